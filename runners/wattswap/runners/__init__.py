@@ -1,0 +1,1 @@
+"""What drives the agents: scenarios, the world, the simulated network, the fleet engine, ZeroMQ nodes, records."""

@@ -1,0 +1,137 @@
+"""Keys of a scenario by dotted path (``transformer.limit_w``, ``event.0.to``): placing, checking, explaining."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from difflib import get_close_matches
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from wattswap.protocol.errors import InputError
+
+_INDEX = re.compile(r"[0-9]{1,6}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a scenario's values come from: a file, and options of the command that changed some of them."""
+
+    file: str
+    options: dict[str, str] = field(default_factory=dict)
+    """Dotted path -> the option that set it, such as ``--set event.0.limit_w=0``."""
+
+    def wrong(self, path: str, what: str) -> InputError:
+        """An error about the value at ``path``, naming the option that set it, or else the file."""
+        for key, option in self.options.items():
+            if key == path or key.startswith(f"{path}."):
+                return InputError(f"{option}: {what}")
+        return InputError(f"{self.file}: {what}")
+
+
+def nearest(word: str, names: Sequence[str]) -> str:
+    """What to do about a name that is not there: the one that was likely meant, or all there are."""
+    near = get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+
+
+def place(raw: dict[str, Any], path: str, value: object, option: str) -> None:
+    """Set the value at a dotted path, making tables and the next entry of a list on the way. Changes ``raw``."""
+    parts = path.split(".")
+    node: Any = raw
+    for at, (part, following) in enumerate(zip(parts, [*parts[1:], ""], strict=True)):
+        last = at == len(parts) - 1
+        fresh = value if last else ([] if _INDEX.fullmatch(following) else {})
+        node = _put(node, part, fresh, last, f"{option}: {'.'.join(parts[:at])}")
+
+
+def _put(node: Any, part: str, fresh: object, replace: bool, what: str) -> Any:
+    """Put ``fresh`` under ``part`` of a table or list if it is not there or to be replaced; what stands there then."""
+    if isinstance(node, dict):
+        if replace or part not in node:
+            node[part] = fresh
+        return node[part]
+    if not isinstance(node, list):
+        raise InputError(f"{what} is a single value, it has no {part}; shorten the key")
+    if not _INDEX.fullmatch(part) or int(part) > len(node):
+        raise InputError(f"{what} is a list of {len(node)}, {part!r} is no place in it; count from 0")
+    if int(part) == len(node):
+        node.append(fresh)
+    elif replace:
+        node[int(part)] = fresh
+    return node[int(part)]
+
+
+def refuse_misfits(raw: object, kind: Any, origin: Origin, path: str = "") -> None:
+    """Refuse an unknown key, a missing one or a value of the wrong type, anywhere below ``path``."""
+    if get_origin(kind) is tuple:
+        _refuse_in_list(raw, get_args(kind)[0], origin, path)
+    elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        _refuse_in_table(raw, kind, origin, path)
+    elif not _fits(raw, kind):
+        raise origin.wrong(path, f"{path} must be {_expected(kind)}, not {_shown(raw)}{_choice(raw, kind)}")
+
+
+def _refuse_in_list(raw: object, kind: Any, origin: Origin, path: str) -> None:
+    if not isinstance(raw, list):
+        raise origin.wrong(path, f"{path} must be a list of tables, not {_shown(raw)}; write [[{path}]]")
+    for index, entry in enumerate(raw):
+        refuse_misfits(entry, kind, origin, f"{path}.{index}")
+
+
+def _refuse_in_table(raw: object, kind: type[msgspec.Struct], origin: Origin, path: str) -> None:
+    if not isinstance(raw, Mapping):
+        raise origin.wrong(path, f"{path} must be a table, not {_shown(raw)}; write [{path}] and its keys below")
+    known = {known.encode_name: known for known in msgspec.structs.fields(kind)}
+    prefix = f"{path}." if path else ""
+    for key, value in raw.items():
+        if key not in known:
+            names = [prefix + name for name in known if name != "inputs"]
+            raise origin.wrong(prefix + key, f"there is no key {prefix + key}; {nearest(prefix + key, names)}")
+        refuse_misfits(value, known[key].type, origin, prefix + key)
+    for key, known_field in known.items():
+        if known_field.required and key not in raw:
+            raise origin.wrong(path, f"{prefix}{key} is missing; it must be {_expected(known_field.type)}")
+
+
+def _fits(raw: object, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return raw in get_args(kind)
+    if get_origin(kind) is dict:
+        return isinstance(raw, Mapping) and all(isinstance(value, str) for value in raw.values())
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    return isinstance(raw, kinds) and not isinstance(raw, bool)
+
+
+def _expected(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(f'"{choice}"' for choice in get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return "a table"
+    words = {int: "a whole number", str: "a text in quotes", datetime: "a date and time like 2018-11-19T00:00:00+01:00"}
+    if get_origin(kind) is dict:
+        return "a table of file name and sha256"
+    return words.get(kind, "a number")
+
+
+def _choice(raw: object, kind: Any) -> str:
+    if get_origin(kind) is not Literal or not isinstance(raw, str):
+        return ""
+    near = get_close_matches(raw, get_args(kind), n=1, cutoff=0.5)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def _shown(raw: object) -> str:
+    if isinstance(raw, str):
+        return f"the text {raw!r}"
+    if isinstance(raw, bool):
+        return str(raw).lower()
+    if isinstance(raw, Mapping):
+        return "a table"
+    if isinstance(raw, list):
+        return "a list"
+    return raw.isoformat() if isinstance(raw, date) else str(raw)

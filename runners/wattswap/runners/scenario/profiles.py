@@ -1,0 +1,204 @@
+"""Load and sun profiles: from a CSV of interval means in kW to integer watts on the grid of ticks.
+
+A profile is a row of interval means. ``step`` holds each mean through its interval; ``ramp`` draws straight lines
+through knots at the interval edges and middles, placed so that each interval keeps its mean. A ramp may dip a little
+below the smallest mean (a sun profile below zero at dawn): that is the price of keeping the means.
+All sums are integers, so the same file gives the same watts on every machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta, tzinfo
+from math import gcd
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattswap.protocol import draws
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import MOST_W, MS_PER_S, PPM, Purpose
+from wattswap.runners.scenario.schema import Shape
+from wattswap.runners.scenario.tables import EPOCH, Cell, read_table
+
+Watts = NDArray[np.int64]
+
+NOISE_STEP_MS: Final = 30 * MS_PER_S
+_KEEP: Final = 51039
+"""exp(-30 s / 2 min) in 1/65536: how much of the last half minute's noise is still there."""
+_FRESH: Final = 41110
+"""sqrt(1 - (keep / 65536)^2) in 1/65536: as much new noise as keeps the variance at one."""
+_W_PER_KW: Final = 1000
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Interval means in watts on a regular grid that starts at ``start_ms`` (UTC, since 1970)."""
+
+    file: str
+    sha256: str
+    start_ms: int
+    step_ms: int
+    mean_w: Watts
+
+    @property
+    def end_ms(self) -> int:
+        """The end of the last interval, exclusive."""
+        return self.start_ms + len(self.mean_w) * self.step_ms
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """The grid to resolve onto: ``count`` ticks of ``tick_ms`` from ``start_ms`` (UTC, since 1970)."""
+
+    start_ms: int
+    tick_ms: int
+    count: int
+
+    @property
+    def end_ms(self) -> int:
+        """The end of the last tick, exclusive."""
+        return self.start_ms + self.count * self.tick_ms
+
+
+def read_profile(path: Path, column: str) -> Profile:
+    """Read ``timestamp,<column>`` with the column in kW; the stamps name the interval's start and carry an offset."""
+    table = read_table(path, ("timestamp", column))
+    stamps = list(table.column("timestamp"))
+    at_ms = [_whole_second_ms(cell) for cell in stamps]
+    step_ms = _regular_step_ms(stamps, at_ms)
+    mean_w = np.array([_watts(cell) for cell in table.column(column)], dtype=np.int64)
+    return Profile(table.file, table.sha256, at_ms[0], step_ms, mean_w)
+
+
+def _whole_second_ms(cell: Cell) -> int:
+    at_ms = cell.instant_ms()
+    if at_ms % MS_PER_S:
+        raise cell.wrong(f"{cell.text!r} is not a whole second; round the time stamps")
+    return at_ms
+
+
+def _regular_step_ms(stamps: list[Cell], at_ms: list[int]) -> int:
+    """The one distance between all stamps, in ms."""
+    if len(at_ms) == 1:
+        raise stamps[0].wrong("one row does not tell how long its interval is; give at least two")
+    step_ms = at_ms[1] - at_ms[0]
+    for cell, before, now in zip(stamps[1:], at_ms, at_ms[1:], strict=False):
+        if now <= before:
+            raise cell.wrong(f"{cell.text!r} is not after the stamp above it; sort the rows and drop repeated ones")
+        if now - before != step_ms:
+            raise cell.wrong(
+                f"{cell.text!r} is {_seconds(now - before)} after the stamp above it, the first step is"
+                f" {_seconds(step_ms)}; fill the gap so that all steps are equal"
+            )
+    return step_ms
+
+
+def _seconds(span_ms: int) -> str:
+    return f"{span_ms // MS_PER_S} s"
+
+
+def _watts(cell: Cell) -> int:
+    power_w = cell.number() * _W_PER_KW
+    if abs(power_w) > MOST_W:
+        raise cell.wrong(f"{cell.text} kW is over {MOST_W // 1_000_000} MW; is the column in kW?")
+    return round(power_w)
+
+
+def require_cover(profile: Profile, ticks: Ticks, zone: tzinfo | None) -> None:
+    """Refuse a profile that does not reach from the run's start to its end, telling both spans in ``zone``."""
+    if profile.start_ms > ticks.start_ms or profile.end_ms < ticks.end_ms:
+        covered = _span(profile.start_ms, profile.end_ms, zone)
+        run = _span(ticks.start_ms, ticks.end_ms, zone)
+        raise InputError(
+            f"{profile.file}: the profile covers {covered}, the run needs {run}; extend it, or change start or days"
+        )
+
+
+def _span(from_ms: int, to_ms: int, zone: tzinfo | None) -> str:
+    start, end = (EPOCH + timedelta(milliseconds=at_ms) for at_ms in (from_ms, to_ms))
+    return f"{start.astimezone(zone).isoformat()} to {end.astimezone(zone).isoformat()}"
+
+
+def resolve(profile: Profile, ticks: Ticks, shape: Shape) -> Watts:
+    """Mean watts over each tick, shape (ticks.count,). The profile must cover the ticks.
+
+    The grid of slots in between divides ticks and half intervals alike; each tick's mean is its slots' sum of values
+    at slot centres, kept as numerators, divided once and rounded down.
+    """
+    half_ms = profile.step_ms // 2
+    offset_ms = ticks.start_ms - profile.start_ms
+    slot_ms = gcd(ticks.tick_ms, half_ms, offset_ms)
+    slot = np.arange(offset_ms // slot_ms, offset_ms // slot_ms + ticks.count * ticks.tick_ms // slot_ms)
+    per_half = half_ms // slot_ms
+    numerators = _ramp(profile.mean_w, slot, per_half) if shape == "ramp" else _step(profile.mean_w, slot, per_half)
+    per_tick = ticks.tick_ms // slot_ms
+    return _sums(numerators, per_tick) // (2 * per_half * per_tick)
+
+
+def _sums(slots: Watts, per_tick: int) -> Watts:
+    """The sum over each tick's slots, shape (slots / per_tick,)."""
+    return np.add.reduce(slots.reshape(-1, per_tick), axis=1, dtype=np.int64)
+
+
+def _step(mean_w: Watts, slot: Watts, per_half: int) -> Watts:
+    """Each slot's value times 2 * per_half: its interval's mean."""
+    return mean_w[slot // (2 * per_half)] * (2 * per_half)
+
+
+def _ramp(mean_w: Watts, slot: Watts, per_half: int) -> Watts:
+    """Each slot's value at its centre times 2 * per_half, on the line between two neighbouring knots."""
+    knots_w = ramp_knots(mean_w)
+    half, within = np.divmod(slot, per_half)
+    return knots_w[half] * (2 * per_half) + (knots_w[half + 1] - knots_w[half]) * (2 * within + 1)
+
+
+def ramp_knots(mean_w: Watts) -> Watts:
+    """Knots in watts at edge, middle, edge, ..., shape (2 * intervals + 1,): n intervals share n + 1 edges."""
+    padded = np.concatenate([mean_w[:1], mean_w, mean_w[-1:]])
+    edges_w = (padded[:-1] + padded[1:]) // 2
+    knots_w = np.empty(2 * len(mean_w) + 1, dtype=np.int64)
+    knots_w[0::2] = edges_w
+    knots_w[1::2] = 2 * mean_w - (edges_w[:-1] + edges_w[1:]) // 2
+    return knots_w
+
+
+def noise_w(level_w: Watts, noise_pct_ppm: int, seed: int, key: int, origin_ms: int, ticks: Ticks) -> Watts:
+    """Noise in watts for each tick, shape as ``level_w``: a share of the level, correlated over two minutes.
+
+    It runs from ``origin_ms``, the profile's first stamp, so one day of a week sees that week's noise.
+    """
+    if noise_pct_ppm == 0:
+        return np.zeros_like(level_w)
+    offset_ms = ticks.start_ms - origin_ms
+    slot_ms = gcd(ticks.tick_ms, NOISE_STEP_MS, offset_ms)
+    wander = _wander(seed, key, -(-(ticks.end_ms - origin_ms) // NOISE_STEP_MS))
+    slot = np.arange(offset_ms // slot_ms, offset_ms // slot_ms + ticks.count * ticks.tick_ms // slot_ms)
+    fine = wander[slot // (NOISE_STEP_MS // slot_ms)]
+    per_tick = ticks.tick_ms // slot_ms
+    z = _sums(fine, per_tick) // per_tick
+    # level * ppm * z // (PPM << 16), split so that 100 MW at 100 % does not overflow
+    whole, rest = np.divmod(level_w * noise_pct_ppm, PPM << 16)
+    return whole * z + rest * z // (PPM << 16)
+
+
+def _wander(seed: int, key: int, count: int) -> Watts:
+    """The noise's course in 1/65536 of its standard deviation, one value per 30 s, shape (count,)."""
+    fresh = normal_q16(seed, np.full(count, key, dtype=np.uint64), Purpose.NOISE, np.arange(count))
+    course, z = [], 0
+    for x in fresh.tolist():
+        z = (_KEEP * z + _FRESH * x) >> 16
+        course.append(z)
+    return np.array(course, dtype=np.int64)
+
+
+def normal_q16(seed: int, keys: NDArray[np.uint64], purpose: Purpose, windows: Watts) -> Watts:
+    """Near-normal draws in 1/65536 of a standard deviation: twelve 16-bit draws summed, minus their mean."""
+    total = np.zeros(len(keys), dtype=np.int64)
+    for index in range(3):
+        word = draws.draw(seed, keys, purpose, windows, index)
+        for shift in (0, 16, 32, 48):
+            total += ((word >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.int64)
+    return total - 12 * 0xFFFF // 2

@@ -1,0 +1,100 @@
+"""Reading a scenario: a bundled name or a TOML file, ``--set`` changes on top, one clear line if anything is off."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from wattswap.protocol.errors import InputError
+from wattswap.runners.scenario.bundled import DATA, PREFIX, bundled_names
+from wattswap.runners.scenario.checks import check
+from wattswap.runners.scenario.keys import Origin, nearest, place, refuse_misfits
+from wattswap.runners.scenario.schema import Scenario
+from wattswap.runners.scenario.tables import nearest_file
+
+
+@dataclass(frozen=True)
+class Source:
+    """A scenario and where it stands."""
+
+    scenario: Scenario
+    folder: Path
+    """What the scenario's relative paths are relative to."""
+
+    def path(self, name: str) -> Path:
+        """The file that a scenario calls ``name``: relative to the scenario, absolute, or ``bundled:``."""
+        if name.startswith(PREFIX):
+            return DATA / name.removeprefix(PREFIX)
+        return self.folder / Path(name).expanduser()
+
+
+def load_scenario(
+    name_or_path: str, settings: Sequence[str] = (), *, strategy: str | None = None, seed: int | None = None
+) -> Source:
+    """Read a bundled scenario or a TOML file, apply ``KEY=VALUE`` settings in order, then strategy and seed.
+
+    Raises :class:`InputError` for anything that cannot be used: file, key path and what would be right.
+    """
+    path = _find(name_or_path)
+    raw = _parse(path)
+    options: dict[str, str] = {}
+    for setting in settings:
+        key, value = _setting(setting)
+        place(raw, key, value, f"--set {setting}")
+        options[key] = f"--set {setting}"
+    for flag, key, given in (("--strategy", "vehicles.strategy", strategy), ("--seed", "seed", seed)):
+        if given is not None:
+            place(raw, key, given, flag)
+            options[key] = f"{flag} {given}"
+    raw.setdefault("name", path.stem)
+    origin = Origin(str(path), options)
+    refuse_misfits(raw, Scenario, origin)
+    scenario = msgspec.convert(raw, Scenario)
+    check(scenario, origin)
+    return Source(scenario, path.parent)
+
+
+def _find(name_or_path: str) -> Path:
+    """The TOML file of a bundled name, or of a path."""
+    if name_or_path in bundled_names():
+        return DATA / f"{name_or_path}.toml"
+    path = Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name the TOML file in it")
+    if path.suffix == ".toml" or len(path.parts) > 1:
+        raise InputError(f"{path}: there is no such scenario file{nearest_file(path)}")
+    names = bundled_names()
+    raise InputError(
+        f"there is no scenario {name_or_path!r}; {nearest(name_or_path, names)} (bundled: "
+        f"{', '.join(names)}; or name a TOML file)"
+    )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name a readable file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: this is not UTF-8 text; save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}; texts and paths stand in quotes") from None
+
+
+def _setting(setting: str) -> tuple[str, object]:
+    """Key and value of ``KEY=VALUE``: a TOML value where it is one, else a plain text."""
+    key, equals, text = (part.strip() for part in setting.partition("="))
+    if not equals or not all(part.strip() for part in key.split(".")):
+        raise InputError(f"--set {setting}: write KEY=VALUE, like --set vehicles.curve=taper")
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return key, text
+    return key, parsed["value"] if len(parsed) == 1 else text

@@ -1,0 +1,160 @@
+"""The scenario file, key by key: what may be written in it, and what holds when a key is left out.
+
+Units stand in the names. Percentages may be whole or decimal numbers, every other figure is an integer. What one
+field cannot say alone (ranges, fields that must fit together) stands in :mod:`.checks`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from wattswap.protocol.units import PPM
+
+Percent = int | float
+Shape = Literal["ramp", "step"]
+
+_FROM_RATING: Final = -(1 << 62)
+_LIMIT_OF_RATING_PCT: Final = 95
+
+
+def ppm(pct: Percent) -> int:
+    """A percentage as an integer number of millionths, so that nothing after the file computes with floats."""
+    return round(pct * (PPM // 100))
+
+
+def share_of(amount: int, pct: Percent) -> int:
+    """``pct`` per cent of an integer amount, in the amount's unit, rounded down."""
+    return amount * ppm(pct) // PPM
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file. Frozen: a scenario is a value, a changed one is another scenario."""
+
+
+class Transformer(_Table, frozen=True):
+    """The feeder's transformer, its limit and how it buys relief."""
+
+    rating_va: int = 400_000
+    limit_w: int = _FROM_RATING
+    """What the feeder may carry; 0.95 x rating_va where the file is silent. May be 0 or negative."""
+    margin_pct: Percent = 4
+    clearing: Literal["uniform", "pay-as-bid"] = "uniform"
+    ceiling: Literal["rising", "fixed"] = "rising"
+    """``rising`` grows with the overload; ``fixed`` is always ``market.ceiling_to_nanos_per_kwh``."""
+    funds_iota: int = 100_000
+    ambient_c: Percent = 20
+    """Temperature around the transformer, for the ageing figure only."""
+
+    def __post_init__(self) -> None:
+        if self.limit_w == _FROM_RATING:
+            msgspec.structs.force_setattr(self, "limit_w", self.rating_va * _LIMIT_OF_RATING_PCT // 100)
+
+
+class Household(_Table, frozen=True):
+    """Homes (one or many, summed) behind one meter: a profile in kW, the sun subtracted. ``""`` is no file."""
+
+    household_csv: str = ""
+    pv_csv: str = ""
+    shape: Shape = "ramp"
+    noise_pct: Percent = 2
+
+
+class SessionsFile(_Table, frozen=True):
+    """Where the charging sessions come from."""
+
+    csv: str
+    format: Literal["wattswap"] = "wattswap"
+
+
+class Chargers(_Table, frozen=True):
+    """What every charger of the street can do."""
+
+    max_w: int = 11_000
+    phases: int = 3
+    voltage_v: int = 230
+    min_a: int = 6
+    guaranteed_w: int = 0
+    """Power the whole site's chargers may draw when nobody answers them."""
+
+
+class Vehicles(_Table, frozen=True):
+    """What holds for every car; sessions record no battery, so its size is assumed."""
+
+    strategy: str = "need:0.8+prosumer:0.2"
+    curve: Literal["flat", "taper"] = "flat"
+    departure: str = "actual"
+    """``actual``, ``stated`` (column estimated_departure) or ``error:2h`` (a standard deviation)."""
+    capacity_wh: int = 60_000
+    target_pct: Percent = 80
+    reserve_pct: Percent = 30
+    feed_w: int = 11_000
+    round_trip_pct: Percent = 88
+    wear_nanos_per_kwh: int = 500_000_000
+    tariff_nanos_per_kwh: int = 3_000_000_000
+    funds_iota: int = 1_000
+    guard_s: int = 1_800
+
+
+class Market(_Table, frozen=True):
+    """The constants of a round."""
+
+    deadline_ms: int = 2_000
+    release_pct: Percent = 2
+    owed_bonus_s: int = 3_600
+    ceiling_from_nanos_per_kwh: int = 1_000_000_000
+    ceiling_to_nanos_per_kwh: int = 5_000_000_000
+    ceiling_at_pct: Percent = 120
+
+
+class Battery(_Table, frozen=True):
+    """A stationary battery: it offers like a car that never leaves."""
+
+    capacity_wh: int
+    max_w: int
+    reserve_pct: Percent = 20
+    strategy: str = "prosumer"
+    initial_pct: Percent = 80
+    feeder: int = 0
+    round_trip_pct: Percent = 88
+    wear_nanos_per_kwh: int = 500_000_000
+    target_pct: Percent = 100
+
+
+class Event(_Table, frozen=True):
+    """From one instant to another the limit is a different one; where two overlap, the later in the file holds."""
+
+    from_: datetime = msgspec.field(name="from")
+    to: datetime
+    limit_w: int
+
+
+class Scenario(_Table, frozen=True):
+    """A whole scenario file."""
+
+    start: datetime
+    sessions: SessionsFile
+    schema: int = 1
+    name: str = ""
+    """The file's own name where the file is silent."""
+    days: int = 7
+    seed: int = 1
+    reading_s: int = 30
+    window_s: int = 300
+    transformer: Transformer = Transformer()
+    base: Household = Household()
+    household: tuple[Household, ...] = ()
+    chargers: Chargers = Chargers()
+    vehicles: Vehicles = Vehicles()
+    market: Market = Market()
+    battery: tuple[Battery, ...] = ()
+    event: tuple[Event, ...] = ()
+    inputs: dict[str, str] = {}
+    """File name -> sha256, written into the scenario of a run: reading it back refuses files that have changed."""
+
+    @property
+    def households(self) -> tuple[Household, ...]:
+        """Every metered household in the order of the base load's rows: [base] first, where it names a file."""
+        return ((self.base,) if self.base.household_csv else ()) + self.household

@@ -1,0 +1,212 @@
+"""A street ready to run: the scenario with its files read and laid onto the grid of ticks, all in integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from wattswap.protocol.draws import agent_key
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import MS_PER_S
+from wattswap.runners.scenario.emit import resolved_toml
+from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, read_profile, require_cover, resolve
+from wattswap.runners.scenario.read import Source, load_scenario
+from wattswap.runners.scenario.schema import Household, Scenario, ppm
+from wattswap.runners.scenario.sessions import SessionTable, departure_errors, keys_of, read_sessions
+from wattswap.runners.scenario.tables import unix_ms
+
+Ints = NDArray[np.int64]
+_DAY_MS = 24 * 3_600 * MS_PER_S
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """The sessions that are live at some tick of the run, row i in file order; all arrays have shape (sessions,)."""
+
+    session_id: tuple[str, ...]
+    station_id: tuple[str, ...]
+    vehicle_id: tuple[str, ...]
+    user_id: tuple[str, ...]
+    key: NDArray[np.uint64]
+    """What the session draws under."""
+    character: NDArray[np.uint64]
+    """What the person draws under: the same in every session, so a person keeps a character."""
+    arrival_tick: Ints
+    """First live tick, from the run's start; negative for a car that was there before."""
+    departure_tick: Ints
+    """First tick no longer live, by the recorded departure; may lie beyond the run's end."""
+    stated_departure_ms: Ints
+    """What the agents are told, from the run's start, on the grid of ticks."""
+    energy_ws: Ints
+
+
+@dataclass(frozen=True)
+class Street:
+    """All that a run needs to know about its street."""
+
+    scenario: Scenario
+    name: str
+    start_unix_ms: int
+    tick_ms: int
+    ticks: int
+    base_w: Ints
+    """Mean watts, shape (households, ticks + 1): column 0 is the tick before the start (the first tick's value where
+    a profile does not reach back), column k + 1 is [k, k + 1) ticks."""
+    limit_w: Ints
+    """The scenario's limit with its events applied, shape (ticks,)."""
+    sessions: Sessions
+    inputs: dict[str, str]
+    """File name -> sha256 of every file that was read."""
+    folder: Path
+    """What relative paths in the scenario are relative to."""
+
+    @property
+    def resolved_toml(self) -> str:
+        """The scenario of this run as TOML that can be run again from any folder."""
+        return resolved_toml(Source(self.scenario, self.folder), self.inputs)
+
+
+def load_street(
+    name_or_path: str,
+    *,
+    settings: tuple[str, ...] | list[str] = (),
+    strategy: str | None = None,
+    seed: int | None = None,
+    day: int | None = None,
+) -> Street:
+    """Load a scenario (see :func:`.read.load_scenario`) and its files; ``day`` picks one day, counted from 1."""
+    source = load_scenario(name_or_path, settings, strategy=strategy, seed=seed)
+    return build_street(source, day)
+
+
+def build_street(source: Source, day: int | None = None) -> Street:
+    """Read the files a scenario names and lay them onto its grid of ticks."""
+    scenario = source.scenario if day is None else one_day(source.scenario, day)
+    start_ms, tick_ms = unix_ms(scenario.start), scenario.reading_s * MS_PER_S
+    ticks = Ticks(start_ms, tick_ms, scenario.days * _DAY_MS // tick_ms)
+    inputs = _Inputs(scenario.inputs)
+    base_w = [_base_w(source, scenario, index, ticks, inputs) for index in range(len(scenario.households))]
+    path = source.path(scenario.sessions.csv)
+    table = read_sessions(path, scenario.vehicles.departure)
+    inputs.add(path, table.sha256)
+    return Street(
+        scenario=scenario,
+        name=scenario.name,
+        start_unix_ms=start_ms,
+        tick_ms=tick_ms,
+        ticks=ticks.count,
+        base_w=np.stack(base_w),
+        limit_w=_limit_w(scenario, ticks),
+        sessions=_live(table, scenario, ticks),
+        inputs=inputs.sha256,
+        folder=source.folder,
+    )
+
+
+def one_day(scenario: Scenario, day: int) -> Scenario:
+    """The ``day``-th 24 hours of a scenario as a scenario of one day; the name stays."""
+    if not 1 <= day <= scenario.days:
+        days = f"{scenario.days} day{'s' if scenario.days > 1 else ''}"
+        raise InputError(f"--day {day}: scenario {scenario.name} has {days}; choose 1 to {scenario.days}")
+    # an instant in UTC plus whole days: a change to summer time in between moves nothing
+    start = (scenario.start.astimezone(UTC) + timedelta(days=day - 1)).astimezone(scenario.start.tzinfo)
+    return msgspec.structs.replace(scenario, start=start, days=1)
+
+
+class _Inputs:
+    """What the files read so far hash to; a file that a recorded run knew otherwise is refused."""
+
+    def __init__(self, recorded: dict[str, str]) -> None:
+        self._recorded = recorded
+        self.sha256: dict[str, str] = {}
+
+    def add(self, path: Path, sha256: str) -> None:
+        name = path.name
+        if self.sha256.get(name, sha256) != sha256:
+            name = f"{path.parent.name}/{path.name}"
+        if self._recorded.get(name, sha256) != sha256:
+            raise InputError(
+                f"{path}: not the file this scenario was recorded with (its sha256 differs from [inputs]);"
+                " put the old file back, or delete [inputs]"
+            )
+        self.sha256[name] = sha256
+
+
+def _base_w(source: Source, scenario: Scenario, index: int, ticks: Ticks, inputs: _Inputs) -> Ints:
+    """One household's mean watts, sun subtracted and noise added, shape (ticks + 1,)."""
+    household = scenario.households[index]
+    load = _profile(source, household.household_csv, "household_kw", ticks, inputs)
+    sun = _profile(source, household.pv_csv, "pv_kw", ticks, inputs) if household.pv_csv else None
+    first_ms = max(load.start_ms, sun.start_ms if sun else load.start_ms)
+    reaches_back = first_ms <= ticks.start_ms - ticks.tick_ms
+    grid = Ticks(ticks.start_ms - ticks.tick_ms, ticks.tick_ms, ticks.count + 1) if reaches_back else ticks
+    net_w = _net_w(household, load, sun, grid)
+    noise = noise_w(
+        net_w, ppm(household.noise_pct), scenario.seed, agent_key(f"household-{index}"), load.start_ms, grid
+    )
+    base_w = net_w + noise
+    return base_w if reaches_back else np.concatenate([base_w[:1], base_w])
+
+
+def _net_w(household: Household, load: Profile, sun: Profile | None, grid: Ticks) -> Ints:
+    load_w = resolve(load, grid, household.shape)
+    return load_w if sun is None else load_w - resolve(sun, grid, household.shape)
+
+
+def _profile(source: Source, csv: str, column: str, ticks: Ticks, inputs: _Inputs) -> Profile:
+    path = source.path(csv)
+    profile = read_profile(path, column)
+    inputs.add(path, profile.sha256)
+    require_cover(profile, ticks, source.scenario.start.tzinfo)
+    return profile
+
+
+def _limit_w(scenario: Scenario, ticks: Ticks) -> Ints:
+    """The limit in each tick, shape (ticks,): an event holds from the first tick that starts at or after it."""
+    limit_w = np.full(ticks.count, scenario.transformer.limit_w, dtype=np.int64)
+    for event in scenario.event:
+        first, last = (_ceil_tick(unix_ms(stamp), ticks) for stamp in (event.from_, event.to))
+        limit_w[max(first, 0) : max(last, 0)] = event.limit_w
+    return limit_w
+
+
+def _ceil_tick(at_ms: int, ticks: Ticks) -> int:
+    return -((ticks.start_ms - at_ms) // ticks.tick_ms)
+
+
+def _live(table: SessionTable, scenario: Scenario, ticks: Ticks) -> Sessions:
+    """The sessions of the file that are live at some tick of the run: arrival rounded up, departure down."""
+    arrival_tick = -((ticks.start_ms - table.arrival_ms) // ticks.tick_ms)
+    departure_tick = (table.departure_ms - ticks.start_ms) // ticks.tick_ms
+    live = (np.maximum(arrival_tick, 0) < np.minimum(departure_tick, ticks.count)).nonzero()[0]
+    session_id = _pick(table.session_id, live)
+    user_id = _pick(table.user_id, live)
+    key = keys_of(session_id)
+    stated_ms = _stated_ms(table, scenario, key, live, ticks)
+    return Sessions(
+        session_id=session_id,
+        station_id=_pick(table.station_id, live),
+        vehicle_id=_pick(table.vehicle_id, live),
+        user_id=user_id,
+        key=key,
+        character=keys_of(user_id),
+        arrival_tick=arrival_tick[live],
+        departure_tick=departure_tick[live],
+        stated_departure_ms=np.maximum(stated_ms // ticks.tick_ms, arrival_tick[live] + 1) * ticks.tick_ms,
+        energy_ws=table.energy_ws[live],
+    )
+
+
+def _stated_ms(table: SessionTable, scenario: Scenario, key: NDArray[np.uint64], live: Ints, ticks: Ticks) -> Ints:
+    """The departures the agents are told, in ms from the run's start, shape (live,), not yet on the grid."""
+    told_ms = table.departure_ms if table.estimated_ms is None else table.estimated_ms
+    return told_ms[live] - ticks.start_ms + departure_errors(scenario.vehicles.departure, scenario.seed, key)
+
+
+def _pick(names: tuple[str, ...], rows: Ints) -> tuple[str, ...]:
+    return tuple(names[row] for row in rows)

@@ -1,0 +1,134 @@
+"""CSV files as users bring them: every complaint names the file, the line and what to do about it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from wattswap.protocol.errors import InputError
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One field of a table, which knows where it stands."""
+
+    file: str
+    line: int
+    column: str
+    text: str
+
+    def wrong(self, what: str) -> InputError:
+        """An error about this cell: file, line, column, then ``what``."""
+        return InputError(f"{self.file}, line {self.line}, column {self.column}: {what}")
+
+    def instant_ms(self) -> int:
+        """The ISO 8601 time stamp in this cell as milliseconds since 1970 in UTC; it must carry an offset."""
+        try:
+            stamp = datetime.fromisoformat(self.text)
+        except ValueError:
+            raise self.wrong(f"{self.text!r} is no time stamp; write it like 2018-11-19T00:00:00+01:00") from None
+        if stamp.tzinfo is None:
+            raise self.wrong(f"{self.text!r} has no time zone; add the offset, like 2018-11-19T00:00:00+01:00")
+        return unix_ms(stamp)
+
+    def number(self) -> float:
+        """The finite number in this cell."""
+        try:
+            value = float(self.text)
+        except ValueError:
+            hint = "; use a point for decimals" if "," in self.text else ""
+            raise self.wrong(f"{self.text!r} is no number{hint}") from None
+        if not math.isfinite(value):
+            raise self.wrong(f"{self.text!r} cannot be used; fill the gap with a finite number")
+        return value
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file that has been read: its header, its rows with their line numbers, and what it hashes to."""
+
+    file: str
+    sha256: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+
+    def column(self, name: str) -> Iterator[Cell]:
+        """The cells of one column, in file order. The column must be there."""
+        at = self.header.index(name)
+        return (Cell(self.file, line, name, row[at]) for line, row in self.rows)
+
+
+def unix_ms(stamp: datetime) -> int:
+    """Milliseconds since 1970 in UTC of a date with an offset: summer time needs no further thought."""
+    return (stamp - EPOCH) // _MS
+
+
+def read_table(path: Path, columns: Sequence[str]) -> Table:
+    """Read a CSV file that must have ``columns`` (further ones are kept, and harmless) and at least one row."""
+    content = _content(path)
+    lines = [(line, row) for line, row in _lines(path, content) if row]
+    if not lines:
+        raise InputError(f"{path}: the file is empty; it needs the header {','.join(columns)} and rows below it")
+    header = tuple(name.strip() for name in lines[0][1])
+    _require_columns(path, header, columns)
+    if len(lines) == 1:
+        raise InputError(f"{path}: there is a header and no row below it; add rows or name another file")
+    for line, row in lines[1:]:
+        if len(row) != len(header):
+            raise InputError(f"{path}, line {line}: {len(row)} fields under a header of {len(header)}; correct the row")
+    rows = tuple((line, tuple(text.strip() for text in row)) for line, row in lines[1:])
+    return Table(str(path), sha256(content).hexdigest(), header, rows)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file{nearest_file(path)}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name a readable file") from None
+
+
+def nearest_file(path: Path) -> str:
+    """What to do about a file that is not there: the one beside it that was likely meant, or a reminder."""
+    folder = path.parent
+    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+    near = get_close_matches(path.name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else "; paths are relative to the scenario file"
+
+
+def _lines(path: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of each record; a byte order mark is taken off."""
+    try:
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}, line {line}: this is not UTF-8 text; save the file as UTF-8 CSV") from None
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise InputError(f"{path}, line {reader.line_num}: not readable as CSV ({error}); correct the line") from None
+
+
+def _require_columns(path: Path, header: tuple[str, ...], columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in header]
+    if missing:
+        plural = "s" if len(missing) > 1 else ""
+        hint = "separate the fields by commas" if len(header) == 1 else "rename or add it"
+        has = ", ".join(header)
+        raise InputError(f"{path}, line 1: column{plural} {', '.join(missing)} missing, the file has {has}; {hint}")
+    twice = [name for name in columns if header.count(name) > 1]
+    if twice:
+        raise InputError(f"{path}, line 1: column {twice[0]} stands there twice; keep one")
