@@ -1,0 +1,47 @@
+"""What the negotiation is compared with: rules that set every car's power themselves and ask nobody.
+
+A controller takes what a transformer knows, (base load, target, cars, rules), and returns grants. Under a controller
+no call goes out and no token moves.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from wattswap.agents.law import Grants
+from wattswap.protocol.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from wattswap.agents.law import Cars
+    from wattswap.agents.rules import Rules
+
+    Controller = Callable[[int, int, Cars, Rules], Grants]
+
+NEGOTIATED: Final = "negotiated"
+
+
+def uncontrolled(base_w: int, target_w: int, cars: Cars, rules: Rules) -> Grants:
+    """Everyone draws what it wants; the transformer only watches."""
+    nothing = np.zeros_like(cars.wanted_w)
+    return Grants(cars.wanted_w, nothing, nothing)
+
+
+CONTROLLERS: Final[Mapping[str, Controller | None]] = {NEGOTIATED: None, "uncontrolled": uncontrolled}
+"""By name; ``negotiated`` is the market itself and stands for no controller."""
+
+
+def controller_named(name: str) -> Controller | None:
+    """The controller of this name, None for the negotiation.
+
+    Raises:
+        InputError: there is none; the nearest is named.
+    """
+    if name not in CONTROLLERS:
+        nearest = get_close_matches(name, CONTROLLERS, n=1, cutoff=0.0)[0]
+        raise InputError(f"unknown controller {name!r}; the nearest is {nearest!r} (all: {', '.join(CONTROLLERS)})")
+    return CONTROLLERS[name]

@@ -1,0 +1,229 @@
+"""The law of a round: who may draw what, when a call goes out, what a ceiling is, who yields in the last resort.
+
+Pure functions of integers and int64 arrays, one row per plugged car in session order. The transformer agent and
+the fleet engine call the same three: ``assess``, ``clearing.clear`` and ``grants``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from wattswap.agents import physics
+from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, OfferBook, Own, StrategyError
+from wattswap.protocol.units import PPM, PRICE_TICK_NANOS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wattswap.agents.offers import Call
+    from wattswap.agents.physics import Ints
+    from wattswap.agents.rules import Rules
+
+
+class Standing(NamedTuple):
+    """Where cars stand against their baseline; int64, one row per car."""
+
+    wanted_w: Ints
+    baseline_w: Ints
+    firm_w: Ints
+    due_ms: Ints
+    """The latest instant at which full power still fills the car in time; laxity is ``due_ms - now_ms``."""
+
+
+class Cars(NamedTuple):
+    """What a transformer knows of its plugged cars."""
+
+    firm_w: Ints
+    wanted_w: Ints
+    laxity_ms: Ints
+    drew: NDArray[np.bool_]
+    """Drew power in the last tick."""
+    reduce_w: Ints
+    """Reduction bought by the award in force; 0 without one."""
+    feed_w: Ints
+    """Feeding bought by the award in force."""
+
+
+class Assessment(NamedTuple):
+    """What the transformer makes of a reading."""
+
+    demand_w: int
+    """Base load and all that cars may draw unasked, awards not subtracted."""
+    target_w: int
+    need_w: int
+    """The relief to call for; 0 or less means none."""
+    release: bool
+    """The awards in force are no longer needed."""
+
+
+class Grants(NamedTuple):
+    """What each car may do until the next grant."""
+
+    import_w: Ints
+    export_w: Ints
+    forced_w: Ints
+    """What the last resort took from the import, unpaid."""
+
+
+def standing(
+    remaining_ws: Ints,
+    baseline_ws: Ints,
+    takes_w: Ints,
+    baseline_takes_w: Ints,
+    max_w: Ints,
+    departure_ms: Ints,
+    now_ms: int,
+    rules: Rules,
+) -> Standing:
+    """Wanted, baseline and firm power for the next tick.
+
+    ``takes_w`` is the most the battery takes now, ``baseline_takes_w`` what it would take had it never given way
+    (both ``max_w`` unless the battery tapers). Firm is the baseline's power; from the guard on, a car may draw all
+    it still needs.
+    """
+    wanted_w = physics.wanted_w(remaining_ws, takes_w, rules.tick_s)
+    baseline_w = physics.wanted_w(baseline_ws, baseline_takes_w, rules.tick_s)
+    due_ms = departure_ms - physics.charging_ms(remaining_ws, max_w)
+    waits = due_ms - now_ms > rules.guard_ms
+    firm_w = np.where(waits, np.minimum(baseline_w, wanted_w), wanted_w)
+    return Standing(wanted_w, baseline_w, firm_w, due_ms)
+
+
+def target_w(limit_w: int, rules: Rules) -> int:
+    """The load aimed at: the limit less its margin. A limit of 0 or less has no margin to give."""
+    return limit_w - limit_w * rules.margin_ppm // PPM if limit_w > 0 else limit_w
+
+
+def assess(base_w: int, limit_w: int, cars: Cars, rules: Rules) -> Assessment:
+    """Compare what the street may draw with what the transformer bears.
+
+    The need is reckoned from firm power, not from the metered load: a car that gave way does not look like room.
+    """
+    target = target_w(limit_w, rules)
+    demand_w = base_w + int(cars.firm_w.sum())
+    in_force_w = int(np.minimum(cars.reduce_w, cars.firm_w).sum()) + int(cars.feed_w.sum())
+    release = in_force_w > 0 and demand_w <= target - rules.release_w
+    need_w = demand_w - target - (0 if release else in_force_w)
+    return Assessment(demand_w, target, need_w, release)
+
+
+def ceiling_nanos_per_kwh(demand_w: int, limit_w: int, rules: Rules) -> int:
+    """The most the transformer pays: rising with the overload, from the limit on, on the price tick."""
+    low, high = rules.ceiling_from_nanos_per_kwh, rules.ceiling_to_nanos_per_kwh
+    if limit_w <= 0 or rules.ceiling == "fixed":
+        return high
+    over_w = max(demand_w - limit_w, 0)
+    full_w = limit_w * (rules.ceiling_at_ppm - PPM) // PPM
+    price = high if over_w >= full_w else low + (high - low) * over_w // full_w
+    return price // PRICE_TICK_NANOS * PRICE_TICK_NANOS
+
+
+def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
+    """What of the cars' answers may stand: relief in watts and asks on the tick, shape (cars, 3) each.
+
+    A car too close to its departure keeps charging whatever it says; feeding needs the car's own charging
+    reduced to nothing, a battery above its reserve afterwards, and time to refill.
+    """
+    own = book.own
+    relief_w, ask = book.relief_w, book.ask_nanos_per_kwh
+    _refuse_unsound(relief_w, ask)
+    can_wait = own.laxity_ms > rules.guard_ms + rules.window_ms
+    relief_w = np.where(can_wait[:, None], relief_w, 0)
+    stops = (own.firm_w == 0) | (relief_w[:, TO_ZERO] > 0)
+    relief_w[:, FEED] = np.where(stops & _feeds_within_bounds(own, relief_w[:, FEED], call, rules), relief_w[:, FEED], 0)
+    ask = -(-ask // PRICE_TICK_NANOS) * PRICE_TICK_NANOS
+    return relief_w, np.where(relief_w > 0, ask, 0)
+
+
+def _feeds_within_bounds(own: Own, feed_w: Ints, call: Call, rules: Rules) -> NDArray[np.bool_]:
+    fed_ws = feed_w * ((call.until_ms - call.from_ms) // 1000)
+    drained_ws = physics.drained_ws(fed_ws, own.round_trip_permille)
+    refilled_by_ms = physics.charging_ms(own.remaining_ws + drained_ws, own.max_w)
+    charging_now_ms = physics.charging_ms(own.remaining_ws, own.max_w)
+    laxity_after_ms = own.laxity_ms + charging_now_ms - (call.until_ms - call.from_ms) - refilled_by_ms
+    return (own.stored_ws - drained_ws >= own.reserve_ws) & (laxity_after_ms >= rules.guard_ms)
+
+
+def _refuse_unsound(relief_w: Ints, ask: Ints) -> None:
+    for wrong, problem in (
+        ((relief_w < 0).any(axis=1), "offers a negative power"),
+        (((relief_w > 0) & (ask < 0)).any(axis=1), "asks a negative price"),
+        (_falls(relief_w, ask), "asks less for a later tranche than for an earlier one"),
+    ):
+        if wrong.any():
+            raise StrategyError(int(np.argmax(wrong)), problem)
+
+
+def _falls(relief_w: Ints, ask: Ints) -> NDArray[np.bool_]:
+    offered = np.where(relief_w > 0, ask, 0)
+    highest_before = np.maximum.accumulate(offered, axis=1)
+    falls: NDArray[np.bool_] = ((relief_w > 0) & (ask < highest_before)).any(axis=1)
+    return falls
+
+
+def grants(base_w: int, target: int, cars: Cars, rules: Rules) -> Grants:
+    """What each car may draw or feed: its firm power less what it sold, then the room left, or the last resort."""
+    import_w = cars.firm_w - np.minimum(cars.reduce_w, cars.firm_w)
+    room_w = target - base_w - int(import_w.sum()) + int(cars.feed_w.sum())
+    if room_w < 0:
+        granted_w = last_resort(import_w, int(import_w.sum()) + room_w, cars.laxity_ms, rules)
+        return Grants(granted_w, cars.feed_w, import_w - granted_w)
+    return Grants(_with_owed_energy(import_w, room_w, cars, rules), cars.feed_w, np.zeros_like(import_w))
+
+
+def _with_owed_energy(import_w: Ints, room_w: int, cars: Cars, rules: Rules) -> Ints:
+    """Hand the room left to cars that are behind their baseline, most urgent first; unasked, unpaid.
+
+    A car under an award gets none: it sold just this power.
+    """
+    behind = np.flatnonzero((cars.wanted_w > cars.firm_w) & (cars.reduce_w == 0) & (cars.feed_w == 0))
+    if not len(behind):
+        return import_w
+    urgency_ms = cars.laxity_ms[behind] - np.where(cars.drew[behind], rules.owed_bonus_ms, 0)
+    for car in behind[np.argsort(urgency_ms, kind="stable")].tolist():
+        if room_w <= 0:
+            break
+        wanted_w, has_w = int(cars.wanted_w[car]), int(import_w[car])
+        granted_w = min(wanted_w, has_w + room_w)
+        if granted_w >= min(rules.min_w, wanted_w):
+            import_w[car] = granted_w
+            room_w -= granted_w - has_w
+    return import_w
+
+
+def last_resort(import_w: Ints, room_w: int, laxity_ms: Ints, rules: Rules) -> Ints:
+    """Cut grants down to ``room_w`` in all: one water level, and what falls under 6 A goes to the least laxity.
+
+    The limit goes before comfort, but never below the site's guaranteed minimum per car.
+    """
+    guaranteed_w = np.minimum(import_w, rules.guaranteed_w)
+    if int(guaranteed_w.sum()) >= room_w:
+        return guaranteed_w
+    level_w = _water_level(import_w, room_w)
+    least_w = np.minimum(import_w, rules.min_w)
+    granted_w = np.minimum(import_w, level_w)
+    granted_w = np.maximum(np.where(granted_w < least_w, 0, granted_w), guaranteed_w)
+    room_w -= int(granted_w.sum())
+    for car in np.argsort(laxity_ms, kind="stable").tolist():
+        if room_w <= 0:
+            break
+        has_w = int(granted_w[car])
+        raised_w = min(int(import_w[car]), has_w + room_w)
+        if raised_w > has_w and raised_w >= least_w[car]:
+            granted_w[car] = raised_w
+            room_w -= raised_w - has_w
+    return granted_w
+
+
+def _water_level(import_w: Ints, room_w: int) -> int:
+    """The highest integer level with sum(min(import, level)) <= room."""
+    ordered = np.sort(import_w)
+    below = np.concatenate(([0], np.cumsum(ordered)[:-1]))
+    cars_left = np.arange(len(ordered), 0, -1)
+    fits = np.flatnonzero(below + ordered * cars_left > room_w)
+    if not len(fits):
+        return int(ordered[-1]) if len(ordered) else 0
+    first = fits[0]
+    return max(int((room_w - below[first]) // cars_left[first]), 0)

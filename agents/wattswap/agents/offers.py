@@ -1,0 +1,160 @@
+"""What a car knows and what it may answer: the arguments and the result of every strategy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from wattswap.agents.physics import Ints
+    from wattswap.protocol.draws import Draws
+
+TO_FLOOR: Final = 0
+TO_ZERO: Final = 1
+FEED: Final = 2
+TRANCHES: Final = 3
+"""An offer's tranches, in the order in which they are taken. Their number in tables and on the wire is one higher."""
+
+
+class StrategyError(ValueError):
+    """A strategy returned what no car may say. ``row`` is the car's row among those asked."""
+
+    def __init__(self, row: int, problem: str) -> None:
+        super().__init__(problem)
+        self.row = row
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The transformer's bid, as a strategy sees it: the same for every car that is called."""
+
+    need_w: int
+    """The relief the transformer looks for."""
+    ceiling_nanos_per_kwh: int
+    """It pays no more than this."""
+    from_ms: int
+    until_ms: int
+    """Relief is delivered from ... until, in ms since the run's start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a car knows of itself: int64 columns of one row per car; times in ms, energies in watt-seconds.
+
+    This is the whole information model of a strategy: row i answers for car i from row i alone.
+    """
+
+    key: NDArray[np.uint64]
+    """The car's key for random draws."""
+    wanted_w: Ints
+    """What it would draw now if it could."""
+    baseline_w: Ints
+    """What it would draw now had it never given way."""
+    firm_w: Ints
+    """What it may draw now unasked."""
+    floor_w: Ints
+    """The least it can be reduced to without stopping: 6 A, or its firm power where that is less."""
+    max_w: Ints
+    """Its full power."""
+    feed_w: Ints
+    """The most it can feed back; 0 where it cannot."""
+    remaining_ws: Ints
+    """What is still missing to its need."""
+    owed_ws: Ints
+    """How far it is behind its baseline because it sold its place."""
+    stored_ws: Ints
+    """What its battery holds."""
+    capacity_ws: Ints
+    """What its battery can hold."""
+    reserve_ws: Ints
+    """What its owner never wants to go below."""
+    laxity_ms: Ints
+    """How long it could wait and still be full in time at full power; negative when that is too late."""
+    round_trip_permille: Ints
+    """What comes back of a unit of energy stored and fed."""
+    wear_nanos_per_kwh: Ints
+    """What feeding wears off the battery."""
+    tariff_nanos_per_kwh: Ints
+    """What energy costs it."""
+
+    def __len__(self) -> int:
+        return len(self.firm_w)
+
+    def take(self, rows: ArrayLike) -> Own:
+        """These rows alone."""
+        return Own(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class OfferBook:
+    """The answers of a group of cars: for each car the relief of each tranche in watts, and what it asks for it.
+
+    Built from ``OfferBook.keep(own)`` by saying what else the cars would do; a row that says nothing keeps charging.
+    """
+
+    own: Own
+    relief_w: Ints
+    """Shape (cars, 3): down to the floor, from there to zero, feeding back."""
+    ask_nanos_per_kwh: Ints
+    """Shape (cars, 3)."""
+
+    @classmethod
+    def keep(cls, own: Own) -> Self:
+        """Everyone keeps charging."""
+        shape = (len(own), TRANCHES)
+        return cls(own, np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64))
+
+    def reduce(self, to_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:  # noqa: FBT002
+        """Accept less power: down to ``to_w``, which is at least the floor, or 0 for a full stop."""
+        own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
+        to = _column(to_w, own, "to_w")
+        price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
+        chosen = np.broadcast_to(np.asarray(where, dtype=bool), len(own))
+        _refuse(chosen & (to < 0), "reduces to a negative power")
+        _refuse(chosen & (to > 0) & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
+        first = np.where(chosen & (relief[:, TO_FLOOR] == 0), np.maximum(own.firm_w - np.maximum(to, own.floor_w), 0), 0)
+        second = np.where(chosen & (to == 0), own.floor_w, 0)
+        for tranche, power in ((TO_FLOOR, first), (TO_ZERO, second)):
+            relief[:, tranche] = np.where(power > 0, power, relief[:, tranche])
+            ask[:, tranche] = np.where(power > 0, price, ask[:, tranche])
+        return type(self)(own, relief, ask)
+
+    def feed(self, feed_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:  # noqa: FBT002
+        """Feed ``feed_w`` back to the street, once the car's own charging is reduced to nothing."""
+        own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
+        power = _column(feed_w, own, "feed_w")
+        price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
+        chosen = np.broadcast_to(np.asarray(where, dtype=bool), len(own))
+        _refuse(chosen & (power < 0), "feeds a negative power")
+        _refuse(chosen & (power > own.feed_w), "feeds more than the car can")
+        relief[:, FEED] = np.where(chosen, power, relief[:, FEED])
+        ask[:, FEED] = np.where(chosen, price, ask[:, FEED])
+        return type(self)(own, relief, ask)
+
+
+Strategy = "Callable[[Call, Own, None, Draws], OfferBook]"
+"""How a car answers a call; elementwise, so that each car decides alone."""
+
+
+def _column(values: ArrayLike, own: Own, name: str) -> Ints:
+    """``values`` as one int64 per car; fractions of a watt or a nano are cut off."""
+    column = np.asarray(values)
+    if column.shape not in ((), (1,), (len(own),)):
+        raise StrategyError(0, f"returns {name} of shape {column.shape} for {len(own)} car(s)")
+    if column.dtype.kind == "f":
+        _refuse(~np.isfinite(np.broadcast_to(column, len(own))), f"returns {name} that is not a finite number")
+    elif column.dtype.kind not in "iu":
+        raise StrategyError(0, f"returns {name} of type {column.dtype}, not numbers")
+    return np.broadcast_to(column.astype(np.int64), len(own))
+
+
+def _refuse(wrong: NDArray[np.bool_], problem: str) -> None:
+    if wrong.any():
+        raise StrategyError(int(np.argmax(wrong)), problem)

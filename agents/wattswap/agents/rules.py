@@ -1,0 +1,43 @@
+"""The constants of the market, as the integers the law computes with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ClearingRule = Literal["uniform", "pay-as-bid"]
+CeilingRule = Literal["rising", "fixed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Every number of the law that a scenario may set; see ``[transformer]``, ``[chargers]`` and ``[market]``."""
+
+    tick_ms: int = 30_000
+    window_ms: int = 300_000
+    deadline_ms: int = 2_000
+    guard_ms: int = 1_800_000
+    margin_ppm: int = 40_000
+    release_w: int = 7_600
+    """Awards end early when the demand falls this far below the target."""
+    owed_bonus_ms: int = 3_600_000
+    """How much more urgent a car counts for owed energy when it drew in the last tick: it spares a stop."""
+    amp_w: int = 690
+    """One ampere on all of a charger's phases: the step in which power divides."""
+    min_w: int = 4_140
+    """The least a charger can give apart from nothing: 6 A (IEC 61851)."""
+    guaranteed_w: int = 0
+    clearing: ClearingRule = "uniform"
+    ceiling: CeilingRule = "rising"
+    ceiling_from_nanos_per_kwh: int = 1_000_000_000
+    ceiling_to_nanos_per_kwh: int = 5_000_000_000
+    ceiling_at_ppm: int = 1_200_000
+
+    @property
+    def tick_s(self) -> int:
+        """The tick in whole seconds."""
+        return self.tick_ms // 1000
+
+    def window_end_ms(self, now_ms: int) -> int:
+        """The end of the window that ``now_ms`` lies in."""
+        return (now_ms // self.window_ms + 1) * self.window_ms

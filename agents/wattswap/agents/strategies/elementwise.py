@@ -1,0 +1,73 @@
+"""The test of autonomy: row i of a strategy's answer may depend on row i alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wattswap.agents.offers import Call, Own, StrategyError
+from wattswap.protocol.draws import Draws
+
+if TYPE_CHECKING:
+    from wattswap.agents.offers import OfferBook, Strategy
+
+
+def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1) -> None:
+    """Ask a group of cars together and one by one.
+
+    Raises:
+        StrategyError: a car's answer depends on its neighbours; ``row`` is that car.
+    """
+    own = sample_cars() if own is None else own
+    call = Call(need_w=50_000, ceiling_nanos_per_kwh=2_000_000_000, from_ms=0, until_ms=300_000)
+    together = answer(strategy, call, own, Draws(seed, own.key, 0))
+    for row in range(len(own)):
+        one = own.take([row])
+        alone = answer(strategy, call, one, Draws(seed, one.key, 0))
+        same_relief = np.array_equal(together.relief_w[[row]], alone.relief_w)
+        same_ask = np.array_equal(together.ask_nanos_per_kwh[[row]], alone.ask_nanos_per_kwh)
+        if not (same_relief and same_ask):
+            raise StrategyError(row, "answers differently when other cars are asked with it; row i must use row i alone")
+
+
+def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
+    """Call a strategy and refuse what is not an offer book for these cars."""
+    try:
+        book = strategy(call, own, None, draws)
+    except StrategyError:
+        raise
+    except Exception as error:
+        raise StrategyError(0, f"raises {type(error).__name__}: {error}") from error
+    relief_w = getattr(book, "relief_w", None)
+    if relief_w is None:
+        raise StrategyError(0, f"returns {type(book).__name__}, not an OfferBook")
+    if relief_w.shape != (len(own), 3):
+        raise StrategyError(0, f"returns offers of shape {relief_w.shape} for {len(own)} car(s)")
+    return book
+
+
+def sample_cars(cars: int = 8) -> Own:
+    """A few cars of every kind: idle, charging, in a hurry, with a full and with an empty battery."""
+    def spread(low: int, high: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return np.linspace(low, high, cars).astype(np.int64)
+
+    wanted_w = np.minimum(spread(0, 22_000), 11_000)
+    return Own(
+        key=np.arange(1, cars + 1, dtype=np.uint64),
+        wanted_w=wanted_w,
+        baseline_w=wanted_w,
+        firm_w=wanted_w,
+        floor_w=np.minimum(wanted_w, 4_140),
+        max_w=np.full(cars, 11_000),
+        feed_w=np.full(cars, 11_000),
+        remaining_ws=spread(0, 72_000_000),
+        owed_ws=spread(0, 7_200_000),
+        stored_ws=spread(180_000_000, 36_000_000),
+        capacity_ws=np.full(cars, 216_000_000),
+        reserve_ws=np.full(cars, 64_800_000),
+        laxity_ms=spread(-600_000, 36_000_000),
+        round_trip_permille=np.full(cars, 880),
+        wear_nanos_per_kwh=np.full(cars, 500_000_000),
+        tariff_nanos_per_kwh=np.full(cars, 3_000_000_000),
+    )

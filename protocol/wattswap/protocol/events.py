@@ -1,0 +1,89 @@
+"""What happens to an agent: the only things it ever learns of."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from wattswap.protocol.messages import Message
+
+
+class _Event(Struct, frozen=True, array_like=True, gc=False):
+    """Base of all events."""
+
+
+class Received(_Event, frozen=True, tag=1):
+    """A message arrived. It may arrive twice, late or never."""
+
+    sender: str
+    message: Message
+
+
+class Woken(_Event, frozen=True, tag=2):
+    """A wake-up that was asked for, or one too many: harmless when early, repeated or needless."""
+
+
+class PluggedIn(_Event, frozen=True, tag=3):
+    """The cable is in; told to the charger and, with what its driver entered, to the vehicle."""
+
+    session: int
+    need_ws: int
+    departure_ms: int
+
+
+class Unplugged(_Event, frozen=True, tag=4):
+    """The cable is out; told to the charger and the vehicle."""
+
+    session: int
+
+
+class Metered(_Event, frozen=True, tag=5):
+    """The meter of the tick that ended, told to the charger and the vehicle: mean powers in watts."""
+
+    session: int
+    import_w: int
+    export_w: int
+    baseline_w: int
+    """The session's baseline power over the same tick."""
+
+
+class Reading(_Event, frozen=True, tag=6):
+    """Where the session stands now, told to the charger and the vehicle whenever it changed."""
+
+    session: int
+    remaining_ws: int
+    baseline_remaining_ws: int
+    stored_ws: int
+    wanted_w: int
+    baseline_w: int
+    firm_w: int
+    due_ms: int
+    drew: bool
+
+
+class BaseRead(_Event, frozen=True, tag=7):
+    """A household's meter over the tick that ended."""
+
+    base_w: int
+
+
+class LimitChanged(_Event, frozen=True, tag=8):
+    """The transformer's limit from now on: a grid operator's order, a dashboard's slider."""
+
+    limit_w: int
+
+
+class Paid(_Event, frozen=True, tag=9):
+    """The ledger's book carried out a ``Pay``."""
+
+    payment_id: str
+    nanos: int
+
+
+class Billed(_Event, frozen=True, tag=10):
+    """The ledger's book carried out a ``Bill``: the site's uncommitted tokens afterwards."""
+
+    session: int
+    received_nanos: int
+
+
+Event = Received | Woken | PluggedIn | Unplugged | Metered | Reading | BaseRead | LimitChanged | Paid | Billed

@@ -1,0 +1,180 @@
+"""What agents say to each other: one class per message, closed, positional and bounded; integers and bytes only.
+
+On the wire a message is the MessagePack array ``[tag, field, ...]``. Those that carry rights or money (call, offer,
+award, delivery, receipt, mandate) travel ``Sealed``: as the very bytes that were signed, so that whoever passes them on
+cannot alter them and no one re-encodes them.
+
+A session is known by its number and a round by (feeder, tick): the tick at which its call went out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from wattswap.protocol.units import MOST_MS, MOST_NANOS, MOST_W, MOST_WS
+
+Power = Annotated[int, Meta(ge=0, le=MOST_W)]
+SignedPower = Annotated[int, Meta(ge=-MOST_W, le=MOST_W)]
+Energy = Annotated[int, Meta(ge=0, le=MOST_WS)]
+Instant = Annotated[int, Meta(ge=-MOST_MS, le=MOST_MS)]
+Price = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
+Nanos = Annotated[int, Meta(ge=-MOST_NANOS, le=MOST_NANOS)]
+Number = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+Payload = Annotated[bytes, Meta(max_length=512)]
+Signature = Annotated[bytes, Meta(max_length=64)]
+Address = Annotated[str, Meta(max_length=66)]
+
+
+class _Said(Struct, frozen=True, array_like=True, gc=False):
+    """Base of all messages: immutable and positional."""
+
+
+class Tranche(_Said, frozen=True):
+    """One step of an offer: so much relief, for at least this price."""
+
+    relief_w: Power
+    ask_nanos_per_kwh: Price
+
+
+Tranches = Annotated[tuple[Tranche, ...], Meta(max_length=4)]
+TrancheEnergies = Annotated[tuple[Energy, ...], Meta(max_length=4)]
+TranchePowers = Annotated[tuple[Power, ...], Meta(max_length=4)]
+TranchePrices = Annotated[tuple[Price, ...], Meta(max_length=4)]
+
+
+class Mandate(_Said, frozen=True, tag=1):
+    """Vehicle -> charger -> transformer, at plug-in: its need and departure, and that its bill may be taken.
+
+    The transformer enters the session; the need fixes the baseline until the car leaves.
+    """
+
+    session: Number
+    need_ws: Energy
+    departure_ms: Instant
+    payee: Address
+
+
+class Report(_Said, frozen=True, tag=2):
+    """Charger -> transformer, whenever one of these changed: where its car stands. Replaces the report before."""
+
+    session: Number
+    firm_w: Power
+    wanted_w: Power
+    due_ms: Instant
+    drew: bool
+
+
+class BaseReport(_Said, frozen=True, tag=3):
+    """Household -> transformer, each tick: the homes' mean power over the tick that ended; negative with much sun."""
+
+    base_w: SignedPower
+
+
+class Call(_Said, frozen=True, tag=4):
+    """Transformer -> charger -> vehicle: its bid. The vehicle answers with an offer before ``offers_due_ms``."""
+
+    feeder: Number
+    tick: Number
+    need_w: Power
+    ceiling_nanos_per_kwh: Price
+    from_ms: Instant
+    until_ms: Instant
+    offers_due_ms: Instant
+
+
+class Offer(_Said, frozen=True, tag=5):
+    """Vehicle -> charger: its answer; no tranche means keep. The charger adds its cap and passes it on."""
+
+    feeder: Number
+    tick: Number
+    session: Number
+    tranches: Tranches
+
+
+class Award(_Said, frozen=True, tag=6):
+    """Transformer -> charger -> vehicle: relief bought until the window's end. It sets no power; a grant does."""
+
+    feeder: Number
+    tick: Number
+    session: Number
+    until_ms: Instant
+    award_w: TranchePowers
+    price_nanos_per_kwh: TranchePrices
+
+
+class Release(_Said, frozen=True, tag=7):
+    """Transformer -> charger -> vehicle: the award ends now; what was delivered until now is paid."""
+
+    feeder: Number
+    tick: Number
+    session: Number
+
+
+class Grant(_Said, frozen=True, tag=8):
+    """Transformer -> charger: what the car may draw and shall feed from now on, until the next grant."""
+
+    session: Number
+    import_w: Power
+    export_w: Power
+
+
+class Delivery(_Said, frozen=True, tag=9):
+    """Vehicle -> charger -> transformer, when an award ended: what one meter saw of each tranche."""
+
+    feeder: Number
+    tick: Number
+    session: Number
+    delivered_ws: TrancheEnergies
+    baseline_ws: Energy
+
+
+class Receipt(_Said, frozen=True, tag=10):
+    """Transformer -> charger -> vehicle: this award is settled with so many nanos."""
+
+    feeder: Number
+    tick: Number
+    session: Number
+    nanos: Nanos
+
+
+class Departed(_Said, frozen=True, tag=11):
+    """Charger -> transformer: the car unplugged; its meter's totals, from which the bill is made."""
+
+    session: Number
+    imported_ws: Energy
+    exported_ws: Energy
+
+
+class Sealed(_Said, frozen=True, tag=12):
+    """A message as the bytes its author signed. The signature is empty in runs that leave signatures out."""
+
+    kind: Number
+    """The tag of the message inside, for whoever orders messages without opening them."""
+    payload: Payload
+    signature: Signature = b""
+
+
+class CappedOffer(_Said, frozen=True, tag=13):
+    """Charger -> transformer: a vehicle's sealed offer, untouched, beside what this charger can carry out of it."""
+
+    session: Number
+    cap_w: Power
+    offer: Sealed
+
+
+class WitnessedDelivery(_Said, frozen=True, tag=14):
+    """Charger -> transformer: a vehicle's sealed delivery, untouched, beside the charger's own sealed one."""
+
+    session: Number
+    charger: Sealed
+    vehicle: Sealed
+
+
+Inner = Mandate | Call | Offer | Award | Delivery | Receipt
+"""What travels sealed."""
+Message = (
+    Report | BaseReport | Release | Grant | Departed | Sealed | CappedOffer | WitnessedDelivery
+)  # fmt: skip
+"""What is sent; the closed union that the codec reads."""

@@ -1,0 +1,240 @@
+"""The fleet engine: all cars as arrays, one loop over ticks, the same law as the agents. No messages, no clocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from wattswap.agents import clearing, law, settlement
+from wattswap.agents.offers import FEED, TRANCHES, Call
+from wattswap.ledger.book import Book, wallet
+from wattswap.protocol.draws import draw
+from wattswap.protocol.units import NANOS_PER_IOTA, Purpose
+from wattswap.runners.characters import Characters
+from wattswap.runners.record import FEEDER, Record, RoundRow, TickRow, forced_rows, session_row, trade_rows
+from wattswap.runners.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from wattswap.agents.controllers import Controller
+    from wattswap.agents.law import Assessment, Cars, Grants, Standing
+    from wattswap.agents.physics import Ints
+    from wattswap.runners.scenario.street import Street
+
+
+@dataclass(slots=True)
+class Awards:
+    """Awards in force, one row each; tranches as columns of shape (awards, 3)."""
+
+    row: Ints
+    tick: Ints
+    award_w: Ints
+    price: Ints
+    offered_w: Ints
+    ask: Ints
+    delivered_ws: Ints
+    baseline_ws: Ints
+
+    @classmethod
+    def none(cls) -> Self:
+        """No award is in force."""
+        one, wide = np.zeros(0, dtype=np.int64), np.zeros((0, TRANCHES), dtype=np.int64)
+        return cls(one, one, wide, wide, wide, wide, wide, one)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def where(self, chosen: NDArray[np.bool_]) -> Awards:
+        """These awards alone."""
+        return Awards(*(getattr(self, column.name)[chosen] for column in fields(self)))
+
+    def and_also(self, other: Awards) -> Awards:
+        """These awards and the others."""
+        return Awards(
+            *(np.concatenate((getattr(self, column.name), getattr(other, column.name))) for column in fields(self))
+        )
+
+
+class FleetRun:
+    """One run of a street in the fleet engine."""
+
+    def __init__(self, street: Street, controller: Controller | None = None) -> None:
+        self.street, self.controller, self.world = street, controller, World(street)
+        world = self.world
+        self.characters = Characters(world.fleet, street.scenario.seed, world.rules, street.folder)
+        self.rules, self.seed = world.rules, street.scenario.seed
+        self.record = Record()
+        self.awards = Awards.none()
+        self.book = open_book(street, world)
+        self._earned = np.zeros(len(world.fleet), dtype=np.int64)
+        self._deferred_ws = np.zeros(len(world.fleet), dtype=np.int64)
+
+    def run(self, progress: Callable[[int], None] = lambda tick: None) -> Record:
+        """Every tick of the run, then the closing step of its last instant."""
+        for tick in range(self.street.ticks):
+            self._close(tick)
+            self._tick(tick)
+            progress(tick)
+        self._close(self.street.ticks)
+        for row in self.world.plugged.tolist():
+            self._end_session(row, billed_nanos=0, receivable_nanos=0)
+        return self.record
+
+    def _tick(self, tick: int) -> None:
+        world = self.world
+        world.arrive(tick)
+        standing = world.standing(tick)
+        cars = self._cars(standing, tick)
+        base_w, limit_w = int(world.base_w[tick]), int(self.street.limit_w[tick])
+        if self.controller is not None:
+            granted = self.controller(base_w, law.target_w(limit_w, self.rules), cars, self.rules)
+            self._move(tick, standing, cars, granted, limit_w)
+            return
+        assessment = law.assess(base_w, limit_w, cars, self.rules)
+        if assessment.release:
+            self._settle(np.ones(len(self.awards), dtype=bool))
+            cars = self._cars(standing, tick)
+        if assessment.need_w > 0:
+            self._round(tick, assessment, limit_w, standing)
+            cars = self._cars(standing, tick)
+        granted = law.grants(base_w, assessment.target_w, cars, self.rules)
+        self._move(tick, standing, cars, granted, limit_w)
+
+    def _cars(self, standing: Standing, tick: int) -> Cars:
+        """What the transformer knows: standings and awards in force of the plugged cars."""
+        plugged = self.world.plugged
+        reduce_w, feed_w = np.zeros(len(plugged), dtype=np.int64), np.zeros(len(plugged), dtype=np.int64)
+        if len(self.awards):
+            at = np.searchsorted(plugged, self.awards.row)
+            reduce_w[at] = self.awards.award_w[:, :FEED].sum(axis=1)
+            feed_w[at] = self.awards.award_w[:, FEED]
+        laxity_ms = standing.due_ms - tick * self.rules.tick_ms
+        return law.Cars(standing.firm_w, standing.wanted_w, laxity_ms, self.world.drew[plugged], reduce_w, feed_w)
+
+    def _round(self, tick: int, assessment: Assessment, limit_w: int, standing: Standing) -> None:
+        """Call every car that holds no award, clear, and award what the site's tokens cover."""
+        world, now_ms = self.world, tick * self.rules.tick_ms
+        free = ~np.isin(world.plugged, self.awards.row)
+        called = world.plugged[free]
+        if not len(called):
+            return
+        ceiling = law.ceiling_nanos_per_kwh(assessment.demand_w, limit_w, self.rules)
+        call = Call(assessment.need_w, ceiling, now_ms, self.rules.window_end_ms(now_ms))
+        own = world.own(called, law.Standing(*(column[free] for column in standing)), now_ms)
+        offered_w, ask = self.characters.admitted(call, own, called)
+        ties = draw(self.seed, own.key, Purpose.TIE, now_ms // self.rules.window_ms)
+        award_w, price = clearing.clear(
+            offered_w,
+            ask,
+            ties,
+            need_w=call.need_w,
+            ceiling_nanos_per_kwh=ceiling,
+            amp_w=self.rules.amp_w,
+            rule=self.rules.clearing,
+        )
+        won = self._reserve(called, tick, award_w, price, (call.until_ms - now_ms) // 1000)
+        award_w, price = np.where(won[:, None], award_w, 0), np.where(won[:, None], price, 0)
+        self.record.rounds.append(RoundRow.of(tick, call, own.firm_w, offered_w, award_w, price))
+        count = int(won.sum())
+        self.awards = self.awards.and_also(
+            Awards(
+                row=called[won],
+                tick=np.full(count, tick),
+                award_w=award_w[won],
+                price=price[won],
+                offered_w=offered_w[won],
+                ask=ask[won],
+                delivered_ws=np.zeros((count, TRANCHES), dtype=np.int64),
+                baseline_ws=np.zeros(count, dtype=np.int64),
+            )
+        )
+
+    def _reserve(self, called: Ints, tick: int, award_w: Ints, price: Ints, lasts_s: int) -> NDArray[np.bool_]:
+        """Who gets the award: in session order, as long as the site's tokens cover the most it may cost."""
+        most_nanos = settlement.value_nanos(price, award_w * lasts_s).sum(axis=1)
+        won = award_w.any(axis=1)
+        for at in np.flatnonzero(won).tolist():
+            won[at] = self.book.reserve(payment_id(tick, self.world.fleet.session_id[called[at]]), int(most_nanos[at]))
+        return won
+
+    def _move(self, tick: int, standing: Standing, cars: Cars, granted: Grants, limit_w: int) -> None:
+        world, awards = self.world, self.awards
+        base_w = int(world.base_w[tick + 1])
+        plugged = world.plugged
+        owed_ws = int(np.maximum(world.remaining_ws[plugged] - world.baseline_ws[plugged], 0).sum())
+        drawn_w, fed_w = world.move(standing, granted.import_w, granted.export_w)
+        if len(awards):
+            at = np.searchsorted(plugged, awards.row)
+            delivered_w = settlement.relief_w(awards.award_w, standing.baseline_w[at], drawn_w[at], fed_w[at])
+            awards.delivered_ws = awards.delivered_ws + delivered_w * self.rules.tick_s
+            awards.baseline_ws = awards.baseline_ws + standing.baseline_w[at] * self.rules.tick_s
+        if granted.forced_w.any():
+            self.record.trades.extend(forced_rows(tick, world.fleet.session_id, plugged, granted.forced_w))
+        self.record.ticks.append(
+            TickRow(tick, base_w, limit_w, plugged, standing, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
+        )
+
+    def _close(self, tick: int) -> None:
+        """End what has ended: awards at their window's end, then departures, each with its bill."""
+        leaving = self.world.leave(tick)
+        if len(self.awards):
+            window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
+            ended = np.ones(len(self.awards), dtype=bool) if window_over else np.isin(self.awards.row, leaving)
+            if ended.any():
+                self._settle(ended)
+        for row in leaving.tolist():
+            self._bill(row)
+
+    def _settle(self, ended: NDArray[np.bool_]) -> None:
+        """Pay what the ended awards delivered, one payment per round and session."""
+        fleet, awards = self.world.fleet, self.awards.where(ended)
+        self.awards = self.awards.where(~ended)
+        nanos = settlement.value_nanos(awards.price, awards.delivered_ws)
+        for i, row in enumerate(awards.row.tolist()):
+            key = payment_id(int(awards.tick[i]), fleet.session_id[row])
+            self.book.settle(key, fleet.vehicle_id[row], int(nanos[i].sum()))
+            self.record.trades.extend(
+                trade_rows(
+                    int(awards.tick[i]), fleet.session_id[row], key, awards.award_w[i].tolist(),
+                    awards.price[i].tolist(), awards.delivered_ws[i].tolist(), nanos[i].tolist(),
+                    awards.offered_w[i].tolist(), awards.ask[i].tolist(), int(awards.baseline_ws[i]),
+                )
+            )
+        self._earned[awards.row] += nanos.sum(axis=1)
+        self._deferred_ws[awards.row] += awards.delivered_ws[:, :FEED].sum(axis=1)
+
+    def _bill(self, row: int) -> None:
+        """The energy bill of a departing car, netted against what it earned."""
+        fleet = self.world.fleet
+        billed = settlement.bill_nanos(
+            int(fleet.tariff_nanos_per_kwh[row]), int(self.world.imported_ws[row]), int(self.world.exported_ws[row])
+        )
+        bill = self.book.bill(fleet.session_id[row], fleet.vehicle_id[row], billed)
+        self._end_session(row, billed, bill.receivable_nanos)
+
+    def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:
+        self.record.sessions.append(
+            session_row(
+                self.world, row, self.street.ticks, self.characters.names[self.characters.number[row]],
+                int(self._deferred_ws[row]), int(self._earned[row]), billed_nanos, receivable_nanos,
+            )
+        )
+
+
+def payment_id(tick: int, session: str) -> str:
+    """The settlement key of an award: its round, (feeder, tick), and its session."""
+    return f"{FEEDER}.{tick}/{session}"
+
+
+def open_book(street: Street, world: World) -> Book:
+    """The site's book with the scenario's opening funds, its own and every car's."""
+    scenario = street.scenario
+    book = Book(scenario.transformer.funds_iota * NANOS_PER_IOTA)
+    for vehicle in dict.fromkeys(world.fleet.vehicle_id):
+        book.fund(f"opening/{vehicle}", wallet(vehicle), scenario.vehicles.funds_iota * NANOS_PER_IOTA)
+    return book

@@ -1,0 +1,206 @@
+"""What a run leaves behind: its rows as they happen, and the hash that must be the same in every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgpack
+
+from wattswap.agents.offers import FEED
+from wattswap.protocol.units import WS_PER_WH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from wattswap.agents.law import Standing
+    from wattswap.agents.offers import Call
+    from wattswap.agents.physics import Ints
+    from wattswap.runners.world import World
+
+FEEDER = 0
+"""A scenario has one feeder so far; tables carry its number so that more can join."""
+
+
+class RoundRow(NamedTuple):
+    """One call and what came of it."""
+
+    tick: int
+    feeder: int
+    need_w: int
+    ceiling_nanos_per_kwh: int
+    called: int
+    kept: int
+    """Called cars that could have given way and kept charging."""
+    offered_w: int
+    awarded_w: int
+    price_nanos_per_kwh: int
+    """The highest accepted price."""
+    reduce_awards: int
+    feed_awards: int
+
+    @classmethod
+    def of(cls, tick: int, call: Call, firm_w: Ints, offered_w: Ints, award_w: Ints, price: Ints) -> RoundRow:
+        """Sum up a cleared round: one row a called car, tranches as columns."""
+        kept = (firm_w > 0) & ~offered_w.any(axis=1)
+        reduced = award_w[:, :FEED].any(axis=1)
+        return cls(
+            tick,
+            FEEDER,
+            call.need_w,
+            call.ceiling_nanos_per_kwh,
+            len(firm_w),
+            int(kept.sum()),
+            int(offered_w.sum()),
+            int(award_w.sum()),
+            int(price.max(initial=0)),
+            int(reduced.sum()),
+            int((award_w[:, FEED] > 0).sum()),
+        )
+
+
+class TradeRow(NamedTuple):
+    """One award of a tranche as it was settled, or what the last resort took from one session at one tick."""
+
+    tick: int
+    """That of the award."""
+    feeder: int
+    session: str
+    tranche: int
+    """1 to the floor, 2 to zero, 3 feeding back, 0 forced."""
+    kind: Literal["reduce", "feed", "forced"]
+    awarded_w: int
+    price_nanos_per_kwh: int
+    delivered_ws: int
+    nanos: int
+    forced_w: int
+    offered_w: int
+    ask_nanos_per_kwh: int
+    baseline_ws: int
+    payment_id: str
+    status: str
+
+
+HASHED = TradeRow._fields.index("offered_w")
+"""The columns before this one are what the trace hash covers."""
+
+
+class SessionRow(NamedTuple):
+    """One session as it ended, or as it stood when the run did."""
+
+    session: str
+    station: str
+    vehicle: str
+    strategy: str
+    arrival_tick: int
+    departure_tick: int
+    need_ws: int
+    missing_ws: int
+    imported_ws: int
+    exported_ws: int
+    deferred_ws: int
+    earned_nanos: int
+    billed_nanos: int
+    receivable_nanos: int
+    status: Literal["full", "short", "open", "battery"]
+
+
+class TickRow(NamedTuple):
+    """The street at one tick: the sums, and the plugged cars' columns from which the picture is drawn."""
+
+    tick: int
+    base_w: int
+    limit_w: int
+    rows: Ints
+    standing: Standing
+    import_w: Ints
+    export_w: Ints
+    reduce_w: Ints
+    """Reduction under an award."""
+    forced_w: Ints
+    owed_ws: int
+    """Energy by which all plugged cars are behind their baselines, at the tick's start."""
+
+
+@dataclass(slots=True)
+class Record:
+    """Everything a run produces, collected in memory."""
+
+    ticks: list[TickRow] = field(default_factory=list)
+    rounds: list[RoundRow] = field(default_factory=list)
+    trades: list[TradeRow] = field(default_factory=list)
+    sessions: list[SessionRow] = field(default_factory=list)
+    events_hash: str | None = None
+
+    def trace_hash(self) -> str:
+        """blake2b-256 over the trade rows in canonical MessagePack, sorted: equal in all engines, to the last nano."""
+        return trace_hash(self.trades)
+
+
+def trace_hash(trades: Iterable[TradeRow]) -> str:
+    """The hash of trade rows; see ``Record.trace_hash``."""
+    digest = blake2b(digest_size=32)
+    for row in sorted(trades, key=lambda trade: trade[:4]):
+        digest.update(msgpack.packb(tuple(row[:HASHED])))
+    return digest.hexdigest()
+
+
+def trade_rows(  # noqa: PLR0913 - the columns of the table
+    tick: int,
+    session: str,
+    payment: str,
+    award_w: Sequence[int],
+    price: Sequence[int],
+    delivered_ws: Sequence[int],
+    nanos: Sequence[int],
+    offered_w: Sequence[int],
+    ask: Sequence[int],
+    baseline_ws: int,
+) -> Iterator[TradeRow]:
+    """The trade rows of one settled award, one per awarded tranche."""
+    for t, awarded_w in enumerate(award_w):
+        if awarded_w:
+            kind: Literal["reduce", "feed"] = "feed" if t == FEED else "reduce"
+            yield TradeRow(
+                tick, FEEDER, session, t + 1, kind, awarded_w, price[t], delivered_ws[t], nanos[t], 0,
+                offered_w[t], ask[t], baseline_ws, payment, "paid",
+            )
+
+
+def forced_rows(tick: int, session_id: Sequence[str], rows: Ints, forced_w: Ints) -> Iterator[TradeRow]:
+    """What the last resort took at a tick, a row per session."""
+    for at in forced_w.nonzero()[0].tolist():
+        session, watts = session_id[rows[at]], int(forced_w[at])
+        yield TradeRow(tick, FEEDER, session, 0, "forced", 0, 0, 0, 0, watts, 0, 0, 0, "", "unpaid")
+
+
+SHORT_WS = 100 * WS_PER_WH
+"""A session is short when more than 0.1 kWh of its need is missing at departure."""
+
+
+def session_row(  # noqa: PLR0913 - the columns of the table
+    world: World,
+    row: int,
+    ticks: int,
+    strategy: str,
+    deferred_ws: int,
+    earned_nanos: int,
+    billed_nanos: int,
+    receivable_nanos: int,
+) -> SessionRow:
+    """A session as it stands when it ends or the run does."""
+    fleet, missing_ws = world.fleet, int(world.remaining_ws[row])
+    status: Literal["full", "short", "open", "battery"]
+    if row >= fleet.sessions:
+        status = "battery"
+    elif fleet.departure_tick[row] > ticks:
+        status = "open"
+    else:
+        status = "short" if missing_ws > SHORT_WS else "full"
+    return SessionRow(
+        fleet.session_id[row], fleet.station_id[row], fleet.vehicle_id[row], strategy,
+        int(fleet.arrival_tick[row]), int(fleet.departure_tick[row]), int(fleet.need_ws[row]), missing_ws,
+        int(world.imported_ws[row]), int(world.exported_ws[row]), deferred_ws, earned_nanos, billed_nanos,
+        receivable_nanos, status,
+    )

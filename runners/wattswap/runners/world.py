@@ -1,0 +1,254 @@
+"""The physical street: every session's battery and need as columns, stepped in one array call per tick.
+
+Both engines move this world; the agents of the messages engine are handed its readings. A row is a session in file
+order, stationary batteries after them: a battery is a car that was always there, needs nothing and never departs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from wattswap.agents import law, physics
+from wattswap.agents.offers import Own
+from wattswap.agents.rules import Rules
+from wattswap.protocol.draws import agent_key
+from wattswap.protocol.units import PERMILLE, PPM, WS_PER_WH
+from wattswap.runners.scenario.schema import ppm
+
+if TYPE_CHECKING:
+    from wattswap.agents.physics import Ints
+    from wattswap.runners.scenario.schema import Scenario
+    from wattswap.runners.scenario.street import Street
+
+NEVER_MS: Final = 1 << 42
+"""The departure of what never departs: some 139 years from the start."""
+
+
+def rules_of(scenario: Scenario) -> Rules:
+    """The scenario's market constants as the integers of the law."""
+    transformer, chargers, market = scenario.transformer, scenario.chargers, scenario.market
+    amp_w = chargers.phases * chargers.voltage_v
+    return Rules(
+        tick_ms=scenario.reading_s * 1000,
+        window_ms=scenario.window_s * 1000,
+        deadline_ms=market.deadline_ms,
+        guard_ms=scenario.vehicles.guard_s * 1000,
+        margin_ppm=ppm(transformer.margin_pct),
+        release_w=transformer.limit_w * ppm(market.release_pct) // PPM,
+        owed_bonus_ms=market.owed_bonus_s * 1000,
+        amp_w=amp_w,
+        min_w=chargers.min_a * amp_w,
+        guaranteed_w=chargers.guaranteed_w,
+        clearing=transformer.clearing,
+        ceiling=transformer.ceiling,
+        ceiling_from_nanos_per_kwh=market.ceiling_from_nanos_per_kwh,
+        ceiling_to_nanos_per_kwh=market.ceiling_to_nanos_per_kwh,
+        ceiling_at_ppm=ppm(market.ceiling_at_pct),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What does not change about each row: names, places and the car's constants. int64 columns of length n."""
+
+    session_id: tuple[str, ...]
+    station_id: tuple[str, ...]
+    vehicle_id: tuple[str, ...]
+    strategy: tuple[str, ...]
+    """The strategy mix each row is drawn from; the rows of a street's cars share one."""
+    key: np.ndarray[tuple[int], np.dtype[np.uint64]]
+    character: np.ndarray[tuple[int], np.dtype[np.uint64]]
+    arrival_tick: Ints
+    departure_tick: Ints
+    departure_ms: Ints
+    """The departure the car states."""
+    need_ws: Ints
+    max_w: Ints
+    feed_w: Ints
+    stored_ws: Ints
+    """At arrival."""
+    capacity_ws: Ints
+    reserve_ws: Ints
+    round_trip_permille: Ints
+    wear_nanos_per_kwh: Ints
+    tariff_nanos_per_kwh: Ints
+    sessions: int
+    """The first this many rows are sessions; the others are stationary batteries."""
+
+    def __len__(self) -> int:
+        return len(self.session_id)
+
+
+def fleet_of(street: Street) -> Fleet:
+    """The rows of a street: its sessions and its stationary batteries."""
+    scenario, sessions = street.scenario, street.sessions
+    cars, batteries, chargers = scenario.vehicles, scenario.battery, scenario.chargers
+    n, m = len(sessions.session_id), len(scenario.battery)
+    target, ten_percent = round(cars.target_pct * 10), 100
+    recorded_ws = cars.capacity_wh * WS_PER_WH
+    fitting_ws = physics.ceil_div(sessions.energy_ws * PERMILLE, max(target - ten_percent, 1))
+    capacity_ws = np.maximum(recorded_ws, fitting_ws)
+    names = tuple(f"battery-{number + 1}" for number in range(m))
+
+    def column(of_sessions: Ints | int, of_batteries: list[int]) -> Ints:
+        return np.concatenate((np.broadcast_to(of_sessions, n), np.array(of_batteries, dtype=np.int64))).astype(np.int64)
+
+    keys = np.array([agent_key(name) for name in names], dtype=np.uint64)
+    battery_ws = [battery.capacity_wh * WS_PER_WH for battery in batteries]
+    return Fleet(
+        session_id=sessions.session_id + names,
+        station_id=sessions.station_id + names,
+        vehicle_id=sessions.vehicle_id + names,
+        strategy=(cars.strategy,) * n + tuple(battery.strategy for battery in batteries),
+        key=np.concatenate((sessions.key, keys)),
+        character=np.concatenate((sessions.character, keys)),
+        arrival_tick=column(sessions.arrival_tick, [0] * m),
+        departure_tick=column(sessions.departure_tick, [NEVER_MS // street.tick_ms] * m),
+        departure_ms=column(sessions.stated_departure_ms, [NEVER_MS] * m),
+        need_ws=column(sessions.energy_ws, [0] * m),
+        max_w=column(chargers.max_w, [battery.max_w for battery in batteries]),
+        feed_w=column(min(cars.feed_w, chargers.max_w), [battery.max_w for battery in batteries]),
+        stored_ws=column(
+            capacity_ws * target // PERMILLE - sessions.energy_ws,
+            [ws * ppm(battery.initial_pct) // PPM for ws, battery in zip(battery_ws, batteries, strict=True)],
+        ),
+        capacity_ws=column(capacity_ws, battery_ws),
+        reserve_ws=column(
+            capacity_ws * ppm(cars.reserve_pct) // PPM,
+            [ws * ppm(battery.reserve_pct) // PPM for ws, battery in zip(battery_ws, batteries, strict=True)],
+        ),
+        round_trip_permille=column(round(cars.round_trip_pct * 10), [round(b.round_trip_pct * 10) for b in batteries]),
+        wear_nanos_per_kwh=column(cars.wear_nanos_per_kwh, [battery.wear_nanos_per_kwh for battery in batteries]),
+        tariff_nanos_per_kwh=column(cars.tariff_nanos_per_kwh, [cars.tariff_nanos_per_kwh] * m),
+        sessions=n,
+    )
+
+
+class World:
+    """All batteries and needs of a street, as they are at the present tick."""
+
+    def __init__(self, street: Street) -> None:
+        self.fleet = fleet_of(street)
+        self.rules = rules_of(street.scenario)
+        self.base_w = street.base_w.sum(axis=0)
+        self._tapers = street.scenario.vehicles.curve == "taper"
+        self.remaining_ws = self.fleet.need_ws.copy()
+        self.baseline_ws = self.fleet.need_ws.copy()
+        self.stored_ws = self.fleet.stored_ws.copy()
+        self.drew = np.zeros(len(self.fleet), dtype=bool)
+        self.imported_ws = np.zeros(len(self.fleet), dtype=np.int64)
+        self.exported_ws = np.zeros(len(self.fleet), dtype=np.int64)
+        self._before_the_start()
+        self.arrivals = _rows_by_tick(np.maximum(self.fleet.arrival_tick, 0))
+        self.departures = _rows_by_tick(self.fleet.departure_tick)
+        self.plugged = np.zeros(0, dtype=np.int64)
+
+    def _before_the_start(self) -> None:
+        """Who plugged in before the run starts has charged unhindered until then."""
+        tick_s = self.rules.tick_s
+        early = np.flatnonzero(self.fleet.arrival_tick < 0)
+        waiting = -self.fleet.arrival_tick[early]
+        while len(early):
+            still = waiting > 0
+            early, waiting = early[still], waiting[still] - 1
+            power_w = physics.wanted_w(self.remaining_ws[early], self._takes_w(early), tick_s)
+            early, waiting, power_w = early[power_w > 0], waiting[power_w > 0], power_w[power_w > 0]
+            self.drew[early] = waiting == 0
+            self.remaining_ws[early] -= power_w * tick_s
+            self.baseline_ws[early] -= power_w * tick_s
+            self.stored_ws[early] += power_w * tick_s
+
+    def leave(self, tick: int) -> Ints:
+        """Unplug who departs at this tick; their rows."""
+        rows = self.departures.get(tick, _NOBODY)
+        if len(rows):
+            self.plugged = np.setdiff1d(self.plugged, rows, assume_unique=True)
+        return rows
+
+    def arrive(self, tick: int) -> Ints:
+        """Plug in who arrives at this tick; their rows."""
+        rows = self.arrivals.get(tick, _NOBODY)
+        if len(rows):
+            self.plugged = np.union1d(self.plugged, rows)
+        return rows
+
+    def standing(self, tick: int) -> law.Standing:
+        """Where the plugged cars stand at this tick, one row a plugged car."""
+        rows, fleet = self.plugged, self.fleet
+        remaining_ws, baseline_ws = self.remaining_ws[rows], self.baseline_ws[rows]
+        takes_w = baseline_takes_w = max_w = fleet.max_w[rows]
+        if self._tapers:
+            takes_w = self._takes_w(rows)
+            behind_ws = remaining_ws - baseline_ws
+            baseline_takes_w = physics.taper_w(self.stored_ws[rows] + behind_ws, fleet.capacity_ws[rows], max_w)
+        now_ms = tick * self.rules.tick_ms
+        return law.standing(
+            remaining_ws, baseline_ws, takes_w, baseline_takes_w, max_w, fleet.departure_ms[rows], now_ms, self.rules
+        )
+
+    def _takes_w(self, rows: Ints) -> Ints:
+        """The most these batteries take now."""
+        max_w = self.fleet.max_w[rows]
+        return physics.taper_w(self.stored_ws[rows], self.fleet.capacity_ws[rows], max_w) if self._tapers else max_w
+
+    def own(self, rows: Ints, standing: law.Standing, now_ms: int) -> Own:
+        """What the cars of these rows know of themselves; ``standing`` holds the same rows."""
+        fleet, remaining_ws = self.fleet, self.remaining_ws[rows]
+        return Own(
+            key=fleet.key[rows],
+            wanted_w=standing.wanted_w,
+            baseline_w=standing.baseline_w,
+            firm_w=standing.firm_w,
+            floor_w=np.minimum(standing.firm_w, self.rules.min_w),
+            max_w=fleet.max_w[rows],
+            feed_w=fleet.feed_w[rows],
+            remaining_ws=remaining_ws,
+            owed_ws=np.maximum(remaining_ws - self.baseline_ws[rows], 0),
+            stored_ws=self.stored_ws[rows],
+            capacity_ws=fleet.capacity_ws[rows],
+            reserve_ws=fleet.reserve_ws[rows],
+            laxity_ms=standing.due_ms - now_ms,
+            round_trip_permille=fleet.round_trip_permille[rows],
+            wear_nanos_per_kwh=fleet.wear_nanos_per_kwh[rows],
+            tariff_nanos_per_kwh=fleet.tariff_nanos_per_kwh[rows],
+        )
+
+    def move(self, standing: law.Standing, import_w: Ints, export_w: Ints) -> tuple[Ints, Ints]:
+        """Let one tick pass under these grants of the plugged cars; what each really drew and fed, in watts."""
+        rows, tick_s = self.plugged, self.rules.tick_s
+        drawn_w = np.minimum(import_w, standing.wanted_w)
+        self.remaining_ws[rows] -= drawn_w * tick_s
+        self.stored_ws[rows] += drawn_w * tick_s
+        self.baseline_ws[rows] -= standing.baseline_w * tick_s
+        self.imported_ws[rows] += drawn_w * tick_s
+        self.drew[rows] = drawn_w > 0
+        fed_w = self._feed(export_w) if export_w.any() else export_w
+        return drawn_w, fed_w
+
+    def _feed(self, export_w: Ints) -> Ints:
+        rows, tick_s = self.plugged, self.rules.tick_s
+        round_trip = self.fleet.round_trip_permille[rows]
+        fed_w = np.minimum(export_w, physics.feedable_w(self.stored_ws[rows], round_trip, tick_s))
+        drained_ws = physics.drained_ws(fed_w * tick_s, round_trip)
+        self.stored_ws[rows] -= drained_ws
+        self.remaining_ws[rows] += drained_ws
+        self.exported_ws[rows] += fed_w * tick_s
+        return fed_w
+
+    def fallback_unsafe_w(self, most_base_w: int, least_limit_w: int) -> int:
+        """Watts missing at the worst moment even with every car at its guaranteed minimum; 0 when safe."""
+        minima_w = len(set(self.fleet.station_id[: self.fleet.sessions])) * self.rules.guaranteed_w
+        return max(most_base_w + minima_w - least_limit_w, 0)
+
+
+_NOBODY: Final = np.zeros(0, dtype=np.int64)
+
+
+def _rows_by_tick(ticks: Ints) -> dict[int, Ints]:
+    """The rows that share a tick, in row order."""
+    order = np.argsort(ticks, kind="stable")
+    changes = np.flatnonzero(np.diff(ticks[order])) + 1
+    return {int(ticks[rows[0]]): rows for rows in np.split(order, changes) if len(rows)}
