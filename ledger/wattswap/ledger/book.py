@@ -25,6 +25,7 @@ changed nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct
@@ -211,8 +212,15 @@ class Book:
         assert all(nanos <= self._asked[key][0] for key, (_, nanos) in self._settled.items()), "paid above reserve"
 
     def audit(self) -> None:
-        """``check``, and that the journal alone gives the same balances. O(entries)."""
+        """``check``, that every reward is paid or still owed (S17), and that the journal explains all. O(entries)."""
         self.check()
+        rewards: Counter[str] = Counter()
+        for vehicle, nanos in self._settled.values():
+            rewards[vehicle] += nanos
+        for vehicle, bill in self._bills.values():
+            rewards[vehicle] -= bill.rewards_nanos
+        unpaid = {payable(vehicle): nanos for vehicle, nanos in rewards.items() if nanos}
+        assert unpaid == {account: n for account, n in self._balances.items() if n and account.startswith("payable/")}
         replayed = dict.fromkeys(self._balances, 0)
         for *_, legs in self._entries:
             for source, target, nanos in legs:

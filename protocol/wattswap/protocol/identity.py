@@ -2,11 +2,13 @@
 
 What is signed is never the message itself but IOTA's *personal message* digest of it,
 
-    blake2b-256(03 00 00 || uleb128(length of text) || text),    text = tag || uleb128(length of network) || network || message
+    blake2b-256(03 00 00 || uleb128(length of text) || text)
+    text = tag || uleb128(length of network) || network || message
 
-A transaction's digest starts from 00 00 00 instead, so whatever bytes a peer makes us sign, the signature can never move
-tokens, even if one key both signs messages and owns a wallet. The tag keeps other programs' messages out, the network id
-those of another site or chain; the length before it keeps any network and message from being read as another pair.
+A transaction's digest starts from 00 00 00 instead, so whatever bytes a peer makes us sign, the signature can never
+move tokens, even if one key both signs messages and owns a wallet. The tag keeps other programs' messages out, the
+network id those of another site or chain; the length before it keeps any network and message from being read as
+another pair.
 """
 
 from __future__ import annotations
@@ -57,7 +59,7 @@ class Signer:
 
     @property
     def seeded(self) -> bool:
-        """Whether the key was derived from a run's seed: anyone can do that again, so it must never guard real tokens."""
+        """Whether it was derived from a run's seed: anyone can do that again, so it must never guard real tokens."""
         return self._seeded
 
     def sign(self, payload: bytes) -> bytes:
@@ -109,9 +111,9 @@ def message_digest(payload: bytes, network: str) -> bytes:
 
 
 def _uleb128(number: int) -> bytes:
-    """Encode a length the way IOTA's serialisation does: seven bits a byte, lowest first, high bit set on all but the last."""
+    """Encode a length as IOTA does: seven bits a byte, lowest first, the high bit set on all but the last."""
     encoded = bytearray()
-    while number > 0x7F:
+    while number >> 7:
         encoded.append(number & 0x7F | 0x80)
         number >>= 7
     encoded.append(number)

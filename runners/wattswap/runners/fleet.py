@@ -70,7 +70,7 @@ class FleetRun:
         self.rules, self.seed = world.rules, street.scenario.seed
         self.record = Record()
         self.awards = Awards.none()
-        self.book = open_book(street, world)
+        self.record.book = self.book = open_book(street, world)
         self._earned = np.zeros(len(world.fleet), dtype=np.int64)
         self._deferred_ws = np.zeros(len(world.fleet), dtype=np.int64)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wattswap.agents.law import Standing
     from wattswap.agents.offers import Call
     from wattswap.agents.physics import Ints
+    from wattswap.ledger.book import Book
     from wattswap.runners.world import World
 
 FEEDER = 0
@@ -132,6 +133,9 @@ class Record:
     trades: list[TradeRow] = field(default_factory=list)
     sessions: list[SessionRow] = field(default_factory=list)
     events_hash: str | None = None
+    """Over all events and effects of the messages engine; None in the fleet."""
+    book: Book | None = None
+    """The site's double-entry book as the run left it."""
 
     def trace_hash(self) -> str:
         """blake2b-256 over the trade rows in canonical MessagePack, sorted: equal in all engines, to the last nano."""
