@@ -1,0 +1,477 @@
+"""The book: tokens are promised once, earned once, paid once, and never made or lost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from wattswap.ledger.book import CLAIMS, FUNDING, RESERVED, SITE, Bill, Book, payable, receivable, wallet
+from wattswap.protocol.errors import LocalProtocolError
+from wattswap.protocol.units import MOST_NANOS
+
+
+def bill(billed: int, rewards: int, net: int, paid: int, owed: int) -> Bill:
+    return Bill(billed_nanos=billed, rewards_nanos=rewards, net_nanos=net, paid_nanos=paid, receivable_nanos=owed)
+
+
+def used(book: Book) -> dict[str, int]:
+    """The balances that are not 0."""
+    return {account: nanos for account, nanos in book.balances().items() if nanos}
+
+
+@pytest.fixture
+def book() -> Book:
+    """A site with 1,000 nanos and a car with 100."""
+    book = Book(1_000)
+    book.fund("fund/car", wallet("car"), 100)
+    return book
+
+
+def earn(book: Book, nanos: int) -> None:
+    """Let the car earn a reward."""
+    assert book.reserve("round/car", nanos)
+    book.settle("round/car", "car", nanos)
+
+
+# -- funds and reserves -----------------------------------------------------------------------------------------------
+
+
+def test_opening_funds_come_from_outside(book: Book) -> None:
+    assert book.balances() == {SITE: 1_000, RESERVED: 0, FUNDING: -1_100, CLAIMS: 0, wallet("car"): 100}
+    assert book.site_uncommitted_nanos == 1_000
+
+
+def test_only_the_site_and_wallets_are_funded(book: Book) -> None:
+    for account in (RESERVED, FUNDING, CLAIMS, payable("car"), receivable("car"), "car", ""):
+        with pytest.raises(LocalProtocolError, match="only the site and wallets"):
+            book.fund("more", account, 1)
+
+
+def test_a_book_never_holds_more_than_an_int64_of_nanos() -> None:
+    book = Book(MOST_NANOS - 5)
+    book.fund("a", wallet("a"), 5)
+    with pytest.raises(LocalProtocolError, match="in one book"):
+        book.fund("b", wallet("b"), 1)
+    book.audit()
+
+
+def test_a_reserve_takes_tokens_out_of_what_can_be_promised(book: Book) -> None:
+    assert book.reserve("k", 400) is True
+    assert (book.site_uncommitted_nanos, book.balance(RESERVED), book.held("k")) == (600, 400, 400)
+
+
+def test_everything_can_be_promised_but_not_one_nano_more(book: Book) -> None:
+    assert book.reserve("all", 1_000) is True
+    assert book.reserve("one more", 1) is False
+    assert book.site_uncommitted_nanos == 0
+
+
+def test_a_refused_reserve_moves_nothing_and_stays_refused(book: Book) -> None:
+    assert book.reserve("big", 1_001) is False
+    book.fund("more", SITE, 500)
+    assert book.reserve("big", 1_001) is False
+    assert book.reserve("big again", 1_001) is True
+    assert book.held("big") == 0
+
+
+def test_an_award_at_price_zero_needs_no_tokens() -> None:
+    book = Book(0)
+    assert book.reserve("k", 0) is True
+    book.settle("k", "car", 0)
+    assert used(book) == {}
+    book.audit()
+
+
+# -- settlement -------------------------------------------------------------------------------------------------------
+
+
+def test_settlement_gives_the_car_its_reward_and_the_site_the_rest(book: Book) -> None:
+    book.reserve("k", 400)
+    book.settle("k", "car", 150)
+    assert (book.site_uncommitted_nanos, book.balance(RESERVED), book.balance(payable("car"))) == (850, 0, 150)
+    assert book.balance(wallet("car")) == 100
+    assert book.held("k") == 0
+
+
+def test_a_release_gives_everything_back(book: Book) -> None:
+    before = used(book)
+    book.reserve("k", 400)
+    book.release("k")
+    assert used(book) == before
+
+
+def test_no_more_is_settled_than_was_reserved(book: Book) -> None:
+    book.reserve("k", 400)
+    with pytest.raises(LocalProtocolError, match="only 400 are reserved"):
+        book.settle("k", "car", 401)
+    assert book.held("k") == 400
+    book.settle("k", "car", 400)
+    assert book.balance(payable("car")) == 400
+
+
+def test_nothing_is_settled_that_was_not_reserved(book: Book) -> None:
+    assert not book.reserve("refused", 5_000)
+    for key in ("refused", "unknown"):
+        with pytest.raises(LocalProtocolError, match="nothing is reserved"):
+            book.settle(key, "car", 0)
+        with pytest.raises(LocalProtocolError, match="nothing is reserved"):
+            book.release(key)
+
+
+def test_rewards_of_several_rounds_add_up_until_departure(book: Book) -> None:
+    for number, nanos in enumerate((10, 20, 30)):
+        book.reserve(f"{number}/car", 50)
+        book.settle(f"{number}/car", "car", nanos)
+    assert book.balance(payable("car")) == 60
+    assert book.bill("leave", "car", 60) == bill(60, 60, 0, 0, 0)
+
+
+# -- departure --------------------------------------------------------------------------------------------------------
+
+
+def test_a_car_without_rewards_pays_its_energy(book: Book) -> None:
+    assert book.bill("leave", "car", 70) == bill(70, 0, 70, 70, 0)
+    assert used(book) == {SITE: 1_070, wallet("car"): 30, FUNDING: -1_100}
+
+
+def test_rewards_pay_the_energy_first_and_the_wallet_the_rest(book: Book) -> None:
+    earn(book, 50)
+    assert book.bill("leave", "car", 70) == bill(70, 50, 20, 20, 0)
+    assert used(book) == {SITE: 1_020, wallet("car"): 80, FUNDING: -1_100}
+
+
+def test_rewards_above_the_bill_are_paid_out(book: Book) -> None:
+    earn(book, 50)
+    assert book.bill("leave", "car", 20) == bill(20, 50, -30, -30, 0)
+    assert used(book) == {SITE: 970, wallet("car"): 130, FUNDING: -1_100}
+
+
+def test_what_the_wallet_cannot_pay_is_owed_and_is_no_money_to_spend(book: Book) -> None:
+    earn(book, 50)
+    assert book.bill("leave", "car", 200) == bill(200, 50, 150, 100, 50)
+    assert used(book) == {SITE: 1_100, receivable("car"): 50, CLAIMS: -50, FUNDING: -1_100}
+    assert book.reserve("more than there is", 1_101) is False
+
+
+def test_a_car_that_fed_more_than_it_drew_is_paid_for_it(book: Book) -> None:
+    earn(book, 50)
+    assert book.bill("leave", "car", -25) == bill(-25, 50, -75, -75, 0)
+    assert used(book) == {SITE: 925, wallet("car"): 175, FUNDING: -1_100}
+
+
+def test_a_site_without_tokens_owes_the_car_what_it_fed_but_never_its_rewards() -> None:
+    """A reward was reserved when it was promised. Fed energy was not: here alone a site can fall behind."""
+    book = Book(60)
+    book.reserve("round/car", 50)
+    book.settle("round/car", "car", 50)
+    assert book.bill("leave", "car", -25) == bill(-25, 50, -75, -60, -15)
+    assert used(book) == {wallet("car"): 60, receivable("car"): -15, CLAIMS: 15, FUNDING: -60}
+    book.audit()
+
+
+def test_tokens_reserved_for_others_do_not_pay_a_bill() -> None:
+    book = Book(60)
+    book.reserve("round/other", 60)
+    assert book.bill("leave", "car", -25) == bill(-25, 0, -25, 0, -25)
+    assert book.held("round/other") == 60
+    book.audit()
+
+
+def test_a_reward_settled_after_departure_waits_for_the_next_bill(book: Book) -> None:
+    book.reserve("late/car", 40)
+    book.bill("leave", "car", 10)
+    book.settle("late/car", "car", 40)
+    assert book.balance(payable("car")) == 40
+    assert book.bill("late", "car", 0) == bill(0, 40, -40, -40, 0)
+    assert book.balance(wallet("car")) == 130
+
+
+def test_a_bill_of_nothing_for_a_car_nobody_knows_moves_nothing(book: Book) -> None:
+    before = used(book)
+    assert book.bill("leave", "stranger", 0) == bill(0, 0, 0, 0, 0)
+    assert used(book) == before
+
+
+# -- repeats and mistakes ---------------------------------------------------------------------------------------------
+
+
+def test_every_operation_repeated_gives_its_first_result_and_moves_nothing(book: Book) -> None:
+    book.reserve("k", 400)
+    book.settle("k", "car", 150)
+    book.reserve("none", 10)
+    book.release("none")
+    first = book.bill("leave", "car", 500)
+    entries = book.entries
+    balances = book.balances()
+    book.fund("fund/car", wallet("car"), 100)
+    assert book.reserve("k", 400) is True
+    book.settle("k", "car", 150)
+    book.release("none")
+    assert book.bill("leave", "car", 500) is first
+    assert book.entries == entries
+    assert book.balances() == balances
+
+
+def test_a_key_that_comes_back_with_other_arguments_is_our_own_bug(book: Book) -> None:
+    book.reserve("k", 400)
+    book.settle("k", "car", 150)
+    book.bill("leave", "car", 5)
+    before = book.balances(), book.entries
+    for again in (
+        lambda: book.fund("fund/car", wallet("car"), 101),
+        lambda: book.fund("fund/car", SITE, 100),
+        lambda: book.reserve("k", 399),
+        lambda: book.settle("k", "car", 149),
+        lambda: book.settle("k", "other", 150),
+        lambda: book.release("k"),
+        lambda: book.bill("leave", "car", 6),
+        lambda: book.bill("leave", "other", 5),
+    ):
+        with pytest.raises(LocalProtocolError, match="came first as"):
+            again()
+    assert (book.balances(), book.entries) == before
+
+
+def test_nothing_delivered_is_a_release_whoever_did_not_deliver(book: Book) -> None:
+    book.reserve("k", 400)
+    book.settle("k", "car", 0)
+    book.release("k")
+    assert book.balance(payable("car")) == 0
+    assert book.site_uncommitted_nanos == 1_000
+    with pytest.raises(LocalProtocolError, match="came first as"):
+        book.settle("k", "car", 1)
+
+
+@pytest.mark.parametrize("nanos", [-1, MOST_NANOS + 1, True, 1.0, np.int64(1), None])
+def test_what_is_no_plain_positive_int_is_no_amount(book: Book, nanos: int) -> None:
+    """A numpy integer would slip in from the arrays and silently overflow when balances add up."""
+    book.reserve("open", 10)
+    before = book.balances(), book.entries
+    for call in (
+        lambda: book.fund("x", SITE, nanos),
+        lambda: book.reserve("x", nanos),
+        lambda: book.settle("open", "car", nanos),
+        lambda: Book(nanos),
+    ):
+        with pytest.raises(LocalProtocolError, match="not an amount"):
+            call()
+    assert (book.balances(), book.entries) == before
+
+
+@pytest.mark.parametrize("nanos", [-MOST_NANOS - 1, MOST_NANOS + 1, False, -1.0, np.int64(-1)])
+def test_a_bill_is_a_plain_int_too_but_may_be_negative(book: Book, nanos: int) -> None:
+    with pytest.raises(LocalProtocolError, match="not an amount"):
+        book.bill("leave", "car", nanos)
+
+
+# -- the journal ------------------------------------------------------------------------------------------------------
+
+
+def test_each_operation_is_one_entry_with_its_postings(book: Book) -> None:
+    book.reserve("1/car", 400)
+    book.reserve("2/car", 601)
+    book.settle("1/car", "car", 150)
+    book.bill("leave", "car", 500)
+    assert book.entries == (
+        ("fund", "opening", SITE, 1_000, ((FUNDING, SITE, 1_000),)),
+        ("fund", "fund/car", "wallet/car", 100, ((FUNDING, "wallet/car", 100),)),
+        ("reserve", "1/car", "", 400, ((SITE, RESERVED, 400),)),
+        ("refuse", "2/car", "", 601, ()),
+        ("settle", "1/car", "car", 150, ((RESERVED, "payable/car", 150), (RESERVED, SITE, 250))),
+        (
+            "bill",
+            "leave",
+            "car",
+            500,
+            (("payable/car", SITE, 150), ("wallet/car", SITE, 100), (CLAIMS, "receivable/car", 250)),
+        ),
+    )
+
+
+def test_a_writer_goes_on_where_it_stopped(book: Book) -> None:
+    written = list(book.entries)
+    book.reserve("k", 1)
+    book.release("k")
+    written += book.entries_since(len(written))
+    assert tuple(written) == book.entries
+
+
+def test_check_notices_a_balance_that_was_tampered_with(book: Book) -> None:
+    book.check()
+    book._balances[SITE] += 1
+    with pytest.raises(AssertionError, match="made or lost"):
+        book.check()
+
+
+def test_audit_notices_a_journal_that_lost_an_entry(book: Book) -> None:
+    book.reserve("k", 5)
+    book.audit()
+    book._entries.pop()
+    book.check()
+    with pytest.raises(AssertionError, match="journal"):
+        book.audit()
+
+
+# -- anything, in any order -------------------------------------------------------------------------------------------
+
+VEHICLES = ("a", "b", "c")
+amounts = st.integers(min_value=0, max_value=300)
+vehicles = st.sampled_from(VEHICLES)
+numbers = st.integers(min_value=0, max_value=15)
+
+
+class AnythingInAnyOrder(RuleBasedStateMachine):
+    """A book driven at random beside a model that only knows purses, promises and debts, not accounts or postings.
+
+    Keys come from a small set, so that repeats, conflicts and unknown keys all happen often.
+    """
+
+    @initialize(site=st.integers(min_value=0, max_value=1_500), purse=amounts)
+    def opens(self, site: int, purse: int) -> None:
+        """The site and one of the three cars are given tokens."""
+        self.book = Book(site)
+        self.book.fund("a", wallet("a"), purse)
+        self.tokens = site + purse
+        self.site = site
+        self.purses = defaultdict(int, a=purse)
+        self.earned: defaultdict[str, int] = defaultdict(int)
+        self.owes: defaultdict[str, int] = defaultdict(int)
+        self.asked: dict[str, tuple[int, bool]] = {}
+        self.settled: dict[str, tuple[str, int]] = {}
+        self.bills: dict[str, tuple[str, int, Bill]] = {}
+
+    @rule(number=numbers, nanos=amounts)
+    def reserves(self, number: int, nanos: int) -> None:
+        """An award is about to be sent, perhaps once more, perhaps by mistake with another amount."""
+        key = f"k{number}"
+        if key not in self.asked:
+            self.asked[key] = (nanos, nanos <= self.site)
+            self.site -= nanos if nanos <= self.site else 0
+        first, granted = self.asked[key]
+        if first == nanos:
+            assert self.book.reserve(key, nanos) is granted
+        else:
+            self.is_refused(lambda: self.book.reserve(key, nanos))
+
+    @rule(number=numbers, vehicle=vehicles, nanos=amounts)
+    def settles(self, number: int, vehicle: str, nanos: int) -> None:
+        """A delivery is in, perhaps for an award that never was, or is settled already."""
+        key = f"k{number}"
+        asked, granted = self.asked.get(key, (0, False))
+        if key in self.settled:
+            first_vehicle, first = self.settled[key]
+            if (first == nanos == 0) or (first_vehicle, first) == (vehicle, nanos):
+                self.book.settle(key, vehicle, nanos)
+            else:
+                self.is_refused(lambda: self.book.settle(key, vehicle, nanos))
+        elif granted and nanos <= asked:
+            self.book.settle(key, vehicle, nanos)
+            self.settled[key] = (vehicle, nanos)
+            self.earned[vehicle] += nanos
+            self.site += asked - nanos
+        else:
+            self.is_refused(lambda: self.book.settle(key, vehicle, nanos))
+
+    @rule(number=numbers)
+    def releases(self, number: int) -> None:
+        """An award fell through."""
+        key = f"k{number}"
+        asked, granted = self.asked.get(key, (0, False))
+        if not granted or self.settled.get(key, ("", 0))[1]:
+            self.is_refused(lambda: self.book.release(key))
+            return
+        self.book.release(key)
+        if key not in self.settled:
+            self.settled[key] = ("", 0)
+            self.site += asked
+
+    @rule(number=numbers, vehicle=vehicles, nanos=st.integers(min_value=-300, max_value=600))
+    def bills_a_car(self, number: int, vehicle: str, nanos: int) -> None:
+        """A car departs, or departs once more."""
+        key = f"b{number}"
+        if key in self.bills:
+            first_vehicle, first, result = self.bills[key]
+            if (first_vehicle, first) == (vehicle, nanos):
+                assert self.book.bill(key, vehicle, nanos) == result
+            else:
+                self.is_refused(lambda: self.book.bill(key, vehicle, nanos))
+            return
+        result = self.book.bill(key, vehicle, nanos)
+        self.bills[key] = (vehicle, nanos, result)
+        net = nanos - self.earned[vehicle]
+        # The rewards' tokens join the site's, then the net is paid by whoever owes it, as far as the tokens go.
+        available = self.purses[vehicle] if net > 0 else self.site + self.earned[vehicle]
+        paid = min(abs(net), available) * (1 if net > 0 else -1)
+        assert result == bill(nanos, self.earned[vehicle], net, paid, net - paid)
+        self.site += self.earned[vehicle] + paid
+        self.purses[vehicle] -= paid
+        self.owes[vehicle] += net - paid
+        self.earned[vehicle] = 0
+
+    @rule(choice=st.data())
+    def repeats_anything_that_went_well(self, choice: st.DataObject) -> None:
+        """A message came twice: same key, same arguments, and therefore nothing at all."""
+        balances, entries = self.book.balances(), self.book.entries
+        for key, (nanos, granted) in self.asked.items():
+            assert self.book.reserve(key, nanos) is granted
+        for key, (vehicle, nanos) in self.settled.items():
+            self.book.settle(key, vehicle, nanos)
+        if self.bills:
+            key = choice.draw(st.sampled_from(sorted(self.bills)))
+            vehicle, nanos, result = self.bills[key]
+            assert self.book.bill(key, vehicle, nanos) == result
+        assert (self.book.balances(), self.book.entries) == (balances, entries)
+
+    @invariant()
+    def the_book_agrees_with_the_model(self) -> None:
+        """Every account, and every token, is where the model says."""
+        held = {key: asked for key, (asked, granted) in self.asked.items() if granted and key not in self.settled}
+        assert self.book.site_uncommitted_nanos == self.site
+        assert {key: self.book.held(key) for key in self.asked} == {key: held.get(key, 0) for key in self.asked}
+        assert self.book.balance(RESERVED) == sum(held.values())
+        for vehicle in VEHICLES:
+            assert self.book.balance(wallet(vehicle)) == self.purses[vehicle]
+            assert self.book.balance(payable(vehicle)) == self.earned[vehicle]
+            assert self.book.balance(receivable(vehicle)) == self.owes[vehicle]
+        assert self.tokens == self.site + sum(held.values()) + sum(self.purses.values()) + sum(self.earned.values())
+        assert sum(self.book.balances().values()) == 0
+
+    @invariant()
+    def the_book_checks_itself(self) -> None:
+        """All of it holds after every step, failed ones included."""
+        self.book.audit()
+
+    def is_refused(self, call: object) -> None:
+        """It raises our own error, and leaves no trace."""
+        assert callable(call)
+        balances, entries = self.book.balances(), self.book.entries
+        with pytest.raises(LocalProtocolError):
+            call()
+        assert (self.book.balances(), self.book.entries) == (balances, entries)
+
+    def teardown(self) -> None:
+        """What the journal lists, done again in a new book, leads to the same book."""
+        if not hasattr(self, "book"):
+            return
+        (_, _, _, opening, _), *rest = self.book.entries
+        twin = Book(opening)
+        for operation, key, subject, nanos, _ in rest:
+            match operation:
+                case "fund":
+                    twin.fund(key, subject, nanos)
+                case "reserve" | "refuse":
+                    assert twin.reserve(key, nanos) is (operation == "reserve")
+                case "settle":
+                    twin.settle(key, subject, nanos)
+                case "bill":
+                    twin.bill(key, subject, nanos)
+        assert (twin.entries, twin.balances()) == (self.book.entries, self.book.balances())
+
+
+AnythingInAnyOrder.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestAnythingInAnyOrder = AnythingInAnyOrder.TestCase
