@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-DATA: Final = Path(__file__).parent / "data"
+DATA: Final = Path(__file__).resolve().parent / "data"
 """The bundled files; in a scenario, ``bundled:sessions/A400_sessions.csv`` names one from anywhere."""
 PREFIX: Final = "bundled:"
 _TEMPLATE: Final = "template"

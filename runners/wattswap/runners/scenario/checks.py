@@ -94,21 +94,26 @@ LIST_RANGES: Final[dict[str, dict[str, Range]]] = {
 
 def check(scenario: Scenario, origin: Origin) -> None:
     """Refuse a scenario whose figures are out of range or do not fit together."""
-    for path, what in _problems(scenario):
-        raise origin.wrong(path, what)
+    for what, *paths in _problems(scenario):
+        raise origin.wrong(what, *paths)
 
 
-def _problems(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    """(path, what is wrong and what to do), the first one first. Later checks may rely on earlier ones."""
+Problem = tuple[str, ...]
+"""What is wrong and what to do, then the paths of the values it is about."""
+
+
+def _problems(scenario: Scenario) -> Iterator[Problem]:
+    """All that is wrong, the first one first. Later checks may rely on earlier ones."""
     yield from _out_of_range(scenario)
     yield from _time(scenario)
     yield from _power(scenario)
     yield from _prices(scenario)
     yield from _texts(scenario)
+    yield from _files(scenario)
     yield from _events(scenario)
 
 
-def _out_of_range(scenario: Scenario) -> Iterator[tuple[str, str]]:
+def _out_of_range(scenario: Scenario) -> Iterator[Problem]:
     for path, allowed in RANGES.items():
         yield from _beyond(path, _at(scenario, path), allowed)
     for path, keys in LIST_RANGES.items():
@@ -124,126 +129,97 @@ def _at(scenario: Scenario, path: str) -> Any:
     return value
 
 
-def _beyond(path: str, value: float, allowed: Range) -> Iterator[tuple[str, str]]:
+def _beyond(path: str, value: float, allowed: Range) -> Iterator[Problem]:
     if allowed.holds(value):
         return
-    if path.endswith("feeder"):
-        yield path, f"{path} is {value}; there is one feeder, so it must be 0"
+    if path.endswith(".feeder"):
+        yield f"{path} is {value}; there is one feeder, so it must be 0", path
     elif path == "schema":
-        yield path, f"schema is {value}, this version reads schema 1; write schema = 1 or use a newer wattswap"
+        yield f"schema is {value}, this version reads schema 1; write schema = 1 or use a newer wattswap", path
     else:
-        yield path, f"{path} is {value}; choose {allowed.least:_} to {allowed.most:_}"
+        yield f"{path} is {value}; choose {allowed.least:_} to {allowed.most:_}", path
 
 
-def _time(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    if scenario.start.utcoffset() is None:
-        yield "start", _zone_missing("start", scenario.start)
-    if scenario.start.microsecond:
-        yield "start", f"start is {scenario.start.isoformat()}; it must be a whole second"
-    if scenario.window_s % scenario.reading_s:
-        yield (
-            "window_s",
-            f"window_s ({scenario.window_s}) must be a multiple of reading_s ({scenario.reading_s}), like 300 and 30",
-        )
-    if DAY_S % scenario.window_s:
-        yield "window_s", f"window_s ({scenario.window_s}) must divide a day of {DAY_S} s, like 300 or 900"
-    if scenario.market.deadline_ms > scenario.reading_s * MS_PER_S:
-        yield (
-            "market.deadline_ms",
-            (
-                f"market.deadline_ms ({scenario.market.deadline_ms}) must not be longer than a tick"
-                f" (reading_s = {scenario.reading_s}): a round ends before the next reading"
-            ),
-        )
+def _time(scenario: Scenario) -> Iterator[Problem]:
+    start, window_s, reading_s = scenario.start, scenario.window_s, scenario.reading_s
+    if start.utcoffset() is None:
+        yield _zone_missing("start", start), "start"
+    if start.microsecond:
+        yield f"start is {start.isoformat()}; it must be a whole second", "start"
+    if window_s % reading_s:
+        what = f"window_s ({window_s}) must be a multiple of reading_s ({reading_s}), like 300 and 30"
+        yield what, "window_s", "reading_s"
+    if DAY_S % window_s:
+        yield f"window_s ({window_s}) must divide a day of {DAY_S} s, like 300 or 900", "window_s"
+    if scenario.market.deadline_ms > reading_s * MS_PER_S:
+        what = f"market.deadline_ms ({scenario.market.deadline_ms}) must not be longer than reading_s ({reading_s} s)"
+        yield f"{what}: a round ends before the next reading", "market.deadline_ms", "reading_s"
 
 
 def _zone_missing(path: str, stamp: datetime) -> str:
     return f"{path} ({stamp.isoformat()}) has no time zone; add the offset, like {stamp.isoformat()}+01:00"
 
 
-def _power(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    chargers, vehicles = scenario.chargers, scenario.vehicles
+def _power(scenario: Scenario) -> Iterator[Problem]:
+    chargers = scenario.chargers
     least_w = chargers.min_a * chargers.phases * chargers.voltage_v
     if least_w > chargers.max_w:
-        yield (
-            "chargers.max_w",
-            (
-                f"chargers.max_w ({chargers.max_w}) is under the least a charger can do, min_a x phases x voltage_v ="
-                f" {least_w} W; raise it, or lower min_a or phases"
-            ),
-        )
-    if chargers.guaranteed_w > chargers.max_w * 1_000_000:
-        yield "chargers.guaranteed_w", "chargers.guaranteed_w is beyond what chargers can draw; lower it"
-    if vehicles.feed_w > chargers.max_w:
-        yield (
-            "vehicles.feed_w",
-            f"vehicles.feed_w ({vehicles.feed_w}) is over chargers.max_w ({chargers.max_w}); lower it, 0 = cannot feed",
-        )
+        what = f"chargers.max_w ({chargers.max_w}) is under min_a x phases x voltage_v = {least_w} W, the least a"
+        paths = (f"chargers.{key}" for key in ("max_w", "min_a", "phases", "voltage_v"))
+        yield f"{what} charger can do; raise it, or lower min_a or phases", *paths
 
 
-def _prices(scenario: Scenario) -> Iterator[tuple[str, str]]:
-    market = scenario.market
-    if market.ceiling_from_nanos_per_kwh > market.ceiling_to_nanos_per_kwh:
-        yield (
-            "market.ceiling_from_nanos_per_kwh",
-            (
-                f"market.ceiling_from_nanos_per_kwh ({market.ceiling_from_nanos_per_kwh}) must not be over"
-                f" market.ceiling_to_nanos_per_kwh ({market.ceiling_to_nanos_per_kwh}): the ceiling rises"
-            ),
-        )
+def _prices(scenario: Scenario) -> Iterator[Problem]:
+    low, high = "market.ceiling_from_nanos_per_kwh", "market.ceiling_to_nanos_per_kwh"
+    if _at(scenario, low) > _at(scenario, high):
+        what = f"{low} ({_at(scenario, low)}) must not be over {high} ({_at(scenario, high)}): the ceiling rises"
+        yield what, low, high
     for path in (path for path in RANGES if path.endswith("_nanos_per_kwh")):
         yield from _between_price_ticks(path, _at(scenario, path))
     for index, battery in enumerate(scenario.battery):
         yield from _between_price_ticks(f"battery.{index}.wear_nanos_per_kwh", battery.wear_nanos_per_kwh)
 
 
-def _between_price_ticks(path: str, price: int) -> Iterator[tuple[str, str]]:
+def _between_price_ticks(path: str, price: int) -> Iterator[Problem]:
     if price % PRICE_TICK_NANOS:
-        near = round(price / PRICE_TICK_NANOS) * PRICE_TICK_NANOS
-        yield path, f"{path} is {price}; prices are whole multiples of {PRICE_TICK_NANOS:_}, the nearest is {near:_}"
+        near = (price + PRICE_TICK_NANOS // 2) // PRICE_TICK_NANOS * PRICE_TICK_NANOS
+        yield f"{path} is {price}; prices are whole multiples of {PRICE_TICK_NANOS:_}, the nearest is {near:_}", path
 
 
-def _texts(scenario: Scenario) -> Iterator[tuple[str, str]]:
+def _texts(scenario: Scenario) -> Iterator[Problem]:
     if not _NAME.fullmatch(scenario.name):
-        yield (
-            "name",
-            (
-                f"name is {scenario.name!r}; folders are named after it: use up to 64 letters, digits, dots,"
-                " dashes and underscores"
-            ),
-        )
+        what = f"name is {scenario.name!r}; folders are named after it: use up to 64 letters, digits, dots, dashes"
+        yield f"{what} and underscores", "name"
     departure = scenario.vehicles.departure
     if departure not in ("actual", "stated") and departure_error_ms(departure) is None:
-        yield "vehicles.departure", f"vehicles.departure is {departure!r}; write actual, stated, or error:2h"
+        yield f"vehicles.departure is {departure!r}; write actual, stated, or error:2h", "vehicles.departure"
     if not scenario.vehicles.strategy:
-        yield "vehicles.strategy", "vehicles.strategy is empty; name one, like need:0.8+prosumer:0.2"
+        yield "vehicles.strategy is empty; name one, like need:0.8+prosumer:0.2", "vehicles.strategy"
     for index, battery in enumerate(scenario.battery):
         if not battery.strategy:
-            yield f"battery.{index}.strategy", f"battery.{index}.strategy is empty; name one, like prosumer"
-    yield from _files(scenario)
+            path = f"battery.{index}.strategy"
+            yield f"{path} is empty; name one, like prosumer", path
 
 
-def _files(scenario: Scenario) -> Iterator[tuple[str, str]]:
+def _files(scenario: Scenario) -> Iterator[Problem]:
     if not scenario.sessions.csv:
-        yield "sessions.csv", "sessions.csv is empty; name the CSV file of charging sessions"
+        yield "sessions.csv is empty; name the CSV file of charging sessions", "sessions.csv"
     if not scenario.households:
-        yield "base.household_csv", "no household is metered; set base.household_csv or add a [[household]]"
+        yield "no household is metered; set base.household_csv or add a [[household]]", "base.household_csv"
     if scenario.base.pv_csv and not scenario.base.household_csv:
-        yield "base.household_csv", "base.pv_csv needs base.household_csv beside it; the sun is subtracted from it"
+        yield "base.pv_csv needs base.household_csv, from which the sun is subtracted; name both", "base.pv_csv"
     for index, household in enumerate(scenario.household):
         if not household.household_csv:
             path = f"household.{index}.household_csv"
-            yield path, f"{path} is missing; name the CSV file of this household's load"
+            yield f"{path} is missing; name the CSV file of this household's load", path
 
 
-def _events(scenario: Scenario) -> Iterator[tuple[str, str]]:
+def _events(scenario: Scenario) -> Iterator[Problem]:
     for index, event in enumerate(scenario.event):
+        path = f"event.{index}"
         for key, stamp in (("from", event.from_), ("to", event.to)):
             if stamp.utcoffset() is None:
-                path = f"event.{index}.{key}"
-                yield path, _zone_missing(path, stamp)
+                yield _zone_missing(f"{path}.{key}", stamp), f"{path}.{key}"
         if event.to <= event.from_:
-            yield (
-                f"event.{index}.to",
-                f"event.{index}.to ({event.to.isoformat()}) must be after its from ({event.from_.isoformat()})",
-            )
+            span = f"{path}.to ({event.to.isoformat()}) must be after {path}.from ({event.from_.isoformat()})"
+            yield f"{span}; correct one of them", f"{path}.to", f"{path}.from"

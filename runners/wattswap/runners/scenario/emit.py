@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
@@ -26,6 +27,8 @@ def resolved_toml(source: Source, inputs: Mapping[str, str]) -> str:
         table["household_csv"] = _anywhere(source, table["household_csv"])
         table["pv_csv"] = _anywhere(source, table["pv_csv"])
     tables["sessions"]["csv"] = _anywhere(source, tables["sessions"]["csv"])
+    for table in (tables["vehicles"], *tables["battery"]):
+        table["strategy"] = "+".join(_strategy_anywhere(source, part) for part in table["strategy"].split("+"))
     tables["inputs"] = dict(inputs)
     return "\n".join(_document(tables)) + "\n"
 
@@ -35,6 +38,15 @@ def _anywhere(source: Source, name: str) -> str:
         return ""
     path = source.path(name).resolve()
     return PREFIX + path.relative_to(DATA).as_posix() if path.is_relative_to(DATA) else str(path)
+
+
+def _strategy_anywhere(source: Source, part: str) -> str:
+    """One share of a mix; where it names a Python file (in the working folder or beside the scenario), in full."""
+    name, marker, rest = part.partition(".py:")
+    found = next((path for path in (Path(f"{name}.py"), source.path(f"{name}.py")) if path.is_file()), None)
+    if not marker or found is None or "+" in str(found.resolve()):
+        return part
+    return f"{found.resolve().with_suffix('')}.py:{rest}"
 
 
 def _document(tables: Mapping[str, object]) -> Iterator[str]:

@@ -25,12 +25,16 @@ class Origin:
     options: dict[str, str] = field(default_factory=dict)
     """Dotted path -> the option that set it, such as ``--set event.0.limit_w=0``."""
 
-    def wrong(self, path: str, what: str) -> InputError:
-        """An error about the value at ``path``, naming the option that set it, or else the file."""
-        for key, option in self.options.items():
-            if key == path or key.startswith(f"{path}."):
+    def wrong(self, what: str, *paths: str) -> InputError:
+        """An error about the values at ``paths``, naming the last option that set one of them, or else the file."""
+        for key, option in reversed(self.options.items()):
+            if any(_is_part(key, path) or _is_part(path, key) for path in paths):
                 return InputError(f"{option}: {what}")
         return InputError(f"{self.file}: {what}")
+
+
+def _is_part(path: str, whole: str) -> bool:
+    return path == whole or path.startswith(f"{whole}.")
 
 
 def nearest(word: str, names: Sequence[str]) -> str:
@@ -73,29 +77,29 @@ def refuse_misfits(raw: object, kind: Any, origin: Origin, path: str = "") -> No
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         _refuse_in_table(raw, kind, origin, path)
     elif not _fits(raw, kind):
-        raise origin.wrong(path, f"{path} must be {_expected(kind)}, not {_shown(raw)}{_choice(raw, kind)}")
+        raise origin.wrong(f"{path} must be {_expected(kind)}, not {_shown(raw)}{_choice(raw, kind)}", path)
 
 
 def _refuse_in_list(raw: object, kind: Any, origin: Origin, path: str) -> None:
     if not isinstance(raw, list):
-        raise origin.wrong(path, f"{path} must be a list of tables, not {_shown(raw)}; write [[{path}]]")
+        raise origin.wrong(f"{path} must be a list of tables, not {_shown(raw)}; write [[{path}]]", path)
     for index, entry in enumerate(raw):
         refuse_misfits(entry, kind, origin, f"{path}.{index}")
 
 
 def _refuse_in_table(raw: object, kind: type[msgspec.Struct], origin: Origin, path: str) -> None:
     if not isinstance(raw, Mapping):
-        raise origin.wrong(path, f"{path} must be a table, not {_shown(raw)}; write [{path}] and its keys below")
+        raise origin.wrong(f"{path} must be a table, not {_shown(raw)}; write [{path}] and its keys below", path)
     known = {known.encode_name: known for known in msgspec.structs.fields(kind)}
     prefix = f"{path}." if path else ""
     for key, value in raw.items():
         if key not in known:
             names = [prefix + name for name in known if name != "inputs"]
-            raise origin.wrong(prefix + key, f"there is no key {prefix + key}; {nearest(prefix + key, names)}")
+            raise origin.wrong(f"there is no key {prefix + key}; {nearest(prefix + key, names)}", prefix + key)
         refuse_misfits(value, known[key].type, origin, prefix + key)
     for key, known_field in known.items():
         if known_field.required and key not in raw:
-            raise origin.wrong(path, f"{prefix}{key} is missing; it must be {_expected(known_field.type)}")
+            raise origin.wrong(f"{prefix}{key} is missing; it must be {_expected(known_field.type)}", path)
 
 
 def _fits(raw: object, kind: Any) -> bool:
@@ -111,7 +115,7 @@ def _expected(kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(kind))
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return "a table"
+        return "a table, written as [key] and the keys below it"
     words = {int: "a whole number", str: "a text in quotes", datetime: "a date and time like 2018-11-19T00:00:00+01:00"}
     if get_origin(kind) is dict:
         return "a table of file name and sha256"

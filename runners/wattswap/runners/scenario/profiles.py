@@ -26,6 +26,7 @@ from wattswap.runners.scenario.tables import EPOCH, Cell, read_table
 Watts = NDArray[np.int64]
 
 NOISE_STEP_MS: Final = 30 * MS_PER_S
+MOST_STEP_MS: Final = 24 * 3_600 * MS_PER_S
 _KEEP: Final = 51039
 """exp(-30 s / 2 min) in 1/65536: how much of the last half minute's noise is still there."""
 _FRESH: Final = 41110
@@ -85,6 +86,8 @@ def _regular_step_ms(stamps: list[Cell], at_ms: list[int]) -> int:
     if len(at_ms) == 1:
         raise stamps[0].wrong("one row does not tell how long its interval is; give at least two")
     step_ms = at_ms[1] - at_ms[0]
+    if step_ms > MOST_STEP_MS:
+        raise stamps[1].wrong(f"{_seconds(step_ms)} after the stamp above it; a step may be a day at most")
     for cell, before, now in zip(stamps[1:], at_ms, at_ms[1:], strict=False):
         if now <= before:
             raise cell.wrong(f"{cell.text!r} is not after the stamp above it; sort the rows and drop repeated ones")
@@ -140,7 +143,8 @@ def resolve(profile: Profile, ticks: Ticks, shape: Shape) -> Watts:
 
 def _sums(slots: Watts, per_tick: int) -> Watts:
     """The sum over each tick's slots, shape (slots / per_tick,)."""
-    return np.add.reduce(slots.reshape(-1, per_tick), axis=1, dtype=np.int64)
+    sums: Watts = slots.reshape(-1, per_tick).sum(axis=1)
+    return sums
 
 
 def _step(mean_w: Watts, slot: Watts, per_half: int) -> Watts:
@@ -152,7 +156,9 @@ def _ramp(mean_w: Watts, slot: Watts, per_half: int) -> Watts:
     """Each slot's value at its centre times 2 * per_half, on the line between two neighbouring knots."""
     knots_w = ramp_knots(mean_w)
     half, within = np.divmod(slot, per_half)
-    return knots_w[half] * (2 * per_half) + (knots_w[half + 1] - knots_w[half]) * (2 * within + 1)
+    before_w, after_w = knots_w[half], knots_w[half + 1]
+    numerators: Watts = before_w * (2 * per_half) + (after_w - before_w) * (2 * within + 1)
+    return numerators
 
 
 def ramp_knots(mean_w: Watts) -> Watts:

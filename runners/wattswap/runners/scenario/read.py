@@ -45,7 +45,7 @@ def load_scenario(
     options: dict[str, str] = {}
     for setting in settings:
         key, value = _setting(setting)
-        place(raw, key, value, f"--set {setting}")
+        place(raw, key, _from_here(key, value), f"--set {setting}")
         options[key] = f"--set {setting}"
     for flag, key, given in (("--strategy", "vehicles.strategy", strategy), ("--seed", "seed", seed)):
         if given is not None:
@@ -57,6 +57,13 @@ def load_scenario(
     scenario = msgspec.convert(raw, Scenario)
     check(scenario, origin)
     return Source(scenario, path.parent)
+
+
+def _from_here(key: str, value: object) -> object:
+    """A file named by ``--set`` is looked for in the working folder first, unlike one the scenario names."""
+    if key.endswith("csv") and isinstance(value, str) and Path(value).is_file():
+        return str(Path(value).resolve())
+    return value
 
 
 def _find(name_or_path: str) -> Path:

@@ -30,11 +30,11 @@ def share_of(amount: int, pct: Percent) -> int:
     return amount * ppm(pct) // PPM
 
 
-class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file. Frozen: a scenario is a value, a changed one is another scenario."""
 
 
-class Transformer(_Table, frozen=True):
+class Transformer(_Table, frozen=True, kw_only=True):
     """The feeder's transformer, its limit and how it buys relief."""
 
     rating_va: int = 400_000
@@ -53,7 +53,7 @@ class Transformer(_Table, frozen=True):
             msgspec.structs.force_setattr(self, "limit_w", self.rating_va * _LIMIT_OF_RATING_PCT // 100)
 
 
-class Household(_Table, frozen=True):
+class Household(_Table, frozen=True, kw_only=True):
     """Homes (one or many, summed) behind one meter: a profile in kW, the sun subtracted. ``""`` is no file."""
 
     household_csv: str = ""
@@ -62,14 +62,14 @@ class Household(_Table, frozen=True):
     noise_pct: Percent = 2
 
 
-class SessionsFile(_Table, frozen=True):
+class SessionsFile(_Table, frozen=True, kw_only=True):
     """Where the charging sessions come from."""
 
     csv: str
     format: Literal["wattswap"] = "wattswap"
 
 
-class Chargers(_Table, frozen=True):
+class Chargers(_Table, frozen=True, kw_only=True):
     """What every charger of the street can do."""
 
     max_w: int = 11_000
@@ -80,7 +80,7 @@ class Chargers(_Table, frozen=True):
     """Power the whole site's chargers may draw when nobody answers them."""
 
 
-class Vehicles(_Table, frozen=True):
+class Vehicles(_Table, frozen=True, kw_only=True):
     """What holds for every car; sessions record no battery, so its size is assumed."""
 
     strategy: str = "need:0.8+prosumer:0.2"
@@ -98,7 +98,7 @@ class Vehicles(_Table, frozen=True):
     guard_s: int = 1_800
 
 
-class Market(_Table, frozen=True):
+class Market(_Table, frozen=True, kw_only=True):
     """The constants of a round."""
 
     deadline_ms: int = 2_000
@@ -109,7 +109,7 @@ class Market(_Table, frozen=True):
     ceiling_at_pct: Percent = 120
 
 
-class Battery(_Table, frozen=True):
+class Battery(_Table, frozen=True, kw_only=True):
     """A stationary battery: it offers like a car that never leaves."""
 
     capacity_wh: int
@@ -123,7 +123,7 @@ class Battery(_Table, frozen=True):
     target_pct: Percent = 100
 
 
-class Event(_Table, frozen=True):
+class Event(_Table, frozen=True, kw_only=True):
     """From one instant to another the limit is a different one; where two overlap, the later in the file holds."""
 
     from_: datetime = msgspec.field(name="from")
@@ -131,14 +131,13 @@ class Event(_Table, frozen=True):
     limit_w: int
 
 
-class Scenario(_Table, frozen=True):
+class Scenario(_Table, frozen=True, kw_only=True):
     """A whole scenario file."""
 
-    start: datetime
-    sessions: SessionsFile
     schema: int = 1
     name: str = ""
     """The file's own name where the file is silent."""
+    start: datetime
     days: int = 7
     seed: int = 1
     reading_s: int = 30
@@ -146,6 +145,7 @@ class Scenario(_Table, frozen=True):
     transformer: Transformer = Transformer()
     base: Household = Household()
     household: tuple[Household, ...] = ()
+    sessions: SessionsFile
     chargers: Chargers = Chargers()
     vehicles: Vehicles = Vehicles()
     market: Market = Market()

@@ -25,7 +25,8 @@ from wattswap.runners.scenario.tables import Cell, Table, read_table
 Ints = NDArray[np.int64]
 Keys = NDArray[np.uint64]
 
-COLUMNS: Final = ("session_id", "station_id", "arrival", "departure", "energy_kwh", "max_kw", "user_id")
+COLUMNS: Final = ("session_id", "station_id", "arrival", "departure", "energy_kwh", "user_id")
+"""What a file must have; ``user_id`` may be empty. ``max_kw`` is never read, so it may be left out."""
 ESTIMATE: Final = "estimated_departure"
 MOST_KWH: Final = 1000
 _ERROR = re.compile(r"error:(\d+(?:\.\d+)?)h")
@@ -56,7 +57,7 @@ def read_sessions(path: Path, departure: str = "actual") -> SessionTable:
     table = read_table(path, _columns(departure))
     session_id = _unique(table)
     station_id = tuple(_filled(cell) for cell in table.column("station_id"))
-    user_id = tuple(cell.text or name for cell, name in zip(table.column("user_id"), session_id, strict=True))
+    user_id = tuple(_printable(cell) or name for cell, name in zip(table.column("user_id"), session_id, strict=True))
     arrival_ms = _instants(table, "arrival")
     departure_ms = _departures(table, arrival_ms)
     _refuse_overlap(table, session_id, station_id, arrival_ms, departure_ms)
@@ -84,7 +85,8 @@ def departure_error_ms(departure: str) -> int | None:
 def departure_errors(departure: str, seed: int, key: Keys) -> Ints:
     """How far each stated departure is off, in ms, shape as ``key``: near-normal, drawn by seed and session."""
     deviation_ms = departure_error_ms(departure) or 0
-    return normal_q16(seed, key, Purpose.DEPARTURE, np.zeros(len(key), dtype=np.int64)) * deviation_ms >> 16
+    drawn_q16 = normal_q16(seed, key, Purpose.DEPARTURE, np.zeros(len(key), dtype=np.int64))
+    return (drawn_q16 * deviation_ms) >> 16
 
 
 def keys_of(names: Sequence[str]) -> Keys:
@@ -109,6 +111,12 @@ def _unique(table: Table) -> tuple[str, ...]:
 def _filled(cell: Cell) -> str:
     if not cell.text:
         raise cell.wrong("the field is empty; every row needs one")
+    return _printable(cell)
+
+
+def _printable(cell: Cell) -> str:
+    if not cell.text.isprintable():
+        raise cell.wrong(f"{cell.text!r} holds a character that cannot be printed; take it out")
     return cell.text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -74,7 +75,7 @@ class Street:
 def load_street(
     name_or_path: str,
     *,
-    settings: tuple[str, ...] | list[str] = (),
+    settings: Sequence[str] = (),
     strategy: str | None = None,
     seed: int | None = None,
     day: int | None = None,

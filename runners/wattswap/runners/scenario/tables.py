@@ -101,11 +101,13 @@ def _content(path: Path) -> bytes:
 
 
 def nearest_file(path: Path) -> str:
-    """What to do about a file that is not there: the one beside it that was likely meant, or a reminder."""
-    folder = path.parent
-    names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
-    near = get_close_matches(path.name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else "; paths are relative to the scenario file"
+    """What to do about a file that is not there: the one beside it that was likely meant, or where to look."""
+    try:
+        names = sorted(entry.name for entry in path.parent.iterdir() if entry.is_file())
+    except OSError:
+        return f"; there is no folder {path.parent} either"
+    near = get_close_matches(path.name, names, n=1, cutoff=0.7)
+    return f"; did you mean {near[0]}?" if near else f"; look into {path.parent.resolve()}"
 
 
 def _lines(path: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
