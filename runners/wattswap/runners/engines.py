@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Literal
 
 from wattswap.agents.controllers import controller_named
+from wattswap.protocol.errors import InputError
 from wattswap.runners.fleet import FleetRun
 
 if TYPE_CHECKING:
@@ -23,9 +25,17 @@ def run_street(
     controller: str = "negotiated",
     engine: Engine = "messages",
     progress: Callable[[int], None] = lambda tick: None,
+    record: Record | None = None,
 ) -> Record:
     """Run a street from its first tick to the closing step of its last.
 
-    ``progress`` is called with each tick that has passed.
+    ``progress`` is called with each tick that has passed. ``record`` is filled as the run goes, so that whoever holds
+    it has what there is when the run is interrupted.
+
+    Raises:
+        InputError: there is no such controller, engine or strategy; the nearest is named.
     """
-    return FleetRun(street, controller_named(controller)).run(progress)
+    if engine not in ENGINES:
+        nearest = get_close_matches(engine, ENGINES, n=1, cutoff=0.0)[0]
+        raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
+    return FleetRun(street, controller_named(controller), record).run(progress)

@@ -63,12 +63,12 @@ class Awards:
 class FleetRun:
     """One run of a street in the fleet engine."""
 
-    def __init__(self, street: Street, controller: Controller | None = None) -> None:
+    def __init__(self, street: Street, controller: Controller | None = None, record: Record | None = None) -> None:
         self.street, self.controller, self.world = street, controller, World(street)
         world = self.world
         self.characters = Characters(world.fleet, street.scenario.seed, world.rules, street.folder)
         self.rules, self.seed = world.rules, street.scenario.seed
-        self.record = Record()
+        self.record = Record() if record is None else record
         self.awards = Awards.none()
         self.record.book = self.book = open_book(street, world)
         self._earned = np.zeros(len(world.fleet), dtype=np.int64)
@@ -166,7 +166,7 @@ class FleetRun:
         world, awards = self.world, self.awards
         base_w = int(world.base_w[tick + 1])
         plugged = world.plugged
-        owed_ws = int(np.maximum(world.remaining_ws[plugged] - world.baseline_ws[plugged], 0).sum())
+        owed_ws = np.maximum(world.remaining_ws[plugged] - world.baseline_ws[plugged], 0)
         drawn_w, fed_w = world.move(standing, granted.import_w, granted.export_w)
         if len(awards):
             at = np.searchsorted(plugged, awards.row)

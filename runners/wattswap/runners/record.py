@@ -120,8 +120,8 @@ class TickRow(NamedTuple):
     reduce_w: Ints
     """Reduction under an award."""
     forced_w: Ints
-    owed_ws: int
-    """Energy by which all plugged cars are behind their baselines, at the tick's start."""
+    owed_ws: Ints
+    """Energy by which each plugged car is behind its baseline, at the tick's start."""
 
 
 @dataclass(slots=True)
