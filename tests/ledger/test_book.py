@@ -293,6 +293,13 @@ def test_each_operation_is_one_entry_with_its_postings(book: Book) -> None:
     )
 
 
+def test_what_was_read_from_a_book_cannot_change_it(book: Book) -> None:
+    book.balances()[SITE] += 1
+    book.entries_since(0).clear()
+    book.audit()
+    assert (book.site_uncommitted_nanos, len(book.entries)) == (1_000, 2)
+
+
 def test_a_writer_goes_on_where_it_stopped(book: Book) -> None:
     written = list(book.entries)
     book.reserve("k", 1)

@@ -65,6 +65,16 @@ def test_a_signature_is_plain_ed25519_over_that_digest() -> None:
     assert Signer(SEED).sign(b"offer") == expected
 
 
+def test_a_signature_and_an_address_are_those_of_the_official_sdk() -> None:
+    """Recorded from iota-sdk 3.0.0b1: ``sign_personal_message`` of the tagged text, by the same key."""
+    signer = Signer(SEED, network="devnet")
+    assert signer.address == "0x9d24e2eeaf27c2a088a564a32fc03a882dcd9804dbc0d03a119491e54ba0c933"
+    assert signer.sign(b"hello").hex() == (
+        "3e8bfb5f8e100bc0e134fb2245ea488945919a0d0a4c3e025a08e55ef54533d2"
+        "e44cd975d604ca12151eda3c53642d51ba951909fc14f5fff967f769c2c2a402"
+    )
+
+
 def test_the_address_is_the_hash_of_the_public_key() -> None:
     expected = "0x" + blake2b(RFC_PUBLIC_KEY, digest_size=32).hexdigest()
     assert Signer(RFC_SEED).address == address(RFC_PUBLIC_KEY) == expected
@@ -138,6 +148,12 @@ def test_random_bytes_of_the_right_length_are_refused(public_key: bytes, payload
     assert verify(public_key, payload, signature) is False
 
 
+@pytest.mark.parametrize("length", [0, 1, 31, 33, 64])
+def test_a_public_key_of_another_length_is_refused_and_never_raises(length: int) -> None:
+    signature = Signer(SEED).sign(b"offer")
+    assert verify(Signer(SEED).public_key.ljust(64, b"\0")[:length], b"offer", signature) is False
+
+
 @pytest.mark.parametrize("public_key", [bytes(32), b"\x01" + bytes(31), b"\xff" * 32], ids=["zero", "one", "ones"])
 def test_a_public_key_of_small_order_signs_nothing(public_key: bytes) -> None:
     """Under such keys a signature of zeros would be valid for any message in a careless verifier."""
@@ -180,6 +196,13 @@ def test_seeded_keys_differ_by_seed_and_by_name() -> None:
     runs = (-1, 0, 1, 2, 12)
     names = ("", "1", "charger/1", "charger/2", "2\0charger/1")
     assert len({seeded_signer(run, name).public_key for run in runs for name in names}) == 25
+
+
+def test_a_seeded_key_signs_for_the_network_it_was_made_for() -> None:
+    here, there = seeded_signer(1, "a", network="here"), seeded_signer(1, "a", network="there")
+    assert here.public_key == there.public_key
+    assert verify(here.public_key, b"offer", here.sign(b"offer"), network="here")
+    assert not verify(here.public_key, b"offer", there.sign(b"offer"), network="here")
 
 
 def test_an_own_key_carries_no_mark() -> None:
