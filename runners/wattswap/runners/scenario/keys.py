@@ -94,12 +94,25 @@ def _refuse_in_table(raw: object, kind: type[msgspec.Struct], origin: Origin, pa
     prefix = f"{path}." if path else ""
     for key, value in raw.items():
         if key not in known:
-            names = [prefix + name for name in known if name != "inputs"]
-            raise origin.wrong(f"there is no key {prefix + key}; {nearest(prefix + key, names)}", prefix + key)
+            raise origin.wrong(f"there is no key {prefix + key}; {_meant(key, known, prefix)}", prefix + key)
         refuse_misfits(value, known[key].type, origin, prefix + key)
     for key, known_field in known.items():
         if known_field.required and key not in raw:
             raise origin.wrong(f"{prefix}{key} is missing; it must be {_expected(known_field.type)}", path)
+
+
+def _meant(key: str, known: Mapping[str, msgspec.structs.FieldInfo], prefix: str) -> str:
+    """What to do about an unknown key: the nearest beside it, the same one in a table below, or all there are."""
+    below = [f"{prefix}{name}.{key}" for name in known if key in _keys_of(known[name].type)]
+    if below:
+        return f"did you mean {' or '.join(below)}?"
+    near = get_close_matches(key, known, n=1)
+    return f"did you mean {prefix}{near[0]}?" if near else f"there are {', '.join(prefix + name for name in known)}"
+
+
+def _keys_of(kind: Any) -> set[str]:
+    table = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+    return {known.encode_name for known in msgspec.structs.fields(kind)} if table else set()
 
 
 def _fits(raw: object, kind: Any) -> bool:
