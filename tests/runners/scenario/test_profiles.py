@@ -47,6 +47,7 @@ def test_summer_time_changes_only_the_offset(tmp_path, rows):
 FIRST, SECOND, THIRD = (f"2024-01-01T00:{minute:02}:00Z" for minute in (0, 15, 30))
 REFUSED = [
     ((f"{FIRST},1", "2024-01-01T00:15:00,1"), "line 3, column timestamp: '2024-01-01T00:15:00' has no time zone"),
+    (("0001-01-01T00:00:00Z,1", f"{SECOND},1"), "'0001-01-01T00:00:00Z' is not between 1900 and 2999; correct"),
     (("yesterday,1", f"{SECOND},1"), "line 2, column timestamp: 'yesterday' is no time stamp; write it like 2018-"),
     ((f"{FIRST},1", "2024-01-01T00:15:00.5Z,1"), "line 3, column timestamp: '2024-01-01T00:15:00.5Z' is not a whole"),
     (
@@ -91,6 +92,17 @@ def test_semicolons_are_recognised(tmp_path, complaint):
 def test_a_column_that_stands_there_twice_is_refused(tmp_path, complaint):
     path = written(tmp_path, f"{FIRST},1,1", header="timestamp,household_kw,household_kw")
     assert "column household_kw stands there twice; keep one" in complaint(lambda: read_profile(path, "household_kw"))
+
+
+def test_a_quote_that_never_ends_is_refused_with_the_line(tmp_path, complaint):
+    path = written(tmp_path, f'{FIRST},"1', f"{SECOND},1")
+    assert ", line 3: not readable as CSV (" in complaint(lambda: read_profile(path, "household_kw"))
+
+
+def test_a_header_with_stray_bytes_is_shown_in_one_line(tmp_path, complaint):
+    path = written(tmp_path, f"{FIRST},1", header="timestamp,household\0kw")
+    text = complaint(lambda: read_profile(path, "household_kw"))
+    assert "the file has timestamp, 'household\\x00kw'" in text
 
 
 def test_an_empty_file_is_refused(tmp_path, complaint):

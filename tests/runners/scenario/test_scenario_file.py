@@ -96,6 +96,7 @@ SAID_OF_SETTINGS = [
     ("event={}", "event must be a list of tables, not a table; write [[event]]"),
     ("start=2018-11-19", "start must be a date and time like 2018-11-19T00:00:00+01:00, not 2018-11-19"),
     ("start=2018-11-19T00:00:00", "start (2018-11-19T00:00:00) has no time zone; add the offset, like 2018-11-19T00:"),
+    ("start=9999-12-31T00:00:00Z", "start (9999-12-31T00:00:00+00:00) is not between 1900 and 2999; correct the year"),
     ("start=2018-11-19T00:00:00.5Z", "it must be a whole second"),
     (
         "vehicles.curve=tapr",

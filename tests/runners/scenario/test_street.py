@@ -101,6 +101,11 @@ def test_households_are_rows_of_their_own_each_with_its_own_noise(scenario, fold
     assert list(street.inputs) == ["household.csv", "pv.csv", "sessions.csv"]
 
 
+@pytest.mark.parametrize("name", [r"a\u0000b.csv", "~nobody/pv.csv"])
+def test_a_name_that_can_be_no_file_is_refused(name, scenario, complaint):
+    assert "file" in complaint(lambda: load_street(scenario, settings=[f'base.pv_csv="{name}"']))
+
+
 def test_a_scenario_without_sun_needs_no_file_for_it(scenario):
     assert load_street(scenario, settings=["base.pv_csv=", "base.shape=step"]).base_w[0, 1] == 10_000
 

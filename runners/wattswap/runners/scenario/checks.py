@@ -12,6 +12,7 @@ from wattswap.protocol.units import MOST_NANOS, MOST_W, MS_PER_S, NANOS_PER_IOTA
 from wattswap.runners.scenario.keys import Origin
 from wattswap.runners.scenario.schema import Scenario
 from wattswap.runners.scenario.sessions import departure_error_ms
+from wattswap.runners.scenario.tables import YEARS
 
 DAY_S: Final = 86_400
 _MOST_DAYS: Final = 3_660
@@ -144,6 +145,8 @@ def _time(scenario: Scenario) -> Iterator[Problem]:
     start, window_s, reading_s = scenario.start, scenario.window_s, scenario.reading_s
     if start.utcoffset() is None:
         yield _zone_missing("start", start), "start"
+    if start.year not in YEARS:
+        yield f"start ({start.isoformat()}) is not between {YEARS[0]} and {YEARS[-1]}; correct the year", "start"
     if start.microsecond:
         yield f"start is {start.isoformat()}; it must be a whole second", "start"
     if window_s % reading_s:

@@ -30,7 +30,7 @@ class Source:
         """The file that a scenario calls ``name``: relative to the scenario, absolute, or ``bundled:``."""
         if name.startswith(PREFIX):
             return DATA / name.removeprefix(PREFIX)
-        return self.folder / Path(name).expanduser()
+        return self.folder / name
 
 
 def load_scenario(
@@ -70,7 +70,7 @@ def _find(name_or_path: str) -> Path:
     """The TOML file of a bundled name, or of a path."""
     if name_or_path in bundled_names():
         return DATA / f"{name_or_path}.toml"
-    path = Path(name_or_path).expanduser()
+    path = Path(name_or_path)
     if path.is_file():
         return path
     if path.is_dir():

@@ -156,5 +156,8 @@ class Scenario(_Table, frozen=True, kw_only=True):
 
     @property
     def households(self) -> tuple[Household, ...]:
-        """Every metered household in the order of the base load's rows: [base] first, where it names a file."""
+        """Every metered household in the order of the base load's rows: [base] first, where it names a file.
+
+        Row i draws its noise as ``household-<i>``, counted from 0.
+        """
         return ((self.base,) if self.base.household_csv else ()) + self.household

@@ -16,6 +16,8 @@ from typing import Final
 from wattswap.protocol.errors import InputError
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+YEARS: Final = range(1900, 3000)
+"""Years a stamp may be of: far enough from what a date can hold to compute with."""
 _MS: Final = timedelta(milliseconds=1)
 
 
@@ -40,6 +42,8 @@ class Cell:
             raise self.wrong(f"{self.text!r} is no time stamp; write it like 2018-11-19T00:00:00+01:00") from None
         if stamp.tzinfo is None:
             raise self.wrong(f"{self.text!r} has no time zone; add the offset, like 2018-11-19T00:00:00+01:00")
+        if stamp.year not in YEARS:
+            raise self.wrong(f"{self.text!r} is not between {YEARS[0]} and {YEARS[-1]}; correct the year")
         return unix_ms(stamp)
 
     def number(self) -> float:
@@ -98,6 +102,8 @@ def _content(path: Path) -> bytes:
         raise InputError(f"{path}: there is no such file{nearest_file(path)}") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); name a readable file") from None
+    except ValueError:
+        raise InputError(f"{str(path)!r} is no file name; name a readable file") from None
 
 
 def nearest_file(path: Path) -> str:
@@ -113,7 +119,7 @@ def nearest_file(path: Path) -> str:
 def _lines(path: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
     """Line number and fields of each record; a byte order mark is taken off."""
     try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}, line {line}: this is not UTF-8 text; save the file as UTF-8 CSV") from None
@@ -129,7 +135,7 @@ def _require_columns(path: Path, header: tuple[str, ...], columns: Sequence[str]
     if missing:
         plural = "s" if len(missing) > 1 else ""
         hint = "separate the fields by commas" if len(header) == 1 else "rename or add it"
-        has = ", ".join(header)
+        has = ", ".join(name if name.isprintable() else repr(name) for name in header)
         raise InputError(f"{path}, line 1: column{plural} {', '.join(missing)} missing, the file has {has}; {hint}")
     twice = [name for name in columns if header.count(name) > 1]
     if twice:
