@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -26,7 +26,15 @@ def relief_w(award_w: Ints, baseline_w: Ints, import_w: Ints, export_w: Ints) ->
     return delivered
 
 
-def value_nanos(price_nanos_per_kwh: Ints, energy_ws: Ints) -> Ints:
+def payment_id(feeder: int, tick: int, session_id: str) -> str:
+    """The settlement key of an award: its round and its session. One payment answers to it, however often it is asked."""
+    return f"{feeder}.{tick}/{session_id}"
+
+
+IntsT = TypeVar("IntsT", "Ints", int)
+
+
+def value_nanos(price_nanos_per_kwh: IntsT, energy_ws: IntsT) -> IntsT:
     """``price * energy // 3_600_000`` for prices on the tick, computed so that int64 holds it."""
     up, down = _TICKS_TO_NANOS
     return price_nanos_per_kwh // PRICE_TICK_NANOS * energy_ws * up // down

@@ -69,6 +69,15 @@ class NoteRound(_Effect, frozen=True, tag=7):
     feed_awards: int
 
 
+class NoteAward(_Effect, frozen=True, tag=10):
+    """For the record: a session holds an award from now on."""
+
+    tick: int
+    session: int
+    reduce_w: int
+    feed_w: int
+
+
 class NoteTrade(_Effect, frozen=True, tag=8):
     """For the record: an award was settled; tranches side by side."""
 
@@ -93,4 +102,4 @@ class NoteForced(_Effect, frozen=True, tag=9):
     forced_w: int
 
 
-Effect = Send | WakeAt | SetPower | Reserve | Pay | Bill | NoteRound | NoteTrade | NoteForced
+Effect = Send | WakeAt | SetPower | Reserve | Pay | Bill | NoteRound | NoteAward | NoteTrade | NoteForced

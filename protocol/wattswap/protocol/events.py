@@ -23,11 +23,19 @@ class Woken(_Event, frozen=True, tag=2):
 
 
 class PluggedIn(_Event, frozen=True, tag=3):
-    """The cable is in; told to the charger and, with what its driver entered, to the vehicle."""
+    """The cable is in; told to the charger and to the vehicle, which knows its battery and its driver's plans."""
 
     session: int
+    session_id: str
+    peer: str
+    """The agent at the other end of the cable."""
     need_ws: int
     departure_ms: int
+    max_w: int
+    """What cable, charger and car carry together."""
+    feed_w: int
+    capacity_ws: int
+    reserve_ws: int
 
 
 class Unplugged(_Event, frozen=True, tag=4):
@@ -80,7 +88,7 @@ class Paid(_Event, frozen=True, tag=9):
 
 
 class Billed(_Event, frozen=True, tag=10):
-    """The ledger's book carried out a ``Bill``: the site's uncommitted tokens afterwards."""
+    """The ledger's book carried out a ``Bill``: what the site received, negative when it had to pay."""
 
     session: int
     received_nanos: int

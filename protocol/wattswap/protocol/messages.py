@@ -9,7 +9,7 @@ A session is known by its number and a round by (feeder, tick): the tick at whic
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -24,7 +24,7 @@ Nanos = Annotated[int, Meta(ge=-MOST_NANOS, le=MOST_NANOS)]
 Number = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 Payload = Annotated[bytes, Meta(max_length=512)]
 Signature = Annotated[bytes, Meta(max_length=64)]
-Address = Annotated[str, Meta(max_length=66)]
+Name = Annotated[str, Meta(max_length=80)]
 
 
 class _Said(Struct, frozen=True, array_like=True, gc=False):
@@ -51,9 +51,10 @@ class Mandate(_Said, frozen=True, tag=1):
     """
 
     session: Number
+    session_id: Name
     need_ws: Energy
     departure_ms: Instant
-    payee: Address
+    payee: Name
 
 
 class Report(_Said, frozen=True, tag=2):
@@ -174,7 +175,7 @@ class WitnessedDelivery(_Said, frozen=True, tag=14):
 
 Inner = Mandate | Call | Offer | Award | Delivery | Receipt
 """What travels sealed."""
-Message = (
-    Report | BaseReport | Release | Grant | Departed | Sealed | CappedOffer | WitnessedDelivery
-)  # fmt: skip
+SEALED: Final = (Mandate, Call, Offer, Award, Delivery, Receipt)
+"""The same, for those who look messages up by class."""
+Message = Report | BaseReport | Release | Grant | Departed | Sealed | CappedOffer | WitnessedDelivery
 """What is sent; the closed union that the codec reads."""

@@ -12,7 +12,7 @@ import numpy as np
 from wattswap.agents import law
 from wattswap.agents.offers import StrategyError
 from wattswap.agents.strategies import check_elementwise, parse_mix
-from wattswap.agents.strategies.elementwise import answer
+from wattswap.agents.strategies.elementwise import answer, refused
 from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
 
@@ -58,13 +58,6 @@ class Characters:
             return law.admitted(answer(self.strategies[number], call, own, draws), call, self._rules)
         except StrategyError as error:
             raise refused(self.names[number], error.problem, self._session_id[rows[error.row]], call) from error
-
-
-def refused(strategy: str, problem: str, session: str, call: Call) -> InputError:
-    """The one line a user reads when a strategy misbehaves."""
-    return InputError(
-        f"strategy {strategy!r} {problem} (car {session!r}, call for {call.need_w} W at {call.from_ms // 1000} s)"
-    )
 
 
 def strategy_from_file(name: str, folder: Path) -> Strategy:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from wattswap.agents.controllers import controller_named
 from wattswap.protocol.errors import InputError
 from wattswap.runners.fleet import FleetRun
+from wattswap.runners.simulated import SimulatedRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +27,13 @@ def run_street(
     engine: Engine = "messages",
     progress: Callable[[int], None] = lambda tick: None,
     record: Record | None = None,
+    sign: bool = False,
 ) -> Record:
     """Run a street from its first tick to the closing step of its last.
 
     ``progress`` is called with each tick that has passed. ``record`` is filled as the run goes, so that whoever holds
-    it has what there is when the run is interrupted.
+    it has what there is when the run is interrupted. ``sign`` lets the agents of the messages engine sign what they say;
+    it changes no trade.
 
     Raises:
         InputError: there is no such controller, engine or strategy; the nearest is named.
@@ -38,4 +41,6 @@ def run_street(
     if engine not in ENGINES:
         nearest = get_close_matches(engine, ENGINES, n=1, cutoff=0.0)[0]
         raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
-    return FleetRun(street, controller_named(controller), record).run(progress)
+    if engine == "fleet":
+        return FleetRun(street, controller_named(controller), record).run(progress)
+    return SimulatedRun(street, controller_named(controller), record, sign=sign).run(progress)

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from wattswap.agents import clearing, law, settlement
-from wattswap.agents.offers import FEED, TRANCHES, Call
-from wattswap.ledger.book import Book, wallet
+from wattswap.agents.notes import round_note
+from wattswap.agents.offers import FEED, TRANCHES
+from wattswap.agents.offers import Call as Bid
 from wattswap.protocol.draws import draw
-from wattswap.protocol.units import NANOS_PER_IOTA, Purpose
+from wattswap.protocol.effects import NoteTrade
+from wattswap.protocol.messages import Call
+from wattswap.protocol.units import Purpose
 from wattswap.runners.characters import Characters
-from wattswap.runners.record import FEEDER, Record, RoundRow, TickRow, forced_rows, session_row, trade_rows
+from wattswap.runners.money import open_book
+from wattswap.runners.record import FEEDER, Record, TickRow, forced_row, round_row, session_row, trade_rows
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
@@ -124,9 +128,11 @@ class FleetRun:
         if not len(called):
             return
         ceiling = law.ceiling_nanos_per_kwh(assessment.demand_w, limit_w, self.rules)
-        call = Call(assessment.need_w, ceiling, now_ms, self.rules.window_end_ms(now_ms))
+        until_ms = self.rules.window_end_ms(now_ms)
+        call = Call(FEEDER, tick, assessment.need_w, ceiling, now_ms, until_ms, now_ms + self.rules.deadline_ms)
+        bid = Bid(call.need_w, ceiling, now_ms, until_ms)
         own = world.own(called, law.Standing(*(column[free] for column in standing)), now_ms)
-        offered_w, ask = self.characters.admitted(call, own, called)
+        offered_w, ask = self.characters.admitted(bid, own, called)
         ties = draw(self.seed, own.key, Purpose.TIE, now_ms // self.rules.window_ms)
         award_w, price = clearing.clear(
             offered_w,
@@ -139,7 +145,7 @@ class FleetRun:
         )
         won = self._reserve(called, tick, award_w, price, (call.until_ms - now_ms) // 1000)
         award_w, price = np.where(won[:, None], award_w, 0), np.where(won[:, None], price, 0)
-        self.record.rounds.append(RoundRow.of(tick, call, own.firm_w, offered_w, award_w, price))
+        self.record.rounds.append(round_row(round_note(call, own.firm_w, offered_w, award_w, price)))
         count = int(won.sum())
         self.awards = self.awards.and_also(
             Awards(
@@ -159,7 +165,8 @@ class FleetRun:
         most_nanos = settlement.value_nanos(price, award_w * lasts_s).sum(axis=1)
         won = award_w.any(axis=1)
         for at in np.flatnonzero(won).tolist():
-            won[at] = self.book.reserve(payment_id(tick, self.world.fleet.session_id[called[at]]), int(most_nanos[at]))
+            key = settlement.payment_id(FEEDER, tick, self.world.fleet.session_id[called[at]])
+            won[at] = self.book.reserve(key, int(most_nanos[at]))
         return won
 
     def _move(self, tick: int, standing: Standing, cars: Cars, granted: Grants, limit_w: int) -> None:
@@ -173,8 +180,9 @@ class FleetRun:
             delivered_w = settlement.relief_w(awards.award_w, standing.baseline_w[at], drawn_w[at], fed_w[at])
             awards.delivered_ws = awards.delivered_ws + delivered_w * self.rules.tick_s
             awards.baseline_ws = awards.baseline_ws + standing.baseline_w[at] * self.rules.tick_s
-        if granted.forced_w.any():
-            self.record.trades.extend(forced_rows(tick, world.fleet.session_id, plugged, granted.forced_w))
+        for at in np.flatnonzero(granted.forced_w).tolist():
+            session_id = world.fleet.session_id[plugged[at]]
+            self.record.trades.append(forced_row(tick, session_id, int(granted.forced_w[at])))
         self.record.ticks.append(
             TickRow(tick, base_w, limit_w, plugged, standing, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
         )
@@ -196,15 +204,19 @@ class FleetRun:
         self.awards = self.awards.where(~ended)
         nanos = settlement.value_nanos(awards.price, awards.delivered_ws)
         for i, row in enumerate(awards.row.tolist()):
-            key = payment_id(int(awards.tick[i]), fleet.session_id[row])
-            self.book.settle(key, fleet.vehicle_id[row], int(nanos[i].sum()))
-            self.record.trades.extend(
-                trade_rows(
-                    int(awards.tick[i]), fleet.session_id[row], key, awards.award_w[i].tolist(),
-                    awards.price[i].tolist(), awards.delivered_ws[i].tolist(), nanos[i].tolist(),
-                    awards.offered_w[i].tolist(), awards.ask[i].tolist(), int(awards.baseline_ws[i]),
-                )
+            tick, session_id = int(awards.tick[i]), fleet.session_id[row]
+            note = NoteTrade(
+                tick,
+                row,
+                settlement.payment_id(FEEDER, tick, session_id),
+                *(tuple(column[i].tolist()) for column in (awards.award_w, awards.price, awards.delivered_ws, nanos)),
+                tuple(awards.offered_w[i].tolist()),
+                tuple(awards.ask[i].tolist()),
+                int(awards.baseline_ws[i]),
+                disputed=False,
             )
+            self.book.settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
+            self.record.trades.extend(trade_rows(note, session_id))
         self._earned[awards.row] += nanos.sum(axis=1)
         self._deferred_ws[awards.row] += awards.delivered_ws[:, :FEED].sum(axis=1)
 
@@ -224,17 +236,3 @@ class FleetRun:
                 int(self._deferred_ws[row]), int(self._earned[row]), billed_nanos, receivable_nanos,
             )
         )
-
-
-def payment_id(tick: int, session: str) -> str:
-    """The settlement key of an award: its round, (feeder, tick), and its session."""
-    return f"{FEEDER}.{tick}/{session}"
-
-
-def open_book(street: Street, world: World) -> Book:
-    """The site's book with the scenario's opening funds, its own and every car's."""
-    scenario = street.scenario
-    book = Book(scenario.transformer.funds_iota * NANOS_PER_IOTA)
-    for vehicle in dict.fromkeys(world.fleet.vehicle_id):
-        book.fund(f"opening/{vehicle}", wallet(vehicle), scenario.vehicles.funds_iota * NANOS_PER_IOTA)
-    return book

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from wattswap.agents.law import Standing
-    from wattswap.agents.offers import Call
     from wattswap.agents.physics import Ints
     from wattswap.ledger.book import Book
+    from wattswap.protocol.effects import NoteRound, NoteTrade
     from wattswap.runners.world import World
 
 FEEDER = 0
@@ -40,25 +40,6 @@ class RoundRow(NamedTuple):
     """The highest accepted price."""
     reduce_awards: int
     feed_awards: int
-
-    @classmethod
-    def of(cls, tick: int, call: Call, firm_w: Ints, offered_w: Ints, award_w: Ints, price: Ints) -> RoundRow:
-        """Sum up a cleared round: one row a called car, tranches as columns."""
-        kept = (firm_w > 0) & ~offered_w.any(axis=1)
-        reduced = award_w[:, :FEED].any(axis=1)
-        return cls(
-            tick,
-            FEEDER,
-            call.need_w,
-            call.ceiling_nanos_per_kwh,
-            len(firm_w),
-            int(kept.sum()),
-            int(offered_w.sum()),
-            int(award_w.sum()),
-            int(price.max(initial=0)),
-            int(reduced.sum()),
-            int((award_w[:, FEED] > 0).sum()),
-        )
 
 
 class TradeRow(NamedTuple):
@@ -150,33 +131,50 @@ def trace_hash(trades: Iterable[TradeRow]) -> str:
     return digest.hexdigest()
 
 
-def trade_rows(  # noqa: PLR0913 - the columns of the table
-    tick: int,
-    session: str,
-    payment: str,
-    award_w: Sequence[int],
-    price: Sequence[int],
-    delivered_ws: Sequence[int],
-    nanos: Sequence[int],
-    offered_w: Sequence[int],
-    ask: Sequence[int],
-    baseline_ws: int,
-) -> Iterator[TradeRow]:
+def round_row(note: NoteRound) -> RoundRow:
+    """The row of a cleared round."""
+    return RoundRow(
+        note.tick,
+        FEEDER,
+        note.need_w,
+        note.ceiling_nanos_per_kwh,
+        note.called,
+        note.kept,
+        note.offered_w,
+        note.awarded_w,
+        note.price_nanos_per_kwh,
+        note.reduce_awards,
+        note.feed_awards,
+    )
+
+
+def trade_rows(note: NoteTrade, session_id: str) -> Iterator[TradeRow]:
     """The trade rows of one settled award, one per awarded tranche."""
-    for t, awarded_w in enumerate(award_w):
-        if awarded_w:
-            kind: Literal["reduce", "feed"] = "feed" if t == FEED else "reduce"
-            yield TradeRow(
-                tick, FEEDER, session, t + 1, kind, awarded_w, price[t], delivered_ws[t], nanos[t], 0,
-                offered_w[t], ask[t], baseline_ws, payment, "paid",
-            )
+    for t, awarded_w in enumerate(note.award_w):
+        if not awarded_w:
+            continue
+        yield TradeRow(
+            tick=note.tick,
+            feeder=FEEDER,
+            session=session_id,
+            tranche=t + 1,
+            kind="feed" if t == FEED else "reduce",
+            awarded_w=awarded_w,
+            price_nanos_per_kwh=note.price_nanos_per_kwh[t],
+            delivered_ws=note.delivered_ws[t],
+            nanos=note.nanos[t],
+            forced_w=0,
+            offered_w=note.offered_w[t],
+            ask_nanos_per_kwh=note.ask_nanos_per_kwh[t],
+            baseline_ws=note.baseline_ws,
+            payment_id=note.payment_id,
+            status="disputed" if note.disputed else "paid",
+        )
 
 
-def forced_rows(tick: int, session_id: Sequence[str], rows: Ints, forced_w: Ints) -> Iterator[TradeRow]:
-    """What the last resort took at a tick, a row per session."""
-    for at in forced_w.nonzero()[0].tolist():
-        session, watts = session_id[rows[at]], int(forced_w[at])
-        yield TradeRow(tick, FEEDER, session, 0, "forced", 0, 0, 0, 0, watts, 0, 0, 0, "", "unpaid")
+def forced_row(tick: int, session_id: str, forced_w: int) -> TradeRow:
+    """What the last resort took from a session at a tick."""
+    return TradeRow(tick, FEEDER, session_id, 0, "forced", 0, 0, 0, 0, forced_w, 0, 0, 0, "", "unpaid")
 
 
 SHORT_WS = 100 * WS_PER_WH

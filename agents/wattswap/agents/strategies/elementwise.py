@@ -8,6 +8,7 @@ import numpy as np
 
 from wattswap.agents.offers import Call, Own, StrategyError
 from wattswap.protocol.draws import Draws
+from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
     from wattswap.agents.offers import OfferBook, Strategy
@@ -45,6 +46,13 @@ def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
     if relief_w.shape != (len(own), 3):
         raise StrategyError(0, f"returns offers of shape {relief_w.shape} for {len(own)} car(s)")
     return book
+
+
+def refused(strategy: str, problem: str, session: str, call: Call) -> InputError:
+    """The one line a user reads when a strategy misbehaves: it names the car and the call."""
+    return InputError(
+        f"strategy {strategy!r} {problem} (car {session!r}, call for {call.need_w} W at {call.from_ms // 1000} s)"
+    )
 
 
 def sample_cars(cars: int = 8) -> Own:

@@ -1,0 +1,84 @@
+"""What a transformer knows of its plugged cars, as columns in session order, ready for the law."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from wattswap.agents.law import Cars
+
+if TYPE_CHECKING:
+    from wattswap.agents.physics import Ints
+    from wattswap.protocol.messages import Report
+
+_FIRM, _WANTED, _DUE, _DREW, _REDUCE, _FEED, _IMPORT, _EXPORT = range(8)
+_COLUMNS: Final = 8
+_NEVER_GRANTED: Final = -1
+
+
+class Register:
+    """One column a plugged car, kept sorted by session number."""
+
+    def __init__(self) -> None:
+        self.sessions: list[int] = []
+        self._table: Ints = np.zeros((_COLUMNS, 0), dtype=np.int64)
+
+    def __contains__(self, session: int) -> bool:
+        at = bisect_left(self.sessions, session)
+        return at < len(self.sessions) and self.sessions[at] == session
+
+    def at(self, session: int) -> int:
+        """The column of a plugged session."""
+        return bisect_left(self.sessions, session)
+
+    def enter(self, session: int) -> None:
+        """A car plugged in; until its first report it wants nothing."""
+        at = self.at(session)
+        self.sessions.insert(at, session)
+        self._table = np.insert(self._table, at, 0, axis=1)
+        self._table[[_IMPORT, _EXPORT], at] = _NEVER_GRANTED
+
+    def leave(self, session: int) -> None:
+        """A car unplugged."""
+        at = self.at(session)
+        del self.sessions[at]
+        self._table = np.delete(self._table, at, axis=1)
+
+    def report(self, report: Report) -> None:
+        """Where a car stands now."""
+        at = self.at(report.session)
+        self._table[:_REDUCE, at] = (report.firm_w, report.wanted_w, report.due_ms, report.drew)
+
+    def award(self, session: int, reduce_w: int, feed_w: int) -> None:
+        """A car holds an award from now on; zeros when it has ended."""
+        self._table[_REDUCE : _FEED + 1, self.at(session)] = (reduce_w, feed_w)
+
+    def cars(self, now_ms: int) -> Cars:
+        """All plugged cars as the law sees them."""
+        table = self._table
+        return Cars(
+            table[_FIRM],
+            table[_WANTED],
+            table[_DUE] - now_ms,
+            table[_DREW] > 0,
+            table[_REDUCE],
+            table[_FEED],
+        )
+
+    def firm_w(self, sessions: list[int]) -> Ints:
+        """The firm power of these plugged sessions."""
+        return self._table[_FIRM, [self.at(session) for session in sessions]]
+
+    def regrant(self, import_w: Ints, export_w: Ints) -> list[tuple[int, int, int]]:
+        """Note what is granted now; (session, import, export) of those for whom it changed."""
+        before = self._table[_IMPORT:]
+        changed = np.flatnonzero((before[0] != import_w) | (before[1] != export_w))
+        before[0], before[1] = import_w, export_w
+        return [
+            (self.sessions[at], imported, exported)
+            for at, imported, exported in zip(
+                changed.tolist(), import_w[changed].tolist(), export_w[changed].tolist(), strict=True
+            )
+        ]
