@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from wattswap.agents.law import Standing
+from wattswap.runners.record import TickRow
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wattswap.runners.record import Record, TickRow
+    from wattswap.runners.record import Record
     from wattswap.runners.scenario.street import Street
 
     Ints = NDArray[np.int64]
@@ -50,22 +51,33 @@ class CarTicks:
     @classmethod
     def of(cls, street: Street, record: Record) -> CarTicks:
         """Lay a record's ticks end to end; one that is empty or was interrupted will do."""
-        rows = record.ticks
+        passed = record.ticks
+        # transposed once: a column of all ticks is then one tuple of arrays
+        columns = dict(zip(TickRow._fields, zip(*passed, strict=True), strict=True)) if passed else {}
+        standings = zip(*(row.standing for row in passed), strict=True)
+        columns |= dict(zip(Standing._fields, standings, strict=False))
+
+        def whole(name: str) -> Ints:
+            return np.array(columns.get(name, ()), dtype=np.int64)
+
+        def joined(name: str) -> Ints:
+            return np.concatenate(columns.get(name, (np.zeros(0, dtype=np.int64),)))
+
         return cls(
             tick_s=street.tick_ms // 1000,
             sessions=len(street.sessions.session_id),
-            ticks=np.array([row.tick for row in rows], dtype=np.int64),
-            base_w=np.array([row.base_w for row in rows], dtype=np.int64),
-            limit_w=np.array([row.limit_w for row in rows], dtype=np.int64),
-            starts=np.cumsum([0, *(len(row.rows) for row in rows)], dtype=np.int64),
-            row=_joined(rows, lambda row: row.rows),
-            wanted_w=_joined(rows, lambda row: row.standing.wanted_w),
-            firm_w=_joined(rows, lambda row: row.standing.firm_w),
-            import_w=_joined(rows, lambda row: row.import_w),
-            export_w=_joined(rows, lambda row: row.export_w),
-            reduce_w=_joined(rows, lambda row: row.reduce_w),
-            forced_w=_joined(rows, lambda row: row.forced_w),
-            owed_ws=_joined(rows, lambda row: row.owed_ws),
+            ticks=whole("tick"),
+            base_w=whole("base_w"),
+            limit_w=whole("limit_w"),
+            starts=np.cumsum([0, *(len(row.rows) for row in passed)], dtype=np.int64),
+            row=joined("rows"),
+            wanted_w=joined("wanted_w"),
+            firm_w=joined("firm_w"),
+            import_w=joined("import_w"),
+            export_w=joined("export_w"),
+            reduce_w=joined("reduce_w"),
+            forced_w=joined("forced_w"),
+            owed_ws=joined("owed_ws"),
         )
 
     def __len__(self) -> int:
@@ -77,12 +89,6 @@ class CarTicks:
         total: Ints = sums[self.starts[1:]] - sums[self.starts[:-1]]
         return total
 
-    def per_row(self, column: Ints, rows: int) -> Ints:
-        """A column summed over the ticks of each of ``rows`` rows."""
-        sums = np.zeros(rows, dtype=np.int64)
-        np.add.at(sums, self.row, column)
-        return sums
-
     @cached_property
     def load_w(self) -> Ints:
         """What the transformer carries in each tick: homes and import less what is fed back, shape (ticks,)."""
@@ -92,6 +98,12 @@ class CarTicks:
     def is_session(self) -> Bools:
         """Whether a car-tick is a session's, not a battery's."""
         return self.row < self.sessions
+
+    @cached_property
+    def plugged(self) -> Ints:
+        """The sessions that were plugged in at some tick, in file order."""
+        seen: Ints = np.flatnonzero(np.bincount(self.row, minlength=self.sessions)[: self.sessions])
+        return seen
 
     @cached_property
     def place(self) -> Ints:
@@ -112,8 +124,3 @@ class CarTicks:
         goes_on = np.zeros(len(self), dtype=bool)
         goes_on[1:] = (row[1:] == row[:-1]) & (place[1:] == place[:-1] + 1)
         return goes_on
-
-
-def _joined(rows: list[TickRow], column: Callable[[TickRow], Ints]) -> Ints:
-    """One column of all ticks, end to end."""
-    return np.concatenate([np.zeros(0, dtype=np.int64), *(column(row) for row in rows)])
