@@ -41,6 +41,7 @@ class CarTicks:
     row: Ints
     """Shape (car-ticks,), as are the columns below."""
     wanted_w: Ints
+    baseline_w: Ints
     firm_w: Ints
     import_w: Ints
     export_w: Ints
@@ -72,6 +73,7 @@ class CarTicks:
             starts=np.cumsum([0, *(len(row.rows) for row in passed)], dtype=np.int64),
             row=joined("rows"),
             wanted_w=joined("wanted_w"),
+            baseline_w=joined("baseline_w"),
             firm_w=joined("firm_w"),
             import_w=joined("import_w"),
             export_w=joined("export_w"),

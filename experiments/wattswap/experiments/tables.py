@@ -39,7 +39,10 @@ none."""
 
 
 def series_columns(street: Street, record: Record) -> Columns:
-    """The street tick by tick: what it may, would and does draw, and what the transformer carries."""
+    """The street tick by tick: what it may, would and does draw, and what the transformer carries.
+
+    ``base_w + baseline_w`` is what the transformer would carry if nobody ever gave way.
+    """
     cars = CarTicks.of(street, record)
     import_w, export_w = cars.per_tick(cars.import_w), cars.per_tick(cars.export_w)
     return {
@@ -53,6 +56,7 @@ def series_columns(street: Street, record: Record) -> Columns:
         "limit_w": cars.limit_w,
         "import_w": import_w,
         "export_w": export_w,
+        "baseline_w": cars.per_tick(cars.baseline_w),
         "awarded_w": cars.per_tick(cars.reduce_w),
         "forced_w": cars.per_tick(cars.forced_w),
         "owed_ws": cars.per_tick(np.where(cars.is_session, cars.owed_ws, 0)),

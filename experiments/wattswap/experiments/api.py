@@ -1,0 +1,212 @@
+"""Run a street from Python or from the command line: one function, and what it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from wattswap.agents.controllers import controller_named
+from wattswap.experiments import tables
+from wattswap.experiments.metrics import summary
+from wattswap.protocol.errors import InputError
+from wattswap.runners.engines import run_street
+from wattswap.runners.record import Record
+from wattswap.runners.rundir import WITHOUT_TABLES, RunDir
+from wattswap.runners.scenario import load_street
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+
+    from wattswap.experiments.metrics import Summary
+    from wattswap.runners.engines import Engine
+    from wattswap.runners.rundir import Status
+    from wattswap.runners.scenario.street import Street
+
+    Progress = Callable[[int], None]
+
+LEDGERS: Final = ("memory",)
+UNCONTROLLED: Final = "uncontrolled"
+WITHOUT_REPORT: Final = "pip install 'wattswap[sim,plots]'"
+
+
+def _silent(tick: int) -> None:
+    """Say nothing when a tick has passed."""
+
+
+@dataclass
+class Result:
+    """What a run came to: its figures at once, tables and the uncontrolled twin when they are asked for."""
+
+    street: Street
+    record: Record
+    summary: Summary
+    """The keys of ``wattswap run --json``."""
+    out: Path | None = None
+    """The run directory, if one was written."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be written, and how to change that."""
+
+    @cached_property
+    def series(self) -> pd.DataFrame:
+        """The street tick by tick, see :func:`.tables.series_columns`."""
+        return tables.series(self.street, self.record)
+
+    @cached_property
+    def rounds(self) -> pd.DataFrame:
+        """Every call, see :func:`.tables.rounds_columns`."""
+        return tables.rounds(self.street, self.record)
+
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """Every settled award and every forced cut, see :func:`.tables.trades_columns`."""
+        return tables.trades(self.street, self.record)
+
+    @cached_property
+    def sessions(self) -> pd.DataFrame:
+        """Every session as it ended, see :func:`.tables.sessions_columns`."""
+        return tables.sessions(self.street, self.record)
+
+    @cached_property
+    def cars(self) -> pd.DataFrame:
+        """What each car did when, see :func:`.tables.cars_columns`."""
+        return tables.cars(self.street, self.record)
+
+    @cached_property
+    def uncontrolled(self) -> Summary:
+        """The figures of the same street with everyone drawing what they want (fleet engine)."""
+        if self.summary["controller"] == UNCONTROLLED:
+            return self.summary
+        return _figures(self.street, Record(), UNCONTROLLED, "fleet", sign=False, progress=_silent)
+
+    def plot(self) -> Any:
+        """The run as a picture (a matplotlib figure); needs the extras ``sim`` and ``plots``."""
+        from wattswap.experiments.plots import plot_run
+
+        return plot_run(self)
+
+
+def run(
+    scenario: str | Path = "demo",
+    *,
+    controller: str = "negotiated",
+    strategy: str | None = None,
+    engine: str = "messages",
+    seed: int | None = None,
+    day: int | None = None,
+    settings: Sequence[str] = (),
+    ledger: str = "memory",
+    sign: bool = False,
+    out: str | Path | None = None,
+    progress: Callable[[Street], Progress] | None = None,
+) -> Result:
+    """Run a street; the options are those of ``wattswap run``.
+
+    ``settings`` are texts like ``"vehicles.curve=taper"``. With ``out`` a run directory is written there. ``progress``
+    is given the street and returns what is called with each tick that has passed.
+
+    Raises:
+        InputError: something that was asked for cannot be; the text says what, and nothing was written.
+        KeyboardInterrupt: the run was interrupted; the directory, if any, holds what there was until then.
+    """
+    controller_named(controller)
+    _refuse_ledger(ledger)
+    street = load_street(str(scenario), settings=list(settings), strategy=strategy, seed=seed, day=day)
+    record, ticked = Record(), progress(street) if progress else _silent
+    if out is None:
+        return Result(street, record, _figures(street, record, controller, engine, sign=sign, progress=ticked))
+    directory = RunDir.create(Path(out), street.resolved_toml)
+    try:
+        return _run_into(directory, street, record, controller, engine, sign=sign, progress=ticked)
+    finally:
+        directory.close()
+
+
+def _refuse_ledger(ledger: str) -> None:
+    if ledger not in LEDGERS:
+        raise InputError(f"--ledger {ledger}: this version has no such ledger; there is {', '.join(LEDGERS)}")
+
+
+def _figures(
+    street: Street, record: Record, controller: str, engine: str, *, sign: bool, progress: Progress
+) -> Summary:
+    """Run the street into ``record`` and sum it up."""
+    began = perf_counter()
+    run_street(
+        street, controller=controller, engine=cast("Engine", engine), progress=progress, record=record, sign=sign
+    )
+    return _summed_up(street, record, controller, engine, began)
+
+
+def _summed_up(street: Street, record: Record, controller: str, engine: str, began: float) -> Summary:
+    wall_s, strategy = perf_counter() - began, street.scenario.vehicles.strategy
+    return summary(street, record, controller=controller, strategy=strategy, engine=engine, wall_s=wall_s)
+
+
+def _run_into(
+    directory: RunDir, street: Street, record: Record, controller: str, engine: str, *, sign: bool, progress: Progress
+) -> Result:
+    """Run the street and leave its directory ``complete``, ``interrupted`` or ``failed``, or not at all."""
+    began, log = perf_counter(), directory.log
+    log.info("run started", scenario=street.name, controller=controller, engine=engine, seed=street.scenario.seed)
+    try:
+        figures = _figures(street, record, controller, engine, sign=sign, progress=progress)
+    except InputError:
+        directory.discard()
+        raise
+    except KeyboardInterrupt:
+        log.warning("run interrupted", ticks=len(record.ticks), of=street.ticks)
+        figures = _summed_up(street, record, controller, engine, began)
+        _write(directory, Result(street, record, figures, directory.path), "interrupted")
+        raise
+    except BaseException:
+        log.exception("run failed", ticks=len(record.ticks), of=street.ticks)
+        directory.write_figures({}, "failed")
+        raise
+    try:
+        result = Result(street, record, figures, directory.path)
+        _write(directory, result, "complete")
+        if controller != UNCONTROLLED:
+            directory.write_figures({**figures, UNCONTROLLED: result.uncontrolled}, "complete")
+        _report(directory, result)
+    except Exception:
+        log.exception("run failed after its last tick")
+        directory.write_figures(figures, "failed")
+        raise
+    return result
+
+
+def _write(directory: RunDir, result: Result, status: Status) -> None:
+    """Write figures, tables and ledger."""
+    log, figures = directory.log, result.summary
+    directory.write_figures(figures, status)
+    if figures["fallback_unsafe_w"]:
+        log.warning("limit exceeded if nobody answers the chargers", fallback_unsafe_w=figures["fallback_unsafe_w"])
+    written = [
+        directory.write_table(name, columns(result.street, result.record)) for name, columns in tables.COLUMNS.items()
+    ]
+    if not all(written):
+        _note(directory, result, f"tables were left out, they need pyarrow: {WITHOUT_TABLES}")
+    if result.record.book is not None:
+        directory.write_ledger(result.record.book)
+    log.info("run finished", status=status, **figures)
+
+
+def _report(directory: RunDir, result: Result) -> None:
+    """Write the page for people, if there is what draws it."""
+    if not all(find_spec(name) for name in ("matplotlib", "pandas", "pyarrow", "wattswap.experiments.report")):
+        _note(directory, result, f"report.html was left out, it needs pictures: {WITHOUT_REPORT}")
+        return
+    from wattswap.experiments.report import write_report
+
+    write_report(directory.path)
+
+
+def _note(directory: RunDir, result: Result, note: str) -> None:
+    result.notes.append(note)
+    directory.log.warning(note)
