@@ -78,11 +78,16 @@ class Result:
         return tables.cars(self.street, self.record)
 
     @cached_property
-    def uncontrolled(self) -> Summary:
-        """The figures of the same street with everyone drawing what they want (fleet engine)."""
+    def twin(self) -> Result:
+        """The same street with everyone drawing what they want, run in the fleet engine."""
         if self.summary["controller"] == UNCONTROLLED:
-            return self.summary
-        return _figures(self.street, Record(), UNCONTROLLED, "fleet", sign=False, progress=_silent)
+            return self
+        return run_loaded(self.street, controller=UNCONTROLLED, engine="fleet")
+
+    @property
+    def uncontrolled(self) -> Summary:
+        """The figures of the twin."""
+        return self.twin.summary
 
     def plot(self) -> Any:
         """The run as a picture (a matplotlib figure); needs the extras ``sim`` and ``plots``."""
@@ -103,26 +108,42 @@ def run(
     ledger: str = "memory",
     sign: bool = False,
     out: str | Path | None = None,
-    progress: Callable[[Street], Progress] | None = None,
+    progress: Progress = _silent,
 ) -> Result:
     """Run a street; the options are those of ``wattswap run``.
 
     ``settings`` are texts like ``"vehicles.curve=taper"``. With ``out`` a run directory is written there. ``progress``
-    is given the street and returns what is called with each tick that has passed.
+    is called with each tick that has passed.
 
     Raises:
         InputError: something that was asked for cannot be; the text says what, and nothing was written.
         KeyboardInterrupt: the run was interrupted; the directory, if any, holds what there was until then.
     """
+    street = load_street(str(scenario), settings=list(settings), strategy=strategy, seed=seed, day=day)
+    return run_loaded(
+        street, controller=controller, engine=engine, ledger=ledger, sign=sign, out=out, progress=progress
+    )
+
+
+def run_loaded(
+    street: Street,
+    *,
+    controller: str = "negotiated",
+    engine: str = "messages",
+    ledger: str = "memory",
+    sign: bool = False,
+    out: str | Path | None = None,
+    progress: Progress = _silent,
+) -> Result:
+    """Run a street that is loaded already; otherwise as :func:`run`."""
     controller_named(controller)
     _refuse_ledger(ledger)
-    street = load_street(str(scenario), settings=list(settings), strategy=strategy, seed=seed, day=day)
-    record, ticked = Record(), progress(street) if progress else _silent
+    record = Record()
     if out is None:
-        return Result(street, record, _figures(street, record, controller, engine, sign=sign, progress=ticked))
+        return Result(street, record, _figures(street, record, controller, engine, sign=sign, progress=progress))
     directory = RunDir.create(Path(out), street.resolved_toml)
     try:
-        return _run_into(directory, street, record, controller, engine, sign=sign, progress=ticked)
+        return _run_into(directory, street, record, controller, engine, sign=sign, progress=progress)
     finally:
         directory.close()
 
@@ -173,6 +194,7 @@ def _run_into(
         _write(directory, result, "complete")
         if controller != UNCONTROLLED:
             directory.write_figures({**figures, UNCONTROLLED: result.uncontrolled}, "complete")
+            directory.write_table(UNCONTROLLED, tables.load_columns(street, result.twin.record))
         _report(directory, result)
     except Exception:
         log.exception("run failed after its last tick")

@@ -63,6 +63,12 @@ def series_columns(street: Street, record: Record) -> Columns:
     }
 
 
+def load_columns(street: Street, record: Record) -> Columns:
+    """What the transformer carries in each tick, and nothing else: for a run that another one is compared with."""
+    cars = CarTicks.of(street, record)
+    return {"t_ms": _unix_ms(street, cars.ticks), "load_w": cars.load_w}
+
+
 def rounds_columns(street: Street, record: Record) -> Columns:
     """One row per call: what was needed, offered and awarded, and at what price."""
     return _with_instant(street, _columns(RoundRow._fields, record.rounds))

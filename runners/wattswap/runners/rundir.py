@@ -2,7 +2,7 @@
 
     run.json         the figures, with schema, version and status
     scenario.toml    the scenario as it was run, every key written out, with the sha256 of its inputs
-    *.parquet        series, rounds, trades, sessions, cars
+    *.parquet        series, rounds, trades, sessions, cars; uncontrolled: the load had nobody given way
     ledger.sqlite    the site's book: entries, their postings, balances
     log.jsonl        what happened to the run itself, a JSON object a line
     report.html      for people

@@ -1,0 +1,46 @@
+"""A progress bar on stderr, for people only, and only for what takes a while."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATIENCE_S: Final = 2.0
+"""What takes no longer than this shows no bar."""
+_LOOK_EVERY: Final = 64
+"""Ticks between two looks at the clock."""
+
+
+@contextmanager
+def progress_bar(ticks: int, title: str) -> Iterator[Callable[[int], None]]:
+    """What is to be called with each tick that has passed; a bar appears once the whole looks longer than patience."""
+    if not sys.stderr.isatty():
+        yield lambda _tick: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(title, total=ticks)
+    began = perf_counter()
+
+    def passed(tick: int) -> None:
+        if tick % _LOOK_EVERY:
+            return
+        elapsed_s = perf_counter() - began
+        if not bar.live.is_started and elapsed_s > PATIENCE_S / 4 and elapsed_s * ticks > PATIENCE_S * (tick + 1):
+            bar.start()
+        bar.update(task, completed=tick + 1)
+        if tick + _LOOK_EVERY >= ticks:
+            bar.stop()
+
+    try:
+        yield passed
+    finally:
+        bar.stop()

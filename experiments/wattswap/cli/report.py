@@ -1,0 +1,33 @@
+"""``wattswap report``: a run directory once more, as a table and as a page."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+def report(run_dir: Path) -> None:
+    r"""Draw report.html of a run directory anew and print its table.
+
+    \b
+    Example:
+      wattswap report runs/20261122T181508-demo-negotiated-s1
+    """
+    from wattswap.cli.show import show_run
+    from wattswap.experiments.api import WITHOUT_REPORT
+    from wattswap.protocol.errors import InputError
+    from wattswap.runners.rundir import read_run
+
+    run = read_run(run_dir)
+    if not run.figures:
+        raise InputError(f"{run_dir}: this run {run.status} before it had any figures; run the scenario again")
+    if find_spec("matplotlib") is None:
+        raise InputError(f"report.html needs pictures, and matplotlib is not installed: {WITHOUT_REPORT}")
+    from wattswap.experiments.report import write_report
+
+    write_report(run_dir)
+    show_run(run)

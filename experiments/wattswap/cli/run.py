@@ -1,0 +1,77 @@
+"""``wattswap run``: a street, its figures, and who did what."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from wattswap.cli import INTERRUPTED
+
+
+@click.command(no_args_is_help=False)
+@click.argument("scenario", default="demo")
+@click.option("--controller", default="negotiated", show_default=True, help="Who sets the cars' power.")
+@click.option(
+    "--strategy", metavar="MIX", help="How cars answer, by shares: need:0.8+prosumer:0.2, or mine.py:patient."
+)
+@click.option("--engine", default="messages", show_default=True, help="messages: real agents; fleet: arrays, faster.")
+@click.option("--seed", type=int, help="Of every draw; the scenario's own by default.")
+@click.option("--day", type=int, help="One day of the scenario, counted from 1.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario. Repeatable.")
+@click.option("--ledger", default="memory", show_default=True, help="Where tokens change hands.")
+@click.option("--sign", is_flag=True, help="Let the agents sign what they say. It changes no trade.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run directory; runs/... by default.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object and nothing else; a directory only with --out.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    scenario: str,
+    controller: str,
+    strategy: str | None,
+    engine: str,
+    seed: int | None,
+    day: int | None,
+    settings: tuple[str, ...],
+    ledger: str,
+    sign: bool,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    r"""Run a street and print what came of it.
+
+    It leaves a run directory with tables, a ledger and a report.
+
+    SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
+
+    \b
+    Examples:
+      wattswap run demo
+      wattswap run a400 --strategy need:0.6+keep:0.4 --set transformer.limit_w=350_000
+      wattswap run b250 --controller uncontrolled --engine fleet --json
+    """
+    from wattswap.cli.progress import progress_bar
+    from wattswap.experiments.api import run_loaded
+    from wattswap.runners.rundir import default_path
+    from wattswap.runners.scenario import load_street
+
+    street = load_street(scenario, settings=settings, strategy=strategy, seed=seed, day=day)
+    if out is None and not as_json:
+        out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
+    try:
+        with progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
+            result = run_loaded(
+                street, controller=controller, engine=engine, ledger=ledger, sign=sign, out=out, progress=progress
+            )
+    except KeyboardInterrupt:
+        what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""
+        click.echo(f"wattswap: interrupted{what_there_is}", err=True)
+        ctx.exit(INTERRUPTED)
+    if as_json:
+        click.echo(json.dumps(result.summary, indent=2))
+        return
+    from wattswap.cli.show import show_result
+
+    show_result(result)
