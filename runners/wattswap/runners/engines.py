@@ -25,15 +25,15 @@ def run_street(
     *,
     controller: str = "negotiated",
     engine: Engine = "messages",
-    progress: Callable[[int], None] = lambda tick: None,
+    progress: Callable[[int], None] = lambda _tick: None,
     record: Record | None = None,
     sign: bool = False,
 ) -> Record:
     """Run a street from its first tick to the closing step of its last.
 
     ``progress`` is called with each tick that has passed. ``record`` is filled as the run goes, so that whoever holds
-    it has what there is when the run is interrupted. ``sign`` lets the agents of the messages engine sign what they say;
-    it changes no trade.
+    it has what there is when the run is interrupted. ``sign`` lets the agents of the messages engine sign what they
+    say; it changes no trade.
 
     Raises:
         InputError: there is no such controller, engine or strategy; the nearest is named.

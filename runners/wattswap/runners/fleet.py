@@ -78,7 +78,7 @@ class FleetRun:
         self._earned = np.zeros(len(world.fleet), dtype=np.int64)
         self._deferred_ws = np.zeros(len(world.fleet), dtype=np.int64)
 
-    def run(self, progress: Callable[[int], None] = lambda tick: None) -> Record:
+    def run(self, progress: Callable[[int], None] = lambda _tick: None) -> Record:
         """Every tick of the run, then the closing step of its last instant."""
         for tick in range(self.street.ticks):
             self._close(tick)
@@ -163,7 +163,7 @@ class FleetRun:
     def _reserve(self, called: Ints, tick: int, award_w: Ints, price: Ints, lasts_s: int) -> NDArray[np.bool_]:
         """Who gets the award: in session order, as long as the site's tokens cover the most it may cost."""
         most_nanos = settlement.value_nanos(price, award_w * lasts_s).sum(axis=1)
-        won = award_w.any(axis=1)
+        won: NDArray[np.bool_] = award_w.sum(axis=1) > 0
         for at in np.flatnonzero(won).tolist():
             key = settlement.payment_id(FEEDER, tick, self.world.fleet.session_id[called[at]])
             won[at] = self.book.reserve(key, int(most_nanos[at]))
@@ -180,9 +180,9 @@ class FleetRun:
             delivered_w = settlement.relief_w(awards.award_w, standing.baseline_w[at], drawn_w[at], fed_w[at])
             awards.delivered_ws = awards.delivered_ws + delivered_w * self.rules.tick_s
             awards.baseline_ws = awards.baseline_ws + standing.baseline_w[at] * self.rules.tick_s
-        for at in np.flatnonzero(granted.forced_w).tolist():
-            session_id = world.fleet.session_id[plugged[at]]
-            self.record.trades.append(forced_row(tick, session_id, int(granted.forced_w[at])))
+        for car in np.flatnonzero(granted.forced_w).tolist():
+            session_id = world.fleet.session_id[plugged[car]]
+            self.record.trades.append(forced_row(tick, session_id, int(granted.forced_w[car])))
         self.record.ticks.append(
             TickRow(tick, base_w, limit_w, plugged, standing, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
         )
@@ -206,13 +206,16 @@ class FleetRun:
         for i, row in enumerate(awards.row.tolist()):
             tick, session_id = int(awards.tick[i]), fleet.session_id[row]
             note = NoteTrade(
-                tick,
-                row,
-                settlement.payment_id(FEEDER, tick, session_id),
-                *(tuple(column[i].tolist()) for column in (awards.award_w, awards.price, awards.delivered_ws, nanos)),
-                tuple(awards.offered_w[i].tolist()),
-                tuple(awards.ask[i].tolist()),
-                int(awards.baseline_ws[i]),
+                tick=tick,
+                session=row,
+                payment_id=settlement.payment_id(FEEDER, tick, session_id),
+                award_w=tuple(awards.award_w[i].tolist()),
+                price_nanos_per_kwh=tuple(awards.price[i].tolist()),
+                delivered_ws=tuple(awards.delivered_ws[i].tolist()),
+                nanos=tuple(nanos[i].tolist()),
+                offered_w=tuple(awards.offered_w[i].tolist()),
+                ask_nanos_per_kwh=tuple(awards.ask[i].tolist()),
+                baseline_ws=int(awards.baseline_ws[i]),
                 disputed=False,
             )
             self.book.settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
@@ -232,7 +235,13 @@ class FleetRun:
     def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:
         self.record.sessions.append(
             session_row(
-                self.world, row, self.street.ticks, self.characters.names[self.characters.number[row]],
-                int(self._deferred_ws[row]), int(self._earned[row]), billed_nanos, receivable_nanos,
+                self.world,
+                row,
+                self.street.ticks,
+                self.characters.names[self.characters.number[row]],
+                int(self._deferred_ws[row]),
+                int(self._earned[row]),
+                billed_nanos,
+                receivable_nanos,
             )
         )

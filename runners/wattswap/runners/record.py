@@ -12,7 +12,7 @@ from wattswap.agents.offers import FEED
 from wattswap.protocol.units import WS_PER_WH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from wattswap.agents.law import Standing
     from wattswap.agents.physics import Ints
@@ -181,7 +181,7 @@ SHORT_WS = 100 * WS_PER_WH
 """A session is short when more than 0.1 kWh of its need is missing at departure."""
 
 
-def session_row(  # noqa: PLR0913 - the columns of the table
+def session_row(
     world: World,
     row: int,
     ticks: int,
@@ -201,8 +201,19 @@ def session_row(  # noqa: PLR0913 - the columns of the table
     else:
         status = "short" if missing_ws > SHORT_WS else "full"
     return SessionRow(
-        fleet.session_id[row], fleet.station_id[row], fleet.vehicle_id[row], strategy,
-        int(fleet.arrival_tick[row]), int(fleet.departure_tick[row]), int(fleet.need_ws[row]), missing_ws,
-        int(world.imported_ws[row]), int(world.exported_ws[row]), deferred_ws, earned_nanos, billed_nanos,
-        receivable_nanos, status,
+        session=fleet.session_id[row],
+        station=fleet.station_id[row],
+        vehicle=fleet.vehicle_id[row],
+        strategy=strategy,
+        arrival_tick=int(fleet.arrival_tick[row]),
+        departure_tick=int(fleet.departure_tick[row]),
+        need_ws=int(fleet.need_ws[row]),
+        missing_ws=missing_ws,
+        imported_ws=int(world.imported_ws[row]),
+        exported_ws=int(world.exported_ws[row]),
+        deferred_ws=deferred_ws,
+        earned_nanos=earned_nanos,
+        billed_nanos=billed_nanos,
+        receivable_nanos=receivable_nanos,
+        status=status,
     )

@@ -26,7 +26,7 @@ from wattswap.runners.record import Record, TickRow, forced_row, round_row, sess
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from wattswap.agents.base import Agent
     from wattswap.agents.controllers import Controller
@@ -55,7 +55,7 @@ _ORDER: Final = (
 )
 """The order in which an instant's events and messages are handled."""
 
-_RANK: Final = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds}
+_RANK: Final[Mapping[type, int]] = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds}
 _SEALED_RANK: Final = {kind.__struct_config__.tag: _RANK[kind] for kind in messages.SEALED}
 
 WORLD: Final = ""
@@ -114,9 +114,7 @@ class SimulatedRun:
             scenario.vehicles.tariff_nanos_per_kwh,
             scenario.seed,
         )
-        self._add(
-            Transformer(TRANSFORMER, site, self.rules, controller=controller, signer=signer, trusted=self._keys)
-        )
+        self._add(Transformer(TRANSFORMER, site, self.rules, controller=controller, signer=signer, trusted=self._keys))
         for number in range(len(self.street.base_w)):
             self._add(Household(household_name(number), TRANSFORMER))
 
@@ -127,8 +125,12 @@ class SimulatedRun:
         if charger not in self.agents:
             self._add(
                 Charger(
-                    charger, TRANSFORMER, int(fleet.max_w[row]), self.rules,
-                    signer=self._signer(charger), transformer_key=transformer_key,
+                    charger,
+                    TRANSFORMER,
+                    int(fleet.max_w[row]),
+                    self.rules,
+                    signer=self._signer(charger),
+                    transformer_key=transformer_key,
                 )
             )
         if vehicle not in self.agents:
@@ -141,9 +143,7 @@ class SimulatedRun:
                 tariff_nanos_per_kwh=int(fleet.tariff_nanos_per_kwh[row]),
             )
             self._add(
-                Vehicle(
-                    vehicle, character, self.rules, signer=self._signer(vehicle), transformer_key=transformer_key
-                )
+                Vehicle(vehicle, character, self.rules, signer=self._signer(vehicle), transformer_key=transformer_key)
             )
 
     def _add(self, agent: Agent) -> None:
@@ -159,7 +159,7 @@ class SimulatedRun:
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
-    def run(self, progress: Callable[[int], None] = lambda tick: None) -> Record:
+    def run(self, progress: Callable[[int], None] = lambda _tick: None) -> Record:
         """Every tick of the run, then the closing step of its last instant."""
         self.tell(TRANSFORMER, events.Woken())
         for tick in range(self.street.ticks):
@@ -201,11 +201,10 @@ class SimulatedRun:
         if not self.record.ticks or self.record.ticks[-1].tick != tick - 1:
             return
         last, fleet = self.record.ticks[-1], self.world.fleet
-        columns = (last.rows, last.import_w, last.export_w, last.standing.baseline_w)
+        columns = np.stack((last.rows, last.import_w, last.export_w, last.standing.baseline_w))
         if self._now_ms % self.rules.window_ms:
-            at_work = (last.import_w | last.export_w | last.standing.baseline_w) != 0
-            columns = tuple(column[at_work] for column in columns)  # type: ignore[assignment]
-        for row, import_w, export_w, baseline_w in zip(*(column.tolist() for column in columns), strict=True):
+            columns = columns[:, columns[1:].any(axis=0)]
+        for row, import_w, export_w, baseline_w in columns.T.tolist():
             metered = events.Metered(row, import_w, export_w, baseline_w)
             self.tell(charger_name(fleet.station_id[row]), metered)
             self.tell(vehicle_name(fleet.vehicle_id[row]), metered)
@@ -229,8 +228,15 @@ class SimulatedRun:
         charger, vehicle = charger_name(fleet.station_id[row]), vehicle_name(fleet.vehicle_id[row])
         for agent, peer in ((charger, vehicle), (vehicle, charger)):
             plugged_in = events.PluggedIn(
-                row, fleet.session_id[row], peer, int(self.world.baseline_ws[row]), int(fleet.departure_ms[row]),
-                int(fleet.max_w[row]), int(fleet.feed_w[row]), int(fleet.capacity_ws[row]), int(fleet.reserve_ws[row]),
+                session=row,
+                session_id=fleet.session_id[row],
+                peer=peer,
+                need_ws=int(self.world.baseline_ws[row]),
+                departure_ms=int(fleet.departure_ms[row]),
+                max_w=int(fleet.max_w[row]),
+                feed_w=int(fleet.feed_w[row]),
+                capacity_ws=int(fleet.capacity_ws[row]),
+                reserve_ws=int(fleet.reserve_ws[row]),
             )
             self.tell(agent, plugged_in)
 
@@ -249,8 +255,11 @@ class SimulatedRun:
                 world.drew[world.plugged],
             )
         )
-        for row, *values, drew in self._told.changes(world.plugged, columns):
-            reading = events.Reading(row, *values, drew=bool(drew))
+        for row, *figures, drew in self._told.changes(world.plugged, columns):
+            remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms = figures
+            reading = events.Reading(
+                row, remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms, bool(drew)
+            )
             self.tell(charger_name(fleet.station_id[row]), reading)
             self.tell(vehicle_name(fleet.vehicle_id[row]), reading)
 
@@ -262,8 +271,16 @@ class SimulatedRun:
         drawn_w, fed_w = world.move(standing, self._import_w[rows], self._export_w[rows])
         self.record.ticks.append(
             TickRow(
-                tick, int(world.base_w[tick + 1]), self._limit_w, rows, standing, drawn_w, fed_w,
-                self._reduce_w[rows], self._forced_w[rows], owed_ws,
+                tick,
+                int(world.base_w[tick + 1]),
+                self._limit_w,
+                rows,
+                standing,
+                drawn_w,
+                fed_w,
+                self._reduce_w[rows],
+                self._forced_w[rows],
+                owed_ws,
             )
         )
         self._forced_w[:] = 0
@@ -272,8 +289,14 @@ class SimulatedRun:
         strategy = self._characters.names[self._characters.number[row]]
         self.record.sessions.append(
             session_row(
-                self.world, row, self.street.ticks, strategy, self._deferred_ws[row], self._earned[row],
-                billed_nanos, receivable_nanos,
+                self.world,
+                row,
+                self.street.ticks,
+                strategy,
+                self._deferred_ws[row],
+                self._earned[row],
+                billed_nanos,
+                receivable_nanos,
             )
         )
 
@@ -299,9 +322,7 @@ class SimulatedRun:
         """A session's id and its wallet's name."""
         return self.world.fleet.session_id[session], self.world.fleet.vehicle_id[session]
 
-    def note(
-        self, note: effects.NoteRound | effects.NoteAward | effects.NoteTrade | effects.NoteForced
-    ) -> None:
+    def note(self, note: effects.NoteRound | effects.NoteAward | effects.NoteTrade | effects.NoteForced) -> None:
         """Write the record's rows."""
         match note:
             case effects.NoteRound():

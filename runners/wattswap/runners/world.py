@@ -94,7 +94,7 @@ def fleet_of(street: Street) -> Fleet:
     names = tuple(f"battery-{number + 1}" for number in range(m))
 
     def column(of_sessions: Ints | int, of_batteries: list[int]) -> Ints:
-        return np.concatenate((np.broadcast_to(of_sessions, n), np.array(of_batteries, dtype=np.int64))).astype(np.int64)
+        return np.append(np.broadcast_to(of_sessions, n), of_batteries).astype(np.int64)
 
     keys = np.array([agent_key(name) for name in names], dtype=np.uint64)
     battery_ws = [battery.capacity_wh * WS_PER_WH for battery in batteries]
