@@ -52,14 +52,14 @@ class Charger:
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
         """What the charger wants done about an event."""
-        plug = self._plug
+        if isinstance(event, PluggedIn):
+            self._plug, self._delivering = event, None
+            self._imported_ws = self._exported_ws = 0
+            return []
+        return [] if self._plug is None else self._while_plugged(event, now_ms, self._plug)
+
+    def _while_plugged(self, event: Event, now_ms: int, plug: PluggedIn) -> list[Effect]:
         match event:
-            case PluggedIn():
-                self._plug, self._delivering = event, None
-                self._imported_ws = self._exported_ws = 0
-                return []
-            case _ if plug is None:
-                return []
             case Metered():
                 return self._on_metered(event, now_ms)
             case Reading():

@@ -19,7 +19,7 @@ class Household:
     def __init__(self, name: str, transformer: str) -> None:
         self.name, self._transformer = name, transformer
 
-    def handle(self, event: Event, now_ms: int) -> list[Effect]:
+    def handle(self, event: Event, now_ms: int) -> list[Effect]:  # noqa: ARG002 - it passes on what it meters, whenever
         """Pass the meter's reading on."""
         if isinstance(event, BaseRead):
             return [Send(self._transformer, BaseReport(event.base_w))]

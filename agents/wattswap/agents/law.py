@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wattswap.agents import physics
-from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, OfferBook, Own, StrategyError
+from wattswap.agents.offers import FEED, TO_ZERO, OfferBook, Own, StrategyError
 from wattswap.protocol.units import PPM, PRICE_TICK_NANOS
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
     can_wait = own.laxity_ms > rules.guard_ms + rules.window_ms
     relief_w = np.where(can_wait[:, None], relief_w, 0)
     stops = (own.firm_w == 0) | (relief_w[:, TO_ZERO] > 0)
-    relief_w[:, FEED] = np.where(stops & _feeds_within_bounds(own, relief_w[:, FEED], call, rules), relief_w[:, FEED], 0)
+    feeds = stops & _feeds_within_bounds(own, relief_w[:, FEED], call, rules)
+    relief_w[:, FEED] = np.where(feeds, relief_w[:, FEED], 0)
     ask = -(-ask // PRICE_TICK_NANOS) * PRICE_TICK_NANOS
     return relief_w, np.where(relief_w > 0, ask, 0)
 
@@ -159,7 +160,7 @@ def _refuse_unsound(relief_w: Ints, ask: Ints) -> None:
 def _falls(relief_w: Ints, ask: Ints) -> NDArray[np.bool_]:
     offered = np.where(relief_w > 0, ask, 0)
     highest_before = np.maximum.accumulate(offered, axis=1)
-    falls: NDArray[np.bool_] = ((relief_w > 0) & (ask < highest_before)).any(axis=1)
+    falls: NDArray[np.bool_] = np.any((relief_w > 0) & (ask < highest_before), axis=1)
     return falls
 
 

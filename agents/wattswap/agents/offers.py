@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import numpy as np
 
@@ -111,7 +111,7 @@ class OfferBook:
         shape = (len(own), TRANCHES)
         return cls(own, np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64))
 
-    def reduce(self, to_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:  # noqa: FBT002
+    def reduce(self, to_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:
         """Accept less power: down to ``to_w``, which is at least the floor, or 0 for a full stop."""
         own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
         to = _column(to_w, own, "to_w")
@@ -119,14 +119,15 @@ class OfferBook:
         chosen = np.broadcast_to(np.asarray(where, dtype=bool), len(own))
         _refuse(chosen & (to < 0), "reduces to a negative power")
         _refuse(chosen & (to > 0) & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
-        first = np.where(chosen & (relief[:, TO_FLOOR] == 0), np.maximum(own.firm_w - np.maximum(to, own.floor_w), 0), 0)
+        down_to_w = np.maximum(to, own.floor_w)
+        first = np.where(chosen & (relief[:, TO_FLOOR] == 0), np.maximum(own.firm_w - down_to_w, 0), 0)
         second = np.where(chosen & (to == 0), own.floor_w, 0)
         for tranche, power in ((TO_FLOOR, first), (TO_ZERO, second)):
             relief[:, tranche] = np.where(power > 0, power, relief[:, tranche])
             ask[:, tranche] = np.where(power > 0, price, ask[:, tranche])
         return type(self)(own, relief, ask)
 
-    def feed(self, feed_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:  # noqa: FBT002
+    def feed(self, feed_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:
         """Feed ``feed_w`` back to the street, once the car's own charging is reduced to nothing."""
         own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
         power = _column(feed_w, own, "feed_w")
@@ -139,7 +140,7 @@ class OfferBook:
         return type(self)(own, relief, ask)
 
 
-Strategy = "Callable[[Call, Own, None, Draws], OfferBook]"
+Strategy: TypeAlias = "Callable[[Call, Own, None, Draws], OfferBook]"
 """How a car answers a call; elementwise, so that each car decides alone."""
 
 

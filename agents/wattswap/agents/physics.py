@@ -33,7 +33,7 @@ def taper_w(stored_ws: Ints, capacity_ws: Ints, max_w: Ints) -> Ints:
     left = np.clip(np.searchsorted(TAPER_SOC_PERMILLE, soc, side="right") - 1, 0, len(TAPER_SOC_PERMILLE) - 2)
     soc_0, soc_1 = TAPER_SOC_PERMILLE[left], TAPER_SOC_PERMILLE[left + 1]
     power_0, power_1 = TAPER_POWER_PERMILLE[left], TAPER_POWER_PERMILLE[left + 1]
-    share = power_0 + (power_1 - power_0) * (soc - soc_0) // (soc_1 - soc_0)
+    share: Ints = power_0 + (power_1 - power_0) * (soc - soc_0) // (soc_1 - soc_0)
     return max_w * share // PERMILLE
 
 

@@ -27,7 +27,7 @@ def relief_w(award_w: Ints, baseline_w: Ints, import_w: Ints, export_w: Ints) ->
 
 
 def payment_id(feeder: int, tick: int, session_id: str) -> str:
-    """The settlement key of an award: its round and its session. One payment answers to it, however often it is asked."""
+    """The settlement key of an award: its round and its session. However often it is asked for, it is paid once."""
     return f"{feeder}.{tick}/{session_id}"
 
 

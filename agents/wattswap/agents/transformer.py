@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wattswap.agents import clearing, law, settlement
-from wattswap.agents.offers import FEED, TRANCHES
 from wattswap.agents.notes import round_note
+from wattswap.agents.offers import FEED, TRANCHES
 from wattswap.agents.register import Register
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key, draw
@@ -132,7 +132,7 @@ class Transformer:
         self._unpaid: dict[str, _Held] = {}
         self._next_tick_ms = 0
 
-    # -- what happens ---------------------------------------------------------------------------------------------------
+    # -- what happens -------------------------------------------------------------------------------------------------
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
         """What the transformer wants done about an event."""
@@ -251,8 +251,10 @@ class Transformer:
             for session, import_w, export_w in self._register.regrant(granted.import_w, granted.export_w)
         ]
         tick = now_ms // self._rules.tick_ms
-        for at in np.flatnonzero(granted.forced_w).tolist():
-            effects.append(NoteForced(tick, self._register.sessions[at], int(granted.forced_w[at])))
+        effects += [
+            NoteForced(tick, self._register.sessions[at], int(granted.forced_w[at]))
+            for at in np.flatnonzero(granted.forced_w).tolist()
+        ]
         return effects
 
     # -- a round ----------------------------------------------------------------------------------------------------

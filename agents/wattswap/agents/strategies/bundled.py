@@ -1,4 +1,5 @@
 """The bundled strategies. Prices in nanos per kWh; 1 IOTA = 10^9 nanos (assumed 0.10 EUR)."""
+# ruff: noqa: ARG001 - a strategy is handed all that a car may know and uses what it needs
 
 from __future__ import annotations
 

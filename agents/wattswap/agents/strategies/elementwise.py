@@ -29,7 +29,7 @@ def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1)
         same_relief = np.array_equal(together.relief_w[[row]], alone.relief_w)
         same_ask = np.array_equal(together.ask_nanos_per_kwh[[row]], alone.ask_nanos_per_kwh)
         if not (same_relief and same_ask):
-            raise StrategyError(row, "answers differently when other cars are asked with it; row i must use row i alone")
+            raise StrategyError(row, "answers differently when asked with other cars; row i must use row i alone")
 
 
 def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
@@ -57,6 +57,7 @@ def refused(strategy: str, problem: str, session: str, call: Call) -> InputError
 
 def sample_cars(cars: int = 8) -> Own:
     """A few cars of every kind: idle, charging, in a hurry, with a full and with an empty battery."""
+
     def spread(low: int, high: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         return np.linspace(low, high, cars).astype(np.int64)
 
