@@ -1,0 +1,261 @@
+"""The tables of a run as the picture and the report want them, and the hours of it worth looking at closely."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import numpy as np
+
+from wattswap.experiments import tables as frames
+from wattswap.protocol.errors import InputError
+from wattswap.runners.engines import run_street
+from wattswap.runners.record import RoundRow, SessionRow, TradeRow
+from wattswap.runners.rundir import SCENARIO, read_run, wattswap_version
+from wattswap.runners.scenario.bundled import PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from wattswap.runners.scenario.street import Street
+
+    Floats = NDArray[np.float64]
+    Window = tuple[int, int]
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+UNCONTROLLED: Final = "uncontrolled"
+
+
+class Run(Protocol):
+    """A run still in memory, as ``wattswap.experiments.run`` returns it."""
+
+    @property
+    def street(self) -> Street: ...  # noqa: D102 - as in RunTables, and so on
+    @property
+    def summary(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def uncontrolled(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def series(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def rounds(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def trades(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def sessions(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def cars(self) -> pd.DataFrame: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class RunTables:
+    """The tables of a run, as ``wattswap.experiments.tables`` makes them, with its summary and its scenario."""
+
+    summary: Mapping[str, Any]
+    """``run.json``: the keys of ``run --json``, version and status, and ``uncontrolled`` where that was reckoned."""
+    scenario: Mapping[str, Any]
+    """``scenario.toml``, parsed."""
+    series: pd.DataFrame
+    rounds: pd.DataFrame
+    trades: pd.DataFrame
+    sessions: pd.DataFrame
+    cars: pd.DataFrame
+    uncontrolled: pd.DataFrame | None = None
+    """``t_ms, load_w`` of the same street with every car charging at once; None where nobody ran it."""
+
+    @classmethod
+    def read(cls, run_dir: Path) -> RunTables:
+        """The tables of a run directory; what an interrupted run did not get round to writing is empty.
+
+        Raises:
+            InputError: there is no run directory, or a file of it is torn.
+        """
+        run = read_run(run_dir)
+        about = {**run.figures, "version": run.version, "status": run.status}
+        curve = run_dir / f"{UNCONTROLLED}.parquet"
+        return cls(
+            summary={**about, UNCONTROLLED: run.uncontrolled} if run.uncontrolled else about,
+            scenario=_read_scenario(run_dir / SCENARIO),
+            uncontrolled=_read_table(curve, ()) if curve.is_file() else None,
+            **{name: _read_table(run_dir / f"{name}.parquet", columns) for name, columns in _COLUMNS.items()},
+        )
+
+    @classmethod
+    def of(cls, run: Run) -> RunTables:
+        """The tables of a run still in memory; the uncontrolled curve is run for it, which takes the fleet a moment."""
+        about = {"version": wattswap_version(), "status": "complete", **run.summary}
+        curve = None
+        if run.summary["controller"] != UNCONTROLLED:
+            about[UNCONTROLLED] = run.uncontrolled
+            alone = run_street(run.street, controller=UNCONTROLLED, engine="fleet")
+            curve = frames.series(run.street, alone)[["t_ms", "load_w"]]
+        return cls(
+            summary=about,
+            scenario=tomllib.loads(run.street.resolved_toml),
+            series=run.series,
+            rounds=run.rounds,
+            trades=run.trades,
+            sessions=run.sessions,
+            cars=run.cars,
+            uncontrolled=curve,
+        )
+
+    @property
+    def start(self) -> datetime:
+        """The run's first instant."""
+        at: datetime = self.scenario["start"]
+        return at
+
+    @property
+    def start_ms(self) -> int:
+        """The run's first instant, Unix milliseconds."""
+        return round(self.start.timestamp() * 1000)
+
+    @property
+    def utc_offset(self) -> timedelta:
+        """What the local clock of the time axis is ahead of UTC."""
+        return self.start.utcoffset() or timedelta()
+
+    @property
+    def tick_ms(self) -> int:
+        """The grid of readings."""
+        return int(self.scenario.get("reading_s", 30)) * 1000
+
+    @property
+    def window_ms(self) -> int:
+        """The grid awards end on."""
+        return int(self.scenario.get("window_s", 300)) * 1000
+
+    @cached_property
+    def limit_w(self) -> Floats:
+        """The limit in each row of ``series``."""
+        limit_w: Floats = self.series["limit_w"].to_numpy(dtype=np.float64)
+        return limit_w
+
+    def uncontrolled_w(self) -> Floats | None:
+        """The uncontrolled load on the rows of ``series``; an interrupted run ends before the other does."""
+        if self.uncontrolled is None or not len(self.series):
+            return None
+        known = self.uncontrolled.set_index("t_ms")["load_w"]
+        load_w: Floats = known.reindex(self.series["t_ms"]).to_numpy(dtype=np.float64)
+        return load_w
+
+    def at(self, t_ms: int) -> datetime:
+        """An instant on the local clock."""
+        return datetime.fromtimestamp(t_ms / 1000, tz=UTC).astimezone(timezone(self.utc_offset))
+
+    def clock(self, t_ms: int, pattern: str = "%H:%M") -> str:
+        """An instant as the local clock shows it."""
+        return self.at(t_ms).strftime(pattern)
+
+    def bundled(self) -> bool:
+        """Whether any of the inputs came with the package, whose licences then want naming."""
+        return any(name.startswith(PREFIX) for name in input_names(self.scenario))
+
+
+_SERIES = ("t_ms", "feeder", "base_w", "firm_w", "wanted_w", "drawn_w", "load_w", "limit_w", "import_w", "export_w")
+_CARS = ("session", "station", "vehicle", "from_ms", "to_ms", "activity", "import_w", "export_w")
+_TEXTS: Final = frozenset({"session", "station", "vehicle", "activity", "strategy", "kind", "payment_id", "status"})
+_COLUMNS: Final[Mapping[str, Sequence[str]]] = {
+    "series": (*_SERIES, "awarded_w", "forced_w", "owed_ws"),
+    "rounds": ("t_ms", *RoundRow._fields),
+    "trades": ("t_ms", *TradeRow._fields),
+    "sessions": (*SessionRow._fields, "arrival_ms", "departure_ms"),
+    "cars": _CARS,
+}
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    if not path.is_file():
+        return pd.DataFrame({name: pd.Series(dtype="str" if name in _TEXTS else "int64") for name in columns})
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError):  # pyarrow's complaints about a torn file are ValueErrors
+        raise InputError(f"{path}: not a readable Parquet file; run the scenario again") from None
+
+
+def _read_scenario(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); run the scenario again") from None
+
+
+def input_names(scenario: Mapping[str, Any]) -> Iterator[str]:
+    """The input files a scenario names, bundled ones with their prefix."""
+    for household in (scenario.get("base", {}), *scenario.get("household", ())):
+        yield from (household[key] for key in ("household_csv", "pv_csv") if household.get(key))
+    if name := scenario.get("sessions", {}).get("csv"):
+        yield name
+
+
+def is_long(tables: RunTables) -> bool:
+    """More than two days: the picture then shows the whole run above, and one day of it closely."""
+    return len(tables.series) * tables.tick_ms > 2 * DAY_MS
+
+
+def shown_window(tables: RunTables) -> Window:
+    """The hours worth looking at closely: from before the first trouble to when the cars have caught up.
+
+    Of a long run, those of its most contested day; where nothing happened, a whole day.
+    """
+    first, end = extent(tables)
+    moments, weight = _moments(tables)
+    if is_long(tables):
+        first, end = _most_contested_day(tables, moments, weight, (first, end))
+        moments = moments[(moments >= first) & (moments < end)]
+    if not len(moments):
+        return first, end
+    begins = (int(moments.min()) - HOUR_MS) // HOUR_MS * HOUR_MS
+    caught_up = _until_caught_up(tables, int(moments.max()), end)
+    ends = -(-(caught_up + HOUR_MS // 2) // HOUR_MS) * HOUR_MS
+    return max(begins, first), min(max(ends, begins + 4 * HOUR_MS), end)
+
+
+def extent(tables: RunTables) -> Window:
+    """From the first tick to the end of the last."""
+    if not len(tables.series):
+        return tables.start_ms, tables.start_ms + tables.tick_ms
+    return int(tables.series["t_ms"].iloc[0]), int(tables.series["t_ms"].iloc[-1]) + tables.tick_ms
+
+
+def _moments(tables: RunTables) -> tuple[NDArray[np.int64], Floats]:
+    """The instants at which power was short, here or uncontrolled, and by how many watts."""
+    t_ms = tables.series["t_ms"].to_numpy(dtype=np.int64)
+    load_w = tables.series["load_w"].to_numpy(dtype=np.float64)
+    other_w = tables.uncontrolled_w()
+    over_w = np.maximum(load_w if other_w is None else np.fmax(load_w, other_w), tables.limit_w) - tables.limit_w
+    called_ms = tables.rounds["t_ms"].to_numpy(dtype=np.int64)
+    need_w = tables.rounds["need_w"].to_numpy(dtype=np.float64)
+    return np.concatenate((t_ms[over_w > 0], called_ms)), np.concatenate((over_w[over_w > 0], need_w))
+
+
+def _most_contested_day(tables: RunTables, moments: NDArray[np.int64], weight: Floats, run: Window) -> Window:
+    """Days are cut at six in the morning, when the night's catching up is over."""
+    offset_ms = round(tables.utc_offset.total_seconds() * 1000) - 6 * HOUR_MS
+    if len(moments):
+        days, which = np.unique((moments + offset_ms) // DAY_MS, return_inverse=True)
+        day = int(days[np.argmax(np.bincount(which, weights=weight))])
+    else:
+        highest = tables.series["load_w"].to_numpy(dtype=np.float64).argmax()
+        day = (int(tables.series["t_ms"].iloc[highest]) + offset_ms) // DAY_MS
+    first = day * DAY_MS - offset_ms
+    return max(first, run[0]), min(first + DAY_MS, run[1])
+
+
+def _until_caught_up(tables: RunTables, last_ms: int, end_ms: int) -> int:
+    """When the last car that was behind at ``last_ms`` had what it was owed."""
+    owed_ws = tables.series["owed_ws"].to_numpy(dtype=np.float64)
+    t_ms = tables.series["t_ms"].to_numpy(dtype=np.int64)
+    even = t_ms[(owed_ws <= 0) & (t_ms > last_ms)]
+    return min(int(even[0]), end_ms) if len(even) else end_ms
