@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from wattswap.agents.controllers.plugged import Plugged
 from wattswap.agents.law import Cars
 
 if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
     from wattswap.protocol.messages import Report
 
-_FIRM, _WANTED, _DUE, _DREW, _REDUCE, _FEED, _IMPORT, _EXPORT = range(8)
-_COLUMNS: Final = 8
+_FIRM, _WANTED, _DUE, _DREW, _REDUCE, _FEED, _IMPORT, _EXPORT, _ARRIVAL, _DEPARTURE, _DRAWN, _MOST = range(12)
+_COLUMNS: Final = 12
 _NEVER_GRANTED: Final = -1
 
 
@@ -33,12 +34,13 @@ class Register:
         """The column of a plugged session."""
         return bisect_left(self.sessions, session)
 
-    def enter(self, session: int) -> None:
-        """A car plugged in; until its first report it wants nothing."""
+    def enter(self, session: int, arrival_ms: int, departure_ms: int) -> None:
+        """A car plugged in and stated its departure; until its first report it wants nothing."""
         at = self.at(session)
         self.sessions.insert(at, session)
         self._table = np.insert(self._table, at, 0, axis=1)
         self._table[[_IMPORT, _EXPORT], at] = _NEVER_GRANTED
+        self._table[[_ARRIVAL, _DEPARTURE], at] = arrival_ms, departure_ms
 
     def leave(self, session: int) -> None:
         """A car unplugged."""
@@ -50,6 +52,7 @@ class Register:
         """Where a car stands now."""
         at = self.at(report.session)
         self._table[:_REDUCE, at] = (report.firm_w, report.wanted_w, report.due_ms, report.drew)
+        self._table[_MOST, at] = max(self._table[_MOST, at], report.wanted_w)
 
     def award(self, session: int, reduce_w: int, feed_w: int) -> None:
         """A car holds an award from now on; zeros when it has ended."""
@@ -67,6 +70,10 @@ class Register:
             table[_FEED],
         )
 
+    def plugged(self) -> Plugged:
+        """What else controllers may know of them. A car drew what it was granted, as far as it wanted it."""
+        return Plugged(*self._table[_ARRIVAL:])
+
     def firm_w(self, sessions: list[int]) -> Ints:
         """The firm power of these plugged sessions."""
         return self._table[_FIRM, [self.at(session) for session in sessions]]
@@ -76,6 +83,7 @@ class Register:
         before = self._table[_IMPORT:]
         changed = np.flatnonzero((before[0] != import_w) | (before[1] != export_w))
         before[0], before[1] = import_w, export_w
+        self._table[_DRAWN] = np.minimum(import_w, self._table[_WANTED])
         return [
             (self.sessions[at], imported, exported)
             for at, imported, exported in zip(

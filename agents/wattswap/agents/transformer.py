@@ -168,14 +168,14 @@ class Transformer:
             case WitnessedDelivery():
                 return self._on_delivery(message)
             case Sealed():
-                self._on_mandate(sender, message)
+                self._on_mandate(sender, message, now_ms)
             case Departed():
                 return self._on_departed(message)
             case _:
                 pass
         return []
 
-    def _on_mandate(self, charger: str, sealed: Sealed) -> None:
+    def _on_mandate(self, charger: str, sealed: Sealed, now_ms: int) -> None:
         """A car is plugged in; its need fixes its baseline until it leaves."""
         mandate = unseal(sealed)
         if not isinstance(mandate, Mandate) or mandate.session in self._sessions:
@@ -185,7 +185,7 @@ class Transformer:
             author = self._trusted.get(mandate.payee, b"")
             unseal(sealed, author)
         self._sessions[mandate.session] = _Session(charger, mandate, agent_key(mandate.session_id), author)
-        self._register.enter(mandate.session)
+        self._register.enter(mandate.session, now_ms, mandate.departure_ms)
 
     def _on_departed(self, departed: Departed) -> list[Effect]:
         """A car unplugged: its energy is billed, netted against what it earned."""
@@ -215,7 +215,8 @@ class Transformer:
         cars = self._register.cars(now_ms)
         if self._controller is not None:
             target_w = law.target_w(self._limit_w, self._rules)
-            return self._grant(self._controller(base_w, target_w, cars, self._rules), now_ms)
+            granted = self._controller(base_w, target_w, cars, self._register.plugged(), self._rules)
+            return self._grant(granted, now_ms)
         assessment = law.assess(base_w, self._limit_w, cars, self._rules)
         effects: list[Effect] = self._release_all() if assessment.release else []
         if assessment.need_w > 0 and len(self._held) < len(self._sessions):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from wattswap.agents import clearing, law, settlement
+from wattswap.agents.controllers.plugged import Plugged
 from wattswap.agents.notes import round_note
 from wattswap.agents.offers import FEED, TRANCHES
 from wattswap.agents.offers import Call as Bid
@@ -77,6 +78,8 @@ class FleetRun:
         self.record.book = self.book = open_book(street, world)
         self._earned = np.zeros(len(world.fleet), dtype=np.int64)
         self._deferred_ws = np.zeros(len(world.fleet), dtype=np.int64)
+        self._drawn_w = np.zeros(len(world.fleet), dtype=np.int64)
+        self._most_w = np.zeros(len(world.fleet), dtype=np.int64)
 
     def run(self, progress: Callable[[int], None] = lambda _tick: None) -> Record:
         """Every tick of the run, then the closing step of its last instant."""
@@ -96,7 +99,8 @@ class FleetRun:
         cars = self._cars(standing, tick)
         base_w, limit_w = int(world.base_w[tick]), int(self.street.limit_w[tick])
         if self.controller is not None:
-            granted = self.controller(base_w, law.target_w(limit_w, self.rules), cars, self.rules)
+            target_w = law.target_w(limit_w, self.rules)
+            granted = self.controller(base_w, target_w, cars, self._plugged(standing), self.rules)
             self._move(tick, standing, cars, granted, limit_w)
             return
         assessment = law.assess(base_w, limit_w, cars, self.rules)
@@ -119,6 +123,13 @@ class FleetRun:
             feed_w[at] = self.awards.award_w[:, FEED]
         laxity_ms = standing.due_ms - tick * self.rules.tick_ms
         return law.Cars(standing.firm_w, standing.wanted_w, laxity_ms, self.world.drew[plugged], reduce_w, feed_w)
+
+    def _plugged(self, standing: Standing) -> Plugged:
+        """What controllers may know besides."""
+        rows, fleet = self.world.plugged, self.world.fleet
+        self._most_w[rows] = np.maximum(self._most_w[rows], standing.wanted_w)
+        arrival_ms = np.maximum(fleet.arrival_tick[rows], 0) * self.rules.tick_ms
+        return Plugged(arrival_ms, fleet.departure_ms[rows], self._drawn_w[rows], self._most_w[rows])
 
     def _round(self, tick: int, assessment: Assessment, limit_w: int, standing: Standing) -> None:
         """Call every car that holds no award, clear, and award what the site's tokens cover."""
@@ -175,6 +186,7 @@ class FleetRun:
         plugged = world.plugged
         owed_ws = np.maximum(world.remaining_ws[plugged] - world.baseline_ws[plugged], 0)
         drawn_w, fed_w = world.move(standing, granted.import_w, granted.export_w)
+        self._drawn_w[plugged] = drawn_w
         if len(awards):
             at = np.searchsorted(plugged, awards.row)
             delivered_w = settlement.relief_w(awards.award_w, standing.baseline_w[at], drawn_w[at], fed_w[at])

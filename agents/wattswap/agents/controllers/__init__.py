@@ -1,7 +1,7 @@
 """What the negotiation is compared with: rules that set every car's power themselves and ask nobody.
 
-A controller takes what a transformer knows, (base load, target, cars, rules), and returns grants. Under a controller
-no call goes out and no token moves.
+A controller takes what a transformer knows, (base load, target, cars, plugged, rules), and returns grants. Under a
+controller no call goes out and no token moves.
 """
 # ruff: noqa: ARG001 - a controller is handed all that a transformer knows and uses what it needs
 
@@ -18,15 +18,16 @@ from wattswap.protocol.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from wattswap.agents.controllers.plugged import Plugged
     from wattswap.agents.law import Cars
     from wattswap.agents.rules import Rules
 
-    Controller = Callable[[int, int, Cars, Rules], Grants]
+    Controller = Callable[[int, int, Cars, Plugged, Rules], Grants]
 
 NEGOTIATED: Final = "negotiated"
 
 
-def uncontrolled(base_w: int, target_w: int, cars: Cars, rules: Rules) -> Grants:
+def uncontrolled(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) -> Grants:
     """Everyone draws what it wants; the transformer only watches."""
     nothing = np.zeros_like(cars.wanted_w)
     return Grants(cars.wanted_w, nothing, nothing)

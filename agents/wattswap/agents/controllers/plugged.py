@@ -1,0 +1,21 @@
+"""What a transformer knows of its plugged cars beyond what the law asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from wattswap.agents.physics import Ints
+
+
+class Plugged(NamedTuple):
+    """Columns for controllers alone; int64, one row per plugged car in session order, as in ``law.Cars``."""
+
+    arrival_ms: Ints
+    """When the car plugged in; 0 for one that was there when the run began."""
+    departure_ms: Ints
+    """The departure it stated."""
+    drawn_w: Ints
+    """What it drew in the last tick."""
+    most_w: Ints
+    """The most it has wanted since it plugged in: its full power."""
