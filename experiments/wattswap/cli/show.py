@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wattswap.experiments.api import Result
     from wattswap.runners.rundir import RunFiles
 
-    Rows = Mapping[str, Sequence[Any]]
+    Rows = Mapping[str, Iterable[Any]]
 
 TOP = 3
 """Cars named for each choice."""
@@ -106,10 +106,15 @@ def _show_deeds(console: Console, figures: Figures, trades: Rows, sessions: Rows
     console.print(f"  kept charging  {choices['keep']:>6,} times")
     for kind, label in (("reduce", "gave way      "), ("feed", "fed back      ")):
         done = deeds(kind, trades, sessions)
-        energy, nanos = sum(deed.energy_ws for deed in done), sum(deed.nanos for deed in done)
-        total = f", {len(done)} cars, {words.kilo(energy / 3600)} kWh for {words.iota(nanos)} IOTA" if done else ""
+        total = f", {_total(done)}" if done else ""
         console.print(f"  {label} {choices[kind]:>6,} times{total}", markup=False)
         _show_top(console, done)
+
+
+def _total(done: Sequence[Deed]) -> str:
+    energy_wh, nanos = sum(deed.energy_ws for deed in done) / 3600, sum(deed.nanos for deed in done)
+    cars = f"{len(done)} car{'s' if len(done) > 1 else ''}"
+    return f"{cars}, {words.kilo(energy_wh)} kWh for {words.iota(nanos)} IOTA"
 
 
 def _show_top(console: Console, done: Sequence[Deed]) -> None:

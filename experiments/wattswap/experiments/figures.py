@@ -1,0 +1,199 @@
+"""The tables of the README, measured: ``python -m wattswap.experiments.figures [--write README.md]``.
+
+Two processes side by side, so a time is what a run takes on a machine that does something else as well.
+"""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import click
+
+from wattswap.experiments.api import run
+from wattswap.protocol.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from wattswap.experiments.metrics import Summary
+
+STREETS: Final = ("a400", "b250", "c250stress")
+SEEDS: Final = (1, 2, 3, 4, 5)
+STEPS: Final = ("base.shape=step", "base.noise_pct=0")
+"""The quarter-hourly means as they were measured, instead of a load that moves between them and flickers."""
+BEGIN: Final = "<!-- figures:begin -->"
+END: Final = "<!-- figures:end -->"
+PROCESSES: Final = 2
+
+_COMMON: Final = (
+    "street",
+    "peak, nobody in control",
+    "min over limit",
+    "min over limit, negotiated",
+    "peak, % of limit",
+    "short cars",
+)
+_STEPS_TEXT: Final = (
+    "The same weeks with the quarter-hourly means replayed as steps, without noise; what remains over the limit is the"
+    " first 30 s after a step, before anyone can know of it:"
+)
+
+
+class Job(NamedTuple):
+    """One run to be measured."""
+
+    street: str
+    controller: str = "negotiated"
+    engine: str = "fleet"
+    settings: tuple[str, ...] = ()
+    seed: int = 1
+
+
+Results = dict[Job, "Summary"]
+
+
+def jobs(streets: Sequence[str] = STREETS, seeds: Sequence[int] = SEEDS) -> list[Job]:
+    """Every run that the tables need, the longest first, so that two processes end together."""
+    return [
+        *(Job(street, engine="messages") for street in reversed(streets)),
+        *(Job(street, seed=seed) for street in reversed(streets) for seed in seeds),
+        *(Job(street, settings=STEPS) for street in reversed(streets)),
+        *(Job(street, "uncontrolled", settings=settings) for street in streets for settings in ((), STEPS)),
+    ]
+
+
+def measure(job: Job) -> Summary:
+    """Run it and keep the figures."""
+    return run(job.street, controller=job.controller, engine=job.engine, seed=job.seed, settings=job.settings).summary
+
+
+def measured(wanted: Sequence[Job]) -> Results:
+    """All runs, in processes that start afresh: the same on every system, and no run warms up another."""
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+        return dict(zip(wanted, pool.map(measure, wanted), strict=True))
+
+
+def markdown(results: Results, streets: Sequence[str] = STREETS, seeds: Sequence[int] = SEEDS) -> str:
+    """The tables."""
+    parts = [
+        _seeds_table(results, streets, seeds),
+        _STEPS_TEXT,
+        _steps_table(results, streets),
+        "What a week takes, and whether the two engines made the same trades to the last nano:",
+        _times_table(results, streets),
+    ]
+    return "\n\n".join(parts)
+
+
+def _seeds_table(results: Results, streets: Sequence[str], seeds: Sequence[int]) -> str:
+    rows: list[list[str]] = []
+    for street in streets:
+        alone = results[Job(street, "uncontrolled")]
+        runs = [results[Job(street, seed=seed)] for seed in seeds]
+        rows.append(
+            [
+                street,
+                f"{alone['peak_w'] / 1000:.1f} kW",
+                f"{alone['overload_s'] / 60:,.1f}",
+                _range(runs, lambda of: of["overload_s"] / 60, 1),
+                _range(runs, lambda of: 100 * of["peak_w"] / of["limit_w"], 1),
+                _range(runs, lambda of: of["sessions_short"], 0),
+                _range(runs, _forced_pct, 2),
+                _range(runs, lambda of: of["stops"], 2),
+                _range(runs, lambda of: of["deferred_wh"] / 1000, 0),
+                _range(runs, lambda of: of["paid_nanos"] / 1e9, 0),
+            ]
+        )
+    header = [*_COMMON, "forced, % of relief", "stops per session", "kWh lent", "IOTA paid"]
+    return f"Seeds {seeds[0]} to {seeds[-1]}:\n\n" + table(header, rows)
+
+
+def _steps_table(results: Results, streets: Sequence[str]) -> str:
+    rows = []
+    for street in streets:
+        alone, ours = results[Job(street, "uncontrolled", settings=STEPS)], results[Job(street, settings=STEPS)]
+        rows.append(
+            [
+                street,
+                f"{alone['peak_w'] / 1000:.1f} kW",
+                f"{alone['overload_s'] / 60:,.1f}",
+                f"{ours['overload_s'] / 60:,.1f}",
+                f"{100 * ours['peak_w'] / ours['limit_w']:.1f}",
+                f"{ours['sessions_short']}",
+                f"{ours['deferred_wh'] / 1000:,.0f}",
+                f"{ours['paid_nanos'] / 1e9:,.0f}",
+            ]
+        )
+    header = [*_COMMON, "kWh lent", "IOTA paid"]
+    return table(header, rows)
+
+
+def _times_table(results: Results, streets: Sequence[str]) -> str:
+    rows = []
+    for street in streets:
+        fleet, messages = results[Job(street)], results[Job(street, engine="messages")]
+        same = "yes" if fleet["trace_hash"] == messages["trace_hash"] else "**no**"
+        rows.append([street, *(f"{of['timing']['wall_s']:.1f} s" for of in (fleet, messages)), same])
+    return table(["street, one week", "fleet", "messages", "same trades"], rows)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first column is text, the others are figures."""
+    lines = [header, ["---", *("---:" for _ in header[1:])], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def replaced(text: str, block: str) -> str:
+    """A document with what stands between the two marks replaced.
+
+    Raises:
+        InputError: the marks are not there, once each and in order.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end or BEGIN in after or END in after:
+        raise InputError(f"the figures stand between {BEGIN} and {END}; write each of these lines once")
+    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+
+
+def _range(runs: Sequence[Summary], figure: Callable[[Mapping[str, float]], float], places: int) -> str:
+    """The least and the most of a figure, or the one there is."""
+    least, most = (f"{bound(figure(of) for of in runs):,.{places}f}" for bound in (min, max))
+    return least if least == most else f"{least} to {most}"
+
+
+def _forced_pct(of: Mapping[str, float]) -> float:
+    """What the last resort took, as a share of all relief."""
+    relief_wh = of["forced_wh"] + of["deferred_wh"] + of["fed_back_wh"]
+    return 100 * of["forced_wh"] / relief_wh if relief_wh else 0.0
+
+
+@click.command()
+@click.option(
+    "--write", "file", type=click.Path(path_type=Path), metavar="FILE", help="Replace the block in this file."
+)
+def main(file: Path | None) -> None:
+    r"""Measure the README's tables and print them as Markdown.
+
+    \b
+    Example:
+      python -m wattswap.experiments.figures --write README.md
+    """
+    try:
+        text = file.read_text(encoding="utf-8") if file else f"{BEGIN}{END}"
+        replaced(text, "")  # a file without marks is told so now, not after a minute of measuring
+    except (OSError, InputError) as error:
+        click.echo(f"figures: {file}: {error}", err=True)
+        sys.exit(2)
+    block = markdown(measured(jobs()))
+    if file:
+        file.write_text(replaced(text, block), encoding="utf-8")
+    click.echo(block)
+
+
+if __name__ == "__main__":
+    main()
