@@ -22,7 +22,8 @@ Instant = Annotated[int, Meta(ge=-MOST_MS, le=MOST_MS)]
 Price = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
 Nanos = Annotated[int, Meta(ge=-MOST_NANOS, le=MOST_NANOS)]
 Number = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
-Payload = Annotated[bytes, Meta(max_length=512)]
+Payload = Annotated[bytes, Meta(max_length=768)]
+"""Room for a mandate with two names of 80 characters of any script; two of these fit into one frame."""
 Signature = Annotated[bytes, Meta(max_length=64)]
 Name = Annotated[str, Meta(max_length=80)]
 

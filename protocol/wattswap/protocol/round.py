@@ -7,6 +7,8 @@ messages on, and the vehicle that answers. Each keeps one state per (round, sess
                    ├─keep→ KEPT    └─pass→ LAPSED      └──────delivery──────────↗
                    └─deadline→ LAPSED
 
+A window that ends, or a car that leaves, before an award lapses the round as well.
+
 Every message may come twice or late: a repeat leaves the state where it is, and what arrives after the deadline finds
 the round LAPSED, where nothing more binds anyone. Only what no honest peer can say, such as an award for an offer
 never made or a receipt for a delivery never reported, is missing from the table: it raises, and whoever asked
