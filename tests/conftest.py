@@ -1,0 +1,21 @@
+"""What all tests share: how Hypothesis searches, and the rules of the market as a scenario has them by default."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+from wattswap.agents.rules import Rules
+
+# A slow machine is no failure; and CI tries the same examples each time, so that a red build is a change's doing.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture
+def rules() -> Rules:
+    """30-s ticks, 300-s windows, half an hour of guard, 690 W an ampere."""
+    return Rules()
