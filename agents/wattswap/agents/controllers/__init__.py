@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from wattswap.agents.controllers.capped import edf, fcfs, llf
+from wattswap.agents.controllers.poc import poc
+from wattswap.agents.controllers.share import equal_share
 from wattswap.agents.law import Grants
 from wattswap.protocol.errors import InputError
 
@@ -33,7 +36,15 @@ def uncontrolled(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules
     return Grants(cars.wanted_w, nothing, nothing)
 
 
-CONTROLLERS: Final[Mapping[str, Controller | None]] = {NEGOTIATED: None, "uncontrolled": uncontrolled}
+CONTROLLERS: Final[Mapping[str, Controller | None]] = {
+    NEGOTIATED: None,
+    "uncontrolled": uncontrolled,
+    "fcfs": fcfs,
+    "equal-share": equal_share,
+    "edf": edf,
+    "llf": llf,
+    "poc": poc,
+}
 """By name; ``negotiated`` is the market itself and stands for no controller."""
 
 
