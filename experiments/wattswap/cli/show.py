@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wattswap.cli import words
+from wattswap.experiments.words import headline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from wattswap.cli.words import Figures
     from wattswap.experiments.api import Result
-    from wattswap.runners.rundir import RunFiles
+    from wattswap.runners.rundir import RunFiles, Status
 
     Rows = Mapping[str, Iterable[Any]]
 
@@ -49,9 +50,7 @@ def show_result(result: Result) -> None:
 def show_run(run: RunFiles) -> None:
     """Print a run directory."""
     console = _console()
-    if run.status != "complete":
-        console.print(f"This run was {run.status}: the figures hold for the part that ran.\n")
-    _show_figures(console, run.figures, run.uncontrolled)
+    _show_figures(console, run.figures, run.uncontrolled, run.status)
     _show_deeds(console, run.figures, run.columns("trades"), run.columns("sessions"))
     _show_places(console, run.path, ())
 
@@ -60,14 +59,18 @@ def _console() -> Console:
     return Console(highlight=False, soft_wrap=False)
 
 
-def _show_figures(console: Console, figures: Figures, uncontrolled: Figures | None) -> None:
+def _show_figures(
+    console: Console, figures: Figures, uncontrolled: Figures | None, status: Status = "complete"
+) -> None:
     wall_s = words.plain(figures["timing"]["wall_s"])
     console.print(
         f"Street {figures['scenario']}, {figures['controller']}, seed {figures['seed']}:"
         f" {figures['sessions']} charging sessions, {figures['engine']} engine, {wall_s} s",
         markup=False,
     )
-    console.print(f"\n{words.headline(figures, uncontrolled)}\n", style="bold", markup=False)
+    console.print(
+        f"\n{headline({**figures, 'uncontrolled': uncontrolled, 'status': status})}\n", style="bold", markup=False
+    )
     columns = [*([uncontrolled] if uncontrolled else []), figures]
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("")

@@ -31,21 +31,3 @@ def plain(number: float, places: int = 1) -> str:
 def departed(figures: Figures) -> int:
     """How many sessions left during the run."""
     return int(figures["sessions"] - figures["sessions_open"])
-
-
-def full(figures: Figures) -> int:
-    """How many of those left with what they needed."""
-    return departed(figures) - int(figures["sessions_short"])
-
-
-def headline(figures: Figures, uncontrolled: Figures | None) -> str:
-    """What the run achieved, in one line."""
-    over = minutes(figures["overload_s"])
-    if uncontrolled:
-        over = f"{minutes(uncontrolled['overload_s'])} min over the limit -> {over}"
-    else:
-        over = f"{over} min over the limit"
-    parts = [over, f"{full(figures)} of {departed(figures)} departing cars full"]
-    if figures["deferred_wh"] or figures["paid_nanos"]:
-        parts.append(f"{kilo(figures['deferred_wh'])} kWh lent once for {iota(figures['paid_nanos'])} IOTA")
-    return "; ".join(parts)

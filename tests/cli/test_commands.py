@@ -1,0 +1,117 @@
+"""The commands around a run, and what holds for all of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from wattswap.cli import COMMANDS, main
+from wattswap.cli import wattswap as group
+from wattswap.cli.progress import progress_bar
+from wattswap.cli.show import deeds
+from wattswap.cli.words import plain
+
+
+def every_command() -> list[tuple[str, click.Command]]:
+    """Each command and each of its parts, by the words that call it."""
+    context = click.Context(group)
+    found: list[tuple[str, click.Command]] = [("", group)]
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        assert command is not None
+        found.append((name, command))
+        if isinstance(command, click.Group):
+            found += [(f"{name} {part}", command.commands[part]) for part in command.commands]
+    return found
+
+
+@pytest.mark.parametrize(("words", "command"), every_command(), ids=str)
+def test_every_help_has_an_example(words: str, command: click.Command):
+    text = command.get_help(click.Context(command, info_name=words))
+    assert "Example" in text
+    assert f"wattswap {words}".strip() in text
+
+
+def test_help_loads_nothing_heavy():
+    script = (
+        "import sys\nfrom wattswap.cli import _code\nassert _code(['--help']) == 0\n"
+        "print({'numpy', 'pandas', 'pyarrow', 'matplotlib', 'rich', 'mesa'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "set()\n"
+
+
+def test_without_a_command_there_is_help(wattswap):
+    done = wattswap()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "wattswap run demo" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        (("rnu",), "the nearest is 'run'"),
+        (("--nonsense",), "no such option"),
+        (("report",), "missing argument"),
+        (("report", "nowhere"), "no such run directory"),
+        (("report", "."), "this is no run directory"),
+        (("scenarios", "show", "a4000"), "did you mean a400?"),
+        (("scenarios", "new", "no/such/folder.toml"), "cannot be written"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_with_exit_code_2(tmp_path: Path, monkeypatch, capsys, args, what: str):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(args)
+    assert left.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert what in err.lower()
+    assert err.count("\n") == 1
+
+
+def test_scenarios_are_listed_shown_and_begun(wattswap, tmp_path: Path):
+    listed = wattswap("scenarios", "list").stdout
+    assert [line.split()[0] for line in listed.splitlines()] == ["a400", "b250", "c250stress", "demo"]
+    shown = wattswap("scenarios", "show", "demo").stdout
+    assert shown.startswith("# The Sunday")
+    assert "wattswap run mine.toml" in wattswap("scenarios", "new", "mine.toml").stdout
+    assert (tmp_path / "mine.toml").read_text(encoding="utf-8").startswith("# A scenario of your own")
+    assert wattswap("scenarios", "new", "mine.toml").returncode == 2
+
+
+def test_whoever_stops_reading_hears_no_complaint(tmp_path: Path):
+    command = [sys.executable, "-m", "wattswap", "scenarios", "show", "demo"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+def test_no_bar_is_drawn_where_nobody_looks(capsys):
+    with progress_bar(100, "demo") as progress:
+        for tick in range(100):
+            progress(tick)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_deeds_are_added_up_by_car_best_paid_first():
+    trades = {
+        "session": ["s1", "s2", "s3", "s4"],
+        "kind": ["reduce", "reduce", "reduce", "feed"],
+        "delivered_ws": [10, 20, 30, 40],
+        "nanos": [1, 5, 3, 9],
+    }
+    sessions = {"session": ["s1", "s2", "s3"], "vehicle": ["ann", "bob", "ann"], "station": ["c1", "c2", "c1"]}
+    assert deeds("reduce", trades, sessions) == [("bob", "c2", 20, 5), ("ann", "c1", 40, 4)]
+    assert deeds("feed", trades, sessions) == [("s4", "?", 40, 9)]
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0"), (1234.56, "1,234.6"), (10.0, "10"), (0.04, "0")])
+def test_numbers_lose_the_zeros_that_say_nothing(number: float, text: str):
+    assert plain(number) == text

@@ -1,0 +1,179 @@
+"""``wattswap run``: what is printed, what is written, and what is said of input that cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from wattswap.cli import main
+from wattswap.experiments import api
+from wattswap.protocol.errors import InputError
+from wattswap.runners.rundir import read_run
+
+FAST = ("--engine", "fleet")
+KEYS = (
+    "scenario controller strategy engine seed limit_w peak_w overload_s overload_wh sessions sessions_short"
+    " sessions_open unserved_wh deferred_wh waiting_wh_h fed_back_wh forced_wh rounds choices paid_nanos billed_nanos"
+    " jain_waiting jain_tokens ageing_h oscillations stops stops_total fallback_unsafe_w trace_hash events_hash timing"
+)
+
+
+def test_json_is_one_object_on_stdout_and_nothing_else_anywhere(wattswap, tmp_path: Path):
+    done = wattswap("run", "demo", *FAST, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    figures = json.loads(done.stdout)
+    assert sorted(figures) == sorted(KEYS.split())
+    assert set(figures["choices"]) == {"keep", "reduce", "feed"}
+    assert set(figures["timing"]) == {"wall_s", "vehicle_steps_per_s"}
+    assert (figures["scenario"], figures["controller"], figures["engine"]) == ("demo", "negotiated", "fleet")
+    assert figures["strategy"] == "need:0.6+prosumer:0.2+keep:0.2"
+    assert figures["events_hash"] is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_again(wattswap, tmp_path: Path):
+    done = wattswap("run", "demo", *FAST)
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in ("min over the limit", "departing cars full", "nobody in control", "gave way", "fed back", "IOTA"):
+        assert words in done.stdout
+    (path,) = (tmp_path / "runs").iterdir()
+    assert f"Run directory: runs/{path.name}" in done.stdout
+    assert path.name.endswith("-demo-negotiated-s1")
+    run = read_run(path)
+    assert run.status == "complete"
+    assert run.uncontrolled is not None
+    assert run.uncontrolled["overload_s"] > run.figures["overload_s"] == 0
+    for table in ("series", "rounds", "trades", "sessions", "cars", "uncontrolled"):
+        assert run.columns(table)
+    assert {entry.name for entry in path.iterdir()} >= {"scenario.toml", "ledger.sqlite", "log.jsonl", "report.html"}
+    assert tomllib.loads((path / "scenario.toml").read_text(encoding="utf-8"))["inputs"]
+    again = json.loads(wattswap("run", f"runs/{path.name}/scenario.toml", *FAST, "--json").stdout)
+    assert again["trace_hash"] == run.figures["trace_hash"]
+
+
+def test_options_reach_the_run(wattswap):
+    args = ("--day", "2", "--seed", "3", "--strategy", "keep", "--set", "transformer.limit_w=100_000")
+    done = wattswap("run", "a400", *FAST, *args, "--controller", "uncontrolled", "--json")
+    figures = json.loads(done.stdout)
+    assert (figures["seed"], figures["strategy"], figures["limit_w"]) == (3, "keep", 100_000)
+    assert (figures["controller"], figures["rounds"]) == ("uncontrolled", 0)
+    assert figures["overload_s"] > 0
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        (("demmo",), "did you mean demo?"),
+        (("./demo.toml",), "there is no such scenario file"),
+        (("demo", "--controller", "uncontroled"), "the nearest is 'uncontrolled'"),
+        (("demo", "--strategy", "ned:0.5+keep"), "the nearest is 'need'"),
+        (("demo", "--strategy", "mine.py:f"), "no such file; write FILE.py:FUNCTION"),
+        (("demo", "--engine", "fleat"), "the nearest is 'fleet'"),
+        (("demo", "--seed", "one"), "'one' is not a valid integer"),
+        (("demo", "--seed", "-1"), "--seed -1"),
+        (("demo", "--day", "9"), "--day 9"),
+        (("demo", "--set", "vehicles.curv=taper"), "did you mean vehicles.curve?"),
+        (("demo", "--ledger", "sqlite:x"), "there is memory"),
+        (("demo", "--controler", "edf"), "--controller"),
+        (("demo", "more"), "unexpected extra argument"),
+    ],
+)
+def test_bad_input_is_one_line_with_exit_code_2_and_leaves_nothing(
+    tmp_path: Path, monkeypatch, capsys, args, what: str
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["run", *FAST, *args, "--out", "here/and/there"])
+    assert left.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert what in err
+    assert err.startswith("wattswap: ")
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_something_in_it_is_not_written_to(wattswap, tmp_path: Path):
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    done = wattswap("run", "demo", *FAST, "--out", ".")
+    assert done.returncode == 2
+    assert "name a new or an empty one" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_ctrl_c_leaves_a_directory_that_says_so(tmp_path: Path):
+    command = [sys.executable, "-m", "wattswap", "run", "a400", *FAST, "--out", "here"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not (tmp_path / "here" / "scenario.toml").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert "interrupted; what there is lies in here" in err
+    assert "Traceback" not in err
+    run = read_run(tmp_path / "here")
+    assert run.status == "interrupted"
+    assert 0 < len(run.columns("series")["t_ms"]) < 20_160
+    assert run.figures["scenario"] == "a400"
+
+
+def test_without_the_extras_a_run_says_what_it_left_out(tmp_path: Path):
+    """On a Raspberry Pi there is no pandas, pyarrow or matplotlib."""
+    script = (
+        "import sys\n"
+        "for name in ('pandas', 'pyarrow', 'matplotlib', 'mesa', 'scipy', 'joblib'): sys.modules[name] = None\n"
+        "from wattswap.cli import main\n"
+        "main(['run', 'demo', '--engine', 'fleet', '--out', 'here'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "tables were left out" in done.stdout
+    assert "report.html was left out" in done.stdout
+    assert read_run(tmp_path / "here").status == "complete"
+
+
+def test_a_strategy_found_wanting_on_the_way_leaves_nothing(tmp_path: Path, monkeypatch):
+    def refused(*args, **kwargs):
+        raise InputError("strategy 'mine.py:f' offers a negative power")
+
+    monkeypatch.setattr(api, "run_street", refused)
+    with pytest.raises(InputError, match="negative power"):
+        api.run("demo", out=tmp_path / "runs" / "one")
+    assert not list(tmp_path.iterdir())
+
+
+def test_our_own_bug_is_a_traceback_and_a_directory_marked_failed(tmp_path: Path, monkeypatch):
+    def broken(*args, **kwargs):
+        raise ZeroDivisionError("our bug")
+
+    monkeypatch.setattr(api, "run_street", broken)
+    with pytest.raises(ZeroDivisionError):
+        api.run("demo", out=tmp_path / "here")
+    assert read_run(tmp_path / "here").status == "failed"
+    assert "our bug" in (tmp_path / "here" / "log.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_run_from_python_has_tables_and_a_twin():
+    result = api.run("demo", engine="fleet", settings=["base.noise_pct=0"])
+    assert result.out is None
+    assert len(result.series) == 2_880
+    assert result.trades["nanos"].sum() == result.summary["paid_nanos"]
+    assert len(result.rounds) == result.summary["rounds"]
+    assert len(result.sessions) == result.summary["sessions"]
+    assert result.uncontrolled["overload_s"] > 0
+    assert result.twin.uncontrolled is result.uncontrolled

@@ -1,0 +1,48 @@
+"""The tables of the README, without the minute it takes to measure them."""
+
+from __future__ import annotations
+
+import pytest
+
+from wattswap.experiments.figures import BEGIN, END, jobs, markdown, replaced
+from wattswap.protocol.errors import InputError
+
+
+def result(job):
+    figures = dict.fromkeys(("sessions_short", "forced_wh", "fed_back_wh"), 0)
+    over_s = 7_350 if job.controller == "uncontrolled" else 30 * (job.seed - 1)
+    return figures | {
+        "peak_w": 500_000,
+        "limit_w": 400_000,
+        "overload_s": over_s,
+        "stops": 0.25,
+        "deferred_wh": 250_400,
+        "paid_nanos": 60_400_000_000,
+        "trace_hash": job.street,
+        "timing": {"wall_s": 1.25},
+    }
+
+
+def test_every_table_has_a_row_per_street():
+    text = markdown({job: result(job) for job in jobs(["a400"], [1, 2, 3])}, ["a400"], [1, 2, 3])
+    rows = [line for line in text.splitlines() if line.startswith("| a400")]
+    assert rows == [
+        "| a400 | 500.0 kW | 122.5 | 0.0 to 1.0 | 125.0 | 0 | 0.00 | 0.25 | 250 | 60 |",
+        "| a400 | 500.0 kW | 122.5 | 0.0 | 125.0 | 0 | 250 | 60 |",
+        "| a400 | 1.2 s | 1.2 s | yes |",
+    ]
+
+
+def test_engines_that_disagree_are_shown_in_bold():
+    results = {job: result(job) | {"trace_hash": job.engine} for job in jobs(["a400"], [1])}
+    assert "**no**" in markdown(results, ["a400"], [1])
+
+
+def test_the_block_between_the_marks_is_replaced_and_nothing_else():
+    assert replaced(f"above\n{BEGIN}\nold\n{END}\nbelow", "new") == f"above\n{BEGIN}\nnew\n{END}\nbelow"
+
+
+@pytest.mark.parametrize("text", ["", BEGIN, f"{END}{BEGIN}", f"{BEGIN}{END}{BEGIN}{END}"])
+def test_a_document_without_the_marks_is_refused(text: str):
+    with pytest.raises(InputError, match="figures:begin"):
+        replaced(text, "new")

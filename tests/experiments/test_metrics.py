@@ -1,0 +1,99 @@
+"""The figures of a run, each reckoned by hand on a street of two cars and five ticks (see conftest)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from wattswap.experiments.ageing import ageing_h
+from wattswap.experiments.carticks import CarTicks
+from wattswap.experiments.metrics import fallback_unsafe_w, jain, oscillations, stops_total, summary
+from wattswap.runners.record import Record
+
+
+@pytest.fixture
+def figures(street, record):
+    return summary(street, record, controller="negotiated", strategy="need", engine="fleet", wall_s=2.0)
+
+
+LOAD_W = [13_000, 8_000, -3_000, 12_000, 2_000]
+
+
+def test_the_load_is_homes_and_import_less_what_is_fed_back(street, record):
+    assert CarTicks.of(street, record).load_w.tolist() == LOAD_W
+
+
+@pytest.mark.parametrize(
+    ("key", "figure"),
+    [
+        ("peak_w", 13_000),
+        ("overload_s", 60),
+        ("overload_wh", 42),  # (3 + 2) kW x 30 s
+        ("oscillations", 1),  # the first tick is over too, but nobody knows where the load came from
+        ("sessions", 2),
+        ("sessions_short", 1),
+        ("sessions_open", 1),
+        ("unserved_wh", 200),
+        ("deferred_wh", 183),  # 660 kWs
+        ("fed_back_wh", 42),  # 5 kW x 30 s
+        ("forced_wh", 50),  # 6 kW x 30 s
+        ("waiting_wh_h", 3),  # (330 + 660 + 180) kWs x 30 s
+        ("rounds", 1),
+        ("choices", {"keep": 1, "reduce": 1, "feed": 1}),
+        ("paid_nanos", 400),
+        ("billed_nanos", 900),
+        ("stops", 1.0),
+        ("stops_total", 2),
+        ("jain_tokens", 0.5),  # one has all
+        ("jain_waiting", round((990 + 180) ** 2 / (2 * (990**2 + 180**2)), 6)),
+        ("fallback_unsafe_w", 0),
+        ("timing", {"wall_s": 2.0, "vehicle_steps_per_s": 4}),
+    ],
+)
+def test_each_figure(figures, key: str, figure: object):
+    assert figures[key] == figure
+
+
+def test_ageing_is_that_of_the_load_under_the_scenario_s_rating(street, figures):
+    transformer = street.scenario.transformer
+    assert figures["ageing_h"] == round(ageing_h(np.array(LOAD_W), transformer.rating_va, 30, 20), 6)
+
+
+def test_a_run_that_never_began_has_figures_all_the_same(street):
+    figures = summary(street, Record(), controller="negotiated", strategy="need", engine="fleet", wall_s=0.0)
+    assert figures["peak_w"] == figures["sessions"] == figures["overload_s"] == 0
+    assert figures["jain_waiting"] == figures["jain_tokens"] == 1.0
+    assert figures["timing"] == {"wall_s": 0.0, "vehicle_steps_per_s": 0}
+
+
+def test_a_battery_neither_waits_nor_stops(street, record):
+    """A battery is owed what it fed back, but nobody stands beside it with a coat on."""
+    alone = replace(street, sessions=replace(street.sessions, session_id=("S1",)))
+    cars = CarTicks.of(alone, record)
+    assert cars.plugged.tolist() == [0]
+    assert stops_total(cars) == 1
+
+
+@pytest.mark.parametrize(
+    ("shares", "index"),
+    [([1, 1, 1, 1], 1), ([1, 1, 1, 0], 0.75), ([1, 0, 0, 0], 0.25), ([1, 2, 3, 4], 0.833333), ([0, 0], 1), ([], 1)],
+)
+def test_jain_s_index(shares: list[int], index: float):
+    assert jain(shares) == index
+
+
+def test_jain_s_index_of_fortunes_does_not_overflow():
+    assert jain(np.array([10**18, 10**18])) == 1
+
+
+def test_a_load_that_stays_over_the_limit_crosses_it_once():
+    load, limit = np.array([1, 3, 3, 2, 1, 3]), np.full(6, 2)
+    assert oscillations(load, limit) == 2
+    assert oscillations(load, np.array([5, 5, 2, 2, 2, 5])) == 1
+
+
+def test_a_site_whose_homes_and_minima_exceed_the_limit_is_unsafe_by_the_watts_missing(street):
+    low = replace(street, limit_w=np.array([10_000, 10_000, 1_500, 7_000, 10_000]))
+    assert fallback_unsafe_w(low) == 500

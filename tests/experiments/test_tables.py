@@ -1,0 +1,87 @@
+"""The tables of a run, on the street of two cars and five ticks, and on real days."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wattswap.experiments import tables
+from wattswap.runners.engines import run_street
+from wattswap.runners.record import Record
+from wattswap.runners.scenario import load_street
+
+
+def seconds(street, column) -> list[int]:
+    """Instants as seconds from the run's start."""
+    return ((column - street.start_unix_ms) // 1000).tolist()
+
+
+def test_the_street_tick_by_tick(street, record):
+    series = tables.series(street, record)
+    assert seconds(street, series["t_ms"]) == [0, 30, 60, 90, 120]
+    assert series["load_w"].tolist() == [13_000, 8_000, -3_000, 12_000, 2_000]
+    assert series["drawn_w"].tolist() == [11_000, 6_000, -5_000, 6_000, 0]
+    assert series["firm_w"].tolist() == [11_000, 17_000, 17_000, 3_000, 0]
+    assert series["awarded_w"].tolist() == [0, 11_000, 11_000, 0, 0]
+    assert series["forced_w"].tolist() == [0, 0, 6_000, 0, 0]
+    assert series["owed_ws"].tolist() == [0, 0, 330_000, 840_000, 0]
+
+
+def test_what_each_car_did_when(street, record):
+    cars = tables.cars(street, record)
+    spans = zip(seconds(street, cars["from_ms"]), seconds(street, cars["to_ms"]), strict=True)
+    told = list(zip(cars["vehicle"], cars["station"], cars["activity"], spans, strict=True))
+    assert told == [
+        ("Ann", "C1", "charging", (0, 30)),
+        ("Ann", "C1", "reduced", (30, 60)),
+        ("Ann", "C1", "feeding", (60, 90)),
+        ("Ann", "C1", "waiting", (90, 120)),
+        ("Ann", "C1", "full", (120, 150)),
+        ("Bob", "C2", "charging", (30, 60)),
+        ("Bob", "C2", "forced", (60, 90)),
+        ("Bob", "C2", "catching up", (90, 120)),
+    ]
+    assert cars["import_w"].tolist() == [11_000, 0, 0, 0, 0, 6_000, 0, 6_000]
+    assert cars["export_w"].tolist() == [0, 0, 5_000, 0, 0, 0, 0, 0]
+
+
+def test_calls_and_trades_know_their_instant(street, record):
+    assert seconds(street, tables.rounds(street, record)["t_ms"]) == [30]
+    trades = tables.trades(street, record)
+    assert seconds(street, trades["t_ms"]) == [30, 30, 60]
+    assert trades["kind"].tolist() == ["reduce", "feed", "forced"]
+
+
+def test_sessions_know_when_they_came_and_left(street, record):
+    sessions = tables.sessions(street, record)
+    assert seconds(street, sessions["arrival_ms"]) == [30]
+    assert seconds(street, sessions["departure_ms"]) == [120]
+
+
+@pytest.mark.parametrize("name", tables.COLUMNS)
+def test_a_run_that_never_began_has_every_column_and_no_row(street, record, name: str):
+    empty, some = (tables.COLUMNS[name](street, each) for each in (Record(), record))
+    assert {key: column.dtype for key, column in empty.items()} == {key: column.dtype for key, column in some.items()}
+    assert not any(map(len, empty.values()))
+
+
+def test_stretches_cover_the_time_a_car_is_plugged_in_without_gap_or_overlap():
+    street = load_street("demo")
+    record = run_street(street, engine="fleet")
+    cars = tables.cars(street, record)
+    by_session = cars.groupby("session", sort=False)
+    assert (by_session["to_ms"].shift() == cars["from_ms"])[by_session.cumcount() > 0].all()
+    plugged_s = (cars["to_ms"] - cars["from_ms"]).sum() // 1000
+    assert plugged_s == 30 * sum(len(row.rows) for row in record.ticks)
+    same = (by_session["activity"].shift() == cars["activity"])[by_session.cumcount() > 0]
+    assert not same.any(), "a stretch goes on in the next row"
+
+
+@pytest.mark.parametrize("settings", [(), ("vehicles.curve=taper",)])
+def test_baselines_are_what_the_street_would_draw_with_nobody_in_control(settings):
+    street = load_street("demo", settings=settings)
+    ours, alone = (
+        tables.series_columns(street, run_street(street, controller=controller, engine="fleet"))
+        for controller in ("negotiated", "uncontrolled")
+    )
+    np.testing.assert_array_equal(ours["base_w"] + ours["baseline_w"], alone["load_w"])
