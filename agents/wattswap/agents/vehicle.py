@@ -20,6 +20,7 @@ from wattswap.protocol.draws import Draws, agent_key
 from wattswap.protocol.effects import Send
 from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Unplugged
 from wattswap.protocol.messages import Award, Call, Mandate, Offer, Receipt, Release, Sealed, Tranche
+from wattswap.protocol.round import State
 
 if TYPE_CHECKING:
     from wattswap.agents.offers import Strategy
@@ -81,8 +82,8 @@ class Vehicle:
         return []
 
     def check(self) -> None:
-        """It holds an award only while it is plugged in."""
-        assert self._delivering is None or self._plug is not None
+        """Once unplugged it has claimed what it delivered, and waits for the receipt at most."""
+        assert self._plug is not None or self._delivering is None or self._delivering.state is State.DELIVERED
 
     def _on_plugged_in(self, plug: PluggedIn) -> list[Effect]:
         """Declare need and departure, and sign that the bill may be taken."""
