@@ -1,4 +1,4 @@
-"""The contract of every ledger: who holds what, and many payments at once, each at most once.
+"""The contract of every ledger: who holds what, many payments at once, each at most once, and records for ever.
 
 A backend is told what to pay under a settlement key that the payer chose and wrote down beforehand. Whoever does not
 know whether a payment went through (a timeout, a crash) sends it again under the same key; that is always safe.
@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum, unique
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from wattswap.protocol.errors import LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
+
+MOST_ANCHOR_BYTES: Final = 96_000
+"""The most that one anchor holds, so that it fits into one transaction of any ledger."""
+
+
+class LedgerDownError(Exception):
+    """The ledger cannot be reached or written now. Whether what was under way happened is not known: try again."""
 
 
 class Payment(Struct, frozen=True, kw_only=True):
@@ -52,6 +59,8 @@ class PaymentState(StrEnum):
     """The same payment was made before; nothing moved. A success, like ``PAID``."""
     REFUSED = "refused"
     """Nothing moved, and the key is as free, or as taken, as before; ``error`` says why."""
+    PENDING = "pending"
+    """Written down and on its way, but the ledger has not decided in time: hand it in again, or ask later."""
 
 
 class PaymentStatus(Struct, frozen=True, kw_only=True):
@@ -65,7 +74,57 @@ class PaymentStatus(Struct, frozen=True, kw_only=True):
     @property
     def ok(self) -> bool:
         """The payee has the tokens, from now or from before."""
-        return self.state is not PaymentState.REFUSED
+        return self.state in (PaymentState.PAID, PaymentState.EXISTS)
+
+
+class Anchor(Struct, frozen=True, kw_only=True):
+    """A signed record that a site has put where it can no longer change it. The ledger does not read the content.
+
+    Raises ``LocalProtocolError`` for what no ledger could keep.
+    """
+
+    site: str
+    sequence: int
+    """Its place in the site's own chain of records, from 0."""
+    content: bytes
+    """At most ``MOST_ANCHOR_BYTES``; ``wattswap.ledger.anchors`` says what is in it."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no ledger could keep."""
+        if not self.site or type(self.sequence) is not int or not 0 <= self.sequence <= MOST_NANOS:
+            raise LocalProtocolError(f"an anchor needs a site and a sequence: {self.site!r}, {self.sequence!r}")
+        if not 0 < len(self.content) <= MOST_ANCHOR_BYTES:
+            raise LocalProtocolError(
+                f"anchor {self.sequence} of {self.site!r}: {len(self.content)} bytes, not 1 to {MOST_ANCHOR_BYTES}"
+            )
+
+
+@unique
+class AnchorState(StrEnum):
+    """What became of an anchor that was handed in."""
+
+    ANCHORED = "anchored"
+    """It is there since just now."""
+    EXISTS = "exists"
+    """The same content was there before. A success, like ``ANCHORED``."""
+    REFUSED = "refused"
+    """Other content stands in its place; ``error`` says so."""
+    PENDING = "pending"
+    """Written down and on its way, but not decided in time."""
+
+
+class AnchorStatus(Struct, frozen=True, kw_only=True):
+    """The answer to one anchor."""
+
+    site: str
+    sequence: int
+    state: AnchorState
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """It is there, from now or from before."""
+        return self.state in (AnchorState.ANCHORED, AnchorState.EXISTS)
 
 
 class Ledger(Protocol):
@@ -87,4 +146,19 @@ class Ledger(Protocol):
 
     def history(self, account: str) -> list[Payment]:
         """All payments made from or to the account, oldest first, each once; no refused ones, no opening funds."""
+        ...
+
+    def anchor(self, anchors: Sequence[Anchor]) -> list[AnchorStatus]:
+        """Keep these records for ever and answer each, in their order.
+
+        Each stands for itself. The same content for the same (site, sequence) ``EXISTS``, other content is ``REFUSED``.
+        """
+        ...
+
+    def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
+        """The site's anchors from ``first`` to ``last``, both included, in the order of their sequence."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections. Closing twice is harmless."""
         ...

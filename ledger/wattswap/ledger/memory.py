@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from wattswap.ledger.base import Payment, PaymentState, PaymentStatus
+from wattswap.ledger.base import Anchor, AnchorState, AnchorStatus, Payment, PaymentState, PaymentStatus
 from wattswap.protocol.errors import LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
@@ -20,6 +20,7 @@ class MemoryLedger:
         self._supply = sum(opening.values())
         self._payments: dict[str, Payment] = {}
         self._history: dict[str, list[Payment]] = {}
+        self._anchors: dict[str, dict[int, Anchor]] = {}
 
     def balance(self, account: str) -> int:
         """Nanos the account can spend now."""
@@ -32,6 +33,18 @@ class MemoryLedger:
     def history(self, account: str) -> list[Payment]:
         """All payments made from or to the account, oldest first: a copy."""
         return list(self._history.get(account, ()))
+
+    def anchor(self, anchors: Sequence[Anchor]) -> list[AnchorStatus]:
+        """Keep these records."""
+        return [self._anchor(anchor) for anchor in anchors]
+
+    def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
+        """The site's anchors, in the order of their sequence."""
+        chain = self._anchors.get(site, {})
+        return [chain[number] for number in sorted(chain) if first <= number and (last is None or number <= last)]
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
     def check(self) -> None:
         """Assert conservation: no tokens were made or lost, and nobody holds less than nothing."""
@@ -55,6 +68,15 @@ class MemoryLedger:
         for account in (payment.payer, payment.payee):
             self._history.setdefault(account, []).append(payment)
         return PaymentStatus(key=payment.key, state=PaymentState.PAID)
+
+    def _anchor(self, anchor: Anchor) -> AnchorStatus:
+        known = self._anchors.setdefault(anchor.site, {}).setdefault(anchor.sequence, anchor)
+        if known is anchor:
+            return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.ANCHORED)
+        if known == anchor:
+            return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.EXISTS)
+        error = f"another record {anchor.sequence} of {anchor.site!r} is anchored already"
+        return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.REFUSED, error=error)
 
 
 def _refused(payment: Payment, error: str) -> PaymentStatus:

@@ -1,0 +1,212 @@
+"""One SQLite file with one writer: created whole, checked when opened, and never believed after a failed write.
+
+What a ledger and an outbox have in common. Whatever ``transaction`` did is on the disk when it returns (WAL,
+``synchronous=FULL``); whatever it did not finish never happened.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Self
+
+from msgspec import Struct
+
+from wattswap.ledger.base import LedgerDownError
+from wattswap.protocol.errors import InputError
+
+_OWNER_ONLY: Final = 0o600
+_BUSY_S: Final = 5.0
+"""How long to wait for a reader of the file that is in the way, in seconds."""
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """What sort of file it is: its name in messages, the marks in its header, and the SQL that makes an empty one."""
+
+    name: str
+    application_id: int
+    version: int
+    schema: str
+
+
+class Database:
+    """An open file of one ``Kind``, or one in memory if the path is ``None``. Usable from any thread, one at a time.
+
+    Raises ``InputError`` with one line if the path cannot be used: it is open in another process, is no such file, was
+    written by another version, or is damaged.
+    """
+
+    def __init__(self, path: Path | None, kind: Kind) -> None:
+        self.path, self.kind = path, kind
+        self._mutex = threading.RLock()
+        self._broken = ""
+        self._lock: int | None = None
+        if path is not None:
+            self._lock = _locked(path, kind.name)
+        try:
+            self._connection = _opened(path, kind)
+        except BaseException:
+            self._unlock()
+            raise
+
+    def close(self) -> None:
+        """Close the file and let others have it. Closing twice is harmless."""
+        with self._mutex:
+            self._connection.close()
+            self._unlock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing: on the disk when the block ends, undone if it raises.
+
+        Raises ``LedgerDownError`` if the disk fails. After that nothing more is written: what a failed flush left
+        behind is only known once the file is opened again.
+        """
+        with self._mutex:
+            if self._broken:
+                raise LedgerDownError(self._broken)
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                with suppress(sqlite3.Error):
+                    self._connection.rollback()
+                if isinstance(error, sqlite3.OperationalError):
+                    self._broken = f"cannot write {self.path}: {error}; open it again when the cause is gone"
+                    raise LedgerDownError(self._broken) from error
+                raise
+
+    def rows(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """What a query finds."""
+        with self._mutex:
+            return self._connection.execute(sql, arguments).fetchall()
+
+    def row(self, sql: str, *arguments: object) -> tuple[Any, ...] | None:
+        """The first row that a query finds."""
+        with self._mutex:
+            found: tuple[Any, ...] | None = self._connection.execute(sql, arguments).fetchone()
+            return found
+
+    def _unlock(self) -> None:
+        if self._lock is not None and self.path is not None:
+            _lock_path(self.path).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+
+def _opened(path: Path | None, kind: Kind) -> sqlite3.Connection:
+    """A connection to a file that has been made, or checked."""
+    try:
+        if path is not None:
+            _create(path)
+        connection = sqlite3.connect(
+            ":memory:" if path is None else path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise InputError(f"cannot open {kind.name} {path}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        for pragma in ("foreign_keys=ON", "synchronous=FULL", "trusted_schema=OFF", "cell_size_check=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        if _one(connection, "PRAGMA page_count") == 0:
+            _lay_out(connection, kind)
+        _check(connection, path, kind)
+    except sqlite3.Error as error:
+        connection.close()
+        raise InputError(f"cannot open {kind.name} {path}: {error}") from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _lay_out(connection: sqlite3.Connection, kind: Kind) -> None:
+    """Make an empty file of this kind, in one transaction: a crash on the way leaves an empty file, as before."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _statements(kind.schema):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id={kind.application_id}")
+    connection.execute(f"PRAGMA user_version={kind.version}")
+    connection.execute("COMMIT")
+
+
+def _check(connection: sqlite3.Connection, path: Path | None, kind: Kind) -> None:
+    """Refuse a file of another kind or version, or a damaged one."""
+    if _one(connection, "PRAGMA application_id") != kind.application_id:
+        raise InputError(f"{path} is not a {kind.name} of ours: choose another file")
+    version = _one(connection, "PRAGMA user_version")
+    if version != kind.version:
+        raise InputError(
+            f"{path} is a {kind.name} of version {version}, this program reads version {kind.version}: choose another"
+            " file, or the program that wrote it"
+        )
+    damage = _one(connection, "PRAGMA integrity_check")
+    if damage == "ok" and connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        damage = "rows refer to rows that are gone"
+    if damage != "ok":
+        raise InputError(f"{path} is damaged ({str(damage).splitlines()[0]}): restore it from a backup")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: ``executescript`` would commit before each."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    assert not statement.strip(), f"an unfinished statement: {statement}"
+
+
+def _one(connection: sqlite3.Connection, sql: str) -> object:
+    value: object = connection.execute(sql).fetchone()[0]
+    return value
+
+
+def _create(path: Path) -> None:
+    """Make the file its owner's alone before SQLite can, unless it is there."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _lock_path(path: Path) -> Path:
+    return path.with_name(path.name + "-lock")
+
+
+def _locked(path: Path, name: str) -> int:
+    """Be the file's one writer, or say who is in the way. The kernel lets go of the lock when the process dies.
+
+    The lock is a file beside it, for closing a second descriptor of the database itself would drop SQLite's own locks.
+    """
+    lock = _lock_path(path)
+    while True:
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
+        except OSError as error:
+            raise InputError(f"cannot open {name} {path}: {error.strerror}") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise InputError(f"{path} is in use by another program: end that one, or choose another {name}") from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), lock.stat()):
+                return descriptor
+        os.close(descriptor)  # its last owner removed it just before we got it
