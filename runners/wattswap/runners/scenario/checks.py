@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_NANOS, MOST_W, MS_PER_S, NANOS_PER_IOTA, PRICE_TICK_NANOS
 from wattswap.runners.scenario.keys import Origin
 from wattswap.runners.scenario.schema import Scenario
 from wattswap.runners.scenario.sessions import departure_error_ms
 from wattswap.runners.scenario.tables import YEARS
+from wattswap.runners.scenario.zones import zone_named
 
 DAY_S: Final = 86_400
 _MOST_DAYS: Final = 3_660
@@ -63,6 +65,7 @@ RANGES: Final[dict[str, Range]] = {
     "transformer.funds_iota": _FUNDS,
     "transformer.ambient_c": Range(-90, 90),
     "base.noise_pct": _SHARE,
+    "sessions.shift_days": Range(-36_500, 36_500),
     "chargers.max_w": _POWER,
     "chargers.phases": Range(1, 3),
     "chargers.voltage_v": Range(1, 1_000),
@@ -193,9 +196,7 @@ def _texts(scenario: Scenario) -> Iterator[Problem]:
     if not _NAME.fullmatch(scenario.name):
         what = f"name is {scenario.name!r}; folders are named after it: use up to 64 letters, digits, dots, dashes"
         yield f"{what} and underscores", "name"
-    departure = scenario.vehicles.departure
-    if departure not in ("actual", "stated") and departure_error_ms(departure) is None:
-        yield f"vehicles.departure is {departure!r}; write actual, stated, or error:2h", "vehicles.departure"
+    yield from _departure(scenario)
     if not scenario.vehicles.strategy:
         yield "vehicles.strategy is empty; name one, like need:0.8+prosumer:0.2", "vehicles.strategy"
     for index, battery in enumerate(scenario.battery):
@@ -204,9 +205,20 @@ def _texts(scenario: Scenario) -> Iterator[Problem]:
             yield f"{path} is empty; name one, like prosumer", path
 
 
+def _departure(scenario: Scenario) -> Iterator[Problem]:
+    departure = scenario.vehicles.departure
+    if departure not in ("actual", "stated") and departure_error_ms(departure) is None:
+        yield f"vehicles.departure is {departure!r}; write actual, stated, or error:2h", "vehicles.departure"
+    if departure == "stated" and scenario.sessions.format == "trondheim":
+        what = "vehicles.departure is 'stated' and the reports from Trondheim state none; write actual or error:2h"
+        yield what, "vehicles.departure", "sessions.format"
+
+
 def _files(scenario: Scenario) -> Iterator[Problem]:
     if not scenario.sessions.csv:
         yield "sessions.csv is empty; name the CSV file of charging sessions", "sessions.csv"
+    if scenario.sessions.zone:
+        yield from _refused("sessions.zone", zone_named, scenario.sessions.zone)
     if not scenario.households:
         yield "no household is metered; set base.household_csv or add a [[household]]", "base.household_csv"
     if scenario.base.pv_csv and not scenario.base.household_csv:
@@ -215,6 +227,14 @@ def _files(scenario: Scenario) -> Iterator[Problem]:
         if not household.household_csv:
             path = f"household.{index}.household_csv"
             yield f"{path} is missing; name the CSV file of this household's load", path
+
+
+def _refused(path: str, read: Callable[[str], object], text: str) -> Iterator[Problem]:
+    """What ``read`` says against the text at ``path``."""
+    try:
+        read(text)
+    except InputError as error:
+        yield f"{path}: {error}", path
 
 
 def _events(scenario: Scenario) -> Iterator[Problem]:

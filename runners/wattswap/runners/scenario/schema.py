@@ -15,6 +15,7 @@ from wattswap.protocol.units import PPM
 
 Percent = int | float
 Shape = Literal["ramp", "step"]
+Format = Literal["wattswap", "acn", "trondheim"]
 
 _FROM_RATING: Final = -(1 << 62)
 _LIMIT_OF_RATING_PCT: Final = 95
@@ -63,10 +64,16 @@ class Household(_Table, frozen=True, kw_only=True):
 
 
 class SessionsFile(_Table, frozen=True, kw_only=True):
-    """Where the charging sessions come from."""
+    """Where the charging sessions come from, and when and by whose clock they happen here."""
 
     csv: str
-    format: Literal["wattswap"] = "wattswap"
+    """The file, JSON where the format is ``acn``."""
+    format: Format = "wattswap"
+    """``acn``: raw JSON of ACN-Data in either layout; ``trondheim``: the raw report of those buildings."""
+    shift_days: int = 0
+    """So many days later than recorded, at the same time of day; a multiple of 7 keeps the day of the week."""
+    zone: str = ""
+    """The zone whose clocks show the recorded times of day here (``Europe/Oslo``); ``""`` is where it was recorded."""
 
 
 class Chargers(_Table, frozen=True, kw_only=True):

@@ -18,8 +18,10 @@ from wattswap.runners.scenario.emit import resolved_toml
 from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, read_profile, require_cover, resolve
 from wattswap.runners.scenario.read import Source, load_scenario
 from wattswap.runners.scenario.schema import Household, Scenario, ppm
-from wattswap.runners.scenario.sessions import SessionTable, departure_errors, keys_of, read_sessions
+from wattswap.runners.scenario.sessions import departure_errors, keys_of, read_sessions
 from wattswap.runners.scenario.tables import unix_ms
+from wattswap.runners.scenario.visits import SessionTable
+from wattswap.runners.scenario.zones import Redating
 
 Ints = NDArray[np.int64]
 _DAY_MS = 24 * 3_600 * MS_PER_S
@@ -65,6 +67,8 @@ class Street:
     """File name -> sha256 of every file that was read."""
     folder: Path
     """What relative paths in the scenario are relative to."""
+    notes: tuple[str, ...] = ()
+    """What a reader left out of a file or had to decide, one sentence each, for whoever runs the street to see."""
 
     @property
     def resolved_toml(self) -> str:
@@ -93,7 +97,8 @@ def build_street(source: Source, day: int | None = None) -> Street:
     inputs = _Inputs(scenario.inputs)
     base_w = [_base_w(source, scenario, index, ticks, inputs) for index in range(len(scenario.households))]
     path = source.path(scenario.sessions.csv)
-    table = read_sessions(path, scenario.vehicles.departure)
+    file = scenario.sessions
+    table = read_sessions(path, scenario.vehicles.departure, file.format, Redating(file.shift_days, file.zone))
     inputs.add(path, table.sha256)
     return Street(
         scenario=scenario,
@@ -106,6 +111,7 @@ def build_street(source: Source, day: int | None = None) -> Street:
         sessions=_live(table, scenario, ticks),
         inputs=inputs.sha256,
         folder=source.folder,
+        notes=table.notes,
     )
 
 

@@ -34,8 +34,24 @@ class Cell:
         """An error about this cell: file, line, column, then ``what``."""
         return InputError(f"{self.file}, line {self.line}, column {self.column}: {what}")
 
+    def filled(self) -> str:
+        """The text in this cell, which must not be empty."""
+        if not self.text:
+            raise self.wrong("the field is empty; every row needs one")
+        return self.printable()
+
+    def printable(self) -> str:
+        """The text in this cell, which may be empty and must be fit for a line of output."""
+        if not self.text.isprintable():
+            raise self.wrong(f"{self.text!r} holds a character that cannot be printed; take it out")
+        return self.text
+
     def instant_ms(self) -> int:
         """The ISO 8601 time stamp in this cell as milliseconds since 1970 in UTC; it must carry an offset."""
+        return unix_ms(self.stamp())
+
+    def stamp(self) -> datetime:
+        """The ISO 8601 time stamp in this cell, on the clock it was written by; it must carry an offset."""
         try:
             stamp = datetime.fromisoformat(self.text)
         except ValueError:
@@ -44,14 +60,14 @@ class Cell:
             raise self.wrong(f"{self.text!r} has no time zone; add the offset, like 2018-11-19T00:00:00+01:00")
         if stamp.year not in YEARS:
             raise self.wrong(f"{self.text!r} is not between {YEARS[0]} and {YEARS[-1]}; correct the year")
-        return unix_ms(stamp)
+        return stamp
 
-    def number(self) -> float:
-        """The finite number in this cell."""
+    def number(self, decimal: str = ".") -> float:
+        """The finite number in this cell; ``decimal`` is what stands before its decimals."""
         try:
-            value = float(self.text)
+            value = float(self.text.replace(decimal, "."))
         except ValueError:
-            hint = "; use a point for decimals" if "," in self.text else ""
+            hint = "; use a point for decimals" if "," in self.text and decimal == "." else ""
             raise self.wrong(f"{self.text!r} is no number{hint}") from None
         if not math.isfinite(value):
             raise self.wrong(f"{self.text!r} cannot be used; fill the gap with a finite number")
@@ -78,14 +94,15 @@ def unix_ms(stamp: datetime) -> int:
     return (stamp - EPOCH) // _MS
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Table:
+def read_table(path: Path, columns: Sequence[str], separator: str = ",") -> Table:
     """Read a CSV file that must have ``columns`` (further ones are kept, and harmless) and at least one row."""
-    content = _content(path)
-    lines = [(line, row) for line, row in _lines(path, content) if row]
+    content = read_content(path)
+    lines = [(line, row) for line, row in _lines(path, content, separator) if row]
     if not lines:
-        raise InputError(f"{path}: the file is empty; it needs the header {','.join(columns)} and rows below it")
+        head = separator.join(columns)
+        raise InputError(f"{path}: the file is empty; it needs the header {head} and rows below it")
     header = tuple(name.strip() for name in lines[0][1])
-    _require_columns(path, header, columns)
+    _require_columns(path, header, columns, separator)
     if len(lines) == 1:
         raise InputError(f"{path}: there is a header and no row below it; add rows or name another file")
     for line, row in lines[1:]:
@@ -95,7 +112,8 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     return Table(str(path), sha256(content).hexdigest(), header, rows)
 
 
-def _content(path: Path) -> bytes:
+def read_content(path: Path) -> bytes:
+    """A file's bytes; a file that cannot be read is refused with what to do about it."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -116,13 +134,14 @@ def nearest_file(path: Path) -> str:
     return f"; did you mean {near[0]}?" if near else f"; look into {path.parent.resolve()}"
 
 
-def _lines(path: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
+def _lines(path: Path, content: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and fields of each record; a byte order mark is taken off."""
     try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}, line {line}: this is not UTF-8 text; save the file as UTF-8 CSV") from None
+    reader = csv.reader(text, delimiter=separator, strict=True)
     try:
         for row in reader:
             yield reader.line_num, row
@@ -130,11 +149,12 @@ def _lines(path: Path, content: bytes) -> Iterator[tuple[int, list[str]]]:
         raise InputError(f"{path}, line {reader.line_num}: not readable as CSV ({error}); correct the line") from None
 
 
-def _require_columns(path: Path, header: tuple[str, ...], columns: Sequence[str]) -> None:
+def _require_columns(path: Path, header: tuple[str, ...], columns: Sequence[str], separator: str) -> None:
     missing = [name for name in columns if name not in header]
     if missing:
         plural = "s" if len(missing) > 1 else ""
-        hint = "separate the fields by commas" if len(header) == 1 else "rename or add it"
+        marks = {",": "commas", ";": "semicolons"}[separator]
+        hint = f"separate the fields by {marks}" if len(header) == 1 else "rename or add it"
         has = ", ".join(name if name.isprintable() else repr(name) for name in header)
         raise InputError(f"{path}, line 1: column{plural} {', '.join(missing)} missing, the file has {has}; {hint}")
     twice = [name for name in columns if header.count(name) > 1]

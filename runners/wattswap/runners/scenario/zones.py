@@ -1,0 +1,53 @@
+"""Civil time: zones by name, and sessions moved to another week by the clock on the wall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from wattswap.protocol.errors import InputError
+from wattswap.runners.scenario.tables import unix_ms
+
+
+@lru_cache(maxsize=64)
+def zone_named(name: str) -> ZoneInfo:
+    """The zone with this IANA name, from the machine's own data.
+
+    Raises:
+        InputError: there is none of this name, or the machine has no zone data; what to do stands in it.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InputError(_unknown(name)) from None
+
+
+def _unknown(name: str) -> str:
+    names = sorted(available_timezones())
+    if not names:
+        return f"time zone {name!r} is needed and this machine has no time zone data; install the package tzdata"
+    near = get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"there is no time zone {name!r}; " + (f"did you mean {near[0]}?" if near else "write it like Europe/Oslo")
+
+
+@dataclass(frozen=True)
+class Redating:
+    """Where a scenario puts sessions: ``days`` later, and by the wall clock of ``zone`` (``""``: their own)."""
+
+    days: int = 0
+    zone: str = ""
+
+    def moved_ms(self, arrival: datetime) -> int:
+        """How much later everything about a session happens that was recorded to arrive at ``arrival``.
+
+        It arrives at the same time of day by the clock of the zone it is moved to, and lasts as long as it did. An
+        arrival in the hour that summer time skips comes an hour later.
+        """
+        if not self.days and not self.zone:
+            return 0
+        clock = zone_named(self.zone) if self.zone else arrival.tzinfo
+        moved = arrival.replace(tzinfo=None) + timedelta(days=self.days)
+        return unix_ms(moved.replace(tzinfo=clock)) - unix_ms(arrival)
