@@ -1,14 +1,23 @@
-"""The charger agent: it stands between transformer and car, obeys grants, meters, and passes on what is sealed."""
+"""The charger agent: it stands between transformer and car, obeys grants, meters, and passes on what is sealed.
+
+It never holds money and decides little: what is said end to end, between transformer and car, is repeated by those
+two; the charger itself owes only the word that its car has left.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from wattswap.agents.delivering import Delivering
+import msgspec
+
+from wattswap.agents.delivering import Delivering, nothing_delivered
+from wattswap.agents.lease import Lease
+from wattswap.agents.obligations import Obligations
 from wattswap.protocol.codec import seal, unseal
-from wattswap.protocol.effects import Send, SetPower
-from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Unplugged
+from wattswap.protocol.effects import Forget, Remember, Send, SetPower, WakeAt
+from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
 from wattswap.protocol.messages import (
+    DEPARTED,
     Award,
     Call,
     CappedOffer,
@@ -16,6 +25,7 @@ from wattswap.protocol.messages import (
     Departed,
     Grant,
     Mandate,
+    Noted,
     Offer,
     Receipt,
     Release,
@@ -29,6 +39,9 @@ if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.identity import Signer
+
+_MOST_PEERS: Final = 16
+"""So many cars may still have business here after they left."""
 
 
 class Charger:
@@ -46,102 +59,228 @@ class Charger:
     ) -> None:
         self.name, self._transformer, self._max_w, self._rules = name, transformer, max_w, rules
         self._signer, self._transformer_key = signer, transformer_key
+        self._epoch, self._seq = 1, 0
         self._plug: PluggedIn | None = None
-        self._delivering: Delivering | None = None
-        self._imported_ws = self._exported_ws = 0
+        self._reading: Reading | None = None
+        self._lease = Lease(rules.guaranteed_w)
+        self._woken_at_ms: int | None = None
+        self._awards: dict[tuple[int, int], Delivering] = {}
+        self._vehicles: dict[int, str] = {}
+        self._owed = Obligations(rules.repeat_ms)
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
-        """What the charger wants done about an event."""
-        if isinstance(event, PluggedIn):
-            self._plug, self._delivering = event, None
-            self._imported_ws = self._exported_ws = 0
-            return []
-        return [] if self._plug is None else self._while_plugged(event, now_ms, self._plug)
-
-    def _while_plugged(self, event: Event, now_ms: int, plug: PluggedIn) -> list[Effect]:
-        match event:
-            case Metered():
-                return self._on_metered(event, now_ms)
-            case Reading():
-                return [self._report(event)]
-            case Received(self._transformer, message):
-                return self._on_transformer(message, plug)
-            case Received(plug.peer, Sealed() as sealed):
-                return self._on_vehicle(sealed, plug)
-            case Unplugged():
-                return self._on_unplugged(plug)
-            case _:
-                return []
+        """What the charger wants done about an event; a lease that is over ends before anything else is heard."""
+        return [*self._lapse(now_ms), *self._on(event, now_ms)]
 
     def check(self) -> None:
-        """It keeps an award's account only for the car that is plugged in."""
-        assert self._delivering is None or self._plug is not None
-        assert self._imported_ws >= 0
-        assert self._exported_ws >= 0
+        """It bears no more than it was granted and keeps no account of cars it does not know."""
+        assert self._lease.import_w <= max(self._max_w, self._rules.guaranteed_w)
+        assert len(self._vehicles) <= _MOST_PEERS
+        assert {session for session, _ in self._awards} <= set(self._vehicles)
 
-    def _report(self, reading: Reading) -> Effect:
-        """Tell the transformer where the car stands."""
-        return Send(
-            self._transformer,
-            Report(reading.session, reading.firm_w, reading.wanted_w, reading.due_ms, reading.drew),
-        )
-
-    def _on_metered(self, metered: Metered, now_ms: int) -> list[Effect]:
-        """Count the tick that ended; the car's own claim follows and sends both on their way."""
-        self._imported_ws += metered.import_w * self._rules.tick_s
-        self._exported_ws += metered.export_w * self._rules.tick_s
-        if self._delivering is not None:
-            self._delivering.add(metered)
-            if now_ms >= self._delivering.award.until_ms:
-                self._delivering.end()
+    def _on(self, event: Event, now_ms: int) -> list[Effect]:
+        match event:
+            case Metered():
+                self._on_metered(event, now_ms)
+            case Reading() if self._plugs(event.session):
+                self._reading = event
+                return [self._report(event, now_ms)]
+            case Received(self._transformer, message):
+                return self._on_transformer(message, now_ms)
+            case Received(sender, Sealed() as sealed):
+                return self._on_vehicle(sender, sealed)
+            case Received(sender, Noted() as noted) if sender == self._vehicles.get(noted.session):
+                return [Send(self._transformer, noted)]
+            case Woken():
+                return self._owed.due(now_ms)
+            case PluggedIn():
+                return self._on_plugged_in(event)
+            case Unplugged():
+                return self._on_unplugged(event, now_ms)
+            case Restarted():
+                return self._on_restarted(event, now_ms)
+            case _:
+                pass
         return []
 
-    def _on_transformer(self, message: object, plug: PluggedIn) -> list[Effect]:
+    # -- the cable and the meter --------------------------------------------------------------------------------------
+
+    def _on_plugged_in(self, plug: PluggedIn) -> list[Effect]:
+        self._plug, self._reading = plug, None
+        self._know(plug.session, plug.peer)
+        return self._set_power() if self._lease.import_w else []
+
+    def _know(self, session: int, vehicle: str) -> None:
+        """Remember who is behind a session, for as long as there may be business."""
+        self._vehicles[session] = vehicle
+        while len(self._vehicles) > _MOST_PEERS:
+            oldest = next(old for old in self._vehicles if not self._plugs(old))
+            del self._vehicles[oldest]
+            self._awards = {key: award for key, award in self._awards.items() if key[0] != oldest}
+
+    def _on_metered(self, metered: Metered, now_ms: int) -> None:
+        """Count the tick that ended; the car's own claim follows and sends both on their way."""
+        for (session, _), delivering in self._awards.items():
+            if session == metered.session and delivering.runs:
+                delivering.add(metered)
+                if now_ms >= delivering.award.until_ms:
+                    delivering.end()
+
+    def _on_unplugged(self, unplugged: Unplugged, now_ms: int) -> list[Effect]:
+        """Report the meter's totals until the transformer has noted them."""
+        self._end_awards(unplugged.session)
+        if self._plugs(unplugged.session):
+            self._plug, self._reading = None, None
+        departed = Departed(unplugged.session, unplugged.imported_ws, unplugged.exported_ws)
+        key = f"departed/{unplugged.session}"
+        return [
+            SetPower(unplugged.session, 0, 0),
+            Remember(key, msgspec.msgpack.encode(departed)),
+            *self._owed.owe(key, self._transformer, departed, now_ms),
+        ]
+
+    def _plugs(self, session: int) -> bool:
+        return self._plug is not None and self._plug.session == session
+
+    # -- power --------------------------------------------------------------------------------------------------------
+
+    def _report(self, reading: Reading, now_ms: int) -> Effect:
+        """The beat: where the car stands, this charger's clock, and which grant it heard last."""
+        self._seq += 1
+        report = Report(
+            reading.session,
+            reading.firm_w,
+            reading.wanted_w,
+            reading.due_ms,
+            reading.drew,
+            self._epoch,
+            self._seq,
+            now_ms,
+            *self._lease.heard,
+        )
+        return Send(self._transformer, report)
+
+    def _on_grant(self, grant: Grant, now_ms: int) -> list[Effect]:
+        """Obey; and confirm at once whatever gives the street room."""
+        before, before_net_w = (self._lease.import_w, self._lease.export_w), self._lease.net_w
+        if not self._plugs(grant.session) or not self._lease.accept(grant, self._epoch, now_ms):
+            return []
+        effects: list[Effect] = []
+        if (self._lease.import_w, self._lease.export_w) != before:
+            effects += self._set_power()
+        if self._lease.net_w < before_net_w and self._reading is not None:
+            effects.append(self._report(self._reading, now_ms))
+        return [*effects, *self._wake_for_lease()]
+
+    def _set_power(self) -> list[Effect]:
+        if self._plug is None:
+            return []
+        return [SetPower(self._plug.session, self._lease.import_w, self._lease.export_w)]
+
+    def _lapse(self, now_ms: int) -> list[Effect]:
+        """Nothing was heard for the length of a lease: fall back to the guaranteed minimum."""
+        if self._woken_at_ms is not None and now_ms >= self._woken_at_ms:
+            self._woken_at_ms = None
+        if self._lease.lapse(now_ms):
+            return self._set_power()
+        return self._wake_for_lease()
+
+    def _wake_for_lease(self) -> list[Effect]:
+        """One wake-up is asked for at a time; when it comes and the lease was renewed, the next."""
+        if self._woken_at_ms is not None or self._lease.expires_ms is None:
+            return []
+        self._woken_at_ms = self._lease.expires_ms
+        return [WakeAt(self._lease.expires_ms)]
+
+    # -- what is passed on --------------------------------------------------------------------------------------------
+
+    def _on_transformer(self, message: object, now_ms: int) -> list[Effect]:
         """Obey grants; pass calls, awards, releases and receipts on to the car, untouched."""
         match message:
             case Grant():
-                return [SetPower(message.session, message.import_w, message.export_w)]
-            case Release():
-                if self._delivering is not None:
-                    self._delivering.end()
-                return [Send(plug.peer, message)]
+                return self._on_grant(message, now_ms)
             case Sealed():
-                return self._on_sealed(message, plug)
+                return self._on_sealed(message, now_ms)
+            case Release():
+                if (delivering := self._awards.get((message.session, message.tick))) is not None:
+                    delivering.end()
+                return self._pass_on(message.session, message)
+            case Noted(kind, session) if kind == DEPARTED:
+                self._owed.done(f"departed/{session}")
+                return [Forget(f"departed/{session}")]
+            case Noted(_, session):
+                return self._pass_on(session, message)
             case _:
                 return []
 
-    def _on_sealed(self, sealed: Sealed, plug: PluggedIn) -> list[Effect]:
+    def _on_sealed(self, sealed: Sealed, now_ms: int) -> list[Effect]:
         match unseal(sealed, self._transformer_key):
-            case Call():
-                pass
-            case Award() as award if award.session == plug.session:
-                self._delivering = Delivering(award, self._rules.tick_s)
+            case Call() if self._plug is not None:
+                return self._pass_on(self._plug.session, sealed)
+            case Award() as award:
+                return [*self._on_award(award, now_ms), *self._pass_on(award.session, sealed)]
             case Receipt() as receipt:
-                self._on_receipt(receipt)
+                known = self._awards.pop((receipt.session, receipt.tick), None)
+                forgets = [Forget(_key(receipt.session, receipt.tick))] if known is not None else []
+                return [*forgets, *self._pass_on(receipt.session, sealed)]
             case _:
                 return []
-        return [Send(plug.peer, sealed)]
 
-    def _on_receipt(self, receipt: Receipt) -> None:
-        if self._delivering is not None and self._delivering.round == (receipt.feeder, receipt.tick):
-            self._delivering.settled()
-            self._delivering = None
+    def _on_award(self, award: Award, now_ms: int) -> list[Effect]:
+        """Open this charger's account of it, and beat, so that the grant that follows finds a fresh stamp."""
+        key = award.session, award.tick
+        if key in self._awards or not self._plugs(award.session) or now_ms >= award.until_ms:
+            return []
+        self._awards[key] = Delivering(award, self._rules.tick_s)
+        beat = [] if self._reading is None else [self._report(self._reading, now_ms)]
+        remembered = msgspec.msgpack.encode((self._vehicles[award.session], award))
+        return [Remember(_key(*key), remembered), *beat]
 
-    def _on_vehicle(self, sealed: Sealed, plug: PluggedIn) -> list[Effect]:
+    def _pass_on(self, session: int, message: Sealed | Release | Noted) -> list[Effect]:
+        vehicle = self._vehicles.get(session)
+        return [] if vehicle is None else [Send(vehicle, message)]
+
+    def _on_vehicle(self, vehicle: str, sealed: Sealed) -> list[Effect]:
         """Pass on what the car says, with this charger's own word beside it."""
         match unseal(sealed):
-            case Mandate():
+            case Mandate(session) if vehicle == self._vehicles.get(session):
                 return [Send(self._transformer, sealed)]
-            case Offer():
-                return [Send(self._transformer, CappedOffer(plug.session, self._max_w, sealed))]
-            case Delivery() if self._delivering is not None:
-                mine = seal(self._delivering.claim(), self._signer)
-                return [Send(self._transformer, WitnessedDelivery(plug.session, mine, sealed))]
+            case Offer() as offer if self._plugs(offer.session) and vehicle == self._vehicles.get(offer.session):
+                return [Send(self._transformer, CappedOffer(offer.session, self._max_w, sealed))]
+            case Delivery() as delivery if vehicle == self._vehicles.setdefault(delivery.session, vehicle):
+                return [self._witness(delivery, sealed)]
             case _:
                 return []
 
-    def _on_unplugged(self, plug: PluggedIn) -> list[Effect]:
-        """Report the meter's totals; the car has made its claim already, or lost it."""
-        self._plug, self._delivering = None, None
-        departed = Departed(plug.session, self._imported_ws, self._exported_ws)
-        return [SetPower(plug.session, 0, 0), Send(self._transformer, departed)]
+    def _witness(self, delivery: Delivery, sealed: Sealed) -> Effect:
+        """The car's claim beside this charger's; an award that never arrived here delivered nothing here."""
+        account = self._awards.get((delivery.session, delivery.tick))
+        mine = nothing_delivered(delivery) if account is None else account.claim()
+        return Send(self._transformer, WitnessedDelivery(delivery.session, seal(mine, self._signer), sealed))
+
+    def _end_awards(self, session: int) -> None:
+        for (award_session, _), delivering in self._awards.items():
+            if award_session == session and delivering.runs:
+                delivering.end()
+
+    # -- after a crash --------------------------------------------------------------------------------------------------
+
+    def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
+        """Start at the minimum, in a new epoch; go on with what was promised."""
+        self._epoch = restarted.epoch
+        effects: list[Effect] = []
+        for key, value in restarted.remembered.items():
+            if key.startswith("departed/"):
+                departed = msgspec.msgpack.decode(value, type=Departed)
+                effects += self._owed.owe(key, self._transformer, departed, now_ms)
+            else:
+                vehicle, award = msgspec.msgpack.decode(value, type=tuple[str, Award])
+                self._know(award.session, vehicle)
+                self._awards[award.session, award.tick] = Delivering(award, self._rules.tick_s)
+        return effects
+
+
+def _key(session: int, tick: int) -> str:
+    return f"award/{session}/{tick}"
+
+

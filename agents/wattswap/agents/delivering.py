@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wattswap.agents import settlement
+from wattswap.agents.offers import TRANCHES
 from wattswap.protocol.messages import Delivery
 from wattswap.protocol.round import Input, State, advance
 
@@ -30,9 +31,14 @@ class Delivering:
         """The round's name: feeder and tick."""
         return self.award.feeder, self.award.tick
 
+    @property
+    def runs(self) -> bool:
+        """Whether it still counts."""
+        return self.state is State.AWARDED
+
     def add(self, metered: Metered) -> None:
         """Count the tick that ended, as long as the award runs."""
-        if self.state is not State.AWARDED:
+        if not self.runs:
             return
         powers = (metered.baseline_w, metered.import_w, metered.export_w)
         baseline_w, import_w, export_w = (np.array([watts], dtype=np.int64) for watts in powers)
@@ -45,7 +51,7 @@ class Delivering:
 
     def claim(self) -> Delivery:
         """What this meter saw; ends the award if it still runs. Asked again, it says the same."""
-        if self.state is State.AWARDED:
+        if self.runs:
             self.end()
         self.state = advance(self.state, Input.DELIVERY)
         award = self.award
@@ -55,3 +61,8 @@ class Delivering:
     def settled(self) -> None:
         """The receipt arrived."""
         self.state = advance(self.state, Input.RECEIPT)
+
+
+def nothing_delivered(award: Award | Delivery) -> Delivery:
+    """The claim of someone to whom an award came too late or not at all."""
+    return Delivery(award.feeder, award.tick, award.session, (0,) * TRANCHES, 0)

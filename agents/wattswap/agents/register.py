@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _FIRM, _WANTED, _DUE, _DREW, _REDUCE, _FEED, _IMPORT, _EXPORT, _ARRIVAL, _DEPARTURE, _DRAWN, _MOST = range(12)
 _COLUMNS: Final = 12
-_NEVER_GRANTED: Final = -1
 
 
 class Register:
@@ -39,7 +38,6 @@ class Register:
         at = self.at(session)
         self.sessions.insert(at, session)
         self._table = np.insert(self._table, at, 0, axis=1)
-        self._table[[_IMPORT, _EXPORT], at] = _NEVER_GRANTED
         self._table[[_ARRIVAL, _DEPARTURE], at] = arrival_ms, departure_ms
 
     def leave(self, session: int) -> None:
@@ -78,15 +76,15 @@ class Register:
         """The firm power of these plugged sessions."""
         return self._table[_FIRM, [self.at(session) for session in sessions]]
 
-    def regrant(self, import_w: Ints, export_w: Ints) -> list[tuple[int, int, int]]:
-        """Note what is granted now; (session, import, export) of those for whom it changed."""
-        before = self._table[_IMPORT:]
-        changed = np.flatnonzero((before[0] != import_w) | (before[1] != export_w))
-        before[0], before[1] = import_w, export_w
+    def aims(self, import_w: Ints, export_w: Ints) -> list[tuple[int, int, int]]:
+        """Note what is granted now; (session, import, export) of those who are, or were, meant to have any power."""
+        before = self._table[[_IMPORT, _EXPORT]]
+        powered = np.flatnonzero(before.any(axis=0) | (import_w != 0) | (export_w != 0))
+        self._table[_IMPORT], self._table[_EXPORT] = import_w, export_w
         self._table[_DRAWN] = np.minimum(import_w, self._table[_WANTED])
         return [
             (self.sessions[at], imported, exported)
             for at, imported, exported in zip(
-                changed.tolist(), import_w[changed].tolist(), export_w[changed].tolist(), strict=True
+                powered.tolist(), import_w[powered].tolist(), export_w[powered].tolist(), strict=True
             )
         ]

@@ -16,6 +16,10 @@ class Rules:
     tick_ms: int = 30_000
     window_ms: int = 300_000
     deadline_ms: int = 2_000
+    lease_ms: int = 90_000
+    """How long a grant holds, counted from the charger's stamp that it answers."""
+    drift_ppm: int = 20_000
+    """The most by which two clocks' rates differ."""
     guard_ms: int = 1_800_000
     margin_ppm: int = 40_000
     release_w: int = 7_600
@@ -37,6 +41,21 @@ class Rules:
     def tick_s(self) -> int:
         """The tick in whole seconds."""
         return self.tick_ms // 1000
+
+    @property
+    def certain_lease_ms(self) -> int:
+        """How long after a report came in a grant that answers it may still hold, whatever the two clocks do."""
+        return self.lease_ms + 2 * self.lease_ms * self.drift_ppm // 1_000_000
+
+    @property
+    def quiet_ms(self) -> int:
+        """How long a transformer that has just started says nothing: until every grant from before is over."""
+        return self.certain_lease_ms + self.tick_ms
+
+    @property
+    def repeat_ms(self) -> int:
+        """How often an obligation is repeated until it is acknowledged."""
+        return self.tick_ms
 
     def window_end_ms(self, now_ms: int) -> int:
         """The end of the window that ``now_ms`` lies in."""

@@ -7,40 +7,37 @@ their deliveries come in.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
 from wattswap.agents import clearing, law, settlement
+from wattswap.agents.accounts import Accounts, Held, Party, Site
+from wattswap.agents.granting import Granting
 from wattswap.agents.notes import round_note
 from wattswap.agents.offers import FEED, TRANCHES
 from wattswap.agents.register import Register
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key, draw
-from wattswap.protocol.effects import (
-    Bill,
-    NoteAward,
-    NoteForced,
-    NoteTrade,
-    Pay,
-    Reserve,
-    Send,
-    WakeAt,
-)
+from wattswap.protocol.effects import Forget, NoteForced, Remember, Send, WakeAt
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.events import Billed, LimitChanged, Paid, Received, Woken
+from wattswap.protocol.events import Billed, LimitChanged, Paid, Received, Restarted, Woken
 from wattswap.protocol.messages import (
+    AWARD,
+    DEPARTED,
+    MANDATE,
     Award,
     BaseReport,
     Call,
     CappedOffer,
-    Delivery,
     Departed,
     Grant,
     Mandate,
+    Noted,
     Offer,
-    Receipt,
     Release,
     Report,
     Sealed,
@@ -61,23 +58,15 @@ if TYPE_CHECKING:
     from wattswap.protocol.identity import Signer
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What the transformer's owner has set."""
-
-    limit_w: int
-    funds_nanos: int
-    tariff_nanos_per_kwh: int
-    seed: int
-    feeder: int = 0
+_MOST_GONE: Final = 4_096
+"""So many departed sessions are remembered, to recognise what comes late."""
 
 
 @dataclass(slots=True)
 class _Session:
     """A plugged car, as its mandate declared it."""
 
-    charger: str
-    mandate: Mandate
+    party: Party
     key: int
     author: bytes | None
     """The public key its vehicle signs with; None where nobody signs."""
@@ -93,18 +82,6 @@ class _Round:
     called: list[int]
     states: dict[int, State]
     offers: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Held:
-    """An award from its reserve to its receipt."""
-
-    award: Award
-    offered_w: tuple[int, ...]
-    ask: tuple[int, ...]
-    reserved_nanos: int
-    state: State
-    nanos: int = 0
 
 
 class Transformer:
@@ -123,14 +100,14 @@ class Transformer:
         self.name, self._site, self._rules, self._controller = name, site, rules, controller
         self._signer, self._trusted = signer, trusted
         self._limit_w = site.limit_w
-        self._uncommitted_nanos = site.funds_nanos
         self._base_w: dict[str, int] = {}
-        self._register = Register()
+        self._register, self._granting = Register(), Granting(rules)
+        self._accounts = Accounts(rules, site, signer, trusted)
         self._sessions: dict[int, _Session] = {}
+        self._gone: deque[int] = deque(maxlen=_MOST_GONE)
         self._round: _Round | None = None
-        self._held: dict[int, _Held] = {}
-        self._unpaid: dict[str, _Held] = {}
         self._next_tick_ms = 0
+        self._quiet_until_ms = 0
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -144,23 +121,25 @@ class Transformer:
             case LimitChanged():
                 self._limit_w = event.limit_w
             case Paid():
-                return self._on_paid(event)
+                return self._accounts.paid(event)
             case Billed():
-                self._uncommitted_nanos += event.received_nanos
+                self._accounts.uncommitted_nanos += event.received_nanos
+            case Restarted():
+                return self._on_restarted(event, now_ms)
             case _:
                 pass
         return []
 
     def check(self) -> None:
         """Tokens promised are covered, and awards are held by plugged cars only."""
-        assert self._uncommitted_nanos >= 0
+        assert self._accounts.uncommitted_nanos >= 0
         assert set(self._register.sessions) == set(self._sessions)
-        assert set(self._held) <= set(self._sessions)
+        assert {award.session for award in self._accounts.in_force} <= set(self._sessions)
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
         match message:
             case Report() if message.session in self._sessions:
-                self._register.report(message)
+                return self._on_report(message, now_ms)
             case BaseReport():
                 self._base_w[sender] = message.base_w
             case CappedOffer():
@@ -168,39 +147,77 @@ class Transformer:
             case WitnessedDelivery():
                 return self._on_delivery(message)
             case Sealed():
-                self._on_mandate(sender, message, now_ms)
+                return self._on_mandate(sender, message, now_ms)
             case Departed():
-                return self._on_departed(message)
+                return self._on_departed(sender, message)
+            case Noted(kind, session, tick) if kind == AWARD:
+                return self._accounts.noted(session, tick)
             case _:
                 pass
         return []
 
-    def _on_mandate(self, charger: str, sealed: Sealed, now_ms: int) -> None:
+    def _on_mandate(self, charger: str, sealed: Sealed, now_ms: int) -> list[Effect]:
         """A car is plugged in; its need fixes its baseline until it leaves."""
         mandate = unseal(sealed)
-        if not isinstance(mandate, Mandate) or mandate.session in self._sessions:
-            return
-        author = None
-        if self._trusted is not None:
-            author = self._trusted.get(mandate.payee, b"")
-            unseal(sealed, author)
-        self._sessions[mandate.session] = _Session(charger, mandate, agent_key(mandate.session_id), author)
-        self._register.enter(mandate.session, now_ms, mandate.departure_ms)
-
-    def _on_departed(self, departed: Departed) -> list[Effect]:
-        """A car unplugged: its energy is billed, netted against what it earned."""
-        if self._sessions.pop(departed.session, None) is None:
+        if not isinstance(mandate, Mandate):
             return []
+        if self._trusted is not None:
+            unseal(sealed, self._trusted.get(mandate.payee, b""))
+        noted = Send(charger, Noted(MANDATE, mandate.session))
+        if mandate.session in self._sessions or mandate.session in self._gone:
+            return [noted]
+        self._enter(charger, mandate, now_ms)
+        remembered = msgspec.msgpack.encode((charger, mandate, now_ms))
+        return [Remember(f"session/{mandate.session}", remembered), noted]
+
+    def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
+        author = None if self._trusted is None else self._trusted.get(mandate.payee, b"")
+        party = Party(mandate.session_id, charger, mandate.payee)
+        self._sessions[mandate.session] = _Session(party, agent_key(mandate.session_id), author)
+        self._register.enter(mandate.session, arrival_ms, mandate.departure_ms)
+        self._granting.enter(mandate.session)
+
+    def _on_report(self, report: Report, now_ms: int) -> list[Effect]:
+        """A beat: note where the car stands; if it gave way, others may rise."""
+        if not self._granting.hears(report, now_ms):
+            return []
+        self._register.report(report)
+        return self._send(self._granting.go_on(now_ms))
+
+    def _on_departed(self, charger: str, departed: Departed) -> list[Effect]:
+        """A car unplugged: its energy is billed, netted against what it earned."""
+        noted = Send(charger, Noted(DEPARTED, departed.session))
+        if self._sessions.pop(departed.session, None) is None:
+            return [noted]
         self._register.leave(departed.session)
-        self._held.pop(departed.session, None)
-        tariff = self._site.tariff_nanos_per_kwh
-        nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
-        return [Bill(departed.session, nanos)]
+        self._granting.leave(departed.session)
+        self._gone.append(departed.session)
+        name = f"departed/{departed.session}"
+        return [
+            Remember(name, msgspec.msgpack.encode(departed)),
+            Forget(f"session/{departed.session}"),
+            noted,
+            *self._accounts.depart(departed),
+        ]
+
+    def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
+        """Start in a new epoch, and grant nothing until every grant from before is certainly over."""
+        self._granting = Granting(self._rules, restarted.epoch)
+        self._quiet_until_ms = now_ms + self._rules.quiet_ms
+        for name, value in restarted.remembered.items():
+            if name.startswith("session/"):
+                charger, mandate, arrival_ms = msgspec.msgpack.decode(value, type=tuple[str, Mandate, int])
+                self._enter(charger, mandate, arrival_ms)
+        effects = self._accounts.restore(restarted.remembered, restarted.site_nanos, now_ms)
+        for award in self._accounts.in_force:
+            self._register.award(award.session, sum(award.award_w[:FEED]), award.award_w[FEED])
+        self._next_tick_ms = (now_ms // self._rules.tick_ms + 1) * self._rules.tick_ms
+        return [*effects, WakeAt(self._next_tick_ms)]
 
     # -- a tick -----------------------------------------------------------------------------------------------------
 
     def _on_woken(self, now_ms: int) -> list[Effect]:
-        effects: list[Effect] = []
+        effects = self._accounts.due(now_ms)
         if self._round is not None and now_ms >= self._round.call.offers_due_ms:
             effects += self._clear(self._round, now_ms)
         if now_ms >= self._next_tick_ms:
@@ -212,57 +229,61 @@ class Transformer:
         """Assess; release awards no longer needed, or call for relief; grant."""
         base_w = sum(self._base_w.values())
         self._expire(now_ms)
+        if now_ms < self._quiet_until_ms or not self._base_w:
+            return []
         cars = self._register.cars(now_ms)
         if self._controller is not None:
             target_w = law.target_w(self._limit_w, self._rules)
             granted = self._controller(base_w, target_w, cars, self._register.plugged(), self._rules)
-            return self._grant(granted, now_ms)
+            return self._grant(granted, base_w, target_w, now_ms)
         assessment = law.assess(base_w, self._limit_w, cars, self._rules)
         effects: list[Effect] = self._release_all() if assessment.release else []
-        if assessment.need_w > 0 and len(self._held) < len(self._sessions):
+        if assessment.need_w > 0 and len(self._accounts) < len(self._sessions):
             return [*effects, *self._open_round(assessment, now_ms)]
         return [*effects, *self._grant_by_law(base_w, assessment.target_w, now_ms)]
 
     def _expire(self, now_ms: int) -> None:
-        """Awards whose window is over no longer bind; their deliveries may still come."""
-        for session, held in list(self._held.items()):
-            if held.award.until_ms <= now_ms:
-                self._end(session, held)
-
-    def _end(self, session: int, held: _Held) -> None:
-        held.state = advance(held.state, Input.END)
-        del self._held[session]
-        self._register.award(session, 0, 0)
+        """Strike out grants that are certainly over, and awards whose window is."""
+        self._granting.expire(now_ms)
+        for award in self._accounts.expire(now_ms):
+            self._register.award(award.session, 0, 0)
 
     def _release_all(self) -> list[Effect]:
         effects: list[Effect] = []
-        for session, held in list(self._held.items()):
-            self._end(session, held)
-            release = Release(held.award.feeder, held.award.tick, session)
-            effects.append(Send(self._sessions[session].charger, release))
+        for award in self._accounts.in_force:
+            self._register.award(award.session, 0, 0)
+            release = Release(award.feeder, award.tick, award.session)
+            effects.append(Send(self._accounts.end(award.session), release))
         return effects
 
     def _grant_by_law(self, base_w: int, target_w: int, now_ms: int) -> list[Effect]:
-        return self._grant(law.grants(base_w, target_w, self._register.cars(now_ms), self._rules), now_ms)
+        granted = law.grants(base_w, target_w, self._register.cars(now_ms), self._rules)
+        return self._grant(granted, base_w, target_w, now_ms)
 
-    def _grant(self, granted: law.Grants, now_ms: int) -> list[Effect]:
-        """Tell every charger whose grant changed; note what the last resort took."""
-        effects: list[Effect] = [
-            Send(self._sessions[session].charger, Grant(session, import_w, export_w))
-            for session, import_w, export_w in self._register.regrant(granted.import_w, granted.export_w)
-        ]
+    def _grant(self, granted: law.Grants, base_w: int, target_w: int, now_ms: int) -> list[Effect]:
+        """Renew, lower and raise; note what the last resort took.
+
+        The bound is the target, or what was just decided where that is more: a controller that asks nobody, or a base
+        load that alone is too much.
+        """
+        import_w, export_w, forced_w = granted
+        bound_w = max(target_w, base_w + int(import_w.sum()) - int(export_w.sum()))
+        aims = self._register.aims(import_w, export_w)
+        effects = self._send(self._granting.aim(aims, base_w, bound_w, now_ms))
         tick = now_ms // self._rules.tick_ms
         effects += [
-            NoteForced(tick, self._register.sessions[at], int(granted.forced_w[at]))
-            for at in np.flatnonzero(granted.forced_w).tolist()
+            NoteForced(tick, self._register.sessions[at], int(forced_w[at])) for at in np.flatnonzero(forced_w).tolist()
         ]
         return effects
+
+    def _send(self, grants: list[Grant]) -> list[Effect]:
+        return [Send(self._sessions[grant.session].party.charger, grant) for grant in grants]
 
     # -- a round ----------------------------------------------------------------------------------------------------
 
     def _open_round(self, assessment: Assessment, now_ms: int) -> list[Effect]:
         """Call every car that holds no award."""
-        called = [session for session in self._register.sessions if session not in self._held]
+        called = [session for session in self._register.sessions if session not in self._accounts]
         demand_w = assessment.demand_w
         call = Call(
             feeder=self._site.feeder,
@@ -276,7 +297,7 @@ class Transformer:
         states = dict.fromkeys(called, advance(State.IDLE, Input.CALL))
         self._round = _Round(call, demand_w, assessment.target_w, called, states)
         sealed = seal(call, self._signer)
-        calls: list[Effect] = [Send(self._sessions[session].charger, sealed) for session in called]
+        calls: list[Effect] = [Send(self._sessions[session].party.charger, sealed) for session in called]
         return [*calls, WakeAt(call.offers_due_ms)]
 
     def _on_offer(self, capped: CappedOffer, now_ms: int) -> list[Effect]:
@@ -312,7 +333,7 @@ class Transformer:
             amp_w=self._rules.amp_w,
             rule=self._rules.clearing,
         )
-        effects = self._award(current, called, offered_w, ask, cleared)
+        effects = self._award(current, called, offered_w, ask, cleared, now_ms)
         base_w = sum(self._base_w.values())
         return [*effects, *self._grant_by_law(base_w, current.target_w, now_ms)]
 
@@ -326,7 +347,13 @@ class Transformer:
         return offered_w, ask
 
     def _award(
-        self, current: _Round, called: list[int], offered_w: Ints, ask: Ints, cleared: clearing.Clearing
+        self,
+        current: _Round,
+        called: list[int],
+        offered_w: Ints,
+        ask: Ints,
+        cleared: clearing.Clearing,
+        now_ms: int,
     ) -> list[Effect]:
         """Reserve, then send each award; in session order, as long as the site's tokens cover them."""
         call = current.call
@@ -335,88 +362,28 @@ class Transformer:
         most_nanos = settlement.value_nanos(cleared.price_nanos_per_kwh, cleared.award_w * lasts_s).sum(axis=1)
         won = np.zeros(len(called), dtype=bool)
         for at in np.flatnonzero(cleared.award_w.any(axis=1)).tolist():
-            session, reserved = called[at], int(most_nanos[at])
-            if reserved > self._uncommitted_nanos:
+            session, reserved_nanos = called[at], int(most_nanos[at])
+            if reserved_nanos > self._accounts.uncommitted_nanos:
                 continue
             won[at] = True
-            self._uncommitted_nanos -= reserved
-            award_w, price = cleared.award_w[at].tolist(), cleared.price_nanos_per_kwh[at].tolist()
-            award = Award(call.feeder, call.tick, session, call.until_ms, tuple(award_w), tuple(price))
-            state = advance(current.states[session], Input.AWARD)
-            held = _Held(award, tuple(offered_w[at].tolist()), tuple(ask[at].tolist()), reserved, state)
-            self._held[session] = held
-            self._unpaid[self._payment_id(award)] = held
+            award_w, price, offered, asked = (
+                tuple(column[at].tolist())
+                for column in (cleared.award_w, cleared.price_nanos_per_kwh, offered_w, ask)
+            )
+            award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price)
+            held = Held(award, self._sessions[session].party, offered, asked, reserved_nanos, call.from_ms)
+            effects += self._accounts.award(held, current.states[session], now_ms)
             self._register.award(session, sum(award_w[:FEED]), award_w[FEED])
-            effects += [
-                Reserve(self._payment_id(award), reserved),
-                Send(self._sessions[session].charger, seal(award, self._signer)),
-                NoteAward(call.tick, session, sum(award_w[:FEED]), award_w[FEED]),
-            ]
         firm_w = self._register.firm_w(called)
         bought_w, price = (np.where(won[:, np.newaxis], column, 0) for column in cleared)
         return [round_note(call, firm_w, offered_w, bought_w, price), *effects]
 
-    def _payment_id(self, award: Award) -> str:
-        session_id = self._sessions[award.session].mandate.session_id
-        return settlement.payment_id(award.feeder, award.tick, session_id)
-
-    # -- after a round ------------------------------------------------------------------------------------------------
-
     def _on_delivery(self, witnessed: WitnessedDelivery) -> list[Effect]:
-        """Settle an award: the lower of two meters counts, and what it is worth is paid from the reserve."""
-        session = self._sessions.get(witnessed.session)
-        if session is None:
-            return []
-        charger = _delivery(witnessed.charger, self._author_of(session.charger))
-        vehicle = _delivery(witnessed.vehicle, session.author)
-        payment_id = settlement.payment_id(vehicle.feeder, vehicle.tick, session.mandate.session_id)
-        held = self._unpaid.get(payment_id)
-        if held is None or held.state not in {State.AWARDED, State.ENDED}:
-            return []
-        if self._held.get(witnessed.session) is held:
-            self._end(witnessed.session, held)
-        held.state = advance(held.state, Input.DELIVERY)
-        note = self._settled(held, charger, vehicle, payment_id)
-        held.nanos = sum(note.nanos)
-        return [note, Pay(payment_id, witnessed.session, held.nanos)]
-
-    def _author_of(self, charger: str) -> bytes | None:
-        """The key a charger must sign with; None where nobody signs."""
-        return None if self._trusted is None else self._trusted.get(charger, b"")
-
-    @staticmethod
-    def _settled(held: _Held, charger: Delivery, vehicle: Delivery, payment_id: str) -> NoteTrade:
-        award = held.award
-        pairs = zip(charger.delivered_ws, vehicle.delivered_ws, strict=True)
-        agreed = [settlement.agreed_ws(mine, theirs) for mine, theirs in pairs]
-        delivered_ws = tuple(energy_ws for energy_ws, _ in agreed)
-        prices = zip(award.price_nanos_per_kwh, delivered_ws, strict=True)
-        return NoteTrade(
-            tick=award.tick,
-            session=award.session,
-            payment_id=payment_id,
-            award_w=award.award_w,
-            price_nanos_per_kwh=award.price_nanos_per_kwh,
-            delivered_ws=delivered_ws,
-            nanos=tuple(settlement.value_nanos(price, energy_ws) for price, energy_ws in prices),
-            offered_w=held.offered_w,
-            ask_nanos_per_kwh=held.ask,
-            baseline_ws=charger.baseline_ws,
-            disputed=any(differs for _, differs in agreed),
-        )
-
-    def _on_paid(self, paid: Paid) -> list[Effect]:
-        """The book has paid: what the reserve had left is free again, and the car gets its receipt."""
-        held = self._unpaid.pop(paid.payment_id, None)
-        if held is None:
-            return []
-        held.state = advance(held.state, Input.RECEIPT)
-        self._uncommitted_nanos += held.reserved_nanos - paid.nanos
-        award, session = held.award, self._sessions.get(held.award.session)
-        if session is None:
-            return []
-        receipt = Receipt(award.feeder, award.tick, award.session, paid.nanos)
-        return [Send(session.charger, seal(receipt, self._signer))]
+        """Settle an award; it binds no longer."""
+        effects = self._accounts.deliver(witnessed)
+        if witnessed.session in self._sessions and witnessed.session not in self._accounts:
+            self._register.award(witnessed.session, 0, 0)
+        return effects
 
 
 def _columns(offer: Offer, cap_w: int) -> tuple[Ints, Ints]:
@@ -435,10 +402,3 @@ def _columns(offer: Offer, cap_w: int) -> tuple[Ints, Ints]:
         raise RemoteProtocolError("an offer's asks fall from one tranche to the next")
     relief_w[FEED] = min(int(relief_w[FEED]), cap_w)
     return relief_w, ask
-
-
-def _delivery(sealed: Sealed, author: bytes | None) -> Delivery:
-    delivery = unseal(sealed, author)
-    if not isinstance(delivery, Delivery) or len(delivery.delivered_ws) != TRANCHES:
-        raise RemoteProtocolError("a sealed delivery holds none")
-    return delivery

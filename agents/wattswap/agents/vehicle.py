@@ -5,30 +5,55 @@ A stationary battery is a vehicle that never departs and needs nothing.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+import msgspec
 import numpy as np
 
 from wattswap.agents import law
-from wattswap.agents.delivering import Delivering
+from wattswap.agents.delivering import Delivering, nothing_delivered
 from wattswap.agents.offers import Call as Bid
-from wattswap.agents.offers import Own, StrategyError
+from wattswap.agents.obligations import Obligations
+from wattswap.agents.offers import TRANCHES, Own, StrategyError
 from wattswap.agents.strategies.elementwise import answer, refused
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import Draws, agent_key
-from wattswap.protocol.effects import Send
-from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Unplugged
-from wattswap.protocol.messages import Award, Call, Mandate, Offer, Receipt, Release, Sealed, Tranche
+from wattswap.protocol.effects import Forget, Remember, Send
+from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
+from wattswap.protocol.messages import (
+    AWARD,
+    MANDATE,
+    Award,
+    Call,
+    Delivery,
+    Mandate,
+    Noted,
+    Offer,
+    Receipt,
+    Release,
+    Sealed,
+    Tranche,
+)
 from wattswap.protocol.round import State
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wattswap.agents.offers import Strategy
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.identity import Signer
+
+
+Round: TypeAlias = tuple[int, int]
+"""A round's name: feeder and tick."""
+
+_MOST_ROUNDS: Final = 64
+"""So many past rounds are remembered, to recognise what comes twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +84,10 @@ class Vehicle:
         self._signer, self._transformer_key = signer, transformer_key
         self._plug: PluggedIn | None = None
         self._reading: Reading | None = None
-        self._delivering: Delivering | None = None
+        self._answers: dict[Round, Sealed] = {}
+        self._awards: dict[Round, Delivering] = {}
+        self._settled: deque[Round] = deque(maxlen=_MOST_ROUNDS)
+        self._owed = Obligations(rules.repeat_ms)
         self.earned_nanos = 0
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
@@ -69,61 +97,82 @@ class Vehicle:
                 return self._on_metered(event, now_ms)
             case Reading():
                 self._reading = event
-            case Received(_, Sealed() as sealed):
-                return self._on_sealed(sealed)
-            case Received(_, Release()):
-                return self._claim()
+            case Received(charger, Sealed() as sealed):
+                return self._on_sealed(charger, sealed, now_ms)
+            case Received(charger, Release() as release):
+                return self._claim_all(charger, now_ms, lambda award: award.tick == release.tick)
+            case Received(_, Noted(kind, session)) if kind == MANDATE:
+                self._owed.done(f"mandate/{session}")
+            case Woken():
+                return self._owed.due(now_ms)
             case PluggedIn():
-                return self._on_plugged_in(event)
+                return self._on_plugged_in(event, now_ms)
             case Unplugged():
-                return self._on_unplugged()
+                return self._on_unplugged(event, now_ms)
+            case Restarted():
+                return self._on_restarted(event, now_ms)
             case _:
                 pass
         return []
 
     def check(self) -> None:
-        """Once unplugged it has claimed what it delivered, and waits for the receipt at most."""
-        assert self._plug is not None or self._delivering is None or self._delivering.state is State.DELIVERED
+        """What it keeps of past rounds is bounded, and it counts for one award at a time."""
+        assert len(self._answers) <= _MOST_ROUNDS
+        assert self._plug is not None or not any(award.runs for award in self._awards.values())
 
-    def _on_plugged_in(self, plug: PluggedIn) -> list[Effect]:
-        """Declare need and departure, and sign that the bill may be taken."""
-        self._plug, self._reading, self._delivering = plug, None, None
+    # -- the cable ----------------------------------------------------------------------------------------------------
+
+    def _on_plugged_in(self, plug: PluggedIn, now_ms: int) -> list[Effect]:
+        """Declare need and departure, and sign that the bill may be taken; until the transformer has noted it."""
+        self._plug, self._reading = plug, None
         mandate = Mandate(plug.session, plug.session_id, plug.need_ws, plug.departure_ms, self.name)
-        return [Send(plug.peer, seal(mandate, self._signer))]
+        return self._owed.owe(f"mandate/{plug.session}", plug.peer, seal(mandate, self._signer), now_ms)
 
-    def _on_unplugged(self) -> list[Effect]:
-        effects = self._claim()
-        self._plug = None
-        return effects
+    def _on_unplugged(self, unplugged: Unplugged, now_ms: int) -> list[Effect]:
+        """Claim what was delivered until now."""
+        if self._plug is None or self._plug.session != unplugged.session:
+            return []
+        charger, self._plug = self._plug.peer, None
+        return self._claim_all(charger, now_ms, lambda award: award.session == unplugged.session)
 
     def _on_metered(self, metered: Metered, now_ms: int) -> list[Effect]:
-        if self._delivering is None:
+        """Count the tick that ended; claim what a window's end has closed."""
+        if not self._awards or self._plug is None:
             return []
-        self._delivering.add(metered)
-        return self._claim() if now_ms >= self._delivering.award.until_ms else []
+        for delivering in self._awards.values():
+            if delivering.runs and delivering.award.session == metered.session:
+                delivering.add(metered)
+        return self._claim_all(self._plug.peer, now_ms, lambda award: now_ms >= award.until_ms)
 
-    def _on_sealed(self, sealed: Sealed) -> list[Effect]:
+    # -- a round ------------------------------------------------------------------------------------------------------
+
+    def _on_sealed(self, charger: str, sealed: Sealed, now_ms: int) -> list[Effect]:
         match unseal(sealed, self._transformer_key):
             case Call() as call:
                 return self._on_call(call)
-            case Award() as award if self._holds(award):
-                self._delivering = Delivering(award, self._rules.tick_s)
+            case Award() as award:
+                return self._on_award(charger, award, now_ms)
             case Receipt() as receipt:
-                self._on_receipt(receipt)
+                return self._on_receipt(receipt)
             case _:
-                pass
-        return []
+                return []
 
     def _on_call(self, call: Call) -> list[Effect]:
-        """Choose: keep charging, accept less, or feed back."""
-        plug, own = self._plug, self._own(call.from_ms)
+        """Choose: keep charging, accept less, or feed back. A repeated call hears the same answer again."""
+        plug, own, key = self._plug, self._own(call.from_ms), (call.feeder, call.tick)
         if plug is None or own is None:
             return []
+        if key not in self._answers:
+            self._answers[key] = seal(self._offer(call, own, plug), self._signer)
+            if len(self._answers) > _MOST_ROUNDS:
+                del self._answers[next(iter(self._answers))]
+        return [Send(plug.peer, self._answers[key])]
+
+    def _offer(self, call: Call, own: Own, plug: PluggedIn) -> Offer:
         bid = Bid(call.need_w, call.ceiling_nanos_per_kwh, call.from_ms, call.until_ms)
         relief_w, ask = self._choose(bid, own, plug.session_id)
         tranches = tuple(Tranche(*pair) for pair in zip(relief_w[0].tolist(), ask[0].tolist(), strict=True))
-        offer = Offer(call.feeder, call.tick, plug.session, tranches if relief_w.any() else ())
-        return [Send(plug.peer, seal(offer, self._signer))]
+        return Offer(call.feeder, call.tick, plug.session, tranches if relief_w.any() else ())
 
     def _choose(self, bid: Bid, own: Own, session_id: str) -> tuple[Ints, Ints]:
         draws = Draws(self._character.seed, own.key, bid.from_ms // self._rules.window_ms)
@@ -157,18 +206,78 @@ class Vehicle:
         key = np.array([agent_key(plug.session_id)], dtype=np.uint64)
         return Own(key, *np.array(columns, dtype=np.int64)[:, np.newaxis])
 
-    def _holds(self, award: Award) -> bool:
-        """Whether the award is for the session that is plugged in."""
-        return self._plug is not None and award.session == self._plug.session
+    # -- after a round ------------------------------------------------------------------------------------------------
 
-    def _claim(self) -> list[Effect]:
-        """Say what this car's own meter saw of its award."""
-        if self._delivering is None or self._plug is None:
+    def _on_award(self, charger: str, award: Award, now_ms: int) -> list[Effect]:
+        """Count for it from now on. An award that comes too late binds nobody: its claim is nothing."""
+        key = award.feeder, award.tick
+        noted = Send(charger, Noted(AWARD, award.session, award.tick))
+        if key in self._awards or key in self._settled:
+            return [noted]
+        remembered = Remember(_key(award.session, award.tick), msgspec.msgpack.encode((charger, award)))
+        self._awards[key] = delivering = Delivering(award, self._rules.tick_s)
+        if self._binds(award) and now_ms < award.until_ms:
+            return [remembered, noted]
+        delivering.end()
+        return [remembered, noted, *self._claim(charger, delivering, now_ms)]
+
+    def _binds(self, award: Award) -> bool:
+        """Whether it is for the session that is plugged in, and answers an offer that was made."""
+        plugged = self._plug is not None and award.session == self._plug.session
+        return plugged and (award.feeder, award.tick) in self._answers
+
+    def _claim_all(self, charger: str, now_ms: int, ended: Callable[[Award], bool]) -> list[Effect]:
+        """Claim what the awards that ended have delivered."""
+        effects: list[Effect] = []
+        for delivering in self._awards.values():
+            if delivering.runs and ended(delivering.award):
+                effects += self._claim(charger, delivering, now_ms)
+        return effects
+
+    def _claim(self, charger: str, delivering: Delivering, now_ms: int) -> list[Effect]:
+        """Say what this car's own meter saw of its award, until there is a receipt."""
+        delivery, key = delivering.claim(), _key(delivering.award.session, delivering.award.tick)
+        return [
+            Remember(f"claim/{key}", msgspec.msgpack.encode((charger, delivery))),
+            *self._owed.owe(key, charger, seal(delivery, self._signer), now_ms),
+        ]
+
+    def _on_receipt(self, receipt: Receipt) -> list[Effect]:
+        """Paid, once: a receipt for what is settled already changes nothing."""
+        delivering = self._awards.pop((receipt.feeder, receipt.tick), None)
+        key = _key(receipt.session, receipt.tick)
+        self._owed.done(key)
+        if delivering is None:
             return []
-        return [Send(self._plug.peer, seal(self._delivering.claim(), self._signer))]
-
-    def _on_receipt(self, receipt: Receipt) -> None:
+        delivering.settled()
+        self._settled.append(delivering.round)
         self.earned_nanos += receipt.nanos
-        if self._delivering is not None and self._delivering.round == (receipt.feeder, receipt.tick):
-            self._delivering.settled()
-            self._delivering = None
+        return [Forget(key), Forget(f"claim/{key}")]
+
+    # -- after a crash ------------------------------------------------------------------------------------------------
+
+    def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
+        """Repeat the claims that were made; what was still running has lost its count and claims nothing."""
+        effects: list[Effect] = []
+        remembered = restarted.remembered
+        for key, value in remembered.items():
+            if key.startswith("claim/"):
+                charger, delivery = msgspec.msgpack.decode(value, type=tuple[str, Delivery])
+            elif f"claim/{key}" not in remembered:
+                charger, award = msgspec.msgpack.decode(value, type=tuple[str, Award])
+                delivery = nothing_delivered(award)
+            else:
+                continue
+            effects += self._restore(charger, delivery, now_ms)
+        return effects
+
+    def _restore(self, charger: str, delivery: Delivery, now_ms: int) -> list[Effect]:
+        award = Award(delivery.feeder, delivery.tick, delivery.session, 0, (0,) * TRANCHES, (0,) * TRANCHES)
+        self._awards[delivery.feeder, delivery.tick] = delivering = Delivering(award, self._rules.tick_s)
+        delivering.claim()
+        key = _key(delivery.session, delivery.tick)
+        return self._owed.owe(key, charger, seal(delivery, self._signer), now_ms)
+
+
+def _key(session: int, tick: int) -> str:
+    return f"award/{session}/{tick}"

@@ -44,6 +44,7 @@ class Pay(_Effect, frozen=True, tag=5):
 
     payment_id: str
     session: int
+    tick: int
     nanos: int
 
 
@@ -102,4 +103,30 @@ class NoteForced(_Effect, frozen=True, tag=9):
     forced_w: int
 
 
-Effect = Send | WakeAt | SetPower | Reserve | Pay | Bill | NoteRound | NoteAward | NoteTrade | NoteForced
+class Remember(_Effect, frozen=True, tag=11):
+    """Make this durable before the effects that follow: it survives a crash, or nothing after it was ever said."""
+
+    key: str
+    value: bytes
+
+
+class Forget(_Effect, frozen=True, tag=12):
+    """This need not be remembered any longer."""
+
+    key: str
+
+
+Effect = (
+    Send
+    | WakeAt
+    | SetPower
+    | Reserve
+    | Pay
+    | Bill
+    | NoteRound
+    | NoteAward
+    | NoteTrade
+    | NoteForced
+    | Remember
+    | Forget
+)

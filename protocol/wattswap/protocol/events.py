@@ -39,9 +39,11 @@ class PluggedIn(_Event, frozen=True, tag=3):
 
 
 class Unplugged(_Event, frozen=True, tag=4):
-    """The cable is out; told to the charger and the vehicle."""
+    """The cable is out; told to the charger and the vehicle, with the totals of the charger's meter."""
 
     session: int
+    imported_ws: int
+    exported_ws: int
 
 
 class Metered(_Event, frozen=True, tag=5):
@@ -83,7 +85,8 @@ class LimitChanged(_Event, frozen=True, tag=8):
 class Paid(_Event, frozen=True, tag=9):
     """The ledger's book carried out a ``Pay``."""
 
-    payment_id: str
+    session: int
+    tick: int
     nanos: int
 
 
@@ -94,4 +97,26 @@ class Billed(_Event, frozen=True, tag=10):
     received_nanos: int
 
 
-Event = Received | Woken | PluggedIn | Unplugged | Metered | Reading | BaseRead | LimitChanged | Paid | Billed
+class Restarted(_Event, frozen=True, tag=11):
+    """The agent has just started again: the first thing it learns, with what it had asked to be remembered."""
+
+    epoch: int
+    """How often it has started, this time included; made durable before anything is sent."""
+    remembered: dict[str, bytes]
+    site_nanos: int = 0
+    """Transformer: the site's uncommitted tokens, from the book."""
+
+
+Event = (
+    Received
+    | Woken
+    | PluggedIn
+    | Unplugged
+    | Metered
+    | Reading
+    | BaseRead
+    | LimitChanged
+    | Paid
+    | Billed
+    | Restarted
+)

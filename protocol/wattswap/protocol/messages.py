@@ -59,13 +59,25 @@ class Mandate(_Said, frozen=True, tag=1):
 
 
 class Report(_Said, frozen=True, tag=2):
-    """Charger -> transformer, whenever one of these changed: where its car stands. Replaces the report before."""
+    """Charger -> transformer: its beat, and where its car stands. Replaces the report before.
+
+    It comes with the charger's own reading, so it stops when the charger's mind does. The transformer may answer with
+    a grant, whose lease is counted from ``stamp_ms``: two clocks need not agree.
+    """
 
     session: Number
     firm_w: Power
     wanted_w: Power
     due_ms: Instant
     drew: bool
+    epoch: Number
+    """How often the charger has started."""
+    seq: Number
+    stamp_ms: Instant
+    """The charger's own clock."""
+    heard_epoch: Number
+    heard_seq: Number
+    """The grant in force, or the last one that was."""
 
 
 class BaseReport(_Said, frozen=True, tag=3):
@@ -115,11 +127,21 @@ class Release(_Said, frozen=True, tag=7):
 
 
 class Grant(_Said, frozen=True, tag=8):
-    """Transformer -> charger: what the car may draw and shall feed from now on, until the next grant."""
+    """Transformer -> charger: what the car may draw and shall feed, until the next grant or until the lease is over.
+
+    The lease runs ``lease_ms`` from ``echo_ms``, the stamp of the report it answers; then the charger falls back to
+    its guaranteed minimum. A grant that is older than another, or answers a stamp from before a restart, is void.
+    """
 
     session: Number
     import_w: Power
     export_w: Power
+    epoch: Number
+    """How often the transformer has started."""
+    seq: Number
+    echo_epoch: Number
+    echo_ms: Instant
+    lease_ms: Instant
 
 
 class Delivery(_Said, frozen=True, tag=9):
@@ -174,9 +196,25 @@ class WitnessedDelivery(_Said, frozen=True, tag=14):
     vehicle: Sealed
 
 
+class Noted(_Said, frozen=True, tag=15):
+    """An end-to-end acknowledgement: transformer -> vehicle of a mandate, -> charger of a departure; vehicle ->
+    transformer of an award. Whoever owed the message stops repeating it.
+    """
+
+    kind: Number
+    """The tag of what was noted."""
+    session: Number
+    tick: Number = 0
+
+
+MANDATE: Final = 1
+AWARD: Final = 6
+DEPARTED: Final = 11
+"""The kinds that are noted."""
+
 Inner = Mandate | Call | Offer | Award | Delivery | Receipt
 """What travels sealed."""
 SEALED: Final = (Mandate, Call, Offer, Award, Delivery, Receipt)
 """The same, for those who look messages up by class."""
-Message = Report | BaseReport | Release | Grant | Departed | Sealed | CappedOffer | WitnessedDelivery
+Message = Report | BaseReport | Release | Grant | Departed | Sealed | CappedOffer | WitnessedDelivery | Noted
 """What is sent; the closed union that the codec reads."""

@@ -5,6 +5,7 @@ What differs between a simulated street and a Pi is handed in as a ``Host``; eve
 
 from __future__ import annotations
 
+from collections import defaultdict
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,11 +13,13 @@ import msgspec
 
 from wattswap.protocol.effects import (
     Bill,
+    Forget,
     NoteAward,
     NoteForced,
     NoteRound,
     NoteTrade,
     Pay,
+    Remember,
     Reserve,
     Send,
     SetPower,
@@ -62,6 +65,8 @@ class Driver:
 
     def __init__(self, host: Host, book: Book) -> None:
         self._host, self._book = host, book
+        self.remembered: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
+        """What each agent asked to be made durable."""
         self._digest = blake2b(digest_size=32)
         self._encode = msgspec.msgpack.Encoder().encode
 
@@ -87,9 +92,13 @@ class Driver:
             case Reserve(payment_id, nanos):
                 covered = self._book.reserve(payment_id, nanos)
                 assert covered, f"{agent} promised {nanos} nanos it does not have"
-            case Pay(payment_id, session, nanos):
+            case Pay(payment_id, session, tick, nanos):
                 self._book.settle(payment_id, self._host.vehicle_of(session)[1], nanos)
-                self._host.tell(agent, Paid(payment_id, nanos))
+                self._host.tell(agent, Paid(session, tick, nanos))
+            case Remember(key, value):
+                self.remembered[agent][key] = value
+            case Forget(key):
+                self.remembered[agent].pop(key, None)
             case Bill(session, nanos):
                 self._bill(agent, session, nanos)
             case NoteRound() | NoteAward() | NoteTrade() | NoteForced():

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from wattswap.agents.accounts import Site
 from wattswap.agents.charger import Charger
 from wattswap.agents.household import Household
-from wattswap.agents.transformer import Site, Transformer
+from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Character, Vehicle
 from wattswap.protocol import effects, events, messages
 from wattswap.protocol.identity import seeded_signer
@@ -28,6 +29,8 @@ from wattswap.runners.world import World
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from numpy.typing import NDArray
+
     from wattswap.agents.base import Agent
     from wattswap.agents.controllers import Controller
     from wattswap.agents.law import Standing
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
 _ORDER: Final = (
     (events.Metered,),
     (messages.Delivery, messages.WitnessedDelivery),
-    (messages.Receipt, events.Paid, events.Billed),
+    (messages.Receipt, messages.Noted, events.Paid, events.Billed),
     (events.Unplugged, messages.Departed),
     (events.PluggedIn, messages.Mandate),
     (events.Reading,),
@@ -192,7 +195,7 @@ class SimulatedRun:
         fleet = self.world.fleet
         self._send_meters(tick)
         for row in self.world.leave(tick).tolist():
-            unplugged = events.Unplugged(row)
+            unplugged = events.Unplugged(row, int(self.world.imported_ws[row]), int(self.world.exported_ws[row]))
             self.tell(vehicle_name(fleet.vehicle_id[row]), unplugged)
             self.tell(charger_name(fleet.station_id[row]), unplugged)
 
@@ -241,8 +244,12 @@ class SimulatedRun:
             self.tell(agent, plugged_in)
 
     def _send_readings(self, standing: Standing) -> None:
-        """Tell chargers and cars where they stand, if that has changed since they were told."""
+        """Tell chargers and cars where they stand: cars when it changed, chargers also as long as power matters.
+
+        A charger reports with its reading, and only a charger that reports can be granted power.
+        """
         world, fleet = self.world, self.world.fleet
+        powered = (standing.wanted_w | self._import_w[world.plugged] | self._export_w[world.plugged]) != 0
         columns = np.stack(
             (
                 world.remaining_ws[world.plugged],
@@ -255,13 +262,14 @@ class SimulatedRun:
                 world.drew[world.plugged],
             )
         )
-        for row, *figures, drew in self._told.changes(world.plugged, columns):
+        for row, changed, *figures, drew in self._told.news(world.plugged, columns, powered):
             remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms = figures
             reading = events.Reading(
                 row, remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms, bool(drew)
             )
             self.tell(charger_name(fleet.station_id[row]), reading)
-            self.tell(vehicle_name(fleet.vehicle_id[row]), reading)
+            if changed:
+                self.tell(vehicle_name(fleet.vehicle_id[row]), reading)
 
     def _move(self, tick: int, standing: Standing) -> None:
         """The world goes on to the next tick under the grants in force."""
@@ -355,13 +363,14 @@ class _Told:
     def __init__(self, rows: int) -> None:
         self._last = np.full((8, rows), -1, dtype=np.int64)
 
-    def changes(self, plugged: Ints, columns: Ints) -> list[list[int]]:
-        """(row, *columns) of the plugged rows whose columns differ from what they were last told."""
+    def news(self, plugged: Ints, columns: Ints, powered: NDArray[np.bool_]) -> list[list[int]]:
+        """(row, changed, *columns) of the plugged rows that are powered, or differ from what they were last told."""
         changed = (self._last[:, plugged] != columns).any(axis=0)
-        rows, columns = plugged[changed], columns[:, changed]
+        told = changed | powered
+        rows, columns = plugged[told], columns[:, told]
         self._last[:, rows] = columns
-        told: list[list[int]] = np.vstack((rows, columns)).T.tolist()
-        return told
+        news: list[list[int]] = np.vstack((rows, changed[told], columns)).T.tolist()
+        return news
 
 
 def charger_name(station_id: str) -> str:

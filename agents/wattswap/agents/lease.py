@@ -1,0 +1,46 @@
+"""The charger's side of a grant: what is in force, and until when.
+
+A grant is a pull lease. The charger's report carries its own clock's stamp, the grant echoes it, and the lease is
+counted from there on that same clock. So no two clocks are compared, a grant that was long under way is short or void
+when it arrives, and a charger that hears nothing falls back by itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wattswap.protocol.messages import Grant
+
+
+class Lease:
+    """The grant in force at one charger, or its guaranteed minimum when there is none."""
+
+    def __init__(self, guaranteed_w: int) -> None:
+        self._guaranteed_w = guaranteed_w
+        self.import_w, self.export_w = guaranteed_w, 0
+        self.expires_ms: int | None = None
+        self.heard = (0, 0)
+        """Epoch and number of the newest grant accepted."""
+
+    @property
+    def net_w(self) -> int:
+        """What the street bears for it."""
+        return self.import_w - self.export_w
+
+    def accept(self, grant: Grant, epoch: int, now_ms: int) -> bool:
+        """Put a grant in force; False if it is older than another, from before a restart, or over already."""
+        newer = (grant.epoch, grant.seq) > self.heard
+        expires_ms = grant.echo_ms + grant.lease_ms
+        if not newer or grant.echo_epoch != epoch or expires_ms <= now_ms:
+            return False
+        self.heard = (grant.epoch, grant.seq)
+        self.import_w, self.export_w, self.expires_ms = grant.import_w, grant.export_w, expires_ms
+        return True
+
+    def lapse(self, now_ms: int) -> bool:
+        """Fall back to the guaranteed minimum once the lease is over; True if it just did."""
+        if self.expires_ms is None or now_ms < self.expires_ms:
+            return False
+        self.import_w, self.export_w, self.expires_ms = self._guaranteed_w, 0, None
+        return True
