@@ -34,6 +34,17 @@ def clean(name: str, longest: int) -> str:
     return drawn if len(drawn) <= longest else drawn[: longest - 1] + "…"
 
 
+def is_complete(summary: Mapping[str, Any]) -> bool:
+    """Whether the run went to its end."""
+    return bool(summary.get("status", "complete") == "complete")
+
+
+def uncontrolled(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The same street's figures with nobody in control; half a run beside a whole one would mislead, so None then."""
+    other: Mapping[str, Any] | None = summary.get("uncontrolled")
+    return other if other and is_complete(summary) else None
+
+
 def headline(summary: Mapping[str, Any]) -> str:
     """What came of the run, in one line."""
     state = str(summary.get("status", "complete"))
@@ -41,12 +52,12 @@ def headline(summary: Mapping[str, Any]) -> str:
         return f"{state.capitalize()} run: it left no figures"
     parts = [_overload_words(summary), _full_words(summary), _money_words(summary)]
     text = " · ".join(part for part in parts if part)
-    return text if state == "complete" else f"{state.capitalize()} run, so far: {text}"
+    return text if is_complete(summary) else f"{state.capitalize()} run, so far: {text}"
 
 
 def _overload_words(summary: Mapping[str, Any]) -> str:
-    own, other = summary["overload_s"], summary.get("uncontrolled")
-    if not other or summary.get("status", "complete") != "complete":  # half a run beside a whole one would mislead
+    own, other = summary["overload_s"], uncontrolled(summary)
+    if not other:
         return f"{minutes(own)} min over the limit"
     return f"{minutes(other['overload_s'])} min over the limit → {minutes(own)}"
 
