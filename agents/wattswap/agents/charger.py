@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wattswap.agents.delivering import Delivering
 from wattswap.protocol.codec import seal, unseal
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from wattswap.protocol.events import Event
     from wattswap.protocol.identity import Signer
 
+_NO_AWARD: Final = -1
+"""Below the tick of any award."""
+
 
 class Charger:
     """One charging point, or the inverter of a stationary battery."""
@@ -48,12 +51,13 @@ class Charger:
         self._signer, self._transformer_key = signer, transformer_key
         self._plug: PluggedIn | None = None
         self._delivering: Delivering | None = None
+        self._newest_tick = _NO_AWARD
         self._imported_ws = self._exported_ws = 0
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
         """What the charger wants done about an event."""
         if isinstance(event, PluggedIn):
-            self._plug, self._delivering = event, None
+            self._plug, self._delivering, self._newest_tick = event, None, _NO_AWARD
             self._imported_ws = self._exported_ws = 0
             return []
         return [] if self._plug is None else self._while_plugged(event, now_ms, self._plug)
@@ -99,10 +103,10 @@ class Charger:
     def _on_transformer(self, message: object, plug: PluggedIn) -> list[Effect]:
         """Obey grants; pass calls, awards, releases and receipts on to the car, untouched."""
         match message:
-            case Grant():
+            case Grant() if message.session == plug.session:
                 return [SetPower(message.session, message.import_w, message.export_w)]
             case Release():
-                if self._delivering is not None:
+                if self._delivering is not None and self._delivering.is_of(message):
                     self._delivering.end()
                 return [Send(plug.peer, message)]
             case Sealed():
@@ -115,15 +119,21 @@ class Charger:
             case Call():
                 pass
             case Award() as award if award.session == plug.session:
-                self._delivering = Delivering(award, self._rules.tick_s)
+                self._on_award(award)
             case Receipt() as receipt:
                 self._on_receipt(receipt)
             case _:
                 return []
         return [Send(plug.peer, sealed)]
 
+    def _on_award(self, award: Award) -> None:
+        """Open its account, once: said again or late, it must not wipe what was counted since."""
+        if award.tick > self._newest_tick:
+            self._newest_tick = award.tick
+            self._delivering = Delivering(award, self._rules.tick_s)
+
     def _on_receipt(self, receipt: Receipt) -> None:
-        if self._delivering is not None and self._delivering.round == (receipt.feeder, receipt.tick):
+        if self._delivering is not None and self._delivering.is_of(receipt):
             self._delivering.settled()
             self._delivering = None
 
@@ -134,7 +144,7 @@ class Charger:
                 return [Send(self._transformer, sealed)]
             case Offer():
                 return [Send(self._transformer, CappedOffer(plug.session, self._max_w, sealed))]
-            case Delivery() if self._delivering is not None:
+            case Delivery() as delivery if self._delivering is not None and self._delivering.is_of(delivery):
                 mine = seal(self._delivering.claim(), self._signer)
                 return [Send(self._transformer, WitnessedDelivery(plug.session, mine, sealed))]
             case _:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wattswap.agents import settlement
+from wattswap.protocol.errors import ProtocolError, RemoteProtocolError
 from wattswap.protocol.messages import Delivery
 from wattswap.protocol.round import Input, State, advance
 
 if TYPE_CHECKING:
     from wattswap.protocol.events import Metered
-    from wattswap.protocol.messages import Award
+    from wattswap.protocol.messages import Award, Receipt, Release
 
 
 class Delivering:
@@ -25,10 +26,10 @@ class Delivering:
         self._delivered_ws = np.zeros_like(self._award_w)
         self._baseline_ws = 0
 
-    @property
-    def round(self) -> tuple[int, int]:
-        """The round's name: feeder and tick."""
-        return self.award.feeder, self.award.tick
+    def is_of(self, said: Delivery | Receipt | Release) -> bool:
+        """Whether this is said of the same award, and not, late or again, of one before it."""
+        award = self.award
+        return (said.feeder, said.tick, said.session) == (award.feeder, award.tick, award.session)
 
     def add(self, metered: Metered) -> None:
         """Count the tick that ended, as long as the award runs."""
@@ -53,5 +54,12 @@ class Delivering:
         return Delivery(award.feeder, award.tick, award.session, delivered_ws, self._baseline_ws)
 
     def settled(self) -> None:
-        """The receipt arrived."""
-        self.state = advance(self.state, Input.RECEIPT)
+        """The receipt arrived.
+
+        Raises:
+            RemoteProtocolError: nothing was claimed yet, so nobody can have settled it.
+        """
+        try:
+            self.state = advance(self.state, Input.RECEIPT)
+        except ProtocolError as error:
+            raise RemoteProtocolError(str(error)) from error

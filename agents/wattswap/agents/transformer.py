@@ -14,7 +14,7 @@ import numpy as np
 
 from wattswap.agents import clearing, law, settlement
 from wattswap.agents.notes import round_note
-from wattswap.agents.offers import FEED, TRANCHES
+from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, TRANCHES
 from wattswap.agents.register import Register
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key, draw
@@ -100,6 +100,8 @@ class _Held:
     """An award from its reserve to its receipt."""
 
     award: Award
+    most_ws: tuple[int, ...]
+    """What the award can come to, tranche by tranche."""
     offered_w: tuple[int, ...]
     ask: tuple[int, ...]
     reserved_nanos: int
@@ -159,21 +161,39 @@ class Transformer:
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
         match message:
-            case Report() if message.session in self._sessions:
-                self._register.report(message)
             case BaseReport():
                 self._base_w[sender] = message.base_w
+            case Sealed():
+                self._on_mandate(sender, message)
+            case Report() | CappedOffer() | WitnessedDelivery() | Departed() if self._plugged(message.session, sender):
+                return self._on_charger(message, now_ms)
+            case _:
+                pass
+        return []
+
+    def _on_charger(self, message: Report | CappedOffer | WitnessedDelivery | Departed, now_ms: int) -> list[Effect]:
+        """What a charger says of the car that is plugged in there."""
+        match message:
+            case Report():
+                self._register.report(message)
+                return []
             case CappedOffer():
                 return self._on_offer(message, now_ms)
             case WitnessedDelivery():
                 return self._on_delivery(message)
-            case Sealed():
-                self._on_mandate(sender, message, now_ms)
             case Departed():
                 return self._on_departed(message)
-            case _:
-                pass
-        return []
+
+    def _plugged(self, session: int, sender: str) -> bool:
+        """Whether a charger speaks of a car that is plugged in; what it says may also be late.
+
+        Raises:
+            RemoteProtocolError: the car is plugged in at another charger.
+        """
+        known = self._sessions.get(session)
+        if known is not None and known.charger != sender:
+            raise RemoteProtocolError(f"{sender} speaks for session {session}, which is plugged in at {known.charger}")
+        return known is not None
 
     def _on_mandate(self, charger: str, sealed: Sealed, now_ms: int) -> None:
         """A car is plugged in; its need fixes its baseline until it leaves."""
@@ -189,8 +209,7 @@ class Transformer:
 
     def _on_departed(self, departed: Departed) -> list[Effect]:
         """A car unplugged: its energy is billed, netted against what it earned."""
-        if self._sessions.pop(departed.session, None) is None:
-            return []
+        del self._sessions[departed.session]
         self._register.leave(departed.session)
         self._held.pop(departed.session, None)
         tariff = self._site.tariff_nanos_per_kwh
@@ -280,19 +299,21 @@ class Transformer:
         return [*calls, WakeAt(call.offers_due_ms)]
 
     def _on_offer(self, capped: CappedOffer, now_ms: int) -> list[Effect]:
-        """Note a car's answer; the first counts. The last one clears the round."""
-        current, session = self._round, self._sessions.get(capped.session)
-        if current is None or session is None:
+        """Note a car's answer; the first counts, if it comes in time. The last one clears the round."""
+        current = self._round
+        if current is None or now_ms >= current.call.offers_due_ms:
             return []
-        offer = unseal(capped.offer, session.author)
+        offer = unseal(capped.offer, self._sessions[capped.session].author)
         if not isinstance(offer, Offer) or offer.session != capped.session:
             raise RemoteProtocolError("a charger's offer holds no offer of its car")
-        if offer.tick != current.call.tick or current.states.get(offer.session) is not State.CALLED:
+        this_round = (offer.feeder, offer.tick) == (current.call.feeder, current.call.tick)
+        if not this_round or current.states.get(offer.session) is not State.CALLED:
             return []
         said = Input.OFFER if offer.tranches else Input.KEEP
         current.states[offer.session] = advance(current.states[offer.session], said)
         if offer.tranches:
-            current.offers[offer.session] = _columns(offer, capped.cap_w)
+            firm_w = int(self._register.firm_w([offer.session])[0])
+            current.offers[offer.session] = _columns(offer, firm_w, capped.cap_w)
         all_answered = State.CALLED not in current.states.values()
         return self._clear(current, now_ms) if all_answered else []
 
@@ -343,7 +364,8 @@ class Transformer:
             award_w, price = cleared.award_w[at].tolist(), cleared.price_nanos_per_kwh[at].tolist()
             award = Award(call.feeder, call.tick, session, call.until_ms, tuple(award_w), tuple(price))
             state = advance(current.states[session], Input.AWARD)
-            held = _Held(award, tuple(offered_w[at].tolist()), tuple(ask[at].tolist()), reserved, state)
+            most_ws = tuple(watts * lasts_s for watts in award_w)
+            held = _Held(award, most_ws, tuple(offered_w[at].tolist()), tuple(ask[at].tolist()), reserved, state)
             self._held[session] = held
             self._unpaid[self._payment_id(award)] = held
             self._register.award(session, sum(award_w[:FEED]), award_w[FEED])
@@ -364,11 +386,11 @@ class Transformer:
 
     def _on_delivery(self, witnessed: WitnessedDelivery) -> list[Effect]:
         """Settle an award: the lower of two meters counts, and what it is worth is paid from the reserve."""
-        session = self._sessions.get(witnessed.session)
-        if session is None:
-            return []
-        charger = _delivery(witnessed.charger, self._author_of(session.charger))
-        vehicle = _delivery(witnessed.vehicle, session.author)
+        session = self._sessions[witnessed.session]
+        charger = _delivery(witnessed.charger, self._author_of(session.charger), witnessed.session)
+        vehicle = _delivery(witnessed.vehicle, session.author, witnessed.session)
+        if (charger.feeder, charger.tick) != (vehicle.feeder, vehicle.tick):
+            raise RemoteProtocolError("charger and car claim the deliveries of two different awards")
         payment_id = settlement.payment_id(vehicle.feeder, vehicle.tick, session.mandate.session_id)
         held = self._unpaid.get(payment_id)
         if held is None or held.state not in {State.AWARDED, State.ENDED}:
@@ -389,7 +411,7 @@ class Transformer:
         award = held.award
         pairs = zip(charger.delivered_ws, vehicle.delivered_ws, strict=True)
         agreed = [settlement.agreed_ws(mine, theirs) for mine, theirs in pairs]
-        delivered_ws = tuple(energy_ws for energy_ws, _ in agreed)
+        delivered_ws = tuple(min(most, energy) for most, (energy, _) in zip(held.most_ws, agreed, strict=True))
         prices = zip(award.price_nanos_per_kwh, delivered_ws, strict=True)
         return NoteTrade(
             tick=award.tick,
@@ -419,8 +441,10 @@ class Transformer:
         return [Send(session.charger, seal(receipt, self._signer))]
 
 
-def _columns(offer: Offer, cap_w: int) -> tuple[Ints, Ints]:
-    """An offer's tranches as relief and asks, shape (3,) each; what the charger cannot carry is not on offer.
+def _columns(offer: Offer, firm_w: int, cap_w: int) -> tuple[Ints, Ints]:
+    """An offer's tranches as relief and asks, shape (3,) each.
+
+    What the car does not draw and what the charger cannot carry is not on offer.
 
     Raises:
         RemoteProtocolError: asks that fall from tranche to tranche, or more tranches than there are.
@@ -433,12 +457,14 @@ def _columns(offer: Offer, cap_w: int) -> tuple[Ints, Ints]:
     offered = ask[relief_w > 0]
     if (np.diff(offered) < 0).any():
         raise RemoteProtocolError("an offer's asks fall from one tranche to the next")
+    relief_w[TO_ZERO] = min(int(relief_w[TO_ZERO]), firm_w)
+    relief_w[TO_FLOOR] = min(int(relief_w[TO_FLOOR]), firm_w - int(relief_w[TO_ZERO]))
     relief_w[FEED] = min(int(relief_w[FEED]), cap_w)
     return relief_w, ask
 
 
-def _delivery(sealed: Sealed, author: bytes | None) -> Delivery:
+def _delivery(sealed: Sealed, author: bytes | None, session: int) -> Delivery:
     delivery = unseal(sealed, author)
-    if not isinstance(delivery, Delivery) or len(delivery.delivered_ws) != TRANCHES:
-        raise RemoteProtocolError("a sealed delivery holds none")
+    if not isinstance(delivery, Delivery) or len(delivery.delivered_ws) != TRANCHES or delivery.session != session:
+        raise RemoteProtocolError(f"a sealed delivery holds none of session {session}")
     return delivery

@@ -6,7 +6,7 @@ A stationary battery is a vehicle that never departs and needs nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.identity import Signer
+
+_NO_AWARD: Final = -1
+"""Below the tick of any award."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Vehicle:
         self._plug: PluggedIn | None = None
         self._reading: Reading | None = None
         self._delivering: Delivering | None = None
+        self._newest_tick = _NO_AWARD
         self.earned_nanos = 0
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
@@ -71,7 +75,7 @@ class Vehicle:
                 self._reading = event
             case Received(_, Sealed() as sealed):
                 return self._on_sealed(sealed)
-            case Received(_, Release()):
+            case Received(_, Release() as release) if self._delivering is not None and self._delivering.is_of(release):
                 return self._claim()
             case PluggedIn():
                 return self._on_plugged_in(event)
@@ -87,7 +91,7 @@ class Vehicle:
 
     def _on_plugged_in(self, plug: PluggedIn) -> list[Effect]:
         """Declare need and departure, and sign that the bill may be taken."""
-        self._plug, self._reading, self._delivering = plug, None, None
+        self._plug, self._reading, self._delivering, self._newest_tick = plug, None, None, _NO_AWARD
         mandate = Mandate(plug.session, plug.session_id, plug.need_ws, plug.departure_ms, self.name)
         return [Send(plug.peer, seal(mandate, self._signer))]
 
@@ -106,8 +110,8 @@ class Vehicle:
         match unseal(sealed, self._transformer_key):
             case Call() as call:
                 return self._on_call(call)
-            case Award() as award if self._holds(award):
-                self._delivering = Delivering(award, self._rules.tick_s)
+            case Award() as award:
+                self._on_award(award)
             case Receipt() as receipt:
                 self._on_receipt(receipt)
             case _:
@@ -157,9 +161,12 @@ class Vehicle:
         key = np.array([agent_key(plug.session_id)], dtype=np.uint64)
         return Own(key, *np.array(columns, dtype=np.int64)[:, np.newaxis])
 
-    def _holds(self, award: Award) -> bool:
-        """Whether the award is for the session that is plugged in."""
-        return self._plug is not None and award.session == self._plug.session
+    def _on_award(self, award: Award) -> None:
+        """Open its account, once: said again or late, it must not wipe what was counted since."""
+        plugged = self._plug is not None and award.session == self._plug.session
+        if plugged and award.tick > self._newest_tick:
+            self._newest_tick = award.tick
+            self._delivering = Delivering(award, self._rules.tick_s)
 
     def _claim(self) -> list[Effect]:
         """Say what this car's own meter saw of its award."""
@@ -168,7 +175,8 @@ class Vehicle:
         return [Send(self._plug.peer, seal(self._delivering.claim(), self._signer))]
 
     def _on_receipt(self, receipt: Receipt) -> None:
-        self.earned_nanos += receipt.nanos
-        if self._delivering is not None and self._delivering.round == (receipt.feeder, receipt.tick):
+        """Note what was paid for the award, once."""
+        if self._delivering is not None and self._delivering.is_of(receipt):
             self._delivering.settled()
             self._delivering = None
+            self.earned_nanos += receipt.nanos
