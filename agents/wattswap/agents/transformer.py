@@ -164,7 +164,7 @@ class Transformer:
             case BaseReport():
                 self._base_w[sender] = message.base_w
             case Sealed():
-                self._on_mandate(sender, message)
+                self._on_mandate(sender, message, now_ms)
             case Report() | CappedOffer() | WitnessedDelivery() | Departed() if self._plugged(message.session, sender):
                 return self._on_charger(message, now_ms)
             case _:
