@@ -108,9 +108,13 @@ def test_deeds_are_added_up_by_car_best_paid_first():
         "delivered_ws": [10, 20, 30, 40],
         "nanos": [1, 5, 3, 9],
     }
-    sessions = {"session": ["s1", "s2", "s3"], "vehicle": ["ann", "bob", "ann"], "station": ["c1", "c2", "c1"]}
-    assert deeds("reduce", trades, sessions) == [("bob", "c2", 20, 5), ("ann", "c1", 40, 4)]
-    assert deeds("feed", trades, sessions) == [("s4", "?", 40, 9)]
+    cars = {
+        "session": ["s1", "s1", "s2", "s3", "s4"],
+        "vehicle": ["ann", "ann", "bob", "ann", "cy"],
+        "station": ["c1", "c1", "c2", "c1", "c3"],
+    }
+    assert deeds("reduce", trades, cars) == [("bob", "c2", 20, 5), ("ann", "c1", 40, 4)]
+    assert deeds("feed", trades, cars) == [("cy", "c3", 40, 9)]
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (1234.56, "1,234.6"), (10.0, "10"), (0.04, "0")])
