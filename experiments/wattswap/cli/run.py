@@ -20,7 +20,12 @@ from wattswap.cli.examples import examples
     )
 )
 @click.argument("scenario", default="demo")
-@click.option("--controller", default="negotiated", show_default=True, help="Who sets the cars' power.")
+@click.option(
+    "--controller",
+    default="negotiated",
+    show_default=True,
+    help="Who sets the cars' power: negotiated, or to compare uncontrolled, fcfs, equal-share, edf, llf, poc.",
+)
 @click.option(
     "--strategy", metavar="MIX", help="How cars answer, by shares: need:0.8+prosumer:0.2, or mine.py:patient."
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.agents.controllers.parked import ROOMS_W, many_parked
 
 from wattswap.agents.controllers import CONTROLLERS, NEGOTIATED, controller_named
 from wattswap.agents.rules import Rules
+from wattswap.cli.run import run
 from wattswap.protocol.errors import InputError
 
 RULES = Rules()
@@ -128,3 +130,8 @@ def test_a_wrong_name_is_answered_with_the_nearest_right_one():
 
 def test_the_negotiation_stands_for_no_controller():
     assert controller_named("negotiated") is None
+
+
+def test_the_command_line_names_them_all():
+    shown = CliRunner().invoke(run, ["--help"]).output
+    assert [name for name in CONTROLLERS if name not in shown] == []
