@@ -18,6 +18,7 @@ from wattswap.experiments.words import CREDIT, NANOS, amount, clean, headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pandas as pd
@@ -74,7 +75,6 @@ def plot_run(run: RunTables | Run, *, heading: bool = True) -> Figure:
     ``run`` is a run directory read by :meth:`RunTables.read`, or what ``wattswap.experiments.run`` returns.
     Without ``heading`` the picture goes under one.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     tables = run if isinstance(run, RunTables) else RunTables.of(run)
@@ -83,8 +83,7 @@ def plot_run(run: RunTables | Run, *, heading: bool = True) -> Figure:
     panels = _panels(tables, rows)
     header_in = _HEADER_IN if heading or not panels else 0.0
     height_in = header_in + _FOOTER_IN + sum(panel.height_in + panel.above_in for panel in panels)
-    # a user's own matplotlibrc must not change a picture that is compared and committed
-    with mpl.rc_context({**mpl.rcParamsDefault, "font.size": 11.5, "text.color": _INK, "axes.edgecolor": _SOFT}):
+    with _own_style():
         figure = Figure(figsize=(_WIDTH_IN, height_in), facecolor="white")
         axes = dict(_place(figure, panels, height_in, header_in))
         if header_in:
@@ -99,7 +98,16 @@ def save_png(figure: Figure, path: Path | IO[bytes], *, dpi: int = 150) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
-    figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+    with _own_style():
+        figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def _own_style() -> AbstractContextManager[None]:
+    """The defaults of matplotlib and ours: a user's matplotlibrc must not change a picture that is committed."""
+    import matplotlib.style
+
+    ours = {"font.size": 11.5, "text.color": _INK, "axes.edgecolor": _SOFT}
+    return matplotlib.style.context(["default", ours])
 
 
 def _panels(tables: RunTables, rows: Sequence[Row]) -> list[_Panel]:

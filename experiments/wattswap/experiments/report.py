@@ -159,7 +159,7 @@ def _comparison(tables: RunTables) -> tuple[str, str]:
         if key in about
     ]
     head = ["", name, UNCONTROLLED] if other else ["", name]
-    title = f"{name.capitalize()} beside {UNCONTROLLED}" if other else "Figures"
+    title = f"Side by side: {name} and {UNCONTROLLED}" if other else "Figures"
     return title, table(head, rows, wrap=True) if rows else ""
 
 
@@ -176,6 +176,8 @@ def _cars(tables: RunTables) -> Iterator[str]:
             f" times, charged less under {choices['reduce']:,} awards and fed back under {choices['feed']:,}.",
         )
     sums = _sums(tables)
+    if not len(tables.rounds) and not len(sums):
+        return
     if len(tables.sessions):
         yield table(_CHARACTER_HEAD, _character_rows(tables.sessions, sums))
     if len(sums):

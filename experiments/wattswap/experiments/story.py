@@ -85,9 +85,9 @@ def _market_sentence(tables: RunTables) -> str:
 
 def _cars_sentence(tables: RunTables) -> str:
     sold = tables.trades[tables.trades["kind"] != "forced"]
-    gave, fed = sold["session"].nunique(), sold[sold["kind"] == "feed"]["session"].nunique()
-    told = f"{gave} {'car' if gave == 1 else 'cars'} sold their place in the queue (orange)"
-    told += f", {fed} of them fed power back (green)." if fed else "."
+    gave, fed = (sold[sold["kind"] == kind]["session"].nunique() for kind in ("reduce", "feed"))
+    told = f"{gave:,} {'car' if gave == 1 else 'cars'} gave up power for tokens (orange)"
+    told += f", {fed:,} cars or batteries fed power back (green)." if fed else "."
     told += " What a car has given up it gets later, when there is room (light blue)."
     forced = tables.trades[tables.trades["kind"] == "forced"]["session"].nunique()
     if forced:

@@ -22,10 +22,12 @@ def minutes(seconds: float) -> str:
 
 
 def amount(value: float) -> str:
-    """A figure for the eye: whole from ten on, one or two decimals below."""
-    if value == 0 or abs(value) >= 10:
+    """A figure for the eye, not negative: whole from ten on, one or two decimals below."""
+    if value == 0 or value >= 10:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
+    if value < 0.005:
+        return "<0.01"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 def clean(name: str, longest: int) -> str:
