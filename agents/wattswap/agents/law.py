@@ -139,8 +139,8 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
 
 
 def _feeds_within_bounds(own: Own, feed_w: Ints, call: Call, rules: Rules) -> NDArray[np.bool_]:
-    fed_ws = feed_w * ((call.until_ms - call.from_ms) // 1000)
-    drained_ws = physics.drained_ws(fed_ws, own.round_trip_permille)
+    ticks = (call.until_ms - call.from_ms) // rules.tick_ms
+    drained_ws = physics.drained_ws(feed_w * rules.tick_s, own.round_trip_permille) * ticks  # rounded as it will drain
     refilled_by_ms = physics.charging_ms(own.remaining_ws + drained_ws, own.max_w)
     charging_now_ms = physics.charging_ms(own.remaining_ws, own.max_w)
     laxity_after_ms = own.laxity_ms + charging_now_ms - (call.until_ms - call.from_ms) - refilled_by_ms
