@@ -342,9 +342,8 @@ def figures(**more: object) -> dict[str, object]:
             "1.5 min over the limit · 4 of 4 departing cars full · 60 kWh lent once, for 20 IOTA",
         ),
         (
-            figures(rounds=3, deferred_wh=4_040, fed_back_wh=500, paid_nanos=1_000_000),
-            "1.5 min over the limit · 4 of 4 departing cars full"
-            " · 4.0 kWh lent once, 0.50 kWh fed back, for <0.01 IOTA",
+            figures(rounds=3, deferred_wh=4_040, fed_back_wh=500, paid_nanos=2_000_000_000),
+            "1.5 min over the limit · 4 of 4 departing cars full · 4.0 kWh lent once, 0.50 kWh fed back, for 2.0 IOTA",
         ),
         (
             figures(status="interrupted", uncontrolled=figures()),

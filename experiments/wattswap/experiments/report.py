@@ -226,7 +226,8 @@ _NOTHING: Final = "–"
 def _character_rows(sessions: pd.DataFrame, sums: pd.DataFrame) -> Iterator[list[str]]:
     """Each strategy with what those who follow it sold and earned; stationary batteries for themselves."""
     character = sessions["strategy"].where(sessions["status"] != "battery", "stationary battery")
-    joined = sessions[["session", "status"]].assign(character=character).join(sums, on="session", rsuffix="_sold")
+    sold_columns = sums[["lent_ws", "fed_ws", "nanos"]]
+    joined = sessions[["session", "status"]].assign(character=character).join(sold_columns, on="session")
     for name, each in joined.groupby("character", sort=True):
         sold = ((each["lent_ws"] > 0) | (each["fed_ws"] > 0)).sum()
         energies = [f"{each[column].sum() / KWH_WS:,.1f}" for column in ("lent_ws", "fed_ws")]
