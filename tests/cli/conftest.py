@@ -9,8 +9,6 @@ from typing import Protocol
 
 import pytest
 
-FAST = ("--engine", "fleet")
-
 
 class Command(Protocol):
     def __call__(self, *args: str) -> subprocess.CompletedProcess[str]: ...
@@ -22,7 +20,7 @@ def wattswap(tmp_path: Path) -> Command:
 
     def command(*args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-W", "error", "-m", "wattswap", *args],
+            [sys.executable, "-m", "wattswap", *args],
             cwd=tmp_path,
             capture_output=True,
             text=True,

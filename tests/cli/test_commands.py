@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -33,7 +34,7 @@ def every_command() -> list[tuple[str, click.Command]]:
 def test_every_help_has_an_example(words: str, command: click.Command):
     text = command.get_help(click.Context(command, info_name=words))
     assert "Example" in text
-    assert f"wattswap {words}".strip() in text
+    assert f"\n    wattswap {words}".rstrip() in text
 
 
 def test_help_loads_nothing_heavy():
@@ -101,15 +102,19 @@ def test_no_bar_is_drawn_where_nobody_looks(capsys):
 
 
 def test_deeds_are_added_up_by_car_best_paid_first():
-    trades = {
+    trades: dict[str, list[Any]] = {
         "session": ["s1", "s2", "s3", "s4"],
         "kind": ["reduce", "reduce", "reduce", "feed"],
         "delivered_ws": [10, 20, 30, 40],
         "nanos": [1, 5, 3, 9],
     }
-    sessions = {"session": ["s1", "s2", "s3"], "vehicle": ["ann", "bob", "ann"], "station": ["c1", "c2", "c1"]}
-    assert deeds("reduce", trades, sessions) == [("bob", "c2", 20, 5), ("ann", "c1", 40, 4)]
-    assert deeds("feed", trades, sessions) == [("s4", "?", 40, 9)]
+    cars = {
+        "session": ["s1", "s1", "s2", "s3", "s4"],
+        "vehicle": ["ann", "ann", "bob", "ann", "cy"],
+        "station": ["c1", "c1", "c2", "c1", "c3"],
+    }
+    assert deeds("reduce", trades, cars) == [("bob", "c2", 20, 5), ("ann", "c1", 40, 4)]
+    assert deeds("feed", trades, cars) == [("cy", "c3", 40, 9)]
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (1234.56, "1,234.6"), (10.0, "10"), (0.04, "0")])

@@ -55,6 +55,15 @@ def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_a
         assert run.columns(table)
     assert {entry.name for entry in path.iterdir()} >= {"scenario.toml", "ledger.sqlite", "log.jsonl", "report.html"}
     assert tomllib.loads((path / "scenario.toml").read_text(encoding="utf-8"))["inputs"]
+    assert [json.loads(line)["event"] for line in (path / "log.jsonl").read_text(encoding="utf-8").splitlines()] == [
+        "run started",
+        "figures",
+        "run finished",
+    ]
+    (path / "report.html").unlink()
+    reported = wattswap("report", f"runs/{path.name}")
+    assert (reported.returncode, reported.stdout, reported.stderr) == (0, done.stdout, "")
+    assert (path / "report.html").is_file()
     again = json.loads(wattswap("run", f"runs/{path.name}/scenario.toml", *FAST, "--json").stdout)
     assert again["trace_hash"] == run.figures["trace_hash"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
@@ -68,7 +68,7 @@ def tick_row(tick: int, base_w: int, cars: tuple[tuple[int, ...], ...]) -> TickR
     return TickRow(tick, base_w, LIMIT_W, row, standing, import_w, export_w, reduce_w, forced_w, owed)
 
 
-def trade(kind: str, tranche: int, delivered_ws: int, nanos: int) -> TradeRow:
+def trade(kind: Literal["reduce", "feed"], tranche: int, delivered_ws: int, nanos: int) -> TradeRow:
     return TradeRow(
         1,
         0,
@@ -84,5 +84,5 @@ def trade(kind: str, tranche: int, delivered_ws: int, nanos: int) -> TradeRow:
         10**8,
         0,
         "0.1/S1",
-        "paid",  # type: ignore[arg-type]
+        "paid",
     )

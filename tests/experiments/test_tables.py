@@ -13,7 +13,7 @@ from wattswap.runners.scenario import load_street
 
 def seconds(street, column) -> list[int]:
     """Instants as seconds from the run's start."""
-    return ((column - street.start_unix_ms) // 1000).tolist()
+    return [(ms - street.start_unix_ms) // 1000 for ms in column.tolist()]
 
 
 def test_the_street_tick_by_tick(street, record):

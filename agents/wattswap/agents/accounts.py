@@ -156,8 +156,8 @@ class Accounts:
         held = account.held
         vehicle = _delivery(witnessed.vehicle, self._author(held.party.vehicle))
         charger = _delivery(witnessed.charger, self._author(held.party.charger))
-        if (charger.session, charger.tick) != key:
-            raise RemoteProtocolError("a charger witnesses another delivery than its car's")
+        if (charger.feeder, charger.tick, charger.session) != (vehicle.feeder, vehicle.tick, vehicle.session):
+            raise RemoteProtocolError("charger and car claim the deliveries of two different awards")
         if self._in_force.get(claim.session) is account:
             del self._in_force[claim.session]
         account.state = advance(account.state, Input.DELIVERY)

@@ -8,6 +8,7 @@ import numpy as np
 
 from wattswap.agents import settlement
 from wattswap.agents.offers import TRANCHES
+from wattswap.protocol.errors import ProtocolError, RemoteProtocolError
 from wattswap.protocol.messages import Delivery
 from wattswap.protocol.round import Input, State, advance
 
@@ -59,8 +60,15 @@ class Delivering:
         return Delivery(award.feeder, award.tick, award.session, delivered_ws, self._baseline_ws)
 
     def settled(self) -> None:
-        """The receipt arrived."""
-        self.state = advance(self.state, Input.RECEIPT)
+        """The receipt arrived.
+
+        Raises:
+            RemoteProtocolError: nothing was claimed yet, so nobody can have settled it.
+        """
+        try:
+            self.state = advance(self.state, Input.RECEIPT)
+        except ProtocolError as error:
+            raise RemoteProtocolError(str(error)) from error
 
 
 def nothing_delivered(award: Award | Delivery) -> Delivery:

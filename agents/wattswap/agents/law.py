@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wattswap.agents import physics
-from wattswap.agents.offers import FEED, TO_ZERO, OfferBook, Own, StrategyError
+from wattswap.agents.offers import FEED, MOST, TO_FLOOR, TO_ZERO, OfferBook, Own, StrategyError
 from wattswap.protocol.units import PPM, PRICE_TICK_NANOS
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
     """
     own = book.own
     relief_w, ask = book.relief_w, book.ask_nanos_per_kwh
-    _refuse_unsound(relief_w, ask)
+    _refuse_unsound(own, relief_w, ask)
     can_wait = own.laxity_ms > rules.guard_ms + rules.window_ms
     relief_w = np.where(can_wait[:, None], relief_w, 0)
     stops = (own.firm_w == 0) | (relief_w[:, TO_ZERO] > 0)
@@ -139,18 +139,24 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
 
 
 def _feeds_within_bounds(own: Own, feed_w: Ints, call: Call, rules: Rules) -> NDArray[np.bool_]:
-    fed_ws = feed_w * ((call.until_ms - call.from_ms) // 1000)
-    drained_ws = physics.drained_ws(fed_ws, own.round_trip_permille)
+    ticks = (call.until_ms - call.from_ms) // rules.tick_ms
+    drained_ws = physics.drained_ws(feed_w * rules.tick_s, own.round_trip_permille) * ticks  # rounded as it will drain
     refilled_by_ms = physics.charging_ms(own.remaining_ws + drained_ws, own.max_w)
     charging_now_ms = physics.charging_ms(own.remaining_ws, own.max_w)
     laxity_after_ms = own.laxity_ms + charging_now_ms - (call.until_ms - call.from_ms) - refilled_by_ms
     return (own.stored_ws - drained_ws >= own.reserve_ws) & (laxity_after_ms >= rules.guard_ms)
 
 
-def _refuse_unsound(relief_w: Ints, ask: Ints) -> None:
+def _refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:
+    left_w = own.firm_w - relief_w[:, TO_FLOOR] - relief_w[:, TO_ZERO]
     for wrong, problem in (
         ((relief_w < 0).any(axis=1), "offers a negative power"),
+        (left_w < 0, "offers more power than the car draws"),
+        ((relief_w[:, TO_ZERO] > 0) & (left_w > 0), "stops the car by halves: a full stop gives up all it draws"),
+        ((left_w > 0) & (left_w < own.floor_w), "reduces to a power between 0 and the floor of 6 A"),
+        (relief_w[:, FEED] > own.feed_w, "feeds more than the car can"),
         (((relief_w > 0) & (ask < 0)).any(axis=1), "asks a negative price"),
+        (((relief_w > 0) & (ask > MOST)).any(axis=1), f"asks a price beyond {MOST:.0e}"),
         (_falls(relief_w, ask), "asks less for a later tranche than for an earlier one"),
     ):
         if wrong.any():

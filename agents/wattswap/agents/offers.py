@@ -22,6 +22,10 @@ TRANCHES: Final = 3
 """An offer's tranches, in the order in which they are taken. Their number in tables and on the wire is one higher."""
 
 
+MOST: Final = 10**18
+"""No number of a strategy is larger. As a price it is 10^9 IOTA per kWh."""
+
+
 class StrategyError(ValueError):
     """A strategy returned what no car may say. ``row`` is the car's row among those asked."""
 
@@ -121,7 +125,7 @@ class OfferBook:
         _refuse(chosen & (to > 0) & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
         down_to_w = np.maximum(to, own.floor_w)
         first = np.where(chosen & (relief[:, TO_FLOOR] == 0), np.maximum(own.firm_w - down_to_w, 0), 0)
-        second = np.where(chosen & (to == 0), own.floor_w, 0)
+        second = np.where(chosen & (to == 0), own.firm_w - np.maximum(first, relief[:, TO_FLOOR]), 0)
         for tranche, power in ((TO_FLOOR, first), (TO_ZERO, second)):
             relief[:, tranche] = np.where(power > 0, power, relief[:, tranche])
             ask[:, tranche] = np.where(power > 0, price, ask[:, tranche])
@@ -153,6 +157,8 @@ def _column(values: ArrayLike, own: Own, name: str) -> Ints:
         _refuse(~np.isfinite(np.broadcast_to(column, len(own))), f"returns {name} that is not a finite number")
     elif column.dtype.kind not in "iu":
         raise StrategyError(0, f"returns {name} of type {column.dtype}, not numbers")
+    beyond = (column < -MOST) | (column > MOST)
+    _refuse(np.broadcast_to(beyond, len(own)), f"returns {name} beyond {MOST:.0e}")
     return np.broadcast_to(column.astype(np.int64), len(own))
 
 

@@ -18,7 +18,7 @@ from wattswap.agents import clearing, law, settlement
 from wattswap.agents.accounts import Accounts, Held, Party, Site
 from wattswap.agents.granting import Granting
 from wattswap.agents.notes import round_note
-from wattswap.agents.offers import FEED, TRANCHES
+from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, TRANCHES
 from wattswap.agents.register import Register
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key, draw
@@ -100,7 +100,8 @@ class Transformer:
         self.name, self._site, self._rules, self._controller = name, site, rules, controller
         self._signer, self._trusted = signer, trusted
         self._limit_w = site.limit_w
-        self._base_w: dict[str, int] = {}
+        self._base: dict[str, tuple[int, int]] = {}
+        """By household: its power, and when it was heard of."""
         self._register, self._granting = Register(), Granting(rules)
         self._accounts = Accounts(rules, site, signer, trusted)
         self._sessions: dict[int, _Session] = {}
@@ -138,11 +139,11 @@ class Transformer:
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
         match message:
-            case Report() if message.session in self._sessions:
+            case Report() if self._plugs(message.session, sender):
                 return self._on_report(message, now_ms)
             case BaseReport():
-                self._base_w[sender] = message.base_w
-            case CappedOffer():
+                self._base[sender] = message.base_w, now_ms
+            case CappedOffer() if self._plugs(message.session, sender):
                 return self._on_offer(message, now_ms)
             case WitnessedDelivery():
                 return self._on_delivery(message)
@@ -155,6 +156,17 @@ class Transformer:
             case _:
                 pass
         return []
+
+    def _plugs(self, session: int, sender: str) -> bool:
+        """Whether a charger speaks of a car that is plugged in; what it says may also be late.
+
+        Raises:
+            RemoteProtocolError: the car is plugged in at another charger.
+        """
+        known = self._sessions.get(session)
+        if known is not None and known.party.charger != sender:
+            raise RemoteProtocolError(f"{sender} speaks for session {session} at {known.party.charger}")
+        return known is not None
 
     def _on_mandate(self, charger: str, sealed: Sealed, now_ms: int) -> list[Effect]:
         """A car is plugged in; its need fixes its baseline until it leaves."""
@@ -227,10 +239,10 @@ class Transformer:
 
     def _on_tick(self, now_ms: int) -> list[Effect]:
         """Assess; release awards no longer needed, or call for relief; grant."""
-        base_w = sum(self._base_w.values())
         self._expire(now_ms)
-        if now_ms < self._quiet_until_ms or not self._base_w:
+        if now_ms < self._quiet_until_ms or not self._knows_its_base(now_ms):
             return []
+        base_w = self._base_w
         cars = self._register.cars(now_ms)
         if self._controller is not None:
             target_w = law.target_w(self._limit_w, self._rules)
@@ -241,6 +253,15 @@ class Transformer:
         if assessment.need_w > 0 and len(self._accounts) < len(self._sessions):
             return [*effects, *self._open_round(assessment, now_ms)]
         return [*effects, *self._grant_by_law(base_w, assessment.target_w, now_ms)]
+
+    @property
+    def _base_w(self) -> int:
+        """What all homes draw, as far as is known."""
+        return sum(watts for watts, _ in self._base.values())
+
+    def _knows_its_base(self, now_ms: int) -> bool:
+        """A transformer that has not heard of its homes for the length of a lease knows no room to grant."""
+        return bool(self._base) and all(heard_ms + self._rules.lease_ms > now_ms for _, heard_ms in self._base.values())
 
     def _expire(self, now_ms: int) -> None:
         """Strike out grants that are certainly over, and awards whose window is."""
@@ -301,19 +322,21 @@ class Transformer:
         return [*calls, WakeAt(call.offers_due_ms)]
 
     def _on_offer(self, capped: CappedOffer, now_ms: int) -> list[Effect]:
-        """Note a car's answer; the first counts. The last one clears the round."""
-        current, session = self._round, self._sessions.get(capped.session)
-        if current is None or session is None:
+        """Note a car's answer; the first counts, if it comes in time. The last one clears the round."""
+        current = self._round
+        if current is None or now_ms >= current.call.offers_due_ms:
             return []
-        offer = unseal(capped.offer, session.author)
+        offer = unseal(capped.offer, self._sessions[capped.session].author)
         if not isinstance(offer, Offer) or offer.session != capped.session:
             raise RemoteProtocolError("a charger's offer holds no offer of its car")
-        if offer.tick != current.call.tick or current.states.get(offer.session) is not State.CALLED:
+        this_round = (offer.feeder, offer.tick) == (current.call.feeder, current.call.tick)
+        if not this_round or current.states.get(offer.session) is not State.CALLED:
             return []
         said = Input.OFFER if offer.tranches else Input.KEEP
         current.states[offer.session] = advance(current.states[offer.session], said)
         if offer.tranches:
-            current.offers[offer.session] = _columns(offer, capped.cap_w)
+            firm_w = int(self._register.firm_w([offer.session])[0])
+            current.offers[offer.session] = _columns(offer, firm_w, capped.cap_w)
         all_answered = State.CALLED not in current.states.values()
         return self._clear(current, now_ms) if all_answered else []
 
@@ -334,8 +357,7 @@ class Transformer:
             rule=self._rules.clearing,
         )
         effects = self._award(current, called, offered_w, ask, cleared, now_ms)
-        base_w = sum(self._base_w.values())
-        return [*effects, *self._grant_by_law(base_w, current.target_w, now_ms)]
+        return [*effects, *self._grant_by_law(self._base_w, current.target_w, now_ms)]
 
     @staticmethod
     def _offers_of(current: _Round, called: list[int]) -> tuple[Ints, Ints]:
@@ -386,8 +408,10 @@ class Transformer:
         return effects
 
 
-def _columns(offer: Offer, cap_w: int) -> tuple[Ints, Ints]:
-    """An offer's tranches as relief and asks, shape (3,) each; what the charger cannot carry is not on offer.
+def _columns(offer: Offer, firm_w: int, cap_w: int) -> tuple[Ints, Ints]:
+    """An offer's tranches as relief and asks, shape (3,) each.
+
+    What the car does not draw and what the charger cannot carry is not on offer.
 
     Raises:
         RemoteProtocolError: asks that fall from tranche to tranche, or more tranches than there are.
@@ -400,5 +424,7 @@ def _columns(offer: Offer, cap_w: int) -> tuple[Ints, Ints]:
     offered = ask[relief_w > 0]
     if (np.diff(offered) < 0).any():
         raise RemoteProtocolError("an offer's asks fall from one tranche to the next")
+    relief_w[TO_ZERO] = min(int(relief_w[TO_ZERO]), firm_w)
+    relief_w[TO_FLOOR] = min(int(relief_w[TO_FLOOR]), firm_w - int(relief_w[TO_ZERO]))
     relief_w[FEED] = min(int(relief_w[FEED]), cap_w)
     return relief_w, ask

@@ -244,12 +244,12 @@ class Vehicle:
 
     def _on_receipt(self, receipt: Receipt) -> list[Effect]:
         """Paid, once: a receipt for what is settled already changes nothing."""
-        delivering = self._awards.pop((receipt.feeder, receipt.tick), None)
-        key = _key(receipt.session, receipt.tick)
-        self._owed.done(key)
-        if delivering is None:
+        key, delivering = _key(receipt.session, receipt.tick), self._awards.get((receipt.feeder, receipt.tick))
+        if delivering is None or delivering.award.session != receipt.session:
             return []
         delivering.settled()
+        del self._awards[delivering.round]
+        self._owed.done(key)
         self._settled.append(delivering.round)
         self.earned_nanos += receipt.nanos
         return [Forget(key), Forget(f"claim/{key}")]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
+from wattswap.cli.examples import examples
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,16 +59,16 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples("wattswap run demo", "wattswap run --help"),
+)
 @click.version_option(package_name="wattswap")
 @click.pass_context
 def wattswap(ctx: click.Context) -> None:
-    r"""Cars, chargers and transformers that settle by themselves who gives way, and pay each other for it.
-
-    \b
-    Example:
-      wattswap run demo
-    """
+    """Cars, chargers and transformers that settle by themselves who gives way, and pay each other for it."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import click
 
+from wattswap.cli.examples import examples
 
-@click.command()
+
+@click.command(epilog=examples("wattswap report runs/20261122T181508-demo-negotiated-s1"))
 @click.argument("run_dir", type=click.Path(path_type=Path))
 def report(run_dir: Path) -> None:
-    r"""Draw report.html of a run directory anew and print its table.
-
-    \b
-    Example:
-      wattswap report runs/20261122T181508-demo-negotiated-s1
-    """
+    """Draw report.html of a run directory anew and print its table."""
     from wattswap.cli.show import show_run
     from wattswap.experiments.api import WITHOUT_REPORT
     from wattswap.protocol.errors import InputError

@@ -9,11 +9,23 @@ from pathlib import Path
 import click
 
 from wattswap.cli import INTERRUPTED
+from wattswap.cli.examples import examples
 
 
-@click.command(no_args_is_help=False)
+@click.command(
+    epilog=examples(
+        "wattswap run demo",
+        "wattswap run a400 --strategy need:0.6+keep:0.4 --set transformer.limit_w=350_000",
+        "wattswap run b250 --controller uncontrolled --engine fleet --json",
+    )
+)
 @click.argument("scenario", default="demo")
-@click.option("--controller", default="negotiated", show_default=True, help="Who sets the cars' power.")
+@click.option(
+    "--controller",
+    default="negotiated",
+    show_default=True,
+    help="Who sets the cars' power: negotiated, or to compare uncontrolled, fcfs, equal-share, edf, llf, poc.",
+)
 @click.option(
     "--strategy", metavar="MIX", help="How cars answer, by shares: need:0.8+prosumer:0.2, or mine.py:patient."
 )
@@ -40,17 +52,11 @@ def run(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    r"""Run a street and print what came of it.
+    """Run a street and print what came of it.
 
     It leaves a run directory with tables, a ledger and a report.
 
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
-
-    \b
-    Examples:
-      wattswap run demo
-      wattswap run a400 --strategy need:0.6+keep:0.4 --set transformer.limit_w=350_000
-      wattswap run b250 --controller uncontrolled --engine fleet --json
     """
     from wattswap.cli.progress import progress_bar
     from wattswap.experiments.api import run_loaded

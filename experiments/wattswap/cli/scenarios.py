@@ -6,27 +6,18 @@ from pathlib import Path
 
 import click
 
+from wattswap.cli.examples import examples
 from wattswap.protocol.errors import InputError
 
 
-@click.group()
+@click.group(epilog=examples("wattswap scenarios list"))
 def scenarios() -> None:
-    r"""Bundled streets, and a template for your own.
-
-    \b
-    Example:
-      wattswap scenarios list
-    """
+    """Bundled streets, and a template for your own."""
 
 
-@scenarios.command("list")
+@scenarios.command("list", epilog=examples("wattswap scenarios list"))
 def list_() -> None:
-    r"""The bundled scenarios, each with its first line.
-
-    \b
-    Example:
-      wattswap scenarios list
-    """
+    """The bundled scenarios, each with its first line."""
     from wattswap.runners.scenario.bundled import bundled_names, bundled_text
 
     names = bundled_names()
@@ -36,15 +27,10 @@ def list_() -> None:
         click.echo(f"{name:{width}}  {first.lstrip('# ')}")
 
 
-@scenarios.command()
+@scenarios.command(epilog=examples("wattswap scenarios show demo > mine.toml"))
 @click.argument("name")
 def show(name: str) -> None:
-    r"""Print a bundled scenario, or any scenario file, if it is in order.
-
-    \b
-    Example:
-      wattswap scenarios show demo > mine.toml
-    """
+    """Print a bundled scenario, or any scenario file, if it is in order."""
     from wattswap.runners.scenario.bundled import bundled_names, bundled_text
     from wattswap.runners.scenario.read import load_scenario
 
@@ -53,15 +39,10 @@ def show(name: str) -> None:
     click.echo(text, nl=False)
 
 
-@scenarios.command()
+@scenarios.command(epilog=examples("wattswap scenarios new my-street.toml"))
 @click.argument("file", type=click.Path(path_type=Path))
 def new(file: Path) -> None:
-    r"""Write a commented scenario to start from; its three CSV files are yours to name.
-
-    \b
-    Example:
-      wattswap scenarios new my-street.toml
-    """
+    """Write a commented scenario to start from; its three CSV files are yours to name."""
     from wattswap.runners.scenario.bundled import template_text
 
     try:

@@ -36,13 +36,13 @@ class Deed(NamedTuple):
 
 def show_result(result: Result) -> None:
     """Print a run that has just ended."""
-    from wattswap.experiments.tables import sessions_columns, trades_columns
+    from wattswap.experiments.tables import cars_columns, trades_columns
 
     figures = result.summary
     console = _console()
     _show_figures(console, figures, None if result.twin is result else result.uncontrolled)
-    sessions, trades = (table(result.street, result.record) for table in (sessions_columns, trades_columns))
-    _show_deeds(console, figures, trades, sessions)
+    trades, cars = (table(result.street, result.record) for table in (trades_columns, cars_columns))
+    _show_deeds(console, figures, trades, cars)
     if result.out is not None:
         _show_places(console, result.out, result.notes)
 
@@ -51,7 +51,7 @@ def show_run(run: RunFiles) -> None:
     """Print a run directory."""
     console = _console()
     _show_figures(console, run.figures, run.uncontrolled, run.status)
-    _show_deeds(console, run.figures, run.columns("trades"), run.columns("sessions"))
+    _show_deeds(console, run.figures, run.columns("trades"), run.columns("cars"))
     _show_places(console, run.path, ())
 
 
@@ -100,7 +100,7 @@ _ROWS: list[tuple[str, Callable[[Figures], str]]] = [
 ]
 
 
-def _show_deeds(console: Console, figures: Figures, trades: Rows, sessions: Rows) -> None:
+def _show_deeds(console: Console, figures: Figures, trades: Rows, cars: Rows) -> None:
     """Who kept, who gave way, who fed back."""
     if not figures["rounds"]:
         return
@@ -108,7 +108,7 @@ def _show_deeds(console: Console, figures: Figures, trades: Rows, sessions: Rows
     console.print(f"\n{figures['rounds']} calls for relief. Of the cars that were called:")
     console.print(f"  kept charging  {choices['keep']:>6,} times")
     for kind, label in (("reduce", "gave way      "), ("feed", "fed back      ")):
-        done = deeds(kind, trades, sessions)
+        done = deeds(kind, trades, cars)
         total = f", {_total(done)}" if done else ""
         console.print(f"  {label} {choices[kind]:>6,} times{total}", markup=False)
         _show_top(console, done)
@@ -135,17 +135,15 @@ def _show_top(console: Console, done: Sequence[Deed]) -> None:
         console.print(table, markup=False)
 
 
-def deeds(kind: str, trades: Rows, sessions: Rows) -> list[Deed]:
-    """What each vehicle gave under awards of this kind, the best paid first."""
-    who = dict(zip(sessions["session"], zip(sessions["vehicle"], sessions["station"], strict=True), strict=True))
+def deeds(kind: str, trades: Rows, cars: Rows) -> list[Deed]:
+    """What each vehicle gave under awards of this kind, the best paid first; ``cars`` knows whose session it was."""
+    who = {session: (vehicle, station) for session, vehicle, station in _each(cars, "session", "vehicle", "station")}
     energy_ws: defaultdict[tuple[str, str], int] = defaultdict(int)
     nanos: defaultdict[tuple[str, str], int] = defaultdict(int)
     for session, of_kind, delivered_ws, paid in _each(trades, "session", "kind", "delivered_ws", "nanos"):
         if of_kind == kind:
-            # a car that was still plugged in when a run was interrupted has no row of its own
-            name = who.get(session, (session, "?"))
-            energy_ws[name] += int(delivered_ws)
-            nanos[name] += int(paid)
+            energy_ws[who[session]] += int(delivered_ws)
+            nanos[who[session]] += int(paid)
     done = [Deed(*name, energy, nanos[name]) for name, energy in energy_ws.items() if energy]
     return sorted(done, key=lambda deed: (-deed.nanos, deed.vehicle))
 

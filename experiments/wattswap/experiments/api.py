@@ -196,6 +196,7 @@ def _run_into(
             directory.write_figures({**figures, UNCONTROLLED: result.uncontrolled}, "complete")
             directory.write_table(UNCONTROLLED, tables.load_columns(street, result.twin.record))
         _report(directory, result)
+        log.info("run finished", ticks=len(record.ticks))
     except Exception:
         log.exception("run failed after its last tick")
         directory.write_figures(figures, "failed")
@@ -216,7 +217,7 @@ def _write(directory: RunDir, result: Result, status: Status) -> None:
         _note(directory, result, f"tables were left out, they need pyarrow: {WITHOUT_TABLES}")
     if result.record.book is not None:
         directory.write_ledger(result.record.book)
-    log.info("run finished", status=status, **figures)
+    log.info("figures", status=status, **figures)
 
 
 def _report(directory: RunDir, result: Result) -> None:

@@ -53,7 +53,8 @@ def car_rows(cars: pd.DataFrame, trades: pd.DataFrame, rounds: pd.DataFrame, win
         members = groups[name]
         chosen = sorted(sorted(members, key=lambda session: (-members[session][1], session))[: sizes[name]])
         chosen.sort(key=lambda session: members[session][0])
-        title = _title(_TITLES[name] if len(rounds) else "charged, nobody was asked", len(chosen), len(members))
+        words = "charged, nobody was asked" if name == "kept" and not len(rounds) else _TITLES[name]
+        title = _title(words, len(chosen), len(members))
         rows += [Row(session, str(labels[session]), name, title) for session in chosen]
     return rows
 

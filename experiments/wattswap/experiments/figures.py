@@ -172,17 +172,12 @@ def _forced_pct(of: Mapping[str, float]) -> float:
     return 100 * of["forced_wh"] / relief_wh if relief_wh else 0.0
 
 
-@click.command()
+@click.command(epilog="Example: python -m wattswap.experiments.figures --write README.md")
 @click.option(
     "--write", "file", type=click.Path(path_type=Path), metavar="FILE", help="Replace the block in this file."
 )
 def main(file: Path | None) -> None:
-    r"""Measure the README's tables and print them as Markdown.
-
-    \b
-    Example:
-      python -m wattswap.experiments.figures --write README.md
-    """
+    """Measure the README's tables and print them as Markdown."""
     try:
         text = file.read_text(encoding="utf-8") if file else f"{BEGIN}{END}"
         replaced(text, "")  # a file without marks is told so now, not after a minute of measuring

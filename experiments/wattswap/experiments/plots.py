@@ -7,7 +7,7 @@ no window opens and no global state of pyplot is touched. matplotlib and pandas 
 from __future__ import annotations
 
 from datetime import timezone
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from wattswap.experiments.words import CREDIT, NANOS, amount, clean, headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pandas as pd
@@ -68,35 +69,45 @@ class _Panel(NamedTuple):
     """Room for its title, and for the clock of the panel above where that has one."""
 
 
-def plot_run(run: RunTables | Run) -> Figure:
+def plot_run(run: RunTables | Run, *, heading: bool = True) -> Figure:
     """The picture of a run, 14 inches wide; at 100 dots an inch that is 1400 pixels.
 
     ``run`` is a run directory read by :meth:`RunTables.read`, or what ``wattswap.experiments.run`` returns.
+    Without ``heading`` the picture goes under one.
     """
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     tables = run if isinstance(run, RunTables) else RunTables.of(run)
     window = shown_window(tables)
     rows = car_rows(tables.cars, tables.trades, tables.rounds, window)
     panels = _panels(tables, rows)
-    height_in = _HEADER_IN + _FOOTER_IN + sum(panel.height_in + panel.above_in for panel in panels)
-    # a user's own matplotlibrc must not change a picture that is compared and committed
-    with mpl.rc_context({**mpl.rcParamsDefault, "font.size": 11.5, "text.color": _INK, "axes.edgecolor": _SOFT}):
+    header_in = _HEADER_IN if heading or not panels else 0.0
+    height_in = header_in + _FOOTER_IN + sum(panel.height_in + panel.above_in for panel in panels)
+    with _own_style():
         figure = Figure(figsize=(_WIDTH_IN, height_in), facecolor="white")
-        axes = dict(_place(figure, panels, height_in))
-        _header(figure, tables, height_in, window)
+        axes = dict(_place(figure, panels, height_in, header_in))
+        if header_in:
+            _header(figure, tables, height_in, window)
         _draw(tables, axes, rows, window)
         _footer(figure, tables, height_in)
     return figure
 
 
-def save_png(figure: Figure, path: Path, *, dpi: int = 150) -> None:
+def save_png(figure: Figure, path: Path | IO[bytes], *, dpi: int = 150) -> None:
     """Write the picture; the same picture gives the same bytes, for no time stamp or version goes in."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
-    figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+    with _own_style():
+        figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def _own_style() -> AbstractContextManager[None]:
+    """The defaults of matplotlib and ours: a user's matplotlibrc must not change a picture that is committed."""
+    import matplotlib.style
+
+    ours = {"font.size": 11.5, "text.color": _INK, "axes.edgecolor": _SOFT}
+    return matplotlib.style.context(["default", ours])
 
 
 def _panels(tables: RunTables, rows: Sequence[Row]) -> list[_Panel]:
@@ -113,8 +124,8 @@ def _panels(tables: RunTables, rows: Sequence[Row]) -> list[_Panel]:
     return panels
 
 
-def _place(figure: Figure, panels: Sequence[_Panel], height_in: float) -> Iterator[tuple[str, Axes]]:
-    top_in = _HEADER_IN
+def _place(figure: Figure, panels: Sequence[_Panel], height_in: float, header_in: float) -> Iterator[tuple[str, Axes]]:
+    top_in = header_in
     across = (_LEFT_IN / _WIDTH_IN, 1 - (_LEFT_IN + _RIGHT_IN) / _WIDTH_IN)
     for panel in panels:
         top_in += panel.above_in
@@ -144,13 +155,8 @@ def _subtitle(tables: RunTables, window: Window) -> str:
         if about.get("rounds")
         else about.get("controller")
     )
-    return f"Street “{clean(str(about.get('scenario', '')), 40)}”, {clean(str(who), 70)}: {when}, {_zone(tables)}"
-
-
-def _zone(tables: RunTables) -> str:
-    minutes_ahead = round(tables.utc_offset.total_seconds() / 60)
-    sign = "−" if minutes_ahead < 0 else "+"
-    return f"local time (UTC{sign}{abs(minutes_ahead) // 60:02}:{abs(minutes_ahead) % 60:02})"
+    street = clean(str(about.get("scenario", "")), 40)
+    return f"Street “{street}”, {clean(str(who), 70)}: {when}, local time ({tables.zone})"
 
 
 def _footer(figure: Figure, tables: RunTables, height_in: float) -> None:

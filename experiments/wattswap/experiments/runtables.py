@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
-from wattswap.experiments import tables as frames
 from wattswap.protocol.errors import InputError
-from wattswap.runners.engines import run_street
 from wattswap.runners.record import RoundRow, SessionRow, TradeRow
 from wattswap.runners.rundir import SCENARIO, read_run, wattswap_version
 from wattswap.runners.scenario.bundled import PREFIX
@@ -38,11 +36,11 @@ class Run(Protocol):
     """A run still in memory, as ``wattswap.experiments.run`` returns it."""
 
     @property
-    def street(self) -> Street: ...  # noqa: D102 - as in RunTables, and so on
+    def street(self) -> Street: ...  # noqa: D102 - the names say it, and so in what follows
     @property
     def summary(self) -> dict[str, Any]: ...  # noqa: D102
     @property
-    def uncontrolled(self) -> dict[str, Any]: ...  # noqa: D102
+    def twin(self) -> Run: ...  # noqa: D102
     @property
     def series(self) -> pd.DataFrame: ...  # noqa: D102
     @property
@@ -90,13 +88,12 @@ class RunTables:
 
     @classmethod
     def of(cls, run: Run) -> RunTables:
-        """The tables of a run still in memory; the uncontrolled curve is run for it, which takes the fleet a moment."""
+        """The tables of a run still in memory; its uncontrolled twin is run for it, which takes the fleet a moment."""
         about = {"version": wattswap_version(), "status": "complete", **run.summary}
         curve = None
         if run.summary["controller"] != UNCONTROLLED:
-            about[UNCONTROLLED] = run.uncontrolled
-            alone = run_street(run.street, controller=UNCONTROLLED, engine="fleet")
-            curve = frames.series(run.street, alone)[["t_ms", "load_w"]]
+            about[UNCONTROLLED] = run.twin.summary
+            curve = run.twin.series[["t_ms", "load_w"]]
         return cls(
             summary=about,
             scenario=tomllib.loads(run.street.resolved_toml),
@@ -123,6 +120,12 @@ class RunTables:
     def utc_offset(self) -> timedelta:
         """What the local clock of the time axis is ahead of UTC."""
         return self.start.utcoffset() or timedelta()
+
+    @property
+    def zone(self) -> str:
+        """The local clock's name, UTC+01:00."""
+        ahead = round(self.utc_offset.total_seconds() / 60)
+        return f"UTC{'-' if ahead < 0 else '+'}{abs(ahead) // 60:02}:{abs(ahead) % 60:02}"
 
     @property
     def tick_ms(self) -> int:

@@ -6,7 +6,7 @@ nanos. Sessions and stations go by their names in the scenario's files; stationa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wattswap.runners.record import Record
     from wattswap.runners.scenario.street import Street
 
-    Columns = dict[str, NDArray[np.generic]]
+    Columns = dict[str, NDArray[Any]]
 
 CHARGING: Final = "charging"
 CATCHING_UP: Final = "catching up"
@@ -184,7 +184,7 @@ def _with_instant(street: Street, columns: Columns) -> Columns:
     return {"t_ms": _unix_ms(street, columns["tick"]), **columns}
 
 
-def _unix_ms(street: Street, ticks: NDArray[np.generic]) -> NDArray[np.int64]:
+def _unix_ms(street: Street, ticks: NDArray[Any]) -> NDArray[np.int64]:
     instants: NDArray[np.int64] = street.start_unix_ms + ticks.astype(np.int64) * street.tick_ms
     return instants
 

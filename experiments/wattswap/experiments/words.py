@@ -22,16 +22,29 @@ def minutes(seconds: float) -> str:
 
 
 def amount(value: float) -> str:
-    """A figure for the eye: whole from ten on, one or two decimals below."""
-    if value == 0 or abs(value) >= 10:
+    """A figure for the eye, not negative: whole from ten on, one or two decimals below."""
+    if value == 0 or value >= 10:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
+    if value < 0.005:
+        return "<0.01"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
 
 
 def clean(name: str, longest: int) -> str:
     """A name from a file, fit to be drawn: one line, no longer than this, in letters that most fonts have."""
     drawn = "".join(letter if letter.isprintable() and ord(letter) < 0x2E80 else "?" for letter in name)
     return drawn if len(drawn) <= longest else drawn[: longest - 1] + "…"
+
+
+def is_complete(summary: Mapping[str, Any]) -> bool:
+    """Whether the run went to its end."""
+    return bool(summary.get("status", "complete") == "complete")
+
+
+def uncontrolled(summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The same street's figures with nobody in control; half a run beside a whole one would mislead, so None then."""
+    other: Mapping[str, Any] | None = summary.get("uncontrolled")
+    return other if other and is_complete(summary) else None
 
 
 def headline(summary: Mapping[str, Any]) -> str:
@@ -41,12 +54,12 @@ def headline(summary: Mapping[str, Any]) -> str:
         return f"{state.capitalize()} run: it left no figures"
     parts = [_overload_words(summary), _full_words(summary), _money_words(summary)]
     text = " · ".join(part for part in parts if part)
-    return text if state == "complete" else f"{state.capitalize()} run, so far: {text}"
+    return text if is_complete(summary) else f"{state.capitalize()} run, so far: {text}"
 
 
 def _overload_words(summary: Mapping[str, Any]) -> str:
-    own, other = summary["overload_s"], summary.get("uncontrolled")
-    if not other or summary.get("status", "complete") != "complete":  # half a run beside a whole one would mislead
+    own, other = summary["overload_s"], uncontrolled(summary)
+    if not other:
         return f"{minutes(own)} min over the limit"
     return f"{minutes(other['overload_s'])} min over the limit → {minutes(own)}"
 

@@ -16,7 +16,7 @@ from wattswap.agents.offers import Own
 from wattswap.agents.rules import Rules
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.units import PERMILLE, PPM, WS_PER_WH
-from wattswap.runners.scenario.schema import ppm
+from wattswap.runners.scenario.schema import ppm, share_of
 
 if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
@@ -37,7 +37,7 @@ def rules_of(scenario: Scenario) -> Rules:
         deadline_ms=market.deadline_ms,
         guard_ms=scenario.vehicles.guard_s * 1000,
         margin_ppm=ppm(transformer.margin_pct),
-        release_w=transformer.limit_w * ppm(market.release_pct) // PPM,
+        release_w=share_of(max(transformer.limit_w, 0), market.release_pct),
         owed_bonus_ms=market.owed_bonus_s * 1000,
         amp_w=amp_w,
         min_w=chargers.min_a * amp_w,

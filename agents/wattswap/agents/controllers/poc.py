@@ -3,6 +3,10 @@
 ElaadNL's and Enexis' proof of concept of an autonomous self-balancing power grid, in which chargers on Raspberry Pis
 reduced for IOTA tokens (source code: github.com/tonsmets/SelfbalancingGrid; this is written from its rules). It looks
 at the load that is already reduced, takes it for room, and releases: on and off again at every publication.
+
+And once a load is reduced but still too high, as after an arrival between two publications, it never settles: the
+percentage is of the reduced load, but cars apply it to their full power, so a load x is followed by
+full * available / x and that by x again, both above what is available.
 """
 
 from __future__ import annotations

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wattswap.agents.offers import Call, Own, StrategyError
+from wattswap.agents.offers import TRANCHES, Call, OfferBook, Own, StrategyError
 from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from wattswap.agents.offers import OfferBook, Strategy
+    from wattswap.agents.offers import Strategy
 
 
 def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1) -> None:
@@ -40,11 +40,15 @@ def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
         raise
     except Exception as error:
         raise StrategyError(0, f"raises {type(error).__name__}: {error}") from error
-    relief_w = getattr(book, "relief_w", None)
-    if relief_w is None:
+    if not isinstance(book, OfferBook):
         raise StrategyError(0, f"returns {type(book).__name__}, not an OfferBook")
-    if relief_w.shape != (len(own), 3):
-        raise StrategyError(0, f"returns offers of shape {relief_w.shape} for {len(own)} car(s)")
+    if book.own is not own:
+        raise StrategyError(0, "answers for other cars than those it is asked for")
+    for name, column in (("relief_w", book.relief_w), ("ask_nanos_per_kwh", book.ask_nanos_per_kwh)):
+        if column.shape != (len(own), TRANCHES):
+            raise StrategyError(0, f"returns {name} of shape {column.shape} for {len(own)} car(s)")
+        if column.dtype != np.int64:
+            raise StrategyError(0, f"returns {name} of type {column.dtype}, not int64")
     return book
 
 

@@ -2,9 +2,10 @@
 
 Å. L. Sørensen et al., "Residential electric vehicle charging datasets from apartment buildings", Data in Brief 36
 (2021) 107105, "Dataset 1_EV charging reports". A session keeps the name it has in the bundled weeks (``TRD-3200``).
-Who charges at a private point has that point; the report does not say which point of a garage a shared session used,
-so ``<garage>/shared`` stands for all of them and sessions that overlap there get points of their own. Rows without a
-plug-out or of no length are left out. There is no stated departure in this source.
+Who charges at a private point has that point. A shared session is at ``<garage>/<Shared_ID>``: the report's text does
+not call that one point, but no two sessions of one Shared_ID overlap in the reports we have seen, and they do if all of
+a garage's count as one. Where it is missing, ``<garage>/shared`` stands for all of them; sessions that overlap at any
+station get points of their own. Rows without a plug-out or of no length are left out. No departure is stated.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from wattswap.runners.scenario.zones import Redating, zone_named
 
 ZONE: Final = "Europe/Oslo"
 COLUMNS: Final = ("session_ID", "Garage_ID", "User_ID", "User_type", "Start_plugin", "End_plugout", "El_kWh")
+SHARED: Final = "Shared_ID"
 LENGTH: Final = "Duration_hours"
-"""Not needed; where it is there, it tells the two hours apart that bear the same name in October."""
+"""Neither is needed. The length tells the two hours apart that bear the same name in October."""
 _STAMP = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}) (\d{1,2}):(\d{2})")
 _NONE: Final = ("", "NA")
 
@@ -43,13 +45,13 @@ def read_trondheim(path: Path, redating: Redating) -> SessionTable:
 
 def _visits(table: Table, zone: tzinfo, tally: Tally) -> Iterator[Visit]:
     columns = {name: list(table.column(name)) for name in COLUMNS}
-    lengths = list(table.column(LENGTH)) if LENGTH in table.header else [None] * len(table.rows)
+    columns |= {name: list(table.column(name)) for name in (SHARED, LENGTH) if name in table.header}
     for row, name in enumerate(unique(columns["session_ID"])):
-        cells = {column: columns[column][row] for column in COLUMNS}
+        cells = {column: columns[column][row] for column in columns}
         starts = _readings(cells["Start_plugin"], zone)
         no_end = cells["End_plugout"].text in _NONE
         ends = starts if no_end else _readings(cells["End_plugout"], zone)
-        start, end = _ends(starts, ends, cells["End_plugout"], lengths[row])
+        start, end = _ends(starts, ends, cells["End_plugout"], cells.get(LENGTH))
         if len(starts) * len(ends) > 1 and not no_end:
             tally.decided["begin or end in the hour that comes twice in October; the recorded length decides"] += 1
         if tally.keeps(unix_ms(start), None if no_end else unix_ms(end)):
@@ -73,7 +75,8 @@ def _station(cells: dict[str, Cell]) -> str:
     if kind.text == "Private":
         return cells["User_ID"].filled()
     if kind.text == "Shared":
-        return f"{cells['Garage_ID'].filled()}/shared"
+        shared = cells[SHARED].printable() if SHARED in cells else ""
+        return f"{cells['Garage_ID'].filled()}/{'shared' if shared in _NONE else shared}"
     raise kind.wrong(f"{kind.text!r} is neither Private nor Shared; correct it or drop the row")
 
 

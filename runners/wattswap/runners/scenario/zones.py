@@ -50,4 +50,4 @@ class Redating:
             return 0
         clock = zone_named(self.zone) if self.zone else arrival.tzinfo
         moved = arrival.replace(tzinfo=None) + timedelta(days=self.days)
-        return unix_ms(moved.replace(tzinfo=clock)) - unix_ms(arrival)
+        return unix_ms(moved.replace(tzinfo=clock, fold=arrival.fold)) - unix_ms(arrival)

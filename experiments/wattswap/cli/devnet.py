@@ -1,0 +1,65 @@
+"""``wattswap devnet``: a local IOTA node for the unmodified SDK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wattswap.protocol.errors import InputError
+
+_IOTA = 10**9
+
+
+@click.command(no_args_is_help=False)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; others reach only this machine.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=9125, show_default=True, help="0 takes a free one.")
+@click.option("--db", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep the chain in a file.")
+@click.option("--faucet-iota", type=click.IntRange(1), default=1_000, show_default=True, help="What the faucet gives.")
+@click.option("--faucet-most-iota", type=click.IntRange(1), default=1_000_000, show_default=True, help="Its most.")
+@click.option("--faucet-per-minute", type=click.IntRange(0), default=6_000, show_default=True, help="Gifts, to all.")
+@click.option(
+    "--faucet-per-wallet", type=click.IntRange(0), default=60, show_default=True, help="Gifts a minute, to one."
+)
+@click.option("--json", "as_json", is_flag=True, help="Say in one JSON object that it is ready.")
+@click.pass_context
+def devnet(
+    ctx: click.Context,
+    host: str,
+    port: int,
+    db: Path | None,
+    faucet_iota: int,
+    faucet_most_iota: int,
+    faucet_per_minute: int,
+    faucet_per_wallet: int,
+    as_json: bool,
+) -> None:
+    r"""Run a local IOTA node that the official SDK talks to: GraphQL at /graphql, faucet at /v1/gas.
+
+    It keeps coins, gas and history as the network does, and refuses what the network refuses. It is no network: one
+    authority, no consensus, no Move machine, no staking, no shared objects. Its tokens are worth nothing.
+    Without --db the chain ends with the process. Ctrl-C stops it.
+
+    \b
+    Examples:
+      wattswap devnet
+      wattswap devnet --port 9125 --db street.sqlite
+      curl -s localhost:9125/graphql -H 'content-type: application/json' \
+           -d '{"query": "{ chainIdentifier devnet { transactions supplyNanos } }"}'
+    """
+    try:
+        from wattswap.ledger.devnet.faucet import FaucetLimits
+        from wattswap.ledger.devnet.process import Settings, serve
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("wattswap"):
+            raise
+        raise InputError(f"the local node needs {error.name}: pip install 'wattswap[iota]'") from None
+
+    limits = FaucetLimits(
+        nanos=faucet_iota * _IOTA,
+        most_nanos=max(faucet_iota, faucet_most_iota) * _IOTA,
+        per_minute=faucet_per_minute,
+        per_wallet=faucet_per_wallet,
+    )
+    settings = Settings(host=host, port=port, db=db, limits=limits, as_json=as_json)
+    ctx.exit(serve(settings, lambda line: print(line, flush=True)))

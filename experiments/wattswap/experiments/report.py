@@ -1,0 +1,366 @@
+"""A run as one page for people: ``report.html``, complete in itself, to be read without a network and without scripts.
+
+Whatever comes from a scenario, a data file or a strategy is text and is escaped (:mod:`.markup`).
+"""
+
+from __future__ import annotations
+
+import shlex
+from base64 import b64encode
+from io import BytesIO
+from pathlib import Path, PurePath
+from string import Template
+from typing import TYPE_CHECKING, Any, Final
+
+from wattswap.experiments.markup import element, paragraphs, section, steps, table
+from wattswap.experiments.plots import plot_run, save_png
+from wattswap.experiments.runtables import UNCONTROLLED, RunTables, input_names
+from wattswap.experiments.story import (
+    KWH_WS,
+    ROUND_HEAD,
+    biggest_round,
+    kilowatts,
+    round_rows,
+    round_steps,
+    were,
+    what_you_see,
+)
+from wattswap.experiments.words import CREDIT, NANOS, headline, is_complete, minutes, uncontrolled
+from wattswap.runners.rundir import REPORT
+from wattswap.runners.scenario.bundled import DATA, PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import pandas as pd
+
+_TEMPLATE: Final = Path(__file__).with_name("report_template.html")
+_MOST_CARS: Final = 120
+_DOTS_PER_INCH: Final = 130
+
+
+def write_report(run_dir: Path) -> Path:
+    """Write ``report.html`` into a run directory and return its path.
+
+    Raises:
+        InputError: there is no run directory, or a file of it is torn.
+    """
+    path = run_dir / REPORT
+    beside = run_dir / f".{REPORT}.part"
+    try:
+        beside.write_text(page(RunTables.read(run_dir)), encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+def page(tables: RunTables) -> str:
+    """The whole page."""
+    sections = (
+        section("What you see", paragraphs(what_you_see(tables))),
+        section(*_comparison(tables)),
+        section("One round, step by step", *_round(tables)),
+        section("Who kept, who gave way, who fed back", *_cars(tables)),
+        section("The last resort", *_last_resort(tables)),
+        section("Settings", _settings(tables)),
+        section("Data and licences", *_sources(tables)),
+        section("Run it again", *_again(tables)),
+    )
+    about = tables.summary
+    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
+        title=element("title", f"{about.get('scenario', 'Wattswap')}: {headline(about)}"),
+        headline=element("h1", headline(about)),
+        subtitle=element("p", _subtitle(tables), kind="sub"),
+        warning=_warning(about),
+        picture=_picture(tables),
+        sections="\n".join(part for part in sections if part),
+    )
+
+
+def _subtitle(tables: RunTables) -> str:
+    about = tables.summary
+    named = [f"{key} {about[key]}" for key in ("scenario", "controller", "strategy", "engine", "seed") if key in about]
+    return " · ".join([*named, f"from {tables.start:%A %d %B %Y, %H:%M} ({tables.zone})"])
+
+
+def _warning(about: Mapping[str, Any]) -> str:
+    told = []
+    if not is_complete(about):
+        told.append(f"This run was {about['status']}: everything here covers only the part that was written down.")
+    if about.get("fallback_unsafe_w"):
+        missing = kilowatts(about["fallback_unsafe_w"])
+        told.append(
+            f"If nobody answered the chargers, this site would exceed its limit by {missing} at the worst moment,"
+            " though every charger falls back to its guaranteed minimum."
+        )
+    return "\n".join(element("p", text, kind="warn") for text in told)
+
+
+def _picture(tables: RunTables) -> str:
+    if not len(tables.series):
+        return ""
+    buffer = BytesIO()
+    save_png(plot_run(tables, heading=False), buffer, dpi=_DOTS_PER_INCH)
+    data = b64encode(buffer.getvalue()).decode("ascii")
+    alt = "Load of the transformer under its limit, what each car did, prices and tokens over time"
+    return (
+        f'<figure><div class="wide"><img alt="{alt}" src="data:image/png;base64,{data}"></div>'
+        "<figcaption>Move the picture sideways to see all of it.</figcaption></figure>"
+    )
+
+
+# --- side by side ------------------------------------------------------------------------------------------------
+
+
+def _kwh(wh: float) -> str:
+    return f"{wh / 1000:,.1f}"
+
+
+def _iota(nanos: float) -> str:
+    return f"{nanos / NANOS:,.2f}"
+
+
+def _count(number: float) -> str:
+    return f"{number:,}"
+
+
+_FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
+    ("Minutes over the limit", "overload_s", minutes),
+    ("Energy over the limit, kWh", "overload_wh", _kwh),
+    ("Highest load, kW", "peak_w", _kwh),
+    ("Times the load rose over the limit", "oscillations", _count),
+    ("Hours of life the transformer lost", "ageing_h", lambda hours: f"{hours:.2f}"),
+    ("Charging sessions", "sessions", _count),
+    ("… still plugged in at the end", "sessions_open", _count),
+    ("… that left with less than needed", "sessions_short", _count),
+    ("Energy missing at departure, kWh", "unserved_wh", _kwh),
+    ("Energy owed × time, kWh h", "waiting_wh_h", _kwh),
+    ("Stops while charging, per session", "stops", lambda stops: f"{stops:.2f}"),
+    ("Calls for relief", "rounds", _count),
+    ("Lent: charging put off for tokens, kWh", "deferred_wh", _kwh),
+    ("Fed back by cars and batteries, kWh", "fed_back_wh", _kwh),
+    ("Cut by the last resort, kWh", "forced_wh", _kwh),
+    ("Paid for relief, IOTA", "paid_nanos", _iota),
+    ("Energy bills of cars that left, IOTA", "billed_nanos", _iota),
+    ("Evenness of waiting (Jain; 1: all alike)", "jain_waiting", lambda index: f"{index:.2f}"),
+    ("Evenness of tokens (Jain; 1: all alike)", "jain_tokens", lambda index: f"{index:.2f}"),
+)
+
+
+def _comparison(tables: RunTables) -> tuple[str, str]:
+    """This run's figures, beside those of the uncontrolled street where they were reckoned."""
+    about, other = tables.summary, uncontrolled(tables.summary)
+    name = str(about.get("controller", "this run"))
+    columns = [about, other] if other else [about]
+    rows = [
+        [words, *(say(column[key]) if key in column else "–" for column in columns)]
+        for words, key, say in _FIGURES
+        if key in about
+    ]
+    head = ["", name, UNCONTROLLED] if other else ["", name]
+    title = f"Side by side: {name} and {UNCONTROLLED}" if other else "Figures"
+    return title, table(head, rows, wrap=True) if rows else ""
+
+
+# --- cars --------------------------------------------------------------------------------------------------------
+
+
+def _cars(tables: RunTables) -> Iterator[str]:
+    """Choices, the characters behind them, then every car that sold something or was cut."""
+    choices = tables.summary.get("choices")
+    if choices and tables.summary.get("rounds"):
+        yield element(
+            "p",
+            f"In {tables.summary['rounds']:,} calls, cars that could have given way kept charging {choices['keep']:,}"
+            f" times, charged less under {choices['reduce']:,} awards and fed back under {choices['feed']:,}.",
+        )
+    sums = _sums(tables)
+    if not len(tables.rounds) and not len(sums):
+        return
+    if len(tables.sessions):
+        yield table(_CHARACTER_HEAD, _character_rows(tables.sessions, sums))
+    if len(sums):
+        shown = sums.head(_MOST_CARS)
+        yield element("h3", "Car by car")
+        yield table(_CAR_HEAD, (_car_row(tables, name, row) for name, row in shown.to_dict("index").items()), words=3)
+        if len(sums) > len(shown):
+            yield element(
+                "p", f"… and {len(sums) - len(shown):,} more; all are in sessions.parquet and trades.parquet."
+            )
+    elif len(tables.sessions):
+        yield element("p", "No car sold its place or was cut.")
+
+
+def _sums(tables: RunTables) -> pd.DataFrame:
+    """What each session sold, fed, lost to the last resort and earned, most tokens first; indexed by session."""
+    trades, tick_s = tables.trades, tables.tick_ms // 1000
+    parts = trades.assign(
+        lent_ws=trades["delivered_ws"].where(trades["kind"] == "reduce", 0),
+        fed_ws=trades["delivered_ws"].where(trades["kind"] == "feed", 0),
+        forced_ws=trades["forced_w"] * tick_s,
+    )
+    sums = parts.groupby("session")[["lent_ws", "fed_ws", "forced_ws", "nanos"]].sum()
+    sums = sums.join(tables.sessions.drop_duplicates("session").set_index("session")[_SESSION_FACTS])
+    return sums.sort_values(["nanos", "forced_ws"], ascending=False, kind="stable")
+
+
+_SESSION_FACTS: Final = ["station", "strategy", "arrival_ms", "departure_ms", "need_ws", "status"]
+_CHARACTER_HEAD: Final = (
+    "character",
+    "sessions",
+    "gave way",
+    "lent, kWh",
+    "fed back, kWh",
+    "earned, IOTA",
+    "left short",
+)
+_CAR_HEAD: Final = (
+    "session", "charger", "character", "plugged in", "left", "needed, kWh", "lent, kWh", "fed back, kWh", "cut, kWh",
+    "earned, IOTA", "outcome",
+)  # fmt: skip
+_ENDING: Final = {"full": "left full", "short": "left short", "open": "still plugged in", "battery": "battery"}
+_NOTHING: Final = "–"
+
+
+def _character_rows(sessions: pd.DataFrame, sums: pd.DataFrame) -> Iterator[list[str]]:
+    """Each strategy with what those who follow it sold and earned; stationary batteries for themselves."""
+    character = sessions["strategy"].where(sessions["status"] != "battery", "stationary battery")
+    sold_columns = sums[["lent_ws", "fed_ws", "nanos"]]
+    joined = sessions[["session", "status"]].assign(character=character).join(sold_columns, on="session")
+    for name, each in joined.groupby("character", sort=True):
+        sold = ((each["lent_ws"] > 0) | (each["fed_ws"] > 0)).sum()
+        energies = [f"{each[column].sum() / KWH_WS:,.1f}" for column in ("lent_ws", "fed_ws")]
+        short = (each["status"] == "short").sum()
+        yield [str(name), f"{len(each):,}", f"{sold:,}", *energies, _iota(each["nanos"].sum()), f"{short:,}"]
+
+
+def _car_row(tables: RunTables, name: object, row: Mapping[Any, Any]) -> list[str]:
+    energies = [
+        f"{row[column] / KWH_WS:,.2f}" if row[column] else _NOTHING for column in ("lent_ws", "fed_ws", "forced_ws")
+    ]
+    if row["station"] != row["station"]:  # an interrupted run did not come to write the session down
+        return [str(name), "", "", "", "", "", *energies, _iota(row["nanos"]), ""]
+    left = tables.clock(int(row["departure_ms"]), "%a %H:%M") if row["status"] in ("full", "short") else _NOTHING
+    facts = [tables.clock(int(row["arrival_ms"]), "%a %H:%M"), left, f"{row['need_ws'] / KWH_WS:,.1f}"]
+    ending = _ENDING.get(str(row["status"]), str(row["status"]))
+    return [str(name), str(row["station"]), str(row["strategy"]), *facts, *energies, _iota(row["nanos"]), ending]
+
+
+# --- one round, the last resort ----------------------------------------------------------------------------------
+
+
+def _round(tables: RunTables) -> Iterator[str]:
+    row = biggest_round(tables)
+    if row is None:
+        if len(tables.rounds):
+            yield element("p", f"The transformer called {len(tables.rounds):,} times, and no offer was accepted.")
+        return
+    yield element("p", "The round in which most power changed hands:")
+    yield steps(round_steps(tables, row))
+    rows, more = round_rows(tables, row)
+    yield table(ROUND_HEAD, rows, words=2)
+    if more:
+        yield element("p", more)
+
+
+def _last_resort(tables: RunTables) -> Iterator[str]:
+    """Who was cut without pay, and for how long."""
+    forced = tables.trades[tables.trades["kind"] == "forced"]
+    if not len(forced):
+        return
+    tick_s = tables.tick_ms // 1000
+    cars = forced.groupby("session").agg(first=("t_ms", "min"), ticks=("tick", "nunique"), watts=("forced_w", "sum"))
+    cars = cars.sort_values("watts", ascending=False, kind="stable")
+    yield element(
+        "p",
+        f"There was less power than was needed, so {were(len(cars))} cut without pay: all down to one level, and what"
+        " is under 6 A goes to those with least time to spare.",
+    )
+    yield table(
+        ("session", "first cut", "minutes", "kWh"),
+        (
+            [
+                str(name),
+                tables.clock(int(row["first"]), "%a %H:%M"),
+                minutes(row["ticks"] * tick_s),
+                f"{row['watts'] * tick_s / KWH_WS:,.2f}",
+            ]
+            for name, row in cars.head(_MOST_CARS).to_dict("index").items()
+        ),
+    )
+    if len(cars) > _MOST_CARS:
+        yield element("p", f"… and {len(cars) - _MOST_CARS:,} more.")
+
+
+# --- settings, sources, reproduction -----------------------------------------------------------------------------
+
+
+def _settings(tables: RunTables) -> str:
+    """Every key of the scenario in a table that can be folded away; of files, the names alone."""
+    rows = [[key, value] for key, value in _flat(tables.scenario, "") if not key.startswith("inputs.")]
+    keys = table(("key", "value"), rows, words=2, wrap=True)
+    return f"<details><summary>Every key of scenario.toml</summary>{keys}</details>"
+
+
+def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value, 1):
+            yield from _flat(inner, f"{name}[{number}]")
+    elif name.endswith("csv") and not str(value).startswith(PREFIX):
+        yield name, PurePath(str(value)).name  # where a file lies on the machine of the run is nobody's business
+    else:
+        yield name, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _sources(tables: RunTables) -> Iterator[str]:
+    """The notices of the bundled data that were used, and which files went in."""
+    if tables.bundled():
+        yield element("p", CREDIT.replace("\n", " "))
+    folders = {PurePath(name.removeprefix(PREFIX)).parts[0] for name in input_names(tables.scenario) if _ours(name)}
+    for folder in sorted(folders):
+        notice = _notice(folder)
+        what, licence = notice.partition(":")[0], notice.partition("Licence: ")[2].partition(", full text")[0]
+        told = element("summary", f"{what}: {licence}, {_LICENCES.get(folder, 'see its folder')}")
+        yield f"<details>{told}"
+        yield paragraphs(notice.split("\n\n"))
+        yield "</details>"
+    hashes = tables.scenario.get("inputs", {})
+    if hashes:
+        yield table(
+            ("file", "SHA-256"), [[str(name), str(value)] for name, value in hashes.items()], words=2, wrap=True
+        )
+
+
+_LICENCES: Final[Mapping[str, str]] = {
+    "sessions": "creativecommons.org/licenses/by/4.0",
+    "households": "creativecommons.org/licenses/by-sa/4.0",
+    "sun": "opendatacommons.org/licenses/odbl/1-0",
+}
+"""Where the licences can be read, as text: the page itself asks for nothing from anywhere."""
+
+
+def _ours(name: str) -> bool:
+    return name.startswith(PREFIX) and (DATA / PurePath(name.removeprefix(PREFIX)).parts[0] / "NOTICE").is_file()
+
+
+def _notice(folder: str) -> str:
+    """A bundled folder's NOTICE; the table above it has the hashes."""
+    text = (DATA / folder / "NOTICE").read_text(encoding="utf-8")
+    return text.partition("SHA-256\n")[0].strip()
+
+
+def _again(tables: RunTables) -> Iterator[str]:
+    about = tables.summary
+    options = "".join(f" --{key} {shlex.quote(str(about[key]))}" for key in ("controller", "engine") if key in about)
+    yield element("p", "In this run directory:")
+    yield element("pre", f"wattswap run scenario.toml{options}")
+    if about.get("trace_hash") and is_complete(about):
+        yield element(
+            "p",
+            f"gives the same trades to the last nano on any machine and in any engine: trace {about['trace_hash']}.",
+        )
+    yield element("p", f"Made by wattswap {about.get('version', 'unknown')}.")

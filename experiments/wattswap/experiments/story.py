@@ -1,0 +1,222 @@
+"""A run in sentences: what the picture shows, and one round told from the reading to the payment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from wattswap.experiments.runtables import UNCONTROLLED, is_long, shown_window
+from wattswap.experiments.words import NANOS, clean, minutes, uncontrolled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from wattswap.experiments.runtables import RunTables
+
+KWH_WS: Final = 3_600_000
+_MOST_TRADES: Final = 14
+_SOLD: Final[Mapping[int, str]] = {1: "charge less, down to 6 A", 2: "pause altogether", 3: "feed back"}
+
+
+def what_you_see(tables: RunTables) -> list[str]:
+    """The picture in a few sentences, for somebody who has never seen it."""
+    if not len(tables.series):
+        return ["The run ended before its first tick had passed, so there is nothing to see."]
+    told = [f"{_limit_sentence(tables)} {_uncontrolled_sentence(tables)}".strip()]
+    if len(tables.rounds):
+        told += [_market_sentence(tables), _cars_sentence(tables)]
+    elif not _is_uncontrolled(tables) and (tables.trades["kind"] == "forced").any():
+        told.append("No car was asked; what had to be cut was cut without pay (dark red).")
+    elif not _is_uncontrolled(tables):
+        told.append("No car was asked or paid in this run.")
+    return [*told, _panels_sentence(tables)]
+
+
+def _is_uncontrolled(tables: RunTables) -> bool:
+    return tables.summary.get("controller") == UNCONTROLLED
+
+
+def kilowatts(watts: float) -> str:
+    """Watts as kW, with a decimal where it says something."""
+    return f"{watts / 1000:,.1f}".removesuffix(".0") + " kW"
+
+
+def _limit_sentence(tables: RunTables) -> str:
+    limit_w = tables.scenario.get("transformer", {}).get("limit_w", tables.limit_w[0])
+    told = f"The street's transformer may carry {kilowatts(limit_w)} (the red line)"
+    events = tables.scenario.get("event", [])
+    if len(events) == 1:
+        when = " to ".join(f"{events[0][key]:%H:%M}" for key in ("from", "to"))
+        return f"{told}, but from {when} only {kilowatts(events[0]['limit_w'])}."
+    return f"{told}; {len(events)} events change that for a while." if events else f"{told}."
+
+
+def _uncontrolled_sentence(tables: RunTables) -> str:
+    if _is_uncontrolled(tables):
+        over_s = tables.summary.get("overload_s", 0)
+        return (
+            "Every car charges at full power from the moment it plugs in until it is full; nobody is asked to wait."
+            f" The load is over the limit for {minutes(over_s)} minutes."
+        )
+    other = uncontrolled(tables.summary)
+    if not other:
+        return ""
+    return (
+        "If every car charged at full power from the moment it plugged in (the dashed line), the load would be over"
+        f" the limit for {minutes(other['overload_s'])} minutes and reach {kilowatts(other['peak_w'])}."
+        f" In this run it is {_over(tables.summary['overload_s'])} and reaches {kilowatts(tables.summary['peak_w'])}."
+    )
+
+
+def _over(seconds: float) -> str:
+    return f"over the limit for {minutes(seconds)} minutes" if seconds else "never over the limit"
+
+
+def _market_sentence(tables: RunTables) -> str:
+    reading_s = tables.tick_ms // 1000
+    return (
+        f"Every {reading_s} seconds the transformer compares what homes and cars would draw with what it may carry."
+        " When it is too much, it calls the cars; each answers for itself: keep charging, charge less for a price, or"
+        " feed power back for a price. The cheapest offers win until the need is met, and are paid in IOTA tokens for"
+        " what the meters say was delivered."
+    )
+
+
+def _cars_sentence(tables: RunTables) -> str:
+    sold = tables.trades[tables.trades["kind"] != "forced"]
+    gave, fed = (sold[sold["kind"] == kind]["session"].nunique() for kind in ("reduce", "feed"))
+    told = f"{gave:,} {'car' if gave == 1 else 'cars'} gave up power for tokens (orange)"
+    told += f", {fed:,} cars or batteries fed power back (green)." if fed else "."
+    told += " What a car has given up it gets later, when there is room (light blue)."
+    forced = tables.trades[tables.trades["kind"] == "forced"]["session"].nunique()
+    if forced:
+        told += f" Offers did not always cover the need: {were(forced)} cut without pay (dark red)."
+    about = tables.summary
+    left = about.get("sessions", 0) - about.get("sessions_open", 0)
+    short = about.get("sessions_short", 0)
+    ending = "all were full" if not short else f"{short} had less than they needed"
+    return f"{told} Of the {left:,} that left during the run, {ending}." if left > 0 else told
+
+
+def were(count: int) -> str:
+    """So many cars and the verb that goes with them."""
+    return "1 car was" if count == 1 else f"{count:,} cars were"
+
+
+def _panels_sentence(tables: RunTables) -> str:
+    first, end = shown_window(tables)
+    when = f"{tables.clock(first, '%A')} {tables.clock(first)} to {tables.clock(end)}"
+    close = f"The lower panels show {when}, the hours when power was shortest." if is_long(tables) else ""
+    return f"{close} Areas are stacked: their upper edge is what the transformer carries.".strip()
+
+
+# --- one round ---------------------------------------------------------------------------------------------------
+
+
+def biggest_round(tables: RunTables) -> pd.Series[Any] | None:
+    """The round in which most power was awarded and settled; None if no offer was ever accepted."""
+    settled = tables.rounds["tick"].isin(tables.trades[tables.trades["kind"] != "forced"]["tick"].tolist())
+    rounds = tables.rounds[settled & (tables.rounds["awarded_w"] > 0)]
+    return rounds.iloc[int(rounds["awarded_w"].to_numpy().argmax())] if len(rounds) else None
+
+
+def trades_of(tables: RunTables, tick: int) -> pd.DataFrame:
+    """The settled awards of a round, cheapest first."""
+    trades = tables.trades[(tables.trades["tick"] == tick) & (tables.trades["kind"] != "forced")]
+    return trades.sort_values(["ask_nanos_per_kwh", "session", "tranche"], kind="stable")
+
+
+def round_steps(tables: RunTables, row: pd.Series[Any]) -> list[tuple[str, str]]:
+    """A round as numbered steps: a name and what happened."""
+    trades, at_ms = trades_of(tables, int(row["tick"])), int(row["t_ms"])
+    until_ms = tables.start_ms + ((at_ms - tables.start_ms) // tables.window_ms + 1) * tables.window_ms
+    return [
+        ("Reading.", _reading_step(tables, row)),
+        ("Call.", _call_step(tables, row, until_ms)),
+        ("Offers.", _offers_step(row)),
+        ("Clearing.", _clearing_step(tables, row, trades)),
+        ("Delivery.", _delivery_step(trades, until_ms - at_ms)),
+        ("Settlement.", _settlement_step(trades)),
+    ]
+
+
+def _reading_step(tables: RunTables, row: pd.Series[Any]) -> str:
+    now = tables.series[tables.series["t_ms"] == int(row["t_ms"])]
+    margin_pct = tables.scenario.get("transformer", {}).get("margin_pct", 0)
+    limit = f"with a limit of {kilowatts(float(now['limit_w'].iloc[0]))}" if len(now) else "with the limit in force"
+    return (
+        f"At {tables.clock(int(row['t_ms']), '%H:%M:%S')}, {limit} and a margin of {margin_pct} % kept below it,"
+        f" homes and cars would draw {kilowatts(row['need_w'])} too much. That is the need."
+    )
+
+
+def _call_step(tables: RunTables, row: pd.Series[Any], until_ms: int) -> str:
+    return (
+        f"The transformer calls the {int(row['called']):,} cars that hold no award yet: who can spare power until"
+        f" {tables.clock(until_ms)}? It pays at most {row['ceiling_nanos_per_kwh'] / NANOS:.2f} IOTA per kWh."
+    )
+
+
+def _offers_step(row: pd.Series[Any]) -> str:
+    kept = int(row["kept"])
+    keep = f"{kept:,} of those charging {'keeps its' if kept == 1 else 'keep their'} power" if kept else "None refuses"
+    return f"{keep}; the others offer {kilowatts(row['offered_w'])} in all, each part at a price of the car's own."
+
+
+def _clearing_step(tables: RunTables, row: pd.Series[Any], trades: pd.DataFrame) -> str:
+    cars = trades["session"].nunique()
+    told = (
+        f"The cheapest offers win until the need is met: {len(trades)} from {cars} {'car' if cars == 1 else 'cars'},"
+        f" together {kilowatts(row['awarded_w'])}."
+    )
+    if row["awarded_w"] < row["need_w"]:
+        told = f"{told} That is {kilowatts(row['need_w'] - row['awarded_w'])} short of the need."
+    if tables.scenario.get("transformer", {}).get("clearing") == "pay-as-bid":
+        return f"{told} Each is paid what it asked."
+    return (
+        f"{told} All get the same price, the highest that won: {row['price_nanos_per_kwh'] / NANOS:.3f} IOTA per kWh."
+    )
+
+
+def _delivery_step(trades: pd.DataFrame, lasts_ms: int) -> str:
+    delivered, most = trades["delivered_ws"].sum() / KWH_WS, trades["awarded_w"].sum() * lasts_ms / 1000 / KWH_WS
+    told = f"Until the window's end the meters count {delivered:.2f} of at most {most:.2f} kWh"
+    less = "; cars that were full or left, or awards ended early because there was room again, make the difference"
+    return f"{told}{less if delivered < 0.995 * most else ''}."
+
+
+def _settlement_step(trades: pd.DataFrame) -> str:
+    most = trades.groupby("session")["nanos"].sum().idxmax()
+    one = trades[trades["session"] == most]
+    prices = one["price_nanos_per_kwh"].unique()
+    at = f" at {prices[0] / NANOS:.3f} IOTA per kWh" if len(prices) == 1 else ""
+    return (
+        f"One payment per car, {trades['nanos'].sum() / NANOS:.3f} IOTA in all. One of them: {clean(str(most), 40)}"
+        f" delivered {one['delivered_ws'].sum() / KWH_WS:.3f} kWh{at}, which makes {one['nanos'].sum() / NANOS:.3f}"
+        f" IOTA: payment {clean(str(one['payment_id'].iloc[0]), 60)}."
+    )
+
+
+ROUND_HEAD: Final[Sequence[str]] = (
+    "session", "sold", "asked, IOTA/kWh", "price, IOTA/kWh", "agreed, kW", "delivered, kWh", "paid, IOTA",
+)  # fmt: skip
+
+
+def round_rows(tables: RunTables, row: pd.Series[Any]) -> tuple[list[list[str]], str]:
+    """The accepted offers of a round, and what to say of those left out."""
+    trades = trades_of(tables, int(row["tick"]))
+    told = [
+        [
+            str(trade["session"]),
+            _SOLD.get(int(trade["tranche"]), str(trade["kind"])),
+            f"{trade['ask_nanos_per_kwh'] / NANOS:.3f}",
+            f"{trade['price_nanos_per_kwh'] / NANOS:.3f}",
+            f"{trade['awarded_w'] / 1000:.2f}",
+            f"{trade['delivered_ws'] / KWH_WS:.3f}",
+            f"{trade['nanos'] / NANOS:.3f}",
+        ]
+        for trade in trades.head(_MOST_TRADES).to_dict("records")
+    ]
+    more = len(trades) - len(told)
+    return told, f"… and {more:,} more, in trades.parquet." if more > 0 else ""

@@ -1,0 +1,153 @@
+"""The node as a process: takes the database and the port, says when it is ready, and leaves in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+from msgspec import Struct
+from starlette.applications import Starlette
+
+from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits
+from wattswap.ledger.devnet.model import Refused
+from wattswap.ledger.devnet.node import Node
+from wattswap.ledger.devnet.server import app
+from wattswap.ledger.devnet.store import Store
+from wattswap.protocol.errors import InputError
+
+_INTERRUPTED: Final = 130
+_GRACE_S: Final = 3
+_KEEP_ALIVE_S: Final = 120  # longer than the SDK keeps an idle connection, so it never writes into one just closed
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """How a node is started."""
+
+    host: str = "127.0.0.1"
+    port: int = 9125
+    """0 takes a free one."""
+    db: Path | None = None
+    """None: in memory, gone with the process."""
+    limits: FaucetLimits = FaucetLimits()
+    as_json: bool = False
+    """Say in JSON that it is ready."""
+
+
+def serve(settings: Settings, say: Callable[[str], None]) -> int:
+    """Serve until a signal comes. The exit code is 0 after SIGTERM, 130 after Ctrl-C; ``InputError`` if it cannot."""
+    with _sole_use(settings.db), closing(Store(settings.db)) as store, closing(_listen(settings)) as listening:
+        try:
+            node = Node(store, _now_ms)
+        except Refused as refused:
+            raise InputError(f"cannot use database {settings.db}: {refused}") from None
+        web = app(node, Faucet(settings.limits, _now_ms))
+        server = _Server(_config(web), lambda: say(_ready(settings, node, listening)))
+        return asyncio.run(server.run_until_signal(listening))
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, but signals end it with an exit code of ours, and it says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+        self._code = 0
+
+    async def run_until_signal(self, listening: socket.socket) -> int:
+        """Serve; the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._leave, number)
+        await self.serve([listening])
+        return self._code
+
+    def _leave(self, number: int) -> None:
+        self.force_exit = self.should_exit  # the second signal does not wait for anybody
+        self.should_exit = True
+        self._code = _INTERRUPTED if number == signal.SIGINT else 0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._ready()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Ours are installed already; uvicorn's would be raised again at the end."""
+        yield
+
+
+def _config(web: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        web,
+        access_log=False,
+        log_level="warning",
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+
+
+def _ready(settings: Settings, node: Node, listening: socket.socket) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    port = listening.getsockname()[1]
+    url = f"http://{host}:{port}/graphql"
+    if settings.as_json:
+        about = {"url": url, "faucet": f"http://{host}:{port}", "chain_id": node.chain_id}
+        return json.dumps({**about, "port": port, "pid": os.getpid()})
+    kept = settings.db or "memory only: gone when it ends"
+    return f"IOTA devnet {node.chain_id} is ready: {url}, faucet at /v1/gas, state in {kept}"
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # with the protocol named asyncio sends small answers at once; without, each waits 40 ms for an acknowledgement
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise InputError(f"cannot listen on {settings.host} port {settings.port}: {error}") from None
+    return listening
+
+
+@contextmanager
+def _sole_use(db: Path | None) -> Iterator[None]:
+    """Keep every other node off the database while this one has it; a killed node's lock is gone with it.
+
+    The lock is on a file beside it: closing any handle of the database itself would drop SQLite's own locks.
+    """
+    if db is None:
+        yield
+        return
+    try:
+        handle = os.open(f"{db}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise InputError(f"cannot use database {db}: {error.strerror}") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(os.open(db, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # it holds the faucet's key
+        yield
+    except BlockingIOError:
+        raise InputError(f"database {db} is in use by another node: stop that one, or take another file") from None
+    except OSError as error:
+        raise InputError(f"cannot use database {db}: {error.strerror}") from None
+    finally:
+        os.close(handle)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

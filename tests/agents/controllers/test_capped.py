@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from tests.agents.controllers.parked import parked
+
+from wattswap.agents.controllers.capped import edf, fcfs, llf
+from wattswap.agents.rules import Rules
+
+ELEVEN = [11_000, 11_000, 11_000]
+UNFLOORED = Rules(min_w=0)
+
+
+def test_first_come_is_first_served(rules):
+    street = parked(ELEVEN, arrival=[9, 1, 5], departure=[1, 2, 3], laxity=[1, 2, 3])
+    assert fcfs(40_000, 55_140, *street, rules).import_w.tolist() == [0, 11_000, 4_140]
+
+
+def test_the_earliest_stated_departure_is_first_served(rules):
+    street = parked(ELEVEN, arrival=[1, 2, 3], departure=[9, 5, 1], laxity=[1, 2, 3])
+    assert edf(40_000, 55_140, *street, rules).import_w.tolist() == [0, 4_140, 11_000]
+
+
+def test_the_least_laxity_is_first_served_however_late_it_is(rules):
+    street = parked(ELEVEN, arrival=[1, 2, 3], departure=[1, 2, 3], laxity=[60_000, 0, -60_000])
+    assert llf(40_000, 55_140, *street, rules).import_w.tolist() == [0, 4_140, 11_000]
+
+
+def test_among_equals_the_order_of_sessions_decides(rules):
+    for queue in (fcfs, edf, llf):
+        assert queue(0, 22_000, *parked(ELEVEN), rules).import_w.tolist() == [11_000, 11_000, 0]
+
+
+def test_a_car_that_six_amperes_do_not_reach_is_passed_over_for_one_that_wants_less(rules):
+    street = parked([11_000, 11_000, 900], arrival=[1, 2, 3])
+    assert fcfs(0, 15_139, *street, rules).import_w.tolist() == [11_000, 0, 900]
+
+
+def test_without_a_floor_the_last_watt_is_given_away():
+    assert fcfs(0, 11_001, *parked(ELEVEN), UNFLOORED).import_w.tolist() == [11_000, 1, 0]
+
+
+def test_homes_above_the_target_leave_the_cars_nothing(rules):
+    for queue in (fcfs, edf, llf):
+        assert not queue(60_001, 60_000, *parked(ELEVEN), rules).import_w.any()
+
+
+def test_a_street_without_cars_is_no_special_case(rules):
+    assert fcfs(0, 1, *parked([]), rules).import_w.tolist() == []

@@ -1,0 +1,321 @@
+"""The report: complete in itself, true to the figures, and safe to open whatever a scenario or a file calls itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import struct
+from base64 import b64decode
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from wattswap.experiments import report
+from wattswap.experiments.api import run
+from wattswap.experiments.report import page, write_report
+from wattswap.experiments.runtables import RunTables
+from wattswap.experiments.story import biggest_round, round_steps
+from wattswap.experiments.words import headline
+from wattswap.protocol.errors import InputError
+from wattswap.runners.scenario.bundled import DATA
+
+HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "</td></table><b>&amp;", "'--><svg onload=x>")
+
+
+class Page(HTMLParser):
+    """A page taken apart: tags, attributes, tables as lists of rows, and the text of everything."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.tables: list[list[list[str]]] = []
+        self.text = ""
+        self._in_cell = False
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._in_cell = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self._in_cell = False
+
+    def handle_data(self, data):
+        self.text += data
+        if self._in_cell:
+            self.tables[-1][-1][-1] += data
+
+    def table(self, *head: str) -> list[list[str]]:
+        """The rows of the table whose head starts so."""
+        (rows,) = (rows for rows in self.tables if tuple(rows[0][: len(head)]) == head)
+        return rows[1:]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory) -> Path:
+    return made(tmp_path_factory.mktemp("runs") / "demo")
+
+
+@pytest.fixture(scope="module")
+def uncontrolled(tmp_path_factory) -> Path:
+    return made(tmp_path_factory.mktemp("runs") / "uncontrolled", controller="uncontrolled")
+
+
+@pytest.fixture(scope="module")
+def tables(demo) -> RunTables:
+    return RunTables.read(demo)
+
+
+@pytest.fixture
+def without_picture(monkeypatch):
+    """A page in a moment, for tests of its text."""
+    monkeypatch.setattr(report, "_picture", lambda tables: "")
+
+
+def made(path: Path, **options: object) -> Path:
+    run("demo", engine="fleet", out=path, **options)  # type: ignore[arg-type]
+    return path
+
+
+def figures(run_dir: Path) -> dict[str, object]:
+    about: dict[str, object] = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))
+    return about
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+# --- a whole run -------------------------------------------------------------------------------------------------
+
+
+def test_the_report_opens_with_the_headline_of_the_run(demo):
+    path = write_report(demo)
+    assert path == demo / "report.html"
+    html = path.read_text(encoding="utf-8")
+    assert f"<h1>{headline(figures(demo))}</h1>" in html
+    assert html.startswith("<!DOCTYPE html>")
+    assert "${" not in html
+    assert not list(demo.glob(".*"))
+
+
+def test_it_needs_nothing_but_itself(demo):
+    html = write_report(demo).read_text(encoding="utf-8")
+    found = Page(html)
+    assert not {"script", "link", "iframe", "object", "embed", "base", "form", "a"} & set(found.tags)
+    loads = [value for _, name, value in found.attributes if name in ("src", "href", "srcset", "background", "data")]
+    assert len(loads) == 1
+    assert loads[0].startswith("data:image/png;base64,")
+    assert "url(" not in html
+    assert "@import" not in html
+    assert not [name for _, name, _ in found.attributes if name.startswith("on") or name == "style"]
+
+
+def test_the_picture_in_it_is_one(demo):
+    html = write_report(demo).read_text(encoding="utf-8")
+    picture = b64decode(html.partition("data:image/png;base64,")[2].partition('"')[0], validate=True)
+    assert picture.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", picture[16:24])
+    assert 1700 < width < height < 2200
+
+
+def test_every_figure_beside_the_uncontrolled_one_is_that_of_run_json(demo, tables, without_picture):
+    about = figures(demo)
+    rows = Page(page(tables)).table("", "negotiated", "uncontrolled")
+    keys = [(words, key) for words, key, _ in report._FIGURES]
+    assert [row[0] for row in rows] == [words for words, _ in keys]
+    scale = {"overload_s": 60, "paid_nanos": 1e9, "billed_nanos": 1e9}
+    for row, (_, key) in zip(rows, keys, strict=True):
+        by = scale.get(key, 1000 if key.endswith(("_wh", "_w", "_wh_h")) else 1)
+        for text, told in zip(row[1:], (about, about["uncontrolled"]), strict=True):
+            half = 0.5 * 10 ** -len(text.partition(".")[2])
+            assert number(text) == pytest.approx(told[key] / by, abs=half * 1.001), key  # type: ignore[index]
+
+
+def test_all_cars_that_sold_something_are_listed_with_what_they_earned(demo, tables, without_picture):
+    cars = Page(page(tables)).table("session", "charger", "character")
+    sold = tables.trades.groupby("session")["nanos"].sum()
+    assert {row[0] for row in cars} == set(sold.index)
+    for row in cars:
+        assert number(row[9]) == pytest.approx(sold[row[0]] / 1e9, abs=0.00501)
+    assert [number(row[9]) for row in cars] == sorted((number(row[9]) for row in cars), reverse=True)
+    characters = Page(page(tables)).table("character")
+    assert [row[0] for row in characters] == ["keep", "need", "prosumer"]
+    assert sum(int(row[1]) for row in characters) == figures(demo)["sessions"]
+    assert sum(number(row[5]) for row in characters) == pytest.approx(figures(demo)["paid_nanos"] / 1e9, abs=0.02)  # type: ignore[operator]
+    assert characters[0][2:] == ["0", "0.0", "0.0", "0.00", "0"]
+
+
+def test_the_biggest_round_is_told_from_the_reading_to_the_payment(tables, without_picture):
+    row = biggest_round(tables)
+    assert row is not None
+    assert row["awarded_w"] == tables.rounds["awarded_w"].max()
+    steps = dict(round_steps(tables, row))
+    assert list(steps) == ["Reading.", "Call.", "Offers.", "Clearing.", "Delivery.", "Settlement."]
+    trades = tables.trades[(tables.trades["tick"] == row["tick"]) & (tables.trades["kind"] != "forced")]
+    assert f"{row['need_w'] / 1000:,.1f} kW too much" in steps["Reading."].replace(".0 kW", " kW")
+    assert f"calls the {row['called']} cars" in steps["Call."]
+    assert f"at most {row['ceiling_nanos_per_kwh'] / 1e9:.2f} IOTA" in steps["Call."]
+    assert f"{len(trades)} from {trades['session'].nunique()} cars" in steps["Clearing."]
+    assert f"count {trades['delivered_ws'].sum() / 3.6e6:.2f} of at most" in steps["Delivery."]
+    assert f"{trades['nanos'].sum() / 1e9:.3f} IOTA in all" in steps["Settlement."]
+    found = Page(page(tables))
+    assert all(text in found.text for text in steps.values())
+    told = found.table("session", "sold")
+    assert [number(row[2]) for row in told] == sorted(number(row[2]) for row in told)
+    for told_row in told:
+        assert number(told_row[3]) * number(told_row[5]) == pytest.approx(number(told_row[6]), abs=0.002)
+
+
+def test_the_sources_and_their_licences_are_named(tables, without_picture):
+    text = " ".join(Page(page(tables)).text.split())
+    for words in ("Sørensen", "CC BY 4.0", "University of Bamberg", "CC BY-SA 4.0", "SimBench", "ODbL"):
+        assert words in text
+    for folder in ("sessions", "households", "sun"):
+        notice = (DATA / folder / "NOTICE").read_text(encoding="utf-8").partition("SHA-256\n")[0]
+        assert " ".join(notice.split()) in text
+    assert tables.scenario["inputs"]["A400_sessions.csv"] in text
+
+
+def test_how_to_run_it_again_is_said(demo, tables, without_picture):
+    text = Page(page(tables)).text
+    assert "wattswap run scenario.toml --controller negotiated --engine fleet" in text
+    assert str(figures(demo)["trace_hash"]) in text
+    assert f"Made by wattswap {figures(demo)['version']}." in text
+
+
+# --- other runs --------------------------------------------------------------------------------------------------
+
+
+def test_an_uncontrolled_run_has_figures_but_no_round_and_nobody_to_pay(uncontrolled):
+    found = Page(write_report(uncontrolled).read_text(encoding="utf-8"))
+    assert found.table("", "uncontrolled")
+    assert "Side by side" not in found.text
+    assert "One round" not in found.text
+    assert "Who kept" not in found.text
+    assert "nobody is asked to wait. The load is over the limit for 122.5 minutes." in found.text
+
+
+def test_an_interrupted_run_says_so_and_compares_nothing(tmp_path):
+    def stop(tick: int) -> None:
+        if tick == 2250:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "run", progress=stop)
+    found = Page(write_report(tmp_path / "run").read_text(encoding="utf-8"))
+    assert "This run was interrupted" in found.text
+    assert "Interrupted run, so far:" in found.text
+    assert "One round, step by step" in found.text
+    assert "uncontrolled" not in "".join(cell for row in found.tables[0] for cell in row)
+    assert "to the last nano" not in found.text
+
+
+def test_what_a_power_cut_leaves_has_a_report_too(demo, tmp_path):
+    """The moment a run starts there are its scenario and a run.json that says interrupted, and nothing else."""
+    about = figures(demo)
+    bare = {key: about[key] for key in ("schema", "version")} | {"status": "interrupted"}
+    (tmp_path / "run.json").write_text(json.dumps(bare), encoding="utf-8")
+    shutil.copy(demo / "scenario.toml", tmp_path)
+    found = Page(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert "Interrupted run: it left no figures" in found.text
+    assert "nothing to see" in found.text
+    assert "Sørensen" in found.text
+
+
+def test_whoever_was_cut_without_pay_is_listed(tmp_path, without_picture):
+    path = made(tmp_path / "run", strategy="keep")
+    found = Page(page(RunTables.read(path)))
+    cut = found.table("session", "first cut")
+    assert len(cut) > 10
+    assert sum(number(row[3]) for row in cut) == pytest.approx(figures(path)["forced_wh"] / 1000, abs=0.01 * len(cut))  # type: ignore[operator]
+    assert "no offer was accepted" in found.text
+    assert "cut without pay" in found.text
+
+
+def test_a_folder_that_is_no_run_is_bad_input_and_stays_as_it_is(tmp_path):
+    with pytest.raises(InputError, match="no run directory"):
+        write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("torn", ["cars.parquet", "uncontrolled.parquet", "scenario.toml"])
+def test_a_torn_file_is_named_and_an_older_report_survives(demo, tmp_path, torn):
+    path = shutil.copytree(demo, tmp_path / "run")
+    (path / torn).write_bytes(b"\xff torn")
+    (path / "report.html").write_text("older", encoding="utf-8")
+    with pytest.raises(InputError, match=torn):
+        write_report(path)
+    assert (path / "report.html").read_text(encoding="utf-8") == "older"
+    assert not list(path.glob(".*"))
+
+
+# --- hostile names, private paths --------------------------------------------------------------------------------
+
+
+def test_names_that_are_markup_stay_text(tables):
+    """Names come from data files, scenario files and strategy files, which may come from anybody."""
+    names = dict(zip(tables.trades["session"].unique(), HOSTILE * 20, strict=False))
+    names = {name: f"{hostile}{number}" for number, (name, hostile) in enumerate(names.items())}
+    frames = {
+        name: getattr(tables, name).assign(session=getattr(tables, name)["session"].replace(names))
+        for name in ("trades", "sessions", "cars")
+    }
+    frames["trades"] = frames["trades"].assign(payment_id="<script>pay</script>")
+    for column in ("station", "strategy"):
+        frames["sessions"] = frames["sessions"].assign(**{column: HOSTILE[0]})
+    about = {**tables.summary, **dict.fromkeys(("scenario", "strategy", "engine", "trace_hash", "version"), HOSTILE[1])}
+    scenario = {**tables.scenario, "name": HOSTILE[2], HOSTILE[0]: HOSTILE[3], "inputs": {HOSTILE[1]: HOSTILE[0]}}
+    html = page(replace(tables, summary=about, scenario=scenario, **frames))
+    found = Page(html)
+    assert not {"script", "svg", "b"} & set(found.tags)
+    assert found.tags.count("img") == 1
+    assert {name for _, name, _ in found.attributes} <= {"alt", "charset", "class", "content", "lang", "name", "src"}
+    assert set(names.values()) == {row[0] for row in found.table("session", "charger")}
+    assert HOSTILE[2] in found.text
+    assert re.search(r"--controller negotiated --engine '\"><img src=x onerror=alert\(2\)>'", found.text)
+
+
+def test_a_street_of_ones_own_needs_no_credit_and_its_folders_stay_private(tmp_path, without_picture):
+    for kind, name in (("households", "A400_household_15min.csv"), ("sessions", "A400_sessions.csv")):
+        shutil.copy(DATA / kind / name, tmp_path / f"my-{kind}.csv")
+    scenario = tmp_path / "mine.toml"
+    scenario.write_text(
+        'start = 2018-11-25T00:00:00+01:00\ndays = 1\n[base]\nhousehold_csv = "my-households.csv"\n'
+        '[sessions]\ncsv = "my-sessions.csv"\n',
+        encoding="utf-8",
+    )
+    run(scenario, engine="fleet", out=tmp_path / "run")
+    html = page(RunTables.read(tmp_path / "run"))
+    assert "my-households.csv" in html
+    assert str(tmp_path) not in html
+    assert "Sørensen" not in html
+
+
+def test_sessions_an_interrupted_run_never_wrote_down_are_listed_all_the_same(tables, without_picture):
+    nobody = tables.sessions.iloc[:0]
+    cars = Page(page(replace(tables, sessions=nobody))).table("session", "charger")
+    assert {row[0] for row in cars} == set(tables.trades["session"])
+    assert {row[1] for row in cars} == {""}
+
+
+def test_a_long_list_is_cut_and_says_so(tables, without_picture):
+    many = pd.concat([tables.trades.assign(session=tables.trades["session"] + f"-{number}") for number in range(5)])
+    found = Page(page(replace(tables, trades=many)))
+    count = many["session"].nunique()
+    assert len(found.table("session", "charger")) == 120
+    assert f"… and {count - 120} more; all are in sessions.parquet and trades.parquet." in found.text
