@@ -114,7 +114,7 @@ class Accounts:
         self.uncommitted_nanos -= held.reserved_nanos
         return [
             Reserve(held.payment_id, held.reserved_nanos),
-            Remember(_name("award", key), msgspec.msgpack.encode(held)),
+            Remember(f"award/{held.payment_id}", msgspec.msgpack.encode(held)),
             *self._owed.owe(key, held.party.charger, seal(award, self._signer), now_ms),
             NoteAward(award.tick, award.session, sum(award.award_w[:FEED]), award.award_w[FEED]),
         ]
@@ -178,7 +178,7 @@ class Accounts:
         self._receipts[key] = held.party.charger, receipt
         return [
             Remember(_name("receipt", key), msgspec.msgpack.encode((held.party.charger, receipt))),
-            Forget(_name("award", key)),
+            Forget(f"award/{held.payment_id}"),
             *self._forget_oldest_receipt(),
             *self._receipt_again(key),
             *self._bill(paid.session),

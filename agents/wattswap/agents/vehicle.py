@@ -52,6 +52,9 @@ if TYPE_CHECKING:
 Round: TypeAlias = tuple[int, int]
 """A round's name: feeder and tick."""
 
+_EARNED: Final = "earned"
+"""Under this name the car remembers what it was paid, and for which rounds."""
+
 _MOST_ROUNDS: Final = 64
 """So many past rounds are remembered, to recognise what comes twice."""
 
@@ -252,7 +255,8 @@ class Vehicle:
         self._owed.done(key)
         self._settled.append(delivering.round)
         self.earned_nanos += receipt.nanos
-        return [Forget(key), Forget(f"claim/{key}")]
+        earned = msgspec.msgpack.encode((self.earned_nanos, list(self._settled)))
+        return [Remember(_EARNED, earned), Forget(key), Forget(f"claim/{key}")]
 
     # -- after a crash ------------------------------------------------------------------------------------------------
 
@@ -261,6 +265,10 @@ class Vehicle:
         effects: list[Effect] = []
         remembered = restarted.remembered
         for key, value in remembered.items():
+            if key == _EARNED:
+                self.earned_nanos, settled = msgspec.msgpack.decode(value, type=tuple[int, list[Round]])
+                self._settled.extend(settled)
+                continue
             if key.startswith("claim/"):
                 charger, delivery = msgspec.msgpack.decode(value, type=tuple[str, Delivery])
             elif f"claim/{key}" not in remembered:

@@ -26,12 +26,15 @@ changed nothing.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
 from wattswap.protocol.errors import LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 SITE: Final = "site"
 RESERVED: Final = "reserved"
@@ -116,6 +119,11 @@ class Book:
         """Nanos that the reserve under this key still holds; 0 once settled, released or refused, or if unknown."""
         return self._held.get(key, 0)
 
+    def settled_nanos(self, key: str) -> int | None:
+        """What the reserve under this key came to; None while it is open or unknown."""
+        outcome = self._settled.get(key)
+        return None if outcome is None else outcome[1]
+
     # -- what it does -------------------------------------------------------------------------------------------------
 
     def fund(self, key: str, account: str, nanos: int) -> None:
@@ -176,6 +184,11 @@ class Book:
     def release(self, key: str) -> None:
         """End a reserve that nothing was delivered for: all of it is the site's again."""
         self.settle(key, "", 0)
+
+    def release_all_but(self, keys: Collection[str]) -> None:
+        """End the reserves under no other keys: nobody remembers what they were set aside for, so it was never said."""
+        for key in [key for key in self._held if key not in keys]:
+            self.release(key)
 
     def bill(self, key: str, vehicle: str, nanos: int) -> Bill:
         """Close a session: net its energy bill against its rewards and pay the difference one way.

@@ -70,12 +70,13 @@ class Driver:
         self._digest = blake2b(digest_size=32)
         self._encode = msgspec.msgpack.Encoder().encode
 
-    def feed(self, agent: Agent, event: Event, now_ms: int) -> None:
-        """Let something happen to an agent."""
-        effects = agent.handle(event, now_ms)
+    def feed(self, agent: Agent, event: Event, now_ms: int, most: int | None = None) -> list[Effect]:
+        """Let something happen to an agent; the effects carried out, at ``most`` so many: then it has crashed."""
+        effects = agent.handle(event, now_ms)[:most]
         self._digest.update(self._encode((now_ms, agent.name, event, effects)))
         for effect in effects:
             self._perform(agent.name, effect)
+        return effects
 
     def events_hash(self) -> str:
         """blake2b-256 over all events and effects so far, in their order."""
@@ -93,8 +94,9 @@ class Driver:
                 covered = self._book.reserve(payment_id, nanos)
                 assert covered, f"{agent} promised {nanos} nanos it does not have"
             case Pay(payment_id, session, tick, nanos):
-                self._book.settle(payment_id, self._host.vehicle_of(session)[1], nanos)
-                self._host.tell(agent, Paid(session, tick, nanos))
+                if (paid_nanos := self._book.settled_nanos(payment_id)) is None:
+                    self._book.settle(payment_id, self._host.vehicle_of(session)[1], paid_nanos := nanos)
+                self._host.tell(agent, Paid(session, tick, paid_nanos))
             case Remember(key, value):
                 self.remembered[agent][key] = value
             case Forget(key):

@@ -113,6 +113,8 @@ class Record:
     rounds: list[RoundRow] = field(default_factory=list)
     trades: list[TradeRow] = field(default_factory=list)
     sessions: list[SessionRow] = field(default_factory=list)
+    refused: int = 0
+    """Messages that could not be read or broke the protocol, dropped."""
     events_hash: str | None = None
     """Over all events and effects of the messages engine; None in the fleet."""
     book: Book | None = None

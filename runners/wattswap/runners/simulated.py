@@ -2,7 +2,7 @@
 
 A heap orders what happens by (time, kind, sender, sequence). Within an instant meters come before closings, closings
 before calls, calls before awards, awards before grants, so that every party acts on the same picture. Without faults a
-message takes no time; faults will enter at one place, ``post``.
+message takes no time and arrives once; with faults it is ``Trouble`` that decides what reaches whom, and when.
 """
 
 from __future__ import annotations
@@ -12,32 +12,25 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from wattswap.agents.accounts import Site
-from wattswap.agents.charger import Charger
-from wattswap.agents.household import Household
-from wattswap.agents.transformer import Transformer
-from wattswap.agents.vehicle import Character, Vehicle
 from wattswap.protocol import effects, events, messages
-from wattswap.protocol.identity import seeded_signer
-from wattswap.protocol.units import NANOS_PER_IOTA
-from wattswap.runners.characters import Characters
+from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.runners.cast import TRANSFORMER, Cast
 from wattswap.runners.driver import Driver
 from wattswap.runners.money import open_book
 from wattswap.runners.record import Record, TickRow, forced_row, round_row, session_row, trade_rows
+from wattswap.runners.telling import Telling
+from wattswap.runners.trouble import Trouble
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from numpy.typing import NDArray
-
-    from wattswap.agents.base import Agent
     from wattswap.agents.controllers import Controller
     from wattswap.agents.law import Standing
-    from wattswap.agents.physics import Ints
     from wattswap.protocol.events import Event
-    from wattswap.protocol.identity import Signer
     from wattswap.protocol.messages import Message
+    from wattswap.runners.auditor import Auditor
+    from wattswap.runners.faults import Faults
     from wattswap.runners.scenario.street import Street
 
 _ORDER: Final = (
@@ -63,7 +56,6 @@ _SEALED_RANK: Final = {kind.__struct_config__.tag: _RANK[kind] for kind in messa
 
 WORLD: Final = ""
 """The sender of what no agent said."""
-TRANSFORMER: Final = "transformer"
 
 
 def rank_of(message: Message) -> int:
@@ -81,84 +73,30 @@ class SimulatedRun:
         record: Record | None = None,
         *,
         sign: bool = False,
-        check: bool = False,
+        faults: Faults | None = None,
+        auditor: Auditor | None = None,
     ) -> None:
         self.street, self.world = street, World(street)
         self.rules = self.world.rules
         self.record = Record() if record is None else record
         self.record.book = self.book = open_book(street, self.world)
+        self.cast = Cast(street, self.world, controller, sign=sign)
+        self._telling = Telling(street, self.world, self.cast)
         self._driver = Driver(self, self.book)
         self._heap: list[tuple[int, int, str, int, str, Event]] = []
         self._sequence, self._now_ms = 0, 0
-        self._check = check
-        self._keys: dict[str, bytes] | None = {} if sign else None
-        self._characters = Characters(self.world.fleet, street.scenario.seed, self.rules, street.folder)
-        self.agents: dict[str, Agent] = {}
-        self._build_agents(controller)
+        self.agents = {name: self.cast.make(name) for name in self.cast.names}
         rows = len(self.world.fleet)
         self._import_w, self._export_w = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
         self._reduce_w, self._forced_w = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
-        self._told = _Told(rows)
-        self._limit_w = street.scenario.transformer.limit_w
+        self._noted: set[str] = set()
+        self._ended: set[int] = set()
         self._earned = dict.fromkeys(range(rows), 0)
         self._deferred_ws = dict.fromkeys(range(rows), 0)
-
-    # -- who takes part -----------------------------------------------------------------------------------------------
-
-    def _build_agents(self, controller: Controller | None) -> None:
-        scenario, fleet = self.street.scenario, self.world.fleet
-        signer = self._signer(TRANSFORMER)
-        transformer_key = None if signer is None else signer.public_key
-        for row in range(len(fleet)):
-            self._build_car(row, transformer_key)
-        site = Site(
-            scenario.transformer.limit_w,
-            scenario.transformer.funds_iota * NANOS_PER_IOTA,
-            scenario.vehicles.tariff_nanos_per_kwh,
-            scenario.seed,
-        )
-        self._add(Transformer(TRANSFORMER, site, self.rules, controller=controller, signer=signer, trusted=self._keys))
-        for number in range(len(self.street.base_w)):
-            self._add(Household(household_name(number), TRANSFORMER))
-
-    def _build_car(self, row: int, transformer_key: bytes | None) -> None:
-        """The charger and the vehicle of a session, unless an earlier session brought them."""
-        fleet, number = self.world.fleet, int(self._characters.number[row])
-        charger, vehicle = charger_name(fleet.station_id[row]), vehicle_name(fleet.vehicle_id[row])
-        if charger not in self.agents:
-            self._add(
-                Charger(
-                    charger,
-                    TRANSFORMER,
-                    int(fleet.max_w[row]),
-                    self.rules,
-                    signer=self._signer(charger),
-                    transformer_key=transformer_key,
-                )
-            )
-        if vehicle not in self.agents:
-            character = Character(
-                strategy=self._characters.strategies[number],
-                strategy_name=self._characters.names[number],
-                seed=self.street.scenario.seed,
-                round_trip_permille=int(fleet.round_trip_permille[row]),
-                wear_nanos_per_kwh=int(fleet.wear_nanos_per_kwh[row]),
-                tariff_nanos_per_kwh=int(fleet.tariff_nanos_per_kwh[row]),
-            )
-            self._add(
-                Vehicle(vehicle, character, self.rules, signer=self._signer(vehicle), transformer_key=transformer_key)
-            )
-
-    def _add(self, agent: Agent) -> None:
-        self.agents[agent.name] = agent
-
-    def _signer(self, name: str) -> Signer | None:
-        """The agent's key in a run that signs; whoever has one is known to all."""
-        if self._keys is None:
-            return None
-        signer = seeded_signer(self.street.scenario.seed, name)
-        self._keys[name] = signer.public_key
-        return signer
+        self._auditor = auditor
+        self._trouble: Trouble | None = None
+        if faults is not None and faults.any:
+            self._trouble = Trouble(self, faults)
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
@@ -167,109 +105,46 @@ class SimulatedRun:
         self.tell(TRANSFORMER, events.Woken())
         for tick in range(self.street.ticks):
             self._now_ms = tick * self.rules.tick_ms
-            self._close(tick)
-            standing = self._open(tick)
+            self._tell(self._telling.closing(tick, self.record.ticks[-1] if tick else None))
+            self._tell(self._telling.arrivals(self.world.arrive(tick).tolist()))
+            standing, plugged = self.world.standing(tick), self.world.plugged
+            granted = (self._import_w[plugged] | self._export_w[plugged]) != 0
+            self._tell(self._telling.opening(tick, standing, granted))
             self._drain(self._now_ms + self.rules.tick_ms)
             self._move(tick, standing)
             progress(tick)
         self._now_ms = self.street.ticks * self.rules.tick_ms
-        self._close(self.street.ticks)
+        self._tell(self._telling.closing(self.street.ticks, self.record.ticks[-1]))
         self._drain(self._now_ms + 1, most_rank=_RANK[events.Unplugged])
-        for row in self.world.plugged.tolist():
-            self._end_session(row, billed_nanos=0, receivable_nanos=0)
+        for row in sorted({*range(len(self.world.fleet))} - self._ended):
+            if self.world.fleet.arrival_tick[row] < self.street.ticks:
+                self._end_session(row, billed_nanos=0, receivable_nanos=0)
         self.record.events_hash = self._driver.events_hash()
         return self.record
+
+    def _tell(self, told: Iterable[tuple[str, Event]]) -> None:
+        for agent, event in told:
+            self.tell(agent, event)
 
     def _drain(self, until_ms: int, most_rank: int = len(_ORDER)) -> None:
         """Let everything happen that happens before ``until_ms``."""
         heap = self._heap
         while heap and heap[0][0] < until_ms and heap[0][1] <= most_rank:
             self._now_ms, _, _, _, name, event = heappop(heap)
-            agent = self.agents[name]
-            self._driver.feed(agent, event, self._now_ms)
-            if self._check:
-                agent.check()
+            if self._trouble is not None and not self._trouble.admits(name, event):
+                continue
+            self._feed(name, event)
 
-    def _close(self, tick: int) -> None:
-        """The meters of the tick that ended, then departures."""
-        fleet = self.world.fleet
-        self._send_meters(tick)
-        for row in self.world.leave(tick).tolist():
-            unplugged = events.Unplugged(row, int(self.world.imported_ws[row]), int(self.world.exported_ws[row]))
-            self.tell(vehicle_name(fleet.vehicle_id[row]), unplugged)
-            self.tell(charger_name(fleet.station_id[row]), unplugged)
-
-    def _send_meters(self, tick: int) -> None:
-        """Tell chargers and cars what they metered: whoever is at work, and everyone when a window ends."""
-        if not self.record.ticks or self.record.ticks[-1].tick != tick - 1:
+    def _feed(self, name: str, event: Event, most_effects: int | None = None) -> None:
+        """Let an agent learn of something and do what it wants done; weather is counted and dropped."""
+        now_ms = self._now_ms if self._trouble is None else self._trouble.local_ms(name, self._now_ms)
+        try:
+            effects = self._driver.feed(self.agents[name], event, now_ms, most_effects)
+        except RemoteProtocolError:
+            self.record.refused += 1
             return
-        last, fleet = self.record.ticks[-1], self.world.fleet
-        columns = np.stack((last.rows, last.import_w, last.export_w, last.standing.baseline_w))
-        if self._now_ms % self.rules.window_ms:
-            columns = columns[:, columns[1:].any(axis=0)]
-        for row, import_w, export_w, baseline_w in columns.T.tolist():
-            metered = events.Metered(row, import_w, export_w, baseline_w)
-            self.tell(charger_name(fleet.station_id[row]), metered)
-            self.tell(vehicle_name(fleet.vehicle_id[row]), metered)
-
-    def _open(self, tick: int) -> Standing:
-        """Arrivals, then everyone's readings."""
-        for row in self.world.arrive(tick).tolist():
-            self._plug_in(row)
-        standing = self.world.standing(tick)
-        self._send_readings(standing)
-        for number, base_w in enumerate(self.street.base_w[:, tick].tolist()):
-            self.tell(household_name(number), events.BaseRead(base_w))
-        limit_w = int(self.street.limit_w[tick])
-        if limit_w != self._limit_w:
-            self._limit_w = limit_w
-            self.tell(TRANSFORMER, events.LimitChanged(limit_w))
-        return standing
-
-    def _plug_in(self, row: int) -> None:
-        fleet = self.world.fleet
-        charger, vehicle = charger_name(fleet.station_id[row]), vehicle_name(fleet.vehicle_id[row])
-        for agent, peer in ((charger, vehicle), (vehicle, charger)):
-            plugged_in = events.PluggedIn(
-                session=row,
-                session_id=fleet.session_id[row],
-                peer=peer,
-                need_ws=int(self.world.baseline_ws[row]),
-                departure_ms=int(fleet.departure_ms[row]),
-                max_w=int(fleet.max_w[row]),
-                feed_w=int(fleet.feed_w[row]),
-                capacity_ws=int(fleet.capacity_ws[row]),
-                reserve_ws=int(fleet.reserve_ws[row]),
-            )
-            self.tell(agent, plugged_in)
-
-    def _send_readings(self, standing: Standing) -> None:
-        """Tell chargers and cars where they stand: cars when it changed, chargers also as long as power matters.
-
-        A charger reports with its reading, and only a charger that reports can be granted power.
-        """
-        world, fleet = self.world, self.world.fleet
-        powered = (standing.wanted_w | self._import_w[world.plugged] | self._export_w[world.plugged]) != 0
-        columns = np.stack(
-            (
-                world.remaining_ws[world.plugged],
-                world.baseline_ws[world.plugged],
-                world.stored_ws[world.plugged],
-                standing.wanted_w,
-                standing.baseline_w,
-                standing.firm_w,
-                standing.due_ms,
-                world.drew[world.plugged],
-            )
-        )
-        for row, changed, *figures, drew in self._told.news(world.plugged, columns, powered):
-            remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms = figures
-            reading = events.Reading(
-                row, remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms, bool(drew)
-            )
-            self.tell(charger_name(fleet.station_id[row]), reading)
-            if changed:
-                self.tell(vehicle_name(fleet.vehicle_id[row]), reading)
+        if self._auditor is not None:
+            self._auditor.audit(self._now_ms, name, event, effects)
 
     def _move(self, tick: int, standing: Standing) -> None:
         """The world goes on to the next tick under the grants in force."""
@@ -281,7 +156,7 @@ class SimulatedRun:
             TickRow(
                 tick,
                 int(world.base_w[tick + 1]),
-                self._limit_w,
+                self._telling.limit_w(),
                 rows,
                 standing,
                 drawn_w,
@@ -294,13 +169,14 @@ class SimulatedRun:
         self._forced_w[:] = 0
 
     def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:
-        strategy = self._characters.names[self._characters.number[row]]
+        self._ended.add(row)
+        characters = self.cast.characters
         self.record.sessions.append(
             session_row(
                 self.world,
                 row,
                 self.street.ticks,
-                strategy,
+                characters.names[characters.number[row]],
                 self._deferred_ws[row],
                 self._earned[row],
                 billed_nanos,
@@ -311,16 +187,22 @@ class SimulatedRun:
     # -- what the driver needs of its host ----------------------------------------------------------------------------
 
     def post(self, sender: str, to: str, message: Message) -> None:
-        """Bring a message on its way. Here it arrives at once; here faults will strike."""
-        self._push(self._now_ms, rank_of(message), sender, to, events.Received(sender, message))
+        """Bring a message on its way. Without faults it arrives at once, and once."""
+        received = events.Received(sender, message)
+        if self._trouble is None:
+            self.push(self._now_ms, rank_of(message), sender, to, received)
+            return
+        for at_ms in self._trouble.weather.arrivals(sender, to, self._now_ms):
+            self.push(at_ms, rank_of(message), sender, to, received)
 
     def tell(self, agent: str, event: Event) -> None:
         """Let an agent learn of something at this instant."""
-        self._push(self._now_ms, _RANK[type(event)], WORLD, agent, event)
+        self.push(self._now_ms, _RANK[type(event)], WORLD, agent, event)
 
     def wake_at(self, agent: str, at_ms: int) -> None:
-        """Wake an agent later."""
-        self._push(at_ms, _RANK[events.Woken], agent, agent, events.Woken())
+        """Wake an agent when its clock says so."""
+        true_ms = at_ms if self._trouble is None else self._trouble.true_ms(agent, at_ms)
+        self.push(max(true_ms, self._now_ms), _RANK[events.Woken], agent, agent, events.Woken())
 
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """What the charger lets its car draw and feed from now on."""
@@ -342,47 +224,62 @@ class SimulatedRun:
                 self.record.trades.append(
                     forced_row(note.tick, self.world.fleet.session_id[note.session], note.forced_w)
                 )
-            case effects.NoteTrade():
+            case effects.NoteTrade() if note.payment_id not in self._noted:
+                self._noted.add(note.payment_id)
                 self._reduce_w[note.session] = 0
                 self._earned[note.session] += sum(note.nanos)
                 self._deferred_ws[note.session] += sum(note.delivered_ws[:-1])
                 self.record.trades.extend(trade_rows(note, self.world.fleet.session_id[note.session]))
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
-        """A departed session is closed."""
-        self._end_session(session, billed_nanos, receivable_nanos)
+        """A departed session is closed, once."""
+        if session not in self._ended:
+            self._end_session(session, billed_nanos, receivable_nanos)
 
-    def _push(self, at_ms: int, rank: int, sender: str, to: str, event: Event) -> None:
+    def push(self, at_ms: int, rank: int, sender: str, to: str, event: Event) -> None:
+        """Put something into the order of events."""
         self._sequence += 1
         heappush(self._heap, (at_ms, rank, sender, self._sequence, to, event))
 
+    # -- what trouble needs -------------------------------------------------------------------------------------------
 
-class _Told:
-    """What each row was last told of itself, so that only changes are sent: report by exception."""
+    @property
+    def now_ms(self) -> int:
+        """The true time."""
+        return self._now_ms
 
-    def __init__(self, rows: int) -> None:
-        self._last = np.full((8, rows), -1, dtype=np.int64)
+    def feed_again(self, name: str, event: Event) -> None:
+        """Let an agent learn of something that trouble has held back."""
+        self._feed(name, event)
 
-    def news(self, plugged: Ints, columns: Ints, powered: NDArray[np.bool_]) -> list[list[int]]:
-        """(row, changed, *columns) of the plugged rows that are powered, or differ from what they were last told."""
-        changed = (self._last[:, plugged] != columns).any(axis=0)
-        told = changed | powered
-        rows, columns = plugged[told], columns[:, told]
-        self._last[:, rows] = columns
-        news: list[list[int]] = np.vstack((rows, changed[told], columns)).T.tolist()
-        return news
+    def feed_in_part(self, name: str, event: Event, part: Callable[[int], int]) -> None:
+        """Let an agent crash in the middle of what it wants done."""
+        self._feed(name, event, part(8))
 
+    def crash(self, name: str) -> None:
+        """An agent loses all it knew; a charger's hardware falls to its minimum."""
+        for row, charger in enumerate(self.cast.charger_of):
+            if charger == name:
+                self._import_w[row], self._export_w[row] = self.rules.guaranteed_w, 0
 
-def charger_name(station_id: str) -> str:
-    """The address of a charging point."""
-    return f"charger/{station_id}"
+    def restart(self, name: str, epoch: int) -> None:
+        """The agent starts again with what it made durable, and feels the cable that is in."""
+        remembered = self._driver.remembered[name]
+        site_nanos = 0
+        if name == TRANSFORMER:
+            promised = {key.removeprefix("award/") for key in remembered if key.startswith("award/")}
+            self.book.release_all_but(promised)
+            site_nanos = self.book.site_uncommitted_nanos
+        self.agents[name] = self.cast.make(name)
+        self._feed(name, events.Restarted(epoch, dict(remembered), site_nanos))
 
-
-def vehicle_name(vehicle_id: str) -> str:
-    """The address of a car."""
-    return f"vehicle/{vehicle_id}"
-
-
-def household_name(number: int) -> str:
-    """The address of the homes behind one meter."""
-    return f"household/{number}"
+    def feel_cable(self, name: str) -> None:
+        """Tell a restarted charger or car of the cable that is in, and where the session stands at the next tick."""
+        for row in self.world.plugged.tolist():
+            for mine, peer in (
+                (self.cast.charger_of[row], self.cast.vehicle_of[row]),
+                (self.cast.vehicle_of[row], self.cast.charger_of[row]),
+            ):
+                if mine == name:
+                    self._telling.tell_again(row)
+                    self._feed(name, self._telling.plugged_in(row, peer))

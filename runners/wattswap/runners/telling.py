@@ -1,0 +1,127 @@
+"""What the world tells the agents: the only inputs of a simulated run, and so what its journal holds.
+
+Report by exception: a meter speaks when there is something to say, and at every window's end; where a car stands is
+told when it changed, and to its charger as long as power matters, for only a charger that reports can be granted any.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from wattswap.protocol.events import BaseRead, Event, LimitChanged, Metered, PluggedIn, Reading, Unplugged
+from wattswap.runners.cast import TRANSFORMER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from wattswap.agents.law import Standing
+    from wattswap.agents.physics import Ints
+    from wattswap.runners.cast import Cast
+    from wattswap.runners.record import TickRow
+    from wattswap.runners.scenario.street import Street
+    from wattswap.runners.world import World
+
+Told: TypeAlias = tuple[str, Event]
+"""An agent, and what it is told."""
+
+_COLUMNS = 8
+
+
+class Telling:
+    """The world's voice: what to tell whom at each tick."""
+
+    def __init__(self, street: Street, world: World, cast: Cast) -> None:
+        self._street, self._world, self._cast = street, world, cast
+        self._last_told = np.full((_COLUMNS, len(world.fleet)), -1, dtype=np.int64)
+        self._limit_w = street.scenario.transformer.limit_w
+
+    def closing(self, tick: int, last: TickRow | None) -> Iterator[Told]:
+        """The meters of the tick that ended, then departures."""
+        if last is not None:
+            yield from self._meters(tick, last)
+        for row in self._world.leave(tick).tolist():
+            unplugged = Unplugged(row, int(self._world.imported_ws[row]), int(self._world.exported_ws[row]))
+            yield self._cast.vehicle_of[row], unplugged
+            yield self._cast.charger_of[row], unplugged
+
+    def _meters(self, tick: int, last: TickRow) -> Iterator[Told]:
+        columns = np.stack((last.rows, last.import_w, last.export_w, last.standing.baseline_w))
+        rules = self._world.rules
+        if tick * rules.tick_ms % rules.window_ms:
+            columns = columns[:, columns[1:].any(axis=0)]
+        chargers, vehicles = self._cast.charger_of, self._cast.vehicle_of
+        for row, import_w, export_w, baseline_w in columns.T.tolist():
+            metered = Metered(row, import_w, export_w, baseline_w)
+            yield chargers[row], metered
+            yield vehicles[row], metered
+
+    def arrivals(self, rows: Iterable[int]) -> Iterator[Told]:
+        """Plug in the cars of these rows."""
+        for row in rows:
+            yield self._cast.charger_of[row], self.plugged_in(row, self._cast.vehicle_of[row])
+            yield self._cast.vehicle_of[row], self.plugged_in(row, self._cast.charger_of[row])
+
+    def plugged_in(self, row: int, peer: str) -> PluggedIn:
+        """What an agent learns when the cable goes in."""
+        fleet = self._world.fleet
+        return PluggedIn(
+            session=row,
+            session_id=fleet.session_id[row],
+            peer=peer,
+            need_ws=int(self._world.baseline_ws[row]),
+            departure_ms=int(fleet.departure_ms[row]),
+            max_w=int(fleet.max_w[row]),
+            feed_w=int(fleet.feed_w[row]),
+            capacity_ws=int(fleet.capacity_ws[row]),
+            reserve_ws=int(fleet.reserve_ws[row]),
+        )
+
+    def opening(self, tick: int, standing: Standing, granted: NDArray[np.bool_]) -> Iterator[Told]:
+        """Everyone's readings; ``granted`` are the plugged rows whose charger may give or take power."""
+        yield from self._readings(standing, granted)
+        for household, base_w in zip(self._cast.households, self._street.base_w[:, tick].tolist(), strict=True):
+            yield household, BaseRead(base_w)
+        limit_w = int(self._street.limit_w[tick])
+        if limit_w != self._limit_w:
+            self._limit_w = limit_w
+            yield TRANSFORMER, LimitChanged(limit_w)
+
+    def _readings(self, standing: Standing, granted: NDArray[np.bool_]) -> Iterator[Told]:
+        world, plugged = self._world, self._world.plugged
+        columns = np.stack(
+            (
+                world.remaining_ws[plugged],
+                world.baseline_ws[plugged],
+                world.stored_ws[plugged],
+                standing.wanted_w,
+                standing.baseline_w,
+                standing.firm_w,
+                standing.due_ms,
+                world.drew[plugged],
+            )
+        )
+        changed = (self._last_told[:, plugged] != columns).any(axis=0)
+        told = changed | granted | (standing.wanted_w > 0)
+        rows: Ints = plugged[told]
+        self._last_told[:, rows] = columns[:, told]
+        chargers, vehicles = self._cast.charger_of, self._cast.vehicle_of
+        for row, is_new, *figures, drew in np.vstack((rows, changed[told], columns[:, told])).T.tolist():
+            remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms = figures
+            reading = Reading(
+                row, remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms, bool(drew)
+            )
+            yield chargers[row], reading
+            if is_new:
+                yield vehicles[row], reading
+
+    def limit_w(self) -> int:
+        """The limit in force."""
+        return self._limit_w
+
+    def tell_again(self, row: int) -> None:
+        """Whoever is behind this row has forgotten what it was told."""
+        self._last_told[:, row] = -1

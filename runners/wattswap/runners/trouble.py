@@ -1,0 +1,84 @@
+"""Trouble in a simulated street: agents that crash, freeze and come back, clocks that run fast.
+
+It stands between the heap and the agents and decides whether an event reaches its agent now, later or never.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from wattswap.protocol.events import PluggedIn, Unplugged
+from wattswap.runners.faults import Weather
+
+if TYPE_CHECKING:
+    from wattswap.protocol.events import Event
+    from wattswap.runners.faults import Faults, Outage
+    from wattswap.runners.simulated import SimulatedRun
+
+_FIRST: Final = -1
+"""Ahead of all else at an instant."""
+
+
+class Trouble:
+    """The outages of one run as they come and go."""
+
+    def __init__(self, run: SimulatedRun, faults: Faults) -> None:
+        self._run = run
+        ends_ms = run.street.ticks * run.rules.tick_ms
+        self.weather = Weather(faults, run.street.scenario.seed, run.cast.names, ends_ms)
+        self._down: dict[str, Outage] = {}
+        self._held: defaultdict[str, list[Event]] = defaultdict(list)
+        self._tearing: set[str] = set()
+        """Those whose next event is still handled, but only a part of what they want done is."""
+        self._epochs: defaultdict[str, int] = defaultdict(lambda: 1)
+        self._due = [outage for outage in self.weather.outages if outage.kind in {"crash", "freeze"}][::-1]
+
+    def admits(self, name: str, event: Event) -> bool:
+        """Whether this event reaches its agent now."""
+        self._come_and_go()
+        outage = self._down.get(name)
+        if outage is None:
+            return True
+        if name in self._tearing:
+            self._tearing.remove(name)
+            self._run.feed_in_part(name, event, self.weather.part)
+            self._run.crash(name)
+            return False
+        if outage.kind == "freeze" or isinstance(event, PluggedIn | Unplugged):
+            self._held[name].append(event)
+        return False
+
+    def _come_and_go(self) -> None:
+        now_ms = self._run.now_ms
+        for name, outage in [(name, outage) for name, outage in self._down.items() if outage.to_ms <= now_ms]:
+            del self._down[name]
+            self._tearing.discard(name)
+            self._come_back(name, outage)
+        while self._due and self._due[-1].from_ms <= now_ms:
+            outage = self._due.pop()
+            if outage.to_ms > now_ms and outage.agent not in self._down:
+                self._down[outage.agent] = outage
+                if outage.kind == "crash":
+                    self._run.crash(outage.agent)
+                    self._tearing.add(outage.agent)
+
+    def _come_back(self, name: str, outage: Outage) -> None:
+        """Thaw and read what has queued up, or start again from what was durable and feel which cable went or is in."""
+        held = self._held.pop(name, [])
+        if outage.kind == "crash":
+            self._epochs[name] += 1
+            self._run.restart(name, self._epochs[name])
+            held = [event for event in held if isinstance(event, Unplugged)]
+        for event in held:
+            self._run.feed_again(name, event)
+        if outage.kind == "crash":
+            self._run.feel_cable(name)
+
+    def local_ms(self, name: str, true_ms: int) -> int:
+        """What an agent's clock says; only chargers' are off, for theirs are the leases."""
+        return self.weather.local_ms(name, true_ms) if name.startswith("charger/") else true_ms
+
+    def true_ms(self, name: str, local_ms: int) -> int:
+        """When an agent's clock will say so."""
+        return self.weather.true_ms(name, local_ms) if name.startswith("charger/") else local_ms
