@@ -256,8 +256,10 @@ class _Audit:
         next_w = sum(int(home[tick + 1]) for home in self.street.base_w)
         limit_w = int(self.street.limit_w[tick])
         yield from self.end_awards(lambda at: tick % self.per_window == 0 or self.cars[at].departs == tick)
-        present = [at for at, car in enumerate(self.cars) if car.arrives <= tick and tick < (car.departs or tick + 1)]
-        columns = {name: getattr(row, name).tolist() for name in ("rows", "import_w", "export_w", "reduce_w", "owed_ws")}
+        present = [at for at, car in enumerate(self.cars) if car.arrives <= tick < (car.departs or tick + 1)]
+        columns = {
+            name: getattr(row, name).tolist() for name in ("rows", "import_w", "export_w", "reduce_w", "owed_ws")
+        }
         if columns["rows"] != present:
             yield f"plugged are {columns['rows']}, not {present}"
             return
@@ -286,7 +288,8 @@ class _Audit:
     def of_round(self, tick: int, present: list[int], demand_w: int, target_w: int) -> Iterator[str]:
         """A release when there is room again, a call when there is not, and awards that the law admits."""
         bought_w = sum(
-            min(self.sold_w(at, TO_FLOOR, TO_ZERO), self.cars[at].firm_w) + self.sold_w(at, FEED) for at in self.in_force
+            min(self.sold_w(at, TO_FLOOR, TO_ZERO), self.cars[at].firm_w) + self.sold_w(at, FEED)
+            for at in self.in_force
         )
         transformer, market = self.scenario.transformer, self.scenario.market
         release_w = max(transformer.limit_w, 0) * _ppm(market.release_pct) // 1_000_000
@@ -352,7 +355,7 @@ class _Audit:
     def of_powers(
         self, tick: int, powers: list[tuple[int, int, int]], base_w: int, next_w: int, target_w: int
     ) -> Iterator[str]:
-        """Firm power less what was sold; then the room left for what is owed, or the last resort for what is missing."""
+        """Firm power less what was sold; then room that is left for what is owed, or the last resort."""
         keeps_w = {at: max(self.cars[at].firm_w - self.sold_w(at, TO_FLOOR, TO_ZERO), 0) for at, *_ in powers}
         feeds_w = sum(self.sold_w(at, FEED) for at, *_ in powers)
         room_w = target_w - base_w - sum(keeps_w.values()) + feeds_w
@@ -500,6 +503,5 @@ class _Audit:
 
 def overload_s(record: Record, reading_s: int) -> int:
     """How long the load was above the limit."""
-    return reading_s * sum(
-        row.base_w + sum(row.import_w.tolist()) - sum(row.export_w.tolist()) > row.limit_w for row in record.ticks
-    )
+    loads_w = [row.base_w + sum(row.import_w.tolist()) - sum(row.export_w.tolist()) for row in record.ticks]
+    return reading_s * sum(load_w > row.limit_w for load_w, row in zip(loads_w, record.ticks, strict=True))

@@ -131,7 +131,8 @@ def streets(draw: st.DrawFn) -> Street:
 def random_street(seed: int, chargers: int, ticks: int) -> Street:
     """The street of this seed: up to two sessions a charger, under limits that may be low or negative.
 
-    It ends with a window, as every scenario does. A charger's sessions depend on the seed and its number alone, so fewer chargers are a part of the same street.
+    It ends with a window, as every scenario does. A charger's sessions depend on the seed and its number alone, so
+    fewer chargers are a part of the same street.
     """
     dice = Dice(f"{seed}")
     reading_s, window_s = dice.choice(_TIMES)

@@ -112,7 +112,7 @@ def test_the_upper_edge_of_the_stack_is_the_load_and_never_above_the_limit_drawn
     series = tables.series[tables.series["t_ms"].isin(shown_ms)]
     assert max(tops) == series["load_w"].max() / 1000 < 380
     assert {"limit 380 kW", "limit lowered to 280 kW"} <= set(texts(axes))
-    assert legend(axes) == ["homes", "cars", "fed back by cars", "if nobody gave way", "… and over the limit"]
+    assert legend(axes) == ["homes", "cars", "fed back", "if nobody gave way", "… and over the limit"]
 
 
 def test_the_hours_shown_begin_before_the_first_call_and_end_when_all_have_caught_up(tables):
@@ -236,6 +236,13 @@ def test_a_run_without_a_tick_says_that_there_is_nothing_to_draw(tables):
     assert not figure.axes
     assert "nothing to draw" in figure.texts[1].get_text()
     assert png(figure).startswith(b"\x89PNG")
+
+
+def test_an_islands_limit_of_nothing_and_a_surplus_of_sun_stay_in_view(tables):
+    series = tables.series.assign(limit_w=-20_000, base_w=-50_000, load_w=-50_000, import_w=0, export_w=0)
+    axes = panels(plot_run(replace(tables, series=series)))[TITLES["load"]]
+    assert axes.get_ylim()[0] < -50
+    assert "limit -20 kW" in texts(axes)
 
 
 def test_a_street_without_cars_shows_its_homes():

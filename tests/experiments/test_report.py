@@ -108,6 +108,7 @@ def test_the_report_opens_with_the_headline_of_the_run(demo):
     assert path == demo / "report.html"
     html = path.read_text(encoding="utf-8")
     assert f"<h1>{headline(figures(demo))}</h1>" in html
+    assert "may carry 380 kW (the red line), but from Sunday 18:30 to Sunday 19:30 only 280 kW." in html
     assert html.startswith("<!DOCTYPE html>")
     assert "${" not in html
     assert not list(demo.glob(".*"))

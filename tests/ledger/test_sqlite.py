@@ -158,9 +158,14 @@ def test_a_place_where_no_file_can_be_is_refused_in_one_line(tmp_path: Path) -> 
             SqliteLedger(place)
 
 
-def test_a_file_that_was_made_but_never_filled_is_begun_again(path: Path) -> None:
-    """A crash between making the file and filling it leaves an empty one."""
+@pytest.mark.parametrize("steps", [[], ["PRAGMA journal_mode=WAL"]])
+def test_a_file_that_was_made_but_never_filled_is_begun_again(path: Path, steps: list[str]) -> None:
+    """A death between making the file and filling it leaves it empty, or with one page that says no more than WAL."""
     path.touch(mode=0o600)
+    maker = sqlite3.connect(path)
+    for step in steps:
+        maker.execute(step)
+    maker.close()
     with SqliteLedger(path, OPENING) as ledger:
         assert ledger.balance("site") == 1_000
 

@@ -66,7 +66,8 @@ def _between(table: pd.DataFrame, window: tuple[int, int]) -> pd.DataFrame:
 def _groups(here: pd.DataFrame, trades: pd.DataFrame, rounds: pd.DataFrame) -> dict[str, dict[str, tuple[int, int]]]:
     """Of each group its sessions: when each was first touched, and how much of it there was to see."""
     groups: dict[str, dict[str, tuple[int, int]]] = {}
-    plugged, taken = set(here["session"]), set[str]()
+    plugged: set[str] = set(here["session"])
+    taken: set[str] = set()
     for name in ("forced", "feed", "reduce"):
         kind = trades[trades["kind"] == name]
         sold = kind.groupby("session").agg(first=("t_ms", "min"), ws=("delivered_ws", "sum"), rows=("t_ms", "size"))

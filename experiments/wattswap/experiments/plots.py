@@ -150,13 +150,10 @@ def _subtitle(tables: RunTables, window: Window) -> str:
     when = f"{day:%A} {day.day} {day:%B %Y}"
     if is_long(tables):
         when = f"the whole run, and {when} closely"
-    who = (
-        f"{about.get('controller', '')}, {about.get('strategy', '')}"
-        if about.get("rounds")
-        else about.get("controller")
-    )
+    # how cars would answer matters only where they were asked
+    who = ", ".join(str(about.get(key, "")) for key in ("controller", "strategy")[: 2 if about.get("rounds") else 1])
     street = clean(str(about.get("scenario", "")), 40)
-    return f"Street “{street}”, {clean(str(who), 70)}: {when}, local time ({tables.zone})"
+    return f"Street “{street}”, {clean(who, 70)}: {when}, local time ({tables.zone})"
 
 
 def _footer(figure: Figure, tables: RunTables, height_in: float) -> None:
@@ -259,7 +256,8 @@ def _stack(axes: Axes, tables: RunTables, window: Window, *, line: float, dashes
             axes.plot(x, known, color=_INK, linewidth=1.1, linestyle=(0, (4, 2)), zorder=4)
         highest.append(np.nanmax(known, initial=0))
     axes.plot(x, limit, color=_RED, linewidth=line, drawstyle="steps-post", zorder=5)
-    axes.set_ylim(min(0.0, float((base - fed).min(initial=0)), float(-fed.max(initial=0))) * 1.15, max(highest) * 1.08)
+    lowest = [(base - fed).min(initial=0), -fed.max(initial=0), load.min(initial=0), limit.min(initial=0)]
+    axes.set_ylim(float(min(lowest)) * 1.15, max(float(max(highest)), 1e-3) * 1.08)
 
 
 def _kw(tables: RunTables, column: str) -> Floats:
@@ -303,7 +301,7 @@ def _load_keys(tables: RunTables, window: Window) -> list[Artist]:
     over = bool((tables.series["load_w"] > tables.series["limit_w"])[inside].any())
     keys: list[Artist] = [Patch(color=_HOMES, label="homes"), Patch(color=_COLOURS[CHARGING], label="cars")]
     if (tables.series["export_w"][inside] > 0).any():
-        keys.append(Patch(color=_COLOURS[FEEDING], label="fed back by cars"))
+        keys.append(Patch(color=_COLOURS[FEEDING], label="fed back"))
     if over:
         keys.append(Patch(color=_OVER, label="over the limit"))
     if tables.uncontrolled is not None:

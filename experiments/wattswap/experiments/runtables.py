@@ -151,11 +151,11 @@ class RunTables:
         load_w: Floats = known.reindex(self.series["t_ms"]).to_numpy(dtype=np.float64)
         return load_w
 
-    def at(self, t_ms: int) -> datetime:
+    def at(self, t_ms: float) -> datetime:
         """An instant on the local clock."""
         return datetime.fromtimestamp(t_ms / 1000, tz=UTC).astimezone(timezone(self.utc_offset))
 
-    def clock(self, t_ms: int, pattern: str = "%H:%M") -> str:
+    def clock(self, t_ms: float, pattern: str = "%H:%M") -> str:
         """An instant as the local clock shows it."""
         return self.at(t_ms).strftime(pattern)
 

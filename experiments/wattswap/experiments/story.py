@@ -47,8 +47,8 @@ def _limit_sentence(tables: RunTables) -> str:
     told = f"The street's transformer may carry {kilowatts(limit_w)} (the red line)"
     events = tables.scenario.get("event", [])
     if len(events) == 1:
-        when = " to ".join(f"{events[0][key]:%H:%M}" for key in ("from", "to"))
-        return f"{told}, but from {when} only {kilowatts(events[0]['limit_w'])}."
+        when = " to ".join(tables.clock(events[0][key].timestamp() * 1000, "%A %H:%M") for key in ("from", "to"))
+        return f"{told}, but from {when} {'only ' * (events[0]['limit_w'] < limit_w)}{kilowatts(events[0]['limit_w'])}."
     return f"{told}; {len(events)} events change that for a while." if events else f"{told}."
 
 

@@ -119,7 +119,7 @@ def _opened(path: Path | None, kind: Kind) -> sqlite3.Connection:
     try:
         for pragma in ("foreign_keys=ON", "synchronous=FULL", "trusted_schema=OFF", "cell_size_check=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        if _one(connection, "PRAGMA page_count") == 0:
+        if _is_blank(connection):
             _lay_out(connection, kind)
         _check(connection, path, kind)
     except sqlite3.Error as error:
@@ -129,6 +129,12 @@ def _opened(path: Path | None, kind: Kind) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _is_blank(connection: sqlite3.Connection) -> bool:
+    """Whether nothing was ever laid out in it: it is new, or who made it died before the schema was in."""
+    marks = [_one(connection, f"PRAGMA {mark}") for mark in ("application_id", "user_version", "schema_version")]
+    return not any(marks)
 
 
 def _lay_out(connection: sqlite3.Connection, kind: Kind) -> None:

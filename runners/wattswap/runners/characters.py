@@ -12,7 +12,7 @@ import numpy as np
 from wattswap.agents import law
 from wattswap.agents.offers import StrategyError
 from wattswap.agents.strategies import check_elementwise, parse_mix
-from wattswap.agents.strategies.elementwise import answer, refused
+from wattswap.agents.strategies.elementwise import answer, raised, refused
 from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
 
@@ -89,5 +89,5 @@ def _module(path: Path) -> object:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise InputError(f"strategy file {path} raises {type(error).__name__}: {error}") from error
+        raise InputError(f"strategy file {path} {raised(error)}") from error
     return module

@@ -39,7 +39,7 @@ def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
     except StrategyError:
         raise
     except Exception as error:
-        raise StrategyError(0, f"raises {type(error).__name__}: {error}") from error
+        raise StrategyError(0, raised(error)) from error
     if not isinstance(book, OfferBook):
         raise StrategyError(0, f"returns {type(book).__name__}, not an OfferBook")
     if book.own is not own:
@@ -50,6 +50,11 @@ def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
         if column.dtype != np.int64:
             raise StrategyError(0, f"returns {name} of type {column.dtype}, not int64")
     return book
+
+
+def raised(error: Exception) -> str:
+    """What an exception out of a user's file says, on one line."""
+    return " ".join(f"raises {type(error).__name__}: {error}".split())
 
 
 def refused(strategy: str, problem: str, session: str, call: Call) -> InputError:

@@ -56,7 +56,7 @@ def parse_mix(text: str, from_file: Callable[[str], Strategy] | None = None) -> 
 
 
 def _share(part: str, text: str) -> Share:
-    name, _, number = part.rpartition(":")
+    name, _, number = (piece.strip() for piece in part.rpartition(":"))
     try:
         share = float(number)
     except ValueError:

@@ -1,0 +1,292 @@
+"""Moves batches along their lanes: builds, signs once, hands in the stored bytes, and writes down what became of them.
+
+Nothing here remembers anything that matters: after a crash a new cashier over the same outbox goes on. Before a lane
+does anything it is reconciled with its ledger:
+
+1. the outbox is sound (``Outbox.check``, when it is opened), and BUILT batches are taken apart;
+2. the SIGNED batch is looked up by its digest;
+3. its coins are compared with the ledger's;
+4. every transaction of the account since the last time must be one of ours. One that we wrote and forgot, for the
+   outbox was restored from a backup, is adopted and never sent again; an unknown one freezes the lane;
+5. no settlement key was paid twice;
+6. only then may the lane pay.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+from zlib import crc32
+
+from wattswap.ledger.base import Anchor, LedgerDownError, Payment
+from wattswap.ledger.lane import Item, Lane, Manifest, Outcome, Sighting, Verdict, open_manifest, tag
+from wattswap.ledger.outbox import Batch, Flush, Outbox, State
+
+FIRST_WAIT_MS: Final = 200
+LONGEST_WAIT_MS: Final = 30_000
+"""Between two tries on a lane: doubled each time, up to this, and spread by up to half so that lanes do not march."""
+
+
+def wall_ms() -> int:
+    """The time of day in ms: for ages and labels, never for what is true."""
+    return time.time_ns() // 1_000_000
+
+
+def payment_item(payment: Payment) -> Item:
+    """A payment as the outbox keeps it, on its payer's lane."""
+    return Item(key=payment.key, payee=payment.payee, nanos=payment.nanos)
+
+
+def anchor_item(anchor: Anchor) -> Item:
+    """An anchor as the outbox keeps it."""
+    key = f"anchor/{anchor.site}/{anchor.sequence}"
+    return Item(key=key, payee=anchor.site, nanos=0, sequence=anchor.sequence, content=anchor.content)
+
+
+class Cashier:
+    """Pays what an outbox owes, over one lane for each payer. One thread at a time."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        lane_of: Callable[[str], Lane],
+        *,
+        flush: Flush | None = None,
+        clock: Callable[[], int] = wall_ms,
+    ) -> None:
+        self.outbox = outbox
+        self._lane_of, self._flush, self._clock = lane_of, flush or Flush(), clock
+        self._lanes: dict[str, Lane] = {}
+        self._ready: set[str] = set()
+        self._tries: dict[str, int] = {}
+        self._wait_until_ms: dict[str, int] = {}
+        self._last_error: dict[str, str] = {}
+        self._poor: set[str] = set()
+
+    # -- what is owed -------------------------------------------------------------------------------------------------
+
+    def owe(self, payments: Sequence[Payment], *, due: bool = True) -> list[bool]:
+        """Write payments down, each on its payer's lane; for each, whether it was new."""
+        return [self._owe(payment.payer, payment_item(payment), due=due) for payment in payments]
+
+    def keep(self, lane: str, anchor: Anchor) -> bool:
+        """Write an anchor down on a lane of its own; whether it was new."""
+        return self._owe(lane, anchor_item(anchor), due=True)
+
+    # -- what is done about it ----------------------------------------------------------------------------------------
+
+    def work(self) -> bool:
+        """One pass over all lanes with something to do; whether anything changed, so that another pass may be due."""
+        changed = [self._work(name) for name in self.outbox.busy_lanes]
+        return any(changed)
+
+    def flush_all(self) -> None:
+        """Make everything due that is owed."""
+        for name in self.outbox.busy_lanes:
+            self.outbox.make_due(name)
+
+    def reconcile(self) -> None:
+        """Compare every lane with its ledger, as at the start. Raises ``LedgerDownError`` if one cannot be reached."""
+        self._ready.clear()
+        for name in self.outbox.lanes:
+            self._reconcile(name)
+
+    def errors(self) -> dict[str, str]:
+        """Why lanes are waiting, by lane."""
+        return dict(self._last_error)
+
+    def wait_ms(self) -> int:
+        """How long until a waiting lane tries again, in ms; 0 if one can now."""
+        now_ms = self._clock()
+        waits = [self._wait_until_ms.get(name, 0) - now_ms for name in self.outbox.busy_lanes]
+        return max(0, min(waits, default=0))
+
+    # -- one lane -----------------------------------------------------------------------------------------------------
+
+    def _work(self, name: str) -> bool:
+        """Take a lane as far as it goes now; whether anything changed."""
+        if self.outbox.frozen(name) or self._clock() < self._wait_until_ms.get(name, 0):
+            return False
+        try:
+            changed = self._advance(name)
+        except LedgerDownError as error:
+            self._later(name, str(error))
+            return False
+        return changed
+
+    def _advance(self, name: str) -> bool:
+        if name not in self._ready:
+            self._reconcile(name)
+            if self.outbox.frozen(name):
+                return True
+        batch = self.outbox.undecided(name)
+        if batch is None or batch.state is State.BUILT:
+            batch = self._signed(name, batch)
+            if batch is None:
+                return False
+        elif self._tries.get(name):
+            return self._ask(batch)
+        return self._submit(batch)
+
+    def _signed(self, name: str, batch: Batch | None) -> Batch | None:
+        """B and C: a batch with its bytes stored; None if there is nothing to pay, or nothing to pay with."""
+        if batch is None and not self.outbox.is_due(name, self._flush, self._clock()):
+            return None
+        lane = self._lane(name)
+        purse = lane.read()
+        if self.outbox.taken(purse.coins):
+            raise LedgerDownError("waiting for another transaction to free the coins that this one needs")
+        if batch is not None and sum(item.nanos for item in batch.items) > purse.nanos:
+            self.outbox.dissolve(batch)
+            batch = None
+        if batch is None:
+            batch = self.outbox.build(
+                name,
+                self._flush,
+                self._clock(),
+                most_nanos=purse.nanos,
+                most_items=lane.most_items,
+                most_bytes=lane.most_bytes,
+            )
+        if batch is None:
+            self._later(name, f"{name} can spend {purse.nanos} nanos, less than it owes")
+            self._poor.add(name)
+            return None
+        tags = tuple(tag(item.key, lane.secret) for item in batch.items)
+        memo = Manifest(self.outbox.identity, batch.number, tags).seal(lane.secret)
+        return self.outbox.sign(batch, lane.sign(list(batch.items), purse, memo))
+
+    def _submit(self, batch: Batch) -> bool:
+        """D: hand in the stored bytes."""
+        assert batch.signed is not None
+        return self._take(batch, self._lane(batch.lane).submit(batch.signed))
+
+    def _ask(self, batch: Batch) -> bool:
+        """What became of bytes that were handed in before: decided, provably dead, or to be handed in again."""
+        assert batch.signed is not None
+        lane = self._lane(batch.lane)
+        outcome = lane.status(batch.signed.digest)
+        if outcome.verdict is Verdict.ABSENT:
+            if lane.dead(batch.signed):
+                self.outbox.bury(batch, "it expired unseen", self._clock())
+                self._done(batch.lane)
+                return True
+            return self._submit(batch)
+        return self._take(batch, outcome)
+
+    def _take(self, batch: Batch, outcome: Outcome) -> bool:
+        """E, F, H: write down what the ledger says."""
+        match outcome.verdict:
+            case Verdict.FINAL | Verdict.FAILED:
+                self.outbox.decide(batch, outcome, self._clock())
+                for name in (batch.lane, *self._poor):  # who lacked tokens may have been paid some
+                    self._done(name)
+                return True
+            case Verdict.CONFLICT if outcome.others and not any(map(self.outbox.knows, outcome.others)):
+                why = f"transaction {outcome.others[0]} spends our coin and is not ours: is the key stolen, or copied?"
+                self.outbox.freeze(batch.lane, why, self._clock())
+                return True
+            case Verdict.CONFLICT:
+                self._ready.discard(batch.lane)  # what holds the coin is ours or unnamed: compare with the ledger
+                self._later(batch.lane, outcome.error)
+            case _:
+                self._later(batch.lane, outcome.error or "no answer yet")
+        return False
+
+    # -- reconciliation -----------------------------------------------------------------------------------------------
+
+    def _reconcile(self, name: str) -> None:
+        """Steps 1 to 5 for one lane; it is ready afterwards, or frozen, or ``LedgerDownError`` says to try later."""
+        lane, now_ms = self._lane(name), self._clock()
+        batch = self.outbox.undecided(name)
+        if batch is not None and batch.state is State.BUILT:
+            self.outbox.dissolve(batch)
+            batch = None
+        moved = batch is not None and batch.signed is not None and not all(map(lane.current, batch.signed.coins))
+        if batch is not None and self._look_up(lane, batch):
+            batch = None
+        consumers = self._compare_sent(name, lane)
+        if self.outbox.frozen(name):
+            return
+        if batch is not None and moved and self.outbox.undecided(name) is not None:
+            if not consumers:
+                raise LedgerDownError("a coin has moved, but the ledger does not list the transaction that did it")
+            self.outbox.bury(batch, "its coin went into a transaction that was adopted", now_ms)
+        self._ready.add(name)
+
+    def _look_up(self, lane: Lane, batch: Batch) -> bool:
+        """Step 2; whether the batch is decided."""
+        assert batch.signed is not None
+        outcome = lane.status(batch.signed.digest)
+        if outcome.verdict is Verdict.UNKNOWN:
+            raise LedgerDownError(outcome.error or "the ledger does not say what became of a transaction")
+        return outcome.verdict is not Verdict.ABSENT and self._take(batch, outcome)
+
+    def _compare_sent(self, name: str, lane: Lane) -> int:
+        """Steps 4 and 5; how many transactions were adopted. Freezes the lane for what cannot be explained."""
+        start = self.outbox.cursor(name)
+        sightings, cursor = lane.sent(start)
+        assert cursor, "an empty cursor would mean the beginning"
+        adopted = [sighting for sighting in sightings if self._compare(name, lane, sighting, first=not start)]
+        if not self.outbox.frozen(name):
+            self.outbox.move_cursor(name, cursor)
+        if adopted:
+            text = (
+                f"{len(adopted)} of its transactions were not in the outbox (restored from a backup?) and were adopted"
+            )
+            self.outbox.alarm(name, text, self._clock())
+        return len(adopted)
+
+    def _compare(self, name: str, lane: Lane, sighting: Sighting, *, first: bool) -> bool:
+        """Compare one transaction of the account with the outbox; whether it had to be adopted."""
+        if self.outbox.knows(sighting.digest):
+            self._agree(name, sighting)
+            return False
+        manifest = open_manifest(sighting.memo, lane.secret)
+        if manifest is None or (manifest.outbox != self.outbox.identity and not first):
+            if not first:
+                why = f"transaction {sighting.digest} of this account is not ours: is the key stolen, or copied?"
+                self.outbox.freeze(name, why, self._clock())
+            return False
+        doubled = self.outbox.doubled(name, manifest)
+        self.outbox.adopt(name, sighting, manifest, self._clock())
+        if doubled and sighting.outcome.verdict is Verdict.FINAL:
+            self.outbox.freeze(name, f"paid twice: {', '.join(doubled[:3])}", self._clock())
+        return True
+
+    def _agree(self, name: str, sighting: Sighting) -> None:
+        """What the outbox says of its own transaction must be what the ledger says."""
+        state = self.outbox.state_of(sighting.digest)
+        if state is State.SIGNED:
+            batch = self.outbox.undecided(name)
+            assert batch is not None
+            self._take(batch, sighting.outcome)
+        elif state.lower() != sighting.outcome.verdict:
+            why = f"transaction {sighting.digest} is {state} here and {sighting.outcome.verdict} on the ledger"
+            self.outbox.freeze(name, why, self._clock())
+
+    # -- small things -------------------------------------------------------------------------------------------------
+
+    def _owe(self, name: str, item: Item, *, due: bool) -> bool:
+        owed = [(item, tag(item.key, self._lane(name).secret))]
+        return self.outbox.owe(name, owed, self._clock(), due=due)[0]
+
+    def _lane(self, name: str) -> Lane:
+        if name not in self._lanes:
+            self._lanes[name] = self._lane_of(name)
+        return self._lanes[name]
+
+    def _done(self, name: str) -> None:
+        """The lane is well again."""
+        for table in (self._tries, self._wait_until_ms, self._last_error):
+            table.pop(name, None)
+        self._poor.discard(name)
+
+    def _later(self, name: str, error: str) -> None:
+        """Try this lane again, later and later."""
+        tries = self._tries[name] = self._tries.get(name, 0) + 1
+        wait_ms = min(FIRST_WAIT_MS << min(tries - 1, 20), LONGEST_WAIT_MS)
+        spread_ms = crc32(f"{name} {tries}".encode()) % (wait_ms // 2 + 1)
+        self._wait_until_ms[name] = self._clock() + wait_ms - spread_ms
+        self._last_error[name] = error

@@ -1,0 +1,173 @@
+"""What the outbox needs of a ledger: one account's way of paying, in plain types. Every chain is met through this.
+
+A lane belongs to one payer and has one writer. It reads the coins its next transaction will consume, signs a
+transaction that names exactly these, hands bytes in, and says what became of a digest. It decides nothing.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+from hashlib import blake2b
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+OUTBOX_ID_BYTES: Final = 8
+_TAG_BYTES: Final = 16
+_MAC_BYTES: Final = 16
+_MAGIC: Final = b"WSM1"
+_HEAD_BYTES: Final = len(_MAGIC) + OUTBOX_ID_BYTES + 8
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """One thing a transaction carries: tokens for a payee, or an anchor (``content`` not empty, ``nanos`` 0)."""
+
+    key: str
+    payee: str
+    nanos: int
+    sequence: int = 0
+    """An anchor's place in its site's chain; its ``payee`` is the site."""
+    content: bytes = b""
+
+
+class CoinRef(Struct, frozen=True):
+    """What a transaction consumes: one version of one coin, which no other transaction can consume too."""
+
+    coin: str
+    version: int
+    digest: str = ""
+
+
+class Purse(Struct, frozen=True, kw_only=True):
+    """What a lane can spend now."""
+
+    coins: tuple[CoinRef, ...]
+    nanos: int
+    """What is left for payees after the most that fees can come to."""
+    epoch: int
+    """The chain's, by which a transaction's expiry is reckoned."""
+
+
+class Signed(Struct, frozen=True, kw_only=True):
+    """A transaction that can be handed in: from here on its bytes never change."""
+
+    raw: bytes
+    digest: str
+    coins: tuple[CoinRef, ...]
+    expires: int
+    """The last epoch in which it can happen."""
+
+
+@unique
+class Verdict(StrEnum):
+    """What a ledger says of a transaction."""
+
+    FINAL = "final"
+    """It happened, for good."""
+    FAILED = "failed"
+    """It was executed and came to nothing, for good; fees were taken, its coins have new versions."""
+    CONFLICT = "conflict"
+    """Another transaction holds one of its coins; ``others`` names it, if the ledger does."""
+    ABSENT = "absent"
+    """The ledger answers and does not know it. It may still happen if it was ever handed in."""
+    UNKNOWN = "unknown"
+    """No answer, or none that decides."""
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """A verdict with what belongs to it."""
+
+    verdict: Verdict
+    fee_nanos: int = 0
+    """What was burned."""
+    deposit_nanos: int = 0
+    """What was locked with new objects, less what was freed; negative if more was freed."""
+    error: str = ""
+    """One line for people."""
+    others: tuple[str, ...] = ()
+    """Digests of the transactions that hold its coins."""
+
+
+class Sighting(Struct, frozen=True, kw_only=True):
+    """A transaction of the lane's account, as the ledger lists it."""
+
+    digest: str
+    outcome: Outcome
+    memo: bytes
+    """The manifest that its writer put in, if any."""
+
+
+class Lane(Protocol):
+    """One account's way of paying. What can fail for the weather raises ``LedgerDownError`` or is an ``UNKNOWN``."""
+
+    secret: bytes
+    """Keys the tags and the seal of its manifests; at most 64 bytes."""
+    most_items: int
+    """Items in one transaction."""
+    most_bytes: int
+    """Bytes of anchored content in one transaction."""
+
+    def read(self) -> Purse:
+        """What can be spent now."""
+        ...
+
+    def sign(self, items: list[Item], purse: Purse, memo: bytes) -> Signed:
+        """A transaction over exactly the purse's coins. Touches no network; the same arguments give the same bytes."""
+        ...
+
+    def submit(self, signed: Signed) -> Outcome:
+        """Hand the bytes in, perhaps for the second time."""
+        ...
+
+    def status(self, digest: str) -> Outcome:
+        """What became of a transaction: ``FINAL``, ``FAILED``, ``ABSENT`` or ``UNKNOWN``."""
+        ...
+
+    def current(self, coin: CoinRef) -> bool:
+        """Whether the coin is still at this version."""
+        ...
+
+    def dead(self, signed: Signed) -> bool:
+        """Whether there is proof that it never happened and never can: expired, unknown, and its coins untouched."""
+        ...
+
+    def sent(self, cursor: str) -> tuple[list[Sighting], str]:
+        """The account's own transactions since the cursor, oldest first ("" is the beginning), and the next cursor."""
+        ...
+
+
+class Manifest(Struct, frozen=True):
+    """What a transaction says of itself to its writer, so that a restored backup knows what it has paid already.
+
+    Settlement keys stand in it as keyed tags: on a public ledger nobody else can read or forge them.
+    """
+
+    outbox: bytes
+    """The id of the outbox that wrote it, ``OUTBOX_ID_BYTES``."""
+    batch: int
+    tags: tuple[bytes, ...]
+
+    def seal(self, secret: bytes) -> bytes:
+        """Its bytes: 4 magic, 8 outbox, 8 batch, 16 a tag, 16 seal."""
+        body = _MAGIC + self.outbox + self.batch.to_bytes(8, "big") + b"".join(self.tags)
+        return body + _mac(body, secret)
+
+
+def tag(key: str, secret: bytes) -> bytes:
+    """What stands for a settlement key in a manifest."""
+    return blake2b(key.encode(), digest_size=_TAG_BYTES, key=secret, person=b"wattswap/tag").digest()
+
+
+def open_manifest(memo: bytes, secret: bytes) -> Manifest | None:
+    """The manifest that this secret sealed; None for anything else."""
+    body, mac = memo[:-_MAC_BYTES], memo[-_MAC_BYTES:]
+    if len(body) < _HEAD_BYTES or not body.startswith(_MAGIC) or mac != _mac(body, secret):
+        return None
+    outbox = body[len(_MAGIC) : len(_MAGIC) + OUTBOX_ID_BYTES]
+    batch = int.from_bytes(body[_HEAD_BYTES - 8 : _HEAD_BYTES], "big")
+    tags = tuple(body[at : at + _TAG_BYTES] for at in range(_HEAD_BYTES, len(body), _TAG_BYTES))
+    return Manifest(outbox, batch, tags)
+
+
+def _mac(body: bytes, secret: bytes) -> bytes:
+    return blake2b(body, digest_size=_MAC_BYTES, key=secret, person=b"wattswap/seal").digest()

@@ -1,0 +1,440 @@
+"""The law of a round, in small examples reckoned by hand and in what must hold for any street."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike
+
+from wattswap.agents import law
+from wattswap.agents.law import Assessment, Cars
+from wattswap.agents.offers import Call, OfferBook, Own, StrategyError
+from wattswap.agents.physics import Ints
+from wattswap.agents.rules import Rules
+from wattswap.agents.strategies.elementwise import sample_cars
+from wattswap.protocol.units import MS_PER_HOUR
+
+RULES = Rules()
+IOTA, TICK = 1_000_000_000, 1_000_000
+CALL = Call(need_w=5_000, ceiling_nanos_per_kwh=5 * IOTA, from_ms=0, until_ms=300_000)
+LONG = 10 * MS_PER_HOUR
+
+
+def ints(values: ArrayLike) -> Ints:
+    return np.array(values, dtype=np.int64)
+
+
+def cars(
+    firm_w: list[int],
+    wanted_w: list[int] | None = None,
+    laxity_ms: list[int] | None = None,
+    drew: list[bool] | None = None,
+    reduce_w: list[int] | None = None,
+    feed_w: list[int] | None = None,
+) -> Cars:
+    """Cars without awards that want what is firm, unless said otherwise."""
+    nothing = [0] * len(firm_w)
+    return Cars(
+        ints(firm_w),
+        ints(firm_w if wanted_w is None else wanted_w),
+        ints([LONG] * len(firm_w) if laxity_ms is None else laxity_ms),
+        np.array(nothing if drew is None else drew, dtype=bool),
+        ints(nothing if reduce_w is None else reduce_w),
+        ints(nothing if feed_w is None else feed_w),
+    )
+
+
+def own_of(**columns: int) -> Own:
+    """One patient car at full power with half a battery, unless said otherwise."""
+    own = sample_cars(1)
+    usual = {
+        "wanted_w": 11_000, "baseline_w": 11_000, "firm_w": 11_000, "floor_w": 4_140, "max_w": 11_000,
+        "feed_w": 11_000, "remaining_ws": 36_000_000, "stored_ws": 108_000_000, "laxity_ms": LONG,
+    }  # fmt: skip
+    for name, value in (usual | columns).items():
+        getattr(own, name)[0] = value
+    return own
+
+
+def offered(own: Own, relief_w: list[int], ask: list[int] | None = None) -> tuple[list[int], list[int]]:
+    """What the law admits of one car's offer."""
+    book = OfferBook(own, ints([relief_w]), ints([[0, 0, 0] if ask is None else ask]))
+    admitted_w, asks = law.admitted(book, CALL, RULES)
+    return admitted_w[0].tolist(), asks[0].tolist()
+
+
+# -- where cars stand -------------------------------------------------------------------------------------------------
+
+
+def standing(remaining_ws: int, baseline_ws: int, laxity_ms: int) -> tuple[int, ...]:
+    """Wanted, baseline and firm power of a car of 11 kW at the instant 0 that can wait so long."""
+    charging_ms = -(-remaining_ws * 1000 // 11_000)
+    full = ints([11_000])
+    of = law.standing(
+        ints([remaining_ws]), ints([baseline_ws]), full, full, full, ints([laxity_ms + charging_ms]), 0, RULES
+    )
+    assert of.due_ms.tolist() == [laxity_ms]
+    return int(of.wanted_w[0]), int(of.baseline_w[0]), int(of.firm_w[0])
+
+
+def test_a_car_that_never_gave_way_may_draw_its_full_power_unasked() -> None:
+    assert standing(36_000_000, 36_000_000, LONG) == (11_000, 11_000, 11_000)
+
+
+def test_what_a_car_owes_to_itself_is_not_firm() -> None:
+    """Its baseline is already full, so the energy it sold its place for waits for room."""
+    assert standing(36_000_000, 0, LONG) == (11_000, 0, 0)
+
+
+def test_from_the_guard_on_a_car_may_draw_all_it_still_needs() -> None:
+    assert standing(36_000_000, 0, RULES.guard_ms + 1) == (11_000, 0, 0)
+    assert standing(36_000_000, 0, RULES.guard_ms) == (11_000, 0, 11_000)
+    assert standing(36_000_000, 0, -1) == (11_000, 0, 11_000)
+
+
+def test_a_nearly_full_car_wants_just_what_is_missing_in_one_tick() -> None:
+    assert standing(90_029, 90_029, LONG) == (3_000, 3_000, 3_000)
+
+
+def test_firm_is_never_more_than_a_car_wants() -> None:
+    assert standing(90_000, 36_000_000, LONG) == (3_000, 11_000, 3_000)
+
+
+def test_the_due_instant_counts_charging_time_rounded_up() -> None:
+    """10 kWh at 11 kW take 3,272,727.3 ms."""
+    full = ints([11_000])
+    of = law.standing(ints([36_000_000]), full, full, full, full, ints([4_000_000]), 0, RULES)
+    assert of.due_ms.tolist() == [4_000_000 - 3_272_728]
+
+
+# -- the need ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limit_w", "target_w"), [(380_000, 364_800), (101, 97), (25, 24), (24, 24), (0, 0), (-5_000, -5_000)]
+)
+def test_the_target_is_the_limit_less_four_per_cent(limit_w: int, target_w: int) -> None:
+    assert law.target_w(limit_w, RULES) == target_w
+
+
+def test_a_street_that_fits_needs_nothing() -> None:
+    assert law.assess(353_800, 380_000, cars([11_000]), RULES) == Assessment(364_800, 364_800, 0, release=False)
+
+
+def test_the_need_is_what_the_demand_exceeds_the_target_by() -> None:
+    assert law.assess(353_801, 380_000, cars([11_000]), RULES) == Assessment(364_801, 364_800, 1, release=False)
+
+
+def test_a_street_without_cars_can_have_a_need_too() -> None:
+    assert law.assess(400_000, 380_000, cars([]), RULES) == Assessment(400_000, 364_800, 35_200, release=False)
+
+
+def test_the_need_is_reckoned_from_what_cars_may_draw_not_from_what_they_draw() -> None:
+    """A car that gave way stands at 0 W but its place is sold, not free: the original cycled here."""
+    gave_way = cars([0, 11_000], wanted_w=[11_000, 11_000])
+    assert law.assess(353_800, 380_000, gave_way, RULES).need_w == 0
+
+
+def test_awards_in_force_count_against_the_need_but_not_against_the_demand() -> None:
+    awarded = cars([11_000, 0], reduce_w=[6_210, 0], feed_w=[0, 2_000])
+    assert law.assess(364_800, 380_000, awarded, RULES) == Assessment(375_800, 364_800, 2_790, release=False)
+
+
+def test_an_award_counts_for_no_more_than_the_car_could_still_draw() -> None:
+    almost_full = cars([3_000], reduce_w=[11_000])
+    assert law.assess(364_800, 380_000, almost_full, RULES).need_w == 0
+    assert law.assess(364_801, 380_000, almost_full, RULES).need_w == 1
+
+
+def test_awards_end_early_once_the_demand_is_two_per_cent_of_the_limit_below_the_target() -> None:
+    """7,600 W below 364,800 W, awards not subtracted; a watt more and they stay."""
+    awarded = cars([11_000], reduce_w=[6_210])
+    assert law.assess(346_200, 380_000, awarded, RULES) == Assessment(357_200, 364_800, -7_600, release=True)
+    assert law.assess(346_201, 380_000, awarded, RULES) == Assessment(357_201, 364_800, -7_599 - 6_210, release=False)
+
+
+def test_there_is_nothing_to_release_without_an_award() -> None:
+    assert not law.assess(0, 380_000, cars([11_000]), RULES).release
+
+
+# -- the ceiling ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("demand_w", "ceiling"),
+    [
+        (0, 1_000 * TICK),
+        (380_000, 1_000 * TICK),
+        (380_001, 1_000 * TICK),  # 52,631 nanos more: less than a tick
+        (381_000, 1_052 * TICK),  # 1 + 4 * 1/76 = 1.0526
+        (418_000, 3_000 * TICK),
+        (455_999, 4_999 * TICK),
+        (456_000, 5_000 * TICK),
+        (900_000, 5_000 * TICK),
+    ],
+)
+def test_the_ceiling_rises_from_one_iota_at_the_limit_to_five_at_120_per_cent(demand_w: int, ceiling: int) -> None:
+    assert law.ceiling_nanos_per_kwh(demand_w, 380_000, RULES) == ceiling
+
+
+@pytest.mark.parametrize("limit_w", [0, -5_000])
+def test_an_island_pays_the_most(limit_w: int) -> None:
+    assert law.ceiling_nanos_per_kwh(-10_000, limit_w, RULES) == 5_000 * TICK
+
+
+def test_a_fixed_ceiling_does_not_look_at_the_demand() -> None:
+    assert law.ceiling_nanos_per_kwh(0, 380_000, replace(RULES, ceiling="fixed")) == 5_000 * TICK
+
+
+@given(st.integers(-(10**6), 10**7), st.integers(1, 10**7))
+def test_a_ceiling_is_on_the_price_tick_and_within_its_bounds(demand_w: int, limit_w: int) -> None:
+    ceiling = law.ceiling_nanos_per_kwh(demand_w, limit_w, RULES)
+    assert ceiling % TICK == 0
+    assert IOTA <= ceiling <= 5 * IOTA
+    assert ceiling <= law.ceiling_nanos_per_kwh(demand_w + 1_000, limit_w, RULES)
+
+
+# -- what may stand of an offer ---------------------------------------------------------------------------------------
+
+
+def test_a_full_stop_has_two_tranches_and_keeps_them() -> None:
+    assert offered(own_of(), [6_860, 4_140, 0], [7 * TICK, 8 * TICK, 0]) == ([6_860, 4_140, 0], [7 * TICK, 8 * TICK, 0])
+
+
+def test_a_car_without_an_hour_to_lose_keeps_charging_whatever_it_says() -> None:
+    """It must be able to wait for longer than guard and window together: 35 minutes."""
+    edge_ms = RULES.guard_ms + RULES.window_ms
+    assert offered(own_of(laxity_ms=edge_ms), [6_860, 4_140, 0]) == ([0, 0, 0], [0, 0, 0])
+    assert offered(own_of(laxity_ms=edge_ms + 1), [6_860, 4_140, 0])[0] == [6_860, 4_140, 0]
+
+
+@pytest.mark.parametrize(("ask", "on_tick"), [(0, 0), (1, TICK), (TICK, TICK), (TICK + 1, 2 * TICK)])
+def test_an_ask_is_rounded_up_to_the_price_tick(ask: int, on_tick: int) -> None:
+    assert offered(own_of(), [6_860, 0, 0], [ask, 0, 0]) == ([6_860, 0, 0], [on_tick, 0, 0])
+
+
+def test_what_is_not_offered_has_no_ask() -> None:
+    assert offered(own_of(), [0, 0, 0], [7 * TICK, 8 * TICK, 9 * TICK]) == ([0, 0, 0], [0, 0, 0])
+
+
+def test_a_car_feeds_back_only_after_its_own_reduction_to_nothing() -> None:
+    assert offered(own_of(), [6_860, 0, 8_800])[0] == [6_860, 0, 0]
+    assert offered(own_of(), [0, 0, 8_800])[0] == [0, 0, 0]
+    assert offered(own_of(), [6_860, 4_140, 8_800])[0] == [6_860, 4_140, 8_800]
+    assert offered(own_of(firm_w=0, floor_w=0), [0, 0, 8_800])[0] == [0, 0, 8_800]
+
+
+def test_after_the_window_the_battery_still_holds_its_reserve() -> None:
+    """8,800 W for 300 s are 2,640,000 Ws on the street and, at 88 % round trip, 3,000,000 Ws of the battery."""
+    idle = own_of(firm_w=0, floor_w=0, reserve_ws=64_800_000)
+    assert offered(replace(idle, stored_ws=ints([67_800_000])), [0, 0, 8_800])[0] == [0, 0, 8_800]
+    assert offered(replace(idle, stored_ws=ints([67_799_999])), [0, 0, 8_800])[0] == [0, 0, 0]
+
+
+def test_in_what_is_left_of_a_window_a_car_feeds_only_for_so_long() -> None:
+    idle = own_of(firm_w=0, floor_w=0, reserve_ws=64_800_000, stored_ws=64_800_000 + 1_500_000)
+    book = OfferBook.keep(idle).feed(8_800, 0)
+    half = replace(CALL, from_ms=150_000)
+    assert law.admitted(book, half, RULES)[0].tolist() == [[0, 0, 8_800]]
+    assert law.admitted(book, CALL, RULES)[0].tolist() == [[0, 0, 0]]
+
+
+def test_after_refilling_a_car_still_has_its_guard() -> None:
+    """A window of 300,000 ms, and 3,000,000 Ws at 11 kW: 272,728 ms; with half an hour of guard 2,372,728 ms."""
+    idle = own_of(firm_w=0, floor_w=0, remaining_ws=0)
+    assert offered(replace(idle, laxity_ms=ints([2_372_728])), [0, 0, 8_800])[0] == [0, 0, 8_800]
+    assert offered(replace(idle, laxity_ms=ints([2_372_727])), [0, 0, 8_800])[0] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("relief_w", "ask", "problem"),
+    [
+        ([-1, 0, 0], [0, 0, 0], "offers a negative power"),
+        ([6_860, 4_140, -1], [0, 0, 0], "offers a negative power"),
+        ([6_860, 0, 0], [-1, 0, 0], "asks a negative price"),
+        ([6_860, 0, 0], [10**18 + 1, 0, 0], "asks a price beyond 1e\\+18"),
+        ([6_860, 4_140, 0], [2, 1, 0], "asks less for a later tranche"),
+        ([6_860, 4_140, 100], [2, 2, 1], "asks less for a later tranche"),
+        ([6_860, 4_141, 0], [0, 0, 0], "offers more power than the car draws"),
+        ([11_001, 0, 0], [0, 0, 0], "offers more power than the car draws"),
+        ([0, 4_140, 0], [0, 0, 0], "stops the car by halves"),
+        ([6_861, 0, 0], [0, 0, 0], "between 0 and the floor of 6 A"),
+        ([6_860, 4_140, 11_001], [0, 0, 0], "feeds more than the car can"),
+    ],
+)
+def test_what_no_car_may_say_is_refused_and_its_row_named(relief_w: list[int], ask: list[int], problem: str) -> None:
+    own = own_of().take([0, 0, 0])
+    relief, asks = np.zeros((3, 3), dtype=np.int64), np.zeros((3, 3), dtype=np.int64)
+    relief[2], asks[2] = relief_w, ask
+    with pytest.raises(StrategyError, match=problem) as refused:
+        law.admitted(OfferBook(own, relief, asks), CALL, RULES)
+    assert refused.value.row == 2
+
+
+def test_a_tranche_that_is_not_offered_may_bear_any_ask() -> None:
+    """Only what stands to be sold must not fall: a gap between two tranches is no step down."""
+    idle = own_of(firm_w=0, floor_w=0)
+    assert offered(idle, [0, 0, 8_800], [9 * TICK, -5, 7 * TICK]) == ([0, 0, 8_800], [0, 0, 7 * TICK])
+
+
+# -- grants: the room left --------------------------------------------------------------------------------------------
+
+HOURS = MS_PER_HOUR
+
+
+def imports(base_w: int, target_w: int, of: Cars, rules: Rules = RULES) -> list[int]:
+    return [int(watts) for watts in law.grants(base_w, target_w, of, rules).import_w]
+
+
+def test_everyone_is_granted_its_firm_power_less_what_it_sold() -> None:
+    of = cars([11_000, 11_000, 3_000], reduce_w=[6_210, 0, 11_000], feed_w=[0, 0, 2_000])
+    granted = law.grants(0, 19_000, of, RULES)
+    assert granted.import_w.tolist() == [4_790, 11_000, 0]
+    assert granted.export_w.tolist() == [0, 0, 2_000]
+    assert granted.forced_w.tolist() == [0, 0, 0]
+
+
+def test_room_goes_to_owed_energy_most_urgent_first() -> None:
+    """14,800 W are left: the car that must go first gets 11,000, the other would get less than 6 A, so nothing."""
+    of = cars([0, 0], wanted_w=[11_000, 11_000], laxity_ms=[6 * HOURS, 5 * HOURS])
+    assert imports(350_000, 364_800, of) == [0, 11_000]
+    assert imports(349_660, 364_800, of) == [4_140, 11_000]
+
+
+def test_a_car_that_drew_in_the_last_tick_counts_as_an_hour_more_urgent() -> None:
+    """It spares a stop; but it is an hour, not for ever."""
+    for waits_h, drawing_first in ((5.5, True), (6.5, False)):
+        of = cars([0, 0], wanted_w=[11_000] * 2, laxity_ms=[5 * HOURS, int(waits_h * HOURS)], drew=[False, True])
+        assert imports(350_000, 364_800, of) == ([0, 11_000] if drawing_first else [11_000, 0])
+
+
+def test_equally_urgent_cars_come_in_session_order() -> None:
+    assert imports(350_000, 364_800, cars([0, 0], wanted_w=[11_000, 11_000])) == [11_000, 0]
+
+
+def test_a_car_that_wants_less_than_six_amps_gets_all_or_nothing_of_it() -> None:
+    of = cars([0, 0], wanted_w=[11_000, 3_000], laxity_ms=[1, 2])
+    assert imports(361_800, 364_800, of) == [0, 3_000]
+    assert imports(361_801, 364_800, of) == [0, 0]
+
+
+def test_room_that_is_too_little_for_one_car_is_offered_to_the_next() -> None:
+    of = cars([0, 5_000], wanted_w=[11_000, 11_000], laxity_ms=[1, 2])
+    assert imports(355_800, 364_800, of) == [0, 9_000]
+
+
+def test_a_car_under_an_award_gets_no_owed_room() -> None:
+    """It sold just this power."""
+    of = cars([5_000, 0], wanted_w=[11_000, 11_000], reduce_w=[5_000, 0], feed_w=[0, 2_000])
+    assert imports(0, 364_800, of) == [0, 0]
+
+
+def test_what_is_fed_makes_room() -> None:
+    of = cars([0, 0], wanted_w=[0, 11_000], feed_w=[8_800, 0])
+    assert imports(364_800, 364_800, of) == [0, 8_800]
+
+
+# -- grants: the last resort ------------------------------------------------------------------------------------------
+
+
+def cut(import_w: list[int], room_w: int, laxity_ms: list[int] | None = None, guaranteed_w: int = 0) -> list[int]:
+    laxity = ints(range(len(import_w)) if laxity_ms is None else laxity_ms)
+    rules = replace(RULES, guaranteed_w=guaranteed_w)
+    return [int(watts) for watts in law.last_resort(ints(import_w), room_w, laxity, rules)]
+
+
+def test_the_last_resort_is_one_water_level() -> None:
+    assert cut([11_000, 7_000, 5_000], 18_000) == [6_500, 6_500, 5_000]
+
+
+def test_the_watt_that_does_not_divide_goes_to_the_least_laxity() -> None:
+    assert cut([11_000, 11_000, 11_000], 20_000, [2, 0, 1]) == [6_666, 6_668, 6_666]
+
+
+def test_a_level_under_six_amps_becomes_nothing_and_its_room_goes_to_the_least_laxity() -> None:
+    """12,000 W among three would be 4,000 each: less than a charger can give."""
+    assert cut([11_000, 7_000, 5_000], 12_000, [3, 1, 2]) == [0, 7_000, 5_000]
+    assert cut([11_000, 7_000, 5_000], 12_000, [1, 2, 3]) == [11_000, 0, 0]
+
+
+def test_a_car_that_draws_less_than_six_amps_anyway_keeps_it() -> None:
+    assert cut([11_000, 2_000], 5_000) == [0, 2_000]
+    assert cut([11_000, 2_000], 6_140) == [4_140, 2_000]
+
+
+@pytest.mark.parametrize("room_w", [0, -1, -100_000])
+def test_without_room_nobody_draws(room_w: int) -> None:
+    assert cut([11_000, 2_000], room_w) == [0, 0]
+
+
+def test_nobody_is_cut_below_the_guaranteed_minimum() -> None:
+    assert cut([11_000, 11_000, 1_500], 4_000, guaranteed_w=2_000) == [2_000, 2_000, 1_500]
+    assert cut([11_000, 11_000], -50_000, guaranteed_w=2_000) == [2_000, 2_000]
+
+
+def test_what_is_left_beyond_the_guaranteed_minimum_goes_to_the_least_laxity() -> None:
+    assert cut([11_000] * 3, 9_000, [2, 1, 3], guaranteed_w=1_000) == [1_000, 7_000, 1_000]
+
+
+def test_what_the_last_resort_takes_is_noted_and_awards_stay_as_they_are() -> None:
+    of = cars([11_000, 11_000], reduce_w=[0, 4_000], feed_w=[0, 500])
+    granted = law.grants(90_000, 100_000, of, RULES)
+    assert granted.import_w.tolist() == [5_250, 5_250]
+    assert granted.forced_w.tolist() == [5_750, 1_750]
+    assert granted.export_w.tolist() == [0, 500]
+
+
+some_powers = st.lists(st.integers(0, 22_000), max_size=12)
+
+
+@given(some_powers, st.integers(-10_000, 200_000))
+def test_the_water_level_is_the_highest_that_fits(import_w: list[int], room_w: int) -> None:
+    level_w = law._water_level(ints(import_w), room_w)
+    if room_w < 0:
+        assert level_w == 0
+        return
+    assert sum(min(each, level_w) for each in import_w) <= room_w
+    if level_w < max(import_w, default=0):
+        assert sum(min(each, level_w + 1) for each in import_w) > room_w
+
+
+@given(some_powers, st.integers(-10_000, 200_000), st.sampled_from([0, 1_000, 4_140, 6_000]), st.data())
+def test_the_last_resort_keeps_its_promises(
+    import_w: list[int], room_w: int, guaranteed_w: int, data: st.DataObject
+) -> None:
+    laxity_ms = data.draw(st.lists(st.integers(-9, 9), min_size=len(import_w), max_size=len(import_w)))
+    granted = cut(import_w, room_w, laxity_ms, guaranteed_w)
+    guaranteed = [min(each, guaranteed_w) for each in import_w]
+    assert sum(granted) <= max(room_w, sum(guaranteed))
+    left_w = room_w - sum(granted)
+    for wanted_w, given_w, least_w in zip(import_w, granted, guaranteed, strict=True):
+        six_amps_w = min(wanted_w, RULES.min_w)
+        assert least_w <= given_w <= wanted_w
+        assert given_w in (0, least_w) or given_w >= six_amps_w
+        if given_w < wanted_w and sum(guaranteed) < room_w:
+            assert left_w == 0 or given_w + left_w < six_amps_w  # nobody could have been given more
+
+
+@given(st.integers(-50_000, 100_000), st.integers(-10_000, 100_000), st.data())
+def test_grants_never_exceed_the_target_but_for_the_base_load_itself(
+    base_w: int, target_w: int, data: st.DataObject
+) -> None:
+    watts = st.integers(0, 11_000)
+    rows = data.draw(st.lists(st.tuples(watts, watts, st.integers(-9, 9), st.booleans(), watts, watts), max_size=8))
+    firm, more, laxity, drew, reduce, feed = (list(column) for column in zip(*rows, strict=True)) if rows else [[]] * 6
+    of = cars(firm, [one + another for one, another in zip(firm, more, strict=True)], laxity, drew, reduce, feed)
+    granted = law.grants(base_w, target_w, of, RULES)
+    load_w = base_w + int(granted.import_w.sum()) - int(granted.export_w.sum())
+    assert load_w <= target_w or not granted.import_w.any()
+    assert (granted.import_w >= 0).all()
+    assert (granted.import_w <= of.wanted_w).all()
+    sold_w = np.maximum(of.firm_w - of.reduce_w, 0)
+    if granted.forced_w.any():
+        assert (granted.import_w + granted.forced_w == sold_w).all()
+    else:
+        assert (granted.import_w >= sold_w).all()
+    assert (granted.forced_w >= 0).all()

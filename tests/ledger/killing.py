@@ -1,0 +1,143 @@
+"""kill -9 on a process that settles: again and again at random moments, then an audit of its files from outside.
+
+    python -m tests.ledger.killing --folder DIR [--kills N] [--seed N] [--ledger sqlite|chain] [--design NAME]
+
+Prints one JSON object: kills, debts acknowledged and paid, batches, and what is ``wrong`` (nothing, if all is well).
+The process under test is forked from this one, which has opened nothing: forty lives a second instead of four.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import sqlite3
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+
+from tests.ledger.fake_chain import FakeChain, FakeLane, Faults
+from tests.ledger.wrong_designs import PayFirst, Rebuild
+
+from wattswap.ledger.base import Payment
+from wattswap.ledger.cashier import Cashier
+from wattswap.ledger.lane import Lane
+from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.sqlite import SqliteLedger
+
+DESIGNS: dict[str, type[Cashier]] = {"right": Cashier, "pay-first": PayFirst, "rebuild": Rebuild}
+OPENING = 10**15
+
+
+def debt(number: int) -> Payment:
+    """The number-th debt: a function of its number, so that every life agrees on it."""
+    luck = random.Random(number)
+    return Payment(key=f"k{number}", payer="site", payee=f"car{luck.randrange(5)}", nanos=luck.randrange(1, 10**6))
+
+
+def live(folder: Path, ledger: str, design: str, acknowledged: int, *, last: bool) -> None:
+    """One life: go on where the last one died, take on debts until killed (none in the last life), and pay them."""
+    seed = time.time_ns()
+    if ledger == "chain":
+        faults = Faults(seed, lost=0.05, unheard=0.1, late=0.05, abort=0.02)
+        chain = FakeChain({"site": (OPENING, OPENING)}, folder / "ledger.sqlite", Faults() if last else faults)
+        chain.execute_all()
+        lane: Lane = FakeLane(chain, "site")
+    else:
+        lane = LocalLane(SqliteLedger(folder / "ledger.sqlite", {"site": OPENING}), "site")
+    outbox = Outbox(folder / "outbox.sqlite")
+    cashier = DESIGNS[design](outbox, lambda _: lane)
+    number = max(0, count(outbox) - 3)  # the last ones once more: a repeat must be harmless
+    while not last:
+        cashier.owe([debt(number + more) for more in range(3)])
+        number += 3
+        os.write(acknowledged, number.to_bytes(4, "big"))
+        cashier.work()
+    while outbox.backlog.items:
+        cashier.work()
+        time.sleep(cashier.wait_ms() / 1_000)
+
+
+def count(outbox: Outbox) -> int:
+    """How many debts it has ever taken on."""
+    return int(outbox._database.rows("SELECT count(*) FROM items")[0][0])
+
+
+def one_life(folder: Path, ledger: str, design: str, kill_after_s: float | None) -> int:
+    """Fork a life, kill it after so many seconds (``None``: let it finish); the last number it acknowledged."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            live(folder, ledger, design, writer, last=kill_after_s is None)
+            os._exit(0)
+        except BaseException:  # noqa: BLE001 - a child must never return into its parent's code
+            traceback.print_exc()
+        os._exit(1)
+    os.close(writer)
+    if kill_after_s is not None:
+        time.sleep(kill_after_s)
+        os.kill(child, signal.SIGKILL)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSIGNALED(status) and os.WEXITSTATUS(status):
+        raise SystemExit("a life ended by itself")
+    numbers = [int.from_bytes(said[at : at + 4], "big") for at in range(0, len(said) - 3, 4)]
+    return max(numbers, default=0)
+
+
+def paid_on(path: Path, ledger: str) -> Counter[str]:
+    """What payees hold, read from the ledger's own file."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    accounts, coins = "SELECT account, nanos FROM accounts", "SELECT owner, sum(nanos) FROM coins GROUP BY owner"
+    holds = Counter(dict(connection.execute(accounts if ledger == "sqlite" else coins).fetchall()))
+    connection.close()
+    return holds
+
+
+def audit(folder: Path, ledger: str, acknowledged: int) -> dict[str, object]:
+    """Compare what was acknowledged, what the outbox says and what the ledger did, with nothing but their files."""
+    connection = sqlite3.connect(f"file:{folder / 'outbox.sqlite'}?mode=ro", uri=True)
+    rows = connection.execute("SELECT key, payee, nanos, state FROM items LEFT JOIN batches USING (batch)").fetchall()
+    states = Counter(dict(connection.execute("SELECT state, count(*) FROM batches GROUP BY state").fetchall()))
+    alarms = [text for (text,) in connection.execute("SELECT text FROM alarms")]
+    connection.close()
+    owed: Counter[str] = Counter()
+    for number in range(len(rows)):
+        owed[debt(number).payee] += debt(number).nanos
+    holds = paid_on(folder / "ledger.sqlite", ledger)
+    expected = {(debt(n).key, debt(n).payee, debt(n).nanos) for n in range(len(rows))}
+    wrong = [f"{payee} got {holds[payee]} nanos, not {nanos}" for payee, nanos in owed.items() if holds[payee] != nanos]
+    wrong += ["acknowledged debts are gone"] * (acknowledged > len(rows))
+    wrong += ["the outbox holds other debts than were taken on"] * ({row[:3] for row in rows} != expected)
+    wrong += ["not all is paid"] * any(row[3] != "FINAL" for row in rows)
+    paid, was_owed = sum(holds[payee] for payee in owed), sum(owed.values())
+    return {"debts": len(rows), "owed": was_owed, "paid": paid, "batches": states, "wrong": wrong + alarms}
+
+
+def main() -> None:
+    """Kill, audit, report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--ledger", choices=("sqlite", "chain"), default="sqlite")
+    parser.add_argument("--design", choices=DESIGNS, default="right")
+    chosen = parser.parse_args()
+    luck, acknowledged = random.Random(chosen.seed), 0
+    for _ in range(chosen.kills):
+        said = one_life(chosen.folder, chosen.ledger, chosen.design, luck.uniform(0.002, 0.12))
+        acknowledged = max(acknowledged, said)
+    one_life(chosen.folder, chosen.ledger, chosen.design, None)
+    report = {"kills": chosen.kills, "acknowledged": acknowledged, **audit(chosen.folder, chosen.ledger, acknowledged)}
+    print(json.dumps(report))  # noqa: T201 - the report is for whoever started this
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,523 @@
+"""The outbox: what is owed is paid exactly once, wherever the process dies and whatever the ledger does."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.ledger.crashing import Boundaries, Clock, one_life
+from tests.ledger.fake_chain import FEE, FakeChain, FakeLane, Faults
+from tests.ledger.wrong_designs import PayFirst, Rebuild
+
+from wattswap.ledger.base import Payment
+from wattswap.ledger.cashier import Cashier, payment_item
+from wattswap.ledger.lane import CoinRef, Manifest, Outcome, Signed, Verdict, open_manifest, tag
+from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.outbox import GIVE_UP_AFTER, Batch, Flush, Outbox, State
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.protocol.errors import InputError, LocalProtocolError
+
+OPENING = {"site": (10_000, 9_000, 8_000), "car": (500,)}
+DEBTS = [
+    Payment(key="a", payer="site", payee="bus", nanos=100),
+    Payment(key="b", payer="site", payee="van", nanos=20),
+    Payment(key="c", payer="car", payee="site", nanos=7),
+    Payment(key="d", payer="site", payee="bus", nanos=3),
+]
+OWED = {"bus": 103, "van": 20}
+
+
+class Place:
+    """An outbox, a chain and the lanes between them, for one test."""
+
+    def __init__(self, faults: Faults | None = None) -> None:
+        self.chain = FakeChain(OPENING, faults=faults)
+        self.outbox = Outbox(None)
+        self.lanes: dict[str, FakeLane] = {}
+        self.minted = self.chain.supply()
+
+    def lane(self, name: str) -> FakeLane:
+        return self.lanes.setdefault(name, FakeLane(self.chain, name))
+
+    def state(self, key: str) -> State | None:
+        known = self.outbox.find(key)
+        assert known is not None
+        return known.state
+
+    def build(self, lane: str, most_items: int = 1) -> Batch:
+        batch = self.outbox.build(lane, Flush(), 0, most_nanos=100, most_items=most_items, most_bytes=0)
+        assert batch is not None
+        return batch
+
+    def cashier(self, **options) -> Cashier:
+        return Cashier(self.outbox, self.lane, clock=Clock(), **options)
+
+    def close(self) -> None:
+        self.outbox.close()
+        self.chain.database.close()
+
+
+@pytest.fixture
+def place():
+    """A place without faults."""
+    fresh = Place()
+    yield fresh
+    fresh.close()
+
+
+def live(cashier: Cashier) -> None:
+    """Owe the debts in two steps and work until nothing is left."""
+    cashier.owe(DEBTS[:2])
+    cashier.work()
+    cashier.owe(DEBTS)
+    settle(cashier)
+
+
+def settle(cashier: Cashier, passes: int = 200) -> None:
+    for _ in range(passes):
+        if not cashier.outbox.backlog.items:
+            return
+        cashier.work()
+
+
+def audit(place: Place, owed: dict[str, int] = OWED) -> list[str]:
+    """What is wrong, seen from outside: what payees hold on the chain against what they were owed."""
+    place.chain.execute_all()
+    holds = place.chain.received()
+    wrong = [
+        f"{name} got {holds.get(name, 0)}, not {nanos}" for name, nanos in owed.items() if holds.get(name) != nanos
+    ]
+    if place.chain.supply() != place.minted:
+        wrong.append("tokens were made or lost")
+    fees = 10_000 + 9_000 + 8_000 + 500 - sum(holds.values())
+    if place.outbox.fees_nanos != fees and not wrong:
+        wrong.append(f"fees are {fees}, the outbox says {place.outbox.fees_nanos}")
+    wrong += place.outbox.alarms
+    return wrong
+
+
+# -- the ordinary way -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_owed_is_paid_and_netted_per_payee(place: Place) -> None:
+    cashier = place.cashier()
+    assert cashier.owe(DEBTS) == [True] * 4
+    settle(cashier)
+    assert audit(place) == []
+    assert place.chain.received()["site"] == 27_000 - 123 - FEE + 7
+    assert place.outbox.fees_nanos == 2 * FEE
+    assert len(place.chain.database.rows("SELECT * FROM transactions")) == 2
+    assert [payer + item.key for payer, item in place.outbox.paid("site")] == ["sitea", "siteb", "sited", "carc"]
+    assert {place.state(key) for key in "abcd"} == {State.FINAL}
+
+
+def test_a_debt_repeated_is_owed_once_and_a_key_never_changes_its_meaning(place: Place) -> None:
+    cashier = place.cashier()
+    cashier.owe(DEBTS)
+    assert cashier.owe(DEBTS) == [False] * 4
+    settle(cashier)
+    assert cashier.owe(DEBTS) == [False] * 4
+    for other in (("site", "bus", 101), ("site", "van", 100), ("car", "bus", 100)):
+        with pytest.raises(LocalProtocolError, match="came first as"):
+            cashier.owe([Payment(key="a", payer=other[0], payee=other[1], nanos=other[2])])
+    settle(cashier)
+    assert audit(place) == []
+
+
+def test_small_debts_wait_for_sum_age_or_departure(place: Place) -> None:
+    now = [0]
+    cashier = Cashier(place.outbox, place.lane, flush=Flush(nanos=100, age_ms=1_000), clock=lambda: now[0])
+
+    def owe(key: str, payee: str, nanos: int, *, due: bool = False) -> None:
+        cashier.owe([Payment(key=key, payer="site", payee=payee, nanos=nanos)], due=due)
+        cashier.work()
+
+    owe("1", "sum", 60)
+    owe("2", "leaves", 1)
+    assert place.outbox.backlog.items == 2
+    owe("3", "sum", 40)
+    assert place.chain.received().get("sum") == 100
+    owe("4", "leaves", 1, due=True)
+    assert place.chain.received().get("leaves") == 2
+    owe("5", "old", 1)
+    now[0] = 999
+    cashier.work()
+    assert place.chain.received().get("old") is None
+    now[0] = 1_000
+    cashier.work()
+    assert place.chain.received().get("old") == 1
+    owe("6", "rest", 1)
+    cashier.flush_all()
+    cashier.work()
+    assert place.outbox.backlog.items == 0
+
+
+def test_what_does_not_fit_is_carried_to_the_next_batch(place: Place) -> None:
+    cashier = place.cashier()
+    cashier.owe([Payment(key=f"k{n}", payer="site", payee=f"p{n % 7}", nanos=1) for n in range(120)])
+    settle(cashier)
+    sizes = place.outbox._database.rows("SELECT count(*) FROM items GROUP BY batch")
+    assert sizes == [(50,), (50,), (20,)]
+    assert sum(place.chain.received()[f"p{n}"] for n in range(7)) == 120
+
+
+def test_who_lacks_tokens_pays_what_it_can_and_the_rest_when_it_has_been_paid(place: Place) -> None:
+    cashier = place.cashier()
+    big, small = ("big", "bus", 600), ("small", "van", 9)
+    cashier.owe([Payment(key=key, payer="car", payee=payee, nanos=nanos) for key, payee, nanos in (big, small)])
+    for _ in range(5):
+        cashier.work()
+    assert place.chain.received().get("van") == 9
+    assert place.outbox.backlog.items == 1
+    assert "less than it owes" in cashier.errors()["car"]
+    cashier.owe([Payment(key="help", payer="site", payee="car", nanos=900)])
+    settle(cashier)
+    assert place.chain.received()["bus"] == 600
+
+
+def test_a_batch_that_came_to_nothing_gives_its_items_back_and_its_fee_is_booked() -> None:
+    place = Place(Faults(1, abort=0.5))
+    live(place.cashier())
+    assert audit(place) == []
+    states = Counter(state for (state,) in place.outbox._database.rows("SELECT state FROM batches"))
+    assert states[State.FAILED] >= 1
+    place.close()
+
+
+def test_an_item_that_always_fails_stops_no_other_and_is_given_up() -> None:
+    place = Place(Faults(abort=1.0))
+    cashier = place.cashier()
+    cashier.owe(DEBTS[:2])
+    for _ in range(60):
+        cashier.work()
+    assert place.outbox.stuck == ["a", "b"]
+    assert len(place.chain.database.rows("SELECT 1 FROM transactions")) < 2 * GIVE_UP_AFTER + 1
+    place.close()
+
+
+# -- weather ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_lost_unheard_late_and_aborted_transactions_pay_once_all_the_same(seed: int) -> None:
+    place = Place(Faults(seed, lost=0.25, unheard=0.25, late=0.15, abort=0.1))
+    cashier = place.cashier()
+    cashier.owe(DEBTS)
+    luck = random.Random(seed)
+    for _ in range(300):
+        cashier.work()
+        if luck.random() < 0.2:
+            place.chain.execute_all()
+    assert place.outbox.backlog.items == 0
+    assert audit(place) == []
+    place.close()
+
+
+def test_while_the_ledger_is_away_debts_are_taken_on_and_paid_when_it_is_back(place: Place) -> None:
+    for name in ("site", "car"):
+        place.lane(name).down = True
+    cashier = place.cashier()
+    cashier.owe(DEBTS)
+    for _ in range(10):
+        cashier.work()
+    assert place.outbox.backlog.items == 4
+    assert cashier.errors() == {"site": "no route", "car": "no route"}
+    for name in ("site", "car"):
+        place.lane(name).down = False
+    settle(cashier)
+    assert audit(place) == []
+    assert cashier.errors() == {}
+
+
+def test_tries_grow_rarer_but_never_too_rare() -> None:
+    place = Place()
+    place.lane("site").down = True
+    now = [0]
+    cashier = Cashier(place.outbox, place.lane, clock=lambda: now[0])
+    cashier.owe(DEBTS[:1])
+    waits = []
+    for _ in range(14):
+        cashier.work()
+        waits.append(cashier.wait_ms())
+        now[0] += waits[-1]
+    assert 100 <= waits[0] <= 200
+    assert all(15_000 <= wait <= 30_000 for wait in waits[8:])
+    place.close()
+
+
+def test_a_transaction_is_rebuilt_only_with_proof_that_it_can_never_happen(place: Place) -> None:
+    """Absent is not dead: it must have expired, and its coin must lie where it lay."""
+    place.chain.faults = Faults(lost=1.0)
+    cashier = place.cashier()
+    cashier.owe(DEBTS[:1])
+    for _ in range(20):
+        cashier.work()
+    first = place.outbox.undecided("site")
+    assert first is not None
+    assert first.signed is not None
+    assert len(place.outbox._database.rows("SELECT 1 FROM batches")) == 1
+    for _ in range(3):
+        place.chain.next_epoch()
+    cashier.work()
+    assert place.outbox.state_of(first.signed.digest) is State.DEAD
+    place.chain.faults = Faults()
+    settle(cashier)
+    assert audit(place, {"bus": 100}) == []
+
+
+def test_a_late_transaction_is_waited_for_and_never_replaced(place: Place) -> None:
+    place.chain.faults = Faults(late=1.0)
+    cashier = place.cashier()
+    cashier.owe(DEBTS[:1])
+    for _ in range(20):
+        cashier.work()
+    place.chain.execute_all()
+    settle(cashier)
+    assert audit(place, {"bus": 100}) == []
+    assert len(place.chain.database.rows("SELECT 1 FROM transactions")) == 1
+
+
+# -- strangers and copies ---------------------------------------------------------------------------------------------
+
+
+def steal(place: Place) -> None:
+    """Somebody else spends the site's first coin with the site's key."""
+    thief = FakeLane(place.chain, "site")
+    purse = thief.read()
+    loot = Payment(key="x", payer="site", payee="thief", nanos=1)
+    thief.submit(thief.sign([payment_item(loot)], purse, b""))
+
+
+def test_a_stranger_who_spends_our_coin_freezes_the_lane(place: Place) -> None:
+    place.chain.faults = Faults(lost=1.0)
+    cashier = place.cashier()
+    cashier.owe(DEBTS)
+    cashier.work()
+    place.chain.faults = Faults()
+    steal(place)
+    settle(cashier, 10)
+    assert "is the key stolen" in place.outbox.frozen("site")
+    assert place.outbox.frozen("car") == ""
+    assert place.chain.received()["site"] >= 26_000
+    assert [key for key in "abcd" if place.state(key) is State.FINAL] == ["c"]
+
+
+def test_a_strangers_transaction_is_noticed_at_the_next_start(place: Place) -> None:
+    first = place.cashier()
+    first.owe(DEBTS[:1])
+    settle(first)
+    steal(place)
+    second = place.cashier()
+    second.owe(DEBTS[1:2])
+    settle(second, 10)
+    assert "is the key stolen" in place.outbox.frozen("site")
+    assert place.chain.received().get("van") is None
+
+
+def test_a_person_can_set_a_frozen_lane_free(place: Place) -> None:
+    test_a_strangers_transaction_is_noticed_at_the_next_start(place)
+    place.outbox.thaw("site")
+    place.outbox.move_cursor("site", place.lane("site").sent("")[1])
+    settle(place.cashier())
+    assert place.chain.received()["van"] == 20
+
+
+def test_a_restored_backup_pays_nothing_twice(tmp_path: Path) -> None:
+    """The card died after four payments; the backup knows one of them, and another was only a debt."""
+    chain = FakeChain(OPENING)
+    path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
+    with Outbox(path) as outbox:
+        cashier = Cashier(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        cashier.owe(DEBTS[:1])
+        settle(cashier)
+        cashier.owe(DEBTS[1:2], due=False)
+        copy = sqlite3.connect(backup)
+        outbox._database._connection.backup(copy)
+        copy.close()
+        cashier.flush_all()
+        settle(cashier)
+        cashier.owe(DEBTS[3:])
+        settle(cashier)
+    with Outbox(backup) as outbox:
+        cashier = Cashier(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        cashier.reconcile()
+        assert [text for text in outbox.alarms if "2 of its transactions were not in the outbox" in text]
+        assert outbox.fees_nanos == 3 * FEE
+        cashier.owe(DEBTS)
+        settle(cashier)
+        assert {known.state for key in "abcd" if (known := outbox.find(key))} == {State.FINAL}
+    assert {payee: chain.received()[payee] for payee in OWED} == OWED
+    chain.database.close()
+
+
+def test_an_outbox_that_was_lost_altogether_learns_from_the_ledger_what_is_paid(place: Place) -> None:
+    live(place.cashier())
+    place.outbox.close()
+    place.outbox = Outbox(None)
+    live(place.cashier())
+    assert {payee: place.chain.received()[payee] for payee in OWED} == OWED
+
+
+def test_a_second_copy_that_lives_at_the_same_time_stops_instead_of_paying_twice() -> None:
+    place, twin = Place(), Outbox(None)
+    first = place.cashier()
+    second = Cashier(twin, place.lane, clock=Clock())
+    for cashier in (first, second):
+        cashier.owe(DEBTS[:1])
+    place.chain.faults = Faults(late=1.0)
+    first.work()
+    place.chain.faults = Faults()
+    settle(second, 10)
+    assert "is the key stolen, or copied" in twin.frozen("site")
+    assert place.chain.received().get("bus") is None
+    place.chain.execute_all()
+    settle(first)
+    assert place.chain.received()["bus"] == 100
+    twin.close()
+    place.close()
+
+
+# -- the file ---------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_one_undecided_batch_a_lane_and_one_spender_a_coin_version(place: Place) -> None:
+    """The rule that everything rests on is the database's, not the program's."""
+    cashier = place.cashier()
+    cashier.owe(DEBTS[:2])
+    batch = place.build("site")
+    with pytest.raises(sqlite3.IntegrityError):
+        place.build("site", most_items=9)
+    signed = Signed(raw=b"1", digest="1", coins=(CoinRef("coin", 1),), expires=1)
+    place.outbox.sign(batch, signed)
+    cashier.owe(DEBTS[2:3])
+    other = place.build("car")
+    with pytest.raises(sqlite3.IntegrityError):
+        place.outbox.sign(other, Signed(raw=b"2", digest="2", coins=signed.coins, expires=1))
+    place.outbox.check()
+
+
+def test_no_step_is_taken_twice_or_out_of_turn(place: Place) -> None:
+    cashier = place.cashier()
+    cashier.owe(DEBTS[:1])
+    batch = place.build("site")
+    final = Outcome(verdict=Verdict.FINAL)
+    with pytest.raises(AssertionError, match="is BUILT, not SIGNED"):
+        place.outbox.decide(batch, final, 0)
+    batch = place.outbox.sign(batch, Signed(raw=b"1", digest="1", coins=(), expires=1))
+    with pytest.raises(AssertionError, match="is SIGNED, not BUILT"):
+        place.outbox.dissolve(batch)
+    place.outbox.decide(batch, final, 0)
+    with pytest.raises(AssertionError, match="is FINAL, not SIGNED"):
+        place.outbox.bury(batch, "", 0)
+
+
+def test_an_outbox_has_one_writer_and_is_no_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with Outbox(path), pytest.raises(InputError, match="in use"):
+        Outbox(path)
+    with pytest.raises(InputError, match="not a ledger of ours"):
+        SqliteLedger(path)
+
+
+def test_a_manifest_is_read_by_its_writer_alone() -> None:
+    manifest = Manifest(b"8 bytes!", 7, (tag("a", b"k"), tag("b", b"k")))
+    memo = manifest.seal(b"k")
+    assert open_manifest(memo, b"k") == manifest
+    assert open_manifest(memo, b"other") is None
+    for place in range(len(memo)):
+        assert open_manifest(memo[:place] + bytes([memo[place] ^ 1]) + memo[place + 1 :], b"k") is None
+    assert open_manifest(b"", b"k") is None
+    assert tag("a", b"k") != tag("a", b"l")
+
+
+# -- the embedded ledger through the same outbox ----------------------------------------------------------------------
+
+
+def test_the_embedded_ledger_is_paid_through_the_same_outbox() -> None:
+    ledger, outbox = SqliteLedger(None, {"site": 1_000, "car": 50}), Outbox(None)
+    live(Cashier(outbox, lambda name: LocalLane(ledger, name), clock=Clock()))
+    assert (ledger.balance("bus"), ledger.balance("van"), ledger.balance("site")) == (103, 20, 884)
+    assert sorted(payment.key for payment in ledger.history("site")) == ["a", "b", "c", "d"]
+    ledger.check()
+    outbox.close()
+    ledger.close()
+
+
+# -- every crash point ------------------------------------------------------------------------------------------------
+
+
+def lives(place: Place, deaths: list[int], cashier: type[Cashier] = Cashier) -> list[str]:
+    """Die at each of these boundaries, one life after the other, then live on; what the audit finds."""
+    for fatal in deaths:
+        if not one_life(place.outbox, place.lane, Boundaries(fatal), live, cashier):
+            break
+    assert not one_life(place.outbox, place.lane, Boundaries(), live, cashier)
+    return audit(place)
+
+
+def boundaries_of(faults: Faults | None = None) -> list[str]:
+    """The names of all boundaries of one undisturbed life."""
+    place, all_of_them = Place(faults), Boundaries()
+    one_life(place.outbox, place.lane, all_of_them, live)
+    place.close()
+    return all_of_them.names
+
+
+def test_the_boundaries_cover_every_step() -> None:
+    names = set(boundaries_of())
+    inserts = {f"INSERT INTO {table}" for table in ("items", "batches", "coins")}
+    for step in inserts | {"UPDATE items SET", "UPDATE batches SET", "COMMIT"}:
+        assert {f"before {step}", f"after {step}"} <= names
+    for call in ("read", "sign", "submit", "sent"):
+        assert {f"before {call}", f"after {call}"} <= names
+
+
+def test_a_death_at_any_boundary_costs_and_creates_nothing() -> None:
+    for fatal in range(len(boundaries_of())):
+        place = Place()
+        assert lives(place, [fatal]) == [], f"died at boundary {fatal}"
+        place.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nor_does_one_while_answers_are_lost_and_transactions_late(seed: int) -> None:
+    weather = {"lost": 0.2, "unheard": 0.3, "late": 0.1, "abort": 0.1}
+    for fatal in range(0, len(boundaries_of(Faults(seed, **weather))), 2):
+        place = Place(Faults(seed, **weather))
+        assert lives(place, [fatal + seed % 2]) == [], f"died at boundary {fatal + seed % 2}"
+        place.close()
+
+
+def two_deaths(chosen: list[tuple[int, int]]) -> None:
+    for first, second in chosen:
+        place = Place(Faults(first, unheard=0.5))
+        assert lives(place, [first, second]) == [], f"died at boundaries {first} and {second}"
+        place.close()
+
+
+def test_nor_do_two_deaths_the_second_perhaps_while_reconciling() -> None:
+    count = len(boundaries_of())
+    luck = random.Random(1)
+    two_deaths([(luck.randrange(count), luck.randrange(40)) for _ in range(300)])
+
+
+@pytest.mark.long
+def test_nor_do_any_two_deaths() -> None:
+    count = len(boundaries_of())
+    two_deaths([(first, second) for first in range(count) for second in range(count)])
+
+
+# -- designs that are wrong -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("design", [PayFirst, Rebuild])
+def test_the_same_audit_catches_designs_that_are_wrong(design: type[Cashier]) -> None:
+    caught, count = 0, 60
+    for fatal in range(count):
+        place = Place(Faults(fatal, unheard=0.3))
+        caught += bool(lives(place, [fatal], design))
+        place.close()
+    assert caught > count // 10, f"{caught} of {count}"

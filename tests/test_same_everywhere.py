@@ -1,0 +1,93 @@
+"""One truth: whatever drives a street, the same trades come of it, to the last nano."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from tests.streets import random_street, streets
+
+from wattswap.runners.engines import run_street
+from wattswap.runners.fleet import FleetRun
+from wattswap.runners.record import Record, TickRow
+from wattswap.runners.scenario import load_street
+from wattswap.runners.simulated import SimulatedRun
+
+
+def differences(one: Record, other: Record) -> list[str]:
+    """In what two records of a street differ, the hashes' reasons first; of the ticks only the first that differs."""
+    assert one.book is not None
+    assert other.book is not None
+    found = [
+        f"{what}: {sorted(set(mine) ^ set(theirs), key=str)[:4]}"
+        for what, mine, theirs in (
+            ("trades", sorted(one.trades), sorted(other.trades)),
+            ("rounds", one.rounds, other.rounds),
+            ("sessions", sorted(one.sessions), sorted(other.sessions)),
+            ("balances", one.book.balances().items(), other.book.balances().items()),
+        )
+        if list(mine) != list(theirs) and (what != "balances" or dict(mine) != dict(theirs))
+    ]
+    if one.trace_hash() != other.trace_hash():
+        found.append("the trace hash")
+    if len(one.ticks) != len(other.ticks):
+        return [*found, f"{len(one.ticks)} and {len(other.ticks)} ticks"]
+    changed = (_changed(mine, theirs) for mine, theirs in zip(one.ticks, other.ticks, strict=True))
+    return found + next((columns for columns in changed if columns), [])
+
+
+def _changed(mine: TickRow, theirs: TickRow) -> list[str]:
+    """The columns of a tick that differ."""
+    return [
+        f"tick {mine.tick}, {name}: {one} and {other}"
+        for (name, one), (_, other) in zip(_columns(mine), _columns(theirs), strict=True)
+        if not np.array_equal(one, other)
+    ]
+
+
+def _columns(row: TickRow) -> list[tuple[str, Any]]:
+    columns = {**row._asdict(), **row.standing._asdict()}
+    del columns["standing"]
+    return list(columns.items())
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@given(streets())
+def test_engines_agree_about_any_small_street(street):
+    fleet, messages = FleetRun(street), SimulatedRun(street, check=True)
+    assert differences(fleet.run(), messages.run()) == []
+
+
+@pytest.mark.parametrize("name", ["demo", "b250"])
+def test_engines_agree_about_a_bundled_street(name):
+    street = load_street(name)
+    fleet, messages = run_street(street, engine="fleet"), run_street(street, engine="messages")
+    assert differences(fleet, messages) == []
+    assert any(trade.kind == "feed" for trade in fleet.trades), "a battery or a car feeds"
+
+
+def test_engines_agree_when_cars_do_not_leave_as_they_said():
+    street = load_street("b250", day=6, settings=["vehicles.departure=error:2h", "vehicles.curve=taper"])
+    assert (street.sessions.stated_departure_ms != street.sessions.departure_tick * street.tick_ms).any()
+    fleet, messages = run_street(street, engine="fleet"), run_street(street, engine="messages")
+    assert differences(fleet, messages) == []
+    assert fleet.rounds
+
+
+def test_signatures_change_no_trade():
+    street = random_street(131, chargers=8, ticks=80)
+    signed, plain = (run_street(street, engine="messages", sign=sign) for sign in (True, False))
+    assert differences(signed, plain) == []
+    assert signed.events_hash != plain.events_hash, "the signatures are in the events"
+
+
+def test_a_difference_would_be_seen():
+    street = random_street(131, chargers=8, ticks=80)
+    one, other = run_street(street, engine="fleet"), run_street(street, engine="fleet")
+    assert differences(one, other) == []
+    other.ticks[3].import_w[0] += 1
+    other.trades[0] = other.trades[0]._replace(nanos=other.trades[0].nanos + 1)
+    found = differences(one, other)
+    assert [finding.partition(":")[0] for finding in found] == ["trades", "the trace hash", "tick 3, import_w"]
