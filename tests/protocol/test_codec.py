@@ -33,7 +33,7 @@ from wattswap.protocol.messages import (
 )
 
 SIGNER, OTHER = Signer(bytes(32)), Signer(bytes([1] * 32))
-GRANT = [8, 1, 2, 3]
+DEPARTED = [11, 1, 2, 3]
 """A grant as it stands on the wire: tag, session, import, export."""
 
 
@@ -101,7 +101,7 @@ def test_what_another_library_packed_is_read(message: Message) -> None:
 
 
 def test_a_grant_on_the_wire_byte_by_byte() -> None:
-    assert encode(Grant(1, 2, 3)) == bytes([0x92, 1, 0x94, 8, 1, 2, 3])
+    assert encode(Departed(1, 2, 3)) == bytes([0x92, 1, 0x94, 11, 1, 2, 3])
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_a_grant_on_the_wire_byte_by_byte() -> None:
     ids=repr,
 )
 def test_a_newer_peer_may_say_more_at_the_end_of_a_message(more: object) -> None:
-    assert decode(packed(VERSION, [*GRANT, more])) == Grant(1, 2, 3)
-    assert decode(packed(VERSION, [*GRANT, more, more])) == Grant(1, 2, 3)
+    assert decode(packed(VERSION, [*DEPARTED, more])) == Departed(1, 2, 3)
+    assert decode(packed(VERSION, [*DEPARTED, more, more])) == Departed(1, 2, 3)
 
 
 def test_a_newer_peer_may_say_more_of_each_tranche() -> None:
@@ -127,21 +127,21 @@ def test_a_newer_peer_may_say_more_of_each_tranche() -> None:
     [
         (b"", "truncated"),
         (b"\xc1", "malformed"),
-        (encode(Grant(1, 2, 3))[:-1], "truncated"),
-        (encode(Grant(1, 2, 3)) + b"\0", "trailing characters"),
-        (encode(Grant(1, 2, 3)) * 2, "trailing characters"),
+        (encode(Departed(1, 2, 3))[:-1], "truncated"),
+        (encode(Departed(1, 2, 3)) + b"\0", "trailing characters"),
+        (encode(Departed(1, 2, 3)) * 2, "trailing characters"),
         (packed(VERSION), "at least length 2, got 1"),
         (packed(), "at least length 2, got 0"),
         (packed(VERSION, []), r"at least length 1, got 0 - at `$[1]`"),
-        (packed(VERSION, GRANT[:-1]), r"at least length 4, got 3 - at `$[1]`"),
-        (msgpack.packb({0: VERSION, 1: GRANT}), "Expected `array`, got `object`"),
+        (packed(VERSION, DEPARTED[:-1]), r"at least length 4, got 3 - at `$[1]`"),
+        (msgpack.packb({0: VERSION, 1: DEPARTED}), "Expected `array`, got `object`"),
         (packed(VERSION, {"session": 1, "import_w": 2, "export_w": 3}), "got `object` - at `$[1]`"),
         (b"\x92\x01\x82\x08\x01\x08\x02", "got `object` - at `$[1]`"),
         (msgpack.packb(VERSION), "Expected `array`, got `int`"),
-        (packed(2, GRANT), "at `$[0]`"),
-        (packed(0, GRANT), "at `$[0]`"),
-        (packed(True, GRANT), "got `bool` - at `$[0]`"),
-        (packed(1.0, GRANT), "got `float` - at `$[0]`"),
+        (packed(2, DEPARTED), "at `$[0]`"),
+        (packed(0, DEPARTED), "at `$[0]`"),
+        (packed(True, DEPARTED), "got `bool` - at `$[0]`"),
+        (packed(1.0, DEPARTED), "got `float` - at `$[0]`"),
         (packed(VERSION, [99, 1, 2, 3]), "Invalid value 99 - at `$[1][0]`"),
         (packed(VERSION, [-8, 1, 2, 3]), "Invalid value -8 - at `$[1][0]`"),
         (packed(VERSION, ["8", 1, 2, 3]), "got `str` - at `$[1][0]`"),
@@ -220,7 +220,7 @@ def test_bad_utf_8_in_a_name_is_refused() -> None:
 @pytest.mark.parametrize("end", [b"", b"\xc0"], ids=["open", "closed"])
 def test_nesting_is_refused_at_any_depth_and_any_place(nest: bytes, depth: int, end: bytes) -> None:
     nested = (nest * depth)[: MOST_BYTES - 20] + end
-    grant = bytes([0x92, VERSION, 0x95, *GRANT])
+    grant = bytes([0x92, VERSION, 0x95, *DEPARTED])
     for before in (b"", b"\x92", bytes([0x92, VERSION]), bytes([0x92, VERSION, 0x94, 8])):
         refusal(before + nested)
     assert read_or_refuse(grant + nested) <= (end != b"")  # as a further field it is skipped, if there is an end to it
@@ -237,7 +237,7 @@ GIANT = {
 
 @pytest.mark.parametrize("header", GIANT.values(), ids=GIANT)
 def test_a_header_that_announces_four_gigabytes_is_refused(header: bytes) -> None:
-    grant, mandate = bytes([0x92, VERSION, 0x95, *GRANT]), bytes([0x92, VERSION, 0x96, 1, 1])
+    grant, mandate = bytes([0x92, VERSION, 0x95, *DEPARTED]), bytes([0x92, VERSION, 0x96, 1, 1])
     for before in (b"", b"\x92", bytes([0x92, VERSION]), bytes([0x92, VERSION, 0x94, 8]), grant):
         refusal(before + header)
         refusal(before + header * 300)
@@ -293,7 +293,7 @@ def test_twenty_thousand_mutations_give_a_message_or_a_refusal() -> None:
     random = Random(7)
     offer = seal(Offer(0, 3, 5, (Tranche(690, 10**6), Tranche(4_140, 10**9))), SIGNER)
     seeds = [encode(message) for message in (
-        Report(1, 2, 3, 4, drew=True), Grant(1, 2, 3), Release(0, 1, 2), Departed(1, 2, 3), offer,
+        Report(1, 2, 3, 4, True, 1, 2, 5, 1, 9), Grant(1, 2, 3, 1, 7, 1, 5, 90_000), Release(0, 1, 2), Departed(1, 2, 3), offer,
         CappedOffer(5, 11_000, offer),
     )]  # fmt: skip
     read = 0
@@ -394,7 +394,7 @@ def test_a_sealed_message_says_of_what_kind_it_is(message: Inner, kind: int) -> 
 
 def test_what_never_travels_sealed_is_refused_inside() -> None:
     """A grant in an envelope is no grant, whoever signed it."""
-    payload = encode(Grant(1, 2, 3))
+    payload = encode(Departed(1, 2, 3))
     with pytest.raises(RemoteProtocolError, match="Invalid value 8"):
         unseal(Sealed(8, payload, SIGNER.sign(payload)), SIGNER.public_key)
 

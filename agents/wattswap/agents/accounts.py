@@ -125,7 +125,9 @@ class Accounts:
         if account is None or account.state is State.DELIVERED:
             return []
         award, charger = account.held.award, account.held.party.charger
-        return self._owed.owe_from(_key(award), charger, seal(award, self._signer), award.until_ms + self._rules.tick_ms)
+        return self._owed.owe_from(
+            _key(award), charger, seal(award, self._signer), award.until_ms + self._rules.tick_ms
+        )
 
     def expire(self, now_ms: int) -> list[Award]:
         """The awards whose window is over: they bind no longer, their deliveries may still come."""

@@ -263,7 +263,7 @@ class Charger:
             if award_session == session and delivering.runs:
                 delivering.end()
 
-    # -- after a crash --------------------------------------------------------------------------------------------------
+    # -- after a crash ------------------------------------------------------------------------------------------------
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Start at the minimum, in a new epoch; go on with what was promised."""
@@ -282,5 +282,3 @@ class Charger:
 
 def _key(session: int, tick: int) -> str:
     return f"award/{session}/{tick}"
-
-

@@ -389,16 +389,15 @@ class Transformer:
                 continue
             won[at] = True
             award_w, price, offered, asked = (
-                tuple(column[at].tolist())
-                for column in (cleared.award_w, cleared.price_nanos_per_kwh, offered_w, ask)
+                tuple(column[at].tolist()) for column in (cleared.award_w, cleared.price_nanos_per_kwh, offered_w, ask)
             )
             award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price)
             held = Held(award, self._sessions[session].party, offered, asked, reserved_nanos, call.from_ms)
             effects += self._accounts.award(held, current.states[session], now_ms)
             self._register.award(session, sum(award_w[:FEED]), award_w[FEED])
         firm_w = self._register.firm_w(called)
-        bought_w, price = (np.where(won[:, np.newaxis], column, 0) for column in cleared)
-        return [round_note(call, firm_w, offered_w, bought_w, price), *effects]
+        bought_w, prices = (np.where(won[:, np.newaxis], column, 0) for column in cleared)
+        return [round_note(call, firm_w, offered_w, bought_w, prices), *effects]
 
     def _on_delivery(self, witnessed: WitnessedDelivery) -> list[Effect]:
         """Settle an award; it binds no longer."""

@@ -14,9 +14,9 @@ import numpy as np
 
 from wattswap.agents import law
 from wattswap.agents.delivering import Delivering, nothing_delivered
-from wattswap.agents.offers import Call as Bid
 from wattswap.agents.obligations import Obligations
 from wattswap.agents.offers import TRANCHES, Own, StrategyError
+from wattswap.agents.offers import Call as Bid
 from wattswap.agents.strategies.elementwise import answer, refused
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import Draws, agent_key
@@ -36,7 +36,6 @@ from wattswap.protocol.messages import (
     Sealed,
     Tranche,
 )
-from wattswap.protocol.round import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -117,16 +117,5 @@ class Forget(_Effect, frozen=True, tag=12):
 
 
 Effect = (
-    Send
-    | WakeAt
-    | SetPower
-    | Reserve
-    | Pay
-    | Bill
-    | NoteRound
-    | NoteAward
-    | NoteTrade
-    | NoteForced
-    | Remember
-    | Forget
+    Send | WakeAt | SetPower | Reserve | Pay | Bill | NoteRound | NoteAward | NoteTrade | NoteForced | Remember | Forget
 )

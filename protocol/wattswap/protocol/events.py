@@ -108,15 +108,5 @@ class Restarted(_Event, frozen=True, tag=11):
 
 
 Event = (
-    Received
-    | Woken
-    | PluggedIn
-    | Unplugged
-    | Metered
-    | Reading
-    | BaseRead
-    | LimitChanged
-    | Paid
-    | Billed
-    | Restarted
+    Received | Woken | PluggedIn | Unplugged | Metered | Reading | BaseRead | LimitChanged | Paid | Billed | Restarted
 )

@@ -197,8 +197,9 @@ class WitnessedDelivery(_Said, frozen=True, tag=14):
 
 
 class Noted(_Said, frozen=True, tag=15):
-    """An end-to-end acknowledgement: transformer -> vehicle of a mandate, -> charger of a departure; vehicle ->
-    transformer of an award. Whoever owed the message stops repeating it.
+    """Transformer -> vehicle of a mandate, or -> charger of a departure; vehicle -> transformer of an award.
+
+    It was received at the other end: whoever owed it stops repeating it.
     """
 
     kind: Number

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from wattswap.agents.controllers import controller_named
 from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import MS_PER_HOUR
+from wattswap.runners.faults import Faults
 from wattswap.runners.fleet import FleetRun
+from wattswap.runners.scenario.schema import ppm
 from wattswap.runners.simulated import SimulatedRun
+from wattswap.runners.world import NEVER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,4 +47,20 @@ def run_street(
         raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
     if engine == "fleet":
         return FleetRun(street, controller_named(controller), record).run(progress)
-    return SimulatedRun(street, controller_named(controller), record, sign=sign).run(progress)
+    return SimulatedRun(street, controller_named(controller), record, sign=sign, faults=faults_of(street)).run(progress)
+
+
+def faults_of(street: Street) -> Faults:
+    """What the scenario lets go wrong."""
+    table = street.scenario.faults
+    return Faults(
+        loss_ppm=ppm(table.loss_pct),
+        repeat_ppm=ppm(table.repeat_pct),
+        delay_ms=table.delay_ms,
+        crashes_per_day=table.crashes_per_day,
+        freezes_per_day=table.freezes_per_day,
+        cuts_per_day=table.cuts_per_day,
+        outage_s=table.outage_s,
+        drift_ppm=ppm(table.drift_pct),
+        until_ms=round(table.hours * MS_PER_HOUR) or NEVER_MS,
+    )

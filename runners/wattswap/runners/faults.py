@@ -1,4 +1,4 @@
-"""What may go wrong, drawn from one seed: messages lost, repeated, delayed; agents cut off, frozen, crashed; clocks off.
+"""What may go wrong, drawn from one seed: messages lost, repeated, late; agents cut off, frozen, crashed; clocks off.
 
 A run with the same street, options and seed goes wrong in the same way, so a seed is a bug report.
 """
@@ -57,7 +57,7 @@ class Weather:
 
     def __init__(self, faults: Faults, seed: int, agents: Sequence[str], ends_ms: int) -> None:
         self.faults = faults
-        self._random = Random(f"faults/{seed}")  # noqa: S311 - a reproducible disaster, not a secret
+        self._random = Random(f"faults/{seed}")
         last_ms = min(ends_ms, faults.until_ms)
         self.outages = sorted(self._outages(agents, last_ms), key=lambda outage: (outage.from_ms, outage.agent))
         self._cuts: dict[str, list[Outage]] = {}
@@ -71,7 +71,11 @@ class Weather:
         outages: list[Outage] = []
         for agent in agents:
             free_ms = 0
-            rates = (("crash", faults.crashes_per_day), ("freeze", faults.freezes_per_day), ("cut", faults.cuts_per_day))
+            rates = (
+                ("crash", faults.crashes_per_day),
+                ("freeze", faults.freezes_per_day),
+                ("cut", faults.cuts_per_day),
+            )
             for kind, rate in rates:
                 for from_ms in sorted(random.randrange(max(last_ms, 1)) for _ in range(self._count(rate, last_ms))):
                     lasts_ms = random.randint(1_000, faults.outage_s * 1_000)

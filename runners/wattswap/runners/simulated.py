@@ -8,7 +8,7 @@ message takes no time and arrives once; with faults it is ``Trouble`` that decid
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from wattswap.agents.controllers import Controller
     from wattswap.agents.law import Standing
+    from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.messages import Message
-    from wattswap.runners.auditor import Auditor
     from wattswap.runners.faults import Faults
     from wattswap.runners.scenario.street import Street
 
@@ -56,6 +56,13 @@ _SEALED_RANK: Final = {kind.__struct_config__.tag: _RANK[kind] for kind in messa
 
 WORLD: Final = ""
 """The sender of what no agent said."""
+
+
+class Auditor(Protocol):
+    """Someone who watches everything that happens and knows the rules."""
+
+    def audit(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
+        """An agent learned of something, and this was done about it."""
 
 
 def rank_of(message: Message) -> int:

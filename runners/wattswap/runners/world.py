@@ -35,6 +35,8 @@ def rules_of(scenario: Scenario) -> Rules:
         tick_ms=scenario.reading_s * 1000,
         window_ms=scenario.window_s * 1000,
         deadline_ms=market.deadline_ms,
+        lease_ms=(market.lease_s or 3 * scenario.reading_s) * 1000,
+        drift_ppm=ppm(market.drift_pct),
         guard_ms=scenario.vehicles.guard_s * 1000,
         margin_ppm=ppm(transformer.margin_pct),
         release_w=share_of(max(transformer.limit_w, 0), market.release_pct),

@@ -81,11 +81,22 @@ RANGES: Final[dict[str, Range]] = {
     "vehicles.funds_iota": _FUNDS,
     "vehicles.guard_s": Range(0, 7 * DAY_S),
     "market.deadline_ms": Range(1, DAY_S * MS_PER_S),
+    "market.lease_s": Range(0, DAY_S),
+    "market.drift_pct": Range(0, 20),
     "market.release_pct": _SHARE,
     "market.owed_bonus_s": Range(0, 7 * DAY_S),
     "market.ceiling_from_nanos_per_kwh": _PRICE,
     "market.ceiling_to_nanos_per_kwh": _PRICE,
     "market.ceiling_at_pct": Range(101, _MOST_PCT),
+    "faults.loss_pct": _SHARE,
+    "faults.repeat_pct": _SHARE,
+    "faults.delay_ms": Range(0, DAY_S * MS_PER_S),
+    "faults.crashes_per_day": Range(0, 10_000),
+    "faults.freezes_per_day": Range(0, 10_000),
+    "faults.cuts_per_day": Range(0, 10_000),
+    "faults.outage_s": Range(1, DAY_S),
+    "faults.drift_pct": Range(0, 20),
+    "faults.hours": Range(0, 1_000_000),
 }
 """Dotted path -> what stands there may be."""
 LIST_RANGES: Final[dict[str, dict[str, Range]]] = {

@@ -109,11 +109,30 @@ class Market(_Table, frozen=True, kw_only=True):
     """The constants of a round."""
 
     deadline_ms: int = 2_000
+    lease_s: int = 0
+    """How long a grant holds without renewal; 0 is three readings."""
+    drift_pct: Percent = 2
+    """By how much two clocks' rates may differ."""
     release_pct: Percent = 2
     owed_bonus_s: int = 3_600
     ceiling_from_nanos_per_kwh: int = 1_000_000_000
     ceiling_to_nanos_per_kwh: int = 5_000_000_000
     ceiling_at_pct: Percent = 120
+
+
+class FaultsTable(_Table, frozen=True, kw_only=True):
+    """What goes wrong in a run of the messages engine; rates are per agent and day. Drawn from the scenario's seed."""
+
+    loss_pct: Percent = 0
+    repeat_pct: Percent = 0
+    delay_ms: int = 0
+    crashes_per_day: Percent = 0
+    freezes_per_day: Percent = 0
+    cuts_per_day: Percent = 0
+    outage_s: int = 180
+    drift_pct: Percent = 0
+    hours: Percent = 0
+    """Only in the first so many hours; 0 is the whole run."""
 
 
 class Battery(_Table, frozen=True, kw_only=True):
@@ -156,6 +175,7 @@ class Scenario(_Table, frozen=True, kw_only=True):
     chargers: Chargers = Chargers()
     vehicles: Vehicles = Vehicles()
     market: Market = Market()
+    faults: FaultsTable = FaultsTable()
     battery: tuple[Battery, ...] = ()
     event: tuple[Event, ...] = ()
     inputs: dict[str, str] = {}
