@@ -34,7 +34,7 @@ from wattswap.protocol.messages import (
 
 SIGNER, OTHER = Signer(bytes(32)), Signer(bytes([1] * 32))
 DEPARTED = [11, 1, 2, 3]
-"""A grant as it stands on the wire: tag, session, import, export."""
+"""A departure as it stands on the wire: tag, session, imported, exported."""
 
 
 def any_of(type_: msgspec.inspect.Type) -> st.SearchStrategy[object]:
@@ -100,7 +100,7 @@ def test_what_another_library_packed_is_read(message: Message) -> None:
     assert decode(packed(*msgpack.unpackb(encode(message)))) == message
 
 
-def test_a_grant_on_the_wire_byte_by_byte() -> None:
+def test_a_departure_on_the_wire_byte_by_byte() -> None:
     assert encode(Departed(1, 2, 3)) == bytes([0x92, 1, 0x94, 11, 1, 2, 3])
 
 
@@ -179,13 +179,13 @@ def test_what_is_no_frame_is_refused(frame: bytes, why: str) -> None:
     ids=repr,
 )
 def test_what_is_no_integer_within_bounds_is_refused_with_its_path(value: object, why: str) -> None:
-    reason = refusal(packed(VERSION, [8, value, 2, 3]))
+    reason = refusal(packed(VERSION, [11, value, 2, 3]))
     assert why in reason
     assert "$[1][1]" in reason
 
 
 def test_an_integer_is_no_flag() -> None:
-    assert "Expected `bool`, got `int` - at `$[1][5]`" in refusal(packed(VERSION, [2, 1, 2, 3, 4, 1]))
+    assert "Expected `bool`, got `int` - at `$[1][5]`" in refusal(packed(VERSION, [2, 1, 2, 3, 4, 1, 1, 2, 5, 1, 9]))
 
 
 def test_text_is_no_payload() -> None:
@@ -393,10 +393,10 @@ def test_a_sealed_message_says_of_what_kind_it_is(message: Inner, kind: int) -> 
 
 
 def test_what_never_travels_sealed_is_refused_inside() -> None:
-    """A grant in an envelope is no grant, whoever signed it."""
+    """A departure in an envelope is none, whoever signed it."""
     payload = encode(Departed(1, 2, 3))
-    with pytest.raises(RemoteProtocolError, match="Invalid value 8"):
-        unseal(Sealed(8, payload, SIGNER.sign(payload)), SIGNER.public_key)
+    with pytest.raises(RemoteProtocolError, match="Invalid value 11"):
+        unseal(Sealed(11, payload, SIGNER.sign(payload)), SIGNER.public_key)
 
 
 def test_a_sealed_message_does_not_hold_another() -> None:

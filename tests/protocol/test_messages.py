@@ -61,6 +61,7 @@ def test_a_tag_once_given_never_changes() -> None:
         "Sealed": 12,
         "CappedOffer": 13,
         "WitnessedDelivery": 14,
+        "Noted": 15,
     }
 
 
