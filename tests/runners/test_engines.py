@@ -1,6 +1,8 @@
-"""Streets small enough to reckon by hand, in each engine: what is called for, sold, drawn, delivered, paid and billed."""
+"""Streets small enough to reckon by hand, in each engine: what is called for, sold, drawn, paid and billed."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from tests.streets import Stay, street_of
@@ -18,7 +20,7 @@ IOTA = NANOS_PER_IOTA
 pytestmark = pytest.mark.parametrize("engine", ["fleet", "messages"])
 
 
-def one_car(ticks: int = WINDOW, base_w: int | list[int] = 10_000, **tables: object) -> Street:
+def one_car(ticks: int = WINDOW, base_w: int | list[int] = 10_000, **tables: Any) -> Street:
     """A car that charges 11 kW for an hour and could wait for another, where 5 kW are left for it."""
     base = base_w if isinstance(base_w, list) else [base_w] * (ticks + 1)
     tables = {"transformer": {"limit_w": 15_000, "margin_pct": 0}, "vehicles": {"strategy": "need"}} | tables
@@ -99,20 +101,13 @@ def test_awards_hold_when_there_is_hardly_room(engine):
 
 def test_a_call_within_a_window_reaches_only_those_who_hold_no_award(engine):
     stays = [Stay(0, 240, 11 * WS_PER_KWH), Stay(3, 243, 11 * WS_PER_KWH)]
-    street = street_of(
-        stays,
-        WINDOW,
-        base_w=[[10_000] * 11],
-        transformer={"limit_w": 15_000, "margin_pct": 0},
-        vehicles={"strategy": "need"},
-    )
+    transformer = {"limit_w": 15_000, "margin_pct": 0}
+    street = street_of(stays, WINDOW, base_w=[[10_000] * 11], transformer=transformer, vehicles={"strategy": "need"})
     record = run_street(street, engine=engine)
     assert [(row.tick, row.called) for row in record.rounds] == [(0, 1), (3, 1)]
     assert {(trade.tick, trade.session) for trade in sold(record)} == {(0, "s0"), (3, "s1")}
-    ends_with_the_window = [
-        trade.delivered_ws for trade in sold(record) if trade.session == "s1" and trade.tranche == 2
-    ]
-    assert ends_with_the_window == [4_140 * 7 * TICK_S]
+    stopped = [trade.delivered_ws for trade in sold(record) if (trade.session, trade.tranche) == ("s1", 2)]
+    assert stopped == [4_140 * 7 * TICK_S], "until the window in force ends"
 
 
 def test_a_car_that_keeps_is_cut_in_the_last_resort_and_paid_nothing(engine):
@@ -216,7 +211,7 @@ def test_a_controller_that_is_misspelt_is_answered_with_the_nearest(engine):
 
 def test_an_engine_that_is_misspelt_is_answered_with_the_nearest(engine):
     with pytest.raises(InputError, match=f"unknown engine '{engine}s'; the nearest is '{engine}'"):
-        run_street(one_car(), engine=f"{engine}s")
+        run_street(one_car(), engine=f"{engine}s")  # type: ignore[arg-type]
 
 
 def test_a_strategy_that_is_misspelt_is_answered_with_the_nearest(engine):

@@ -12,7 +12,7 @@ from tests.test_same_everywhere import differences
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import WS_PER_KWH
 from wattswap.runners.characters import strategy_from_file
-from wattswap.runners.engines import run_street
+from wattswap.runners.engines import Engine, run_street
 from wattswap.runners.scenario import Street
 
 HEAD = """\
@@ -113,7 +113,7 @@ BAD = {
 }
 
 
-def complaint(street: Street, engine: str) -> str:
+def complaint(street: Street, engine: Engine) -> str:
     with pytest.raises(InputError) as caught:
         run_street(street, engine=engine)
     assert str(caught.value).isprintable(), "one line"

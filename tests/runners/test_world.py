@@ -164,9 +164,8 @@ def test_whatever_is_granted_no_battery_leaves_its_bounds(street: Street, seed: 
 
 
 def test_the_site_is_unsafe_by_what_its_minima_exceed_the_limit():
-    street = street_of(
-        [Stay(0, 5, 1, "a"), Stay(5, 9, 1, "a"), Stay(0, 5, 1, "b")], 9, chargers={"guaranteed_w": 1_000}
-    )
+    stays = [Stay(0, 5, 1, "a"), Stay(5, 9, 1, "a"), Stay(0, 5, 1, "b")]
+    street = street_of(stays, 9, chargers={"guaranteed_w": 1_000})
     assert World(street).fallback_unsafe_w(most_base_w=9_000, least_limit_w=10_000) == 1_000
     assert World(street).fallback_unsafe_w(most_base_w=8_000, least_limit_w=10_000) == 0
 
