@@ -23,8 +23,8 @@ pytestmark = pytest.mark.parametrize("engine", ["fleet", "messages"])
 def one_car(ticks: int = WINDOW, base_w: int | list[int] = 10_000, **tables: Any) -> Street:
     """A car that charges 11 kW for an hour and could wait for another, where 5 kW are left for it."""
     base = base_w if isinstance(base_w, list) else [base_w] * (ticks + 1)
-    tables = {"transformer": {"limit_w": 15_000, "margin_pct": 0}, "vehicles": {"strategy": "need"}} | tables
-    return street_of([Stay(0, 240, 11 * WS_PER_KWH)], ticks, base_w=[base], **tables)
+    defaults: Any = {"transformer": {"limit_w": 15_000, "margin_pct": 0}, "vehicles": {"strategy": "need"}}
+    return street_of([Stay(0, 240, 11 * WS_PER_KWH)], ticks, base_w=[base], **(defaults | tables))
 
 
 def imports(record: Record, row: int = 0) -> list[int]:
