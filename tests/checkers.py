@@ -503,5 +503,5 @@ class _Audit:
 
 def overload_s(record: Record, reading_s: int) -> int:
     """How long the load was above the limit."""
-    loads_w = [row.base_w + sum(row.import_w.tolist()) - sum(row.export_w.tolist()) for row in record.ticks]
+    loads_w: list[int] = [row.base_w + sum(row.import_w.tolist()) - sum(row.export_w.tolist()) for row in record.ticks]
     return reading_s * sum(load_w > row.limit_w for load_w, row in zip(loads_w, record.ticks, strict=True))

@@ -26,9 +26,9 @@ def differences(one: Record, other: Record) -> list[str]:
             ("trades", sorted(one.trades), sorted(other.trades)),
             ("rounds", one.rounds, other.rounds),
             ("sessions", sorted(one.sessions), sorted(other.sessions)),
-            ("balances", one.book.balances().items(), other.book.balances().items()),
+            ("balances", sorted(one.book.balances().items()), sorted(other.book.balances().items())),
         )
-        if list(mine) != list(theirs) and (what != "balances" or dict(mine) != dict(theirs))
+        if mine != theirs
     ]
     if one.trace_hash() != other.trace_hash():
         found.append("the trace hash")

@@ -17,6 +17,10 @@ TAPER_POWER_PERMILLE = np.array([1000, 1000, 200], dtype=np.int64)
 """Full power up to 80 % state of charge, then falling in a straight line to a fifth at 100 %."""
 
 
+CURVE_KNOTS = 101
+"""A car's own curve is given at each whole per cent of charge, both ends included."""
+
+
 def ceil_div(dividend: Ints, divisor: Ints | int) -> Ints:
     """Integer division rounded up, for positive divisors."""
     return -(-dividend // divisor)
@@ -35,6 +39,18 @@ def taper_w(stored_ws: Ints, capacity_ws: Ints, max_w: Ints) -> Ints:
     power_0, power_1 = TAPER_POWER_PERMILLE[left], TAPER_POWER_PERMILLE[left + 1]
     share: Ints = power_0 + (power_1 - power_0) * (soc - soc_0) // (soc_1 - soc_0)
     return max_w * share // PERMILLE
+
+
+def curve_w(stored_ws: Ints, capacity_ws: Ints, max_w: Ints, curves_w: Ints, model: Ints) -> Ints:
+    """The most a battery takes at its state of charge, from its car's own curve and never more than ``max_w``.
+
+    ``curves_w`` holds a car in each row, watts at each whole per cent; ``model`` says which row is whose.
+    """
+    soc = np.clip(stored_ws * PERMILLE // capacity_ws, 0, PERMILLE)
+    left = np.minimum(soc // 10, CURVE_KNOTS - 2)
+    at_left_w, at_right_w = curves_w[model, left], curves_w[model, left + 1]
+    battery_w: Ints = at_left_w + (at_right_w - at_left_w) * (soc - 10 * left) // 10
+    return np.minimum(max_w, battery_w)
 
 
 def charging_ms(remaining_ws: Ints, max_w: Ints) -> Ints:

@@ -61,5 +61,5 @@ def devnet(
         per_minute=faucet_per_minute,
         per_wallet=faucet_per_wallet,
     )
-    settings = Settings(host=host, port=port, db=db, limits=limits, as_json=as_json)
+    settings = Settings(host=host, port=port, db=str(db) if db else None, limits=limits, as_json=as_json)
     ctx.exit(serve(settings, lambda line: print(line, flush=True)))

@@ -16,6 +16,7 @@ from wattswap.agents.offers import Own
 from wattswap.agents.rules import Rules
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.units import PERMILLE, PPM, WS_PER_WH
+from wattswap.runners.scenario.cars import garage_of
 from wattswap.runners.scenario.schema import ppm, share_of
 
 if TYPE_CHECKING:
@@ -77,6 +78,9 @@ class Fleet:
     round_trip_permille: Ints
     wear_nanos_per_kwh: Ints
     tariff_nanos_per_kwh: Ints
+    model: Ints
+    """Each row's row in ``curves_w``, the cars' own charging curves: watts at each whole per cent."""
+    curves_w: Ints
     sessions: int
     """The first this many rows are sessions; the others are stationary batteries."""
 
@@ -87,10 +91,11 @@ class Fleet:
 def fleet_of(street: Street) -> Fleet:
     """The rows of a street: its sessions and its stationary batteries."""
     scenario, sessions = street.scenario, street.sessions
-    cars, batteries, chargers = scenario.vehicles, scenario.battery, scenario.chargers
+    cars, batteries = scenario.vehicles, scenario.battery
     n, m = len(sessions.session_id), len(scenario.battery)
     target, ten_percent = round(cars.target_pct * 10), 100
-    recorded_ws = cars.capacity_wh * WS_PER_WH
+    garage = garage_of(scenario, sessions.character)
+    recorded_ws = garage.capacity_wh * WS_PER_WH
     fitting_ws = physics.ceil_div(sessions.energy_ws * PERMILLE, max(target - ten_percent, 1))
     capacity_ws = np.maximum(recorded_ws, fitting_ws)
     names = tuple(f"battery-{number + 1}" for number in range(m))
@@ -111,8 +116,8 @@ def fleet_of(street: Street) -> Fleet:
         departure_tick=column(sessions.departure_tick, [NEVER_MS // street.tick_ms] * m),
         departure_ms=column(sessions.stated_departure_ms, [NEVER_MS] * m),
         need_ws=column(sessions.energy_ws, [0] * m),
-        max_w=column(chargers.max_w, [battery.max_w for battery in batteries]),
-        feed_w=column(min(cars.feed_w, chargers.max_w), [battery.max_w for battery in batteries]),
+        max_w=column(garage.max_w, [battery.max_w for battery in batteries]),
+        feed_w=column(np.minimum(cars.feed_w, garage.max_w), [battery.max_w for battery in batteries]),
         stored_ws=column(
             capacity_ws * target // PERMILLE - sessions.energy_ws,
             [ws * ppm(battery.initial_pct) // PPM for ws, battery in zip(battery_ws, batteries, strict=True)],
@@ -125,6 +130,8 @@ def fleet_of(street: Street) -> Fleet:
         round_trip_permille=column(round(cars.round_trip_pct * 10), [round(b.round_trip_pct * 10) for b in batteries]),
         wear_nanos_per_kwh=column(cars.wear_nanos_per_kwh, [battery.wear_nanos_per_kwh for battery in batteries]),
         tariff_nanos_per_kwh=column(cars.tariff_nanos_per_kwh, [cars.tariff_nanos_per_kwh] * m),
+        model=column(garage.model, [len(garage.curves_w) - 1] * m),
+        curves_w=garage.curves_w,
         sessions=n,
     )
 
@@ -136,7 +143,7 @@ class World:
         self.fleet = fleet_of(street)
         self.rules = rules_of(street.scenario)
         self.base_w = street.base_w.sum(axis=0)
-        self._tapers = street.scenario.vehicles.curve == "taper"
+        self._curve = street.scenario.vehicles.curve
         self.remaining_ws = self.fleet.need_ws.copy()
         self.baseline_ws = self.fleet.need_ws.copy()
         self.stored_ws = self.fleet.stored_ws.copy()
@@ -182,19 +189,24 @@ class World:
         rows, fleet = self.plugged, self.fleet
         remaining_ws, baseline_ws = self.remaining_ws[rows], self.baseline_ws[rows]
         takes_w = baseline_takes_w = max_w = fleet.max_w[rows]
-        if self._tapers:
+        if self._curve != "flat":
             takes_w = self._takes_w(rows)
-            behind_ws = remaining_ws - baseline_ws
-            baseline_takes_w = physics.taper_w(self.stored_ws[rows] + behind_ws, fleet.capacity_ws[rows], max_w)
+            baseline_takes_w = self._takes_w(rows, remaining_ws - baseline_ws)
         now_ms = tick * self.rules.tick_ms
         return law.standing(
             remaining_ws, baseline_ws, takes_w, baseline_takes_w, max_w, fleet.departure_ms[rows], now_ms, self.rules
         )
 
-    def _takes_w(self, rows: Ints) -> Ints:
-        """The most these batteries take now."""
-        max_w = self.fleet.max_w[rows]
-        return physics.taper_w(self.stored_ws[rows], self.fleet.capacity_ws[rows], max_w) if self._tapers else max_w
+    def _takes_w(self, rows: Ints, more_ws: Ints | int = 0) -> Ints:
+        """The most these batteries take now, or would if they held ``more_ws``."""
+        fleet, stored_ws = self.fleet, self.stored_ws[rows] + more_ws
+        if self._curve == "taper":
+            return physics.taper_w(stored_ws, fleet.capacity_ws[rows], fleet.max_w[rows])
+        if self._curve == "model":
+            return physics.curve_w(
+                stored_ws, fleet.capacity_ws[rows], fleet.max_w[rows], fleet.curves_w, fleet.model[rows]
+            )
+        return fleet.max_w[rows]
 
     def own(self, rows: Ints, standing: law.Standing, now_ms: int) -> Own:
         """What the cars of these rows know of themselves; ``standing`` holds the same rows."""

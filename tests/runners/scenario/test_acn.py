@@ -266,7 +266,8 @@ def test_sessions_of_another_year_and_continent_happen_at_their_time_of_day(camp
     assert street.sessions.session_id[0] == "2_39_79_379_2020-12-05 20:38:23.224832"
     assert len(street.sessions.session_id) == 10
     assert street.sessions.arrival_tick[0] * 30 == 12 * 3600 + 39 * 60
-    assert len(street.notes) == 2
+    assert len(street.notes) == 3
+    assert street.notes[2].startswith("3 of 10 sessions took more than charger and car give here"), "fast charging"
 
 
 def test_both_engines_agree_on_a_campus_to_the_last_nano(campus):

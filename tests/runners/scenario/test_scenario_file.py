@@ -100,8 +100,15 @@ SAID_OF_SETTINGS = [
     ("start=2018-11-19T00:00:00.5Z", "it must be a whole second"),
     (
         "vehicles.curve=tapr",
-        'vehicles.curve must be one of "flat", "taper", not the text \'tapr\'; did you mean "taper"?',
+        'vehicles.curve must be one of "flat", "taper", "model", not the text \'tapr\'; did you mean "taper"?',
     ),
+    ("vehicles.curve=model", "vehicles.curve is 'model' and vehicles.model names none; name one, or write flat"),
+    ("vehicles.model=Nissan Leaf", "vehicles.model: there is no car 'Nissan Leaf'; did you mean Nissan Leaf"),
+    ("vehicles.model=?", "vehicles.model: there is no car '?'; there are Audi e-tron 55, BMW i3 120 Ah, "),
+    ("vehicles.model=Mazda MX-30:0", "vehicles.model: the share of 'Mazda MX-30' must be a positive number, not '0'"),
+    ("vehicles.model=Mazda MX-30:x", "vehicles.model: the share of 'Mazda MX-30' must be a positive number, not 'x'"),
+    ("vehicles.model=Mazda MX-30:inf", "the share of 'Mazda MX-30' must be a positive number, not 'inf'"),
+    ("vehicles.model=Mazda MX-30+", "vehicles.model: there is no car ''; there are Audi e-tron 55"),
     ("transformer.clearing=vcg", 'transformer.clearing must be one of "uniform", "pay-as-bid", not the text \'vcg\''),
     (
         "sessions.format=trond",

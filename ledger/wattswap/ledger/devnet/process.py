@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import json
 import os
 import signal
 import socket
@@ -14,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import uvicorn
 from msgspec import Struct
 from starlette.applications import Starlette
@@ -36,16 +36,32 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 9125
     """0 takes a free one."""
-    db: Path | None = None
-    """None: in memory, gone with the process."""
+    db: str | None = None
+    """A file; None: in memory, gone with the process."""
     limits: FaucetLimits = FaucetLimits()
     as_json: bool = False
     """Say in JSON that it is ready."""
 
 
+class Ready(Struct, frozen=True, kw_only=True):
+    """What a node says in JSON as soon as it listens."""
+
+    url: str
+    """Of GraphQL."""
+    faucet: str
+    """The base, for ``FaucetClient``."""
+    chain_id: str
+    port: int
+    pid: int
+
+
 def serve(settings: Settings, say: Callable[[str], None]) -> int:
     """Serve until a signal comes. The exit code is 0 after SIGTERM, 130 after Ctrl-C; ``InputError`` if it cannot."""
-    with _sole_use(settings.db), closing(Store(settings.db)) as store, closing(_listen(settings)) as listening:
+    with (
+        _sole_use(settings.db),
+        closing(_open(settings.db)) as store,
+        closing(_listen(settings)) as listening,
+    ):
         try:
             node = Node(store, _now_ms)
         except Refused as refused:
@@ -105,8 +121,8 @@ def _ready(settings: Settings, node: Node, listening: socket.socket) -> str:
     port = listening.getsockname()[1]
     url = f"http://{host}:{port}/graphql"
     if settings.as_json:
-        about = {"url": url, "faucet": f"http://{host}:{port}", "chain_id": node.chain_id}
-        return json.dumps({**about, "port": port, "pid": os.getpid()})
+        ready = Ready(url=url, faucet=f"http://{host}:{port}", chain_id=node.chain_id, port=port, pid=os.getpid())
+        return msgspec.json.encode(ready).decode()
     kept = settings.db or "memory only: gone when it ends"
     return f"IOTA devnet {node.chain_id} is ready: {url}, faucet at /v1/gas, state in {kept}"
 
@@ -125,7 +141,7 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 @contextmanager
-def _sole_use(db: Path | None) -> Iterator[None]:
+def _sole_use(db: str | None) -> Iterator[None]:
     """Keep every other node off the database while this one has it; a killed node's lock is gone with it.
 
     The lock is on a file beside it: closing any handle of the database itself would drop SQLite's own locks.
@@ -147,6 +163,10 @@ def _sole_use(db: Path | None) -> Iterator[None]:
         raise InputError(f"cannot use database {db}: {error.strerror}") from None
     finally:
         os.close(handle)
+
+
+def _open(db: str | None) -> Store:
+    return Store(Path(db) if db else None)
 
 
 def _now_ms() -> int:

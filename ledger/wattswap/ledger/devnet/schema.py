@@ -6,9 +6,18 @@ browser.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from graphql import GraphQLError, GraphQLScalarType, GraphQLSchema, assert_valid_schema, build_schema
+from graphql import (
+    ConstValueNode,
+    GraphQLError,
+    GraphQLScalarType,
+    GraphQLSchema,
+    assert_valid_schema,
+    build_schema,
+    value_from_ast_untyped,
+)
 
 from wattswap.ledger.devnet import names
 from wattswap.ledger.devnet.model import Refused
@@ -223,12 +232,18 @@ def _address(value: object) -> str:
     return value
 
 
+def _literal(read: Callable[[object], object]) -> Callable[[ConstValueNode], object]:
+    """Reads a value that stands in the query itself."""
+    return lambda written: read(value_from_ast_untyped(written))
+
+
 def schema() -> GraphQLSchema:
     """The schema, checked once; scalars that come in are read strictly."""
     made = build_schema(SDL)
     for name, read in (("UInt53", _uint53), ("IotaAddress", _address)):
         scalar = made.type_map[name]
         assert isinstance(scalar, GraphQLScalarType)
-        scalar.parse_value = read  # type: ignore[method-assign] # how graphql-core adds behaviour to a parsed schema
+        scalar.coerce_input_value = read
+        scalar.coerce_input_literal = _literal(read)
     assert_valid_schema(made)
     return made

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_NANOS, MOST_W, MS_PER_S, NANOS_PER_IOTA, PRICE_TICK_NANOS
+from wattswap.runners.scenario.cars import parse_models
 from wattswap.runners.scenario.keys import Origin
 from wattswap.runners.scenario.schema import Scenario
 from wattswap.runners.scenario.sessions import departure_error_ms
@@ -208,6 +209,7 @@ def _texts(scenario: Scenario) -> Iterator[Problem]:
         what = f"name is {scenario.name!r}; folders are named after it: use up to 64 letters, digits, dots, dashes"
         yield f"{what} and underscores", "name"
     yield from _departure(scenario)
+    yield from _model(scenario)
     if not scenario.vehicles.strategy:
         yield "vehicles.strategy is empty; name one, like need:0.8+prosumer:0.2", "vehicles.strategy"
     for index, battery in enumerate(scenario.battery):
@@ -223,6 +225,13 @@ def _departure(scenario: Scenario) -> Iterator[Problem]:
     if departure == "stated" and scenario.sessions.format == "trondheim":
         what = "vehicles.departure is 'stated' and the reports from Trondheim state none; write actual or error:2h"
         yield what, "vehicles.departure", "sessions.format"
+
+
+def _model(scenario: Scenario) -> Iterator[Problem]:
+    if scenario.vehicles.model:
+        yield from _refused("vehicles.model", parse_models, scenario.vehicles.model)
+    elif scenario.vehicles.curve == "model":
+        yield "vehicles.curve is 'model' and vehicles.model names none; name one, or write flat", "vehicles.curve"
 
 
 def _files(scenario: Scenario) -> Iterator[Problem]:

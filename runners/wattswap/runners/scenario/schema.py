@@ -91,7 +91,10 @@ class Vehicles(_Table, frozen=True, kw_only=True):
     """What holds for every car; sessions record no battery, so its size is assumed."""
 
     strategy: str = "need:0.8+prosumer:0.2"
-    curve: Literal["flat", "taper"] = "flat"
+    curve: Literal["flat", "taper", "model"] = "flat"
+    """``flat``: full power to the end; ``taper``: one fixed table for all; ``model``: the car's own, see ``model``."""
+    model: str = ""
+    """A bundled car, or several with shares; its battery counts then instead of ``capacity_wh``, and its AC limit."""
     departure: str = "actual"
     """``actual``, ``stated`` (column estimated_departure) or ``error:2h`` (a standard deviation)."""
     capacity_wh: int = 60_000

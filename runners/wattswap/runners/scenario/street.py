@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.units import MS_PER_S
+from wattswap.protocol.units import MS_PER_S, WS_PER_KWH
+from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
 from wattswap.runners.scenario.emit import resolved_toml
 from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, read_profile, require_cover, resolve
 from wattswap.runners.scenario.read import Source, load_scenario
@@ -24,6 +26,8 @@ from wattswap.runners.scenario.visits import SessionTable
 from wattswap.runners.scenario.zones import Redating
 
 Ints = NDArray[np.int64]
+_SHORT_WS: Final = WS_PER_KWH // 10
+"""A session that leaves with more than this of its need missing is short."""
 _DAY_MS = 24 * 3_600 * MS_PER_S
 
 
@@ -100,6 +104,9 @@ def build_street(source: Source, day: int | None = None) -> Street:
     file = scenario.sessions
     table = read_sessions(path, scenario.vehicles.departure, file.format, Redating(file.shift_days, file.zone))
     inputs.add(path, table.sha256)
+    if scenario.vehicles.model:
+        inputs.add(CARS_CSV, bundled_cars()[1])
+    sessions = _live(table, scenario, ticks)
     return Street(
         scenario=scenario,
         name=scenario.name,
@@ -108,10 +115,10 @@ def build_street(source: Source, day: int | None = None) -> Street:
         ticks=ticks.count,
         base_w=np.stack(base_w),
         limit_w=_limit_w(scenario, ticks),
-        sessions=_live(table, scenario, ticks),
+        sessions=sessions,
         inputs=inputs.sha256,
         folder=source.folder,
-        notes=table.notes,
+        notes=table.notes + _too_much(sessions, scenario),
     )
 
 
@@ -207,6 +214,15 @@ def _live(table: SessionTable, scenario: Scenario, ticks: Ticks) -> Sessions:
         stated_departure_ms=np.maximum(stated_ms // ticks.tick_ms, arrival_tick[live] + 1) * ticks.tick_ms,
         energy_ws=table.energy_ws[live],
     )
+
+
+def _too_much(sessions: Sessions, scenario: Scenario) -> tuple[str, ...]:
+    """A note on sessions that took more than the scenario's chargers and cars can give while they are plugged in."""
+    max_w = garage_of(scenario, sessions.character).max_w
+    most_ws = (sessions.departure_tick - sessions.arrival_tick) * scenario.reading_s * max_w
+    count = int((sessions.energy_ws - most_ws > _SHORT_WS).sum())
+    what = "sessions took more than charger and car give here while they are plugged in, and cannot be full in any run"
+    return (f"{count} of {len(most_ws)} {what}",) if count else ()
 
 
 def _stated_ms(table: SessionTable, scenario: Scenario, key: NDArray[np.uint64], live: Ints, ticks: Ticks) -> Ints:

@@ -1,0 +1,175 @@
+"""Makes a site's records, one per slot, and keeps them: written down before anything is anchored, so no chain forks.
+
+Readings come in as they are metered. When a slot is over they are sealed into the next record, unless the one before is
+still on its way: then they wait and become part of the next (a missed slot is merged, not lost). What was sealed is
+handed to the outbox, again after a crash if need be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, Protocol, Self
+
+import msgspec
+
+from wattswap.ledger.anchors import GENESIS, Detail, Proof, Reading, hash_of, prove, seal
+from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
+from wattswap.ledger.database import Database, Kind
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.identity import Signer
+
+SLOT_MS: Final = 30_000
+_MOST_READING_BYTES: Final = MOST_ANCHOR_BYTES - 2_000
+"""What a record's readings may come to, so that the signed line around them still fits."""
+
+_SCHEMA: Final = """
+CREATE TABLE site (site TEXT NOT NULL, public_key BLOB NOT NULL) STRICT;
+CREATE TABLE waiting (id INTEGER PRIMARY KEY, reading BLOB NOT NULL) STRICT;
+CREATE TABLE records (
+    sequence INTEGER PRIMARY KEY,
+    content BLOB NOT NULL,
+    hash TEXT NOT NULL,
+    to_ms INTEGER NOT NULL,
+    readings BLOB NOT NULL
+) STRICT;
+"""
+
+KIND: Final = Kind(name="meter archive", application_id=0x57_53_4D_31, version=1, schema=_SCHEMA)
+
+
+class Keeper(Protocol):
+    """Where sealed records go."""
+
+    def keep(self, anchor: Anchor) -> None:
+        """Anchor this, some time; a repeat is harmless."""
+        ...
+
+    def is_anchored(self, anchor: Anchor) -> bool:
+        """Whether it is on the ledger for good."""
+        ...
+
+
+class Anchorer:
+    """The records of one site, in a file or (path ``None``) in memory.
+
+    Raises ``InputError`` if the file is another site's, or cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        signer: Signer,
+        site: str,
+        keeper: Keeper,
+        *,
+        detail: Detail = Detail.FULL,
+        slot_ms: int = SLOT_MS,
+        begins_ms: int = 0,
+    ) -> None:
+        self._database = Database(path, KIND)
+        self._signer, self._site, self._keeper = signer, site, keeper
+        self._detail, self._slot_ms, self._begins_ms = detail, slot_ms, begins_ms
+        try:
+            self._own()
+        except BaseException:
+            self._database.close()
+            raise
+        for anchor in self.records():
+            if not keeper.is_anchored(anchor):
+                keeper.keep(anchor)
+
+    def close(self) -> None:
+        """Close the file. Closing twice is harmless."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, readings: Iterable[Reading], now_ms: int) -> None:
+        """Write readings down, and seal the slot if it is over."""
+        with self._database.transaction() as sql:
+            rows = [(msgspec.json.encode(reading),) for reading in readings]
+            sql.executemany("INSERT INTO waiting (reading) VALUES (?)", rows)
+        last = self._last()
+        over = now_ms - self._ended_ms() >= self._slot_ms
+        if (over and (last is None or self._keeper.is_anchored(last))) or self._size() > _MOST_READING_BYTES:
+            self.seal(now_ms)
+
+    def seal(self, now_ms: int) -> None:
+        """Seal what waits, whether or not the slot is over: at the end of a run, or when it grows too large."""
+        while (waiting := self._waiting()) or self._ended_ms() < now_ms:
+            self._keeper.keep(self._seal(waiting, now_ms))
+
+    def records(self, first: int = 0) -> list[Anchor]:
+        """The records so far, oldest first."""
+        rows = self._database.rows("SELECT sequence, content FROM records WHERE sequence >= ? ORDER BY sequence", first)
+        return [Anchor(site=self._site, sequence=sequence, content=content) for sequence, content in rows]
+
+    def readings(self, sequence: int) -> tuple[Reading, ...]:
+        """What a record stands for. Raises ``InputError`` if there is no such record."""
+        row = self._database.row("SELECT readings FROM records WHERE sequence = ?", sequence)
+        if row is None:
+            raise InputError(f"there is no record {sequence} of {self._site!r}")
+        return msgspec.json.decode(row[0], type=tuple[Reading, ...])
+
+    def proofs(self, sequence: int, meter: str) -> list[Proof]:
+        """One proof for each reading of a meter in a ``root`` record."""
+        readings = self.readings(sequence)
+        chosen = [index for index, reading in enumerate(readings) if reading.meter == meter]
+        return [prove(self._signer, sequence, readings, index) for index in chosen]
+
+    # -- how ----------------------------------------------------------------------------------------------------------
+
+    def _own(self) -> None:
+        """Write down whose records these are, or compare."""
+        mine = (self._site, self._signer.public_key)
+        row = self._database.row("SELECT site, public_key FROM site")
+        if row is None:
+            with self._database.transaction() as sql:
+                sql.execute("INSERT INTO site VALUES (?, ?)", mine)
+        elif row != mine:
+            raise InputError(f"{self._database.path} holds the records of {row[0]!r} under another key or name")
+
+    def _seal(self, waiting: Sequence[tuple[int, bytes]], now_ms: int) -> Anchor:
+        """Make the next record of as many readings as fit, in one transaction with their removal."""
+        last, chosen, size = self._last(), 0, 0
+        for _, raw in waiting:
+            size += len(raw) + 1
+            if size > _MOST_READING_BYTES:
+                break
+            chosen += 1
+        readings = tuple(msgspec.json.decode(raw, type=Reading) for _, raw in waiting[:chosen])
+        ends_ms = now_ms if chosen == len(waiting) else max(readings[-1].at_ms, self._ended_ms())
+        anchor = seal(
+            self._signer,
+            self._site,
+            0 if last is None else last.sequence + 1,
+            GENESIS if last is None else hash_of(last),
+            (self._ended_ms(), ends_ms),
+            readings,
+            self._detail,
+        )
+        with self._database.transaction() as sql:
+            row = (anchor.sequence, anchor.content, hash_of(anchor), ends_ms, msgspec.json.encode(readings))
+            sql.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
+            sql.executemany("DELETE FROM waiting WHERE id = ?", [(number,) for number, _ in waiting[:chosen]])
+        return anchor
+
+    def _waiting(self) -> list[tuple[int, bytes]]:
+        return [(number, raw) for number, raw in self._database.rows("SELECT id, reading FROM waiting ORDER BY id")]
+
+    def _size(self) -> int:
+        row = self._database.row("SELECT coalesce(sum(length(reading) + 1), 0) FROM waiting")
+        return int(row[0]) if row else 0
+
+    def _last(self) -> Anchor | None:
+        row = self._database.row("SELECT sequence, content FROM records ORDER BY sequence DESC LIMIT 1")
+        return None if row is None else Anchor(site=self._site, sequence=row[0], content=row[1])
+
+    def _ended_ms(self) -> int:
+        row = self._database.row("SELECT to_ms FROM records ORDER BY sequence DESC LIMIT 1")
+        return self._begins_ms if row is None else int(row[0])

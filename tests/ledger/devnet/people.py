@@ -1,0 +1,120 @@
+"""Wallet owners who use the node through the SDK, and a way to write such a test as one story."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import iota_sdk as iota
+
+from wattswap.ledger.devnet import load
+from wattswap.ledger.devnet.process import Ready
+
+IOTA = 10**9
+FEE = 1_000_000
+DEPOSIT = 980_400
+FINALIZED = iota.WaitForTransaction.FINALIZED
+Arg = iota.PtbArgument
+
+
+def a_story(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a test that awaits."""
+
+    @functools.wraps(test)
+    def told(*given: Any, **named: Any) -> None:
+        asyncio.run(test(*given, **named))
+
+    return told
+
+
+class Person(load.Wallet):
+    """A wallet with the words that tests use."""
+
+    @property
+    def signer(self):
+        return iota.TransactionSigner.from_ed25519(self.key)
+
+    @property
+    def build(self):
+        """A builder that asks the node for what is missing."""
+        return self.client.transaction_builder(self.address)
+
+    @property
+    def offline(self):
+        """A builder that asks nobody."""
+        return iota.TransactionBuilder(self.address)
+
+    def priced(self, builder, *, gas=None, budget=50_000_000, price=1_000):
+        """Finish an offline transaction."""
+        coins = [self.coin] if gas is None else gas
+        return builder.gas(coins).gas_price(price).gas_budget(budget).finish()
+
+    async def do(self, builder):
+        """Send what the builder says and wait until it is final."""
+        return (await load.in_time(builder.execute(self.signer, FINALIZED))).as_v1()
+
+    async def send(self, transaction, *signers):
+        """Sign and send a finished transaction."""
+        signatures = [one.key.sign_transaction(transaction) for one in (signers or (self,))]
+        return (await load.in_time(self.client.execute_transaction(signatures, transaction))).as_v1()
+
+    async def balance(self):
+        return await load.in_time(self.client.balance(self.address))
+
+    async def coins(self):
+        """References of all coins, by id."""
+        page = await load.in_time(self.client.gas_coins(self.address))
+        return [(await self.client.object(coin.id())).object_ref() for coin in page.data]
+
+    async def refresh(self):
+        """Know the first coin again after others changed it."""
+        self.coin = (await self.coins())[0]
+
+
+async def person(ready: Ready) -> Person:
+    """Somebody with 1,000 IOTA."""
+    somebody = Person(ready)
+    await somebody.fund()
+    return somebody
+
+
+def pay(person: Person, payee: Any, nanos: int) -> Any:
+    """A builder for an offline payment."""
+    return person.offline.send_iota(payee, Arg.u64(nanos))
+
+
+def post(url: str, body: bytes, content_type: str = "application/json") -> tuple[int, bytes]:
+    """Status and answer of a plain POST."""
+    request = urllib.request.Request(url, body, {"Content-Type": content_type})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def ask(ready: Ready, query: str, **variables: object) -> Any:
+    """What a person's ad hoc query gives, errors and all."""
+    status, answer = post(ready.url, json.dumps({"query": query, "variables": variables}).encode())
+    assert status == 200
+    return json.loads(answer)
+
+
+def figures(ready: Ready) -> Any:
+    """Where all tokens are, and the hash of the state."""
+    fields = "mintedNanos supplyNanos burnedNanos depositsNanos coins transactions stateHash"
+    found = ask(ready, f"{{ devnet {{ {fields} }} }}")["data"]["devnet"]
+    return {name: value if name == "stateHash" else int(value) for name, value in found.items()}
+
+
+def assert_conserved(ready: Ready) -> None:
+    """Every token is in a coin, in a deposit, or burned."""
+    now = figures(ready)
+    assert now["supplyNanos"] + now["burnedNanos"] + now["depositsNanos"] == now["mintedNanos"]
+    assert now["depositsNanos"] == DEPOSIT * now["coins"]
