@@ -28,6 +28,8 @@ from wattswap.protocol.effects import (
 from wattswap.protocol.events import Billed, Paid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wattswap.agents.base import Agent
     from wattswap.ledger.book import Book
     from wattswap.protocol.effects import Effect
@@ -67,16 +69,25 @@ class Driver:
         self._host, self._book = host, book
         self.remembered: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
         """What each agent asked to be made durable."""
+        self.witness: Callable[[bytes], None] | None = None
+        """Is shown every (now_ms, agent, event, effects) in MessagePack, in their order."""
         self._digest = blake2b(digest_size=32)
         self._encode = msgspec.msgpack.Encoder().encode
 
     def feed(self, agent: Agent, event: Event, now_ms: int, most: int | None = None) -> list[Effect]:
         """Let something happen to an agent; the effects carried out, at ``most`` so many: then it has crashed."""
         effects = agent.handle(event, now_ms)[:most]
-        self._digest.update(self._encode((now_ms, agent.name, event, effects)))
+        line = self._encode((now_ms, agent.name, event, effects))
+        self._digest.update(line)
+        if self.witness is not None:
+            self.witness(line)
         for effect in effects:
             self._perform(agent.name, effect)
         return effects
+
+    def hash_so_far(self) -> bytes:
+        """The first eight bytes of what :meth:`events_hash` says now."""
+        return self._digest.digest()[:8]
 
     def events_hash(self) -> str:
         """blake2b-256 over all events and effects so far, in their order."""

@@ -65,6 +65,22 @@ class Auditor(Protocol):
         """An agent learned of something, and this was done about it."""
 
 
+class Listener(Protocol):
+    """Someone who hears what comes into a run from outside, and how the run goes on from it: its journal."""
+
+    handled: Callable[[bytes], None] | None
+    """Shown every event and its effects in MessagePack, unless None."""
+
+    def told(self, told: list[tuple[str, Event]]) -> None:
+        """The world told these agents of these events, in this order."""
+
+    def felt(self, agent: str, event: Event) -> None:
+        """An agent that has started again felt the cable that is in."""
+
+    def passed(self, tick: int, base_w: int, events_hash: bytes) -> None:
+        """All of this tick has happened; ``base_w`` is the base load's mean over the tick before."""
+
+
 def rank_of(message: Message) -> int:
     """Where in an instant a message is handled."""
     return _SEALED_RANK[message.kind] if isinstance(message, messages.Sealed) else _RANK[type(message)]
@@ -82,16 +98,19 @@ class SimulatedRun:
         sign: bool = False,
         faults: Faults | None = None,
         auditor: Auditor | None = None,
+        journal: Listener | None = None,
     ) -> None:
-        self.street, self.world = street, World(street)
+        self.street, self.world = street, self._world_of(street)
         self.rules = self.world.rules
         self.record = Record() if record is None else record
         self.record.book = self.book = open_book(street, self.world)
         self.cast = Cast(street, self.world, controller, sign=sign)
-        self._telling = Telling(street, self.world, self.cast)
+        self._telling = self._telling_of(street)
         self._driver = Driver(self, self.book)
         self._heap: list[tuple[int, int, str, int, str, Event]] = []
         self._sequence, self._now_ms = 0, 0
+        self.tick = 0
+        """The next one."""
         self.agents = {name: self.cast.make(name) for name in self.cast.names}
         rows = len(self.world.fleet)
         self._import_w, self._export_w = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
@@ -100,28 +119,45 @@ class SimulatedRun:
         self._ended: set[int] = set()
         self._earned = dict.fromkeys(range(rows), 0)
         self._deferred_ws = dict.fromkeys(range(rows), 0)
-        self._auditor = auditor
+        self._auditor, self._journal = auditor, journal
+        if journal is not None:
+            self._driver.witness = journal.handled
         self._trouble: Trouble | None = None
         if faults is not None and faults.any:
             self._trouble = Trouble(self, faults)
+
+    def _world_of(self, street: Street) -> World:
+        return World(street)
+
+    def _telling_of(self, street: Street) -> Telling:
+        return Telling(street, self.world, self.cast)
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
     def run(self, progress: Callable[[int], None] = lambda _tick: None) -> Record:
         """Every tick of the run, then the closing step of its last instant."""
-        self.tell(TRANSFORMER, events.Woken())
-        for tick in range(self.street.ticks):
-            self._now_ms = tick * self.rules.tick_ms
-            self._tell(self._telling.closing(tick, self.record.ticks[-1] if tick else None))
-            self._tell(self._telling.arrivals(self.world.arrive(tick).tolist()))
-            standing, plugged = self.world.standing(tick), self.world.plugged
-            granted = (self._import_w[plugged] | self._export_w[plugged]) != 0
-            self._tell(self._telling.opening(tick, standing, granted))
-            self._drain(self._now_ms + self.rules.tick_ms)
-            self._move(tick, standing)
-            progress(tick)
-        self._now_ms = self.street.ticks * self.rules.tick_ms
-        self._tell(self._telling.closing(self.street.ticks, self.record.ticks[-1]))
+        while self.tick < self.street.ticks:
+            self.step()
+            progress(self.tick - 1)
+        return self.finish()
+
+    def step(self) -> None:
+        """One tick: what ended is closed, everyone reads, talks and decides, and the world moves to the next."""
+        tick = self.tick
+        self._now_ms = tick * self.rules.tick_ms
+        self._tell(self._telling.closing(tick, self.record.ticks[-1] if tick else None))
+        self._tell(self._telling.arrivals(self.world.arrive(tick).tolist()))
+        standing, plugged = self.world.standing(tick), self.world.plugged
+        granted = (self._import_w[plugged] | self._export_w[plugged]) != 0
+        self._tell(self._telling.opening(tick, standing, granted))
+        self._drain(self._now_ms + self.rules.tick_ms)
+        self._move(tick, standing)
+        self.tick = tick + 1
+
+    def finish(self) -> Record:
+        """The closing step of the last instant: meters and departures, and the rows of who stays."""
+        self._now_ms = self.tick * self.rules.tick_ms
+        self._tell(self._telling.closing(self.tick, self.record.ticks[-1]))
         self._drain(self._now_ms + 1, most_rank=_RANK[events.Unplugged])
         for row in sorted({*range(len(self.world.fleet))} - self._ended):
             if self.world.fleet.arrival_tick[row] < self.street.ticks:
@@ -130,8 +166,15 @@ class SimulatedRun:
         return self.record
 
     def _tell(self, told: Iterable[tuple[str, Event]]) -> None:
+        told = list(told)
+        if self._journal is not None:
+            self._journal.told(told)
         for agent, event in told:
             self.tell(agent, event)
+
+    def _passed(self, tick: int) -> None:
+        if self._journal is not None:
+            self._journal.passed(tick, int(self.world.base_w[tick]), self._driver.hash_so_far())
 
     def _drain(self, until_ms: int, most_rank: int = len(_ORDER)) -> None:
         """Let everything happen that happens before ``until_ms``."""
@@ -289,4 +332,7 @@ class SimulatedRun:
             ):
                 if mine == name:
                     self._telling.tell_again(row)
-                    self._feed(name, self._telling.plugged_in(row, peer))
+                    cable = self._telling.plugged_in(row, peer)
+                    if self._journal is not None:
+                        self._journal.felt(name, cable)
+                    self._feed(name, cable)
