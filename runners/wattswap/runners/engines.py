@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from wattswap.agents.controllers import controller_named
 from wattswap.protocol.errors import InputError
@@ -19,9 +19,30 @@ if TYPE_CHECKING:
 
     from wattswap.runners.record import Record
     from wattswap.runners.scenario.street import Street
+    from wattswap.runners.world import World
 
 Engine = Literal["messages", "fleet"]
 ENGINES: Final = ("messages", "fleet")
+
+
+class Run(Protocol):
+    """A street being run, in either engine, tick by tick or all at once."""
+
+    street: Street
+    world: World
+    record: Record
+    """What there is so far."""
+    tick: int
+    """The next one; the street's number of ticks when only the closing step is left."""
+
+    def step(self) -> None:
+        """Let one tick happen; there must be one left."""
+
+    def finish(self) -> Record:
+        """The closing step after the last tick, once; the record is complete then."""
+
+    def run(self, progress: Callable[[int], None] = ...) -> Record:
+        """Every tick that is left, then the closing step."""
 
 
 def run_street(
@@ -42,12 +63,28 @@ def run_street(
     Raises:
         InputError: there is no such controller, engine or strategy; the nearest is named.
     """
+    return start_run(street, controller=controller, engine=engine, record=record, sign=sign).run(progress)
+
+
+def start_run(
+    street: Street,
+    *,
+    controller: str = "negotiated",
+    engine: Engine = "messages",
+    record: Record | None = None,
+    sign: bool = False,
+) -> Run:
+    """A run before its first tick; the arguments are those of :func:`run_street`.
+
+    Raises:
+        InputError: there is no such controller, engine or strategy; the nearest is named.
+    """
     if engine not in ENGINES:
         nearest = get_close_matches(engine, ENGINES, n=1, cutoff=0.0)[0]
         raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
     if engine == "fleet":
-        return FleetRun(street, controller_named(controller), record).run(progress)
-    return SimulatedRun(street, controller_named(controller), record, sign=sign, faults=faults_of(street)).run(progress)
+        return FleetRun(street, controller_named(controller), record)
+    return SimulatedRun(street, controller_named(controller), record, sign=sign, faults=faults_of(street))
 
 
 def faults_of(street: Street) -> Faults:

@@ -75,6 +75,8 @@ class FleetRun:
         self.rules, self.seed = world.rules, street.scenario.seed
         self.record = Record() if record is None else record
         self.awards = Awards.none()
+        self.tick = 0
+        """The next one."""
         self.record.book = self.book = open_book(street, world)
         self._earned = np.zeros(len(world.fleet), dtype=np.int64)
         self._deferred_ws = np.zeros(len(world.fleet), dtype=np.int64)
@@ -83,11 +85,20 @@ class FleetRun:
 
     def run(self, progress: Callable[[int], None] = lambda _tick: None) -> Record:
         """Every tick of the run, then the closing step of its last instant."""
-        for tick in range(self.street.ticks):
-            self._close(tick)
-            self._tick(tick)
-            progress(tick)
-        self._close(self.street.ticks)
+        while self.tick < self.street.ticks:
+            self.step()
+            progress(self.tick - 1)
+        return self.finish()
+
+    def step(self) -> None:
+        """One tick: what ended is closed, the law is applied, and the world moves to the next."""
+        self._close(self.tick)
+        self._tick(self.tick)
+        self.tick += 1
+
+    def finish(self) -> Record:
+        """The closing step of the last instant: awards and departures, and the rows of who stays."""
+        self._close(self.tick)
         for row in self.world.plugged.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
         return self.record

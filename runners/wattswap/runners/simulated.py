@@ -125,6 +125,7 @@ class SimulatedRun:
         self._trouble: Trouble | None = None
         if faults is not None and faults.any:
             self._trouble = Trouble(self, faults)
+        self.tell(TRANSFORMER, events.Woken())
 
     def _world_of(self, street: Street) -> World:
         return World(street)
