@@ -152,6 +152,7 @@ class SimulatedRun:
         granted = (self._import_w[plugged] | self._export_w[plugged]) != 0
         self._tell(self._telling.opening(tick, standing, granted))
         self._drain(self._now_ms + self.rules.tick_ms)
+        self._passed(tick)
         self._move(tick, standing)
         self.tick = tick + 1
 
@@ -160,6 +161,7 @@ class SimulatedRun:
         self._now_ms = self.tick * self.rules.tick_ms
         self._tell(self._telling.closing(self.tick, self.record.ticks[-1]))
         self._drain(self._now_ms + 1, most_rank=_RANK[events.Unplugged])
+        self._passed(self.tick)
         for row in sorted({*range(len(self.world.fleet))} - self._ended):
             if self.world.fleet.arrival_tick[row] < self.street.ticks:
                 self._end_session(row, billed_nanos=0, receivable_nanos=0)
