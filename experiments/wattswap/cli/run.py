@@ -35,6 +35,12 @@ from wattswap.cli.examples import examples
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario. Repeatable.")
 @click.option("--ledger", default="memory", show_default=True, help="Where tokens change hands.")
 @click.option("--sign", is_flag=True, help="Let the agents sign what they say. It changes no trade.")
+@click.option(
+    "--journal",
+    default="inputs",
+    show_default=True,
+    help="What to keep for `wattswap replay`: inputs, full (every event and effect), none.",
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run directory; runs/... by default.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object and nothing else; a directory only with --out.")
 @click.pass_context
@@ -49,6 +55,7 @@ def run(
     settings: tuple[str, ...],
     ledger: str,
     sign: bool,
+    journal: str,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -69,7 +76,14 @@ def run(
     try:
         with progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
             result = run_loaded(
-                street, controller=controller, engine=engine, ledger=ledger, sign=sign, out=out, progress=progress
+                street,
+                controller=controller,
+                engine=engine,
+                ledger=ledger,
+                sign=sign,
+                journal=journal,
+                out=out,
+                progress=progress,
             )
     except KeyboardInterrupt:
         what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,8 +15,9 @@ from wattswap.experiments import tables
 from wattswap.experiments.metrics import summary
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines import run_street
+from wattswap.runners.journal import Header, sha256_of
 from wattswap.runners.record import Record
-from wattswap.runners.rundir import WITHOUT_TABLES, RunDir
+from wattswap.runners.rundir import WITHOUT_TABLES, RunDir, wattswap_version
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
 
     from wattswap.experiments.metrics import Summary
     from wattswap.runners.engines import Engine
+    from wattswap.runners.journal import Contents, Journal
     from wattswap.runners.rundir import Status
     from wattswap.runners.scenario.street import Street
 
     Progress = Callable[[int], None]
 
 LEDGERS: Final = ("memory",)
+JOURNALS: Final = ("inputs", "full", "none")
 UNCONTROLLED: Final = "uncontrolled"
 WITHOUT_REPORT: Final = "pip install 'wattswap[sim,plots]'"
 
@@ -107,13 +111,15 @@ def run(
     settings: Sequence[str] = (),
     ledger: str = "memory",
     sign: bool = False,
+    journal: str = "inputs",
     out: str | Path | None = None,
     progress: Progress = _silent,
 ) -> Result:
     """Run a street; the options are those of ``wattswap run``.
 
-    ``settings`` are texts like ``"vehicles.curve=taper"``. With ``out`` a run directory is written there. ``progress``
-    is called with each tick that has passed.
+    ``settings`` are texts like ``"vehicles.curve=taper"``. With ``out`` a run directory is written there, with a
+    ``journal`` of what came into the run (``inputs``), of everything (``full``) or without (``none``). ``progress`` is
+    called with each tick that has passed.
 
     Raises:
         InputError: something that was asked for cannot be; the text says what, and nothing was written.
@@ -121,7 +127,14 @@ def run(
     """
     street = load_street(str(scenario), settings=list(settings), strategy=strategy, seed=seed, day=day)
     return run_loaded(
-        street, controller=controller, engine=engine, ledger=ledger, sign=sign, out=out, progress=progress
+        street,
+        controller=controller,
+        engine=engine,
+        ledger=ledger,
+        sign=sign,
+        journal=journal,
+        out=out,
+        progress=progress,
     )
 
 
@@ -132,20 +145,50 @@ def run_loaded(
     engine: str = "messages",
     ledger: str = "memory",
     sign: bool = False,
+    journal: str = "inputs",
     out: str | Path | None = None,
     progress: Progress = _silent,
 ) -> Result:
     """Run a street that is loaded already; otherwise as :func:`run`."""
     controller_named(controller)
     _refuse_ledger(ledger)
+    _refuse_journal(journal, engine, out)
     record = Record()
     if out is None:
         return Result(street, record, _figures(street, record, controller, engine, sign=sign, progress=progress))
-    directory = RunDir.create(Path(out), street.resolved_toml)
+    scenario_toml = street.resolved_toml
+    directory = RunDir.create(Path(out), scenario_toml)
     try:
-        return _run_into(directory, street, record, controller, engine, sign=sign, progress=progress)
+        writer = None
+        if engine == "messages" and journal != "none":
+            writer = directory.journal(_header(street, scenario_toml, controller, journal, sign=sign))
+        return _run_into(directory, street, record, controller, engine, writer, sign=sign, progress=progress)
     finally:
         directory.close()
+
+
+def _refuse_journal(journal: str, engine: str, out: str | Path | None) -> None:
+    if journal not in JOURNALS:
+        nearest = get_close_matches(journal, JOURNALS, n=1, cutoff=0.0)[0]
+        raise InputError(f"--journal {journal}: the nearest is {nearest!r} (all: {', '.join(JOURNALS)})")
+    if journal == "full" and engine == "fleet":
+        raise InputError("--journal full: the fleet engine sends no messages and has no journal; --engine messages has")
+    if journal == "full" and out is None:
+        raise InputError("--journal full: a journal lies in a run directory; name one with --out DIR")
+
+
+def _header(street: Street, scenario_toml: str, controller: str, journal: str, *, sign: bool) -> Header:
+    return Header(
+        wattswap=wattswap_version(),
+        scenario=street.name,
+        scenario_sha256=sha256_of(scenario_toml),
+        seed=street.scenario.seed,
+        controller=controller,
+        engine="messages",
+        strategy=street.scenario.vehicles.strategy,
+        sign=sign,
+        contents=cast("Contents", journal),
+    )
 
 
 def _refuse_ledger(ledger: str) -> None:
@@ -154,12 +197,25 @@ def _refuse_ledger(ledger: str) -> None:
 
 
 def _figures(
-    street: Street, record: Record, controller: str, engine: str, *, sign: bool, progress: Progress
+    street: Street,
+    record: Record,
+    controller: str,
+    engine: str,
+    journal: Journal | None = None,
+    *,
+    sign: bool,
+    progress: Progress,
 ) -> Summary:
     """Run the street into ``record`` and sum it up."""
     began = perf_counter()
     run_street(
-        street, controller=controller, engine=cast("Engine", engine), progress=progress, record=record, sign=sign
+        street,
+        controller=controller,
+        engine=cast("Engine", engine),
+        progress=progress,
+        record=record,
+        sign=sign,
+        journal=journal,
     )
     return _summed_up(street, record, controller, engine, began)
 
@@ -170,13 +226,21 @@ def _summed_up(street: Street, record: Record, controller: str, engine: str, beg
 
 
 def _run_into(
-    directory: RunDir, street: Street, record: Record, controller: str, engine: str, *, sign: bool, progress: Progress
+    directory: RunDir,
+    street: Street,
+    record: Record,
+    controller: str,
+    engine: str,
+    journal: Journal | None,
+    *,
+    sign: bool,
+    progress: Progress,
 ) -> Result:
     """Run the street and leave its directory ``complete``, ``interrupted`` or ``failed``, or not at all."""
     began, log = perf_counter(), directory.log
     log.info("run started", scenario=street.name, controller=controller, engine=engine, seed=street.scenario.seed)
     try:
-        figures = _figures(street, record, controller, engine, sign=sign, progress=progress)
+        figures = _figures(street, record, controller, engine, journal, sign=sign, progress=progress)
     except InputError:
         directory.discard()
         raise

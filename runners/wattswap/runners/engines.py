@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from wattswap.runners.record import Record
     from wattswap.runners.scenario.street import Street
+    from wattswap.runners.simulated import Listener
     from wattswap.runners.world import World
 
 Engine = Literal["messages", "fleet"]
@@ -53,17 +54,19 @@ def run_street(
     progress: Callable[[int], None] = lambda _tick: None,
     record: Record | None = None,
     sign: bool = False,
+    journal: Listener | None = None,
 ) -> Record:
     """Run a street from its first tick to the closing step of its last.
 
     ``progress`` is called with each tick that has passed. ``record`` is filled as the run goes, so that whoever holds
     it has what there is when the run is interrupted. ``sign`` lets the agents of the messages engine sign what they
-    say; it changes no trade.
+    say; it changes no trade. ``journal`` hears what comes into a run of the messages engine.
 
     Raises:
         InputError: there is no such controller, engine or strategy; the nearest is named.
     """
-    return start_run(street, controller=controller, engine=engine, record=record, sign=sign).run(progress)
+    run = start_run(street, controller=controller, engine=engine, record=record, sign=sign, journal=journal)
+    return run.run(progress)
 
 
 def start_run(
@@ -73,6 +76,7 @@ def start_run(
     engine: Engine = "messages",
     record: Record | None = None,
     sign: bool = False,
+    journal: Listener | None = None,
 ) -> Run:
     """A run before its first tick; the arguments are those of :func:`run_street`.
 
@@ -84,7 +88,9 @@ def start_run(
         raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
     if engine == "fleet":
         return FleetRun(street, controller_named(controller), record)
-    return SimulatedRun(street, controller_named(controller), record, sign=sign, faults=faults_of(street))
+    return SimulatedRun(
+        street, controller_named(controller), record, sign=sign, faults=faults_of(street), journal=journal
+    )
 
 
 def faults_of(street: Street) -> Faults:

@@ -2,6 +2,7 @@
 
     run.json         the figures, with schema, version and status
     scenario.toml    the scenario as it was run, every key written out, with the sha256 of its inputs
+    journal/         what came into the run from outside, tick by tick: see :mod:`.journal`; not of a fleet run
     *.parquet        series, rounds, trades, sessions, cars; uncontrolled: the load had nobody given way
     ledger.sqlite    the site's book: entries, their postings, balances
     log.jsonl        what happened to the run itself, a JSON object a line
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 import structlog
 
 from wattswap.protocol.errors import InputError
+from wattswap.runners.journal import FOLDER, STREET, Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from wattswap.ledger.book import Book
+    from wattswap.runners.journal import Header
 
 Status = Literal["complete", "interrupted", "failed"]
 SCHEMA: Final = 1
@@ -63,6 +66,7 @@ class RunDir:
     _created: list[Path] = field(default_factory=list)
     """Folders that were not there before, innermost first."""
     _log: TextIO | None = None
+    _journal: Journal | None = None
 
     @classmethod
     def create(cls, path: Path, scenario_toml: str) -> RunDir:
@@ -99,10 +103,18 @@ class RunDir:
         )
         return logger
 
+    def journal(self, header: Header) -> Journal:
+        """Begin the journal of the street; it is closed with the directory."""
+        (self.path / FOLDER).mkdir()
+        self._journal = Journal(self.path / STREET, header)
+        return self._journal
+
     def close(self) -> None:
-        """Close the log; nothing may be logged after this."""
+        """Close log and journal; nothing may be written to them after this."""
         if self._log is not None:
             self._log.close()
+        if self._journal is not None:
+            self._journal.close()
 
     def write_figures(self, figures: Mapping[str, object], status: Status) -> None:
         """Write ``run.json`` anew."""
@@ -134,6 +146,9 @@ class RunDir:
         for entry in self.path.iterdir() if self.path.is_dir() else ():
             if entry.name.startswith((RUN_JSON, SCENARIO, LOG, LEDGER)) or entry.suffix == ".parquet":
                 entry.unlink()
+        (self.path / STREET).unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.path / FOLDER).rmdir()
         with suppress(OSError):  # somebody else put something there meanwhile: it is theirs, and so is the folder
             for folder in self._created:
                 folder.rmdir()
