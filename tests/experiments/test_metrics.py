@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wattswap.experiments.ageing import ageing_h
-from wattswap.experiments.carticks import CarTicks
-from wattswap.experiments.metrics import fallback_unsafe_w, jain, oscillations, stops_total, summary
+from wattswap.runners.ageing import ageing_h
+from wattswap.runners.carticks import CarTicks
+from wattswap.runners.metrics import fallback_unsafe_w, jain, oscillations, stops_total, summary
 from wattswap.runners.record import Record
 
 

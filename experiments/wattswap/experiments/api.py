@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
-from wattswap.experiments.metrics import summary
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines import run_street
 from wattswap.runners.journal import Header, sha256_of
+from wattswap.runners.metrics import summary
 from wattswap.runners.record import Record
 from wattswap.runners.rundir import WITHOUT_TABLES, RunDir, wattswap_version
 from wattswap.runners.scenario import load_street
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from wattswap.experiments.metrics import Summary
     from wattswap.runners.engines import Engine
     from wattswap.runners.journal import Contents, Journal
+    from wattswap.runners.metrics import Summary
     from wattswap.runners.rundir import Status
     from wattswap.runners.scenario.street import Street
 

@@ -19,7 +19,7 @@ from wattswap.protocol.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from wattswap.experiments.metrics import Summary
+    from wattswap.runners.metrics import Summary
 
 STREETS: Final = ("a400", "b250", "c250stress")
 SEEDS: Final = (1, 2, 3, 4, 5)

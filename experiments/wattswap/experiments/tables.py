@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from wattswap.experiments.carticks import CarTicks
+from wattswap.runners.carticks import CarTicks
 from wattswap.runners.record import RoundRow, SessionRow, TradeRow
 from wattswap.runners.world import fleet_of
 
