@@ -17,6 +17,7 @@ from wattswap.runners.world import NEVER_MS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wattswap.runners.characters import Characters
     from wattswap.runners.record import Record
     from wattswap.runners.scenario.street import Street
     from wattswap.runners.simulated import Listener
@@ -36,11 +37,18 @@ class Run(Protocol):
     tick: int
     """The next one; the street's number of ticks when only the closing step is left."""
 
+    @property
+    def characters(self) -> Characters:
+        """Which car follows which strategy."""
+
     def step(self) -> None:
         """Let one tick happen; there must be one left."""
 
     def finish(self) -> Record:
         """The closing step after the last tick, once; the record is complete then."""
+
+    def earned_nanos(self, row: int) -> int:
+        """What a session has been paid so far."""
 
     def run(self, progress: Callable[[int], None] = ...) -> Record:
         """Every tick that is left, then the closing step."""

@@ -103,6 +103,10 @@ class FleetRun:
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
         return self.record
 
+    def earned_nanos(self, row: int) -> int:
+        """What a session has been paid so far."""
+        return int(self._earned[row])
+
     def _tick(self, tick: int) -> None:
         world = self.world
         world.arrive(tick)

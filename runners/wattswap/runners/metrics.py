@@ -27,39 +27,12 @@ if TYPE_CHECKING:
 Summary = dict[str, Any]
 
 KEYS: Final = tuple(
-    [
-        "scenario",
-        "controller",
-        "strategy",
-        "engine",
-        "seed",
-        "limit_w",
-        "peak_w",
-        "overload_s",
-        "overload_wh",
-        "ageing_h",
-        "oscillations",
-        "sessions",
-        "sessions_short",
-        "sessions_open",
-        "unserved_wh",
-        "waiting_wh_h",
-        "stops",
-        "stops_total",
-        "deferred_wh",
-        "fed_back_wh",
-        "forced_wh",
-        "rounds",
-        "choices",
-        "paid_nanos",
-        "billed_nanos",
-        "jain_waiting",
-        "jain_tokens",
-        "fallback_unsafe_w",
-        "trace_hash",
-        "events_hash",
-        "timing",
-    ]
+    """
+    scenario controller strategy engine seed limit_w peak_w overload_s overload_wh ageing_h oscillations
+    sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh
+    forced_wh rounds choices paid_nanos billed_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash
+    events_hash timing
+    """.split()
 )
 """The keys of a summary, in its order."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.messages import Message
+    from wattswap.runners.characters import Characters
     from wattswap.runners.faults import Faults
     from wattswap.runners.scenario.street import Street
 
@@ -167,6 +168,15 @@ class SimulatedRun:
                 self._end_session(row, billed_nanos=0, receivable_nanos=0)
         self.record.events_hash = self._driver.events_hash()
         return self.record
+
+    @property
+    def characters(self) -> Characters:
+        """Which car follows which strategy."""
+        return self.cast.characters
+
+    def earned_nanos(self, row: int) -> int:
+        """What a session has been paid so far."""
+        return self._earned[row]
 
     def _tell(self, told: Iterable[tuple[str, Event]]) -> None:
         told = list(told)
