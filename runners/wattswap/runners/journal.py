@@ -39,7 +39,7 @@ STREET: Final = f"{FOLDER}/street.msgpack"
 
 CHARGER, VEHICLE, CHARGER_FIRST, VEHICLE_FIRST = 1, 2, 3, 4
 _FLUSH_EVERY: Final = 10
-_OF_A_SESSION: Final = (Metered, Reading, PluggedIn, Unplugged)
+OF_A_SESSION: Final = (Metered, Reading, PluggedIn, Unplugged)
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +128,7 @@ def _facts(told: list[tuple[str, Event]]) -> Iterator[tuple[int | str, Event]]:
     at, count = 0, len(told)
     while at < count:
         agent, event = told[at]
-        if not isinstance(event, _OF_A_SESSION):
+        if not isinstance(event, OF_A_SESSION):
             yield agent, event
         elif at + 1 < count and told[at + 1][1] is event:
             at += 1
@@ -233,8 +233,3 @@ class Reader:
         return InputError(
             f"{self._path}: damaged after tick {self.ticks - 1}, at byte {at} ({what}); run the scenario again"
         )
-
-
-def happening(raw: bytes | msgspec.Raw) -> Happening:
-    """What a journal that holds everything says of one event."""
-    return msgspec.msgpack.decode(raw, type=Happening)
