@@ -119,15 +119,14 @@ class Accounts:
             NoteAward(award.tick, award.session, sum(award.award_w[:FEED]), award.award_w[FEED]),
         ]
 
-    def noted(self, session: int, tick: int) -> list[Effect]:
+    def noted(self, session: int, tick: int, now_ms: int) -> list[Effect]:
         """The car knows of its award; should no delivery follow its end, the award asks for it once more."""
         account = self._accounts.get((session, tick))
         if account is None or account.state is State.DELIVERED:
             return []
         award, charger = account.held.award, account.held.party.charger
-        return self._owed.owe_from(
-            _key(award), charger, seal(award, self._signer), award.until_ms + self._rules.tick_ms
-        )
+        from_ms = max(award.until_ms + self._rules.tick_ms, now_ms + self._rules.repeat_ms)
+        return self._owed.owe_from(_key(award), charger, seal(award, self._signer), from_ms)
 
     def expire(self, now_ms: int) -> list[Award]:
         """The awards whose window is over: they bind no longer, their deliveries may still come."""
@@ -228,24 +227,28 @@ class Accounts:
         """Go on with what was promised: awards, receipts and departures that were made durable."""
         self.uncommitted_nanos = site_nanos
         effects: list[Effect] = []
+        awards: list[Held] = []
         for name, value in remembered.items():
             kind, _, _ = name.partition("/")
             if kind == "award":
-                effects += self._restore_award(msgspec.msgpack.decode(value, type=Held), now_ms)
+                awards.append(msgspec.msgpack.decode(value, type=Held))
             elif kind == "receipt":
                 charger, receipt = msgspec.msgpack.decode(value, type=tuple[str, Receipt])
                 self._receipts[receipt.session, receipt.tick] = charger, receipt
             elif kind == "departed":
                 departed = msgspec.msgpack.decode(value, type=Departed)
                 self._departed[departed.session] = departed
+        for held in sorted(awards, key=lambda held: _key(held.award)):
+            effects += self._restore_award(held, now_ms)
         for session in list(self._departed):
             effects += self._bill(session)
         return effects
 
     def _restore_award(self, held: Held, now_ms: int) -> list[Effect]:
+        """Ask for its delivery again; it binds if its window still runs and its car is still here."""
         award, key = held.award, _key(held.award)
         self._accounts[key] = account = _Account(held, State.AWARDED)
-        if award.until_ms > now_ms:
+        if award.until_ms > now_ms and award.session not in self._departed:
             self._in_force[award.session] = account
         return self._owed.owe(key, held.party.charger, seal(award, self._signer), now_ms)
 

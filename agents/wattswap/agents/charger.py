@@ -131,6 +131,7 @@ class Charger:
         self._end_awards(unplugged.session)
         if self._plugs(unplugged.session):
             self._plug, self._reading = None, None
+            self._lease.end()
         departed = Departed(unplugged.session, unplugged.imported_ws, unplugged.exported_ws)
         key = f"departed/{unplugged.session}"
         return [
@@ -227,11 +228,17 @@ class Charger:
                 return []
 
     def _on_award(self, award: Award, now_ms: int) -> list[Effect]:
-        """Open this charger's account of it, and beat, so that the grant that follows finds a fresh stamp."""
+        """Open this charger's account of it, and beat, so that the grant that follows finds a fresh stamp.
+
+        A car holds one award at a time: whichever is newer ends the other, should its release have been lost.
+        """
         key = award.session, award.tick
         if key in self._awards or not self._plugs(award.session) or now_ms >= award.until_ms:
             return []
-        self._awards[key] = Delivering(award, self._rules.tick_s)
+        self._end_awards(award.session, before=award.tick)
+        self._awards[key] = delivering = Delivering(award, self._rules.tick_s)
+        if any(session == award.session and tick > award.tick for session, tick in self._awards):
+            delivering.end()
         beat = [] if self._reading is None else [self._report(self._reading, now_ms)]
         remembered = msgspec.msgpack.encode((self._vehicles[award.session], award))
         return [Remember(_key(*key), remembered), *beat]
@@ -258,9 +265,10 @@ class Charger:
         mine = nothing_delivered(delivery) if account is None else account.claim()
         return Send(self._transformer, WitnessedDelivery(delivery.session, seal(mine, self._signer), sealed))
 
-    def _end_awards(self, session: int) -> None:
-        for (award_session, _), delivering in self._awards.items():
-            if award_session == session and delivering.runs:
+    def _end_awards(self, session: int, before: int | None = None) -> None:
+        """End what runs for a session, all of it or what is older than a tick."""
+        for (award_session, tick), delivering in self._awards.items():
+            if award_session == session and delivering.runs and (before is None or tick < before):
                 delivering.end()
 
     # -- after a crash ------------------------------------------------------------------------------------------------

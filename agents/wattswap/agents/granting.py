@@ -48,6 +48,8 @@ class _Envelope:
     aim: tuple[int, int] = (0, 0)
     """Import and export it is meant to have."""
     sent: list[_Sent] = field(default_factory=list)
+    heard_seq: int = 0
+    """The grant of ours that the charger last said it had heard."""
     most_import_w: int = 0
     least_export_w: int = 0
 
@@ -57,10 +59,11 @@ class _Envelope:
         return self.most_import_w - self.least_export_w
 
     def reckon(self) -> None:
-        """Take the worst of the grants that may be in force."""
+        """Take the worst of the grants that may be in force; until one is confirmed, nothing may be fed."""
         self.most_import_w = max((one.import_w for one in self.sent), default=0)
         self.most_import_w = max(self.most_import_w, self.guaranteed_w)
-        self.least_export_w = min((one.export_w for one in self.sent), default=0)
+        confirmed = bool(self.sent) and self.sent[0].seq <= self.heard_seq
+        self.least_export_w = min(one.export_w for one in self.sent) if confirmed else 0
 
 
 class Granting:
@@ -95,6 +98,7 @@ class Granting:
             envelope.sent.clear()  # a charger that started anew is at its minimum and takes no grant from before
         envelope.stamp = Stamp(report.epoch, report.seq, report.stamp_ms, now_ms)
         if report.heard_epoch == self._epoch:
+            envelope.heard_seq = report.heard_seq
             envelope.sent = [one for one in envelope.sent if one.seq >= report.heard_seq]
         envelope.reckon()
         return True
@@ -106,13 +110,14 @@ class Granting:
                 envelope.sent = [one for one in envelope.sent if one.over_ms > now_ms]
                 envelope.reckon()
 
-    def live(self) -> list[int]:
-        """The sessions to whom a grant of more than the minimum may be in force."""
-        return [
-            session
-            for session, envelope in self._envelopes.items()
-            if envelope.most_import_w > envelope.guaranteed_w or envelope.least_export_w > 0
-        ]
+    def hears_from(self, session: int, now_ms: int) -> bool:
+        """Whether its charger beat lately enough for a grant to be in force; one that is silent feeds nothing."""
+        stamp = self._envelopes[session].stamp
+        return stamp is not None and stamp.received_ms + self._rules.lease_ms > now_ms
+
+    def wait(self) -> None:
+        """Raise nobody any more on what was decided before: it is not known what room there is."""
+        self._waiting.clear()
 
     def aim(self, aims: Iterable[tuple[int, int, int]], base_w: int, bound_w: int, now_ms: int) -> list[Grant]:
         """Grants for these (session, import, export): renewals and lowerings at once, raises as far as they fit.

@@ -38,9 +38,13 @@ class Lease:
         self.import_w, self.export_w, self.expires_ms = grant.import_w, grant.export_w, expires_ms
         return True
 
+    def end(self) -> None:
+        """The car is gone: what it was granted is not the next one's."""
+        self.import_w, self.export_w, self.expires_ms = self._guaranteed_w, 0, None
+
     def lapse(self, now_ms: int) -> bool:
         """Fall back to the guaranteed minimum once the lease is over; True if it just did."""
         if self.expires_ms is None or now_ms < self.expires_ms:
             return False
-        self.import_w, self.export_w, self.expires_ms = self._guaranteed_w, 0, None
+        self.end()
         return True

@@ -44,10 +44,10 @@ from wattswap.protocol.messages import (
     WitnessedDelivery,
 )
 from wattswap.protocol.round import Input, State, advance
-from wattswap.protocol.units import Purpose
+from wattswap.protocol.units import MOST_MS, Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from wattswap.agents.controllers import Controller
     from wattswap.agents.law import Assessment
@@ -57,6 +57,12 @@ if TYPE_CHECKING:
     from wattswap.protocol.events import Event
     from wattswap.protocol.identity import Signer
 
+
+_NEVER: Final = (0, -MOST_MS)
+"""The report of a household that has not been heard of."""
+
+_GONE: Final = "gone"
+"""Under this name the transformer remembers who has departed."""
 
 _MOST_GONE: Final = 4_096
 """So many departed sessions are remembered, to recognise what comes late."""
@@ -96,11 +102,12 @@ class Transformer:
         controller: Controller | None = None,
         signer: Signer | None = None,
         trusted: Mapping[str, bytes] | None = None,
+        households: Sequence[str] = (),
     ) -> None:
         self.name, self._site, self._rules, self._controller = name, site, rules, controller
         self._signer, self._trusted = signer, trusted
         self._limit_w = site.limit_w
-        self._base: dict[str, tuple[int, int]] = {}
+        self._base: dict[str, tuple[int, int]] = dict.fromkeys(households, _NEVER)
         """By household: its power, and when it was heard of."""
         self._register, self._granting = Register(), Granting(rules)
         self._accounts = Accounts(rules, site, signer, trusted)
@@ -108,7 +115,7 @@ class Transformer:
         self._gone: deque[int] = deque(maxlen=_MOST_GONE)
         self._round: _Round | None = None
         self._next_tick_ms = 0
-        self._quiet_until_ms = 0
+        self._quiet_until_ms = self._deaf_until_ms = 0
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -141,7 +148,7 @@ class Transformer:
         match message:
             case Report() if self._plugs(message.session, sender):
                 return self._on_report(message, now_ms)
-            case BaseReport():
+            case BaseReport() if now_ms >= self._deaf_until_ms:
                 self._base[sender] = message.base_w, now_ms
             case CappedOffer() if self._plugs(message.session, sender):
                 return self._on_offer(message, now_ms)
@@ -152,7 +159,7 @@ class Transformer:
             case Departed():
                 return self._on_departed(sender, message)
             case Noted(kind, session, tick) if kind == AWARD:
-                return self._accounts.noted(session, tick)
+                return self._accounts.noted(session, tick, now_ms)
             case _:
                 pass
         return []
@@ -197,16 +204,18 @@ class Transformer:
         return self._send(self._granting.go_on(now_ms))
 
     def _on_departed(self, charger: str, departed: Departed) -> list[Effect]:
-        """A car unplugged: its energy is billed, netted against what it earned."""
+        """A car unplugged: its energy is billed, netted against what it earned; a mandate that comes later is void."""
         noted = Send(charger, Noted(DEPARTED, departed.session))
-        if self._sessions.pop(departed.session, None) is None:
+        if departed.session in self._gone and departed.session not in self._sessions:
             return [noted]
-        self._register.leave(departed.session)
-        self._granting.leave(departed.session)
+        if self._sessions.pop(departed.session, None) is not None:
+            self._register.leave(departed.session)
+            self._granting.leave(departed.session)
         self._gone.append(departed.session)
         name = f"departed/{departed.session}"
         return [
             Remember(name, msgspec.msgpack.encode(departed)),
+            Remember(_GONE, msgspec.msgpack.encode(list(self._gone))),
             Forget(f"session/{departed.session}"),
             noted,
             *self._accounts.depart(departed),
@@ -217,7 +226,9 @@ class Transformer:
         self._granting = Granting(self._rules, restarted.epoch)
         self._quiet_until_ms = now_ms + self._rules.quiet_ms
         for name, value in restarted.remembered.items():
-            if name.startswith("session/"):
+            if name == _GONE:
+                self._gone.extend(msgspec.msgpack.decode(value, type=list[int]))
+            elif name.startswith("session/"):
                 charger, mandate, arrival_ms = msgspec.msgpack.decode(value, type=tuple[str, Mandate, int])
                 self._enter(charger, mandate, arrival_ms)
         effects = self._accounts.restore(restarted.remembered, restarted.site_nanos, now_ms)
@@ -229,6 +240,7 @@ class Transformer:
     # -- a tick -----------------------------------------------------------------------------------------------------
 
     def _on_woken(self, now_ms: int) -> list[Effect]:
+        self._notice_sleep(now_ms)
         effects = self._accounts.due(now_ms)
         if self._round is not None and now_ms >= self._round.call.offers_due_ms:
             effects += self._clear(self._round, now_ms)
@@ -237,13 +249,20 @@ class Transformer:
             effects += [*self._on_tick(now_ms), WakeAt(self._next_tick_ms)]
         return effects
 
+    def _notice_sleep(self, now_ms: int) -> None:
+        """After a tick was slept through, what homes have said is old, however late it is read: wait for what is new."""
+        if self._next_tick_ms and now_ms >= self._next_tick_ms + self._rules.tick_ms:
+            self._base = dict.fromkeys(self._base, _NEVER)
+            self._deaf_until_ms = now_ms + 1
+
     def _on_tick(self, now_ms: int) -> list[Effect]:
         """Assess; release awards no longer needed, or call for relief; grant."""
         self._expire(now_ms)
         if now_ms < self._quiet_until_ms or not self._knows_its_base(now_ms):
+            self._granting.wait()
             return []
         base_w = self._base_w
-        cars = self._register.cars(now_ms)
+        cars = self._cars(now_ms)
         if self._controller is not None:
             target_w = law.target_w(self._limit_w, self._rules)
             granted = self._controller(base_w, target_w, cars, self._register.plugged(), self._rules)
@@ -277,8 +296,20 @@ class Transformer:
             effects.append(Send(self._accounts.end(award.session), release))
         return effects
 
+    def _cars(self, now_ms: int) -> law.Cars:
+        """The plugged cars, without what those have sold to feed whose charger is silent: it feeds nothing."""
+        cars = self._register.cars(now_ms)
+        long_ago = (now_ms - self._rules.lease_ms) // self._rules.tick_ms
+        sold = [award.session for award in self._accounts.in_force if award.award_w[FEED] and award.tick <= long_ago]
+        silent = [self._register.at(session) for session in sold if not self._granting.hears_from(session, now_ms)]
+        if not silent:
+            return cars
+        feed_w = cars.feed_w.copy()
+        feed_w[silent] = 0
+        return cars._replace(feed_w=feed_w)
+
     def _grant_by_law(self, base_w: int, target_w: int, now_ms: int) -> list[Effect]:
-        granted = law.grants(base_w, target_w, self._register.cars(now_ms), self._rules)
+        granted = law.grants(base_w, target_w, self._cars(now_ms), self._rules)
         return self._grant(granted, base_w, target_w, now_ms)
 
     def _grant(self, granted: law.Grants, base_w: int, target_w: int, now_ms: int) -> list[Effect]:
@@ -341,8 +372,13 @@ class Transformer:
         return self._clear(current, now_ms) if all_answered else []
 
     def _clear(self, current: _Round, now_ms: int) -> list[Effect]:
-        """Buy the cheapest relief, award what the site's tokens cover, and grant power accordingly."""
+        """Buy the cheapest relief, award what the site's tokens cover, and grant power accordingly.
+
+        A round that was slept through lapses: what it was about is over.
+        """
         self._round = None
+        if not self._knows_its_base(now_ms) or now_ms >= current.call.until_ms:
+            return []
         called = [session for session in current.called if session in self._sessions]
         offered_w, ask = self._offers_of(current, called)
         keys = np.array([self._sessions[session].key for session in called], dtype=np.uint64)

@@ -131,10 +131,11 @@ class Vehicle:
         return self._owed.owe(f"mandate/{plug.session}", plug.peer, seal(mandate, self._signer), now_ms)
 
     def _on_unplugged(self, unplugged: Unplugged, now_ms: int) -> list[Effect]:
-        """Claim what was delivered until now."""
+        """Claim what was delivered until now; a mandate that nobody has noted is void."""
         if self._plug is None or self._plug.session != unplugged.session:
             return []
         charger, self._plug = self._plug.peer, None
+        self._owed.done(f"mandate/{unplugged.session}")
         return self._claim_all(charger, now_ms, lambda award: award.session == unplugged.session)
 
     def _on_metered(self, metered: Metered, now_ms: int) -> list[Effect]:
@@ -211,22 +212,29 @@ class Vehicle:
     # -- after a round ------------------------------------------------------------------------------------------------
 
     def _on_award(self, charger: str, award: Award, now_ms: int) -> list[Effect]:
-        """Count for it from now on. An award that comes too late binds nobody: its claim is nothing."""
+        """Count for it from now on, and no longer for an older one, should its release have been lost.
+
+        An award that comes too late, or after a newer one, binds nobody: its claim is nothing.
+        """
         key = award.feeder, award.tick
         noted = Send(charger, Noted(AWARD, award.session, award.tick))
         if key in self._awards or key in self._settled:
             return [noted]
         remembered = Remember(_key(award.session, award.tick), msgspec.msgpack.encode((charger, award)))
-        self._awards[key] = delivering = Delivering(award, self._rules.tick_s)
-        if self._binds(award) and now_ms < award.until_ms:
-            return [remembered, noted]
+        delivering = Delivering(award, self._rules.tick_s)
+        binds = self._binds(award) and now_ms < award.until_ms
+        older = self._claim_all(charger, now_ms, lambda other: binds and other.session == award.session)
+        self._awards[key] = delivering
+        if binds:
+            return [remembered, noted, *older]
         delivering.end()
         return [remembered, noted, *self._claim(charger, delivering, now_ms)]
 
     def _binds(self, award: Award) -> bool:
-        """Whether it is for the session that is plugged in, and answers an offer that was made."""
+        """Whether it is for the session that is plugged in, answers an offer that was made, and is the newest."""
         plugged = self._plug is not None and award.session == self._plug.session
-        return plugged and (award.feeder, award.tick) in self._answers
+        newer = any(tick > award.tick for _, tick in (*self._awards, *self._settled))
+        return plugged and not newer and (award.feeder, award.tick) in self._answers
 
     def _claim_all(self, charger: str, now_ms: int, ended: Callable[[Award], bool]) -> list[Effect]:
         """Claim what the awards that ended have delivered."""
@@ -262,12 +270,11 @@ class Vehicle:
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Repeat the claims that were made; what was still running has lost its count and claims nothing."""
         effects: list[Effect] = []
-        remembered = restarted.remembered
+        remembered = dict(restarted.remembered)
+        if (earned := remembered.pop(_EARNED, None)) is not None:
+            self.earned_nanos, settled = msgspec.msgpack.decode(earned, type=tuple[int, list[Round]])
+            self._settled.extend(settled)
         for key, value in remembered.items():
-            if key == _EARNED:
-                self.earned_nanos, settled = msgspec.msgpack.decode(value, type=tuple[int, list[Round]])
-                self._settled.extend(settled)
-                continue
             if key.startswith("claim/"):
                 charger, delivery = msgspec.msgpack.decode(value, type=tuple[str, Delivery])
             elif f"claim/{key}" not in remembered:
@@ -275,7 +282,10 @@ class Vehicle:
                 delivery = nothing_delivered(award)
             else:
                 continue
-            effects += self._restore(charger, delivery, now_ms)
+            if (delivery.feeder, delivery.tick) in self._settled:
+                effects += [Forget(key)]  # it crashed between the receipt and forgetting what the receipt is for
+            else:
+                effects += self._restore(charger, delivery, now_ms)
         return effects
 
     def _restore(self, charger: str, delivery: Delivery, now_ms: int) -> list[Effect]:
