@@ -72,6 +72,11 @@ class Charger:
         """What the charger wants done about an event; a lease that is over ends before anything else is heard."""
         return [*self._lapse(now_ms), *self._on(event, now_ms)]
 
+    @property
+    def lease_ends_ms(self) -> int | None:
+        """When what was granted is over, on this charger's clock; None while nothing is."""
+        return self._lease.expires_ms
+
     def check(self) -> None:
         """It bears no more than it was granted and keeps no account of cars it does not know."""
         assert self._lease.import_w <= max(self._max_w, self._rules.guaranteed_w)

@@ -124,6 +124,10 @@ class Book:
         outcome = self._settled.get(key)
         return None if outcome is None else outcome[1]
 
+    def returned_nanos(self, keys: Collection[str]) -> int:
+        """What has come back to the site from reserves under these keys that are settled."""
+        return sum(self._asked[key][0] - self._settled[key][1] for key in keys if key in self._settled)
+
     # -- what it does -------------------------------------------------------------------------------------------------
 
     def fund(self, key: str, account: str, nanos: int) -> None:

@@ -63,6 +63,7 @@ class Cast:
             controller=self._controller,
             signer=self._signer(TRANSFORMER),
             trusted=self._keys,
+            households=self.households,
         )
 
     def _charger(self, name: str, row: int) -> Charger:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from wattswap.agents.charger import Charger
 from wattswap.protocol import effects, events, messages
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.runners.cast import TRANSFORMER, Cast
@@ -332,9 +333,19 @@ class SimulatedRun:
         if name == TRANSFORMER:
             promised = {key.removeprefix("award/") for key in remembered if key.startswith("award/")}
             self.book.release_all_but(promised)
-            site_nanos = self.book.site_uncommitted_nanos
+            site_nanos = self.book.site_uncommitted_nanos - self.book.returned_nanos(promised)
         self.agents[name] = self.cast.make(name)
         self._feed(name, events.Restarted(epoch, dict(remembered), site_nanos))
+
+    def lease_ends_ms(self, name: str) -> int | None:
+        """When a charging station's own watchdog lets its power fall, should the agent that sets it have stopped."""
+        agent = self.agents[name]
+        ends_ms = agent.lease_ends_ms if isinstance(agent, Charger) else None
+        return ends_ms if ends_ms is None or self._trouble is None else self._trouble.true_ms(name, ends_ms)
+
+    def hear_limit(self) -> None:
+        """Tell a restarted transformer of the limit in force."""
+        self._feed(TRANSFORMER, events.LimitChanged(self._telling.limit_w()))
 
     def feel_cable(self, name: str) -> None:
         """Tell a restarted charger or car of the cable that is in, and where the session stands at the next tick."""

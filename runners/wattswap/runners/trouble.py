@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from wattswap.protocol.events import PluggedIn, Unplugged
+from wattswap.runners.cast import TRANSFORMER
 from wattswap.runners.faults import Weather
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Trouble:
         self.weather = Weather(faults, run.street.scenario.seed, run.cast.names, ends_ms)
         self._down: dict[str, Outage] = {}
         self._held: defaultdict[str, list[Event]] = defaultdict(list)
+        self._watchdogs: dict[str, int] = {}
+        """When a frozen charger's hardware falls back by itself."""
         self._tearing: set[str] = set()
         """Those whose next event is still handled, but only a part of what they want done is."""
         self._epochs: defaultdict[str, int] = defaultdict(lambda: 1)
@@ -51,6 +54,9 @@ class Trouble:
 
     def _come_and_go(self) -> None:
         now_ms = self._run.now_ms
+        for name in [name for name, at_ms in self._watchdogs.items() if at_ms <= now_ms]:
+            del self._watchdogs[name]
+            self._run.crash(name)
         for name, outage in [(name, outage) for name, outage in self._down.items() if outage.to_ms <= now_ms]:
             del self._down[name]
             self._tearing.discard(name)
@@ -62,10 +68,13 @@ class Trouble:
                 if outage.kind == "crash":
                     self._run.crash(outage.agent)
                     self._tearing.add(outage.agent)
+                elif (ends_ms := self._run.lease_ends_ms(outage.agent)) is not None:
+                    self._watchdogs[outage.agent] = ends_ms
 
     def _come_back(self, name: str, outage: Outage) -> None:
         """Thaw and read what has queued up, or start again from what was durable and feel which cable went or is in."""
         held = self._held.pop(name, [])
+        self._watchdogs.pop(name, None)
         if outage.kind == "crash":
             self._epochs[name] += 1
             self._run.restart(name, self._epochs[name])
@@ -74,6 +83,8 @@ class Trouble:
             self._run.feed_again(name, event)
         if outage.kind == "crash":
             self._run.feel_cable(name)
+        if outage.kind == "crash" and name == TRANSFORMER:
+            self._run.hear_limit()
 
     def local_ms(self, name: str, true_ms: int) -> int:
         """What an agent's clock says; only chargers' are off, for theirs are the leases."""
