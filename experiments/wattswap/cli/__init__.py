@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "run": "wattswap.cli.run:run",
     "scenarios": "wattswap.cli.scenarios:scenarios",
     "report": "wattswap.cli.report:report",
+    "replay": "wattswap.cli.replay:replay",
 }
 """Command -> the module that holds it and its name there, in the order of the help."""
 

@@ -45,12 +45,20 @@ _NOBODY: Final = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True)
-class Replay:
-    """A run told again."""
+class Recorded:
+    """A run directory with its journal at the first tick."""
 
     run: RunFiles
     street: Street
     header: Header
+    lines: Lines
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A run told again."""
+
+    recorded: Recorded
     record: Record
     """Rebuilt; its last tick is the last one whose powers the journal has, which are metered at the next one."""
     ticks: int
@@ -61,8 +69,8 @@ class Replay:
     """Where the agents first do something else than they did."""
 
 
-def replay_run(path: Path, progress: Callable[[int], None] = lambda _tick: None) -> Replay:
-    """Tell the run of this directory again; nothing is written.
+def read_recorded(path: Path) -> Recorded:
+    """Open what is to be told again.
 
     Raises:
         InputError: there is no run at ``path`` or no journal in it, or it is damaged, or not of this scenario.
@@ -73,8 +81,18 @@ def replay_run(path: Path, progress: Callable[[int], None] = lambda _tick: None)
     lines = Lines(reader)
     if lines.next is None:
         raise InputError(f"{path / STREET}: the journal ends before its first tick; there is nothing to replay")
-    check = Check(lines, full=reader.header.contents == "full")
-    again, whole = ReplayedRun(street, reader.header, lines, check), False
+    return Recorded(run, street, reader.header, lines)
+
+
+def replay_run(recorded: Recorded, progress: Callable[[int], None] = lambda _tick: None) -> Replay:
+    """Tell a run again, once, to fresh agents; nothing is written.
+
+    Raises:
+        InputError: the journal is damaged.
+    """
+    street, header, lines = recorded.street, recorded.header, recorded.lines
+    check = Check(lines, full=header.contents == "full")
+    again, whole = ReplayedRun(street, header, lines, check), False
     try:
         again.run(progress)
         whole = True
@@ -84,9 +102,8 @@ def replay_run(path: Path, progress: Callable[[int], None] = lambda _tick: None)
         raise
     except Exception as error:  # noqa: BLE001 - what a changed agent or a falsified fact stumbles over is a difference
         check.fails(again.tick, error)
-    return Replay(
-        run, street, reader.header, again.record, min(check.passed_lines, street.ticks), whole, check.difference
-    )
+    ticks = min(check.passed_lines, street.ticks)
+    return Replay(recorded, again.record, ticks, whole, check.difference)
 
 
 def journal_of(run: RunFiles) -> Path:

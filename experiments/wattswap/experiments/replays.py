@@ -1,0 +1,148 @@
+"""A replayed run beside what it left behind: which table differs first, and which ones are to be rebuilt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import zip_longest
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from wattswap.experiments.tables import COLUMNS
+from wattswap.runners.difference import Difference
+from wattswap.runners.metrics import summary
+from wattswap.runners.replay import replay_run
+from wattswap.runners.rundir import LEDGER, RunDir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from wattswap.runners.metrics import Summary
+    from wattswap.runners.replay import Recorded, Replay
+    from wattswap.runners.rundir import Status
+    from wattswap.runners.scenario.street import Street
+
+_WHOLE_ONLY: Final = ("cars",)
+"""Tables whose first rows are not the same when a run ends early."""
+_INSTANT: Final = ("t_ms", "from_ms", "departure_ms")
+"""The columns that say when a row was, of which each table has one."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A replay held against its run directory."""
+
+    replay: Replay
+    figures: Summary
+    differences: tuple[Difference, ...]
+    """The first of the agents' doings, and the first in a table or the figures; none where all is the same."""
+    compared: tuple[str, ...]
+    """The tables that were there to compare."""
+
+
+def check_run(recorded: Recorded, progress: Callable[[int], None] = lambda _tick: None) -> Checked:
+    """Replay a run and compare; nothing is written.
+
+    Raises:
+        InputError: the journal is damaged, or a table cannot be read.
+    """
+    began = perf_counter()
+    replay = replay_run(recorded, progress)
+    figures = _figures(replay, perf_counter() - began)
+    tables = tuple(name for name in COLUMNS if _is_compared(replay, name))
+    found = [row for name in tables if (row := _first_in_table(replay, name)) is not None]
+    rows = [min(found, key=lambda difference: difference.tick)] if found else _first_figure(replay, figures)
+    doings = [replay.difference] if replay.difference else []
+    return Checked(replay, figures, (*doings, *rows), tables)
+
+
+def rebuild(checked: Checked) -> list[str]:
+    """Write the tables and figures that the run did not get to write; what is there stays. The names of what is new."""
+    replay = checked.replay
+    run, street, record = replay.recorded.run, replay.recorded.street, replay.record
+    directory, written = RunDir(run.path), []
+    for name, columns in COLUMNS.items():
+        if not _table(run.path, name).exists() and directory.write_table(name, columns(street, record)):
+            written.append(_table(run.path, name).name)
+    if not (run.path / LEDGER).exists() and record.book is not None:
+        directory.write_ledger(record.book)
+        written.append(LEDGER)
+    if not run.figures:
+        status: Status = "complete" if replay.whole else run.status
+        directory.write_figures(checked.figures, status)
+        written.append("the figures in run.json")
+    return written
+
+
+def instant(street: Street, tick: int) -> datetime:
+    """When a tick begins, by the street's clocks."""
+    return street.scenario.start + timedelta(milliseconds=tick * street.tick_ms)
+
+
+def _figures(replay: Replay, wall_s: float) -> Summary:
+    header = replay.recorded.header
+    return summary(
+        replay.recorded.street,
+        replay.record,
+        controller=header.controller,
+        strategy=header.strategy,
+        engine=header.engine,
+        wall_s=wall_s,
+    )
+
+
+def _table(path: Path, name: str) -> Path:
+    return path / f"{name}.parquet"
+
+
+def _is_compared(replay: Replay, name: str) -> bool:
+    return _table(replay.recorded.run.path, name).exists() and (replay.whole or name not in _WHOLE_ONLY)
+
+
+def _first_in_table(replay: Replay, name: str) -> Difference | None:
+    """The first row of a table that differs; where the journal ends early, the rows it does not reach do not count."""
+    street = replay.recorded.street
+    recorded = replay.recorded.run.columns(name)
+    replayed = {key: column.tolist() for key, column in COLUMNS[name](street, replay.record).items()}
+    if recorded.keys() != replayed.keys():
+        return Difference(0, f"{name}, its columns", ", ".join(recorded), ", ".join(replayed))
+    for number, (one, other) in enumerate(_rows(recorded, replayed)):
+        if one != other and not (other is None and not replay.whole):
+            row = dict(zip(recorded, one or other or (), strict=True))
+            at_ms = next(row[key] for key in _INSTANT if key in row)
+            tick = (at_ms - street.start_unix_ms) // street.tick_ms
+            return Difference(tick, f"{name}, row {number}", *_cells(tuple(recorded), one, other))
+    return None
+
+
+def _rows(recorded: Mapping[str, Sequence[Any]], replayed: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, Any]]:
+    """The rows of both tables side by side, None where one has no more."""
+    return zip_longest(zip(*recorded.values(), strict=True), zip(*replayed.values(), strict=True))
+
+
+def _cells(names: Sequence[str], one: Sequence[Any] | None, other: Sequence[Any] | None) -> tuple[str, str]:
+    """The cells of two rows that differ, as texts."""
+    if one is None or other is None:
+        texts = ["no such row" if row is None else _text(names, row, range(len(names))) for row in (one, other)]
+    else:
+        at = [place for place, (mine, theirs) in enumerate(zip(one, other, strict=True)) if mine != theirs]
+        texts = [_text(names, row, at) for row in (one, other)]
+    return texts[0], texts[1]
+
+
+def _text(names: Sequence[str], row: Sequence[Any], at: Sequence[int] | range) -> str:
+    return ", ".join(f"{names[place]} {row[place]}" for place in at)
+
+
+def _first_figure(replay: Replay, figures: Summary) -> list[Difference]:
+    """The first figure of ``run.json`` that differs, of a run that was told to its end."""
+    recorded, ticks = replay.recorded.run.figures, replay.recorded.street.ticks
+    if not replay.whole or replay.recorded.run.status != "complete":
+        return []
+    return [
+        Difference(ticks, f"run.json, {key}", str(recorded.get(key)), str(figure))
+        for key, figure in figures.items()
+        if key != "timing" and recorded.get(key) != figure
+    ][:1]
