@@ -29,6 +29,18 @@ BEGIN: Final = "<!-- figures:begin -->"
 END: Final = "<!-- figures:end -->"
 PROCESSES: Final = 2
 
+CONTROLLERS: Final = ("uncontrolled", "poc", "fcfs", "equal-share", "edf", "llf", "negotiated")
+"""What each week is run under; ``poc`` is the law of the 2019 original."""
+HALF_KEEP: Final = ("vehicles.strategy=need:0.5+keep:0.5",)
+UNSURE: Final = ("vehicles.departure=error:2h",)
+LOSSY: Final = ("faults.loss_pct=20", "faults.repeat_pct=20", "faults.crashes_per_day=1", "faults.cuts_per_day=2")
+HARDSHIPS: Final = (
+    ("half of the cars keep charging whatever is called", "fleet", HALF_KEEP),
+    ("stated departures are off by 2 h (standard deviation)", "fleet", UNSURE),
+    ("20 % of messages lost, 20 % repeated; an agent crashes once and is cut off twice a day", "messages", LOSSY),
+)
+"""What the negotiation is put through besides."""
+
 _COMMON: Final = (
     "street",
     "peak, nobody in control",
@@ -60,9 +72,11 @@ def jobs(streets: Sequence[str] = STREETS, seeds: Sequence[int] = SEEDS) -> list
     """Every run that the tables need, the longest first, so that two processes end together."""
     return [
         *(Job(street, engine="messages") for street in reversed(streets)),
+        *(Job(street, engine=engine, settings=hard) for _, engine, hard in reversed(HARDSHIPS) for street in streets),
         *(Job(street, seed=seed) for street in reversed(streets) for seed in seeds),
         *(Job(street, settings=STEPS) for street in reversed(streets)),
-        *(Job(street, "uncontrolled", settings=settings) for street in streets for settings in ((), STEPS)),
+        *(Job(street, "uncontrolled", settings=STEPS) for street in streets),
+        *(Job(street, controller) for street in streets for controller in CONTROLLERS if controller != "negotiated"),
     ]
 
 
@@ -85,6 +99,11 @@ def markdown(results: Results, streets: Sequence[str] = STREETS, seeds: Sequence
         _steps_table(results, streets),
         "What a week takes, and whether the two engines made the same trades to the last nano:",
         _times_table(results, streets),
+        "The same weeks under rules that ask nobody and pay nobody, beside the negotiation (`poc` is the original of"
+        " 2019); *swings* are the times the load rose above the limit, *owed* is energy that waited times how long:",
+        _controllers_table(results, streets),
+        "And the negotiation under hardship:",
+        _hardships_table(results, streets),
     ]
     return "\n\n".join(parts)
 
@@ -139,6 +158,38 @@ def _times_table(results: Results, streets: Sequence[str]) -> str:
         same = "yes" if fleet["trace_hash"] == messages["trace_hash"] else "**no**"
         rows.append([street, *(f"{of['timing']['wall_s']:.1f} s" for of in (fleet, messages)), same])
     return table(["street, one week", "fleet", "messages", "same trades"], rows)
+
+
+def _controllers_table(results: Results, streets: Sequence[str]) -> str:
+    rows = []
+    for street in streets:
+        for controller in CONTROLLERS:
+            of = results[Job(street, controller)]
+            rows.append([f"{street}, {controller}", *_hard_facts(of), f"{of['waiting_wh_h'] / 1000:,.0f}"])
+    return table(["street, controller", *_HARD_FACTS, "owed, kWh·h"], rows)
+
+
+def _hardships_table(results: Results, streets: Sequence[str]) -> str:
+    rows = []
+    for what, engine, settings in HARDSHIPS:
+        for street in streets:
+            of = results[Job(street, engine=engine, settings=settings)]
+            rows.append([f"{street}: {what}", *_hard_facts(of), f"{_forced_pct(of):.2f}"])
+    return table(["street", *_HARD_FACTS, "forced, % of relief"], rows)
+
+
+_HARD_FACTS: Final = ("short cars", "kWh missing", "min over limit", "peak, % of limit", "swings", "stops per session")
+
+
+def _hard_facts(of: Summary) -> list[str]:
+    return [
+        f"{of['sessions_short']}",
+        f"{of['unserved_wh'] / 1000:,.1f}",
+        f"{of['overload_s'] / 60:,.1f}",
+        f"{100 * of['peak_w'] / of['limit_w']:.1f}",
+        f"{of['oscillations']}",
+        f"{of['stops']:.2f}",
+    ]
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
