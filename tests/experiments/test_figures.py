@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from wattswap.experiments.figures import BEGIN, END, jobs, markdown, replaced
+from wattswap.experiments.figures import BEGIN, CONTROLLERS, END, jobs, markdown, replaced
 from wattswap.protocol.errors import InputError
 
 
 def result(job):
-    figures = dict.fromkeys(("sessions_short", "forced_wh", "fed_back_wh"), 0)
+    figures = dict.fromkeys(("sessions_short", "forced_wh", "fed_back_wh", "unserved_wh", "waiting_wh_h", "oscillations"), 0)
     over_s = 7_350 if job.controller == "uncontrolled" else 30 * (job.seed - 1)
     return figures | {
         "peak_w": 500_000,
@@ -30,6 +30,10 @@ def test_every_table_has_a_row_per_street():
         "| a400 | 500.0 kW | 122.5 | 0.0 to 1.0 | 125.0 | 0 | 0.00 | 0.25 | 250 | 60 |",
         "| a400 | 500.0 kW | 122.5 | 0.0 | 125.0 | 0 | 250 | 60 |",
         "| a400 | 1.2 s | 1.2 s | yes |",
+        "| a400, uncontrolled | 0 | 0.0 | 122.5 | 125.0 | 0 | 0.25 | 0 |",
+        *(f"| a400, {other} | 0 | 0.0 | 0.0 | 125.0 | 0 | 0.25 | 0 |" for other in CONTROLLERS[1:]),
+        "| a400: half of the cars keep charging whatever is called | 0 | 0.0 | 0.0 | 125.0 | 0 | 0.25 | 0.00 |",
+        "| a400: stated departures are off by 2 h (standard deviation) | 0 | 0.0 | 0.0 | 125.0 | 0 | 0.25 | 0.00 |",
     ]
 
 
