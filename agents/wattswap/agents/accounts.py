@@ -99,6 +99,11 @@ class Accounts:
         """The awards that bind now, at most one a session."""
         return [account.held.award for account in self._in_force.values()]
 
+    @property
+    def open(self) -> int:
+        """How much is not done yet: awards without receipts, departures without bills."""
+        return len(self._accounts) + len(self._departed) + len(self._owed)
+
     def __contains__(self, session: int) -> bool:
         """Whether the session holds an award now."""
         return session in self._in_force

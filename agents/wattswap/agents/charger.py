@@ -73,6 +73,11 @@ class Charger:
         return [*self._lapse(now_ms), *self._on(event, now_ms)]
 
     @property
+    def owes(self) -> int:
+        """Departures that nobody has noted yet."""
+        return len(self._owed)
+
+    @property
     def lease_ends_ms(self) -> int | None:
         """When what was granted is over, on this charger's clock; None while nothing is."""
         return self._lease.expires_ms

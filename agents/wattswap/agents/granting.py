@@ -84,6 +84,11 @@ class Granting:
         del self._envelopes[session]
         self._waiting.discard(session)
 
+    def worst_import_w(self, session: int) -> int | None:
+        """What a session may be drawing at worst; None if it is not known."""
+        envelope = self._envelopes.get(session)
+        return None if envelope is None else envelope.most_import_w
+
     def worst_w(self) -> int:
         """What the street may have to bear for all of them at worst."""
         return sum(envelope.worst_w for envelope in self._envelopes.values())
@@ -136,8 +141,9 @@ class Granting:
                 grants += self._grant(session, envelope, import_w, export_w, now_ms)
         return grants + self._raise(raised, now_ms, renew=True)
 
-    def go_on(self, now_ms: int) -> list[Grant]:
+    def go_on(self, base_w: int, now_ms: int) -> list[Grant]:
         """The raises that fit by now: someone has confirmed that it gives way."""
+        self._base_w = base_w
         return self._raise(sorted(self._waiting), now_ms, renew=False) if self._waiting else []
 
     def _raise(self, sessions: list[int], now_ms: int, *, renew: bool) -> list[Grant]:

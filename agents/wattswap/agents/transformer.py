@@ -138,6 +138,15 @@ class Transformer:
                 pass
         return []
 
+    @property
+    def owes(self) -> int:
+        """Awards that are not settled yet, and departures that are not billed."""
+        return self._accounts.open
+
+    def worst_import_w(self, session: int, now_ms: int) -> int | None:
+        """What it believes a session may be drawing at worst; None if it does not know it, or keeps quiet still."""
+        return None if now_ms < self._quiet_until_ms else self._granting.worst_import_w(session)
+
     def check(self) -> None:
         """Tokens promised are covered, and awards are held by plugged cars only."""
         assert self._accounts.uncommitted_nanos >= 0
@@ -201,7 +210,7 @@ class Transformer:
         if not self._granting.hears(report, now_ms):
             return []
         self._register.report(report)
-        return self._send(self._granting.go_on(now_ms))
+        return self._send(self._granting.go_on(self._base_w, now_ms))
 
     def _on_departed(self, charger: str, departed: Departed) -> list[Effect]:
         """A car unplugged: its energy is billed, netted against what it earned; a mandate that comes later is void."""

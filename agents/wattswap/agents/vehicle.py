@@ -117,6 +117,11 @@ class Vehicle:
                 pass
         return []
 
+    @property
+    def owes(self) -> int:
+        """Mandates that nobody has noted yet, and awards without receipts."""
+        return len(self._owed) + len(self._awards)
+
     def check(self) -> None:
         """What it keeps of past rounds is bounded, and it counts for one award at a time."""
         assert len(self._answers) <= _MOST_ROUNDS

@@ -201,9 +201,8 @@ class SimulatedRun:
 
     def _feed(self, name: str, event: Event, most_effects: int | None = None) -> None:
         """Let an agent learn of something and do what it wants done; weather is counted and dropped."""
-        now_ms = self._now_ms if self._trouble is None else self._trouble.local_ms(name, self._now_ms)
         try:
-            effects = self._driver.feed(self.agents[name], event, now_ms, most_effects)
+            effects = self._driver.feed(self.agents[name], event, self.local_ms(name), most_effects)
         except RemoteProtocolError:
             self.record.refused += 1
             return
@@ -311,6 +310,14 @@ class SimulatedRun:
     def now_ms(self) -> int:
         """The true time."""
         return self._now_ms
+
+    def local_ms(self, name: str) -> int:
+        """What an agent's clock says now."""
+        return self._now_ms if self._trouble is None else self._trouble.local_ms(name, self._now_ms)
+
+    def is_down(self, name: str) -> bool:
+        """Whether an agent is crashed or frozen now, or is just crashing in the middle of what it wanted done."""
+        return self._trouble is not None and self._trouble.is_down(name)
 
     def feed_again(self, name: str, event: Event) -> None:
         """Let an agent learn of something that trouble has held back."""

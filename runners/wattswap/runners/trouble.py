@@ -52,6 +52,10 @@ class Trouble:
             self._held[name].append(event)
         return False
 
+    def is_down(self, name: str) -> bool:
+        """Whether an agent is out of order now."""
+        return name in self._down
+
     def _come_and_go(self) -> None:
         now_ms = self._run.now_ms
         for name in [name for name, at_ms in self._watchdogs.items() if at_ms <= now_ms]:
