@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -17,10 +19,16 @@ from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from importlib.metadata import EntryPoint
+
     from wattswap.agents.offers import Call, Own, Strategy
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules
     from wattswap.runners.world import Fleet
+
+GROUP: Final = "wattswap.strategies"
+"""The entry-point group under which an installed package provides strategies."""
 
 
 class Characters:
@@ -33,7 +41,7 @@ class Characters:
         self.number = np.zeros(len(fleet), dtype=np.int64)
         for text in dict.fromkeys(fleet.strategy):
             rows = np.array([row for row, mine in enumerate(fleet.strategy) if mine == text], dtype=np.int64)
-            mix = parse_mix(text, lambda name: strategy_from_file(name, folder))
+            mix = parse_mix(text, lambda name: strategy_from_file(name, folder), installed_strategies)
             self.number[rows] = len(self.strategies) + mix.assign(seed, fleet.character[rows])
             self.strategies.extend(mix.strategies)
             self.names.extend(mix.names)
@@ -73,11 +81,42 @@ def strategy_from_file(name: str, folder: Path) -> Strategy:
     strategy = getattr(_module(path), function, None)
     if not callable(strategy):
         raise InputError(f"strategy {name!r}: {path} has no function {function!r}")
+    return _tried(name, strategy)
+
+
+def installed_strategies() -> Mapping[str, Callable[[], Strategy]]:
+    """What installed packages provide, by name, each with what loads and tries it. Nothing is imported before that."""
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        found.setdefault(point.name, {})[point.value] = point
+    return {name: partial(_from_package, list(points.values())) for name, points in found.items()}
+
+
+def _from_package(points: list[EntryPoint]) -> Strategy:
+    point, *others = points
+    if others:
+        packages = " and ".join(_package(each) for each in points)
+        raise InputError(f"strategy {point.name!r} is provided by {packages}; uninstall all but one of them")
+    try:
+        strategy = point.load()
+    except Exception as error:
+        raise InputError(f"strategy {point.name!r} of {_package(point)} {raised(error)}") from error
+    if not callable(strategy):
+        raise InputError(f"strategy {point.name!r} of {_package(point)}: {point.value} is no function")
+    return _tried(point.name, strategy)
+
+
+def _package(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
+
+
+def _tried(name: str, strategy: Strategy) -> Strategy:
+    """The strategy, once it has answered for a few sample cars, together and one by one."""
     try:
         check_elementwise(strategy)
     except StrategyError as error:
         raise InputError(f"strategy {name!r} {error.problem} (tried on sample car {error.row})") from error
-    return strategy  # type: ignore[no-any-return]
+    return strategy
 
 
 def _module(path: Path) -> object:

@@ -14,7 +14,7 @@ from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -43,14 +43,21 @@ class Mix:
         return np.searchsorted(self.cumulated[:-1], place, side="right")
 
 
-def parse_mix(text: str, from_file: Callable[[str], Strategy] | None = None) -> Mix:
+def parse_mix(
+    text: str,
+    from_file: Callable[[str], Strategy] | None = None,
+    installed: Callable[[], Mapping[str, Callable[[], Strategy]]] | None = None,
+) -> Mix:
     """Read a mix; names that hold ``.py:`` are loaded by ``from_file``.
+
+    ``installed`` names what packages provide, each with what loads it; it is asked only about a name that is not
+    bundled, so no package can take a bundled one's place.
 
     Raises:
         InputError: an unknown strategy (the nearest is named) or a share that is not positive.
     """
     shares = [_share(part.strip(), text) for part in text.split("+")]
-    strategies = tuple(_strategy(share.name, from_file) for share in shares)
+    strategies = tuple(_strategy(share.name, from_file, installed) for share in shares)
     weights = np.array([share.share for share in shares])
     return Mix(tuple(share.name for share in shares), strategies, np.cumsum(weights) / weights.sum())
 
@@ -68,12 +75,21 @@ def _share(part: str, text: str) -> Share:
     return Share(name, share)
 
 
-def _strategy(name: str, from_file: Callable[[str], Strategy] | None) -> Strategy:
+def _strategy(
+    name: str,
+    from_file: Callable[[str], Strategy] | None,
+    installed: Callable[[], Mapping[str, Callable[[], Strategy]]] | None,
+) -> Strategy:
     if name in BUNDLED:
         return BUNDLED[name]
     if ".py" in name and from_file is not None:
         return from_file(name)
-    nearest = get_close_matches(name, BUNDLED, n=1, cutoff=0.0)[0]
+    packaged = {} if installed is None else installed()
+    if name in packaged:
+        return packaged[name]()
+    nearest = get_close_matches(name, [*BUNDLED, *packaged], n=1, cutoff=0.0)[0]
+    others = f"; installed: {', '.join(packaged)}" if packaged else ""
     raise InputError(
-        f"unknown strategy {name!r}; the nearest is {nearest!r} (bundled: {', '.join(BUNDLED)}; or FILE.py:FUNCTION)"
+        f"unknown strategy {name!r}; the nearest is {nearest!r}"
+        f" (bundled: {', '.join(BUNDLED)}{others}; or FILE.py:FUNCTION)"
     )
