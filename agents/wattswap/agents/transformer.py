@@ -139,6 +139,11 @@ class Transformer:
         return []
 
     @property
+    def uncommitted_nanos(self) -> int:
+        """What it thinks it may still promise."""
+        return self._accounts.uncommitted_nanos
+
+    @property
     def owes(self) -> int:
         """Awards that are not settled yet, and departures that are not billed."""
         return self._accounts.open
