@@ -158,11 +158,11 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.header = self._header()
         self.ticks = 0
         """So many lines have been read, the closing one counted."""
         self.torn = False
         """The last record was cut short."""
+        self.header = self._header()
 
     def lines(self) -> Iterator[Line]:
         """Every tick from the first on.
@@ -184,10 +184,12 @@ class Reader:
             yield line
 
     def _header(self) -> Header:
-        record = next((record for _, record in self._records()), b"")
         try:
+            record = next((record for _, record in self._records()), b"")
             found = msgspec.msgpack.decode(record)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be read ({error.strerror})") from None
+        except ValueError:  # not MessagePack, or not UTF-8
             found = None
         if not isinstance(found, dict) or found.get("format") != FORMAT:
             raise InputError(f"{self._path}: this is no journal of wattswap, it has no header; run the scenario again")

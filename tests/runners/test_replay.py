@@ -1,0 +1,287 @@
+"""A run told again from its journal: the same rows come of it, and what is otherwise is found and can be read."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+from tests.smalltown import FAULTS, journal_of, run_into
+
+from wattswap.agents import law
+from wattswap.experiments.replays import Checked, check_run, rebuild
+from wattswap.experiments.tables import COLUMNS
+from wattswap.protocol.errors import InputError
+from wattswap.runners.journal import Reader
+from wattswap.runners.replay import read_recorded
+from wattswap.runners.rundir import RunDir, read_run
+
+TICKS = 288
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory; nobody may change it."""
+    return run_into(tmp_path_factory.mktemp("once"))
+
+
+@pytest.fixture(scope="module")
+def full_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose journal holds everything; nobody may change it."""
+    return run_into(tmp_path_factory.mktemp("full"), journal="full")
+
+
+@pytest.fixture
+def copy(once: Path, tmp_path: Path) -> Path:
+    """A copy of the run directory, to be changed."""
+    return Path(shutil.copytree(once, tmp_path / "copy"))
+
+
+def check(run_dir: Path) -> Checked:
+    return check_run(read_recorded(run_dir))
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ((), {}),
+        (FAULTS, {}),
+        ((*FAULTS, "seed=2"), {"journal": "full", "sign": True}),
+        (("vehicles.curve=taper", "vehicles.departure=error:2h"), {"controller": "edf"}),
+    ],
+    ids=["calm", "faults", "faults, signed, full", "tapering, edf"],
+)
+def test_a_replay_is_identical(tmp_path: Path, settings: tuple[str, ...], options: dict[str, Any]):
+    run_dir = run_into(tmp_path, *settings, **options)
+    checked = check(run_dir)
+    assert checked.differences == ()
+    assert checked.replay.whole
+    assert checked.compared == ("series", "rounds", "trades", "sessions", "cars")
+    assert checked.figures["rounds"] == read_run(run_dir).figures["rounds"]
+    assert checked.replay.record.rounds or options.get("controller") == "edf"
+
+
+def test_the_street_has_all_that_is_to_be_replayed(once: Path):
+    figures = read_run(once).figures
+    assert figures["rounds"]
+    assert all(figures["choices"].values())
+
+
+def test_the_world_is_not_asked(once: Path, monkeypatch: pytest.MonkeyPatch):
+    """Cars that would draw otherwise today do not matter: what was metered then is what counts."""
+    monkeypatch.setattr("wattswap.runners.world.law.standing", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr("wattswap.runners.telling.Telling._readings", lambda *_: pytest.fail("asked"))
+    assert check(once).differences == ()
+
+
+# -- journals that end early ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lines", [1, 2, 200, TICKS])
+def test_a_journal_that_ends_early_is_replayed_to_its_end(copy: Path, lines: int):
+    cut_after(journal_of(copy), lines, torn=7)
+    checked = check(copy)
+    assert checked.differences == ()
+    assert (checked.replay.ticks, checked.replay.whole) == (lines, False)
+    assert len(checked.replay.record.ticks) == lines - 1
+    assert checked.compared == ("series", "rounds", "trades", "sessions")
+
+
+def cut_after(journal: Path, lines: int, torn: int = 0) -> None:
+    """Let a journal end after so many lines and ``torn`` bytes."""
+    with journal.open("rb") as stream:
+        unpacker = msgpack.Unpacker(stream)
+        for _ in range(1 + lines):
+            unpacker.skip()
+        ends = unpacker.tell()
+    journal.write_bytes(journal.read_bytes()[: ends + torn])
+
+
+def test_what_a_power_cut_took_is_rebuilt_and_what_is_there_stays(copy: Path, once: Path):
+    for name in COLUMNS:
+        (copy / f"{name}.parquet").unlink()
+    (copy / "ledger.sqlite").unlink()
+    RunDir(copy).write_figures({}, "interrupted")
+    assert rebuild(check(copy)) == [
+        *(f"{name}.parquet" for name in COLUMNS),
+        "ledger.sqlite",
+        "the figures in run.json",
+    ]
+    for name in COLUMNS:
+        assert read_run(copy).columns(name) == read_run(once).columns(name)
+    rebuilt, was = read_run(copy), read_run(once)
+    assert rebuilt.status == "complete"
+    assert {**rebuilt.figures, "timing": 0} == {**was.figures, "timing": 0}
+    assert rebuild(check(copy)) == []
+
+
+def test_a_run_that_was_cut_off_says_so_when_it_is_rebuilt(copy: Path):
+    cut_after(journal_of(copy), 230)
+    (copy / "series.parquet").unlink()
+    RunDir(copy).write_figures({}, "interrupted")
+    assert rebuild(check(copy)) == ["series.parquet", "the figures in run.json"]
+    assert read_run(copy).status == "interrupted"
+    assert len(read_run(copy).columns("series")["t_ms"]) == 229
+
+
+# -- differences ------------------------------------------------------------------------------------------------------
+
+
+def dearer(demand_w: int, limit_w: int, rules: Any) -> int:
+    """Another ceiling than the law's."""
+    return ceiling(demand_w, limit_w, rules) + 1_000_000
+
+
+ceiling = law.ceiling_nanos_per_kwh
+
+
+def test_a_changed_agent_is_found_and_the_row_it_changes_is_named(once: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(law, "ceiling_nanos_per_kwh", dearer)
+    doing, row = check(once).differences
+    rounds = read_run(once).columns("rounds")
+    assert doing.tick == row.tick == rounds["tick"][0]
+    assert "hash" in doing.what
+    assert len(doing.recorded) == len(doing.replayed) == 16
+    assert row.what == "rounds, row 0"
+    was = rounds["ceiling_nanos_per_kwh"][0]
+    assert row.recorded.startswith(f"ceiling_nanos_per_kwh {was}")
+    assert row.replayed.startswith(f"ceiling_nanos_per_kwh {was + 1_000_000}")
+
+
+def test_with_everything_journalled_the_first_effect_is_named(full_once: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(law, "ceiling_nanos_per_kwh", dearer)
+    doing, _ = check(full_once).differences
+    assert doing.what.startswith("event ")
+    assert doing.recorded.startswith("transformer, at ")
+    assert "Call(" in doing.recorded
+    assert doing.recorded != doing.replayed
+    assert "Sealed(" not in doing.recorded
+
+
+def test_an_agent_that_fails_is_a_difference(once: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(*args: object) -> int:
+        raise ZeroDivisionError("a new bug")
+
+    monkeypatch.setattr(law, "ceiling_nanos_per_kwh", broken)
+    (doing,) = check(once).differences
+    assert (doing.recorded, doing.replayed) == ("it passed", "it ends with ZeroDivisionError a new bug")
+    assert doing.tick == read_run(once).columns("rounds")["tick"][0]
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("series", "drawn_w"),
+        ("series", "base_w"),
+        ("rounds", "called"),
+        ("trades", "nanos"),
+        ("sessions", "missing_ws"),
+    ],
+)
+def test_a_falsified_table_is_found(copy: Path, table: str, column: str):
+    columns = {key: list(cells) for key, cells in read_run(copy).columns(table).items()}
+    columns[column][3] += 1
+    rewrite(copy, table, columns)
+    (row,) = check(copy).differences
+    assert row.what == f"{table}, row 3"
+    assert row.recorded == f"{column} {columns[column][3]}"
+    assert row.replayed == f"{column} {columns[column][3] - 1}"
+
+
+def test_a_row_too_few_or_too_many_is_found(copy: Path):
+    columns = read_run(copy).columns("trades")
+    rewrite(copy, "trades", {key: cells[:-1] for key, cells in columns.items()})
+    (row,) = check(copy).differences
+    assert row.recorded == "no such row"
+    assert row.replayed.startswith("t_ms ")
+    rewrite(copy, "trades", {key: [*cells, cells[-1]] for key, cells in columns.items()})
+    (row,) = check(copy).differences
+    assert row.replayed == "no such row"
+
+
+def rewrite(run_dir: Path, table: str, columns: dict[str, list[Any]]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.table(columns), run_dir / f"{table}.parquet")
+
+
+def test_a_falsified_figure_is_found(copy: Path):
+    figures = read_run(copy).figures
+    RunDir(copy).write_figures({**figures, "paid_nanos": 7}, "complete")
+    (figure,) = check(copy).differences
+    assert (figure.what, figure.recorded) == ("run.json, paid_nanos", "7")
+    assert figure.replayed == str(figures["paid_nanos"])
+
+
+def test_whatever_byte_of_a_journal_is_falsified_it_is_found(copy: Path):
+    journal = journal_of(copy)
+    written = journal.read_bytes()
+    begins = written.index(b"\x97\xa4tick")
+    for place in [*range(begins, len(written), len(written) // 12), len(written) - 3]:
+        changed = bytearray(written)
+        changed[place] ^= 1
+        journal.write_bytes(changed)
+        try:
+            checked = check(copy)
+        except InputError:
+            continue
+        assert checked.differences or not checked.replay.whole, f"byte {place}"
+
+
+# -- input that cannot be used ----------------------------------------------------------------------------------------
+
+
+def refused(run_dir: Path) -> str:
+    before = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    with pytest.raises(InputError) as why:
+        check(run_dir)
+    assert before == {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    assert "\n" not in str(why.value)
+    return str(why.value)
+
+
+def test_a_changed_scenario_is_refused(copy: Path):
+    with (copy / "scenario.toml").open("a", encoding="utf-8") as file:
+        file.write("# a note\n")
+    assert "not the scenario of this journal" in refused(copy)
+    (copy / "scenario.toml").unlink()
+    assert "cannot be read" in refused(copy)
+
+
+def test_a_run_without_a_journal_is_refused(copy: Path, tmp_path: Path):
+    journal_of(copy).unlink()
+    assert "this run has no journal" in refused(copy)
+    figures = read_run(copy).figures
+    RunDir(copy).write_figures({**figures, "engine": "fleet"}, "complete")
+    assert "a run of the fleet engine has no journal" in refused(copy)
+    assert "no such run directory" in refused(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert "this is no run directory" in refused(tmp_path / "empty")
+
+
+def test_a_journal_without_a_tick_is_refused(copy: Path):
+    cut_after(journal_of(copy), 0, torn=5)
+    assert "ends before its first tick" in refused(copy)
+
+
+def test_a_journal_of_another_version_is_refused(copy: Path):
+    journal = journal_of(copy)
+    journal.write_bytes(journal.read_bytes().replace(b"format_version\x01", b"format_version\x02"))
+    assert "journal of format version 2, this version reads 1" in refused(copy)
+
+
+def test_a_journal_that_is_torn_in_the_middle_is_refused(copy: Path):
+    journal = journal_of(copy)
+    written = journal.read_bytes()
+    journal.write_bytes(written[:9_000] + written[9_050:])
+    assert "damaged after tick" in refused(copy)
+
+
+def test_a_journal_of_another_seed_is_refused(copy: Path):
+    journal = journal_of(copy)
+    assert Reader(journal).header.seed == 1
+    journal.write_bytes(journal.read_bytes().replace(b"\xa4seed\x01", b"\xa4seed\x05"))
+    assert "does not fit scenario.toml" in refused(copy)
