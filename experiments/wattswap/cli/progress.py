@@ -17,8 +17,11 @@ _LOOK_EVERY: Final = 64
 
 
 @contextmanager
-def progress_bar(ticks: int, title: str) -> Iterator[Callable[[int], None]]:
-    """What is to be called with each tick that has passed; a bar appears once the whole looks longer than patience."""
+def progress_bar(ticks: int, title: str, every: int = _LOOK_EVERY) -> Iterator[Callable[[int], None]]:
+    """What is to be called with each tick that has passed; a bar appears once the whole looks longer than patience.
+
+    A tick may be anything there are ``ticks`` of; ``every`` so many the clock is looked at.
+    """
     if not sys.stderr.isatty():
         yield lambda _tick: None
         return
@@ -31,13 +34,13 @@ def progress_bar(ticks: int, title: str) -> Iterator[Callable[[int], None]]:
     began = perf_counter()
 
     def passed(tick: int) -> None:
-        if tick % _LOOK_EVERY:
+        if tick % every:
             return
         elapsed_s = perf_counter() - began
         if not bar.live.is_started and elapsed_s > PATIENCE_S / 4 and elapsed_s * ticks > PATIENCE_S * (tick + 1):
             bar.start()
         bar.update(task, completed=tick + 1)
-        if tick + _LOOK_EVERY >= ticks:
+        if tick + every >= ticks:
             bar.stop()
 
     try:

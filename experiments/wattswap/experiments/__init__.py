@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wattswap.experiments.api import Result, run
+    from wattswap.experiments.comparison import Comparison, compare
 
-__all__ = ["Result", "run"]
+__all__ = ["Comparison", "Result", "compare", "run"]
 
-_HOMES = {"Result": "api", "run": "api"}
+_HOMES = {"Comparison": "comparison", "Result": "api", "compare": "comparison", "run": "api"}
 
 
 def __getattr__(name: str) -> object:

@@ -1,0 +1,158 @@
+"""``wattswap compare``: controllers and strategies side by side, over many seeds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wattswap.cli import INTERRUPTED
+from wattswap.cli.examples import examples
+from wattswap.protocol.errors import InputError
+
+if TYPE_CHECKING:
+    from wattswap.experiments.comparison import Comparison, Spread
+
+CHECK_FAILED = 1
+
+
+def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:  # noqa: ARG001 - click's
+    """The names in a list with commas."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+@click.command(
+    epilog=examples(
+        "wattswap compare b250 --controllers uncontrolled,edf,negotiated --seeds 5 --out b250-controllers",
+        "wattswap compare demo --strategies need,altruist,need:0.5+keep:0.5 --seeds 20 --jobs 4 --out strategies",
+    )
+)
+@click.argument("scenario", default="demo")
+@click.option(
+    "--controllers",
+    default="uncontrolled,negotiated",
+    show_default=True,
+    metavar="A,B",
+    callback=_names,
+    help="Controllers to compare, see `wattswap run --help`.",
+)
+@click.option(
+    "--strategies", metavar="X,Y+Z", callback=_names, help="Mixes of strategies; the scenario's own by default."
+)
+@click.option(
+    "--seeds", type=int, default=5, show_default=True, metavar="N", help="Runs of each, from the scenario's seed up."
+)
+@click.option("--jobs", type=int, metavar="N", help="Processes; as many as there are processors by default.")
+@click.option("--cluster", metavar="ADDRESS", help="Not in this version.")
+@click.option("--engine", default="fleet", show_default=True, help="fleet: arrays, fast; messages: real agents.")
+@click.option("--day", type=int, help="One day of the scenario, counted from 1.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario. Repeatable.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    required=True,
+    help="Where each finished run is kept; the same command again goes on from there.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object and nothing else.")
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    scenario: str,
+    controllers: tuple[str, ...],
+    strategies: tuple[str, ...],
+    seeds: int,
+    jobs: int | None,
+    cluster: str | None,
+    engine: str,
+    day: int | None,
+    settings: tuple[str, ...],
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Run a street under several controllers and strategies.
+
+    It leaves a table of all runs (results.csv, results.parquet) and a picture in DIR. A run that fails is a row with
+    its error, and the exit code is 1.
+
+    SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
+    """
+    if cluster is not None:
+        raise InputError("--cluster: this version compares on this machine only; use --jobs N")
+    if not controllers:
+        raise InputError("--controllers: name at least one")
+    from wattswap.cli.progress import progress_bar
+    from wattswap.experiments.comparison import compare as compare_runs
+
+    runs = len(controllers) * max(len(strategies), 1) * max(seeds, 0)
+    try:
+        with progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed:
+            comparison = compare_runs(
+                scenario,
+                controllers=controllers,
+                strategies=strategies,
+                seeds=seeds,
+                engine=engine,
+                day=day,
+                settings=settings,
+                jobs=jobs,
+                out=out,
+                progress=lambda done, _of: passed(done - 1),
+            )
+    except KeyboardInterrupt:
+        click.echo(f"wattswap: interrupted; finished runs lie in {out}, the same command goes on from there", err=True)
+        ctx.exit(INTERRUPTED)
+    if as_json:
+        click.echo(json.dumps(_as_json(comparison), indent=2))
+    else:
+        _show(comparison)
+    if comparison.failed:
+        ctx.exit(CHECK_FAILED)
+
+
+def _as_json(comparison: Comparison) -> dict[str, object]:
+    groups = [
+        {**group._asdict(), "spread": {key: spread._asdict() for key, spread in group.spread.items()}}
+        for group in comparison.groups
+    ]
+    return {"scenario": comparison.scenario, "groups": groups, "runs": comparison.rows}
+
+
+def _show(comparison: Comparison) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from wattswap.experiments.comparison import MEASURES
+
+    console = Console(highlight=False, soft_wrap=False)
+    console.print(
+        f"Street {comparison.scenario}: the mean over the seeds, and from the least to the most\n", markup=False
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
+    table.add_column("controller\nstrategy", overflow="fold", min_width=18)
+    for measure in MEASURES:
+        table.add_column(measure.title.replace(" ", "\n", 1), justify="right", no_wrap=True)
+    for group in comparison.groups:
+        cells = (_cell(group.spread[measure.key], measure.places) if group.spread else "–" for measure in MEASURES)
+        failed = f"\n({group.failed} of {group.runs} failed)" if group.failed else ""
+        table.add_row(f"{group.controller}\n{group.strategy}{failed}", *cells)
+    console.print(table, markup=False)
+    for row in comparison.failed:
+        console.print(
+            f"Failed: {row['controller']}, {row['strategy']}, seed {row['seed']}: {row['error']}",
+            markup=False,
+            soft_wrap=True,
+        )
+    for note in comparison.notes:
+        console.print(f"Note: {note}", markup=False, soft_wrap=True)
+    console.print(f"\nAll runs: {comparison.out}", markup=False, soft_wrap=True)
+
+
+def _cell(spread: Spread, places: int) -> str:
+    """The mean, and below it the range if there is one."""
+    from wattswap.cli.words import plain
+
+    mean, least, most = (plain(value, places) for value in spread)
+    return mean if least == most else f"{mean}\n{least}–{most}"

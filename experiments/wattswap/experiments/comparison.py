@@ -1,0 +1,229 @@
+"""One street under several controllers and strategies, over several seeds: a table, a picture, and what they say."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from wattswap.experiments.sweep import RUNS, Store, checked_jobs, described, run_all
+from wattswap.protocol.errors import InputError
+from wattswap.runners.rundir import SCENARIO, WITHOUT_TABLES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from wattswap.runners.scenario.street import Street
+
+Rows = list[dict[str, Any]]
+
+TABLE_CSV: Final = "results.csv"
+TABLE_PARQUET: Final = "results.parquet"
+PICTURE: Final = "comparison.png"
+WITHOUT_PICTURE: Final = "pip install 'wattswap[plots]'"
+
+
+class Measure(NamedTuple):
+    """One thing to compare by."""
+
+    key: str
+    title: str
+    per_unit: float
+    places: int
+
+
+MEASURES: Final = (
+    Measure("overload_s", "min over the limit", 60, 1),
+    Measure("sessions_short", "short cars", 1, 1),
+    Measure("paid_nanos", "IOTA paid", 1e9, 1),
+    Measure("stops", "stops per session", 1, 2),
+    Measure("deferred_wh", "kWh lent", 1000, 0),
+    Measure("forced_wh", "kWh forced", 1000, 1),
+)
+DRAWN: Final = MEASURES[:4]
+
+
+class Spread(NamedTuple):
+    """A measure over the seeds."""
+
+    mean: float
+    least: float
+    most: float
+
+
+class Group(NamedTuple):
+    """What one controller with one strategy came to over the seeds."""
+
+    controller: str
+    strategy: str
+    runs: int
+    failed: int
+    spread: dict[str, Spread]
+    """By key of ``MEASURES``, in its unit; empty if no run came through."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcome of :func:`compare`."""
+
+    scenario: str
+    rows: Rows
+    """One flat row for each run: status, error, and the keys of ``wattswap run --json`` (those with parts as
+    ``choices_keep``, ``timing_wall_s``)."""
+    out: Path | None = None
+    notes: list[str] = field(default_factory=list)
+    """What could not be written, and how to change that."""
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """The rows as a DataFrame; needs pandas, which the extra ``sim`` brings."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows)
+
+    @property
+    def failed(self) -> Rows:
+        """The runs that did not come through; ``error`` says why."""
+        return [row for row in self.rows if row["status"] == "failed"]
+
+    @property
+    def groups(self) -> list[Group]:
+        """Each controller with each strategy, in the order they were named."""
+        names = dict.fromkeys((row["controller"], row["strategy"]) for row in self.rows)
+        return [
+            _group(name, [row for row in self.rows if (row["controller"], row["strategy"]) == name]) for name in names
+        ]
+
+    def plot(self) -> Figure:
+        """The comparison as a picture; needs matplotlib, which the extra ``plots`` brings."""
+        return _picture(self.scenario, self.groups)
+
+
+def compare(
+    scenario: str | Path = "demo",
+    *,
+    controllers: Sequence[str] = ("uncontrolled", "negotiated"),
+    strategies: Sequence[str] = (),
+    seeds: int = 1,
+    engine: str = "fleet",
+    day: int | None = None,
+    settings: Sequence[str] = (),
+    jobs: int | None = None,
+    out: str | Path | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Comparison:
+    """Run every controller with every strategy over ``seeds`` seeds, counted up from the scenario's own.
+
+    With ``out`` every finished run is written there at once, and a second call goes on from what is there. ``jobs`` is
+    the number of processes, as many as there are processors by default. ``progress`` is called with how many runs are
+    over, and of how many.
+
+    Raises:
+        InputError: something that was asked for cannot be, or ``out`` holds runs that were made from other inputs.
+    """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs}: at least one process is needed")
+    street, wanted = checked_jobs(
+        str(scenario),
+        controllers=controllers,
+        strategies=strategies,
+        seeds=seeds,
+        engine=engine,
+        day=day,
+        settings=settings,
+    )
+    store = None if out is None else _store(Path(out), street)
+    processes = jobs or len(os.sched_getaffinity(0))
+    done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)))
+    comparison = Comparison(street.name, [described(outcome) for outcome in done], None if out is None else Path(out))
+    if comparison.out is not None:
+        _write(comparison, comparison.out)
+    return comparison
+
+
+def _store(out: Path, street: Street) -> Store:
+    """The folder, made if need be."""
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / RUNS).is_dir())):
+        raise InputError(f"--out {out}: there is something else there; name a new folder, or that of a comparison")
+    text, file = street.resolved_toml, out / SCENARIO
+    try:
+        if file.is_file() and file.read_text(encoding="utf-8") != text:
+            raise InputError(
+                f"--out {out}: its runs are of other inputs (see {file}: the scenario, --set, --day or the data were"
+                " not the same); name a new folder"
+            )
+        (out / RUNS).mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written to ({error.strerror}); choose another place") from None
+    return Store(out, street)
+
+
+def _write(comparison: Comparison, out: Path) -> None:
+    """The table, twice, and the picture."""
+    names = list(dict.fromkeys(name for row in comparison.rows for name in row))
+    text = StringIO()
+    table = csv.DictWriter(text, names, lineterminator="\n")
+    table.writeheader()
+    table.writerows(comparison.rows)
+    (out / TABLE_CSV).write_text(text.getvalue(), encoding="utf-8")
+    if not _write_parquet(comparison.rows, names, out / TABLE_PARQUET):
+        comparison.notes.append(f"{TABLE_PARQUET} was left out, it needs pyarrow: {WITHOUT_TABLES}")
+    if find_spec("matplotlib") is None:
+        comparison.notes.append(f"{PICTURE} was left out, it needs matplotlib: {WITHOUT_PICTURE}")
+    elif any(group.spread for group in comparison.groups):
+        comparison.plot().savefig(out / PICTURE, dpi=110)
+
+
+def _write_parquet(rows: Rows, names: Sequence[str], path: Path) -> bool:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        return False
+    parquet.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), path)
+    return True
+
+
+def _group(name: tuple[str, str], rows: Rows) -> Group:
+    good = [row for row in rows if row["status"] == "complete"]
+    spread = {measure.key: _spread(row[measure.key] / measure.per_unit for row in good) for measure in MEASURES}
+    return Group(*name, len(rows), len(rows) - len(good), spread if good else {})
+
+
+def _spread(values: Iterable[float]) -> Spread:
+    known = list(values)
+    return Spread(sum(known) / len(known), min(known), max(known)) if known else Spread(0.0, 0.0, 0.0)
+
+
+def _picture(scenario: str, groups: Sequence[Group]) -> Figure:
+    """A panel for each measure: a bar to the mean, a line from the least to the most."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = [group for group in groups if group.spread]
+    labels = [f"{group.controller}\n{group.strategy}" for group in shown]
+    figure = Figure(figsize=(11, 1.6 + 0.95 * len(shown)), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(
+        f"{scenario}: mean of {max((g.runs for g in shown), default=0)} seeds, and from the least to the most"
+    )
+    for axes, measure in zip(figure.subplots(1, len(DRAWN), sharey=True), DRAWN, strict=True):
+        spreads = [group.spread[measure.key] for group in shown]
+        means = [spread.mean for spread in spreads]
+        reach = [[s.mean - s.least for s in spreads], [s.most - s.mean for s in spreads]]
+        bars = axes.barh(range(len(shown)), means, xerr=reach, color="#8fb3d9", ecolor="#222222", capsize=3, height=0.6)
+        axes.bar_label(bars, [f"{mean:,.{measure.places}f}" for mean in means], padding=5, fontsize=9)
+        axes.set_title(measure.title, fontsize=11)
+        axes.set_yticks(range(len(shown)), labels, fontsize=9)
+        axes.set_xlim(0, 1.3 * max((spread.most for spread in spreads), default=0) or 1)
+        axes.grid(axis="x", alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].invert_yaxis()
+    return figure

@@ -1,0 +1,257 @@
+"""Many runs of one street: each leaves a small file as soon as it is over, so that a second start goes on from there.
+
+A run that fails is an answer too: it is written down with its error, and the others go on. A file that was made from
+other inputs (the scenario, its data, a strategy's source, this version) is noticed and never mixed in.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from hashlib import sha256
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+from wattswap.agents.controllers import controller_named
+from wattswap.experiments.api import run
+from wattswap.protocol.errors import InputError
+from wattswap.runners.engines import start_run
+from wattswap.runners.rundir import wattswap_version
+from wattswap.runners.scenario import load_street
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from wattswap.runners.engines import Engine
+    from wattswap.runners.scenario.street import Street
+
+SCHEMA: Final = 1
+RUNS: Final = "runs"
+"""The folder of the runs' files."""
+_DIED: Final = "the process died (out of memory, or killed)"
+
+
+class Job(NamedTuple):
+    """One run to be made."""
+
+    scenario: str
+    controller: str
+    strategy: str
+    engine: str
+    seed: int
+    day: int | None = None
+    settings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to."""
+
+    job: Job
+    figures: dict[str, Any] | None
+    """The keys of ``wattswap run --json``; None if it failed."""
+    error: str | None = None
+
+
+def measure(job: Job) -> Outcome:
+    """Make the run; whatever goes wrong in it is its outcome."""
+    try:
+        result = run(
+            job.scenario,
+            controller=job.controller,
+            strategy=job.strategy,
+            engine=job.engine,
+            seed=job.seed,
+            day=job.day,
+            settings=job.settings,
+        )
+    except InputError as error:
+        return Outcome(job, None, str(error))
+    except Exception as error:  # noqa: BLE001 - a crash of one run is a row of the table, not the end of the others
+        return Outcome(job, None, f"{type(error).__name__}: {error}")
+    return Outcome(job, result.summary)
+
+
+def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:
+    """Make these runs, in this process or in so many fresh ones; each outcome as it comes."""
+    if processes <= 1 or len(jobs) <= 1:
+        yield from map(measure, jobs)
+        return
+    left = set(jobs)
+    try:
+        for outcome in _in_processes(jobs, min(processes, len(jobs))):
+            left.discard(outcome.job)
+            yield outcome
+    except BrokenProcessPool:
+        # one of them took its process with it; alone, only the guilty one does
+        for job in (job for job in jobs if job in left):
+            yield _alone(job)
+
+
+def _in_processes(jobs: Iterable[Job], processes: int) -> Iterator[Outcome]:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _die_quietly) as pool:
+        futures = [pool.submit(measure, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _alone(job: Job) -> Outcome:
+    try:
+        return next(_in_processes([job], 1))
+    except BrokenProcessPool:
+        return Outcome(job, None, _DIED)
+
+
+def _die_quietly() -> None:
+    """Ctrl-C on a terminal reaches every process; one of them has to speak about it, the one that started us."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Store:
+    """The files of the runs that are over.
+
+    ``street`` is the scenario of all of them, as it stands with its own seed and strategy.
+    """
+
+    def __init__(self, out: Path, street: Street) -> None:
+        self._folder = out / RUNS
+        self._scenario_sha256 = _sha256(street.resolved_toml)
+        self._strategy_folder = street.folder
+
+    def finished(self, jobs: Iterable[Job]) -> dict[Job, Outcome]:
+        """What an earlier start has made of these jobs; those that failed are to be tried again.
+
+        Raises:
+            InputError: a file there was made from other inputs, or is not one of ours.
+        """
+        found = {job: self._read(job) for job in jobs if self._path(job).is_file()}
+        return {job: outcome for job, outcome in found.items() if outcome.figures is not None}
+
+    def keep(self, outcome: Outcome) -> None:
+        """Write an outcome down, in one piece."""
+        path = self._path(outcome.job)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {
+            "schema": SCHEMA,
+            "inputs": self._inputs(outcome.job),
+            "status": "failed" if outcome.figures is None else "complete",
+            "error": outcome.error,
+            "figures": outcome.figures,
+        }
+        beside = path.with_suffix(".part")
+        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        beside.replace(path)
+
+    def _read(self, job: Job) -> Outcome:
+        path = self._path(job)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            before, figures, error = content["inputs"], content["figures"], content["error"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError(f"{path}: not the file of a run; delete it, and the run is made again") from None
+        now = self._inputs(job)
+        changed = sorted(key for key in {*now, *before} if now.get(key) != before.get(key))
+        if changed:
+            raise InputError(
+                f"{path}: made from other inputs ({', '.join(changed)} changed since); name a new folder with --out,"
+                " or delete this one"
+            )
+        return Outcome(job, figures, error)
+
+    def _path(self, job: Job) -> Path:
+        """A name people can read, and a digest that makes it one for each job."""
+        short = _sha256(repr(job[1:4]))[:8]
+        return self._folder / f"{job.controller}-{_plain(job.strategy)}-{short}-s{job.seed}.json"
+
+    def _inputs(self, job: Job) -> dict[str, Any]:
+        return {
+            "version": wattswap_version(),
+            "scenario_sha256": self._scenario_sha256,
+            "strategy_sha256": self._sources(job.strategy),
+            "controller": job.controller,
+            "strategy": job.strategy,
+            "engine": job.engine,
+            "seed": job.seed,
+        }
+
+    def _sources(self, strategy: str) -> dict[str, str]:
+        """What the strategy files of a mix hold."""
+        names = [f"{part.partition('.py:')[0]}.py" for part in strategy.split("+") if ".py:" in part]
+        places = {
+            name: next((p for p in (Path(name), self._strategy_folder / name) if p.is_file()), None) for name in names
+        }
+        return {name: _sha256(path.read_text(encoding="utf-8")) if path else "" for name, path in places.items()}
+
+
+def checked_jobs(
+    scenario: str,
+    *,
+    controllers: Sequence[str],
+    strategies: Sequence[str],
+    seeds: int,
+    engine: str,
+    day: int | None,
+    settings: Sequence[str],
+) -> tuple[Street, list[Job]]:
+    """The street, and a job for every combination; the scenario's own strategy if none is named.
+
+    The seeds count up from the scenario's own, as the replications of the Mesa model do.
+
+    Raises:
+        InputError: something that was asked for cannot be; better now than in each of a hundred runs.
+    """
+    if seeds < 1:
+        raise InputError(f"--seeds {seeds}: at least one run of each is needed")
+    street = load_street(scenario, settings=list(settings), day=day)
+    controllers = list(dict.fromkeys(controllers))
+    mixes = list(dict.fromkeys(strategies)) or [street.scenario.vehicles.strategy]
+    for controller in controllers:
+        controller_named(controller)
+    for mix in mixes:
+        tried = load_street(scenario, settings=list(settings), day=day, strategy=mix)
+        start_run(tried, engine=cast("Engine", engine))
+    first = street.scenario.seed
+    jobs = [
+        Job(scenario, controller, mix, engine, seed, day, tuple(settings))
+        for controller in controllers
+        for mix in mixes
+        for seed in range(first, first + seeds)
+    ]
+    return street, jobs
+
+
+def described(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as one flat row: what was run, how it ended, and its figures."""
+    job = outcome.job
+    row: dict[str, Any] = {"controller": job.controller, "strategy": job.strategy, "seed": job.seed}
+    row |= {"engine": job.engine, "status": "failed" if outcome.figures is None else "complete", "error": outcome.error}
+    for key, value in (outcome.figures or {}).items():
+        row |= {f"{key}_{name}": part for name, part in value.items()} if isinstance(value, dict) else {key: value}
+    return row
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in text)[:48]
+
+
+def _sha256(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def run_all(store: Store | None, jobs: Sequence[Job], processes: int, progress: Callable[[int], None]) -> list[Outcome]:
+    """What is finished, and what is not yet: every job's outcome, in the jobs' order."""
+    done = store.finished(jobs) if store else {}
+    for outcome in outcomes([job for job in jobs if job not in done], processes):
+        if store:
+            store.keep(outcome)
+        done[outcome.job] = outcome
+        progress(len(done))
+    return [done[job] for job in jobs]
