@@ -154,6 +154,8 @@ class SimulatedRun:
         granted = (self._import_w[plugged] | self._export_w[plugged]) != 0
         self._tell(self._telling.opening(tick, standing, granted))
         self._drain(self._now_ms + self.rules.tick_ms)
+        if self._trouble is not None:
+            self._trouble.fall_back((tick + 1) * self.rules.tick_ms - 1)
         self._passed(tick)
         self._move(tick, standing)
         self.tick = tick + 1
@@ -311,9 +313,10 @@ class SimulatedRun:
         """The true time."""
         return self._now_ms
 
-    def local_ms(self, name: str) -> int:
-        """What an agent's clock says now."""
-        return self._now_ms if self._trouble is None else self._trouble.local_ms(name, self._now_ms)
+    def local_ms(self, name: str, at_ms: int | None = None) -> int:
+        """What an agent's clock says, now or at an instant."""
+        true_ms = self._now_ms if at_ms is None else at_ms
+        return true_ms if self._trouble is None else self._trouble.local_ms(name, true_ms)
 
     def is_down(self, name: str) -> bool:
         """Whether an agent is crashed or frozen now, or is just crashing in the middle of what it wanted done."""

@@ -58,9 +58,7 @@ class Trouble:
 
     def _come_and_go(self) -> None:
         now_ms = self._run.now_ms
-        for name in [name for name, at_ms in self._watchdogs.items() if at_ms <= now_ms]:
-            del self._watchdogs[name]
-            self._run.crash(name)
+        self.fall_back(now_ms)
         for name, outage in [(name, outage) for name, outage in self._down.items() if outage.to_ms <= now_ms]:
             del self._down[name]
             self._tearing.discard(name)
@@ -89,6 +87,12 @@ class Trouble:
             self._run.feel_cable(name)
         if outage.kind == "crash" and name == TRANSFORMER:
             self._run.hear_limit()
+
+    def fall_back(self, now_ms: int) -> None:
+        """Let the hardware of frozen chargers fall back whose lease is over."""
+        for name in [name for name, at_ms in self._watchdogs.items() if at_ms <= now_ms]:
+            del self._watchdogs[name]
+            self._run.crash(name)
 
     def local_ms(self, name: str, true_ms: int) -> int:
         """What an agent's clock says; only chargers' are off, for theirs are the leases."""

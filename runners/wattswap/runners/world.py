@@ -243,9 +243,11 @@ class World:
         return drawn_w, fed_w
 
     def _feed(self, export_w: Ints) -> Ints:
+        """A car feeds no further than to its owner's reserve, whatever it was told."""
         rows, tick_s = self.plugged, self.rules.tick_s
         round_trip = self.fleet.round_trip_permille[rows]
-        fed_w = np.minimum(export_w, physics.feedable_w(self.stored_ws[rows], round_trip, tick_s))
+        above_ws = np.maximum(self.stored_ws[rows] - self.fleet.reserve_ws[rows], 0)
+        fed_w = np.minimum(export_w, physics.feedable_w(above_ws, round_trip, tick_s))
         drained_ws = physics.drained_ws(fed_w * tick_s, round_trip)
         self.stored_ws[rows] -= drained_ws
         self.remaining_ws[rows] += drained_ws
