@@ -153,7 +153,7 @@ def test_wherever_the_last_record_is_torn_the_others_are_read(journal: Path, wri
     whole = street().ticks + 1
     last = msgspec.msgpack.encode(list(Reader(journal).lines())[-1])
     assert written.endswith(last)
-    for missing in range(1, len(last)):
+    for missing in range(1, len(last), 3):
         journal.write_bytes(written[:-missing])
         assert ticks_of(journal) == (whole - 1, True)
     journal.write_bytes(written[: -len(last)])
@@ -188,7 +188,7 @@ def test_a_tick_twice_is_refused(journal: Path, written: bytes):
 
 
 def test_whatever_byte_is_wrong_it_is_read_or_refused(journal: Path, written: bytes):
-    for place in range(0, len(written), 97):
+    for place in range(0, len(written), 331):
         changed = bytearray(written)
         changed[place] ^= 1 + place % 255
         journal.write_bytes(changed)

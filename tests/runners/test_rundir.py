@@ -13,7 +13,21 @@ import pytest
 
 from wattswap.ledger.book import Book
 from wattswap.protocol.errors import InputError
+from wattswap.runners.journal import Header
 from wattswap.runners.rundir import RunDir, default_path, read_run
+
+
+HEADER = Header(
+    wattswap="0.1.0",
+    scenario="demo",
+    scenario_sha256="",
+    seed=1,
+    controller="negotiated",
+    engine="messages",
+    strategy="need",
+    sign=False,
+    contents="inputs",
+)
 
 
 @pytest.fixture
@@ -82,6 +96,7 @@ def test_discarding_leaves_nothing_not_even_the_folders_above(tmp_path: Path):
     directory = RunDir.create(tmp_path / "runs" / "one", "")
     directory.log.info("run started")
     directory.write_table("trades", {"nanos": np.array([1])})
+    directory.journal(HEADER)
     directory.discard()
     assert not list(tmp_path.iterdir())
 

@@ -146,8 +146,8 @@ class RunDir:
         for entry in self.path.iterdir() if self.path.is_dir() else ():
             if entry.name.startswith((RUN_JSON, SCENARIO, LOG, LEDGER)) or entry.suffix == ".parquet":
                 entry.unlink()
-        (self.path / STREET).unlink(missing_ok=True)
-        with suppress(OSError):
+        with suppress(OSError):  # there may be no journal
+            (self.path / STREET).unlink()
             (self.path / FOLDER).rmdir()
         with suppress(OSError):  # somebody else put something there meanwhile: it is theirs, and so is the folder
             for folder in self._created:

@@ -1,0 +1,140 @@
+"""``wattswap replay``: as a user meets it, after a run that ended well, by Ctrl-C, or not of its own accord."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.smalltown import found, journal_of, run_into
+
+from wattswap.agents import law
+from wattswap.cli import main
+from wattswap.runners.rundir import read_run
+
+LONG = ("--set", "reading_s=30", "--set", "window_s=60")
+"""What makes the small street's day long enough to be interrupted."""
+
+
+def replayed(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    """``wattswap replay ARGS``: its exit code and what it said."""
+    with pytest.raises(SystemExit) as left:
+        main(["replay", *args])
+    assert isinstance(left.value.code, int)
+    return left.value.code, *capsys.readouterr()
+
+
+def test_a_run_is_replayed_and_found_identical_in_one_line(wattswap, tmp_path: Path):
+    run_dir = run_into(tmp_path)
+    written = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    done = wattswap("replay", "run", "--check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "identical: all 288 ticks; tables compared: series, rounds, trades, sessions, cars\n"
+    assert written == {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+
+
+def stopped(folder: Path, by: signal.Signals) -> Path:
+    """A run directory of a real process that was stopped on the way."""
+    command = [sys.executable, "-m", "wattswap", "run", str(found(folder)), *LONG, "--out", "here"]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        journal = journal_of(folder / "here")
+        while not journal.exists() or journal.stat().st_size < 135_000:
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, by)
+        process.wait(timeout=30)
+    return folder / "here"
+
+
+def test_a_run_that_was_interrupted_is_replayed_to_its_end(tmp_path: Path, capsys):
+    run_dir = stopped(tmp_path, signal.SIGINT)
+    run = read_run(run_dir)
+    assert run.status == "interrupted"
+    code, out, err = replayed(capsys, str(run_dir), "--check")
+    assert (code, err) == (0, "")
+    assert out.startswith("identical: ")
+    assert " of 2880 ticks, the journal ends at 2024-01-01 " in out
+    assert "for the run was interrupted; tables compared: series, rounds, trades, sessions\n" in out
+    ticks = int(out.split()[1])
+    assert len(run.columns("series")["t_ms"]) in {ticks - 1, ticks}
+
+
+def test_after_a_power_cut_the_tables_are_rebuilt_from_the_journal(tmp_path: Path, capsys):
+    run_dir = stopped(tmp_path, signal.SIGKILL)
+    assert {path.name for path in run_dir.iterdir()} == {"run.json", "scenario.toml", "journal", "log.jsonl"}
+    code, out, err = replayed(capsys, str(run_dir))
+    assert (code, err) == (0, "")
+    assert "ticks, the journal ends at" in out
+    assert "wrote series.parquet, rounds.parquet" in out
+    run = read_run(run_dir)
+    assert run.status == "interrupted"
+    assert run.figures["sessions"]
+    assert len(run.columns("series")["t_ms"]) > 1_800
+    assert replayed(capsys, str(run_dir), "--check")[1].startswith("identical: ")
+
+
+@pytest.mark.parametrize("args", [("--check",), ()], ids=["check", "rebuild"])
+def test_a_difference_is_a_readable_pair_and_nothing_is_written(tmp_path: Path, monkeypatch, capsys, args):
+    ceiling = law.ceiling_nanos_per_kwh
+    run_dir = run_into(tmp_path)
+    (run_dir / "series.parquet").unlink()
+    monkeypatch.setattr(law, "ceiling_nanos_per_kwh", lambda *of: ceiling(*of) + 1_000_000)
+    code, out, err = replayed(capsys, str(run_dir), *args)
+    assert (code, err) == (1, "")
+    assert not (run_dir / "series.parquet").exists()
+    first, what, recorded, again, *more = out.splitlines()
+    tick = read_run(run_dir).columns("rounds")["tick"][0]
+    assert first.startswith(f"different from tick {tick} on, 2024-01-01 ")
+    assert what == "the hash of all events and effects so far"
+    assert recorded.startswith("  recorded: ")
+    assert again.startswith("  replayed: ")
+    assert more[0] == "rounds, row 0"
+    assert "ceiling_nanos_per_kwh" in more[1]
+    assert more[-1] == "Note: a run with --journal full shows the first event that differs."
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        (("nowhere",), "no such run directory"),
+        ((".",), "this is no run directory"),
+        ((), "missing argument"),
+    ],
+)
+def test_what_cannot_be_replayed_is_one_line_with_exit_code_2(tmp_path: Path, monkeypatch, capsys, args, what: str):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = replayed(capsys, *args)
+    assert (code, out) == (2, "")
+    assert what in err.lower()
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        (("--journal", "ful"), "the nearest is 'full'"),
+        (("--journal", "full", "--engine", "fleet", "--out", "here"), "the fleet engine sends no messages"),
+        (("--journal", "full", "--json"), "name one with --out"),
+    ],
+)
+def test_a_journal_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch, capsys, args, what: str):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["run", "demo", *args])
+    out, err = capsys.readouterr()
+    assert (left.value.code, out) == (2, "")
+    assert what in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_may_do_without_a_journal(tmp_path: Path, capsys):
+    run_dir = run_into(tmp_path, journal="none")
+    assert not (run_dir / "journal").exists()
+    assert "run the scenario again with --journal inputs" in replayed(capsys, str(run_dir))[2]
