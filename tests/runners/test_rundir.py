@@ -16,7 +16,6 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.journal import Header
 from wattswap.runners.rundir import RunDir, default_path, read_run
 
-
 HEADER = Header(
     wattswap="0.1.0",
     scenario="demo",
