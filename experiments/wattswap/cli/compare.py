@@ -133,7 +133,7 @@ def _show(comparison: Comparison) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
     table.add_column("controller\nstrategy", overflow="fold", min_width=18)
     for measure in MEASURES:
-        table.add_column(measure.title.replace(" ", "\n", 1), justify="right", no_wrap=True)
+        table.add_column(measure.title.replace(" ", "\n"), justify="right", no_wrap=True)
     for group in comparison.groups:
         cells = (_cell(group.spread[measure.key], measure.places) if group.spread else "–" for measure in MEASURES)
         failed = f"\n({group.failed} of {group.runs} failed)" if group.failed else ""

@@ -39,7 +39,7 @@ class Measure(NamedTuple):
 
 
 MEASURES: Final = (
-    Measure("overload_s", "min over the limit", 60, 1),
+    Measure("overload_s", "min over limit", 60, 1),
     Measure("sessions_short", "short cars", 1, 1),
     Measure("paid_nanos", "IOTA paid", 1e9, 1),
     Measure("stops", "stops per session", 1, 2),

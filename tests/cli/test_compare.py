@@ -1,0 +1,88 @@
+"""``wattswap compare``: what is printed, what is left, and how it is asked wrongly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from wattswap.cli import main
+
+FAST = ("--set", "reading_s=300", "--jobs", "1", "--seeds", "2")
+
+
+def run_main(*args: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        main(["compare", *args])
+    code = left.value.code
+    assert isinstance(code, int)
+    return code
+
+
+def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path):
+    done = wattswap("compare", "demo", *FAST, "--strategies", "need,need:0.5+keep:0.5", "--out", "here")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80, "an ordinary terminal shows it"
+    for words in ("uncontrolled", "negotiated", "need:0.5+keep:0.5", "IOTA", "All runs: here"):
+        assert words in done.stdout
+    assert {path.name for path in (tmp_path / "here").iterdir()} == {
+        "runs",
+        "scenario.toml",
+        "results.csv",
+        "results.parquet",
+        "comparison.png",
+    }
+    assert len(list((tmp_path / "here/runs").iterdir())) == 8
+    again = wattswap("compare", "demo", *FAST, "--strategies", "need,need:0.5+keep:0.5", "--out", "here")
+    assert again.stdout == done.stdout
+
+
+def test_json_is_one_object_and_nothing_else(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_main("demo", *FAST, "--controllers", "edf", "--out", "here", "--json") == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert err == ""
+    assert [(group["controller"], group["runs"]) for group in found["groups"]] == [("edf", 2)]
+    assert {row["seed"] for row in found["runs"]} == {1, 2}
+
+
+def test_a_failed_run_is_told_and_the_code_is_1(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(
+        "from wattswap.agents.offers import OfferBook\n"
+        "def picky(call, own, memory, draws):\n"
+        "    assert call.from_ms < 10**7, 'not at this hour'\n"
+        "    return OfferBook.keep(own)\n",
+        encoding="utf-8",
+    )
+    assert run_main("demo", *FAST, "--controllers", "negotiated", "--strategies", "mine.py:picky", "--out", "here") == 1
+    out, _ = capsys.readouterr()
+    assert "(2 of 2 failed)" in out
+    assert "Failed: negotiated, mine.py:picky, seed 1:" in out
+    assert "not at this hour" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        (("demmo", "--out", "here"), "did you mean demo?"),
+        (("demo",), "--out"),
+        (("demo", "--out", "here", "--cluster", "tcp://10.0.0.1:8786"), "--cluster: this version"),
+        (("demo", "--out", "here", "--controllers", "egf"), "the nearest is"),
+        (("demo", "--out", "here", "--controllers", ","), "--controllers: name at least one"),
+        (("demo", "--out", "here", "--seeds", "0"), "--seeds 0"),
+    ],
+)
+def test_bad_input_is_one_line_with_exit_code_2_and_leaves_nothing(
+    tmp_path: Path, monkeypatch, capsys, args: tuple[str, ...], what: str
+):
+    monkeypatch.chdir(tmp_path)
+    assert run_main(*args) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert what in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
