@@ -58,6 +58,17 @@ class _Envelope:
         """The most the street may have to bear for it."""
         return self.most_import_w - self.least_export_w
 
+    @property
+    def said(self) -> tuple[int, int]:
+        """Import and export as the last grant had them; to say more is a raise."""
+        return self.sent[-1][1:3] if self.sent else (self.guaranteed_w, 0)
+
+    @property
+    def rises(self) -> bool:
+        """Whether its aim is more than what was said last."""
+        import_w, export_w = self.said
+        return self.aim[0] > import_w or self.aim[1] < export_w
+
     def reckon(self) -> None:
         """Take the worst of the grants that may be in force; until one is confirmed, nothing may be fed."""
         self.most_import_w = max((one.import_w for one in self.sent), default=0)
@@ -135,7 +146,7 @@ class Granting:
         for session, import_w, export_w in aims:
             envelope = self._envelopes[session]
             envelope.aim = (import_w, export_w)
-            if import_w > envelope.most_import_w or export_w < envelope.least_export_w:
+            if envelope.rises:
                 raised.append(session)
             else:
                 grants += self._grant(session, envelope, import_w, export_w, now_ms)
@@ -153,14 +164,14 @@ class Granting:
             envelope = self._envelopes[session]
             import_w, export_w = envelope.aim
             more_w = max(import_w - envelope.most_import_w, 0) + max(envelope.least_export_w - export_w, 0)
-            if not more_w or more_w <= room_w:
+            if not envelope.rises or more_w <= room_w:
                 room_w -= more_w
                 self._waiting.discard(session)
                 grants += self._grant(session, envelope, import_w, export_w, now_ms)
             else:
                 self._waiting.add(session)
                 if renew and envelope.sent:
-                    held_w = min(import_w, envelope.most_import_w), max(export_w, envelope.least_export_w)
+                    held_w = min(import_w, envelope.said[0]), max(export_w, envelope.said[1])
                     grants += self._grant(session, envelope, *held_w, now_ms)
         return grants
 

@@ -128,6 +128,7 @@ class Transformer:
                 return self._on_woken(now_ms)
             case LimitChanged():
                 self._limit_w = event.limit_w
+                self._granting.wait()
             case Paid():
                 return self._accounts.paid(event)
             case Billed():
