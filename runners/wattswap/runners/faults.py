@@ -121,8 +121,8 @@ class Weather:
 
     def true_ms(self, agent: str, local_ms: int) -> int:
         """The first instant at which an agent's clock says at least ``local_ms``."""
-        true_ms = self.local_ms(agent, local_ms)
-        true_ms = 2 * local_ms - true_ms
-        while self.local_ms(agent, true_ms) < local_ms:
-            true_ms += max(1, local_ms - self.local_ms(agent, true_ms))
+        drift_ppm = self._drift.get(agent, 0)
+        true_ms = local_ms - _DRIFT_PERIOD_MS // 2 * drift_ppm // 1_000_000
+        while (left_ms := local_ms - self.local_ms(agent, true_ms)) > 0:
+            true_ms += max(1, left_ms * 1_000_000 // (1_000_000 + drift_ppm))
         return true_ms
