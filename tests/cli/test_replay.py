@@ -79,6 +79,28 @@ def test_after_a_power_cut_the_tables_are_rebuilt_from_the_journal(tmp_path: Pat
     assert replayed(capsys, str(run_dir), "--check")[1].startswith("identical: ")
 
 
+def test_without_the_extras_the_agents_are_compared_and_the_tables_left_out(tmp_path: Path):
+    """On a Raspberry Pi there is no pandas and no pyarrow."""
+    found(tmp_path)
+    script = (
+        "import sys\n"
+        "for name in ('pandas', 'pyarrow', 'matplotlib', 'mesa', 'scipy', 'joblib'): sys.modules[name] = None\n"
+        "from wattswap.cli import _code\n"
+        "assert _code(['run', 'smalltown.toml', '--out', 'here', '--json']) == 0\n"
+        "assert _code(['replay', 'here', '--check']) == 0\n"
+        "sys.exit(_code(['replay', 'here']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "identical: all 288 ticks; there are no tables to compare\n" in done.stdout
+    assert done.stdout.endswith(
+        "replayed: all 288 ticks; wrote nothing\n"
+        "Note: tables were left out, they need pyarrow: pip install 'wattswap[sim]'\n"
+    )
+
+
 @pytest.mark.parametrize("args", [("--check",), ()], ids=["check", "rebuild"])
 def test_a_difference_is_a_readable_pair_and_nothing_is_written(tmp_path: Path, monkeypatch, capsys, args):
     ceiling = law.ceiling_nanos_per_kwh

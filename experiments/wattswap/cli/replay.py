@@ -31,8 +31,9 @@ def replay(ctx: click.Context, run_dir: Path, check: bool) -> None:
     tables that the run did not get to write (a power cut, a Raspberry Pi) are rebuilt; what is there stays.
     """
     from wattswap.cli.progress import progress_bar
-    from wattswap.experiments.replays import check_run, rebuild
+    from wattswap.experiments.replays import check_run, missing, rebuild
     from wattswap.runners.replay import read_recorded
+    from wattswap.runners.rundir import WITHOUT_TABLES
 
     recorded = read_recorded(run_dir)
     with progress_bar(recorded.street.ticks, f"{recorded.street.name}, replayed") as progress:
@@ -44,7 +45,11 @@ def replay(ctx: click.Context, run_dir: Path, check: bool) -> None:
         click.echo(f"identical: {_reach(checked)}; {_compared(checked)}")
         return
     written = ", ".join(rebuild(checked))
-    click.echo(f"replayed: {_reach(checked)}; {f'wrote {written}' if written else 'nothing was missing'}")
+    left_out = missing(checked)
+    nothing = "wrote nothing" if left_out else "nothing was missing"
+    click.echo(f"replayed: {_reach(checked)}; {f'wrote {written}' if written else nothing}")
+    if left_out:
+        click.echo(f"Note: tables were left out, they need pyarrow: {WITHOUT_TABLES}")
 
 
 def _show_differences(checked: Checked) -> None:
@@ -72,7 +77,11 @@ def _reach(checked: Checked) -> str:
     if replay.whole:
         return f"all {street.ticks} ticks"
     status = replay.recorded.run.status
-    why = {"complete": "", "interrupted": ", for the run was interrupted", "failed": ", for the run failed"}[status]
+    why = {
+        "complete": ", though the run is complete",
+        "interrupted": ", for the run was interrupted",
+        "failed": ", for the run failed",
+    }[status]
     ends = instant(street, replay.ticks)
     return f"{replay.ticks} of {street.ticks} ticks, the journal ends at {ends}{why}"
 

@@ -62,10 +62,12 @@ def rebuild(checked: Checked) -> list[str]:
     """Write the tables and figures that the run did not get to write; what is there stays. The names of what is new."""
     replay = checked.replay
     run, street, record = replay.recorded.run, replay.recorded.street, replay.record
-    directory, written = RunDir(run.path), []
-    for name, columns in COLUMNS.items():
-        if not _table(run.path, name).exists() and directory.write_table(name, columns(street, record)):
-            written.append(_table(run.path, name).name)
+    directory = RunDir(run.path)
+    written = [
+        _table(run.path, name).name
+        for name in missing(checked)
+        if directory.write_table(name, COLUMNS[name](street, record))
+    ]
     if not (run.path / LEDGER).exists() and record.book is not None:
         directory.write_ledger(record.book)
         written.append(LEDGER)
@@ -74,6 +76,11 @@ def rebuild(checked: Checked) -> list[str]:
         directory.write_figures(checked.figures, status)
         written.append("the figures in run.json")
     return written
+
+
+def missing(checked: Checked) -> list[str]:
+    """The tables that are not there."""
+    return [name for name in COLUMNS if not _table(checked.replay.recorded.run.path, name).exists()]
 
 
 def instant(street: Street, tick: int) -> datetime:
