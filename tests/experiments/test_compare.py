@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyarrow import parquet
@@ -118,7 +119,12 @@ def test_runs_of_other_inputs_are_noticed_and_left_alone(small):
 
 def test_a_strategy_whose_source_changed_is_noticed(small):
     Path("mine.py").write_text(RAISES.replace("> 0", "< 0"), encoding="utf-8")
-    asked = {"controllers": ["negotiated"], "strategies": ["mine.py:picky:0.5+need:0.5"], "jobs": 1, "out": "there"}
+    asked: dict[str, Any] = {
+        "controllers": ["negotiated"],
+        "strategies": ["mine.py:picky:0.5+need:0.5"],
+        "jobs": 1,
+        "out": "there",
+    }
     assert not compare(small, **asked).failed
     Path("mine.py").write_text(RAISES, encoding="utf-8")
     with pytest.raises(InputError, match="strategy_sha256 changed since"):
@@ -135,7 +141,12 @@ def test_a_torn_file_is_named(small):
 
 def test_a_run_that_fails_is_a_row_and_is_tried_again(small, made):
     Path("mine.py").write_text(RAISES, encoding="utf-8")
-    asked = {"controllers": ["negotiated"], "strategies": ["mine.py:picky", "need"], "jobs": 1, "out": "there"}
+    asked: dict[str, Any] = {
+        "controllers": ["negotiated"],
+        "strategies": ["mine.py:picky", "need"],
+        "jobs": 1,
+        "out": "there",
+    }
     found = compare(small, **asked)
     assert [row["status"] for row in found.rows] == ["failed", "complete"]
     assert "not at this hour" in found.rows[0]["error"]
@@ -148,14 +159,12 @@ def test_a_run_that_fails_is_a_row_and_is_tried_again(small, made):
 
 
 def test_our_own_bug_in_one_run_does_not_end_the_others(small, monkeypatch):
-    real = sweep.run
-
     def broken(scenario, **options):
         if options["controller"] == "edf":
             raise AssertionError("our bug")
-        return real(scenario, **options)
+        return api.run(scenario, **options)
 
-    monkeypatch.setattr(sweep, "run", broken)
+    monkeypatch.setattr("wattswap.experiments.sweep.run", broken)
     found = compare(small, controllers=["edf", "llf"], jobs=1)
     assert [row["error"] for row in found.rows] == ["AssertionError: our bug", None]
 
@@ -163,7 +172,7 @@ def test_our_own_bug_in_one_run_does_not_end_the_others(small, monkeypatch):
 def test_processes_make_the_same_rows_and_a_dead_one_costs_only_its_own_run(small):
     """Out of memory, a segfault: the pool breaks, and nobody knows by whom; alone, each answers for itself."""
     Path("mine.py").write_text(DIES, encoding="utf-8")
-    asked = {"controllers": ["negotiated"], "strategies": ["mine.py:dies", "need"]}
+    asked: dict[str, Any] = {"controllers": ["negotiated"], "strategies": ["mine.py:dies", "need"]}
     found = compare(small, **asked, jobs=2)
     assert [row["status"] for row in found.rows] == ["failed", "complete"]
     assert "the process died" in found.rows[0]["error"]

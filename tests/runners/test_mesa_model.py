@@ -39,8 +39,12 @@ def evening(small: str) -> NeighbourhoodModel:
     return model
 
 
+def views(model: NeighbourhoodModel) -> list[Any]:
+    return list(model.agents)
+
+
 def of_type(model: NeighbourhoodModel, kind: str) -> list[Any]:
-    return [agent for agent in model.agents if agent.kind == kind]
+    return [view for view in views(model) if view.kind == kind]
 
 
 def test_a_model_steps_to_the_end_and_then_has_the_figures_of_the_run(small):
@@ -104,7 +108,7 @@ def test_there_is_an_agent_for_the_transformer_each_charger_and_each_car(evening
 
 def test_in_the_messages_engine_the_real_agents_stand_behind_the_views(evening):
     kinds = {"transformer": Transformer, "charger": Charger, "vehicle": Vehicle}
-    assert all(isinstance(view.agent, kinds[view.kind]) for view in evening.agents)
+    assert all(isinstance(view.agent, kinds[view.kind]) for view in views(evening))
 
 
 def test_views_tell_what_the_street_does_now(evening):
@@ -128,7 +132,7 @@ def test_what_cars_earned_adds_up_to_what_was_paid(small):
     model.run_model()
     assert model.summary is not None
     assert sum(car.earned_nanos for car in of_type(model, "vehicle")) == model.summary["paid_nanos"] > 0
-    assert {view.agent for view in model.agents} == {None}, "the fleet engine has only arrays"
+    assert {view.agent for view in views(model)} == {None}, "the fleet engine has only arrays"
 
 
 class Watched(NeighbourhoodModel):
@@ -140,13 +144,13 @@ def test_a_subclass_names_what_to_collect_at_each_step(small):
     model = Watched(small, engine="fleet")
     for _ in range(10):
         model.step()
-    assert model.datacollector.model_vars["load_w"][1:] == [
+    assert model.datacollector.get_model_vars_dataframe()["load_w"].tolist()[1:] == [
         tick.base_w + int(tick.import_w.sum()) - int(tick.export_w.sum()) for tick in model.record.ticks
     ]
     frame = model.datacollector.get_agent_vars_dataframe()
     assert len(frame) == 11 * len(model.agents)
     now = frame.xs(10, level=0)["power_w"].to_dict()
-    assert now == {agent.unique_id: agent.power_w for agent in model.agents}
+    assert now == {view.unique_id: view.power_w for view in views(model)}
 
 
 def test_figures_stand_beside_what_was_collected_last(small):

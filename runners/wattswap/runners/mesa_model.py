@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    import pandas as pd
+
     from wattswap.agents.base import Agent
     from wattswap.runners.engines import Engine, Run
     from wattswap.runners.metrics import Summary
@@ -366,6 +368,12 @@ class _Collector(mesa.DataCollector):
             self.model_vars[key].append(value)
             self.model_reporters[key] = partial(_figure, key)
         self._mark(model)
+
+    def get_model_vars_dataframe(self) -> pd.DataFrame:
+        """What was collected step by step, and beside the last step, once the run has ended, its figures."""
+        import pandas as pd
+
+        return pd.DataFrame({name: self.model_vars[name] for name in self.model_reporters})
 
     def _mark(self, model: mesa.Model) -> None:
         times: list[float] | None = getattr(self, "_collection_steps", None)
