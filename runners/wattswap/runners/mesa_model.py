@@ -11,8 +11,8 @@
     )
 
 Three things to know of Mesa's ``batch_run``. It stops after 1000 steps unless told otherwise, which would end a week
-after eight hours: pass ``max_steps`` as above; without figures it says so. Its ``iterations`` repeat a model with the same
-arguments, so with the same luck: vary ``replication`` instead. And from 3.5 on it replaces a ``seed`` among the
+after eight hours: pass ``max_steps`` as above; without figures it says so. Its ``iterations`` repeat a model with the
+same arguments, so with the same luck: vary ``replication`` instead. And from 3.5 on it replaces a ``seed`` among the
 parameters by its own ``rng=``: again, vary ``replication``.
 
 **Seeds.** A run draws from one seed: ``(seed, or the scenario's own) + replication``. It is ``model.effective_seed``
