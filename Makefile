@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test figures check format lock wheel clean clean-all
+.PHONY: help venv demo test figures check docs format lock wheel clean clean-all
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,10 @@ check: $(VENV)/.ready  ## lint, formatting and types
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 
+docs: $(VENV)/.ready  ## build the pages of docs/ into site/; a broken link stops it
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html"
+
 format: $(VENV)/.ready  ## lay the code out and mend what ruff can mend
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
@@ -52,7 +56,7 @@ wheel: $(VENV)/.ready  ## build the wheel, look inside, install it in a fresh pl
 	$(BIN)/python tests/wheel_check.py dist/*.whl
 
 clean:  ## remove what tools left behind (not .venv, not runs/)
-	rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
+	rm -rf dist build site .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-all: clean  ## remove .venv too
