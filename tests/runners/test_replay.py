@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+import msgspec
 import pytest
 from tests.smalltown import FAULTS, journal_of, run_into
 
@@ -158,6 +159,21 @@ def test_with_everything_journalled_the_first_effect_is_named(full_once: Path, m
     assert "Call(" in doing.recorded
     assert doing.recorded != doing.replayed
     assert "Sealed(" not in doing.recorded
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_an_event_too_few_or_too_many_is_named(full_once: Path, tmp_path: Path, *, more: bool):
+    run_dir = Path(shutil.copytree(full_once, tmp_path / "copy"))
+    reader = Reader(journal_of(run_dir))
+    lines = list(reader.lines())
+    events = lines[250].events
+    lines[250] = msgspec.structs.replace(lines[250], events=[*events, events[0]] if more else events[:-1])
+    journal_of(run_dir).write_bytes(b"".join(map(msgspec.msgpack.encode, (reader.header, *lines))))
+    (doing,) = check(run_dir).differences
+    assert (doing.tick, doing.what) == (250, f"event {len(events) + more} of the tick")
+    nothing, something = (doing.replayed, doing.recorded) if more else (doing.recorded, doing.replayed)
+    assert nothing.startswith("nothing more happen")
+    assert ", told " in something
 
 
 def test_an_agent_that_fails_is_a_difference(once: Path, monkeypatch: pytest.MonkeyPatch):
