@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import typing
 from dataclasses import fields
 from datetime import datetime
@@ -257,6 +259,14 @@ def test_what_a_page_links_to_is_there(page: Path):
             target = page if not link else DOCS / link
             titles = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor[1:] in {re.sub(r"[^\w-]", "", title.lower().replace(" ", "-")) for title in titles}
+
+
+def test_the_pages_are_built_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(build, cwd=HOUSE, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert {page.with_suffix(".html").name for page in PAGES} <= {page.name for page in (tmp_path / "site").iterdir()}
 
 
 def test_files_of_the_project_that_pages_name_are_there():
