@@ -101,12 +101,12 @@ class _Telling:
         match effect:
             case Send(to, message) if agent in self.party and to in self.party:
                 words = self._words(_opened(message))
-                return f"{at}{_short(agent)} → {_short(to)}".ljust(38) + words if words else ""
+                return f"{at}{_short(agent)} → {_short(to)}".ljust(33) + words if words else ""
             case Reserve(payment_id, nanos) | Pay(payment_id=payment_id, nanos=nanos) if self._is_mine(payment_id):
                 what = "reserves" if isinstance(effect, Reserve) else "pays"
-                return f"{at}{_short(agent)}".ljust(38) + f"{what} {_iota(nanos)} from its account, under {payment_id}"
+                return f"{at}{_short(agent)}".ljust(33) + f"{what} {_iota(nanos)} under {payment_id}"
             case SetPower(session, import_w, _) if session == self.award.session:
-                return f"{at}{_short(agent)}".ljust(38) + f"sets {import_w:,} W"
+                return f"{at}{_short(agent)}".ljust(33) + f"sets {import_w:,} W"
             case _:
                 return ""
 
