@@ -105,7 +105,7 @@ class Telling:
             )
         )
         changed = (self._last_told[:, plugged] != columns).any(axis=0)
-        told = changed | granted | (standing.wanted_w > 0)
+        told = changed | granted | (standing.wanted_w > 0) | (world.rules.guaranteed_w > 0)
         rows: Ints = plugged[told]
         self._last_told[:, rows] = columns[:, told]
         chargers, vehicles = self._cast.charger_of, self._cast.vehicle_of
