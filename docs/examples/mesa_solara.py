@@ -1,6 +1,6 @@
 """The street in a browser, with Mesa's own page: load and limit, and what the cars chose.
 
-pip install "mesa[viz]" && solara run docs/examples/mesa_solara.py
+pip install "mesa[network,viz]" && solara run docs/examples/mesa_solara.py
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from wattswap.runners import NeighbourhoodModel
 
-WITHOUT_SOLARA = 'this page needs solara: pip install "mesa[viz]" && solara run docs/examples/mesa_solara.py'
+WITHOUT_SOLARA = 'this page needs solara: pip install "mesa[network,viz]" && solara run docs/examples/mesa_solara.py'
 
 
 class Evening(NeighbourhoodModel):

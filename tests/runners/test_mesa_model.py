@@ -193,6 +193,6 @@ def test_the_examples_run(small, example: Path, tmp_path: Path):
         command = [sys.executable, "-W", "error", "-c", f"import runpy; runpy.run_path({str(example)!r})"]
     else:
         command = [sys.executable, "-W", "error", str(example), small, "2"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     assert done.stdout
