@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.checked import checked_run
 from tests.streets import random_street, streets
 
 from wattswap.runners.engines import run_street
 from wattswap.runners.fleet import FleetRun
 from wattswap.runners.record import Record, TickRow
 from wattswap.runners.scenario import load_street
-from wattswap.runners.simulated import SimulatedRun
 
 
 def differences(one: Record, other: Record) -> list[str]:
@@ -56,7 +56,7 @@ def _columns(row: TickRow) -> list[tuple[str, Any]]:
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(streets())
 def test_engines_agree_about_any_small_street(street):
-    fleet, messages = FleetRun(street), SimulatedRun(street, check=True)
+    fleet, messages = FleetRun(street), checked_run(street)
     assert differences(fleet.run(), messages.run()) == []
 
 

@@ -70,11 +70,12 @@ class _Envelope:
         return self.aim[0] > import_w or self.aim[1] < export_w
 
     def reckon(self) -> None:
-        """Take the worst of the grants that may be in force; until one is confirmed, nothing may be fed."""
-        self.most_import_w = max((one.import_w for one in self.sent), default=0)
-        self.most_import_w = max(self.most_import_w, self.guaranteed_w)
+        """Take the worst of the grants that may be in force; until one is confirmed, it may also be none of them."""
         confirmed = bool(self.sent) and self.sent[0].seq <= self.heard_seq
-        self.least_export_w = min(one.export_w for one in self.sent) if confirmed else 0
+        none = [] if confirmed else [(self.guaranteed_w, 0)]
+        powers = [*none, *((one.import_w, one.export_w) for one in self.sent)]
+        self.most_import_w = max(import_w for import_w, _ in powers)
+        self.least_export_w = min(export_w for _, export_w in powers)
 
 
 class Granting:

@@ -76,10 +76,13 @@ class Register:
         """The firm power of these plugged sessions."""
         return self._table[_FIRM, [self.at(session) for session in sessions]]
 
-    def aims(self, import_w: Ints, export_w: Ints) -> list[tuple[int, int, int]]:
-        """Note what is granted now; (session, import, export) of those who are, or were, meant to have any power."""
+    def aims(self, import_w: Ints, export_w: Ints, idle_w: int = 0) -> list[tuple[int, int, int]]:
+        """Note what is granted now; (session, import, export) of those who are, or were, meant to have any power.
+
+        ``idle_w`` is what a charger draws unasked: where that is something, everyone must be told.
+        """
         before = self._table[[_IMPORT, _EXPORT]]
-        powered = np.flatnonzero(before.any(axis=0) | (import_w != 0) | (export_w != 0))
+        powered = np.flatnonzero(before.any(axis=0) | (import_w != 0) | (export_w != 0) | (idle_w != 0))
         self._table[_IMPORT], self._table[_EXPORT] = import_w, export_w
         self._table[_DRAWN] = np.minimum(import_w, self._table[_WANTED])
         return [

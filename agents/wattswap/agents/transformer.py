@@ -335,7 +335,7 @@ class Transformer:
         """
         import_w, export_w, forced_w = granted
         bound_w = max(target_w, base_w + int(import_w.sum()) - int(export_w.sum()))
-        aims = self._register.aims(import_w, export_w)
+        aims = self._register.aims(import_w, export_w, self._rules.guaranteed_w)
         effects = self._send(self._granting.aim(aims, base_w, bound_w, now_ms))
         tick = now_ms // self._rules.tick_ms
         effects += [

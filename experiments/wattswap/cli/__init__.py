@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "scenarios": "wattswap.cli.scenarios:scenarios",
     "report": "wattswap.cli.report:report",
     "replay": "wattswap.cli.replay:replay",
+    "faults": "wattswap.cli.faults:faults",
 }
 """Command -> the module that holds it and its name there, in the order of the help."""
 

@@ -27,6 +27,8 @@ class _Station:
     """A charger as it must be: what it has accepted, by the rules of a lease, and what may still be on its way to it."""
 
     guaranteed_w: int
+    grace_ms: int
+    """How long nobody can know that it has fallen back."""
     epoch: int = 1
     session: int | None = None
     import_w: int = 0
@@ -68,10 +70,13 @@ class _Station:
         """
         self.under_way = [grant for grant in self.under_way if self.may_take(grant, local_ms)]
         over = self.expires_ms is None or self.expires_ms <= local_ms
+        fed_w = self.fed_w if now_ms < self.fed_until_ms else 0
+        if self.expires_ms is not None and over and local_ms < self.expires_ms + self.grace_ms:
+            fed_w = max(fed_w, self.export_w)  # frozen: it has fallen back and does not know it
         now_w = (self.guaranteed_w, 0) if over else (self.import_w, self.export_w)
         import_w = max([now_w[0], *(grant.import_w for grant in self.under_way)])
         export_w = min([now_w[1], *(grant.export_w for grant in self.under_way)])
-        return import_w - max(export_w, self.fed_w if now_ms < self.fed_until_ms else 0)
+        return import_w - max(export_w, fed_w)
 
 
 class PowerAudit:
@@ -79,7 +84,8 @@ class PowerAudit:
 
     def __init__(self, run: SimulatedRun) -> None:
         self._run, self._rules = run, run.rules
-        self._stations = {name: _Station(run.rules.guaranteed_w) for name in run.cast.charger_of}
+        grace_ms = run.rules.certain_lease_ms + run.rules.tick_ms
+        self._stations = {name: _Station(run.rules.guaranteed_w, grace_ms) for name in run.cast.charger_of}
         self._set_w: dict[int, tuple[int, int]] = {}
         """By session: what its hardware was last told to let through."""
         self._base_w: dict[str, int] = {}
@@ -145,7 +151,7 @@ class PowerAudit:
                 pass
         if fed_w and not station.export_w:
             station.fed_w = fed_w
-            station.fed_until_ms = now_ms + self._rules.certain_lease_ms + self._rules.tick_ms
+            station.fed_until_ms = now_ms + station.grace_ms
 
     def _is_expected(self, name: str, station: _Station, now_ms: int) -> None:
         """S2: what a charger does lies within what the transformer believes it may be doing."""

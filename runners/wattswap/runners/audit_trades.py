@@ -151,7 +151,9 @@ class TradeAudit:
         """S8: an award is for an offer that came in time, for no more than it, at no less than its ask."""
         offer = self._offers.get((award.session, award.tick))
         if offer is None or not offer.tranches:
-            raise AuditError("S8 award sound", f"{award} was sent, but no offer of session {award.session} came in time")
+            raise AuditError(
+                "S8 award sound", f"{award} was sent, but no offer of session {award.session} came in time"
+            )
         call = self._calls[award.tick]
         for at, (awarded_w, price) in enumerate(zip(award.award_w, award.price_nanos_per_kwh, strict=True)):
             if not awarded_w:
@@ -170,7 +172,9 @@ class TradeAudit:
         prices = zip(award.award_w, award.price_nanos_per_kwh, strict=True)
         most = sum(price * watts * lasts_s // _WS_PER_KWH for watts, price in prices)
         held = self._run.book.held(payment_id)
-        require(held >= most, "S14 covered", f"{award} may come to {most} nanos, {held} are reserved under {payment_id}")
+        require(
+            held >= most, "S14 covered", f"{award} may come to {most} nanos, {held} are reserved under {payment_id}"
+        )
         reserves = [at for at, did in enumerate(done) if isinstance(did, Reserve) and did.payment_id == payment_id]
         said = next(at for at, did in enumerate(done) if self._says(did, award))
         require(not reserves or reserves[0] < said, "S14 covered", f"{award} was sent before its reserve")
@@ -202,7 +206,9 @@ class TradeAudit:
                 f"{mine.delivered_ws[at]}, {theirs.delivered_ws[at]} and {deal.true_ws[at]}",
             )
             worth = note.price_nanos_per_kwh[at] * delivered_ws // _WS_PER_KWH
-            require(note.nanos[at] == worth, "S13 pay for delivery", f"{note} is worth {worth} nanos in tranche {at + 1}")
+            require(
+                note.nanos[at] == worth, "S13 pay for delivery", f"{note} is worth {worth} nanos in tranche {at + 1}"
+            )
         if deal.paid_nanos is None:
             window = key[0], note.tick * self._run.rules.tick_ms // self._run.rules.window_ms
             self._sold_ws[window] += sum(note.delivered_ws[:_FEED])
@@ -279,7 +285,9 @@ class TradeAudit:
     def _counts_right(self, name: str) -> None:
         earned = getattr(self._run.agents[name], "earned_nanos", 0)
         require(
-            earned <= self._paid[name], "S17 nothing forgotten", f"{name} counts {earned}, was paid {self._paid[name]} nanos"
+            earned <= self._paid[name],
+            "S17 nothing forgotten",
+            f"{name} counts {earned}, was paid {self._paid[name]} nanos",
         )
 
     # -- the world ----------------------------------------------------------------------------------------------------
@@ -295,7 +303,9 @@ class TradeAudit:
             row.export_w.tolist(),
             strict=True,
         )
-        drew = {session: (max(baseline_w - import_w, 0), export_w) for session, baseline_w, import_w, export_w in powers}
+        drew = {
+            session: (max(baseline_w - import_w, 0), export_w) for session, baseline_w, import_w, export_w in powers
+        }
         for session, (relief_w, _) in drew.items():
             self._relief_ws[session, window] += relief_w * rules.tick_s
         for (session, tick), deal in self._deals.items():

@@ -49,6 +49,11 @@ class Auditor:
         unsafe_w = run.world.fallback_unsafe_w(int(run.world.base_w.max()), int(run.street.limit_w.min()))
         self._require(unsafe_w == 0, "S1 feasible", f"even at their minima cars and homes are {unsafe_w} W too much")
 
+    @property
+    def longest_over(self) -> int:
+        """Ticks of overload in a row, the most there were."""
+        return self._power.longest_over
+
     def audit(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
         """Something happened to an agent, and this was done about it.
 
@@ -128,7 +133,9 @@ class Auditor:
         run = self._run
         for name, agent in run.agents.items():
             owes = getattr(agent, "owes", 0)
-            self._require(not owes, "L6 all is settled", f"the run is over and calm, but {name} still owes {owes} things")
+            self._require(
+                not owes, "L6 all is settled", f"the run is over and calm, but {name} still owes {owes} things"
+            )
         reserved = run.book.balance("reserved")
         self._require(not reserved, "S12 released", f"no award is open, but {reserved} nanos are still reserved")
         self._trades.agree_in_the_end()
@@ -149,5 +156,3 @@ class Auditor:
 
     def _require(self, holds: bool, rule: str, facts: str) -> None:
         require(holds, rule, facts)
-
-

@@ -11,40 +11,23 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgspec
 import numpy as np
 
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.units import MS_PER_S, WS_PER_KWH
-from wattswap.runners.faults import Faults
-from wattswap.runners.scenario.schema import Scenario
+from wattswap.runners.scenario.read import load_scenario
 from wattswap.runners.scenario.street import Sessions, Street
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
 TICKS: Final = 150
-TROUBLED: Final = 100
-"""Ticks in which things go wrong."""
 EASED: Final = 110
 """From this tick on there is room for all."""
 
-EVERYTHING: Final = Faults(
-    loss_ppm=200_000,
-    repeat_ppm=200_000,
-    delay_ms=3_000,
-    crashes_per_day=24,
-    freezes_per_day=12,
-    cuts_per_day=24,
-    outage_s=240,
-    drift_ppm=20_000,
-    until_ms=TROUBLED * 30_000,
-)
-"""A fifth of all messages lost, a fifth repeated, delays of up to 3 s; each agent crashes and is cut off once an hour."""
-
-_LIMIT_W, _LOW_W, _HIGH_W = 95_000, 78_000, 220_000
+_LOW_W, _HIGH_W = 78_000, 220_000
 _CARS: Final = 10
 
 
@@ -56,10 +39,13 @@ class _Stay(NamedTuple):
     energy_ws: int
 
 
-def proving_street(seed: int) -> Street:
-    """The proving ground of this seed: homes, arrivals, departures, needs and characters differ from seed to seed."""
+def proving_street(seed: int, settings: Sequence[str] = ()) -> Street:
+    """The proving ground of this seed: homes, arrivals, departures, needs and characters differ from seed to seed.
+
+    ``settings`` change its scenario, ``KEY=VALUE`` as on the command line, such as ``faults.loss_pct=40``.
+    """
     random = Random(f"proving/{seed}")
-    scenario = _scenario(seed)
+    scenario = load_scenario(str(Path(__file__).with_suffix(".toml")), settings, seed=seed).scenario
     tick_ms = scenario.reading_s * MS_PER_S
     return Street(
         scenario=scenario,
@@ -68,26 +54,11 @@ def proving_street(seed: int) -> Street:
         tick_ms=tick_ms,
         ticks=TICKS,
         base_w=np.array([_homes(random, 20_000, 45_000), _homes(random, 2_000, 25_000)], dtype=np.int64),
-        limit_w=_limits(random),
+        limit_w=_limits(random, scenario.transformer.limit_w),
         sessions=_sessions(list(_stays(random)), tick_ms),
         inputs={},
         folder=Path(),
     )
-
-
-def _scenario(seed: int) -> Scenario:
-    tables = {
-        "name": "proving",
-        "start": "2024-01-08T17:00:00+01:00",
-        "days": 1,
-        "seed": seed,
-        "base": {"household_csv": "none.csv"},
-        "sessions": {"csv": "none.csv"},
-        "transformer": {"rating_va": 100_000, "limit_w": _LIMIT_W, "funds_iota": 40},
-        "market": {"deadline_ms": 12_000},
-        "vehicles": {"strategy": "need:0.5+prosumer:0.3+keep:0.2", "funds_iota": 30, "reserve_pct": 30},
-    }
-    return msgspec.convert(tables, Scenario)
 
 
 def _homes(random: Random, low_w: int, high_w: int) -> list[int]:
@@ -100,8 +71,8 @@ def _homes(random: Random, low_w: int, high_w: int) -> list[int]:
     return watts[: TICKS + 1]
 
 
-def _limits(random: Random) -> NDArray[np.int64]:
-    limit_w = np.full(TICKS, _LIMIT_W, dtype=np.int64)
+def _limits(random: Random, usual_w: int) -> NDArray[np.int64]:
+    limit_w = np.full(TICKS, usual_w, dtype=np.int64)
     begins = random.randint(10, 60)
     limit_w[begins : begins + random.randint(10, 40)] = _LOW_W
     limit_w[EASED:] = _HIGH_W

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.checked import checked_run
 from tests.streets import Stay, street_of, streets
 
 from wattswap.agents.controllers import CONTROLLERS, NEGOTIATED, controller_named
 from wattswap.protocol.units import WS_PER_KWH
 from wattswap.runners.fleet import FleetRun
-from wattswap.runners.simulated import SimulatedRun
 
 ALL = [name for name in CONTROLLERS if name != NEGOTIATED]
 FEW = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -31,7 +31,7 @@ def loads_w(record):
 @given(street=streets())
 def test_both_engines_agree_tick_by_tick_and_no_token_moves_but_for_bills(name, street):
     fleet = FleetRun(street, controller_named(name)).run()
-    messages = SimulatedRun(street, controller_named(name), check=True).run()
+    messages = checked_run(street, controller_named(name)).run()
     assert [columns(tick) for tick in fleet.ticks] == [columns(tick) for tick in messages.ticks]
     assert sorted(fleet.sessions) == sorted(messages.sessions)
     assert fleet.trades == messages.trades == []
