@@ -132,6 +132,7 @@ class Transformer:
         self._round: _Round | None = None
         self._held: dict[int, _Held] = {}
         self._unpaid: dict[str, _Held] = {}
+        self._receipts: dict[int, Receipt] = {}
         self._next_tick_ms = 0
 
     # -- what happens -------------------------------------------------------------------------------------------------
@@ -158,6 +159,7 @@ class Transformer:
         assert self._uncommitted_nanos >= 0
         assert set(self._register.sessions) == set(self._sessions)
         assert set(self._held) <= set(self._sessions)
+        assert set(self._receipts) <= set(self._sessions)
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
         match message:
@@ -212,6 +214,7 @@ class Transformer:
         del self._sessions[departed.session]
         self._register.leave(departed.session)
         self._held.pop(departed.session, None)
+        self._receipts.pop(departed.session, None)
         tariff = self._site.tariff_nanos_per_kwh
         nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
         return [Bill(departed.session, nanos)]
@@ -310,10 +313,10 @@ class Transformer:
         if not this_round or current.states.get(offer.session) is not State.CALLED:
             return []
         said = Input.OFFER if offer.tranches else Input.KEEP
-        current.states[offer.session] = advance(current.states[offer.session], said)
         if offer.tranches:
             firm_w = int(self._register.firm_w([offer.session])[0])
             current.offers[offer.session] = _columns(offer, firm_w, capped.cap_w)
+        current.states[offer.session] = advance(current.states[offer.session], said)
         all_answered = State.CALLED not in current.states.values()
         return self._clear(current, now_ms) if all_answered else []
 
@@ -393,7 +396,9 @@ class Transformer:
             raise RemoteProtocolError("charger and car claim the deliveries of two different awards")
         payment_id = settlement.payment_id(vehicle.feeder, vehicle.tick, session.mandate.session_id)
         held = self._unpaid.get(payment_id)
-        if held is None or held.state not in {State.AWARDED, State.ENDED}:
+        if held is None:
+            return self._receipt_again(witnessed.session, vehicle)
+        if held.state not in {State.AWARDED, State.ENDED}:
             return []
         if self._held.get(witnessed.session) is held:
             self._end(witnessed.session, held)
@@ -438,7 +443,15 @@ class Transformer:
         if session is None:
             return []
         receipt = Receipt(award.feeder, award.tick, award.session, paid.nanos)
+        self._receipts[award.session] = receipt
         return [Send(session.charger, seal(receipt, self._signer))]
+
+    def _receipt_again(self, session: int, claimed: Delivery) -> list[Effect]:
+        """Who says again what it delivered has missed its receipt."""
+        receipt = self._receipts.get(session)
+        if receipt is None or (receipt.feeder, receipt.tick) != (claimed.feeder, claimed.tick):
+            return []
+        return [Send(self._sessions[session].charger, seal(receipt, self._signer))]
 
 
 def _columns(offer: Offer, firm_w: int, cap_w: int) -> tuple[Ints, Ints]:
