@@ -107,6 +107,13 @@ def test_a_cars_second_tranche_comes_after_its_first_at_the_same_ask() -> None:
     assert market(both, 7 * KW).award_w.tolist() == [[6 * KW, 4 * KW, 0]]
 
 
+def test_between_equal_asks_the_draw_comes_before_the_tranche() -> None:
+    """The car that was drawn first sells both its tranches before the other sells one."""
+    offers = [[(6 * KW, 2), (4 * KW, 2)], [(6 * KW, 2)]]
+    assert bought_w(market(offers, 10 * KW, ties=[1, 2])) == [10 * KW, 0]
+    assert bought_w(market(offers, 10 * KW, ties=[2, 1])) == [4 * KW, 6 * KW]
+
+
 def test_a_cheap_second_tranche_waits_for_nobody_elses_first() -> None:
     assert market([[(6 * KW, 1), (4 * KW, 2)], [(6 * KW, 3)]], 9 * KW).award_w.tolist() == [
         [6 * KW, 4 * KW, 0],
