@@ -353,6 +353,34 @@ def test_a_restored_backup_pays_nothing_twice(tmp_path: Path) -> None:
     chain.database.close()
 
 
+def test_a_backup_whose_own_batch_was_overtaken_buries_it_and_pays_what_is_left(tmp_path: Path) -> None:
+    """In the backup a batch was signed that the living outbox buried; its coin has long gone into another of ours."""
+    chain = FakeChain(OPENING, faults=Faults(lost=1.0))
+    path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
+    with Outbox(path) as outbox:
+        cashier = Cashier(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        cashier.owe(DEBTS[:1])
+        cashier.work()
+        copy = sqlite3.connect(backup)
+        outbox._database._connection.backup(copy)
+        copy.close()
+        for _ in range(3):
+            chain.next_epoch()
+        cashier.work()
+        chain.faults = Faults()
+        cashier.owe(DEBTS[1:2])
+        settle(cashier)
+    with Outbox(backup) as outbox:
+        cashier = Cashier(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        cashier.owe(DEBTS)
+        settle(cashier)
+        assert outbox.backlog.items == 0
+        states = Counter(state for (state,) in outbox._database.rows("SELECT state FROM batches"))
+        assert states == {State.DEAD: 1, State.FINAL: 3}
+    assert {payee: chain.received()[payee] for payee in OWED} == OWED
+    chain.database.close()
+
+
 def test_an_outbox_that_was_lost_altogether_learns_from_the_ledger_what_is_paid(place: Place) -> None:
     live(place.cashier())
     place.outbox.close()

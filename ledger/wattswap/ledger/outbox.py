@@ -26,11 +26,11 @@ from msgspec import Struct
 
 from wattswap.ledger.database import Database, Kind
 from wattswap.ledger.lane import CoinRef, Item, Manifest, Outcome, Sighting, Signed, Verdict
-from wattswap.protocol.errors import LocalProtocolError
+from wattswap.protocol.errors import InputError, LocalProtocolError
 
 _SCHEMA: Final = """
-CREATE TABLE identity (outbox BLOB NOT NULL) STRICT;
-INSERT INTO identity VALUES (randomblob(8));
+CREATE TABLE identity (outbox BLOB NOT NULL, network TEXT NOT NULL DEFAULT '') STRICT;
+INSERT INTO identity (outbox) VALUES (randomblob(8));
 CREATE TABLE lanes (
     lane TEXT NOT NULL PRIMARY KEY,
     frozen TEXT NOT NULL DEFAULT '',
@@ -172,17 +172,25 @@ class Outbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def bind(self, network: str) -> None:
+        """Belong to this network for ever. Raises ``InputError`` if it belongs to another."""
+        with self._database.transaction() as sql:
+            sql.execute("UPDATE identity SET network = ? WHERE network = ''", (network,))
+        row = self._database.row("SELECT network FROM identity")
+        if row != (network,):
+            mine = row[0] if row else ""
+            raise InputError(f"{self._database.path} pays on network {mine!r}, not on {network!r}: choose another file")
+
     # -- A: what is owed ----------------------------------------------------------------------------------------------
 
-    def owe(self, lane: str, owed: Iterable[tuple[Item, bytes]], now_ms: int, *, due: bool = True) -> list[bool]:
-        """Write items down with their tags; they are on the disk when this returns. For each, whether it was new.
+    def owe(self, owed: Iterable[tuple[str, Item, bytes]], now_ms: int, *, due: bool = True) -> list[bool]:
+        """Write (lane, item, its tag) down; all are on the disk when this returns. For each, whether it was new.
 
         An item that is ``due`` is paid with the next batch (a car that leaves), others wait for ``Flush``. Repeating an
         item is harmless; with other content its key is refused by ``LocalProtocolError``, and nothing is written.
         """
         with self._database.transaction() as sql:
-            sql.execute("INSERT INTO lanes (lane) VALUES (?) ON CONFLICT DO NOTHING", (lane,))
-            return [self._owe(sql, lane, item, tag, now_ms, due=due) for item, tag in owed]
+            return [self._owe(sql, lane, item, tag, now_ms, due=due) for lane, item, tag in owed]
 
     def make_due(self, lane: str, payee: str | None = None) -> None:
         """Pay what is owed to this payee (or to all) with the next batch."""
@@ -491,6 +499,7 @@ class Outbox:
             if (known.lane, known.item) != (lane, item):
                 raise LocalProtocolError(f"item {item.key!r} came first as {known.item!r}, now as {item!r}")
             return False
+        sql.execute("INSERT INTO lanes (lane) VALUES (?) ON CONFLICT DO NOTHING", (lane,))
         sql.execute(
             "INSERT INTO items (lane, key, tag, payee, nanos, sequence, content, due, accrued_ms)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
