@@ -107,7 +107,7 @@ def _config(web: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         web,
         access_log=False,
-        log_level="warning",
+        log_level="error",  # a warning for each broken request would let strangers fill the log
         lifespan="off",
         ws="none",
         server_header=False,
