@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wattswap.agents import physics
-from wattswap.agents.offers import FEED, MOST, TO_FLOOR, TO_ZERO, OfferBook, Own, StrategyError
+from wattswap.agents.offers import FEED, MOST, TO_FLOOR, TO_ZERO, OfferBook, Own, refuse
 from wattswap.protocol.units import PPM, PRICE_TICK_NANOS
 
 if TYPE_CHECKING:
@@ -131,9 +131,10 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
     _refuse_unsound(own, relief_w, ask)
     can_wait = own.laxity_ms > rules.guard_ms + rules.window_ms
     relief_w = np.where(can_wait[:, None], relief_w, 0)
-    stops = (own.firm_w == 0) | (relief_w[:, TO_ZERO] > 0)
-    feeds = stops & _feeds_within_bounds(own, relief_w[:, FEED], call, rules)
-    relief_w[:, FEED] = np.where(feeds, relief_w[:, FEED], 0)
+    if np.count_nonzero(relief_w[:, FEED]):
+        stops = (own.firm_w == 0) | (relief_w[:, TO_ZERO] > 0)
+        feeds = stops & _feeds_within_bounds(own, relief_w[:, FEED], call, rules)
+        relief_w[:, FEED] *= feeds
     ask = -(-ask // PRICE_TICK_NANOS) * PRICE_TICK_NANOS
     return relief_w, np.where(relief_w > 0, ask, 0)
 
@@ -149,25 +150,16 @@ def _feeds_within_bounds(own: Own, feed_w: Ints, call: Call, rules: Rules) -> ND
 
 def _refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:
     left_w = own.firm_w - relief_w[:, TO_FLOOR] - relief_w[:, TO_ZERO]
-    for wrong, problem in (
-        ((relief_w < 0).any(axis=1), "offers a negative power"),
-        (left_w < 0, "offers more power than the car draws"),
-        ((relief_w[:, TO_ZERO] > 0) & (left_w > 0), "stops the car by halves: a full stop gives up all it draws"),
-        ((left_w > 0) & (left_w < own.floor_w), "reduces to a power between 0 and the floor of 6 A"),
-        (relief_w[:, FEED] > own.feed_w, "feeds more than the car can"),
-        (((relief_w > 0) & (ask < 0)).any(axis=1), "asks a negative price"),
-        (((relief_w > 0) & (ask > MOST)).any(axis=1), f"asks a price beyond {MOST:.0e}"),
-        (_falls(relief_w, ask), "asks less for a later tranche than for an earlier one"),
-    ):
-        if wrong.any():
-            raise StrategyError(int(np.argmax(wrong)), problem)
-
-
-def _falls(relief_w: Ints, ask: Ints) -> NDArray[np.bool_]:
-    offered = np.where(relief_w > 0, ask, 0)
-    highest_before = np.maximum.accumulate(offered, axis=1)
-    falls: NDArray[np.bool_] = np.any((relief_w > 0) & (ask < highest_before), axis=1)
-    return falls
+    offered = relief_w > 0
+    highest_so_far = np.maximum.accumulate(np.where(offered, ask, 0), axis=1)
+    refuse(relief_w < 0, "offers a negative power")
+    refuse(left_w < 0, "offers more power than the car draws")
+    refuse(offered[:, TO_ZERO] & (left_w > 0), "stops the car by halves: a full stop gives up all it draws")
+    refuse((left_w > 0) & (left_w < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
+    refuse(relief_w[:, FEED] > own.feed_w, "feeds more than the car can")
+    refuse(offered & (ask < 0), "asks a negative price")
+    refuse(offered & (ask > MOST), f"asks a price beyond {MOST:.0e}")
+    refuse(offered & (ask < highest_so_far), "asks less for a later tranche than for an earlier one")
 
 
 def grants(base_w: int, target: int, cars: Cars, rules: Rules) -> Grants:
