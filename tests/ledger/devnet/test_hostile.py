@@ -299,6 +299,18 @@ def test_the_faucets_limits_are_kept_by_the_minute():
     assert faucet.admit(b"a", None) == 5
 
 
+def test_an_empty_faucet_says_so_and_dust_does_not_hide_its_purse():
+    node = Node(Store(None), lambda: 0)
+    for _ in range(150):
+        node.give(node.faucet_address, 1)
+    assert node.gift(node.give(b"a" * 32, 5 * 10**17))
+    before = node.store.state_hash()
+    with pytest.raises(Refused, match="empty"):
+        node.give(b"a" * 32, 5 * 10**17)
+    assert node.store.state_hash() == before
+    node.store.close()
+
+
 @a_story
 async def test_the_faucet_answers_clearly_whatever_it_is_asked(node):
     anna = Person(node)

@@ -125,7 +125,7 @@ def transaction(data: bytes) -> Transaction:
     if body.kind.programmable is None:
         raise Refused("only programmable transactions can be sent")
     return Transaction(
-        digest=bcs.hashed(b"TransactionData::" + data),
+        digest=bcs.transaction_digest(data),
         signing_digest=signing_digest,
         size=len(data),
         sender=_bytes(body.sender),
