@@ -204,7 +204,7 @@ class Market:
 
 @st.composite
 def markets(draw: st.DrawFn) -> Market:
-    cars = draw(st.integers(0, 8))
+    cars = draw(st.integers(0, 5))
     sizes = st.sampled_from([0, 0, 690, 4_140, 6_860, 11_000]) | st.integers(0, 12_000)
     asks = st.lists(st.integers(0, 6), min_size=3, max_size=3).map(sorted)
     relief = draw(st.lists(st.lists(sizes, min_size=3, max_size=3), min_size=cars, max_size=cars))
@@ -212,7 +212,7 @@ def markets(draw: st.DrawFn) -> Market:
     return Market(
         np.array(relief, dtype=np.int64).reshape(-1, 3),
         np.array(ask, dtype=np.int64).reshape(-1, 3),
-        draw(st.integers(-5_000, 60_000)),
+        draw(st.integers(-5_000, 40_000)),
         draw(st.integers(0, 6)),
         draw(st.sampled_from(("uniform", "pay-as-bid"))),
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from wattswap.agents.rules import Rules
 from wattswap.agents.transformer import Site, Transformer
 from wattswap.protocol.codec import seal, unseal
+from wattswap.protocol.draws import agent_key, draw
 from wattswap.protocol.effects import (
     Bill,
     Effect,
@@ -43,6 +45,7 @@ from wattswap.protocol.messages import (
     Tranche,
     WitnessedDelivery,
 )
+from wattswap.protocol.units import Purpose
 
 IOTA, HOUR, KWH = 1_000_000_000, 3_600_000, 3_600_000
 SITE = Site(limit_w=20_000, funds_nanos=100 * IOTA, tariff_nanos_per_kwh=3 * IOTA, seed=1)
@@ -346,6 +349,21 @@ def test_an_offer_of_more_tranches_than_have_a_meaning_is_refused() -> None:
         tell(called(), "A", offer(1, *[(1, 1)] * 4))
 
 
+def test_who_wins_among_equals_is_drawn_anew_for_each_window() -> None:
+    """By (seed, car, window), so that nobody is always first and a replay deals the same."""
+    keys = [agent_key("stay 1"), agent_key("stay 2")]
+    drawn, won = [], []
+    for window in range(12):
+        of, now_ms = street(), window * 300_000
+        happens(of, Woken(), now_ms)
+        tell(of, "A", offer(1, *FULL_STOP, tick=10 * window), now_ms)
+        effects = tell(of, "B", offer(2, *FULL_STOP, tick=10 * window), now_ms)
+        won += [effect.session for effect in effects if isinstance(effect, NoteAward)]
+        drawn.append(1 + int(np.argmin(draw(SITE.seed, keys, Purpose.TIE, window))))
+    assert won == drawn
+    assert set(won) == {1, 2}
+
+
 def test_a_reserve_is_booked_before_its_award_is_sent() -> None:
     of = called()
     tell(of, "A", offer(1, *FULL_STOP))
@@ -458,15 +476,24 @@ def test_once_the_book_has_paid_the_car_gets_its_receipt() -> None:
     assert happens(of, Paid("0.0/stay 1", WORTH)) == []
 
 
-def test_what_a_reserve_had_left_can_be_promised_again() -> None:
+@pytest.mark.parametrize(("watts", "covered"), [(3_105, True), (3_106, False)])
+def test_what_a_reserve_had_left_can_be_promised_again_and_no_more(watts: int, covered: bool) -> None:
     """Half was delivered; the other half of the reserve buys 3,105 W for the same time."""
     of = awarded(replace(SITE, funds_nanos=WORTH))
     tell(of, "A", delivery(1, 931_500), 300_000)
     happens(of, Paid("0.0/stay 1", WORTH // 2), 300_000)
     happens(of, Woken(), 300_000)
     tell(of, "A", offer(1, tick=10), 300_000)
-    effects = opened(tell(of, "B", offer(2, (3_105, CHEAP), tick=10), 300_000))
-    assert Reserve("0.10/stay 2", WORTH // 2) in effects
+    effects = opened(tell(of, "B", offer(2, (watts, CHEAP), tick=10), 300_000))
+    assert (Reserve("0.10/stay 2", WORTH // 2) in effects) == covered
+    assert any(isinstance(effect, NoteAward) for effect in effects) == covered
+
+
+def test_who_claims_early_ends_its_award_and_may_be_called_again() -> None:
+    of = awarded()
+    assert tell(of, "A", delivery(1, 372_600), 60_000)[1] == Pay("0.0/stay 1", 1, 62_100_000)
+    calls = [effect for effect in opened(happens(of, Woken(), 60_000)) if isinstance(effect, tuple)]
+    assert [to for to, _ in calls] == ["A", "B"]
 
 
 def test_a_payment_nobody_asked_for_is_ignored() -> None:
