@@ -1,6 +1,6 @@
 """kill -9 on a process that settles: again and again at random moments, then an audit of its files from outside.
 
-    python -m tests.ledger.killing --folder DIR [--kills N] [--seed N] [--ledger sqlite|chain] [--design NAME]
+    python -m tests.ledger.killing --folder DIR [--kills N] [--seed N] [--ledger sqlite|chain|URL] [--design NAME]
 
 Prints one JSON object: kills, debts acknowledged and paid, batches, and what is ``wrong`` (nothing, if all is well).
 The process under test is forked from this one, which has opened nothing: forty lives a second instead of four.
@@ -17,7 +17,10 @@ import sqlite3
 import time
 import traceback
 from collections import Counter
+from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from tests.ledger.fake_chain import FakeChain, FakeLane, Faults
 from tests.ledger.wrong_designs import PayFirst, Rebuild
@@ -47,6 +50,8 @@ def live(folder: Path, ledger: str, design: str, acknowledged: int, *, last: boo
         chain = FakeChain({"site": (OPENING, OPENING)}, folder / "ledger.sqlite", Faults() if last else faults)
         chain.execute_all()
         lane: Lane = FakeLane(chain, "site")
+    elif ledger.startswith("http"):
+        lane = iota_lane(folder, ledger)
     else:
         lane = LocalLane(SqliteLedger(folder / "ledger.sqlite", {"site": OPENING}), "site")
     outbox = Outbox(folder / "outbox.sqlite")
@@ -60,6 +65,26 @@ def live(folder: Path, ledger: str, design: str, acknowledged: int, *, last: boo
     while outbox.backlog.items:
         cashier.work()
         time.sleep(cashier.wait_ms() / 1_000)
+
+
+def iota_lane(folder: Path, url: str) -> Lane:
+    """The site's wallet on a devnet; the first life has the faucet fill it."""
+    from wattswap.ledger.iota import IotaClient
+    from wattswap.ledger.iota_faucet import give
+    from wattswap.ledger.iota_lane import IotaLane
+
+    client, wallets = IotaClient(url), iota_wallets(folder)
+    for account, least in (("site", 10**12), ("gas", 10**12)):
+        if sum(coin.nanos for coin in client.coins(wallets.address(account))) < least // 2:
+            give(url, wallets.address(account), least)
+    return IotaLane(client, wallets, "site", sponsor="gas", one_node_is_enough=True)
+
+
+def iota_wallets(folder: Path) -> Any:
+    """Wallets that belong to this folder alone."""
+    from wattswap.ledger.iota_keys import SeededWallets
+
+    return SeededWallets(int.from_bytes(blake2b(str(folder).encode(), digest_size=6).digest()))
 
 
 def count(outbox: Outbox) -> int:
@@ -93,7 +118,15 @@ def one_life(folder: Path, ledger: str, design: str, kill_after_s: float | None)
 
 
 def paid_on(path: Path, ledger: str) -> Counter[str]:
-    """What payees hold, read from the ledger's own file."""
+    """What payees hold, read from the ledger's own file, or asked of the node."""
+    if ledger.startswith("http"):
+        from wattswap.ledger.iota import IotaClient
+
+        wallets, payees = iota_wallets(path.parent), {debt(number).payee for number in range(200)}
+        with IotaClient(ledger) as client:
+            return Counter(
+                {payee: sum(coin.nanos for coin in client.coins(wallets.address(payee))) for payee in payees}
+            )
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     accounts, coins = "SELECT account, nanos FROM accounts", "SELECT owner, sum(nanos) FROM coins GROUP BY owner"
     holds = Counter(dict(connection.execute(accounts if ledger == "sqlite" else coins).fetchall()))
@@ -127,12 +160,15 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--ledger", choices=("sqlite", "chain"), default="sqlite")
+    parser.add_argument("--ledger", default="sqlite", metavar="sqlite|chain|URL")
     parser.add_argument("--design", choices=DESIGNS, default="right")
     chosen = parser.parse_args()
+    if chosen.ledger.startswith("http"):
+        import_module("wattswap.ledger.iota_lane")  # once for all lives; using the network before a fork would hang
     luck, acknowledged = random.Random(chosen.seed), 0
+    longest_s = 0.3 if chosen.ledger.startswith("http") else 0.12
     for _ in range(chosen.kills):
-        said = one_life(chosen.folder, chosen.ledger, chosen.design, luck.uniform(0.002, 0.12))
+        said = one_life(chosen.folder, chosen.ledger, chosen.design, luck.uniform(0.002, longest_s))
         acknowledged = max(acknowledged, said)
     one_life(chosen.folder, chosen.ledger, chosen.design, None)
     report = {"kills": chosen.kills, "acknowledged": acknowledged, **audit(chosen.folder, chosen.ledger, acknowledged)}

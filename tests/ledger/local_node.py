@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from wattswap.ledger.cashier import ANCHORS
 from wattswap.protocol.units import NANOS_PER_IOTA
 
 _CODE = """
@@ -39,7 +40,7 @@ def fresh_ledger(url: str, opening: Mapping[str, int], outbox: Path | None = Non
     """An ``IotaLedger`` with wallets that nobody had before, in which ``opening`` holds."""
     from wattswap.ledger.iota import IotaClient
     from wattswap.ledger.iota_keys import SeededWallets
-    from wattswap.ledger.iota_ledger import ANCHORS, GAS, IotaLedger
+    from wattswap.ledger.iota_ledger import GAS, IotaLedger
     from wattswap.ledger.outbox import Outbox
 
     ledger = IotaLedger(IotaClient(url), SeededWallets(next(_RUNS)), Outbox(outbox))

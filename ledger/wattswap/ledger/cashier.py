@@ -14,6 +14,7 @@ does anything it is reconciled with its ledger:
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -23,6 +24,8 @@ from wattswap.ledger.base import Anchor, LedgerDownError, Payment
 from wattswap.ledger.lane import Item, Lane, Manifest, Outcome, Sighting, Verdict, open_manifest, tag
 from wattswap.ledger.outbox import Batch, Flush, Outbox, State
 
+ANCHORS: Final = "anchors"
+"""The account that anchors, and its lane: its coins are not those that pay, so neither ever waits for the other."""
 FIRST_WAIT_MS: Final = 200
 LONGEST_WAIT_MS: Final = 30_000
 """Between two tries on a lane: doubled each time, up to this, and spread by up to half so that lanes do not march."""
@@ -45,7 +48,7 @@ def anchor_item(anchor: Anchor) -> Item:
 
 
 class Cashier:
-    """Pays what an outbox owes, over one lane for each payer. One thread at a time."""
+    """Pays what an outbox owes, over one lane for each payer. Usable from any thread, one at a time."""
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class Cashier:
         self._wait_until_ms: dict[str, int] = {}
         self._last_error: dict[str, str] = {}
         self._poor: set[str] = set()
+        self._mutex = threading.RLock()
 
     # -- what is owed -------------------------------------------------------------------------------------------------
 
@@ -71,16 +75,17 @@ class Cashier:
         owed = [(payment.payer, payment_item(payment)) for payment in payments]
         return self._owe(owed, due=due)
 
-    def keep(self, lane: str, anchors: Sequence[Anchor]) -> list[bool]:
-        """Write anchors down on a lane of their own; for each, whether it was new."""
-        return self._owe([(lane, anchor_item(anchor)) for anchor in anchors], due=True)
+    def keep(self, anchors: Sequence[Anchor]) -> list[bool]:
+        """Write anchors down on their lane; for each, whether it was new."""
+        return self._owe([(ANCHORS, anchor_item(anchor)) for anchor in anchors], due=True)
 
     # -- what is done about it ----------------------------------------------------------------------------------------
 
     def work(self) -> bool:
         """One pass over all lanes with something to do; whether anything changed, so that another pass may be due."""
-        changed = [self._work(name) for name in self.outbox.busy_lanes]
-        return any(changed)
+        with self._mutex:
+            changed = [self._work(name) for name in self.outbox.busy_lanes]
+            return any(changed)
 
     def flush_all(self) -> None:
         """Make everything due that is owed."""
@@ -89,9 +94,10 @@ class Cashier:
 
     def reconcile(self) -> None:
         """Compare every lane with its ledger, as at the start. Raises ``LedgerDownError`` if one cannot be reached."""
-        self._ready.clear()
-        for name in self.outbox.lanes:
-            self._reconcile(name)
+        with self._mutex:
+            self._ready.clear()
+            for name in self.outbox.lanes:
+                self._reconcile(name)
 
     def errors(self) -> dict[str, str]:
         """Why lanes are waiting, by lane."""
@@ -286,8 +292,9 @@ class Cashier:
     # -- small things -------------------------------------------------------------------------------------------------
 
     def _owe(self, owed: Sequence[tuple[str, Item]], *, due: bool) -> list[bool]:
-        tagged = [(name, item, tag(item.key, self._lane(name).secret)) for name, item in owed]
-        return self.outbox.owe(tagged, self._clock(), due=due)
+        with self._mutex:
+            tagged = [(name, item, tag(item.key, self._lane(name).secret)) for name, item in owed]
+            return self.outbox.owe(tagged, self._clock(), due=due)
 
     def _lane(self, name: str) -> Lane:
         if name not in self._lanes:

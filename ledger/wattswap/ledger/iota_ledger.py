@@ -16,7 +16,7 @@ from wattswap.ledger.base import (
     PaymentState,
     PaymentStatus,
 )
-from wattswap.ledger.cashier import Cashier, anchor_item, payment_item
+from wattswap.ledger.cashier import ANCHORS, Cashier, anchor_item, payment_item
 from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
 from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.iota_lane import IotaLane, anchors_in
@@ -25,8 +25,6 @@ from wattswap.protocol.errors import InputError
 
 GAS: Final = "gas"
 """The account that pays all gas and storage deposits, so that every other balance moves by exactly what is paid."""
-ANCHORS: Final = "anchors"
-"""The account that anchors, from coins of its own."""
 PATIENCE_S: Final = 30.0
 """How long ``pay`` and ``anchor`` wait until the network has decided."""
 
@@ -133,7 +131,7 @@ class IotaLedger:
                 known = self.cashier.outbox.find(anchor_item(anchor).key)
                 answers.append(_anchor_answer(anchor, known))
                 if known is None:
-                    self.cashier.keep(ANCHORS, [anchor])
+                    self.cashier.keep([anchor])
             waiting = [anchor for anchor, answer in zip(anchors, answers, strict=True) if answer is None]
             self._work_until([anchor_item(anchor).key for anchor in waiting])
             return [

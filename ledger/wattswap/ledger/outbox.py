@@ -194,11 +194,11 @@ class Outbox:
 
     def make_due(self, lane: str, payee: str | None = None) -> None:
         """Pay what is owed to this payee (or to all) with the next batch."""
+        where = "WHERE lane = ?1 AND batch IS NULL AND NOT due AND coalesce(?2, payee) = payee"
+        if self._database.row(f"SELECT 1 FROM items {where}", lane, payee) is None:  # noqa: S608
+            return
         with self._database.transaction() as sql:
-            sql.execute(
-                "UPDATE items SET due = 1 WHERE lane = ?1 AND batch IS NULL AND coalesce(?2, payee) = payee",
-                (lane, payee),
-            )
+            sql.execute(f"UPDATE items SET due = 1 {where}", (lane, payee))  # noqa: S608
 
     # -- B to G: the life of a batch ----------------------------------------------------------------------------------
 
@@ -394,6 +394,16 @@ class Outbox:
             WHERE items.batch IS NULL OR state IN ('BUILT', 'SIGNED')""")
         assert row is not None
         return Backlog(items=row[0], nanos=row[1])
+
+    @property
+    def stalled(self) -> int:
+        """How many items wait for a person: given up, or on a frozen lane."""
+        return self._sum(
+            "SELECT count(*) FROM items JOIN lanes USING (lane) LEFT JOIN batches USING (batch)"
+            " WHERE (items.batch IS NULL AND attempts >= ?)"
+            " OR (frozen <> '' AND (items.batch IS NULL OR state IN ('BUILT', 'SIGNED')))",
+            GIVE_UP_AFTER,
+        )
 
     def outstanding_nanos(self, lane: str) -> int:
         """What a lane owes or has on its way."""
