@@ -141,7 +141,7 @@ def test_a_history_that_was_read_is_not_changed_by_its_reader(ledger: Ledger) ->
     assert ledger.history("alice") == [payment("k", "alice", "bob", 1)]
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.data())
 def test_whatever_is_handed_in_tokens_are_conserved_and_keys_pay_once(ledger: Ledger, batches: st.DataObject) -> None:
     """One ledger lives through all examples: keys stay taken, and accounts run dry, as they do in life."""

@@ -529,7 +529,7 @@ def two_deaths(chosen: list[tuple[int, int]]) -> None:
 def test_nor_do_two_deaths_the_second_perhaps_while_reconciling() -> None:
     count = len(boundaries_of())
     luck = random.Random(1)
-    two_deaths([(luck.randrange(count), luck.randrange(40)) for _ in range(300)])
+    two_deaths([(luck.randrange(count), luck.randrange(40)) for _ in range(120)])
 
 
 @pytest.mark.long
@@ -543,7 +543,7 @@ def test_nor_do_any_two_deaths() -> None:
 
 @pytest.mark.parametrize("design", [PayFirst, Rebuild])
 def test_the_same_audit_catches_designs_that_are_wrong(design: type[Cashier]) -> None:
-    caught, count = 0, 60
+    caught, count = 0, 40
     for fatal in range(count):
         place = Place(Faults(fatal, unheard=0.3))
         caught += bool(lives(place, [fatal], design))

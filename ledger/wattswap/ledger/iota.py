@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+import time
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ PUBLIC_CHAINS: Final = {"6364aad5": "mainnet", "2304aa97": "testnet", "daf90477"
 
 _T = TypeVar("_T")
 _PAGE: Final = 50
+_EPOCH_KNOWN_S: Final = 60.0
 _COINS: Final = "0x2::coin::Coin<0x2::iota::IOTA>"
 _DEVNET_QUERY: Final = "{ devnet { mintedNanos } }"
 
@@ -79,6 +81,7 @@ class IotaClient:
         self._thread = threading.Thread(target=self._loop.run_forever, name="iota", daemon=True)
         self._thread.start()
         self._pid = os.getpid()
+        self._epoch: tuple[float, int, int] | None = None
         self._client = iota_sdk.GraphQlClient(url)
 
     def close(self) -> None:
@@ -111,18 +114,28 @@ class IotaClient:
             return False
 
     def epoch(self) -> tuple[int, int]:
-        """The epoch and its reference gas price in nanos."""
-        epoch = self._call(self._client.epoch(None))
-        if epoch is None or epoch.reference_gas_price is None:
-            raise LedgerDownError(f"{self.url} does not say which epoch it is")
-        return int(epoch.epoch_id), int(epoch.reference_gas_price)
+        """The epoch and its reference gas price in nanos, as they were at most a minute ago: epochs last a day."""
+        now_s = time.monotonic()
+        if self._epoch is None or now_s - self._epoch[0] > _EPOCH_KNOWN_S:
+            epoch = self._call(self._client.epoch(None))
+            if epoch is None or epoch.reference_gas_price is None:
+                raise LedgerDownError(f"{self.url} does not say which epoch it is")
+            self._epoch = (now_s, int(epoch.epoch_id), int(epoch.reference_gas_price))
+        return self._epoch[1:]
 
     # -- coins --------------------------------------------------------------------------------------------------------
 
     def coins(self, address: str) -> list[Coin]:
         """All IOTA coins of an address, the largest first."""
-        found = self._call(self._coins(address))
-        return sorted(found, key=lambda coin: (-coin.nanos, coin.ref.coin))
+        return self.coins_of([address])[0]
+
+    def coins_of(self, addresses: Sequence[str]) -> list[list[Coin]]:
+        """The same for several addresses, asked for at the same time."""
+        found = self._call(self._coins_of(addresses))
+        return [sorted(coins, key=lambda coin: (-coin.nanos, coin.ref.coin)) for coins in found]
+
+    async def _coins_of(self, addresses: Sequence[str]) -> list[list[Coin]]:
+        return await asyncio.gather(*map(self._coins, addresses))
 
     async def _coins(self, address: str) -> list[Coin]:
         owned = iota_sdk.ObjectFilter(owner=iota_sdk.Address.from_hex(address), type_tag=_COINS)

@@ -65,9 +65,8 @@ class IotaLane:
     def read(self) -> Purse:
         """The wallet's coins, then the sponsor's."""
         epoch, self._price = self._client.epoch()
-        coins = self._client.coins(self._address)[:MOST_COINS]
+        coins, gas = self._coins()
         nanos = sum(coin.nanos for coin in coins)
-        gas = self._gas_coins() if self._sponsor else coins
         most_gas = budget_nanos(self.most_items, self._price)
         has = sum(coin.nanos for coin in gas)
         if has < most_gas:
@@ -82,10 +81,13 @@ class IotaLane:
         gas_refs = [coin.ref for coin in gas] if self._sponsor else []
         return Purse(coins=(*own, *gas_refs), nanos=nanos, epoch=epoch)
 
-    def _gas_coins(self) -> list[Coin]:
-        """The sponsor's largest coin: one is enough, and the others stay out of harm's way."""
-        assert self._sponsor
-        return self._client.coins(self._wallets.address(self._sponsor))[:1]
+    def _coins(self) -> tuple[list[Coin], list[Coin]]:
+        """The wallet's coins, and those that pay the gas: of a sponsor's the largest alone, the others stay safe."""
+        if not self._sponsor:
+            coins = self._client.coins(self._address)[:MOST_COINS]
+            return coins, coins
+        own, sponsors = self._client.coins_of([self._address, self._wallets.address(self._sponsor)])
+        return own[:MOST_COINS], sponsors[:1]
 
     def sign(self, items: list[Item], purse: Purse, memo: bytes) -> Signed:
         """Pay each payee once, whatever the number of items, and carry the anchors along."""
