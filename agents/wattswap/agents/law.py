@@ -103,7 +103,7 @@ def assess(base_w: int, limit_w: int, cars: Cars, rules: Rules) -> Assessment:
     """
     target = target_w(limit_w, rules)
     demand_w = base_w + int(cars.firm_w.sum())
-    in_force_w = int(np.minimum(cars.reduce_w, cars.firm_w).sum()) + int(cars.feed_w.sum())
+    in_force_w = int((np.minimum(cars.reduce_w, cars.firm_w) + cars.feed_w).sum())
     release = in_force_w > 0 and demand_w <= target - rules.release_w
     need_w = demand_w - target - (0 if release else in_force_w)
     return Assessment(demand_w, target, need_w, release)
@@ -165,11 +165,13 @@ def _refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:
 def grants(base_w: int, target: int, cars: Cars, rules: Rules) -> Grants:
     """What each car may draw or feed: its firm power less what it sold, then the room left, or the last resort."""
     import_w = cars.firm_w - np.minimum(cars.reduce_w, cars.firm_w)
-    room_w = target - base_w - int(import_w.sum()) + int(cars.feed_w.sum())
+    left_w = target - base_w + int(cars.feed_w.sum())
+    room_w = left_w - int(import_w.sum())
     if room_w < 0:
-        granted_w = last_resort(import_w, int(import_w.sum()) + room_w, cars.laxity_ms, rules)
+        granted_w = last_resort(import_w, left_w, cars.laxity_ms, rules)
         return Grants(granted_w, cars.feed_w, import_w - granted_w)
-    return Grants(_with_owed_energy(import_w, room_w, cars, rules), cars.feed_w, np.zeros_like(import_w))
+    nothing_forced = np.zeros(len(import_w), dtype=np.int64)
+    return Grants(_with_owed_energy(import_w, room_w, cars, rules), cars.feed_w, nothing_forced)
 
 
 def _with_owed_energy(import_w: Ints, room_w: int, cars: Cars, rules: Rules) -> Ints:
@@ -177,14 +179,15 @@ def _with_owed_energy(import_w: Ints, room_w: int, cars: Cars, rules: Rules) -> 
 
     A car under an award gets none: it sold just this power.
     """
-    behind = np.flatnonzero((cars.wanted_w > cars.firm_w) & (cars.reduce_w == 0) & (cars.feed_w == 0))
-    if not len(behind):
+    (behind,) = ((cars.wanted_w > cars.firm_w) & (cars.reduce_w + cars.feed_w == 0)).nonzero()
+    if not len(behind) or room_w <= 0:
         return import_w
-    urgency_ms = cars.laxity_ms[behind] - np.where(cars.drew[behind], rules.owed_bonus_ms, 0)
-    for car in behind[np.argsort(urgency_ms, kind="stable")].tolist():
+    urgency_ms = cars.laxity_ms[behind] - cars.drew[behind] * rules.owed_bonus_ms
+    order = behind[urgency_ms.argsort(kind="stable")]
+    columns = (order, cars.wanted_w[order], import_w[order])
+    for car, wanted_w, has_w in zip(*(column.tolist() for column in columns), strict=True):
         if room_w <= 0:
             break
-        wanted_w, has_w = int(cars.wanted_w[car]), int(import_w[car])
         granted_w = min(wanted_w, has_w + room_w)
         if granted_w >= min(rules.min_w, wanted_w):
             import_w[car] = granted_w
