@@ -538,6 +538,34 @@ def test_nor_do_any_two_deaths() -> None:
     two_deaths([(first, second) for first in range(count) for second in range(count)])
 
 
+def restored(fatal: int | None) -> list[str]:
+    """Restore a backup, die at a boundary while it is compared with the ledger, live on; the boundaries passed."""
+    place, backup = Place(), Outbox(None)
+    cashier = place.cashier()
+    cashier.owe(DEBTS[:1])
+    settle(cashier)
+    cashier.owe(DEBTS[1:2], due=False)
+    place.outbox._database._connection.backup(backup._database._connection)
+    live(cashier)
+    place.outbox.close()
+    place.outbox = backup
+    boundaries = Boundaries(fatal)
+    if one_life(backup, place.lane, boundaries, live):
+        one_life(backup, place.lane, Boundaries(), live)
+    assert {payee: place.chain.received()[payee] for payee in OWED} == OWED, f"died at boundary {fatal}"
+    assert backup.backlog.items == 0
+    assert len([text for text in backup.alarms if "were adopted" in text]) >= (fatal is None)
+    place.close()
+    return boundaries.names
+
+
+def test_nor_does_one_while_a_restored_backup_is_compared_with_the_ledger() -> None:
+    names = restored(None)
+    assert "after INSERT INTO adopted" in names
+    for fatal in range(len(names)):
+        restored(fatal)
+
+
 # -- designs that are wrong -------------------------------------------------------------------------------------------
 
 

@@ -27,6 +27,8 @@ from wattswap.ledger.outbox import Batch, Flush, Outbox, State
 ANCHORS: Final = "anchors"
 """The account that anchors, and its lane: its coins are not those that pay, so neither ever waits for the other."""
 FIRST_WAIT_MS: Final = 200
+COMPARE_AFTER: Final = 500
+"""A lane is compared with its ledger again after so many transactions, so that the next start has little to list."""
 LONGEST_WAIT_MS: Final = 30_000
 """Between two tries on a lane: doubled each time, up to this, and spread by up to half so that lanes do not march."""
 
@@ -63,6 +65,7 @@ class Cashier:
         self._lanes: dict[str, Lane] = {}
         self._ready: set[str] = set()
         self._tries: dict[str, int] = {}
+        self._decided: dict[str, int] = {}
         self._wait_until_ms: dict[str, int] = {}
         self._last_error: dict[str, str] = {}
         self._poor: set[str] = set()
@@ -187,6 +190,9 @@ class Cashier:
         match outcome.verdict:
             case Verdict.FINAL | Verdict.FAILED:
                 self.outbox.decide(batch, outcome, self._clock())
+                self._decided[batch.lane] = self._decided.get(batch.lane, 0) + 1
+                if self._decided[batch.lane] % COMPARE_AFTER == 0:
+                    self._ready.discard(batch.lane)
                 for name in (batch.lane, *self._poor):  # who lacked tokens may have been paid some
                     self._done(name)
                 return True

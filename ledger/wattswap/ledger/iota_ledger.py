@@ -112,8 +112,8 @@ class IotaLedger:
             waiting = [payment.key for payment, answer in zip(payments, answers, strict=True) if answer is None]
             self._work_until(waiting)
             return [
-                answer or self._paid(payment, again=payment in payments[:place])
-                for place, (payment, answer) in enumerate(zip(payments, answers, strict=True))
+                answer or self._paid(payment, again=again)
+                for payment, answer, again in zip(payments, answers, _repeats(payments), strict=True)
             ]
 
     def history(self, account: str) -> list[Payment]:
@@ -135,8 +135,8 @@ class IotaLedger:
             waiting = [anchor for anchor, answer in zip(anchors, answers, strict=True) if answer is None]
             self._work_until([anchor_item(anchor).key for anchor in waiting])
             return [
-                answer or self._kept(anchor, again=anchor in anchors[:place])
-                for place, (anchor, answer) in enumerate(zip(anchors, answers, strict=True))
+                answer or self._kept(anchor, again=again)
+                for anchor, answer, again in zip(anchors, answers, _repeats(anchors), strict=True)
             ]
 
     def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
@@ -212,6 +212,16 @@ def check_chain(client: IotaClient, chain_id: str, allow: Sequence[str], *, seed
     if seeded and not is_devnet:
         raise InputError(f"anyone can derive keys from a seed, and {client.url} is IOTA {name}: use key files")
     return is_devnet
+
+
+def _repeats(things: Sequence[Payment] | Sequence[Anchor]) -> list[bool]:
+    """For each, whether it stood there before."""
+    seen: set[Payment | Anchor] = set()
+    repeats = []
+    for thing in things:
+        repeats.append(thing in seen)
+        seen.add(thing)
+    return repeats
 
 
 def _known_answer(payment: Payment, known: Known) -> PaymentStatus | None:
