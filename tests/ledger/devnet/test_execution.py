@@ -199,7 +199,7 @@ def steps(draw: st.DrawFn) -> tuple[list[Command], list[int], list[int], list[by
     return commands, paying, inputs, plain, budget
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(steps(), min_size=1, max_size=6))
 def test_no_sequence_of_transactions_makes_or_loses_a_token(told):
     """Random commands on random coins, right or wrong: refused without a trace, or charged to the nano."""
