@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import select
 import signal
 import sqlite3
 import time
@@ -34,6 +35,7 @@ from wattswap.ledger.sqlite import SqliteLedger
 
 DESIGNS: dict[str, type[Cashier]] = {"right": Cashier, "pay-first": PayFirst, "rebuild": Rebuild}
 OPENING = 10**15
+_MOST_TO_BEGIN_S = 20.0
 
 
 def debt(number: int) -> Payment:
@@ -92,8 +94,11 @@ def count(outbox: Outbox) -> int:
     return int(outbox._database.rows("SELECT count(*) FROM items")[0][0])
 
 
-def one_life(folder: Path, ledger: str, design: str, kill_after_s: float | None) -> int:
-    """Fork a life, kill it after so many seconds (``None``: let it finish); the last number it acknowledged."""
+def one_life(folder: Path, ledger: str, design: str, kill_after_s: float | None, *, at_work: bool = False) -> int:
+    """Fork a life, kill it after so many seconds (``None``: let it finish); the last number it acknowledged.
+
+    The seconds count from its birth, or ``at_work`` from the moment it first acknowledges something.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -106,6 +111,8 @@ def one_life(folder: Path, ledger: str, design: str, kill_after_s: float | None)
         os._exit(1)
     os.close(writer)
     if kill_after_s is not None:
+        if at_work:
+            select.select([reader], [], [], _MOST_TO_BEGIN_S)
         time.sleep(kill_after_s)
         os.kill(child, signal.SIGKILL)
     with os.fdopen(reader, "rb") as pipe:
@@ -166,9 +173,10 @@ def main() -> None:
     if chosen.ledger.startswith("http"):
         import_module("wattswap.ledger.iota_lane")  # once for all lives; using the network before a fork would hang
     luck, acknowledged = random.Random(chosen.seed), 0
-    longest_s = 0.3 if chosen.ledger.startswith("http") else 0.12
+    longest_s = 0.2 if chosen.ledger.startswith("http") else 0.1
     for _ in range(chosen.kills):
-        said = one_life(chosen.folder, chosen.ledger, chosen.design, luck.uniform(0.002, longest_s))
+        kill_after_s, at_work = luck.uniform(0.002, longest_s), luck.random() < 0.6
+        said = one_life(chosen.folder, chosen.ledger, chosen.design, kill_after_s, at_work=at_work)
         acknowledged = max(acknowledged, said)
     one_life(chosen.folder, chosen.ledger, chosen.design, None)
     report = {"kills": chosen.kills, "acknowledged": acknowledged, **audit(chosen.folder, chosen.ledger, acknowledged)}

@@ -49,13 +49,17 @@ class IotaLedger:
     ) -> None:
         self.client, self.wallets, self._witnesses = client, wallets, witnesses
         self._sponsor = GAS if sponsored else None
-        self.chain_id = client.chain_id()
-        self.is_devnet = check_chain(client, self.chain_id, allow, seeded=wallets.seeded)
-        for witness in witnesses:
-            if witness.chain_id() != self.chain_id:
-                raise InputError(f"{witness.url} and {client.url} are nodes of different networks")
-        outbox.bind(self.chain_id)
         self.cashier = Cashier(outbox, self.lane, flush=flush)
+        try:
+            self.chain_id = client.chain_id()
+            self.is_devnet = check_chain(client, self.chain_id, allow, seeded=wallets.seeded)
+            for witness in witnesses:
+                if witness.chain_id() != self.chain_id:
+                    raise InputError(f"{witness.url} and {client.url} are nodes of different networks")
+            outbox.bind(self.chain_id)
+        except BaseException:
+            self.close()
+            raise
         self._mutex = threading.RLock()
         self._anchored: dict[str, dict[int, Anchor]] = {}
         self._anchored_to = ""

@@ -190,19 +190,25 @@ class Settler:
 
 
 def open_ledger(
-    where: str, opening: Mapping[str, int], *, wallets_seed: int = 0, outbox: Path | None = None
+    where: str,
+    opening: Mapping[str, int],
+    *,
+    wallets_seed: int = 0,
+    outbox: Path | None = None,
+    flush: Flush | None = None,
 ) -> SqliteLedger | IotaLedger:
     """The ledger of ``memory``, ``sqlite:FILE`` or the URL of a local devnet, in which ``opening`` holds.
 
     On a devnet the wallets are derived from ``wallets_seed``; take a new one for each run, or wallets go on with what
-    they hold. Raises ``InputError`` for any other word or address, and for a network where keys from a seed are unsafe.
+    they hold; ``outbox`` and ``flush`` are for a network alone. Raises ``InputError`` for any other word or address,
+    and for a network where keys from a seed are unsafe.
     """
     if where == "memory":
         return SqliteLedger(None, opening)
     if where.startswith("sqlite:") and len(where) > len("sqlite:"):
         return SqliteLedger(Path(where.removeprefix("sqlite:")), opening)
     if where.startswith(("http://", "https://")):
-        return _open_iota(where, opening, wallets_seed, outbox)
+        return _open_iota(where, opening, wallets_seed, outbox, flush)
     raise InputError(f"{where!r} is no ledger: say memory, sqlite:FILE, or the URL of an IOTA node")
 
 
@@ -220,7 +226,7 @@ def open_settler(
     """
     if outbox is None and where.startswith("sqlite:"):
         outbox = Path(where.removeprefix("sqlite:") + "-outbox")
-    ledger = open_ledger(where, opening, wallets_seed=wallets_seed, outbox=outbox)
+    ledger = open_ledger(where, opening, wallets_seed=wallets_seed, outbox=outbox, flush=flush)
     if not isinstance(ledger, SqliteLedger):
         return Settler(ledger, ledger.cashier)
     try:
@@ -268,7 +274,9 @@ def differences(book: Book, ledger: Ledger) -> list[str]:
     ]
 
 
-def _open_iota(url: str, opening: Mapping[str, int], wallets_seed: int, outbox: Path | None) -> IotaLedger:
+def _open_iota(
+    url: str, opening: Mapping[str, int], wallets_seed: int, outbox: Path | None, flush: Flush | None
+) -> IotaLedger:
     try:
         from wattswap.ledger.iota import IotaClient
         from wattswap.ledger.iota_keys import SeededWallets
@@ -280,7 +288,7 @@ def _open_iota(url: str, opening: Mapping[str, int], wallets_seed: int, outbox: 
     with ExitStack() as undo:
         client = undo.enter_context(IotaClient(url))
         box = undo.enter_context(Outbox(outbox))
-        ledger = IotaLedger(client, SeededWallets(wallets_seed), box)
+        ledger = IotaLedger(client, SeededWallets(wallets_seed), box, flush=flush)
         ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **opening})
         undo.pop_all()
     return ledger
