@@ -120,12 +120,11 @@ class OfferBook:
         own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
         to = _column(to_w, own, "to_w")
         price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
-        chosen = np.broadcast_to(np.asarray(where, dtype=bool), len(own))
+        chosen = _chosen(where, own)
         refuse(chosen & (to < 0), "reduces to a negative power")
         refuse(chosen & (to > 0) & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
-        down_to_w = np.maximum(to, own.floor_w)
-        first = np.where(chosen & (relief[:, TO_FLOOR] == 0), np.maximum(own.firm_w - down_to_w, 0), 0)
-        second = np.where(chosen & (to == 0), own.firm_w - np.maximum(first, relief[:, TO_FLOOR]), 0)
+        first = np.maximum(own.firm_w - np.maximum(to, own.floor_w), 0) * (chosen & (relief[:, TO_FLOOR] == 0))
+        second = (own.firm_w - np.maximum(first, relief[:, TO_FLOOR])) * (chosen & (to == 0))
         for tranche, power in ((TO_FLOOR, first), (TO_ZERO, second)):
             sells = power > 0
             np.copyto(relief[:, tranche], power, where=sells)
@@ -137,7 +136,7 @@ class OfferBook:
         own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
         power = _column(feed_w, own, "feed_w")
         price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
-        chosen = np.broadcast_to(np.asarray(where, dtype=bool), len(own))
+        chosen = _chosen(where, own)
         refuse(chosen & (power < 0), "feeds a negative power")
         refuse(chosen & (power > own.feed_w), "feeds more than the car can")
         np.copyto(relief[:, FEED], power, where=chosen)
@@ -147,6 +146,13 @@ class OfferBook:
 
 Strategy: TypeAlias = "Callable[[Call, Own, None, Draws], OfferBook]"
 """How a car answers a call; elementwise, so that each car decides alone."""
+
+
+def _chosen(where: ArrayLike, own: Own) -> NDArray[np.bool_]:
+    """Whether each car is meant."""
+    if where is True:
+        return np.ones(len(own), dtype=bool)
+    return np.broadcast_to(np.asarray(where, dtype=bool), len(own))
 
 
 def _column(values: ArrayLike, own: Own, name: str) -> Ints:
