@@ -27,7 +27,8 @@ from wattswap.ledger.iota_ledger import GAS, IotaLedger, check_chain
 from wattswap.ledger.iota_transactions import Gas, budget_nanos, build, carried
 from wattswap.ledger.keys import write_key_file
 from wattswap.ledger.lane import CoinRef, Verdict
-from wattswap.ledger.outbox import Outbox, State
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import State
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.units import NANOS_PER_IOTA

@@ -16,7 +16,8 @@ from wattswap.ledger.base import Payment
 from wattswap.ledger.cashier import Cashier, payment_item
 from wattswap.ledger.lane import CoinRef, Manifest, Outcome, Signed, Verdict, open_manifest, tag
 from wattswap.ledger.local_lane import LocalLane
-from wattswap.ledger.outbox import GIVE_UP_AFTER, Batch, Flush, Outbox, State
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, Batch, Flush, State
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
 

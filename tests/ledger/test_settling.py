@@ -12,7 +12,7 @@ from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail, Reading, proves, verify
 from wattswap.ledger.base import Payment
 from wattswap.ledger.book import SITE, Book, wallet
-from wattswap.ledger.outbox import Flush
+from wattswap.ledger.outbox_schema import Flush
 from wattswap.ledger.settling import Settler, crossing, differences, open_ledger, open_settler, opening_of
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer

@@ -22,7 +22,8 @@ from zlib import crc32
 
 from wattswap.ledger.base import Anchor, LedgerDownError, Payment
 from wattswap.ledger.lane import Item, Lane, Manifest, Outcome, Sighting, Verdict, open_manifest, tag
-from wattswap.ledger.outbox import Batch, Flush, Outbox, State
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import Batch, Flush, State
 
 ANCHORS: Final = "anchors"
 """The account that anchors, and its lane: its coins are not those that pay, so neither ever waits for the other."""

@@ -20,7 +20,8 @@ from wattswap.ledger.cashier import ANCHORS, Cashier, anchor_item, payment_item
 from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
 from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.iota_lane import IotaLane, anchors_in
-from wattswap.ledger.outbox import Flush, Known, Outbox, State
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import Flush, Known, State
 from wattswap.protocol.errors import InputError
 
 GAS: Final = "gas"

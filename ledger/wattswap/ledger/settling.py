@@ -23,7 +23,8 @@ from wattswap.ledger.base import Anchor, Ledger, Payment
 from wattswap.ledger.book import RESERVED, SITE, Book, Entry
 from wattswap.ledger.cashier import ANCHORS, Cashier, anchor_item
 from wattswap.ledger.local_lane import LocalLane
-from wattswap.ledger.outbox import Backlog, Flush, Outbox, State
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import Backlog, Flush, State
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA
