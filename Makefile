@@ -26,7 +26,7 @@ demo: $(VENV)/.ready  ## one Sunday evening in a street of 200 homes
 	$(BIN)/wattswap run demo
 
 test: $(VENV)/.ready  ## run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 figures: $(VENV)/.ready  ## measure the tables of the README again
 	$(BIN)/python -m wattswap.experiments.figures

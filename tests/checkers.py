@@ -95,7 +95,8 @@ class Award:
 
 
 def cars_of(street: Street) -> list[Car]:
-    """The street's sessions in file order, then its batteries."""
+    """The street's sessions in file order, then its batteries; all cars alike, as they are without models."""
+    assert street.scenario.vehicles.curve != "model"
     scenario, sessions = street.scenario, street.sessions
     vehicles, max_w = scenario.vehicles, scenario.chargers.max_w
     target_permille = round(vehicles.target_pct * 10)

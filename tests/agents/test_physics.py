@@ -128,3 +128,15 @@ def test_a_fuller_battery_takes_no_more(one_ws: int, other_ws: int, capacity_ws:
     low, high = sorted((one_ws, other_ws))
     takes_low, takes_high = physics.taper_w(column([low, high]), one(capacity_ws), one(max_w)).tolist()
     assert max_w // 5 <= takes_high <= takes_low <= max_w
+
+
+def test_a_cars_own_curve_is_followed_between_whole_per_cents_and_bounded_by_the_cable() -> None:
+    """Car 0 takes 100 W a per cent, car 1 always 50 kW; at 40.5 % that is 4,050 W."""
+    curves_w = np.stack([np.arange(physics.CURVE_KNOTS) * 100, np.full(physics.CURVE_KNOTS, 50_000)]).astype(np.int64)
+    stored, model = column([0, 405, 405, 1_000, 1_200]) * 1_000, column([0, 0, 1, 0, 0])
+    takes_w = physics.curve_w(stored, column([1_000_000] * 5), column([9_000] * 5), curves_w, model)
+    assert takes_w.tolist() == [0, 4_050, 9_000, 9_000, 9_000]
+    assert physics.curve_w(stored, column([1_000_000] * 5), column([11_000] * 5), curves_w, model)[3:].tolist() == [
+        10_000,
+        10_000,
+    ]

@@ -156,7 +156,9 @@ def test_a_strategy_that_looks_at_its_neighbours_is_caught(ask: Callable[[Own, D
 
 def test_a_strategy_that_lets_one_car_give_way_for_all_is_caught_though_no_ask_differs() -> None:
     def one_for_all(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
-        return OfferBook.keep(own).reduce(0, 7, where=own.firm_w == own.firm_w.max())
+        book = OfferBook.keep(own)
+        book.relief_w[:, 1] = own.firm_w * (own.firm_w == own.firm_w.max())
+        return OfferBook(own, book.relief_w, book.ask_nanos_per_kwh + 7)
 
     with pytest.raises(StrategyError, match="row i must use row i alone"):
         check_elementwise(one_for_all)

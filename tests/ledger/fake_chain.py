@@ -205,13 +205,18 @@ class FakeLane:
             return Outcome(verdict=Verdict.UNKNOWN, error="no route")
         return self.chain.verdict(digest)
 
-    def current(self, coin: CoinRef) -> bool:
+    def consumer(self, coin: CoinRef) -> str | None:
         self._weather()
-        return self.chain.database.row("SELECT version FROM coins WHERE coin = ?", coin.coin) == (coin.version,)
+        if self.chain.database.row("SELECT version FROM coins WHERE coin = ?", coin.coin) == (coin.version,):
+            return None
+        sql = "SELECT digest FROM locks WHERE coin = ? AND version = ?"
+        return str(self.chain.database.rows(sql, coin.coin, coin.version)[0][0])
 
     def dead(self, signed: Signed) -> bool:
         absent = self.chain.verdict(signed.digest).verdict is Verdict.ABSENT
-        return absent and self.chain.epoch() > signed.expires and all(map(self.current, signed.coins))
+        return (
+            absent and self.chain.epoch() > signed.expires and all(self.consumer(coin) is None for coin in signed.coins)
+        )
 
     def sent(self, cursor: str) -> tuple[list[Sighting], str]:
         self._weather()

@@ -1,6 +1,6 @@
 """kill -9 on a process that settles: again and again at random moments, then an audit of its files from outside.
 
-    python -m tests.ledger.killing --folder DIR [--kills N] [--seed N] [--ledger sqlite|chain] [--design NAME]
+    python -m tests.ledger.killing --folder DIR [--kills N] [--seed N] [--ledger sqlite|chain|URL] [--design NAME]
 
 Prints one JSON object: kills, debts acknowledged and paid, batches, and what is ``wrong`` (nothing, if all is well).
 The process under test is forked from this one, which has opened nothing: forty lives a second instead of four.
@@ -12,12 +12,16 @@ import argparse
 import json
 import os
 import random
+import select
 import signal
 import sqlite3
 import time
 import traceback
 from collections import Counter
+from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from tests.ledger.fake_chain import FakeChain, FakeLane, Faults
 from tests.ledger.wrong_designs import PayFirst, Rebuild
@@ -31,6 +35,7 @@ from wattswap.ledger.sqlite import SqliteLedger
 
 DESIGNS: dict[str, type[Cashier]] = {"right": Cashier, "pay-first": PayFirst, "rebuild": Rebuild}
 OPENING = 10**15
+_MOST_TO_BEGIN_S = 20.0
 
 
 def debt(number: int) -> Payment:
@@ -47,6 +52,8 @@ def live(folder: Path, ledger: str, design: str, acknowledged: int, *, last: boo
         chain = FakeChain({"site": (OPENING, OPENING)}, folder / "ledger.sqlite", Faults() if last else faults)
         chain.execute_all()
         lane: Lane = FakeLane(chain, "site")
+    elif ledger.startswith("http"):
+        lane = iota_lane(folder, ledger)
     else:
         lane = LocalLane(SqliteLedger(folder / "ledger.sqlite", {"site": OPENING}), "site")
     outbox = Outbox(folder / "outbox.sqlite")
@@ -62,13 +69,36 @@ def live(folder: Path, ledger: str, design: str, acknowledged: int, *, last: boo
         time.sleep(cashier.wait_ms() / 1_000)
 
 
+def iota_lane(folder: Path, url: str) -> Lane:
+    """The site's wallet on a devnet; the first life has the faucet fill it."""
+    from wattswap.ledger.iota import IotaClient
+    from wattswap.ledger.iota_faucet import give
+    from wattswap.ledger.iota_lane import IotaLane
+
+    client, wallets = IotaClient(url), iota_wallets(folder)
+    for account, least in (("site", 10**12), ("gas", 10**12)):
+        if sum(coin.nanos for coin in client.coins(wallets.address(account))) < least // 2:
+            give(url, wallets.address(account), least)
+    return IotaLane(client, wallets, "site", sponsor="gas", one_node_is_enough=True)
+
+
+def iota_wallets(folder: Path) -> Any:
+    """Wallets that belong to this folder alone."""
+    from wattswap.ledger.iota_keys import SeededWallets
+
+    return SeededWallets(int.from_bytes(blake2b(str(folder).encode(), digest_size=6).digest()))
+
+
 def count(outbox: Outbox) -> int:
     """How many debts it has ever taken on."""
     return int(outbox._database.rows("SELECT count(*) FROM items")[0][0])
 
 
-def one_life(folder: Path, ledger: str, design: str, kill_after_s: float | None) -> int:
-    """Fork a life, kill it after so many seconds (``None``: let it finish); the last number it acknowledged."""
+def one_life(folder: Path, ledger: str, design: str, kill_after_s: float | None, *, at_work: bool = False) -> int:
+    """Fork a life, kill it after so many seconds (``None``: let it finish); the last number it acknowledged.
+
+    The seconds count from its birth, or ``at_work`` from the moment it first acknowledges something.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -81,6 +111,8 @@ def one_life(folder: Path, ledger: str, design: str, kill_after_s: float | None)
         os._exit(1)
     os.close(writer)
     if kill_after_s is not None:
+        if at_work:
+            select.select([reader], [], [], _MOST_TO_BEGIN_S)
         time.sleep(kill_after_s)
         os.kill(child, signal.SIGKILL)
     with os.fdopen(reader, "rb") as pipe:
@@ -93,7 +125,15 @@ def one_life(folder: Path, ledger: str, design: str, kill_after_s: float | None)
 
 
 def paid_on(path: Path, ledger: str) -> Counter[str]:
-    """What payees hold, read from the ledger's own file."""
+    """What payees hold, read from the ledger's own file, or asked of the node."""
+    if ledger.startswith("http"):
+        from wattswap.ledger.iota import IotaClient
+
+        wallets, payees = iota_wallets(path.parent), {debt(number).payee for number in range(200)}
+        with IotaClient(ledger) as client:
+            return Counter(
+                {payee: sum(coin.nanos for coin in client.coins(wallets.address(payee))) for payee in payees}
+            )
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     accounts, coins = "SELECT account, nanos FROM accounts", "SELECT owner, sum(nanos) FROM coins GROUP BY owner"
     holds = Counter(dict(connection.execute(accounts if ledger == "sqlite" else coins).fetchall()))
@@ -127,12 +167,16 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--ledger", choices=("sqlite", "chain"), default="sqlite")
+    parser.add_argument("--ledger", default="sqlite", metavar="sqlite|chain|URL")
     parser.add_argument("--design", choices=DESIGNS, default="right")
     chosen = parser.parse_args()
+    if chosen.ledger.startswith("http"):
+        import_module("wattswap.ledger.iota_lane")  # once for all lives; using the network before a fork would hang
     luck, acknowledged = random.Random(chosen.seed), 0
+    longest_s = 0.2 if chosen.ledger.startswith("http") else 0.1
     for _ in range(chosen.kills):
-        said = one_life(chosen.folder, chosen.ledger, chosen.design, luck.uniform(0.002, 0.12))
+        kill_after_s, at_work = luck.uniform(0.002, longest_s), luck.random() < 0.6
+        said = one_life(chosen.folder, chosen.ledger, chosen.design, kill_after_s, at_work=at_work)
         acknowledged = max(acknowledged, said)
     one_life(chosen.folder, chosen.ledger, chosen.design, None)
     report = {"kills": chosen.kills, "acknowledged": acknowledged, **audit(chosen.folder, chosen.ledger, acknowledged)}

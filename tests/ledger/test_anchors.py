@@ -139,7 +139,7 @@ def test_any_missing_record_of_a_thousand_is_named() -> None:
 
 def test_two_records_that_changed_places_are_found_whichever_they_are() -> None:
     luck = random.Random(2)
-    for _ in range(12):
+    for _ in range(5):
         first, second = sorted(luck.sample(range(1_000), 2))
         swapped = list(THOUSAND)
         swapped[first], swapped[second] = swapped[second], swapped[first]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from wattswap.ledger import database
 from wattswap.ledger.base import LedgerDownError, Payment
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.transactions import Ending, SupersededError, Transaction, encode
@@ -181,6 +182,19 @@ def test_after_a_failed_write_nothing_more_is_written(path: Path) -> None:
             ledger.pay([payment("k", 1)])
         assert ledger.balance("car") == 100
     with SqliteLedger(path) as ledger:
+        assert ledger.pay([payment("k", 1)])[0].ok
+
+
+def test_a_meddler_who_locks_the_file_is_waited_for_and_then_named_but_breaks_nothing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_S", 0.01)
+    with SqliteLedger(path, OPENING) as ledger:
+        meddler = sqlite3.connect(path, isolation_level=None)
+        meddler.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerDownError, match="locked"):
+            ledger.pay([payment("k", 1)])
+        meddler.close()
         assert ledger.pay([payment("k", 1)])[0].ok
 
 

@@ -8,7 +8,7 @@ from tests.ledger.fake_chain import FEE
 
 from wattswap.ledger.base import Payment
 from wattswap.ledger.cashier import Cashier, payment_item
-from wattswap.ledger.outbox import Batch, State
+from wattswap.ledger.outbox_schema import Batch, State
 
 
 class PayFirst(Cashier):

@@ -94,6 +94,13 @@ def test_a_window_may_end_in_any_state(state: State) -> None:
 
 
 @pytest.mark.parametrize(
+    "said", [Input.CALL, Input.OFFER, Input.KEEP, Input.AWARD, Input.PASS, Input.DEADLINE, Input.END]
+)
+def test_what_comes_after_the_deadline_finds_the_round_lapsed_and_binds_nobody(said: Input) -> None:
+    assert advance(State.LAPSED, said) is State.LAPSED
+
+
+@pytest.mark.parametrize(
     ("state", "said"),
     [
         (State.IDLE, Input.OFFER),

@@ -81,10 +81,11 @@ def _without_needless(bought: list[_Bought], need_w: int) -> list[_Bought]:
     """Give back, latest first, whole tranches the need does not require, never one below another still held."""
     spare_w = sum(item.power_w for item in bought) - need_w
     kept: list[_Bought] = []
+    holding: set[int] = set()  # cars of which a tranche is kept: what comes now lies below it
     for item in reversed(bought):
-        holds_up = any(other.car == item.car and other.tranche > item.tranche for other in kept)
-        if item.power_w <= spare_w and not holds_up:
+        if item.power_w <= spare_w and item.car not in holding:
             spare_w -= item.power_w
         else:
             kept.append(item)
+            holding.add(item.car)
     return kept[::-1]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wattswap.agents import physics
-from wattswap.agents.offers import FEED, MOST, TO_FLOOR, TO_ZERO, OfferBook, Own, StrategyError
+from wattswap.agents.offers import FEED, MOST, TO_FLOOR, TO_ZERO, OfferBook, Own, refuse
 from wattswap.protocol.units import PPM, PRICE_TICK_NANOS
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def assess(base_w: int, limit_w: int, cars: Cars, rules: Rules) -> Assessment:
     """
     target = target_w(limit_w, rules)
     demand_w = base_w + int(cars.firm_w.sum())
-    in_force_w = int(np.minimum(cars.reduce_w, cars.firm_w).sum()) + int(cars.feed_w.sum())
+    in_force_w = int((np.minimum(cars.reduce_w, cars.firm_w) + cars.feed_w).sum())
     release = in_force_w > 0 and demand_w <= target - rules.release_w
     need_w = demand_w - target - (0 if release else in_force_w)
     return Assessment(demand_w, target, need_w, release)
@@ -131,9 +131,10 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
     _refuse_unsound(own, relief_w, ask)
     can_wait = own.laxity_ms > rules.guard_ms + rules.window_ms
     relief_w = np.where(can_wait[:, None], relief_w, 0)
-    stops = (own.firm_w == 0) | (relief_w[:, TO_ZERO] > 0)
-    feeds = stops & _feeds_within_bounds(own, relief_w[:, FEED], call, rules)
-    relief_w[:, FEED] = np.where(feeds, relief_w[:, FEED], 0)
+    if np.count_nonzero(relief_w[:, FEED]):
+        stops = (own.firm_w == 0) | (relief_w[:, TO_ZERO] > 0)
+        feeds = stops & _feeds_within_bounds(own, relief_w[:, FEED], call, rules)
+        relief_w[:, FEED] *= feeds
     ask = -(-ask // PRICE_TICK_NANOS) * PRICE_TICK_NANOS
     return relief_w, np.where(relief_w > 0, ask, 0)
 
@@ -149,35 +150,28 @@ def _feeds_within_bounds(own: Own, feed_w: Ints, call: Call, rules: Rules) -> ND
 
 def _refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:
     left_w = own.firm_w - relief_w[:, TO_FLOOR] - relief_w[:, TO_ZERO]
-    for wrong, problem in (
-        ((relief_w < 0).any(axis=1), "offers a negative power"),
-        (left_w < 0, "offers more power than the car draws"),
-        ((relief_w[:, TO_ZERO] > 0) & (left_w > 0), "stops the car by halves: a full stop gives up all it draws"),
-        ((left_w > 0) & (left_w < own.floor_w), "reduces to a power between 0 and the floor of 6 A"),
-        (relief_w[:, FEED] > own.feed_w, "feeds more than the car can"),
-        (((relief_w > 0) & (ask < 0)).any(axis=1), "asks a negative price"),
-        (((relief_w > 0) & (ask > MOST)).any(axis=1), f"asks a price beyond {MOST:.0e}"),
-        (_falls(relief_w, ask), "asks less for a later tranche than for an earlier one"),
-    ):
-        if wrong.any():
-            raise StrategyError(int(np.argmax(wrong)), problem)
-
-
-def _falls(relief_w: Ints, ask: Ints) -> NDArray[np.bool_]:
-    offered = np.where(relief_w > 0, ask, 0)
-    highest_before = np.maximum.accumulate(offered, axis=1)
-    falls: NDArray[np.bool_] = np.any((relief_w > 0) & (ask < highest_before), axis=1)
-    return falls
+    offered = relief_w > 0
+    highest_so_far = np.maximum.accumulate(np.where(offered, ask, 0), axis=1)
+    refuse(relief_w < 0, "offers a negative power")
+    refuse(left_w < 0, "offers more power than the car draws")
+    refuse(offered[:, TO_ZERO] & (left_w > 0), "stops the car by halves: a full stop gives up all it draws")
+    refuse((left_w > 0) & (left_w < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
+    refuse(relief_w[:, FEED] > own.feed_w, "feeds more than the car can")
+    refuse(offered & (ask < 0), "asks a negative price")
+    refuse(offered & (ask > MOST), f"asks a price beyond {MOST:.0e}")
+    refuse(offered & (ask < highest_so_far), "asks less for a later tranche than for an earlier one")
 
 
 def grants(base_w: int, target: int, cars: Cars, rules: Rules) -> Grants:
     """What each car may draw or feed: its firm power less what it sold, then the room left, or the last resort."""
     import_w = cars.firm_w - np.minimum(cars.reduce_w, cars.firm_w)
-    room_w = target - base_w - int(import_w.sum()) + int(cars.feed_w.sum())
+    left_w = target - base_w + int(cars.feed_w.sum())
+    room_w = left_w - int(import_w.sum())
     if room_w < 0:
-        granted_w = last_resort(import_w, int(import_w.sum()) + room_w, cars.laxity_ms, rules)
+        granted_w = last_resort(import_w, left_w, cars.laxity_ms, rules)
         return Grants(granted_w, cars.feed_w, import_w - granted_w)
-    return Grants(_with_owed_energy(import_w, room_w, cars, rules), cars.feed_w, np.zeros_like(import_w))
+    nothing_forced = np.zeros(len(import_w), dtype=np.int64)
+    return Grants(_with_owed_energy(import_w, room_w, cars, rules), cars.feed_w, nothing_forced)
 
 
 def _with_owed_energy(import_w: Ints, room_w: int, cars: Cars, rules: Rules) -> Ints:
@@ -185,14 +179,15 @@ def _with_owed_energy(import_w: Ints, room_w: int, cars: Cars, rules: Rules) -> 
 
     A car under an award gets none: it sold just this power.
     """
-    behind = np.flatnonzero((cars.wanted_w > cars.firm_w) & (cars.reduce_w == 0) & (cars.feed_w == 0))
-    if not len(behind):
+    (behind,) = ((cars.wanted_w > cars.firm_w) & (cars.reduce_w + cars.feed_w == 0)).nonzero()
+    if not len(behind) or room_w <= 0:
         return import_w
-    urgency_ms = cars.laxity_ms[behind] - np.where(cars.drew[behind], rules.owed_bonus_ms, 0)
-    for car in behind[np.argsort(urgency_ms, kind="stable")].tolist():
+    urgency_ms = cars.laxity_ms[behind] - cars.drew[behind] * rules.owed_bonus_ms
+    order = behind[urgency_ms.argsort(kind="stable")]
+    columns = (order, cars.wanted_w[order], import_w[order])
+    for car, wanted_w, has_w in zip(*(column.tolist() for column in columns), strict=True):
         if room_w <= 0:
             break
-        wanted_w, has_w = int(cars.wanted_w[car]), int(import_w[car])
         granted_w = min(wanted_w, has_w + room_w)
         if granted_w >= min(rules.min_w, wanted_w):
             import_w[car] = granted_w

@@ -120,15 +120,15 @@ class OfferBook:
         own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
         to = _column(to_w, own, "to_w")
         price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
-        chosen = np.broadcast_to(np.asarray(where, dtype=bool), len(own))
-        _refuse(chosen & (to < 0), "reduces to a negative power")
-        _refuse(chosen & (to > 0) & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
-        down_to_w = np.maximum(to, own.floor_w)
-        first = np.where(chosen & (relief[:, TO_FLOOR] == 0), np.maximum(own.firm_w - down_to_w, 0), 0)
-        second = np.where(chosen & (to == 0), own.firm_w - np.maximum(first, relief[:, TO_FLOOR]), 0)
+        chosen = _chosen(where, own)
+        refuse(chosen & (to < 0), "reduces to a negative power")
+        refuse(chosen & (to > 0) & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
+        first = np.maximum(own.firm_w - np.maximum(to, own.floor_w), 0) * (chosen & (relief[:, TO_FLOOR] == 0))
+        second = (own.firm_w - np.maximum(first, relief[:, TO_FLOOR])) * (chosen & (to == 0))
         for tranche, power in ((TO_FLOOR, first), (TO_ZERO, second)):
-            relief[:, tranche] = np.where(power > 0, power, relief[:, tranche])
-            ask[:, tranche] = np.where(power > 0, price, ask[:, tranche])
+            sells = power > 0
+            np.copyto(relief[:, tranche], power, where=sells)
+            np.copyto(ask[:, tranche], price, where=sells)
         return type(self)(own, relief, ask)
 
     def feed(self, feed_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:
@@ -136,11 +136,11 @@ class OfferBook:
         own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
         power = _column(feed_w, own, "feed_w")
         price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
-        chosen = np.broadcast_to(np.asarray(where, dtype=bool), len(own))
-        _refuse(chosen & (power < 0), "feeds a negative power")
-        _refuse(chosen & (power > own.feed_w), "feeds more than the car can")
-        relief[:, FEED] = np.where(chosen, power, relief[:, FEED])
-        ask[:, FEED] = np.where(chosen, price, ask[:, FEED])
+        chosen = _chosen(where, own)
+        refuse(chosen & (power < 0), "feeds a negative power")
+        refuse(chosen & (power > own.feed_w), "feeds more than the car can")
+        np.copyto(relief[:, FEED], power, where=chosen)
+        np.copyto(ask[:, FEED], price, where=chosen)
         return type(self)(own, relief, ask)
 
 
@@ -148,20 +148,27 @@ Strategy: TypeAlias = "Callable[[Call, Own, None, Draws], OfferBook]"
 """How a car answers a call; elementwise, so that each car decides alone."""
 
 
+def _chosen(where: ArrayLike, own: Own) -> NDArray[np.bool_]:
+    """Whether each car is meant."""
+    if where is True:
+        return np.ones(len(own), dtype=bool)
+    return np.broadcast_to(np.asarray(where, dtype=bool), len(own))
+
+
 def _column(values: ArrayLike, own: Own, name: str) -> Ints:
-    """``values`` as one int64 per car; fractions of a watt or a nano are cut off."""
+    """``values`` as int64, one for all cars or one each; fractions of a watt or a nano are cut off."""
     column = np.asarray(values)
     if column.shape not in ((), (1,), (len(own),)):
         raise StrategyError(0, f"returns {name} of shape {column.shape} for {len(own)} car(s)")
     if column.dtype.kind == "f":
-        _refuse(~np.isfinite(np.broadcast_to(column, len(own))), f"returns {name} that is not a finite number")
+        refuse(~np.isfinite(column), f"returns {name} that is not a finite number")
     elif column.dtype.kind not in "iu":
         raise StrategyError(0, f"returns {name} of type {column.dtype}, not numbers")
-    beyond = (column < -MOST) | (column > MOST)
-    _refuse(np.broadcast_to(beyond, len(own)), f"returns {name} beyond {MOST:.0e}")
-    return np.broadcast_to(column.astype(np.int64), len(own))
+    refuse((column < -MOST) | (column > MOST), f"returns {name} beyond {MOST:.0e}")
+    return column.astype(np.int64)
 
 
-def _refuse(wrong: NDArray[np.bool_], problem: str) -> None:
-    if wrong.any():
-        raise StrategyError(int(np.argmax(wrong)), problem)
+def refuse(wrong: NDArray[np.bool_], problem: str) -> None:
+    """Raise for the first car of which something is wrong; one row a car, or one value for all."""
+    if np.count_nonzero(wrong):
+        raise StrategyError(int(np.argwhere(np.atleast_1d(wrong))[0][0]), problem)

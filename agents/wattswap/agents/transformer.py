@@ -379,10 +379,10 @@ class Transformer:
         if not this_round or current.states.get(offer.session) is not State.CALLED:
             return []
         said = Input.OFFER if offer.tranches else Input.KEEP
-        current.states[offer.session] = advance(current.states[offer.session], said)
         if offer.tranches:
             firm_w = int(self._register.firm_w([offer.session])[0])
             current.offers[offer.session] = _columns(offer, firm_w, capped.cap_w)
+        current.states[offer.session] = advance(current.states[offer.session], said)
         all_answered = State.CALLED not in current.states.values()
         return self._clear(current, now_ms) if all_answered else []
 

@@ -71,6 +71,9 @@ def run(
     from wattswap.runners.scenario import load_street
 
     street = load_street(scenario, settings=settings, strategy=strategy, seed=seed, day=day)
+    if not as_json:
+        for note in street.notes:
+            click.echo(f"Note: {note}", err=True)
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     try:

@@ -14,6 +14,7 @@ does anything it is reconciled with its ledger:
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -21,9 +22,14 @@ from zlib import crc32
 
 from wattswap.ledger.base import Anchor, LedgerDownError, Payment
 from wattswap.ledger.lane import Item, Lane, Manifest, Outcome, Sighting, Verdict, open_manifest, tag
-from wattswap.ledger.outbox import Batch, Flush, Outbox, State
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import Batch, Flush, State
 
+ANCHORS: Final = "anchors"
+"""The account that anchors, and its lane: its coins are not those that pay, so neither ever waits for the other."""
 FIRST_WAIT_MS: Final = 200
+COMPARE_AFTER: Final = 500
+"""A lane is compared with its ledger again after so many transactions, so that the next start has little to list."""
 LONGEST_WAIT_MS: Final = 30_000
 """Between two tries on a lane: doubled each time, up to this, and spread by up to half so that lanes do not march."""
 
@@ -45,7 +51,7 @@ def anchor_item(anchor: Anchor) -> Item:
 
 
 class Cashier:
-    """Pays what an outbox owes, over one lane for each payer. One thread at a time."""
+    """Pays what an outbox owes, over one lane for each payer. Usable from any thread, one at a time."""
 
     def __init__(
         self,
@@ -60,26 +66,30 @@ class Cashier:
         self._lanes: dict[str, Lane] = {}
         self._ready: set[str] = set()
         self._tries: dict[str, int] = {}
+        self._decided: dict[str, int] = {}
         self._wait_until_ms: dict[str, int] = {}
         self._last_error: dict[str, str] = {}
         self._poor: set[str] = set()
+        self._mutex = threading.RLock()
 
     # -- what is owed -------------------------------------------------------------------------------------------------
 
     def owe(self, payments: Sequence[Payment], *, due: bool = True) -> list[bool]:
         """Write payments down, each on its payer's lane; for each, whether it was new."""
-        return [self._owe(payment.payer, payment_item(payment), due=due) for payment in payments]
+        owed = [(payment.payer, payment_item(payment)) for payment in payments]
+        return self._owe(owed, due=due)
 
-    def keep(self, lane: str, anchor: Anchor) -> bool:
-        """Write an anchor down on a lane of its own; whether it was new."""
-        return self._owe(lane, anchor_item(anchor), due=True)
+    def keep(self, anchors: Sequence[Anchor]) -> list[bool]:
+        """Write anchors down on their lane; for each, whether it was new."""
+        return self._owe([(ANCHORS, anchor_item(anchor)) for anchor in anchors], due=True)
 
     # -- what is done about it ----------------------------------------------------------------------------------------
 
     def work(self) -> bool:
         """One pass over all lanes with something to do; whether anything changed, so that another pass may be due."""
-        changed = [self._work(name) for name in self.outbox.busy_lanes]
-        return any(changed)
+        with self._mutex:
+            changed = [self._work(name) for name in self.outbox.busy_lanes]
+            return any(changed)
 
     def flush_all(self) -> None:
         """Make everything due that is owed."""
@@ -88,9 +98,10 @@ class Cashier:
 
     def reconcile(self) -> None:
         """Compare every lane with its ledger, as at the start. Raises ``LedgerDownError`` if one cannot be reached."""
-        self._ready.clear()
-        for name in self.outbox.lanes:
-            self._reconcile(name)
+        with self._mutex:
+            self._ready.clear()
+            for name in self.outbox.lanes:
+                self._reconcile(name)
 
     def errors(self) -> dict[str, str]:
         """Why lanes are waiting, by lane."""
@@ -180,12 +191,14 @@ class Cashier:
         match outcome.verdict:
             case Verdict.FINAL | Verdict.FAILED:
                 self.outbox.decide(batch, outcome, self._clock())
+                self._decided[batch.lane] = self._decided.get(batch.lane, 0) + 1
+                if self._decided[batch.lane] % COMPARE_AFTER == 0:
+                    self._ready.discard(batch.lane)
                 for name in (batch.lane, *self._poor):  # who lacked tokens may have been paid some
                     self._done(name)
                 return True
             case Verdict.CONFLICT if outcome.others and not any(map(self.outbox.knows, outcome.others)):
-                why = f"transaction {outcome.others[0]} spends our coin and is not ours: is the key stolen, or copied?"
-                self.outbox.freeze(batch.lane, why, self._clock())
+                self._freeze_stranger(batch.lane, outcome.others[0])
                 return True
             case Verdict.CONFLICT:
                 self._ready.discard(batch.lane)  # what holds the coin is ours or unnamed: compare with the ledger
@@ -198,22 +211,36 @@ class Cashier:
 
     def _reconcile(self, name: str) -> None:
         """Steps 1 to 5 for one lane; it is ready afterwards, or frozen, or ``LedgerDownError`` says to try later."""
-        lane, now_ms = self._lane(name), self._clock()
+        lane = self._lane(name)
         batch = self.outbox.undecided(name)
         if batch is not None and batch.state is State.BUILT:
             self.outbox.dissolve(batch)
             batch = None
-        moved = batch is not None and batch.signed is not None and not all(map(lane.current, batch.signed.coins))
         if batch is not None and self._look_up(lane, batch):
             batch = None
-        consumers = self._compare_sent(name, lane)
+        self._compare_sent(name, lane)
         if self.outbox.frozen(name):
             return
-        if batch is not None and moved and self.outbox.undecided(name) is not None:
-            if not consumers:
-                raise LedgerDownError("a coin has moved, but the ledger does not list the transaction that did it")
-            self.outbox.bury(batch, "its coin went into a transaction that was adopted", now_ms)
-        self._ready.add(name)
+        if batch is not None and self.outbox.undecided(name) is not None:
+            self._compare_coins(lane, batch)
+        if not self.outbox.frozen(name):
+            self._ready.add(name)
+
+    def _compare_coins(self, lane: Lane, batch: Batch) -> None:
+        """Step 3: a coin that went into another transaction of ours makes the batch dead; a stranger's is an alarm."""
+        assert batch.signed is not None
+        for coin in batch.signed.coins:
+            consumer = lane.consumer(coin)
+            if consumer is None:
+                continue
+            if consumer in ("", batch.signed.digest):
+                raise LedgerDownError("a coin has moved, and the ledger does not say yet by which transaction")
+            if self.outbox.knows(consumer):
+                self.outbox.bury(batch, f"its coin went into our transaction {consumer}", self._clock())
+                self._done(batch.lane)
+            else:
+                self._freeze_stranger(batch.lane, consumer)
+            return
 
     def _look_up(self, lane: Lane, batch: Batch) -> bool:
         """Step 2; whether the batch is decided."""
@@ -223,8 +250,8 @@ class Cashier:
             raise LedgerDownError(outcome.error or "the ledger does not say what became of a transaction")
         return outcome.verdict is not Verdict.ABSENT and self._take(batch, outcome)
 
-    def _compare_sent(self, name: str, lane: Lane) -> int:
-        """Steps 4 and 5; how many transactions were adopted. Freezes the lane for what cannot be explained."""
+    def _compare_sent(self, name: str, lane: Lane) -> None:
+        """Steps 4 and 5. Freezes the lane for what cannot be explained."""
         start = self.outbox.cursor(name)
         sightings, cursor = lane.sent(start)
         assert cursor, "an empty cursor would mean the beginning"
@@ -236,7 +263,6 @@ class Cashier:
                 f"{len(adopted)} of its transactions were not in the outbox (restored from a backup?) and were adopted"
             )
             self.outbox.alarm(name, text, self._clock())
-        return len(adopted)
 
     def _compare(self, name: str, lane: Lane, sighting: Sighting, *, first: bool) -> bool:
         """Compare one transaction of the account with the outbox; whether it had to be adopted."""
@@ -246,8 +272,7 @@ class Cashier:
         manifest = open_manifest(sighting.memo, lane.secret)
         if manifest is None or (manifest.outbox != self.outbox.identity and not first):
             if not first:
-                why = f"transaction {sighting.digest} of this account is not ours: is the key stolen, or copied?"
-                self.outbox.freeze(name, why, self._clock())
+                self._freeze_stranger(name, sighting.digest)
             return False
         doubled = self.outbox.doubled(name, manifest)
         self.outbox.adopt(name, sighting, manifest, self._clock())
@@ -266,11 +291,17 @@ class Cashier:
             why = f"transaction {sighting.digest} is {state} here and {sighting.outcome.verdict} on the ledger"
             self.outbox.freeze(name, why, self._clock())
 
+    def _freeze_stranger(self, name: str, digest: str) -> None:
+        """Somebody else has the key."""
+        why = f"transaction {digest} spends from this account and is not ours: is the key stolen, or copied?"
+        self.outbox.freeze(name, why, self._clock())
+
     # -- small things -------------------------------------------------------------------------------------------------
 
-    def _owe(self, name: str, item: Item, *, due: bool) -> bool:
-        owed = [(item, tag(item.key, self._lane(name).secret))]
-        return self.outbox.owe(name, owed, self._clock(), due=due)[0]
+    def _owe(self, owed: Sequence[tuple[str, Item]], *, due: bool) -> list[bool]:
+        with self._mutex:
+            tagged = [(name, item, tag(item.key, self._lane(name).secret)) for name, item in owed]
+            return self.outbox.owe(tagged, self._clock(), due=due)
 
     def _lane(self, name: str) -> Lane:
         if name not in self._lanes:

@@ -76,8 +76,8 @@ class Database:
         with self._mutex:
             if self._broken:
                 raise LedgerDownError(self._broken)
+            self._begin()
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException as error:
@@ -87,6 +87,12 @@ class Database:
                     self._broken = f"cannot write {self.path}: {error}; open it again when the cause is gone"
                     raise LedgerDownError(self._broken) from error
                 raise
+
+    def _begin(self) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:  # nothing was written: somebody else has the file open for writing
+            raise LedgerDownError(f"cannot write {self.path} now: {error}") from error
 
     def rows(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
         """What a query finds."""

@@ -123,8 +123,8 @@ class Lane(Protocol):
         """What became of a transaction: ``FINAL``, ``FAILED``, ``ABSENT`` or ``UNKNOWN``."""
         ...
 
-    def current(self, coin: CoinRef) -> bool:
-        """Whether the coin is still at this version."""
+    def consumer(self, coin: CoinRef) -> str | None:
+        """The digest of the transaction that consumed this version; None if none did, "" if the ledger does not say."""
         ...
 
     def dead(self, signed: Signed) -> bool:

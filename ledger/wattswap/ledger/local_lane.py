@@ -47,9 +47,9 @@ class LocalLane:
         executed = self._ledger.executed(digest)
         return Outcome(verdict=Verdict.ABSENT) if executed is None else _outcome(executed)
 
-    def current(self, coin: CoinRef) -> bool:
-        """Whether the sequence is still the next one."""
-        return self._ledger.next_sequence(coin.coin) == coin.version
+    def consumer(self, coin: CoinRef) -> str | None:
+        """The transaction in this place of the account's."""
+        return self._ledger.transaction_at(coin.coin, coin.version) or None
 
     def dead(self, signed: Signed) -> bool:
         """Nothing expires here: what was never carried out can always be handed in again."""

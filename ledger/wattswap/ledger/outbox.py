@@ -17,145 +17,25 @@ This file only remembers. ``cashier`` moves batches along a ``Lane``.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from enum import StrEnum, unique
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Self
 
-from msgspec import Struct
-
-from wattswap.ledger.database import Database, Kind
-from wattswap.ledger.lane import CoinRef, Item, Manifest, Outcome, Sighting, Signed, Verdict
-from wattswap.protocol.errors import LocalProtocolError
-
-_SCHEMA: Final = """
-CREATE TABLE identity (outbox BLOB NOT NULL) STRICT;
-INSERT INTO identity VALUES (randomblob(8));
-CREATE TABLE lanes (
-    lane TEXT NOT NULL PRIMARY KEY,
-    frozen TEXT NOT NULL DEFAULT '',
-    cursor TEXT NOT NULL DEFAULT ''
-) STRICT, WITHOUT ROWID;
-CREATE TABLE batches (
-    batch INTEGER PRIMARY KEY AUTOINCREMENT,
-    lane TEXT NOT NULL REFERENCES lanes,
-    state TEXT NOT NULL CHECK (state IN ('BUILT', 'SIGNED', 'FINAL', 'FAILED', 'DEAD')),
-    digest TEXT UNIQUE CHECK ((digest IS NULL) = (state = 'BUILT')),
-    raw BLOB,
-    expires INTEGER,
-    fee_nanos INTEGER NOT NULL DEFAULT 0,
-    deposit_nanos INTEGER NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT '',
-    built_ms INTEGER NOT NULL,
-    decided_ms INTEGER
-) STRICT;
-CREATE UNIQUE INDEX one_undecided_a_lane ON batches (lane) WHERE state IN ('BUILT', 'SIGNED');
-CREATE TABLE coins (
-    batch INTEGER NOT NULL REFERENCES batches,
-    place INTEGER NOT NULL,
-    coin TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    digest TEXT NOT NULL,
-    released INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (batch, place)
-) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX one_writer_a_coin ON coins (coin, version) WHERE NOT released;
-CREATE TABLE items (
-    item INTEGER PRIMARY KEY,
-    lane TEXT NOT NULL REFERENCES lanes,
-    key TEXT NOT NULL UNIQUE CHECK (key <> ''),
-    tag BLOB NOT NULL,
-    payee TEXT NOT NULL CHECK (payee <> ''),
-    nanos INTEGER NOT NULL CHECK (nanos > 0 OR (nanos = 0 AND content <> x'')),
-    sequence INTEGER NOT NULL,
-    content BLOB NOT NULL,
-    due INTEGER NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    accrued_ms INTEGER NOT NULL,
-    batch INTEGER REFERENCES batches
-) STRICT;
-CREATE INDEX items_to_pay ON items (lane, payee) WHERE batch IS NULL;
-CREATE INDEX items_by_batch ON items (batch);
-CREATE INDEX items_by_tag ON items (lane, tag);
-CREATE TABLE adopted (
-    lane TEXT NOT NULL REFERENCES lanes,
-    tag BLOB NOT NULL,
-    batch INTEGER NOT NULL REFERENCES batches,
-    PRIMARY KEY (lane, tag)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE alarms (alarm INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, lane TEXT NOT NULL, text TEXT NOT NULL) STRICT;
-CREATE VIEW owed AS
-    SELECT lane, payee, count(*) AS items, sum(nanos) AS nanos, min(accrued_ms) AS since_ms
-    FROM items WHERE batch IS NULL GROUP BY lane, payee;
-CREATE VIEW receipts AS
-    SELECT batch, key, lane AS payer, payee, nanos, digest, decided_ms
-    FROM items JOIN batches USING (batch, lane) WHERE state = 'FINAL' ORDER BY batch, item;
-"""
-
-KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=1, schema=_SCHEMA)
-
-ALONE_AFTER: Final = 3
-"""An item whose batches failed so often travels alone, so that one bad item stops no other."""
-GIVE_UP_AFTER: Final = 6
-"""An item whose batches failed so often is left alone and shows in ``stuck``: each attempt costs a fee."""
+from wattswap.ledger.database import Database
+from wattswap.ledger.lane import Item, Manifest, Outcome, Sighting, Signed, Verdict
+from wattswap.ledger.outbox_reading import OutboxReading
+from wattswap.ledger.outbox_schema import ALONE_AFTER, GIVE_UP_AFTER, KIND, Batch, Flush, State
+from wattswap.protocol.errors import InputError, LocalProtocolError
 
 
-@unique
-class State(StrEnum):
-    """Where a batch stands."""
-
-    BUILT = "BUILT"
-    SIGNED = "SIGNED"
-    FINAL = "FINAL"
-    FAILED = "FAILED"
-    DEAD = "DEAD"
-
-
-class Flush(Struct, frozen=True, kw_only=True):
-    """When what a lane owes to a payee is paid: at once if an item is due, else by sum or by age."""
-
-    nanos: int = 100_000_000
-    age_ms: int = 600_000
-
-
-class Batch(Struct, frozen=True, kw_only=True):
-    """An undecided batch."""
-
-    number: int
-    lane: str
-    state: State
-    items: tuple[Item, ...]
-    signed: Signed | None
-    """What to hand in; None while it is only BUILT."""
-
-
-class Backlog(Struct, frozen=True, kw_only=True):
-    """What is not decided yet."""
-
-    items: int
-    nanos: int
-
-
-class Known(Struct, frozen=True, kw_only=True):
-    """What the outbox knows of a settlement key."""
-
-    lane: str
-    item: Item
-    state: State | None
-    """Its batch's; None while it waits for one."""
-    digest: str
-    error: str
-    """Why its last batch failed, if it did."""
-
-
-class Outbox:
+class Outbox(OutboxReading):
     """The file of one site or wallet owner; in memory if the path is ``None``. One process writes it.
 
     Raises ``InputError`` if the file cannot be used, ``LedgerDownError`` once it can no longer be written.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._database = Database(path, KIND)
+        super().__init__(Database(path, KIND))
         try:
             self.check()
         except BaseException:
@@ -172,25 +52,33 @@ class Outbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def bind(self, network: str) -> None:
+        """Belong to this network for ever. Raises ``InputError`` if it belongs to another."""
+        with self._database.transaction() as sql:
+            sql.execute("UPDATE identity SET network = ? WHERE network = ''", (network,))
+        row = self._database.row("SELECT network FROM identity")
+        if row != (network,):
+            mine = row[0] if row else ""
+            raise InputError(f"{self._database.path} pays on network {mine!r}, not on {network!r}: choose another file")
+
     # -- A: what is owed ----------------------------------------------------------------------------------------------
 
-    def owe(self, lane: str, owed: Iterable[tuple[Item, bytes]], now_ms: int, *, due: bool = True) -> list[bool]:
-        """Write items down with their tags; they are on the disk when this returns. For each, whether it was new.
+    def owe(self, owed: Iterable[tuple[str, Item, bytes]], now_ms: int, *, due: bool = True) -> list[bool]:
+        """Write (lane, item, its tag) down; all are on the disk when this returns. For each, whether it was new.
 
         An item that is ``due`` is paid with the next batch (a car that leaves), others wait for ``Flush``. Repeating an
         item is harmless; with other content its key is refused by ``LocalProtocolError``, and nothing is written.
         """
         with self._database.transaction() as sql:
-            sql.execute("INSERT INTO lanes (lane) VALUES (?) ON CONFLICT DO NOTHING", (lane,))
-            return [self._owe(sql, lane, item, tag, now_ms, due=due) for item, tag in owed]
+            return [self._owe(sql, lane, item, tag, now_ms, due=due) for lane, item, tag in owed]
 
     def make_due(self, lane: str, payee: str | None = None) -> None:
         """Pay what is owed to this payee (or to all) with the next batch."""
+        where = "WHERE lane = ?1 AND batch IS NULL AND NOT due AND coalesce(?2, payee) = payee"
+        if self._database.row(f"SELECT 1 FROM items {where}", lane, payee) is None:  # noqa: S608
+            return
         with self._database.transaction() as sql:
-            sql.execute(
-                "UPDATE items SET due = 1 WHERE lane = ?1 AND batch IS NULL AND coalesce(?2, payee) = payee",
-                (lane, payee),
-            )
+            sql.execute(f"UPDATE items SET due = 1 {where}", (lane, payee))  # noqa: S608
 
     # -- B to G: the life of a batch ----------------------------------------------------------------------------------
 
@@ -334,156 +222,7 @@ class Outbox:
         with self._database.transaction() as sql:
             sql.execute("INSERT INTO alarms (at_ms, lane, text) VALUES (?, ?, ?)", (now_ms, lane, text))
 
-    # -- what it knows ------------------------------------------------------------------------------------------------
-
-    @property
-    def identity(self) -> bytes:
-        """What tells its own transactions from those of another outbox over the same account."""
-        row = self._database.row("SELECT outbox FROM identity")
-        assert row is not None
-        return bytes(row[0])
-
-    @property
-    def lanes(self) -> list[str]:
-        """All lanes it ever knew."""
-        return [str(lane) for (lane,) in self._database.rows("SELECT lane FROM lanes ORDER BY lane")]
-
-    @property
-    def busy_lanes(self) -> list[str]:
-        """Lanes with something undecided, those that owe the oldest item first."""
-        rows = self._database.rows("""
-            SELECT items.lane FROM items LEFT JOIN batches USING (batch)
-            WHERE items.batch IS NULL OR state IN ('BUILT', 'SIGNED') GROUP BY items.lane ORDER BY min(item)""")
-        return [str(lane) for (lane,) in rows]
-
-    @property
-    def alarms(self) -> list[str]:
-        """What a person should look at, oldest first, each with its lane."""
-        rows = self._database.rows("SELECT lane, text FROM alarms ORDER BY alarm")
-        return [f"{lane}: {text}" for lane, text in rows]
-
-    @property
-    def stuck(self) -> list[str]:
-        """Keys that were given up: each of their batches failed."""
-        rows = self._database.rows("SELECT key FROM items WHERE batch IS NULL AND attempts >= ?", GIVE_UP_AFTER)
-        return [str(key) for (key,) in rows]
-
-    @property
-    def fees_nanos(self) -> int:
-        """All that was burned so far."""
-        return self._sum("SELECT sum(fee_nanos) FROM batches")
-
-    @property
-    def deposits_nanos(self) -> int:
-        """All that was locked in storage deposits so far, less what was freed."""
-        return self._sum("SELECT sum(deposit_nanos) FROM batches")
-
-    @property
-    def backlog(self) -> Backlog:
-        """What is owed or on its way, over all lanes."""
-        row = self._database.row("""
-            SELECT count(*), coalesce(sum(nanos), 0) FROM items LEFT JOIN batches USING (batch)
-            WHERE items.batch IS NULL OR state IN ('BUILT', 'SIGNED')""")
-        assert row is not None
-        return Backlog(items=row[0], nanos=row[1])
-
-    def outstanding_nanos(self, lane: str) -> int:
-        """What a lane owes or has on its way."""
-        return self._sum(
-            "SELECT sum(nanos) FROM items LEFT JOIN batches USING (batch)"
-            " WHERE items.lane = ? AND (items.batch IS NULL OR state IN ('BUILT', 'SIGNED'))",
-            lane,
-        )
-
-    def taken(self, coins: Iterable[CoinRef]) -> bool:
-        """Whether another transaction of this outbox already consumes one of these coin versions."""
-        sql = "SELECT 1 FROM coins WHERE NOT released AND coin = ? AND version = ?"
-        return any(self._database.row(sql, coin.coin, coin.version) is not None for coin in coins)
-
-    def frozen(self, lane: str) -> str:
-        """Why the lane is stopped; empty if it is not."""
-        row = self._database.row("SELECT frozen FROM lanes WHERE lane = ?", lane)
-        return "" if row is None else str(row[0])
-
-    def knows(self, digest: str) -> bool:
-        """Whether a transaction of this digest is one of its own."""
-        return self._database.row("SELECT 1 FROM batches WHERE digest = ?", digest) is not None
-
-    def state_of(self, digest: str) -> State:
-        """Where the batch of this digest stands."""
-        row = self._database.row("SELECT state FROM batches WHERE digest = ?", digest)
-        assert row is not None
-        return State(row[0])
-
-    def find(self, key: str) -> Known | None:
-        """What it knows of a settlement key."""
-        row = self._database.row(
-            f"SELECT items.lane, state, digest, error, {_ITEM} FROM items"  # noqa: S608
-            " LEFT JOIN batches USING (batch) WHERE key = ?",
-            key,
-        )
-        if row is None:
-            return None
-        lane, state, digest, error, *columns = row
-        return Known(
-            lane=lane,
-            item=_item(columns),
-            state=State(state) if state else None,
-            digest=digest or "",
-            error=error or "",
-        )
-
-    def paid(self, account: str) -> list[tuple[str, Item]]:
-        """(payer, item) of all payments that are FINAL, from or to an account, oldest first."""
-        rows = self._database.rows(
-            f"SELECT items.lane, {_ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
-            " WHERE state = 'FINAL' AND content = x'' AND (items.lane = ?1 OR payee = ?1)"
-            " ORDER BY decided_ms, batch, item",
-            account,
-        )
-        return [(lane, _item(columns)) for lane, *columns in rows]
-
-    def undecided(self, lane: str) -> Batch | None:
-        """The lane's one batch that is BUILT or SIGNED."""
-        row = self._database.row(
-            "SELECT batch, state, digest, raw, expires FROM batches WHERE lane = ? AND state IN ('BUILT', 'SIGNED')",
-            lane,
-        )
-        if row is None:
-            return None
-        number, state, digest, raw, expires = row
-        signed = None
-        if state == State.SIGNED:
-            coins = self._database.rows(
-                "SELECT coin, version, digest FROM coins WHERE batch = ? ORDER BY place", number
-            )
-            signed = Signed(raw=raw, digest=digest, coins=tuple(CoinRef(*coin) for coin in coins), expires=expires)
-        items = self._database.rows(f"SELECT {_ITEM} FROM items WHERE batch = ? ORDER BY item", number)  # noqa: S608
-        return Batch(
-            number=number, lane=lane, state=State(state), items=tuple(_item(row) for row in items), signed=signed
-        )
-
-    def check(self) -> None:
-        """Assert what must hold whenever nobody is writing: each item in one place, each coin version spent once."""
-        rows = self._database.rows
-        lost = rows(
-            "SELECT key FROM items JOIN batches USING (batch)"
-            " WHERE state IN ('FAILED', 'DEAD') OR items.lane <> batches.lane"
-        )
-        assert not lost, f"{lost[0][0]} is neither owed nor paid"
-        hollow = rows(
-            "SELECT batch FROM batches LEFT JOIN items USING (batch)"
-            " WHERE state IN ('BUILT', 'SIGNED') GROUP BY batch HAVING count(item) = 0"
-        )
-        assert not hollow, f"batch {hollow[0][0]} is empty"
-        twice = rows("SELECT coin FROM coins WHERE NOT released GROUP BY coin, version HAVING count(*) > 1")
-        assert not twice, f"coin {twice[0][0]} is spent twice"
-
     # -- how ----------------------------------------------------------------------------------------------------------
-
-    def _sum(self, sql: str, *arguments: object) -> int:
-        row = self._database.row(sql, *arguments)
-        return int(row[0] or 0) if row else 0
 
     def _owe(self, sql: sqlite3.Connection, lane: str, item: Item, tag: bytes, now_ms: int, *, due: bool) -> bool:
         known = self.find(item.key)
@@ -491,6 +230,7 @@ class Outbox:
             if (known.lane, known.item) != (lane, item):
                 raise LocalProtocolError(f"item {item.key!r} came first as {known.item!r}, now as {item!r}")
             return False
+        sql.execute("INSERT INTO lanes (lane) VALUES (?) ON CONFLICT DO NOTHING", (lane,))
         sql.execute(
             "INSERT INTO items (lane, key, tag, payee, nanos, sequence, content, due, accrued_ms)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -498,14 +238,6 @@ class Outbox:
         )
         _recognise(sql, lane)
         return True
-
-
-_ITEM: Final = "key, payee, nanos, sequence, content"
-
-
-def _item(columns: Sequence[Any]) -> Item:
-    key, payee, nanos, sequence, content = columns
-    return Item(key=key, payee=payee, nanos=nanos, sequence=sequence, content=content)
 
 
 def _require(sql: sqlite3.Connection, number: int, state: State) -> None:

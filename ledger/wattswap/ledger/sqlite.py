@@ -170,7 +170,7 @@ class SqliteLedger:
                 return known
             row = sql.execute("SELECT sequence FROM accounts WHERE account = ?", (transaction.account,)).fetchone()
             if transaction.sequence != (row[0] if row else 0):
-                raise SupersededError(self._digest_at(transaction))
+                raise SupersededError(self.transaction_at(transaction.account, transaction.sequence))
             return self._execute(sql, transaction, name, raw)
 
     def executed(self, name: str) -> Executed | None:
@@ -182,6 +182,13 @@ class SqliteLedger:
         """The sequence of the account's next transaction."""
         row = self._database.row("SELECT sequence FROM accounts WHERE account = ?", account)
         return 0 if row is None else int(row[0])
+
+    def transaction_at(self, account: str, sequence: int) -> str:
+        """The digest of the account's transaction in this place; "" if there is none yet."""
+        row = self._database.row(
+            "SELECT digest FROM transactions WHERE account = ? AND sequence = ?", account, sequence
+        )
+        return "" if row is None else str(row[0])
 
     def sent(self, account: str, first: int = 0) -> list[bytes]:
         """The bytes of the account's transactions from this sequence on."""
@@ -234,15 +241,6 @@ class SqliteLedger:
             sql.execute("UPDATE transactions SET ending = 'failed', error = ? WHERE id = ?", (error, identity))
         sql.execute("RELEASE content")
         return Executed(name, Ending.FAILED if error else Ending.DONE, error)
-
-    def _digest_at(self, transaction: Transaction) -> str:
-        """The digest of the transaction that stands where this one wants to."""
-        row = self._database.row(
-            "SELECT digest FROM transactions WHERE account = ? AND sequence = ?",
-            transaction.account,
-            transaction.sequence,
-        )
-        return "" if row is None else str(row[0])
 
     def _pay(self, sql: sqlite3.Connection, payment: Payment, transaction_id: int | None) -> PaymentStatus:
         """Make one payment inside the caller's write."""

@@ -131,13 +131,17 @@ class FleetRun:
     def _cars(self, standing: Standing, tick: int) -> Cars:
         """What the transformer knows: standings and awards in force of the plugged cars."""
         plugged = self.world.plugged
-        reduce_w, feed_w = np.zeros(len(plugged), dtype=np.int64), np.zeros(len(plugged), dtype=np.int64)
+        reduce_w, feed_w = np.zeros((2, len(plugged)), dtype=np.int64)
         if len(self.awards):
-            at = np.searchsorted(plugged, self.awards.row)
+            at = self._bound()
             reduce_w[at] = self.awards.award_w[:, :FEED].sum(axis=1)
             feed_w[at] = self.awards.award_w[:, FEED]
         laxity_ms = standing.due_ms - tick * self.rules.tick_ms
         return law.Cars(standing.firm_w, standing.wanted_w, laxity_ms, self.world.drew[plugged], reduce_w, feed_w)
+
+    def _bound(self) -> NDArray[np.intp]:
+        """The place of each award's car among the plugged ones."""
+        return np.searchsorted(self.world.plugged, self.awards.row)
 
     def _plugged(self, standing: Standing) -> Plugged:
         """What controllers may know besides."""
@@ -149,7 +153,8 @@ class FleetRun:
     def _round(self, tick: int, assessment: Assessment, limit_w: int, standing: Standing) -> None:
         """Call every car that holds no award, clear, and award what the site's tokens cover."""
         world, now_ms = self.world, tick * self.rules.tick_ms
-        free = ~np.isin(world.plugged, self.awards.row)
+        free = np.ones(len(world.plugged), dtype=bool)
+        free[self._bound()] = False
         called = world.plugged[free]
         if not len(called):
             return
@@ -203,11 +208,11 @@ class FleetRun:
         drawn_w, fed_w = world.move(standing, granted.import_w, granted.export_w)
         self._drawn_w[plugged] = drawn_w
         if len(awards):
-            at = np.searchsorted(plugged, awards.row)
+            at = self._bound()
             delivered_w = settlement.relief_w(awards.award_w, standing.baseline_w[at], drawn_w[at], fed_w[at])
             awards.delivered_ws = awards.delivered_ws + delivered_w * self.rules.tick_s
             awards.baseline_ws = awards.baseline_ws + standing.baseline_w[at] * self.rules.tick_s
-        for car in np.flatnonzero(granted.forced_w).tolist():
+        for car in granted.forced_w.nonzero()[0].tolist():
             session_id = world.fleet.session_id[plugged[car]]
             self.record.trades.append(forced_row(tick, session_id, int(granted.forced_w[car])))
         self.record.ticks.append(
@@ -217,11 +222,9 @@ class FleetRun:
     def _close(self, tick: int) -> None:
         """End what has ended: awards at their window's end, then departures, each with its bill."""
         leaving = self.world.leave(tick)
-        if len(self.awards):
-            window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
-            ended = np.ones(len(self.awards), dtype=bool) if window_over else np.isin(self.awards.row, leaving)
-            if ended.any():
-                self._settle(ended)
+        window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
+        if len(self.awards) and (window_over or len(leaving)):
+            self._settle(np.isin(self.awards.row, leaving) | window_over)
         for row in leaving.tolist():
             self._bill(row)
 

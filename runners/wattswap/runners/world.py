@@ -234,12 +234,13 @@ class World:
         """Let one tick pass under these grants of the plugged cars; what each really drew and fed, in watts."""
         rows, tick_s = self.plugged, self.rules.tick_s
         drawn_w = np.minimum(import_w, standing.wanted_w)
-        self.remaining_ws[rows] -= drawn_w * tick_s
-        self.stored_ws[rows] += drawn_w * tick_s
+        drawn_ws = drawn_w * tick_s
+        self.remaining_ws[rows] -= drawn_ws
+        self.stored_ws[rows] += drawn_ws
         self.baseline_ws[rows] -= standing.baseline_w * tick_s
-        self.imported_ws[rows] += drawn_w * tick_s
+        self.imported_ws[rows] += drawn_ws
         self.drew[rows] = drawn_w > 0
-        fed_w = self._feed(export_w) if export_w.any() else export_w
+        fed_w = self._feed(export_w) if np.count_nonzero(export_w) else export_w
         return drawn_w, fed_w
 
     def _feed(self, export_w: Ints) -> Ints:

@@ -42,6 +42,7 @@ def five(anna: Person, **terms: Any) -> Any:
 
 REFUSED: dict[str, tuple[str, Callable[[Person, Person], Any]]] = {
     "wrong version": ("current version is", lambda a, b: five(a, gas=[of_version(a.coin, 99)])),
+    "a version beyond all": ("no object has", lambda a, b: five(a, gas=[of_version(a.coin, 2**63)])),
     "wrong digest": ("has the digest", lambda a, b: five(a, gas=[with_digest(a.coin, bytes(32))])),
     "no such coin": ("no such object", lambda a, b: five(a, gas=[_nothing()])),
     "gas of another": ("is owned by", lambda a, b: five(a, gas=[b.coin])),

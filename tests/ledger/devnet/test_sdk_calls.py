@@ -15,6 +15,7 @@ from tests.ledger.devnet.people import (
     Arg,
     Person,
     a_story,
+    ask,
     assert_conserved,
     pay,
     person,
@@ -215,6 +216,18 @@ async def test_a_dry_run_says_the_cost_and_changes_nothing(node):
     assert await bert.balance() == 0
     effects = await anna.send(transaction)
     assert effects.to_bcs() == result.effects.as_v1().to_bcs(), "what was foretold is what happens"
+
+
+@a_story
+async def test_a_person_may_dry_run_a_whole_transaction(node):
+    """Without the meta data beside them, the bytes are those of the transaction itself."""
+    anna, bert = await person(node), Person(node)
+    query = """query ($tx: String!) {
+      dryRunTransactionBlock(txBytes: $tx) { error transaction { digest effects { status } } } }"""
+    transaction = anna.priced(pay(anna, bert.address, 5))
+    found = ask(node, query, tx=transaction.to_base64())["data"]["dryRunTransactionBlock"]
+    shown = {"digest": transaction.digest().to_base58(), "effects": {"status": "SUCCESS"}}
+    assert found == {"error": None, "transaction": shown}
 
 
 @a_story

@@ -14,6 +14,7 @@ from wattswap.ledger.devnet.pages import CoinFilter, EntryFilter, Page, Window
 from wattswap.ledger.devnet.rules import (
     EPOCH,
     MINTED,
+    MOST_GAS_BUDGET,
     MOST_OUTPUT_BYTES,
     MOST_OUTPUT_NODES,
     MOST_PAGE_SIZE,
@@ -124,30 +125,19 @@ class Answers:
     def _execute(self, txBytes: str, signatures: Sequence[str]) -> Fields:  # noqa: N803 - the schema's names
         if len(signatures) > _MOST_SIGNATURES:
             raise Refused("a transaction has one signature, or two with a sponsor")
-        effects = self._node.submit(names.from_base64(txBytes), [names.from_base64(one) for one in signatures])
-        entry = self._store.entry(digest=bcs.hashed(b"TransactionData::" + names.from_base64(txBytes)))
-        assert entry
-        assert entry.effects == effects
+        entry = self._node.submit(names.from_base64(txBytes), [names.from_base64(one) for one in signatures])
         return {"effects": self._effects_fields(entry)}
 
     def _dry_run(self, txBytes: str, txMeta: Mapping[str, Any] | None = None, skipChecks: bool | None = None) -> Fields:  # noqa: N803
-        meta = {name: value for name, value in (txMeta or {}).items() if value is not None}
-        sender = names.address(meta.get("sender", "0x0"))
-        gas = [
-            Reference(names.address(one["address"]), one["version"], sdk.from_base58(one["digest"]))
-            for one in meta.get("gasObjects", [])
-        ]
-        owner = names.address(meta["gasSponsor"]) if "gasSponsor" in meta else sender
-        price, budget = meta.get("gasPrice", REFERENCE_GAS_PRICE), meta.get("gasBudget", 0)
-        checked = not skipChecks and bool(meta)
-        run = self._node.dry_run(names.from_base64(txBytes), sender, gas, owner, price, budget, checked=checked)
+        data = names.from_base64(txBytes)
+        run = self._node.dry_run(data if txMeta is None else _completed(data, txMeta), checked=not skipChecks)
         if run.outcome is None:
             return {"error": run.error, "results": None, "transaction": None}
-        effects = run.outcome.effects
-        shown = {"status": _status(effects), "bcs": lambda _: self._base64(effects)}
+        outcome = run.outcome
+        shown = {"status": _status(outcome.effects), "bcs": lambda _: self._base64(outcome.effects)}
         transaction = {
-            "digest": lambda _: sdk.base58(bcs.hashed(b"TransactionData::" + run.data)),
-            "sender": lambda _: self._owner(names.shown(sender)),
+            "digest": lambda _: sdk.base58(outcome.transaction.digest),
+            "sender": lambda _: self._owner(names.shown(outcome.transaction.sender)),
             "bcs": lambda _: self._base64(run.data + b"\x00"),
             "effects": shown,
         }
@@ -251,6 +241,19 @@ _FILTERS: Final = {
     "transactionIds": "digests",
 }
 """The schema's names of a filter -> ours."""
+
+
+def _completed(kind: bytes, about: Mapping[str, Any]) -> bytes:
+    """A transaction from its commands and what is said beside them; what is not said gets the widest terms."""
+    given = {name: value for name, value in about.items() if value is not None}
+    sender = names.address(given.get("sender", "0x0"))
+    gas = [
+        Reference(names.address(one["address"]), one["version"], sdk.from_base58(one["digest"]))
+        for one in given.get("gasObjects", [])
+    ]
+    owner = names.address(given["gasSponsor"]) if "gasSponsor" in given else sender
+    price, budget = given.get("gasPrice", REFERENCE_GAS_PRICE), given.get("gasBudget", MOST_GAS_BUDGET)
+    return bcs.transaction(kind, sender, gas, owner, price, budget)
 
 
 def _without_info(answer: Callable[..., object]) -> Callable[..., object]:

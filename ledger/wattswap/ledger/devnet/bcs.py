@@ -105,6 +105,11 @@ def _change(coin_id: bytes, before: Coin | None, after: Coin | None) -> bytes:
     return coin_id + was + now + operation
 
 
+def transaction_digest(data: bytes) -> bytes:
+    """The digest of a transaction."""
+    return hashed(b"TransactionData::" + data)
+
+
 def effects_digest(data: bytes) -> bytes:
     """The digest of effects."""
     return hashed(b"TransactionEffects::" + data)

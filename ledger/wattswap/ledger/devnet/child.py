@@ -53,3 +53,5 @@ def running(*, db: str | None = None, **settings: object) -> Iterator[Child]:
     finally:
         if child.process.poll() is None:
             child.stop()
+        else:
+            child.process.communicate()  # lets go of the pipes

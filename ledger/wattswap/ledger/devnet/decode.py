@@ -23,7 +23,7 @@ from wattswap.ledger.devnet.model import (
     Transaction,
     TransferObjects,
 )
-from wattswap.ledger.devnet.rules import MOST_TRANSACTION_BYTES
+from wattswap.ledger.devnet.rules import MOST_TRANSACTION_BYTES, MOST_VERSION
 
 
 class _Place(Struct, rename="pascal", forbid_unknown_fields=True):
@@ -125,7 +125,7 @@ def transaction(data: bytes) -> Transaction:
     if body.kind.programmable is None:
         raise Refused("only programmable transactions can be sent")
     return Transaction(
-        digest=bcs.hashed(b"TransactionData::" + data),
+        digest=bcs.transaction_digest(data),
         signing_digest=signing_digest,
         size=len(data),
         sender=_bytes(body.sender),
@@ -179,6 +179,8 @@ def _argument(given: _Argument) -> Argument:
 
 
 def _reference(given: _Reference) -> Reference:
+    if given.version > MOST_VERSION:
+        raise Refused(f"no object has version {given.version}")
     return Reference(_bytes(given.object_id), given.version, sdk.from_base58(given.digest))
 
 

@@ -40,7 +40,7 @@ class Failure(Exception):  # noqa: N818 - the network's word: a transaction that
 
 @dataclass(eq=False, slots=True)
 class Piece:
-    """A coin while the commands run. One that is merged into another has no owner and no tokens left."""
+    """A coin while the commands run. One that was merged into another is gone."""
 
     id: bytes
     owner: bytes
@@ -123,7 +123,7 @@ class Machine:
             if piece is coin:
                 raise _wrong(at, '"InvalidValueUsage"')
             coin.nanos += piece.nanos
-            piece.nanos, piece.gone = 0, True
+            piece.gone = True
         return []
 
     def _transfer(self, command: TransferObjects) -> list[_Hold]:

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from wattswap.ledger.devnet import bcs, decode, execution, names, sdk
-from wattswap.ledger.devnet.model import Call, Coin, Gas, Outcome, Reference, Refused, Transaction
+from wattswap.ledger.devnet.model import Call, Coin, Gas, Outcome, Refused, Transaction
 from wattswap.ledger.devnet.rules import COIN_DEPOSIT, MINTED, PUBLIC_CHAINS, REFERENCE_GAS_PRICE
 from wattswap.ledger.devnet.store import Entry, Mention, Store
 
@@ -32,12 +32,13 @@ class Node:
         self._now_ms = now_ms
         if store.entry(seq=0) is None:
             self._found()
-        first, seed = store.entry(seq=0), store.about("faucet_seed")
+        first, seed, purse = store.entry(seq=0), store.about("faucet_seed"), store.about("faucet_coin")
         assert first
         assert seed
+        assert purse
         self.started_ms = int.from_bytes(store.about("started_ms") or b"", "little")
         self.chain_id = first.checkpoint_digest[:4].hex()
-        self._seed = seed
+        self._seed, self._purse = seed, purse  # the coin keeps its id; a look by owner could meet strangers' dust
         self.faucet_address = sdk.address_of(seed)
         self._check()
 
@@ -48,7 +49,7 @@ class Node:
             seed = secrets.token_bytes(32)
             coin = Coin(secrets.token_bytes(32), 1, sdk.address_of(seed), MINTED - COIN_DEPOSIT, b"", b"")
             data = sdk.genesis([coin])
-            digest = bcs.hashed(b"TransactionData::" + data)
+            digest = bcs.transaction_digest(data)
             coin = bcs.coin(coin.id, 1, coin.owner, coin.nanos, digest)
             gas = Gas(0, COIN_DEPOSIT, 0)
             effects = bcs.effects(bcs.SUCCESS, gas, digest, b"", [], [coin])
@@ -56,7 +57,8 @@ class Node:
             if entry.checkpoint_digest[:4].hex() not in PUBLIC_CHAINS:
                 break
         mentions = [(Mention.RECIPIENT, coin.owner), (Mention.CHANGED, coin.id)]
-        self.store.write(entry, [], [coin], mentions, [("faucet_seed", seed), ("started_ms", bcs.u64(started_ms))])
+        about = [("faucet_seed", seed), ("faucet_coin", coin.id), ("started_ms", bcs.u64(started_ms))]
+        self.store.write(entry, [], [coin], mentions, about)
 
     def _check(self) -> None:
         """A database whose tokens do not add up has been tampered with: better to stop than to go on."""
@@ -64,14 +66,14 @@ class Node:
         if sums.supply + sums.burned + sums.deposits != MINTED or sums.deposits != COIN_DEPOSIT * self.store.count():
             raise Refused("the database's tokens do not add up: it was changed by something else")
 
-    def submit(self, data: bytes, signatures: Sequence[bytes]) -> bytes:
-        """Carry out a signed transaction and give its effects; the same bytes again give the same effects.
+    def submit(self, data: bytes, signatures: Sequence[bytes]) -> Entry:
+        """Carry out a signed transaction, once; the same bytes again give the same answer.
 
         Raises ``Refused`` with nothing changed. What returns is on the disk.
         """
-        known = self.store.entry(digest=bcs.hashed(b"TransactionData::" + data))
+        known = self.store.entry(digest=bcs.transaction_digest(data))
         if known:
-            return known.effects
+            return known
         transaction = decode.transaction(data)
         _check_signatures(transaction, signatures)
         outcome = execution.execute(transaction, self.store)
@@ -79,7 +81,7 @@ class Node:
         last = self.store.entry()
         entry = self._entry(last, transaction.digest, transaction.sender, signed, outcome.effects, outcome.gas)
         self.store.write(entry, outcome.spent, outcome.written, _mentions(outcome))
-        return outcome.effects
+        return entry
 
     def _entry(
         self, last: Entry | None, digest: bytes, sender: bytes, signed: bytes, effects: bytes, gas: Gas
@@ -96,19 +98,8 @@ class Node:
             seq, digest, sender, signed, effects, checkpoint, name, sums.computation, sums.deposits, sums.rebate
         )
 
-    def dry_run(
-        self,
-        kind: bytes,
-        sender: bytes,
-        gas: Sequence[Reference],
-        gas_owner: bytes,
-        price: int,
-        budget: int,
-        *,
-        checked: bool,
-    ) -> DryRun:
+    def dry_run(self, data: bytes, *, checked: bool) -> DryRun:
         """Say what a transaction would come to; nothing changes, and no signature is needed."""
-        data = bcs.transaction(kind, sender, gas, gas_owner, price, budget)
         transaction = decode.transaction(data)
         try:
             outcome = execution.estimate(transaction, self.store, checked=checked)
@@ -118,13 +109,11 @@ class Node:
 
     def give(self, recipient: bytes, nanos: int) -> bytes:
         """Send tokens from the faucet's wallet by a transaction like any other; its digest."""
-        purse = max(
-            self.store.coins(["owner = ?"], [self.faucet_address], count=100, backwards=False),
-            key=lambda coin: coin.nanos,
-        )
+        purse = self.store.coin(self._purse)
+        if purse is None or purse.nanos < nanos + _GIFT_BUDGET:
+            raise Refused("the faucet is empty")
         data, signature = sdk.gift(self._seed, purse, recipient, nanos, _GIFT_BUDGET, REFERENCE_GAS_PRICE)
-        self.submit(data, [signature])
-        return bcs.hashed(b"TransactionData::" + data)
+        return self.submit(data, [signature]).digest
 
     def gift(self, digest: bytes) -> Coin | None:
         """The coin that such a transaction made; None for one that the faucet did not send."""

@@ -107,9 +107,10 @@ def _config(web: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         web,
         access_log=False,
-        log_level="warning",
+        log_level="error",  # a warning for each broken request would let strangers fill the log
         lifespan="off",
         ws="none",
+        proxy_headers=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GRACE_S,
@@ -150,7 +151,7 @@ def _sole_use(db: str | None) -> Iterator[None]:
         yield
         return
     try:
-        handle = os.open(f"{db}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(f"{Path(db).resolve()}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise InputError(f"cannot use database {db}: {error.strerror}") from None
     try:

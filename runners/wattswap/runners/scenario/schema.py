@@ -84,7 +84,7 @@ class Chargers(_Table, frozen=True, kw_only=True):
     voltage_v: int = 230
     min_a: int = 6
     guaranteed_w: int = 0
-    """Power the whole site's chargers may draw when nobody answers them."""
+    """What each charger may draw when nobody answers it, and what the last resort leaves it."""
 
 
 class Vehicles(_Table, frozen=True, kw_only=True):

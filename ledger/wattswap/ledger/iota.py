@@ -1,0 +1,282 @@
+"""The one door to an IOTA node: plain Python values in and out, every call with a time limit, in a thread of its own.
+
+The SDK's calls are coroutines; they run on an event loop in this client's thread, never in the caller's, so a node that
+hangs holds nobody up for longer than the limit. **Never fork a process that has a client**: parent and child would both
+hang. SDK objects never leave this module and ``iota_transactions``: copying one corrupts memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import urlsplit
+
+import iota_sdk
+import msgspec
+from iota_sdk import InternalError, SdkFfiError
+from msgspec import Struct
+
+from wattswap.ledger.base import LedgerDownError
+from wattswap.ledger.lane import CoinRef
+from wattswap.protocol.errors import InputError
+
+PUBLIC_CHAINS: Final = {"6364aad5": "mainnet", "2304aa97": "testnet", "daf90477": "public devnet"}
+"""By chain id. Tokens of the first are money."""
+
+_T = TypeVar("_T")
+_PAGE: Final = 50
+_EPOCH_KNOWN_S: Final = 60.0
+_COINS: Final = "0x2::coin::Coin<0x2::iota::IOTA>"
+_DEVNET_QUERY: Final = "{ devnet { mintedNanos } }"
+
+
+class Coin(Struct, frozen=True):
+    """A coin as it is now."""
+
+    ref: CoinRef
+    nanos: int
+
+
+class Effects(Struct, frozen=True, kw_only=True):
+    """What a transaction came to. A failed one has effects too: fees were taken, and nothing else happened."""
+
+    digest: str
+    succeeded: bool
+    error: str
+    fee_nanos: int
+    deposit_nanos: int
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """A transaction that is on the chain."""
+
+    digest: str
+    raw: bytes
+    """Its BCS bytes, without signatures."""
+    effects: Effects
+
+
+class RefusedError(Exception):
+    """The node did not take a transaction in; its text says why. Whether it was taken in before is another question."""
+
+
+class IotaClient:
+    """A connection to one node. ``url`` is that of GraphQL. Usable from any thread.
+
+    Every method raises ``LedgerDownError`` when the node does not answer in time, or answers with an error.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 15.0) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InputError(f"{url!r} is not the address of an IOTA node: give http(s)://HOST:PORT/graphql")
+        if parts.hostname in ("127.0.0.1", "localhost", "::1"):
+            _no_proxy_for(parts.hostname)
+        self.url, self._timeout_s = url, timeout_s
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="iota", daemon=True)
+        self._thread.start()
+        self._pid = os.getpid()
+        self._epoch: tuple[float, int, int] | None = None
+        self._client = iota_sdk.GraphQlClient(url)
+
+    def close(self) -> None:
+        """Stop the thread. Closing twice is harmless."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- the chain ----------------------------------------------------------------------------------------------------
+
+    def chain_id(self) -> str:
+        """Which network this is."""
+        return str(self._call(self._client.chain_id()))
+
+    def is_local_devnet(self) -> bool:
+        """Whether this is our own local node, whose tokens are worth nothing."""
+        if self.chain_id() in PUBLIC_CHAINS:
+            return False
+        query = iota_sdk.Query(query_string=_DEVNET_QUERY, variables=None)
+        try:
+            return "mintedNanos" in str(self._call(self._client.run_query(query)))
+        except LedgerDownError:
+            return False
+
+    def epoch(self) -> tuple[int, int]:
+        """The epoch and its reference gas price in nanos, as they were at most a minute ago: epochs last a day."""
+        now_s = time.monotonic()
+        if self._epoch is None or now_s - self._epoch[0] > _EPOCH_KNOWN_S:
+            epoch = self._call(self._client.epoch(None))
+            if epoch is None or epoch.reference_gas_price is None:
+                raise LedgerDownError(f"{self.url} does not say which epoch it is")
+            self._epoch = (now_s, int(epoch.epoch_id), int(epoch.reference_gas_price))
+        return self._epoch[1:]
+
+    # -- coins --------------------------------------------------------------------------------------------------------
+
+    def coins(self, address: str) -> list[Coin]:
+        """All IOTA coins of an address, the largest first."""
+        return self.coins_of([address])[0]
+
+    def coins_of(self, addresses: Sequence[str]) -> list[list[Coin]]:
+        """The same for several addresses, asked for at the same time."""
+        found = self._call(self._coins_of(addresses))
+        return [sorted(coins, key=lambda coin: (-coin.nanos, coin.ref.coin)) for coins in found]
+
+    async def _coins_of(self, addresses: Sequence[str]) -> list[list[Coin]]:
+        return await asyncio.gather(*map(self._coins, addresses))
+
+    async def _coins(self, address: str) -> list[Coin]:
+        owned = iota_sdk.ObjectFilter(owner=iota_sdk.Address.from_hex(address), type_tag=_COINS)
+        coins, cursor = [], None
+        while True:
+            page = await self._client.objects(owned, _forward(cursor))
+            for thing in page.data:
+                ref = thing.object_ref()
+                name = CoinRef(ref.object_id.to_hex(), ref.version.as_u64(), ref.digest.to_base58())
+                coins.append(Coin(name, iota_sdk.Coin.try_from_object(thing).balance()))
+            if not page.page_info.has_next_page:
+                return coins
+            cursor = page.page_info.end_cursor
+
+    def coin_version(self, coin: str) -> int | None:
+        """The version of a coin as it is now; None if it is gone."""
+        found = self._call(self._client.object(iota_sdk.ObjectId.from_hex(coin)))
+        return None if found is None else int(found.version().as_u64())
+
+    # -- transactions -------------------------------------------------------------------------------------------------
+
+    def execute(self, raw: bytes, signatures: list[str]) -> Effects:
+        """Hand a signed transaction in and wait until it is final. The same bytes again give the same effects.
+
+        Raises ``RefusedError`` if the node refuses it, ``LedgerDownError`` if it is not known what happened.
+        """
+        try:
+            transaction = iota_sdk.Transaction.from_bcs(raw)
+            signed = [iota_sdk.UserSignature.from_base64(signature) for signature in signatures]
+            execution = self._client.execute_transaction(signed, transaction, iota_sdk.WaitForTransaction.FINALIZED)
+            return _effects(self._run(execution))
+        except (SdkFfiError, InternalError) as error:
+            raise RefusedError(_one_line(error)) from None
+
+    def effects(self, digest: str) -> Effects | None:
+        """What a transaction came to, once it is final; None if the node does not know it (yet)."""
+        return self._call(self._final_effects(iota_sdk.TransactionDigest.from_base58(digest)))
+
+    async def _final_effects(self, digest: Any) -> Effects | None:
+        effects = await self._client.transaction_effects(digest)
+        if effects is None:
+            return None
+        if not await self._client.is_transaction_finalized(digest):
+            raise LedgerDownError("the transaction was executed but is in no checkpoint yet")
+        return _effects(effects)
+
+    def sent(self, address: str, cursor: str) -> tuple[list[Sent], str]:
+        """All transactions that an address has sent since the cursor ("": ever), oldest first, and the next cursor."""
+        by = iota_sdk.TransactionsFilter(sent_address=iota_sdk.Address.from_hex(address))
+        return self._call(self._listed(by, cursor))
+
+    async def _listed(self, by: Any, cursor: str) -> tuple[list[Sent], str]:
+        found: list[Sent] = []
+        while True:
+            page = await self._client.transactions_data_effects(by, _forward(cursor or None))
+            found += [_sent(entry) for entry in page.data]
+            cursor = page.page_info.end_cursor or cursor
+            if not page.page_info.has_next_page:
+                return found, cursor
+
+    def consumer(self, coin: CoinRef) -> str:
+        """The digest of the transaction that consumed a version of a coin; "" if the node does not list it."""
+        return self._call(self._consumer(coin))
+
+    async def _consumer(self, coin: CoinRef) -> str:
+        by = iota_sdk.TransactionsFilter(input_object=iota_sdk.ObjectId.from_hex(coin.coin))
+        cursor = None
+        while True:
+            page = await self._client.transactions(by, _backward(cursor))
+            for entry in reversed(page.data):
+                if (coin.coin, coin.version) in _inputs(entry.transaction):
+                    return str(entry.transaction.digest().to_base58())
+            if not page.page_info.has_previous_page:
+                return ""
+            cursor = page.page_info.start_cursor
+
+    # -- how ----------------------------------------------------------------------------------------------------------
+
+    def _run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """Run on the client's loop, with its time limit."""
+        assert self._pid == os.getpid(), "a process with an IOTA client was forked"
+        limited = asyncio.wait_for(coroutine, self._timeout_s)
+        try:
+            return asyncio.run_coroutine_threadsafe(limited, self._loop).result()
+        except TimeoutError:
+            raise LedgerDownError(f"{self.url} did not answer within {self._timeout_s:g} s") from None
+
+    def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """The same for questions, where an error is as good as no answer."""
+        try:
+            return self._run(coroutine)
+        except (SdkFfiError, InternalError) as error:
+            raise LedgerDownError(f"{self.url}: {_one_line(error)}") from None
+
+
+def _forward(cursor: str | None) -> Any:
+    return iota_sdk.PaginationFilter(direction=iota_sdk.Direction.FORWARD, cursor=cursor, limit=_PAGE)
+
+
+def _backward(cursor: str | None) -> Any:
+    return iota_sdk.PaginationFilter(direction=iota_sdk.Direction.BACKWARD, cursor=cursor, limit=_PAGE)
+
+
+def _effects(effects: Any) -> Effects:
+    plain = effects.as_v1()
+    gas, status = plain.gas_cost_summary(), plain.status()
+    return Effects(
+        digest=plain.transaction_digest().to_base58(),
+        succeeded=bool(status.is_success()),
+        error="" if status.is_success() else _failure(status),
+        fee_nanos=int(gas.computation_cost),
+        deposit_nanos=int(gas.storage_cost) - int(gas.storage_rebate),
+    )
+
+
+def _failure(status: Any) -> str:
+    """The network's name for what went wrong."""
+    said = msgspec.json.decode(status.to_json())["status"]
+    error = said["error"] if isinstance(said["error"], str) else msgspec.json.encode(said["error"]).decode()
+    return f"{error} in command {said['command']}" if "command" in said else error
+
+
+def _sent(entry: Any) -> Sent:
+    transaction = entry.signed_transaction.transaction
+    return Sent(digest=transaction.digest().to_base58(), raw=transaction.to_bcs(), effects=_effects(entry.effects))
+
+
+def _inputs(transaction: Any) -> set[tuple[str, int]]:
+    """(id, version) of all coins that a transaction consumes."""
+    body = msgspec.json.decode(transaction.to_json())["V1"]
+    owned = [one["ImmutableOrOwned"] for one in body["kind"]["Programmable"]["inputs"] if "ImmutableOrOwned" in one]
+    return {(ref["object_id"], int(ref["version"])) for ref in (*owned, *body["gas_payment"]["objects"])}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500]
+
+
+def _no_proxy_for(host: str) -> None:
+    """The SDK would send even what is meant for this machine through a proxy."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [entry for entry in os.environ.get(name, "").split(",") if entry]
+        if host not in hosts:
+            os.environ[name] = ",".join([*hosts, host])

@@ -1,0 +1,75 @@
+"""Whose wallet is whose: accounts by name, their addresses, and the keys of those that this process may spend from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from wattswap.ledger.keys import read_key_file
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.identity import Signer, seeded_signer
+
+_ADDRESS = re.compile(r"0x[0-9a-f]{64}")
+
+
+class Wallets(Protocol):
+    """The wallets a ledger knows."""
+
+    seeded: bool
+    """Whether a key was derived from a run's seed, so that anyone can spend from it."""
+
+    def address(self, account: str) -> str:
+        """Where an account's tokens lie. Raises ``InputError`` for one that is not known."""
+        ...
+
+    def signer(self, account: str) -> Signer:
+        """The key of an account. Raises ``InputError`` if it is not ours to spend from."""
+        ...
+
+
+class SeededWallets:
+    """A wallet for any name, derived from a run's seed: reproducible, and fit for nothing but a devnet."""
+
+    seeded = True
+
+    def __init__(self, run_seed: int) -> None:
+        self._run_seed = run_seed
+        self._signers: dict[str, Signer] = {}
+
+    def address(self, account: str) -> str:
+        """Where its tokens lie; an address is its own."""
+        return account if _ADDRESS.fullmatch(account) else self.signer(account).address
+
+    def signer(self, account: str) -> Signer:
+        """Its key."""
+        if account not in self._signers:
+            self._signers[account] = seeded_signer(self._run_seed, f"wallet of {account}")
+        return self._signers[account]
+
+
+class FileWallets:
+    """Wallets whose keys lie in files of mode 600, and addresses of those who are only paid."""
+
+    def __init__(self, key_files: Mapping[str, Path], addresses: Mapping[str, str] | None = None) -> None:
+        self._signers = {account: read_key_file(path) for account, path in key_files.items()}
+        self._addresses = dict(addresses or {}) | {name: signer.address for name, signer in self._signers.items()}
+        self.seeded = any(signer.seeded for signer in self._signers.values())
+        for account, address in self._addresses.items():
+            if not _ADDRESS.fullmatch(address):
+                raise InputError(f"the address of {account!r} is not 0x and 64 hexadecimal digits: {address!r}")
+
+    def address(self, account: str) -> str:
+        """Where its tokens lie; an address is its own."""
+        if _ADDRESS.fullmatch(account):
+            return account
+        if account not in self._addresses:
+            raise InputError(f"nobody knows where the tokens of {account!r} lie: give its address or its key file")
+        return self._addresses[account]
+
+    def signer(self, account: str) -> Signer:
+        """Its key."""
+        if account not in self._signers:
+            raise InputError(f"there is no key for the wallet of {account!r}: name its key file")
+        return self._signers[account]

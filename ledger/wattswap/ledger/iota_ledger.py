@@ -1,0 +1,249 @@
+"""The contract of every ledger on an IOTA network: an outbox that never pays twice, and a lane for each wallet."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, Self
+
+from wattswap.ledger import iota_faucet
+from wattswap.ledger.base import (
+    Anchor,
+    AnchorState,
+    AnchorStatus,
+    Payment,
+    PaymentState,
+    PaymentStatus,
+)
+from wattswap.ledger.cashier import ANCHORS, Cashier, anchor_item, payment_item
+from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
+from wattswap.ledger.iota_keys import Wallets
+from wattswap.ledger.iota_lane import IotaLane, anchors_in
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import Flush, Known, State
+from wattswap.protocol.errors import InputError
+
+GAS: Final = "gas"
+"""The account that pays all gas and storage deposits, so that every other balance moves by exactly what is paid."""
+PATIENCE_S: Final = 30.0
+"""How long ``pay`` and ``anchor`` wait until the network has decided."""
+
+
+class IotaLedger:
+    """A ``Ledger`` on the network behind a client. It owns the outbox and the client, and closes them.
+
+    Raises ``InputError`` if the network is a public one that ``allow`` (chain ids) does not name, if the wallets' keys
+    could be derived by anyone and the network is not a devnet, or if the outbox belongs to another network.
+    """
+
+    def __init__(
+        self,
+        client: IotaClient,
+        wallets: Wallets,
+        outbox: Outbox,
+        *,
+        allow: Sequence[str] = (),
+        witnesses: Sequence[IotaClient] = (),
+        sponsored: bool = True,
+        flush: Flush | None = None,
+    ) -> None:
+        self.client, self.wallets, self._witnesses = client, wallets, witnesses
+        self._sponsor = GAS if sponsored else None
+        self.cashier = Cashier(outbox, self.lane, flush=flush)
+        try:
+            self.chain_id = client.chain_id()
+            self.is_devnet = check_chain(client, self.chain_id, allow, seeded=wallets.seeded)
+            for witness in witnesses:
+                if witness.chain_id() != self.chain_id:
+                    raise InputError(f"{witness.url} and {client.url} are nodes of different networks")
+            outbox.bind(self.chain_id)
+        except BaseException:
+            self.close()
+            raise
+        self._mutex = threading.RLock()
+        self._anchored: dict[str, dict[int, Anchor]] = {}
+        self._anchored_to = ""
+
+    def close(self) -> None:
+        """Close the outbox and the connections. Closing twice is harmless."""
+        self.cashier.outbox.close()
+        for node in (self.client, *self._witnesses):
+            node.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def lane(self, account: str) -> IotaLane:
+        """The way an account pays; whoever anchors pays for itself."""
+        return IotaLane(
+            self.client,
+            self.wallets,
+            account,
+            sponsor=None if account == ANCHORS else self._sponsor,
+            witnesses=self._witnesses,
+            one_node_is_enough=self.is_devnet,
+        )
+
+    def fund(self, opening: Mapping[str, int]) -> None:
+        """Have a devnet's faucet bring each account up to so many nanos. Raises ``InputError`` elsewhere."""
+        if not self.is_devnet:
+            raise InputError(f"{self.client.url} is no local devnet: nobody there gives tokens away")
+        for account, nanos in opening.items():
+            lacking = nanos - self.balance(account)
+            iota_faucet.give(self.client.url, self.wallets.address(account), lacking)
+
+    # -- the contract -------------------------------------------------------------------------------------------------
+
+    def balance(self, account: str) -> int:
+        """Nanos in all coins of the account's wallet."""
+        try:
+            address = self.wallets.address(account)
+        except InputError:
+            return 0
+        return sum(coin.nanos for coin in self.client.coins(address))
+
+    def pay(self, payments: Sequence[Payment]) -> list[PaymentStatus]:
+        """Hand these payments in, one transaction for each payer, and wait until they are final or patience ends.
+
+        An earlier payment of the call cannot fund a later one. ``PENDING`` ones go on by themselves when
+        ``cashier.work`` is called again, or with the next ``pay``.
+        """
+        with self._mutex:
+            answers = self._admit(payments)
+            waiting = [payment.key for payment, answer in zip(payments, answers, strict=True) if answer is None]
+            self._work_until(waiting)
+            return [
+                answer or self._paid(payment, again=again)
+                for payment, answer, again in zip(payments, answers, _repeats(payments), strict=True)
+            ]
+
+    def history(self, account: str) -> list[Payment]:
+        """All payments from or to the account that went through this outbox, oldest first."""
+        return [
+            Payment(key=item.key, payer=payer, payee=item.payee, nanos=item.nanos)
+            for payer, item in self.cashier.outbox.paid(account)
+        ]
+
+    def anchor(self, anchors: Sequence[Anchor]) -> list[AnchorStatus]:
+        """Keep these records and wait until they are final or patience ends."""
+        with self._mutex:
+            answers: list[AnchorStatus | None] = []
+            for anchor in anchors:
+                known = self.cashier.outbox.find(anchor_item(anchor).key)
+                answers.append(_anchor_answer(anchor, known))
+                if known is None:
+                    self.cashier.keep([anchor])
+            waiting = [anchor for anchor, answer in zip(anchors, answers, strict=True) if answer is None]
+            self._work_until([anchor_item(anchor).key for anchor in waiting])
+            return [
+                answer or self._kept(anchor, again=again)
+                for anchor, answer, again in zip(anchors, answers, _repeats(anchors), strict=True)
+            ]
+
+    def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
+        """The site's anchors as the network lists them. Of two in one place the first one counts."""
+        with self._mutex:
+            self._fetch_anchors()
+            chain = self._anchored.get(site, {})
+        return [chain[number] for number in sorted(chain) if first <= number and (last is None or number <= last)]
+
+    # -- how ----------------------------------------------------------------------------------------------------------
+
+    def _admit(self, payments: Sequence[Payment]) -> list[PaymentStatus | None]:
+        """Write down what can be paid; for each, the answer that is known already, or None."""
+        free: dict[str, int] = {}
+        answers: list[PaymentStatus | None] = []
+        for payment in payments:
+            known = self.cashier.outbox.find(payment.key)
+            if known is not None:
+                answers.append(_known_answer(payment, known))
+                continue
+            if payment.payer not in free:
+                owed = self.cashier.outbox.outstanding_nanos(payment.payer)
+                free[payment.payer] = self.balance(payment.payer) - owed
+            if payment.nanos > free[payment.payer]:
+                error = f"{payment.payer!r} holds {free[payment.payer]} nanos, not {payment.nanos}"
+                answers.append(PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error))
+                continue
+            free[payment.payer] -= payment.nanos
+            self.cashier.owe([payment])
+            answers.append(None)
+        return answers
+
+    def _work_until(self, keys: Sequence[str]) -> None:
+        """Move batches along until these keys are decided, or patience ends."""
+        ends = time.monotonic() + PATIENCE_S
+        while any(self._state(key) is not State.FINAL for key in keys):
+            if not self.cashier.work():
+                wait_s = self.cashier.wait_ms() / 1_000
+                if time.monotonic() + wait_s > ends:
+                    return
+                time.sleep(wait_s)
+
+    def _state(self, key: str) -> State | None:
+        known = self.cashier.outbox.find(key)
+        return None if known is None else known.state
+
+    def _paid(self, payment: Payment, *, again: bool) -> PaymentStatus:
+        if self._state(payment.key) is State.FINAL:
+            state = PaymentState.EXISTS if again else PaymentState.PAID
+            return PaymentStatus(key=payment.key, state=state)
+        error = self.cashier.errors().get(payment.payer) or self.cashier.outbox.frozen(payment.payer)
+        return PaymentStatus(key=payment.key, state=PaymentState.PENDING, error=error or "not decided yet")
+
+    def _kept(self, anchor: Anchor, *, again: bool) -> AnchorStatus:
+        state, error = AnchorState.EXISTS if again else AnchorState.ANCHORED, ""
+        if self._state(anchor_item(anchor).key) is not State.FINAL:
+            state, error = AnchorState.PENDING, self.cashier.errors().get(ANCHORS, "not decided yet")
+        return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=state, error=error)
+
+    def _fetch_anchors(self) -> None:
+        found, self._anchored_to = self.client.sent(self.wallets.address(ANCHORS), self._anchored_to)
+        for one in found:
+            for anchor in anchors_in(one.raw) if one.effects.succeeded else ():
+                self._anchored.setdefault(anchor.site, {}).setdefault(anchor.sequence, anchor)
+
+
+def check_chain(client: IotaClient, chain_id: str, allow: Sequence[str], *, seeded: bool) -> bool:
+    """Whether the network is a local devnet; ``InputError`` if it must not be paid on."""
+    is_devnet = client.is_local_devnet()
+    name = PUBLIC_CHAINS.get(chain_id, f"chain {chain_id}")
+    if not is_devnet and chain_id not in allow:
+        raise InputError(f"{client.url} is IOTA {name}, whose tokens may be money: allow {chain_id} if you mean it")
+    if seeded and not is_devnet:
+        raise InputError(f"anyone can derive keys from a seed, and {client.url} is IOTA {name}: use key files")
+    return is_devnet
+
+
+def _repeats(things: Sequence[Payment] | Sequence[Anchor]) -> list[bool]:
+    """For each, whether it stood there before."""
+    seen: set[Payment | Anchor] = set()
+    repeats = []
+    for thing in things:
+        repeats.append(thing in seen)
+        seen.add(thing)
+    return repeats
+
+
+def _known_answer(payment: Payment, known: Known) -> PaymentStatus | None:
+    """What is said of a key that the outbox knows; None if it is the same payment and still on its way."""
+    if (known.lane, known.item) != (payment.payer, payment_item(payment)):
+        error = f"the key already pays {known.item.nanos} nanos from {known.lane!r} to {known.item.payee!r}"
+        return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error)
+    return PaymentStatus(key=payment.key, state=PaymentState.EXISTS) if known.state is State.FINAL else None
+
+
+def _anchor_answer(anchor: Anchor, known: Known | None) -> AnchorStatus | None:
+    """The same for an anchor."""
+    if known is None:
+        return None
+    if known.item != anchor_item(anchor):
+        error = f"another record {anchor.sequence} of {anchor.site!r} is anchored already"
+        return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.REFUSED, error=error)
+    if known.state is not State.FINAL:
+        return None
+    return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.EXISTS)

@@ -1,0 +1,166 @@
+"""IOTA transactions, made and read without a network: the same arguments always give the same bytes.
+
+Nothing is left to a node to choose: coins, gas, price, budget and expiry are all named, so what was stored before it
+was handed in is all that can ever happen.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any, Final
+
+import iota_sdk
+import msgspec
+from msgspec import Struct
+
+from wattswap.ledger.lane import CoinRef
+from wattswap.protocol.identity import Signer
+
+MOST_PAYEES: Final = 511
+"""In one transaction: the network's limit on the arguments of a command."""
+MOST_COINS: Final = 250
+"""The network allows 256 gas coins."""
+CHUNK_BYTES: Final = 12_000
+"""The most in one input; the network allows 16 KiB."""
+
+COMPUTATION_UNITS: Final = 5_000
+"""Five times the smallest bucket, for a network that puts a large transaction into a higher one."""
+COIN_DEPOSIT_NANOS: Final = 1_200_000
+"""One coin takes 980,400 nanos; what a budget has too much is not spent."""
+
+
+class Gas(Struct, frozen=True, kw_only=True):
+    """Who pays for a transaction, with which coins, at most how much."""
+
+    owner: str
+    coins: tuple[CoinRef, ...]
+    price: int
+    budget: int
+
+
+def budget_nanos(payees: int, price: int) -> int:
+    """More than a transaction with so many payees can cost."""
+    return COMPUTATION_UNITS * price + COIN_DEPOSIT_NANOS * (payees + 2)
+
+
+def build(
+    sender: str,
+    outputs: Sequence[tuple[str, int]],
+    coins: Sequence[CoinRef],
+    gas: Gas,
+    *,
+    memo: bytes,
+    notes: bytes,
+    expires: int,
+) -> tuple[bytes, str]:
+    """The BCS bytes and the digest of a transaction that pays outputs (address, nanos) and carries memo and notes.
+
+    Tokens come from ``coins`` (the sender's own); if these are the gas coins, leave them out.
+    """
+    program = _Program()
+    source = program.merged(coins) if coins else iota_sdk.Argument.new_gas()
+    program.pay(source, outputs)
+    program.carry(memo)
+    if notes:
+        program.carry(notes)
+    kind = iota_sdk.TransactionKind.new_programmable(iota_sdk.ProgrammableTransaction(program.inputs, program.commands))
+    payment = iota_sdk.GasPayment(
+        objects=[_reference(coin) for coin in gas.coins],
+        owner=iota_sdk.Address.from_hex(gas.owner),
+        price=gas.price,
+        budget=gas.budget,
+    )
+    expiration = iota_sdk.TransactionExpiration.EPOCH(expires)
+    transaction = iota_sdk.Transaction.new_v1(
+        iota_sdk.TransactionV1(kind, iota_sdk.Address.from_hex(sender), payment, expiration)
+    )
+    return transaction.to_bcs(), transaction.digest().to_base58()
+
+
+def sign(raw: bytes, signer: Signer) -> str:
+    """The wallet's signature of a transaction, as the network takes it (base64)."""
+    key = iota_sdk.Ed25519PrivateKey(signer.secret_seed())
+    return str(key.sign_transaction(iota_sdk.Transaction.from_bcs(raw)).to_base64())
+
+
+def carried(raw: bytes) -> tuple[bytes, bytes]:
+    """Memo and notes of a transaction; empty for one that carries none."""
+    kind = msgspec.json.decode(iota_sdk.Transaction.from_bcs(raw).to_json())["V1"]["kind"]
+    program = kind.get("Programmable")
+    if program is None:
+        return b"", b""
+    vectors = [command["MakeMoveVector"]["elements"] for command in program["commands"] if "MakeMoveVector" in command]
+    values = [b"".join(_chunk(program["inputs"][element["Input"]]) for element in elements) for elements in vectors[:2]]
+    memo, notes, *_ = (*values, b"", b"")
+    return memo, notes
+
+
+class _Program:
+    """Inputs and commands as they grow. Equal plain inputs are shared, coins are named once."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Any] = []
+        self.commands: list[Any] = []
+        self._places: dict[bytes, int] = {}
+
+    def plain(self, value: bytes) -> Any:
+        """An input of plain bytes."""
+        if value not in self._places:
+            self._places[value] = len(self.inputs)
+            self.inputs.append(iota_sdk.Input.new_pure(value))
+        return iota_sdk.Argument.new_input(self._places[value])
+
+    def merged(self, coins: Sequence[CoinRef]) -> Any:
+        """These coins as one."""
+        first, *rest = [self._owned(coin) for coin in coins]
+        if rest:
+            self.commands.append(iota_sdk.Command.new_merge_coins(iota_sdk.MergeCoins(first, rest)))
+        return first
+
+    def pay(self, source: Any, outputs: Sequence[tuple[str, int]]) -> None:
+        """Split the amounts off and hand them over."""
+        if not outputs:
+            return
+        amounts = [self.plain(nanos.to_bytes(8, "little")) for _, nanos in outputs]
+        split = len(self.commands)
+        self.commands.append(iota_sdk.Command.new_split_coins(iota_sdk.SplitCoins(source, amounts)))
+        for place, (address, _) in enumerate(outputs):
+            coin = iota_sdk.Argument.new_nested_result(split, place)
+            handed = iota_sdk.TransferObjects([coin], self.plain(bytes.fromhex(address[2:])))
+            self.commands.append(iota_sdk.Command.new_transfer_objects(handed))
+
+    def carry(self, content: bytes) -> None:
+        """Bytes that stay in the transaction for whoever reads it: as a vector that nobody uses."""
+        chunks = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)] or [b""]
+        elements = [self.plain(_uleb128(len(chunk)) + chunk) for chunk in chunks]
+        kind = iota_sdk.TypeTag.new_vector(iota_sdk.TypeTag.new_u8())
+        self.commands.append(iota_sdk.Command.new_make_move_vector(iota_sdk.MakeMoveVector(kind, elements)))
+
+    def _owned(self, coin: CoinRef) -> Any:
+        self.inputs.append(iota_sdk.Input.new_immutable_or_owned(_reference(coin)))
+        return iota_sdk.Argument.new_input(len(self.inputs) - 1)
+
+
+def _reference(coin: CoinRef) -> Any:
+    return iota_sdk.ObjectReference(
+        object_id=iota_sdk.ObjectId.from_hex(coin.coin),
+        version=iota_sdk.Version.from_u64(coin.version),
+        digest=iota_sdk.ObjectDigest.from_base58(coin.digest),
+    )
+
+
+def _chunk(value: dict[str, str]) -> bytes:
+    """The bytes of a plain input without the length before them; nothing for an input of another kind."""
+    raw = base64.b64decode(value.get("Pure", ""))
+    start = next((at + 1 for at, byte in enumerate(raw) if byte < 0x80), 0)
+    return raw[start:]
+
+
+def _uleb128(number: int) -> bytes:
+    encoded = bytearray()
+    while number >> 7:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)

@@ -1,0 +1,130 @@
+"""What an outbox holds: its tables, and what its rows are called in Python."""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+from typing import Final
+
+from msgspec import Struct
+
+from wattswap.ledger.database import Kind
+from wattswap.ledger.lane import Item, Signed
+
+_SCHEMA: Final = """
+CREATE TABLE identity (outbox BLOB NOT NULL, network TEXT NOT NULL DEFAULT '') STRICT;
+INSERT INTO identity (outbox) VALUES (randomblob(8));
+CREATE TABLE lanes (
+    lane TEXT NOT NULL PRIMARY KEY,
+    frozen TEXT NOT NULL DEFAULT '',
+    cursor TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+CREATE TABLE batches (
+    batch INTEGER PRIMARY KEY AUTOINCREMENT,
+    lane TEXT NOT NULL REFERENCES lanes,
+    state TEXT NOT NULL CHECK (state IN ('BUILT', 'SIGNED', 'FINAL', 'FAILED', 'DEAD')),
+    digest TEXT UNIQUE CHECK ((digest IS NULL) = (state = 'BUILT')),
+    raw BLOB,
+    expires INTEGER,
+    fee_nanos INTEGER NOT NULL DEFAULT 0,
+    deposit_nanos INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    built_ms INTEGER NOT NULL,
+    decided_ms INTEGER
+) STRICT;
+CREATE UNIQUE INDEX one_undecided_a_lane ON batches (lane) WHERE state IN ('BUILT', 'SIGNED');
+CREATE TABLE coins (
+    batch INTEGER NOT NULL REFERENCES batches,
+    place INTEGER NOT NULL,
+    coin TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    released INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (batch, place)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX one_writer_a_coin ON coins (coin, version) WHERE NOT released;
+CREATE TABLE items (
+    item INTEGER PRIMARY KEY,
+    lane TEXT NOT NULL REFERENCES lanes,
+    key TEXT NOT NULL UNIQUE CHECK (key <> ''),
+    tag BLOB NOT NULL,
+    payee TEXT NOT NULL CHECK (payee <> ''),
+    nanos INTEGER NOT NULL CHECK (nanos > 0 OR (nanos = 0 AND content <> x'')),
+    sequence INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    due INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    accrued_ms INTEGER NOT NULL,
+    batch INTEGER REFERENCES batches
+) STRICT;
+CREATE INDEX items_to_pay ON items (lane, payee) WHERE batch IS NULL;
+CREATE INDEX items_by_batch ON items (batch);
+CREATE INDEX items_by_tag ON items (lane, tag);
+CREATE TABLE adopted (
+    lane TEXT NOT NULL REFERENCES lanes,
+    tag BLOB NOT NULL,
+    batch INTEGER NOT NULL REFERENCES batches,
+    PRIMARY KEY (lane, tag)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE alarms (alarm INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, lane TEXT NOT NULL, text TEXT NOT NULL) STRICT;
+CREATE VIEW owed AS
+    SELECT lane, payee, count(*) AS items, sum(nanos) AS nanos, min(accrued_ms) AS since_ms
+    FROM items WHERE batch IS NULL GROUP BY lane, payee;
+CREATE VIEW receipts AS
+    SELECT batch, key, lane AS payer, payee, nanos, digest, decided_ms
+    FROM items JOIN batches USING (batch, lane) WHERE state = 'FINAL' ORDER BY batch, item;
+"""
+
+KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=1, schema=_SCHEMA)
+
+ALONE_AFTER: Final = 3
+"""An item whose batches failed so often travels alone, so that one bad item stops no other."""
+GIVE_UP_AFTER: Final = 6
+"""An item whose batches failed so often is left alone and shows in ``stuck``: each attempt costs a fee."""
+
+
+@unique
+class State(StrEnum):
+    """Where a batch stands."""
+
+    BUILT = "BUILT"
+    SIGNED = "SIGNED"
+    FINAL = "FINAL"
+    FAILED = "FAILED"
+    DEAD = "DEAD"
+
+
+class Flush(Struct, frozen=True, kw_only=True):
+    """When what a lane owes to a payee is paid: at once if an item is due, else by sum or by age."""
+
+    nanos: int = 100_000_000
+    age_ms: int = 600_000
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """An undecided batch."""
+
+    number: int
+    lane: str
+    state: State
+    items: tuple[Item, ...]
+    signed: Signed | None
+    """What to hand in; None while it is only BUILT."""
+
+
+class Backlog(Struct, frozen=True, kw_only=True):
+    """What is not decided yet."""
+
+    items: int
+    nanos: int
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """What the outbox knows of a settlement key."""
+
+    lane: str
+    item: Item
+    state: State | None
+    """Its batch's; None while it waits for one."""
+    digest: str
+    error: str
+    """Why its last batch failed, if it did."""

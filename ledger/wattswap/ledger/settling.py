@@ -1,0 +1,295 @@
+"""What a run needs of a ledger: opened by a word, paid off the agents' thread, compared with the book at the end.
+
+with open_settler("sqlite:street.sqlite", opening) as settler:
+settler.pay(payments)            # returns at once; the agents' thread never waits for a ledger
+...
+settled = settler.drain()        # all is decided now, or ``settled`` says what is not
+differences(book, settler.ledger)
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
+
+from msgspec import Struct
+
+from wattswap.ledger.base import Anchor, Ledger, Payment
+from wattswap.ledger.book import RESERVED, SITE, Book, Entry
+from wattswap.ledger.cashier import ANCHORS, Cashier, anchor_item
+from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import Backlog, Flush, State
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import NANOS_PER_IOTA
+
+DRAIN_S: Final = 60.0
+_IDLE_S: Final = 0.05
+_WALLET: Final = "wallet/"
+_GAS_NANOS: Final = 1_000 * NANOS_PER_IOTA
+"""What a devnet's faucet gives to the wallets that pay gas and that anchor."""
+
+if TYPE_CHECKING:
+    from wattswap.ledger.iota_ledger import IotaLedger
+
+_Job: TypeAlias = "tuple[bool, Sequence[Payment]] | Anchor"
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """Where a settler stands."""
+
+    backlog: Backlog
+    fees_nanos: int
+    """Burned so far."""
+    deposits_nanos: int
+    """Locked in storage deposits so far, less what was freed."""
+    alarms: tuple[str, ...]
+    """What a person should look at."""
+    waiting: tuple[str, ...]
+    """Why lanes are waiting, if they are."""
+
+    @property
+    def ok(self) -> bool:
+        """All is paid, and nothing is odd."""
+        return not self.backlog.items and not self.alarms
+
+
+class Settler:
+    """Pays what it is handed, on a thread of its own, through an outbox; also where an ``Anchorer`` puts its records.
+
+    What its thread fails with is raised by the next call. It owns the ledger and the cashier's outbox, and closes them.
+    """
+
+    def __init__(self, ledger: Ledger, cashier: Cashier) -> None:
+        self.ledger, self._cashier, self._outbox = ledger, cashier, cashier.outbox
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._unheard = 0
+        self._mutex = threading.Lock()
+        self._failure: BaseException | None = None
+        self._stopping, self._draining = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="settler")
+        self._thread.start()
+
+    # -- for the agents' thread ---------------------------------------------------------------------------------------
+
+    def pay(self, payments: Sequence[Payment], *, due: bool = True) -> None:
+        """Have these paid, and return at once; what is not ``due`` waits for sum or age. Repeats are harmless."""
+        self._hand_over((due, tuple(payments)), len(payments))
+
+    def settle(self, entries: Iterable[Entry]) -> None:
+        """Have paid what a book's new entries let cross the ledger."""
+        payments = [payment for entry in entries if (payment := crossing(entry)) is not None]
+        if payments:
+            self.pay(payments)
+
+    def keep(self, anchor: Anchor) -> None:
+        """Have a record anchored, and return at once."""
+        self._hand_over(anchor, 1)
+
+    def is_anchored(self, anchor: Anchor) -> bool:
+        """Whether a record is on the ledger for good."""
+        known = self._outbox.find(anchor_item(anchor).key)
+        return known is not None and known.state is State.FINAL
+
+    @property
+    def backlog(self) -> int:
+        """Payments and records that are not decided yet, those not yet written down included."""
+        with self._mutex:
+            return self._unheard + self._outbox.backlog.items
+
+    @property
+    def fees_nanos(self) -> int:
+        """Burned so far."""
+        return self._outbox.fees_nanos
+
+    @property
+    def deposits_nanos(self) -> int:
+        """Locked in storage deposits so far, less what was freed."""
+        return self._outbox.deposits_nanos
+
+    def drain(self, timeout_s: float = DRAIN_S) -> Settled:
+        """Make everything due, and wait until it is decided or the time is up."""
+        self._draining.set()
+        ends = time.monotonic() + timeout_s
+        while self.backlog > self._outbox.stalled and self._thread.is_alive() and time.monotonic() < ends:
+            time.sleep(_IDLE_S / 10)
+        self._draining.clear()
+        self._raise()
+        return Settled(
+            backlog=self._outbox.backlog,
+            fees_nanos=self.fees_nanos,
+            deposits_nanos=self.deposits_nanos,
+            alarms=tuple(self._outbox.alarms),
+            waiting=tuple(f"{lane}: {error}" for lane, error in self._cashier.errors().items()),
+        )
+
+    def close(self) -> None:
+        """Stop, whatever is left; what was written down is paid when the outbox is opened again. Twice is harmless."""
+        self._stopping.set()
+        self._thread.join()
+        self._outbox.close()
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- its own thread -----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                heard = self._listen()
+                if self._draining.is_set():
+                    self._cashier.flush_all()
+                if not self._cashier.work() and not heard:
+                    self._stopping.wait(min(_IDLE_S, self._cashier.wait_ms() / 1_000 or _IDLE_S))
+        except BaseException as error:  # noqa: BLE001 - it ends the thread, and is raised where somebody listens
+            self._failure = error
+
+    def _listen(self) -> bool:
+        """Write down all that has been handed over; whether there was anything."""
+        jobs = self._take()
+        for due in (True, False):
+            payments = [payment for job in jobs if isinstance(job, tuple) and job[0] is due for payment in job[1]]
+            if payments:
+                self._cashier.owe(payments, due=due)
+        anchors = [job for job in jobs if isinstance(job, Anchor)]
+        if anchors:
+            self._cashier.keep(anchors)
+        with self._mutex:
+            self._unheard -= sum(len(job[1]) if isinstance(job, tuple) else 1 for job in jobs)
+        return bool(jobs)
+
+    def _take(self) -> list[_Job]:
+        jobs: list[_Job] = []
+        try:
+            if not self._outbox.backlog.items:
+                jobs.append(self._jobs.get(timeout=_IDLE_S))
+            while True:
+                jobs.append(self._jobs.get_nowait())
+        except Empty:
+            return jobs
+
+    def _hand_over(self, job: _Job, count: int) -> None:
+        self._raise()
+        with self._mutex:
+            self._unheard += count
+        self._jobs.put(job)
+
+    def _raise(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+def open_ledger(
+    where: str,
+    opening: Mapping[str, int],
+    *,
+    wallets_seed: int = 0,
+    outbox: Path | None = None,
+    flush: Flush | None = None,
+) -> SqliteLedger | IotaLedger:
+    """The ledger of ``memory``, ``sqlite:FILE`` or the URL of a local devnet, in which ``opening`` holds.
+
+    On a devnet the wallets are derived from ``wallets_seed``; take a new one for each run, or wallets go on with what
+    they hold; ``outbox`` and ``flush`` are for a network alone. Raises ``InputError`` for any other word or address,
+    and for a network where keys from a seed are unsafe.
+    """
+    if where == "memory":
+        return SqliteLedger(None, opening)
+    if where.startswith("sqlite:") and len(where) > len("sqlite:"):
+        return SqliteLedger(Path(where.removeprefix("sqlite:")), opening)
+    if where.startswith(("http://", "https://")):
+        return _open_iota(where, opening, wallets_seed, outbox, flush)
+    raise InputError(f"{where!r} is no ledger: say memory, sqlite:FILE, or the URL of an IOTA node")
+
+
+def open_settler(
+    where: str,
+    opening: Mapping[str, int],
+    *,
+    wallets_seed: int = 0,
+    outbox: Path | None = None,
+    flush: Flush | None = None,
+) -> Settler:
+    """A settler over ``open_ledger``. Its outbox is in the file ``outbox``, or in memory: then a crash forgets it.
+
+    Beside a ``sqlite:FILE`` it lies in ``FILE-outbox`` unless another place is named.
+    """
+    if outbox is None and where.startswith("sqlite:"):
+        outbox = Path(where.removeprefix("sqlite:") + "-outbox")
+    ledger = open_ledger(where, opening, wallets_seed=wallets_seed, outbox=outbox, flush=flush)
+    if not isinstance(ledger, SqliteLedger):
+        return Settler(ledger, ledger.cashier)
+    try:
+        box = Outbox(outbox)
+    except BaseException:
+        ledger.close()
+        raise
+    return Settler(ledger, Cashier(box, lambda account: LocalLane(ledger, account), flush=flush))
+
+
+def crossing(entry: Entry) -> Payment | None:
+    """What an entry of the book lets cross the ledger, from wallet to wallet; None for all but a bill with a net.
+
+    ``reserved`` and ``payable`` are tokens that still lie in the site's wallet, so only the net of a bill moves.
+    """
+    operation, key, vehicle, _, legs = entry
+    if operation != "bill":
+        return None
+    wallet = _WALLET + vehicle
+    to_car = sum(nanos for _, target, nanos in legs if target == wallet)
+    to_car -= sum(nanos for source, _, nanos in legs if source == wallet)
+    if to_car == 0:
+        return None
+    payer, payee = (SITE, wallet) if to_car > 0 else (wallet, SITE)
+    return Payment(key=f"bill/{key}", payer=payer, payee=payee, nanos=abs(to_car))
+
+
+def opening_of(book: Book) -> dict[str, int]:
+    """Who holds what according to a book in which nothing has happened yet: the ``opening`` of its ledger."""
+    return {
+        account: nanos for account, nanos in book.balances().items() if account == SITE or account.startswith(_WALLET)
+    }
+
+
+def differences(book: Book, ledger: Ledger) -> list[str]:
+    """Where the ledger's wallets hold something else than the book says, once all is settled; nothing if they agree."""
+    expected = opening_of(book)
+    promised = [RESERVED, *(account for account in book.balances() if account.startswith("payable/"))]
+    expected[SITE] += sum(book.balance(account) for account in promised)
+    held = {account: ledger.balance(account) for account in expected}
+    return [
+        f"{account} holds {held[account]} nanos on the ledger, {nanos} in the book"
+        for account, nanos in expected.items()
+        if held[account] != nanos
+    ]
+
+
+def _open_iota(
+    url: str, opening: Mapping[str, int], wallets_seed: int, outbox: Path | None, flush: Flush | None
+) -> IotaLedger:
+    try:
+        from wattswap.ledger.iota import IotaClient
+        from wattswap.ledger.iota_keys import SeededWallets
+        from wattswap.ledger.iota_ledger import GAS, IotaLedger
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("wattswap"):
+            raise
+        raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
+    with ExitStack() as undo:
+        client = undo.enter_context(IotaClient(url))
+        box = undo.enter_context(Outbox(outbox))
+        ledger = IotaLedger(client, SeededWallets(wallets_seed), box, flush=flush)
+        ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **opening})
+        undo.pop_all()
+    return ledger

@@ -1,0 +1,517 @@
+"""One round from reading to receipt, message by message, between agents joined by a pretend wire.
+
+A transformer of 20 kW, homes of 3 kW, and two cars that draw 11 kW each: 25 kW where 19.2 kW are the target. The car
+that can wait three hours asks 0.6 IOTA/kWh, the one with a single hour 1.1; so the patient one gives way.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from wattswap.agents.base import Agent
+from wattswap.agents.charger import Charger
+from wattswap.agents.household import Household
+from wattswap.agents.rules import Rules
+from wattswap.agents.strategies import BUNDLED
+from wattswap.agents.transformer import Site, Transformer
+from wattswap.agents.vehicle import Character, Vehicle
+from wattswap.protocol.codec import decode, encode, unseal
+from wattswap.protocol.effects import (
+    Bill,
+    Effect,
+    NoteAward,
+    NoteForced,
+    NoteRound,
+    NoteTrade,
+    Pay,
+    Reserve,
+    Send,
+    SetPower,
+    WakeAt,
+)
+from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.protocol.events import (
+    BaseRead,
+    Billed,
+    Event,
+    Metered,
+    Paid,
+    PluggedIn,
+    Reading,
+    Received,
+    Unplugged,
+    Woken,
+)
+from wattswap.protocol.identity import Signer, seeded_signer
+from wattswap.protocol.messages import (
+    Award,
+    BaseReport,
+    Call,
+    CappedOffer,
+    Delivery,
+    Departed,
+    Grant,
+    Mandate,
+    Message,
+    Offer,
+    Receipt,
+    Release,
+    Report,
+    Sealed,
+    Tranche,
+    WitnessedDelivery,
+)
+
+IOTA, HOUR, KWH = 1_000_000_000, 3_600_000, 3_600_000
+PATIENT, HASTY = 1, 2
+"""The two cars' sessions; the patient one is at charger A."""
+
+Loss = Callable[[str, str, Message], int]
+"""How often a message arrives: 1 without faults."""
+
+
+@dataclass
+class Wire:
+    """Carries effects out as a driver does, in the order in which they were asked for; notes all that was said."""
+
+    agents: dict[str, Agent]
+    arrives: Loss = lambda sender, to, message: 1
+    now_ms: int = 0
+    said: list[tuple[str, str, object]] = field(default_factory=list)
+    done: list[Effect] = field(default_factory=list)
+
+    def happens(self, name: str, event: Event) -> None:
+        """Let something happen to an agent, and everything that follows from it at this instant."""
+        todo = deque([(name, event)])
+        while todo:
+            agent, what = todo.popleft()
+            for effect in self.agents[agent].handle(what, self.now_ms):
+                todo.extend(self.carry_out(agent, effect))
+            self.agents[agent].check()
+
+    def carry_out(self, agent: str, effect: Effect) -> list[tuple[str, Event]]:
+        match effect:
+            case Send(to, message):
+                self.said.append((agent, to, opened(message)))
+                arrived = decode(encode(message))
+                return [(to, Received(agent, arrived))] * self.arrives(agent, to, message)
+            case Pay(payment_id, _, nanos):
+                self.done.append(effect)
+                return [(agent, Paid(payment_id, nanos))]
+            case Bill(session, nanos):
+                self.done.append(effect)
+                return [(agent, Billed(session, nanos))]
+            case _:
+                self.done.append(effect)
+                return []
+
+    def heard(self) -> list[tuple[str, str, object]]:
+        """What was said since this was asked last."""
+        heard, self.said = self.said, []
+        return heard
+
+    def did(self) -> list[Effect]:
+        """What else was done since this was asked last."""
+        did, self.done = self.done, []
+        return did
+
+
+def opened(message: Message) -> object:
+    """A message with what is sealed in it laid open."""
+    match message:
+        case Sealed():
+            return unseal(message)
+        case CappedOffer(session, cap_w, offer):
+            return session, cap_w, unseal(offer)
+        case WitnessedDelivery(session, charger, vehicle):
+            return session, unseal(charger), unseal(vehicle)
+        case _:
+            return message
+
+
+def street(arrives: Loss = lambda sender, to, message: 1, *, signed: bool = False, funds_iota: int = 100) -> Wire:
+    """Everyone, in place but not yet plugged in."""
+    rules = Rules(release_w=400)
+    keys: dict[str, bytes] = {}
+
+    def signer(name: str) -> Signer | None:
+        key = seeded_signer(1, name)
+        keys[name] = key.public_key
+        return key if signed else None
+
+    transformer_signer = signer("transformer")
+    key = keys["transformer"] if signed else None
+    character = Character(BUNDLED["need"], "need", 1, 880, IOTA // 2, 3 * IOTA)
+    site = Site(limit_w=20_000, funds_nanos=funds_iota * IOTA, tariff_nanos_per_kwh=3 * IOTA, seed=1)
+    agents: list[Agent] = [
+        *(Charger(f"charger {at}", "transformer", 11_000, rules, signer=signer(f"charger {at}"), transformer_key=key)
+          for at in "AB"),
+        *(Vehicle(f"car {at}", character, rules, signer=signer(f"car {at}"), transformer_key=key) for at in "AB"),
+        Household("homes", "transformer"),
+        Transformer("transformer", site, rules, signer=transformer_signer, trusted=keys if signed else None),
+    ]  # fmt: skip
+    return Wire({agent.name: agent for agent in agents}, arrives)
+
+
+def plug_in(wire: Wire) -> None:
+    for at, session, laxity_h in (("A", PATIENT, 3), ("B", HASTY, 1)):
+        departure_ms = laxity_h * HOUR + 3_272_728
+        for agent, peer in ((f"charger {at}", f"car {at}"), (f"car {at}", f"charger {at}")):
+            plugged_in = PluggedIn(session, f"stay {at}", peer, 10 * KWH, departure_ms, 11_000, 0, 60 * KWH, 0)
+            wire.happens(agent, plugged_in)
+    read(wire)
+
+
+def read(wire: Wire, base_w: int = 3_000) -> None:
+    """Both cars want their full power, now and in their baseline."""
+    for at, session, laxity_h in (("A", PATIENT, 3), ("B", HASTY, 1)):
+        for agent in (f"car {at}", f"charger {at}"):
+            wire.happens(
+                agent,
+                Reading(session, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, 11_000, 11_000, laxity_h * HOUR, drew=True),
+            )
+    wire.happens("homes", BaseRead(base_w))
+
+
+def meter(wire: Wire, patient_w: int, ticks: int = 1) -> None:
+    """``ticks`` pass in which the patient car draws so much and the other its full power."""
+    for _ in range(ticks):
+        wire.now_ms = (wire.now_ms // 30_000 + 1) * 30_000
+        for at, session, import_w in (("A", PATIENT, patient_w), ("B", HASTY, 11_000)):
+            for agent in (f"charger {at}", f"car {at}"):
+                wire.happens(agent, Metered(session, import_w, 0, 11_000))
+
+
+CALL = Call(0, 0, 5_800, 5 * IOTA, 0, 300_000, 2_000)
+OFFER = Offer(0, 0, PATIENT, (Tranche(6_860, 600_000_000), Tranche(4_140, 600_000_000), Tranche(0, 0)))
+AWARD = Award(0, 0, PATIENT, 300_000, (6_210, 0, 0), (600_000_000, 0, 0))
+"""5,800 W are nine amperes, 6,210 W."""
+WORTH = 310_500_000
+"""6.21 kW for a twelfth of an hour at 0.6 IOTA/kWh."""
+
+
+def test_a_round_is_said_in_this_order() -> None:
+    wire = street()
+
+    # A car says what it needs when it is plugged in; then everyone says where it stands.
+    plug_in(wire)
+    assert wire.heard() == [
+        ("car A", "charger A", Mandate(PATIENT, "stay A", 10 * KWH, 3 * HOUR + 3_272_728, "car A")),
+        ("charger A", "transformer", Mandate(PATIENT, "stay A", 10 * KWH, 3 * HOUR + 3_272_728, "car A")),
+        ("car B", "charger B", Mandate(HASTY, "stay B", 10 * KWH, 1 * HOUR + 3_272_728, "car B")),
+        ("charger B", "transformer", Mandate(HASTY, "stay B", 10 * KWH, 1 * HOUR + 3_272_728, "car B")),
+        ("charger A", "transformer", Report(PATIENT, 11_000, 11_000, 3 * HOUR, drew=True)),
+        ("charger B", "transformer", Report(HASTY, 11_000, 11_000, 1 * HOUR, drew=True)),
+        ("homes", "transformer", BaseReport(3_000)),
+    ]
+    assert wire.did() == []
+
+    # The transformer calls; the cars answer; the last answer clears the round: award, then grants.
+    wire.happens("transformer", Woken())
+    hasty_offer = Offer(0, 0, HASTY, (Tranche(6_860, 1_100_000_000), Tranche(4_140, 1_100_000_000), Tranche(0, 0)))
+    assert wire.heard() == [
+        ("transformer", "charger A", CALL),
+        ("transformer", "charger B", CALL),
+        ("charger A", "car A", CALL),
+        ("charger B", "car B", CALL),
+        ("car A", "charger A", OFFER),
+        ("car B", "charger B", hasty_offer),
+        ("charger A", "transformer", (PATIENT, 11_000, OFFER)),
+        ("charger B", "transformer", (HASTY, 11_000, hasty_offer)),
+        ("transformer", "charger A", AWARD),
+        ("transformer", "charger A", Grant(PATIENT, 4_790, 0)),
+        ("transformer", "charger B", Grant(HASTY, 11_000, 0)),
+        ("charger A", "car A", AWARD),
+    ]
+    assert wire.did() == [
+        WakeAt(2_000),
+        WakeAt(30_000),
+        NoteRound(
+            tick=0,
+            need_w=5_800,
+            ceiling_nanos_per_kwh=5 * IOTA,
+            called=2,
+            kept=0,
+            offered_w=22_000,
+            awarded_w=6_210,
+            price_nanos_per_kwh=600_000_000,
+            reduce_awards=1,
+            feed_awards=0,
+        ),
+        Reserve("0.0/stay A", WORTH),
+        NoteAward(0, PATIENT, 6_210, 0),
+        SetPower(PATIENT, 4_790, 0),
+        SetPower(HASTY, 11_000, 0),
+    ]
+
+    # The deadline passes and is needless; nine ticks pass in silence.
+    wire.now_ms = 2_000
+    wire.happens("transformer", Woken())
+    meter(wire, 4_790, ticks=9)
+    assert (wire.heard(), wire.did()) == ([], [])
+
+    # With the tenth the window is over: the car claims, its charger bears witness, it is paid and receipted.
+    meter(wire, 4_790)
+    delivery = Delivery(0, 0, PATIENT, (6_210 * 300, 0, 0), 11_000 * 300)
+    assert wire.heard() == [
+        ("car A", "charger A", delivery),
+        ("charger A", "transformer", (PATIENT, delivery, delivery)),
+        ("transformer", "charger A", Receipt(0, 0, PATIENT, WORTH)),
+        ("charger A", "car A", Receipt(0, 0, PATIENT, WORTH)),
+    ]
+    assert wire.did() == [
+        NoteTrade(
+            tick=0,
+            session=PATIENT,
+            payment_id="0.0/stay A",
+            award_w=(6_210, 0, 0),
+            price_nanos_per_kwh=(600_000_000, 0, 0),
+            delivered_ws=(1_863_000, 0, 0),
+            nanos=(WORTH, 0, 0),
+            offered_w=(6_860, 4_140, 0),
+            ask_nanos_per_kwh=(600_000_000, 600_000_000, 0),
+            baseline_ws=3_300_000,
+            disputed=False,
+        ),
+        Pay("0.0/stay A", PATIENT, WORTH),
+    ]
+    assert earned(wire, "car A") == WORTH
+    assert earned(wire, "car B") == 0
+
+    # The car leaves: its energy is billed, 47.9 kW-ticks of 30 s at 3 IOTA/kWh.
+    for agent in ("car A", "charger A"):
+        wire.happens(agent, Unplugged(PATIENT))
+    assert wire.heard() == [("charger A", "transformer", Departed(PATIENT, 4_790 * 300, 0))]
+    assert wire.did() == [SetPower(PATIENT, 0, 0), Bill(PATIENT, 4_790 * 300 * 3 * IOTA // KWH)]
+
+
+def earned(wire: Wire, car: str) -> int:
+    vehicle = wire.agents[car]
+    assert isinstance(vehicle, Vehicle)
+    return vehicle.earned_nanos
+
+
+def whole_round(wire: Wire, patient_w: int = 4_790) -> tuple[list[tuple[str, str, object]], list[Effect]]:
+    plug_in(wire)
+    wire.happens("transformer", Woken())
+    wire.now_ms = 2_000
+    wire.happens("transformer", Woken())
+    meter(wire, patient_w, ticks=10)
+    return wire.heard(), wire.did()
+
+
+def paid(effects: list[Effect]) -> list[Effect]:
+    return [effect for effect in effects if isinstance(effect, Pay)]
+
+
+def test_signed_or_not_the_same_is_said_and_done() -> None:
+    assert whole_round(street(signed=True)) == whole_round(street())
+
+
+def test_when_every_message_comes_twice_the_same_is_done() -> None:
+    """Or three times: what is said grows, but rounds, awards, payments and earnings stay as they are."""
+    expected = whole_round(street())[1]
+    for times in (2, 3):
+        wire = street(lambda sender, to, message, times=times: times)  # type: ignore[misc]
+        did = [effect for effect in whole_round(wire)[1] if not isinstance(effect, SetPower)]
+        assert did == [effect for effect in expected if not isinstance(effect, SetPower)]
+        assert earned(wire, "car A") == WORTH
+
+
+@pytest.mark.parametrize("lost", [Call, Offer, CappedOffer])
+def test_a_car_whose_call_or_offer_is_lost_keeps_charging_and_the_deadline_clears(lost: type) -> None:
+    """The other one gives way in its place, at its own price."""
+    wire = street(lambda sender, to, message: 0 if of_kind(message, lost) and "A" in sender + to else 1)
+    _, did = whole_round(wire, patient_w=11_000)
+    awards = [effect for effect in did if isinstance(effect, NoteAward)]
+    assert awards == [NoteAward(0, HASTY, 6_210, 0)]
+    assert next(effect for effect in did if isinstance(effect, NoteRound)).kept == 1
+
+
+def test_without_a_single_answer_everyone_keeps_and_the_last_resort_cuts_unpaid() -> None:
+    wire = street(lambda sender, to, message: 0 if of_kind(message, CappedOffer) else 1)
+    _, did = whole_round(wire)
+    assert [effect for effect in did if isinstance(effect, NoteRound)] == [
+        NoteRound(0, 5_800, 5 * IOTA, 2, 2, 0, 0, 0, 0, 0)
+    ]
+    assert [effect for effect in did if isinstance(effect, NoteForced)] == [
+        NoteForced(0, PATIENT, 2_900),
+        NoteForced(0, HASTY, 2_900),
+    ]
+    assert not paid(did)
+
+
+def test_an_award_that_is_lost_on_the_way_is_not_paid_and_nobody_is_harmed() -> None:
+    wire = street(lambda sender, to, message: 0 if of_kind(message, Award) else 1)
+    heard, did = whole_round(wire)
+    assert not paid(did)
+    assert not [message for _, _, message in heard if isinstance(message, Delivery)]
+    assert earned(wire, "car A") == 0
+
+
+def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
+    lossy = {"left": 2}
+
+    def twice_lost(sender: str, to: str, message: Message) -> int:
+        if of_kind(message, WitnessedDelivery) and lossy["left"]:
+            lossy["left"] -= 1
+            return 0
+        return 1
+
+    wire = street(twice_lost)
+    assert not paid(whole_round(wire)[1])
+    meter(wire, 11_000)
+    assert not paid(wire.did())
+    meter(wire, 11_000)
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, WORTH)]
+    assert earned(wire, "car A") == WORTH
+    wire.heard()
+    meter(wire, 11_000)
+    assert (wire.heard(), wire.did()) == ([], [])
+
+
+def test_a_receipt_that_is_lost_is_said_again_and_counts_once() -> None:
+    lossy = {"left": 2}
+
+    def twice_lost(sender: str, to: str, message: Message) -> int:
+        if of_kind(message, Receipt) and to == "charger A" and lossy["left"]:
+            lossy["left"] -= 1
+            return 0
+        return 1
+
+    wire = street(twice_lost)
+    assert paid(whole_round(wire)[1]) == [Pay("0.0/stay A", PATIENT, WORTH)]
+    assert earned(wire, "car A") == 0
+    meter(wire, 11_000, ticks=5)
+    assert earned(wire, "car A") == WORTH
+    assert wire.did() == []
+    wire.heard()
+    meter(wire, 11_000)
+    assert wire.heard() == []
+
+
+def test_a_release_pays_what_was_delivered_until_then() -> None:
+    """After four ticks the homes go dark: 18.6 kW of 19.2 are enough below the target."""
+    wire = street()
+    plug_in(wire)
+    wire.happens("transformer", Woken())
+    meter(wire, 4_790, ticks=4)
+    read(wire, base_w=-3_400)
+    wire.heard(), wire.did()
+    wire.happens("transformer", Woken())
+    delivery = Delivery(0, 0, PATIENT, (6_210 * 120, 0, 0), 11_000 * 120)
+    assert wire.heard() == [
+        ("transformer", "charger A", Release(0, 0, PATIENT)),
+        ("transformer", "charger A", Grant(PATIENT, 11_000, 0)),
+        ("charger A", "car A", Release(0, 0, PATIENT)),
+        ("car A", "charger A", delivery),
+        ("charger A", "transformer", (PATIENT, delivery, delivery)),
+        ("transformer", "charger A", Receipt(0, 0, PATIENT, WORTH * 4 // 10)),
+        ("charger A", "car A", Receipt(0, 0, PATIENT, WORTH * 4 // 10)),
+    ]
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, WORTH * 4 // 10)]
+
+
+def test_after_a_release_a_new_call_in_the_same_window_is_a_new_round() -> None:
+    wire = street()
+    plug_in(wire)
+    wire.happens("transformer", Woken())
+    meter(wire, 4_790, ticks=4)
+    read(wire, base_w=-3_400)
+    wire.happens("transformer", Woken())
+    meter(wire, 11_000)
+    read(wire)
+    wire.heard(), wire.did()
+    wire.happens("transformer", Woken())
+    calls = [message for _, _, message in wire.heard() if isinstance(message, Call)]
+    assert set(calls) == {Call(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)}
+    meter(wire, 4_790, ticks=5)
+    half = 606_000_000 * 6_210 * 150 // KWH  # two and a half minutes later its hours are worth a little more
+    assert paid(wire.did()) == [Pay("0.5/stay A", PATIENT, half)]
+    assert earned(wire, "car A") == WORTH * 4 // 10 + half
+
+
+def test_a_car_that_leaves_is_paid_for_what_it_delivered() -> None:
+    wire = street()
+    plug_in(wire)
+    wire.happens("transformer", Woken())
+    meter(wire, 4_790, ticks=3)
+    wire.heard(), wire.did()
+    wire.happens("car A", Unplugged(PATIENT))
+    wire.happens("charger A", Unplugged(PATIENT))
+    delivery = Delivery(0, 0, PATIENT, (6_210 * 90, 0, 0), 11_000 * 90)
+    part = WORTH * 3 // 10
+    assert wire.heard() == [
+        ("car A", "charger A", delivery),
+        ("charger A", "transformer", (PATIENT, delivery, delivery)),
+        ("transformer", "charger A", Receipt(0, 0, PATIENT, part)),
+        ("charger A", "car A", Receipt(0, 0, PATIENT, part)),
+        ("charger A", "transformer", Departed(PATIENT, 4_790 * 90, 0)),
+    ]
+    bill = Bill(PATIENT, 4_790 * 90 * 3 * IOTA // KWH)
+    assert wire.did()[1:] == [Pay("0.0/stay A", PATIENT, part), SetPower(PATIENT, 0, 0), bill]
+    assert earned(wire, "car A") == part
+
+
+def test_an_award_the_site_cannot_pay_is_not_made() -> None:
+    """0.3105 IOTA are more than nothing: the last resort cuts instead, and no token moves."""
+    _, did = whole_round(street(funds_iota=0))
+    assert not [effect for effect in did if isinstance(effect, Reserve | NoteAward | Pay)]
+    assert [effect for effect in did if isinstance(effect, NoteForced)]
+
+
+@pytest.mark.parametrize("altered", [CappedOffer, WitnessedDelivery, Mandate])
+def test_what_a_charger_alters_on_the_way_is_refused(altered: type) -> None:
+    """Where keys are known, a relay can drop what a car says but change nothing in it."""
+    wire = street(signed=True)
+    carry_out = wire.carry_out
+
+    def with_a_forger(agent: str, effect: Effect) -> list[tuple[str, Event]]:
+        if agent == "charger A" and isinstance(effect, Send) and of_kind(effect.message, altered):
+            effect = Send(effect.to, forged(effect.message))
+        return carry_out(agent, effect)
+
+    wire.carry_out = with_a_forger  # type: ignore[method-assign]
+    with pytest.raises(RemoteProtocolError, match="not signed by who should have said it"):
+        whole_round(wire)
+
+
+@pytest.mark.parametrize("altered", [Call, Award, Receipt])
+def test_what_is_forged_in_the_transformers_name_is_refused(altered: type) -> None:
+    wire = street(signed=True)
+    carry_out = wire.carry_out
+
+    def with_a_forger(agent: str, effect: Effect) -> list[tuple[str, Event]]:
+        if agent == "transformer" and isinstance(effect, Send) and of_kind(effect.message, altered):
+            effect = Send(effect.to, forged(effect.message))
+        return carry_out(agent, effect)
+
+    wire.carry_out = with_a_forger  # type: ignore[method-assign]
+    with pytest.raises(RemoteProtocolError, match="not signed by who should have said it"):
+        whole_round(wire)
+
+
+def of_kind(message: Message, kind: type) -> bool:
+    """Whether a message is, or seals, one of this class."""
+    return isinstance(message, kind) or (isinstance(message, Sealed) and isinstance(unseal(message), kind))
+
+
+def forged(message: Message) -> Message:
+    """The message with the last bit of what a vehicle or the transformer sealed turned over."""
+    match message:
+        case Sealed(kind, payload, signature):
+            return Sealed(kind, payload[:-1] + bytes([payload[-1] ^ 1]), signature)
+        case CappedOffer(session, cap_w, offer):
+            sealed = forged(offer)
+            assert isinstance(sealed, Sealed)
+            return CappedOffer(session, cap_w, sealed)
+        case WitnessedDelivery(session, charger, vehicle):
+            sealed = forged(vehicle)
+            assert isinstance(sealed, Sealed)
+            return WitnessedDelivery(session, charger, sealed)
+        case _:
+            raise AssertionError(message)

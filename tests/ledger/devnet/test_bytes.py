@@ -1,0 +1,201 @@
+"""The bytes the node writes are the SDK's, to the last one; and plain values are read the way Move reads them."""
+
+from __future__ import annotations
+
+import json
+
+import iota_sdk as iota
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wattswap.ledger.devnet import bcs, pure, sdk
+from wattswap.ledger.devnet.model import Coin, Gas, Reference, Refused
+
+IDS = st.binary(min_size=32, max_size=32)
+U64 = st.integers(0, 2**64 - 1)
+COINS = st.builds(bcs.coin, IDS, st.integers(0, 2**63), IDS, U64, IDS)
+GAS = st.builds(Gas, U64, U64, U64)
+
+
+def owner(address: bytes):
+    return iota.Owner.new_address(iota.Address.from_bytes(address))
+
+
+def summary(gas: Gas):
+    return iota.GasCostSummary(
+        computation_cost=gas.computation,
+        computation_cost_burned=gas.computation,
+        storage_cost=gas.deposits,
+        storage_rebate=gas.rebate,
+        non_refundable_storage_fee=0,
+    )
+
+
+def transaction_digest(value: bytes):
+    return iota.TransactionDigest.from_bytes(value)
+
+
+@given(COINS)
+def test_a_coin_has_the_bytes_and_the_digest_of_the_sdk(coin: Coin):
+    contents = coin.id + coin.nanos.to_bytes(8, "little")
+    version = iota.Version.from_u64(coin.version)
+    struct = iota.MoveStruct(struct_type=iota.StructTag.new_gas_coin(), version=version, contents=contents)
+    data = iota.ObjectData.new_move_struct(struct)
+    theirs = iota.Object(data, owner(coin.owner), transaction_digest(coin.previous), 980_400)
+    assert bcs.coin_object(coin) == theirs.to_bcs()
+    assert coin.digest == theirs.digest().to_bytes()
+    assert bcs.coin_contents(coin.id, coin.nanos) == contents
+
+
+def change(coin_id: bytes, before: Coin | None, after: Coin | None):
+    was, now = iota.ObjectIn.MISSING(), iota.ObjectOut.MISSING()
+    if before:
+        digest = iota.ObjectDigest.from_bytes(before.digest)
+        was = iota.ObjectIn.DATA(iota.Version.from_u64(before.version), digest, owner(before.owner))
+    if after:
+        now = iota.ObjectOut.OBJECT_WRITE(iota.ObjectDigest.from_bytes(after.digest), owner(after.owner))
+    operation = iota.IdOperation.NONE if before and after else iota.IdOperation.DELETED
+    return iota.ChangedObject(
+        object_id=iota.ObjectId.from_bytes(coin_id),
+        input_state=was,
+        output_state=now,
+        id_operation=operation if before else iota.IdOperation.CREATED,
+    )
+
+
+@given(GAS, IDS, st.lists(COINS, min_size=1, max_size=5), st.lists(COINS, max_size=5), st.integers(0, 2**63), IDS)
+def test_effects_have_the_bytes_and_the_digest_of_the_sdk(gas, digest, spent, new, version, address):
+    spent = list({coin.id: coin for coin in spent}.values())
+    kept = [bcs.coin(coin.id, version, address, coin.nanos // 2, digest) for coin in spent[: 1 + len(spent) // 2]]
+    written = list({coin.id: coin for coin in (*new, *kept)}.values())
+    written = [bcs.coin(coin.id, version, coin.owner, coin.nanos, digest) for coin in written]
+    before, after = {coin.id: coin for coin in spent}, {coin.id: coin for coin in written}
+    ids = sorted(before | after)
+    theirs = iota.TransactionEffects.new_v1(
+        iota.TransactionEffectsV1(
+            iota.ExecutionStatus.SUCCESS(),
+            1,
+            summary(gas),
+            transaction_digest(digest),
+            ids.index(spent[0].id),
+            None,
+            [transaction_digest(one) for one in sorted({coin.previous for coin in spent})],
+            iota.Version.from_u64(version),
+            [change(one, before.get(one), after.get(one)) for one in ids],
+            [],
+            None,
+        )
+    )
+    ours = bcs.effects(bcs.SUCCESS, gas, digest, spent[0].id, spent, written)
+    assert ours == theirs.to_bcs()
+    assert bcs.effects_digest(ours) == theirs.digest().to_bytes()
+
+
+@given(st.integers(0, 2**32), IDS, st.none() | IDS, GAS, U64)
+def test_a_checkpoint_has_the_bytes_and_the_digest_of_the_sdk(number, contents, previous, gas, time_ms):
+    theirs = iota.CheckpointSummary(
+        1,
+        number,
+        number + 1,
+        iota.CheckpointContentsDigest.from_bytes(contents),
+        None if previous is None else iota.CheckpointDigest.from_bytes(previous),
+        summary(gas),
+        time_ms,
+        [],
+        None,
+        b"",
+    )
+    ours = bcs.checkpoint(number, contents, previous, gas, time_ms)
+    assert ours == theirs.to_bcs()
+    assert bcs.checkpoint_digest(ours) == theirs.digest().to_bytes()
+
+
+@given(IDS, st.binary())
+def test_the_contents_of_a_checkpoint_have_the_digest_of_the_sdk(digest, effects):
+    name = iota.TransactionEffectsDigest.from_bytes(bcs.effects_digest(effects))
+    info = iota.CheckpointTransactionInfo(transaction_digest(digest), name, [])
+    theirs = iota.CheckpointContents.new_v1(iota.CheckpointContentsV1([info]))
+    assert bcs.checkpoint_contents_digest(digest, effects) == theirs.digest().to_bytes()
+
+
+@given(IDS, st.lists(st.builds(Reference, IDS, U64, IDS), max_size=3), IDS, U64, U64)
+def test_a_transaction_put_together_is_the_one_that_the_sdk_reads(sender, gas, payer, price, budget):
+    kind = iota.TransactionKind.new_programmable(iota.ProgrammableTransaction([], [])).to_bcs()
+    data = bcs.transaction(kind, sender, gas, payer, price, budget)
+    read = iota.Transaction.from_bcs(data)
+    assert read.to_bcs() == data
+    assert read.sender().to_bytes() == sender
+    assert read.gas_payment().owner.to_bytes() == payer
+    assert (read.gas_payment().price, read.gas_payment().budget) == (price, budget)
+    assert [one.version.as_u64() for one in read.gas_payment().objects] == [one.version for one in gas]
+    assert bcs.hashed(b"TransactionData::" + data) == read.digest().to_bytes()
+
+
+@given(IDS, st.integers(0, 2**32))
+def test_new_ids_are_those_of_the_network(digest, counter):
+    assert bcs.new_id(digest, counter) == iota.ObjectId.derive_id(transaction_digest(digest), counter).to_bytes()
+
+
+@given(st.integers(0, 2**32))
+def test_a_length_is_written_as_the_sdk_reads_it(number):
+    encoded = bcs.uleb(number)
+    assert sum((byte & 0x7F) << 7 * place for place, byte in enumerate(encoded)) == number
+    assert encoded[-1] or number == 0
+
+
+TYPES = st.recursive(
+    st.sampled_from(["bool", "u8", "u16", "u32", "u64", "u128", "u256", "address"]),
+    lambda inner: inner.map(lambda name: f"vector<{name}>"),
+    max_leaves=3,
+)
+
+
+def encoded(draw: st.DrawFn, name: str) -> bytes:
+    if name.startswith("vector<"):
+        items = draw(st.integers(0, 4))
+        return bcs.sequence([encoded(draw, name[7:-1]) for _ in range(items)])
+    if name == "bool":
+        return draw(st.sampled_from([b"\x00", b"\x01"]))
+    size = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "u128": 16, "u256": 32, "address": 32}[name]
+    return draw(st.binary(min_size=size, max_size=size))
+
+
+@given(st.data(), TYPES)
+def test_a_value_fits_its_type_and_a_byte_more_or_less_does_not(data, name):
+    value = data.draw(st.composite(encoded)(name))
+    assert pure.fits(value, name)
+    assert not pure.fits(value + b"\x00", name)
+    assert not pure.fits(value[:-1], name)
+
+
+@given(st.binary(max_size=40), TYPES)
+def test_any_bytes_are_judged_without_an_accident(value, name):
+    assert pure.fits(value, name) in {True, False}
+
+
+@pytest.mark.parametrize("value", [b"\x80\x00", b"\x81\x00\x07", b"\xff\xff\xff\xff\xff\x01", b"\xff\xff\xff\xff\x1f"])
+def test_a_length_that_is_not_the_shortest_or_too_large_is_no_length(value):
+    assert not pure.fits(value, "vector<u8>")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "u7", "vector<u8", "vector<>", "vector<" * 17 + "u8" + ">" * 17, "0x2::coin::Coin"]
+)
+def test_a_type_that_is_not_plain_is_none_here(name):
+    with pytest.raises(pure.NotPure):
+        pure.fits(b"", name)
+
+
+@given(st.binary(max_size=200))
+def test_what_the_sdk_cannot_read_is_refused_and_nothing_else(data):
+    with pytest.raises(Refused):
+        sdk.transaction_json(data)
+
+
+def test_a_failure_reads_back_with_its_reason():
+    status = sdk.failure_status(json.dumps({"UnusedValueWithoutDrop": {"result": 1, "subresult": 2}}), None)
+    gas = Gas(1, 0, 0)
+    coin = bcs.coin(bytes(32), 1, bytes(32), 5, bytes(32))
+    effects = iota.TransactionEffects.from_bcs(bcs.effects(status, gas, bytes(32), coin.id, [coin], [coin]))
+    assert "UnusedValueWithoutDrop" in effects.as_v1().status().to_json()

@@ -1,0 +1,260 @@
+"""The pure layer: whatever transactions come, no token appears or vanishes, and no coin is anybody's by mistake."""
+
+from __future__ import annotations
+
+import iota_sdk as iota
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wattswap.ledger.devnet import bcs, execution
+from wattswap.ledger.devnet.model import (
+    Argument,
+    Call,
+    Coin,
+    Command,
+    MakeVector,
+    MergeCoins,
+    Outcome,
+    Reference,
+    Refused,
+    SplitCoins,
+    Transaction,
+    TransferObjects,
+)
+from wattswap.ledger.devnet.rules import COIN_DEPOSIT, MOST_NEW_COINS
+
+ANNA, BERT = b"a" * 32, b"b" * 32
+FEE = 1_000_000
+GAS = Argument("gas")
+
+
+class Coins:
+    """A state in memory: what ``Store`` does, without a file."""
+
+    def __init__(self, *coins: Coin) -> None:
+        self.now = {coin.id: coin for coin in coins}
+        self.spent: dict[tuple[bytes, int], bytes] = {}
+
+    def coin(self, coin_id: bytes) -> Coin | None:
+        return self.now.get(coin_id)
+
+    def spender(self, coin_id: bytes, version: int) -> bytes | None:
+        return self.spent.get((coin_id, version))
+
+    def apply(self, outcome: Outcome) -> None:
+        for coin in outcome.spent:
+            assert (coin.id, coin.version) not in self.spent
+            self.spent[coin.id, coin.version] = outcome.transaction.digest
+            del self.now[coin.id]
+        for coin in outcome.written:
+            assert coin.id not in self.now
+            self.now[coin.id] = coin
+
+    @property
+    def nanos(self) -> int:
+        """All there is, deposits included."""
+        return sum(coin.nanos + COIN_DEPOSIT for coin in self.now.values())
+
+
+def coin(number: int, owner: bytes = ANNA, nanos: int = 10**9) -> Coin:
+    return bcs.coin(bytes([number]) * 32, 1, owner, nanos, bytes(32))
+
+
+def named(one: Coin) -> Reference:
+    return Reference(one.id, one.version, one.digest)
+
+
+def u64(number: int) -> bytes:
+    return bcs.u64(number)
+
+
+def transaction(
+    commands: list[Command],
+    inputs: list[bytes | Reference],
+    gas: list[Coin],
+    *,
+    budget: int = 50_000_000,
+    number: int = 0,
+    payer: bytes = ANNA,
+) -> Transaction:
+    digest = bcs.hashed(number.to_bytes(8, "little"))
+    return Transaction(
+        digest, digest, 0, ANNA, inputs, commands, [named(one) for one in gas], payer, 1_000, budget, None
+    )
+
+
+def failure(commands: list[Command], inputs: list[bytes | Reference] | None = None) -> str:
+    """Why a transaction with these commands fails; coin 2 is its first input, 7 nanos its second, Bert its third."""
+    view = Coins(coin(1), coin(2))
+    given = [named(coin(2)), u64(7), BERT, *(inputs or [])]
+    return execution.execute(transaction(commands, given, [coin(1)]), view).error
+
+
+def at(index: int, sub: int | None = None) -> Argument:
+    return Argument("result", index, sub)
+
+
+def given_(index: int) -> Argument:
+    return Argument("input", index)
+
+
+COIN2, SEVEN, TO_BERT = given_(0), given_(1), given_(2)
+SPLIT = SplitCoins(GAS, [SEVEN])
+WRONG = 'CommandArgumentError":{"argument":'
+
+
+@pytest.mark.parametrize(
+    ("commands", "reason"),
+    [
+        ([SPLIT], 'UnusedValueWithoutDrop":{"result":0,"subresult":0}'),
+        ([SPLIT, TransferObjects([at(0), at(0)], TO_BERT)], WRONG + '1,"kind":"InvalidValueUsage"'),
+        ([SPLIT, TransferObjects([at(1)], TO_BERT)], "IndexOutOfBounds"),
+        ([SPLIT, TransferObjects([at(0, 1)], TO_BERT)], "SecondaryIndexOutOfBounds"),
+        ([SplitCoins(GAS, [SEVEN, SEVEN]), TransferObjects([at(0)], TO_BERT)], "InvalidResultArity"),
+        ([TransferObjects([COIN2], SEVEN)], WRONG + '1,"kind":"InvalidBcsBytes"'),
+        ([TransferObjects([COIN2], COIN2)], WRONG + '1,"kind":"TypeMismatch"'),
+        ([TransferObjects([SEVEN], TO_BERT)], WRONG + '0,"kind":"TypeMismatch"'),
+        ([MergeCoins(COIN2, [GAS])], WRONG + '1,"kind":"InvalidGasCoinUsage"'),
+        ([MergeCoins(COIN2, [COIN2])], WRONG + '1,"kind":"InvalidValueUsage"'),
+        ([MergeCoins(GAS, [COIN2]), TransferObjects([COIN2], TO_BERT)], "InvalidValueUsage"),
+        ([TransferObjects([GAS], TO_BERT), SPLIT], "InvalidValueUsage"),
+        ([SplitCoins(COIN2, [given_(3)])], "InsufficientCoinBalance"),
+        ([SplitCoins(SEVEN, [SEVEN])], "TypeMismatch"),
+        ([SplitCoins(GAS, [TO_BERT])], "InvalidBcsBytes"),
+        ([SplitCoins(GAS, [given_(9)])], "IndexOutOfBounds"),
+        ([MakeVector("vector<u8>", [TO_BERT])], "InvalidBcsBytes"),
+        ([MakeVector("0x2::coin::Coin<0x2::iota::IOTA>", [COIN2])], "FeatureNotYetSupported"),
+        ([MakeVector(None, [COIN2])], "FeatureNotYetSupported"),
+        ([MakeVector("u64", [SEVEN]), MakeVector("u64", [at(0)])], "TypeMismatch"),
+        ([MakeVector("u64", [SEVEN]), TransferObjects([at(0)], TO_BERT)], "TypeMismatch"),
+        ([Call(bytes(31) + b"\x01", "option", "none", ["u64"], [])], "FunctionNotFound"),
+        ([Call(bytes(31) + b"\x01", "option", "some", [], [SEVEN])], "TypeArityMismatch"),
+        ([Call(bytes(31) + b"\x01", "option", "some", ["u64"], [])], "ArityMismatch"),
+    ],
+)
+def test_a_wrong_command_fails_by_the_networks_name(commands: list[Command], reason: str):
+    assert reason in failure(commands, [u64(10**10)])
+
+
+def test_a_failure_names_the_command():
+    assert failure([SPLIT, TransferObjects([at(0)], TO_BERT), TransferObjects([COIN2], SEVEN)]).endswith("in command 2")
+
+
+def test_values_that_can_be_dropped_are_left_lying():
+    assert not failure(
+        [MakeVector("u64", [SEVEN, SEVEN]), Call(bytes(31) + b"\x01", "option", "some", ["u64"], [SEVEN])]
+    )
+
+
+def test_nothing_at_all_costs_the_fee_and_smashes_the_gas():
+    view = Coins(coin(1), coin(2), coin(3))
+    outcome = execution.execute(transaction([], [], [coin(2), coin(1), coin(3)]), view)
+    (left,) = outcome.written
+    assert left.id == coin(2).id
+    assert left.nanos == 3 * 10**9 - FEE + 2 * COIN_DEPOSIT
+
+
+def test_a_transaction_makes_no_more_than_2048_coins():
+    many = [SplitCoins(GAS, [SEVEN] * 511)] * 4
+    given: list[Command] = [*many, *(TransferObjects([at(c, n) for n in range(511)], TO_BERT) for c in range(4))]
+    view = Coins(coin(1, nanos=10**12))
+    inputs: list[bytes | Reference] = [b"", u64(7), BERT]
+    fine = execution.execute(transaction(given, inputs, [coin(1, nanos=10**12)], budget=5 * 10**10), view)
+    assert not fine.error
+    assert len(fine.written) == 4 * 511 + 1 <= MOST_NEW_COINS
+    given = [*given, SplitCoins(GAS, [SEVEN] * 5), TransferObjects([at(8, n) for n in range(5)], TO_BERT)]
+    much = execution.execute(transaction(given, inputs, [coin(1, nanos=10**12)], budget=5 * 10**10), view)
+    assert "EffectsTooLarge" in much.error
+
+
+ARGUMENTS = st.one_of(
+    st.just(GAS),
+    st.builds(given_, st.integers(0, 7)),
+    st.builds(at, st.integers(0, 4), st.none() | st.integers(0, 2)),
+)
+SOME = st.lists(ARGUMENTS, min_size=1, max_size=3)
+COMMANDS = st.one_of(
+    st.builds(SplitCoins, ARGUMENTS, st.lists(st.builds(given_, st.integers(0, 3)), min_size=1, max_size=3)),
+    st.builds(MergeCoins, ARGUMENTS, SOME),
+    st.builds(TransferObjects, SOME, st.builds(given_, st.integers(3, 4))),
+    st.builds(MakeVector, st.sampled_from(["u64", "address", None]), SOME),
+    st.builds(Call, st.just(bytes(31) + b"\x01"), st.just("option"), st.just("some"), st.just(["u64"]), SOME),
+)
+AMOUNTS = st.sampled_from([0, 1, 7, 10**6, 10**9, 2**64 - 1])
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> tuple[list[Command], list[int], list[int], list[bytes], int]:
+    """Commands, which coins pay, which are inputs, plain values, budget."""
+    paying = draw(st.lists(st.integers(0, 9), min_size=1, max_size=3))
+    inputs = draw(st.lists(st.integers(0, 9), max_size=3))
+    plain = [u64(draw(AMOUNTS)) for _ in range(3)] + [ANNA, BERT]
+    budget = draw(st.sampled_from([FEE, FEE + COIN_DEPOSIT, 5 * FEE, 10**8]))
+    commands = draw(st.lists(COMMANDS, max_size=4))
+    if draw(st.booleans()):  # often enough, let nothing lie about
+        commands += [
+            TransferObjects([at(n)], given_(4)) for n, one in enumerate(commands) if isinstance(one, SplitCoins)
+        ]
+    return commands, paying, inputs, plain, budget
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(steps(), min_size=1, max_size=6))
+def test_no_sequence_of_transactions_makes_or_loses_a_token(told):
+    """Random commands on random coins, right or wrong: refused without a trace, or charged to the nano."""
+    view = Coins(*(coin(number, ANNA if number % 3 else BERT) for number in range(1, 7)))
+    burned, total, seen = 0, view.nanos, {one.id for one in view.now.values()}
+    for number, (commands, paying, inputs, plain, budget) in enumerate(told):
+        order = sorted(view.now.values(), key=lambda one: one.id)
+        pick = [order[n % len(order)] for n in paying]
+        extra = [order[n % len(order)] for n in inputs]
+        asked = transaction(commands, [*plain, *(named(one) for one in extra)], pick, budget=budget, number=number)
+        before = dict(view.now)
+        try:
+            outcome = execution.execute(asked, view)
+        except Refused:
+            assert view.now == before
+            continue
+        view.apply(outcome)
+        burned += outcome.gas.computation
+        assert view.nanos + burned == total
+        assert outcome.gas.computation == FEE
+        assert outcome.gas.net <= budget
+        new = {one.id for one in outcome.written} - {one.id for one in outcome.spent}
+        assert not new & seen, "an id was given twice"
+        seen |= new
+        assert all(one.owner == ANNA for one in outcome.spent), "only the sender's coins were touched"
+        assert {one.version for one in outcome.written} == {max(one.version for one in outcome.spent) + 1}
+        effects = iota.TransactionEffects.from_bcs(outcome.effects)
+        assert effects.to_bcs() == outcome.effects
+        assert effects.as_v1().status().is_success() == (not outcome.error)
+        assert len(effects.as_v1().changed_objects()) == len({one.id for one in outcome.spent} | new)
+        if outcome.error:
+            assert not new
+            assert (
+                sum(one.nanos for one in outcome.written) == sum(one.nanos for one in outcome.spent) - outcome.gas.net
+            )
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps())
+def test_an_estimate_costs_what_the_transaction_then_costs(told):
+    """With a budget that suffices; unlimited, an estimate never falls over, whatever it is asked."""
+    commands, paying, inputs, plain, _ = told
+    coins = [coin(number, nanos=10**12) for number in range(1, 7)]
+    view = Coins(*coins)
+    references = [named(coins[n % len(coins)]) for n in inputs]
+    asked = transaction(commands, [*plain, *references], [coins[n % len(coins)] for n in paying], budget=10**9)
+    try:
+        outcome = execution.execute(asked, view)
+    except Refused as refused:
+        with pytest.raises(Refused, match=str(refused)[:20].replace("(", r"\(")):
+            execution.estimate(asked, view, checked=False)
+        return
+    assert execution.estimate(asked, view, checked=True).effects == outcome.effects
+    assert execution.estimate(asked, view, checked=False).gas == outcome.gas
+    poor = Coins(*(coin(number, nanos=5) for number in range(1, 7)))
+    small = [coin(number, nanos=5) for number in range(1, 7)]
+    asked = transaction(commands, plain, [small[n % len(small)] for n in set(paying)], budget=0)
+    assert execution.estimate(asked, poor, checked=False).gas.computation == FEE

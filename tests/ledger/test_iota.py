@@ -1,0 +1,307 @@
+"""What only a chain can show: fees, coins, strangers, nodes that hang, and networks where tokens are money."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("iota_sdk")
+
+from tests.ledger.local_node import fresh_ledger, local_node
+from tests.ledger.test_killing import kill
+
+from wattswap.ledger import iota_ledger
+from wattswap.ledger.base import Anchor, LedgerDownError, Payment, PaymentState
+from wattswap.ledger.cashier import ANCHORS, Cashier, payment_item
+from wattswap.ledger.iota import IotaClient
+from wattswap.ledger.iota_keys import FileWallets, SeededWallets
+from wattswap.ledger.iota_lane import IotaLane
+from wattswap.ledger.iota_ledger import GAS, IotaLedger, check_chain
+from wattswap.ledger.iota_transactions import Gas, budget_nanos, build, carried
+from wattswap.ledger.keys import write_key_file
+from wattswap.ledger.lane import CoinRef, Verdict
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import State
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.identity import Signer
+from wattswap.protocol.units import NANOS_PER_IOTA
+
+GAS_COMPUTATION, COIN_DEPOSIT = 1_000_000, 980_400
+OPENING = {"alice": 1_000_000, "site": 10**12}
+
+
+@pytest.fixture
+def ledger(node_url: str) -> Iterator[IotaLedger]:
+    """A ledger with wallets of its own."""
+    with fresh_ledger(node_url, OPENING) as fresh:
+        yield fresh
+
+
+def payment(key: str, payee: str = "bob", nanos: int = 10, payer: str = "site") -> Payment:
+    return Payment(key=key, payer=payer, payee=payee, nanos=nanos)
+
+
+def sent_by(ledger: IotaLedger, account: str) -> int:
+    return len(ledger.client.sent(ledger.wallets.address(account), "")[0])
+
+
+# -- fees and coins ---------------------------------------------------------------------------------------------------
+
+
+def test_all_fees_come_from_the_gas_wallet_and_every_other_balance_is_exact(ledger: IotaLedger) -> None:
+    gas = ledger.balance(GAS)
+    ledger.pay([payment("a", "bob", 10), payment("b", "carol", 20), payment("c", "bob", 5)])
+    assert (ledger.balance("site"), ledger.balance("bob"), ledger.balance("carol")) == (10**12 - 35, 15, 20)
+    outbox = ledger.cashier.outbox
+    assert (outbox.fees_nanos, outbox.deposits_nanos) == (GAS_COMPUTATION, 2 * COIN_DEPOSIT)
+    assert ledger.balance(GAS) == gas - outbox.fees_nanos - outbox.deposits_nanos
+
+
+def test_a_wallet_spends_what_many_small_coins_brought_and_their_deposits_come_back(ledger: IotaLedger) -> None:
+    for number in range(8):
+        assert ledger.pay([payment(f"in{number}", "bob", 100)])[0].ok
+    before = ledger.cashier.outbox.deposits_nanos
+    assert ledger.pay([payment("out", "carol", 800, payer="bob")])[0].ok
+    assert (ledger.balance("bob"), ledger.balance("carol")) == (0, 800)
+    assert ledger.cashier.outbox.deposits_nanos == before + COIN_DEPOSIT * (2 - 8)
+
+
+def test_a_thousand_payees_take_two_transactions(ledger: IotaLedger) -> None:
+    batch = [payment(f"k{number}", f"car{number}", number + 1) for number in range(1_000)]
+    assert all(answer.ok for answer in ledger.pay(batch))
+    assert sent_by(ledger, "site") == 2
+    assert ledger.balance("car999") == 1_000
+
+
+def test_payments_and_anchors_never_share_a_coin(ledger: IotaLedger) -> None:
+    ledger.pay([payment("k")])
+    ledger.anchor([Anchor(site="site", sequence=0, content=b"x" * 30_000)])
+    rows = ledger.cashier.outbox._database.rows("SELECT lane, coin FROM coins JOIN batches USING (batch)")
+    coins = {lane: {coin for other, coin in rows if other == lane} for lane in ("site", ANCHORS)}
+    assert coins["site"]
+    assert coins[ANCHORS]
+    assert not coins["site"] & coins[ANCHORS]
+
+
+def test_a_wallet_may_pay_its_own_gas(node_url: str) -> None:
+    with fresh_ledger(node_url, {"site": 10**12}) as sponsored:
+        ledger = IotaLedger(sponsored.client, sponsored.wallets, Outbox(None), sponsored=False)
+        assert ledger.pay([payment("k", "bob", 7)])[0].ok
+        assert ledger.balance("site") == 10**12 - 7 - GAS_COMPUTATION - COIN_DEPOSIT
+        ledger.cashier.outbox.close()
+
+
+def test_without_gas_nothing_is_signed_and_the_error_names_the_wallet_to_fund(node_url: str) -> None:
+    with fresh_ledger(node_url, {"site": 10**12}) as rich:
+        lane = IotaLane(rich.client, rich.wallets, "site", sponsor="pauper")
+        with pytest.raises(LedgerDownError, match=rich.wallets.address("pauper")):
+            lane.read()
+
+
+def test_a_transaction_that_comes_to_nothing_is_returned_as_failed_and_its_fee_is_booked(ledger: IotaLedger) -> None:
+    lane = ledger.lane("alice")
+    signed = lane.sign([payment_item(payment("k", "bob", 2_000_000))], lane.read(), b"")
+    outcome = lane.submit(signed)
+    assert (outcome.verdict, outcome.fee_nanos) == (Verdict.FAILED, GAS_COMPUTATION)
+    assert "InsufficientCoinBalance" in outcome.error
+    assert lane.status(signed.digest) == outcome
+    assert ledger.balance("alice") == 1_000_000
+
+
+def test_the_same_bytes_again_give_the_same_outcome_and_move_nothing(ledger: IotaLedger) -> None:
+    lane = ledger.lane("site")
+    purse = lane.read()
+    signed = lane.sign([payment_item(payment("k"))], purse, b"memo")
+    assert lane.sign([payment_item(payment("k"))], purse, b"memo") == signed
+    assert lane.status(signed.digest).verdict is Verdict.ABSENT
+    assert lane.consumer(purse.coins[0]) is None
+    first = lane.submit(signed)
+    assert [lane.submit(signed) for _ in range(3)] == [first] * 3
+    assert first.verdict is Verdict.FINAL
+    assert {lane.consumer(coin) for coin in purse.coins} == {signed.digest}
+    assert ledger.balance("bob") == 10
+
+
+def test_another_transaction_on_the_same_coin_is_a_conflict_that_names_the_first(ledger: IotaLedger) -> None:
+    lane = ledger.lane("site")
+    purse = lane.read()
+    first, second = (lane.sign([payment_item(payment(key, nanos=n))], purse, b"") for key, n in (("a", 1), ("b", 2)))
+    lane.submit(first)
+    outcome = lane.submit(second)
+    assert (outcome.verdict, outcome.others) == (Verdict.CONFLICT, (first.digest,))
+
+
+# -- what stands in a transaction -------------------------------------------------------------------------------------
+
+SENDER = "0x" + "11" * 32
+COIN = CoinRef("0x" + "22" * 32, 3, "1" * 31 + "2")
+
+
+def made(memo: bytes = b"memo", notes: bytes = b"", expires: int = 3) -> tuple[bytes, str]:
+    gas = Gas(owner=SENDER, coins=(COIN,), price=1_000, budget=budget_nanos(1, 1_000))
+    return build(SENDER, [(SENDER, 5)], (), gas, memo=memo, notes=notes, expires=expires)
+
+
+def test_the_same_arguments_give_the_same_bytes_and_others_other_bytes() -> None:
+    assert made() == made()
+    assert len({made(), made(memo=b"other"), made(notes=b"n"), made(expires=4)}) == 4
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 11_999, 12_000, 12_001, 96_000])
+def test_what_a_transaction_carries_is_read_back_byte_for_byte(size: int) -> None:
+    notes = (bytes(range(256)) * (size // 256 + 1))[:size]
+    assert carried(made(notes=notes)[0]) == (b"memo", notes)
+
+
+def test_equal_chunks_are_carried_as_often_as_they_stand_there() -> None:
+    assert carried(made(notes=bytes(36_000))[0])[1] == bytes(36_000)
+
+
+# -- strangers, backups, hanging nodes --------------------------------------------------------------------------------
+
+
+def test_a_restored_backup_pays_nothing_twice(node_url: str, tmp_path: Path) -> None:
+    path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
+    with fresh_ledger(node_url, OPENING, path) as ledger:
+        ledger.pay([payment("a")])
+        ledger.cashier.owe([payment("b", nanos=20)], due=False)
+        copy = sqlite3.connect(backup)
+        ledger.cashier.outbox._database._connection.backup(copy)
+        copy.close()
+        ledger.cashier.flush_all()
+        ledger.cashier.work()
+        ledger.pay([payment("c", nanos=30)])
+        wallets = ledger.wallets
+    with IotaLedger(IotaClient(node_url), wallets, Outbox(backup)) as ledger:
+        answers = ledger.pay([payment("a"), payment("b", nanos=20), payment("c", nanos=30)])
+        assert all(answer.ok for answer in answers)
+        assert ledger.balance("bob") == 60
+        assert "were adopted" in ledger.cashier.outbox.alarms[0]
+
+
+def test_a_stranger_with_the_key_freezes_the_lane_and_no_other(ledger: IotaLedger) -> None:
+    ledger.pay([payment("a")])
+    thief = IotaLane(ledger.client, ledger.wallets, "site", sponsor="thief")
+    ledger.fund({"thief": NANOS_PER_IOTA})
+    thief.submit(thief.sign([payment_item(payment("loot", "thief"))], thief.read(), b""))
+    again = Cashier(ledger.cashier.outbox, ledger.lane)
+    again.owe([payment("b"), payment("c", payer="alice")])
+    again.work()
+    assert "is the key stolen" in again.outbox.frozen("site")
+    assert again.outbox.find("b").state is None  # type: ignore[union-attr]
+    assert again.outbox.find("c").state is State.FINAL  # type: ignore[union-attr]
+
+
+def test_while_the_node_hangs_payments_are_pending_and_nobody_waits_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iota_ledger, "PATIENCE_S", 0.1)
+    with local_node(tmp_path / "chain.sqlite") as (url, process), fresh_ledger(url, OPENING) as ledger:
+        ledger.pay([payment("a")])
+        ledger.client._timeout_s = 0.2
+        ledger.cashier.owe([payment("b")])
+        os.kill(process.pid, signal.SIGSTOP)
+        try:
+            ledger.cashier.work()
+            assert "did not answer within 0.2 s" in ledger.cashier.errors()["site"]
+            with pytest.raises(LedgerDownError, match="did not answer"):
+                ledger.balance("bob")
+        finally:
+            os.kill(process.pid, signal.SIGCONT)
+        ledger.client._timeout_s = 15.0
+        monkeypatch.setattr(iota_ledger, "PATIENCE_S", 15.0)
+        assert ledger.pay([payment("b")])[0].state is PaymentState.PAID
+        assert ledger.balance("bob") == 20
+
+
+def test_a_node_that_was_killed_and_came_back_has_forgotten_nothing(tmp_path: Path) -> None:
+    db, box = tmp_path / "chain.sqlite", tmp_path / "outbox.sqlite"
+    with local_node(db) as (url, _), fresh_ledger(url, OPENING, box) as ledger:
+        ledger.pay([payment("a")])
+        wallets, chain_id = ledger.wallets, ledger.chain_id
+    with local_node(db) as (url, _), IotaLedger(IotaClient(url), wallets, Outbox(box)) as ledger:
+        assert ledger.chain_id == chain_id
+        assert [answer.state for answer in ledger.pay([payment("a"), payment("b")])] == ["exists", "paid"]
+        assert ledger.balance("bob") == 20
+    with local_node() as (url, _), pytest.raises(InputError, match="pays on network"):
+        fresh_ledger(url, {}, box)
+
+
+def test_the_sdk_runs_on_a_thread_of_its_own(ledger: IotaLedger) -> None:
+    names = {thread.name for thread in threading.enumerate()}
+    assert "iota" in names
+    assert ledger.client._thread is not threading.current_thread()
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(500, marks=pytest.mark.long)])
+def test_kills_cost_and_create_nothing_on_a_chain_either(node_url: str, tmp_path: Path, kills: int) -> None:
+    report = kill(tmp_path, "--kills", str(kills), "--ledger", node_url)
+    assert report["wrong"] == []
+    assert report["paid"] == report["owed"] > 0
+
+
+# -- where tokens are money -------------------------------------------------------------------------------------------
+
+
+class Elsewhere:
+    """What ``check_chain`` asks of a client, answered as a public network would."""
+
+    url = "https://graphql.example/graphql"
+
+    def is_local_devnet(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("chain_id", "name"), [("6364aad5", "mainnet"), ("2304aa97", "testnet"), ("01234567", "chain")]
+)
+def test_a_public_network_is_refused_unless_it_is_named(chain_id: str, name: str) -> None:
+    client: Any = Elsewhere()
+    with pytest.raises(InputError, match=f"is IOTA {name}.*allow {chain_id}"):
+        check_chain(client, chain_id, (), seeded=False)
+    assert check_chain(client, chain_id, (chain_id,), seeded=False) is False
+
+
+def test_keys_that_anyone_can_derive_are_refused_there_even_if_it_is_named() -> None:
+    client: Any = Elsewhere()
+    with pytest.raises(InputError, match="anyone can derive"):
+        check_chain(client, "6364aad5", ("6364aad5",), seeded=True)
+
+
+def test_a_mark_on_a_key_file_counts_as_a_seed(tmp_path: Path) -> None:
+    write_key_file(tmp_path / "seeded.key", SeededWallets(1).signer("site"))
+    write_key_file(tmp_path / "own.key", Signer(bytes(range(32))))
+    assert FileWallets({"site": tmp_path / "seeded.key"}).seeded
+    assert not FileWallets({"site": tmp_path / "own.key"}).seeded
+
+
+def test_wallets_from_files_pay_whom_they_know(node_url: str, tmp_path: Path) -> None:
+    for name in ("site", GAS):
+        write_key_file(tmp_path / name, Signer(os.urandom(32)))
+    bob = Signer(os.urandom(32)).address
+    wallets = FileWallets({name: tmp_path / name for name in ("site", GAS)}, {"bob": bob})
+    with IotaLedger(IotaClient(node_url), wallets, Outbox(None)) as ledger:
+        ledger.fund({"site": 10**10, GAS: 10**10})
+        assert ledger.pay([payment("a"), payment("b", bob)])[1].ok
+        assert (ledger.balance("bob"), ledger.balance(bob), ledger.balance("stranger")) == (20, 20, 0)
+        for call in (lambda: ledger.lane("bob"), lambda: wallets.address("stranger")):
+            with pytest.raises(InputError, match="key file"):
+                call()
+
+
+@pytest.mark.parametrize("url", ["", "localhost:9125", "ftp://x/graphql", "http://"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="is not the address of an IOTA node"):
+        IotaClient(url)
+
+
+def test_a_node_that_is_not_there_is_named() -> None:
+    with IotaClient("http://127.0.0.1:9/graphql") as client, pytest.raises(LedgerDownError, match=r"127\.0\.0\.1:9"):
+        client.chain_id()
