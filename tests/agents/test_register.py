@@ -22,10 +22,18 @@ def register_of(*sessions: int) -> Register:
     return register
 
 
+def report(session: int, *, firm_w: int, wanted_w: int = 0, due_ms: int = 0, drew: bool = False) -> Report:
+    """A charger's first word; the register does not look at whose clock it was."""
+    return Report(session, firm_w, wanted_w, due_ms, drew, epoch=1, seq=1, stamp_ms=0, heard_epoch=0, heard_seq=0)
+
+
 def test_cars_stand_in_session_order_however_they_came() -> None:
     register = register_of(5, 1, 9)
     for session in (9, 5, 1):
-        register.report(Report(session, 100 * session, 200 * session, 1_000 * session, drew=session == 5))
+        drew = session == 5
+        register.report(
+            report(session, firm_w=100 * session, wanted_w=200 * session, due_ms=1_000 * session, drew=drew)
+        )
     cars = register.cars(now_ms=500)
     assert register.sessions == [1, 5, 9]
     assert cars.firm_w.tolist() == [100, 500, 900]
@@ -43,7 +51,7 @@ def test_a_report_replaces_the_one_before_and_leaves_the_award() -> None:
     register = register_of(1, 2)
     register.award(2, 6_210, 500)
     for firm_w in (11_000, 3_000):
-        register.report(Report(2, firm_w, firm_w, 0, drew=True))
+        register.report(report(2, firm_w=firm_w, wanted_w=firm_w, drew=True))
     cars = register.cars(0)
     assert cars.firm_w.tolist() == [0, 3_000]
     assert (cars.reduce_w.tolist(), cars.feed_w.tolist()) == ([0, 6_210], [0, 500])
@@ -54,7 +62,7 @@ def test_a_report_replaces_the_one_before_and_leaves_the_award() -> None:
 
 def test_who_leaves_is_gone_with_all_that_was_known_of_it() -> None:
     register = register_of(1, 2, 3)
-    register.report(Report(2, 11_000, 11_000, 0, drew=True))
+    register.report(report(2, firm_w=11_000, wanted_w=11_000, drew=True))
     register.leave(2)
     assert register.sessions == [1, 3]
     assert 2 not in register
@@ -63,25 +71,37 @@ def test_who_leaves_is_gone_with_all_that_was_known_of_it() -> None:
     assert register.cars(0).firm_w.tolist() == [0, 0, 0]
 
 
-def test_only_changed_grants_are_told() -> None:
+def test_who_has_power_is_told_again_and_who_had_it_once_more() -> None:
+    """A grant is a lease: it ends unless it is renewed. Who has nothing and had nothing need not be told."""
     register = register_of(1, 2)
-    assert register.regrant(ints(11_000, 0), ints(0, 0)) == [(1, 11_000, 0), (2, 0, 0)]
-    assert register.regrant(ints(11_000, 0), ints(0, 0)) == []
-    assert register.regrant(ints(11_000, 4_140), ints(0, 0)) == [(2, 4_140, 0)]
-    assert register.regrant(ints(11_000, 4_140), ints(500, 0)) == [(1, 11_000, 500)]
+    assert register.aims(ints(11_000, 0), ints(0, 0)) == [(1, 11_000, 0)]
+    assert register.aims(ints(11_000, 0), ints(0, 0)) == [(1, 11_000, 0)]
+    assert register.aims(ints(0, 4_140), ints(0, 0)) == [(1, 0, 0), (2, 4_140, 0)]
+    assert register.aims(ints(0, 4_140), ints(500, 0)) == [(1, 0, 500), (2, 4_140, 0)]
+    assert register.aims(ints(0, 0), ints(0, 0)) == [(1, 0, 0), (2, 0, 0)]
+    assert register.aims(ints(0, 0), ints(0, 0)) == []
 
 
-def test_a_car_that_has_just_come_is_told_its_grant_even_if_it_is_nothing() -> None:
+def test_where_chargers_draw_unasked_everyone_is_told_even_if_it_is_nothing() -> None:
     register = register_of(1)
-    register.regrant(ints(0), ints(0))
+    assert register.aims(ints(0), ints(0), idle_w=1_380) == [(1, 0, 0)]
     register.enter(2, 0, 1)
-    assert register.regrant(ints(0, 0), ints(0, 0)) == [(2, 0, 0)]
+    assert register.aims(ints(0, 0), ints(0, 0), idle_w=1_380) == [(1, 0, 0), (2, 0, 0)]
+    assert register.aims(ints(0, 0), ints(0, 0)) == []
+
+
+def test_controllers_learn_what_a_car_drew_as_far_as_it_wanted_what_it_was_granted() -> None:
+    register = register_of(1, 2)
+    for session, wanted_w in ((1, 3_000), (2, 11_000)):
+        register.report(report(session, firm_w=11_000, wanted_w=wanted_w))
+    register.aims(ints(4_140, 4_140), ints(0, 0))
+    assert register.plugged().drawn_w.tolist() == [3_000, 4_140]
 
 
 def test_firm_power_of_some_sessions_comes_in_their_order() -> None:
     register = register_of(1, 2, 3)
     for session in (1, 2, 3):
-        register.report(Report(session, session, 0, 0, drew=False))
+        register.report(report(session, firm_w=session))
     assert register.firm_w([3, 1]).tolist() == [3, 1]
     assert register.firm_w([]).tolist() == []
 
@@ -98,7 +118,7 @@ def test_it_is_what_a_dictionary_would_be(steps: list[tuple[bool, int, int]]) ->
             continue
         elif not enters:
             continue
-        register.report(Report(session, firm_w, 0, 0, drew=False))
+        register.report(report(session, firm_w=firm_w))
         expected[session] = firm_w
     assert register.sessions == sorted(expected)
     assert all((session in register) == (session in expected) for session in range(13))
