@@ -6,6 +6,7 @@ two; the charger itself owes only the word that its car has left.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 _MOST_PEERS: Final = 16
 """So many cars may still have business here after they left."""
 
+_MOST_ROUNDS: Final = 64
+"""So many settled awards are remembered, to recognise what comes late."""
+
 
 class Charger:
     """One charging point, or the inverter of a stationary battery."""
@@ -65,6 +69,7 @@ class Charger:
         self._lease = Lease(rules.guaranteed_w)
         self._woken_at_ms: int | None = None
         self._awards: dict[tuple[int, int], Delivering] = {}
+        self._settled: deque[tuple[int, int]] = deque(maxlen=_MOST_ROUNDS)
         self._vehicles: dict[int, str] = {}
         self._owed = Obligations(rules.repeat_ms)
 
@@ -213,8 +218,8 @@ class Charger:
             case Sealed():
                 return self._on_sealed(message, now_ms)
             case Release():
-                if (delivering := self._awards.get((message.session, message.tick))) is not None:
-                    delivering.end()
+                if (account := self._account(message)) is not None:
+                    account.end()
                 return self._pass_on(message.session, message)
             case Noted(kind, session) if kind == DEPARTED:
                 self._owed.done(f"departed/{session}")
@@ -231,9 +236,7 @@ class Charger:
             case Award() as award:
                 return [*self._on_award(award, now_ms), *self._pass_on(award.session, sealed)]
             case Receipt() as receipt:
-                known = self._awards.pop((receipt.session, receipt.tick), None)
-                forgets = [Forget(_key(receipt.session, receipt.tick))] if known is not None else []
-                return [*forgets, *self._pass_on(receipt.session, sealed)]
+                return [*self._on_receipt(receipt), *self._pass_on(receipt.session, sealed)]
             case _:
                 return []
 
@@ -243,7 +246,8 @@ class Charger:
         A car holds one award at a time: whichever is newer ends the other, should its release have been lost.
         """
         key = award.session, award.tick
-        if key in self._awards or not self._plugs(award.session) or now_ms >= award.until_ms:
+        known = key in self._awards or key in self._settled
+        if known or not self._plugs(award.session) or now_ms >= award.until_ms:
             return []
         self._end_awards(award.session, before=award.tick)
         self._awards[key] = delivering = Delivering(award, self._rules.tick_s)
@@ -252,6 +256,19 @@ class Charger:
         beat = [] if self._reading is None else [self._report(self._reading, now_ms)]
         remembered = msgspec.msgpack.encode((self._vehicles[award.session], award))
         return [Remember(_key(*key), remembered), *beat]
+
+    def _on_receipt(self, receipt: Receipt) -> list[Effect]:
+        """Close this charger's account; should the award come once more, it opens none."""
+        if self._account(receipt) is None:
+            return []
+        del self._awards[receipt.session, receipt.tick]
+        self._settled.append((receipt.session, receipt.tick))
+        return [Forget(_key(receipt.session, receipt.tick))]
+
+    def _account(self, said: Delivery | Receipt | Release) -> Delivering | None:
+        """This charger's account of the very award that something is said of."""
+        account = self._awards.get((said.session, said.tick))
+        return account if account is not None and account.is_of(said) else None
 
     def _pass_on(self, session: int, message: Sealed | Release | Noted) -> list[Effect]:
         vehicle = self._vehicles.get(session)
@@ -264,14 +281,16 @@ class Charger:
                 return [Send(self._transformer, sealed)]
             case Offer() as offer if self._plugs(offer.session) and vehicle == self._vehicles.get(offer.session):
                 return [Send(self._transformer, CappedOffer(offer.session, self._max_w, sealed))]
-            case Delivery() as delivery if vehicle == self._vehicles.setdefault(delivery.session, vehicle):
+            case Delivery() as delivery if vehicle == self._vehicles.get(delivery.session, vehicle):
+                if delivery.session not in self._vehicles:
+                    self._know(delivery.session, vehicle)
                 return [self._witness(delivery, sealed)]
             case _:
                 return []
 
     def _witness(self, delivery: Delivery, sealed: Sealed) -> Effect:
         """The car's claim beside this charger's; an award that never arrived here delivered nothing here."""
-        account = self._awards.get((delivery.session, delivery.tick))
+        account = self._account(delivery)
         mine = nothing_delivered(delivery) if account is None else account.claim()
         return Send(self._transformer, WitnessedDelivery(delivery.session, seal(mine, self._signer), sealed))
 

@@ -14,7 +14,7 @@ from wattswap.protocol.round import Input, State, advance
 
 if TYPE_CHECKING:
     from wattswap.protocol.events import Metered
-    from wattswap.protocol.messages import Award
+    from wattswap.protocol.messages import Award, Receipt, Release
 
 
 class Delivering:
@@ -36,6 +36,11 @@ class Delivering:
     def runs(self) -> bool:
         """Whether it still counts."""
         return self.state is State.AWARDED
+
+    def is_of(self, said: Delivery | Receipt | Release) -> bool:
+        """Whether this is said of the same award, and not of another one."""
+        award = self.award
+        return (said.feeder, said.tick, said.session) == (award.feeder, award.tick, award.session)
 
     def add(self, metered: Metered) -> None:
         """Count the tick that ended, as long as the award runs."""

@@ -102,7 +102,7 @@ class Vehicle:
             case Received(charger, Sealed() as sealed):
                 return self._on_sealed(charger, sealed, now_ms)
             case Received(charger, Release() as release):
-                return self._claim_all(charger, now_ms, lambda award: award.tick == release.tick)
+                return self._on_release(charger, release, now_ms)
             case Received(_, Noted(kind, session)) if kind == MANDATE:
                 self._owed.done(f"mandate/{session}")
             case Woken():
@@ -235,6 +235,13 @@ class Vehicle:
         delivering.end()
         return [remembered, noted, *self._claim(charger, delivering, now_ms)]
 
+    def _on_release(self, charger: str, release: Release, now_ms: int) -> list[Effect]:
+        """Claim what was delivered until now; a release of another award ends nothing."""
+        delivering = self._awards.get((release.feeder, release.tick))
+        if delivering is None or not delivering.runs or not delivering.is_of(release):
+            return []
+        return self._claim(charger, delivering, now_ms)
+
     def _binds(self, award: Award) -> bool:
         """Whether it is for the session that is plugged in, answers an offer that was made, and is the newest."""
         plugged = self._plug is not None and award.session == self._plug.session
@@ -260,7 +267,7 @@ class Vehicle:
     def _on_receipt(self, receipt: Receipt) -> list[Effect]:
         """Paid, once: a receipt for what is settled already changes nothing."""
         key, delivering = _key(receipt.session, receipt.tick), self._awards.get((receipt.feeder, receipt.tick))
-        if delivering is None or delivering.award.session != receipt.session:
+        if delivering is None or not delivering.is_of(receipt):
             return []
         delivering.settled()
         del self._awards[delivering.round]
@@ -288,7 +295,9 @@ class Vehicle:
             else:
                 continue
             if (delivery.feeder, delivery.tick) in self._settled:
-                effects += [Forget(key)]  # it crashed between the receipt and forgetting what the receipt is for
+                # It crashed between the receipt and forgetting what the receipt is for.
+                award_key = _key(delivery.session, delivery.tick)
+                effects += [Forget(award_key), Forget(f"claim/{award_key}")]
             else:
                 effects += self._restore(charger, delivery, now_ms)
         return effects
