@@ -11,19 +11,23 @@ from wattswap.agents.strategies import BUNDLED
 from wattswap.agents.vehicle import Character, Vehicle
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import Draws
-from wattswap.protocol.effects import Effect, Send
+from wattswap.protocol.effects import Effect, Forget, Remember, Send, WakeAt
 from wattswap.protocol.errors import InputError, RemoteProtocolError
-from wattswap.protocol.events import Event, Metered, PluggedIn, Reading, Received, Unplugged, Woken
+from wattswap.protocol.events import Event, Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
 from wattswap.protocol.identity import Signer
+from wattswap.protocol.messages import AWARD as AN_AWARD
 from wattswap.protocol.messages import (
+    MANDATE,
     Award,
     Call,
     Delivery,
     Inner,
     Mandate,
+    Noted,
     Offer,
     Receipt,
     Release,
+    Sealed,
     Tranche,
 )
 
@@ -34,6 +38,9 @@ CALL = Call(0, 0, 5_800, 5 * IOTA, 0, 300_000, 2_000)
 AWARD = Award(0, 0, 7, 300_000, (6_210, 0, 0), (600_000_000, 0, 0))
 REDUCED, FULL = Metered(7, 4_790, 0, 11_000), Metered(7, 11_000, 0, 11_000)
 ONE_TICK = Delivery(0, 0, 7, (6_210 * 30, 0, 0), 11_000 * 30)
+NOTHING = Delivery(0, 0, 7, (0, 0, 0), 0)
+NOTED = Noted(AN_AWARD, 7, 0)
+LEAVE = Unplugged(7, 5 * KWH, 0)
 
 
 def car(strategy: Strategy = BUNDLED["need"], **keys: Signer | bytes | None) -> Vehicle:
@@ -41,16 +48,26 @@ def car(strategy: Strategy = BUNDLED["need"], **keys: Signer | bytes | None) -> 
     return Vehicle("car", character, Rules(), **keys)  # type: ignore[arg-type]
 
 
-def at_work(*events: Event | Inner, strategy: Strategy = BUNDLED["need"]) -> Vehicle:
-    """A car that is plugged in and knows where it stands, after these events."""
+def at_work(*events: Event | Inner | Release, strategy: Strategy = BUNDLED["need"]) -> Vehicle:
+    """A car that is plugged in, its mandate noted, and knows where it stands, after these events."""
     vehicle = car(strategy)
-    for event in (PLUG, READING, *events):
+    for event in (PLUG, Received("charger", Noted(MANDATE, 7)), READING, *events):
         tell(vehicle, event)
     return vehicle
 
 
+def awarded(*events: Event | Inner | Release) -> Vehicle:
+    """A car that answered a call and won, after these events."""
+    return at_work(CALL, AWARD, *events)
+
+
 def tell(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[object]:
     """What the car says to its charger, unsealed. Messages come from the charger, sealed where they travel so."""
+    return [said(effect) for effect in happens(vehicle, event, now_ms) if not isinstance(effect, _KEPT)]
+
+
+def happens(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[Effect]:
+    """The same, with what it wants remembered and when it wants to be woken."""
     match event:
         case Release():
             event = Received("charger", event)
@@ -60,13 +77,31 @@ def tell(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000)
             pass
     effects = vehicle.handle(event, now_ms)
     vehicle.check()
-    return [said(effect) for effect in effects]
+    return effects
+
+
+_KEPT = (Remember, Forget, WakeAt)
+"""What the car keeps to itself."""
 
 
 def said(effect: Effect) -> object:
     assert isinstance(effect, Send)
     assert effect.to == "charger"
-    return unseal(effect.message)  # type: ignore[arg-type]  # a car says nothing unsealed
+    return unseal(effect.message) if isinstance(effect.message, Sealed) else effect.message
+
+
+def survived(*steps: list[Effect]) -> Restarted:
+    """What a car learns after a crash, when it had asked for all this to be remembered and forgotten."""
+    remembered: dict[str, bytes] = {}
+    for effect in (effect for step in steps for effect in step):
+        match effect:
+            case Remember(key, value):
+                remembered[key] = value
+            case Forget(key):
+                remembered.pop(key, None)
+            case _:
+                pass
+    return Restarted(2, remembered)
 
 
 # -- plugging in and answering ----------------------------------------------------------------------------------------
@@ -78,9 +113,37 @@ def test_when_plugged_in_it_declares_its_need_and_departure() -> None:
 
 def test_what_it_says_is_signed_by_its_own_key() -> None:
     signer = Signer(bytes(32))
-    (effect,) = car(signer=signer).handle(PLUG, 0)
+    effect, _ = car(signer=signer).handle(PLUG, 0)
     assert isinstance(effect, Send)
-    assert unseal(effect.message, signer.public_key) == Mandate(7, "stay 7", 10 * KWH, 6 * HOUR, "car")  # type: ignore[arg-type]
+    assert isinstance(effect.message, Sealed)
+    assert unseal(effect.message, signer.public_key) == Mandate(7, "stay 7", 10 * KWH, 6 * HOUR, "car")
+
+
+def test_a_mandate_is_said_again_until_it_is_noted() -> None:
+    vehicle = car()
+    mandate = tell(vehicle, PLUG, 0)
+    assert tell(vehicle, Woken(), 29_999) == []
+    assert tell(vehicle, Woken(), 30_000) == tell(vehicle, Woken(), 60_000) == mandate
+    assert vehicle.owes == 1
+    tell(vehicle, Received("charger", Noted(MANDATE, 7)), 60_000)
+    assert tell(vehicle, Woken(), 90_000) == []
+    assert vehicle.owes == 0
+
+
+@pytest.mark.parametrize("other", [Noted(MANDATE, 8), Noted(AN_AWARD, 7)], ids=repr)
+def test_what_is_noted_of_something_else_is_not_its_mandate(other: Noted) -> None:
+    vehicle = car()
+    mandate = tell(vehicle, PLUG, 0)
+    tell(vehicle, Received("charger", other), 0)
+    assert tell(vehicle, Woken(), 30_000) == mandate
+
+
+def test_it_does_not_insist_on_a_mandate_once_it_left() -> None:
+    vehicle = car()
+    tell(vehicle, PLUG, 0)
+    assert tell(vehicle, LEAVE, 10_000) == []
+    assert tell(vehicle, Woken(), 30_000) == []
+    assert vehicle.owes == 0
 
 
 def test_it_answers_a_call_as_its_strategy_chooses() -> None:
@@ -106,7 +169,10 @@ def test_a_prosumer_offers_to_feed() -> None:
 
 def test_asked_again_it_says_the_same() -> None:
     vehicle = at_work(strategy=BUNDLED["truthful"])
-    assert tell(vehicle, CALL) == tell(vehicle, CALL)
+    first = tell(vehicle, CALL)
+    assert tell(vehicle, CALL) == first
+    tell(vehicle, _reading(due_ms=1))
+    assert tell(vehicle, CALL) == first
 
 
 def test_a_strategy_learns_this_of_the_car_and_the_call() -> None:
@@ -149,7 +215,7 @@ def test_a_strategy_that_misbehaves_ends_in_one_line_for_its_author() -> None:
     assert str(error.value) == "strategy 'mine' asks a negative price (car 'stay 7', call for 5800 W at 0 s)"
 
 
-@pytest.mark.parametrize("before", [(), (PLUG,), (READING,), (PLUG, READING, Unplugged(7))])
+@pytest.mark.parametrize("before", [(), (PLUG,), (READING,), (PLUG, READING, LEAVE)])
 def test_without_a_cable_or_a_reading_it_does_not_answer(before: tuple[Event, ...]) -> None:
     vehicle = car()
     for event in before:
@@ -160,8 +226,14 @@ def test_without_a_cable_or_a_reading_it_does_not_answer(before: tuple[Event, ..
 # -- delivering -------------------------------------------------------------------------------------------------------
 
 
+def test_an_award_is_noted_and_noted_again_when_it_is_said_again() -> None:
+    vehicle = at_work(CALL)
+    assert tell(vehicle, AWARD) == [NOTED]
+    assert tell(vehicle, AWARD) == [NOTED]
+
+
 def test_it_claims_what_its_own_meter_saw_when_the_window_ends() -> None:
-    vehicle = at_work(AWARD)
+    vehicle = awarded()
     assert tell(vehicle, REDUCED, 30_000) == []
     assert tell(vehicle, FULL, 60_000) == []
     assert tell(vehicle, Metered(7, 10_000, 0, 11_000), 300_000) == [
@@ -170,32 +242,38 @@ def test_it_claims_what_its_own_meter_saw_when_the_window_ends() -> None:
 
 
 def test_a_release_ends_the_award_and_brings_the_claim() -> None:
-    assert tell(at_work(AWARD, REDUCED), Release(0, 0, 7)) == [ONE_TICK]
+    assert tell(awarded(REDUCED), Release(0, 0, 7)) == [ONE_TICK]
 
 
 def test_what_is_metered_after_the_end_does_not_count() -> None:
-    vehicle = at_work(AWARD, REDUCED)
+    vehicle = awarded(REDUCED)
     tell(vehicle, Release(0, 0, 7))
     assert tell(vehicle, REDUCED, 60_000) == []
-    assert tell(vehicle, REDUCED, 300_000) == [ONE_TICK]
+    assert tell(vehicle, Woken(), 60_000) == [ONE_TICK]
+    assert tell(vehicle, REDUCED, 300_000) == []
+    assert tell(vehicle, Woken(), 300_000) == [ONE_TICK]
 
 
 def test_a_claim_is_said_again_until_it_is_receipted() -> None:
-    vehicle = at_work(AWARD, REDUCED)
-    assert tell(vehicle, FULL, 300_000) == tell(vehicle, FULL, 330_000) == tell(vehicle, FULL, 360_000)
+    vehicle = awarded(REDUCED)
+    claim = tell(vehicle, FULL, 300_000)
+    assert tell(vehicle, Woken(), 330_000) == tell(vehicle, Woken(), 360_000) == claim
     tell(vehicle, Receipt(0, 0, 7, 5))
+    assert tell(vehicle, Woken(), 390_000) == []
     assert tell(vehicle, FULL, 390_000) == []
+    assert vehicle.owes == 0
 
 
 def test_pulling_the_plug_brings_the_claim_and_the_receipt_still_counts() -> None:
-    vehicle = at_work(AWARD, REDUCED)
-    assert tell(vehicle, Unplugged(7)) == [ONE_TICK]
+    vehicle = awarded(REDUCED)
+    assert tell(vehicle, LEAVE) == [ONE_TICK]
+    assert tell(vehicle, Woken(), 60_000) == [ONE_TICK]
     tell(vehicle, Receipt(0, 0, 7, 31_050_000))
     assert vehicle.earned_nanos == 31_050_000
 
 
 def test_a_receipt_counts_once() -> None:
-    vehicle = at_work(AWARD, REDUCED)
+    vehicle = awarded(REDUCED)
     tell(vehicle, Release(0, 0, 7))
     for _ in range(3):
         tell(vehicle, Receipt(0, 0, 7, 31_050_000))
@@ -204,61 +282,147 @@ def test_a_receipt_counts_once() -> None:
 
 @pytest.mark.parametrize("receipt", [Receipt(0, 1, 7, 5), Receipt(1, 0, 7, 5), Receipt(0, 0, 8, 5)])
 def test_a_receipt_for_another_award_is_none(receipt: Receipt) -> None:
-    vehicle = at_work(AWARD, REDUCED)
+    vehicle = awarded(REDUCED)
     tell(vehicle, Release(0, 0, 7))
     tell(vehicle, receipt)
     assert vehicle.earned_nanos == 0
-    assert tell(vehicle, FULL, 300_000) == [ONE_TICK]
+    assert tell(vehicle, Woken(), 60_000) == [ONE_TICK]
 
 
 def test_a_receipt_before_any_claim_is_a_lie() -> None:
     with pytest.raises(RemoteProtocolError, match="RECEIPT is not possible in a round that is AWARDED"):
-        tell(at_work(AWARD), Receipt(0, 0, 7, 5))
+        tell(awarded(), Receipt(0, 0, 7, 5))
 
 
 def test_an_award_said_again_does_not_wipe_what_was_delivered() -> None:
-    vehicle = at_work(AWARD, REDUCED)
+    vehicle = awarded(REDUCED)
     tell(vehicle, AWARD)
     assert tell(vehicle, Release(0, 0, 7)) == [ONE_TICK]
 
 
 def test_an_award_said_again_after_its_receipt_opens_nothing() -> None:
-    vehicle = at_work(AWARD, REDUCED)
+    vehicle = awarded(REDUCED)
     tell(vehicle, Release(0, 0, 7))
     tell(vehicle, Receipt(0, 0, 7, 5))
-    tell(vehicle, AWARD)
+    assert tell(vehicle, AWARD) == [NOTED]
     assert tell(vehicle, FULL, 300_000) == []
+    assert vehicle.owes == 0
+
+
+CALL_5 = Call(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)
+NEWER = Award(0, 5, 7, 300_000, (690, 0, 0), (600_000_000, 0, 0))
 
 
 def test_an_award_that_comes_after_a_newer_one_does_not_replace_it() -> None:
-    newer = Award(0, 5, 7, 300_000, (690, 0, 0), (600_000_000, 0, 0))
-    vehicle = at_work(newer, AWARD, REDUCED)
+    vehicle = at_work(CALL, CALL_5, NEWER)
+    assert tell(vehicle, AWARD) == [NOTED, NOTHING]
+    tell(vehicle, REDUCED)
     assert tell(vehicle, FULL, 300_000) == [Delivery(0, 5, 7, (690 * 30, 0, 0), 2 * 11_000 * 30)]
 
 
-def test_an_award_for_another_session_is_not_taken() -> None:
-    vehicle = at_work(Award(0, 0, 8, 300_000, (6_210, 0, 0), (1, 0, 0)))
+def test_a_newer_award_ends_the_older_one_whose_release_was_lost() -> None:
+    vehicle = awarded(REDUCED, CALL_5)
+    assert tell(vehicle, NEWER) == [Noted(AN_AWARD, 7, 5), ONE_TICK]
+    assert tell(vehicle, REDUCED, 300_000) == [Delivery(0, 5, 7, (690 * 30, 0, 0), 11_000 * 30)]
+    tell(vehicle, Receipt(0, 0, 7, 2))
+    tell(vehicle, Receipt(0, 5, 7, 3))
+    assert vehicle.earned_nanos == 5
+
+
+def test_an_award_that_comes_when_its_window_is_over_has_delivered_nothing() -> None:
+    vehicle = at_work(CALL)
+    assert tell(vehicle, AWARD, 300_000) == [NOTED, NOTHING]
+    assert tell(vehicle, REDUCED, 330_000) == []
+
+
+def test_an_award_for_an_offer_it_does_not_know_of_has_delivered_nothing() -> None:
+    """It crashed since: it is plugged in again, but what it offered is lost."""
+    vehicle = at_work(AWARD)
+    assert tell(vehicle, REDUCED, 60_000) == []
+    assert tell(vehicle, Woken(), 60_000) == [NOTHING]
+
+
+def test_an_award_for_another_session_has_delivered_nothing() -> None:
+    vehicle = at_work(CALL)
+    nothing = Delivery(0, 0, 8, (0, 0, 0), 0)
+    other = Award(0, 0, 8, 300_000, (6_210, 0, 0), (1, 0, 0))
+    assert tell(vehicle, other) == [Noted(AN_AWARD, 8, 0), nothing]
     assert tell(vehicle, REDUCED, 300_000) == []
+    assert tell(vehicle, Woken(), 300_000) == [nothing]
 
 
 @pytest.mark.parametrize("release", [Release(0, 1, 7), Release(1, 0, 7), Release(0, 0, 8)])
 def test_a_release_of_another_award_ends_nothing(release: Release) -> None:
     """A late one, of the round before in the same window, must not cut the new award short."""
-    vehicle = at_work(AWARD, REDUCED)
+    vehicle = awarded(REDUCED)
     assert tell(vehicle, release) == []
     assert tell(vehicle, REDUCED, 300_000) == [Delivery(0, 0, 7, (6_210 * 60, 0, 0), 11_000 * 60)]
 
 
-def test_plugged_in_again_it_starts_afresh() -> None:
-    vehicle = at_work(AWARD, REDUCED, Unplugged(7))
+def test_plugged_in_again_it_starts_afresh_and_what_it_claimed_stays_claimed() -> None:
+    vehicle = awarded(REDUCED, LEAVE)
     assert tell(vehicle, replace_session(PLUG, 9)) == [Mandate(9, "stay 7", 10 * KWH, 6 * HOUR, "car")]
     assert tell(vehicle, CALL) == []
-    assert tell(vehicle, FULL, 300_000) == []
-    tell(vehicle, Award(0, 0, 9, 300_000, (6_210, 0, 0), (1, 0, 0)))
-    assert tell(vehicle, REDUCED, 300_000) == [Delivery(0, 0, 9, (6_210 * 30, 0, 0), 11_000 * 30)]
+    tell(vehicle, Received("charger", Noted(MANDATE, 9)))
+    assert tell(vehicle, Metered(9, 11_000, 0, 11_000), 120_000) == []
+    assert tell(vehicle, Woken(), 120_000) == [ONE_TICK]
+    tell(vehicle, _reading(session=9), 150_000)
+    tell(vehicle, CALL_5, 150_000)
+    tell(vehicle, Award(0, 5, 9, 300_000, (6_210, 0, 0), (1, 0, 0)), 150_000)
+    assert tell(vehicle, Metered(9, 4_790, 0, 11_000), 300_000) == [Delivery(0, 5, 9, (6_210 * 30, 0, 0), 11_000 * 30)]
 
 
-@pytest.mark.parametrize("event", [Woken(), Release(0, 0, 7), Unplugged(7), FULL], ids=repr)
+# -- what survives a crash --------------------------------------------------------------------------------------------
+
+
+def test_what_binds_it_is_remembered_before_it_is_said() -> None:
+    vehicle = at_work(CALL)
+    assert [type(effect) for effect in happens(vehicle, AWARD)] == [Remember, Send]
+    assert [type(effect) for effect in happens(vehicle, Release(0, 0, 7))][:2] == [Remember, Send]
+    assert [type(effect) for effect in happens(vehicle, Receipt(0, 0, 7, 5))] == [Remember, Forget, Forget]
+
+
+def test_after_a_crash_it_repeats_the_claim_it_made_and_is_paid_for_it_once() -> None:
+    before = at_work(CALL)
+    steps = [happens(before, event) for event in (AWARD, REDUCED, Release(0, 0, 7))]
+    after = car()
+    assert tell(after, survived(*steps), 90_000) == [ONE_TICK]
+    assert tell(after, Woken(), 120_000) == [ONE_TICK]
+    assert tell(after, AWARD, 120_000) == [NOTED]
+    for _ in range(2):
+        tell(after, Receipt(0, 0, 7, 5), 120_000)
+    assert (after.earned_nanos, after.owes) == (5, 0)
+
+
+def test_after_a_crash_what_was_still_running_is_claimed_as_nothing() -> None:
+    before = at_work(CALL)
+    steps = [happens(before, event) for event in (AWARD, REDUCED)]
+    assert tell(car(), survived(*steps), 90_000) == [NOTHING]
+
+
+def test_after_a_crash_it_knows_what_it_earned_and_with_which_rounds() -> None:
+    before = at_work(CALL)
+    steps = [happens(before, event) for event in (AWARD, Release(0, 0, 7), Receipt(0, 0, 7, 5))]
+    after = car()
+    assert tell(after, survived(*steps), 90_000) == []
+    assert tell(after, AWARD, 90_000) == [NOTED]
+    assert (after.earned_nanos, after.owes) == (5, 0)
+
+
+@pytest.mark.parametrize("done", [1, 2, 3])
+def test_a_crash_in_the_middle_of_a_receipt_neither_pays_twice_nor_leaves_anything_behind(done: int) -> None:
+    before = at_work(CALL)
+    steps = [happens(before, event) for event in (AWARD, Release(0, 0, 7))]
+    receipt = happens(before, Receipt(0, 0, 7, 5))
+    crashed = survived(*steps, receipt[:done])
+    after = car()
+    tidied = happens(after, crashed, 90_000)
+    assert [effect for effect in tidied if isinstance(effect, Send)] == []
+    assert (after.earned_nanos, after.owes) == (5, 0)
+    assert list(survived(*steps, receipt[:done], tidied).remembered) == ["earned"]
+
+
+@pytest.mark.parametrize("event", [Woken(), Release(0, 0, 7), LEAVE, FULL], ids=repr)
 def test_what_means_nothing_to_an_idle_car_is_harmless(event: Event | Release) -> None:
     assert tell(car(), event) == []
     assert tell(at_work(), event) == []
@@ -266,7 +430,7 @@ def test_what_means_nothing_to_an_idle_car_is_harmless(event: Event | Release) -
 
 @pytest.mark.parametrize("message", [Offer(0, 0, 7, ()), ONE_TICK, Mandate(7, "stay 7", 1, 1, "car")], ids=repr)
 def test_what_only_cars_say_is_not_for_a_car(message: Inner) -> None:
-    assert tell(at_work(AWARD), message) == []
+    assert tell(awarded(), message) == []
 
 
 @pytest.mark.parametrize("message", [CALL, AWARD, Receipt(0, 0, 7, 5)], ids=lambda message: type(message).__name__)
