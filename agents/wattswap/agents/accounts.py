@@ -154,15 +154,15 @@ class Accounts:
 
     def deliver(self, witnessed: WitnessedDelivery) -> list[Effect]:
         """Settle an award: the lower of two meters counts, and what it is worth is paid from the reserve."""
-        claim = _delivery(witnessed.vehicle, None)
+        claim = _delivery(witnessed.vehicle, None, witnessed.session)
         key = claim.session, claim.tick
         account = self._accounts.get(key)
         if account is None or account.state is State.DELIVERED:
             return self._receipt_again(key)
         held = account.held
-        vehicle = _delivery(witnessed.vehicle, self._author(held.party.vehicle))
-        charger = _delivery(witnessed.charger, self._author(held.party.charger))
-        if (charger.feeder, charger.tick, charger.session) != (vehicle.feeder, vehicle.tick, vehicle.session):
+        vehicle = _delivery(witnessed.vehicle, self._author(held.party.vehicle), witnessed.session)
+        charger = _delivery(witnessed.charger, self._author(held.party.charger), witnessed.session)
+        if (charger.feeder, charger.tick) != (vehicle.feeder, vehicle.tick):
             raise RemoteProtocolError("charger and car claim the deliveries of two different awards")
         if self._in_force.get(claim.session) is account:
             del self._in_force[claim.session]
@@ -266,10 +266,10 @@ def _name(kind: str, key: tuple[int, int]) -> str:
     return f"{kind}/{key[0]}/{key[1]}"
 
 
-def _delivery(sealed: Sealed, author: bytes | None) -> Delivery:
+def _delivery(sealed: Sealed, author: bytes | None, session: int) -> Delivery:
     delivery = unseal(sealed, author)
-    if not isinstance(delivery, Delivery) or len(delivery.delivered_ws) != TRANCHES:
-        raise RemoteProtocolError("a sealed delivery holds none")
+    if not isinstance(delivery, Delivery) or delivery.session != session or len(delivery.delivered_ws) != TRANCHES:
+        raise RemoteProtocolError(f"a sealed delivery holds none of session {session}")
     return delivery
 
 

@@ -160,12 +160,14 @@ class Transformer:
         assert {award.session for award in self._accounts.in_force} <= set(self._sessions)
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
+        if isinstance(message, Report | CappedOffer | WitnessedDelivery | Departed | Noted):
+            self._refuse_strangers(message.session, sender)
         match message:
-            case Report() if self._plugs(message.session, sender):
+            case Report() if message.session in self._sessions:
                 return self._on_report(message, now_ms)
             case BaseReport() if now_ms >= self._deaf_until_ms:
                 self._base[sender] = message.base_w, now_ms
-            case CappedOffer() if self._plugs(message.session, sender):
+            case CappedOffer() if message.session in self._sessions:
                 return self._on_offer(message, now_ms)
             case WitnessedDelivery():
                 return self._on_delivery(message)
@@ -179,8 +181,8 @@ class Transformer:
                 pass
         return []
 
-    def _plugs(self, session: int, sender: str) -> bool:
-        """Whether a charger speaks of a car that is plugged in; what it says may also be late.
+    def _refuse_strangers(self, session: int, sender: str) -> None:
+        """A charger speaks for its own car only.
 
         Raises:
             RemoteProtocolError: the car is plugged in at another charger.
@@ -188,7 +190,6 @@ class Transformer:
         known = self._sessions.get(session)
         if known is not None and known.party.charger != sender:
             raise RemoteProtocolError(f"{sender} speaks for session {session} at {known.party.charger}")
-        return known is not None
 
     def _on_mandate(self, charger: str, sealed: Sealed, now_ms: int) -> list[Effect]:
         """A car is plugged in; its need fixes its baseline until it leaves."""
@@ -265,7 +266,7 @@ class Transformer:
         return effects
 
     def _notice_sleep(self, now_ms: int) -> None:
-        """After a tick was slept through, what homes have said is old, however late it is read: wait for what is new."""
+        """After a tick was slept through, what homes have said is old, however late it is read: wait for news."""
         if self._next_tick_ms and now_ms >= self._next_tick_ms + self._rules.tick_ms:
             self._base = dict.fromkeys(self._base, _NEVER)
             self._deaf_until_ms = now_ms + 1
