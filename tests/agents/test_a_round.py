@@ -12,22 +12,26 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from wattswap.agents.accounts import Site
 from wattswap.agents.base import Agent
 from wattswap.agents.charger import Charger
 from wattswap.agents.household import Household
 from wattswap.agents.rules import Rules
 from wattswap.agents.strategies import BUNDLED
-from wattswap.agents.transformer import Site, Transformer
+from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Character, Vehicle
+from wattswap.protocol import messages
 from wattswap.protocol.codec import decode, encode, unseal
 from wattswap.protocol.effects import (
     Bill,
     Effect,
+    Forget,
     NoteAward,
     NoteForced,
     NoteRound,
     NoteTrade,
     Pay,
+    Remember,
     Reserve,
     Send,
     SetPower,
@@ -48,6 +52,8 @@ from wattswap.protocol.events import (
 )
 from wattswap.protocol.identity import Signer, seeded_signer
 from wattswap.protocol.messages import (
+    DEPARTED,
+    MANDATE,
     Award,
     BaseReport,
     Call,
@@ -57,6 +63,7 @@ from wattswap.protocol.messages import (
     Grant,
     Mandate,
     Message,
+    Noted,
     Offer,
     Receipt,
     Release,
@@ -81,11 +88,18 @@ class Wire:
     agents: dict[str, Agent]
     arrives: Loss = lambda sender, to, message: 1
     now_ms: int = 0
+    alarms: dict[str, set[int]] = field(default_factory=dict)
+    """By agent: the instants for which it wants to be woken."""
+    base_w: int = 3_000
+    read_ms: int = 0
+    """What the homes draw, and when everyone was read last."""
     said: list[tuple[str, str, object]] = field(default_factory=list)
     done: list[Effect] = field(default_factory=list)
 
     def happens(self, name: str, event: Event) -> None:
         """Let something happen to an agent, and everything that follows from it at this instant."""
+        if isinstance(event, Woken):
+            self.alarms[name] = {at_ms for at_ms in self.alarms.get(name, set()) if at_ms > self.now_ms}
         todo = deque([(name, event)])
         while todo:
             agent, what = todo.popleft()
@@ -99,15 +113,35 @@ class Wire:
                 self.said.append((agent, to, opened(message)))
                 arrived = decode(encode(message))
                 return [(to, Received(agent, arrived))] * self.arrives(agent, to, message)
-            case Pay(payment_id, _, nanos):
+            case Pay(_, session, tick, nanos):
                 self.done.append(effect)
-                return [(agent, Paid(payment_id, nanos))]
+                return [(agent, Paid(session, tick, nanos))]
+            case WakeAt(at_ms):
+                self.alarms.setdefault(agent, set()).add(at_ms)
+                return []
+            case Remember() | Forget():
+                return []
             case Bill(session, nanos):
                 self.done.append(effect)
                 return [(agent, Billed(session, nanos))]
             case _:
                 self.done.append(effect)
                 return []
+
+    def wake(self) -> None:
+        """Wake everyone whose time has come."""
+        for name in self.agents:
+            if any(at_ms <= self.now_ms for at_ms in self.alarms.get(name, set())):
+                self.happens(name, Woken())
+
+    def sleep_until(self, until_ms: int) -> None:
+        """Time passes; who wants to be woken before then is."""
+        while (
+            at_ms := min((at_ms for alarms in self.alarms.values() for at_ms in alarms), default=until_ms)
+        ) < until_ms:
+            self.now_ms = at_ms
+            self.wake()
+        self.now_ms = until_ms
 
     def heard(self) -> list[tuple[str, str, object]]:
         """What was said since this was asked last."""
@@ -175,12 +209,19 @@ def read(wire: Wire, base_w: int = 3_000) -> None:
                 Reading(session, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, 11_000, 11_000, laxity_h * HOUR, drew=True),
             )
     wire.happens("homes", BaseRead(base_w))
+    wire.base_w, wire.read_ms = base_w, wire.now_ms
 
 
 def meter(wire: Wire, patient_w: int, ticks: int = 1) -> None:
-    """``ticks`` pass in which the patient car draws so much and the other its full power."""
+    """``ticks`` pass in which the patient car draws so much and the other its full power.
+
+    Before each, everyone is read and woken that has not been yet; after the last one nobody is.
+    """
     for _ in range(ticks):
-        wire.now_ms = (wire.now_ms // 30_000 + 1) * 30_000
+        if wire.now_ms - wire.read_ms >= 30_000:
+            read(wire, wire.base_w)
+        wire.wake()
+        wire.sleep_until((wire.now_ms // 30_000 + 1) * 30_000)
         for at, session, import_w in (("A", PATIENT, patient_w), ("B", HASTY, 11_000)):
             for agent in (f"charger {at}", f"car {at}"):
                 wire.happens(agent, Metered(session, import_w, 0, 11_000))
@@ -202,13 +243,20 @@ def test_a_round_is_said_in_this_order() -> None:
     assert wire.heard() == [
         ("car A", "charger A", Mandate(PATIENT, "stay A", 10 * KWH, 3 * HOUR + 3_272_728, "car A")),
         ("charger A", "transformer", Mandate(PATIENT, "stay A", 10 * KWH, 3 * HOUR + 3_272_728, "car A")),
+        ("transformer", "charger A", Noted(MANDATE, PATIENT)),
+        ("charger A", "car A", Noted(MANDATE, PATIENT)),
         ("car B", "charger B", Mandate(HASTY, "stay B", 10 * KWH, 1 * HOUR + 3_272_728, "car B")),
         ("charger B", "transformer", Mandate(HASTY, "stay B", 10 * KWH, 1 * HOUR + 3_272_728, "car B")),
-        ("charger A", "transformer", Report(PATIENT, 11_000, 11_000, 3 * HOUR, drew=True)),
-        ("charger B", "transformer", Report(HASTY, 11_000, 11_000, 1 * HOUR, drew=True)),
+        ("transformer", "charger B", Noted(MANDATE, HASTY)),
+        ("charger B", "car B", Noted(MANDATE, HASTY)),
+        ("charger A", "transformer", beat(PATIENT, 1)),
+        ("charger B", "transformer", beat(HASTY, 1)),
         ("homes", "transformer", BaseReport(3_000)),
     ]
     assert wire.did() == []
+
+    # Nobody wants to be woken but those who would repeat their mandates, which is needless.
+    assert wire.alarms == {"car A": {30_000}, "car B": {30_000}}
 
     # The transformer calls; the cars answer; the last answer clears the round: award, then grants.
     wire.happens("transformer", Woken())
@@ -223,13 +271,16 @@ def test_a_round_is_said_in_this_order() -> None:
         ("charger A", "transformer", (PATIENT, 11_000, OFFER)),
         ("charger B", "transformer", (HASTY, 11_000, hasty_offer)),
         ("transformer", "charger A", AWARD),
-        ("transformer", "charger A", Grant(PATIENT, 4_790, 0)),
-        ("transformer", "charger B", Grant(HASTY, 11_000, 0)),
+        ("transformer", "charger A", Grant(PATIENT, 4_790, 0, 1, 1, 1, 0, 90_000)),
+        ("transformer", "charger B", Grant(HASTY, 11_000, 0, 1, 2, 1, 0, 90_000)),
+        ("charger A", "transformer", beat(PATIENT, 2)),
         ("charger A", "car A", AWARD),
+        ("car A", "charger A", Noted(messages.AWARD, PATIENT, 0)),
+        ("charger A", "transformer", Noted(messages.AWARD, PATIENT, 0)),
     ]
+    assert wire.alarms["transformer"] == {2_000, 30_000}
+    assert wire.alarms["charger A"] == wire.alarms["charger B"] == {90_000}
     assert wire.did() == [
-        WakeAt(2_000),
-        WakeAt(30_000),
         NoteRound(
             tick=0,
             need_w=5_800,
@@ -248,11 +299,27 @@ def test_a_round_is_said_in_this_order() -> None:
         SetPower(HASTY, 11_000, 0),
     ]
 
-    # The deadline passes and is needless; nine ticks pass in silence.
+    # The deadline passes and is needless. With the next tick all beat and all grants are renewed; so it goes on.
     wire.now_ms = 2_000
     wire.happens("transformer", Woken())
-    meter(wire, 4_790, ticks=9)
+    meter(wire, 4_790)
     assert (wire.heard(), wire.did()) == ([], [])
+    meter(wire, 4_790)
+    assert wire.heard() == [
+        ("charger A", "transformer", beat(PATIENT, 3, 30_000, heard=1)),
+        ("charger B", "transformer", beat(HASTY, 2, 30_000, heard=2)),
+        ("homes", "transformer", BaseReport(3_000)),
+        ("transformer", "charger A", Grant(PATIENT, 4_790, 0, 1, 3, 1, 30_000, 90_000)),
+        ("transformer", "charger B", Grant(HASTY, 11_000, 0, 1, 4, 1, 30_000, 90_000)),
+    ]
+    meter(wire, 4_790, ticks=7)
+    assert {type(message) for _, _, message in wire.heard()} == {Report, BaseReport, Grant}
+    assert wire.did() == []
+
+    # The tenth tick begins likewise.
+    read(wire)
+    wire.wake()
+    wire.heard()
 
     # With the tenth the window is over: the car claims, its charger bears witness, it is paid and receipted.
     meter(wire, 4_790)
@@ -277,16 +344,25 @@ def test_a_round_is_said_in_this_order() -> None:
             baseline_ws=3_300_000,
             disputed=False,
         ),
-        Pay("0.0/stay A", PATIENT, WORTH),
+        Pay("0.0/stay A", PATIENT, 0, WORTH),
     ]
     assert earned(wire, "car A") == WORTH
     assert earned(wire, "car B") == 0
 
     # The car leaves: its energy is billed, 47.9 kW-ticks of 30 s at 3 IOTA/kWh.
     for agent in ("car A", "charger A"):
-        wire.happens(agent, Unplugged(PATIENT))
-    assert wire.heard() == [("charger A", "transformer", Departed(PATIENT, 4_790 * 300, 0))]
+        wire.happens(agent, Unplugged(PATIENT, 4_790 * 300, 0))
+    assert wire.heard() == [
+        ("charger A", "transformer", Departed(PATIENT, 4_790 * 300, 0)),
+        ("transformer", "charger A", Noted(DEPARTED, PATIENT)),
+    ]
     assert wire.did() == [SetPower(PATIENT, 0, 0), Bill(PATIENT, 4_790 * 300 * 3 * IOTA // KWH)]
+
+
+def beat(session: int, seq: int, stamp_ms: int = 0, *, heard: int = 0) -> Report:
+    """What a charger says of its car: how it stands, and which grant was heard last."""
+    due_ms = (3 if session == PATIENT else 1) * HOUR
+    return Report(session, 11_000, 11_000, due_ms, True, 1, seq, stamp_ms, min(heard, 1), heard)
 
 
 def earned(wire: Wire, car: str) -> int:
@@ -336,21 +412,77 @@ def test_without_a_single_answer_everyone_keeps_and_the_last_resort_cuts_unpaid(
     wire = street(lambda sender, to, message: 0 if of_kind(message, CappedOffer) else 1)
     _, did = whole_round(wire)
     assert [effect for effect in did if isinstance(effect, NoteRound)] == [
-        NoteRound(0, 5_800, 5 * IOTA, 2, 2, 0, 0, 0, 0, 0)
+        NoteRound(tick, 5_800, 5 * IOTA, 2, 2, 0, 0, 0, 0, 0) for tick in range(10)
     ]
     assert [effect for effect in did if isinstance(effect, NoteForced)] == [
-        NoteForced(0, PATIENT, 2_900),
-        NoteForced(0, HASTY, 2_900),
+        NoteForced(tick, session, 2_900) for tick in range(10) for session in (PATIENT, HASTY)
     ]
     assert not paid(did)
 
 
 def test_an_award_that_is_lost_on_the_way_is_not_paid_and_nobody_is_harmed() -> None:
+    """However often it is said again; it is what the book had set aside that stays so."""
     wire = street(lambda sender, to, message: 0 if of_kind(message, Award) else 1)
     heard, did = whole_round(wire)
+    assert len([message for _, _, message in heard if isinstance(message, Award)]) == 10
     assert not paid(did)
     assert not [message for _, _, message in heard if isinstance(message, Delivery)]
     assert earned(wire, "car A") == 0
+
+
+def test_an_award_that_is_lost_once_is_said_again_and_counts_from_then_on() -> None:
+    lossy = {"left": 1}
+
+    def once_lost(sender: str, to: str, message: Message) -> int:
+        if of_kind(message, Award) and lossy["left"]:
+            lossy["left"] -= 1
+            return 0
+        return 1
+
+    wire = street(once_lost)
+    _, did = whole_round(wire)
+    assert paid(did) == [Pay("0.0/stay A", PATIENT, 0, WORTH * 9 // 10)]
+    assert earned(wire, "car A") == WORTH * 9 // 10
+
+
+@pytest.mark.parametrize("lost", [Mandate, Departed])
+def test_a_mandate_or_departure_that_is_lost_is_said_again_until_it_is_noted(lost: type) -> None:
+    lossy = {"left": 2}
+
+    def twice_lost(sender: str, to: str, message: Message) -> int:
+        if of_kind(message, lost) and (sender, to) == ("charger A", "transformer") and lossy["left"]:
+            lossy["left"] -= 1
+            return 0
+        return 1
+
+    wire = street(twice_lost)
+    plug_in(wire)
+    for agent in ("car A", "charger A"):
+        if lost is Departed:
+            wire.happens(agent, Unplugged(PATIENT, KWH, 0))
+    for _ in range(3):
+        wire.now_ms += 30_000
+        wire.wake()
+    said = [(sender, to) for sender, to, message in wire.heard() if isinstance(message, lost)]
+    assert said.count(("charger A", "transformer")) == 3
+    billed = [Bill(PATIENT, 3 * IOTA)] if lost is Departed else []
+    assert [effect for effect in wire.did() if isinstance(effect, Bill)] == billed
+
+
+def test_when_its_transformer_is_silent_every_charger_falls_back_by_itself() -> None:
+    """And a car that has sold keeps its word by doing nothing."""
+    wire = street()
+    plug_in(wire)
+    wire.happens("transformer", Woken())
+    wire.did()
+    wire.arrives = lambda sender, to, message: 0 if sender == "transformer" else 1
+    meter(wire, 4_790, ticks=2)
+    assert not [effect for effect in wire.did() if isinstance(effect, SetPower)]
+    meter(wire, 4_790)
+    assert [effect for effect in wire.did() if isinstance(effect, SetPower)] == [
+        SetPower(PATIENT, 0, 0),
+        SetPower(HASTY, 0, 0),
+    ]
 
 
 def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
@@ -364,14 +496,15 @@ def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
 
     wire = street(twice_lost)
     assert not paid(whole_round(wire)[1])
-    meter(wire, 11_000)
+    meter(wire, 11_000, ticks=2)
     assert not paid(wire.did())
     meter(wire, 11_000)
-    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, WORTH)]
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, WORTH)]
     assert earned(wire, "car A") == WORTH
     wire.heard()
-    meter(wire, 11_000)
-    assert (wire.heard(), wire.did()) == ([], [])
+    meter(wire, 11_000, ticks=3)
+    assert not [message for _, _, message in wire.heard() if isinstance(message, Delivery | Receipt)]
+    assert not paid(wire.did())
 
 
 def test_a_receipt_that_is_lost_is_said_again_and_counts_once() -> None:
@@ -384,14 +517,14 @@ def test_a_receipt_that_is_lost_is_said_again_and_counts_once() -> None:
         return 1
 
     wire = street(twice_lost)
-    assert paid(whole_round(wire)[1]) == [Pay("0.0/stay A", PATIENT, WORTH)]
+    assert paid(whole_round(wire)[1]) == [Pay("0.0/stay A", PATIENT, 0, WORTH)]
     assert earned(wire, "car A") == 0
     meter(wire, 11_000, ticks=5)
     assert earned(wire, "car A") == WORTH
-    assert wire.did() == []
+    assert not paid(wire.did())
     wire.heard()
     meter(wire, 11_000)
-    assert wire.heard() == []
+    assert not [message for _, _, message in wire.heard() if isinstance(message, Delivery | Receipt)]
 
 
 def test_a_release_pays_what_was_delivered_until_then() -> None:
@@ -406,14 +539,15 @@ def test_a_release_pays_what_was_delivered_until_then() -> None:
     delivery = Delivery(0, 0, PATIENT, (6_210 * 120, 0, 0), 11_000 * 120)
     assert wire.heard() == [
         ("transformer", "charger A", Release(0, 0, PATIENT)),
-        ("transformer", "charger A", Grant(PATIENT, 11_000, 0)),
+        ("transformer", "charger B", Grant(HASTY, 11_000, 0, 1, 9, 1, 120_000, 90_000)),
+        ("transformer", "charger A", Grant(PATIENT, 11_000, 0, 1, 10, 1, 120_000, 90_000)),
         ("charger A", "car A", Release(0, 0, PATIENT)),
         ("car A", "charger A", delivery),
         ("charger A", "transformer", (PATIENT, delivery, delivery)),
         ("transformer", "charger A", Receipt(0, 0, PATIENT, WORTH * 4 // 10)),
         ("charger A", "car A", Receipt(0, 0, PATIENT, WORTH * 4 // 10)),
     ]
-    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, WORTH * 4 // 10)]
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, WORTH * 4 // 10)]
 
 
 def test_after_a_release_a_new_call_in_the_same_window_is_a_new_round() -> None:
@@ -431,7 +565,7 @@ def test_after_a_release_a_new_call_in_the_same_window_is_a_new_round() -> None:
     assert set(calls) == {Call(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)}
     meter(wire, 4_790, ticks=5)
     half = 606_000_000 * 6_210 * 150 // KWH  # two and a half minutes later its hours are worth a little more
-    assert paid(wire.did()) == [Pay("0.5/stay A", PATIENT, half)]
+    assert paid(wire.did()) == [Pay("0.5/stay A", PATIENT, 5, half)]
     assert earned(wire, "car A") == WORTH * 4 // 10 + half
 
 
@@ -441,8 +575,8 @@ def test_a_car_that_leaves_is_paid_for_what_it_delivered() -> None:
     wire.happens("transformer", Woken())
     meter(wire, 4_790, ticks=3)
     wire.heard(), wire.did()
-    wire.happens("car A", Unplugged(PATIENT))
-    wire.happens("charger A", Unplugged(PATIENT))
+    wire.happens("car A", Unplugged(PATIENT, 4_790 * 90, 0))
+    wire.happens("charger A", Unplugged(PATIENT, 4_790 * 90, 0))
     delivery = Delivery(0, 0, PATIENT, (6_210 * 90, 0, 0), 11_000 * 90)
     part = WORTH * 3 // 10
     assert wire.heard() == [
@@ -451,9 +585,10 @@ def test_a_car_that_leaves_is_paid_for_what_it_delivered() -> None:
         ("transformer", "charger A", Receipt(0, 0, PATIENT, part)),
         ("charger A", "car A", Receipt(0, 0, PATIENT, part)),
         ("charger A", "transformer", Departed(PATIENT, 4_790 * 90, 0)),
+        ("transformer", "charger A", Noted(DEPARTED, PATIENT)),
     ]
     bill = Bill(PATIENT, 4_790 * 90 * 3 * IOTA // KWH)
-    assert wire.did()[1:] == [Pay("0.0/stay A", PATIENT, part), SetPower(PATIENT, 0, 0), bill]
+    assert wire.did()[1:] == [Pay("0.0/stay A", PATIENT, 0, part), SetPower(PATIENT, 0, 0), bill]
     assert earned(wire, "car A") == part
 
 
