@@ -566,6 +566,8 @@ def test_a_delivery_without_an_award_is_not_paid() -> None:
     of = awarded()
     assert tell(of, "B", delivery(2, 1_863_000)) == []
     assert tell(of, "A", delivery(1, 1_863_000, tick=1)) == []
+    elsewhere = seal(Delivery(1, 0, 1, (5, 0, 0), 5))
+    assert tell(of, "A", WitnessedDelivery(1, elsewhere, elsewhere)) == []
 
 
 def test_charger_and_car_must_claim_the_same_award() -> None:

@@ -157,7 +157,7 @@ class Accounts:
         claim = _delivery(witnessed.vehicle, None, witnessed.session)
         key = claim.session, claim.tick
         account = self._accounts.get(key)
-        if account is None or account.state is State.DELIVERED:
+        if account is None or account.state is State.DELIVERED or account.held.award.feeder != claim.feeder:
             return self._receipt_again(key)
         held = account.held
         vehicle = _delivery(witnessed.vehicle, self._author(held.party.vehicle), witnessed.session)
