@@ -24,7 +24,7 @@ RAMP_MS: Final = 500
 
 @dataclass
 class _Station:
-    """A charger as it must be: what it has accepted, by the rules of a lease, and what may still be on its way to it."""
+    """A charger as it must be: what it has accepted, by the rules of a lease, and what may be on its way to it."""
 
     guaranteed_w: int
     grace_ms: int
@@ -219,8 +219,8 @@ class PowerAudit:
         if self._over > self.most_over:
             raise AuditError(
                 "S4 overload bounded",
-                f"at tick {row.tick} the load is {load_w} W under a limit of {row.limit_w} W, for {self._over} ticks in "
-                f"a row; the leases allow {self.most_over}",
+                f"at tick {row.tick} the load is {load_w} W under a limit of {row.limit_w} W, for {self._over} "
+                f"ticks in a row; the leases allow {self.most_over}",
             )
 
     def _is_granted(self, row: TickRow) -> None:

@@ -231,7 +231,7 @@ class TradeAudit:
         require(
             in_book == deal.paid_nanos == pay.nanos,
             "S14 paid once",
-            f"{pay.payment_id} is paid {pay.nanos} nanos, was paid {deal.paid_nanos} and stands in the book with {in_book}",
+            f"{pay.payment_id} is paid {pay.nanos} nanos, was paid {deal.paid_nanos}, the book says {in_book}",
         )
 
     # -- vehicles -----------------------------------------------------------------------------------------------------
