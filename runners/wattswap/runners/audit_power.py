@@ -136,6 +136,7 @@ class PowerAudit:
                 station.fall()
                 if station.session is not None:
                     self._set_w.pop(station.session, None)
+                station.granted_until_ms = 0
                 station.epoch, station.session, station.heard = epoch, None, (0, 0)
             case PluggedIn(session):
                 station.session = session
@@ -197,7 +198,7 @@ class PowerAudit:
         worst_w = sum(
             station.worst_w(self._run.local_ms(name), now_ms)
             for name, station in self._stations.items()
-            if station.session is not None
+            if station.session is not None or station.fed_w
         )
         base_w, limit_w = sum(self._base_w.values()), self._limit_w
         target_w = limit_w - limit_w * self._rules.margin_ppm // 1_000_000
