@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from wattswap.protocol.effects import SetPower
+from wattswap.protocol.messages import Grant
 from wattswap.runners.auditor import Auditor
 from wattswap.runners.engines import faults_of
 from wattswap.runners.faults import Faults, Outage
@@ -74,12 +75,12 @@ def test_a_lost_transformer_leaves_every_charger_at_its_minimum_within_a_lease(s
         def audit(self, now_ms, agent, event, done):
             nonlocal worst_ms
             grant = getattr(event, "message", None)
-            if type(grant).__name__ == "Grant":
+            if isinstance(grant, Grant) and trouble is not None:
                 stamped[agent] = max(stamped.get(agent, 0), trouble.true_ms(agent, grant.echo_ms))
             for effect in done:
                 if isinstance(effect, SetPower) and effect.import_w | effect.export_w:
                     powered[effect.session] = agent, now_ms
-                elif isinstance(effect, SetPower) and powered.pop(effect.session, None) and now_ms > lost_ms:
+                elif isinstance(effect, SetPower) and powered.pop(effect.session, ("", 0))[1] and now_ms > lost_ms:
                     worst_ms = max(worst_ms, now_ms - stamped[agent])
 
     run._auditor = Watch()
