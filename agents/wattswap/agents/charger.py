@@ -122,16 +122,21 @@ class Charger:
 
     def _on_plugged_in(self, plug: PluggedIn) -> list[Effect]:
         self._plug, self._reading = plug, None
-        self._know(plug.session, plug.peer)
-        return self._set_power() if self._lease.import_w else []
+        known = self._know(plug.session, plug.peer)
+        return [*known, *self._set_power()] if self._lease.import_w else known
 
-    def _know(self, session: int, vehicle: str) -> None:
-        """Remember who is behind a session, for as long as there may be business."""
+    def _know(self, session: int, vehicle: str) -> list[Effect]:
+        """Remember who is behind a session, for as long as there may be business, a crash or not."""
+        if self._vehicles.get(session) == vehicle:
+            return []
         self._vehicles[session] = vehicle
+        effects: list[Effect] = [Remember(f"peer/{session}", vehicle.encode())]
         while len(self._vehicles) > _MOST_PEERS:
             oldest = next(old for old in self._vehicles if not self._plugs(old))
             del self._vehicles[oldest]
+            effects.append(Forget(f"peer/{oldest}"))
             self._awards = {key: award for key, award in self._awards.items() if key[0] != oldest}
+        return effects
 
     def _on_metered(self, metered: Metered, now_ms: int) -> None:
         """Count the tick that ended; the car's own claim follows and sends both on their way."""
@@ -307,12 +312,14 @@ class Charger:
         self._epoch = restarted.epoch
         effects: list[Effect] = []
         for key, value in restarted.remembered.items():
-            if key.startswith("departed/"):
+            if key.startswith("peer/"):
+                self._vehicles[int(key.removeprefix("peer/"))] = value.decode()
+            elif key.startswith("departed/"):
                 departed = msgspec.msgpack.decode(value, type=Departed)
                 effects += self._owed.owe(key, self._transformer, departed, now_ms)
             else:
                 vehicle, award = msgspec.msgpack.decode(value, type=tuple[str, Award])
-                self._know(award.session, vehicle)
+                self._vehicles[award.session] = vehicle
                 self._awards[award.session, award.tick] = Delivering(award, self._rules.tick_s)
         return effects
 

@@ -266,7 +266,7 @@ class Transformer:
         return effects
 
     def _notice_sleep(self, now_ms: int) -> None:
-        """After a tick was slept through, what homes have said is old, however late it is read: wait for news."""
+        """After a tick was slept through, what homes have said is old, however late it is read."""
         if self._next_tick_ms and now_ms >= self._next_tick_ms + self._rules.tick_ms:
             self._base = dict.fromkeys(self._base, _NEVER)
             self._deaf_until_ms = now_ms + 1

@@ -31,7 +31,7 @@ BROKEN = 1
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a key of the scenario, e.g. faults.loss_pct=30.",
+    help="Change a key of the scenario. Repeatable.",
 )
 @click.option("--jobs", type=click.IntRange(1), help="Processes; by default as many as this machine has processors.")
 @click.pass_context

@@ -24,7 +24,7 @@ RAMP_MS: Final = 500
 
 @dataclass
 class _Station:
-    """A charger as it must be: what it has accepted, by the rules of a lease, and what may still be on its way to it."""
+    """A charger as it must be: what it has accepted, by the rules of a lease, and what may be on its way to it."""
 
     guaranteed_w: int
     grace_ms: int
@@ -136,6 +136,7 @@ class PowerAudit:
                 station.fall()
                 if station.session is not None:
                     self._set_w.pop(station.session, None)
+                station.granted_until_ms = 0
                 station.epoch, station.session, station.heard = epoch, None, (0, 0)
             case PluggedIn(session):
                 station.session = session
@@ -197,7 +198,7 @@ class PowerAudit:
         worst_w = sum(
             station.worst_w(self._run.local_ms(name), now_ms)
             for name, station in self._stations.items()
-            if station.session is not None
+            if station.session is not None or station.fed_w
         )
         base_w, limit_w = sum(self._base_w.values()), self._limit_w
         target_w = limit_w - limit_w * self._rules.margin_ppm // 1_000_000
@@ -219,8 +220,8 @@ class PowerAudit:
         if self._over > self.most_over:
             raise AuditError(
                 "S4 overload bounded",
-                f"at tick {row.tick} the load is {load_w} W under a limit of {row.limit_w} W, for {self._over} ticks in "
-                f"a row; the leases allow {self.most_over}",
+                f"at tick {row.tick} the load is {load_w} W under a limit of {row.limit_w} W, for {self._over} "
+                f"ticks in a row; the leases allow {self.most_over}",
             )
 
     def _is_granted(self, row: TickRow) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from wattswap.protocol.codec import unseal
-from wattswap.protocol.effects import NoteRound, NoteTrade, Pay, Reserve, Send
+from wattswap.protocol.effects import NoteRound, NoteTrade, Pay, Remember, Reserve, Send
 from wattswap.protocol.events import Received, Restarted
 from wattswap.protocol.messages import (
     Award,
@@ -168,7 +168,7 @@ class TradeAudit:
 
     def _is_covered(self, award: Award, payment_id: str, done: list[Effect]) -> None:
         """S14: what an award may come to is set aside before it is sent."""
-        lasts_s = (award.until_ms - award.tick * self._run.rules.tick_ms) // 1000
+        lasts_s = (award.until_ms - self._calls[award.tick].from_ms) // 1000
         prices = zip(award.award_w, award.price_nanos_per_kwh, strict=True)
         most = sum(price * watts * lasts_s // _WS_PER_KWH for watts, price in prices)
         held = self._run.book.held(payment_id)
@@ -177,6 +177,8 @@ class TradeAudit:
         )
         reserves = [at for at, did in enumerate(done) if isinstance(did, Reserve) and did.payment_id == payment_id]
         said = next(at for at, did in enumerate(done) if self._says(did, award))
+        keeps = [at for at, did in enumerate(done) if isinstance(did, Remember) and did.key == f"award/{payment_id}"]
+        require(not keeps or keeps[0] < said, "S17 nothing forgotten", f"{award} was sent before it was made durable")
         require(not reserves or reserves[0] < said, "S14 covered", f"{award} was sent before its reserve")
 
     def _says(self, did: Effect, award: Award) -> bool:
@@ -231,7 +233,7 @@ class TradeAudit:
         require(
             in_book == deal.paid_nanos == pay.nanos,
             "S14 paid once",
-            f"{pay.payment_id} is paid {pay.nanos} nanos, was paid {deal.paid_nanos} and stands in the book with {in_book}",
+            f"{pay.payment_id} is paid {pay.nanos} nanos, was paid {deal.paid_nanos}, the book says {in_book}",
         )
 
     # -- vehicles -----------------------------------------------------------------------------------------------------

@@ -125,7 +125,7 @@ class Auditor:
             not less,
             "L3 normal power again",
             f"homes and cars want {demand_w} W of {row.limit_w} W and nothing has gone wrong since "
-            f"{self._faults.until_ms} ms, but at tick {row.tick} sessions {[int(row.rows[at]) for at in less]} draw less",
+            f"{self._faults.until_ms} ms, but at tick {row.tick} {[int(row.rows[at]) for at in less]} draw less",
         )
 
     def _nothing_is_open(self) -> None:

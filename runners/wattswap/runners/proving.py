@@ -63,7 +63,8 @@ def proving_street(seed: int, settings: Sequence[str] = ()) -> Street:
 
 def _homes(random: Random, low_w: int, high_w: int) -> list[int]:
     """A few levels with slopes between them: nobody's load jumps by all it has within one tick."""
-    watts, level_w = [], random.randint(low_w, high_w)
+    watts: list[int] = []
+    level_w = random.randint(low_w, high_w)
     while len(watts) <= TICKS:
         next_w, lasts = random.randint(low_w, high_w), random.randint(8, 40)
         watts += [level_w + (next_w - level_w) * min(at, 8) // 8 for at in range(lasts)]

@@ -1,0 +1,139 @@
+"""A grant holds from the charger's own stamp on, for so long and no longer; the transformer reckons with the worst."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wattswap.agents.granting import Granting
+from wattswap.agents.lease import Lease
+from wattswap.agents.rules import Rules
+from wattswap.protocol.messages import Grant, Report
+
+RULES = Rules()
+T = RULES.lease_ms
+
+
+def grant(import_w=11_000, export_w=0, epoch=1, seq=1, echo_epoch=1, echo_ms=0):
+    return Grant(7, import_w, export_w, epoch, seq, echo_epoch, echo_ms, T)
+
+
+def report(seq, heard_seq=0, *, epoch=1, heard_epoch=1, session=7, stamp_ms=0):
+    return Report(session, 11_000, 11_000, 0, False, epoch, seq, stamp_ms, heard_epoch, heard_seq)
+
+
+# -- the charger's side -----------------------------------------------------------------------------------------------
+
+
+def test_without_a_grant_there_is_the_guaranteed_minimum():
+    lease = Lease(1_380)
+    assert (lease.import_w, lease.export_w, lease.expires_ms) == (1_380, 0, None)
+
+
+def test_a_lease_runs_from_the_stamp_it_answers_not_from_its_arrival():
+    lease = Lease(0)
+    assert lease.accept(grant(echo_ms=1_000), 1, 80_000)
+    assert not lease.lapse(1_000 + T - 1)
+    assert lease.lapse(1_000 + T)
+    assert (lease.import_w, lease.export_w) == (0, 0)
+
+
+def test_a_grant_that_was_under_way_for_a_whole_lease_is_void():
+    lease = Lease(0)
+    assert not lease.accept(grant(echo_ms=0), 1, T)
+    assert lease.accept(grant(echo_ms=0), 1, T - 1)
+
+
+def test_a_grant_that_answers_a_stamp_from_before_a_restart_is_void():
+    assert not Lease(0).accept(grant(echo_epoch=1), 2, 1)
+
+
+def test_a_lease_ends_with_its_car():
+    lease = Lease(0)
+    lease.accept(grant(), 1, 1)
+    lease.end()
+    assert (lease.import_w, lease.expires_ms) == (0, None)
+    assert not lease.accept(grant(seq=1), 1, 2), "what was heard stays heard"
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 9)), max_size=20))
+def test_in_whatever_order_grants_come_the_newest_is_in_force(arrivals):
+    lease = Lease(0)
+    for epoch, seq in arrivals:
+        lease.accept(grant(import_w=epoch * 100 + seq, epoch=epoch, seq=seq), 1, 1)
+    assert lease.import_w == max((epoch * 100 + seq for epoch, seq in arrivals), default=0)
+
+
+# -- the transformer's side -------------------------------------------------------------------------------------------
+
+
+def granting(*sessions):
+    side = Granting(RULES)
+    for session in sessions:
+        side.enter(session)
+        side.hears(report(1, session=session), 0)
+    return side
+
+
+def test_lowering_is_said_at_once_and_believed_when_it_is_confirmed():
+    side = granting(7)
+    side.aim([(7, 11_000, 0)], 0, 20_000, 0)
+    assert [said.import_w for said in side.aim([(7, 4_140, 0)], 0, 20_000, 0)] == [4_140]
+    assert side.worst_w() == 11_000
+    side.hears(report(2, heard_seq=2), 0)
+    assert side.worst_w() == 4_140
+
+
+def test_a_raise_waits_until_another_has_confirmed_that_it_gives_way():
+    side = granting(7, 8)
+    side.aim([(7, 11_000, 0)], 0, 11_000, 0)
+    said = side.aim([(7, 0, 0), (8, 11_000, 0)], 0, 11_000, 0)
+    assert [(one.session, one.import_w) for one in said] == [(7, 0)]
+    side.hears(report(2, heard_seq=said[0].seq), 0)
+    assert [(one.session, one.import_w) for one in side.go_on(0, 0)] == [(8, 11_000)]
+
+
+def test_a_charger_that_never_answers_keeps_its_room_until_its_lease_is_certainly_over():
+    side = granting(7, 8)
+    side.aim([(7, 11_000, 0)], 0, 11_000, 0)
+    side.expire(RULES.certain_lease_ms - 1)
+    assert side.worst_w() == 11_000
+    side.expire(RULES.certain_lease_ms)
+    assert side.worst_w() == 0
+    assert RULES.certain_lease_ms * (1_000_000 - RULES.drift_ppm) > T * 1_000_000, "however slow its clock"
+
+
+def test_nobody_rises_on_what_a_feeder_has_not_confirmed():
+    side = granting(7, 8)
+    said = side.aim([(7, 0, 11_000), (8, 11_000, 0)], 0, 0, 0)
+    assert [one.session for one in said] == [7]
+    side.hears(report(2, heard_seq=said[0].seq), 0)
+    assert [one.session for one in side.go_on(0, 0)] == [8]
+
+
+def test_a_report_that_was_overtaken_is_not_heard():
+    side = granting(7)
+    assert side.hears(report(3), 0)
+    assert not side.hears(report(2), 0)
+    assert not side.hears(report(3), 0)
+
+
+def test_a_charger_that_started_anew_holds_nothing_from_before():
+    side = granting(7)
+    side.aim([(7, 11_000, 0)], 0, 11_000, 0)
+    side.hears(report(1, epoch=2), 0)
+    assert side.worst_w() == 0
+
+
+def test_a_stamp_that_is_a_lease_old_is_not_answered():
+    side = granting(7)
+    assert side.aim([(7, 11_000, 0)], 0, 11_000, T) == []
+
+
+def test_what_was_decided_before_is_not_raised_any_more():
+    side = granting(7, 8)
+    side.aim([(7, 11_000, 0)], 0, 11_000, 0)
+    side.aim([(7, 0, 0), (8, 11_000, 0)], 0, 11_000, 0)
+    side.wait()
+    side.hears(report(2, heard_seq=2), 0)
+    assert side.go_on(0, 0) == []

@@ -1,0 +1,103 @@
+"""Anything may be lost, repeated or late and anyone may crash, and no rule is broken; the auditor sees to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from wattswap.protocol.effects import SetPower
+from wattswap.protocol.messages import Grant
+from wattswap.runners.auditor import Auditor
+from wattswap.runners.engines import faults_of
+from wattswap.runners.faults import Faults, Outage
+from wattswap.runners.proved import prove, verdict, verdicts
+from wattswap.runners.proving import proving_street
+from wattswap.runners.simulated import SimulatedRun
+
+SEEDS = 50
+
+
+def test_fifty_seeds_of_trouble_break_no_rule():
+    found = list(verdicts(range(SEEDS)))
+    assert [judged.found for judged in found if judged.rule] == []
+    assert sum(judged.rounds for judged in found) > 20 * SEEDS
+    assert any(judged.longest_over for judged in found), "there was something to bear"
+
+
+@pytest.mark.long
+def test_ten_thousand_seeds_of_trouble_break_no_rule():
+    assert [judged.found for judged in verdicts(range(10_000), processes=2) if judged.rule] == []
+
+
+def test_a_seed_goes_wrong_in_the_same_way_every_time():
+    (one, _), (other, _) = prove(7), prove(7)
+    assert one.record.events_hash == other.record.events_hash
+    assert one.record.trace_hash() == other.record.trace_hash()
+
+
+def test_trouble_is_felt():
+    """A fifth of all messages lost and everyone crashing: were it not felt, nothing would be proved."""
+    quiet = ["faults.loss_pct=0", "faults.repeat_pct=0", "faults.delay_ms=0", "faults.drift_pct=0"]
+    calm = [*quiet, "faults.crashes_per_day=0", "faults.freezes_per_day=0", "faults.cuts_per_day=0"]
+    troubled, undisturbed = prove(3)[0].record, prove(3, calm)[0].record
+    assert troubled.trace_hash() != undisturbed.trace_hash()
+    assert sum(trade.nanos for trade in troubled.trades) < sum(trade.nanos for trade in undisturbed.trades)
+
+
+def test_without_faults_the_auditor_finds_nothing():
+    street = proving_street(5)
+    auditor = Auditor()
+    run = SimulatedRun(street, auditor=auditor)
+    auditor.watch(run)
+    run.run()
+    auditor.finish()
+    assert auditor.events > 1_000
+    assert auditor.longest_over <= 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_lost_transformer_leaves_every_charger_at_its_minimum_within_a_lease(seed):
+    """F8: within T (1 + rho) + ramp of the last stamp that was echoed, each by its own clock, with nobody's help."""
+    lost_ms, ramp_ms = 1_000_000, 500
+    street = proving_street(seed)
+    run = SimulatedRun(street, faults=replace(faults_of(street), until_ms=1 << 40))
+    trouble = run._trouble
+    assert trouble is not None
+    gone = Outage("crash", "transformer", lost_ms, 1 << 40)
+    trouble._due = [outage for outage in trouble._due if outage.agent != "transformer"]
+    trouble._due = sorted([*trouble._due, gone], key=lambda outage: -outage.from_ms)
+    stamped: dict[str, int] = {}
+    powered: dict[int, tuple[str, int]] = {}
+    worst_ms = 0
+
+    class Watch:
+        def audit(self, now_ms, agent, event, done):
+            nonlocal worst_ms
+            grant = getattr(event, "message", None)
+            if isinstance(grant, Grant) and trouble is not None:
+                stamped[agent] = max(stamped.get(agent, 0), trouble.true_ms(agent, grant.echo_ms))
+            for effect in done:
+                if isinstance(effect, SetPower) and effect.import_w | effect.export_w:
+                    powered[effect.session] = agent, now_ms
+                elif isinstance(effect, SetPower) and powered.pop(effect.session, ("", 0))[1] and now_ms > lost_ms:
+                    worst_ms = max(worst_ms, now_ms - stamped[agent])
+
+    run._auditor = Watch()
+    while run.tick * 30_000 < lost_ms + 300_000:
+        run.step()
+    rules = run.rules
+    assert not run._import_w.any()
+    assert not run._export_w.any()
+    assert worst_ms <= rules.lease_ms * (1_000_000 + rules.drift_ppm) // 1_000_000 + ramp_ms
+
+
+def test_an_agent_that_stumbles_is_a_finding_of_its_own(monkeypatch):
+    monkeypatch.setattr("wattswap.agents.granting.Granting.aim", lambda *_: 1 // 0)
+    judged = verdict(0)
+    assert judged.rule == "no agent stumbles"
+    assert judged.found.startswith("seed 0: ZeroDivisionError")
+
+
+def test_nothing_can_go_wrong_by_default():
+    assert not Faults().any

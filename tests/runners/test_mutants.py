@@ -1,0 +1,356 @@
+"""Each rule that protects money or the transformer is switched off, one at a time, and the auditor must see it.
+
+A rule that could go without anyone noticing would be one that nobody tests. ``MUTANTS`` names what is switched off;
+each must be found out within ``SEEDS`` seeds of the proving ground, which find nothing in the real agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+
+from wattswap.agents.accounts import Accounts, Held
+from wattswap.agents.granting import Granting, _Envelope
+from wattswap.agents.lease import Lease
+from wattswap.agents.obligations import Obligations
+from wattswap.agents.rules import Rules
+from wattswap.agents.vehicle import Vehicle
+from wattswap.ledger.book import Book
+from wattswap.protocol.effects import Forget, Remember, Reserve, Send
+from wattswap.protocol.messages import Award, Delivery, Sealed
+from wattswap.runners.driver import Driver
+from wattswap.runners.proved import verdict
+
+SEEDS = 60
+Patch = pytest.MonkeyPatch
+
+
+def no_expiry(patch: Patch) -> None:
+    """A lease never ends by itself: what OCPP stations do when their controller is gone."""
+    patch.setattr(Lease, "lapse", lambda _self, _now_ms: False)
+
+
+def no_sequence(patch: Patch) -> None:
+    """A charger obeys whichever grant came last, however old."""
+    accept = Lease.accept
+
+    def forgetful(self, grant, epoch, now_ms):
+        self.heard = (0, 0)
+        return accept(self, grant, epoch, now_ms)
+
+    patch.setattr(Lease, "accept", forgetful)
+
+
+def no_echo_of_epoch(patch: Patch) -> None:
+    """A restarted charger obeys grants that answer what it said before."""
+    accept = Lease.accept
+    patch.setattr(Lease, "accept", lambda self, grant, _epoch, now_ms: accept(self, grant, grant.echo_epoch, now_ms))
+
+
+def no_residual_validity(patch: Patch) -> None:
+    """A lease counts from when the grant arrives, not from the stamp it answers."""
+
+    def late(self, grant, epoch, now_ms):
+        if (grant.epoch, grant.seq) <= self.heard or grant.echo_epoch != epoch:
+            return False
+        self.heard, self.expires_ms = (grant.epoch, grant.seq), now_ms + grant.lease_ms
+        self.import_w, self.export_w = grant.import_w, grant.export_w
+        return True
+
+    patch.setattr(Lease, "accept", late)
+
+
+def lease_outlives_its_car(patch: Patch) -> None:
+    """The next car draws what the last one was granted."""
+    lapse = Lease.lapse
+
+    def lapsing(self, now_ms):
+        if self.expires_ms is None or now_ms < self.expires_ms:
+            return lapse(self, now_ms)
+        self.import_w, self.export_w, self.expires_ms = self._guaranteed_w, 0, None
+        return True
+
+    patch.setattr(Lease, "lapse", lapsing)
+    patch.setattr(Lease, "end", lambda _self: None)
+
+
+def no_envelope(patch: Patch) -> None:
+    """The transformer believes that what it said last is what happens."""
+
+    def believe(self):
+        last = self.sent[-1:]
+        self.most_import_w = last[0].import_w if last else self.guaranteed_w
+        self.least_export_w = last[0].export_w if last else 0
+
+    patch.setattr(_Envelope, "reckon", believe)
+
+
+def raises_need_no_room(patch: Patch) -> None:
+    """Raises are sent at once, before those who give way have confirmed it."""
+    patch.setattr(_Envelope, "rises", property(lambda _self: False))
+
+
+def feeding_needs_no_confirmation(patch: Patch) -> None:
+    """Others rise on what a feeder was told, before it said that it had heard."""
+    hears = Granting.hears
+
+    def trusting(self, report, now_ms):
+        self._envelopes[report.session].heard_seq = 1 << 30
+        return hears(self, report, now_ms)
+
+    def reckon(self):
+        self.most_import_w = max((one.import_w for one in self.sent), default=self.guaranteed_w)
+        self.least_export_w = max((one.export_w for one in self.sent), default=0)
+
+    patch.setattr(Granting, "hears", trusting)
+    patch.setattr(_Envelope, "reckon", reckon)
+
+
+def no_quiet_time(patch: Patch) -> None:
+    """A restarted transformer grants at once, beside grants of its life before."""
+    patch.setattr(Rules, "quiet_ms", property(lambda _self: 0))
+
+
+def transformer_keeps_its_epoch(patch: Patch) -> None:
+    """Its numbers start again at 1, and chargers hear nothing new in them."""
+    start = Granting.__init__
+    patch.setattr(Granting, "__init__", lambda self, rules, _epoch=1: start(self, rules, 1))
+
+
+def envelopes_end_too_soon(patch: Patch) -> None:
+    """The transformer counts a lease's end on its own clock from when it spoke, and forgets that clocks differ."""
+    patch.setattr(Rules, "certain_lease_ms", property(lambda self: self.lease_ms // 2))
+
+
+def late_awards_bind(patch: Patch) -> None:
+    """A car counts for an award whose window is over, or whose successor it holds."""
+    on_award = Vehicle._on_award
+    patch.setattr(Vehicle, "_binds", lambda _self, _award: True)
+    patch.setattr(Vehicle, "_on_award", lambda self, charger, award, now_ms: on_award(self, charger, award, 0))
+
+
+def receipts_add_up(patch: Patch) -> None:
+    """A receipt that comes twice counts twice."""
+    on_receipt = Vehicle._on_receipt
+
+    def adding(self, receipt):
+        effects = on_receipt(self, receipt)
+        if not effects:
+            self.earned_nanos += receipt.nanos
+        return effects
+
+    patch.setattr(Vehicle, "_on_receipt", adding)
+
+
+def deliveries_are_said_once(patch: Patch) -> None:
+    """Nothing is repeated: a lost claim is a lost reward."""
+    patch.setattr(Vehicle, "_claim", _claim_once)
+
+
+def _claim_once(self, charger, delivering, now_ms):
+    effects = _CLAIM(self, charger, delivering, now_ms)
+    self._owed._owed.clear()
+    return effects
+
+
+_CLAIM = Vehicle._claim
+
+
+def nothing_is_repeated(patch: Patch) -> None:
+    """Whatever is owed is said once."""
+    patch.setattr(Obligations, "due", lambda _self, _now_ms: [])
+
+
+def not_remembered(kind: str) -> Callable[[Patch], None]:
+    """Something that was said is not made durable."""
+
+    def mutate(patch: Patch) -> None:
+        perform = Driver._perform
+
+        def forgetful(self, agent, effect):
+            if not (isinstance(effect, Remember) and effect.key.startswith(kind)):
+                perform(self, agent, effect)
+
+        patch.setattr(Driver, "_perform", forgetful)
+
+    return mutate
+
+
+def remembered_after_it_was_said(patch: Patch) -> None:
+    """An award is sent, then made durable: a crash between the two forgets a promise."""
+    award = Accounts.award
+
+    def late(self, held, state, now_ms):
+        effects = award(self, held, state, now_ms)
+        return sorted(effects, key=lambda effect: isinstance(effect, Remember))
+
+    patch.setattr(Accounts, "award", late)
+
+
+def reserved_after_it_was_said(patch: Patch) -> None:
+    """An award is sent, then its tokens are set aside."""
+    award = Accounts.award
+
+    def late(self, held, state, now_ms):
+        effects = award(self, held, state, now_ms)
+        return sorted(effects, key=lambda effect: isinstance(effect, Reserve))
+
+    patch.setattr(Accounts, "award", late)
+
+
+def nothing_is_reserved(patch: Patch) -> None:
+    """Promises are not covered by tokens set aside."""
+    award = Accounts.award
+    patch.setattr(Accounts, "award", lambda *a: [effect for effect in award(*a) if not isinstance(effect, Reserve)])
+
+
+def settled_rounds_are_forgotten(patch: Patch) -> None:
+    """A car that has been paid for an award takes it as new when it comes once more."""
+    on_award = Vehicle._on_award
+
+    def forgetful(self, charger, award, now_ms):
+        self._settled.clear()
+        return on_award(self, charger, award, now_ms)
+
+    patch.setattr(Vehicle, "_on_award", forgetful)
+
+
+def paid_twice(patch: Patch) -> None:
+    """A delivery that is repeated is paid again."""
+    settle, paid = Book.settle, Book.settled_nanos
+
+    def again(self, key, vehicle, nanos):
+        if key in self._settled:
+            self._post("settle", key, vehicle, nanos, ("site", f"payable/{vehicle}", nanos))
+            return
+        settle(self, key, vehicle, nanos)
+
+    patch.setattr(Book, "settle", again)
+    patch.setattr(Book, "settled_nanos", lambda self, key: paid(self, key) and None)
+
+
+def billed_before_it_is_settled(patch: Patch) -> None:
+    """A car's bill does not wait for its awards."""
+    depart = Accounts.depart
+
+    def early(self, departed):
+        accounts, self._accounts = self._accounts, {}
+        effects = depart(self, departed)
+        self._accounts = {key: one for key, one in accounts.items() if key[0] != departed.session}
+        return effects
+
+    patch.setattr(Accounts, "depart", early)
+
+
+def any_energy_is_paid(patch: Patch) -> None:
+    """The car's claim counts as it stands, whatever was bought and whatever the charger saw."""
+    patch.setattr("wattswap.agents.accounts.settlement.agreed_ws", lambda mine, theirs: (max(mine, theirs) + 1, False))
+    patch.setattr(Held, "most_ws", property(lambda _self: (1 << 40,) * 3))
+
+
+def awards_go_to_the_wrong_round(patch: Patch) -> None:
+    """An award buys more than was offered."""
+    award = Accounts.award
+
+    def more(self, held, state, now_ms):
+        bought = held.award
+        more_w = tuple(watts + 690 * (watts > 0) for watts in bought.award_w)
+        held.award = Award(
+            bought.feeder, bought.tick, bought.session, bought.until_ms, more_w, bought.price_nanos_per_kwh
+        )
+        held.reserved_nanos *= 2
+        return award(self, held, state, now_ms)
+
+    patch.setattr(Accounts, "award", more)
+
+
+def bound_twice(patch: Patch) -> None:
+    """A car that holds an award is called again."""
+    patch.setattr(Accounts, "__contains__", lambda _self, _session: False)
+    patch.setattr(Accounts, "__len__", lambda _self: 0)
+
+
+def receipts_are_given_once(patch: Patch) -> None:
+    """Whoever missed its receipt is not given another."""
+    deliver = Accounts.deliver
+
+    def once(self, witnessed):
+        return [
+            effect
+            for effect in deliver(self, witnessed)
+            if not (isinstance(effect, Send) and isinstance(effect.message, Sealed))
+        ]
+
+    patch.setattr(Accounts, "deliver", once)
+
+
+def purse_forgets_its_book(patch: Patch) -> None:
+    """What came back to the site just before a crash is counted again after it."""
+    patch.setattr(Book, "returned_nanos", lambda _self, _keys: 0)
+
+
+def reward_counted_again_after_a_crash(patch: Patch) -> None:
+    """A car crashes between the receipt and forgetting its claim, and counts the reward once more."""
+    on_receipt = Vehicle._on_receipt
+    restarted = Vehicle._on_restarted
+
+    def forgetting_later(self, receipt):
+        return [effect for effect in on_receipt(self, receipt) if not isinstance(effect, Forget)]
+
+    def without_settled(self, event, now_ms):
+        effects = restarted(self, event, now_ms)
+        for key, value in event.remembered.items():
+            if key.startswith("claim/"):
+                charger, delivery = _claimed(value)
+                effects += self._restore(charger, delivery, now_ms)
+        return effects
+
+    patch.setattr(Vehicle, "_on_receipt", forgetting_later)
+    patch.setattr(Vehicle, "_on_restarted", without_settled)
+
+
+def _claimed(value):
+    return msgspec.msgpack.decode(value, type=tuple[str, Delivery])
+
+
+MUTANTS: dict[str, Callable[[Patch], None]] = {
+    mutant.__name__: mutant
+    for mutant in (
+        no_expiry,
+        no_sequence,
+        no_echo_of_epoch,
+        no_residual_validity,
+        lease_outlives_its_car,
+        no_envelope,
+        raises_need_no_room,
+        feeding_needs_no_confirmation,
+        no_quiet_time,
+        transformer_keeps_its_epoch,
+        envelopes_end_too_soon,
+        late_awards_bind,
+        receipts_add_up,
+        deliveries_are_said_once,
+        nothing_is_repeated,
+        remembered_after_it_was_said,
+        reserved_after_it_was_said,
+        nothing_is_reserved,
+        settled_rounds_are_forgotten,
+        paid_twice,
+        billed_before_it_is_settled,
+        any_energy_is_paid,
+        awards_go_to_the_wrong_round,
+        bound_twice,
+        receipts_are_given_once,
+        purse_forgets_its_book,
+        reward_counted_again_after_a_crash,
+    )
+} | {f"{kind}s_are_not_durable": not_remembered(kind) for kind in ("award", "claim", "receipt", "session", "earned")}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_rule_that_is_switched_off_is_missed(name, monkeypatch):
+    MUTANTS[name](monkeypatch)
+    judged = next((judged for judged in map(verdict, range(SEEDS)) if judged.rule), None)
+    assert judged is not None, f"{SEEDS} seeds without {name}, and nobody noticed"
