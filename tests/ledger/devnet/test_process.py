@@ -83,6 +83,13 @@ def test_a_chain_stays_the_same_over_a_restart_and_every_chain_has_its_own_id(tm
     assert not {first.ready.chain_id, other.ready.chain_id} & PUBLIC_CHAINS
 
 
+def test_a_commit_is_on_the_disk_before_it_is_acknowledged(tmp_path):
+    """A kill cannot show the difference, only a power cut: so the switches themselves are looked at."""
+    store = Store(tmp_path / "chain.sqlite")
+    assert [store._one(f"PRAGMA {name}")[0] for name in ("journal_mode", "synchronous")] == ["wal", 2]
+    store.close()
+
+
 @a_story
 async def test_the_same_bytes_after_a_restart_give_the_same_effects(tmp_path):
     """The answer was lost in the crash: the customer sends again, and is told what happened."""
@@ -109,7 +116,7 @@ def test_a_signal_ends_it_in_good_order(tmp_path, number: signal.Signals, code: 
 def starts(tmp_path, **settings) -> str:
     """Why a node does not start."""
     with pytest.raises(InputError) as caught:
-        serve(Settings(**{"port": 0, **settings}), print)
+        serve(Settings(**{"port": 0, **settings}), pytest.fail)
     return str(caught.value)
 
 
