@@ -50,6 +50,22 @@ async def test_a_transaction_is_found_by_sender_recipient_object_and_digest(node
 
 
 @a_story
+async def test_transactions_are_found_by_checkpoint_and_kind(node):
+    """A checkpoint holds one transaction here, so the bounds can be told apart: both are outside."""
+    anna, _, made = await busy(node, 4)
+    last = await anna.client.latest_checkpoint_sequence_number()
+    for wanted, found in (
+        ({"after_checkpoint": last - 2}, made[2:]),
+        ({"at_checkpoint": last - 2}, made[1:2]),
+        ({"after_checkpoint": last - 3, "before_checkpoint": last}, made[1:3]),
+        ({"kind": iota.TransactionBlockKindInput.PROGRAMMABLE_TX}, made),
+        ({"kind": iota.TransactionBlockKindInput.SYSTEM_TX}, []),
+    ):
+        filters = iota.TransactionsFilter(sent_address=anna.address, **wanted)
+        assert digests(await anna.client.transactions(filters)) == found, wanted
+
+
+@a_story
 async def test_effects_come_with_or_without_the_data(node):
     anna, _, made = await busy(node, 2)
     digest, wanted = iota.TransactionDigest.from_base58(made[1]), iota.TransactionsFilter(sent_address=anna.address)

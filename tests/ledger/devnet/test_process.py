@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import iota_sdk as iota
@@ -58,7 +59,7 @@ async def load_until_killed(child: Child, payments: int) -> list[str]:
 @pytest.mark.parametrize("payments", [1, 60])
 def test_what_was_acknowledged_survives_a_kill_under_load(tmp_path, payments: int):
     db = str(tmp_path / "chain.sqlite")
-    child = Child(Settings(db=db, port=0, as_json=True))
+    child = Child(Settings(db=db, port=0, as_json=True, tied=True))
     told = asyncio.run(load_until_killed(child, payments))
     with running(db=db) as again:
         assert again.ready.chain_id == child.ready.chain_id
@@ -81,6 +82,13 @@ def test_a_chain_stays_the_same_over_a_restart_and_every_chain_has_its_own_id(tm
     with running() as other:
         assert other.ready.chain_id != first.ready.chain_id
     assert not {first.ready.chain_id, other.ready.chain_id} & PUBLIC_CHAINS
+
+
+def test_a_commit_is_on_the_disk_before_it_is_acknowledged(tmp_path):
+    """A kill cannot show the difference, only a power cut: so the switches themselves are looked at."""
+    store = Store(tmp_path / "chain.sqlite")
+    assert [store._one(f"PRAGMA {name}")[0] for name in ("journal_mode", "synchronous")] == ["wal", 2]
+    store.close()
 
 
 @a_story
@@ -106,10 +114,29 @@ def test_a_signal_ends_it_in_good_order(tmp_path, number: signal.Signals, code: 
     assert not (tmp_path / "chain.sqlite-wal").exists(), "the log is folded into the file"
 
 
+def lives(pid: str) -> bool:
+    """Whether the process runs; one that has ended and waits to be noticed does not."""
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_child_ends_with_its_parent_even_one_that_is_killed():
+    """Nobody asks it to leave then: the pipe that only the parent held is what ends."""
+    parent = "from wattswap.ledger.devnet.child import running\nimport os\nwith running() as child:\n    "
+    parent += "print(child.ready.pid, flush=True)\n    os.kill(os.getpid(), 9)"
+    pid = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=False).stdout.strip()
+    deadline = time.monotonic() + 30
+    assert pid.isdigit()
+    while lives(pid):
+        assert time.monotonic() < deadline, "it lives on"
+
+
 def starts(tmp_path, **settings) -> str:
     """Why a node does not start."""
     with pytest.raises(InputError) as caught:
-        serve(Settings(**{"port": 0, **settings}), print)
+        serve(Settings(**{"port": 0, **settings}), pytest.fail)
     return str(caught.value)
 
 

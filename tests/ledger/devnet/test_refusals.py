@@ -60,6 +60,7 @@ REFUSED: dict[str, tuple[str, Callable[[Person, Person], Any]]] = {
     "receiving": ("no shared objects", lambda a, b: _raw(a, [iota.Input.new_receiving(a.coin)])),
     "publish": ("no Move machine", lambda a, b: _publish(a)),
     "17 KiB in a value": ("16384 is the most", lambda a, b: _raw(a, [iota.Input.new_pure(bytes(17_000))])),
+    "129 KiB": ("131072 is the most", lambda a, b: _raw(a, [iota.Input.new_pure(bytes(16_000))] * 9)),
     "1024 commands": ("1023 is the most", lambda a, b: _many(a, 1_024)),
 }
 

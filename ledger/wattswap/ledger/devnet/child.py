@@ -20,7 +20,9 @@ class Child:
 
     def __init__(self, settings: Settings) -> None:
         command = [sys.executable, "-m", "wattswap.ledger.devnet", msgspec.json.encode(settings).decode()]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 - ourselves
+        self.process = subprocess.Popen(  # noqa: S603 - ourselves
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
@@ -47,7 +49,7 @@ class Child:
 @contextmanager
 def running(*, db: str | None = None, **settings: object) -> Iterator[Child]:
     """A node on a free port of this machine, which ends with the block, however it ends."""
-    child = Child(msgspec.convert({"db": db, "port": 0, "as_json": True, **settings}, Settings))
+    child = Child(msgspec.convert({"db": db, "port": 0, "as_json": True, "tied": True, **settings}, Settings))
     try:
         yield child
     finally:

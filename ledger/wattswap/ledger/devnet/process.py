@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -41,6 +42,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     limits: FaucetLimits = FaucetLimits()
     as_json: bool = False
     """Say in JSON that it is ready."""
+    tied: bool = False
+    """End with whoever started it, however that one ends: its standard input ends then."""
 
 
 class Ready(Struct, frozen=True, kw_only=True):
@@ -67,15 +70,16 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
         except Refused as refused:
             raise InputError(f"cannot use database {settings.db}: {refused}") from None
         web = app(node, Faucet(settings.limits, _now_ms))
-        server = _Server(_config(web), lambda: say(_ready(settings, node, listening)))
+        server = _Server(_config(web), lambda: say(_ready(settings, node, listening)), tied=settings.tied)
         return asyncio.run(server.run_until_signal(listening))
 
 
 class _Server(uvicorn.Server):
     """Uvicorn, but signals end it with an exit code of ours, and it says when it listens."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], *, tied: bool) -> None:
         super().__init__(config)
+        self._tied = tied
         self._ready = ready
         self._code = 0
 
@@ -84,8 +88,14 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._leave, number)
+        if self._tied:
+            loop.add_reader(sys.stdin, self._left_alone)
         await self.serve([listening])
         return self._code
+
+    def _left_alone(self) -> None:
+        asyncio.get_running_loop().remove_reader(sys.stdin)
+        self._leave(signal.SIGTERM)
 
     def _leave(self, number: int) -> None:
         self.force_exit = self.should_exit  # the second signal does not wait for anybody

@@ -20,7 +20,7 @@ def transaction_json(data: bytes) -> tuple[str, bytes]:
     """Read a transaction: its JSON, and the digest that its signers sign."""
     try:
         transaction = iota_sdk.Transaction.from_bcs(data)
-        if transaction.to_bcs() != data:
+        if transaction.to_bcs() != data:  # this SDK reads no others; its next version should not surprise us
             raise Refused("the transaction's bytes are not canonical")
         return str(transaction.to_json()), bytes(transaction.signing_digest())
     except _FAILURES as error:
