@@ -9,7 +9,9 @@ from wattswap.protocol.errors import InputError
 
 
 def result(job):
-    figures = dict.fromkeys(("sessions_short", "forced_wh", "fed_back_wh", "unserved_wh", "waiting_wh_h", "oscillations"), 0)
+    figures = dict.fromkeys(
+        ("sessions_short", "forced_wh", "fed_back_wh", "unserved_wh", "waiting_wh_h", "oscillations"), 0
+    )
     over_s = 7_350 if job.controller == "uncontrolled" else 30 * (job.seed - 1)
     return figures | {
         "peak_w": 500_000,

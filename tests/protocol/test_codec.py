@@ -293,7 +293,8 @@ def test_twenty_thousand_mutations_give_a_message_or_a_refusal() -> None:
     random = Random(7)
     offer = seal(Offer(0, 3, 5, (Tranche(690, 10**6), Tranche(4_140, 10**9))), SIGNER)
     seeds = [encode(message) for message in (
-        Report(1, 2, 3, 4, True, 1, 2, 5, 1, 9), Grant(1, 2, 3, 1, 7, 1, 5, 90_000), Release(0, 1, 2), Departed(1, 2, 3), offer,
+        Report(1, 2, 3, 4, True, 1, 2, 5, 1, 9), Grant(1, 2, 3, 1, 7, 1, 5, 90_000),
+        Release(0, 1, 2), Departed(1, 2, 3), offer,
         CappedOffer(5, 11_000, offer),
     )]  # fmt: skip
     read = 0
