@@ -439,7 +439,7 @@ def test_after_a_crash_it_goes_on_with_its_award_but_has_lost_its_count() -> Non
 def test_after_a_crash_it_starts_at_the_minimum_and_its_old_stamps_count_no_longer() -> None:
     of = Charger("charger", "transformer", 22_000, Rules())
     for event in (Restarted(2, {}), PLUG):
-        assert happens(of, event) == []
+        assert tell(of, event) == []
     assert tell(of, READING) == [report(epoch=2)]
     assert tell(of, grant(4_790)) == []
     assert tell(of, Grant(7, 4_790, 0, 1, 2, 2, 30_000, 90_000)) == [SetPower(7, 4_790, 0)]

@@ -121,11 +121,11 @@ def test_a_battery_is_always_there_and_wants_nothing_until_it_has_fed():
     assert world.fleet.departure_ms.tolist() == [NEVER_MS]
 
 
-def test_a_battery_that_is_nearly_empty_feeds_what_it_has():
+def test_a_battery_near_its_reserve_feeds_what_is_above_it():
     world = World(street_of([], 5, battery=[{"capacity_wh": 10, "max_w": 25_000, "initial_pct": 50}]))
     pass_tick(world, 0, export_w=25_000)
-    assert world.exported_ws.tolist() == [18_000 * 880 // 1_000 // TICK_S * TICK_S]
-    assert 0 <= int(world.stored_ws[0]) < 30 * TICK_S
+    assert world.exported_ws.tolist() == [(18_000 - 7_200) * 880 // 1_000 // TICK_S * TICK_S]
+    assert 7_200 <= int(world.stored_ws[0]) < 7_200 + 30 * TICK_S
 
 
 def test_a_car_holds_what_it_needs_where_the_assumed_battery_is_too_small():
