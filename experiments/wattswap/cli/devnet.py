@@ -6,12 +6,19 @@ from pathlib import Path
 
 import click
 
+from wattswap.cli.examples import examples
 from wattswap.protocol.errors import InputError
 
 _IOTA = 10**9
 
 
-@click.command(no_args_is_help=False)
+@click.command(
+    no_args_is_help=False,
+    epilog=examples(
+        "wattswap devnet",
+        "wattswap devnet --port 9125 --db street.sqlite",
+    ),
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; others reach only this machine.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=9125, show_default=True, help="0 takes a free one.")
 @click.option("--db", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep the chain in a file.")
@@ -34,18 +41,11 @@ def devnet(
     faucet_per_wallet: int,
     as_json: bool,
 ) -> None:
-    r"""Run a local IOTA node that the official SDK talks to: GraphQL at /graphql, faucet at /v1/gas.
+    """Run a local IOTA node that the official SDK talks to: GraphQL at /graphql, faucet at /v1/gas.
 
     It keeps coins, gas and history as the network does, and refuses what the network refuses. It is no network: one
     authority, no consensus, no Move machine, no staking, no shared objects. Its tokens are worth nothing.
     Without --db the chain ends with the process. Ctrl-C stops it.
-
-    \b
-    Examples:
-      wattswap devnet
-      wattswap devnet --port 9125 --db street.sqlite
-      curl -s localhost:9125/graphql -H 'content-type: application/json' \
-           -d '{"query": "{ chainIdentifier devnet { transactions supplyNanos } }"}'
     """
     try:
         from wattswap.ledger.devnet.faucet import FaucetLimits
