@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from wattswap.ledger.lane import CoinRef
-from wattswap.protocol.identity import Signer
+from wattswap.protocol.identity import Signer, uleb128
 
 MOST_PAYEES: Final = 511
 """In one transaction: the network's limit on the arguments of a command."""
@@ -133,7 +133,7 @@ class _Program:
     def carry(self, content: bytes) -> None:
         """Bytes that stay in the transaction for whoever reads it: as a vector that nobody uses."""
         chunks = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)] or [b""]
-        elements = [self.plain(_uleb128(len(chunk)) + chunk) for chunk in chunks]
+        elements = [self.plain(uleb128(len(chunk)) + chunk) for chunk in chunks]
         kind = iota_sdk.TypeTag.new_vector(iota_sdk.TypeTag.new_u8())
         self.commands.append(iota_sdk.Command.new_make_move_vector(iota_sdk.MakeMoveVector(kind, elements)))
 
@@ -155,12 +155,3 @@ def _chunk(value: dict[str, str]) -> bytes:
     raw = base64.b64decode(value.get("Pure", ""))
     start = next((at + 1 for at, byte in enumerate(raw) if byte < 0x80), 0)
     return raw[start:]
-
-
-def _uleb128(number: int) -> bytes:
-    encoded = bytearray()
-    while number >> 7:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)

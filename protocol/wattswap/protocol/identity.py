@@ -106,11 +106,11 @@ def address(public_key: bytes) -> str:
 def message_digest(payload: bytes, network: str) -> bytes:
     """The 32 bytes that are signed for a message on a network."""
     name = network.encode()
-    text = _TAG + _uleb128(len(name)) + name + payload
-    return blake2b(_PERSONAL_MESSAGE + _uleb128(len(text)) + text, digest_size=32).digest()
+    text = _TAG + uleb128(len(name)) + name + payload
+    return blake2b(_PERSONAL_MESSAGE + uleb128(len(text)) + text, digest_size=32).digest()
 
 
-def _uleb128(number: int) -> bytes:
+def uleb128(number: int) -> bytes:
     """Encode a length as IOTA does: seven bits a byte, lowest first, the high bit set on all but the last."""
     encoded = bytearray()
     while number >> 7:

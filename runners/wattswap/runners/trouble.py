@@ -6,7 +6,7 @@ It stands between the heap and the agents and decides whether an event reaches i
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from wattswap.protocol.events import PluggedIn, Unplugged
 from wattswap.runners.cast import TRANSFORMER
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from wattswap.protocol.events import Event
     from wattswap.runners.faults import Faults, Outage
     from wattswap.runners.simulated import SimulatedRun
-
-_FIRST: Final = -1
-"""Ahead of all else at an instant."""
 
 
 class Trouble:
