@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from wattswap.ledger.devnet import bcs, pure, sdk
 from wattswap.ledger.devnet.model import Coin, Gas, Reference, Refused
+from wattswap.protocol.identity import uleb128
 
 IDS = st.binary(min_size=32, max_size=32)
 U64 = st.integers(0, 2**64 - 1)
@@ -139,7 +140,7 @@ def test_new_ids_are_those_of_the_network(digest, counter):
 
 @given(st.integers(0, 2**32))
 def test_a_length_is_written_as_the_sdk_reads_it(number):
-    encoded = bcs.uleb(number)
+    encoded = uleb128(number)
     assert sum((byte & 0x7F) << 7 * place for place, byte in enumerate(encoded)) == number
     assert encoded[-1] or number == 0
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from wattswap.ledger.devnet.model import Coin, Gas, Reference
 from wattswap.ledger.devnet.rules import COIN_DEPOSIT, EPOCH
+from wattswap.protocol.identity import uleb128 as uleb
 
 _NONE: Final = b"\x00"
 _SOME: Final = b"\x01"
@@ -29,16 +30,6 @@ def hashed(data: bytes) -> bytes:
 def u64(number: int) -> bytes:
     """Eight bytes, the lowest first."""
     return number.to_bytes(8, "little")
-
-
-def uleb(number: int) -> bytes:
-    """A length or the index of a variant: seven bits a byte."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def sequence(items: Sequence[bytes]) -> bytes:
