@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wattswap.cli import words
+from wattswap.cli.failures import show_failures
 from wattswap.experiments.words import headline
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _show_figures(
         console.print(
             f"\nNote: without the network, homes and guaranteed minima alone exceed the limit by {unsafe_kw} kW."
         )
+    show_failures(console, figures)
 
 
 _ROWS: list[tuple[str, Callable[[Figures], str]]] = [

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
 from wattswap.protocol.errors import InputError
+from wattswap.runners.calm import calm, with_cost
 from wattswap.runners.engines import run_street
 from wattswap.runners.journal import Header, sha256_of
 from wattswap.runners.metrics import summary
@@ -83,10 +84,10 @@ class Result:
 
     @cached_property
     def twin(self) -> Result:
-        """The same street with everyone drawing what they want, run in the fleet engine."""
+        """The same street with everyone drawing what they want and nothing going wrong, run in the fleet engine."""
         if self.summary["controller"] == UNCONTROLLED:
             return self
-        return run_loaded(self.street, controller=UNCONTROLLED, engine="fleet")
+        return run_loaded(calm(self.street), controller=UNCONTROLLED, engine="fleet")
 
     @property
     def uncontrolled(self) -> Summary:
@@ -217,7 +218,7 @@ def _figures(
         sign=sign,
         journal=journal,
     )
-    return _summed_up(street, record, controller, engine, began)
+    return with_cost(street, _summed_up(street, record, controller, engine, began))
 
 
 def _summed_up(street: Street, record: Record, controller: str, engine: str, began: float) -> Summary:

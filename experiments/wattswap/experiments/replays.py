@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.experiments.tables import COLUMNS
+from wattswap.runners.calm import with_cost
 from wattswap.runners.difference import Difference
 from wattswap.runners.metrics import summary
 from wattswap.runners.replay import replay_run
@@ -89,15 +90,16 @@ def instant(street: Street, tick: int) -> datetime:
 
 
 def _figures(replay: Replay, wall_s: float) -> Summary:
-    header = replay.recorded.header
-    return summary(
-        replay.recorded.street,
+    header, street = replay.recorded.header, replay.recorded.street
+    figures = summary(
+        street,
         replay.record,
         controller=header.controller,
         strategy=header.strategy,
         engine=header.engine,
         wall_s=wall_s,
     )
+    return with_cost(street, figures) if replay.whole else figures
 
 
 def _table(path: Path, name: str) -> Path:

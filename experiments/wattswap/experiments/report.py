@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
+from wattswap.experiments.failing import TITLE, failing
 from wattswap.experiments.markup import element, paragraphs, section, steps, table
 from wattswap.experiments.plots import plot_run, save_png
 from wattswap.experiments.runtables import UNCONTROLLED, RunTables, input_names
@@ -60,6 +61,7 @@ def page(tables: RunTables) -> str:
     sections = (
         section("What you see", paragraphs(what_you_see(tables))),
         section(*_comparison(tables)),
+        section(TITLE, *failing(tables.summary)),
         section("One round, step by step", *_round(tables)),
         section("Who kept, who gave way, who fed back", *_cars(tables)),
         section("The last resort", *_last_resort(tables)),
@@ -361,6 +363,11 @@ def _again(tables: RunTables) -> Iterator[str]:
     if about.get("trace_hash") and is_complete(about):
         yield element(
             "p",
-            f"gives the same trades to the last nano on any machine and in any engine: trace {about['trace_hash']}.",
+            f"gives the same trades to the last nano on any machine{_and_engine(about)}: trace {about['trace_hash']}.",
         )
     yield element("p", f"Made by wattswap {about.get('version', 'unknown')}.")
+
+
+def _and_engine(about: Mapping[str, Any]) -> str:
+    """Where messages are lost, trades are others than in the engine that sends none."""
+    return "" if about.get("faults") else " and in any engine"

@@ -71,7 +71,7 @@ def run_street(
     say; it changes no trade. ``journal`` hears what comes into a run of the messages engine.
 
     Raises:
-        InputError: there is no such controller, engine or strategy; the nearest is named.
+        InputError: as :func:`start_run` does.
     """
     run = start_run(street, controller=controller, engine=engine, record=record, sign=sign, journal=journal)
     return run.run(progress)
@@ -89,16 +89,42 @@ def start_run(
     """A run before its first tick; the arguments are those of :func:`run_street`.
 
     Raises:
-        InputError: there is no such controller, engine or strategy; the nearest is named.
+        InputError: there is no such controller, engine or strategy (the nearest is named), or the scenario lets things
+            go wrong that the engine knows nothing of.
     """
     if engine not in ENGINES:
         nearest = get_close_matches(engine, ENGINES, n=1, cutoff=0.0)[0]
         raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
     if engine == "fleet":
+        _refuse_faults(street)
         return FleetRun(street, controller_named(controller), record)
     return SimulatedRun(
         street, controller_named(controller), record, sign=sign, faults=faults_of(street), journal=journal
     )
+
+
+def _refuse_faults(street: Street) -> None:
+    """Raise unless nothing can go wrong: a run that leaves faults out would look like one that withstood them."""
+    if not faults_of(street).any:
+        return
+    table = street.scenario.faults
+    key, value = next((key, value) for key in _CAUSES if (value := getattr(table, key)))
+    raise InputError(
+        f"faults.{key} = {value:,}: the fleet engine sends no messages, so nothing can go wrong in it;"
+        " use --engine messages, or leave [faults] out"
+    )
+
+
+_CAUSES: Final = (
+    "loss_pct",
+    "repeat_pct",
+    "delay_ms",
+    "crashes_per_day",
+    "freezes_per_day",
+    "cuts_per_day",
+    "drift_pct",
+)
+"""The keys of ``[faults]`` that alone let something go wrong."""
 
 
 def faults_of(street: Street) -> Faults:

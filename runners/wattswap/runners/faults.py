@@ -43,6 +43,27 @@ class Faults:
         return bool(self.loss_ppm or self.repeat_ppm or self.delay_ms or self.drift_ppm or any(rates))
 
 
+@dataclass(slots=True)
+class Tally:
+    """What has gone wrong so far."""
+
+    sent: int = 0
+    """Messages that agents sent."""
+    lost: int = 0
+    """Those that never arrived: lost on the way, or one side was cut off."""
+    repeated: int = 0
+    """Those that arrived twice."""
+    delayed: int = 0
+    """Those that took a while."""
+    unheard: int = 0
+    """Arrivals at an agent that had crashed."""
+    crashes: int = 0
+    restarts: int = 0
+    freezes: int = 0
+    partitions: int = 0
+    """How often an agent was cut off from all others."""
+
+
 class Outage(NamedTuple):
     """One agent out of order for a while."""
 
@@ -51,18 +72,23 @@ class Outage(NamedTuple):
     from_ms: int
     to_ms: int
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the agent itself is well, and only its messages do not pass."""
+        return self.kind in {"cut", "one-way cut"}
+
 
 class Weather:
     """All that goes wrong in one run."""
 
     def __init__(self, faults: Faults, seed: int, agents: Sequence[str], ends_ms: int) -> None:
-        self.faults = faults
+        self.faults, self.tally = faults, Tally()
         self._random = Random(f"faults/{seed}")
         last_ms = min(ends_ms, faults.until_ms)
         self.outages = sorted(self._outages(agents, last_ms), key=lambda outage: (outage.from_ms, outage.agent))
         self._cuts: dict[str, list[Outage]] = {}
         for outage in self.outages:
-            if outage.kind in {"cut", "one-way cut"}:
+            if outage.is_cut:
                 self._cuts.setdefault(outage.agent, []).append(outage)
         self._drift = {agent: self._random.randint(0, faults.drift_ppm) for agent in agents}
 
@@ -93,6 +119,17 @@ class Weather:
 
     def arrivals(self, sender: str, to: str, now_ms: int) -> list[int]:
         """When a message sent now arrives: once, twice or never."""
+        arrivals, tally = self._arrivals(sender, to, now_ms), self.tally
+        tally.sent += 1
+        if not arrivals:
+            tally.lost += 1
+        elif len(arrivals) > 1:
+            tally.repeated += 1
+        if arrivals and arrivals[0] > now_ms:
+            tally.delayed += 1
+        return arrivals
+
+    def _arrivals(self, sender: str, to: str, now_ms: int) -> list[int]:
         faults, random = self.faults, self._random
         if now_ms >= faults.until_ms:
             return [now_ms]

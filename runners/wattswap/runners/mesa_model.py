@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 import mesa
 
 from wattswap.protocol.errors import InputError
+from wattswap.runners.calm import with_cost
 from wattswap.runners.cast import TRANSFORMER
 from wattswap.runners.engines import start_run
 from wattswap.runners.metrics import KEYS, summary
@@ -128,7 +129,7 @@ class NeighbourhoodModel(mesa.Model):
             self.datacollector.close(self, self.summary)
 
     def _end(self) -> None:
-        self.summary = summary(
+        figures = summary(
             self.street,
             self.record,
             controller=self._controller,
@@ -136,6 +137,7 @@ class NeighbourhoodModel(mesa.Model):
             engine=self._engine,
             wall_s=self._wall_s,
         )
+        self.summary = with_cost(self.street, figures)
         # Mesa 3.3 numbers agents in a table that would keep this model, and its record, for as long as the process
         # lives. Only our views are in it, and they have their numbers.
         getattr(mesa.Agent, "_ids", {}).pop(self, None)

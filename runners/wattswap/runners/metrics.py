@@ -7,6 +7,7 @@ the same. A stationary battery counts where power flows (load, fed back, deferre
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,7 +32,7 @@ KEYS: Final = tuple(
     scenario controller strategy engine seed limit_w peak_w overload_s overload_wh ageing_h oscillations
     sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh
     forced_wh rounds choices paid_nanos billed_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash
-    events_hash timing
+    events_hash faults timing
     """.split()  # noqa: SIM905 - thirty names are read best as words
 )
 """The keys of a summary, in its order."""
@@ -56,6 +57,7 @@ def summary(street: Street, record: Record, *, controller: str, strategy: str, e
         "fallback_unsafe_w": fallback_unsafe_w(street),
         "trace_hash": record.trace_hash(),
         "events_hash": record.events_hash,
+        "faults": None if record.tally is None else asdict(record.tally),
         "timing": {
             "wall_s": round(wall_s, 3),
             "vehicle_steps_per_s": round(len(cars) / wall_s) if wall_s > 0 else 0,

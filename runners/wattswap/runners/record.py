@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
     from wattswap.ledger.book import Book
     from wattswap.protocol.effects import NoteRound, NoteTrade
+    from wattswap.runners.faults import Tally
     from wattswap.runners.world import World
 
 FEEDER = 0
@@ -119,6 +120,8 @@ class Record:
     """Over all events and effects of the messages engine; None in the fleet."""
     book: Book | None = None
     """The site's double-entry book as the run left it."""
+    tally: Tally | None = None
+    """What has gone wrong; None on a perfect network."""
 
     def trace_hash(self) -> str:
         """blake2b-256 over the trade rows in canonical MessagePack, sorted: equal in all engines, to the last nano."""

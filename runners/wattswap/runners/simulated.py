@@ -127,6 +127,7 @@ class SimulatedRun:
         self._trouble: Trouble | None = None
         if faults is not None and faults.any:
             self._trouble = Trouble(self, faults)
+            self.record.tally = self._trouble.weather.tally
         self.tell(TRANSFORMER, events.Woken())
 
     def _world_of(self, street: Street) -> World:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from wattswap.protocol.events import PluggedIn, Unplugged
+from wattswap.protocol.events import PluggedIn, Received, Unplugged
 from wattswap.runners.cast import TRANSFORMER
 from wattswap.runners.faults import Weather
 
@@ -32,7 +32,8 @@ class Trouble:
         self._tearing: set[str] = set()
         """Those whose next event is still handled, but only a part of what they want done is."""
         self._epochs: defaultdict[str, int] = defaultdict(lambda: 1)
-        self._due = [outage for outage in self.weather.outages if outage.kind in {"crash", "freeze"}][::-1]
+        self._due = [outage for outage in self.weather.outages if not outage.is_cut][::-1]
+        self._cuts_due_ms = [outage.from_ms for outage in self.weather.outages if outage.is_cut][::-1]
 
     def admits(self, name: str, event: Event) -> bool:
         """Whether this event reaches its agent now."""
@@ -47,6 +48,8 @@ class Trouble:
             return False
         if outage.kind == "freeze" or isinstance(event, PluggedIn | Unplugged):
             self._held[name].append(event)
+        elif isinstance(event, Received):
+            self.weather.tally.unheard += 1
         return False
 
     def is_down(self, name: str) -> bool:
@@ -54,8 +57,11 @@ class Trouble:
         return name in self._down
 
     def _come_and_go(self) -> None:
-        now_ms = self._run.now_ms
+        now_ms, tally = self._run.now_ms, self.weather.tally
         self.fall_back(now_ms)
+        while self._cuts_due_ms and self._cuts_due_ms[-1] <= now_ms:
+            self._cuts_due_ms.pop()
+            tally.partitions += 1
         for name, outage in [(name, outage) for name, outage in self._down.items() if outage.to_ms <= now_ms]:
             del self._down[name]
             self._tearing.discard(name)
@@ -65,9 +71,12 @@ class Trouble:
             if outage.to_ms > now_ms and outage.agent not in self._down:
                 self._down[outage.agent] = outage
                 if outage.kind == "crash":
+                    tally.crashes += 1
                     self._run.crash(outage.agent)
                     self._tearing.add(outage.agent)
-                elif (ends_ms := self._run.lease_ends_ms(outage.agent)) is not None:
+                    continue
+                tally.freezes += 1
+                if (ends_ms := self._run.lease_ends_ms(outage.agent)) is not None:
                     self._watchdogs[outage.agent] = ends_ms
 
     def _come_back(self, name: str, outage: Outage) -> None:
@@ -75,6 +84,7 @@ class Trouble:
         held = self._held.pop(name, [])
         self._watchdogs.pop(name, None)
         if outage.kind == "crash":
+            self.weather.tally.restarts += 1
             self._epochs[name] += 1
             self._run.restart(name, self._epochs[name])
             held = [event for event in held if isinstance(event, Unplugged)]
