@@ -119,9 +119,9 @@ class Accounts:
         self.uncommitted_nanos -= held.reserved_nanos
         return [
             Reserve(held.payment_id, held.reserved_nanos),
+            NoteAward(award.tick, award.session, sum(award.award_w[:FEED]), award.award_w[FEED]),
             Remember(f"award/{held.payment_id}", msgspec.msgpack.encode(held)),
             *self._owed.owe(key, held.party.charger, seal(award, self._signer), now_ms),
-            NoteAward(award.tick, award.session, sum(award.award_w[:FEED]), award.award_w[FEED]),
         ]
 
     def noted(self, session: int, tick: int, now_ms: int) -> list[Effect]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol.effects import Send, SetPower
 from wattswap.protocol.events import LimitChanged, PluggedIn, Received, Restarted, Unplugged
-from wattswap.protocol.messages import BaseReport, Grant
+from wattswap.protocol.messages import BaseReport, Grant, Report
 from wattswap.runners.broken import AuditError
 from wattswap.runners.cast import TRANSFORMER
 
@@ -40,6 +40,8 @@ class _Station:
     granted: tuple[int, int] = (0, 0)
     """What the transformer said last; to say more is a raise."""
     granted_until_ms: int = 0
+    known_epoch: int = 1
+    """In which the transformer has heard it beat: what was said to it in an older one is void, and known to be."""
     fed_w: int = 0
     fed_until_ms: int = 0
     """What it fed until it fell back, and until when nobody can know that it did."""
@@ -173,6 +175,9 @@ class PowerAudit:
         match event:
             case Received(sender, BaseReport(base_w)):
                 self._base_w[sender] = base_w
+            case Received(sender, Report() as report) if report.epoch > self._stations[sender].known_epoch:
+                self._stations[sender].known_epoch = report.epoch
+                self._stations[sender].granted_until_ms = 0
             case LimitChanged(limit_w):
                 self._limit_w = limit_w
             case Restarted():

@@ -219,7 +219,7 @@ class ToldAgain(Telling):
         self._lines = lines
         self._felt: Iterator[tuple[str, Event]] = iter(())
 
-    def closing(self, tick: int, last: TickRow | None) -> Iterator[Told]:  # noqa: ARG002 - the journal knows
+    def closing(self, tick: int, last: TickRow | None, awarded: NDArray[np.bool_]) -> Iterator[Told]:  # noqa: ARG002 - the journal knows
         """All that was told at this tick, in its order."""
         line = self._lines.advance()
         if line is None:

@@ -117,6 +117,8 @@ class SimulatedRun:
         rows = len(self.world.fleet)
         self._import_w, self._export_w = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
         self._reduce_w, self._forced_w = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
+        self._award_tick = np.full(rows, -1, dtype=np.int64)
+        """When each session's newest award was made; -1 once it is settled, or if it never had one."""
         self._noted: set[str] = set()
         self._ended: set[int] = set()
         self._earned = dict.fromkeys(range(rows), 0)
@@ -149,7 +151,7 @@ class SimulatedRun:
         """One tick: what ended is closed, everyone reads, talks and decides, and the world moves to the next."""
         tick = self.tick
         self._now_ms = tick * self.rules.tick_ms
-        self._tell(self._telling.closing(tick, self.record.ticks[-1] if tick else None))
+        self._tell(self._telling.closing(tick, self.record.ticks[-1] if tick else None, self._award_tick >= 0))
         self._tell(self._telling.arrivals(self.world.arrive(tick).tolist()))
         standing, plugged = self.world.standing(tick), self.world.plugged
         granted = (self._import_w[plugged] | self._export_w[plugged]) != 0
@@ -164,7 +166,7 @@ class SimulatedRun:
     def finish(self) -> Record:
         """The closing step of the last instant: meters and departures, and the rows of who stays."""
         self._now_ms = self.tick * self.rules.tick_ms
-        self._tell(self._telling.closing(self.tick, self.record.ticks[-1]))
+        self._tell(self._telling.closing(self.tick, self.record.ticks[-1], self._award_tick >= 0))
         self._drain(self._now_ms + 1, most_rank=_RANK[events.Unplugged])
         self._passed(self.tick)
         for row in sorted({*range(len(self.world.fleet))} - self._ended):
@@ -283,8 +285,8 @@ class SimulatedRun:
         match note:
             case effects.NoteRound():
                 self.record.rounds.append(round_row(note))
-            case effects.NoteAward():
-                self._reduce_w[note.session] = note.reduce_w
+            case effects.NoteAward(tick, session, reduce_w):
+                self._award_tick[session], self._reduce_w[session] = tick, reduce_w
             case effects.NoteForced():
                 self._forced_w[note.session] = note.forced_w
                 self.record.trades.append(
@@ -292,7 +294,8 @@ class SimulatedRun:
                 )
             case effects.NoteTrade() if note.payment_id not in self._noted:
                 self._noted.add(note.payment_id)
-                self._reduce_w[note.session] = 0
+                if self._award_tick[note.session] == note.tick:
+                    self._award_tick[note.session], self._reduce_w[note.session] = -1, 0
                 self._earned[note.session] += sum(note.nanos)
                 self._deferred_ws[note.session] += sum(note.delivered_ws[:-1])
                 self.record.trades.extend(trade_rows(note, self.world.fleet.session_id[note.session]))

@@ -1,7 +1,8 @@
 """What the world tells the agents: the only inputs of a simulated run, and so what its journal holds.
 
-Report by exception: a meter speaks when there is something to say, and at every window's end; where a car stands is
-told when it changed, and to its charger as long as power matters, for only a charger that reports can be granted any.
+Report by exception: a charger's meter speaks of a tick in which power flowed or an award ran, a car's of the latter
+only; where a car stands is told when it changed, and to its charger as long as power matters, for only a charger that
+reports can be granted any.
 """
 
 from __future__ import annotations
@@ -39,25 +40,24 @@ class Telling:
         self._last_told = np.full((_COLUMNS, len(world.fleet)), -1, dtype=np.int64)
         self._limit_w = street.scenario.transformer.limit_w
 
-    def closing(self, tick: int, last: TickRow | None) -> Iterator[Told]:
-        """The meters of the tick that ended, then departures."""
+    def closing(self, tick: int, last: TickRow | None, awarded: NDArray[np.bool_]) -> Iterator[Told]:
+        """The meters of the tick that ended, then departures; ``awarded`` are the rows that count for an award."""
         if last is not None:
-            yield from self._meters(tick, last)
+            yield from self._meters(last, awarded[last.rows])
         for row in self._world.leave(tick).tolist():
             unplugged = Unplugged(row, int(self._world.imported_ws[row]), int(self._world.exported_ws[row]))
             yield self._cast.vehicle_of[row], unplugged
             yield self._cast.charger_of[row], unplugged
 
-    def _meters(self, tick: int, last: TickRow) -> Iterator[Told]:
-        columns = np.stack((last.rows, last.import_w, last.export_w, last.standing.baseline_w))
-        rules = self._world.rules
-        if tick * rules.tick_ms % rules.window_ms:
-            columns = columns[:, columns[1:].any(axis=0)]
+    def _meters(self, last: TickRow, awarded: NDArray[np.bool_]) -> Iterator[Told]:
+        told = awarded | (last.import_w > 0) | (last.export_w > 0)
+        columns = np.stack((last.rows, awarded, last.import_w, last.export_w, last.standing.baseline_w))
         chargers, vehicles = self._cast.charger_of, self._cast.vehicle_of
-        for row, import_w, export_w, baseline_w in columns.T.tolist():
+        for row, counts, import_w, export_w, baseline_w in columns[:, told].T.tolist():
             metered = Metered(row, import_w, export_w, baseline_w)
             yield chargers[row], metered
-            yield vehicles[row], metered
+            if counts:
+                yield vehicles[row], metered
 
     def arrivals(self, rows: Iterable[int]) -> Iterator[Told]:
         """Plug in the cars of these rows."""
