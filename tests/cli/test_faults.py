@@ -21,7 +21,7 @@ def test_seeds_that_break_nothing(capsys):
 
 def test_a_seed_that_breaks_a_rule_is_told_and_is_exit_code_1(capsys, monkeypatch):
     found = Verdict(7, 0, 0, 0, "S3", "seed 7, 0:01:02.000: S3: more than there is")
-    monkeypatch.setattr("wattswap.runners.proved.verdicts", lambda *_: iter([found]))
+    monkeypatch.setattr("wattswap.runners.proved.verdicts", lambda *_, **__: iter([found]))
     assert code_of("--seeds", "1", "--from", "7") == 1
     assert capsys.readouterr().out.splitlines()[0] == found.found
 

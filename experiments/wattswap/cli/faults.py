@@ -22,6 +22,7 @@ BROKEN = 1
         "wattswap faults --seeds 100",
         "wattswap faults --seeds 1 --from 4711",
         "wattswap faults --seeds 50 --set faults.loss_pct=40 --set faults.crashes_per_day=0",
+        "wattswap faults --seeds 50 --sign",
     )
 )
 @click.option("--seeds", type=click.IntRange(1), default=100, show_default=True, help="How many to try.")
@@ -33,9 +34,12 @@ BROKEN = 1
     metavar="KEY=VALUE",
     help="Change a key of the scenario. Repeatable.",
 )
+@click.option("--sign", is_flag=True, help="Let the agents sign what they say, and refuse what is not signed.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; by default as many as this machine has processors.")
 @click.pass_context
-def faults(ctx: click.Context, seeds: int, first: int, settings: tuple[str, ...], jobs: int | None) -> None:
+def faults(
+    ctx: click.Context, seeds: int, first: int, settings: tuple[str, ...], jobs: int | None, *, sign: bool
+) -> None:
     """Look for a seed in which a fault breaks a rule.
 
     Each seed is 75 minutes of a street of ten cars. In the first 50 a fifth of all messages are lost, a fifth come
@@ -50,7 +54,8 @@ def faults(ctx: click.Context, seeds: int, first: int, settings: tuple[str, ...]
 
     found: list[Verdict] = []
     with progress_bar(seeds, f"{seeds} seeds") as progress:
-        for judged in verdicts(range(first, first + seeds), settings, jobs or os.cpu_count() or 1, progress):
+        processes = jobs or os.cpu_count() or 1
+        for judged in verdicts(range(first, first + seeds), settings, processes, progress, sign=sign):
             found.append(judged)
             if judged.rule:
                 click.echo(judged.found)

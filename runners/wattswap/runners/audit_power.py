@@ -138,7 +138,6 @@ class PowerAudit:
                 station.fall()
                 if station.session is not None:
                     self._set_w.pop(station.session, None)
-                station.granted_until_ms = 0
                 station.epoch, station.session, station.heard = epoch, None, (0, 0)
             case PluggedIn(session):
                 station.session = session

@@ -27,6 +27,7 @@ from wattswap.runners.cast import TRANSFORMER
 if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
+    from wattswap.runners.audit_offers import OfferAudit
     from wattswap.runners.record import TickRow
     from wattswap.runners.simulated import SimulatedRun
 
@@ -53,10 +54,11 @@ class _Deal:
 class TradeAudit:
     """Offers, awards, claims, payments, receipts."""
 
-    def __init__(self, run: SimulatedRun) -> None:
-        self._run = run
+    def __init__(self, run: SimulatedRun, words: OfferAudit) -> None:
+        self._run, self._words = run, words
         self._calls: dict[int, Call] = {}
         self._offers: dict[Key, Offer] = {}
+        self._forged: dict[Key, Offer] = {}
         self._deals: dict[Key, _Deal] = {}
         self._binds: dict[int, Key] = {}
         """By session: the award that binds it, as the transformer sees it."""
@@ -124,10 +126,11 @@ class TradeAudit:
             self._run.book.check()
 
     def _offered(self, capped: CappedOffer, now_ms: int) -> None:
-        """Note the first answer of a car that comes in time."""
+        """Note the first answer of a car that comes in time, and apart from it what only pretends to be one."""
         offer = self._open(capped.offer)
         if isinstance(offer, Offer) and offer.tick in self._calls and now_ms < self._calls[offer.tick].offers_due_ms:
-            self._offers.setdefault((offer.session, offer.tick), offer)
+            authentic = self._words.is_authentic(capped.offer, offer.session)
+            (self._offers if authentic else self._forged).setdefault((offer.session, offer.tick), offer)
 
     def _awarded(self, award: Award, done: list[Effect], now_ms: int) -> None:
         key = award.session, award.tick
@@ -148,8 +151,14 @@ class TradeAudit:
         self._binds[award.session] = key
 
     def _is_sound(self, award: Award) -> None:
-        """S8: an award is for an offer that came in time, for no more than it, at no less than its ask."""
-        offer = self._offers.get((award.session, award.tick))
+        """S8, S10: an award is for its car's own offer, which came in time; for no more, at no less than its ask."""
+        key = award.session, award.tick
+        offer = self._offers.get(key)
+        require(
+            offer is not None or key not in self._forged,
+            "S10 authentic",
+            f"{award} was sent for {self._forged.get(key)}, which session {award.session} never said",
+        )
         if offer is None or not offer.tranches:
             raise AuditError(
                 "S8 award sound", f"{award} was sent, but no offer of session {award.session} came in time"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Vehicle
+from wattswap.runners.audit_ends import EndsAudit
+from wattswap.runners.audit_offers import OfferAudit
 from wattswap.runners.audit_power import PowerAudit
 from wattswap.runners.audit_trades import TradeAudit
 from wattswap.runners.broken import AuditError, require
@@ -33,10 +35,13 @@ and a car that beats holds a grant in the tick after."""
 
 
 class Auditor:
-    """Watches one run. ``watch`` it before it begins, call ``finish`` when it has ended."""
+    """Watches one run. ``watch`` it before it begins, call ``finish`` when it has ended.
 
-    def __init__(self, faults: Faults | None = None) -> None:
-        self._faults = faults
+    ``sign`` says that the agents of this run sign what they say.
+    """
+
+    def __init__(self, faults: Faults | None = None, *, sign: bool = False) -> None:
+        self._faults, self._sign = faults, sign
         self._at_once = (0, 0)
         self.events = 0
         """How many it has seen."""
@@ -44,7 +49,8 @@ class Auditor:
     def watch(self, run: SimulatedRun) -> None:
         """Learn which run this is."""
         self._run = run
-        self._power, self._trades = PowerAudit(run), TradeAudit(run)
+        self._words = OfferAudit(run, sign=self._sign)
+        self._power, self._trades, self._ends = PowerAudit(run), TradeAudit(run, self._words), EndsAudit(run)
         self._ticks = 0
         unsafe_w = run.world.fallback_unsafe_w(int(run.world.base_w.max()), int(run.street.limit_w.min()))
         self._require(unsafe_w == 0, "S1 feasible", f"even at their minima cars and homes are {unsafe_w} W too much")
@@ -78,6 +84,7 @@ class Auditor:
         now_ms = self._run.now_ms
         try:
             self._catch_up()
+            self._ends.round_ends(now_ms)
             self._run.book.audit()
             if self._faults is not None and self._faults.until_ms + self._recovery_ms < now_ms:
                 self._nothing_is_open()
@@ -90,6 +97,8 @@ class Auditor:
         at_ms, count = self._at_once
         self._at_once = (now_ms, count + 1 if at_ms == now_ms else 0)
         self._require(count < _MOST_AT_ONCE, "S20 bounded", f"{count} events in one instant, the last {event}")
+        self._words.look(agent, event, done)
+        self._ends.look(now_ms, agent, event, done)
         self._power.look(now_ms, agent, event, done)
         self._trades.look(now_ms, agent, event, done)
         if not self._run.is_down(agent):
@@ -103,6 +112,7 @@ class Auditor:
             self._ticks += 1
             self._power.tick(row)
             self._trades.tick(row)
+            self._ends.tick(row)
             self._calm(row)
 
     # -- when all is quiet again --------------------------------------------------------------------------------------
@@ -129,7 +139,7 @@ class Auditor:
         )
 
     def _nothing_is_open(self) -> None:
-        """L1, L6: every round is over, every payable settled, and the cars and the book agree about money."""
+        """L6: every payable is settled, and the cars and the book agree about money."""
         run = self._run
         for name, agent in run.agents.items():
             owes = getattr(agent, "owes", 0)

@@ -33,26 +33,28 @@ class Verdict(NamedTuple):
     found: str = ""
 
 
-def prove(seed: int, settings: Sequence[str] = ()) -> tuple[SimulatedRun, Auditor]:
+def prove(seed: int, settings: Sequence[str] = (), *, sign: bool = False) -> tuple[SimulatedRun, Auditor]:
     """One seed of the proving ground, audited from end to end; ``settings`` change its scenario.
+
+    With ``sign`` the agents sign what they say.
 
     Raises:
         AuditError: a rule is broken.
     """
     street = proving_street(seed, settings)
     faults = faults_of(street)
-    auditor = Auditor(faults)
-    run = SimulatedRun(street, faults=faults, auditor=auditor)
+    auditor = Auditor(faults, sign=sign)
+    run = SimulatedRun(street, sign=sign, faults=faults, auditor=auditor)
     auditor.watch(run)
     run.run()
     auditor.finish()
     return run, auditor
 
 
-def verdict(seed: int, settings: Sequence[str] = ()) -> Verdict:
+def verdict(seed: int, settings: Sequence[str] = (), *, sign: bool = False) -> Verdict:
     """What comes of one seed; an agent that stumbles is as much a finding as a broken rule."""
     try:
-        run, auditor = prove(seed, settings)
+        run, auditor = prove(seed, settings, sign=sign)
     except InputError:
         raise
     except AuditError as broken:
@@ -67,9 +69,11 @@ def verdicts(
     settings: Sequence[str] = (),
     processes: int = 1,
     progress: Callable[[int], None] = lambda _done: None,
+    *,
+    sign: bool = False,
 ) -> Iterator[Verdict]:
     """What comes of each of these seeds, in their order."""
-    judge = partial(verdict, settings=settings)
+    judge = partial(verdict, settings=settings, sign=sign)
     if processes == 1:
         for done, seed in enumerate(seeds):
             yield judge(seed)

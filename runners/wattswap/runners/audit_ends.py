@@ -1,0 +1,133 @@
+"""What must come to an end: rounds, power that nobody renews, sessions (L1, L2, S12).
+
+Only what was said and when is looked at, whatever the agents have in mind: that the transformer noted a round's end,
+when a grant last came to a charger, whose departure was confirmed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wattswap.agents.transformer import Transformer
+from wattswap.protocol.codec import unseal
+from wattswap.protocol.effects import NoteRound, Send
+from wattswap.protocol.events import Received, Restarted
+from wattswap.protocol.messages import DEPARTED, BaseReport, Call, Grant, Noted, Sealed
+from wattswap.runners.audit_power import RAMP_MS
+from wattswap.runners.broken import AuditError, require
+from wattswap.runners.cast import TRANSFORMER
+
+if TYPE_CHECKING:
+    from wattswap.protocol.effects import Effect
+    from wattswap.protocol.events import Event
+    from wattswap.runners.record import TickRow
+    from wattswap.runners.simulated import SimulatedRun
+
+
+class EndsAudit:
+    """Follows the round that is open, the last grant of each charger, and who has left."""
+
+    def __init__(self, run: SimulatedRun) -> None:
+        self._run, self._rules = run, run.rules
+        self._call: Call | None = None
+        """Of the round that is open, as far as anyone outside can tell."""
+        self._heard_ms: dict[str, int] = {}
+        """By household."""
+        self._granted_ms: dict[str, int] = {}
+        """By charger: when a grant came to it last."""
+        self._left: set[int] = set()
+        """Sessions whose departure the transformer has confirmed."""
+        self.lost_ms = run.rules.certain_lease_ms + 2 * run.rules.tick_ms + RAMP_MS
+        """L2: D = T (1 + 2 rho) + 2 H + ramp, 154.1 s: by then whoever hears nothing draws its minimum."""
+
+    def look(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
+        """Check one event."""
+        self.round_ends(now_ms)
+        if agent == TRANSFORMER:
+            self._look_at_transformer(now_ms, event, done)
+        elif isinstance(event, Received) and isinstance(event.message, Grant) and event.sender == TRANSFORMER:
+            self._granted_ms[agent] = now_ms
+
+    def _look_at_transformer(self, now_ms: int, event: Event, done: list[Effect]) -> None:
+        match event:
+            case Received(sender, BaseReport()):
+                self._heard_ms[sender] = now_ms
+            case Restarted():
+                self._heard_ms.clear()
+                self._call = None
+            case _:
+                pass
+        for effect in done:
+            match effect:
+                case Send(_, Sealed(4) as sealed):
+                    self._called(sealed, now_ms)
+                case NoteRound(tick) if self._call is not None and tick == self._call.tick:
+                    self._call = None
+                case Send(_, Noted(kind, session)) if kind == DEPARTED:
+                    self._left.add(session)
+                case _:
+                    pass
+
+    # -- rounds -------------------------------------------------------------------------------------------------------
+
+    def _called(self, sealed: Sealed, now_ms: int) -> None:
+        """A round ends too when the next one is opened, but that is no excuse once its deadline is over."""
+        call, before = unseal(sealed), self._call
+        assert isinstance(call, Call)
+        require(
+            before is None or before == call or now_ms < before.offers_due_ms,
+            "L1 rounds end",
+            f"{call} was sent while {before}, which should have been cleared, was still open",
+        )
+        self._call = call
+
+    def round_ends(self, now_ms: int) -> None:
+        """L1: a round ends by its deadline and a tick, whoever keeps silent.
+
+        It lapses with a transformer that is out of order, and when the homes have not been heard of for a lease.
+        """
+        call = self._call
+        if call is None or (now_ms < call.offers_due_ms and not self._run.is_down(TRANSFORMER)):
+            return
+        if self._run.is_down(TRANSFORMER) or self._may_lapse(call):
+            self._call = None
+        elif now_ms > call.offers_due_ms + self._rules.tick_ms:
+            raise AuditError(
+                "L1 rounds end", f"{call} had its deadline at {call.offers_due_ms} ms and has not been cleared since"
+            )
+
+    def _may_lapse(self, call: Call) -> bool:
+        oldest_ms = min(self._heard_ms.get(home, -self._rules.lease_ms) for home in self._run.cast.households)
+        return oldest_ms + self._rules.lease_ms <= call.offers_due_ms or call.until_ms <= call.offers_due_ms
+
+    # -- power and sessions -------------------------------------------------------------------------------------------
+
+    def tick(self, row: TickRow) -> None:
+        """L2: whoever has heard no grant for so long draws its minimum. S12: nobody is reckoned with who has left."""
+        ended_ms = (row.tick + 1) * self._rules.tick_ms - 1
+        for session, import_w, export_w in zip(
+            row.rows.tolist(), row.import_w.tolist(), row.export_w.tolist(), strict=True
+        ):
+            if import_w <= self._rules.guaranteed_w and not export_w:
+                continue
+            name = self._run.cast.charger_of[session]
+            heard_ms = self._granted_ms.get(name)
+            if heard_ms is None or heard_ms + self.lost_ms < ended_ms:
+                raise AuditError(
+                    "L2 loss is noticed",
+                    f"in tick {row.tick} session {session} drew {import_w} W and fed {export_w} W, but the last grant "
+                    f"came to {name} at {heard_ms} ms",
+                )
+        self._nobody_comes_back()
+
+    def _nobody_comes_back(self) -> None:
+        if self._run.is_down(TRANSFORMER):
+            return
+        transformer = self._run.agents[TRANSFORMER]
+        assert isinstance(transformer, Transformer)
+        back = [session for session in self._left if transformer.worst_import_w(session, self._run.now_ms) is not None]
+        require(
+            not back,
+            "S12 released",
+            f"the transformer has confirmed that sessions {back} left, and reckons with their power again",
+        )
