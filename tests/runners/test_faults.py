@@ -16,6 +16,7 @@ from wattswap.runners.proving import proving_street
 from wattswap.runners.simulated import SimulatedRun
 
 SEEDS = 50
+SIGNED = 5
 
 
 def test_fifty_seeds_of_trouble_break_no_rule():
@@ -23,6 +24,18 @@ def test_fifty_seeds_of_trouble_break_no_rule():
     assert [judged.found for judged in found if judged.rule] == []
     assert sum(judged.rounds for judged in found) > 20 * SEEDS
     assert any(judged.longest_over for judged in found), "there was something to bear"
+
+
+def test_seeds_whose_agents_sign_break_no_rule():
+    found = list(verdicts(range(SIGNED), sign=True))
+    assert [judged.found for judged in found if judged.rule] == []
+    assert sum(judged.rounds for judged in found) > 20 * SIGNED
+
+
+def test_signing_changes_no_trade():
+    (plain, _), (signed, _) = prove(4), prove(4, sign=True)
+    assert plain.record.trace_hash() == signed.record.trace_hash()
+    assert plain.record.events_hash != signed.record.events_hash
 
 
 @pytest.mark.long

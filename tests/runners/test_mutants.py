@@ -1,30 +1,44 @@
 """Each rule that protects money or the transformer is switched off, one at a time, and the auditor must see it.
 
 A rule that could go without anyone noticing would be one that nobody tests. ``MUTANTS`` names what is switched off;
-each must be found out within ``SEEDS`` seeds of the proving ground, which find nothing in the real agents.
+each must be found out within ``SEEDS`` seeds of the proving ground, which find nothing in the real agents. What shows
+only where more goes wrong than usual, or other things, has its own ``Ground``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
+from typing import Final, NamedTuple
 
 import msgspec
 import pytest
 
 from wattswap.agents.accounts import Accounts, Held
+from wattswap.agents.charger import Charger
 from wattswap.agents.granting import Granting, _Envelope
 from wattswap.agents.lease import Lease
 from wattswap.agents.obligations import Obligations
 from wattswap.agents.rules import Rules
+from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Vehicle
 from wattswap.ledger.book import Book
 from wattswap.protocol.effects import Forget, Remember, Reserve, Send
 from wattswap.protocol.messages import Award, Delivery, Sealed
+from wattswap.runners.audit_power import PowerAudit
 from wattswap.runners.driver import Driver
 from wattswap.runners.proved import verdict
 
 SEEDS = 60
 Patch = pytest.MonkeyPatch
+
+
+class Ground(NamedTuple):
+    """Where a rule that is switched off is missed."""
+
+    settings: tuple[str, ...] = ()
+    first: tuple[int, ...] = ()
+    """Seeds that a search has found, tried before the others: they change when agents say more or less than before."""
 
 
 def no_expiry(patch: Patch) -> None:
@@ -315,6 +329,85 @@ def _claimed(value):
     return msgspec.msgpack.decode(value, type=tuple[str, Delivery])
 
 
+def homes_may_be_silent(patch: Patch) -> None:
+    """The transformer grants on what homes said last, however long ago that was."""
+    patch.setattr(Transformer, "_knows_its_base", lambda _self, _now_ms: True)
+
+
+def one_home_speaks_for_all(patch: Patch) -> None:
+    """It is enough to have heard of some homes."""
+
+    def knows(self, now_ms):
+        return any(heard_ms + self._rules.lease_ms > now_ms for _, heard_ms in self._base.values())
+
+    patch.setattr(Transformer, "_knows_its_base", knows)
+
+
+def releases_are_trusted(patch: Patch) -> None:
+    """A release ends an award and nothing else does: should it be lost, the next award counts beside it."""
+    end_awards, on_award = Charger._end_awards, Vehicle._on_award
+
+    def on_departure_only(self, session, before=None):
+        if before is None:
+            end_awards(self, session)
+
+    def keeping_the_older(self, charger, award, now_ms):
+        self._claim_all = lambda *_: []
+        try:
+            return on_award(self, charger, award, now_ms)
+        finally:
+            del self._claim_all
+
+    patch.setattr(Charger, "_end_awards", on_departure_only)
+    patch.setattr(Vehicle, "_on_award", keeping_the_older)
+
+
+def the_gone_come_back(patch: Patch) -> None:
+    """A mandate that comes after its car's departure is that of a car that has just plugged in."""
+    on_mandate = Transformer._on_mandate
+
+    def forgetful(self, charger, sealed, now_ms):
+        gone = self._gone.copy()
+        self._gone.clear()
+        try:
+            return on_mandate(self, charger, sealed, now_ms)
+        finally:
+            self._gone.extend(gone)
+
+    patch.setattr(Transformer, "_on_mandate", forgetful)
+
+
+def room_of_long_ago(patch: Patch) -> None:
+    """Whoever waits to be raised is, even when it is no longer known what room there is."""
+    patch.setattr(Granting, "wait", lambda _self: None)
+
+
+def rounds_wait_for_everyone(patch: Patch) -> None:
+    """A round has no deadline: who does not answer holds it open."""
+    on_woken = Transformer._on_woken
+
+    def patient(self, now_ms):
+        waiting, self._round = self._round, None
+        effects = on_woken(self, now_ms)
+        self._round = self._round or waiting
+        return effects
+
+    patch.setattr(Transformer, "_on_woken", patient)
+
+
+def loss_is_not_noticed(patch: Patch) -> None:
+    """A lease that is over is one that never ends. What is reckoned grant by grant looks away: L2 needs none of it."""
+
+    def outlive(self, now_ms):
+        if self.expires_ms is not None and now_ms >= self.expires_ms:
+            self.expires_ms = None
+        return False
+
+    patch.setattr(Lease, "lapse", outlive)
+    patch.setattr(PowerAudit, "look", lambda *_: None)
+    patch.setattr(PowerAudit, "tick", lambda *_: None)
+
+
 MUTANTS: dict[str, Callable[[Patch], None]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -345,12 +438,62 @@ MUTANTS: dict[str, Callable[[Patch], None]] = {
         receipts_are_given_once,
         purse_forgets_its_book,
         reward_counted_again_after_a_crash,
+        homes_may_be_silent,
+        one_home_speaks_for_all,
+        releases_are_trusted,
+        the_gone_come_back,
+        room_of_long_ago,
+        rounds_wait_for_everyone,
+        loss_is_not_noticed,
     )
 } | {f"{kind}s_are_not_durable": not_remembered(kind) for kind in ("award", "claim", "receipt", "session", "earned")}
+
+
+LONG_SILENCES: Final = Ground(("faults.outage_s=1_200",))
+"""Homes are not heard of for up to 20 minutes, while they come and go."""
+MANY_RELEASES: Final = Ground(
+    (
+        "market.release_pct=0",
+        "window_s=1_800",
+        "faults.loss_pct=30",
+        "faults.crashes_per_day=0",
+        "faults.freezes_per_day=0",
+    )
+)
+"""Windows are long and awards released as soon as there is room, so that the next one comes within the same window."""
+LATE_MANDATES: Final = Ground(("faults.loss_pct=40", "faults.delay_ms=30_000", "faults.crashes_per_day=48"), (8,))
+"""Mandates are repeated for long and overtaken by the departure: they must pass twice through what is half a minute."""
+GROUNDS: Final = {
+    "homes_may_be_silent": LONG_SILENCES,
+    "one_home_speaks_for_all": LONG_SILENCES,
+    "releases_are_trusted": MANY_RELEASES,
+    "the_gone_come_back": LATE_MANDATES,
+}
+"""Where this is not the proving ground as it is."""
+RULES: Final = {
+    "homes_may_be_silent": "S3",
+    "one_home_speaks_for_all": "S3",
+    "releases_are_trusted": "S9",
+    "the_gone_come_back": "S12",
+    "rounds_wait_for_everyone": "L1",
+    "loss_is_not_noticed": "L2",
+}
+"""By which rule some must be found."""
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_rule_that_is_switched_off_is_missed(name, monkeypatch):
     MUTANTS[name](monkeypatch)
-    judged = next((judged for judged in map(verdict, range(SEEDS)) if judged.rule), None)
+    settings, first = GROUNDS.get(name, Ground())
+    seeds = dict.fromkeys(chain(first, range(SEEDS)))
+    judged = next((judged for seed in seeds if (judged := verdict(seed, settings)).rule), None)
     assert judged is not None, f"{SEEDS} seeds without {name}, and nobody noticed"
+    assert judged.rule.startswith(RULES.get(name, "")), judged.found
+
+
+@pytest.mark.parametrize(
+    "ground", [LONG_SILENCES, MANY_RELEASES, LATE_MANDATES], ids=["silence", "releases", "late mandates"]
+)
+def test_where_more_goes_wrong_no_rule_is_broken_either(ground):
+    seeds = dict.fromkeys(chain(ground.first, range(10)))
+    assert [judged.found for seed in seeds if (judged := verdict(seed, ground.settings)).rule] == []
