@@ -19,6 +19,21 @@ def test_seeds_that_break_nothing(capsys):
     assert capsys.readouterr().out.startswith("2 seeds, ")
 
 
+def test_seeds_whose_agents_sign(capsys):
+    assert code_of("--seeds", "1", "--from", "40", "--jobs", "1") == 0
+    plain = capsys.readouterr().out
+    assert code_of("--seeds", "1", "--from", "40", "--jobs", "1", "--sign") == 0
+    assert capsys.readouterr().out == plain, "signatures change nothing but bytes"
+
+
+def test_the_seed_that_is_tried_is_signed(monkeypatch):
+    asked = []
+    monkeypatch.setattr("wattswap.runners.proved.verdicts", lambda *_, sign: iter(asked.append(sign) or ()))
+    code_of("--seeds", "1", "--sign")
+    code_of("--seeds", "1")
+    assert asked == [True, False]
+
+
 def test_a_seed_that_breaks_a_rule_is_told_and_is_exit_code_1(capsys, monkeypatch):
     found = Verdict(7, 0, 0, 0, "S3", "seed 7, 0:01:02.000: S3: more than there is")
     monkeypatch.setattr("wattswap.runners.proved.verdicts", lambda *_, **__: iter([found]))

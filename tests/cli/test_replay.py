@@ -137,6 +137,64 @@ def test_what_cannot_be_replayed_is_one_line_with_exit_code_2(tmp_path: Path, mo
     assert err.count("\n") == 1
 
 
+def of_another_version(run_dir: Path) -> None:
+    journal = journal_of(run_dir)
+    journal.write_bytes(journal.read_bytes().replace(b"format_version\x01", b"format_version\x07"))
+
+
+def with_a_hole(run_dir: Path) -> None:
+    journal = journal_of(run_dir)
+    written = journal.read_bytes()
+    journal.write_bytes(written[:9_000] + written[9_050:])
+
+
+def with_another_scenario(run_dir: Path) -> None:
+    scenario = run_dir / "scenario.toml"
+    scenario.write_text(scenario.read_text(encoding="utf-8").replace("margin_pct = 4", "margin_pct = 5"), "utf-8")
+
+
+def with_other_data(run_dir: Path) -> None:
+    sessions = run_dir.parent / "sessions.csv"
+    sessions.write_text(sessions.read_text(encoding="utf-8").replace("user-3", "user-9"), "utf-8")
+
+
+@pytest.mark.parametrize("args", [("--check",), ()], ids=["check", "rebuild"])
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (of_another_version, "journal of format version 7, this version reads 1; use wattswap "),
+        (with_a_hole, "damaged after tick "),
+        (with_another_scenario, "not the scenario of this journal"),
+        (with_other_data, "not the file this scenario was recorded with"),
+    ],
+)
+def test_a_journal_that_does_not_fit_is_one_line_and_nothing_is_overwritten(
+    tmp_path: Path, capsys, damage, what: str, args
+):
+    run_dir = run_into(tmp_path)
+    (run_dir / "trades.parquet").unlink()
+    damage(run_dir)
+    there = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    code, out, err = replayed(capsys, str(run_dir), *args)
+    assert (code, out) == (2, "")
+    assert what in err
+    assert err.count("\n") == 1
+    assert there == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_torn_end_is_replayed_up_to_there_and_nothing_is_overwritten(tmp_path: Path, capsys):
+    run_dir = run_into(tmp_path)
+    journal = journal_of(run_dir)
+    journal.write_bytes(journal.read_bytes()[:-2_000])
+    there = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+    code, out, err = replayed(capsys, str(run_dir))
+    assert (code, err) == (0, "")
+    assert out.startswith("replayed: ")
+    assert "of 288 ticks, the journal ends at 2024-01-0" in out
+    assert out.endswith("though the run is complete; nothing was missing\n")
+    assert there == {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize(
     ("args", "what"),
     [

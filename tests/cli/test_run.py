@@ -91,6 +91,7 @@ def test_options_reach_the_run(wattswap):
         (("demo", "--seed", "-1"), "--seed -1"),
         (("demo", "--day", "9"), "--day 9"),
         (("demo", "--set", "vehicles.curv=taper"), "did you mean vehicles.curve?"),
+        (("demo", "--set", "faults.loss_pct=5"), "use --engine messages"),
         (("demo", "--ledger", "sqlite:x"), "there is memory"),
         (("demo", "--controler", "edf"), "--controller"),
         (("demo", "more"), "unexpected extra argument"),

@@ -1,0 +1,139 @@
+"""What goes wrong is counted, and what it cost is told beside the same street with nothing going wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import msgspec
+import pytest
+from tests.streets import random_street
+
+from wattswap.protocol.effects import Send
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.events import Received, Restarted
+from wattswap.runners.calm import COSTS, calm, with_cost
+from wattswap.runners.engines import faults_of, run_street, start_run
+from wattswap.runners.faults import Faults
+from wattswap.runners.metrics import summary
+from wattswap.runners.scenario import Street
+from wattswap.runners.scenario.schema import FaultsTable
+from wattswap.runners.simulated import SimulatedRun
+
+ALL = Faults(
+    loss_ppm=100_000,
+    repeat_ppm=100_000,
+    delay_ms=700,
+    crashes_per_day=100,
+    freezes_per_day=100,
+    cuts_per_day=100,
+    outage_s=120,
+)
+TABLE = FaultsTable(loss_pct=10, crashes_per_day=50, cuts_per_day=50)
+
+
+class Count:
+    """What agents said and heard, counted by someone else."""
+
+    def __init__(self) -> None:
+        self.said = self.heard = 0
+        self.started_again: Counter[str] = Counter()
+
+    def audit(self, now_ms, agent, event, done):
+        self.heard += isinstance(event, Received)
+        self.said += sum(isinstance(did, Send) for did in done)
+        self.started_again[agent] += isinstance(event, Restarted)
+
+
+def counted(faults: Faults) -> tuple[SimulatedRun, Count]:
+    count = Count()
+    run = SimulatedRun(random_street(17, chargers=8, ticks=120), faults=faults, auditor=count)
+    run.run()
+    return run, count
+
+
+def on_its_way(run: SimulatedRun) -> int:
+    assert run._trouble is not None
+    held = [event for events in run._trouble._held.values() for event in events]
+    return sum(isinstance(event, Received) for event in (*held, *(entry[-1] for entry in run._heap)))
+
+
+@pytest.mark.parametrize("faults", [ALL, replace(ALL, freezes_per_day=0, delay_ms=0)], ids=["all", "no delay"])
+def test_every_message_is_accounted_for(faults):
+    run, count = counted(faults)
+    tally = run.record.tally
+    assert tally is not None
+    assert tally.sent == count.said
+    arrived = count.heard + run.record.refused + tally.unheard + on_its_way(run)
+    assert tally.sent - tally.lost + tally.repeated == arrived
+    assert bool(tally.delayed) == bool(faults.delay_ms)
+    assert tally.lost > tally.sent * 0.1, "some were cut off besides"
+    assert tally.repeated < tally.sent * 0.1
+
+
+def test_every_outage_is_counted_once():
+    run, count = counted(ALL)
+    tally = run.record.tally
+    assert tally is not None
+    assert run._trouble is not None
+    outages = run._trouble.weather.outages
+    assert tally.partitions == sum(outage.is_cut for outage in outages) > 0
+    assert tally.restarts == sum(count.started_again.values()) > 0
+    assert tally.restarts <= tally.crashes <= sum(outage.kind == "crash" for outage in outages)
+    assert 0 < tally.freezes <= sum(outage.kind == "freeze" for outage in outages)
+
+
+def test_on_a_perfect_network_nothing_is_counted():
+    street = random_street(17, chargers=8, ticks=60)
+    figures = told(street)
+    assert figures["faults"] is None
+    assert with_cost(street, figures) == figures
+
+
+# -- what it cost -----------------------------------------------------------------------------------------------------
+
+
+def troubled(table: FaultsTable = TABLE) -> Street:
+    street = random_street(17, chargers=8, ticks=120)
+    return replace(street, scenario=msgspec.structs.replace(street.scenario, faults=table))
+
+
+def told(street: Street):
+    record = run_street(street)
+    return summary(street, record, controller="negotiated", strategy="need", engine="messages", wall_s=1)
+
+
+def test_the_cost_is_the_difference_to_the_messages_of_a_calm_street():
+    street = troubled()
+    figures, spared = with_cost(street, told(street)), told(calm(street))
+    assert {key: figures["faults"][f"more_{key}"] for key in COSTS} == {
+        key: figures[key] - spared[key] for key in COSTS
+    }
+    assert any(figures["faults"][f"more_{key}"] for key in COSTS)
+
+
+def test_a_calm_street_differs_in_its_faults_alone():
+    street = troubled()
+    assert not faults_of(calm(street)).any
+    assert calm(street).scenario == msgspec.structs.replace(street.scenario, faults=FaultsTable())
+    assert calm(street).sessions is street.sessions
+
+
+# -- the fleet engine -------------------------------------------------------------------------------------------------
+
+
+CAUSES = tuple(
+    field.name for field in msgspec.structs.fields(FaultsTable) if field.name not in {"outage_s", "hours"}
+)
+
+
+@pytest.mark.parametrize("key", CAUSES)
+def test_the_fleet_refuses_a_street_in_which_anything_goes_wrong(key):
+    street = troubled(FaultsTable(**{key: 5}))
+    with pytest.raises(InputError, match=f"faults.{key} = 5: the fleet engine sends no messages.*--engine messages"):
+        start_run(street, engine="fleet")
+    start_run(calm(street), engine="fleet")
+
+
+def test_how_long_outages_would_last_is_nothing_to_refuse():
+    start_run(troubled(FaultsTable(outage_s=900, hours=3)), engine="fleet")
