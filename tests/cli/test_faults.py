@@ -27,8 +27,13 @@ def test_seeds_whose_agents_sign(capsys):
 
 
 def test_the_seed_that_is_tried_is_signed(monkeypatch):
-    asked = []
-    monkeypatch.setattr("wattswap.runners.proved.verdicts", lambda *_, sign: iter(asked.append(sign) or ()))
+    asked: list[bool] = []
+
+    def verdicts(*_, sign):
+        asked.append(sign)
+        return iter(())
+
+    monkeypatch.setattr("wattswap.runners.proved.verdicts", verdicts)
     code_of("--seeds", "1", "--sign")
     code_of("--seeds", "1")
     assert asked == [True, False]

@@ -122,9 +122,7 @@ def test_a_calm_street_differs_in_its_faults_alone():
 # -- the fleet engine -------------------------------------------------------------------------------------------------
 
 
-CAUSES = tuple(
-    field.name for field in msgspec.structs.fields(FaultsTable) if field.name not in {"outage_s", "hours"}
-)
+CAUSES = tuple(field.name for field in msgspec.structs.fields(FaultsTable) if field.name not in {"outage_s", "hours"})
 
 
 @pytest.mark.parametrize("key", CAUSES)

@@ -1,4 +1,4 @@
-"""A charger that lies about its car: where agents sign it gains nothing, where they do not the auditor sees it (S10)."""
+"""A charger that lies about its car: where agents sign it gains nothing, and in any case the auditor sees it (S10)."""
 
 from __future__ import annotations
 
