@@ -382,6 +382,11 @@ def room_of_long_ago(patch: Patch) -> None:
     patch.setattr(Granting, "wait", lambda _self: None)
 
 
+def who_slept_trusts_what_it_reads(patch: Patch) -> None:
+    """After a long freeze what homes have said long ago is taken for news, because it is read only now."""
+    patch.setattr(Transformer, "_notice_sleep", lambda _self, _now_ms: None)
+
+
 def rounds_wait_for_everyone(patch: Patch) -> None:
     """A round has no deadline: who does not answer holds it open."""
     on_woken = Transformer._on_woken
@@ -443,6 +448,7 @@ MUTANTS: dict[str, Callable[[Patch], None]] = {
         releases_are_trusted,
         the_gone_come_back,
         room_of_long_ago,
+        who_slept_trusts_what_it_reads,
         rounds_wait_for_everyone,
         loss_is_not_noticed,
     )
@@ -463,18 +469,22 @@ MANY_RELEASES: Final = Ground(
 """Windows are long and awards released as soon as there is room, so that the next one comes within the same window."""
 LATE_MANDATES: Final = Ground(("faults.loss_pct=40", "faults.delay_ms=30_000", "faults.crashes_per_day=48"), (8,))
 """Mandates are repeated for long and overtaken by the departure: they must pass twice through what is half a minute."""
+LONG_SLEEP: Final = Ground(("faults.outage_s=1_200", "faults.freezes_per_day=60"), (4,))
+"""The transformer sleeps for up to 20 minutes while homes are cut off for as long."""
 GROUNDS: Final = {
     "homes_may_be_silent": LONG_SILENCES,
     "one_home_speaks_for_all": LONG_SILENCES,
     "releases_are_trusted": MANY_RELEASES,
     "the_gone_come_back": LATE_MANDATES,
+    "who_slept_trusts_what_it_reads": LONG_SLEEP,
 }
 """Where this is not the proving ground as it is."""
 RULES: Final = {
-    "homes_may_be_silent": "S3",
-    "one_home_speaks_for_all": "S3",
+    "homes_may_be_silent": ("S3", "S11"),
+    "one_home_speaks_for_all": ("S3", "S11"),
     "releases_are_trusted": "S9",
     "the_gone_come_back": "S12",
+    "who_slept_trusts_what_it_reads": "S11",
     "rounds_wait_for_everyone": "L1",
     "loss_is_not_noticed": "L2",
 }
@@ -492,7 +502,9 @@ def test_a_rule_that_is_switched_off_is_missed(name, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "ground", [LONG_SILENCES, MANY_RELEASES, LATE_MANDATES], ids=["silence", "releases", "late mandates"]
+    "ground",
+    [LONG_SILENCES, MANY_RELEASES, LATE_MANDATES, LONG_SLEEP],
+    ids=["silence", "releases", "late mandates", "sleep"],
 )
 def test_where_more_goes_wrong_no_rule_is_broken_either(ground):
     seeds = dict.fromkeys(chain(ground.first, range(10)))

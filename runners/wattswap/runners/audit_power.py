@@ -9,6 +9,7 @@ from wattswap.agents.transformer import Transformer
 from wattswap.protocol.effects import Send, SetPower
 from wattswap.protocol.events import LimitChanged, PluggedIn, Received, Restarted, Unplugged
 from wattswap.protocol.messages import BaseReport, Grant, Report
+from wattswap.protocol.units import MOST_MS
 from wattswap.runners.broken import AuditError
 from wattswap.runners.cast import TRANSFORMER
 
@@ -91,6 +92,14 @@ class PowerAudit:
         self._set_w: dict[int, tuple[int, int]] = {}
         """By session: what its hardware was last told to let through."""
         self._base_w: dict[str, int] = {}
+        self._metered_ms = dict.fromkeys(run.cast.households, -MOST_MS)
+        """By home: when it said what the transformer has heard of it last."""
+        self._said: dict[int, tuple[int, BaseReport]] = {}
+        """By identity, for two reports may read the same: when each was said."""
+        delay_ms = run.street.scenario.faults.delay_ms
+        self.oldest_ms = run.rules.lease_ms + 3 * run.rules.tick_ms + delay_ms
+        """S11: how old what a raise goes by may be. A home's word holds for a lease from when it is heard, the next
+        look is a tick later, and of up to two ticks nobody notices that they were slept through."""
         self._limit_w = run.street.scenario.transformer.limit_w
         self._over = 0
         self.longest_over = 0
@@ -109,6 +118,9 @@ class PowerAudit:
             self._look_at_charger(now_ms, agent, event, done)
         elif agent == TRANSFORMER:
             self._look_at_transformer(now_ms, event, done)
+        else:
+            reports = (did.message for did in done if isinstance(did, Send) and isinstance(did.message, BaseReport))
+            self._said.update({id(report): (now_ms, report) for report in reports})
 
     # -- chargers -----------------------------------------------------------------------------------------------------
 
@@ -172,8 +184,9 @@ class PowerAudit:
 
     def _look_at_transformer(self, now_ms: int, event: Event, done: list[Effect]) -> None:
         match event:
-            case Received(sender, BaseReport(base_w)):
+            case Received(sender, BaseReport(base_w) as report):
                 self._base_w[sender] = base_w
+                self._metered_ms[sender], _ = self._said[id(report)]
             case Received(sender, Report() as report) if report.epoch > self._stations[sender].known_epoch:
                 self._stations[sender].known_epoch = report.epoch
                 self._stations[sender].granted_until_ms = 0
@@ -198,7 +211,7 @@ class PowerAudit:
             self._fits(raised, now_ms)
 
     def _fits(self, raised: Send, now_ms: int) -> None:
-        """S3: after any raise, all that may be in force together with the homes stays within the target."""
+        """S3, S11: after any raise, all that may be in force stays within the target, by what homes said lately."""
         worst_w = sum(
             station.worst_w(self._run.local_ms(name), now_ms)
             for name, station in self._stations.items()
@@ -211,6 +224,14 @@ class PowerAudit:
                 "S3 no raise beyond capacity",
                 f"{raised.message} was sent to {raised.to}, but homes of {base_w} W and chargers that may together be "
                 f"at {worst_w} W are more than the target of {target_w} W",
+            )
+        home, metered_ms = min(self._metered_ms.items(), key=lambda said: said[1], default=("nobody", now_ms))
+        station, grant = self._stations[raised.to], raised.message
+        assert isinstance(grant, Grant)
+        if metered_ms + self.oldest_ms < now_ms and station.may_take(grant, self._run.local_ms(raised.to)):
+            raise AuditError(
+                "S11 no late binding",
+                f"{grant} was sent to {raised.to} by what {home} had said at {metered_ms} ms",
             )
 
     # -- the world ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,145 @@
+"""Trouble that strikes at the worst moment, for what chance hardly ever hits; and the rule it is for, switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from wattswap.agents.accounts import Accounts
+from wattswap.agents.offers import FEED
+from wattswap.agents.transformer import Transformer
+from wattswap.protocol.codec import unseal
+from wattswap.protocol.effects import Effect, Send
+from wattswap.protocol.events import Event, Received
+from wattswap.protocol.messages import Award, Departed, Sealed
+from wattswap.runners.auditor import Auditor
+from wattswap.runners.broken import AuditError
+from wattswap.runners.cast import TRANSFORMER
+from wattswap.runners.engines import faults_of
+from wattswap.runners.faults import Outage
+from wattswap.runners.proving import proving_street
+from wattswap.runners.simulated import SimulatedRun
+
+QUIET = ("loss_pct", "repeat_pct", "freezes_per_day", "crashes_per_day", "cuts_per_day")
+Strike = Callable[[SimulatedRun, int, Event, list[Effect]], Outage | None]
+Patch = pytest.MonkeyPatch
+
+
+class Striking(Auditor):
+    """Audits as always, and lets one thing go wrong when something has happened to the transformer."""
+
+    def __init__(self, strike: Strike, run: SimulatedRun) -> None:
+        super().__init__(faults_of(run.street))
+        self._striking, self._strike, self.struck = run, strike, False
+
+    def audit(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
+        super().audit(now_ms, agent, event, done)
+        if self.struck or agent != TRANSFORMER:
+            return
+        trouble = self._striking._trouble
+        assert trouble is not None
+        outage = self._strike(self._striking, now_ms, event, done)
+        if outage is None:
+            return
+        self.struck = True
+        if outage.is_cut:
+            trouble.weather._cuts[outage.agent] = [outage]
+        else:
+            trouble._due.append(outage)
+
+
+def struck(strike: Strike, seed: int, settings: tuple[str, ...]) -> bool:
+    """One seed of the proving ground in which messages are late and nothing goes wrong but this; whether it did."""
+    street = proving_street(seed, [*(f"faults.{key}=0" for key in QUIET), *settings])
+    run = SimulatedRun(street, faults=faults_of(street))
+    run._auditor = auditor = Striking(strike, run)
+    auditor.watch(run)
+    run.run()
+    auditor.finish()
+    return auditor.struck
+
+
+def the_feeder_falls_silent(run: SimulatedRun, now_ms: int, event: Event, done: list[Effect]) -> Outage | None:
+    """A minute after a car was bought to feed, its charger is cut off until faults cease."""
+    for did in done:
+        award = unseal(did.message) if isinstance(did, Send) and isinstance(did.message, Sealed) else None
+        if isinstance(award, Award) and award.award_w[FEED]:
+            charger = run.cast.charger_of[award.session]
+            return Outage("cut", charger, now_ms + 60_000, faults_of(run.street).until_ms)
+    return None
+
+
+def silent_feeders_count(patch: Patch) -> None:
+    """What a car has sold to feed is reckoned with although nobody hears from its charger."""
+    patch.setattr(Transformer, "_cars", lambda self, now_ms: self._register.cars(now_ms))
+
+
+def it_crashes_as_a_car_leaves(run: SimulatedRun, now_ms: int, event: Event, done: list[Effect]) -> Outage | None:
+    """The departure is noted; the delivery of an award whose window goes on comes after it and finds nobody."""
+    transformer = run.agents[TRANSFORMER]
+    assert isinstance(transformer, Transformer)
+    if not isinstance(event, Received) or not isinstance(event.message, Departed):
+        return None
+    awards = [account.held.award for account in transformer._accounts._accounts.values()]
+    unsettled = any(award.session == event.message.session and award.until_ms > now_ms + 60_000 for award in awards)
+    return Outage("crash", TRANSFORMER, now_ms, now_ms + 10_000) if unsettled else None
+
+
+def the_gone_are_bound(patch: Patch) -> None:
+    """After a restart an award is in force although its car has left."""
+    restore_award = Accounts._restore_award
+
+    def forgetful(self, held, now_ms):
+        departed, self._departed = self._departed, {}
+        try:
+            return restore_award(self, held, now_ms)
+        finally:
+            self._departed = departed
+
+    patch.setattr(Accounts, "_restore_award", forgetful)
+
+
+class Case(NamedTuple):
+    """What strikes where, which rule is for it, and what breaks without it."""
+
+    strike: Strike
+    settings: tuple[str, ...]
+    mutant: Callable[[Patch], None]
+    breaks: str
+    seeds: tuple[int, ...]
+
+
+CASES = {
+    "silent feeder": Case(
+        the_feeder_falls_silent,
+        ("window_s=3_600", "vehicles.strategy=prosumer"),
+        silent_feeders_count,
+        "S4 overload bounded",
+        tuple(range(1, 15)),
+    ),
+    "left and forgotten": Case(
+        it_crashes_as_a_car_leaves, ("window_s=1_800",), the_gone_are_bound, "S20 in order", (4, 19, *range(40, 60))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_when_trouble_strikes_at_the_worst_moment_no_rule_is_broken(name):
+    strike, settings, _, _, seeds = CASES[name]
+    assert sum(struck(strike, seed, settings) for seed in seeds) > 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_without_the_rule_for_it_that_moment_is_found_out(name, monkeypatch):
+    strike, settings, mutant, breaks, seeds = CASES[name]
+    mutant(monkeypatch)
+    found = None
+    for seed in seeds:
+        try:
+            struck(strike, seed, settings)
+        except AuditError as broken:
+            found = broken.rule
+            break
+    assert found == breaks
