@@ -479,7 +479,7 @@ GROUNDS: Final = {
     "who_slept_trusts_what_it_reads": LONG_SLEEP,
 }
 """Where this is not the proving ground as it is."""
-RULES: Final = {
+RULES: Final[dict[str, str | tuple[str, ...]]] = {
     "homes_may_be_silent": ("S3", "S11"),
     "one_home_speaks_for_all": ("S3", "S11"),
     "releases_are_trusted": "S9",
