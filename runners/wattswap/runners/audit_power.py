@@ -41,6 +41,8 @@ class _Station:
     granted: tuple[int, int] = (0, 0)
     """What the transformer said last; to say more is a raise."""
     granted_until_ms: int = 0
+    granted_over_ms: int = 0
+    """When that is over on its own clock: what it no longer feeds then it does not lose by being told so."""
     known_epoch: int = 1
     """In which the transformer has heard it beat: what was said to it in an older one is void, and known to be."""
     fed_w: int = 0
@@ -203,9 +205,11 @@ class PowerAudit:
                 station, grant = self._stations[effect.to], effect.message
                 station.under_way.append(grant)
                 before = station.granted if now_ms < station.granted_until_ms else (self._rules.guaranteed_w, 0)
+                feeds_w = before[1] if self._run.local_ms(effect.to) < station.granted_over_ms else 0
+                station.granted_over_ms = grant.echo_ms + grant.lease_ms
                 station.granted = grant.import_w, grant.export_w
                 station.granted_until_ms = now_ms + self._rules.certain_lease_ms
-                if grant.import_w > before[0] or grant.export_w < before[1]:
+                if grant.import_w > before[0] or grant.export_w < feeds_w:
                     raised = effect
         if raised is not None:
             self._fits(raised, now_ms)
