@@ -157,8 +157,8 @@ WORTH = 310_500_000
 CLEARED = [
     NOTE,
     Reserve("0.0/stay 1", WORTH),
-    ("A", AWARD),
     NoteAward(0, 1, 6_210, 0),
+    ("A", AWARD),
     ("A", grant(1, 4_790, 0)),
     ("B", grant(2, 11_000, 0)),
 ]

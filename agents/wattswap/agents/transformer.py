@@ -160,26 +160,33 @@ class Transformer:
         assert {award.session for award in self._accounts.in_force} <= set(self._sessions)
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
-        if isinstance(message, Report | CappedOffer | WitnessedDelivery | Departed | Noted):
-            self._refuse_strangers(message.session, sender)
+        match message:
+            case BaseReport():
+                if now_ms >= self._deaf_until_ms:
+                    self._base[sender] = message.base_w, now_ms
+                return []
+            case Sealed():
+                return self._on_mandate(sender, message, now_ms)
+            case Report() | CappedOffer() | WitnessedDelivery() | Departed() | Noted():
+                self._refuse_strangers(message.session, sender)
+                return self._on_session(sender, message, now_ms)
+            case _:
+                return []
+
+    def _on_session(self, charger: str, message: object, now_ms: int) -> list[Effect]:
         match message:
             case Report() if message.session in self._sessions:
                 return self._on_report(message, now_ms)
-            case BaseReport() if now_ms >= self._deaf_until_ms:
-                self._base[sender] = message.base_w, now_ms
             case CappedOffer() if message.session in self._sessions:
                 return self._on_offer(message, now_ms)
             case WitnessedDelivery():
                 return self._on_delivery(message)
-            case Sealed():
-                return self._on_mandate(sender, message, now_ms)
             case Departed():
-                return self._on_departed(sender, message)
+                return self._on_departed(charger, message)
             case Noted(kind, session, tick) if kind == AWARD:
                 return self._accounts.noted(session, tick, now_ms)
             case _:
-                pass
-        return []
+                return []
 
     def _refuse_strangers(self, session: int, sender: str) -> None:
         """A charger speaks for its own car only.
@@ -217,7 +224,7 @@ class Transformer:
         if not self._granting.hears(report, now_ms):
             return []
         self._register.report(report)
-        return self._send(self._granting.go_on(self._base_w, now_ms))
+        return self._send(self._granting.go_on(self._base_w, now_ms)) if self._granting.waits else []
 
     def _on_departed(self, charger: str, departed: Departed) -> list[Effect]:
         """A car unplugged: its energy is billed, netted against what it earned; a mandate that comes later is void."""
@@ -284,10 +291,13 @@ class Transformer:
             granted = self._controller(base_w, target_w, cars, self._register.plugged(), self._rules)
             return self._grant(granted, base_w, target_w, now_ms)
         assessment = law.assess(base_w, self._limit_w, cars, self._rules)
-        effects: list[Effect] = self._release_all() if assessment.release else []
+        effects: list[Effect] = []
+        if assessment.release:
+            effects, cars = self._release_all(), self._cars(now_ms)
         if assessment.need_w > 0 and len(self._accounts) < len(self._sessions):
             return [*effects, *self._open_round(assessment, now_ms)]
-        return [*effects, *self._grant_by_law(base_w, assessment.target_w, now_ms)]
+        granted = law.grants(base_w, assessment.target_w, cars, self._rules)
+        return [*effects, *self._grant(granted, base_w, assessment.target_w, now_ms)]
 
     @property
     def _base_w(self) -> int:
@@ -324,10 +334,6 @@ class Transformer:
         feed_w[silent] = 0
         return cars._replace(feed_w=feed_w)
 
-    def _grant_by_law(self, base_w: int, target_w: int, now_ms: int) -> list[Effect]:
-        granted = law.grants(base_w, target_w, self._cars(now_ms), self._rules)
-        return self._grant(granted, base_w, target_w, now_ms)
-
     def _grant(self, granted: law.Grants, base_w: int, target_w: int, now_ms: int) -> list[Effect]:
         """Renew, lower and raise; note what the last resort took.
 
@@ -335,12 +341,12 @@ class Transformer:
         load that alone is too much.
         """
         import_w, export_w, forced_w = granted
-        bound_w = max(target_w, base_w + int(import_w.sum()) - int(export_w.sum()))
+        bound_w = max(target_w, base_w + int((import_w - export_w).sum()))
         aims = self._register.aims(import_w, export_w, self._rules.guaranteed_w)
         effects = self._send(self._granting.aim(aims, base_w, bound_w, now_ms))
         tick = now_ms // self._rules.tick_ms
         effects += [
-            NoteForced(tick, self._register.sessions[at], int(forced_w[at])) for at in np.flatnonzero(forced_w).tolist()
+            NoteForced(tick, self._register.sessions[at], int(forced_w[at])) for at in forced_w.nonzero()[0].tolist()
         ]
         return effects
 
@@ -409,7 +415,8 @@ class Transformer:
             rule=self._rules.clearing,
         )
         effects = self._award(current, called, offered_w, ask, cleared, now_ms)
-        return [*effects, *self._grant_by_law(self._base_w, current.target_w, now_ms)]
+        granted = law.grants(self._base_w, current.target_w, self._cars(now_ms), self._rules)
+        return [*effects, *self._grant(granted, self._base_w, current.target_w, now_ms)]
 
     @staticmethod
     def _offers_of(current: _Round, called: list[int]) -> tuple[Ints, Ints]:
