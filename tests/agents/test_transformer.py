@@ -702,6 +702,10 @@ def test_a_bill_waits_until_the_award_is_settled() -> None:
     assert not of.owes
 
 
+def test_a_car_without_a_mandate_owes_nothing() -> None:
+    assert opened(tell(street(), "C", Departed(3, KWH, 0))) == [("C", Noted(DEPARTED, 3))]
+
+
 def test_a_mandate_that_comes_after_its_departure_is_void() -> None:
     of = street()
     tell(of, "C", Departed(3, 0, 0))

@@ -227,22 +227,27 @@ class Transformer:
         return self._send(self._granting.go_on(self._base_w, now_ms)) if self._granting.waits else []
 
     def _on_departed(self, charger: str, departed: Departed) -> list[Effect]:
-        """A car unplugged: its energy is billed, netted against what it earned; a mandate that comes later is void."""
-        noted = Send(charger, Noted(DEPARTED, departed.session))
-        if departed.session in self._gone and departed.session not in self._sessions:
-            return [noted]
-        if self._sessions.pop(departed.session, None) is not None:
-            self._register.leave(departed.session)
-            self._granting.leave(departed.session)
-        self._gone.append(departed.session)
-        name = f"departed/{departed.session}"
+        """A car unplugged: its energy is billed, netted against what it earned.
+
+        One that never gave its mandate owes nothing; should the mandate come later, it is void.
+        """
+        session, noted = departed.session, Send(charger, Noted(DEPARTED, departed.session))
+        if session not in self._sessions:
+            return [noted] if session in self._gone else [self._remember_gone(session), noted]
+        del self._sessions[session]
+        self._register.leave(session)
+        self._granting.leave(session)
         return [
-            Remember(name, msgspec.msgpack.encode(departed)),
-            Remember(_GONE, msgspec.msgpack.encode(list(self._gone))),
-            Forget(f"session/{departed.session}"),
+            Remember(f"departed/{session}", msgspec.msgpack.encode(departed)),
+            self._remember_gone(session),
+            Forget(f"session/{session}"),
             noted,
             *self._accounts.depart(departed),
         ]
+
+    def _remember_gone(self, session: int) -> Effect:
+        self._gone.append(session)
+        return Remember(_GONE, msgspec.msgpack.encode(list(self._gone)))
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Start in a new epoch, and grant nothing until every grant from before is certainly over."""
