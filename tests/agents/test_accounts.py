@@ -5,7 +5,7 @@ from __future__ import annotations
 from wattswap.agents.accounts import Accounts, Held, Party, Site
 from wattswap.agents.rules import Rules
 from wattswap.protocol.codec import seal
-from wattswap.protocol.effects import Bill, Forget, Pay, Remember, Reserve, Send, WakeAt
+from wattswap.protocol.effects import Bill, Forget, NoteAward, Pay, Remember, Reserve, Send, WakeAt
 from wattswap.protocol.events import Paid
 from wattswap.protocol.messages import Award, Delivery, Departed, Receipt, WitnessedDelivery
 from wattswap.protocol.round import State
@@ -48,8 +48,8 @@ def of_kind(effects, *kinds):
 
 def test_an_award_is_reserved_then_made_durable_then_said():
     _, effects = awarded()
-    assert [type(effect) for effect in effects[:4]] == [Reserve, Remember, Send, WakeAt]
-    assert effects[1].key == KEPT
+    assert [type(effect) for effect in effects] == [Reserve, NoteAward, Remember, Send, WakeAt]
+    assert effects[2].key == KEPT
 
 
 def test_an_award_is_repeated_until_it_is_noted():

@@ -157,8 +157,8 @@ WORTH = 310_500_000
 CLEARED = [
     NOTE,
     Reserve("0.0/stay 1", WORTH),
-    ("A", AWARD),
     NoteAward(0, 1, 6_210, 0),
+    ("A", AWARD),
     ("A", grant(1, 4_790, 0)),
     ("B", grant(2, 11_000, 0)),
 ]
@@ -700,6 +700,10 @@ def test_a_bill_waits_until_the_award_is_settled() -> None:
         Bill(1, 3 * IOTA),
     ]
     assert not of.owes
+
+
+def test_a_car_without_a_mandate_owes_nothing() -> None:
+    assert opened(tell(street(), "C", Departed(3, KWH, 0))) == [("C", Noted(DEPARTED, 3))]
 
 
 def test_a_mandate_that_comes_after_its_departure_is_void() -> None:

@@ -93,12 +93,10 @@ def lease_outlives_its_car(patch: Patch) -> None:
 def no_envelope(patch: Patch) -> None:
     """The transformer believes that what it said last is what happens."""
 
-    def believe(self):
-        last = self.sent[-1:]
-        self.most_import_w = last[0].import_w if last else self.guaranteed_w
-        self.least_export_w = last[0].export_w if last else 0
+    def believe(self, one):
+        self.most_import_w, self.least_export_w = one.import_w, one.export_w
 
-    patch.setattr(_Envelope, "reckon", believe)
+    patch.setattr(_Envelope, "bear", believe)
 
 
 def raises_need_no_room(patch: Patch) -> None:
@@ -114,12 +112,12 @@ def feeding_needs_no_confirmation(patch: Patch) -> None:
         self._envelopes[report.session].heard_seq = 1 << 30
         return hears(self, report, now_ms)
 
-    def reckon(self):
-        self.most_import_w = max((one.import_w for one in self.sent), default=self.guaranteed_w)
-        self.least_export_w = max((one.export_w for one in self.sent), default=0)
+    def bear(self, one):
+        self.most_import_w = max(self.most_import_w, one.import_w)
+        self.least_export_w = max(self.least_export_w, one.export_w)
 
     patch.setattr(Granting, "hears", trusting)
-    patch.setattr(_Envelope, "reckon", reckon)
+    patch.setattr(_Envelope, "bear", bear)
 
 
 def no_quiet_time(patch: Patch) -> None:

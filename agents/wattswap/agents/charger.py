@@ -75,6 +75,9 @@ class Charger:
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
         """What the charger wants done about an event; a lease that is over ends before anything else is heard."""
+        due_ms = self._woken_at_ms
+        if due_ms is None or now_ms < due_ms:
+            return self._on(event, now_ms)
         return [*self._lapse(now_ms), *self._on(event, now_ms)]
 
     @property
@@ -200,8 +203,7 @@ class Charger:
 
     def _lapse(self, now_ms: int) -> list[Effect]:
         """Nothing was heard for the length of a lease: fall back to the guaranteed minimum."""
-        if self._woken_at_ms is not None and now_ms >= self._woken_at_ms:
-            self._woken_at_ms = None
+        self._woken_at_ms = None
         if self._lease.lapse(now_ms):
             return self._set_power()
         return self._wake_for_lease()

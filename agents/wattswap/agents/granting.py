@@ -69,13 +69,30 @@ class _Envelope:
         import_w, export_w = self.said
         return self.aim[0] > import_w or self.aim[1] < export_w
 
-    def reckon(self) -> None:
-        """Take the worst of the grants that may be in force; until one is confirmed, it may also be none of them."""
-        confirmed = bool(self.sent) and self.sent[0].seq <= self.heard_seq
-        none = [] if confirmed else [(self.guaranteed_w, 0)]
-        powers = [*none, *((one.import_w, one.export_w) for one in self.sent)]
-        self.most_import_w = max(import_w for import_w, _ in powers)
-        self.least_export_w = min(export_w for _, export_w in powers)
+    def add(self, one: _Sent) -> None:
+        """One grant more that may be in force."""
+        self.sent.append(one)
+        self.bear(one)
+
+    def confirm(self, seq: int) -> None:
+        """The charger has heard this grant of ours, so those before it can no longer come into force."""
+        self.heard_seq = seq
+        self.keep([one for one in self.sent if one.seq >= seq])
+
+    def keep(self, sent: list[_Sent]) -> None:
+        """Only these may be in force still; until one of them is confirmed, it may also be none."""
+        self.sent = sent
+        if sent and sent[0].seq <= self.heard_seq:
+            self.most_import_w, self.least_export_w = sent[0].import_w, sent[0].export_w
+        else:
+            self.most_import_w, self.least_export_w = self.guaranteed_w, 0
+        for one in sent:
+            self.bear(one)
+
+    def bear(self, one: _Sent) -> None:
+        """Reckon with this grant too."""
+        self.most_import_w = max(self.most_import_w, one.import_w)
+        self.least_export_w = min(self.least_export_w, one.export_w)
 
 
 class Granting:
@@ -112,20 +129,17 @@ class Granting:
         if before is not None and (report.epoch, report.seq) <= (before.epoch, before.seq):
             return False
         if before is not None and report.epoch > before.epoch:
-            envelope.sent.clear()  # a charger that started anew is at its minimum and takes no grant from before
+            envelope.keep([])  # a charger that started anew is at its minimum and takes no grant from before
         envelope.stamp = Stamp(report.epoch, report.seq, report.stamp_ms, now_ms)
-        if report.heard_epoch == self._epoch:
-            envelope.heard_seq = report.heard_seq
-            envelope.sent = [one for one in envelope.sent if one.seq >= report.heard_seq]
-        envelope.reckon()
+        if report.heard_epoch == self._epoch and report.heard_seq != envelope.heard_seq:
+            envelope.confirm(report.heard_seq)
         return True
 
     def expire(self, now_ms: int) -> None:
         """Strike out the grants that are certainly over."""
         for envelope in self._envelopes.values():
             if envelope.sent and envelope.sent[0].over_ms <= now_ms:
-                envelope.sent = [one for one in envelope.sent if one.over_ms > now_ms]
-                envelope.reckon()
+                envelope.keep([one for one in envelope.sent if one.over_ms > now_ms])
 
     def hears_from(self, session: int, now_ms: int) -> bool:
         """Whether its charger beat lately enough for a grant to be in force; one that is silent feeds nothing."""
@@ -153,10 +167,15 @@ class Granting:
                 grants += self._grant(session, envelope, import_w, export_w, now_ms)
         return grants + self._raise(raised, now_ms, renew=True)
 
+    @property
+    def waits(self) -> bool:
+        """Whether there are raises that did not fit yet."""
+        return bool(self._waiting)
+
     def go_on(self, base_w: int, now_ms: int) -> list[Grant]:
         """The raises that fit by now: someone has confirmed that it gives way."""
         self._base_w = base_w
-        return self._raise(sorted(self._waiting), now_ms, renew=False) if self._waiting else []
+        return self._raise(sorted(self._waiting), now_ms, renew=False)
 
     def _raise(self, sessions: list[int], now_ms: int, *, renew: bool) -> list[Grant]:
         grants = list[Grant]()
@@ -183,8 +202,6 @@ class Granting:
             self._waiting.add(session)
             return []
         self._seq += 1
-        over_ms = stamp.received_ms + self._rules.certain_lease_ms
-        envelope.sent.append(_Sent(self._seq, import_w, export_w, over_ms))
-        envelope.reckon()
+        envelope.add(_Sent(self._seq, import_w, export_w, stamp.received_ms + self._rules.certain_lease_ms))
         lease_ms = self._rules.lease_ms
         return [Grant(session, import_w, export_w, self._epoch, self._seq, stamp.epoch, stamp.charger_ms, lease_ms)]

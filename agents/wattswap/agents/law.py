@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wattswap.agents import physics
-from wattswap.agents.offers import FEED, MOST, TO_FLOOR, TO_ZERO, OfferBook, Own, refuse
+from wattswap.agents.offers import BEYOND, FEED, MOST, TO_FLOOR, TO_ZERO, OfferBook, Own, refuse
 from wattswap.protocol.units import PPM, PRICE_TICK_NANOS
 
 if TYPE_CHECKING:
@@ -151,14 +151,14 @@ def _feeds_within_bounds(own: Own, feed_w: Ints, call: Call, rules: Rules) -> ND
 def _refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:
     left_w = own.firm_w - relief_w[:, TO_FLOOR] - relief_w[:, TO_ZERO]
     offered = relief_w > 0
-    highest_so_far = np.maximum.accumulate(np.where(offered, ask, 0), axis=1)
+    highest_so_far = np.maximum.accumulate(offered * ask, axis=1)
     refuse(relief_w < 0, "offers a negative power")
     refuse(left_w < 0, "offers more power than the car draws")
     refuse(offered[:, TO_ZERO] & (left_w > 0), "stops the car by halves: a full stop gives up all it draws")
     refuse((left_w > 0) & (left_w < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
     refuse(relief_w[:, FEED] > own.feed_w, "feeds more than the car can")
     refuse(offered & (ask < 0), "asks a negative price")
-    refuse(offered & (ask > MOST), f"asks a price beyond {MOST:.0e}")
+    refuse(offered & (ask > MOST), f"asks a price {BEYOND}")
     refuse(offered & (ask < highest_so_far), "asks less for a later tranche than for an earlier one")
 
 

@@ -24,6 +24,7 @@ TRANCHES: Final = 3
 
 MOST: Final = 10**18
 """No number of a strategy is larger. As a price it is 10^9 IOTA per kWh."""
+BEYOND: Final = f"beyond {MOST:.0e}"
 
 
 class StrategyError(ValueError):
@@ -120,15 +121,17 @@ class OfferBook:
         own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
         to = _column(to_w, own, "to_w")
         price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
-        chosen = _chosen(where, own)
+        chosen, stops = _chosen(where, own), to == 0
         refuse(chosen & (to < 0), "reduces to a negative power")
-        refuse(chosen & (to > 0) & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
-        first = np.maximum(own.firm_w - np.maximum(to, own.floor_w), 0) * (chosen & (relief[:, TO_FLOOR] == 0))
-        second = (own.firm_w - np.maximum(first, relief[:, TO_FLOOR])) * (chosen & (to == 0))
-        for tranche, power in ((TO_FLOOR, first), (TO_ZERO, second)):
-            sells = power > 0
-            np.copyto(relief[:, tranche], power, where=sells)
-            np.copyto(ask[:, tranche], price, where=sells)
+        refuse(chosen & ~stops & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
+        power = np.empty((len(own), FEED), dtype=np.int64)
+        power[:, TO_FLOOR] = np.maximum(own.firm_w - np.maximum(to, own.floor_w), 0)
+        power[:, TO_FLOOR] *= chosen & (relief[:, TO_FLOOR] == 0)
+        power[:, TO_ZERO] = own.firm_w - np.maximum(power[:, TO_FLOOR], relief[:, TO_FLOOR])
+        power[:, TO_ZERO] *= chosen & stops
+        sells = power > 0
+        np.copyto(relief[:, :FEED], power, where=sells)
+        np.copyto(ask[:, :FEED], price[..., np.newaxis], where=sells)
         return type(self)(own, relief, ask)
 
     def feed(self, feed_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:
@@ -148,10 +151,10 @@ Strategy: TypeAlias = "Callable[[Call, Own, None, Draws], OfferBook]"
 """How a car answers a call; elementwise, so that each car decides alone."""
 
 
-def _chosen(where: ArrayLike, own: Own) -> NDArray[np.bool_]:
+def _chosen(where: ArrayLike, own: Own) -> NDArray[np.bool_] | np.bool_:
     """Whether each car is meant."""
     if where is True:
-        return np.ones(len(own), dtype=bool)
+        return np.True_
     return np.broadcast_to(np.asarray(where, dtype=bool), len(own))
 
 
@@ -164,8 +167,8 @@ def _column(values: ArrayLike, own: Own, name: str) -> Ints:
         refuse(~np.isfinite(column), f"returns {name} that is not a finite number")
     elif column.dtype.kind not in "iu":
         raise StrategyError(0, f"returns {name} of type {column.dtype}, not numbers")
-    refuse((column < -MOST) | (column > MOST), f"returns {name} beyond {MOST:.0e}")
-    return column.astype(np.int64)
+    refuse(np.abs(column) > MOST, f"returns {name} {BEYOND}")
+    return column.astype(np.int64, copy=False)
 
 
 def refuse(wrong: NDArray[np.bool_], problem: str) -> None:

@@ -24,6 +24,8 @@ class Register:
     def __init__(self) -> None:
         self.sessions: list[int] = []
         self._table: Ints = np.zeros((_COLUMNS, 0), dtype=np.int64)
+        self._reports: dict[int, Report] = {}
+        """The newest of each car since the table was last looked at."""
 
     def __contains__(self, session: int) -> bool:
         at = bisect_left(self.sessions, session)
@@ -35,30 +37,28 @@ class Register:
 
     def enter(self, session: int, arrival_ms: int, departure_ms: int) -> None:
         """A car plugged in and stated its departure; until its first report it wants nothing."""
-        at = self.at(session)
+        table, at = self._columns(), self.at(session)
         self.sessions.insert(at, session)
-        self._table = np.insert(self._table, at, 0, axis=1)
+        self._table = np.insert(table, at, 0, axis=1)
         self._table[[_ARRIVAL, _DEPARTURE], at] = arrival_ms, departure_ms
 
     def leave(self, session: int) -> None:
         """A car unplugged."""
-        at = self.at(session)
+        table, at = self._columns(), self.at(session)
         del self.sessions[at]
-        self._table = np.delete(self._table, at, axis=1)
+        self._table = np.delete(table, at, axis=1)
 
     def report(self, report: Report) -> None:
         """Where a car stands now."""
-        at = self.at(report.session)
-        self._table[:_REDUCE, at] = (report.firm_w, report.wanted_w, report.due_ms, report.drew)
-        self._table[_MOST, at] = max(self._table[_MOST, at], report.wanted_w)
+        self._reports[report.session] = report
 
     def award(self, session: int, reduce_w: int, feed_w: int) -> None:
         """A car holds an award from now on; zeros when it has ended."""
-        self._table[_REDUCE : _FEED + 1, self.at(session)] = (reduce_w, feed_w)
+        self._columns()[_REDUCE : _FEED + 1, self.at(session)] = (reduce_w, feed_w)
 
     def cars(self, now_ms: int) -> Cars:
         """All plugged cars as the law sees them."""
-        table = self._table
+        table = self._columns()
         return Cars(
             table[_FIRM],
             table[_WANTED],
@@ -70,24 +70,36 @@ class Register:
 
     def plugged(self) -> Plugged:
         """What else controllers may know of them. A car drew what it was granted, as far as it wanted it."""
-        return Plugged(*self._table[_ARRIVAL:])
+        return Plugged(*self._columns()[_ARRIVAL:])
 
     def firm_w(self, sessions: list[int]) -> Ints:
         """The firm power of these plugged sessions."""
-        return self._table[_FIRM, [self.at(session) for session in sessions]]
+        return self._columns()[_FIRM, [self.at(session) for session in sessions]]
 
     def aims(self, import_w: Ints, export_w: Ints, idle_w: int = 0) -> list[tuple[int, int, int]]:
         """Note what is granted now; (session, import, export) of those who are, or were, meant to have any power.
 
         ``idle_w`` is what a charger draws unasked: where that is something, everyone must be told.
         """
-        before = self._table[[_IMPORT, _EXPORT]]
-        powered = np.flatnonzero(before.any(axis=0) | (import_w != 0) | (export_w != 0) | (idle_w != 0))
-        self._table[_IMPORT], self._table[_EXPORT] = import_w, export_w
-        self._table[_DRAWN] = np.minimum(import_w, self._table[_WANTED])
+        table = self._columns()
+        (powered,) = (table[_IMPORT] | table[_EXPORT] | import_w | export_w | idle_w).nonzero()
+        table[_IMPORT], table[_EXPORT] = import_w, export_w
+        table[_DRAWN] = np.minimum(import_w, table[_WANTED])
         return [
             (self.sessions[at], imported, exported)
             for at, imported, exported in zip(
                 powered.tolist(), import_w[powered].tolist(), export_w[powered].tolist(), strict=True
             )
         ]
+
+    def _columns(self) -> Ints:
+        """The table, with all that was reported."""
+        if self._reports:
+            ats = [self.at(session) for session in self._reports]
+            reports = [
+                (report.firm_w, report.wanted_w, report.due_ms, report.drew) for report in self._reports.values()
+            ]
+            self._table[:_REDUCE, ats] = np.array(reports, dtype=np.int64).T
+            self._table[_MOST, ats] = np.maximum(self._table[_MOST, ats], self._table[_WANTED, ats])
+            self._reports.clear()
+        return self._table

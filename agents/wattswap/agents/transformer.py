@@ -8,7 +8,7 @@ their deliveries come in.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,9 +16,10 @@ import numpy as np
 
 from wattswap.agents import clearing, law, settlement
 from wattswap.agents.accounts import Accounts, Held, Party, Site
+from wattswap.agents.bidding import Bidding
 from wattswap.agents.granting import Granting
 from wattswap.agents.notes import round_note
-from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, TRANCHES
+from wattswap.agents.offers import FEED
 from wattswap.agents.register import Register
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key, draw
@@ -43,7 +44,6 @@ from wattswap.protocol.messages import (
     Sealed,
     WitnessedDelivery,
 )
-from wattswap.protocol.round import Input, State, advance
 from wattswap.protocol.units import MOST_MS, Purpose
 
 if TYPE_CHECKING:
@@ -78,18 +78,6 @@ class _Session:
     """The public key its vehicle signs with; None where nobody signs."""
 
 
-@dataclass(slots=True)
-class _Round:
-    """The round that is open: who was called and what they answered so far."""
-
-    call: Call
-    demand_w: int
-    target_w: int
-    called: list[int]
-    states: dict[int, State]
-    offers: dict[int, tuple[Ints, Ints]] = field(default_factory=dict)
-
-
 class Transformer:
     """One feeder's transformer and its site account."""
 
@@ -113,7 +101,7 @@ class Transformer:
         self._accounts = Accounts(rules, site, signer, trusted)
         self._sessions: dict[int, _Session] = {}
         self._gone: deque[int] = deque(maxlen=_MOST_GONE)
-        self._round: _Round | None = None
+        self._bidding: Bidding | None = None
         self._next_tick_ms = 0
         self._quiet_until_ms = self._deaf_until_ms = 0
 
@@ -160,26 +148,33 @@ class Transformer:
         assert {award.session for award in self._accounts.in_force} <= set(self._sessions)
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
-        if isinstance(message, Report | CappedOffer | WitnessedDelivery | Departed | Noted):
-            self._refuse_strangers(message.session, sender)
+        match message:
+            case BaseReport():
+                if now_ms >= self._deaf_until_ms:
+                    self._base[sender] = message.base_w, now_ms
+                return []
+            case Sealed():
+                return self._on_mandate(sender, message, now_ms)
+            case Report() | CappedOffer() | WitnessedDelivery() | Departed() | Noted():
+                self._refuse_strangers(message.session, sender)
+                return self._on_session(sender, message, now_ms)
+            case _:
+                return []
+
+    def _on_session(self, charger: str, message: object, now_ms: int) -> list[Effect]:
         match message:
             case Report() if message.session in self._sessions:
                 return self._on_report(message, now_ms)
-            case BaseReport() if now_ms >= self._deaf_until_ms:
-                self._base[sender] = message.base_w, now_ms
             case CappedOffer() if message.session in self._sessions:
                 return self._on_offer(message, now_ms)
             case WitnessedDelivery():
                 return self._on_delivery(message)
-            case Sealed():
-                return self._on_mandate(sender, message, now_ms)
             case Departed():
-                return self._on_departed(sender, message)
+                return self._on_departed(charger, message)
             case Noted(kind, session, tick) if kind == AWARD:
                 return self._accounts.noted(session, tick, now_ms)
             case _:
-                pass
-        return []
+                return []
 
     def _refuse_strangers(self, session: int, sender: str) -> None:
         """A charger speaks for its own car only.
@@ -217,25 +212,30 @@ class Transformer:
         if not self._granting.hears(report, now_ms):
             return []
         self._register.report(report)
-        return self._send(self._granting.go_on(self._base_w, now_ms))
+        return self._send(self._granting.go_on(self._base_w, now_ms)) if self._granting.waits else []
 
     def _on_departed(self, charger: str, departed: Departed) -> list[Effect]:
-        """A car unplugged: its energy is billed, netted against what it earned; a mandate that comes later is void."""
-        noted = Send(charger, Noted(DEPARTED, departed.session))
-        if departed.session in self._gone and departed.session not in self._sessions:
-            return [noted]
-        if self._sessions.pop(departed.session, None) is not None:
-            self._register.leave(departed.session)
-            self._granting.leave(departed.session)
-        self._gone.append(departed.session)
-        name = f"departed/{departed.session}"
+        """A car unplugged: its energy is billed, netted against what it earned.
+
+        One that never gave its mandate owes nothing; should the mandate come later, it is void.
+        """
+        session, noted = departed.session, Send(charger, Noted(DEPARTED, departed.session))
+        if session not in self._sessions:
+            return [noted] if session in self._gone else [self._remember_gone(session), noted]
+        del self._sessions[session]
+        self._register.leave(session)
+        self._granting.leave(session)
         return [
-            Remember(name, msgspec.msgpack.encode(departed)),
-            Remember(_GONE, msgspec.msgpack.encode(list(self._gone))),
-            Forget(f"session/{departed.session}"),
+            Remember(f"departed/{session}", msgspec.msgpack.encode(departed)),
+            self._remember_gone(session),
+            Forget(f"session/{session}"),
             noted,
             *self._accounts.depart(departed),
         ]
+
+    def _remember_gone(self, session: int) -> Effect:
+        self._gone.append(session)
+        return Remember(_GONE, msgspec.msgpack.encode(list(self._gone)))
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Start in a new epoch, and grant nothing until every grant from before is certainly over."""
@@ -258,8 +258,8 @@ class Transformer:
     def _on_woken(self, now_ms: int) -> list[Effect]:
         self._notice_sleep(now_ms)
         effects = self._accounts.due(now_ms)
-        if self._round is not None and now_ms >= self._round.call.offers_due_ms:
-            effects += self._clear(self._round, now_ms)
+        if self._bidding is not None and now_ms >= self._bidding.call.offers_due_ms:
+            effects += self._clear(self._bidding, now_ms)
         if now_ms >= self._next_tick_ms:
             self._next_tick_ms = (now_ms // self._rules.tick_ms + 1) * self._rules.tick_ms
             effects += [*self._on_tick(now_ms), WakeAt(self._next_tick_ms)]
@@ -284,10 +284,13 @@ class Transformer:
             granted = self._controller(base_w, target_w, cars, self._register.plugged(), self._rules)
             return self._grant(granted, base_w, target_w, now_ms)
         assessment = law.assess(base_w, self._limit_w, cars, self._rules)
-        effects: list[Effect] = self._release_all() if assessment.release else []
+        effects: list[Effect] = []
+        if assessment.release:
+            effects, cars = self._release_all(), self._cars(now_ms)
         if assessment.need_w > 0 and len(self._accounts) < len(self._sessions):
             return [*effects, *self._open_round(assessment, now_ms)]
-        return [*effects, *self._grant_by_law(base_w, assessment.target_w, now_ms)]
+        granted = law.grants(base_w, assessment.target_w, cars, self._rules)
+        return [*effects, *self._grant(granted, base_w, assessment.target_w, now_ms)]
 
     @property
     def _base_w(self) -> int:
@@ -324,10 +327,6 @@ class Transformer:
         feed_w[silent] = 0
         return cars._replace(feed_w=feed_w)
 
-    def _grant_by_law(self, base_w: int, target_w: int, now_ms: int) -> list[Effect]:
-        granted = law.grants(base_w, target_w, self._cars(now_ms), self._rules)
-        return self._grant(granted, base_w, target_w, now_ms)
-
     def _grant(self, granted: law.Grants, base_w: int, target_w: int, now_ms: int) -> list[Effect]:
         """Renew, lower and raise; note what the last resort took.
 
@@ -335,12 +334,12 @@ class Transformer:
         load that alone is too much.
         """
         import_w, export_w, forced_w = granted
-        bound_w = max(target_w, base_w + int(import_w.sum()) - int(export_w.sum()))
+        bound_w = max(target_w, base_w + int((import_w - export_w).sum()))
         aims = self._register.aims(import_w, export_w, self._rules.guaranteed_w)
         effects = self._send(self._granting.aim(aims, base_w, bound_w, now_ms))
         tick = now_ms // self._rules.tick_ms
         effects += [
-            NoteForced(tick, self._register.sessions[at], int(forced_w[at])) for at in np.flatnonzero(forced_w).tolist()
+            NoteForced(tick, self._register.sessions[at], int(forced_w[at])) for at in forced_w.nonzero()[0].tolist()
         ]
         return effects
 
@@ -352,77 +351,61 @@ class Transformer:
     def _open_round(self, assessment: Assessment, now_ms: int) -> list[Effect]:
         """Call every car that holds no award."""
         called = [session for session in self._register.sessions if session not in self._accounts]
-        demand_w = assessment.demand_w
         call = Call(
             feeder=self._site.feeder,
             tick=now_ms // self._rules.tick_ms,
             need_w=assessment.need_w,
-            ceiling_nanos_per_kwh=law.ceiling_nanos_per_kwh(demand_w, self._limit_w, self._rules),
+            ceiling_nanos_per_kwh=law.ceiling_nanos_per_kwh(assessment.demand_w, self._limit_w, self._rules),
             from_ms=now_ms,
             until_ms=self._rules.window_end_ms(now_ms),
             offers_due_ms=now_ms + self._rules.deadline_ms,
         )
-        states = dict.fromkeys(called, advance(State.IDLE, Input.CALL))
-        self._round = _Round(call, demand_w, assessment.target_w, called, states)
+        self._bidding = Bidding(call, assessment.target_w, called)
         sealed = seal(call, self._signer)
         calls: list[Effect] = [Send(self._sessions[session].party.charger, sealed) for session in called]
         return [*calls, WakeAt(call.offers_due_ms)]
 
     def _on_offer(self, capped: CappedOffer, now_ms: int) -> list[Effect]:
         """Note a car's answer; the first counts, if it comes in time. The last one clears the round."""
-        current = self._round
-        if current is None or now_ms >= current.call.offers_due_ms:
+        bidding = self._bidding
+        if bidding is None or now_ms >= bidding.call.offers_due_ms:
             return []
         offer = unseal(capped.offer, self._sessions[capped.session].author)
         if not isinstance(offer, Offer) or offer.session != capped.session:
             raise RemoteProtocolError("a charger's offer holds no offer of its car")
-        this_round = (offer.feeder, offer.tick) == (current.call.feeder, current.call.tick)
-        if not this_round or current.states.get(offer.session) is not State.CALLED:
+        if not bidding.awaits(offer):
             return []
-        said = Input.OFFER if offer.tranches else Input.KEEP
-        if offer.tranches:
-            firm_w = int(self._register.firm_w([offer.session])[0])
-            current.offers[offer.session] = _columns(offer, firm_w, capped.cap_w)
-        current.states[offer.session] = advance(current.states[offer.session], said)
-        all_answered = State.CALLED not in current.states.values()
-        return self._clear(current, now_ms) if all_answered else []
+        bidding.note(offer, int(self._register.firm_w([offer.session])[0]), capped.cap_w)
+        return self._clear(bidding, now_ms) if bidding.is_complete else []
 
-    def _clear(self, current: _Round, now_ms: int) -> list[Effect]:
+    def _clear(self, bidding: Bidding, now_ms: int) -> list[Effect]:
         """Buy the cheapest relief, award what the site's tokens cover, and grant power accordingly.
 
         A round that was slept through lapses: what it was about is over.
         """
-        self._round = None
-        if not self._knows_its_base(now_ms) or now_ms >= current.call.until_ms:
+        self._bidding = None
+        if not self._knows_its_base(now_ms) or now_ms >= bidding.call.until_ms:
             return []
-        called = [session for session in current.called if session in self._sessions]
-        offered_w, ask = self._offers_of(current, called)
+        called = [session for session in bidding.called if session in self._sessions]
+        offered_w, ask = bidding.offers_of(called)
         keys = np.array([self._sessions[session].key for session in called], dtype=np.uint64)
-        window = current.call.from_ms // self._rules.window_ms
+        window = bidding.call.from_ms // self._rules.window_ms
         cleared = clearing.clear(
             offered_w,
             ask,
             draw(self._site.seed, keys, Purpose.TIE, window),
-            need_w=current.call.need_w,
-            ceiling_nanos_per_kwh=current.call.ceiling_nanos_per_kwh,
+            need_w=bidding.call.need_w,
+            ceiling_nanos_per_kwh=bidding.call.ceiling_nanos_per_kwh,
             amp_w=self._rules.amp_w,
             rule=self._rules.clearing,
         )
-        effects = self._award(current, called, offered_w, ask, cleared, now_ms)
-        return [*effects, *self._grant_by_law(self._base_w, current.target_w, now_ms)]
-
-    @staticmethod
-    def _offers_of(current: _Round, called: list[int]) -> tuple[Ints, Ints]:
-        offered_w = np.zeros((len(called), TRANCHES), dtype=np.int64)
-        ask = np.zeros_like(offered_w)
-        for at, session in enumerate(called):
-            if session in current.offers:
-                offered_w[at], ask[at] = current.offers[session]
-        return offered_w, ask
+        effects = self._award(bidding, called, offered_w, ask, cleared, now_ms)
+        granted = law.grants(self._base_w, bidding.target_w, self._cars(now_ms), self._rules)
+        return [*effects, *self._grant(granted, self._base_w, bidding.target_w, now_ms)]
 
     def _award(
         self,
-        current: _Round,
+        bidding: Bidding,
         called: list[int],
         offered_w: Ints,
         ask: Ints,
@@ -430,7 +413,7 @@ class Transformer:
         now_ms: int,
     ) -> list[Effect]:
         """Reserve, then send each award; in session order, as long as the site's tokens cover them."""
-        call = current.call
+        call = bidding.call
         effects: list[Effect] = []
         lasts_s = (call.until_ms - call.from_ms) // 1000
         most_nanos = settlement.value_nanos(cleared.price_nanos_per_kwh, cleared.award_w * lasts_s).sum(axis=1)
@@ -445,7 +428,7 @@ class Transformer:
             )
             award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price)
             held = Held(award, self._sessions[session].party, offered, asked, reserved_nanos, call.from_ms)
-            effects += self._accounts.award(held, current.states[session], now_ms)
+            effects += self._accounts.award(held, bidding.state_of(session), now_ms)
             self._register.award(session, sum(award_w[:FEED]), award_w[FEED])
         firm_w = self._register.firm_w(called)
         bought_w, prices = (np.where(won[:, np.newaxis], column, 0) for column in cleared)
@@ -457,25 +440,3 @@ class Transformer:
         if witnessed.session in self._sessions and witnessed.session not in self._accounts:
             self._register.award(witnessed.session, 0, 0)
         return effects
-
-
-def _columns(offer: Offer, firm_w: int, cap_w: int) -> tuple[Ints, Ints]:
-    """An offer's tranches as relief and asks, shape (3,) each.
-
-    What the car does not draw and what the charger cannot carry is not on offer.
-
-    Raises:
-        RemoteProtocolError: asks that fall from tranche to tranche, or more tranches than there are.
-    """
-    relief_w, ask = np.zeros(TRANCHES, dtype=np.int64), np.zeros(TRANCHES, dtype=np.int64)
-    if len(offer.tranches) > TRANCHES:
-        raise RemoteProtocolError(f"an offer of {len(offer.tranches)} tranches; at most {TRANCHES} have a meaning")
-    for at, tranche in enumerate(offer.tranches):
-        relief_w[at], ask[at] = tranche.relief_w, tranche.ask_nanos_per_kwh
-    offered = ask[relief_w > 0]
-    if (np.diff(offered) < 0).any():
-        raise RemoteProtocolError("an offer's asks fall from one tranche to the next")
-    relief_w[TO_ZERO] = min(int(relief_w[TO_ZERO]), firm_w)
-    relief_w[TO_FLOOR] = min(int(relief_w[TO_FLOOR]), firm_w - int(relief_w[TO_ZERO]))
-    relief_w[FEED] = min(int(relief_w[FEED]), cap_w)
-    return relief_w, ask

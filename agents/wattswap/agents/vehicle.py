@@ -85,6 +85,8 @@ class Vehicle:
         self.name, self._character, self._rules = name, character, rules
         self._signer, self._transformer_key = signer, transformer_key
         self._plug: PluggedIn | None = None
+        self._key = np.zeros(1, dtype=np.uint64)
+        """The session's, for random draws."""
         self._reading: Reading | None = None
         self._answers: dict[Round, Sealed] = {}
         self._awards: dict[Round, Delivering] = {}
@@ -132,6 +134,7 @@ class Vehicle:
     def _on_plugged_in(self, plug: PluggedIn, now_ms: int) -> list[Effect]:
         """Declare need and departure, and sign that the bill may be taken; until the transformer has noted it."""
         self._plug, self._reading = plug, None
+        self._key = np.array([agent_key(plug.session_id)], dtype=np.uint64)
         mandate = Mandate(plug.session, plug.session_id, plug.need_ws, plug.departure_ms, self.name)
         return self._owed.owe(f"mandate/{plug.session}", plug.peer, seal(mandate, self._signer), now_ms)
 
@@ -211,8 +214,7 @@ class Vehicle:
             character.wear_nanos_per_kwh,
             character.tariff_nanos_per_kwh,
         )
-        key = np.array([agent_key(plug.session_id)], dtype=np.uint64)
-        return Own(key, *np.array(columns, dtype=np.int64)[:, np.newaxis])
+        return Own(self._key, *np.array(columns, dtype=np.int64)[:, np.newaxis])
 
     # -- after a round ------------------------------------------------------------------------------------------------
 

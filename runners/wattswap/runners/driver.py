@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.messages import Message
+
+
+_Happening: TypeAlias = "tuple[int, str, Event, list[Effect]]"
+
+_HASHED_AT_ONCE: Final = 1_024
+"""Far fewer than 65,536, the length from which on MessagePack writes an array with a longer header."""
+_SHORT_ARRAY: Final = 16
 
 
 class Host(Protocol):
@@ -72,26 +79,37 @@ class Driver:
         self.witness: Callable[[bytes], None] | None = None
         """Is shown every (now_ms, agent, event, effects) in MessagePack, in their order."""
         self._digest = blake2b(digest_size=32)
+        self._unhashed: list[_Happening] = []
         self._encode = msgspec.msgpack.Encoder().encode
 
     def feed(self, agent: Agent, event: Event, now_ms: int, most: int | None = None) -> list[Effect]:
         """Let something happen to an agent; the effects carried out, at ``most`` so many: then it has crashed."""
         effects = agent.handle(event, now_ms)[:most]
-        line = self._encode((now_ms, agent.name, event, effects))
-        self._digest.update(line)
+        self._unhashed.append((now_ms, agent.name, event, effects))
         if self.witness is not None:
-            self.witness(line)
+            self.witness(self._encode(self._unhashed[-1]))
+        if len(self._unhashed) == _HASHED_AT_ONCE:
+            self._hash()
         for effect in effects:
             self._perform(agent.name, effect)
         return effects
 
     def hash_so_far(self) -> bytes:
         """The first eight bytes of what :meth:`events_hash` says now."""
+        self._hash()
         return self._digest.digest()[:8]
 
     def events_hash(self) -> str:
         """blake2b-256 over all events and effects so far, in their order."""
+        self._hash()
         return self._digest.hexdigest()
+
+    def _hash(self) -> None:
+        """Hash what has happened since the last time: MessagePack of each happening, one after the other."""
+        array = self._encode(self._unhashed)
+        header = 1 if len(self._unhashed) < _SHORT_ARRAY else 3
+        self._digest.update(memoryview(array)[header:])
+        self._unhashed.clear()
 
     def _perform(self, agent: str, effect: Effect) -> None:
         match effect:

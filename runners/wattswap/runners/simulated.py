@@ -206,8 +206,9 @@ class SimulatedRun:
 
     def _feed(self, name: str, event: Event, most_effects: int | None = None) -> None:
         """Let an agent learn of something and do what it wants done; weather is counted and dropped."""
+        now_ms = self._now_ms if self._trouble is None else self._trouble.local_ms(name, self._now_ms)
         try:
-            effects = self._driver.feed(self.agents[name], event, self.local_ms(name), most_effects)
+            effects = self._driver.feed(self.agents[name], event, now_ms, most_effects)
         except RemoteProtocolError:
             self.record.refused += 1
             return

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wattswap.agents.law import Standing
-    from wattswap.agents.physics import Ints
     from wattswap.runners.cast import Cast
     from wattswap.runners.record import TickRow
     from wattswap.runners.scenario.street import Street
@@ -50,10 +49,12 @@ class Telling:
             yield self._cast.charger_of[row], unplugged
 
     def _meters(self, last: TickRow, awarded: NDArray[np.bool_]) -> Iterator[Told]:
-        told = awarded | (last.import_w > 0) | (last.export_w > 0)
-        columns = np.stack((last.rows, awarded, last.import_w, last.export_w, last.standing.baseline_w))
+        (told,) = (awarded | (last.import_w > 0) | (last.export_w > 0)).nonzero()
+        columns = (last.rows, last.import_w, last.export_w, last.standing.baseline_w, awarded)
         chargers, vehicles = self._cast.charger_of, self._cast.vehicle_of
-        for row, counts, import_w, export_w, baseline_w in columns[:, told].T.tolist():
+        for row, import_w, export_w, baseline_w, counts in zip(
+            *(column[told].tolist() for column in columns), strict=True
+        ):
             metered = Metered(row, import_w, export_w, baseline_w)
             yield chargers[row], metered
             if counts:
@@ -92,7 +93,7 @@ class Telling:
 
     def _readings(self, standing: Standing, granted: NDArray[np.bool_]) -> Iterator[Told]:
         world, plugged = self._world, self._world.plugged
-        columns = np.stack(
+        columns = np.array(
             (
                 world.remaining_ws[plugged],
                 world.baseline_ws[plugged],
@@ -105,12 +106,13 @@ class Telling:
             )
         )
         changed = (self._last_told[:, plugged] != columns).any(axis=0)
-        told = changed | granted | (standing.wanted_w > 0) | (world.rules.guaranteed_w > 0)
-        rows: Ints = plugged[told]
-        self._last_told[:, rows] = columns[:, told]
+        (told,) = (changed | granted | (standing.wanted_w > 0) | (world.rules.guaranteed_w > 0)).nonzero()
+        rows, columns = plugged[told], columns[:, told]
+        self._last_told[:, rows] = columns
         chargers, vehicles = self._cast.charger_of, self._cast.vehicle_of
-        for row, is_new, *figures, drew in np.vstack((rows, changed[told], columns[:, told])).T.tolist():
-            remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms = figures
+        listed = zip(rows.tolist(), changed[told].tolist(), columns.T.tolist(), strict=True)
+        for row, is_new, figures in listed:
+            remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms, drew = figures
             reading = Reading(
                 row, remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms, bool(drew)
             )
