@@ -32,6 +32,11 @@ def test_seeds_whose_agents_sign_break_no_rule():
     assert sum(judged.rounds for judged in found) > 20 * SIGNED
 
 
+def test_a_trade_that_is_noted_again_after_a_crash_is_sold_once():
+    """The transformer crashes between noting a trade and paying it, and does both when the delivery comes once more."""
+    assert not verdict(896).rule
+
+
 def test_signing_changes_no_trade():
     (plain, _), (signed, _) = prove(4), prove(4, sign=True)
     assert plain.record.trace_hash() == signed.record.trace_hash()

@@ -48,6 +48,8 @@ class _Deal:
     claim: Delivery | None = None
     came_late: bool = False
     seen: bool = False
+    noted: bool = False
+    """Its trade was noted; after a crash before the payment it is noted once more."""
     paid_nanos: int | None = None
 
 
@@ -220,7 +222,8 @@ class TradeAudit:
             require(
                 note.nanos[at] == worth, "S13 pay for delivery", f"{note} is worth {worth} nanos in tranche {at + 1}"
             )
-        if deal.paid_nanos is None:
+        if not deal.noted:
+            deal.noted = True
             window = key[0], note.tick * self._run.rules.tick_ms // self._run.rules.window_ms
             self._sold_ws[window] += sum(note.delivered_ws[:_FEED])
             require(
