@@ -50,7 +50,7 @@ def balance(name: str | None, run_dir: Path | None, ledger: str | None, as_json:
     from wattswap.experiments.wallets import open_purses
 
     place = place_of(ledger, run_dir)
-    with open_purses(place) as purses:
+    with open_purses(place, word=name or "") as purses:
         holdings = purses.holdings() if name is None else [purses.holding(purses.account_of(name))]
     if not holdings:
         raise InputError(f"nobody is known by name on {place.title}: give an address or a key, or a run with --run")
@@ -75,7 +75,7 @@ def history(name: str, run_dir: Path | None, ledger: str | None, as_json: bool) 
     from wattswap.experiments.wallets import open_purses
 
     place = place_of(ledger, run_dir)
-    with open_purses(place) as purses:
+    with open_purses(place, word=name) as purses:
         statement = purses.statement(purses.account_of(name))
         holding = purses.holding(statement.account)
     if as_json:
@@ -125,7 +125,7 @@ def pay(
 
     nanos = nanos_of(amount)
     place = place_of(ledger, run_dir)
-    with wallets.open_purses(place, allow=allow, payer=payer) as purses:
+    with wallets.open_purses(place, word=payer, allow=allow) as purses:
         order = purses.order(payer, payee, nanos, key)
     click.echo(
         f"{iota_of(nanos)} IOTA from {order.payer} to {order.payee} on {place.title}, key {order.payment.key}", err=True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,6 +26,7 @@ from wattswap.experiments.runbook import BILL
 from wattswap.ledger.base import Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.cashier import ANCHORS
+from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.sqlite import SqliteLedger
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from wattswap.ledger.iota_keys import Wallets
     from wattswap.ledger.iota_ledger import IotaLedger
     from wattswap.ledger.outbox_reading import OutboxReading
+    from wattswap.ledger.outbox_schema import Known
 
 _WALLET: Final = wallet("")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -108,11 +110,11 @@ class Purses:
         self,
         place: Place,
         ledger: SqliteLedger | IotaLedger | None,
-        outbox: OutboxReading | None = None,
+        outboxes: Sequence[OutboxReading] = (),
         files: tuple[Path | None, Path | None] = (None, None),
     ) -> None:
-        """``files`` are the key that wants to pay and the outbox it would use."""
-        self.place, self._ledger, self._outbox = place, ledger, outbox
+        """``files`` are the key that is meant and the outbox it pays through."""
+        self.place, self._ledger, self._outboxes = place, ledger, outboxes
         self._key_file, self._outbox_file = files
 
     # -- who ----------------------------------------------------------------------------------------------------------
@@ -196,25 +198,29 @@ class Purses:
     def _payments(self, account: str) -> Sequence[Payment]:
         if isinstance(self._ledger, SqliteLedger):
             return self._ledger.history(account)
-        if self._outbox is not None:
+        if self._outboxes:
+            receipts = [receipt for outbox in self._outboxes for receipt in outbox.receipts(account)]
             return [
-                Payment(key=item.key, payer=payer, payee=item.payee, nanos=item.nanos)
-                for payer, item in self._outbox.paid(account)
+                Payment(key=one.item.key, payer=one.payer, payee=one.item.payee, nanos=one.item.nanos)
+                for one in sorted(receipts, key=lambda one: one.at_ms)
             ]
         if self._ledger is None and self.book is not None:
             return [payment for payment in self.book.payments if account in (payment.payer, payment.payee)]
         raise InputError(
-            f"a network does not say what a payment was for, and {self.place.title} has no outbox here: name the run"
-            " directory with --run"
+            "a network does not say what a payment was for, and nothing was written down here: name a run with --run,"
+            " or a key that has paid"
         )
 
     def _line(self, payment: Payment, account: str) -> Line:
         session = payment.key.removeprefix(BILL) if payment.key.startswith(BILL) else None
         billed = self.book.bills.get(session) if self.book is not None and session is not None else None
-        known = self._outbox.find(payment.key) if self._outbox is not None else None
-        on_network = not isinstance(self._ledger, SqliteLedger)
-        digest = known.digest if known is not None and on_network else ""
+        known = self._found(payment.key)
+        digest = "" if known is None else known.digest
         return Line(payment, 1 if payment.payee == account else -1, digest, session, billed)
+
+    def _found(self, key: str) -> Known | None:
+        """What the outboxes of a network know of a settlement key."""
+        return next((known for outbox in self._outboxes if (known := outbox.find(key)) is not None), None)
 
     # -- one more payment ---------------------------------------------------------------------------------------------
 
@@ -229,6 +235,8 @@ class Purses:
                 f"{self.place.title} settled in memory, where nothing can be paid any more: name a ledger with --ledger"
             )
         source, target = self.account_of(payer), self.account_of(payee)
+        if _ADDRESS.fullmatch(source) and self._key_file is None:
+            raise InputError(f"an address cannot pay, {payer} needs its key: name the key or its file")
         if source == target:
             raise InputError(f"{name_of(source)} cannot pay itself")
         try:
@@ -247,12 +255,11 @@ class Purses:
         if isinstance(self._ledger, SqliteLedger):
             before = self._ledger.payment(payment.key)
         else:
-            found = None if self._outbox is None else self._outbox.find(payment.key)
+            found = self._found(payment.key)
             before = None
             if found is not None:
-                before = Payment(
-                    key=payment.key, payer=found.lane, payee=found.item.payee, nanos=max(1, found.item.nanos)
-                )
+                nanos = max(1, found.item.nanos)  # a record that is anchored has none
+                before = Payment(key=payment.key, payer=found.lane, payee=found.item.payee, nanos=nanos)
         if before is not None and before != payment:
             raise InputError(
                 f"the key {payment.key!r} already stands for {iota_of(before.nanos)} IOTA from {name_of(before.payer)}"
@@ -272,15 +279,15 @@ class Purses:
         assert self._ledger is not None
         if isinstance(self._ledger, SqliteLedger):
             return self._ledger.balance(account)
-        owed = 0 if self._outbox is None else self._outbox.outstanding_nanos(account)
+        owed = sum(outbox.outstanding_nanos(account) for outbox in self._outboxes)
         return max(0, self._ledger.lane(account).read().nanos - owed)
 
 
 @contextmanager
-def open_purses(place: Place, *, allow: Sequence[str] | None = None, payer: str = "") -> Iterator[Purses]:
-    """The accounts of a place, nothing of which is changed.
+def open_purses(place: Place, *, word: str = "", allow: Sequence[str] | None = None) -> Iterator[Purses]:
+    """The accounts of a place, nothing of which is changed. ``word`` names the one that is meant, if it is one.
 
-    ``allow`` names the public chains that may be paid on; None is for looking only. ``payer`` is who wants to pay.
+    ``allow`` names the public chains that may be paid on; None is for looking only.
 
     Raises:
         InputError: it cannot be opened or reached; the text says why.
@@ -293,24 +300,24 @@ def open_purses(place: Place, *, allow: Sequence[str] | None = None, payer: str 
             with SqliteLedger(path, reads_only=True) as ledger:
                 yield Purses(place, ledger)
         else:
-            with _open_network(place, allow, payer) as purses:
+            with _open_network(place, word, allow) as purses:
                 yield purses
 
 
 @contextmanager
-def _open_network(place: Place, allow: Sequence[str] | None, payer: str) -> Iterator[Purses]:
-    key = _key_of(place, payer)
-    wallets = _wallets(place, key)
-    with opened_chain(place.ledger, wallets, Outbox(None), allow=allow, sponsored=key is None) as chain:
+def _open_network(place: Place, word: str, allow: Sequence[str] | None) -> Iterator[Purses]:
+    key = _key_of(place, word)
+    with ExitStack() as files:
+        chain = files.enter_context(
+            opened_chain(place.ledger, _wallets(place, key), Outbox(None), allow=allow, sponsored=key is None)
+        )
         require_same_chain(place, chain.chain_id)
-        path = _outbox_path(place, key, chain.chain_id)
-        if path is None or not path.exists():
-            if place.run is not None and key is None and payer:
-                raise InputError(f"{path} is gone: without it nobody knows what this wallet has paid")
-            yield Purses(place, chain, None, (key, path))
-            return
-        with read_outbox(path) as outbox:
-            yield Purses(place, chain, outbox, (key, path))
+        run_outbox = None if place.run is None else place.run / OUTBOX
+        own = run_outbox if key is None else key.with_name(f"{key.name}-outbox-{chain.chain_id}")
+        if allow is not None and key is None and own is not None and not own.exists():
+            raise InputError(f"{own} is gone: without it nobody knows what this wallet has paid")
+        there = [path for path in dict.fromkeys((own, run_outbox)) if path is not None and path.exists()]
+        yield Purses(place, chain, [files.enter_context(read_outbox(path)) for path in there], (key, own))
 
 
 def pay(place: Place, order: Order, *, allow: Sequence[str] = ()) -> PaymentStatus:
@@ -333,15 +340,13 @@ def pay(place: Place, order: Order, *, allow: Sequence[str] = ()) -> PaymentStat
     return status
 
 
-def _key_of(place: Place, payer: str) -> Path | None:
-    """The key file that pays; None for a wallet of the run."""
-    if not payer or (place.book is not None and _is_of_run(place.book, payer)):
+def _key_of(place: Place, word: str) -> Path | None:
+    """The key file that a word names; None for a wallet of the run, an address, or what nobody knows."""
+    if place.book is not None and _is_of_run(place.book, word):
         return None
-    if payer.lower().startswith("0x"):
-        raise InputError(f"an address cannot pay, {payer} needs its key: name the key or its file")
-    if place.run is not None and payer not in keystore.names() and not keystore.key_path(payer).exists():
-        return None  # unknown: whoever looks it up says so, and names the nearest
-    return keystore.read_key(payer)[0]
+    if word in keystore.names() or (word and not word.lower().startswith("0x") and keystore.key_path(word).exists()):
+        return keystore.read_key(word)[0]
+    return None
 
 
 def _is_of_run(book: RunBook, word: str) -> bool:
@@ -352,16 +357,13 @@ def _is_of_run(book: RunBook, word: str) -> bool:
 def _wallets(place: Place, key: Path | None) -> Wallets:
     from wattswap.ledger.iota_keys import FileWallets
 
-    if key is not None:
-        return FileWallets({keystore.read_key(str(key))[1].address: key})
-    return seeded_wallets(place) or FileWallets({})
-
-
-def _outbox_path(place: Place, key: Path | None, chain_id: str) -> Path | None:
-    """Where payments are written down: the run's outbox for its wallets, a file beside it for a key."""
-    if key is not None:
-        return key.with_name(f"{key.name}-outbox-{chain_id}")
-    return None if place.run is None else place.run / OUTBOX
+    of_run = seeded_wallets(place)
+    if key is None:
+        return of_run or FileWallets({})
+    vehicles = () if place.book is None else place.book.vehicles
+    accounts = (SITE, *(wallet(vehicle) for vehicle in vehicles))
+    addresses = {} if of_run is None else {account: of_run.address(account) for account in accounts}
+    return FileWallets({read_key_file(key).address: key}, addresses)
 
 
 def name_of(account: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from wattswap.ledger.database import Database
 from wattswap.ledger.lane import CoinRef, Item, Signed
-from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Backlog, Batch, Known, State
+from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Backlog, Batch, Known, Receipt, State
 
 _ITEM: Final = "key, payee, nanos, sequence, content"
 
@@ -157,13 +157,20 @@ class OutboxReading:
 
     def paid(self, account: str) -> list[tuple[str, Item]]:
         """(payer, item) of all payments that are FINAL, from or to an account, oldest first."""
+        return [(receipt.payer, receipt.item) for receipt in self.receipts(account)]
+
+    def receipts(self, account: str) -> list[Receipt]:
+        """The same with what became of them."""
         rows = self._database.rows(
-            f"SELECT items.lane, {_ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
+            f"SELECT decided_ms, digest, items.lane, {_ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
             " WHERE state = 'FINAL' AND content = x'' AND (items.lane = ?1 OR payee = ?1)"
             " ORDER BY decided_ms, batch, item",
             account,
         )
-        return [(lane, _item(columns)) for lane, *columns in rows]
+        return [
+            Receipt(at_ms=at_ms, digest=digest, payer=lane, item=_item(columns))
+            for at_ms, digest, lane, *columns in rows
+        ]
 
     def undecided(self, lane: str) -> Batch | None:
         """The lane's one batch that is BUILT or SIGNED."""
