@@ -5,7 +5,11 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import random
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -310,3 +314,17 @@ def test_a_proxy_is_not_asked_for_this_machine(say, node_url, tmp_path, monkeypa
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     assert say("wallet", "pay", "site", "ann", "1", "--run", run, "--yes")[0] == 0
+
+
+def test_a_payment_that_was_killed_anywhere_is_made_once_when_it_is_repeated(say, node_url, tmp_path: Path):
+    """The moment is drawn; the longest wait is about what a whole payment takes, so some die after the tokens moved."""
+    run, luck = str(settled_run(tmp_path / "run", node_url)), random.Random(4)
+    for number in range(5):
+        words = ("wallet", "pay", "site", "cy", "1", "--run", run, "--key", f"k{number}", "--yes")
+        with subprocess.Popen([sys.executable, "-m", "wattswap", *words], stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            process.stderr.readline()  # the key is printed before anything is written down
+            time.sleep(luck.random() / 10)
+            process.kill()
+        assert say(*words)[0] == 0
+        assert holds(say, run, "cy") == (6 + number) * 10**9
