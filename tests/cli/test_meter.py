@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 from tests.cli.settled import SITE_NAME, memory_run, settled_run
 from tests.ledger.local_node import local_node
+from tests.pages import DOCS, blocks
 
 from wattswap.ledger.anchors import Detail
 
@@ -256,3 +261,22 @@ def test_a_node_of_another_chain_is_no_missing_record(say, node_url, tmp_path: P
         run = str(settled_run(tmp_path / "run", url))
     code, out, err = say("meter", "verify", "--run", run, "--ledger", node_url)
     assert (code, out, "settled on chain" in err) == (2, "", True)
+
+
+# -- without our software ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_records_on_a_network_are_read_with_curl_as_the_page_shows(say, node_url, tmp_path: Path):
+    """The line on the page, with this node and this site instead of those it names."""
+    run = str(settled_run(tmp_path / "run", node_url, detail=Detail.FULL))
+    told = json.loads(say("meter", "list", "--run", run, "--json")[1])
+    [shown] = [block.text for block in blocks(DOCS / "wallets.md") if block.kind == "bash"]
+    script = re.sub(r"NODE=\S+", f"NODE={node_url}", re.sub(r"SITE=\S+", f"SITE={told['address']}", shown))
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines
+    last = json.loads(lines[-1])
+    assert last["record"]["sequence"] == 5
+    assert [one["meter"] for one in last["record"]["readings"]] == ["c0", "c1", "c2"]
+    assert blake2b(lines[-1], digest_size=32).hexdigest() == told["records"][5]["hash"]

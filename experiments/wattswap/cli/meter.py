@@ -250,10 +250,10 @@ def _line(place: Place, one: Listed) -> str:
 
     if one.record is None:
         return f"{one.sequence:6}  {'cannot be read':32}  {one.hash}  {one.where}"
-    meters = "" if one.meters is None else counted(one.meters, "meter")
+    meters = "" if one.meters is None else f"{counted(one.meters, 'meter')}  "
     begins, ends = told(place.clock, one.record.from_ms), told(place.clock, one.record.to_ms)
-    readings = counted(one.record.count, "reading")
-    return f"{one.sequence:6}  {begins} to {ends[-8:]}  {meters:>10}  {readings:>12}  {one.hash}  {one.where}"
+    period = f"{begins} to {ends.rpartition(' ')[2]}"
+    return f"{one.sequence:6}  {period}  {meters}{counted(one.record.count, 'reading')}  {one.hash}  {one.where}"
 
 
 def _record(place: Place, one: Listed) -> dict[str, Any]:

@@ -127,9 +127,8 @@ def pay(
     place = place_of(ledger, run_dir)
     with wallets.open_purses(place, word=payer, allow=allow) as purses:
         order = purses.order(payer, payee, nanos, key)
-    click.echo(
-        f"{iota_of(nanos)} IOTA from {order.payer} to {order.payee} on {place.title}, key {order.payment.key}", err=True
-    )
+    where = f"from {order.payer} to {order.payee} on {place.title}"
+    click.echo(f"{iota_of(nanos)} IOTA {where}, key {order.payment.key}", err=as_json)
     if not (yes or order.known or _agreed()):
         click.echo("Nothing was paid.", err=True)
         ctx.exit(NOT_YET)
@@ -178,14 +177,19 @@ def _show_holdings(holdings: list[Holding]) -> None:
     from wattswap.experiments.amounts import iota_of
 
     width = max(len(holding.name) for holding in holdings)
-    amounts = [iota_of(holding.nanos) for holding in holdings]
-    whole = max(len(amount.partition(".")[0]) for amount in amounts)
+    amounts = _aligned([iota_of(holding.nanos) for holding in holdings])
     for holding, amount in zip(holdings, amounts, strict=True):
-        before = amount.partition(".")[0]
-        figure = f"{' ' * (whole - len(before))}{amount}"
         remark = _remark(holding)
         address = f"  {holding.address}" if holding.address and holding.address != holding.name else ""
-        click.echo(f"{holding.name:{width}}  {figure:{whole + 10}} IOTA{address}{remark}")
+        click.echo(f"{holding.name:{width}}  {amount} IOTA{address}{remark}")
+
+
+def _aligned(amounts: list[str]) -> list[str]:
+    """The same with their decimal points below each other."""
+    whole = max(len(amount.partition(".")[0]) for amount in amounts)
+    padded = [" " * (whole - len(amount.partition(".")[0])) + amount for amount in amounts]
+    width = max(map(len, padded))
+    return [amount.ljust(width) for amount in padded]
 
 
 def _remark(holding: Holding) -> str:
