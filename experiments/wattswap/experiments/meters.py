@@ -26,11 +26,13 @@ from wattswap.experiments.runclock import counts_from_1970
 from wattswap.experiments.wallets import address_of
 from wattswap.ledger.anchors import GENESIS, Fault, Proof, Record, compare, hash_of, prove, proves, read, verify
 from wattswap.ledger.archive import Archive
+from wattswap.ledger.book import SITE
 from wattswap.ledger.cashier import ANCHORS
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES, Signer, seeded_signer
+from wattswap.runners.cast import TRANSFORMER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -43,8 +45,8 @@ if TYPE_CHECKING:
 _CHUNK: Final = 64
 """Records that are checked between two looks at the progress."""
 _MOST_PROOF_BYTES: Final = 100_000
-_SIGNERS: Final = ("site", "transformer", "meters", "anchors")
-"""What a run may have called the key of its site, when it derived it from its seed."""
+_SIGNERS: Final = (TRANSFORMER, SITE)
+"""What a run calls the key of its site, when it derives it from its seed."""
 _SHORT: Final = 16
 
 

@@ -7,9 +7,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from wattswap.experiments.runbook import RunBook, read_book
-from wattswap.experiments.runclock import RunClock, clock_of
+from wattswap.experiments.runclock import RunClock, clock_of, seed_of
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.protocol.errors import InputError, LocalProtocolError
@@ -82,8 +83,7 @@ def place_of(ledger: str | None, run: Path | None) -> Place:
     if path is not None and ledger is None and not path.is_file():
         raise InputError(f"{run}: its ledger {where} is not here; name the file with --ledger sqlite:FILE")
     book = read_book(run) if (run / LEDGER).is_file() else None
-    seed = files.figures.get("seed")
-    return Place(where, run, book, clock_of(run), settlement.get("wallets_seed"), seed)
+    return Place(where, run, book, clock_of(run), settlement.get("wallets_seed"), seed_of(run))
 
 
 def sqlite_path(ledger: str) -> Path | None:
@@ -116,7 +116,7 @@ def opened_chain(
             if error.name and error.name.startswith("wattswap"):
                 raise
             raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
-        client = undo.enter_context(IotaClient(url))
+        client = undo.enter_context(IotaClient(_graphql(url)))
         chains = (client.chain_id(),) if allow is None else allow
         yield undo.enter_context(IotaLedger(client, wallets, outbox, allow=chains, sponsored=sponsored))
 
@@ -149,6 +149,12 @@ def answering() -> Iterator[None]:
         raise InputError(f"a file of the ledger cannot be read: {error}") from None
     except LocalProtocolError as error:
         raise InputError(f"what lies there was not written by wattswap: {error}") from None
+
+
+def _graphql(url: str) -> str:
+    """Where a node answers; its bare address will do."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path="/graphql")) if parts.path in ("", "/") else url
 
 
 def _require_ledger(ledger: str, also: tuple[str, ...] = ()) -> None:

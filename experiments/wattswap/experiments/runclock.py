@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.protocol.errors import InputError
 from wattswap.runners.rundir import SCENARIO
@@ -62,17 +62,31 @@ def clock_of(run: Path) -> RunClock:
     Raises:
         InputError: its scenario cannot be read.
     """
+    scenario = _scenario(run)
+    start, reading_s = scenario.get("start"), scenario.get("reading_s")
+    if not isinstance(start, datetime) or start.tzinfo is None or type(reading_s) is not int:
+        raise InputError(f"{run / SCENARIO}: not the scenario of a run, which has start and reading_s")
+    return RunClock(start, reading_s * 1_000)
+
+
+def seed_of(run: Path) -> int | None:
+    """The seed of a run directory, if its scenario names one.
+
+    Raises:
+        InputError: its scenario cannot be read.
+    """
+    seed = _scenario(run).get("seed")
+    return seed if type(seed) is int else None
+
+
+def _scenario(run: Path) -> dict[str, Any]:
     path = run / SCENARIO
     try:
-        scenario = tomllib.loads(path.read_text(encoding="utf-8"))
-        start, reading_s = scenario["start"], scenario["reading_s"]
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError):
-        raise InputError(f"{path}: not the scenario of a run, which has start and reading_s") from None
-    if not isinstance(start, datetime) or start.tzinfo is None or type(reading_s) is not int:
-        raise InputError(f"{path}: not the scenario of a run, which has start and reading_s")
-    return RunClock(start, reading_s * 1_000)
+    except ValueError:
+        raise InputError(f"{path}: not the scenario of a run, it is torn or was edited") from None
 
 
 def told(clock: RunClock | None, ms: int) -> str:
