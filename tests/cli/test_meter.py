@@ -15,11 +15,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.cli.settled import SITE_NAME, memory_run, settled_run
+from tests.cli.settled import SITE_NAME, SLOT_MS, memory_run, readings, settled_run
 from tests.ledger.local_node import local_node
 from tests.pages import DOCS, blocks
 
+from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
+from wattswap.ledger.base import Anchor
+from wattswap.ledger.cashier import Cashier, anchor_item
+from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import State
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.protocol.identity import seeded_signer
+from wattswap.runners.cast import TRANSFORMER
 
 STREET = "sqlite:street.sqlite"
 MANY = 1_000
@@ -81,7 +90,7 @@ def test_records_as_they_were_signed_are_good(say, tmp_path: Path, ledger, detai
     run = str(settled_run(tmp_path / "run", ledger, detail=detail))
     code, out, err = say("meter", "verify", "--run", run)
     assert (code, err) == (0, "")
-    assert out == f"6 records of {SITE_NAME} on {ledger}, 18 readings: all as signed\n"
+    assert out == f"6 records of {SITE_NAME} on {ledger.removesuffix('/graphql')}, 18 readings: all as signed\n"
     told = json.loads(say("meter", "verify", "--run", run, "--json")[1])
     where = ("--address", told["address"]) if told["address"] else ()
     code, out, _ = say("meter", "verify", "--ledger", ledger, "--public-key", told["public_key"], *where)
@@ -166,6 +175,45 @@ def test_an_altered_archive_is_named_as_such(say, street, thousand):
         assert faults(say, "--run", run) == [(place, "archive") for place in (7, 8, 9, 10)]
     finally:
         meters.write_bytes(whole)
+
+
+def test_a_record_that_waits_in_the_runs_outbox_is_said_to(say, tmp_path: Path):
+    run = settled_run(tmp_path / "run", STREET)
+    with (
+        SqliteLedger(tmp_path / "street.sqlite") as tokens,
+        Outbox(run / "outbox.sqlite") as outbox,
+        Anchorer(run / "meters.sqlite", seeded_signer(1, TRANSFORMER), SITE_NAME, Stalled(tokens, outbox)) as anchorer,
+    ):
+        anchorer.add(readings(7), 7 * SLOT_MS)
+        anchorer.seal(7 * SLOT_MS)
+    code, out, _ = say("meter", "verify", "--run", str(run))
+    assert (code, out) == (1, "record 6: it is not on the ledger yet, it waits in the run's outbox\n")
+    with forging("street.sqlite") as forger:
+        forger.execute("delete from anchors where sequence = 5")
+    assert say("meter", "verify", "--run", str(run))[1].splitlines()[0] == "record 5: it is missing"
+
+
+class Stalled:
+    """Where an anchorer's records are written down while nobody hands them in."""
+
+    def __init__(self, tokens: SqliteLedger, outbox: Outbox) -> None:
+        self._cashier = Cashier(outbox, lambda account: LocalLane(tokens, account))
+
+    def keep(self, anchor: Anchor) -> None:
+        self._cashier.keep([anchor])
+
+    def is_anchored(self, anchor: Anchor) -> bool:
+        known = self._cashier.outbox.find(anchor_item(anchor).key)
+        return known is not None and known.state is State.FINAL
+
+
+def test_a_record_far_beyond_all_others_stops_nobody(say, tmp_path: Path):
+    run = str(settled_run(tmp_path / "run", STREET))
+    with forging("street.sqlite") as forger:
+        forger.execute("update anchors set sequence = 4000000000000000000 where sequence = 5")
+    for words in (("verify",), ("list",)):
+        code, out, err = say("meter", *words, "--run", run)
+        assert (code, out, "record 4000000000000000000" in err) == (2, "", True)
 
 
 def test_another_key_than_the_sites_is_found_in_every_record(say, tmp_path: Path):

@@ -65,14 +65,14 @@ def list_(
 
     place = place_of(ledger, run_dir)
     with open_site(place, name=site, public_key=public_key, address=address) as found:
-        listed = found.listed(last)
-    if as_json:
-        click.echo(json.dumps({**_about(found), "records": [_record(place, one) for one in listed]}, indent=2))
-        return
-    for one in listed:
-        click.echo(_line(place, one))
-    if not listed:
-        click.echo(f"{found.name} has no records yet.")
+        if as_json:
+            records = [_record(place, one) for one in found.listed(last)]
+            click.echo(json.dumps({**_about(found), "records": records}, indent=2))
+            return
+        for one in found.listed(last):
+            click.echo(_line(place, one))
+        if found.last < 0:
+            click.echo(f"{found.name} has no records yet.")
 
 
 @meter.command(
@@ -152,11 +152,11 @@ def _verify_all(place: Place, site: str | None, address: str | None, public_key:
     from wattswap.cli.progress import progress_bar
     from wattswap.experiments.meters import open_site
 
-    with open_site(place, name=site, public_key=public_key, address=address) as found:
-        count = max(len(found.anchored or ()), 1)
-        with progress_bar(count, f"{found.name}, checked", every=1) as progress:
-            verified = found.verified(progress)
-        has_archive = found.archive is not None
+    with (
+        open_site(place, name=site, public_key=public_key, address=address) as found,
+        progress_bar(found.last + 1, f"{found.name}, checked", every=1) as progress,
+    ):
+        verified = found.verified(progress)
     if as_json:
         said = {
             **_about(found),
@@ -167,7 +167,7 @@ def _verify_all(place: Place, site: str | None, address: str | None, public_key:
         }
         click.echo(json.dumps(said, indent=2))
     else:
-        _show_verified(found, verified, has_archive=has_archive)
+        _show_verified(found, verified)
     return verified.ok
 
 
@@ -212,7 +212,7 @@ def _show_proven(file: ProofFile, site: Site, *, given: bool) -> None:
         click.echo(f"Note: it is signed by {site.public_key.hex()}; make sure that this is the site's key.")
 
 
-def _show_verified(site: Site, verified: Verified, *, has_archive: bool) -> None:
+def _show_verified(site: Site, verified: Verified) -> None:
     for fault in verified.ledger:
         click.echo(str(fault))
     for fault in verified.archive:
@@ -222,7 +222,7 @@ def _show_verified(site: Site, verified: Verified, *, has_archive: bool) -> None
             f"{counted(verified.records, 'record')} of {site.name} on {site.place.ledger},"
             f" {counted(verified.readings, 'reading')}: all as signed"
         )
-    if not has_archive:
+    if site.archive is None:
         click.echo("Note: whether records are missing at the end only the site's archive can tell; name its --run.")
     if not site.is_key_known:
         click.echo(f"Note: they name {site.public_key.hex()} as their key; say whose it must be with --public-key.")

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,6 +15,7 @@ from wattswap.experiments.nearest import nearest
 from wattswap.experiments.places import (
     MEMORY,
     METERS,
+    OUTBOX,
     Place,
     answering,
     opened_chain,
@@ -27,8 +28,10 @@ from wattswap.experiments.wallets import address_of
 from wattswap.ledger.anchors import GENESIS, Fault, Proof, Record, compare, hash_of, prove, proves, read, verify
 from wattswap.ledger.archive import Archive
 from wattswap.ledger.book import SITE
-from wattswap.ledger.cashier import ANCHORS
+from wattswap.ledger.cashier import ANCHORS, anchor_item
 from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_reading import OutboxReading, read_outbox
+from wattswap.ledger.outbox_schema import State
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES, Signer, seeded_signer
@@ -42,12 +45,13 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int], None]
 
-_CHUNK: Final = 64
-"""Records that are checked between two looks at the progress."""
+_CHUNK: Final = 256
+"""Records that are held at a time: a week's may not fit into a Raspberry Pi."""
+_SAMPLE: Final = 99
+_MOST_MISSING: Final = 1_000_000
 _MOST_PROOF_BYTES: Final = 100_000
 _SIGNERS: Final = (TRANSFORMER, SITE)
 """What a run calls the key of its site, when it derives it from its seed."""
-_SHORT: Final = 16
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,14 @@ class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     proof: Proof
 
 
+class Shelf:
+    """A ledger's records of one site, fetched a stretch at a time."""
+
+    def __init__(self, fetch: Callable[[int, int], list[Anchor]], extent: tuple[int, int]) -> None:
+        self.fetch, self.extent = fetch, extent
+        self.count, self.last = extent
+
+
 @dataclass(frozen=True)
 class Site:
     """The records of one site: on the ledger, in its archive, or both."""
@@ -104,27 +116,47 @@ class Site:
     is_key_known: bool
     """False if it is only what the records themselves name."""
     network: str
-    anchored: list[Anchor] | None
-    """As the ledger lists them; None if the run had none."""
+    ledger: Shelf | None
+    """None if the run had none."""
     archive: Archive | None
+    outbox: OutboxReading | None = None
+    """Where the run wrote down what was to be anchored."""
     address: str = ""
     """Of the wallet that anchors, on a network."""
 
-    def kept(self) -> list[Anchor]:
-        """As the site kept them."""
-        return [] if self.archive is None else self.archive.records()
+    @property
+    def last(self) -> int:
+        """The sequence of the newest record that anybody has; -1 if there is none.
+
+        Raises:
+            InputError: it is far beyond all others, which no site's is.
+        """
+        extents = [self.archive.extent()] if self.archive is not None else []
+        extents += [self.ledger.extent] if self.ledger is not None else []
+        last = max(last for _, last in extents)
+        if last > sum(count for count, _ in extents) + _MOST_MISSING:
+            raise InputError(f"record {last} of {self.name} cannot be: nearly all records before it are missing")
+        return last
+
+    def anchored(self, first: int, last: int) -> list[Anchor]:
+        """The records from ``first`` to ``last`` as the ledger lists them."""
+        return [] if self.ledger is None else self.ledger.fetch(first, last)
+
+    def kept(self, first: int, last: int) -> list[Anchor]:
+        """The same as the site kept them."""
+        return [] if self.archive is None else self.archive.records(first, last)
 
     # -- list ---------------------------------------------------------------------------------------------------------
 
-    def listed(self, last: int | None = None) -> list[Listed]:
-        """All records that anybody has, or the ``last`` so many, by their sequence."""
-        kept = {anchor.sequence: anchor for anchor in self.kept()}
-        anchored = {anchor.sequence: anchor for anchor in self.anchored or ()}
-        sequences = sorted(kept.keys() | anchored.keys())
-        return [
-            self._listed(kept.get(number), anchored.get(number))
-            for number in (sequences if last is None else sequences[-last:])
-        ]
+    def listed(self, newest: int | None = None) -> Iterator[Listed]:
+        """All records that anybody has, or the ``newest`` so many, by their sequence."""
+        last = self.last
+        for first in range(0 if newest is None else max(0, last + 1 - newest), last + 1, _CHUNK):
+            until = min(first + _CHUNK - 1, last)
+            kept = {anchor.sequence: anchor for anchor in self.kept(first, until)}
+            anchored = {anchor.sequence: anchor for anchor in self.anchored(first, until)}
+            for number in sorted(kept.keys() | anchored.keys()):
+                yield self._listed(kept.get(number), anchored.get(number))
 
     def _listed(self, kept: Anchor | None, anchored: Anchor | None) -> Listed:
         anchor = anchored or kept
@@ -155,67 +187,69 @@ class Site:
         Raises:
             InputError: there is no ledger to check.
         """
-        if self.anchored is None:
+        if self.ledger is None:
             raise InputError(f"{self.place.title} settled in memory: its records are on no ledger")
-        if self.archive is None:
-            return self._judged([], list(self._faults(self.anchored, None, progress)), [])
-        kept = self.kept()
-        last = kept[-1].sequence if kept else None
-        inside = list(self._faults(kept, last, progress))
-        named = {fault.sequence for fault in inside}
-        inside += [fault for fault in self.archive.noted(kept, self.network) if fault.sequence not in named]
-        outside = []
-        for fault in compare(kept, self.anchored):
-            theirs = next((anchor for anchor in self.anchored if anchor.sequence == fault.sequence), None)
-            wrong = self._wrong(theirs)
-            if wrong or fault.sequence not in named:
-                outside.append(Fault(fault.sequence, wrong or fault.text))
-        return self._judged(kept, outside, inside)
+        count = readings = 0
+        outside: list[Fault] = []
+        inside: list[Fault] = []
+        before: Anchor | None = None
+        last = self.last
+        for first in range(0, last + 1, _CHUNK):
+            until = min(first + _CHUNK - 1, last)
+            kept, anchored = self.kept(first, until), self.anchored(first, until)
+            count += len({anchor.sequence for anchor in (*kept, *anchored)})
+            readings += sum(_readings_said(anchor) for anchor in anchored)
+            chain = anchored if self.archive is None else kept
+            faults = self._breaks(chain, before, first, until)
+            if self.archive is None:
+                outside += faults
+            else:
+                faults += self._noted(self.archive, kept, faults)
+                inside += sorted(faults, key=lambda fault: fault.sequence)
+                outside += self._differing(kept, anchored, {fault.sequence for fault in faults})
+            before = chain[-1] if chain else before
+            progress(until)
+        return Verified(count, readings, tuple(outside), tuple(inside))
 
-    def _wrong(self, anchor: Anchor | None) -> str:
+    def _breaks(self, chain: Sequence[Anchor], before: Anchor | None, first: int, until: int) -> list[Fault]:
+        """What is wrong with a stretch of one chain that follows the record ``before``."""
+        end = self.archive.extent()[1] if self.archive is not None else self.last
+        faults = verify(
+            chain if before is None else [before, *chain],
+            self.public_key,
+            network=self.network,
+            first=0 if before is None else before.sequence,
+            previous=GENESIS if before is None else None,
+            last=min(until, end),
+        )
+        return [fault for fault in faults if fault.sequence >= first]
+
+    def _noted(self, archive: Archive, kept: Sequence[Anchor], known: Sequence[Fault]) -> list[Fault]:
+        named = {fault.sequence for fault in known}
+        return [fault for fault in archive.noted(kept, self.network) if fault.sequence not in named]
+
+    def _differing(self, kept: Sequence[Anchor], anchored: Sequence[Anchor], named: set[int]) -> list[Fault]:
+        """What on the ledger is not what was kept, unless it is the archive that was altered."""
+        ours = {anchor.sequence: anchor for anchor in kept}
+        theirs = {anchor.sequence: anchor for anchor in anchored}
+        faults = []
+        for fault in compare(kept, anchored):
+            wrong = self._wrong(theirs.get(fault.sequence), ours.get(fault.sequence))
+            if wrong or fault.sequence not in named:
+                faults.append(Fault(fault.sequence, wrong or fault.text))
+        return faults
+
+    def _wrong(self, anchor: Anchor | None, kept: Anchor | None) -> str:
         """What a record on the ledger says wrong by itself; empty if nothing."""
         if anchor is None:
-            return "it is missing"
+            known = None if self.outbox is None or kept is None else self.outbox.find(anchor_item(kept).key)
+            is_waiting = known is not None and known.state is not State.FINAL
+            return "it is not on the ledger yet, it waits in the run's outbox" if is_waiting else "it is missing"
         try:
             read(anchor, self.public_key, network=self.network)
         except ValueError as error:
             return str(error)
         return ""
-
-    def _judged(self, kept: list[Anchor], ledger: list[Fault], archive: list[Fault]) -> Verified:
-        anchored = self.anchored or []
-        records = [record for anchor in anchored if (record := self._read_quickly(anchor)) is not None]
-        count = len({anchor.sequence for anchor in (*kept, *anchored)})
-        return Verified(
-            count, sum(record.count for record in records), tuple(ledger), tuple(sorted(archive, key=_place))
-        )
-
-    @staticmethod
-    def _read_quickly(anchor: Anchor) -> Record | None:
-        """What an anchor says of itself; its signature is checked elsewhere."""
-        try:
-            return msgspec.json.decode(anchor.content, type=_Written).record
-        except ValueError:
-            return None
-
-    def _faults(self, anchors: Sequence[Anchor], last: int | None, progress: Progress) -> Iterator[Fault]:
-        """As ``anchors.verify`` finds them, a stretch at a time; each begins with the last record of the one before."""
-        if not anchors:
-            yield from verify((), self.public_key, network=self.network, last=last)
-        for begin in range(0, len(anchors), _CHUNK):
-            stretch = anchors[max(0, begin - 1) : begin + _CHUNK]
-            is_end = begin + _CHUNK >= len(anchors)
-            faults = verify(
-                stretch,
-                self.public_key,
-                network=self.network,
-                first=stretch[0].sequence if begin else 0,
-                previous=None if begin else GENESIS,
-                last=last if is_end else None,
-            )
-            told = anchors[begin - 1].sequence if begin else -1
-            yield from (fault for fault in faults if fault.sequence > told)
-            progress(min(begin + _CHUNK, len(anchors)) - 1)
 
     # -- proofs -------------------------------------------------------------------------------------------------------
 
@@ -231,8 +265,10 @@ class Site:
         if found is None:
             raise self._no_reading(meter, at)
         sequence, place = found
-        anchor = next(one for one in self.kept() if one.sequence == sequence)
-        record = read(anchor, self.public_key, network=self.network)
+        [anchor] = self.kept(sequence, sequence)
+        record = self._read(anchor)
+        if record is None:
+            raise InputError(f"record {sequence} in the archive is not as signed: `wattswap meter verify` says why")
         if not record.root:
             raise InputError(
                 f"record {sequence} holds its readings in the open: whoever has the ledger can read them, no proof is"
@@ -256,7 +292,7 @@ class Site:
             return int(at)
         if self.place.clock is None:
             raise InputError(f"{at!r} needs a run's clock: name its directory with --run, or give milliseconds")
-        kept = self.kept()
+        kept = self.kept(0, 0)
         record = self._read(kept[0]) if kept else None
         return self.place.clock.ms_of(at, since_1970=record is not None and counts_from_1970(record.from_ms))
 
@@ -286,8 +322,15 @@ class Site:
         raise InputError(f"only {self.name} can prove its readings: give its key with --key")
 
 
+class _Header(msgspec.Struct):
+    network: str
+    count: int
+
+
 class _Written(msgspec.Struct):
-    record: Record
+    """As much of a record as can be read without believing it."""
+
+    record: _Header
     public_key: str
 
 
@@ -312,20 +355,21 @@ def open_site(
         if archive is not None and key not in (None, archive.public_key):
             raise InputError(f"{place.run} is the archive of another key, {archive.public_key.hex()}")
         site = name or (archive.site if archive is not None else None)
-        site, anchored, address = _fetched(place, site, address)
+        site, shelf, address = _shelf(files, place, site, address)
         known = key or (archive.public_key if archive is not None else None)
-        network = _most_common(
-            archive.records() if archive is not None else anchored or (), lambda one: one.record.network
-        )
-        named = _most_common(anchored or (), lambda one: one.public_key)
+        sample = shelf.fetch(0, _SAMPLE) if archive is None and shelf is not None else []
+        network = _most_common(archive.records(0, _SAMPLE) if archive is not None else sample, _network_said)
+        named = _most_common(sample, _key_said)
+        outbox = None if place.run is None else place.run / OUTBOX
         yield Site(
             place=place,
             name=site,
             public_key=known or key_of(named or "00" * PUBLIC_KEY_BYTES),
             is_key_known=known is not None,
             network=network or LOCAL_NETWORK,
-            anchored=anchored,
+            ledger=shelf,
             archive=archive,
+            outbox=files.enter_context(read_outbox(outbox)) if outbox is not None and outbox.is_file() else None,
             address=address,
         )
 
@@ -333,9 +377,10 @@ def open_site(
 def checked(file: ProofFile, site: Site) -> str:
     """Why a customer's proof does not hold against the record on the ledger; empty if it holds."""
     sequence = file.proof.sequence
-    anchor = next((one for one in site.anchored or () if one.sequence == sequence), None)
-    if anchor is None:
+    found = site.anchored(sequence, sequence)
+    if not found:
         return f"record {sequence}: it is missing"
+    [anchor] = found
     try:
         read(anchor, site.public_key, network=site.network)
     except ValueError as error:
@@ -386,16 +431,16 @@ def key_of(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-def _fetched(place: Place, name: str | None, address: str | None) -> tuple[str, list[Anchor] | None, str]:
-    """Which site, its records on the ledger, and whose wallet anchored them."""
+def _shelf(files: ExitStack, place: Place, name: str | None, address: str | None) -> tuple[str, Shelf | None, str]:
+    """Which site, its records on the ledger, and whose wallet anchored them; the ledger is closed with ``files``."""
     if place.ledger == MEMORY:
         assert name is not None
         return name, None, ""
     path = sqlite_path(place.ledger)
     if path is not None:
-        with SqliteLedger(path, reads_only=True) as ledger:
-            site = _one_site(place, name, ledger.sites())
-            return site, ledger.anchored(site), ""
+        ledger = files.enter_context(SqliteLedger(path, reads_only=True))
+        site = _one_site(place, name, ledger.sites())
+        return site, Shelf(lambda first, last: ledger.anchored(site, first=first, last=last), ledger.extent(site)), ""
     from wattswap.ledger.iota_keys import FileWallets
 
     wallets = seeded_wallets(place)
@@ -405,7 +450,9 @@ def _fetched(place: Place, name: str | None, address: str | None) -> tuple[str, 
     with opened_chain(place.ledger, FileWallets({}, {ANCHORS: there}), Outbox(None), allow=None) as chain:
         require_same_chain(place, chain.chain_id)
         site = _one_site(place, name, chain.sites())
-        return site, chain.anchored(site), there
+        anchored = chain.anchored(site)
+    extent = (len(anchored), anchored[-1].sequence if anchored else -1)
+    return site, Shelf(lambda first, last: [one for one in anchored if first <= one.sequence <= last], extent), there
 
 
 def _one_site(place: Place, name: str | None, sites: list[str]) -> str:
@@ -420,10 +467,10 @@ def _one_site(place: Place, name: str | None, sites: list[str]) -> str:
     return sites[0]
 
 
-def _most_common(anchors: Sequence[Anchor], what: Callable[[Any], str]) -> str | None:
+def _most_common(anchors: Sequence[Anchor], what: Callable[[_Written], str]) -> str | None:
     """What most records say of themselves, so that one that was altered does not speak for all."""
     said: Counter[str] = Counter()
-    for anchor in anchors[:1_000]:
+    for anchor in anchors:
         try:
             said[what(msgspec.json.decode(anchor.content, type=_Written))] += 1
         except ValueError:
@@ -431,5 +478,17 @@ def _most_common(anchors: Sequence[Anchor], what: Callable[[Any], str]) -> str |
     return said.most_common(1)[0][0] if said else None
 
 
-def _place(fault: Fault) -> int:
-    return fault.sequence
+def _network_said(one: _Written) -> str:
+    return one.record.network
+
+
+def _key_said(one: _Written) -> str:
+    return one.public_key
+
+
+def _readings_said(anchor: Anchor) -> int:
+    """How many readings a record says it stands for; its signature is checked elsewhere."""
+    try:
+        return msgspec.json.decode(anchor.content, type=_Written).record.count
+    except ValueError:
+        return 0

@@ -13,6 +13,7 @@ from wattswap.ledger.anchors import Fault, Reading, hash_of, read
 from wattswap.ledger.base import Anchor
 from wattswap.ledger.database import Database
 from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import MOST_NANOS
 
 
 class Archive:
@@ -39,9 +40,16 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def records(self) -> list[Anchor]:
-        """All records, oldest first."""
-        rows = self._database.rows("SELECT sequence, content FROM records ORDER BY sequence")
+    def extent(self) -> tuple[int, int]:
+        """How many records there are, and the last one's sequence (-1 for none)."""
+        row = self._database.row("SELECT count(*), coalesce(max(sequence), -1) FROM records")
+        return (0, -1) if row is None else (int(row[0]), int(row[1]))
+
+    def records(self, first: int = 0, last: int = MOST_NANOS) -> list[Anchor]:
+        """The records from ``first`` to ``last``, both included, oldest first."""
+        rows = self._database.rows(
+            "SELECT sequence, content FROM records WHERE sequence BETWEEN ? AND ? ORDER BY sequence", first, last
+        )
         return [Anchor(site=self.site, sequence=sequence, content=content) for sequence, content in rows]
 
     def readings(self, sequence: int) -> tuple[Reading, ...]:
@@ -71,7 +79,7 @@ class Archive:
 
     def meters(self) -> set[str]:
         """The names of all meters that stand in any record. Reads everything."""
-        return {reading.meter for sequence in range(self._count()) for reading in self.readings(sequence)}
+        return {reading.meter for sequence in range(self.extent()[1] + 1) for reading in self.readings(sequence)}
 
     def last_before(self, meter: str, at_ms: int) -> tuple[int, int] | None:
         """(record, place in it) of the last reading of a meter at or before an instant; None if there is none.
@@ -79,14 +87,10 @@ class Archive:
         Looked for in the record of that instant and then in those before it.
         """
         row = self._database.row("SELECT min(sequence) FROM records WHERE to_ms >= ?", at_ms)
-        newest = self._count() - 1 if row is None or row[0] is None else int(row[0])
+        newest = self.extent()[1] if row is None or row[0] is None else int(row[0])
         for sequence in range(newest, -1, -1):
             readings = self.readings(sequence)
             places = [place for place, one in enumerate(readings) if one.meter == meter and one.at_ms <= at_ms]
             if places:
                 return sequence, max(places, key=lambda place: readings[place].at_ms)
         return None
-
-    def _count(self) -> int:
-        row = self._database.row("SELECT coalesce(max(sequence), -1) + 1 FROM records")
-        return int(row[0]) if row else 0

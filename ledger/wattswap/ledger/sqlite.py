@@ -175,6 +175,11 @@ class SqliteLedger:
         row = self._database.row("SELECT payer, payee, nanos FROM payments WHERE key = ?", key)
         return None if row is None else Payment(key=key, payer=row[0], payee=row[1], nanos=row[2])
 
+    def extent(self, site: str) -> tuple[int, int]:
+        """How many records a site has anchored, and the last one's sequence (-1 for none)."""
+        row = self._database.row("SELECT count(*), coalesce(max(sequence), -1) FROM anchors WHERE site = ?", site)
+        return (0, -1) if row is None else (int(row[0]), int(row[1]))
+
     def sites(self) -> list[str]:
         """All sites that have anchored a record."""
         return [str(site) for (site,) in self._database.rows("SELECT DISTINCT site FROM anchors ORDER BY site")]
