@@ -131,13 +131,21 @@ def test_a_changed_bit_in_one_of_a_thousand_names_that_record_alone(say, street,
     assert f"record {place}: " in say("meter", "verify", "--run", run)[1]
 
 
-def test_a_forged_reading_is_named_with_what_is_wrong(say, street):
+@pytest.mark.parametrize(
+    ("there", "forged"),
+    [
+        ('"import_w":3000', '"import_w":2000'),
+        ('"meter":"c0"', '"meter":"c9"'),
+        ('"previous":"', '"previous":"0'),
+        ('"sequence":500', '"sequence":501'),
+        ('"signature":"', '"signature":"00'),
+    ],
+)
+def test_a_forged_record_is_named_with_what_is_wrong(say, street, there, forged):
     run, file = street
     with forging(file) as forger:
-        forger.execute(
-            "update anchors set content = cast(replace(cast(content as text), '\"import_w\":3000', '\"import_w\":2000')"
-            " as blob) where sequence = 500"
-        )
+        swap = "update anchors set content = cast(replace(cast(content as text), ?, ?) as blob) where sequence = 500"
+        forger.execute(swap, (there, forged))
     for where in (("--run", run), ("--ledger", f"sqlite:{file}")):
         code, out, _ = say("meter", "verify", *where)
         assert code == 1

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
+from msgspec import Struct
+
 from wattswap.experiments.runbook import RunBook, read_book
 from wattswap.experiments.runclock import RunClock, clock_of, seed_of
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.runners.rundir import LEDGER, read_run
+from wattswap.runners.rundir import LEDGER, RUN_JSON, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,15 +78,30 @@ def place_of(ledger: str | None, run: Path | None) -> Place:
             )
         return Place(ledger)
     files = read_run(run)
-    settlement = files.figures.get(SETTLEMENT) or {}
-    settled_on = settlement.get("ledger", MEMORY)
-    where = ledger or settled_on
+    settlement = _settlement(run, files.figures.get(SETTLEMENT))
+    where = ledger or settlement.ledger
     _require_ledger(where, also=(MEMORY,))
     path = sqlite_path(where)
     if path is not None and ledger is None and not path.is_file():
         raise InputError(f"{run}: its ledger {where} is not here; name the file with --ledger sqlite:FILE")
     book = read_book(run) if (run / LEDGER).is_file() else None
-    return Place(where, run, book, clock_of(run), settlement.get("wallets_seed"), seed_of(run))
+    return Place(where, run, book, clock_of(run), settlement.wallets_seed, seed_of(run))
+
+
+class _Settlement(Struct):
+    """What a run's figures say of its ledger, as far as it matters here."""
+
+    ledger: str = MEMORY
+    wallets_seed: int | None = None
+
+
+def _settlement(run: Path, said: object) -> _Settlement:
+    try:
+        return msgspec.convert(said or {}, _Settlement)
+    except msgspec.ValidationError as error:
+        raise InputError(
+            f"{run / RUN_JSON}: its {SETTLEMENT} cannot be read ({error}); run the scenario again"
+        ) from None
 
 
 def sqlite_path(ledger: str) -> Path | None:
@@ -153,7 +171,10 @@ def answering() -> Iterator[None]:
 
 def _graphql(url: str) -> str:
     """Where a node answers; its bare address will do."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url  # the client says what is wrong with it
     return urlunsplit(parts._replace(path="/graphql")) if parts.path in ("", "/") else url
 
 
