@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 MEMORY: Final = "memory"
 OUTBOX: Final = "outbox.sqlite"
 METERS: Final = "meters.sqlite"
-SETTLEMENT: Final = "settlement"
 _SQLITE: Final = "sqlite:"
 
 
@@ -77,8 +76,7 @@ def place_of(ledger: str | None, run: Path | None) -> Place:
                 "say where: a run directory with --run DIR, or a ledger with --ledger sqlite:FILE or a URL"
             )
         return Place(ledger)
-    files = read_run(run)
-    settlement = _settlement(run, files.figures.get(SETTLEMENT))
+    settlement = _settlement(run)
     where = ledger or settlement.ledger
     _require_ledger(where, also=(MEMORY,))
     path = sqlite_path(where)
@@ -95,13 +93,18 @@ class _Settlement(Struct):
     wallets_seed: int | None = None
 
 
-def _settlement(run: Path, said: object) -> _Settlement:
+class _Figures(Struct):
+    """What matters here of ``run.json``; a run that was cut off says no more than this."""
+
+    settlement: _Settlement | None = None
+
+
+def _settlement(run: Path) -> _Settlement:
+    read_run(run)  # says what else may be wrong with it
     try:
-        return msgspec.convert(said or {}, _Settlement)
+        return msgspec.json.decode((run / RUN_JSON).read_bytes(), type=_Figures).settlement or _Settlement()
     except msgspec.ValidationError as error:
-        raise InputError(
-            f"{run / RUN_JSON}: its {SETTLEMENT} cannot be read ({error}); run the scenario again"
-        ) from None
+        raise InputError(f"{run / RUN_JSON}: its settlement cannot be read ({error}); run the scenario again") from None
 
 
 def sqlite_path(ledger: str) -> Path | None:
