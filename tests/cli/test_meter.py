@@ -245,6 +245,8 @@ def test_a_customers_proof_holds_on_the_ledger_and_shows_no_other_meter(say, tmp
         assert "showed 450,000 W·s drawn" in out
     told = json.loads(say("meter", "verify", "--proof", "mine.json", "--json")[1])
     assert (told["ok"], told["record"], told["reading"]["import_ws"]) == (True, 4, 450_000)
+    (tmp_path / "forged.json").write_text(text.replace('"sequence": 4', f'"sequence": {10**30}'))
+    assert say("meter", "verify", "--proof", "forged.json")[:2] == (1, f"record {10**30}: it is missing\n")
     (tmp_path / "forged.json").write_text(text.replace("450000", "400000"))
     code, out, _ = say("meter", "verify", "--proof", "forged.json")
     assert (code, out) == (1, "record 4: it does not hold this reading\n")

@@ -15,7 +15,8 @@ from wattswap.cli.words import counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wattswap.experiments.meters import Listed, ProofFile, Site, Verified
+    from wattswap.experiments.meterproofs import ProofFile
+    from wattswap.experiments.meters import Listed, Site, Verified
     from wattswap.experiments.places import Place
 
 BROKEN = 1
@@ -136,13 +137,14 @@ def proof(
 
     For sites that keep their readings private (only the root of a salted Merkle tree is on the ledger).
     """
-    from wattswap.experiments.meters import open_site, write_proof
+    from wattswap.experiments.meterproofs import proof_of, write_proof
+    from wattswap.experiments.meters import open_site
     from wattswap.experiments.places import place_of
     from wattswap.experiments.runclock import told
 
     place = place_of(ledger, run_dir)
     with open_site(place, name=site, public_key=public_key, address=address) as found:
-        file = found.proof(meter_name, at, key)
+        file = proof_of(found, meter_name, at, key)
     write_proof(out, file)
     reading, sequence = file.proof.reading, file.proof.sequence
     click.echo(f"Wrote {out}: {reading.meter} at {told(place.clock, reading.at_ms)}, record {sequence} of {file.site}")
@@ -181,7 +183,8 @@ def _verify_proof(
     *,
     as_json: bool,
 ) -> bool:
-    from wattswap.experiments.meters import checked, open_site, read_proof
+    from wattswap.experiments.meterproofs import checked, read_proof
+    from wattswap.experiments.meters import open_site
     from wattswap.experiments.places import place_of
 
     file = read_proof(path)

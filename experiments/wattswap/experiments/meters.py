@@ -1,4 +1,4 @@
-"""A site's meter records: listed, checked against what was signed, and proven to one customer without the others."""
+"""A site's meter records, on its ledger and in its archive: listed, and checked against what was signed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wattswap.experiments import keystore
 from wattswap.experiments.nearest import nearest
 from wattswap.experiments.places import (
     MEMORY,
@@ -23,23 +22,19 @@ from wattswap.experiments.places import (
     seeded_wallets,
     sqlite_path,
 )
-from wattswap.experiments.runclock import counts_from_1970
 from wattswap.experiments.wallets import address_of
-from wattswap.ledger.anchors import GENESIS, Fault, Proof, Record, compare, hash_of, prove, proves, read, verify
+from wattswap.ledger.anchors import GENESIS, Fault, Record, compare, hash_of, read, verify
 from wattswap.ledger.archive import Archive
-from wattswap.ledger.book import SITE
 from wattswap.ledger.cashier import ANCHORS, anchor_item
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import OutboxReading, read_outbox
 from wattswap.ledger.outbox_schema import State
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES, Signer, seeded_signer
-from wattswap.runners.cast import TRANSFORMER
+from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from wattswap.ledger.base import Anchor
 
@@ -49,9 +44,6 @@ _CHUNK: Final = 256
 """Records that are held at a time: a week's may not fit into a Raspberry Pi."""
 _SAMPLE: Final = 99
 _MOST_MISSING: Final = 1_000_000
-_MOST_PROOF_BYTES: Final = 100_000
-_SIGNERS: Final = (TRANSFORMER, SITE)
-"""What a run calls the key of its site, when it derives it from its seed."""
 
 
 @dataclass(frozen=True)
@@ -85,25 +77,14 @@ class Verified:
         return not self.ledger and not self.archive
 
 
-class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a customer is handed: the proof of one reading, and where the record lies that it is checked against."""
-
-    schema: int = 1
-    ledger: str
-    address: str
-    """Of the wallet that anchors, on a network; else empty."""
-    site: str
-    network: str
-    public_key: str
-    proof: Proof
-
-
+@dataclass(frozen=True)
 class Shelf:
     """A ledger's records of one site, fetched a stretch at a time."""
 
-    def __init__(self, fetch: Callable[[int, int], list[Anchor]], extent: tuple[int, int]) -> None:
-        self.fetch, self.extent = fetch, extent
-        self.count, self.last = extent
+    fetch: Callable[[int, int], list[Anchor]]
+    """Those from a sequence to another, both included."""
+    extent: tuple[int, int]
+    """How many there are, and the last one's sequence (-1 for none)."""
 
 
 @dataclass(frozen=True)
@@ -164,14 +145,15 @@ class Site:
         where = "ledger" if kept is None else "archive" if anchored is None else "both"
         if kept is not None and anchored is not None and kept != anchored:
             where = "differs"
-        record = self._read(anchor)
+        record = self.read(anchor)
         readings = () if record is None else record.readings
         if self.archive is not None and kept is not None and not readings:
             readings = self.archive.readings(kept.sequence)
         meters = len({reading.meter for reading in readings}) if readings or (record and not record.count) else None
         return Listed(anchor.sequence, hash_of(anchor), record, meters, where)
 
-    def _read(self, anchor: Anchor) -> Record | None:
+    def read(self, anchor: Anchor) -> Record | None:
+        """What a record says; None if it is not as the site signed it."""
         try:
             return read(anchor, self.public_key, network=self.network)
         except ValueError:
@@ -251,76 +233,6 @@ class Site:
             return str(error)
         return ""
 
-    # -- proofs -------------------------------------------------------------------------------------------------------
-
-    def proof(self, meter: str, at: str, key: str | None) -> ProofFile:
-        """The proof of a meter's last reading at or before an instant.
-
-        Raises:
-            InputError: there is no such meter, instant or reading, or its record shows all readings in the open.
-        """
-        if self.archive is None:
-            raise InputError("a proof is made from what the site kept: name its run directory with --run")
-        found = self.archive.last_before(meter, self._ms_of(at))
-        if found is None:
-            raise self._no_reading(meter, at)
-        sequence, place = found
-        [anchor] = self.kept(sequence, sequence)
-        record = self._read(anchor)
-        if record is None:
-            raise InputError(f"record {sequence} in the archive is not as signed: `wattswap meter verify` says why")
-        if not record.root:
-            raise InputError(
-                f"record {sequence} holds its readings in the open: whoever has the ledger can read them, no proof is"
-                " needed (a run with ledger.anchor=root keeps them private)"
-            )
-        proof = prove(self._signer(key), sequence, self.archive.readings(sequence), place)
-        file = ProofFile(
-            ledger=self.place.ledger,
-            address=self.address,
-            site=self.name,
-            network=self.network,
-            public_key=self.public_key.hex(),
-            proof=proof,
-        )
-        if not proves(proof, anchor, self.public_key, network=self.network):
-            raise InputError(f"the readings that were kept of record {sequence} are not those it stands for")
-        return file
-
-    def _ms_of(self, at: str) -> int:
-        if re.fullmatch(r"[0-9]{1,15}", at):
-            return int(at)
-        if self.place.clock is None:
-            raise InputError(f"{at!r} needs a run's clock: name its directory with --run, or give milliseconds")
-        kept = self.kept(0, 0)
-        record = self._read(kept[0]) if kept else None
-        return self.place.clock.ms_of(at, since_1970=record is not None and counts_from_1970(record.from_ms))
-
-    def _no_reading(self, meter: str, at: str) -> InputError:
-        assert self.archive is not None
-        known = self.archive.meters()
-        if not known:
-            return InputError(f"{self.name} has metered nothing")
-        if meter not in known:
-            return InputError(f"there is no meter {meter!r} at {self.name}; the nearest is {nearest(meter, known)!r}")
-        return InputError(f"{meter} showed nothing at or before {at}: it was not there yet")
-
-    def _signer(self, key: str | None) -> Signer:
-        """The site's key: from a file, or derived as the run did."""
-        if key is not None:
-            _, signer = keystore.read_key(key)
-            signer = Signer(signer.secret_seed(), network=self.network, seeded=signer.seeded)
-            if signer.public_key != self.public_key:
-                raise InputError(f"the key {key} is not the one that signed the records of {self.name}")
-            return signer
-        seeds = {seed for seed in (self.place.seed, self.place.wallets_seed) if seed is not None}
-        for seed in seeds:
-            for name in (self.name, *_SIGNERS):
-                signer = seeded_signer(seed, name, network=self.network)
-                if signer.public_key == self.public_key:
-                    return signer
-        raise InputError(f"only {self.name} can prove its readings: give its key with --key")
-
 
 class _Header(msgspec.Struct):
     network: str
@@ -372,52 +284,6 @@ def open_site(
             outbox=files.enter_context(read_outbox(outbox)) if outbox is not None and outbox.is_file() else None,
             address=address,
         )
-
-
-def checked(file: ProofFile, site: Site) -> str:
-    """Why a customer's proof does not hold against the record on the ledger; empty if it holds."""
-    sequence = file.proof.sequence
-    found = site.anchored(sequence, sequence)
-    if not found:
-        return f"record {sequence}: it is missing"
-    [anchor] = found
-    try:
-        read(anchor, site.public_key, network=site.network)
-    except ValueError as error:
-        return f"record {sequence}: {error}"
-    if not proves(file.proof, anchor, site.public_key, network=site.network):
-        return f"record {sequence}: it does not hold this reading"
-    return ""
-
-
-def read_proof(path: Path) -> ProofFile:
-    """The proof in a file.
-
-    Raises:
-        InputError: there is none.
-    """
-    try:
-        with path.open("rb") as file:
-            return msgspec.json.decode(file.read(_MOST_PROOF_BYTES), type=ProofFile)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(f"{path} is no proof of a reading: {error}") from None
-
-
-def write_proof(path: Path, file: ProofFile) -> None:
-    """Write a proof to a new file.
-
-    Raises:
-        InputError: there is something already, or it cannot be written.
-    """
-    try:
-        with path.open("xb") as out:
-            out.write(msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
-    except FileExistsError:
-        raise InputError(f"{path} exists already: choose another name") from None
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from None
 
 
 def key_of(text: str) -> bytes:

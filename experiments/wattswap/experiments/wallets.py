@@ -342,16 +342,18 @@ def pay(place: Place, order: Order, *, allow: Sequence[str] = ()) -> PaymentStat
 
 def _key_of(place: Place, word: str) -> Path | None:
     """The key file that a word names; None for a wallet of the run, an address, or what nobody knows."""
-    if place.book is not None and _is_of_run(place.book, word):
+    if place.run is not None and _is_of_run(place.book, word):
         return None
     if word in keystore.names() or (word and not word.lower().startswith("0x") and keystore.key_path(word).exists()):
         return keystore.read_key(word)[0]
     return None
 
 
-def _is_of_run(book: RunBook, word: str) -> bool:
-    accounts = {SITE, GAS, ANCHORS, *book.vehicles, *book.bills}
-    return word in accounts or word.removeprefix(_WALLET) in accounts
+def _is_of_run(book: RunBook | None, word: str) -> bool:
+    names = {SITE, GAS, ANCHORS}
+    if book is not None:
+        names |= {*book.vehicles, *book.bills}
+    return name_of(word) in names
 
 
 def _wallets(place: Place, key: Path | None) -> Wallets:
