@@ -29,6 +29,9 @@ COMMANDS: Final = {
     "replay": "wattswap.cli.replay:replay",
     "faults": "wattswap.cli.faults:faults",
     "devnet": "wattswap.cli.devnet:devnet",
+    "wallet": "wattswap.cli.wallet:wallet",
+    "meter": "wattswap.cli.meter:meter",
+    "keys": "wattswap.cli.keys:keys",
 }
 """Command -> the module that holds it and its name there, in the order of the help."""
 

@@ -31,3 +31,8 @@ def plain(number: float, places: int = 1) -> str:
 def departed(figures: Figures) -> int:
     """How many sessions left during the run."""
     return int(figures["sessions"] - figures["sessions_open"])
+
+
+def counted(count: int, thing: str) -> str:
+    """So many things, with an s where there are several or none."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"

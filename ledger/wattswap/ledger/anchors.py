@@ -201,11 +201,11 @@ def verify(
         try:
             record = read(anchor, public_key, network=network)
             faults += [Fault(anchor.sequence, text) for text in _breaks(record, previous, ends_ms)]
-            ends_ms = record.to_ms
+            previous, ends_ms = hash_of(anchor), record.to_ms
         except ValueError as error:
             faults.append(Fault(anchor.sequence, str(error)))
-            ends_ms = None
-        previous, expected = hash_of(anchor), anchor.sequence + 1
+            previous, ends_ms = None, None  # what the next one should name is lost with it
+        expected = anchor.sequence + 1
     if last is not None:
         faults += [Fault(missing, "it is missing") for missing in range(expected, last + 1)]
     return faults

@@ -37,19 +37,21 @@ class Kind(Struct, frozen=True, kw_only=True):
 class Database:
     """An open file of one ``Kind``, or one in memory if the path is ``None``. Usable from any thread, one at a time.
 
+    With ``reads_only`` it must be there, may meanwhile be written by another process, and is not changed.
+
     Raises ``InputError`` with one line if the path cannot be used: it is open in another process, is no such file, was
     written by another version, or is damaged.
     """
 
-    def __init__(self, path: Path | None, kind: Kind) -> None:
+    def __init__(self, path: Path | None, kind: Kind, *, reads_only: bool = False) -> None:
         self.path, self.kind = path, kind
         self._mutex = threading.RLock()
         self._broken = ""
         self._lock: int | None = None
-        if path is not None:
+        if path is not None and not reads_only:
             self._lock = _locked(path, kind.name)
         try:
-            self._connection = _opened(path, kind)
+            self._connection = _opened_to_read(path, kind) if path is not None and reads_only else _opened(path, kind)
         except BaseException:
             self._unlock()
             raise
@@ -134,6 +136,29 @@ def _opened(path: Path | None, kind: Kind) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
+    return connection
+
+
+def _opened_to_read(path: Path, kind: Kind) -> sqlite3.Connection:
+    """A connection that writes nothing to a file that is there.
+
+    Not SQLite's ``mode=ro``: that would leave the two files of its write-ahead log behind.
+    """
+    if not path.is_file():
+        raise InputError(f"cannot open {kind.name} {path}: there is no such file")
+    connection = None
+    try:
+        address = f"{path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        for pragma in ("query_only=ON", "trusted_schema=OFF", "cell_size_check=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        _check(connection, path, kind)
+    except (sqlite3.Error, InputError) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"cannot open {kind.name} {path}: {error}") from None
     return connection
 
 

@@ -71,8 +71,12 @@ class IotaClient:
     """
 
     def __init__(self, url: str, *, timeout_s: float = 15.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port or an IPv6 address that is none
+            is_address = False
+        if not is_address:
             raise InputError(f"{url!r} is not the address of an IOTA node: give http(s)://HOST:PORT/graphql")
         if parts.hostname in ("127.0.0.1", "localhost", "::1"):
             _no_proxy_for(parts.hostname)

@@ -151,6 +151,12 @@ class IotaLedger:
             chain = self._anchored.get(site, {})
         return [chain[number] for number in sorted(chain) if first <= number and (last is None or number <= last)]
 
+    def sites(self) -> list[str]:
+        """All sites that have anchored a record with this wallet."""
+        with self._mutex:
+            self._fetch_anchors()
+            return sorted(self._anchored)
+
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _admit(self, payments: Sequence[Payment]) -> list[PaymentStatus | None]:

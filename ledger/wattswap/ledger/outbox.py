@@ -19,7 +19,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
 
 from wattswap.ledger.database import Database
 from wattswap.ledger.lane import Item, Manifest, Outcome, Sighting, Signed, Verdict
@@ -41,16 +40,6 @@ class Outbox(OutboxReading):
         except BaseException:
             self._database.close()
             raise
-
-    def close(self) -> None:
-        """Close the file. Closing twice is harmless."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def bind(self, network: str) -> None:
         """Belong to this network for ever. Raises ``InputError`` if it belongs to another."""

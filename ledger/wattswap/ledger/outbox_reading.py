@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Self
 
 from wattswap.ledger.database import Database
 from wattswap.ledger.lane import CoinRef, Item, Signed
-from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, Backlog, Batch, Known, State
+from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Backlog, Batch, Known, Receipt, State
 
 _ITEM: Final = "key, payee, nanos, sequence, content"
 
@@ -17,11 +18,29 @@ def _item(columns: Sequence[Any]) -> Item:
     return Item(key=key, payee=payee, nanos=nanos, sequence=sequence, content=content)
 
 
+def read_outbox(path: Path) -> OutboxReading:
+    """The outbox in a file, to be asked only, perhaps while another process writes it.
+
+    Raises ``InputError`` if there is no such file, or if it cannot be used.
+    """
+    return OutboxReading(Database(path, KIND, reads_only=True))
+
+
 class OutboxReading:
     """The questions to an open outbox."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def close(self) -> None:
+        """Close the file. Closing twice is harmless."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def identity(self) -> bytes:
@@ -29,6 +48,12 @@ class OutboxReading:
         row = self._database.row("SELECT outbox FROM identity")
         assert row is not None
         return bytes(row[0])
+
+    @property
+    def network(self) -> str:
+        """The network it belongs to; empty before it has paid on one."""
+        row = self._database.row("SELECT network FROM identity")
+        return "" if row is None else str(row[0])
 
     @property
     def lanes(self) -> list[str]:
@@ -132,13 +157,20 @@ class OutboxReading:
 
     def paid(self, account: str) -> list[tuple[str, Item]]:
         """(payer, item) of all payments that are FINAL, from or to an account, oldest first."""
+        return [(receipt.payer, receipt.item) for receipt in self.receipts(account)]
+
+    def receipts(self, account: str) -> list[Receipt]:
+        """The same with what became of them."""
         rows = self._database.rows(
-            f"SELECT items.lane, {_ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
+            f"SELECT decided_ms, digest, items.lane, {_ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
             " WHERE state = 'FINAL' AND content = x'' AND (items.lane = ?1 OR payee = ?1)"
             " ORDER BY decided_ms, batch, item",
             account,
         )
-        return [(lane, _item(columns)) for lane, *columns in rows]
+        return [
+            Receipt(at_ms=at_ms, digest=digest, payer=lane, item=_item(columns))
+            for at_ms, digest, lane, *columns in rows
+        ]
 
     def undecided(self, lane: str) -> Batch | None:
         """The lane's one batch that is BUILT or SIGNED."""

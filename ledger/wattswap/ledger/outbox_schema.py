@@ -128,3 +128,14 @@ class Known(Struct, frozen=True, kw_only=True):
     digest: str
     error: str
     """Why its last batch failed, if it did."""
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """A payment that is made for good."""
+
+    at_ms: int
+    """When that was known here, since 1970."""
+    digest: str
+    """Of the transaction that carried it."""
+    payer: str
+    item: Item

@@ -86,21 +86,28 @@ class SqliteLedger:
     """A ``Ledger`` in a file, or in memory if the path is ``None``. ``opening`` is who holds how many nanos at first.
 
     A file that is there goes on where it ended; ``opening`` must then be what it began with, or be left out.
+    With ``reads_only`` it must be there, another process may be writing it, and nothing is written.
     Raises ``InputError`` if the file cannot be used or began with other funds.
     """
 
     def __init__(
-        self, path: Path | None, opening: Mapping[str, int] | None = None, *, clock: Callable[[], int] = _wall_ms
+        self,
+        path: Path | None,
+        opening: Mapping[str, int] | None = None,
+        *,
+        clock: Callable[[], int] = _wall_ms,
+        reads_only: bool = False,
     ) -> None:
         for account, nanos in (opening or {}).items():
             if type(nanos) is not int or not 0 <= nanos <= MOST_NANOS:
                 raise LocalProtocolError(f"{account!r} cannot open with {nanos!r} nanos")
         if sum((opening or {}).values()) >= 1 << 63:
             raise LocalProtocolError(f"more than {1 << 63} nanos in one ledger")
-        self._database = Database(path, KIND)
+        self._database = Database(path, KIND, reads_only=reads_only)
         self._clock = clock
         try:
-            self._open_with(opening)
+            if not reads_only:
+                self._open_with(opening)
             self.check()
         except AssertionError as error:
             self.close()
@@ -156,6 +163,26 @@ class SqliteLedger:
             MOST_NANOS if last is None else last,
         )
         return [Anchor(site=site, sequence=sequence, content=content) for sequence, content in rows]
+
+    # -- what else it knows -------------------------------------------------------------------------------------------
+
+    def accounts(self) -> list[str]:
+        """All accounts that ever held or were paid anything."""
+        return [str(account) for (account,) in self._database.rows("SELECT account FROM accounts ORDER BY account")]
+
+    def payment(self, key: str) -> Payment | None:
+        """What was paid under a key, if anything was."""
+        row = self._database.row("SELECT payer, payee, nanos FROM payments WHERE key = ?", key)
+        return None if row is None else Payment(key=key, payer=row[0], payee=row[1], nanos=row[2])
+
+    def extent(self, site: str) -> tuple[int, int]:
+        """How many records a site has anchored, and the last one's sequence (-1 for none)."""
+        row = self._database.row("SELECT count(*), coalesce(max(sequence), -1) FROM anchors WHERE site = ?", site)
+        return (0, -1) if row is None else (int(row[0]), int(row[1]))
+
+    def sites(self) -> list[str]:
+        """All sites that have anchored a record."""
+        return [str(site) for (site,) in self._database.rows("SELECT DISTINCT site FROM anchors ORDER BY site")]
 
     # -- transactions -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,189 @@
+"""Where tokens and records of a street lie: what a run says of itself, or what a person names."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Struct
+
+from wattswap.experiments.runbook import RunBook, read_book
+from wattswap.experiments.runclock import RunClock, clock_of, seed_of
+from wattswap.ledger.base import LedgerDownError
+from wattswap.ledger.outbox_reading import read_outbox
+from wattswap.protocol.errors import InputError, LocalProtocolError
+from wattswap.runners.rundir import LEDGER, RUN_JSON, read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wattswap.ledger.iota_keys import SeededWallets, Wallets
+    from wattswap.ledger.iota_ledger import IotaLedger
+    from wattswap.ledger.outbox import Outbox
+
+MEMORY: Final = "memory"
+OUTBOX: Final = "outbox.sqlite"
+METERS: Final = "meters.sqlite"
+_SQLITE: Final = "sqlite:"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A ledger, a run, or both."""
+
+    ledger: str
+    """``memory``, ``sqlite:FILE`` or a URL."""
+    run: Path | None = None
+    book: RunBook | None = None
+    clock: RunClock | None = None
+    wallets_seed: int | None = None
+    seed: int | None = None
+    """The run's own."""
+
+    @property
+    def title(self) -> str:
+        """What a person calls it."""
+        return str(self.run) if self.ledger == MEMORY else self.ledger
+
+    def require_book(self) -> RunBook:
+        """The book.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.book is None:
+            assert self.run is not None
+            return read_book(self.run)
+        return self.book
+
+
+def place_of(ledger: str | None, run: Path | None) -> Place:
+    """What is meant by ``--ledger`` and ``--run``; the first may be left out where the run names its own.
+
+    Raises:
+        InputError: nothing is named, or what is named cannot be used.
+    """
+    if ledger is not None:
+        _require_ledger(ledger)
+    if run is None:
+        if ledger is None:
+            raise InputError(
+                "say where: a run directory with --run DIR, or a ledger with --ledger sqlite:FILE or a URL"
+            )
+        return Place(ledger)
+    settlement = _settlement(run)
+    where = ledger or settlement.ledger
+    _require_ledger(where, also=(MEMORY,))
+    path = sqlite_path(where)
+    if path is not None and ledger is None and not path.is_file():
+        raise InputError(f"{run}: its ledger {where} is not here; name the file with --ledger sqlite:FILE")
+    book = read_book(run) if (run / LEDGER).is_file() else None
+    return Place(where, run, book, clock_of(run), settlement.wallets_seed, seed_of(run))
+
+
+class _Settlement(Struct):
+    """What a run's figures say of its ledger, as far as it matters here."""
+
+    ledger: str = MEMORY
+    wallets_seed: int | None = None
+
+
+class _Figures(Struct):
+    """What matters here of ``run.json``; a run that was cut off says no more than this."""
+
+    settlement: _Settlement | None = None
+
+
+def _settlement(run: Path) -> _Settlement:
+    read_run(run)  # says what else may be wrong with it
+    try:
+        return msgspec.json.decode((run / RUN_JSON).read_bytes(), type=_Figures).settlement or _Settlement()
+    except msgspec.ValidationError as error:
+        raise InputError(f"{run / RUN_JSON}: its settlement cannot be read ({error}); run the scenario again") from None
+
+
+def sqlite_path(ledger: str) -> Path | None:
+    """The file of a ``sqlite:FILE``; None for another ledger."""
+    return Path(ledger.removeprefix(_SQLITE)) if ledger.startswith(_SQLITE) else None
+
+
+def seeded_wallets(place: Place) -> SeededWallets | None:
+    """The wallets of a run on a devnet."""
+    from wattswap.ledger.iota_keys import SeededWallets
+
+    return None if place.wallets_seed is None else SeededWallets(place.wallets_seed)
+
+
+@contextmanager
+def opened_chain(
+    url: str, wallets: Wallets, outbox: Outbox, *, allow: Sequence[str] | None, sponsored: bool = True
+) -> Iterator[IotaLedger]:
+    """The ledger behind a URL. ``allow`` names the public chains that may be paid on; None is for looking only.
+
+    Raises:
+        InputError: its software is not installed, or this network must not be used so.
+    """
+    with ExitStack() as undo:
+        undo.callback(outbox.close)
+        try:
+            from wattswap.ledger.iota import IotaClient
+            from wattswap.ledger.iota_ledger import IotaLedger
+        except ModuleNotFoundError as error:
+            if error.name and error.name.startswith("wattswap"):
+                raise
+            raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
+        client = undo.enter_context(IotaClient(_graphql(url)))
+        chains = (client.chain_id(),) if allow is None else allow
+        yield undo.enter_context(IotaLedger(client, wallets, outbox, allow=chains, sponsored=sponsored))
+
+
+def require_same_chain(place: Place, chain_id: str) -> None:
+    """Refuse a node that is not of the chain on which the run settled.
+
+    Raises:
+        InputError: it is another one.
+    """
+    if place.run is None or not (place.run / OUTBOX).is_file():
+        return
+    with read_outbox(place.run / OUTBOX) as outbox:
+        settled_on = outbox.network
+    if settled_on not in ("", chain_id):
+        raise InputError(
+            f"{place.run} settled on chain {settled_on}, and {place.ledger} is chain {chain_id}: its node was started"
+            " anew without its file, or is another one"
+        )
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Say in one line what a ledger or a file could not do."""
+    try:
+        yield
+    except LedgerDownError as error:
+        raise InputError(str(error)) from None
+    except sqlite3.Error as error:
+        raise InputError(f"a file of the ledger cannot be read: {error}") from None
+    except LocalProtocolError as error:
+        raise InputError(f"what lies there was not written by wattswap: {error}") from None
+
+
+def _graphql(url: str) -> str:
+    """Where a node answers; its bare address will do."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url  # the client says what is wrong with it
+    return urlunsplit(parts._replace(path="/graphql")) if parts.path in ("", "/") else url
+
+
+def _require_ledger(ledger: str, also: tuple[str, ...] = ()) -> None:
+    if ledger in also or ledger.startswith(("http://", "https://")) or ledger.removeprefix(_SQLITE) not in ("", ledger):
+        return
+    raise InputError(
+        f"--ledger {ledger}: say sqlite:FILE, or the URL of an IOTA node such as http://127.0.0.1:9125/graphql"
+    )

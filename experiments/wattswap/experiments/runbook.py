@@ -1,0 +1,133 @@
+"""The book of a run, read back from its directory: who was billed what, and for which rounds."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+from wattswap.ledger.book import RESERVED, SITE, payable, receivable, wallet
+from wattswap.ledger.settling import crossing
+from wattswap.protocol.errors import InputError
+from wattswap.runners.rundir import LEDGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from wattswap.ledger.base import Payment
+    from wattswap.ledger.book import Entry
+
+BILL: Final = "bill/"
+"""How the key of a payment for a session begins."""
+_WALLET: Final = wallet("")
+
+
+@dataclass(frozen=True)
+class Earned:
+    """What a car got for giving way in one round."""
+
+    round: str
+    session: str
+    nanos: int
+
+
+@dataclass(frozen=True)
+class Billed:
+    """What a session came to."""
+
+    session: str
+    vehicle: str
+    nanos: int
+    """Its energy at tariff, before the rewards; negative if it fed back more than it drew."""
+    rounds: tuple[Earned, ...]
+    """The rewards that were netted against it."""
+
+
+@dataclass(frozen=True)
+class RunBook:
+    """Entries and balances as the run left them."""
+
+    entries: tuple[Entry, ...]
+    balances: dict[str, int]
+
+    @property
+    def vehicles(self) -> list[str]:
+        """Every car that has a wallet."""
+        return sorted(account.removeprefix(_WALLET) for account in self.balances if account.startswith(_WALLET))
+
+    @cached_property
+    def bills(self) -> dict[str, Billed]:
+        """What each session came to. A car's rewards since its bill before are netted against the next."""
+        found: dict[str, Billed] = {}
+        earned: dict[str, list[Earned]] = {}
+        for operation, key, subject, nanos, _ in self.entries:
+            if operation == "settle" and nanos:
+                number, _, session = key.partition("/")
+                earned.setdefault(subject, []).append(Earned(number, session, nanos))
+            elif operation == "bill":
+                found[key] = Billed(key, subject, nanos, tuple(earned.pop(subject, ())))
+        return found
+
+    @cached_property
+    def payments(self) -> list[Payment]:
+        """What crossed, or would cross, a ledger, in order."""
+        return [payment for entry in self.entries if (payment := crossing(entry)) is not None]
+
+    @property
+    def openings(self) -> dict[str, int]:
+        """Who was given what at the start."""
+        return {subject: nanos for operation, _, subject, nanos, _ in self.entries if operation == "fund"}
+
+    def holds(self, account: str) -> int:
+        """The tokens that lie in an account's wallet; what the site has promised still lies in its own."""
+        held = self.balances.get(account, 0)
+        if account == SITE:
+            held += self.promised
+        return held
+
+    @property
+    def promised(self) -> int:
+        """What the site holds for others: reserves of open awards, and rewards earned but not yet paid."""
+        earned = sum(nanos for account, nanos in self.balances.items() if account.startswith(payable("")))
+        return self.balances.get(RESERVED, 0) + earned
+
+    def earned(self, vehicle: str) -> int:
+        """What a car has earned since its last bill: it is paid with the next."""
+        return self.balances.get(payable(vehicle), 0)
+
+    def owes(self, vehicle: str) -> int:
+        """What a car still owes the site; negative if the site owes it."""
+        return self.balances.get(receivable(vehicle), 0)
+
+
+def read_book(run: Path) -> RunBook:
+    """The book in a run directory.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    path = run / LEDGER
+    if not path.is_file():
+        raise InputError(f"{run}: this run left no {LEDGER}; without a negotiation nobody is paid, or it was cut off")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            rows = database.execute(
+                "select seq, operation, key, account, entries.nanos, from_account, to_account, postings.nanos"
+                " from entries left join postings using (seq) order by seq, postings.rowid"
+            ).fetchall()
+            balances = dict(database.execute("select account, nanos from balances"))
+    except sqlite3.Error as error:
+        raise InputError(f"{path}: not a readable book ({error}); run the scenario again") from None
+    return RunBook(tuple(_entries(rows)), balances)
+
+
+def _entries(rows: list[tuple[Any, ...]]) -> Iterator[Entry]:
+    """Entries with their postings, from the rows of both joined."""
+    for _, group in groupby(rows, key=lambda row: row[0]):
+        legs = list(group)
+        _, operation, key, subject, nanos, *_ = legs[0]
+        yield operation, key, subject, nanos, tuple(leg[5:] for leg in legs if leg[5] is not None)

@@ -1,0 +1,388 @@
+"""Whose tokens lie where, what was paid for what, and one more payment: for a person, on any ledger or run."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from wattswap.experiments import keystore
+from wattswap.experiments.amounts import iota_of
+from wattswap.experiments.nearest import nearest
+from wattswap.experiments.places import (
+    MEMORY,
+    OUTBOX,
+    Place,
+    answering,
+    opened_chain,
+    require_same_chain,
+    seeded_wallets,
+    sqlite_path,
+)
+from wattswap.experiments.runbook import BILL
+from wattswap.ledger.base import Payment, PaymentState
+from wattswap.ledger.book import SITE, wallet
+from wattswap.ledger.cashier import ANCHORS
+from wattswap.ledger.keys import read_key_file
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_reading import read_outbox
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.protocol.errors import InputError, LocalProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wattswap.experiments.runbook import Billed, RunBook
+    from wattswap.ledger.base import PaymentStatus
+    from wattswap.ledger.iota_keys import Wallets
+    from wattswap.ledger.iota_ledger import IotaLedger
+    from wattswap.ledger.outbox_reading import OutboxReading
+    from wattswap.ledger.outbox_schema import Known
+
+_WALLET: Final = wallet("")
+_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{64}")
+_DIGITS: Final = 64
+GAS: Final = "gas"
+"""What ``iota_ledger.GAS`` is; importing that needs the SDK."""
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one account holds."""
+
+    name: str
+    account: str
+    nanos: int
+    address: str = ""
+    """Where its tokens lie, on a network."""
+    earned_nanos: int | None = None
+    """Of a car in a run: earned since its last bill, and paid with the next. Of the site: promised to others."""
+    owes_nanos: int | None = None
+    """Of a car in a run: what its bills came to beyond what it had."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One payment from or to an account."""
+
+    payment: Payment
+    sign: int
+    """1 if it came in, -1 if it went out."""
+    digest: str = ""
+    """Of the transaction that carried it, on a network."""
+    session: str | None = None
+    billed: Billed | None = None
+    """What the session came to, if a run's book says."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """An account's payments, oldest first."""
+
+    name: str
+    account: str
+    lines: tuple[Line, ...]
+    opening_nanos: int | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """A payment that can be made, and how its ends are called."""
+
+    payment: Payment
+    payer: str
+    payee: str
+    known: bool
+    """It was written down before: handing it in again moves nothing twice."""
+    key: Path | None = None
+    """The key file that pays; None for a wallet of the run."""
+    outbox: Path | None = None
+    """Where it is written down before it is sent, on a network."""
+
+
+class Purses:
+    """The accounts of a place, to be looked at."""
+
+    def __init__(
+        self,
+        place: Place,
+        ledger: SqliteLedger | IotaLedger | None,
+        outboxes: Sequence[OutboxReading] = (),
+        files: tuple[Path | None, Path | None] = (None, None),
+    ) -> None:
+        """``files`` are the key that is meant and the outbox it pays through."""
+        self.place, self._ledger, self._outboxes = place, ledger, outboxes
+        self._key_file, self._outbox_file = files
+
+    # -- who ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def book(self) -> RunBook | None:
+        """The book of the run, if there is one."""
+        return self.place.book
+
+    def accounts(self) -> list[str]:
+        """All accounts that are known by name, the site's first."""
+        if isinstance(self._ledger, SqliteLedger):
+            known = {account for account in self._ledger.accounts() if account != ANCHORS}
+        else:
+            known = {SITE, GAS, ANCHORS} if self._ledger is not None and self.place.run is not None else set()
+        if self.book is not None:
+            known |= {SITE, *(wallet(vehicle) for vehicle in self.book.vehicles)}
+        return sorted(known, key=lambda account: (account.startswith(_WALLET), account))
+
+    def account_of(self, word: str) -> str:
+        """The account that a person means: by its name, by a car's or a session's, an address, a key.
+
+        Raises:
+            InputError: nobody is called so; the nearest is named.
+        """
+        known = self.accounts()
+        for account in (word, wallet(word)):
+            if account in known:
+                return account
+        if self.book is not None and word in self.book.bills:
+            return wallet(self.book.bills[word].vehicle)
+        on_network = self._ledger is not None and not isinstance(self._ledger, SqliteLedger)
+        if on_network and word.lower().startswith("0x"):
+            return address_of(word)
+        if on_network and (word in keystore.names() or keystore.key_path(word).is_file()):
+            return keystore.read_key(word)[1].address
+        names = [name_of(account) for account in known] + (keystore.names() if on_network else [])
+        if not names:
+            raise InputError(f"nobody is known by the name {word!r} here: give an address, a key, or a run with --run")
+        raise InputError(f"there is no wallet {word!r} on {self.place.title}; the nearest is {nearest(word, names)!r}")
+
+    def address(self, account: str) -> str:
+        """Where an account's tokens lie; empty where accounts have no addresses."""
+        if self._ledger is None or isinstance(self._ledger, SqliteLedger):
+            return ""
+        return self._ledger.wallets.address(account)
+
+    # -- what ---------------------------------------------------------------------------------------------------------
+
+    def balance(self, account: str) -> int:
+        """The tokens in its wallet."""
+        if self._ledger is not None:
+            return self._ledger.balance(account)
+        assert self.book is not None
+        return self.book.holds(account)
+
+    def holding(self, account: str) -> Holding:
+        """What it holds, has earned and owes."""
+        name, book = name_of(account), self.book
+        earned = owes = None
+        if book is not None and account == SITE:
+            earned = book.promised
+        elif book is not None and account.startswith(_WALLET):
+            earned, owes = book.earned(name), book.owes(name)
+        return Holding(name, account, self.balance(account), self.address(account), earned, owes)
+
+    def holdings(self) -> list[Holding]:
+        """What everyone holds who is known by name."""
+        return [self.holding(account) for account in self.accounts()]
+
+    def statement(self, account: str) -> Statement:
+        """All payments from and to an account.
+
+        Raises:
+            InputError: nobody wrote down what it paid.
+        """
+        lines = tuple(self._line(payment, account) for payment in self._payments(account))
+        opening = None if self.book is None else self.book.openings.get(account)
+        return Statement(name_of(account), account, lines, opening)
+
+    def _payments(self, account: str) -> Sequence[Payment]:
+        if isinstance(self._ledger, SqliteLedger):
+            return self._ledger.history(account)
+        if self._outboxes:
+            receipts = [receipt for outbox in self._outboxes for receipt in outbox.receipts(account)]
+            return [
+                Payment(key=one.item.key, payer=one.payer, payee=one.item.payee, nanos=one.item.nanos)
+                for one in sorted(receipts, key=lambda one: one.at_ms)
+            ]
+        if self._ledger is None and self.book is not None:
+            return [payment for payment in self.book.payments if account in (payment.payer, payment.payee)]
+        raise InputError(
+            "a network does not say what a payment was for, and nothing was written down here: name a run with --run,"
+            " or a key that has paid"
+        )
+
+    def _line(self, payment: Payment, account: str) -> Line:
+        session = payment.key.removeprefix(BILL) if payment.key.startswith(BILL) else None
+        billed = self.book.bills.get(session) if self.book is not None and session is not None else None
+        known = self._found(payment.key)
+        digest = "" if known is None else known.digest
+        return Line(payment, 1 if payment.payee == account else -1, digest, session, billed)
+
+    def _found(self, key: str) -> Known | None:
+        """What the outboxes of a network know of a settlement key."""
+        return next((known for outbox in self._outboxes if (known := outbox.find(key)) is not None), None)
+
+    # -- one more payment ---------------------------------------------------------------------------------------------
+
+    def order(self, payer: str, payee: str, nanos: int, key: str | None) -> Order:
+        """A payment that can be made now.
+
+        Raises:
+            InputError: it cannot: somebody is unknown, tokens are missing, the key stands for something else.
+        """
+        if self._ledger is None:
+            raise InputError(
+                f"{self.place.title} settled in memory, where nothing can be paid any more: name a ledger with --ledger"
+            )
+        source, target = self.account_of(payer), self.account_of(payee)
+        if _ADDRESS.fullmatch(source) and self._key_file is None:
+            raise InputError(f"an address cannot pay, {payer} needs its key: name the key or its file")
+        if source == target:
+            raise InputError(f"{name_of(source)} cannot pay itself")
+        try:
+            payment = Payment(
+                key=f"pay/{secrets.token_hex(8)}" if key is None else key, payer=source, payee=target, nanos=nanos
+            )
+        except LocalProtocolError as error:
+            raise InputError(str(error)) from None
+        known = self._known(payment)
+        if not known:
+            self._require_funds(payment)
+        return Order(payment, name_of(source), name_of(target), known, self._key_file, self._outbox_file)
+
+    def _known(self, payment: Payment) -> bool:
+        """Whether exactly this was written down before."""
+        if isinstance(self._ledger, SqliteLedger):
+            before = self._ledger.payment(payment.key)
+        else:
+            found = self._found(payment.key)
+            before = None
+            if found is not None:
+                nanos = max(1, found.item.nanos)  # a record that is anchored has none
+                before = Payment(key=payment.key, payer=found.lane, payee=found.item.payee, nanos=nanos)
+        if before is not None and before != payment:
+            raise InputError(
+                f"the key {payment.key!r} already stands for {iota_of(before.nanos)} IOTA from {name_of(before.payer)}"
+                f" to {name_of(before.payee)}: leave --key out for a new payment"
+            )
+        return before is not None
+
+    def _require_funds(self, payment: Payment) -> None:
+        has = self._spendable(payment.payer)
+        if payment.nanos > has:
+            raise InputError(
+                f"{name_of(payment.payer)} can spend {iota_of(has)} IOTA, which is less than {iota_of(payment.nanos)}"
+            )
+
+    def _spendable(self, account: str) -> int:
+        """What is not needed for gas, nor promised to others in this outbox."""
+        assert self._ledger is not None
+        if isinstance(self._ledger, SqliteLedger):
+            return self._ledger.balance(account)
+        owed = sum(outbox.outstanding_nanos(account) for outbox in self._outboxes)
+        return max(0, self._ledger.lane(account).read().nanos - owed)
+
+
+@contextmanager
+def open_purses(place: Place, *, word: str = "", allow: Sequence[str] | None = None) -> Iterator[Purses]:
+    """The accounts of a place, nothing of which is changed. ``word`` names the one that is meant, if it is one.
+
+    ``allow`` names the public chains that may be paid on; None is for looking only.
+
+    Raises:
+        InputError: it cannot be opened or reached; the text says why.
+    """
+    with answering():
+        if place.ledger == MEMORY:
+            place.require_book()
+            yield Purses(place, None)
+        elif (path := sqlite_path(place.ledger)) is not None:
+            with SqliteLedger(path, reads_only=True) as ledger:
+                yield Purses(place, ledger)
+        else:
+            with _open_network(place, word, allow) as purses:
+                yield purses
+
+
+@contextmanager
+def _open_network(place: Place, word: str, allow: Sequence[str] | None) -> Iterator[Purses]:
+    key = _key_of(place, word)
+    with ExitStack() as files:
+        chain = files.enter_context(
+            opened_chain(place.ledger, _wallets(place, key), Outbox(None), allow=allow, sponsored=key is None)
+        )
+        require_same_chain(place, chain.chain_id)
+        run_outbox = None if place.run is None else place.run / OUTBOX
+        own = run_outbox if key is None else key.with_name(f"{key.name}-outbox-{chain.chain_id}")
+        if allow is not None and key is None and own is not None and not own.exists():
+            raise InputError(f"{own} is gone: without it nobody knows what this wallet has paid")
+        there = [path for path in dict.fromkeys((own, run_outbox)) if path is not None and path.exists()]
+        yield Purses(place, chain, [files.enter_context(read_outbox(path)) for path in there], (key, own))
+
+
+def pay(place: Place, order: Order, *, allow: Sequence[str] = ()) -> PaymentStatus:
+    """Write a payment down, hand it in and say what became of it.
+
+    Raises:
+        InputError: nothing was paid, and the text says why.
+    """
+    with answering():
+        path = sqlite_path(place.ledger)
+        if path is not None:
+            with SqliteLedger(path) as ledger:
+                [status] = ledger.pay([order.payment])
+        else:
+            outbox, wallets = Outbox(order.outbox), _wallets(place, order.key)
+            with opened_chain(place.ledger, wallets, outbox, allow=allow, sponsored=order.key is None) as chain:
+                [status] = chain.pay([order.payment])
+    if status.state is PaymentState.REFUSED:
+        raise InputError(f"not paid: {status.error}")
+    return status
+
+
+def _key_of(place: Place, word: str) -> Path | None:
+    """The key file that a word names; None for a wallet of the run, an address, or what nobody knows."""
+    if place.run is not None and _is_of_run(place.book, word):
+        return None
+    if word in keystore.names() or (word and not word.lower().startswith("0x") and keystore.key_path(word).exists()):
+        return keystore.read_key(word)[0]
+    return None
+
+
+def _is_of_run(book: RunBook | None, word: str) -> bool:
+    names = {SITE, GAS, ANCHORS}
+    if book is not None:
+        names |= {*book.vehicles, *book.bills}
+    return name_of(word) in names
+
+
+def _wallets(place: Place, key: Path | None) -> Wallets:
+    from wattswap.ledger.iota_keys import FileWallets
+
+    of_run = seeded_wallets(place)
+    if key is None:
+        return of_run or FileWallets({})
+    vehicles = () if place.book is None else place.book.vehicles
+    accounts = (SITE, *(wallet(vehicle) for vehicle in vehicles))
+    addresses = {} if of_run is None else {account: of_run.address(account) for account in accounts}
+    return FileWallets({read_key_file(key).address: key}, addresses)
+
+
+def name_of(account: str) -> str:
+    """How a person calls an account."""
+    return account.removeprefix(_WALLET)
+
+
+def address_of(word: str) -> str:
+    """An IOTA address as somebody typed it.
+
+    Raises:
+        InputError: it is none; the text says what is wrong with it.
+    """
+    if _ADDRESS.fullmatch(word.replace("0X", "0x", 1)):
+        return word.lower()
+    digits = word[2:]
+    wrong = next((at for at, digit in enumerate(digits, 1) if digit not in "0123456789abcdefABCDEF"), None)
+    if wrong is not None:
+        raise InputError(f"{word} is no address: {digits[wrong - 1]!r}, digit {wrong} after 0x, is not hexadecimal")
+    raise InputError(f"{word} is no address: it has {len(digits)} digits after 0x, an IOTA address has {_DIGITS}")

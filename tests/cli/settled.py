@@ -1,0 +1,89 @@
+"""The directory of a run that settled on a ledger, made of real parts: book, settler, anchorer, run directory."""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import count
+from pathlib import Path
+
+from wattswap.ledger.anchoring import Anchorer
+from wattswap.ledger.anchors import Detail, Reading
+from wattswap.ledger.book import Book, wallet
+from wattswap.ledger.settling import open_settler, opening_of
+from wattswap.protocol.identity import seeded_signer
+from wattswap.protocol.units import NANOS_PER_IOTA
+from wattswap.runners.cast import TRANSFORMER
+from wattswap.runners.rundir import RunDir
+from wattswap.runners.scenario import load_street
+
+CARS = ("ann", "bob", "cy")
+SITE_NAME = "demo"
+SLOT_MS = 30_000
+SEEDS = count(7_000_000)
+"""For wallets that nobody had before on a node that several tests share."""
+
+
+@cache
+def scenario_toml() -> str:
+    return load_street("demo").resolved_toml
+
+
+def new_book() -> Book:
+    """Three cars of 5 IOTA each. Ann gives way in two rounds and charges; bob earns more than he charges."""
+    book = Book(1_000 * NANOS_PER_IOTA)
+    for car in CARS:
+        book.fund(f"opening/{car}", wallet(car), 5 * NANOS_PER_IOTA)
+    return book
+
+
+def trade(book: Book) -> None:
+    for round_, session, car, nanos in (
+        ("0.100", "s1", "ann", 300_000_001),
+        ("0.110", "s1", "ann", 200_000_000),
+        ("0.110", "s2", "bob", 2_000_000_000),
+        ("0.120", "s3", "cy", 40_000_000),
+    ):
+        book.reserve(f"{round_}/{session}", 2 * NANOS_PER_IOTA)
+        book.settle(f"{round_}/{session}", car, nanos)
+    book.bill("s1", "ann", 3 * NANOS_PER_IOTA)
+    book.bill("s2", "bob", 500_000_000)
+
+
+def readings(slot: int, meters: int = 3) -> list[Reading]:
+    return [
+        Reading(
+            meter=f"c{meter}", at_ms=slot * SLOT_MS, import_w=3_000, export_w=0, import_ws=slot * 90_000, export_ws=0
+        )
+        for meter in range(meters)
+    ]
+
+
+def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Detail.ROOT) -> Path:
+    """A run at ``path`` whose bills were paid and whose meters were anchored on a ledger."""
+    seed = next(SEEDS)
+    directory, book = RunDir.create(path, scenario_toml()), new_book()
+    with (
+        open_settler(ledger, opening_of(book), wallets_seed=seed, outbox=path / "outbox.sqlite") as settler,
+        Anchorer(path / "meters.sqlite", seeded_signer(1, TRANSFORMER), SITE_NAME, settler, detail=detail) as anchorer,
+    ):
+        for slot in range(1, slots + 1):
+            anchorer.add(readings(slot), slot * SLOT_MS)
+            anchorer.seal(slot * SLOT_MS)
+        trade(book)
+        settler.settle(book.entries)
+        assert settler.drain().ok
+    directory.write_ledger(book)
+    bare = ledger.removesuffix("/graphql")  # as people name a node
+    directory.write_figures({"seed": 1, "settlement": {"ledger": bare, "wallets_seed": seed}}, "complete")
+    directory.close()
+    return path
+
+
+def memory_run(path: Path) -> Path:
+    """A run at ``path`` that settled in memory."""
+    directory, book = RunDir.create(path, scenario_toml()), new_book()
+    trade(book)
+    directory.write_ledger(book)
+    directory.write_figures({"seed": 1}, "complete")
+    directory.close()
+    return path

@@ -1,0 +1,340 @@
+"""``wattswap meter``: whatever was done to a site's records on their ledger, the very record is named."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from tests.cli.settled import SITE_NAME, SLOT_MS, memory_run, readings, settled_run
+from tests.ledger.local_node import local_node
+from tests.pages import DOCS, blocks
+
+from wattswap.ledger.anchoring import Anchorer
+from wattswap.ledger.anchors import Detail
+from wattswap.ledger.base import Anchor
+from wattswap.ledger.cashier import Cashier, anchor_item
+from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import State
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.protocol.identity import seeded_signer
+from wattswap.runners.cast import TRANSFORMER
+
+STREET = "sqlite:street.sqlite"
+MANY = 1_000
+SLOT_5 = "2018-11-25T00:02:30"
+
+
+@pytest.fixture(params=["sqlite", "network"])
+def ledger(request, say) -> str:
+    return STREET if request.param == "sqlite" else str(request.getfixturevalue("node_url"))
+
+
+@contextmanager
+def forging(file: str) -> Iterator[sqlite3.Connection]:
+    """What somebody with the file and SQLite can do."""
+    with closing(sqlite3.connect(file)) as forger:
+        yield forger
+        forger.commit()
+
+
+def faults(say, *words: str) -> list[tuple[int, str]]:
+    """(record, where) of all that is wrong."""
+    code, out, err = say("meter", "verify", *words, "--json")
+    told = json.loads(out)
+    assert (code, told["ok"], err) == (1 if told["faults"] else 0, not told["faults"], "")
+    return [(fault["sequence"], fault["where"]) for fault in told["faults"]]
+
+
+# -- list -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_records_are_listed_from_ledger_and_archive(say, tmp_path: Path, ledger, detail):
+    run = str(settled_run(tmp_path / "run", ledger, detail=detail))
+    told = json.loads(say("meter", "list", "--run", run, "--json")[1])
+    assert told["site"] == SITE_NAME
+    assert [one["sequence"] for one in told["records"]] == list(range(6))
+    assert {(one["meters"], one["readings"], one["where"], one["detail"]) for one in told["records"]} == {
+        (3, 3, "both", detail.value)
+    }
+    assert (told["records"][1]["from"], told["records"][1]["to"]) == ("2018-11-25 00:00:30", "2018-11-25 00:01:00")
+    lines = say("meter", "list", "--run", run, "--last", "2")[1].splitlines()
+    assert [line.split()[0] for line in lines] == ["4", "5"]
+    assert told["records"][5]["hash"] in lines[1]
+
+
+def test_without_a_run_the_ledger_is_listed_alone(say, tmp_path: Path):
+    settled_run(tmp_path / "run", STREET)
+    lines = say("meter", "list", "--ledger", STREET)[1].splitlines()
+    assert len(lines) == 6
+    assert lines[0].split()[1:4] == ["+0:00:00", "to", "+0:00:30"] or "+0:00:00" in lines[0]
+    assert lines[0].endswith("ledger")
+
+
+# -- verify -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_records_as_they_were_signed_are_good(say, tmp_path: Path, ledger, detail):
+    run = str(settled_run(tmp_path / "run", ledger, detail=detail))
+    code, out, err = say("meter", "verify", "--run", run)
+    assert (code, err) == (0, "")
+    assert out == f"6 records of {SITE_NAME} on {ledger.removesuffix('/graphql')}, 18 readings: all as signed\n"
+    told = json.loads(say("meter", "verify", "--run", run, "--json")[1])
+    where = ("--address", told["address"]) if told["address"] else ()
+    code, out, _ = say("meter", "verify", "--ledger", ledger, "--public-key", told["public_key"], *where)
+    assert code == 0
+    assert "all as signed\nNote: whether records are missing at the end" in out
+
+
+@pytest.fixture(scope="module")
+def thousand() -> Iterator[tuple[Path, bytes]]:
+    """A run with a thousand anchored records, and its ledger's file as it was: in memory, for each is flushed."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        folder = Path(name)
+        settled_run(folder / "run", f"sqlite:{folder / 'street.sqlite'}", slots=MANY, detail=Detail.FULL)
+        yield folder, (folder / "street.sqlite").read_bytes()
+
+
+@pytest.fixture
+def street(say, thousand) -> tuple[str, str]:
+    """The thousand records, whole: run directory and ledger file."""
+    folder, whole = thousand
+    (folder / "street.sqlite").write_bytes(whole)
+    return str(folder / "run"), str(folder / "street.sqlite")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_changed_bit_in_one_of_a_thousand_names_that_record_alone(say, street, seed):
+    run, file = street
+    luck = random.Random(seed)
+    place = luck.choice((0, 1, MANY - 1, luck.randrange(MANY)))
+    with forging(file) as forger:
+        [raw] = forger.execute("select content from anchors where sequence = ?", (place,)).fetchone()
+        content = bytearray(raw)
+        content[luck.randrange(len(content))] ^= 1 << luck.randrange(8)
+        forger.execute("update anchors set content = ? where sequence = ?", (bytes(content), place))
+    assert faults(say, "--run", run) == [(place, "ledger")]
+    assert faults(say, "--ledger", f"sqlite:{file}") == [(place, "ledger")]
+    assert f"record {place}: " in say("meter", "verify", "--run", run)[1]
+
+
+@pytest.mark.parametrize(
+    ("there", "forged"),
+    [
+        ('"import_w":3000', '"import_w":2000'),
+        ('"meter":"c0"', '"meter":"c9"'),
+        ('"previous":"', '"previous":"0'),
+        ('"sequence":500', '"sequence":501'),
+        ('"signature":"', '"signature":"00'),
+    ],
+)
+def test_a_forged_record_is_named_with_what_is_wrong(say, street, there, forged):
+    run, file = street
+    with forging(file) as forger:
+        swap = "update anchors set content = cast(replace(cast(content as text), ?, ?) as blob) where sequence = 500"
+        forger.execute(swap, (there, forged))
+    for where in (("--run", run), ("--ledger", f"sqlite:{file}")):
+        code, out, _ = say("meter", "verify", *where)
+        assert code == 1
+        assert out.splitlines()[0] == "record 500: its signature is not the site's"
+
+
+def test_missing_and_exchanged_records_are_named(say, street):
+    run, file = street
+    with forging(file) as forger:
+        forger.execute("delete from anchors where sequence in (300, 301, 999)")
+        here, there = (
+            forger.execute("select content from anchors where sequence = ?", (place,)).fetchone()[0]
+            for place in (100, 700)
+        )
+        forger.execute("update anchors set content = ? where sequence = 100", (there,))
+        forger.execute("update anchors set content = ? where sequence = 700", (here,))
+    wrong = [100, 300, 301, 700]
+    assert faults(say, "--run", run) == [(place, "ledger") for place in [*wrong, 999]]
+    assert faults(say, "--ledger", f"sqlite:{file}") == [(place, "ledger") for place in wrong]
+    out = say("meter", "verify", "--run", run)[1].splitlines()
+    assert out[1] == "record 300: it is missing"
+    assert out[0].startswith("record 100: it is record 700 of")
+
+
+def test_an_altered_archive_is_named_as_such(say, street, thousand):
+    run, _ = street
+    meters = thousand[0] / "run" / "meters.sqlite"
+    whole = meters.read_bytes()
+    try:
+        with forging(str(meters)) as forger:
+            forger.execute("update records set readings = cast('[]' as blob) where sequence = 7")
+            forger.execute("update records set hash = replace(hash, 'a', 'b') where sequence = 8")
+            forger.execute("update records set content = substr(content, 2) where sequence = 9")
+            forger.execute("delete from records where sequence = 10")
+        assert faults(say, "--run", run) == [(place, "archive") for place in (7, 8, 9, 10)]
+    finally:
+        meters.write_bytes(whole)
+
+
+def test_a_record_that_waits_in_the_runs_outbox_is_said_to(say, tmp_path: Path):
+    run = settled_run(tmp_path / "run", STREET)
+    with (
+        SqliteLedger(tmp_path / "street.sqlite") as tokens,
+        Outbox(run / "outbox.sqlite") as outbox,
+        Anchorer(run / "meters.sqlite", seeded_signer(1, TRANSFORMER), SITE_NAME, Stalled(tokens, outbox)) as anchorer,
+    ):
+        anchorer.add(readings(7), 7 * SLOT_MS)
+        anchorer.seal(7 * SLOT_MS)
+    code, out, _ = say("meter", "verify", "--run", str(run))
+    assert (code, out) == (1, "record 6: it is not on the ledger yet, it waits in the run's outbox\n")
+    with forging("street.sqlite") as forger:
+        forger.execute("delete from anchors where sequence = 5")
+    assert say("meter", "verify", "--run", str(run))[1].splitlines()[0] == "record 5: it is missing"
+
+
+class Stalled:
+    """Where an anchorer's records are written down while nobody hands them in."""
+
+    def __init__(self, tokens: SqliteLedger, outbox: Outbox) -> None:
+        self._cashier = Cashier(outbox, lambda account: LocalLane(tokens, account))
+
+    def keep(self, anchor: Anchor) -> None:
+        self._cashier.keep([anchor])
+
+    def is_anchored(self, anchor: Anchor) -> bool:
+        known = self._cashier.outbox.find(anchor_item(anchor).key)
+        return known is not None and known.state is State.FINAL
+
+
+def test_a_record_far_beyond_all_others_stops_nobody(say, tmp_path: Path):
+    run = str(settled_run(tmp_path / "run", STREET))
+    with forging("street.sqlite") as forger:
+        forger.execute("update anchors set sequence = 4000000000000000000 where sequence = 5")
+    for words in (("verify",), ("list",)):
+        code, out, err = say("meter", *words, "--run", run)
+        assert (code, out, "record 4000000000000000000" in err) == (2, "", True)
+
+
+def test_another_key_than_the_sites_is_found_in_every_record(say, tmp_path: Path):
+    settled_run(tmp_path / "run", STREET)
+    assert [place for place, _ in faults(say, "--ledger", STREET, "--public-key", "ab" * 32)] == list(range(6))
+
+
+# -- proofs -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_customers_proof_holds_on_the_ledger_and_shows_no_other_meter(say, tmp_path: Path, ledger):
+    run = str(settled_run(tmp_path / "run", ledger))
+    code, out, _ = say("meter", "proof", "c1", "--at", SLOT_5, "--run", run, "--out", "mine.json")
+    assert (code, out) == (0, "Wrote mine.json: c1 at 2018-11-25 00:02:30, record 4 of demo\n")
+    text = (tmp_path / "mine.json").read_text()
+    assert '"c1"' in text
+    assert '"c0"' not in text
+    for where in ((), ("--run", run)):
+        code, out, err = say("meter", "verify", "--proof", "mine.json", *where)
+        assert (code, err) == (0, "")
+        assert "showed 450,000 W·s drawn" in out
+    told = json.loads(say("meter", "verify", "--proof", "mine.json", "--json")[1])
+    assert (told["ok"], told["record"], told["reading"]["import_ws"]) == (True, 4, 450_000)
+    (tmp_path / "forged.json").write_text(text.replace('"sequence": 4', f'"sequence": {10**30}'))
+    assert say("meter", "verify", "--proof", "forged.json")[:2] == (1, f"record {10**30}: it is missing\n")
+    (tmp_path / "forged.json").write_text(text.replace("450000", "400000"))
+    code, out, _ = say("meter", "verify", "--proof", "forged.json")
+    assert (code, out) == (1, "record 4: it does not hold this reading\n")
+
+
+def test_a_proof_for_a_record_that_was_altered_or_is_gone_does_not_hold(say, tmp_path: Path):
+    run = str(settled_run(tmp_path / "run", STREET))
+    say("meter", "proof", "c1", "--at", SLOT_5, "--run", run, "--out", "mine.json")
+    with forging("street.sqlite") as forger:
+        forger.execute("update anchors set content = substr(content, 2) where sequence = 4")
+    assert say("meter", "verify", "--proof", "mine.json")[:2][0] == 1
+    with forging("street.sqlite") as forger:
+        forger.execute("delete from anchors where sequence = 4")
+    assert say("meter", "verify", "--proof", "mine.json")[:2] == (1, "record 4: it is missing\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("c9", "--at", SLOT_5), "the nearest is 'c2'"),
+        (("c1", "--at", "noon"), "is no instant"),
+        (("c1", "--at", "2018-11-25T00:00:10"), "showed nothing at or before"),
+        (("c1", "--at", SLOT_5, "--key", "./other.key"), "not the one that signed"),
+        (("c1", "--at", SLOT_5, "--out", "other.key"), "exists already"),
+    ],
+)
+def test_a_proof_that_cannot_be_made_is_one_line(say, tmp_path: Path, words, what):
+    run = str(settled_run(tmp_path / "run", STREET))
+    say("keys", "new", "./other.key")
+    code, out, err = say("meter", "proof", "--run", run, "--out", "mine.json", *words)
+    assert (code, out, err.count("\n"), what in err) == (2, "", 1, True), err
+    assert not (tmp_path / "mine.json").exists()
+
+
+def test_readings_in_the_open_need_no_proof(say, tmp_path: Path):
+    run = str(settled_run(tmp_path / "run", STREET, detail=Detail.FULL))
+    code, _, err = say("meter", "proof", "c1", "--at", SLOT_5, "--run", run, "--out", "mine.json")
+    assert (code, "in the open" in err) == (2, True)
+
+
+# -- what cannot be used ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("verify",), "say where"),
+        (("verify", "--run", "nowhere"), "no such run directory"),
+        (("verify", "--run", "memory"), "kept no meter records"),
+        (("list", "--ledger", "sqlite:none"), "there is no such file"),
+        (("list", "--ledger", STREET, "--site", "dema"), "the nearest is 'demo'"),
+        (("list", "--run", "run", "--site", "dema"), "there is 'demo'"),
+        (("verify", "--ledger", STREET, "--public-key", "12"), "no public key"),
+        (("verify", "--run", "run", "--public-key", "ab" * 32), "the archive of another key"),
+        (("verify", "--proof", "none.json"), "No such file"),
+        (("verify", "--proof", "run/run.json"), "no proof of a reading"),
+        (("verify", "--ledger", "http://127.0.0.1:9/graphql"), "--address"),
+        (("verify", "--ledger", "http://127.0.0.1:9/graphql", "--address", "0x" + "ab" * 32), "127.0.0.1:9"),
+    ],
+)
+def test_bad_input_is_one_line(say, tmp_path: Path, words, what):
+    settled_run(tmp_path / "run", STREET)
+    memory_run(tmp_path / "memory")
+    code, out, err = say("meter", *words)
+    assert (code, out, err.count("\n"), what in err) == (2, "", 1, True), err
+
+
+def test_a_node_of_another_chain_is_no_missing_record(say, node_url, tmp_path: Path):
+    with local_node() as (url, _):
+        run = str(settled_run(tmp_path / "run", url))
+    code, out, err = say("meter", "verify", "--run", run, "--ledger", node_url)
+    assert (code, out, "settled on chain" in err) == (2, "", True)
+
+
+# -- without our software ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_records_on_a_network_are_read_with_curl_as_the_page_shows(say, node_url, tmp_path: Path):
+    """The line on the page, with this node and this site instead of those it names."""
+    run = str(settled_run(tmp_path / "run", node_url, detail=Detail.FULL))
+    told = json.loads(say("meter", "list", "--run", run, "--json")[1])
+    [shown] = [block.text for block in blocks(DOCS / "wallets.md") if block.kind == "bash"]
+    script = re.sub(r"NODE=\S+", f"NODE={node_url}", re.sub(r"SITE=\S+", f"SITE={told['address']}", shown))
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines
+    last = json.loads(lines[-1])
+    assert last["record"]["sequence"] == 5
+    assert [one["meter"] for one in last["record"]["readings"]] == ["c0", "c1", "c2"]
+    assert blake2b(lines[-1], digest_size=32).hexdigest() == told["records"][5]["hash"]

@@ -1,0 +1,109 @@
+"""Reading what another process writes: nothing is changed, nothing is locked, and what is damaged is said."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from wattswap.ledger.anchoring import Anchorer
+from wattswap.ledger.anchors import Detail, Fault, Reading
+from wattswap.ledger.archive import Archive
+from wattswap.ledger.base import Payment
+from wattswap.ledger.cashier import Cashier
+from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_reading import read_outbox
+from wattswap.ledger.settling import open_settler
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.identity import LOCAL_NETWORK, seeded_signer
+
+SIGNER = seeded_signer(1, "site")
+
+
+def reading(meter: str, at_ms: int) -> Reading:
+    return Reading(meter=meter, at_ms=at_ms, import_w=1, export_w=0, import_ws=at_ms, export_ws=0)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Three records of two meters; the second shows nothing in the last slot."""
+    path = tmp_path / "meters.sqlite"
+    with open_settler("memory", {}) as settler, Anchorer(path, SIGNER, "s", settler, detail=Detail.ROOT) as anchorer:
+        for slot, meters in enumerate((("a", "b"), ("a", "b"), ("a",)), 1):
+            anchorer.add([reading(meter, slot * 30_000) for meter in meters], slot * 30_000)
+            anchorer.seal(slot * 30_000)
+    return path
+
+
+def test_an_archive_is_read_as_it_was_kept(file: Path) -> None:
+    before = file.read_bytes()
+    with Archive(file) as archive:
+        assert (archive.site, archive.public_key) == ("s", SIGNER.public_key)
+        assert [anchor.sequence for anchor in archive.records()] == [0, 1, 2]
+        assert archive.noted(archive.records(), LOCAL_NETWORK) == []
+        assert archive.meters() == {"a", "b"}
+        assert archive.readings(1) == (reading("a", 60_000), reading("b", 60_000))
+        assert archive.readings(3) == ()
+    assert file.read_bytes() == before
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("meter", "at_ms", "found"),
+    [
+        ("a", 90_000, (2, 0)),
+        ("a", 89_999, (1, 0)),
+        ("b", 90_000, (1, 1)),
+        ("b", 10**9, (1, 1)),
+        ("b", 30_000, (0, 1)),
+        ("b", 29_999, None),
+        ("c", 90_000, None),
+    ],
+)
+def test_a_meters_last_reading_up_to_an_instant_is_found(file: Path, meter, at_ms, found) -> None:
+    with Archive(file) as archive:
+        assert archive.last_before(meter, at_ms) == found
+
+
+def test_what_was_noted_beside_a_record_must_agree_with_it(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as forger:
+        forger.execute("update records set hash = 'no' where sequence = 0")
+        forger.execute("update records set readings = cast('[]' as blob) where sequence = 1")
+        forger.commit()
+    with Archive(file) as archive:
+        assert archive.noted(archive.records(), LOCAL_NETWORK) == [
+            Fault(0, "its hash is not the one noted when it was sealed"),
+            Fault(1, "the readings kept beside it are not those it stands for"),
+        ]
+
+
+def test_a_file_is_read_while_its_owner_writes(tmp_path: Path) -> None:
+    path, box = tmp_path / "street.sqlite", tmp_path / "outbox.sqlite"
+    with SqliteLedger(path, {"site": 10}) as owner, Outbox(box) as outbox:
+        cashier = Cashier(outbox, lambda account: LocalLane(owner, account))
+        with SqliteLedger(path, reads_only=True) as reader, read_outbox(box) as reading:
+            cashier.owe([Payment(key="k", payer="site", payee="car", nanos=3)])
+            while cashier.work():
+                pass
+            assert (reader.balance("car"), reader.accounts()) == (3, ["car", "site"])
+            assert reader.payment("k") == Payment(key="k", payer="site", payee="car", nanos=3)
+            assert reader.payment("other") is None
+            [receipt] = reading.receipts("car")
+            assert (receipt.payer, receipt.item.nanos, bool(receipt.digest)) == ("site", 3, True)
+            with pytest.raises(Exception, match="readonly"):
+                reader.pay([Payment(key="l", payer="site", payee="car", nanos=1)])
+
+
+@pytest.mark.parametrize("kind", [Archive, read_outbox, lambda path: SqliteLedger(path, reads_only=True)])
+def test_reading_makes_no_file_and_believes_no_other(tmp_path: Path, kind) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        kind(tmp_path / "none")
+    text = tmp_path / "text"
+    text.write_text("no database " * 100)
+    with pytest.raises(InputError, match="not a database"):
+        kind(text)
+    assert list(tmp_path.iterdir()) == [text]
