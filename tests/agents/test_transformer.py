@@ -363,6 +363,13 @@ def test_the_deadline_clears_it_with_the_answers_there_are() -> None:
     assert opened(happens(of, Woken(), 2_000)) == []
 
 
+def test_a_limit_that_falls_while_the_round_is_open_binds_what_is_granted_at_its_end() -> None:
+    of = called()
+    happens(of, LimitChanged(16_000))
+    sent = [effect.message for effect in happens(of, Woken(), 2_000) if isinstance(effect, Send)]
+    assert sum(grant.import_w for grant in sent if isinstance(grant, Grant)) == 16_000 * 96 // 100 - 3_000
+
+
 def test_without_an_answer_by_the_deadline_everyone_keeps_and_the_last_resort_cuts() -> None:
     assert opened(happens(called(), Woken(), 2_000)) == [
         NoteRound(0, 5_800, 5 * IOTA, 2, 2, 0, 0, 0, 0, 0),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Bidding:
     """One call and the answers to it; of each car the first counts."""
 
-    def __init__(self, call: Call, target_w: int, called: Sequence[int]) -> None:
-        self.call, self.target_w, self.called = call, target_w, called
+    def __init__(self, call: Call, called: Sequence[int]) -> None:
+        self.call, self.called = call, called
         self._states = dict.fromkeys(called, advance(State.IDLE, Input.CALL))
         self._offers: dict[int, tuple[list[int], list[int]]] = {}
         self._unanswered = len(called)

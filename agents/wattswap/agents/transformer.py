@@ -289,8 +289,7 @@ class Transformer:
             effects, cars = self._release_all(), self._cars(now_ms)
         if assessment.need_w > 0 and len(self._accounts) < len(self._sessions):
             return [*effects, *self._open_round(assessment, now_ms)]
-        granted = law.grants(base_w, assessment.target_w, cars, self._rules)
-        return [*effects, *self._grant(granted, base_w, assessment.target_w, now_ms)]
+        return [*effects, *self._grant_by_law(cars, now_ms)]
 
     @property
     def _base_w(self) -> int:
@@ -327,6 +326,11 @@ class Transformer:
         feed_w[silent] = 0
         return cars._replace(feed_w=feed_w)
 
+    def _grant_by_law(self, cars: law.Cars, now_ms: int) -> list[Effect]:
+        """Grant under the limit in force now, whatever it was when a call went out."""
+        base_w, target_w = self._base_w, law.target_w(self._limit_w, self._rules)
+        return self._grant(law.grants(base_w, target_w, cars, self._rules), base_w, target_w, now_ms)
+
     def _grant(self, granted: law.Grants, base_w: int, target_w: int, now_ms: int) -> list[Effect]:
         """Renew, lower and raise; note what the last resort took.
 
@@ -360,7 +364,7 @@ class Transformer:
             until_ms=self._rules.window_end_ms(now_ms),
             offers_due_ms=now_ms + self._rules.deadline_ms,
         )
-        self._bidding = Bidding(call, assessment.target_w, called)
+        self._bidding = Bidding(call, called)
         sealed = seal(call, self._signer)
         calls: list[Effect] = [Send(self._sessions[session].party.charger, sealed) for session in called]
         return [*calls, WakeAt(call.offers_due_ms)]
@@ -400,8 +404,7 @@ class Transformer:
             rule=self._rules.clearing,
         )
         effects = self._award(bidding, called, offered_w, ask, cleared, now_ms)
-        granted = law.grants(self._base_w, bidding.target_w, self._cars(now_ms), self._rules)
-        return [*effects, *self._grant(granted, self._base_w, bidding.target_w, now_ms)]
+        return [*effects, *self._grant_by_law(self._cars(now_ms), now_ms)]
 
     def _award(
         self,

@@ -202,17 +202,23 @@ class PowerAudit:
         raised = None
         for effect in done:
             if isinstance(effect, Send) and isinstance(effect.message, Grant):
-                station, grant = self._stations[effect.to], effect.message
-                station.under_way.append(grant)
-                before = station.granted if now_ms < station.granted_until_ms else (self._rules.guaranteed_w, 0)
-                feeds_w = before[1] if self._run.local_ms(effect.to) < station.granted_over_ms else 0
-                station.granted_over_ms = grant.echo_ms + grant.lease_ms
-                station.granted = grant.import_w, grant.export_w
-                station.granted_until_ms = now_ms + self._rules.certain_lease_ms
-                if grant.import_w > before[0] or grant.export_w < feeds_w:
+                self._stations[effect.to].under_way.append(effect.message)
+                if self._raises(effect.to, effect.message, now_ms):
                     raised = effect
         if raised is not None:
             self._fits(raised, now_ms)
+
+    def _raises(self, name: str, grant: Grant, now_ms: int) -> bool:
+        """Whether this grant is more than the last; one for a car that has left raises nobody."""
+        station = self._stations[name]
+        if grant.session != station.session:
+            return False
+        before = station.granted if now_ms < station.granted_until_ms else (self._rules.guaranteed_w, 0)
+        feeds_w = before[1] if self._run.local_ms(name) < station.granted_over_ms else 0
+        station.granted_over_ms = grant.echo_ms + grant.lease_ms
+        station.granted = grant.import_w, grant.export_w
+        station.granted_until_ms = now_ms + self._rules.certain_lease_ms
+        return grant.import_w > before[0] or grant.export_w < feeds_w
 
     def _fits(self, raised: Send, now_ms: int) -> None:
         """S3, S11: after any raise, all that may be in force stays within the target, by what homes said lately."""
