@@ -96,6 +96,12 @@ class Cashier:
         for name in self.outbox.busy_lanes:
             self.outbox.make_due(name)
 
+    def hurry(self) -> None:
+        """Let lanes that wait try again now, and begin anew with short waits."""
+        with self._mutex:
+            self._wait_until_ms.clear()
+            self._tries = dict.fromkeys(self._tries, 1)
+
     def reconcile(self) -> None:
         """Compare every lane with its ledger, as at the start. Raises ``LedgerDownError`` if one cannot be reached."""
         with self._mutex:
