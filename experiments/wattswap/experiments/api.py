@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
@@ -17,15 +19,16 @@ from wattswap.runners.engines import run_street
 from wattswap.runners.journal import Header, sha256_of
 from wattswap.runners.metrics import summary
 from wattswap.runners.record import Record
-from wattswap.runners.rundir import WITHOUT_TABLES, RunDir, wattswap_version
+from wattswap.runners.rundir import SETTLEMENT, WITHOUT_TABLES, RunDir, wattswap_version
 from wattswap.runners.scenario import load_street
+from wattswap.runners.settlement import Settlement, is_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
 
-    from wattswap.runners.engines import Engine
+    from wattswap.runners.engines import Engine, Run
     from wattswap.runners.journal import Contents, Journal
     from wattswap.runners.metrics import Summary
     from wattswap.runners.rundir import Status
@@ -33,7 +36,6 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int], None]
 
-LEDGERS: Final = ("memory",)
 JOURNALS: Final = ("inputs", "full", "none")
 UNCONTROLLED: Final = "uncontrolled"
 WITHOUT_REPORT: Final = "pip install 'wattswap[sim,plots]'"
@@ -86,7 +88,7 @@ class Result:
         """The same street with everyone drawing what they want, run in the fleet engine."""
         if self.summary["controller"] == UNCONTROLLED:
             return self
-        return run_loaded(self.street, controller=UNCONTROLLED, engine="fleet")
+        return run_loaded(_without_records(self.street), controller=UNCONTROLLED, engine="fleet")
 
     @property
     def uncontrolled(self) -> Summary:
@@ -110,6 +112,7 @@ def run(
     day: int | None = None,
     settings: Sequence[str] = (),
     ledger: str = "memory",
+    wallets_seed: int | None = None,
     sign: bool = False,
     journal: str = "inputs",
     out: str | Path | None = None,
@@ -117,7 +120,8 @@ def run(
 ) -> Result:
     """Run a street; the options are those of ``wattswap run``.
 
-    ``settings`` are texts like ``"vehicles.curve=taper"``. With ``out`` a run directory is written there, with a
+    ``settings`` are texts like ``"vehicles.curve=taper"``. On a devnet every run takes new wallets, unless
+    ``wallets_seed`` says from which number to derive them. With ``out`` a run directory is written there, with a
     ``journal`` of what came into the run (``inputs``), of everything (``full``) or without (``none``). ``progress`` is
     called with each tick that has passed.
 
@@ -131,6 +135,7 @@ def run(
         controller=controller,
         engine=engine,
         ledger=ledger,
+        wallets_seed=wallets_seed,
         sign=sign,
         journal=journal,
         out=out,
@@ -144,6 +149,7 @@ def run_loaded(
     controller: str = "negotiated",
     engine: str = "messages",
     ledger: str = "memory",
+    wallets_seed: int | None = None,
     sign: bool = False,
     journal: str = "inputs",
     out: str | Path | None = None,
@@ -151,20 +157,128 @@ def run_loaded(
 ) -> Result:
     """Run a street that is loaded already; otherwise as :func:`run`."""
     controller_named(controller)
-    _refuse_ledger(ledger)
     _refuse_journal(journal, engine, out)
-    record = Record()
+    job = _Job(street, controller, engine, sign=sign, progress=progress)
     if out is None:
-        return Result(street, record, _figures(street, record, controller, engine, sign=sign, progress=progress))
+        return _run_bare(job, ledger, wallets_seed)
     scenario_toml = street.resolved_toml
     directory = RunDir.create(Path(out), scenario_toml)
     try:
-        writer = None
         if engine == "messages" and journal != "none":
-            writer = directory.journal(_header(street, scenario_toml, controller, journal, sign=sign))
-        return _run_into(directory, street, record, controller, engine, writer, sign=sign, progress=progress)
+            job.journal = directory.journal(_header(street, scenario_toml, controller, journal, sign=sign))
+        job.settle_on(ledger, wallets_seed, directory)
+        return _run_into(directory, job)
     finally:
+        job.close()
         directory.close()
+
+
+@dataclass
+class _Job:
+    """A run to be made, or being made."""
+
+    street: Street
+    controller: str
+    engine: str
+    _: KW_ONLY
+    sign: bool
+    progress: Progress
+    journal: Journal | None = None
+    settlement: Settlement | None = None
+    record: Record = field(default_factory=Record)
+    began_s: float = field(default_factory=perf_counter)
+
+    def settle_on(self, ledger: str, wallets_seed: int | None, directory: RunDir | None = None) -> None:
+        """Settle on this ledger, if there is anything to settle."""
+        if not is_needed(self.street, ledger):
+            return
+        if directory is None:
+            self.settlement = Settlement(self.street, ledger, wallets_seed=wallets_seed)
+            return
+        self.settlement = Settlement(
+            self.street,
+            ledger,
+            folder=directory.path,
+            wallets_seed=wallets_seed,
+            opened=lambda block: directory.write_figures({SETTLEMENT: block}, "interrupted"),
+        )
+
+    def run(self) -> Summary:
+        """Run the street into the record, settle, and sum it up."""
+        settlement, progress = self.settlement, self.progress
+        if settlement is not None:
+            progress = _both(settlement.passed, progress)
+        run_street(
+            self.street,
+            controller=self.controller,
+            engine=cast("Engine", self.engine),
+            progress=progress,
+            record=self.record,
+            sign=self.sign,
+            journal=self.journal,
+            begun=_nothing if settlement is None else settlement.begin,
+        )
+        wall_s = perf_counter() - self.began_s
+        if settlement is not None:
+            settlement.end()
+            settlement.settle()
+        return self.summed_up(wall_s)
+
+    def summed_up(self, wall_s: float | None = None) -> Summary:
+        """The figures of what there is."""
+        block = None
+        if self.settlement is not None:
+            block = self.settlement.block()
+            self.settlement.mark(self.record)
+        return summary(
+            self.street,
+            self.record,
+            controller=self.controller,
+            strategy=self.street.scenario.vehicles.strategy,
+            engine=self.engine,
+            wall_s=perf_counter() - self.began_s if wall_s is None else wall_s,
+            settlement=block,
+        )
+
+    def discard(self) -> None:
+        """Take back what the ledger has made: the run ended before it began."""
+        if self.settlement is not None:
+            self.settlement.discard()
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        if self.settlement is not None:
+            self.settlement.close()
+
+
+def _nothing(_run: Run) -> None:
+    """Nothing is to be done before the first tick."""
+
+
+def _both(first: Progress, second: Progress) -> Progress:
+    def passed(tick: int) -> None:
+        first(tick)
+        second(tick)
+
+    return passed
+
+
+def _without_records(street: Street) -> Street:
+    """The same street, which anchors nothing: for a run that another one is compared with."""
+    ledger = msgspec.structs.replace(street.scenario.ledger, anchor="none")
+    return replace(street, scenario=msgspec.structs.replace(street.scenario, ledger=ledger))
+
+
+def _run_bare(job: _Job, ledger: str, wallets_seed: int | None) -> Result:
+    """A run that leaves no directory."""
+    job.settle_on(ledger, wallets_seed)
+    try:
+        return Result(job.street, job.record, job.run())
+    except InputError:
+        job.discard()
+        raise
+    finally:
+        job.close()
 
 
 def _refuse_journal(journal: str, engine: str, out: str | Path | None) -> None:
@@ -191,63 +305,19 @@ def _header(street: Street, scenario_toml: str, controller: str, journal: str, *
     )
 
 
-def _refuse_ledger(ledger: str) -> None:
-    if ledger not in LEDGERS:
-        raise InputError(f"--ledger {ledger}: this version has no such ledger; there is {', '.join(LEDGERS)}")
-
-
-def _figures(
-    street: Street,
-    record: Record,
-    controller: str,
-    engine: str,
-    journal: Journal | None = None,
-    *,
-    sign: bool,
-    progress: Progress,
-) -> Summary:
-    """Run the street into ``record`` and sum it up."""
-    began = perf_counter()
-    run_street(
-        street,
-        controller=controller,
-        engine=cast("Engine", engine),
-        progress=progress,
-        record=record,
-        sign=sign,
-        journal=journal,
-    )
-    return _summed_up(street, record, controller, engine, began)
-
-
-def _summed_up(street: Street, record: Record, controller: str, engine: str, began: float) -> Summary:
-    wall_s, strategy = perf_counter() - began, street.scenario.vehicles.strategy
-    return summary(street, record, controller=controller, strategy=strategy, engine=engine, wall_s=wall_s)
-
-
-def _run_into(
-    directory: RunDir,
-    street: Street,
-    record: Record,
-    controller: str,
-    engine: str,
-    journal: Journal | None,
-    *,
-    sign: bool,
-    progress: Progress,
-) -> Result:
+def _run_into(directory: RunDir, job: _Job) -> Result:
     """Run the street and leave its directory ``complete``, ``interrupted`` or ``failed``, or not at all."""
-    began, log = perf_counter(), directory.log
-    log.info("run started", scenario=street.name, controller=controller, engine=engine, seed=street.scenario.seed)
+    street, record, controller, log = job.street, job.record, job.controller, directory.log
+    log.info("run started", scenario=street.name, controller=controller, engine=job.engine, seed=street.scenario.seed)
     try:
-        figures = _figures(street, record, controller, engine, journal, sign=sign, progress=progress)
+        figures = job.run()
     except InputError:
+        job.discard()
         directory.discard()
         raise
     except KeyboardInterrupt:
         log.warning("run interrupted", ticks=len(record.ticks), of=street.ticks)
-        figures = _summed_up(street, record, controller, engine, began)
-        _write(directory, Result(street, record, figures, directory.path), "interrupted")
+        _write(directory, Result(street, record, job.summed_up(), directory.path), "interrupted")
         raise
     except BaseException:
         log.exception("run failed", ticks=len(record.ticks), of=street.ticks)
