@@ -107,8 +107,7 @@ class Anchorer:
         sealed: list[Anchor] = []
         with self._database.transaction() as sql:
             for now_ms, readings in slots:
-                _wait(sql, readings)
-                sealed += self._seal_all(sql, now_ms)
+                sealed += self._seal_slot(sql, tuple(readings), now_ms)
         self._keep(sealed)
 
     def seal(self, now_ms: int) -> None:
@@ -164,9 +163,16 @@ class Anchorer:
             sealed.append(self._seal(sql, waiting, now_ms))
         return sealed
 
+    def _seal_slot(self, sql: sqlite3.Connection, readings: tuple[Reading, ...], now_ms: int) -> list[Anchor]:
+        """Make a record of just these if they fit and nothing waits; else they wait in their turn."""
+        if self._size() or len(msgspec.json.encode(readings)) > _MOST_READING_BYTES:
+            _wait(sql, readings)
+            return self._seal_all(sql, now_ms)
+        return [self._record(sql, readings, now_ms)]
+
     def _seal(self, sql: sqlite3.Connection, waiting: Sequence[tuple[int, bytes]], now_ms: int) -> Anchor:
         """Make the next record of as many readings as fit; they wait no longer."""
-        last, chosen, size = self._last(), 0, 0
+        chosen, size = 0, 0
         for _, raw in waiting:
             size += len(raw) + 1
             if size > _MOST_READING_BYTES:
@@ -174,18 +180,16 @@ class Anchorer:
             chosen += 1
         readings = tuple(msgspec.json.decode(raw, type=Reading) for _, raw in waiting[:chosen])
         ends_ms = now_ms if chosen == len(waiting) else max(readings[-1].at_ms, self._ended_ms())
-        anchor = seal(
-            self._signer,
-            self._site,
-            0 if last is None else last.sequence + 1,
-            GENESIS if last is None else hash_of(last),
-            (self._ended_ms(), ends_ms),
-            readings,
-            self._detail,
-        )
+        sql.executemany("DELETE FROM waiting WHERE id = ?", [(number,) for number, _ in waiting[:chosen]])
+        return self._record(sql, readings, ends_ms)
+
+    def _record(self, sql: sqlite3.Connection, readings: tuple[Reading, ...], ends_ms: int) -> Anchor:
+        """The next record, of exactly these readings."""
+        last = self._database.row("SELECT sequence, hash, to_ms FROM records ORDER BY sequence DESC LIMIT 1")
+        sequence, previous, begins_ms = (-1, GENESIS, self._begins_ms) if last is None else last
+        anchor = seal(self._signer, self._site, sequence + 1, previous, (begins_ms, ends_ms), readings, self._detail)
         row = (anchor.sequence, anchor.content, hash_of(anchor), ends_ms, msgspec.json.encode(readings))
         sql.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
-        sql.executemany("DELETE FROM waiting WHERE id = ?", [(number,) for number, _ in waiting[:chosen]])
         return anchor
 
     def _waiting(self) -> list[tuple[int, bytes]]:
