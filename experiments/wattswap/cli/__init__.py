@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "report": "wattswap.cli.report:report",
     "replay": "wattswap.cli.replay:replay",
     "faults": "wattswap.cli.faults:faults",
+    "settle": "wattswap.cli.settle:settle",
     "devnet": "wattswap.cli.devnet:devnet",
 }
 """Command -> the module that holds it and its name there, in the order of the help."""

@@ -31,6 +31,8 @@ from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA
 
 DRAIN_S: Final = 60.0
+REST: Final = 19
+"""While agents run, threads beside them rest so many times as long as they worked: a twentieth of the time is theirs."""
 _IDLE_S: Final = 0.05
 _WALLET: Final = "wallet/"
 _GAS_NANOS: Final = 1_000 * NANOS_PER_IOTA
@@ -71,6 +73,7 @@ class Settled(Struct, frozen=True, kw_only=True):
 class Settler:
     """Pays what it is handed, on a thread of its own, through an outbox; also where an ``Anchorer`` puts its records.
 
+    The thread rests after it worked, until it is asked to ``drain``: whoever hands over has more urgent things to do.
     What its thread fails with is raised by the next call. It owns the ledger and the cashier's outbox, and closes them.
     """
 
@@ -82,7 +85,7 @@ class Settler:
         self._weather = ""
         self._mutex = threading.Lock()
         self._failure: BaseException | None = None
-        self._stopping, self._draining = threading.Event(), threading.Event()
+        self._stopping, self._draining, self._pressed = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="settler")
         self._thread.start()
 
@@ -131,9 +134,11 @@ class Settler:
     def drain(self, timeout_s: float = DRAIN_S) -> Settled:
         """Make everything due, and wait until it is decided, or nothing more was decided for so long."""
         self._draining.set()
+        self._pressed.set()
         try:
             self._wait(timeout_s)
         finally:
+            self._pressed.clear()
             self._draining.clear()
         self._raise()
         return self.settled()
@@ -166,6 +171,7 @@ class Settler:
     def close(self) -> None:
         """Stop, whatever is left; what was written down is paid when the outbox is opened again. Twice is harmless."""
         self._stopping.set()
+        self._pressed.set()
         self._thread.join()
         self._outbox.close()
         self.ledger.close()
@@ -181,12 +187,14 @@ class Settler:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
+                began_s = time.thread_time()
                 try:
                     self._turn()
                     self._weather = ""
                 except LedgerDownError as error:  # the outbox's own file: what was handed over is kept till it can
                     self._weather = str(error)
                     self._stopping.wait(_IDLE_S)
+                self._pressed.wait(REST * (time.thread_time() - began_s))
         except BaseException as error:  # noqa: BLE001 - it ends the thread, and is raised where somebody listens
             self._failure = error
 

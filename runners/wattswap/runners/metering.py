@@ -9,13 +9,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 from queue import Empty, SimpleQueue
-from time import monotonic, sleep
+from time import monotonic, sleep, thread_time
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
 from wattswap.ledger.anchors import Reading
 from wattswap.ledger.base import LedgerDownError
+from wattswap.ledger.settling import REST
 from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.cast import TRANSFORMER
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 Slot: TypeAlias = tuple[int, list[Reading]]
 
-_AT_ONCE: Final = 240
+_AT_ONCE: Final = 60
 """Ticks that are sealed in one write, if so many wait."""
 _AGAIN_S: Final = 0.1
 
@@ -80,13 +81,14 @@ class Meters:
 
 
 class Metering:
-    """A thread that counts ticks and has a record made every so many of them."""
+    """A thread that counts ticks and has a record made every so many of them; it rests until it is to ``finish``."""
 
     def __init__(self, street: Street, fleet: Fleet, anchorer: Anchorer, every_ticks: int) -> None:
         self.anchorer, self._meters, self._every = anchorer, Meters(street, fleet), every_ticks
         self._tick_ms = street.tick_ms
         self._rows: SimpleQueue[TickRow | None] = SimpleQueue()
         self._patience_s: float | None = None
+        self._pressed = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="meters", daemon=True)
         self._thread.start()
@@ -100,18 +102,20 @@ class Metering:
 
         A file that cannot be written now is tried again for so long.
         """
-        self._patience_s = patience_s
-        self._rows.put(None)
-        self._thread.join()
+        self._end(patience_s)
         if self._failure is not None:
             raise self._failure
 
     def close(self) -> None:
         """Stop, whatever is left, and close the records' file. Closing twice is harmless."""
-        self._patience_s = 0.0
+        self._end(0.0)
+        self.anchorer.close()
+
+    def _end(self, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._pressed.set()
         self._rows.put(None)
         self._thread.join()
-        self.anchorer.close()
 
     # -- its own thread -----------------------------------------------------------------------------------------------
 
@@ -119,9 +123,11 @@ class Metering:
         try:
             going_on = True
             while going_on:
+                began_s = thread_time()
                 rows = self._take()
                 going_on = None not in rows
                 self._write([slot for row in rows if row is not None for slot in self._counted(row)])
+                self._pressed.wait(REST * (thread_time() - began_s))
         except BaseException as error:  # noqa: BLE001 - it ends the thread, and is raised by `finish`
             self._failure = error
 
