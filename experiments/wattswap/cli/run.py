@@ -112,5 +112,5 @@ def run(
 
         show_result(result)
     settlement = result.summary["settlement"]
-    if settlement is not None and not settlement["agree"]:
+    if settlement is not None and not (settlement["agree"] and not settlement["alarms"]):
         ctx.exit(NOT_SETTLED)

@@ -39,5 +39,5 @@ def settle(ctx: click.Context, run_dir: Path, patience: int, as_json: bool) -> N
         click.echo(json.dumps(block, indent=2))
     else:
         show_settlement(Console(highlight=False), block, run_dir)
-    if not block["agree"]:
+    if not block["agree"] or block["alarms"]:
         ctx.exit(NOT_SETTLED)

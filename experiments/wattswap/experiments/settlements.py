@@ -43,9 +43,9 @@ def figures_of(block: Block) -> list[tuple[str, str]]:
 def verdict(block: Block, run_dir: Path | None = None) -> list[str]:
     """Whether book and ledger agree, and if not, what is wrong and what can be done, a sentence a line."""
     where = name_of(block)
-    if block["agree"]:
-        return [f"Ledger {where}: {AGREE}."]
     lines = []
+    if block["agree"]:
+        lines.append(f"Ledger {where}: {AGREE}.")
     if block["pending"]:
         how = "it ended with the run, for there is no run directory"
         if run_dir is not None and block["ledger"] != MEMORY:

@@ -85,10 +85,13 @@ class Cashier:
 
     # -- what is done about it ----------------------------------------------------------------------------------------
 
-    def work(self) -> bool:
-        """One pass over all lanes with something to do; whether anything changed, so that another pass may be due."""
+    def work(self, enough: Callable[[], bool] = lambda: False) -> bool:
+        """One pass over all lanes with something to do; whether anything changed, so that another pass may be due.
+
+        ``enough`` is asked before each lane: a ledger that hangs would else hold up whoever wants to stop once a lane.
+        """
         with self._mutex:
-            changed = [self._work(name) for name in self.outbox.busy_lanes]
+            changed = [self._work(name) for name in self.outbox.busy_lanes if not enough()]
             return any(changed)
 
     def flush_all(self) -> None:

@@ -32,7 +32,7 @@ from wattswap.protocol.units import NANOS_PER_IOTA
 
 DRAIN_S: Final = 60.0
 REST: Final = 19
-"""While agents run, threads beside them rest so many times as long as they worked: a twentieth of the time is theirs."""
+"""While agents run, threads beside them rest so many times as long as they worked: a twentieth is theirs."""
 _IDLE_S: Final = 0.05
 _WALLET: Final = "wallet/"
 _GAS_NANOS: Final = 1_000 * NANOS_PER_IOTA
@@ -203,7 +203,7 @@ class Settler:
         heard = self._listen()
         if self._draining.is_set():
             self._cashier.flush_all()
-        if not self._cashier.work() and not heard:
+        if not self._cashier.work(self._stopping.is_set) and not heard:
             self._stopping.wait(min(_IDLE_S, self._cashier.wait_ms() / 1_000 or _IDLE_S))
 
     def _listen(self) -> bool:

@@ -129,7 +129,7 @@ class Settlement:
             if self._metering is not None:
                 self._metering.finish(patience_s)
         except _WEATHER as error:
-            self._weather = f"meter records end early: {error}"
+            self._weather = f"meter records end early, run it again to have them all: {error}"
         try:
             self._settler.drain(patience_s)
         except _WEATHER as error:
@@ -268,7 +268,7 @@ def standing(
         "fees_nanos": settled.fees_nanos,
         "deposits_nanos": settled.deposits_nanos,
         "anchors": settled.anchors,
-        "agree": differing == [] and not refused and not settled.alarms and not weather,
+        "agree": differing == [] and not refused,
         "differences": differing or [],
         "alarms": _lines((weather, *settled.alarms, *_refusals(settled), *(settled.waiting if pending else ()))),
     }
@@ -323,7 +323,7 @@ def _fresh(where: str, folder: Path | None) -> list[Path]:
 
     A file belongs to one run: the tokens of another would be taken for this one's.
     """
-    if not where.startswith(SQLITE):
+    if not where.startswith(SQLITE) or where == SQLITE:
         return []
     path = Path(where.removeprefix(SQLITE))
     if folder is not None and path in {folder.absolute() / name for name in (LEDGER, OUTBOX, METERS)}:
