@@ -211,12 +211,11 @@ def test_a_full_disk_stops_no_run_and_loses_no_token(file: str, tmp_path: Path):
 
     def begun(run: Any) -> None:
         settlement.begin(run)
-        assert settlement._settler is not None
-        assert settlement._metering is not None
+        inside: Any = settlement
         database = {
-            "ledger": lambda: settlement._settler.ledger._database,
-            "outbox": lambda: settlement._settler._outbox._database,
-            "meters": lambda: settlement._metering.anchorer._database,
+            "ledger": lambda: inside._settler.ledger._database,
+            "outbox": lambda: inside._settler._outbox._database,
+            "meters": lambda: inside._metering.anchorer._database,
         }[file]()
         database._connection.execute("PRAGMA max_page_count=50")
 
@@ -261,26 +260,34 @@ def test_a_file_that_another_program_writes_is_waited_for(tmp_path: Path):
     assert finish(out)["agree"]
 
 
+@pytest.fixture(scope="module")
+def settled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that settled in a file beside its directory."""
+    folder = tmp_path_factory.mktemp("settled")
+    run_loaded(STREET, engine="fleet", ledger=f"sqlite:{folder / 'tokens.sqlite'}", out=folder / "run")
+    (folder / "run" / "report.html").unlink()
+    return folder
+
+
 @pytest.mark.parametrize("name", ["tokens.sqlite", f"run/{OUTBOX}", f"run/{METERS}", "run/ledger.sqlite"])
 @pytest.mark.parametrize("damage", ["torn", "gone", "no database"])
-def test_a_damaged_file_is_named_and_nothing_is_paid_from_it(name: str, damage: str, tmp_path: Path):
-    out = tmp_path / "run"
-    run_loaded(STREET, engine="fleet", ledger=f"sqlite:{tmp_path / 'tokens.sqlite'}", out=out)
-    path = tmp_path / name
+def test_a_damaged_file_is_named_and_nothing_is_paid_from_it(name: str, damage: str, settled_folder: Path):
+    path = settled_folder / name
     whole = path.read_bytes()
-    {
-        "torn": lambda: path.write_bytes(whole[: len(whole) // 2]),
-        "gone": path.unlink,
-        "no database": lambda: path.write_bytes(b"tokens\n" * 10_000),
-    }[damage]()
-    if name.endswith(METERS) and damage == "gone":
-        assert finish(out)["anchors"] == SLOTS
+    if damage == "gone":
+        path.unlink()
     else:
-        with pytest.raises(InputError, match=Path(name).name) as refused:
-            finish(out)
-        assert "\n" not in str(refused.value)
-    path.write_bytes(whole)
-    assert finish(out)["agree"]
+        path.write_bytes(whole[: len(whole) // 2] if damage == "torn" else b"tokens\n" * 10_000)
+    try:
+        if (path.name, damage) == (METERS, "gone"):
+            assert finish(settled_folder / "run")["anchors"] == SLOTS, "they are on the ledger all the same"
+        else:
+            with pytest.raises(InputError, match=path.name) as refused:
+                finish(settled_folder / "run")
+            assert "\n" not in str(refused.value)
+    finally:
+        path.write_bytes(whole)
+    assert finish(settled_folder / "run")["agree"]
 
 
 # -- what cannot be used ----------------------------------------------------------------------------------------------
