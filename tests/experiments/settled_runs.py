@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.ledger.local_node import local_node
 
@@ -60,3 +60,10 @@ def a_node(folder: Path) -> Iterator[Node]:
         yield node
     finally:
         node.close()
+
+
+STREET: Final = quick_street()
+SLOTS: Final = STREET.ticks
+EVENING: Final = SLOTS * 3 // 4
+"""A tick when cars trade and leave."""
+MEMORY: Final = in_memory(STREET)
