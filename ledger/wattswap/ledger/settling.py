@@ -33,6 +33,7 @@ from wattswap.protocol.units import NANOS_PER_IOTA
 DRAIN_S: Final = 60.0
 REST: Final = 19
 """While agents run, threads beside them rest so many times as long as they worked: a twentieth is theirs."""
+MOST_REST_S: Final = 10.0
 _IDLE_S: Final = 0.05
 _WALLET: Final = "wallet/"
 _GAS_NANOS: Final = 1_000 * NANOS_PER_IOTA
@@ -187,28 +188,32 @@ class Settler:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                began_s = time.thread_time()
-                try:
-                    self._turn()
-                    self._weather = ""
-                except LedgerDownError as error:  # the outbox's own file: what was handed over is kept till it can
-                    self._weather = str(error)
-                    self._stopping.wait(_IDLE_S)
-                self._pressed.wait(REST * (time.thread_time() - began_s))
+                self._pressed.wait(min(REST * self._turn(), MOST_REST_S))
         except BaseException as error:  # noqa: BLE001 - it ends the thread, and is raised where somebody listens
             self._failure = error
 
-    def _turn(self) -> None:
-        """Write down what has been handed over, and take it a step further."""
-        heard = self._listen()
-        if self._draining.is_set():
-            self._cashier.flush_all()
-        if not self._cashier.work(self._stopping.is_set) and not heard:
-            self._stopping.wait(min(_IDLE_S, self._cashier.wait_ms() / 1_000 or _IDLE_S))
+    def _turn(self) -> float:
+        """Write down what has been handed over, and take it a step further; how long that took, in seconds.
 
-    def _listen(self) -> bool:
+        A node on the same machine works meanwhile, so what counts is the time, not this thread's part of it.
+        """
+        jobs, began_s = self._take(), time.monotonic()
+        try:
+            heard = self._listen(jobs)
+            if self._draining.is_set():
+                self._cashier.flush_all()
+            worked = self._cashier.work(self._stopping.is_set)
+            self._weather = ""
+        except LedgerDownError as error:  # the outbox's own file: what was handed over is kept till it can be written
+            self._weather, heard, worked = str(error), False, False
+        spent_s = time.monotonic() - began_s
+        if not worked and not heard:
+            self._stopping.wait(min(_IDLE_S, self._cashier.wait_ms() / 1_000 or _IDLE_S))
+        return spent_s
+
+    def _listen(self, jobs: list[_Job]) -> bool:
         """Write down all that has been handed over; whether there was anything."""
-        self._heard += self._take()
+        self._heard += jobs
         jobs = self._heard
         for due in (True, False):
             payments = [payment for job in jobs if isinstance(job, tuple) and job[0] is due for payment in job[1]]

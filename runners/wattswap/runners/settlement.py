@@ -77,7 +77,7 @@ class Settlement:
         self._run: Run | None = None
         self._told, self._metered = 0, 0
         self._weather, self._is_over = "", False
-        self._began_s, self._cpu_s = 0.0, 0.0
+        self._began_s, self.agents_cpu_s = 0.0, 0.0
 
     # -- while the run goes on ----------------------------------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class Settlement:
     def end(self) -> None:
         """The run has made its closing step."""
         self.passed()
-        self._cpu_s = thread_time() - self._began_s
+        self.agents_cpu_s = thread_time() - self._began_s
 
     # -- afterwards ---------------------------------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class Settlement:
         book = _book_of(self._run)
         made = 0 if self._metering is None else self._metering.anchorer.made
         figures = standing(self._settler, book.entries, book.balances(), made, self._weather, compared=self._is_over)
-        return {**self._block(), **figures, "agents_cpu_s": round(self._cpu_s, 3)}
+        return {**self._block(), **figures, "agents_cpu_s": round(self.agents_cpu_s, 3)}
 
     def mark(self, record: Record) -> None:
         """Write into the record's trades which rewards are not paid: those in a bill that has not crossed."""
