@@ -208,6 +208,20 @@ def test_a_run_that_was_killed_is_replayed_then_settled(tmp_path: Path):
     assert read_run(out).status == "interrupted"
 
 
+def test_a_disk_on_which_nothing_fits_any_more_is_one_line(tmp_path: Path):
+    """No file may grow beyond 200 kB: meter records and report do."""
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        "from wattswap.cli import main\n"
+        "main(['run', 'demo', '--engine', 'fleet', '--ledger', 'sqlite:x', '--set', 'ledger.drain_s=0', '--out', 'r'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr.count("\n"), "Traceback" in done.stderr) == (2, 1, False), done.stderr
+    assert "make room and run it again" in done.stderr
+
+
 def test_an_interrupted_run_can_be_settled(tmp_path: Path):
     out = tmp_path / "run"
 

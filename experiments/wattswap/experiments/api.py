@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import KW_ONLY, dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
@@ -161,11 +162,26 @@ def run_loaded(
     job = _Job(street, controller, engine, sign=sign, progress=progress)
     if out is None:
         return _run_bare(job, ledger, wallets_seed)
-    scenario_toml = street.resolved_toml
-    directory = RunDir.create(Path(out), scenario_toml)
+    directory = RunDir.create(Path(out), street.resolved_toml)
     try:
-        if engine == "messages" and journal != "none":
-            job.journal = directory.journal(_header(street, scenario_toml, controller, journal, sign=sign))
+        return _run_with(directory, job, journal, ledger, wallets_seed)
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise InputError(
+            f"--out {out}: not writable any more ({error.strerror}); what is there stays; make room and run it again"
+        ) from None
+
+
+_DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What no run can do anything about."""
+
+
+def _run_with(directory: RunDir, job: _Job, journal: str, ledger: str, wallets_seed: int | None) -> Result:
+    """Run into a directory that was made, with its journal and its ledger; both are closed afterwards."""
+    try:
+        if job.engine == "messages" and journal != "none":
+            job.journal = directory.journal(_header(job, journal))
         job.settle_on(ledger, wallets_seed, directory)
         return _run_into(directory, job)
     finally:
@@ -291,16 +307,17 @@ def _refuse_journal(journal: str, engine: str, out: str | Path | None) -> None:
         raise InputError("--journal full: a journal lies in a run directory; name one with --out DIR")
 
 
-def _header(street: Street, scenario_toml: str, controller: str, journal: str, *, sign: bool) -> Header:
+def _header(job: _Job, journal: str) -> Header:
+    street = job.street
     return Header(
         wattswap=wattswap_version(),
         scenario=street.name,
-        scenario_sha256=sha256_of(scenario_toml),
+        scenario_sha256=sha256_of(street.resolved_toml),
         seed=street.scenario.seed,
-        controller=controller,
+        controller=job.controller,
         engine="messages",
         strategy=street.scenario.vehicles.strategy,
-        sign=sign,
+        sign=job.sign,
         contents=cast("Contents", journal),
     )
 
