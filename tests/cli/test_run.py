@@ -23,7 +23,7 @@ KEYS = (
     "scenario controller strategy engine seed limit_w peak_w overload_s overload_wh sessions sessions_short"
     " sessions_open unserved_wh deferred_wh waiting_wh_h fed_back_wh forced_wh rounds choices paid_nanos billed_nanos"
     " jain_waiting jain_tokens ageing_h oscillations stops stops_total fallback_unsafe_w trace_hash events_hash"
-    " faults timing"
+    " faults settlement timing"
 )
 
 
@@ -92,7 +92,7 @@ def test_options_reach_the_run(wattswap):
         (("demo", "--day", "9"), "--day 9"),
         (("demo", "--set", "vehicles.curv=taper"), "did you mean vehicles.curve?"),
         (("demo", "--set", "faults.loss_pct=5"), "use --engine messages"),
-        (("demo", "--ledger", "sqlite:x"), "there is memory"),
+        (("demo", "--ledger", "momory"), "say memory, sqlite:FILE, or the URL of an IOTA node"),
         (("demo", "--controler", "edf"), "--controller"),
         (("demo", "more"), "unexpected extra argument"),
     ],

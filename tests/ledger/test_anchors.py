@@ -295,3 +295,27 @@ def test_a_customer_proves_their_own_reading_and_learns_no_other() -> None:
     assert not proves(proof, altered(anchor, 40, 1), KEY)
     assert not proves(proof, THOUSAND[0], KEY)
     assert not proves(proof, anchor, STRANGER.public_key)
+
+
+def test_many_slots_are_sealed_at_once_as_one_by_one():
+    def readings(slot: int, meters: int) -> list[Reading]:
+        return [
+            Reading(meter=f"m{meter}", at_ms=slot, import_w=1, export_w=0, import_ws=slot, export_ws=0)
+            for meter in range(meters)
+        ]
+
+    slots = [(1, readings(1, 3)), (2, readings(2, 2_000)), (3, []), (4, readings(4, 3))]
+    shelves = Shelf(), Shelf()
+    with (
+        Anchorer(None, SIGNER, "street", shelves[0]) as one,
+        Anchorer(None, SIGNER, "street", shelves[1]) as all_,
+    ):
+        for now_ms, each in slots:
+            one.add(each, now_ms)
+            one.seal(now_ms)
+        all_.add_each(slots)
+        assert one.records() == all_.records() == shelves[0].there == shelves[1].there
+        assert all_.made == len(shelves[1].there) > len(slots)
+        assert [all_.readings(number) for number in range(all_.made)] == [
+            one.readings(number) for number in range(one.made)
+        ]

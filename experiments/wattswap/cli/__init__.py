@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "report": "wattswap.cli.report:report",
     "replay": "wattswap.cli.replay:replay",
     "faults": "wattswap.cli.faults:faults",
+    "settle": "wattswap.cli.settle:settle",
     "devnet": "wattswap.cli.devnet:devnet",
     "wallet": "wattswap.cli.wallet:wallet",
     "meter": "wattswap.cli.meter:meter",

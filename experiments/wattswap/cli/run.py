@@ -11,12 +11,16 @@ import click
 from wattswap.cli import INTERRUPTED
 from wattswap.cli.examples import examples
 
+NOT_SETTLED = 1
+
 
 @click.command(
     epilog=examples(
         "wattswap run demo",
         "wattswap run a400 --strategy need:0.6+keep:0.4 --set transformer.limit_w=350_000",
         "wattswap run b250 --controller uncontrolled --engine fleet --json",
+        "wattswap run demo --ledger sqlite:street.sqlite",
+        "wattswap run demo --ledger http://127.0.0.1:9125",
     )
 )
 @click.argument("scenario", default="demo")
@@ -33,7 +37,13 @@ from wattswap.cli.examples import examples
 @click.option("--seed", type=int, help="Of every draw; the scenario's own by default.")
 @click.option("--day", type=int, help="One day of the scenario, counted from 1.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario. Repeatable.")
-@click.option("--ledger", default="memory", show_default=True, help="Where tokens change hands.")
+@click.option(
+    "--ledger",
+    default="memory",
+    show_default=True,
+    help="Where tokens change hands: memory, sqlite:FILE (a new one), or the URL of a `wattswap devnet`.",
+)
+@click.option("--wallets-seed", type=int, help="What a devnet's wallets are derived from; a new number by default.")
 @click.option("--sign", is_flag=True, help="Let the agents sign what they say. It changes no trade.")
 @click.option(
     "--journal",
@@ -54,6 +64,7 @@ def run(
     day: int | None,
     settings: tuple[str, ...],
     ledger: str,
+    wallets_seed: int | None,
     sign: bool,
     journal: str,
     out: Path | None,
@@ -61,7 +72,8 @@ def run(
 ) -> None:
     """Run a street and print what came of it.
 
-    It leaves a run directory with tables, a ledger and a report.
+    It leaves a run directory with tables, a ledger and a report. Exit code 1: its tokens did not all cross the ledger,
+    or book and ledger differ.
 
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
@@ -83,6 +95,7 @@ def run(
                 controller=controller,
                 engine=engine,
                 ledger=ledger,
+                wallets_seed=wallets_seed,
                 sign=sign,
                 journal=journal,
                 out=out,
@@ -94,7 +107,10 @@ def run(
         ctx.exit(INTERRUPTED)
     if as_json:
         click.echo(json.dumps(result.summary, indent=2))
-        return
-    from wattswap.cli.show import show_result
+    else:
+        from wattswap.cli.show import show_result
 
-    show_result(result)
+        show_result(result)
+    settlement = result.summary["settlement"]
+    if settlement is not None and not (settlement["agree"] and not settlement["alarms"]):
+        ctx.exit(NOT_SETTLED)

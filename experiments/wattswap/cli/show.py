@@ -10,6 +10,7 @@ from rich.table import Table
 
 from wattswap.cli import words
 from wattswap.cli.failures import show_failures
+from wattswap.experiments.settlements import figures_of, verdict
 from wattswap.experiments.words import headline
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from wattswap.cli.words import Figures
     from wattswap.experiments.api import Result
     from wattswap.runners.rundir import RunFiles, Status
+    from wattswap.runners.settlement import Block
 
     Rows = Mapping[str, Iterable[Any]]
 
@@ -44,6 +46,7 @@ def show_result(result: Result) -> None:
     _show_figures(console, figures, None if result.twin is result else result.uncontrolled)
     trades, cars = (table(result.street, result.record) for table in (trades_columns, cars_columns))
     _show_deeds(console, figures, trades, cars)
+    show_settlement(console, figures.get("settlement"), result.out)
     if result.out is not None:
         _show_places(console, result.out, result.notes)
 
@@ -53,6 +56,7 @@ def show_run(run: RunFiles) -> None:
     console = _console()
     _show_figures(console, run.figures, run.uncontrolled, run.status)
     _show_deeds(console, run.figures, run.columns("trades"), run.columns("cars"))
+    show_settlement(console, run.settlement, run.path)
     _show_places(console, run.path, ())
 
 
@@ -152,6 +156,21 @@ def deeds(kind: str, trades: Rows, cars: Rows) -> list[Deed]:
 
 def _each(rows: Rows, *names: str) -> Iterable[tuple[Any, ...]]:
     return zip(*(rows[name] for name in names), strict=True)
+
+
+def show_settlement(console: Console, block: Block | None, run_dir: Path | None) -> None:
+    """What crossed the run's ledger, and whether it agrees with the book; nothing of a run that had none."""
+    if block is None:
+        return
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column()
+    table.add_column(justify="right")
+    for row in figures_of(block):
+        table.add_row(*row)
+    console.print()
+    console.print(table, markup=False)
+    for line in verdict(block, run_dir):
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def _show_places(console: Console, path: Path, notes: Iterable[str]) -> None:

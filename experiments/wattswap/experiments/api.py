@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import errno
+from dataclasses import KW_ONLY, dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from importlib.util import find_spec
@@ -18,15 +19,16 @@ from wattswap.runners.engines import run_street
 from wattswap.runners.journal import Header, sha256_of
 from wattswap.runners.metrics import summary
 from wattswap.runners.record import Record
-from wattswap.runners.rundir import WITHOUT_TABLES, RunDir, wattswap_version
+from wattswap.runners.rundir import SETTLEMENT, WITHOUT_TABLES, RunDir, wattswap_version
 from wattswap.runners.scenario import load_street
+from wattswap.runners.settlement import Settlement, is_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
 
-    from wattswap.runners.engines import Engine
+    from wattswap.runners.engines import Engine, Run
     from wattswap.runners.journal import Contents, Journal
     from wattswap.runners.metrics import Summary
     from wattswap.runners.rundir import Status
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int], None]
 
-LEDGERS: Final = ("memory",)
 JOURNALS: Final = ("inputs", "full", "none")
 UNCONTROLLED: Final = "uncontrolled"
 WITHOUT_REPORT: Final = "pip install 'wattswap[sim,plots]'"
@@ -111,6 +112,7 @@ def run(
     day: int | None = None,
     settings: Sequence[str] = (),
     ledger: str = "memory",
+    wallets_seed: int | None = None,
     sign: bool = False,
     journal: str = "inputs",
     out: str | Path | None = None,
@@ -118,7 +120,8 @@ def run(
 ) -> Result:
     """Run a street; the options are those of ``wattswap run``.
 
-    ``settings`` are texts like ``"vehicles.curve=taper"``. With ``out`` a run directory is written there, with a
+    ``settings`` are texts like ``"vehicles.curve=taper"``. On a devnet every run takes new wallets, unless
+    ``wallets_seed`` says from which number to derive them. With ``out`` a run directory is written there, with a
     ``journal`` of what came into the run (``inputs``), of everything (``full``) or without (``none``). ``progress`` is
     called with each tick that has passed.
 
@@ -132,6 +135,7 @@ def run(
         controller=controller,
         engine=engine,
         ledger=ledger,
+        wallets_seed=wallets_seed,
         sign=sign,
         journal=journal,
         out=out,
@@ -145,6 +149,7 @@ def run_loaded(
     controller: str = "negotiated",
     engine: str = "messages",
     ledger: str = "memory",
+    wallets_seed: int | None = None,
     sign: bool = False,
     journal: str = "inputs",
     out: str | Path | None = None,
@@ -152,20 +157,137 @@ def run_loaded(
 ) -> Result:
     """Run a street that is loaded already; otherwise as :func:`run`."""
     controller_named(controller)
-    _refuse_ledger(ledger)
     _refuse_journal(journal, engine, out)
-    record = Record()
+    job = _Job(street, controller, engine, sign=sign, progress=progress)
     if out is None:
-        return Result(street, record, _figures(street, record, controller, engine, sign=sign, progress=progress))
-    scenario_toml = street.resolved_toml
-    directory = RunDir.create(Path(out), scenario_toml)
+        return _run_bare(job, ledger, wallets_seed)
+    directory = RunDir.create(Path(out), street.resolved_toml)
     try:
-        writer = None
-        if engine == "messages" and journal != "none":
-            writer = directory.journal(_header(street, scenario_toml, controller, journal, sign=sign))
-        return _run_into(directory, street, record, controller, engine, writer, sign=sign, progress=progress)
+        return _run_with(directory, job, journal, ledger, wallets_seed)
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        raise InputError(
+            f"--out {out}: not writable any more ({error.strerror}); what is there stays; make room and run it again"
+        ) from None
+
+
+_DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""What no run can do anything about."""
+
+
+def _run_with(directory: RunDir, job: _Job, journal: str, ledger: str, wallets_seed: int | None) -> Result:
+    """Run into a directory that was made, with its journal and its ledger; both are closed afterwards."""
+    try:
+        if job.engine == "messages" and journal != "none":
+            job.journal = directory.journal(_header(job, journal))
+        job.settle_on(ledger, wallets_seed, directory)
+        return _run_into(directory, job)
     finally:
+        job.close()
         directory.close()
+
+
+@dataclass
+class _Job:
+    """A run to be made, or being made."""
+
+    street: Street
+    controller: str
+    engine: str
+    _: KW_ONLY
+    sign: bool
+    progress: Progress
+    journal: Journal | None = None
+    settlement: Settlement | None = None
+    record: Record = field(default_factory=Record)
+    began_s: float = field(default_factory=perf_counter)
+
+    def settle_on(self, ledger: str, wallets_seed: int | None, directory: RunDir | None = None) -> None:
+        """Settle on this ledger, if there is anything to settle."""
+        if not is_needed(self.street, ledger):
+            return
+        if directory is None:
+            self.settlement = Settlement(self.street, ledger, wallets_seed=wallets_seed)
+            return
+        self.settlement = Settlement(
+            self.street,
+            ledger,
+            folder=directory.path,
+            wallets_seed=wallets_seed,
+            opened=lambda block: directory.write_figures({SETTLEMENT: block}, "interrupted"),
+        )
+
+    def run(self) -> Summary:
+        """Run the street into the record, settle, and sum it up."""
+        settlement, progress = self.settlement, self.progress
+        if settlement is not None:
+            progress = _both(settlement.passed, progress)
+        run_street(
+            self.street,
+            controller=self.controller,
+            engine=cast("Engine", self.engine),
+            progress=progress,
+            record=self.record,
+            sign=self.sign,
+            journal=self.journal,
+            begun=_nothing if settlement is None else settlement.begin,
+        )
+        wall_s = perf_counter() - self.began_s
+        if settlement is not None:
+            settlement.end()
+            settlement.settle()
+        return with_cost(self.street, self.summed_up(wall_s))
+
+    def summed_up(self, wall_s: float | None = None) -> Summary:
+        """The figures of what there is."""
+        block = None
+        if self.settlement is not None:
+            block = self.settlement.block()
+            self.settlement.mark(self.record)
+        return summary(
+            self.street,
+            self.record,
+            controller=self.controller,
+            strategy=self.street.scenario.vehicles.strategy,
+            engine=self.engine,
+            wall_s=perf_counter() - self.began_s if wall_s is None else wall_s,
+            settlement=block,
+        )
+
+    def discard(self) -> None:
+        """Take back what the ledger has made: the run ended before it began."""
+        if self.settlement is not None:
+            self.settlement.discard()
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        if self.settlement is not None:
+            self.settlement.close()
+
+
+def _nothing(_run: Run) -> None:
+    """Nothing is to be done before the first tick."""
+
+
+def _both(first: Progress, second: Progress) -> Progress:
+    def passed(tick: int) -> None:
+        first(tick)
+        second(tick)
+
+    return passed
+
+
+def _run_bare(job: _Job, ledger: str, wallets_seed: int | None) -> Result:
+    """A run that leaves no directory."""
+    job.settle_on(ledger, wallets_seed)
+    try:
+        return Result(job.street, job.record, job.run())
+    except InputError:
+        job.discard()
+        raise
+    finally:
+        job.close()
 
 
 def _refuse_journal(journal: str, engine: str, out: str | Path | None) -> None:
@@ -178,77 +300,34 @@ def _refuse_journal(journal: str, engine: str, out: str | Path | None) -> None:
         raise InputError("--journal full: a journal lies in a run directory; name one with --out DIR")
 
 
-def _header(street: Street, scenario_toml: str, controller: str, journal: str, *, sign: bool) -> Header:
+def _header(job: _Job, journal: str) -> Header:
+    street = job.street
     return Header(
         wattswap=wattswap_version(),
         scenario=street.name,
-        scenario_sha256=sha256_of(scenario_toml),
+        scenario_sha256=sha256_of(street.resolved_toml),
         seed=street.scenario.seed,
-        controller=controller,
+        controller=job.controller,
         engine="messages",
         strategy=street.scenario.vehicles.strategy,
-        sign=sign,
+        sign=job.sign,
         contents=cast("Contents", journal),
     )
 
 
-def _refuse_ledger(ledger: str) -> None:
-    if ledger not in LEDGERS:
-        raise InputError(f"--ledger {ledger}: this version has no such ledger; there is {', '.join(LEDGERS)}")
-
-
-def _figures(
-    street: Street,
-    record: Record,
-    controller: str,
-    engine: str,
-    journal: Journal | None = None,
-    *,
-    sign: bool,
-    progress: Progress,
-) -> Summary:
-    """Run the street into ``record`` and sum it up."""
-    began = perf_counter()
-    run_street(
-        street,
-        controller=controller,
-        engine=cast("Engine", engine),
-        progress=progress,
-        record=record,
-        sign=sign,
-        journal=journal,
-    )
-    return with_cost(street, _summed_up(street, record, controller, engine, began))
-
-
-def _summed_up(street: Street, record: Record, controller: str, engine: str, began: float) -> Summary:
-    wall_s, strategy = perf_counter() - began, street.scenario.vehicles.strategy
-    return summary(street, record, controller=controller, strategy=strategy, engine=engine, wall_s=wall_s)
-
-
-def _run_into(
-    directory: RunDir,
-    street: Street,
-    record: Record,
-    controller: str,
-    engine: str,
-    journal: Journal | None,
-    *,
-    sign: bool,
-    progress: Progress,
-) -> Result:
+def _run_into(directory: RunDir, job: _Job) -> Result:
     """Run the street and leave its directory ``complete``, ``interrupted`` or ``failed``, or not at all."""
-    began, log = perf_counter(), directory.log
-    log.info("run started", scenario=street.name, controller=controller, engine=engine, seed=street.scenario.seed)
+    street, record, controller, log = job.street, job.record, job.controller, directory.log
+    log.info("run started", scenario=street.name, controller=controller, engine=job.engine, seed=street.scenario.seed)
     try:
-        figures = _figures(street, record, controller, engine, journal, sign=sign, progress=progress)
+        figures = job.run()
     except InputError:
+        job.discard()
         directory.discard()
         raise
     except KeyboardInterrupt:
         log.warning("run interrupted", ticks=len(record.ticks), of=street.ticks)
-        figures = _summed_up(street, record, controller, engine, began)
-        _write(directory, Result(street, record, figures, directory.path), "interrupted")
+        _write(directory, Result(street, record, job.summed_up(), directory.path), "interrupted")
         raise
     except BaseException:
         log.exception("run failed", ticks=len(record.ticks), of=street.ticks)

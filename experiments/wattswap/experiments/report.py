@@ -16,6 +16,7 @@ from wattswap.experiments.failing import TITLE, failing
 from wattswap.experiments.markup import element, paragraphs, section, steps, table
 from wattswap.experiments.plots import plot_run, save_png
 from wattswap.experiments.runtables import UNCONTROLLED, RunTables, input_names
+from wattswap.experiments.settlements import figures_of, verdict
 from wattswap.experiments.story import (
     KWH_WS,
     ROUND_HEAD,
@@ -65,6 +66,7 @@ def page(tables: RunTables) -> str:
         section("One round, step by step", *_round(tables)),
         section("Who kept, who gave way, who fed back", *_cars(tables)),
         section("The last resort", *_last_resort(tables)),
+        section("The ledger", *_ledger(tables)),
         section("Settings", _settings(tables)),
         section("Data and licences", *_sources(tables)),
         section("Run it again", *_again(tables)),
@@ -293,6 +295,15 @@ def _last_resort(tables: RunTables) -> Iterator[str]:
     )
     if len(cars) > _MOST_CARS:
         yield element("p", f"… and {len(cars) - _MOST_CARS:,} more.")
+
+
+def _ledger(tables: RunTables) -> Iterator[str]:
+    """What crossed the run's ledger, and whether it agrees with the book."""
+    block = tables.summary.get("settlement")
+    if block is None:
+        return
+    yield paragraphs(verdict(block))
+    yield table(("", "figure"), figures_of(block))
 
 
 # --- settings, sources, reproduction -----------------------------------------------------------------------------

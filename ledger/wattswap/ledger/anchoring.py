@@ -7,6 +7,7 @@ handed to the outbox, again after a crash if need be.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, Self
@@ -92,17 +93,34 @@ class Anchorer:
     def add(self, readings: Iterable[Reading], now_ms: int) -> None:
         """Write readings down, and seal the slot if it is over."""
         with self._database.transaction() as sql:
-            rows = [(msgspec.json.encode(reading),) for reading in readings]
-            sql.executemany("INSERT INTO waiting (reading) VALUES (?)", rows)
+            _wait(sql, readings)
         last = self._last()
         over = now_ms - self._ended_ms() >= self._slot_ms
         if (over and (last is None or self._keeper.is_anchored(last))) or self._size() > _MOST_READING_BYTES:
             self.seal(now_ms)
 
+    def add_each(self, slots: Iterable[tuple[int, Iterable[Reading]]]) -> None:
+        """Make a record of each (instant, readings), whatever is still on its way, all in one write.
+
+        For a run that is faster than its ledger: its records then depend on what was metered, not on who was quick.
+        """
+        sealed: list[Anchor] = []
+        with self._database.transaction() as sql:
+            for now_ms, readings in slots:
+                sealed += self._seal_slot(sql, tuple(readings), now_ms)
+        self._keep(sealed)
+
     def seal(self, now_ms: int) -> None:
         """Seal what waits, whether or not the slot is over: at the end of a run, or when it grows too large."""
-        while (waiting := self._waiting()) or self._ended_ms() < now_ms:
-            self._keeper.keep(self._seal(waiting, now_ms))
+        with self._database.transaction() as sql:
+            sealed = self._seal_all(sql, now_ms)
+        self._keep(sealed)
+
+    @property
+    def made(self) -> int:
+        """How many records there are."""
+        last = self._last()
+        return 0 if last is None else last.sequence + 1
 
     def records(self, first: int = 0) -> list[Anchor]:
         """The records so far, oldest first."""
@@ -134,9 +152,27 @@ class Anchorer:
         elif row != mine:
             raise InputError(f"{self._database.path} holds the records of {row[0]!r} under another key or name")
 
-    def _seal(self, waiting: Sequence[tuple[int, bytes]], now_ms: int) -> Anchor:
-        """Make the next record of as many readings as fit, in one transaction with their removal."""
-        last, chosen, size = self._last(), 0, 0
+    def _keep(self, anchors: Iterable[Anchor]) -> None:
+        for anchor in anchors:
+            self._keeper.keep(anchor)
+
+    def _seal_all(self, sql: sqlite3.Connection, now_ms: int) -> list[Anchor]:
+        """Make records of all that waits, inside the caller's write."""
+        sealed = []
+        while (waiting := self._waiting()) or self._ended_ms() < now_ms:
+            sealed.append(self._seal(sql, waiting, now_ms))
+        return sealed
+
+    def _seal_slot(self, sql: sqlite3.Connection, readings: tuple[Reading, ...], now_ms: int) -> list[Anchor]:
+        """Make a record of just these if they fit and nothing waits; else they wait in their turn."""
+        if self._size() or len(msgspec.json.encode(readings)) > _MOST_READING_BYTES:
+            _wait(sql, readings)
+            return self._seal_all(sql, now_ms)
+        return [self._record(sql, readings, now_ms)]
+
+    def _seal(self, sql: sqlite3.Connection, waiting: Sequence[tuple[int, bytes]], now_ms: int) -> Anchor:
+        """Make the next record of as many readings as fit; they wait no longer."""
+        chosen, size = 0, 0
         for _, raw in waiting:
             size += len(raw) + 1
             if size > _MOST_READING_BYTES:
@@ -144,19 +180,16 @@ class Anchorer:
             chosen += 1
         readings = tuple(msgspec.json.decode(raw, type=Reading) for _, raw in waiting[:chosen])
         ends_ms = now_ms if chosen == len(waiting) else max(readings[-1].at_ms, self._ended_ms())
-        anchor = seal(
-            self._signer,
-            self._site,
-            0 if last is None else last.sequence + 1,
-            GENESIS if last is None else hash_of(last),
-            (self._ended_ms(), ends_ms),
-            readings,
-            self._detail,
-        )
-        with self._database.transaction() as sql:
-            row = (anchor.sequence, anchor.content, hash_of(anchor), ends_ms, msgspec.json.encode(readings))
-            sql.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
-            sql.executemany("DELETE FROM waiting WHERE id = ?", [(number,) for number, _ in waiting[:chosen]])
+        sql.executemany("DELETE FROM waiting WHERE id = ?", [(number,) for number, _ in waiting[:chosen]])
+        return self._record(sql, readings, ends_ms)
+
+    def _record(self, sql: sqlite3.Connection, readings: tuple[Reading, ...], ends_ms: int) -> Anchor:
+        """The next record, of exactly these readings."""
+        last = self._database.row("SELECT sequence, hash, to_ms FROM records ORDER BY sequence DESC LIMIT 1")
+        sequence, previous, begins_ms = (-1, GENESIS, self._begins_ms) if last is None else last
+        anchor = seal(self._signer, self._site, sequence + 1, previous, (begins_ms, ends_ms), readings, self._detail)
+        row = (anchor.sequence, anchor.content, hash_of(anchor), ends_ms, msgspec.json.encode(readings))
+        sql.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
         return anchor
 
     def _waiting(self) -> list[tuple[int, bytes]]:
@@ -173,3 +206,9 @@ class Anchorer:
     def _ended_ms(self) -> int:
         row = self._database.row("SELECT to_ms FROM records ORDER BY sequence DESC LIMIT 1")
         return self._begins_ms if row is None else int(row[0])
+
+
+def _wait(sql: sqlite3.Connection, readings: Iterable[Reading]) -> None:
+    """Write readings down, inside the caller's write."""
+    rows = [(msgspec.json.encode(reading),) for reading in readings]
+    sql.executemany("INSERT INTO waiting (reading) VALUES (?)", rows)

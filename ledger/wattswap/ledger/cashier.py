@@ -70,6 +70,7 @@ class Cashier:
         self._wait_until_ms: dict[str, int] = {}
         self._last_error: dict[str, str] = {}
         self._poor: set[str] = set()
+        self._hurried = False
         self._mutex = threading.RLock()
 
     # -- what is owed -------------------------------------------------------------------------------------------------
@@ -85,16 +86,27 @@ class Cashier:
 
     # -- what is done about it ----------------------------------------------------------------------------------------
 
-    def work(self) -> bool:
-        """One pass over all lanes with something to do; whether anything changed, so that another pass may be due."""
+    def work(self, enough: Callable[[], bool] = lambda: False) -> bool:
+        """One pass over all lanes with something to do; whether anything changed, so that another pass may be due.
+
+        ``enough`` is asked before each lane: a ledger that hangs would else hold up whoever wants to stop once a lane.
+        """
         with self._mutex:
-            changed = [self._work(name) for name in self.outbox.busy_lanes]
+            if self._hurried:
+                self._hurried = False
+                self._wait_until_ms.clear()
+                self._tries = dict.fromkeys(self._tries, 1)
+            changed = [self._work(name) for name in self.outbox.busy_lanes if not enough()]
             return any(changed)
 
     def flush_all(self) -> None:
         """Make everything due that is owed."""
         for name in self.outbox.busy_lanes:
             self.outbox.make_due(name)
+
+    def hurry(self) -> None:
+        """Let lanes that wait try again in the next pass, and begin anew with short waits. Returns at once."""
+        self._hurried = True
 
     def reconcile(self) -> None:
         """Compare every lane with its ledger, as at the start. Raises ``LedgerDownError`` if one cannot be reached."""

@@ -21,8 +21,11 @@ from iota_sdk import InternalError, SdkFfiError
 from msgspec import Struct
 
 from wattswap.ledger.base import LedgerDownError
+from wattswap.ledger.iota_bytes import quicken
 from wattswap.ledger.lane import CoinRef
 from wattswap.protocol.errors import InputError
+
+quicken()
 
 PUBLIC_CHAINS: Final = {"6364aad5": "mainnet", "2304aa97": "testnet", "daf90477": "public devnet"}
 """By chain id. Tokens of the first are money."""

@@ -14,8 +14,11 @@ import iota_sdk
 import msgspec
 from msgspec import Struct
 
+from wattswap.ledger.iota_bytes import quicken
 from wattswap.ledger.lane import CoinRef
 from wattswap.protocol.identity import Signer, uleb128
+
+quicken()
 
 MOST_PAYEES: Final = 511
 """In one transaction: the network's limit on the arguments of a command."""

@@ -11,6 +11,11 @@ from wattswap.ledger.lane import CoinRef, Item, Signed
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Backlog, Batch, Known, Receipt, State
 
 _ITEM: Final = "key, payee, nanos, sequence, content"
+_UNDECIDED: Final = """
+    SELECT item, lane, nanos FROM items WHERE batch IS NULL
+    UNION ALL
+    SELECT item, items.lane, nanos FROM batches JOIN items USING (batch) WHERE state IN ('BUILT', 'SIGNED')"""
+"""Two selections, each with an index of its own: what is decided long since is not looked at."""
 
 
 def _item(columns: Sequence[Any]) -> Item:
@@ -63,9 +68,7 @@ class OutboxReading:
     @property
     def busy_lanes(self) -> list[str]:
         """Lanes with something undecided, those that owe the oldest item first."""
-        rows = self._database.rows("""
-            SELECT items.lane FROM items LEFT JOIN batches USING (batch)
-            WHERE items.batch IS NULL OR state IN ('BUILT', 'SIGNED') GROUP BY items.lane ORDER BY min(item)""")
+        rows = self._database.rows(f"SELECT lane FROM ({_UNDECIDED}) GROUP BY lane ORDER BY min(item)")  # noqa: S608
         return [str(lane) for (lane,) in rows]
 
     @property
@@ -93,11 +96,19 @@ class OutboxReading:
     @property
     def backlog(self) -> Backlog:
         """What is owed or on its way, over all lanes."""
-        row = self._database.row("""
-            SELECT count(*), coalesce(sum(nanos), 0) FROM items LEFT JOIN batches USING (batch)
-            WHERE items.batch IS NULL OR state IN ('BUILT', 'SIGNED')""")
+        row = self._database.row(f"SELECT count(*), coalesce(sum(nanos), 0) FROM ({_UNDECIDED})")  # noqa: S608
         assert row is not None
         return Backlog(items=row[0], nanos=row[1])
+
+    @property
+    def payments_final(self) -> int:
+        """How many payments are FINAL."""
+        return self._sum("SELECT count(*) FROM receipts WHERE nanos > 0")
+
+    @property
+    def anchors_final(self) -> int:
+        """How many anchors are on the ledger for good."""
+        return self._sum("SELECT count(*) FROM receipts WHERE nanos = 0")
 
     @property
     def stalled(self) -> int:

@@ -16,10 +16,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from wattswap.ledger.base import Anchor, Ledger, Payment
+from wattswap.ledger.base import Anchor, Ledger, LedgerDownError, Payment
 from wattswap.ledger.book import RESERVED, SITE, Book, Entry
 from wattswap.ledger.cashier import ANCHORS, Cashier, anchor_item
 from wattswap.ledger.local_lane import LocalLane
@@ -30,6 +31,9 @@ from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA
 
 DRAIN_S: Final = 60.0
+REST: Final = 19
+"""While agents run, threads beside them rest so many times as long as they worked: a twentieth is theirs."""
+MOST_REST_S: Final = 10.0
 _IDLE_S: Final = 0.05
 _WALLET: Final = "wallet/"
 _GAS_NANOS: Final = 1_000 * NANOS_PER_IOTA
@@ -54,6 +58,13 @@ class Settled(Struct, frozen=True, kw_only=True):
     waiting: tuple[str, ...]
     """Why lanes are waiting, if they are."""
 
+    payments: int = 0
+    """How many were made."""
+    anchors: int = 0
+    """How many records are on the ledger."""
+    refused: tuple[str, ...] = ()
+    """Keys of what the ledger came to refuse for good."""
+
     @property
     def ok(self) -> bool:
         """All is paid, and nothing is odd."""
@@ -63,6 +74,7 @@ class Settled(Struct, frozen=True, kw_only=True):
 class Settler:
     """Pays what it is handed, on a thread of its own, through an outbox; also where an ``Anchorer`` puts its records.
 
+    The thread rests after it worked, until it is asked to ``drain``: whoever hands over has more urgent things to do.
     What its thread fails with is raised by the next call. It owns the ledger and the cashier's outbox, and closes them.
     """
 
@@ -70,9 +82,11 @@ class Settler:
         self.ledger, self._cashier, self._outbox = ledger, cashier, cashier.outbox
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._unheard = 0
+        self._heard: list[_Job] = []
+        self._weather = ""
         self._mutex = threading.Lock()
         self._failure: BaseException | None = None
-        self._stopping, self._draining = threading.Event(), threading.Event()
+        self._stopping, self._draining, self._pressed = threading.Event(), threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="settler")
         self._thread.start()
 
@@ -113,25 +127,52 @@ class Settler:
         """Locked in storage deposits so far, less what was freed."""
         return self._outbox.deposits_nanos
 
+    def is_paid(self, key: str) -> bool:
+        """Whether the payment under a settlement key is made for good."""
+        known = self._outbox.find(key)
+        return known is not None and known.state is State.FINAL
+
     def drain(self, timeout_s: float = DRAIN_S) -> Settled:
-        """Make everything due, and wait until it is decided or the time is up."""
+        """Make everything due, and wait until it is decided, or nothing more was decided for so long."""
         self._draining.set()
-        ends = time.monotonic() + timeout_s
-        while self.backlog > self._outbox.stalled and self._thread.is_alive() and time.monotonic() < ends:
-            time.sleep(_IDLE_S / 10)
-        self._draining.clear()
+        self._pressed.set()
+        try:
+            self._wait(timeout_s)
+        finally:
+            self._pressed.clear()
+            self._draining.clear()
         self._raise()
+        return self.settled()
+
+    def settled(self) -> Settled:
+        """Where it stands now. What was handed over and is not written down yet is not in it."""
+        weather = (self._weather,) if self._weather else ()
+        waiting = tuple(f"{lane}: {error}" for lane, error in self._cashier.errors().items())
         return Settled(
             backlog=self._outbox.backlog,
             fees_nanos=self.fees_nanos,
             deposits_nanos=self.deposits_nanos,
             alarms=tuple(self._outbox.alarms),
-            waiting=tuple(f"{lane}: {error}" for lane, error in self._cashier.errors().items()),
+            waiting=weather + waiting,
+            payments=self._outbox.payments_final,
+            anchors=self._outbox.anchors_final,
+            refused=tuple(self._outbox.stuck),
         )
+
+    def _wait(self, timeout_s: float) -> None:
+        """Until all is decided, or nothing was for so long."""
+        self._cashier.hurry()
+        left, ends = self.backlog, time.monotonic() + timeout_s
+        while left > self._outbox.stalled and self._thread.is_alive() and time.monotonic() < ends:
+            time.sleep(_IDLE_S / 10)
+            before, left = left, self.backlog
+            if left < before:
+                ends = time.monotonic() + timeout_s
 
     def close(self) -> None:
         """Stop, whatever is left; what was written down is paid when the outbox is opened again. Twice is harmless."""
         self._stopping.set()
+        self._pressed.set()
         self._thread.join()
         self._outbox.close()
         self.ledger.close()
@@ -147,17 +188,33 @@ class Settler:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                heard = self._listen()
-                if self._draining.is_set():
-                    self._cashier.flush_all()
-                if not self._cashier.work() and not heard:
-                    self._stopping.wait(min(_IDLE_S, self._cashier.wait_ms() / 1_000 or _IDLE_S))
+                self._pressed.wait(min(REST * self._turn(), MOST_REST_S))
         except BaseException as error:  # noqa: BLE001 - it ends the thread, and is raised where somebody listens
             self._failure = error
 
-    def _listen(self) -> bool:
+    def _turn(self) -> float:
+        """Write down what has been handed over, and take it a step further; how long that took, in seconds.
+
+        A node on the same machine works meanwhile, so what counts is the time, not this thread's part of it.
+        """
+        jobs, began_s = self._take(), time.monotonic()
+        try:
+            heard = self._listen(jobs)
+            if self._draining.is_set():
+                self._cashier.flush_all()
+            worked = self._cashier.work(self._stopping.is_set)
+            self._weather = ""
+        except LedgerDownError as error:  # the outbox's own file: what was handed over is kept till it can be written
+            self._weather, heard, worked = str(error), False, False
+        spent_s = time.monotonic() - began_s
+        if not worked and not heard:
+            self._stopping.wait(min(_IDLE_S, self._cashier.wait_ms() / 1_000 or _IDLE_S))
+        return spent_s
+
+    def _listen(self, jobs: list[_Job]) -> bool:
         """Write down all that has been handed over; whether there was anything."""
-        jobs = self._take()
+        self._heard += jobs
+        jobs = self._heard
         for due in (True, False):
             payments = [payment for job in jobs if isinstance(job, tuple) and job[0] is due for payment in job[1]]
             if payments:
@@ -165,6 +222,7 @@ class Settler:
         anchors = [job for job in jobs if isinstance(job, Anchor)]
         if anchors:
             self._cashier.keep(anchors)
+        self._heard = []
         with self._mutex:
             self._unheard -= sum(len(job[1]) if isinstance(job, tuple) else 1 for job in jobs)
         return bool(jobs)
@@ -172,7 +230,7 @@ class Settler:
     def _take(self) -> list[_Job]:
         jobs: list[_Job] = []
         try:
-            if not self._outbox.backlog.items:
+            if not self._heard and not self._outbox.backlog.items:
                 jobs.append(self._jobs.get(timeout=_IDLE_S))
             while True:
                 jobs.append(self._jobs.get_nowait())
@@ -192,7 +250,7 @@ class Settler:
 
 def open_ledger(
     where: str,
-    opening: Mapping[str, int],
+    opening: Mapping[str, int] | None,
     *,
     wallets_seed: int = 0,
     outbox: Path | None = None,
@@ -201,8 +259,8 @@ def open_ledger(
     """The ledger of ``memory``, ``sqlite:FILE`` or the URL of a local devnet, in which ``opening`` holds.
 
     On a devnet the wallets are derived from ``wallets_seed``; take a new one for each run, or wallets go on with what
-    they hold; ``outbox`` and ``flush`` are for a network alone. Raises ``InputError`` for any other word or address,
-    and for a network where keys from a seed are unsafe.
+    they hold; ``outbox`` and ``flush`` are for a network alone. Without ``opening`` everyone holds what they held.
+    Raises ``InputError`` for any other word or address, and for a network where keys from a seed are unsafe.
     """
     if where == "memory":
         return SqliteLedger(None, opening)
@@ -215,7 +273,7 @@ def open_ledger(
 
 def open_settler(
     where: str,
-    opening: Mapping[str, int],
+    opening: Mapping[str, int] | None,
     *,
     wallets_seed: int = 0,
     outbox: Path | None = None,
@@ -257,16 +315,18 @@ def crossing(entry: Entry) -> Payment | None:
 
 def opening_of(book: Book) -> dict[str, int]:
     """Who holds what according to a book in which nothing has happened yet: the ``opening`` of its ledger."""
-    return {
-        account: nanos for account, nanos in book.balances().items() if account == SITE or account.startswith(_WALLET)
-    }
+    return _wallets(book.balances())
 
 
-def differences(book: Book, ledger: Ledger) -> list[str]:
-    """Where the ledger's wallets hold something else than the book says, once all is settled; nothing if they agree."""
-    expected = opening_of(book)
-    promised = [RESERVED, *(account for account in book.balances() if account.startswith("payable/"))]
-    expected[SITE] += sum(book.balance(account) for account in promised)
+def differences(book: Book | Mapping[str, int], ledger: Ledger) -> list[str]:
+    """Where the ledger's wallets hold something else than the book says, once all is settled; nothing if they agree.
+
+    Of a book that was written down, its balances are enough.
+    """
+    balances = book.balances() if isinstance(book, Book) else book
+    expected = _wallets(balances)
+    promised = [account for account in balances if account == RESERVED or account.startswith("payable/")]
+    expected[SITE] += sum(balances[account] for account in promised)
     held = {account: ledger.balance(account) for account in expected}
     return [
         f"{account} holds {held[account]} nanos on the ledger, {nanos} in the book"
@@ -275,8 +335,13 @@ def differences(book: Book, ledger: Ledger) -> list[str]:
     ]
 
 
+def _wallets(balances: Mapping[str, int]) -> dict[str, int]:
+    """What can be spent: the site's tokens, and those of the cars."""
+    return {account: nanos for account, nanos in balances.items() if account == SITE or account.startswith(_WALLET)}
+
+
 def _open_iota(
-    url: str, opening: Mapping[str, int], wallets_seed: int, outbox: Path | None, flush: Flush | None
+    url: str, opening: Mapping[str, int] | None, wallets_seed: int, outbox: Path | None, flush: Flush | None
 ) -> IotaLedger:
     try:
         from wattswap.ledger.iota import IotaClient
@@ -287,9 +352,15 @@ def _open_iota(
             raise
         raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
     with ExitStack() as undo:
-        client = undo.enter_context(IotaClient(url))
+        client = undo.enter_context(IotaClient(_graphql(url)))
         box = undo.enter_context(Outbox(outbox))
         ledger = IotaLedger(client, SeededWallets(wallets_seed), box, flush=flush)
-        ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **opening})
+        ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **(opening or {})})
         undo.pop_all()
     return ledger
+
+
+def _graphql(url: str) -> str:
+    """Where a node answers questions, if only the node was named."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path="/graphql")) if parts.path in ("", "/") else url

@@ -22,8 +22,9 @@ MORE: Final = "more_"
 
 
 def calm(street: Street) -> Street:
-    """This street on a perfect network, where nobody crashes."""
-    scenario = msgspec.structs.replace(street.scenario, faults=FaultsTable())
+    """This street on a perfect network, where nobody crashes and nothing is anchored: one to compare with."""
+    ledger = msgspec.structs.replace(street.scenario.ledger, anchor="none")
+    scenario = msgspec.structs.replace(street.scenario, faults=FaultsTable(), ledger=ledger)
     return replace(street, scenario=scenario)
 
 

@@ -63,17 +63,20 @@ def run_street(
     record: Record | None = None,
     sign: bool = False,
     journal: Listener | None = None,
+    begun: Callable[[Run], None] = lambda _run: None,
 ) -> Record:
     """Run a street from its first tick to the closing step of its last.
 
     ``progress`` is called with each tick that has passed. ``record`` is filled as the run goes, so that whoever holds
     it has what there is when the run is interrupted. ``sign`` lets the agents of the messages engine sign what they
     say; it changes no trade. ``journal`` hears what comes into a run of the messages engine.
+    ``begun`` is called with the run before its first tick.
 
     Raises:
         InputError: as :func:`start_run` does.
     """
     run = start_run(street, controller=controller, engine=engine, record=record, sign=sign, journal=journal)
+    begun(run)
     return run.run(progress)
 
 

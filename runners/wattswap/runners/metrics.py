@@ -32,7 +32,7 @@ KEYS: Final = tuple(
     scenario controller strategy engine seed limit_w peak_w overload_s overload_wh ageing_h oscillations
     sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh
     forced_wh rounds choices paid_nanos billed_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash
-    events_hash faults timing
+    events_hash faults settlement timing
     """.split()  # noqa: SIM905 - thirty names are read best as words
 )
 """The keys of a summary, in its order."""
@@ -40,8 +40,20 @@ KEYS: Final = tuple(
 _PLACES: Final = 6
 
 
-def summary(street: Street, record: Record, *, controller: str, strategy: str, engine: str, wall_s: float) -> Summary:
-    """What a run came to; energies in Wh, money in nanos, ``wall_s`` what the run took."""
+def summary(
+    street: Street,
+    record: Record,
+    *,
+    controller: str,
+    strategy: str,
+    engine: str,
+    wall_s: float,
+    settlement: Summary | None = None,
+) -> Summary:
+    """What a run came to; energies in Wh, money in nanos, ``wall_s`` what the run took.
+
+    ``settlement`` is what became of its payments on a ledger, if it had one.
+    """
     cars = CarTicks.of(street, record)
     return {
         "scenario": street.name,
@@ -58,6 +70,7 @@ def summary(street: Street, record: Record, *, controller: str, strategy: str, e
         "trace_hash": record.trace_hash(),
         "events_hash": record.events_hash,
         "faults": None if record.tally is None else asdict(record.tally),
+        "settlement": settlement,
         "timing": {
             "wall_s": round(wall_s, 3),
             "vehicle_steps_per_s": round(len(cars) / wall_s) if wall_s > 0 else 0,

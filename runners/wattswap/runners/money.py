@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wattswap.ledger.book import Book, wallet
-from wattswap.protocol.units import NANOS_PER_IOTA
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import MOST_NANOS, NANOS_PER_IOTA
 
 if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
@@ -13,9 +14,20 @@ if TYPE_CHECKING:
 
 
 def open_book(street: Street, world: World) -> Book:
-    """The scenario's opening funds: the site's, and every car's."""
-    scenario = street.scenario
-    book = Book(scenario.transformer.funds_iota * NANOS_PER_IOTA)
-    for vehicle in dict.fromkeys(world.fleet.vehicle_id):
-        book.fund(f"opening/{vehicle}", wallet(vehicle), scenario.vehicles.funds_iota * NANOS_PER_IOTA)
+    """The scenario's opening funds: the site's, and every car's.
+
+    Raises:
+        InputError: together they are more than any ledger can count.
+    """
+    site_iota, car_iota = street.scenario.transformer.funds_iota, street.scenario.vehicles.funds_iota
+    vehicles = dict.fromkeys(world.fleet.vehicle_id)
+    total_iota = site_iota + len(vehicles) * car_iota
+    if total_iota * NANOS_PER_IOTA > MOST_NANOS:
+        raise InputError(
+            f"transformer.funds_iota and {len(vehicles):,} times vehicles.funds_iota are {total_iota:,} IOTA, and no"
+            f" ledger counts beyond {MOST_NANOS // NANOS_PER_IOTA:,}: lower them"
+        )
+    book = Book(site_iota * NANOS_PER_IOTA)
+    for vehicle in vehicles:
+        book.fund(f"opening/{vehicle}", wallet(vehicle), car_iota * NANOS_PER_IOTA)
     return book

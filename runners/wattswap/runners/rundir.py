@@ -5,6 +5,8 @@
     journal/         what came into the run from outside, tick by tick: see :mod:`.journal`; not of a fleet run
     *.parquet        series, rounds, trades, sessions, cars; uncontrolled: the load had nobody given way
     ledger.sqlite    the site's book: entries, their postings, balances
+    outbox.sqlite    what was to cross the run's ledger, and what became of it; only where that is not memory
+    meters.sqlite    the meter records that were anchored
     log.jsonl        what happened to the run itself, a JSON object a line
     report.html      for people
 
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from structlog.typing import FilteringBoundLogger
 
-    from wattswap.ledger.book import Book
+    from wattswap.ledger.book import Book, Entry, Leg
     from wattswap.runners.journal import Header
 
 Status = Literal["complete", "interrupted", "failed"]
@@ -43,6 +45,9 @@ SCHEMA: Final = 1
 RUN_JSON: Final = "run.json"
 LOG: Final = "log.jsonl"
 LEDGER: Final = "ledger.sqlite"
+OUTBOX: Final = "outbox.sqlite"
+METERS: Final = "meters.sqlite"
+SETTLEMENT: Final = "settlement"
 SCENARIO: Final = "scenario.toml"
 REPORT: Final = "report.html"
 WITHOUT_TABLES: Final = "pip install 'wattswap[sim]'"
@@ -144,7 +149,7 @@ class RunDir:
         """Take the directory back: the run ended before it began, and bad input leaves nothing."""
         self.close()
         for entry in self.path.iterdir() if self.path.is_dir() else ():
-            if entry.name.startswith((RUN_JSON, SCENARIO, LOG, LEDGER)) or entry.suffix == ".parquet":
+            if entry.name.startswith((RUN_JSON, SCENARIO, LOG, LEDGER, OUTBOX, METERS)) or entry.suffix == ".parquet":
                 entry.unlink()
         with suppress(OSError):  # there may be no journal
             (self.path / STREET).unlink()
@@ -182,6 +187,8 @@ class RunFiles:
     """The keys of ``run --json``; empty if the run did not get that far."""
     uncontrolled: dict[str, Any] | None
     """The same keys of the same street with nobody in control, if that was reckoned."""
+    settlement: dict[str, Any] | None = None
+    """How the run settled on its ledger; written as soon as the ledger is open."""
 
     def columns(self, name: str) -> dict[str, list[Any]]:
         """A table as plain columns.
@@ -244,7 +251,12 @@ def _run_files(path: Path, file: Path, content: object) -> RunFiles:
     figures = {
         key: value for key, value in content.items() if key not in ("schema", "status", "version", "uncontrolled")
     }
-    return RunFiles(path, content["status"], str(content.get("version")), figures, content.get("uncontrolled"))
+    settlement = figures.get(SETTLEMENT)
+    if figures.keys() == {SETTLEMENT}:
+        figures = {}
+    return RunFiles(
+        path, content["status"], str(content.get("version")), figures, content.get("uncontrolled"), settlement
+    )
 
 
 def _arrow_type(pa: Any, column: NDArray[Any]) -> Any:
@@ -257,6 +269,30 @@ _BOOK_TABLES: Final = """
     create table postings (seq integer references entries, from_account text, to_account text, nanos integer);
     create table balances (account text primary key, nanos integer);
 """
+
+
+def read_book(run_dir: Path) -> tuple[list[Entry], dict[str, int]]:
+    """The entries and the balances of a run directory's book.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    path = run_dir / LEDGER
+    if not path.is_file():
+        raise InputError(f"{path}: the run ended before its book was written; `wattswap replay {run_dir}` rebuilds it")
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            rows = database.execute("select seq, operation, key, account, nanos from entries order by seq").fetchall()
+            postings = database.execute("select seq, from_account, to_account, nanos from postings").fetchall()
+            balances = dict(database.execute("select account, nanos from balances").fetchall())
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); move it away, and `wattswap replay {run_dir}` rebuilds it"
+        ) from None
+    legs: dict[int, list[Leg]] = {}
+    for seq, *leg in postings:
+        legs.setdefault(seq, []).append((leg[0], leg[1], leg[2]))
+    return [(*entry, tuple(legs.get(seq, ()))) for seq, *entry in rows], balances
 
 
 def _write_book(book: Book, path: Path) -> None:

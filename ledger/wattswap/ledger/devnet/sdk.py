@@ -12,6 +12,9 @@ import iota_sdk
 from iota_sdk import InternalError, SdkFfiError
 
 from wattswap.ledger.devnet.model import Coin, Refused
+from wattswap.ledger.iota_bytes import quicken
+
+quicken()
 
 _FAILURES = (InternalError, SdkFfiError)
 

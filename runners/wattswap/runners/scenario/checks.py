@@ -98,6 +98,8 @@ RANGES: Final[dict[str, Range]] = {
     "faults.outage_s": Range(1, DAY_S),
     "faults.drift_pct": Range(0, 20),
     "faults.hours": Range(0, 1_000_000),
+    "ledger.anchor_s": Range(1, DAY_S),
+    "ledger.drain_s": Range(0, DAY_S),
 }
 """Dotted path -> what stands there may be."""
 LIST_RANGES: Final[dict[str, dict[str, Range]]] = {

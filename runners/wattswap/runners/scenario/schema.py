@@ -138,6 +138,18 @@ class FaultsTable(_Table, frozen=True, kw_only=True):
     """Only in the first so many hours; 0 is the whole run."""
 
 
+class LedgerTable(_Table, frozen=True, kw_only=True):
+    """What a run puts on its ledger beside its payments, and how long it waits for it."""
+
+    anchor: Literal["auto", "full", "root", "none"] = "auto"
+    """Meter records: ``full`` readings in the open, ``root`` only what proves them; ``auto`` is ``full`` on a ledger
+    of one's own, ``root`` on any other, and ``none`` where the run's ledger is its memory."""
+    anchor_s: int = 30
+    """Between two records; rounded up to whole readings."""
+    drain_s: int = 60
+    """So long the end of a run waits for a ledger that decides nothing more."""
+
+
 class Battery(_Table, frozen=True, kw_only=True):
     """A stationary battery: it offers like a car that never leaves."""
 
@@ -179,6 +191,7 @@ class Scenario(_Table, frozen=True, kw_only=True):
     vehicles: Vehicles = Vehicles()
     market: Market = Market()
     faults: FaultsTable = FaultsTable()
+    ledger: LedgerTable = LedgerTable()
     battery: tuple[Battery, ...] = ()
     event: tuple[Event, ...] = ()
     inputs: dict[str, str] = {}

@@ -1,0 +1,43 @@
+"""``wattswap settle``: a run's tokens brought over its ledger, where the run itself could not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from wattswap.cli.examples import examples
+
+NOT_SETTLED = 1
+
+
+@click.command(
+    epilog=examples(
+        "wattswap settle runs/20261122T181508-demo-negotiated-s1",
+        "wattswap settle runs/20261122T181508-demo-negotiated-s1 --patience 600",
+    )
+)
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option(
+    "--patience", type=click.IntRange(0), default=60, show_default=True, help="Seconds without progress to wait."
+)
+@click.option("--json", "as_json", is_flag=True, help="The key `settlement` of run.json and nothing else.")
+@click.pass_context
+def settle(ctx: click.Context, run_dir: Path, patience: int, as_json: bool) -> None:
+    """Go on where a run's ledger was out of reach, and compare it with the book once more.
+
+    Nothing is paid twice. Exit code 1: something is still on its way, or book and ledger differ.
+    """
+    from rich.console import Console
+
+    from wattswap.cli.show import show_settlement
+    from wattswap.experiments.settlements import finish
+
+    block = finish(run_dir, patience)
+    if as_json:
+        click.echo(json.dumps(block, indent=2))
+    else:
+        show_settlement(Console(highlight=False), block, run_dir)
+    if not block["agree"] or block["alarms"]:
+        ctx.exit(NOT_SETTLED)

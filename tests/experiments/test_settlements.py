@@ -1,0 +1,189 @@
+"""A run's tokens on a real ledger: the same run to the nano, whatever the ledger does meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.experiments.settled_runs import MEMORY, SLOTS, STREET, plain, quick_street
+from tests.ledger.local_node import local_node
+
+from wattswap.cli import main
+from wattswap.experiments.api import run_loaded
+from wattswap.experiments.settlements import finish
+from wattswap.ledger.anchors import read, verify
+from wattswap.ledger.iota_bytes import quicken
+from wattswap.ledger.memory import MemoryLedger
+from wattswap.ledger.settling import Settler, differences, open_settler
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.identity import seeded_signer
+from wattswap.runners.cast import TRANSFORMER
+from wattswap.runners.engines import run_street
+from wattswap.runners.rundir import METERS, OUTBOX, read_book, read_run
+from wattswap.runners.settlement import Settlement, detail_of
+
+pytest.importorskip("iota_sdk")
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with local_node() as (found, _):
+        yield found.removesuffix("/graphql")
+
+
+@pytest.fixture(params=["sqlite", "devnet"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(request.getfixturevalue("url")) if request.param == "devnet" else f"sqlite:{tmp_path / 'tokens.sqlite'}"
+
+
+def public_key() -> bytes:
+    return seeded_signer(STREET.scenario.seed, TRANSFORMER).public_key
+
+
+def reopened(run_dir: Path) -> Settler:
+    block = read_run(run_dir).settlement
+    assert block is not None
+    return open_settler(block["ledger"], None, wallets_seed=block["wallets_seed"], outbox=run_dir / OUTBOX)
+
+
+# -- all is well ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["fleet", "messages"])
+def test_a_run_on_a_ledger_is_the_run_in_memory_and_its_tokens_cross(where: str, engine: str, tmp_path: Path):
+    result = run_loaded(STREET, engine=engine, ledger=where, out=tmp_path / "run")
+    assert {**plain(result), "engine": 0, "events_hash": 0} == {**plain(MEMORY), "engine": 0, "events_hash": 0}
+    assert sorted(result.record.trades) == sorted(MEMORY.record.trades)
+    block = result.summary["settlement"]
+    assert (block["ledger"], block["agree"], block["differences"], block["alarms"]) == (where, True, [], [])
+    assert (block["pending"], block["refused"], block["anchors"]) == (0, 0, SLOTS)
+    assert block["payments"] > 20
+    assert 0 < block["agents_cpu_s"] < 60
+    assert (block["fees_nanos"] > 0, block["deposits_nanos"] > 0) == (where.startswith("http"),) * 2
+    written = read_run(tmp_path / "run")
+    assert written.settlement == written.figures["settlement"] == block
+    assert "book and ledger agree to the nano" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_lies_on_the_ledger_is_what_the_meters_showed(where: str, tmp_path: Path):
+    result = run_loaded(STREET, engine="fleet", ledger=where, out=tmp_path / "run")
+    with reopened(tmp_path / "run") as settler:
+        assert differences(read_book(tmp_path / "run")[1], settler.ledger) == []
+        anchored = settler.ledger.anchored(STREET.name)
+    assert verify(anchored, public_key(), last=SLOTS - 1) == []
+    records = [read(anchor, public_key()) for anchor in anchored]
+    assert [record.to_ms for record in records] == [STREET.tick_ms * slot for slot in range(1, SLOTS + 1)]
+    last = {reading.meter: reading for reading in records[-1].readings}
+    assert sum(reading.import_ws for meter, reading in last.items() if meter.startswith("charger/")) == sum(
+        row.imported_ws for row in result.record.sessions
+    )
+    by_station = Counter[str]()
+    for row in result.record.sessions:
+        by_station[f"charger/{row.station}"] += row.exported_ws
+    assert {meter: last[meter].export_ws for meter in by_station} == by_station
+    for record, tick in zip(records, result.record.ticks, strict=True):
+        shown = {reading.meter: reading.import_w - reading.export_w for reading in record.readings}
+        assert shown["transformer"] == tick.base_w + int(tick.import_w.sum() - tick.export_w.sum())
+        assert shown["household/0"] == tick.base_w
+
+
+def test_a_second_run_on_the_same_node_has_wallets_of_its_own(url: str):
+    seeds = [run_loaded(STREET, engine="fleet", ledger=url).summary["settlement"]["wallets_seed"] for _ in range(2)]
+    assert seeds[0] != seeds[1]
+    assert run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=7).summary["settlement"]["wallets_seed"] == 7
+
+
+@pytest.mark.parametrize(("anchor", "records"), [("full", 48), ("root", 48), ("none", None), ("auto", None)])
+def test_in_memory_meters_are_anchored_if_asked_for(anchor: str, records: int | None, tmp_path: Path):
+    street = quick_street(f"ledger.anchor={anchor}", "ledger.anchor_s=1_800")
+    result = run_loaded(street, engine="fleet", out=tmp_path / "run")
+    block = result.summary["settlement"]
+    assert plain(result) == plain(MEMORY)
+    assert (tmp_path / "run" / METERS).exists() == (records is not None)
+    assert (block and block["anchors"]) == records
+    assert not block or block["agree"]
+    assert result.uncontrolled["settlement"] is None
+
+
+def test_readings_stand_in_the_open_only_where_the_ledger_is_ones_own():
+    here, elsewhere = SqliteLedger(None, {}), MemoryLedger({})
+    assert [detail_of("auto", where, here) for where in ("memory", "sqlite:x")] == [None, "full"]
+    assert (detail_of("auto", "https://x", elsewhere), detail_of("none", "https://x", elsewhere)) == ("root", None)
+    with pytest.raises(InputError, match="everyone could read who charges when"):
+        detail_of("full", "https://x", elsewhere)
+    here.close()
+
+
+def test_the_sdk_is_handed_its_bytes_in_one_piece():
+    """``quicken`` is told when another version of the SDK is built otherwise."""
+    assert quicken()
+
+
+# -- what cannot be used ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        (("--ledger", "momory"), "is no ledger: say memory, sqlite:FILE"),
+        (("--ledger", "sqlite:"), "is no ledger"),
+        (("--ledger", "sqlite:no/such/folder/x.sqlite"), "No such file or directory"),
+        (("--ledger", "sqlite:there.sqlite"), "belongs to one run; name a new one"),
+        (("--ledger", "sqlite:here/ledger.sqlite"), "choose another name"),
+        (("--ledger", "http://127.0.0.1:1"), "127.0.0.1:1"),
+        (("--ledger", "https://"), "is not the address of an IOTA node"),
+        (("--set", "transformer.funds_iota=4_611_686_018"), "no ledger counts beyond 4,611,686,018"),
+        (("--ledger", "memory", "--set", "ledger.anchor=ful"), "full"),
+    ],
+)
+def test_a_ledger_that_cannot_be_used_is_one_line_and_leaves_nothing(args, what: str, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.sqlite").write_bytes(b"somebody's")
+    with pytest.raises(SystemExit) as left:
+        main(["run", "demo", "--engine", "fleet", "--out", "here", *args])
+    out, err = capsys.readouterr()
+    assert (left.value.code, out, err.count("\n")) == (2, "", 1)
+    assert what in err
+    assert [path.name for path in tmp_path.iterdir()] == ["there.sqlite"]
+
+
+def test_more_than_the_faucet_has_is_one_line(url: str):
+    with pytest.raises(InputError, match="the faucet at"):
+        run_loaded(quick_street("transformer.funds_iota=4_000_000_000"), engine="fleet", ledger=url)
+
+
+def test_a_proxy_is_not_asked_for_a_node_on_this_machine(url: str, monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert run_loaded(STREET, engine="fleet", ledger=url).summary["settlement"]["agree"]
+
+
+def test_a_run_in_memory_has_nothing_to_settle(tmp_path: Path):
+    run_loaded(STREET, engine="fleet", out=tmp_path / "run")
+    with pytest.raises(InputError, match="kept its tokens in memory"):
+        finish(tmp_path / "run")
+    assert MEMORY.summary["settlement"] is None
+
+
+def test_the_agents_thread_hands_over_and_goes_on(tmp_path: Path):
+    """What it does for the ledger takes far less than the law of a round."""
+    settlement = Settlement(STREET, f"sqlite:{tmp_path / 'tokens.sqlite'}")
+    spent = [0.0, 0.0]
+
+    def passed(tick: int) -> None:
+        began = time.thread_time()
+        settlement.passed(tick)
+        spent[0] += time.thread_time() - began
+
+    began = time.thread_time()
+    run_street(STREET, engine="messages", begun=settlement.begin, progress=passed)
+    spent[1] = time.thread_time() - began
+    settlement.end()
+    settlement.close()
+    assert spent[0] < 0.05 * spent[1]

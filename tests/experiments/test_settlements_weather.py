@@ -1,0 +1,238 @@
+"""A run whose ledger is away, full, locked, damaged or another one: control goes on, and no token is lost."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.experiments.settled_runs import EVENING, MEMORY, SLOTS, STREET, Node, a_node, plain, quick_street
+
+from wattswap.cli import main
+from wattswap.experiments.api import run_loaded
+from wattswap.experiments.settlements import finish
+from wattswap.protocol.errors import InputError
+from wattswap.runners.engines import run_street
+from wattswap.runners.journal import STREET as STREET_JOURNAL
+from wattswap.runners.rundir import METERS, OUTBOX, read_run
+from wattswap.runners.settlement import Settlement
+
+pytest.importorskip("iota_sdk")
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    with a_node(tmp_path) as found:
+        yield found
+
+
+# -- the ledger is away -----------------------------------------------------------------------------------------------
+
+
+def test_a_node_that_dies_for_an_hour_of_the_run_changes_nothing(node: Node, tmp_path: Path):
+    begins, hour = EVENING, 4
+
+    def weather(tick: int) -> None:
+        if tick == begins:
+            node.kill()
+        if tick == begins + hour:
+            node.start()
+
+    result = run_loaded(STREET, engine="messages", ledger=node.url, out=tmp_path / "run", progress=weather)
+    assert result.summary["trace_hash"] == MEMORY.summary["trace_hash"]
+    block = result.summary["settlement"]
+    assert (block["agree"], block["pending"], block["alarms"], block["anchors"]) == (True, 0, [], SLOTS)
+
+
+def test_a_node_that_stays_away_leaves_a_run_that_can_be_settled_later(node: Node, tmp_path: Path, capsys):
+    street, out = quick_street("ledger.drain_s=1"), tmp_path / "run"
+    result = run_loaded(
+        street, engine="fleet", ledger=node.url, out=out, progress=lambda tick: node.kill() if tick == 9 else None
+    )
+    block = result.summary["settlement"]
+    assert plain(result) == plain(MEMORY)
+    assert (read_run(out).status, block["agree"], block["differences"]) == ("complete", False, [])
+    assert block["pending"] == block["payments"] + SLOTS - block["anchors"]
+    assert any("127.0.0.1" in alarm for alarm in block["alarms"])
+    assert set(read_run(out).columns("trades")["status"]) == {"paid", "pending"}
+    with pytest.raises(SystemExit) as left:
+        main(["report", str(out)])
+    assert left.value.code == 0
+    assert f"still on their way; nothing is lost: `wattswap settle {out}` goes on." in capsys.readouterr().out
+    with pytest.raises(InputError, match="start it again"):
+        finish(out)
+    node.start()
+    settled = settle_command(out, capsys)
+    assert (settled["agree"], settled["pending"], settled["anchors"], settled["alarms"]) == (True, 0, SLOTS, [])
+    assert read_run(out).settlement == settled
+    assert set(read_run(out).columns("trades")["status"]) == {"paid"}
+    assert finish(out) == settled, "settling twice pays nothing twice"
+
+
+def settle_command(run_dir: Path, capsys: Any) -> dict[str, Any]:
+    with pytest.raises(SystemExit) as left:
+        main(["settle", str(run_dir), "--json"])
+    assert left.value.code == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_another_chain_in_the_place_of_the_first_is_noticed(tmp_path: Path):
+    out = tmp_path / "run"
+    with a_node(tmp_path) as node:
+        run_loaded(STREET, engine="fleet", ledger=node.url, out=out)
+        node.kill()
+        (tmp_path / "chain.sqlite").rename(tmp_path / "old chain.sqlite")
+        for beside in tmp_path.glob("chain.sqlite-*"):
+            beside.unlink()
+        node.start()
+        with pytest.raises(InputError, match="pays on network"):
+            finish(out)
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", ["ledger", "outbox", "meters"])
+def test_a_full_disk_stops_no_run_and_loses_no_token(file: str, tmp_path: Path):
+    """SQLite's own limit stands for the disk's: it fails in the same place with the same error."""
+    street, out = quick_street("ledger.drain_s=1"), tmp_path / "run"
+    out.mkdir()
+    settlement = Settlement(street, f"sqlite:{tmp_path / 'tokens.sqlite'}", folder=out)
+
+    def begun(run: Any) -> None:
+        settlement.begin(run)
+        inside: Any = settlement
+        database = {
+            "ledger": lambda: inside._settler.ledger._database,
+            "outbox": lambda: inside._settler._outbox._database,
+            "meters": lambda: inside._metering.anchorer._database,
+        }[file]()
+        database._connection.execute("PRAGMA max_page_count=50")
+
+    record = run_street(street, engine="fleet", begun=begun, progress=settlement.passed)
+    settlement.end()
+    settlement.settle()
+    block = settlement.block()
+    settlement.close()
+    assert record.trace_hash() == MEMORY.summary["trace_hash"]
+    assert any("full" in alarm for alarm in block["alarms"]), block
+    if file == "meters":
+        assert block["agree"]
+        return
+    assert (block["agree"], block["pending"] > 0) == (False, True)
+    assert finished(street, out, record, block)["agree"]
+
+
+def finished(street: Any, out: Path, record: Any, block: dict[str, Any]) -> dict[str, Any]:
+    """The run directory as the run would have left it, settled."""
+    from wattswap.runners.rundir import RunDir
+
+    directory = RunDir(out)
+    directory.write_figures({"settlement": block}, "complete")
+    directory.write_text("scenario.toml", street.resolved_toml)
+    directory.write_ledger(record.book)
+    return finish(out)
+
+
+def test_a_file_that_another_program_writes_is_waited_for(tmp_path: Path):
+    street, out, file = quick_street("ledger.drain_s=0"), tmp_path / "run", tmp_path / "tokens.sqlite"
+    with ExitStack() as others:
+
+        def lock(tick: int) -> None:
+            if tick == 0:
+                other = others.enter_context(closing(sqlite3.connect(file, isolation_level=None)))
+                other.execute("BEGIN IMMEDIATE")
+
+        block = run_loaded(street, engine="fleet", ledger=f"sqlite:{file}", out=out, progress=lock).summary[
+            "settlement"
+        ]
+        assert (block["agree"], block["pending"]) == (False, block["payments"] + SLOTS)
+    assert finish(out)["agree"]
+
+
+@pytest.fixture(scope="module")
+def settled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that settled in a file beside its directory."""
+    folder = tmp_path_factory.mktemp("settled")
+    run_loaded(STREET, engine="fleet", ledger=f"sqlite:{folder / 'tokens.sqlite'}", out=folder / "run")
+    (folder / "run" / "report.html").unlink()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["tokens.sqlite", f"run/{OUTBOX}", f"run/{METERS}", "run/ledger.sqlite"])
+@pytest.mark.parametrize("damage", ["torn", "gone", "no database"])
+def test_a_damaged_file_is_named_and_nothing_is_paid_from_it(name: str, damage: str, settled_folder: Path):
+    path = settled_folder / name
+    whole = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(whole[: len(whole) // 2] if damage == "torn" else b"tokens\n" * 10_000)
+    try:
+        if (path.name, damage) == (METERS, "gone"):
+            assert finish(settled_folder / "run")["anchors"] == SLOTS, "they are on the ledger all the same"
+        else:
+            with pytest.raises(InputError, match=path.name) as refused:
+                finish(settled_folder / "run")
+            assert "\n" not in str(refused.value)
+    finally:
+        path.write_bytes(whole)
+    assert finish(settled_folder / "run")["agree"]
+
+
+@pytest.mark.long
+def test_a_run_that_was_killed_is_replayed_then_settled(tmp_path: Path):
+    out, file = tmp_path / "run", tmp_path / "tokens.sqlite"
+    command = [sys.executable, "-m", "wattswap", "run", "a400", "--day", "7", "--ledger", f"sqlite:{file}"]
+    with subprocess.Popen([*command, "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        journal = out / STREET_JOURNAL
+        while not journal.exists() or journal.stat().st_size < 900_000:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+    with pytest.raises(InputError, match=r"wattswap replay .* rebuilds it"):
+        finish(out)
+    with pytest.raises(SystemExit) as left:
+        main(["replay", str(out)])
+    assert left.value.code == 0
+    settled = finish(out)
+    assert settled["agree"], settled
+    assert read_run(out).status == "interrupted"
+
+
+def test_a_disk_on_which_nothing_fits_any_more_is_one_line(tmp_path: Path):
+    """No file may grow beyond 200 kB: meter records and report do."""
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        "from wattswap.cli import main\n"
+        "main(['run', 'demo', '--engine', 'fleet', '--ledger', 'sqlite:x', '--set', 'ledger.drain_s=0', '--out', 'r'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr.count("\n"), "Traceback" in done.stderr) == (2, 1, False), done.stderr
+    assert "make room and run it again" in done.stderr
+
+
+def test_an_interrupted_run_can_be_settled(tmp_path: Path):
+    out = tmp_path / "run"
+
+    def interrupt(tick: int) -> None:
+        if tick == EVENING:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_loaded(STREET, engine="fleet", ledger=f"sqlite:{tmp_path / 'tokens.sqlite'}", out=out, progress=interrupt)
+    block = read_run(out).settlement
+    assert read_run(out).status == "interrupted"
+    assert block is not None
+    assert not block["agree"]
+    assert finish(out)["agree"]
