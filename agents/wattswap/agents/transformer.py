@@ -23,7 +23,7 @@ from wattswap.agents.offers import FEED
 from wattswap.agents.register import Register
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key, draw
-from wattswap.protocol.effects import Forget, NoteForced, Remember, Send, WakeAt
+from wattswap.protocol.effects import Forget, NoteForced, NoteRound, Remember, Send, WakeAt
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Billed, LimitChanged, Paid, Received, Restarted, Woken
 from wattswap.protocol.messages import (
@@ -353,7 +353,8 @@ class Transformer:
     # -- a round ----------------------------------------------------------------------------------------------------
 
     def _open_round(self, assessment: Assessment, now_ms: int) -> list[Effect]:
-        """Call every car that holds no award."""
+        """Call every car that holds no award; a round that is still open then was slept through."""
+        lapsed: list[Effect] = [] if self._bidding is None else [self._lapsed(self._bidding)]
         called = [session for session in self._register.sessions if session not in self._accounts]
         call = Call(
             feeder=self._site.feeder,
@@ -367,7 +368,7 @@ class Transformer:
         self._bidding = Bidding(call, called)
         sealed = seal(call, self._signer)
         calls: list[Effect] = [Send(self._sessions[session].party.charger, sealed) for session in called]
-        return [*calls, WakeAt(call.offers_due_ms)]
+        return [*lapsed, *calls, WakeAt(call.offers_due_ms)]
 
     def _on_offer(self, capped: CappedOffer, now_ms: int) -> list[Effect]:
         """Note a car's answer; the first counts, if it comes in time. The last one clears the round."""
@@ -385,11 +386,12 @@ class Transformer:
     def _clear(self, bidding: Bidding, now_ms: int) -> list[Effect]:
         """Buy the cheapest relief, award what the site's tokens cover, and grant power accordingly.
 
-        A round that was slept through lapses: what it was about is over.
+        A round that was slept through lapses: what it was about is over. So does one at whose end no home has been
+        heard of for the length of a lease: nobody knows what room there is.
         """
         self._bidding = None
         if not self._knows_its_base(now_ms) or now_ms >= bidding.call.until_ms:
-            return []
+            return [self._lapsed(bidding)]
         called = [session for session in bidding.called if session in self._sessions]
         offered_w, ask = bidding.offers_of(called)
         keys = np.array([self._sessions[session].key for session in called], dtype=np.uint64)
@@ -405,6 +407,13 @@ class Transformer:
         )
         effects = self._award(bidding, called, offered_w, ask, cleared, now_ms)
         return [*effects, *self._grant_by_law(self._cars(now_ms), now_ms)]
+
+    def _lapsed(self, bidding: Bidding) -> NoteRound:
+        """The end of a round in which nothing is bought."""
+        called = [session for session in bidding.called if session in self._sessions]
+        offered_w, _ = bidding.offers_of(called)
+        nothing = np.zeros_like(offered_w)
+        return round_note(bidding.call, self._register.firm_w(called), offered_w, nothing, nothing)
 
     def _award(
         self,

@@ -12,7 +12,7 @@ from wattswap.agents.transformer import Transformer
 from wattswap.protocol.codec import unseal
 from wattswap.protocol.effects import NoteRound, Send
 from wattswap.protocol.events import Received, Restarted
-from wattswap.protocol.messages import DEPARTED, BaseReport, Call, Grant, Noted, Sealed
+from wattswap.protocol.messages import DEPARTED, Call, Grant, Noted, Sealed
 from wattswap.runners.audit_power import RAMP_MS
 from wattswap.runners.broken import AuditError, require
 from wattswap.runners.cast import TRANSFORMER
@@ -31,8 +31,6 @@ class EndsAudit:
         self._run, self._rules = run, run.rules
         self._call: Call | None = None
         """Of the round that is open, as far as anyone outside can tell."""
-        self._heard_ms: dict[str, int] = {}
-        """By household."""
         self._granted_ms: dict[str, int] = {}
         """By charger: when a grant came to it last."""
         self._left: set[int] = set()
@@ -44,23 +42,17 @@ class EndsAudit:
         """Check one event."""
         self.round_ends(now_ms)
         if agent == TRANSFORMER:
-            self._look_at_transformer(now_ms, event, done)
+            self._look_at_transformer(event, done)
         elif isinstance(event, Received) and isinstance(event.message, Grant) and event.sender == TRANSFORMER:
             self._granted_ms[agent] = now_ms
 
-    def _look_at_transformer(self, now_ms: int, event: Event, done: list[Effect]) -> None:
-        match event:
-            case Received(sender, BaseReport()):
-                self._heard_ms[sender] = now_ms
-            case Restarted():
-                self._heard_ms.clear()
-                self._call = None
-            case _:
-                pass
+    def _look_at_transformer(self, event: Event, done: list[Effect]) -> None:
+        if isinstance(event, Restarted):
+            self._call = None
         for effect in done:
             match effect:
                 case Send(_, Sealed(4) as sealed):
-                    self._called(sealed, now_ms)
+                    self._called(sealed)
                 case NoteRound(tick) if self._call is not None and tick == self._call.tick:
                     self._call = None
                 case Send(_, Noted(kind, session)) if kind == DEPARTED:
@@ -70,35 +62,24 @@ class EndsAudit:
 
     # -- rounds -------------------------------------------------------------------------------------------------------
 
-    def _called(self, sealed: Sealed, now_ms: int) -> None:
-        """A round ends too when the next one is opened, but that is no excuse once its deadline is over."""
+    def _called(self, sealed: Sealed) -> None:
+        """A round ends before the next one opens."""
         call, before = unseal(sealed), self._call
         assert isinstance(call, Call)
-        require(
-            before is None or before == call or now_ms < before.offers_due_ms,
-            "L1 rounds end",
-            f"{call} was sent while {before}, which should have been cleared, was still open",
-        )
+        require(before is None or before == call, "L1 rounds end", f"{call} was sent while {before} was still open")
         self._call = call
 
     def round_ends(self, now_ms: int) -> None:
-        """L1: a round ends by its deadline and a tick, whoever keeps silent.
-
-        It lapses with a transformer that is out of order, and when the homes have not been heard of for a lease.
-        """
+        """L1: a round ends by its deadline and a tick, whoever keeps silent, unless its transformer is out of order."""
         call = self._call
-        if call is None or (now_ms < call.offers_due_ms and not self._run.is_down(TRANSFORMER)):
+        if call is None:
             return
-        if self._run.is_down(TRANSFORMER) or self._may_lapse(call):
+        if self._run.is_down(TRANSFORMER):
             self._call = None
         elif now_ms > call.offers_due_ms + self._rules.tick_ms:
             raise AuditError(
                 "L1 rounds end", f"{call} had its deadline at {call.offers_due_ms} ms and has not been cleared since"
             )
-
-    def _may_lapse(self, call: Call) -> bool:
-        oldest_ms = min(self._heard_ms.get(home, -self._rules.lease_ms) for home in self._run.cast.households)
-        return oldest_ms + self._rules.lease_ms <= call.offers_due_ms or call.until_ms <= call.offers_due_ms
 
     # -- power and sessions -------------------------------------------------------------------------------------------
 
