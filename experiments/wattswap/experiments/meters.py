@@ -13,8 +13,6 @@ import msgspec
 from wattswap.experiments.nearest import nearest
 from wattswap.experiments.places import (
     MEMORY,
-    METERS,
-    OUTBOX,
     Place,
     answering,
     opened_chain,
@@ -32,6 +30,7 @@ from wattswap.ledger.outbox_schema import State
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES
+from wattswap.runners.rundir import METERS, OUTBOX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

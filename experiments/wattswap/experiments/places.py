@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from msgspec import Struct
@@ -17,7 +16,7 @@ from wattswap.experiments.runclock import RunClock, clock_of, seed_of
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.runners.rundir import LEDGER, RUN_JSON, read_run
+from wattswap.runners.rundir import LEDGER, OUTBOX, RUN_JSON, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from wattswap.ledger.outbox import Outbox
 
 MEMORY: Final = "memory"
-OUTBOX: Final = "outbox.sqlite"
-METERS: Final = "meters.sqlite"
 _SQLITE: Final = "sqlite:"
 
 
@@ -137,7 +134,7 @@ def opened_chain(
             if error.name and error.name.startswith("wattswap"):
                 raise
             raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
-        client = undo.enter_context(IotaClient(_graphql(url)))
+        client = undo.enter_context(IotaClient(url))
         chains = (client.chain_id(),) if allow is None else allow
         yield undo.enter_context(IotaLedger(client, wallets, outbox, allow=chains, sponsored=sponsored))
 
@@ -170,15 +167,6 @@ def answering() -> Iterator[None]:
         raise InputError(f"a file of the ledger cannot be read: {error}") from None
     except LocalProtocolError as error:
         raise InputError(f"what lies there was not written by wattswap: {error}") from None
-
-
-def _graphql(url: str) -> str:
-    """Where a node answers; its bare address will do."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url  # the client says what is wrong with it
-    return urlunsplit(parts._replace(path="/graphql")) if parts.path in ("", "/") else url
 
 
 def _require_ledger(ledger: str, also: tuple[str, ...] = ()) -> None:

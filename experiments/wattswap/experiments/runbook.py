@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from wattswap.ledger.book import RESERVED, SITE, payable, receivable, wallet
 from wattswap.ledger.settling import crossing
-from wattswap.protocol.errors import InputError
-from wattswap.runners.rundir import LEDGER
+from wattswap.runners import rundir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from wattswap.ledger.base import Payment
@@ -110,24 +105,5 @@ def read_book(run: Path) -> RunBook:
     Raises:
         InputError: there is none, or it cannot be read.
     """
-    path = run / LEDGER
-    if not path.is_file():
-        raise InputError(f"{run}: this run left no {LEDGER}; without a negotiation nobody is paid, or it was cut off")
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            rows = database.execute(
-                "select seq, operation, key, account, entries.nanos, from_account, to_account, postings.nanos"
-                " from entries left join postings using (seq) order by seq, postings.rowid"
-            ).fetchall()
-            balances = dict(database.execute("select account, nanos from balances"))
-    except sqlite3.Error as error:
-        raise InputError(f"{path}: not a readable book ({error}); run the scenario again") from None
-    return RunBook(tuple(_entries(rows)), balances)
-
-
-def _entries(rows: list[tuple[Any, ...]]) -> Iterator[Entry]:
-    """Entries with their postings, from the rows of both joined."""
-    for _, group in groupby(rows, key=lambda row: row[0]):
-        legs = list(group)
-        _, operation, key, subject, nanos, *_ = legs[0]
-        yield operation, key, subject, nanos, tuple(leg[5:] for leg in legs if leg[5] is not None)
+    entries, balances = rundir.read_book(run)
+    return RunBook(tuple(entries), balances)

@@ -14,7 +14,6 @@ from wattswap.experiments.amounts import iota_of
 from wattswap.experiments.nearest import nearest
 from wattswap.experiments.places import (
     MEMORY,
-    OUTBOX,
     Place,
     answering,
     opened_chain,
@@ -31,6 +30,7 @@ from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
+from wattswap.runners.rundir import OUTBOX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import iota_sdk
 import msgspec
@@ -68,7 +68,7 @@ class RefusedError(Exception):
 
 
 class IotaClient:
-    """A connection to one node. ``url`` is that of GraphQL. Usable from any thread.
+    """A connection to one node. ``url`` is that of GraphQL, or the node's bare address. Usable from any thread.
 
     Every method raises ``LedgerDownError`` when the node does not answer in time, or answers with an error.
     """
@@ -83,6 +83,8 @@ class IotaClient:
             raise InputError(f"{url!r} is not the address of an IOTA node: give http(s)://HOST:PORT/graphql")
         if parts.hostname in ("127.0.0.1", "localhost", "::1"):
             _no_proxy_for(parts.hostname)
+        if parts.path in ("", "/"):
+            url = urlunsplit(parts._replace(path="/graphql"))
         self.url, self._timeout_s = url, timeout_s
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="iota", daemon=True)

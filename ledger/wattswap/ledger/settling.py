@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
 
 from msgspec import Struct
 
@@ -352,15 +351,9 @@ def _open_iota(
             raise
         raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
     with ExitStack() as undo:
-        client = undo.enter_context(IotaClient(_graphql(url)))
+        client = undo.enter_context(IotaClient(url))
         box = undo.enter_context(Outbox(outbox))
         ledger = IotaLedger(client, SeededWallets(wallets_seed), box, flush=flush)
         ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **(opening or {})})
         undo.pop_all()
     return ledger
-
-
-def _graphql(url: str) -> str:
-    """Where a node answers questions, if only the node was named."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(path="/graphql")) if parts.path in ("", "/") else url
