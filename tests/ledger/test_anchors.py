@@ -137,6 +137,13 @@ def test_any_missing_record_of_a_thousand_is_named() -> None:
     assert verify(THOUSAND[:-3], KEY, last=999) == [Fault(number, "it is missing") for number in (997, 998, 999)]
 
 
+def test_a_number_beyond_all_reason_is_one_fault_and_fills_no_memory() -> None:
+    odd = msgspec.structs.replace(THOUSAND[1], sequence=4 * 10**18)
+    missing, odd_one = verify([THOUSAND[0], odd], KEY)[:2]
+    assert missing == Fault(1, f"it is missing, and so are all up to {4 * 10**18 - 1}")
+    assert odd_one.sequence == 4 * 10**18
+
+
 def test_two_records_that_changed_places_are_found_whichever_they_are() -> None:
     luck = random.Random(2)
     for _ in range(5):
