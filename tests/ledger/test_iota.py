@@ -240,7 +240,7 @@ def test_the_sdk_runs_on_a_thread_of_its_own(ledger: IotaLedger) -> None:
     assert ledger.client._thread is not threading.current_thread()
 
 
-@pytest.mark.parametrize("kills", [10, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [20, pytest.param(2_000, marks=pytest.mark.long)])
 def test_kills_cost_and_create_nothing_on_a_chain_either(node_url: str, tmp_path: Path, kills: int) -> None:
     report = kill(tmp_path, "--kills", str(kills), "--ledger", node_url)
     assert report["wrong"] == []
