@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.experiments.markup import element, table
 from wattswap.experiments.words import NANOS
 from wattswap.runners.calm import MORE
-from wattswap.runners.faults import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -24,14 +22,12 @@ def mishaps(figures: Figures) -> list[str]:
     faults = figures.get("faults")
     if not faults:
         return []
-    sent, lost, repeated, delayed, unheard, crashes, restarts, freezes, partitions = (
-        f"{faults[tally.name]:,}" for tally in fields(Tally)
+    to_messages, to_agents = (
+        ", ".join(f"{faults[key]:,} {what}" for key, what in mishaps.items() if faults[key])
+        for mishaps in (_OF_MESSAGES, _OF_AGENTS)
     )
-    return [
-        f"{sent} messages: {lost} lost, {repeated} came twice, {delayed} came late",
-        f"{crashes} crashes, {restarts} restarts; {unheard} messages came to whoever was down",
-        f"{freezes} freezes, {partitions} times somebody was cut off",
-    ]
+    sent = f"{faults['sent']:,} messages: {to_messages or 'all arrived at once, and once'}"
+    return [sent, to_agents] if to_agents else [sent]
 
 
 def costs(figures: Figures) -> list[tuple[str, str, str, str]]:
@@ -53,9 +49,22 @@ def failing(figures: Figures) -> Iterator[str]:
     if told:
         yield element("p", "; ".join(told), ".")
     if rows:
-        yield element("p", "The same street, with nothing going wrong and with all of this:")
+        yield element("p", "The same street when nothing goes wrong, beside this run:")
         yield table(HEAD, rows, wrap=True)
 
+
+_OF_MESSAGES: Final = {
+    "lost": "lost",
+    "repeated": "came twice",
+    "delayed": "came late",
+    "unheard": "came to whoever was down",
+}
+_OF_AGENTS: Final = {
+    "crashes": "crashes",
+    "restarts": "restarts",
+    "freezes": "freezes",
+    "partitions": "times somebody was cut off",
+}
 
 _COSTS: Final[tuple[tuple[str, str, Callable[[float], str]], ...]] = (
     ("Time over the limit, min", "overload_s", lambda seconds: f"{seconds / 60:,.1f}"),
