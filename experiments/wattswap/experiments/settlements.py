@@ -14,7 +14,8 @@ from wattswap.protocol.identity import seeded_signer
 from wattswap.runners.cast import TRANSFORMER
 from wattswap.runners.rundir import METERS, OUTBOX, REPORT, RUN_JSON, SCENARIO, SETTLEMENT, RunDir, read_book, read_run
 from wattswap.runners.scenario import load_street
-from wattswap.runners.settlement import MEMORY, SQLITE, Block, detail_of, standing, unpaid_sessions
+from wattswap.runners.settlement import MEMORY, SQLITE, Block, detail_of
+from wattswap.runners.standing import standing, unpaid_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

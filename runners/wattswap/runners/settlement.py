@@ -14,7 +14,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from time import thread_time
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
 from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.settling import Settler, crossing, differences, open_settler, opening_of
+from wattswap.ledger.settling import Settler, open_settler, opening_of
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.identity import seeded_signer
@@ -30,13 +30,11 @@ from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.cast import TRANSFORMER
 from wattswap.runners.metering import Metering
 from wattswap.runners.rundir import LEDGER, METERS, OUTBOX
+from wattswap.runners.standing import WEATHER, standing, unpaid_sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from wattswap.ledger.base import Ledger
-    from wattswap.ledger.book import Book, Entry
-    from wattswap.ledger.settling import Settled
+    from wattswap.ledger.book import Book
     from wattswap.runners.engines import Run
     from wattswap.runners.record import Record
     from wattswap.runners.scenario.street import Street
@@ -48,8 +46,6 @@ MEMORY: Final = "memory"
 SQLITE: Final = "sqlite:"
 _SEED_BITS: Final = 53
 """Any program that reads JSON reads such a number exactly."""
-_WEATHER: Final = (LedgerDownError, sqlite3.Error, OSError)
-"""What may happen to files and networks; anything else is a bug of ours."""
 
 
 class Settlement:
@@ -108,7 +104,7 @@ class Settlement:
         if entries and not self._weather:
             try:
                 self._settler.settle(entries)
-            except _WEATHER as error:  # the book has them, and whoever finishes the run takes them from there
+            except WEATHER as error:  # the book has them, and whoever finishes the run takes them from there
                 self._weather = str(error)
         if self._metering is not None and len(ticks) > self._metered:
             self._metered = len(ticks)
@@ -128,11 +124,11 @@ class Settlement:
         try:
             if self._metering is not None:
                 self._metering.finish(patience_s)
-        except _WEATHER as error:
+        except WEATHER as error:
             self._weather = f"meter records end early, run it again to have them all: {error}"
         try:
             self._settler.drain(patience_s)
-        except _WEATHER as error:
+        except WEATHER as error:
             self._weather = str(error)
         self._is_over = True
 
@@ -236,75 +232,6 @@ def detail_of(anchor: Literal["auto", "full", "root", "none"], where: str, ledge
             " the readings alone"
         )
     return None if anchor == "none" else Detail(anchor)
-
-
-def standing(
-    settler: Settler,
-    entries: Iterable[Entry],
-    balances: Mapping[str, int],
-    records: int,
-    weather: str = "",
-    *,
-    compared: bool,
-) -> Block:
-    """Figures of a settlement: what the ledger made of a book's entries and of so many meter records."""
-    owed = [payment.key for entry in entries if (payment := crossing(entry)) is not None]
-    try:
-        settled = settler.settled()
-    except _WEATHER as error:
-        return {"payments": len(owed), "pending": len(owed) + records, "alarms": _lines((weather, str(error)))}
-    refused = len(settled.refused)
-    pending = max(len(owed) + records - settled.payments - settled.anchors - refused, 0)
-    differing = None
-    if compared and not pending:
-        try:
-            differing = differences(balances, settler.ledger)
-        except _WEATHER as error:
-            weather = weather or f"the ledger could not be compared with the book: {error}"
-    return {
-        "payments": len(owed),
-        "pending": pending,
-        "refused": refused,
-        "fees_nanos": settled.fees_nanos,
-        "deposits_nanos": settled.deposits_nanos,
-        "anchors": settled.anchors,
-        "agree": differing == [] and not refused,
-        "differences": differing or [],
-        "alarms": _lines((weather, *settled.alarms, *_refusals(settled), *(settled.waiting if pending else ()))),
-    }
-
-
-def unpaid_sessions(settler: Settler, entries: Iterable[Entry]) -> dict[str, str]:
-    """Session -> ``pending`` or ``refused``, for those whose bill lets tokens cross that have not crossed."""
-    refused: set[str] = set()
-    with suppress(*_WEATHER):
-        refused = set(settler.settled().refused)
-    unpaid = {}
-    for entry in entries:
-        payment = crossing(entry)
-        if payment is not None and not _is_paid(settler, payment.key):
-            unpaid[entry[1]] = "refused" if payment.key in refused else "pending"
-    return unpaid
-
-
-def _is_paid(settler: Settler, key: str) -> bool:
-    try:
-        return settler.is_paid(key)
-    except _WEATHER:
-        return False
-
-
-def _refusals(settled: Settled) -> list[str]:
-    return [f"{key}: the ledger refused it again and again" for key in settled.refused]
-
-
-def _lines(texts: Iterable[str]) -> list[str]:
-    """Each text once, in one line; those that differ only in the wallet that waits are one."""
-    lines: dict[str, str] = {}
-    for text in texts:
-        line = " ".join(text.split())
-        lines.setdefault(line.partition(": ")[2] or line, line)
-    return [line for line in lines.values() if line]
 
 
 def _book_of(run: Run) -> Book:
