@@ -47,7 +47,7 @@ class Unplugged(_Event, frozen=True, tag=4):
 
 
 class Metered(_Event, frozen=True, tag=5):
-    """The meter of the tick that ended, told to the charger and the vehicle: mean powers in watts."""
+    """The meter of the tick that ended, told to charger and vehicle as long as they count for an award: mean watts."""
 
     session: int
     import_w: int

@@ -4,7 +4,8 @@
     tick      ["tick", tick, base_w, told, felt, hash, events], one for each tick and one for the closing step
               base_w   the base load's mean over the tick before
               told     [[who, event], ...] as the world told them; ``who`` is 1 for the session's charger, 2 for its
-                       vehicle, 3 for both in this order, 4 for both in the other one, or an agent's name
+                       vehicle, 3 for both in this order, 4 for both in the other one, or an agent's name; an empty
+                       name is nobody's: a meter that counts for no award
               felt     [[agent, event], ...] what agents felt that had crashed and started again
               hash     the first 8 bytes of blake2b-256 over [now_ms, agent, event, effects] of all events so far
               events   those of this tick, where the journal is to hold everything, else empty
@@ -128,7 +129,7 @@ def _facts(told: list[tuple[str, Event]]) -> Iterator[tuple[int | str, Event]]:
     at, count = 0, len(told)
     while at < count:
         agent, event = told[at]
-        if not isinstance(event, OF_A_SESSION):
+        if not agent or not isinstance(event, OF_A_SESSION):
             yield agent, event
         elif at + 1 < count and told[at + 1][1] is event:
             at += 1

@@ -19,7 +19,7 @@ from wattswap.runners.cast import TRANSFORMER, Cast
 from wattswap.runners.driver import Driver
 from wattswap.runners.money import open_book
 from wattswap.runners.record import Record, TickRow, forced_row, round_row, session_row, trade_rows
-from wattswap.runners.telling import Telling
+from wattswap.runners.telling import NOBODY, Telling
 from wattswap.runners.trouble import Trouble
 from wattswap.runners.world import World
 
@@ -189,7 +189,8 @@ class SimulatedRun:
         if self._journal is not None:
             self._journal.told(told)
         for agent, event in told:
-            self.tell(agent, event)
+            if agent != NOBODY:
+                self.tell(agent, event)
 
     def _passed(self, tick: int) -> None:
         if self._journal is not None:

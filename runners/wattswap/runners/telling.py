@@ -1,13 +1,13 @@
 """What the world tells the agents: the only inputs of a simulated run, and so what its journal holds.
 
-Report by exception: a charger's meter speaks of a tick in which power flowed or an award ran, a car's of the latter
-only; where a car stands is told when it changed, and to its charger as long as power matters, for only a charger that
-reports can be granted any.
+Report by exception: meters are told to those who count them for an award, and to nobody, that is to the journal alone,
+where power flows without one; where a car stands is told when it changed, and to its charger as long as power matters,
+for only a charger that reports can be granted any.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from wattswap.runners.world import World
 
 Told: TypeAlias = tuple[str, Event]
-"""An agent, and what it is told."""
+"""An agent, or nobody, and what it is told."""
+
+NOBODY: Final = ""
+"""Who is told what only the journal keeps."""
 
 _COLUMNS = 8
 
@@ -56,9 +59,11 @@ class Telling:
             *(column[told].tolist() for column in columns), strict=True
         ):
             metered = Metered(row, import_w, export_w, baseline_w)
-            yield chargers[row], metered
             if counts:
+                yield chargers[row], metered
                 yield vehicles[row], metered
+            else:
+                yield NOBODY, metered
 
     def arrivals(self, rows: Iterable[int]) -> Iterator[Told]:
         """Plug in the cars of these rows."""
