@@ -10,10 +10,10 @@ from tests.agents.words import (
     award,
     delivered,
     happens,
-    heard,
     mandate,
     of_kind,
     refused_as_unsigned,
+    said_by,
     shown,
     survived,
 )
@@ -79,7 +79,7 @@ def tell(of: Charger, event: Event | Message | Inner, now_ms: int = 30_000) -> l
 
 def does(of: Charger, event: Event | Message | Inner, now_ms: int = 30_000) -> list[Effect]:
     """The same, with what it wants remembered and when it wants to be woken."""
-    return happens(of, heard("transformer", event), now_ms)
+    return happens(of, said_by("transformer", event), now_ms)
 
 
 def grant(import_w: int, export_w: int = 0, *, session: int = 7, seq: int = 1, epoch: int = 1) -> Grant:
@@ -93,7 +93,7 @@ def report(seq: int = 1, stamp_ms: int = 30_000, heard: tuple[int, int] = (0, 0)
 
 
 def from_car(of: Charger, message: Inner | Sealed) -> list[Effect]:
-    return tell(of, heard("car", message))
+    return tell(of, said_by("car", message))
 
 
 def claimed(effects: list[Effect]) -> tuple[object, object]:

@@ -14,11 +14,11 @@ from tests.agents.words import (
     delivered,
     full_stop,
     happens,
-    heard,
     mandate,
     of_kind,
     plain,
     refused_as_unsigned,
+    said_by,
     shown,
     survived,
 )
@@ -84,7 +84,7 @@ def tell(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000)
 
 def does(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[Effect]:
     """The same as it stands, with what it wants remembered and when it wants to be woken."""
-    return happens(vehicle, heard("charger", event), now_ms)
+    return happens(vehicle, said_by("charger", event), now_ms)
 
 
 def said(effect: Effect) -> object:

@@ -85,7 +85,7 @@ def happens(agent: Agent, event: Event, now_ms: int = 0) -> list[Effect]:
     return effects
 
 
-def heard(speaker: str, what: Event | Message | Inner) -> Event:
+def said_by(speaker: str, what: Event | Message | Inner) -> Event:
     """An event, or this agent's message as it arrives: sealed where it travels so."""
     if isinstance(what, Event):
         return what
