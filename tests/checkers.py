@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from wattswap.runners.record import Record, RoundRow, SessionRow, TickRow, TradeRow
+from wattswap.protocol.effects import NoteRound
+from wattswap.runners.record import Record, SessionRow, TickRow, TradeRow
 from wattswap.runners.scenario import Street
 
 WS_PER_KWH = 3_600_000
@@ -166,7 +167,7 @@ class _Audit:
         self.in_force: dict[int, Award] = {}
         self.awards: dict[int, dict[str, Award]] = defaultdict(dict)
         self.forced: dict[int, dict[str, int]] = defaultdict(dict)
-        self.rounds: dict[int, RoundRow] = {}
+        self.rounds: dict[int, NoteRound] = {}
         self.trades = [trade for trade in record.trades if trade.kind != "forced"]
         chargers = self.scenario.chargers
         self.min_w = chargers.min_a * chargers.phases * chargers.voltage_v
@@ -208,7 +209,7 @@ class _Audit:
         else:
             yield from self.of_award(trade, self.rounds[trade.tick])
 
-    def of_award(self, trade: TradeRow, round_: RoundRow) -> Iterator[str]:
+    def of_award(self, trade: TradeRow, round_: NoteRound) -> Iterator[str]:
         award = self.awards[trade.tick].setdefault(trade.session, Award({}))
         if trade.tranche in award.rows or (trade.kind == "feed") != (trade.tranche == FEED):
             yield "not one row a tranche"
@@ -307,8 +308,9 @@ class _Audit:
             yield f"a need of {need_w} W and no round"
             return
         ceiling = self.ceiling(demand_w, int(self.street.limit_w[tick]))
-        if round_[2:5] != (need_w, ceiling, len(called)):
-            yield f"a round about {round_[2:5]}, not {(need_w, ceiling, len(called))}"
+        about = (round_.need_w, round_.ceiling_nanos_per_kwh, round_.called)
+        if about != (need_w, ceiling, len(called)):
+            yield f"a round about {about}, not {(need_w, ceiling, len(called))}"
         awards = self.awards.get(tick, {})
         yield from self.of_awards(round_, called, awards)
         self.in_force |= {self.by_name[name]: award for name, award in awards.items()}
@@ -322,15 +324,16 @@ class _Audit:
         over_w = max(demand_w - limit_w, 0)
         return (high if over_w >= full_w else low + (high - low) * over_w // full_w) // PRICE_TICK * PRICE_TICK
 
-    def of_awards(self, round_: RoundRow, called: list[int], awards: dict[str, Award]) -> Iterator[str]:
+    def of_awards(self, round_: NoteRound, called: list[int], awards: dict[str, Award]) -> Iterator[str]:
         figures = (
             sum(award.watts(TO_FLOOR, TO_ZERO, FEED) for award in awards.values()),
             max((row.price_nanos_per_kwh for award in awards.values() for row in award.rows.values()), default=0),
             sum(award.watts(TO_FLOOR, TO_ZERO) > 0 for award in awards.values()),
             sum(award.watts(FEED) > 0 for award in awards.values()),
         )
-        if round_[7:] != figures:
-            yield f"the round awarded {round_[7:]}, its trades are {figures}"
+        noted = (round_.awarded_w, round_.price_nanos_per_kwh, round_.reduce_awards, round_.feed_awards)
+        if noted != figures:
+            yield f"the round awarded {noted}, its trades are {figures}"
         spare_w = figures[0] - round_.need_w
         for name, award in awards.items():
             yield from (f"{name} {finding}" for finding in self.of_new_award(name, award, called, spare_w))

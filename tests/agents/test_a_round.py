@@ -8,15 +8,31 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
+from tests.agents.words import (
+    CALL,
+    CHEAP,
+    DEAR,
+    HOUR,
+    IOTA,
+    KWH,
+    RULES,
+    SITE,
+    WORTH,
+    award,
+    delivered,
+    full_stop,
+    happens,
+    of_kind,
+    plain,
+    refused_as_unsigned,
+)
 
-from wattswap.agents.accounts import Site
 from wattswap.agents.base import Agent
 from wattswap.agents.charger import Charger
 from wattswap.agents.household import Household
-from wattswap.agents.rules import Rules
 from wattswap.agents.strategies import BUNDLED
 from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Character, Vehicle
@@ -37,7 +53,6 @@ from wattswap.protocol.effects import (
     SetPower,
     WakeAt,
 )
-from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import (
     BaseRead,
     Billed,
@@ -69,11 +84,9 @@ from wattswap.protocol.messages import (
     Release,
     Report,
     Sealed,
-    Tranche,
     WitnessedDelivery,
 )
 
-IOTA, HOUR, KWH = 1_000_000_000, 3_600_000, 3_600_000
 PATIENT, HASTY = 1, 2
 """The two cars' sessions; the patient one is at charger A."""
 
@@ -103,9 +116,8 @@ class Wire:
         todo = deque([(name, event)])
         while todo:
             agent, what = todo.popleft()
-            for effect in self.agents[agent].handle(what, self.now_ms):
+            for effect in happens(self.agents[agent], what, self.now_ms):
                 todo.extend(self.carry_out(agent, effect))
-            self.agents[agent].check()
 
     def carry_out(self, agent: str, effect: Effect) -> list[tuple[str, Event]]:
         match effect:
@@ -157,19 +169,16 @@ class Wire:
 def opened(message: Message) -> object:
     """A message with what is sealed in it laid open."""
     match message:
-        case Sealed():
-            return unseal(message)
         case CappedOffer(session, cap_w, offer):
             return session, cap_w, unseal(offer)
         case WitnessedDelivery(session, charger, vehicle):
             return session, unseal(charger), unseal(vehicle)
         case _:
-            return message
+            return plain(message)
 
 
 def street(arrives: Loss = lambda sender, to, message: 1, *, signed: bool = False, funds_iota: int = 100) -> Wire:
     """Everyone, in place but not yet plugged in."""
-    rules = Rules(release_w=400)
     keys: dict[str, bytes] = {}
 
     def signer(name: str) -> Signer | None:
@@ -180,13 +189,13 @@ def street(arrives: Loss = lambda sender, to, message: 1, *, signed: bool = Fals
     transformer_signer = signer("transformer")
     key = keys["transformer"] if signed else None
     character = Character(BUNDLED["need"], "need", 1, 880, IOTA // 2, 3 * IOTA)
-    site = Site(limit_w=20_000, funds_nanos=funds_iota * IOTA, tariff_nanos_per_kwh=3 * IOTA, seed=1)
+    site = replace(SITE, funds_nanos=funds_iota * IOTA)
     agents: list[Agent] = [
-        *(Charger(f"charger {at}", "transformer", 11_000, rules, signer=signer(f"charger {at}"), transformer_key=key)
+        *(Charger(f"charger {at}", "transformer", 11_000, RULES, signer=signer(f"charger {at}"), transformer_key=key)
           for at in "AB"),
-        *(Vehicle(f"car {at}", character, rules, signer=signer(f"car {at}"), transformer_key=key) for at in "AB"),
+        *(Vehicle(f"car {at}", character, RULES, signer=signer(f"car {at}"), transformer_key=key) for at in "AB"),
         Household("homes", "transformer"),
-        Transformer("transformer", site, rules, signer=transformer_signer, trusted=keys if signed else None),
+        Transformer("transformer", site, RULES, signer=transformer_signer, trusted=keys if signed else None),
     ]  # fmt: skip
     return Wire({agent.name: agent for agent in agents}, arrives)
 
@@ -227,12 +236,7 @@ def meter(wire: Wire, patient_w: int, ticks: int = 1) -> None:
                 wire.happens(agent, Metered(session, import_w, 0, 11_000))
 
 
-CALL = Call(0, 0, 5_800, 5 * IOTA, 0, 300_000, 2_000)
-OFFER = Offer(0, 0, PATIENT, (Tranche(6_860, 600_000_000), Tranche(4_140, 600_000_000), Tranche(0, 0)))
-AWARD = Award(0, 0, PATIENT, 300_000, (6_210, 0, 0), (600_000_000, 0, 0))
-"""5,800 W are nine amperes, 6,210 W."""
-WORTH = 310_500_000
-"""6.21 kW for a twelfth of an hour at 0.6 IOTA/kWh."""
+OFFER, AWARD = full_stop(PATIENT), award(PATIENT)
 
 
 def test_a_round_is_said_in_this_order() -> None:
@@ -260,7 +264,7 @@ def test_a_round_is_said_in_this_order() -> None:
 
     # The transformer calls; the cars answer; the last answer clears the round: award, then grants.
     wire.happens("transformer", Woken())
-    hasty_offer = Offer(0, 0, HASTY, (Tranche(6_860, 1_100_000_000), Tranche(4_140, 1_100_000_000), Tranche(0, 0)))
+    hasty_offer = full_stop(HASTY, DEAR)
     assert wire.heard() == [
         ("transformer", "charger A", CALL),
         ("transformer", "charger B", CALL),
@@ -289,7 +293,7 @@ def test_a_round_is_said_in_this_order() -> None:
             kept=0,
             offered_w=22_000,
             awarded_w=6_210,
-            price_nanos_per_kwh=600_000_000,
+            price_nanos_per_kwh=CHEAP,
             reduce_awards=1,
             feed_awards=0,
         ),
@@ -323,7 +327,7 @@ def test_a_round_is_said_in_this_order() -> None:
 
     # With the tenth the window is over: the car claims, its charger bears witness, it is paid and receipted.
     meter(wire, 4_790)
-    delivery = Delivery(0, 0, PATIENT, (6_210 * 300, 0, 0), 11_000 * 300)
+    delivery = delivered(PATIENT, 300)
     assert wire.heard() == [
         ("car A", "charger A", delivery),
         ("charger A", "transformer", (PATIENT, delivery, delivery)),
@@ -336,11 +340,11 @@ def test_a_round_is_said_in_this_order() -> None:
             session=PATIENT,
             payment_id="0.0/stay A",
             award_w=(6_210, 0, 0),
-            price_nanos_per_kwh=(600_000_000, 0, 0),
+            price_nanos_per_kwh=(CHEAP, 0, 0),
             delivered_ws=(1_863_000, 0, 0),
             nanos=(WORTH, 0, 0),
             offered_w=(6_860, 4_140, 0),
-            ask_nanos_per_kwh=(600_000_000, 600_000_000, 0),
+            ask_nanos_per_kwh=(CHEAP, CHEAP, 0),
             baseline_ws=3_300_000,
             disputed=False,
         ),
@@ -381,7 +385,7 @@ def whole_round(wire: Wire, patient_w: int = 4_790) -> tuple[list[tuple[str, str
 
 
 def paid(effects: list[Effect]) -> list[Effect]:
-    return [effect for effect in effects if isinstance(effect, Pay)]
+    return of_kind(effects, Pay)
 
 
 def test_signed_or_not_the_same_is_said_and_done() -> None:
@@ -401,20 +405,17 @@ def test_when_every_message_comes_twice_the_same_is_done() -> None:
 @pytest.mark.parametrize("lost", [Call, Offer, CappedOffer])
 def test_a_car_whose_call_or_offer_is_lost_keeps_charging_and_the_deadline_clears(lost: type) -> None:
     """The other one gives way in its place, at its own price."""
-    wire = street(lambda sender, to, message: 0 if of_kind(message, lost) and "A" in sender + to else 1)
+    wire = street(lambda sender, to, message: 0 if carries(message, lost) and "A" in sender + to else 1)
     _, did = whole_round(wire, patient_w=11_000)
-    awards = [effect for effect in did if isinstance(effect, NoteAward)]
-    assert awards == [NoteAward(0, HASTY, 6_210, 0)]
+    assert of_kind(did, NoteAward) == [NoteAward(0, HASTY, 6_210, 0)]
     assert next(effect for effect in did if isinstance(effect, NoteRound)).kept == 1
 
 
 def test_without_a_single_answer_everyone_keeps_and_the_last_resort_cuts_unpaid() -> None:
-    wire = street(lambda sender, to, message: 0 if of_kind(message, CappedOffer) else 1)
+    wire = street(lambda sender, to, message: 0 if carries(message, CappedOffer) else 1)
     _, did = whole_round(wire)
-    assert [effect for effect in did if isinstance(effect, NoteRound)] == [
-        NoteRound(tick, 5_800, 5 * IOTA, 2, 2, 0, 0, 0, 0, 0) for tick in range(10)
-    ]
-    assert [effect for effect in did if isinstance(effect, NoteForced)] == [
+    assert of_kind(did, NoteRound) == [NoteRound(tick, 5_800, 5 * IOTA, 2, 2, 0, 0, 0, 0, 0) for tick in range(10)]
+    assert of_kind(did, NoteForced) == [
         NoteForced(tick, session, 2_900) for tick in range(10) for session in (PATIENT, HASTY)
     ]
     assert not paid(did)
@@ -422,7 +423,7 @@ def test_without_a_single_answer_everyone_keeps_and_the_last_resort_cuts_unpaid(
 
 def test_an_award_that_is_lost_on_the_way_is_not_paid_and_nobody_is_harmed() -> None:
     """However often it is said again; it is what the book had set aside that stays so."""
-    wire = street(lambda sender, to, message: 0 if of_kind(message, Award) else 1)
+    wire = street(lambda sender, to, message: 0 if carries(message, Award) else 1)
     heard, did = whole_round(wire)
     assert len([message for _, _, message in heard if isinstance(message, Award)]) == 10
     assert not paid(did)
@@ -431,15 +432,7 @@ def test_an_award_that_is_lost_on_the_way_is_not_paid_and_nobody_is_harmed() -> 
 
 
 def test_an_award_that_is_lost_once_is_said_again_and_counts_from_then_on() -> None:
-    lossy = {"left": 1}
-
-    def once_lost(sender: str, to: str, message: Message) -> int:
-        if of_kind(message, Award) and lossy["left"]:
-            lossy["left"] -= 1
-            return 0
-        return 1
-
-    wire = street(once_lost)
+    wire = street(losing(1, Award))
     _, did = whole_round(wire)
     assert paid(did) == [Pay("0.0/stay A", PATIENT, 0, WORTH * 9 // 10)]
     assert earned(wire, "car A") == WORTH * 9 // 10
@@ -447,15 +440,7 @@ def test_an_award_that_is_lost_once_is_said_again_and_counts_from_then_on() -> N
 
 @pytest.mark.parametrize("lost", [Mandate, Departed])
 def test_a_mandate_or_departure_that_is_lost_is_said_again_until_it_is_noted(lost: type) -> None:
-    lossy = {"left": 2}
-
-    def twice_lost(sender: str, to: str, message: Message) -> int:
-        if of_kind(message, lost) and (sender, to) == ("charger A", "transformer") and lossy["left"]:
-            lossy["left"] -= 1
-            return 0
-        return 1
-
-    wire = street(twice_lost)
+    wire = street(losing(2, lost, sender="charger A", to="transformer"))
     plug_in(wire)
     for agent in ("car A", "charger A"):
         if lost is Departed:
@@ -466,7 +451,7 @@ def test_a_mandate_or_departure_that_is_lost_is_said_again_until_it_is_noted(los
     said = [(sender, to) for sender, to, message in wire.heard() if isinstance(message, lost)]
     assert said.count(("charger A", "transformer")) == 3
     billed = [Bill(PATIENT, 3 * IOTA)] if lost is Departed else []
-    assert [effect for effect in wire.did() if isinstance(effect, Bill)] == billed
+    assert of_kind(wire.did(), Bill) == billed
 
 
 def test_when_its_transformer_is_silent_every_charger_falls_back_by_itself() -> None:
@@ -477,24 +462,13 @@ def test_when_its_transformer_is_silent_every_charger_falls_back_by_itself() -> 
     wire.did()
     wire.arrives = lambda sender, to, message: 0 if sender == "transformer" else 1
     meter(wire, 4_790, ticks=2)
-    assert not [effect for effect in wire.did() if isinstance(effect, SetPower)]
+    assert not of_kind(wire.did(), SetPower)
     meter(wire, 4_790)
-    assert [effect for effect in wire.did() if isinstance(effect, SetPower)] == [
-        SetPower(PATIENT, 0, 0),
-        SetPower(HASTY, 0, 0),
-    ]
+    assert of_kind(wire.did(), SetPower) == [SetPower(PATIENT, 0, 0), SetPower(HASTY, 0, 0)]
 
 
 def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
-    lossy = {"left": 2}
-
-    def twice_lost(sender: str, to: str, message: Message) -> int:
-        if of_kind(message, WitnessedDelivery) and lossy["left"]:
-            lossy["left"] -= 1
-            return 0
-        return 1
-
-    wire = street(twice_lost)
+    wire = street(losing(2, WitnessedDelivery))
     assert not paid(whole_round(wire)[1])
     meter(wire, 11_000, ticks=2)
     assert not paid(wire.did())
@@ -508,15 +482,7 @@ def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
 
 
 def test_a_receipt_that_is_lost_is_said_again_and_counts_once() -> None:
-    lossy = {"left": 2}
-
-    def twice_lost(sender: str, to: str, message: Message) -> int:
-        if of_kind(message, Receipt) and to == "charger A" and lossy["left"]:
-            lossy["left"] -= 1
-            return 0
-        return 1
-
-    wire = street(twice_lost)
+    wire = street(losing(2, Receipt, to="charger A"))
     assert paid(whole_round(wire)[1]) == [Pay("0.0/stay A", PATIENT, 0, WORTH)]
     assert earned(wire, "car A") == 0
     meter(wire, 11_000, ticks=5)
@@ -536,7 +502,7 @@ def test_a_release_pays_what_was_delivered_until_then() -> None:
     read(wire, base_w=-3_400)
     wire.heard(), wire.did()
     wire.happens("transformer", Woken())
-    delivery = Delivery(0, 0, PATIENT, (6_210 * 120, 0, 0), 11_000 * 120)
+    delivery = delivered(PATIENT, 120)
     assert wire.heard() == [
         ("transformer", "charger A", Release(0, 0, PATIENT)),
         ("transformer", "charger B", Grant(HASTY, 11_000, 0, 1, 9, 1, 120_000, 90_000)),
@@ -577,7 +543,7 @@ def test_a_car_that_leaves_is_paid_for_what_it_delivered() -> None:
     wire.heard(), wire.did()
     wire.happens("car A", Unplugged(PATIENT, 4_790 * 90, 0))
     wire.happens("charger A", Unplugged(PATIENT, 4_790 * 90, 0))
-    delivery = Delivery(0, 0, PATIENT, (6_210 * 90, 0, 0), 11_000 * 90)
+    delivery = delivered(PATIENT, 90)
     part = WORTH * 3 // 10
     assert wire.heard() == [
         ("car A", "charger A", delivery),
@@ -595,44 +561,54 @@ def test_a_car_that_leaves_is_paid_for_what_it_delivered() -> None:
 def test_an_award_the_site_cannot_pay_is_not_made() -> None:
     """0.3105 IOTA are more than nothing: the last resort cuts instead, and no token moves."""
     _, did = whole_round(street(funds_iota=0))
-    assert not [effect for effect in did if isinstance(effect, Reserve | NoteAward | Pay)]
-    assert [effect for effect in did if isinstance(effect, NoteForced)]
+    assert not of_kind(did, Reserve, NoteAward, Pay)
+    assert of_kind(did, NoteForced)
 
 
 @pytest.mark.parametrize("altered", [CappedOffer, WitnessedDelivery, Mandate])
 def test_what_a_charger_alters_on_the_way_is_refused(altered: type) -> None:
     """Where keys are known, a relay can drop what a car says but change nothing in it."""
-    wire = street(signed=True)
-    carry_out = wire.carry_out
-
-    def with_a_forger(agent: str, effect: Effect) -> list[tuple[str, Event]]:
-        if agent == "charger A" and isinstance(effect, Send) and of_kind(effect.message, altered):
-            effect = Send(effect.to, forged(effect.message))
-        return carry_out(agent, effect)
-
-    wire.carry_out = with_a_forger  # type: ignore[method-assign]
-    with pytest.raises(RemoteProtocolError, match="not signed by who should have said it"):
+    wire = forging(street(signed=True), "charger A", altered)
+    with refused_as_unsigned():
         whole_round(wire)
 
 
 @pytest.mark.parametrize("altered", [Call, Award, Receipt])
 def test_what_is_forged_in_the_transformers_name_is_refused(altered: type) -> None:
-    wire = street(signed=True)
-    carry_out = wire.carry_out
-
-    def with_a_forger(agent: str, effect: Effect) -> list[tuple[str, Event]]:
-        if agent == "transformer" and isinstance(effect, Send) and of_kind(effect.message, altered):
-            effect = Send(effect.to, forged(effect.message))
-        return carry_out(agent, effect)
-
-    wire.carry_out = with_a_forger  # type: ignore[method-assign]
-    with pytest.raises(RemoteProtocolError, match="not signed by who should have said it"):
+    wire = forging(street(signed=True), "transformer", altered)
+    with refused_as_unsigned():
         whole_round(wire)
 
 
-def of_kind(message: Message, kind: type) -> bool:
+def carries(message: Message, kind: type) -> bool:
     """Whether a message is, or seals, one of this class."""
-    return isinstance(message, kind) or (isinstance(message, Sealed) and isinstance(unseal(message), kind))
+    return isinstance(plain(message), kind)
+
+
+def losing(times: int, kind: type, *, sender: str = "", to: str = "") -> Loss:
+    """The first so many messages of a class are lost, of those between these two if they are named."""
+    left = times
+
+    def arrives(by: str, at: str, message: Message) -> int:
+        nonlocal left
+        lost = left > 0 and carries(message, kind) and sender in {"", by} and to in {"", at}
+        left -= lost
+        return 0 if lost else 1
+
+    return arrives
+
+
+def forging(wire: Wire, forger: str, kind: type) -> Wire:
+    """The same wire, with an agent that alters what it says of this class."""
+    carry_out = wire.carry_out
+
+    def altered(agent: str, effect: Effect) -> list[tuple[str, Event]]:
+        if agent == forger and isinstance(effect, Send) and carries(effect.message, kind):
+            effect = Send(effect.to, forged(effect.message))
+        return carry_out(agent, effect)
+
+    wire.carry_out = altered  # type: ignore[method-assign]
+    return wire
 
 
 def forged(message: Message) -> Message:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from tests.agents.words import IOTA, of_kind, remembered, witnessed
+
 from wattswap.agents.accounts import Accounts, Held, Party, Site
 from wattswap.agents.rules import Rules
 from wattswap.protocol.codec import seal
-from wattswap.protocol.effects import Bill, Forget, NoteAward, Pay, Remember, Reserve, Send, WakeAt
+from wattswap.protocol.effects import Bill, NoteAward, Pay, Remember, Reserve, Send, WakeAt
 from wattswap.protocol.events import Paid
-from wattswap.protocol.messages import Award, Delivery, Departed, Receipt, WitnessedDelivery
+from wattswap.protocol.messages import Award, Departed, Receipt
 from wattswap.protocol.round import State
 
 AWARD = Award(0, 0, 5, 300_000, (6_860, 4_140, 0), (10**9, 10**9, 0))
@@ -16,16 +18,11 @@ KEPT = "award/0.0/s5"
 
 
 def accounts():
-    return Accounts(Rules(), Site(100_000, FUNDS, 3 * 10**9, 1), None, None)
+    return Accounts(Rules(), Site(100_000, FUNDS, 3 * IOTA, 1), None, None)
 
 
 def held():
     return Held(AWARD, Party("s5", "charger/5", "vehicle/5"), (6_860, 4_140, 0), (10**9,) * 3, RESERVED, 0)
-
-
-def claims(charger_ws, vehicle_ws):
-    mine, theirs = (Delivery(0, 0, 5, (ws, 0, 0), 3_300_000) for ws in (charger_ws, vehicle_ws))
-    return WitnessedDelivery(5, seal(mine), seal(theirs))
 
 
 def awarded():
@@ -34,16 +31,8 @@ def awarded():
 
 
 def restored(effects, site_nanos, now_ms):
-    kept = {effect.key: effect.value for effect in effects if isinstance(effect, Remember)}
-    for effect in effects:
-        if isinstance(effect, Forget):
-            kept.pop(effect.key, None)
     site = accounts()
-    return site, site.restore(kept, site_nanos, now_ms)
-
-
-def of_kind(effects, *kinds):
-    return [effect for effect in effects if isinstance(effect, kinds)]
+    return site, site.restore(remembered(effects), site_nanos, now_ms)
 
 
 def test_an_award_is_reserved_then_made_durable_then_said():
@@ -69,17 +58,17 @@ def test_a_noted_award_whose_delivery_stays_away_asks_for_it_but_never_twice_at_
 
 def test_the_lower_of_two_meters_is_paid_and_the_same_each_time():
     site, _ = awarded()
-    first = of_kind(site.deliver(claims(360_000, 720_000)), Pay)
+    first = of_kind(site.deliver(witnessed(5, 360_000, 720_000)), Pay)
     assert first == [Pay("0.0/s5", 5, 0, 10**8)]
-    assert site.deliver(claims(720_000, 720_000)) == [], "it is being paid"
+    assert site.deliver(witnessed(5, 720_000)) == [], "it is being paid"
 
 
 def test_a_receipt_is_given_as_often_as_it_is_asked_for():
     site, _ = awarded()
-    site.deliver(claims(360_000, 360_000))
+    site.deliver(witnessed(5, 360_000))
     receipt = Send("charger/5", seal(Receipt(0, 0, 5, 10**8)))
     assert receipt in site.paid(Paid(5, 0, 10**8))
-    assert site.deliver(claims(360_000, 360_000)) == [receipt]
+    assert site.deliver(witnessed(5, 360_000)) == [receipt]
     assert site.paid(Paid(5, 0, 10**8)) == []
     assert site.uncommitted_nanos == FUNDS - 10**8
 
@@ -87,8 +76,8 @@ def test_a_receipt_is_given_as_often_as_it_is_asked_for():
 def test_a_bill_waits_for_its_awards():
     site, _ = awarded()
     assert of_kind(site.depart(Departed(5, 3_600_000, 0)), Bill) == []
-    site.deliver(claims(360_000, 360_000))
-    assert of_kind(site.paid(Paid(5, 0, 10**8)), Bill) == [Bill(5, 3 * 10**9)]
+    site.deliver(witnessed(5, 360_000))
+    assert of_kind(site.paid(Paid(5, 0, 10**8)), Bill) == [Bill(5, 3 * IOTA)]
 
 
 def test_a_promise_survives_a_crash():
@@ -96,7 +85,7 @@ def test_a_promise_survives_a_crash():
     again, said = restored(effects, FUNDS - RESERVED, 100_000)
     assert of_kind(said, Send) == of_kind(effects, Send)
     assert 5 in again
-    assert of_kind(again.deliver(claims(360_000, 360_000)), Pay) == [Pay("0.0/s5", 5, 0, 10**8)]
+    assert of_kind(again.deliver(witnessed(5, 360_000)), Pay) == [Pay("0.0/s5", 5, 0, 10**8)]
 
 
 def test_the_award_of_a_car_that_left_binds_nobody_after_a_crash():
@@ -110,7 +99,7 @@ def test_the_award_of_a_car_that_left_binds_nobody_after_a_crash():
 
 def test_a_receipt_survives_a_crash():
     site, effects = awarded()
-    site.deliver(claims(360_000, 360_000))
+    site.deliver(witnessed(5, 360_000))
     again, said = restored([*effects, *site.paid(Paid(5, 0, 10**8))], FUNDS - 10**8, 400_000)
     assert said == []
-    assert len(again.deliver(claims(360_000, 360_000))) == 1
+    assert len(again.deliver(witnessed(5, 360_000))) == 1

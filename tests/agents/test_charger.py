@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
+from tests.agents.words import (
+    HOUR,
+    KWH,
+    award,
+    delivered,
+    happens,
+    mandate,
+    of_kind,
+    refused_as_unsigned,
+    said_by,
+    shown,
+    survived,
+)
 
 from wattswap.agents.charger import Charger
 from wattswap.agents.rules import Rules
@@ -23,7 +37,6 @@ from wattswap.protocol.messages import (
     Departed,
     Grant,
     Inner,
-    Mandate,
     Message,
     Noted,
     Offer,
@@ -35,38 +48,38 @@ from wattswap.protocol.messages import (
     WitnessedDelivery,
 )
 
-HOUR, KWH = 3_600_000, 3_600_000
 PLUG = PluggedIn(7, "stay 7", "car", 10 * KWH, 6 * HOUR, 11_000, 0, 60 * KWH, 0)
-AWARD = Award(0, 0, 7, 300_000, (6_210, 0, 0), (600_000_000, 0, 0))
+AWARD = award(7)
 READING = Reading(7, 10 * KWH, 9 * KWH, 30 * KWH, 11_000, 10_000, 9_000, 3 * HOUR, drew=True)
-NEXT = PluggedIn(8, "stay 8", "other", 10 * KWH, 6 * HOUR, 11_000, 0, 60 * KWH, 0)
+NEXT = structs.replace(PLUG, session=8, session_id="stay 8", peer="other")
 LEAVE, LEFT = Unplugged(7, 473_700, 60_000), Departed(7, 473_700, 60_000)
 REDUCED = Metered(7, 4_790, 0, 11_000)
-CLAIM = Delivery(0, 0, 7, (6_210 * 30, 0, 0), 11_000 * 30)
-NOTHING = Delivery(0, 0, 7, (0, 0, 0), 0)
+CLAIM, NOTHING = delivered(7, 30), delivered(7, 0)
+NEWER, NEWER_CLAIM = Award(0, 5, 7, 300_000, (690, 0, 0), (1, 0, 0)), delivered(7, 30, sold_w=690, tick=5)
 OFFER = seal(Offer(0, 0, 7, (Tranche(6_860, 600_000_000),)), Signer(bytes([9] * 32)))
 
 
 def charger(*events: Event | Message | Inner, **keys: Signer | bytes | None) -> Charger:
     """A charger with a car of session 7, after these events; messages in it are the transformer's."""
-    of = Charger("charger", "transformer", 22_000, Rules(), **keys)  # type: ignore[arg-type]
+    of = empty(**keys)
     for event in (PLUG, *events):
         tell(of, event)
     return of
 
 
+def empty(**keys: Signer | bytes | None) -> Charger:
+    """One without a car."""
+    return Charger("charger", "transformer", 22_000, Rules(), **keys)  # type: ignore[arg-type]
+
+
 def tell(of: Charger, event: Event | Message | Inner, now_ms: int = 30_000) -> list[Effect]:
     """What it says and sets about an event, or about a message of the transformer."""
-    return [effect for effect in happens(of, event, now_ms) if not isinstance(effect, Remember | Forget | WakeAt)]
+    return shown(does(of, event, now_ms))
 
 
-def happens(of: Charger, event: Event | Message | Inner, now_ms: int = 30_000) -> list[Effect]:
+def does(of: Charger, event: Event | Message | Inner, now_ms: int = 30_000) -> list[Effect]:
     """The same, with what it wants remembered and when it wants to be woken."""
-    if not isinstance(event, Event):
-        event = Received("transformer", seal(event) if isinstance(event, Inner) else event)
-    effects = of.handle(event, now_ms)
-    of.check()
-    return effects
+    return happens(of, said_by("transformer", event), now_ms)
 
 
 def grant(import_w: int, export_w: int = 0, *, session: int = 7, seq: int = 1, epoch: int = 1) -> Grant:
@@ -79,22 +92,8 @@ def report(seq: int = 1, stamp_ms: int = 30_000, heard: tuple[int, int] = (0, 0)
     return Send("transformer", Report(7, 9_000, 11_000, 3 * HOUR, True, epoch, seq, stamp_ms, *heard))
 
 
-def survived(*steps: list[Effect]) -> Restarted:
-    """What a charger learns after a crash, when it had asked for all this to be remembered and forgotten."""
-    remembered: dict[str, bytes] = {}
-    for effect in (effect for step in steps for effect in step):
-        match effect:
-            case Remember(key, value):
-                remembered[key] = value
-            case Forget(key):
-                remembered.pop(key, None)
-            case _:
-                pass
-    return Restarted(2, remembered)
-
-
 def from_car(of: Charger, message: Inner | Sealed) -> list[Effect]:
-    return tell(of, Received("car", message if isinstance(message, Sealed) else seal(message)))
+    return tell(of, said_by("car", message))
 
 
 def claimed(effects: list[Effect]) -> tuple[object, object]:
@@ -120,7 +119,7 @@ def test_an_award_for_a_car_that_left_is_not_for_the_next_one() -> None:
 
 
 def test_a_mandate_reaches_the_transformer_untouched() -> None:
-    sealed = seal(Mandate(7, "stay 7", 10 * KWH, 6 * HOUR, "car"), Signer(bytes(32)))
+    sealed = seal(mandate(7, "car"), Signer(bytes(32)))
     assert from_car(charger(), sealed) == [Send("transformer", sealed)]
 
 
@@ -199,18 +198,18 @@ def test_a_lower_grant_is_confirmed_at_once_and_a_higher_one_with_the_next_beat(
 def test_a_grant_holds_for_its_lease_and_then_the_guaranteed_minimum_does() -> None:
     of = Charger("charger", "transformer", 22_000, Rules(guaranteed_w=1_380))
     assert tell(of, PLUG) == [SetPower(7, 1_380, 0)]
-    assert happens(of, grant(4_790)) == [SetPower(7, 4_790, 0), WakeAt(120_000)]
-    assert happens(of, Woken(), 119_999) == []
+    assert does(of, grant(4_790)) == [SetPower(7, 4_790, 0), WakeAt(120_000)]
+    assert does(of, Woken(), 119_999) == []
     assert of.lease_ends_ms == 120_000
-    assert happens(of, Woken(), 120_000) == [SetPower(7, 1_380, 0)]
+    assert does(of, Woken(), 120_000) == [SetPower(7, 1_380, 0)]
     assert of.lease_ends_ms is None
 
 
 def test_a_renewed_lease_is_looked_after_when_the_old_one_would_have_been_over() -> None:
     of = charger(grant(4_790))
-    assert happens(of, Grant(7, 4_790, 0, 1, 2, 1, 60_000, 90_000), 60_000) == []
-    assert happens(of, Woken(), 120_000) == [WakeAt(150_000)]
-    assert happens(of, Woken(), 150_000) == [SetPower(7, 0, 0)]
+    assert does(of, Grant(7, 4_790, 0, 1, 2, 1, 60_000, 90_000), 60_000) == []
+    assert does(of, Woken(), 120_000) == [WakeAt(150_000)]
+    assert does(of, Woken(), 150_000) == [SetPower(7, 0, 0)]
 
 
 def test_a_lease_that_is_over_ends_before_anything_else_is_heard() -> None:
@@ -238,7 +237,7 @@ def test_a_grant_that_is_not_the_newest_or_answers_no_stamp_of_now_is_void(void:
 
 
 def test_an_award_sets_no_power() -> None:
-    assert not [effect for effect in tell(charger(), AWARD) if isinstance(effect, SetPower)]
+    assert not of_kind(tell(charger(), AWARD), SetPower)
 
 
 def test_a_late_grant_for_a_car_that_left_does_not_move_the_next_one() -> None:
@@ -264,7 +263,7 @@ def test_a_departure_is_said_again_until_it_is_noted() -> None:
     assert tell(of, Woken(), 59_999) == []
     assert tell(of, Woken(), 60_000) == tell(of, Woken(), 90_000) == [Send("transformer", LEFT)]
     assert of.owes == 1
-    assert happens(of, Noted(DEPARTED, 7), 90_000) == [Forget("departed/7")]
+    assert does(of, Noted(DEPARTED, 7), 90_000) == [Forget("departed/7")]
     assert tell(of, Woken(), 120_000) == []
     assert of.owes == 0
 
@@ -286,15 +285,14 @@ def test_the_next_car_has_no_part_in_what_the_last_one_delivered() -> None:
 
 @pytest.mark.parametrize("event", [grant(1, 1), REDUCED, Woken(), READING, OFFER], ids=repr)
 def test_without_a_car_nothing_happens(event: Event | Message) -> None:
-    empty = Charger("charger", "transformer", 22_000, Rules())
-    assert happens(empty, event) == []
-    assert happens(charger(LEAVE), event) == []
+    assert does(empty(), event) == []
+    assert does(charger(LEAVE), event) == []
 
 
 @pytest.mark.parametrize("message", [Release(0, 0, 7), seal(AWARD), Noted(MANDATE, 7)], ids=repr)
 def test_a_car_that_left_still_hears_what_concerns_it(message: Message) -> None:
-    assert happens(Charger("charger", "transformer", 22_000, Rules()), message) == []
-    assert happens(charger(LEAVE), message) == [Send("car", message)]
+    assert does(empty(), message) == []
+    assert does(charger(LEAVE), message) == [Send("car", message)]
 
 
 def test_of_the_cars_that_left_it_knows_the_last_few() -> None:
@@ -310,7 +308,7 @@ def test_of_the_cars_that_left_it_knows_the_last_few() -> None:
 
 def test_it_puts_its_own_meter_beside_the_cars_claim() -> None:
     of = charger(AWARD, Metered(7, 5_000, 0, 11_000))
-    assert claimed(from_car(of, CLAIM)) == (Delivery(0, 0, 7, (6_000 * 30, 0, 0), 11_000 * 30), CLAIM)
+    assert claimed(from_car(of, CLAIM)) == (delivered(7, 30, sold_w=6_000), CLAIM)
 
 
 def test_its_word_is_signed_and_the_cars_stays_as_it_was() -> None:
@@ -355,9 +353,8 @@ def test_an_award_said_again_does_not_wipe_what_was_counted() -> None:
 
 
 def test_an_award_that_comes_after_a_newer_one_does_not_replace_it() -> None:
-    of = charger(Award(0, 5, 7, 300_000, (690, 0, 0), (1, 0, 0)), AWARD, REDUCED)
-    newer = Delivery(0, 5, 7, (690 * 30, 0, 0), 11_000 * 30)
-    assert claimed(from_car(of, newer))[0] == newer
+    of = charger(NEWER, AWARD, REDUCED)
+    assert claimed(from_car(of, NEWER_CLAIM))[0] == NEWER_CLAIM
 
 
 @pytest.mark.parametrize("claim", [Delivery(0, 4, 7, (1, 0, 0), 1), Delivery(1, 0, 7, (1, 0, 0), 1)], ids=repr)
@@ -365,7 +362,7 @@ def test_a_claim_of_an_award_that_never_came_is_witnessed_as_nothing_and_ends_no
     of = charger(AWARD, REDUCED)
     assert claimed(from_car(of, claim)) == (Delivery(claim.feeder, claim.tick, 7, (0, 0, 0), 0), claim)
     tell(of, REDUCED)
-    assert claimed(from_car(of, CLAIM))[0] == Delivery(0, 0, 7, (6_210 * 60, 0, 0), 11_000 * 60)
+    assert claimed(from_car(of, CLAIM))[0] == delivered(7, 60)
 
 
 def test_after_the_receipt_it_bears_witness_of_nothing() -> None:
@@ -373,7 +370,7 @@ def test_after_the_receipt_it_bears_witness_of_nothing() -> None:
     from_car(of, CLAIM)
     tell(of, Receipt(0, 0, 7, 5))
     assert claimed(from_car(of, CLAIM)) == (NOTHING, CLAIM)
-    assert happens(of, AWARD) == [Send("car", seal(AWARD))]
+    assert does(of, AWARD) == [Send("car", seal(AWARD))]
     tell(of, REDUCED)
     assert claimed(from_car(of, CLAIM)) == (NOTHING, CLAIM)
 
@@ -393,10 +390,10 @@ def test_a_receipt_said_again_is_passed_on_and_moves_nothing() -> None:
 
 def test_a_receipt_closes_the_account_even_if_a_crash_made_it_forget_the_claim() -> None:
     before = charger()
-    of = Charger("charger", "transformer", 22_000, Rules())
-    tell(of, survived(happens(before, AWARD)))
+    of = empty()
+    tell(of, survived(does(before, AWARD)))
     receipt = Receipt(0, 0, 7, 5)
-    assert happens(of, receipt) == [Forget("award/7/0"), Send("car", seal(receipt))]
+    assert does(of, receipt) == [Forget("award/7/0"), Send("car", seal(receipt))]
 
 
 def test_a_claim_without_an_award_is_witnessed_as_nothing() -> None:
@@ -405,16 +402,15 @@ def test_a_claim_without_an_award_is_witnessed_as_nothing() -> None:
 
 def test_an_award_that_comes_when_its_window_is_over_counts_for_nothing() -> None:
     of = charger()
-    assert happens(of, AWARD, 300_000) == [Send("car", seal(AWARD))]
+    assert does(of, AWARD, 300_000) == [Send("car", seal(AWARD))]
     tell(of, REDUCED, 300_000)
     assert claimed(from_car(of, CLAIM)) == (NOTHING, CLAIM)
 
 
 def test_a_newer_award_ends_the_older_one_whose_release_was_lost() -> None:
-    newer = Delivery(0, 5, 7, (690 * 30, 0, 0), 11_000 * 30)
-    of = charger(AWARD, REDUCED, Award(0, 5, 7, 300_000, (690, 0, 0), (1, 0, 0)), REDUCED)
+    of = charger(AWARD, REDUCED, NEWER, REDUCED)
     assert claimed(from_car(of, CLAIM)) == (CLAIM, CLAIM)
-    assert claimed(from_car(of, newer)) == (newer, newer)
+    assert claimed(from_car(of, NEWER_CLAIM)) == (NEWER_CLAIM, NEWER_CLAIM)
 
 
 # -- what survives a crash --------------------------------------------------------------------------------------------
@@ -422,22 +418,22 @@ def test_a_newer_award_ends_the_older_one_whose_release_was_lost() -> None:
 
 def test_what_binds_it_is_remembered_before_it_is_said() -> None:
     of = charger(READING)
-    assert [type(effect) for effect in happens(of, AWARD)] == [Remember, Send, Send]
-    assert [type(effect) for effect in happens(of, LEAVE)] == [SetPower, Remember, Send, WakeAt]
+    assert [type(effect) for effect in does(of, AWARD)] == [Remember, Send, Send]
+    assert [type(effect) for effect in does(of, LEAVE)] == [SetPower, Remember, Send, WakeAt]
 
 
 def test_after_a_crash_it_goes_on_with_its_award_but_has_lost_its_count() -> None:
     before = charger()
-    steps = [happens(before, event) for event in (AWARD, REDUCED)]
-    of = Charger("charger", "transformer", 22_000, Rules())
+    steps = [does(before, event) for event in (AWARD, REDUCED)]
+    of = empty()
     for event in (survived(*steps), PLUG, REDUCED):
         tell(of, event, 60_000)
-    two_ticks = Delivery(0, 0, 7, (6_210 * 60, 0, 0), 11_000 * 60)
+    two_ticks = delivered(7, 60)
     assert claimed(from_car(of, two_ticks)) == (CLAIM, two_ticks)
 
 
 def test_after_a_crash_it_starts_at_the_minimum_and_its_old_stamps_count_no_longer() -> None:
-    of = Charger("charger", "transformer", 22_000, Rules())
+    of = empty()
     for event in (Restarted(2, {}), PLUG):
         assert tell(of, event) == []
     assert tell(of, READING) == [report(epoch=2)]
@@ -446,8 +442,8 @@ def test_after_a_crash_it_starts_at_the_minimum_and_its_old_stamps_count_no_long
 
 
 def test_after_a_crash_it_repeats_the_departures_that_nobody_noted() -> None:
-    crashed = survived(happens(charger(), LEAVE))
-    of = Charger("charger", "transformer", 22_000, Rules())
+    crashed = survived(does(charger(), LEAVE))
+    of = empty()
     assert tell(of, crashed, 90_000) == [Send("transformer", LEFT)]
     assert tell(of, Woken(), 120_000) == [Send("transformer", LEFT)]
     tell(of, Noted(DEPARTED, 7), 120_000)
@@ -462,7 +458,7 @@ def test_with_the_transformers_key_it_believes_nobody_else(message: Inner) -> No
     transformer, other = Signer(bytes(32)), Signer(bytes([1] * 32))
     of = charger(transformer_key=transformer.public_key)
     for signer in (other, None):
-        with pytest.raises(RemoteProtocolError, match="not signed by who should have said it"):
+        with refused_as_unsigned():
             tell(of, seal(message, signer))
     sealed = seal(Call(0, 0, 1, 1, 0, 1, 1), transformer)
     assert tell(of, sealed) == [Send("car", sealed)]

@@ -3,6 +3,25 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
+from tests.agents.words import (
+    CALL,
+    CHEAP,
+    HOUR,
+    IOTA,
+    KWH,
+    award,
+    delivered,
+    full_stop,
+    happens,
+    mandate,
+    of_kind,
+    plain,
+    refused_as_unsigned,
+    said_by,
+    shown,
+    survived,
+)
 
 from wattswap.agents.offers import Call as Bid
 from wattswap.agents.offers import OfferBook, Own, Strategy
@@ -11,9 +30,9 @@ from wattswap.agents.strategies import BUNDLED
 from wattswap.agents.vehicle import Character, Vehicle
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import Draws
-from wattswap.protocol.effects import Effect, Forget, Remember, Send, WakeAt
+from wattswap.protocol.effects import Effect, Forget, Remember, Send
 from wattswap.protocol.errors import InputError, RemoteProtocolError
-from wattswap.protocol.events import Event, Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
+from wattswap.protocol.events import Event, Metered, PluggedIn, Reading, Received, Unplugged, Woken
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.messages import AWARD as AN_AWARD
 from wattswap.protocol.messages import (
@@ -31,14 +50,11 @@ from wattswap.protocol.messages import (
     Tranche,
 )
 
-IOTA, HOUR, KWH = 1_000_000_000, 3_600_000, 3_600_000
 PLUG = PluggedIn(7, "stay 7", "charger", 10 * KWH, 6 * HOUR, 11_000, 11_000, 60 * KWH, 18 * KWH)
 READING = Reading(7, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, 11_000, 11_000, 3 * HOUR, drew=True)
-CALL = Call(0, 0, 5_800, 5 * IOTA, 0, 300_000, 2_000)
-AWARD = Award(0, 0, 7, 300_000, (6_210, 0, 0), (600_000_000, 0, 0))
+AWARD = award(7)
 REDUCED, FULL = Metered(7, 4_790, 0, 11_000), Metered(7, 11_000, 0, 11_000)
-ONE_TICK = Delivery(0, 0, 7, (6_210 * 30, 0, 0), 11_000 * 30)
-NOTHING = Delivery(0, 0, 7, (0, 0, 0), 0)
+ONE_TICK, NOTHING = delivered(7, 30), delivered(7, 0)
 NOTED = Noted(AN_AWARD, 7, 0)
 LEAVE = Unplugged(7, 5 * KWH, 0)
 
@@ -63,52 +79,25 @@ def awarded(*events: Event | Inner | Release) -> Vehicle:
 
 def tell(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[object]:
     """What the car says to its charger, unsealed. Messages come from the charger, sealed where they travel so."""
-    return [said(effect) for effect in happens(vehicle, event, now_ms) if not isinstance(effect, _KEPT)]
+    return [said(effect) for effect in shown(does(vehicle, event, now_ms))]
 
 
-def happens(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[Effect]:
-    """The same, with what it wants remembered and when it wants to be woken."""
-    match event:
-        case Release():
-            event = Received("charger", event)
-        case Call() | Award() | Receipt() | Offer() | Delivery() | Mandate():
-            event = Received("charger", seal(event))
-        case _:
-            pass
-    effects = vehicle.handle(event, now_ms)
-    vehicle.check()
-    return effects
-
-
-_KEPT = (Remember, Forget, WakeAt)
-"""What the car keeps to itself."""
+def does(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[Effect]:
+    """The same as it stands, with what it wants remembered and when it wants to be woken."""
+    return happens(vehicle, said_by("charger", event), now_ms)
 
 
 def said(effect: Effect) -> object:
     assert isinstance(effect, Send)
     assert effect.to == "charger"
-    return unseal(effect.message) if isinstance(effect.message, Sealed) else effect.message
-
-
-def survived(*steps: list[Effect]) -> Restarted:
-    """What a car learns after a crash, when it had asked for all this to be remembered and forgotten."""
-    remembered: dict[str, bytes] = {}
-    for effect in (effect for step in steps for effect in step):
-        match effect:
-            case Remember(key, value):
-                remembered[key] = value
-            case Forget(key):
-                remembered.pop(key, None)
-            case _:
-                pass
-    return Restarted(2, remembered)
+    return plain(effect.message)
 
 
 # -- plugging in and answering ----------------------------------------------------------------------------------------
 
 
 def test_when_plugged_in_it_declares_its_need_and_departure() -> None:
-    assert tell(car(), PLUG) == [Mandate(7, "stay 7", 10 * KWH, 6 * HOUR, "car")]
+    assert tell(car(), PLUG) == [mandate(7, "car")]
 
 
 def test_what_it_says_is_signed_by_its_own_key() -> None:
@@ -116,14 +105,14 @@ def test_what_it_says_is_signed_by_its_own_key() -> None:
     effect, _ = car(signer=signer).handle(PLUG, 0)
     assert isinstance(effect, Send)
     assert isinstance(effect.message, Sealed)
-    assert unseal(effect.message, signer.public_key) == Mandate(7, "stay 7", 10 * KWH, 6 * HOUR, "car")
+    assert unseal(effect.message, signer.public_key) == mandate(7, "car")
 
 
 def test_a_mandate_is_said_again_until_it_is_noted() -> None:
     vehicle = car()
-    mandate = tell(vehicle, PLUG, 0)
+    said_first = tell(vehicle, PLUG, 0)
     assert tell(vehicle, Woken(), 29_999) == []
-    assert tell(vehicle, Woken(), 30_000) == tell(vehicle, Woken(), 60_000) == mandate
+    assert tell(vehicle, Woken(), 30_000) == tell(vehicle, Woken(), 60_000) == said_first
     assert vehicle.owes == 1
     tell(vehicle, Received("charger", Noted(MANDATE, 7)), 60_000)
     assert tell(vehicle, Woken(), 90_000) == []
@@ -133,9 +122,9 @@ def test_a_mandate_is_said_again_until_it_is_noted() -> None:
 @pytest.mark.parametrize("other", [Noted(MANDATE, 8), Noted(AN_AWARD, 7)], ids=repr)
 def test_what_is_noted_of_something_else_is_not_its_mandate(other: Noted) -> None:
     vehicle = car()
-    mandate = tell(vehicle, PLUG, 0)
+    said_first = tell(vehicle, PLUG, 0)
     tell(vehicle, Received("charger", other), 0)
-    assert tell(vehicle, Woken(), 30_000) == mandate
+    assert tell(vehicle, Woken(), 30_000) == said_first
 
 
 def test_it_does_not_insist_on_a_mandate_once_it_left() -> None:
@@ -147,8 +136,7 @@ def test_it_does_not_insist_on_a_mandate_once_it_left() -> None:
 
 
 def test_it_answers_a_call_as_its_strategy_chooses() -> None:
-    tranches = (Tranche(6_860, 600_000_000), Tranche(4_140, 600_000_000), Tranche(0, 0))
-    assert tell(at_work(), CALL) == [Offer(0, 0, 7, tranches)]
+    assert tell(at_work(), CALL) == [full_stop(7)]
 
 
 def test_keeping_is_an_answer_too() -> None:
@@ -157,8 +145,8 @@ def test_keeping_is_an_answer_too() -> None:
 
 def test_a_car_that_must_leave_soon_keeps_charging_whatever_its_strategy_says() -> None:
     edge_ms = Rules().guard_ms + Rules().window_ms
-    assert tell(at_work(_reading(due_ms=edge_ms)), CALL) == [Offer(0, 0, 7, ())]
-    assert tell(at_work(_reading(due_ms=edge_ms + 1)), CALL) != [Offer(0, 0, 7, ())]
+    assert tell(at_work(structs.replace(READING, due_ms=edge_ms)), CALL) == [Offer(0, 0, 7, ())]
+    assert tell(at_work(structs.replace(READING, due_ms=edge_ms + 1)), CALL) != [Offer(0, 0, 7, ())]
 
 
 def test_a_prosumer_offers_to_feed() -> None:
@@ -171,7 +159,7 @@ def test_asked_again_it_says_the_same() -> None:
     vehicle = at_work(strategy=BUNDLED["truthful"])
     first = tell(vehicle, CALL)
     assert tell(vehicle, CALL) == first
-    tell(vehicle, _reading(due_ms=1))
+    tell(vehicle, structs.replace(READING, due_ms=1))
     assert tell(vehicle, CALL) == first
 
 
@@ -182,7 +170,7 @@ def test_a_strategy_learns_this_of_the_car_and_the_call() -> None:
         learned.append((call, own))
         return OfferBook.keep(own)
 
-    tell(at_work(_reading(baseline_remaining_ws=4 * KWH, firm_w=3_000), strategy=curious), CALL)
+    tell(at_work(structs.replace(READING, baseline_remaining_ws=4 * KWH, firm_w=3_000), strategy=curious), CALL)
     ((call, own),) = learned
     assert call == Bid(5_800, 5 * IOTA, 0, 300_000)
     assert len(own) == 1
@@ -310,7 +298,7 @@ def test_an_award_said_again_after_its_receipt_opens_nothing() -> None:
 
 
 CALL_5 = Call(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)
-NEWER = Award(0, 5, 7, 300_000, (690, 0, 0), (600_000_000, 0, 0))
+NEWER = Award(0, 5, 7, 300_000, (690, 0, 0), (CHEAP, 0, 0))
 
 
 def test_an_award_that_comes_after_a_newer_one_does_not_replace_it() -> None:
@@ -323,7 +311,7 @@ def test_an_award_that_comes_after_a_newer_one_does_not_replace_it() -> None:
 def test_a_newer_award_ends_the_older_one_whose_release_was_lost() -> None:
     vehicle = awarded(REDUCED, CALL_5)
     assert tell(vehicle, NEWER) == [Noted(AN_AWARD, 7, 5), ONE_TICK]
-    assert tell(vehicle, REDUCED, 300_000) == [Delivery(0, 5, 7, (690 * 30, 0, 0), 11_000 * 30)]
+    assert tell(vehicle, REDUCED, 300_000) == [delivered(7, 30, sold_w=690, tick=5)]
     tell(vehicle, Receipt(0, 0, 7, 2))
     tell(vehicle, Receipt(0, 5, 7, 3))
     assert vehicle.earned_nanos == 5
@@ -344,7 +332,7 @@ def test_an_award_for_an_offer_it_does_not_know_of_has_delivered_nothing() -> No
 
 def test_an_award_for_another_session_has_delivered_nothing() -> None:
     vehicle = at_work(CALL)
-    nothing = Delivery(0, 0, 8, (0, 0, 0), 0)
+    nothing = delivered(8, 0)
     other = Award(0, 0, 8, 300_000, (6_210, 0, 0), (1, 0, 0))
     assert tell(vehicle, other) == [Noted(AN_AWARD, 8, 0), nothing]
     assert tell(vehicle, REDUCED, 300_000) == []
@@ -356,20 +344,20 @@ def test_a_release_of_another_award_ends_nothing(release: Release) -> None:
     """A late one, of the round before in the same window, must not cut the new award short."""
     vehicle = awarded(REDUCED)
     assert tell(vehicle, release) == []
-    assert tell(vehicle, REDUCED, 300_000) == [Delivery(0, 0, 7, (6_210 * 60, 0, 0), 11_000 * 60)]
+    assert tell(vehicle, REDUCED, 300_000) == [delivered(7, 60)]
 
 
 def test_plugged_in_again_it_starts_afresh_and_what_it_claimed_stays_claimed() -> None:
     vehicle = awarded(REDUCED, LEAVE)
-    assert tell(vehicle, replace_session(PLUG, 9)) == [Mandate(9, "stay 7", 10 * KWH, 6 * HOUR, "car")]
+    assert tell(vehicle, structs.replace(PLUG, session=9)) == [Mandate(9, "stay 7", 10 * KWH, 6 * HOUR, "car")]
     assert tell(vehicle, CALL) == []
     tell(vehicle, Received("charger", Noted(MANDATE, 9)))
     assert tell(vehicle, Metered(9, 11_000, 0, 11_000), 120_000) == []
     assert tell(vehicle, Woken(), 120_000) == [ONE_TICK]
-    tell(vehicle, _reading(session=9), 150_000)
+    tell(vehicle, structs.replace(READING, session=9), 150_000)
     tell(vehicle, CALL_5, 150_000)
     tell(vehicle, Award(0, 5, 9, 300_000, (6_210, 0, 0), (1, 0, 0)), 150_000)
-    assert tell(vehicle, Metered(9, 4_790, 0, 11_000), 300_000) == [Delivery(0, 5, 9, (6_210 * 30, 0, 0), 11_000 * 30)]
+    assert tell(vehicle, Metered(9, 4_790, 0, 11_000), 300_000) == [delivered(9, 30, tick=5)]
 
 
 # -- what survives a crash --------------------------------------------------------------------------------------------
@@ -377,14 +365,14 @@ def test_plugged_in_again_it_starts_afresh_and_what_it_claimed_stays_claimed() -
 
 def test_what_binds_it_is_remembered_before_it_is_said() -> None:
     vehicle = at_work(CALL)
-    assert [type(effect) for effect in happens(vehicle, AWARD)] == [Remember, Send]
-    assert [type(effect) for effect in happens(vehicle, Release(0, 0, 7))][:2] == [Remember, Send]
-    assert [type(effect) for effect in happens(vehicle, Receipt(0, 0, 7, 5))] == [Remember, Forget, Forget]
+    assert [type(effect) for effect in does(vehicle, AWARD)] == [Remember, Send]
+    assert [type(effect) for effect in does(vehicle, Release(0, 0, 7))][:2] == [Remember, Send]
+    assert [type(effect) for effect in does(vehicle, Receipt(0, 0, 7, 5))] == [Remember, Forget, Forget]
 
 
 def test_after_a_crash_it_repeats_the_claim_it_made_and_is_paid_for_it_once() -> None:
     before = at_work(CALL)
-    steps = [happens(before, event) for event in (AWARD, REDUCED, Release(0, 0, 7))]
+    steps = [does(before, event) for event in (AWARD, REDUCED, Release(0, 0, 7))]
     after = car()
     assert tell(after, survived(*steps), 90_000) == [ONE_TICK]
     assert tell(after, Woken(), 120_000) == [ONE_TICK]
@@ -396,13 +384,13 @@ def test_after_a_crash_it_repeats_the_claim_it_made_and_is_paid_for_it_once() ->
 
 def test_after_a_crash_what_was_still_running_is_claimed_as_nothing() -> None:
     before = at_work(CALL)
-    steps = [happens(before, event) for event in (AWARD, REDUCED)]
+    steps = [does(before, event) for event in (AWARD, REDUCED)]
     assert tell(car(), survived(*steps), 90_000) == [NOTHING]
 
 
 def test_after_a_crash_it_knows_what_it_earned_and_with_which_rounds() -> None:
     before = at_work(CALL)
-    steps = [happens(before, event) for event in (AWARD, Release(0, 0, 7), Receipt(0, 0, 7, 5))]
+    steps = [does(before, event) for event in (AWARD, Release(0, 0, 7), Receipt(0, 0, 7, 5))]
     after = car()
     assert tell(after, survived(*steps), 90_000) == []
     assert tell(after, AWARD, 90_000) == [NOTED]
@@ -412,12 +400,12 @@ def test_after_a_crash_it_knows_what_it_earned_and_with_which_rounds() -> None:
 @pytest.mark.parametrize("done", [1, 2, 3])
 def test_a_crash_in_the_middle_of_a_receipt_neither_pays_twice_nor_leaves_anything_behind(done: int) -> None:
     before = at_work(CALL)
-    steps = [happens(before, event) for event in (AWARD, Release(0, 0, 7))]
-    receipt = happens(before, Receipt(0, 0, 7, 5))
+    steps = [does(before, event) for event in (AWARD, Release(0, 0, 7))]
+    receipt = does(before, Receipt(0, 0, 7, 5))
     crashed = survived(*steps, receipt[:done])
     after = car()
-    tidied = happens(after, crashed, 90_000)
-    assert [effect for effect in tidied if isinstance(effect, Send)] == []
+    tidied = does(after, crashed, 90_000)
+    assert of_kind(tidied, Send) == []
     assert (after.earned_nanos, after.owes) == (5, 0)
     assert list(survived(*steps, receipt[:done], tidied).remembered) == ["earned"]
 
@@ -440,15 +428,6 @@ def test_with_the_transformers_key_it_believes_nobody_else(message: Inner) -> No
     for event in (PLUG, READING):
         vehicle.handle(event, 0)
     for signer in (other, None):
-        with pytest.raises(RemoteProtocolError, match="not signed by who should have said it"):
+        with refused_as_unsigned():
             vehicle.handle(Received("charger", seal(message, signer)), 0)
     vehicle.handle(Received("charger", seal(CALL, transformer)), 0)
-
-
-def _reading(**changes: int) -> Reading:
-    fields = {name: getattr(READING, name) for name in READING.__struct_fields__}
-    return Reading(**(fields | changes))
-
-
-def replace_session(plug: PluggedIn, session: int) -> PluggedIn:
-    return PluggedIn(session, *[getattr(plug, name) for name in plug.__struct_fields__[1:]])

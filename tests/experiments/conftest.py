@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from wattswap.agents.law import Standing
-from wattswap.runners.record import Record, RoundRow, SessionRow, TickRow, TradeRow
+from wattswap.protocol.effects import NoteRound
+from wattswap.runners.record import Record, SessionRow, TickRow, TradeRow
 from wattswap.runners.scenario import Sessions, load_street
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def record() -> Record:
     """Ann gives way and feeds back, then waits; Bob is cut and leaves short of 200 Wh."""
     return Record(
         ticks=[tick_row(tick, BASE_W[tick], cars) for tick, cars in enumerate(CARS)],
-        rounds=[RoundRow(1, 0, 9_000, 10**9, 2, 1, 16_000, 16_000, 10**9, 1, 1)],
+        rounds=[NoteRound(1, 9_000, 10**9, 2, 1, 16_000, 16_000, 10**9, 1, 1)],
         trades=[
             trade("reduce", 1, delivered_ws=660_000, nanos=100),
             trade("feed", 3, delivered_ws=150_000, nanos=300),

@@ -111,7 +111,7 @@ def test_one_more_car_changes_nobodys_draws_and_offers(engine):
     assert len(after.sessions) == len(before.sessions) + 1
     assert len(before.trades) > 20
     assert after.trades == before.trades
-    assert [row._replace(called=row.called - 1) for row in after.rounds] == before.rounds
+    assert [msgspec.structs.replace(row, called=row.called - 1) for row in after.rounds] == before.rounds
     strategies = {row.session: row.strategy for row in after.sessions}
     assert {row.session: row.strategy for row in before.sessions}.items() < strategies.items()
     assert len(set(strategies.values())) == 3

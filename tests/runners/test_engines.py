@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from tests.streets import Stay, street_of
 
+from wattswap.protocol.effects import NoteRound
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA, WS_PER_KWH
 from wattswap.runners.engines import run_street
-from wattswap.runners.record import Record, RoundRow, TradeRow
+from wattswap.runners.record import Record, TradeRow
 from wattswap.runners.scenario import Street, load_street
 
 TICK_S = 30
@@ -39,7 +40,7 @@ def sold(record: Record) -> list[TradeRow]:
 def test_one_car_gives_way_for_one_window(engine):
     record = run_street(one_car(), engine=engine)
     price = IOTA // 10 + 2 * IOTA // 2  # 0.1 + 2 / (1 + one hour)
-    assert record.rounds == [RoundRow(0, 0, 6_000, 5 * IOTA, 1, 0, 11_000, 9 * 690, price, 1, 0)]
+    assert record.rounds == [NoteRound(0, 6_000, 5 * IOTA, 1, 0, 11_000, 9 * 690, price, 1, 0)]
     delivered_ws = 9 * 690 * 300
     nanos = price * delivered_ws // WS_PER_KWH
     assert record.trades == [

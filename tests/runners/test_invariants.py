@@ -100,7 +100,9 @@ def round_with(**changes: Callable[[Any], Any]) -> Lie:
     def lie(_street: Street, record: Record) -> None:
         at = next(i for i, row in enumerate(record.rounds) if row.awarded_w)
         old = record.rounds[at]
-        record.rounds[at] = old._replace(**{name: change(getattr(old, name)) for name, change in changes.items()})
+        record.rounds[at] = msgspec.structs.replace(
+            old, **{name: change(getattr(old, name)) for name, change in changes.items()}
+        )
 
     return lie
 
@@ -166,7 +168,7 @@ def a_round_hidden(_street: Street, record: Record) -> None:
 
 def a_round_invented(street: Street, record: Record) -> None:
     free = next(tick for tick in range(street.ticks) if all(row.tick != tick for row in record.rounds))
-    record.rounds.append(record.rounds[0]._replace(tick=free))
+    record.rounds.append(msgspec.structs.replace(record.rounds[0], tick=free))
 
 
 def a_session_lost(_street: Street, record: Record) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from wattswap.protocol.errors import InputError
-from wattswap.runners.record import RoundRow, SessionRow, TradeRow
+from wattswap.runners.record import ROUND_COLUMNS, SessionRow, TradeRow
 from wattswap.runners.rundir import SCENARIO, read_run, wattswap_version
 from wattswap.runners.scenario.bundled import PREFIX
 
@@ -169,7 +169,7 @@ _CARS = ("session", "station", "vehicle", "from_ms", "to_ms", "activity", "impor
 _TEXTS: Final = frozenset({"session", "station", "vehicle", "activity", "strategy", "kind", "payment_id", "status"})
 _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "series": (*_SERIES, "awarded_w", "forced_w", "owed_ws"),
-    "rounds": ("t_ms", *RoundRow._fields),
+    "rounds": ("t_ms", *ROUND_COLUMNS),
     "trades": ("t_ms", *TradeRow._fields),
     "sessions": (*SessionRow._fields, "arrival_ms", "departure_ms"),
     "cars": _CARS,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wattswap.runners.carticks import CarTicks
-from wattswap.runners.record import RoundRow, SessionRow, TradeRow
+from wattswap.runners.record import ROUND_COLUMNS, SessionRow, TradeRow, round_row
 from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def load_columns(street: Street, record: Record) -> Columns:
 
 def rounds_columns(street: Street, record: Record) -> Columns:
     """One row per call: what was needed, offered and awarded, and at what price."""
-    return _with_instant(street, _columns(RoundRow._fields, record.rounds))
+    return _with_instant(street, _columns(ROUND_COLUMNS, [round_row(note) for note in record.rounds]))
 
 
 def trades_columns(street: Street, record: Record) -> Columns:

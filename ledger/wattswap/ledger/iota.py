@@ -237,7 +237,14 @@ class IotaClient:
         try:
             return self._run(coroutine)
         except (SdkFfiError, InternalError) as error:
-            raise LedgerDownError(f"{self.url}: {_one_line(error)}") from None
+            raise LedgerDownError(_said(self.url, _one_line(error))) from None
+
+
+def _said(url: str, problem: str) -> str:
+    """What the SDK said of a question, in the words of whoever asked."""
+    if "error sending request" in problem:
+        return f"nobody answers at {url}; is the node running? `wattswap devnet` starts one"
+    return f"{url}: {problem}"
 
 
 def _forward(cursor: str | None) -> Any:

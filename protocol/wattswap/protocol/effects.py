@@ -56,16 +56,18 @@ class Bill(_Effect, frozen=True, tag=6):
 
 
 class NoteRound(_Effect, frozen=True, tag=7):
-    """For the record: a round was cleared. The columns of ``rounds.parquet``."""
+    """For the record: one call and what came of it. With the feeder's number, the columns of ``rounds.parquet``."""
 
     tick: int
     need_w: int
     ceiling_nanos_per_kwh: int
     called: int
     kept: int
+    """Called cars that could have given way and kept charging."""
     offered_w: int
     awarded_w: int
     price_nanos_per_kwh: int
+    """The highest accepted price."""
     reduce_awards: int
     feed_awards: int
 

@@ -18,7 +18,7 @@ from wattswap.protocol.messages import Call
 from wattswap.protocol.units import Purpose
 from wattswap.runners.characters import Characters
 from wattswap.runners.money import open_book
-from wattswap.runners.record import FEEDER, Record, TickRow, forced_row, round_row, session_row, trade_rows
+from wattswap.runners.record import FEEDER, Record, TickRow, forced_row, session_row, trade_rows
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class FleetRun:
         )
         won = self._reserve(called, tick, award_w, price, (call.until_ms - now_ms) // 1000)
         award_w, price = np.where(won[:, None], award_w, 0), np.where(won[:, None], price, 0)
-        self.record.rounds.append(round_row(round_note(call, own.firm_w, offered_w, award_w, price)))
+        self.record.rounds.append(round_note(call, own.firm_w, offered_w, award_w, price))
         count = int(won.sum())
         self.awards = self.awards.and_also(
             Awards(

@@ -7,8 +7,10 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgpack
+from msgspec.structs import astuple
 
 from wattswap.agents.offers import FEED
+from wattswap.protocol.effects import NoteRound
 from wattswap.protocol.units import WS_PER_WH
 
 if TYPE_CHECKING:
@@ -17,30 +19,12 @@ if TYPE_CHECKING:
     from wattswap.agents.law import Standing
     from wattswap.agents.physics import Ints
     from wattswap.ledger.book import Book
-    from wattswap.protocol.effects import NoteRound, NoteTrade
+    from wattswap.protocol.effects import NoteTrade
     from wattswap.runners.faults import Tally
     from wattswap.runners.world import World
 
 FEEDER = 0
 """A scenario has one feeder so far; tables carry its number so that more can join."""
-
-
-class RoundRow(NamedTuple):
-    """One call and what came of it."""
-
-    tick: int
-    feeder: int
-    need_w: int
-    ceiling_nanos_per_kwh: int
-    called: int
-    kept: int
-    """Called cars that could have given way and kept charging."""
-    offered_w: int
-    awarded_w: int
-    price_nanos_per_kwh: int
-    """The highest accepted price."""
-    reduce_awards: int
-    feed_awards: int
 
 
 class TradeRow(NamedTuple):
@@ -111,7 +95,7 @@ class Record:
     """Everything a run produces, collected in memory."""
 
     ticks: list[TickRow] = field(default_factory=list)
-    rounds: list[RoundRow] = field(default_factory=list)
+    rounds: list[NoteRound] = field(default_factory=list)
     trades: list[TradeRow] = field(default_factory=list)
     sessions: list[SessionRow] = field(default_factory=list)
     refused: int = 0
@@ -136,21 +120,13 @@ def trace_hash(trades: Iterable[TradeRow]) -> str:
     return digest.hexdigest()
 
 
-def round_row(note: NoteRound) -> RoundRow:
-    """The row of a cleared round."""
-    return RoundRow(
-        note.tick,
-        FEEDER,
-        note.need_w,
-        note.ceiling_nanos_per_kwh,
-        note.called,
-        note.kept,
-        note.offered_w,
-        note.awarded_w,
-        note.price_nanos_per_kwh,
-        note.reduce_awards,
-        note.feed_awards,
-    )
+ROUND_COLUMNS = ("tick", "feeder", *NoteRound.__struct_fields__[1:])
+
+
+def round_row(note: NoteRound) -> tuple[int, ...]:
+    """A cleared round under ``ROUND_COLUMNS``: what its transformer noted, and whose it was."""
+    tick, *columns = astuple(note)
+    return (tick, FEEDER, *columns)
 
 
 def trade_rows(note: NoteTrade, session_id: str) -> Iterator[TradeRow]:

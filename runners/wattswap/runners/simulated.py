@@ -18,7 +18,7 @@ from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.runners.cast import TRANSFORMER, Cast
 from wattswap.runners.driver import Driver
 from wattswap.runners.money import open_book
-from wattswap.runners.record import Record, TickRow, forced_row, round_row, session_row, trade_rows
+from wattswap.runners.record import Record, TickRow, forced_row, session_row, trade_rows
 from wattswap.runners.telling import NOBODY, Telling
 from wattswap.runners.trouble import Trouble
 from wattswap.runners.world import World
@@ -286,7 +286,7 @@ class SimulatedRun:
         """Write the record's rows."""
         match note:
             case effects.NoteRound():
-                self.record.rounds.append(round_row(note))
+                self.record.rounds.append(note)
             case effects.NoteAward(tick, session, reduce_w):
                 self._award_tick[session], self._reduce_w[session] = tick, reduce_w
             case effects.NoteForced():

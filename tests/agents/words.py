@@ -1,0 +1,132 @@
+"""What the agents' tests share: the figures of the evening that ``test_a_round`` tells, what is said in it, and how to
+tell an agent something and read what it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+import pytest
+
+from wattswap.agents.accounts import Site
+from wattswap.agents.base import Agent
+from wattswap.agents.rules import Rules
+from wattswap.protocol.codec import seal, unseal
+from wattswap.protocol.effects import Effect, Forget, Remember, WakeAt
+from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.protocol.events import Event, Received, Restarted
+from wattswap.protocol.messages import (
+    Award,
+    Call,
+    Delivery,
+    Inner,
+    Mandate,
+    Message,
+    Offer,
+    Sealed,
+    Tranche,
+    WitnessedDelivery,
+)
+
+Kind = TypeVar("Kind")
+
+IOTA, HOUR, KWH = 1_000_000_000, 3_600_000, 3_600_000
+CHEAP, DEAR = 600_000_000, 1_100_000_000
+"""What a car asks for a kWh that can wait three hours, and one that can wait a single hour."""
+WORTH = 310_500_000
+"""6.21 kW for a twelfth of an hour at 0.6 IOTA/kWh."""
+
+SITE = Site(limit_w=20_000, funds_nanos=100 * IOTA, tariff_nanos_per_kwh=3 * IOTA, seed=1)
+RULES = Rules(release_w=400)
+CALL = Call(0, 0, 5_800, 5 * IOTA, 0, 300_000, 2_000)
+
+
+# -- what is said -----------------------------------------------------------------------------------------------------
+
+
+def mandate(session: int, car: str | None = None) -> Mandate:
+    return Mandate(session, f"stay {session}", 10 * KWH, 6 * HOUR, car or f"car {session}")
+
+
+def full_stop(session: int, ask_nanos_per_kwh: int = CHEAP) -> Offer:
+    """A car's answer to the call that would draw nothing at all."""
+    asks = (Tranche(6_860, ask_nanos_per_kwh), Tranche(4_140, ask_nanos_per_kwh), Tranche(0, 0))
+    return Offer(0, 0, session, asks)
+
+
+def award(session: int) -> Award:
+    """5,800 W are nine amperes, 6,210 W."""
+    return Award(0, 0, session, 300_000, (6_210, 0, 0), (CHEAP, 0, 0))
+
+
+def delivered(session: int, seconds: int, *, sold_w: int = 6_210, tick: int = 0) -> Delivery:
+    """The claim of who gave way for so long and would have drawn 11 kW."""
+    return Delivery(0, tick, session, (sold_w * seconds, 0, 0), 11_000 * seconds)
+
+
+def witnessed(session: int, charger_ws: int, car_ws: int | None = None, tick: int = 0) -> WitnessedDelivery:
+    """Charger's and car's claim for the first tranche; the same unless told."""
+    mine, theirs = (
+        Delivery(0, tick, session, (ws, 0, 0), 3_300_000)
+        for ws in (charger_ws, charger_ws if car_ws is None else car_ws)
+    )
+    return WitnessedDelivery(session, seal(mine), seal(theirs))
+
+
+# -- what happens to an agent -----------------------------------------------------------------------------------------
+
+
+def happens(agent: Agent, event: Event, now_ms: int = 0) -> list[Effect]:
+    """What an agent wants done about an event. It must be in order afterwards."""
+    effects = agent.handle(event, now_ms)
+    agent.check()
+    return effects
+
+
+def said_by(speaker: str, what: Event | Message | Inner) -> Event:
+    """An event, or this agent's message as it arrives: sealed where it travels so."""
+    if isinstance(what, Event):
+        return what
+    return Received(speaker, seal(what) if isinstance(what, Inner) else what)
+
+
+def remembered(*steps: Iterable[Effect]) -> dict[str, bytes]:
+    """What an outbox keeps that has carried all this out."""
+    kept: dict[str, bytes] = {}
+    for effect in (effect for step in steps for effect in step):
+        match effect:
+            case Remember(key, value):
+                kept[key] = value
+            case Forget(key):
+                kept.pop(key, None)
+            case _:
+                pass
+    return kept
+
+
+def survived(*steps: Iterable[Effect], site_nanos: int = 0) -> Restarted:
+    """What an agent learns after a crash, when it had asked for all this."""
+    return Restarted(2, remembered(*steps), site_nanos)
+
+
+# -- what an agent does -----------------------------------------------------------------------------------------------
+
+
+def shown(effects: Iterable[Effect]) -> list[Effect]:
+    """What others see of it: without wake-ups and what is made durable, which have tests of their own."""
+    return [effect for effect in effects if not isinstance(effect, WakeAt | Remember | Forget)]
+
+
+def of_kind(effects: Iterable[object], *kinds: type[Kind]) -> list[Kind]:
+    return [effect for effect in effects if isinstance(effect, kinds)]
+
+
+def plain(message: Message) -> Message | Inner:
+    """A message as it was before it was sealed, if it was."""
+    return unseal(message) if isinstance(message, Sealed) else message
+
+
+def refused_as_unsigned() -> AbstractContextManager[object]:
+    return pytest.raises(RemoteProtocolError, match="not signed by who should have said it")
