@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
-from tests.agents.transformer.two_cars import CLEARED, FULL_STOP, awarded, called, grant, offer, opened, street, tell
-from tests.agents.words import CALL, CHEAP, IOTA, SITE, WORTH, happens, mandate, of_kind
+from tests.agents.transformer.two_cars import (
+    CLEARED,
+    FULL_STOP,
+    awarded,
+    called,
+    grant,
+    offer,
+    opened,
+    pass_ticks,
+    street,
+    tell,
+)
+from tests.agents.words import CALL, CHEAP, IOTA, RULES, SITE, WORTH, happens, mandate, of_kind
 
 from wattswap.protocol.codec import seal
 from wattswap.protocol.draws import agent_key, draw
@@ -91,6 +103,32 @@ def test_an_offer_before_any_call_is_ignored() -> None:
     of = street()
     assert tell(of, "A", offer(1, *FULL_STOP)) == []
     assert opened(happens(of, Woken()))[0] == ("A", CALL)
+
+
+def test_a_round_that_was_slept_through_ends_with_nothing_bought() -> None:
+    of = called()
+    tell(of, "A", offer(1, *FULL_STOP))
+    tell(of, "homes", BaseReport(3_000), 300_000)
+    effects = happens(of, Woken(), 300_000)
+    assert of_kind(effects, NoteRound) == [NoteRound(0, 5_800, 5 * IOTA, 2, 1, 11_000, 0, 0, 0, 0)]
+    assert not of_kind(effects, Reserve)
+
+
+def test_a_round_at_whose_end_no_home_is_heard_of_ends_with_nothing_bought_and_nothing_granted() -> None:
+    of = street(rules=replace(RULES, deadline_ms=RULES.lease_ms))
+    happens(of, Woken())
+    tell(of, "A", offer(1, *FULL_STOP))
+    effects = happens(of, Woken(), RULES.lease_ms)
+    assert opened(effects) == [NoteRound(0, 5_800, 5 * IOTA, 2, 1, 11_000, 0, 0, 0, 0)]
+
+
+def test_a_round_is_noted_before_the_next_one_opens() -> None:
+    of = street(rules=replace(RULES, deadline_ms=RULES.lease_ms))
+    happens(of, Woken())
+    pass_ticks(of, 30_000)
+    effects = opened(happens(of, Woken(), 30_000))
+    next_call = msgspec.structs.replace(CALL, tick=1, from_ms=30_000, offers_due_ms=120_000)
+    assert effects[:2] == [NoteRound(0, 5_800, 5 * IOTA, 2, 2, 0, 0, 0, 0, 0), ("A", next_call)]
 
 
 def test_a_car_that_leaves_before_the_clearing_takes_no_part_in_it() -> None:
