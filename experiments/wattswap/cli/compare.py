@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wattswap.cli import INTERRUPTED
+from wattswap.cli import INTERRUPTED, options
 from wattswap.cli.examples import examples
 from wattswap.protocol.errors import InputError
 
@@ -47,8 +47,8 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 @click.option("--jobs", type=int, metavar="N", help="Processes; as many as there are processors by default.")
 @click.option("--cluster", metavar="ADDRESS", help="Not in this version.")
 @click.option("--engine", default="fleet", show_default=True, help="fleet: arrays, fast; messages: real agents.")
-@click.option("--day", type=int, help="One day of the scenario, counted from 1.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario. Repeatable.")
+@options.day
+@options.settings
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wattswap.cli import options
 from wattswap.cli.examples import examples
 
 if TYPE_CHECKING:
@@ -27,13 +28,7 @@ BROKEN = 1
 )
 @click.option("--seeds", type=click.IntRange(1), default=100, show_default=True, help="How many to try.")
 @click.option("--from", "first", type=click.IntRange(0), default=0, show_default=True, help="The first of them.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a key of the scenario. Repeatable.",
-)
+@options.settings
 @click.option("--sign", is_flag=True, help="Let the agents sign what they say, and refuse what is not signed.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; by default as many as this machine has processors.")
 @click.pass_context

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from wattswap.cli import INTERRUPTED
+from wattswap.cli import INTERRUPTED, options
 from wattswap.cli.examples import examples
 
 NOT_SETTLED = 1
@@ -35,8 +35,8 @@ NOT_SETTLED = 1
 )
 @click.option("--engine", default="messages", show_default=True, help="messages: real agents; fleet: arrays, faster.")
 @click.option("--seed", type=int, help="Of every draw; the scenario's own by default.")
-@click.option("--day", type=int, help="One day of the scenario, counted from 1.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario. Repeatable.")
+@options.day
+@options.settings
 @click.option(
     "--ledger",
     default="memory",
