@@ -160,8 +160,8 @@ class Accounts:
         if account is None or account.state is State.DELIVERED or account.held.award.feeder != claim.feeder:
             return self._receipt_again(key)
         held = account.held
-        vehicle = _delivery(witnessed.vehicle, self._author(held.party.vehicle), witnessed.session)
-        charger = _delivery(witnessed.charger, self._author(held.party.charger), witnessed.session)
+        vehicle = _delivery(witnessed.vehicle, self.author(held.party.vehicle), witnessed.session)
+        charger = _delivery(witnessed.charger, self.author(held.party.charger), witnessed.session)
         if (charger.feeder, charger.tick) != (vehicle.feeder, vehicle.tick):
             raise RemoteProtocolError("charger and car claim the deliveries of two different awards")
         if self._in_force.get(claim.session) is account:
@@ -204,7 +204,7 @@ class Accounts:
         del self._receipts[oldest]
         return [Forget(_name("receipt", oldest))]
 
-    def _author(self, name: str) -> bytes | None:
+    def author(self, name: str) -> bytes | None:
         """The key this agent must sign with; None where nobody signs."""
         return None if self._trusted is None else self._trusted.get(name, b"")
 

@@ -74,8 +74,6 @@ class _Session:
 
     party: Party
     key: int
-    author: bytes | None
-    """The public key its vehicle signs with; None where nobody signs."""
 
 
 class Transformer:
@@ -93,7 +91,7 @@ class Transformer:
         households: Sequence[str] = (),
     ) -> None:
         self.name, self._site, self._rules, self._controller = name, site, rules, controller
-        self._signer, self._trusted = signer, trusted
+        self._signer = signer
         self._limit_w = site.limit_w
         self._base: dict[str, tuple[int, int]] = dict.fromkeys(households, _NEVER)
         """By household: its power, and when it was heard of."""
@@ -191,8 +189,7 @@ class Transformer:
         mandate = unseal(sealed)
         if not isinstance(mandate, Mandate):
             return []
-        if self._trusted is not None:
-            unseal(sealed, self._trusted.get(mandate.payee, b""))
+        unseal(sealed, self._accounts.author(mandate.payee))
         noted = Send(charger, Noted(MANDATE, mandate.session))
         if mandate.session in self._sessions or mandate.session in self._gone:
             return [noted]
@@ -201,9 +198,8 @@ class Transformer:
         return [Remember(f"session/{mandate.session}", remembered), noted]
 
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
-        author = None if self._trusted is None else self._trusted.get(mandate.payee, b"")
         party = Party(mandate.session_id, charger, mandate.payee)
-        self._sessions[mandate.session] = _Session(party, agent_key(mandate.session_id), author)
+        self._sessions[mandate.session] = _Session(party, agent_key(mandate.session_id))
         self._register.enter(mandate.session, arrival_ms, mandate.departure_ms)
         self._granting.enter(mandate.session)
 
@@ -375,7 +371,7 @@ class Transformer:
         bidding = self._bidding
         if bidding is None or now_ms >= bidding.call.offers_due_ms:
             return []
-        offer = unseal(capped.offer, self._sessions[capped.session].author)
+        offer = unseal(capped.offer, self._accounts.author(self._sessions[capped.session].party.vehicle))
         if not isinstance(offer, Offer) or offer.session != capped.session:
             raise RemoteProtocolError("a charger's offer holds no offer of its car")
         if not bidding.awaits(offer):
