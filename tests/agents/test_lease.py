@@ -96,11 +96,22 @@ def test_a_raise_waits_until_another_has_confirmed_that_it_gives_way():
 def test_a_charger_that_never_answers_keeps_its_room_until_its_lease_is_certainly_over():
     side = granting(7, 8)
     side.aim([(7, 11_000, 0)], 0, 11_000, 0)
-    side.expire(RULES.certain_lease_ms - 1)
+    side.aim([], 0, 0, RULES.certain_lease_ms - 1)
     assert side.worst_w() == 11_000
-    side.expire(RULES.certain_lease_ms)
+    side.aim([], 0, 0, RULES.certain_lease_ms)
     assert side.worst_w() == 0
     assert RULES.certain_lease_ms * (1_000_000 - RULES.drift_ppm) > T * 1_000_000, "however slow its clock"
+
+
+def test_whose_lease_is_over_must_rise_again_even_to_less_than_it_had():
+    side, over_ms = granting(7, 8), RULES.certain_lease_ms
+    side.aim([(7, 11_000, 0), (8, 11_000, 0)], 0, 22_000, 0)
+    side.hears(report(2, session=8, heard_seq=2), over_ms - 1)
+    side.aim([(8, 11_000, 0)], 0, 11_000, over_ms - 1)
+    side.hears(report(2, session=7, heard_seq=1), over_ms - 1)
+    said = side.aim([(7, 4_140, 0), (8, 11_000, 0)], 0, 11_000, over_ms)
+    assert [one.session for one in said] == [8]
+    assert side.go_on(0, over_ms) == []
 
 
 def test_nobody_rises_on_what_a_feeder_has_not_confirmed():

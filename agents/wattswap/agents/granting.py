@@ -135,8 +135,8 @@ class Granting:
             envelope.confirm(report.heard_seq)
         return True
 
-    def expire(self, now_ms: int) -> None:
-        """Strike out the grants that are certainly over."""
+    def _expire(self, now_ms: int) -> None:
+        """Strike out the grants that are certainly over. Whoever held one is at its minimum: to renew it is a raise."""
         for envelope in self._envelopes.values():
             if envelope.sent and envelope.sent[0].over_ms <= now_ms:
                 envelope.keep([one for one in envelope.sent if one.over_ms > now_ms])
@@ -155,6 +155,7 @@ class Granting:
 
         ``bound_w`` is what base load and all envelopes may come to together.
         """
+        self._expire(now_ms)
         self._base_w, self._bound_w = base_w, bound_w
         self._waiting.clear()
         grants, raised = list[Grant](), list[int]()
@@ -174,6 +175,7 @@ class Granting:
 
     def go_on(self, base_w: int, now_ms: int) -> list[Grant]:
         """The raises that fit by now: someone has confirmed that it gives way."""
+        self._expire(now_ms)
         self._base_w = base_w
         return self._raise(sorted(self._waiting), now_ms, renew=False)
 

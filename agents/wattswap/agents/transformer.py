@@ -297,8 +297,7 @@ class Transformer:
         return bool(self._base) and all(heard_ms + self._rules.lease_ms > now_ms for _, heard_ms in self._base.values())
 
     def _expire(self, now_ms: int) -> None:
-        """Strike out grants that are certainly over, and awards whose window is."""
-        self._granting.expire(now_ms)
+        """Strike out awards whose window is over."""
         for award in self._accounts.expire(now_ms):
             self._register.award(award.session, 0, 0)
 
