@@ -98,8 +98,6 @@ class Charger:
 
     def _on(self, event: Event, now_ms: int) -> list[Effect]:
         match event:
-            case Metered():
-                self._on_metered(event, now_ms)
             case Reading() if self._plugs(event.session):
                 self._reading = event
                 return [self._report(event, now_ms)]
@@ -115,6 +113,8 @@ class Charger:
                 return self._on_plugged_in(event)
             case Unplugged():
                 return self._on_unplugged(event, now_ms)
+            case Metered():
+                self._on_metered(event, now_ms)
             case Restarted():
                 return self._on_restarted(event, now_ms)
             case _:

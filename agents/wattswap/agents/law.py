@@ -128,6 +128,8 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
     """
     own = book.own
     relief_w, ask = book.relief_w, book.ask_nanos_per_kwh
+    if not np.count_nonzero(relief_w):  # most cars that are called, most of the time
+        return relief_w, np.zeros_like(ask)
     _refuse_unsound(own, relief_w, ask)
     can_wait = own.laxity_ms > rules.guard_ms + rules.window_ms
     relief_w = np.where(can_wait[:, None], relief_w, 0)

@@ -147,13 +147,16 @@ class Transformer:
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
         match message:
+            case Report():
+                self._refuse_strangers(message.session, sender)
+                return self._on_report(message, now_ms) if message.session in self._sessions else []
             case BaseReport():
                 if now_ms >= self._deaf_until_ms:
                     self._base[sender] = message.base_w, now_ms
                 return []
             case Sealed():
                 return self._on_mandate(sender, message, now_ms)
-            case Report() | CappedOffer() | WitnessedDelivery() | Departed() | Noted():
+            case CappedOffer() | WitnessedDelivery() | Departed() | Noted():
                 self._refuse_strangers(message.session, sender)
                 return self._on_session(sender, message, now_ms)
             case _:
@@ -161,8 +164,6 @@ class Transformer:
 
     def _on_session(self, charger: str, message: object, now_ms: int) -> list[Effect]:
         match message:
-            case Report() if message.session in self._sessions:
-                return self._on_report(message, now_ms)
             case CappedOffer() if message.session in self._sessions:
                 return self._on_offer(message, now_ms)
             case WitnessedDelivery():
