@@ -62,6 +62,8 @@ class IotaLedger:
             self.close()
             raise
         self._mutex = threading.RLock()
+        self._free: dict[str, int] = {}
+        """What a payer can certainly spend still: nobody else pays from a wallet, so between looks it only rises."""
         self._anchored: dict[str, dict[int, Anchor]] = {}
         self._anchored_to = ""
 
@@ -161,24 +163,27 @@ class IotaLedger:
 
     def _admit(self, payments: Sequence[Payment]) -> list[PaymentStatus | None]:
         """Write down what can be paid; for each, the answer that is known already, or None."""
-        free: dict[str, int] = {}
         answers: list[PaymentStatus | None] = []
         for payment in payments:
             known = self.cashier.outbox.find(payment.key)
             if known is not None:
                 answers.append(_known_answer(payment, known))
                 continue
-            if payment.payer not in free:
-                owed = self.cashier.outbox.outstanding_nanos(payment.payer)
-                free[payment.payer] = self.balance(payment.payer) - owed
-            if payment.nanos > free[payment.payer]:
-                error = f"{payment.payer!r} holds {free[payment.payer]} nanos, not {payment.nanos}"
+            if (free := self._can_spend(payment)) < payment.nanos:
+                error = f"{payment.payer!r} holds {free} nanos, not {payment.nanos}"
                 answers.append(PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error))
                 continue
-            free[payment.payer] -= payment.nanos
+            self._free[payment.payer] = free - payment.nanos
             self.cashier.owe([payment])
             answers.append(None)
         return answers
+
+    def _can_spend(self, payment: Payment) -> int:
+        """What the payer can spend; looked up if what is known does not suffice, or if it pays its own gas."""
+        free = self._free.get(payment.payer, 0) if self._sponsor else 0
+        if free < payment.nanos:
+            free = self.balance(payment.payer) - self.cashier.outbox.outstanding_nanos(payment.payer)
+        return free
 
     def _work_until(self, keys: Sequence[str]) -> None:
         """Move batches along until these keys are decided, or patience ends."""
