@@ -30,8 +30,8 @@ from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA
 
 DRAIN_S: Final = 60.0
-REST: Final = 19
-"""While agents run, threads beside them rest so many times as long as they worked: a twentieth is theirs."""
+REST: Final = 99
+"""While agents run, threads beside them rest so many times as long as they worked: a hundredth is theirs."""
 MOST_REST_S: Final = 10.0
 _IDLE_S: Final = 0.05
 _WALLET: Final = "wallet/"
