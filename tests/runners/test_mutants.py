@@ -469,7 +469,10 @@ LATE_MANDATES: Final = Ground(("faults.loss_pct=40", "faults.delay_ms=30_000", "
 """Mandates are repeated for long and overtaken by the departure: they must pass twice through what is half a minute."""
 LONG_SLEEP: Final = Ground(("faults.outage_s=1_200", "faults.freezes_per_day=60"), (4,))
 """The transformer sleeps for up to 20 minutes while homes are cut off for as long."""
+MANY_CRASHES: Final = Ground(("faults.crashes_per_day=240",), (21, 115))
+"""The transformer must crash between what came back to its purse and forgetting what it had set aside."""
 GROUNDS: Final = {
+    "purse_forgets_its_book": MANY_CRASHES,
     "homes_may_be_silent": LONG_SILENCES,
     "one_home_speaks_for_all": LONG_SILENCES,
     "releases_are_trusted": MANY_RELEASES,
@@ -502,8 +505,8 @@ def test_a_rule_that_is_switched_off_is_missed(name, monkeypatch):
 
 @pytest.mark.parametrize(
     "ground",
-    [LONG_SILENCES, MANY_RELEASES, LATE_MANDATES, LONG_SLEEP],
-    ids=["silence", "releases", "late mandates", "sleep"],
+    [LONG_SILENCES, MANY_RELEASES, LATE_MANDATES, LONG_SLEEP, MANY_CRASHES],
+    ids=["silence", "releases", "late mandates", "sleep", "crashes"],
 )
 def test_where_more_goes_wrong_no_rule_is_broken_either(ground):
     seeds = dict.fromkeys(chain(ground.first, range(10)))
