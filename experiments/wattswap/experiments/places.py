@@ -15,6 +15,7 @@ from wattswap.experiments.runbook import RunBook, read_book
 from wattswap.experiments.runclock import RunClock, clock_of, seed_of
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
+from wattswap.ledger.settling import open_node
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.runners.rundir import LEDGER, OUTBOX, RUN_JSON, read_run
 
@@ -127,14 +128,9 @@ def opened_chain(
     """
     with ExitStack() as undo:
         undo.callback(outbox.close)
-        try:
-            from wattswap.ledger.iota import IotaClient
-            from wattswap.ledger.iota_ledger import IotaLedger
-        except ModuleNotFoundError as error:
-            if error.name and error.name.startswith("wattswap"):
-                raise
-            raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
-        client = undo.enter_context(IotaClient(url))
+        client = undo.enter_context(open_node(url))
+        from wattswap.ledger.iota_ledger import IotaLedger
+
         chains = (client.chain_id(),) if allow is None else allow
         yield undo.enter_context(IotaLedger(client, wallets, outbox, allow=chains, sponsored=sponsored))
 

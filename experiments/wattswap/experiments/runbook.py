@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from wattswap.ledger.book import RESERVED, SITE, payable, receivable, wallet
-from wattswap.ledger.settling import crossing
+from wattswap.ledger.book import SITE, payable, receivable, wallet
+from wattswap.ledger.settling import crossing, promised_nanos
 from wattswap.runners import rundir
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from wattswap.ledger.base import Payment
     from wattswap.ledger.book import Entry
 
-BILL: Final = "bill/"
-"""How the key of a payment for a session begins."""
 _WALLET: Final = wallet("")
 
 
@@ -86,9 +84,8 @@ class RunBook:
 
     @property
     def promised(self) -> int:
-        """What the site holds for others: reserves of open awards, and rewards earned but not yet paid."""
-        earned = sum(nanos for account, nanos in self.balances.items() if account.startswith(payable("")))
-        return self.balances.get(RESERVED, 0) + earned
+        """What the site holds for others."""
+        return promised_nanos(self.balances)
 
     def earned(self, vehicle: str) -> int:
         """What a car has earned since its last bill: it is paid with the next."""

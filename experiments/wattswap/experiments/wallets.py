@@ -21,13 +21,13 @@ from wattswap.experiments.places import (
     seeded_wallets,
     sqlite_path,
 )
-from wattswap.experiments.runbook import BILL
 from wattswap.ledger.base import Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.cashier import ANCHORS
 from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
+from wattswap.ledger.settling import BILL
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.runners.rundir import OUTBOX

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeAlias
 from msgspec import Struct
 
 from wattswap.ledger.base import Anchor, Ledger, LedgerDownError, Payment
-from wattswap.ledger.book import RESERVED, SITE, Book, Entry
+from wattswap.ledger.book import RESERVED, SITE, Book, Entry, payable, wallet
 from wattswap.ledger.cashier import ANCHORS, Cashier, anchor_item
 from wattswap.ledger.local_lane import LocalLane
 from wattswap.ledger.outbox import Outbox
@@ -34,11 +34,14 @@ REST: Final = 99
 """While agents run, threads beside them rest so many times as long as they worked: a hundredth is theirs."""
 MOST_REST_S: Final = 10.0
 _IDLE_S: Final = 0.05
-_WALLET: Final = "wallet/"
+_WALLET: Final = wallet("")
+BILL: Final = "bill/"
+"""How the key of a payment for a session begins."""
 _GAS_NANOS: Final = 1_000 * NANOS_PER_IOTA
 """What a devnet's faucet gives to the wallets that pay gas and that anchor."""
 
 if TYPE_CHECKING:
+    from wattswap.ledger.iota import IotaClient
     from wattswap.ledger.iota_ledger import IotaLedger
 
 _Job: TypeAlias = "tuple[bool, Sequence[Payment]] | Anchor"
@@ -295,6 +298,21 @@ def open_settler(
     return Settler(ledger, Cashier(box, lambda account: LocalLane(ledger, account), flush=flush))
 
 
+def open_node(url: str) -> IotaClient:
+    """A connection to the node behind a URL.
+
+    Raises:
+        InputError: this is no node's address, or the software that talks to one is not installed.
+    """
+    try:
+        from wattswap.ledger.iota import IotaClient
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("wattswap"):
+            raise
+        raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
+    return IotaClient(url)
+
+
 def crossing(entry: Entry) -> Payment | None:
     """What an entry of the book lets cross the ledger, from wallet to wallet; None for all but a bill with a net.
 
@@ -303,13 +321,13 @@ def crossing(entry: Entry) -> Payment | None:
     operation, key, vehicle, _, legs = entry
     if operation != "bill":
         return None
-    wallet = _WALLET + vehicle
-    to_car = sum(nanos for _, target, nanos in legs if target == wallet)
-    to_car -= sum(nanos for source, _, nanos in legs if source == wallet)
+    account = wallet(vehicle)
+    to_car = sum(nanos for _, target, nanos in legs if target == account)
+    to_car -= sum(nanos for source, _, nanos in legs if source == account)
     if to_car == 0:
         return None
-    payer, payee = (SITE, wallet) if to_car > 0 else (wallet, SITE)
-    return Payment(key=f"bill/{key}", payer=payer, payee=payee, nanos=abs(to_car))
+    payer, payee = (SITE, account) if to_car > 0 else (account, SITE)
+    return Payment(key=f"{BILL}{key}", payer=payer, payee=payee, nanos=abs(to_car))
 
 
 def opening_of(book: Book) -> dict[str, int]:
@@ -324,14 +342,18 @@ def differences(book: Book | Mapping[str, int], ledger: Ledger) -> list[str]:
     """
     balances = book.balances() if isinstance(book, Book) else book
     expected = _wallets(balances)
-    promised = [account for account in balances if account == RESERVED or account.startswith("payable/")]
-    expected[SITE] += sum(balances[account] for account in promised)
+    expected[SITE] += promised_nanos(balances)
     held = {account: ledger.balance(account) for account in expected}
     return [
         f"{account} holds {held[account]} nanos on the ledger, {nanos} in the book"
         for account, nanos in expected.items()
         if held[account] != nanos
     ]
+
+
+def promised_nanos(balances: Mapping[str, int]) -> int:
+    """What the site holds for others: reserves of open awards, and rewards earned but not yet paid."""
+    return sum(nanos for account, nanos in balances.items() if account == RESERVED or account.startswith(payable("")))
 
 
 def _wallets(balances: Mapping[str, int]) -> dict[str, int]:
@@ -342,16 +364,11 @@ def _wallets(balances: Mapping[str, int]) -> dict[str, int]:
 def _open_iota(
     url: str, opening: Mapping[str, int] | None, wallets_seed: int, outbox: Path | None, flush: Flush | None
 ) -> IotaLedger:
-    try:
-        from wattswap.ledger.iota import IotaClient
+    with ExitStack() as undo:
+        client = undo.enter_context(open_node(url))
         from wattswap.ledger.iota_keys import SeededWallets
         from wattswap.ledger.iota_ledger import GAS, IotaLedger
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("wattswap"):
-            raise
-        raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
-    with ExitStack() as undo:
-        client = undo.enter_context(IotaClient(url))
+
         box = undo.enter_context(Outbox(outbox))
         ledger = IotaLedger(client, SeededWallets(wallets_seed), box, flush=flush)
         ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **(opening or {})})
