@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from wattswap.runners.engines.simulated import SimulatedRun
 from wattswap.runners.scenario import Street
-from wattswap.runners.simulated import SimulatedRun
 
 
 class _SelfChecks:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wattswap.protocol.effects import NoteRound
-from wattswap.runners.record import Record, SessionRow, TickRow, TradeRow
+from wattswap.runners.recording.record import RunRecord, SessionRow, TickRow, TradeRow
 from wattswap.runners.scenario import Street
 
 WS_PER_KWH = 3_600_000
@@ -152,13 +152,13 @@ def _ppm(pct: float) -> int:
     return round(pct * 10_000)
 
 
-def audit(street: Street, record: Record) -> list[str]:
+def audit(street: Street, record: RunRecord) -> list[str]:
     """All findings about a negotiated run of this street; none if it is in order."""
     return list(_Audit(street, record).findings())
 
 
 class _Audit:
-    def __init__(self, street: Street, record: Record) -> None:
+    def __init__(self, street: Street, record: RunRecord) -> None:
         self.street, self.record, self.scenario = street, record, street.scenario
         self.tick_s = self.scenario.reading_s
         self.per_window = self.scenario.window_s // self.scenario.reading_s
@@ -267,7 +267,7 @@ class _Audit:
             return
         if (row.base_w, row.limit_w) != (next_w, limit_w):
             yield f"base and limit are {row.base_w}, {row.limit_w}"
-        for at, *figures in zip(present, *(column.tolist() for column in row.standing), strict=True):
+        for at, *figures in zip(present, *(column.tolist() for column in row.charging), strict=True):
             car = self.cars[at]
             car.stand(now_ms, self.tick_s, self.guard_ms)
             if figures != [car.wanted_w, car.baseline_w, car.firm_w, car.laxity_ms + now_ms]:
@@ -505,7 +505,7 @@ class _Audit:
             yield f"refused and awarded: {both}"
 
 
-def overload_s(record: Record, reading_s: int) -> int:
+def overload_s(record: RunRecord, reading_s: int) -> int:
     """How long the load was above the limit."""
     loads_w: list[int] = [row.base_w + sum(row.import_w.tolist()) - sum(row.export_w.tolist()) for row in record.ticks]
     return reading_s * sum(load_w > row.limit_w for load_w, row in zip(loads_w, record.ticks, strict=True))

@@ -10,27 +10,27 @@ from wattswap.protocol.codec import unseal
 from wattswap.protocol.effects import Effect, Pay, Reserve, Send, SetPower
 from wattswap.protocol.events import Event
 from wattswap.protocol.messages import (
+    Ack,
     Award,
     BaseReport,
-    Call,
     CappedOffer,
     Delivery,
     Departed,
     Grant,
     Mandate,
     Message,
-    Noted,
     Offer,
     Receipt,
     Release,
+    ReliefCall,
     Report,
     Sealed,
     Tranche,
     WitnessedDelivery,
 )
 from wattswap.protocol.units import MS_PER_S
+from wattswap.runners.engines.simulated import SimulatedRun
 from wattswap.runners.scenario import load_street
-from wattswap.runners.simulated import SimulatedRun
 
 
 @dataclass
@@ -65,7 +65,7 @@ def dialogue(scenario: str = "demo") -> list[str]:
         listener.done.clear()
         run.step()
         receipt = next((said for said in listener.sent() if isinstance(said, Receipt) and _is_of(said, award)), None)
-    party = ("transformer", run.cast.charger_of[award.session], run.cast.vehicle_of[award.session])
+    party = ("transformer", run.factory.charger_of[award.session], run.factory.vehicle_of[award.session])
     clock = datetime.fromtimestamp(street.start_unix_ms / MS_PER_S, street.scenario.start.tzinfo or UTC)
     told = _Telling(clock, party, award, run.record.rounds[-1].tick)
     ends = [each for each in listener.done if not _goes_on(each[2])]
@@ -115,7 +115,7 @@ class _Telling:
 
     def _words(self, said: object) -> str:
         match said:
-            case Call():
+            case ReliefCall():
                 ceiling = _iota(said.ceiling_nanos_per_kwh)
                 return f"call: {said.need_w:,} W until {self._at(said.until_ms)}, at most {ceiling} per kWh"
             case Offer():
@@ -128,7 +128,7 @@ class _Telling:
                 watts, prices = said.award_w, said.price_nanos_per_kwh
                 bought = [f"{w:,} W at {_iota(price)} per kWh" for w, price in zip(watts, prices, strict=True) if w]
                 return f"award: {', '.join(bought)}"
-            case Noted():
+            case Ack():
                 return "noted"
             case Report():
                 return f"report: may draw {said.firm_w:,} W, wants {said.wanted_w:,} W"

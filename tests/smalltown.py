@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wattswap.experiments import api
-from wattswap.runners.journal import STREET
+from wattswap.runners.recording.journal import STREET
 
 START = datetime.fromisoformat("2024-01-01T00:00:00+01:00")
 

@@ -90,7 +90,7 @@ def _sessions(stays: Sequence[Stay], ticks: int, tick_ms: int) -> Sessions:
         vehicle_id=tuple(_vehicle(name, stay, stays) for name, stay in live),
         user_id=user_id,
         key=_keys(session_id),
-        character=_keys(user_id),
+        user_key=_keys(user_id),
         arrival_tick=_ints(stay.arrives for _, stay in live),
         departure_tick=_ints(stay.departs for _, stay in live),
         stated_departure_ms=_ints(

@@ -35,8 +35,8 @@ from wattswap.agents.offers import Call, Own
 from wattswap.agents.strategies import BUNDLED, parse_mix
 from wattswap.experiments.api import JOURNALS
 from wattswap.experiments.tables import ACTIVITIES, COLUMNS
-from wattswap.runners.engines import run_street
-from wattswap.runners.metrics import KEYS
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.recording.metrics import KEYS
 from wattswap.runners.scenario import load_street, schema
 from wattswap.runners.scenario.cars import bundled_cars
 from wattswap.runners.scenario.checks import LIST_RANGES, RANGES

@@ -130,8 +130,8 @@ def test_no_arrow_turns_and_each_library_stays_in_its_place():
         ("wattswap.agents.vehicle", "from numpy.random import default_rng"),
         ("wattswap.agents.vehicle", "luck = np.random.default_rng()"),
         ("wattswap.protocol.identity", "import os.path"),
-        ("wattswap.runners.driver", "import zmq"),
-        ("wattswap.runners.fleet", "def f():\n    from mesa import Model"),
+        ("wattswap.runners.engines.launch.driver", "import zmq"),
+        ("wattswap.runners.engines.launch.fleet", "def f():\n    from mesa import Model"),
         ("wattswap.ledger.outbox", "import iota_sdk"),
     ],
 )

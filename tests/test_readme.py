@@ -14,7 +14,7 @@ from tests.cli.conftest import Command, wattswap
 from tests.pages import HOUSE, arguments, blocks, command_lines, names, parse, read, tables
 
 from wattswap.agents.strategies import BUNDLED
-from wattswap.runners.metrics import KEYS
+from wattswap.runners.recording.metrics import KEYS
 
 README = HOUSE / "README.md"
 ROOTS = ("agents", "protocol", "ledger", "runners", "experiments")

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from tests.checked import checked_run
 from tests.streets import random_street, streets
 
-from wattswap.runners.engines import run_street
-from wattswap.runners.fleet import FleetRun
-from wattswap.runners.record import Record, TickRow
+from wattswap.runners.engines.fleet import FleetRun
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.recording.record import RunRecord, TickRow
 from wattswap.runners.scenario import load_street
 
 
-def differences(one: Record, other: Record) -> list[str]:
+def differences(one: RunRecord, other: RunRecord) -> list[str]:
     """In what two records of a street differ, the hashes' reasons first; of the ticks only the first that differs."""
     assert one.book is not None
     assert other.book is not None
@@ -48,8 +48,8 @@ def _changed(mine: TickRow, theirs: TickRow) -> list[str]:
 
 
 def _columns(row: TickRow) -> list[tuple[str, Any]]:
-    columns = {**row._asdict(), **row.standing._asdict()}
-    del columns["standing"]
+    columns = {**row._asdict(), **row.charging._asdict()}
+    del columns["charging"]
     return list(columns.items())
 
 

@@ -35,7 +35,7 @@ from wattswap.agents.charger import Charger
 from wattswap.agents.household import Household
 from wattswap.agents.strategies import BUNDLED
 from wattswap.agents.transformer import Transformer
-from wattswap.agents.vehicle import Character, Vehicle
+from wattswap.agents.vehicle import Vehicle, VehicleProfile
 from wattswap.protocol import messages
 from wattswap.protocol.codec import decode, encode, unseal
 from wattswap.protocol.effects import (
@@ -69,19 +69,19 @@ from wattswap.protocol.identity import Signer, seeded_signer
 from wattswap.protocol.messages import (
     DEPARTED,
     MANDATE,
+    Ack,
     Award,
     BaseReport,
-    Call,
     CappedOffer,
     Delivery,
     Departed,
     Grant,
     Mandate,
     Message,
-    Noted,
     Offer,
     Receipt,
     Release,
+    ReliefCall,
     Report,
     Sealed,
     WitnessedDelivery,
@@ -188,12 +188,12 @@ def street(arrives: Loss = lambda sender, to, message: 1, *, signed: bool = Fals
 
     transformer_signer = signer("transformer")
     key = keys["transformer"] if signed else None
-    character = Character(BUNDLED["need"], "need", 1, 880, IOTA // 2, 3 * IOTA)
+    profile = VehicleProfile(BUNDLED["need"], "need", 1, 880, IOTA // 2, 3 * IOTA)
     site = replace(SITE, funds_nanos=funds_iota * IOTA)
     agents: list[Agent] = [
         *(Charger(f"charger {at}", "transformer", 11_000, RULES, signer=signer(f"charger {at}"), transformer_key=key)
           for at in "AB"),
-        *(Vehicle(f"car {at}", character, RULES, signer=signer(f"car {at}"), transformer_key=key) for at in "AB"),
+        *(Vehicle(f"car {at}", profile, RULES, signer=signer(f"car {at}"), transformer_key=key) for at in "AB"),
         Household("homes", "transformer"),
         Transformer("transformer", site, RULES, signer=transformer_signer, trusted=keys if signed else None),
     ]  # fmt: skip
@@ -247,12 +247,12 @@ def test_a_round_is_said_in_this_order() -> None:
     assert wire.heard() == [
         ("car A", "charger A", Mandate(PATIENT, "stay A", 10 * KWH, 3 * HOUR + 3_272_728, "car A")),
         ("charger A", "transformer", Mandate(PATIENT, "stay A", 10 * KWH, 3 * HOUR + 3_272_728, "car A")),
-        ("transformer", "charger A", Noted(MANDATE, PATIENT)),
-        ("charger A", "car A", Noted(MANDATE, PATIENT)),
+        ("transformer", "charger A", Ack(MANDATE, PATIENT)),
+        ("charger A", "car A", Ack(MANDATE, PATIENT)),
         ("car B", "charger B", Mandate(HASTY, "stay B", 10 * KWH, 1 * HOUR + 3_272_728, "car B")),
         ("charger B", "transformer", Mandate(HASTY, "stay B", 10 * KWH, 1 * HOUR + 3_272_728, "car B")),
-        ("transformer", "charger B", Noted(MANDATE, HASTY)),
-        ("charger B", "car B", Noted(MANDATE, HASTY)),
+        ("transformer", "charger B", Ack(MANDATE, HASTY)),
+        ("charger B", "car B", Ack(MANDATE, HASTY)),
         ("charger A", "transformer", beat(PATIENT, 1)),
         ("charger B", "transformer", beat(HASTY, 1)),
         ("homes", "transformer", BaseReport(3_000)),
@@ -279,8 +279,8 @@ def test_a_round_is_said_in_this_order() -> None:
         ("transformer", "charger B", Grant(HASTY, 11_000, 0, 1, 2, 1, 0, 90_000)),
         ("charger A", "transformer", beat(PATIENT, 2)),
         ("charger A", "car A", AWARD),
-        ("car A", "charger A", Noted(messages.AWARD, PATIENT, 0)),
-        ("charger A", "transformer", Noted(messages.AWARD, PATIENT, 0)),
+        ("car A", "charger A", Ack(messages.AWARD, PATIENT, 0)),
+        ("charger A", "transformer", Ack(messages.AWARD, PATIENT, 0)),
     ]
     assert wire.alarms["transformer"] == {2_000, 30_000}
     assert wire.alarms["charger A"] == wire.alarms["charger B"] == {90_000}
@@ -358,7 +358,7 @@ def test_a_round_is_said_in_this_order() -> None:
         wire.happens(agent, Unplugged(PATIENT, 4_790 * 300, 0))
     assert wire.heard() == [
         ("charger A", "transformer", Departed(PATIENT, 4_790 * 300, 0)),
-        ("transformer", "charger A", Noted(DEPARTED, PATIENT)),
+        ("transformer", "charger A", Ack(DEPARTED, PATIENT)),
     ]
     assert wire.did() == [SetPower(PATIENT, 0, 0), Bill(PATIENT, 4_790 * 300 * 3 * IOTA // KWH)]
 
@@ -402,7 +402,7 @@ def test_when_every_message_comes_twice_the_same_is_done() -> None:
         assert earned(wire, "car A") == WORTH
 
 
-@pytest.mark.parametrize("lost", [Call, Offer, CappedOffer])
+@pytest.mark.parametrize("lost", [ReliefCall, Offer, CappedOffer])
 def test_a_car_whose_call_or_offer_is_lost_keeps_charging_and_the_deadline_clears(lost: type) -> None:
     """The other one gives way in its place, at its own price."""
     wire = street(lambda sender, to, message: 0 if carries(message, lost) and "A" in sender + to else 1)
@@ -527,8 +527,8 @@ def test_after_a_release_a_new_call_in_the_same_window_is_a_new_round() -> None:
     read(wire)
     wire.heard(), wire.did()
     wire.happens("transformer", Woken())
-    calls = [message for _, _, message in wire.heard() if isinstance(message, Call)]
-    assert set(calls) == {Call(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)}
+    calls = [message for _, _, message in wire.heard() if isinstance(message, ReliefCall)]
+    assert set(calls) == {ReliefCall(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)}
     meter(wire, 4_790, ticks=5)
     half = 606_000_000 * 6_210 * 150 // KWH  # two and a half minutes later its hours are worth a little more
     assert paid(wire.did()) == [Pay("0.5/stay A", PATIENT, 5, half)]
@@ -551,7 +551,7 @@ def test_a_car_that_leaves_is_paid_for_what_it_delivered() -> None:
         ("transformer", "charger A", Receipt(0, 0, PATIENT, part)),
         ("charger A", "car A", Receipt(0, 0, PATIENT, part)),
         ("charger A", "transformer", Departed(PATIENT, 4_790 * 90, 0)),
-        ("transformer", "charger A", Noted(DEPARTED, PATIENT)),
+        ("transformer", "charger A", Ack(DEPARTED, PATIENT)),
     ]
     bill = Bill(PATIENT, 4_790 * 90 * 3 * IOTA // KWH)
     assert wire.did()[1:] == [Pay("0.0/stay A", PATIENT, 0, part), SetPower(PATIENT, 0, 0), bill]
@@ -573,7 +573,7 @@ def test_what_a_charger_alters_on_the_way_is_refused(altered: type) -> None:
         whole_round(wire)
 
 
-@pytest.mark.parametrize("altered", [Call, Award, Receipt])
+@pytest.mark.parametrize("altered", [ReliefCall, Award, Receipt])
 def test_what_is_forged_in_the_transformers_name_is_refused(altered: type) -> None:
     wire = forging(street(signed=True), "transformer", altered)
     with refused_as_unsigned():

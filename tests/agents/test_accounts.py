@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.agents.words import IOTA, of_kind, remembered, witnessed
 
-from wattswap.agents.accounts import Accounts, Held, Party, Site
+from wattswap.agents.award_book import AwardBook, AwardRecord, Party, Site
 from wattswap.agents.rules import Rules
 from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import Bill, NoteAward, Pay, Remember, Reserve, Send, WakeAt
@@ -18,11 +18,11 @@ KEPT = "award/0.0/s5"
 
 
 def accounts():
-    return Accounts(Rules(), Site(100_000, FUNDS, 3 * IOTA, 1), None, None)
+    return AwardBook(Rules(), Site(100_000, FUNDS, 3 * IOTA, 1), None, None)
 
 
 def held():
-    return Held(AWARD, Party("s5", "charger/5", "vehicle/5"), (6_860, 4_140, 0), (10**9,) * 3, RESERVED, 0)
+    return AwardRecord(AWARD, Party("s5", "charger/5", "vehicle/5"), (6_860, 4_140, 0), (10**9,) * 3, RESERVED, 0)
 
 
 def awarded():
@@ -44,15 +44,15 @@ def test_an_award_is_reserved_then_made_durable_then_said():
 def test_an_award_is_repeated_until_it_is_noted():
     site, _ = awarded()
     assert len(of_kind(site.due(30_000), Send)) == 1
-    site.noted(5, 0, 30_000)
+    site.ack(5, 0, 30_000)
     assert of_kind(site.due(60_000), Send) == []
 
 
 def test_a_noted_award_whose_delivery_stays_away_asks_for_it_but_never_twice_at_once():
     site, _ = awarded()
-    site.noted(5, 0, 1)
+    site.ack(5, 0, 1)
     assert len(of_kind(site.due(330_000), Send)) == 1
-    assert of_kind(site.noted(5, 0, 330_000), WakeAt) == [], "the wake-up at 360 s is asked for already"
+    assert of_kind(site.ack(5, 0, 330_000), WakeAt) == [], "the wake-up at 360 s is asked for already"
     assert site.due(330_000) == []
 
 

@@ -29,19 +29,19 @@ from wattswap.protocol.messages import AWARD as AN_AWARD
 from wattswap.protocol.messages import (
     DEPARTED,
     MANDATE,
+    Ack,
     Award,
     BaseReport,
-    Call,
     CappedOffer,
     Delivery,
     Departed,
     Grant,
     Inner,
     Message,
-    Noted,
     Offer,
     Receipt,
     Release,
+    ReliefCall,
     Report,
     Sealed,
     Tranche,
@@ -108,7 +108,9 @@ def claimed(effects: list[Effect]) -> tuple[object, object]:
 # -- passing on -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("message", [Call(0, 0, 5_800, 5, 0, 300_000, 2_000), AWARD, Receipt(0, 0, 7, 5)], ids=repr)
+@pytest.mark.parametrize(
+    "message", [ReliefCall(0, 0, 5_800, 5, 0, 300_000, 2_000), AWARD, Receipt(0, 0, 7, 5)], ids=repr
+)
 def test_calls_awards_and_receipts_reach_the_car_untouched(message: Inner) -> None:
     sealed = seal(message, Signer(bytes(32)))
     assert tell(charger(), sealed) == [Send("car", sealed)]
@@ -129,20 +131,20 @@ def test_an_offer_is_passed_on_untouched_beside_what_the_charger_can_carry() -> 
 
 def test_what_is_noted_goes_to_whom_it_concerns() -> None:
     of = charger()
-    assert tell(of, Noted(MANDATE, 7)) == [Send("car", Noted(MANDATE, 7))]
-    assert tell(of, Received("car", Noted(AN_AWARD, 7, 5))) == [Send("transformer", Noted(AN_AWARD, 7, 5))]
+    assert tell(of, Ack(MANDATE, 7)) == [Send("car", Ack(MANDATE, 7))]
+    assert tell(of, Received("car", Ack(AN_AWARD, 7, 5))) == [Send("transformer", Ack(AN_AWARD, 7, 5))]
 
 
 def test_what_is_noted_of_a_car_that_was_never_here_concerns_nobody() -> None:
     of = charger()
-    assert tell(of, Noted(MANDATE, 8)) == []
-    assert tell(of, Received("car", Noted(AN_AWARD, 8, 5))) == []
+    assert tell(of, Ack(MANDATE, 8)) == []
+    assert tell(of, Received("car", Ack(AN_AWARD, 8, 5))) == []
 
 
 @pytest.mark.parametrize("sender", ["stranger", "charger", ""])
 def test_it_listens_to_its_transformer_and_its_car_only(sender: str) -> None:
     of = charger(AWARD, REDUCED)
-    for message in (grant(0), Release(0, 0, 7), OFFER, seal(AWARD), seal(CLAIM), Noted(AN_AWARD, 7)):
+    for message in (grant(0), Release(0, 0, 7), OFFER, seal(AWARD), seal(CLAIM), Ack(AN_AWARD, 7)):
         assert tell(of, Received(sender, message)) == []
     assert claimed(from_car(of, CLAIM))[0] == CLAIM
 
@@ -263,15 +265,15 @@ def test_a_departure_is_said_again_until_it_is_noted() -> None:
     assert tell(of, Woken(), 59_999) == []
     assert tell(of, Woken(), 60_000) == tell(of, Woken(), 90_000) == [Send("transformer", LEFT)]
     assert of.owes == 1
-    assert does(of, Noted(DEPARTED, 7), 90_000) == [Forget("departed/7")]
+    assert does(of, Ack(DEPARTED, 7), 90_000) == [Forget("departed/7")]
     assert tell(of, Woken(), 120_000) == []
     assert of.owes == 0
 
 
-@pytest.mark.parametrize("other", [Noted(DEPARTED, 8), Noted(MANDATE, 7)], ids=repr)
-def test_what_is_noted_of_something_else_is_not_its_departure(other: Noted) -> None:
+@pytest.mark.parametrize("other", [Ack(DEPARTED, 8), Ack(MANDATE, 7)], ids=repr)
+def test_what_is_noted_of_something_else_is_not_its_departure(other: Ack) -> None:
     of = charger(LEAVE, other)
-    assert tell(of, Received("car", Noted(DEPARTED, 7))) == [Send("transformer", Noted(DEPARTED, 7))]
+    assert tell(of, Received("car", Ack(DEPARTED, 7))) == [Send("transformer", Ack(DEPARTED, 7))]
     assert tell(of, Woken(), 60_000) == [Send("transformer", LEFT)]
 
 
@@ -289,7 +291,7 @@ def test_without_a_car_nothing_happens(event: Event | Message) -> None:
     assert does(charger(LEAVE), event) == []
 
 
-@pytest.mark.parametrize("message", [Release(0, 0, 7), seal(AWARD), Noted(MANDATE, 7)], ids=repr)
+@pytest.mark.parametrize("message", [Release(0, 0, 7), seal(AWARD), Ack(MANDATE, 7)], ids=repr)
 def test_a_car_that_left_still_hears_what_concerns_it(message: Message) -> None:
     assert does(empty(), message) == []
     assert does(charger(LEAVE), message) == [Send("car", message)]
@@ -446,21 +448,21 @@ def test_after_a_crash_it_repeats_the_departures_that_nobody_noted() -> None:
     of = empty()
     assert tell(of, crashed, 90_000) == [Send("transformer", LEFT)]
     assert tell(of, Woken(), 120_000) == [Send("transformer", LEFT)]
-    tell(of, Noted(DEPARTED, 7), 120_000)
+    tell(of, Ack(DEPARTED, 7), 120_000)
     assert tell(of, Woken(), 150_000) == []
 
 
 # -- forged and unreadable --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("message", [AWARD, Receipt(0, 0, 7, 5), Call(0, 0, 1, 1, 0, 1, 1)], ids=repr)
+@pytest.mark.parametrize("message", [AWARD, Receipt(0, 0, 7, 5), ReliefCall(0, 0, 1, 1, 0, 1, 1)], ids=repr)
 def test_with_the_transformers_key_it_believes_nobody_else(message: Inner) -> None:
     transformer, other = Signer(bytes(32)), Signer(bytes([1] * 32))
     of = charger(transformer_key=transformer.public_key)
     for signer in (other, None):
         with refused_as_unsigned():
             tell(of, seal(message, signer))
-    sealed = seal(Call(0, 0, 1, 1, 0, 1, 1), transformer)
+    sealed = seal(ReliefCall(0, 0, 1, 1, 0, 1, 1), transformer)
     assert tell(of, sealed) == [Send("car", sealed)]
 
 

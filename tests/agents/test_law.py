@@ -70,11 +70,11 @@ def offered(own: Own, relief_w: list[int], ask: list[int] | None = None) -> tupl
 # -- where cars stand -------------------------------------------------------------------------------------------------
 
 
-def standing(remaining_ws: int, baseline_ws: int, laxity_ms: int) -> tuple[int, ...]:
+def charging(remaining_ws: int, baseline_ws: int, laxity_ms: int) -> tuple[int, ...]:
     """Wanted, baseline and firm power of a car of 11 kW at the instant 0 that can wait so long."""
     charging_ms = -(-remaining_ws * 1000 // 11_000)
     full = ints([11_000])
-    of = law.standing(
+    of = law.charging_state(
         ints([remaining_ws]), ints([baseline_ws]), full, full, full, ints([laxity_ms + charging_ms]), 0, RULES
     )
     assert of.due_ms.tolist() == [laxity_ms]
@@ -82,32 +82,32 @@ def standing(remaining_ws: int, baseline_ws: int, laxity_ms: int) -> tuple[int, 
 
 
 def test_a_car_that_never_gave_way_may_draw_its_full_power_unasked() -> None:
-    assert standing(36_000_000, 36_000_000, LONG) == (11_000, 11_000, 11_000)
+    assert charging(36_000_000, 36_000_000, LONG) == (11_000, 11_000, 11_000)
 
 
 def test_what_a_car_owes_to_itself_is_not_firm() -> None:
     """Its baseline is already full, so the energy it sold its place for waits for room."""
-    assert standing(36_000_000, 0, LONG) == (11_000, 0, 0)
+    assert charging(36_000_000, 0, LONG) == (11_000, 0, 0)
 
 
 def test_from_the_guard_on_a_car_may_draw_all_it_still_needs() -> None:
-    assert standing(36_000_000, 0, RULES.guard_ms + 1) == (11_000, 0, 0)
-    assert standing(36_000_000, 0, RULES.guard_ms) == (11_000, 0, 11_000)
-    assert standing(36_000_000, 0, -1) == (11_000, 0, 11_000)
+    assert charging(36_000_000, 0, RULES.guard_ms + 1) == (11_000, 0, 0)
+    assert charging(36_000_000, 0, RULES.guard_ms) == (11_000, 0, 11_000)
+    assert charging(36_000_000, 0, -1) == (11_000, 0, 11_000)
 
 
 def test_a_nearly_full_car_wants_just_what_is_missing_in_one_tick() -> None:
-    assert standing(90_029, 90_029, LONG) == (3_000, 3_000, 3_000)
+    assert charging(90_029, 90_029, LONG) == (3_000, 3_000, 3_000)
 
 
 def test_firm_is_never_more_than_a_car_wants() -> None:
-    assert standing(90_000, 36_000_000, LONG) == (3_000, 11_000, 3_000)
+    assert charging(90_000, 36_000_000, LONG) == (3_000, 11_000, 3_000)
 
 
 def test_the_due_instant_counts_charging_time_rounded_up() -> None:
     """10 kWh at 11 kW take 3,272,727.3 ms."""
     full = ints([11_000])
-    of = law.standing(ints([36_000_000]), full, full, full, full, ints([4_000_000]), 0, RULES)
+    of = law.charging_state(ints([36_000_000]), full, full, full, full, ints([4_000_000]), 0, RULES)
     assert of.due_ms.tolist() == [4_000_000 - 3_272_728]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattswap.agents.granting import Granting
 from wattswap.agents.lease import Lease
+from wattswap.agents.lease_issuer import LeaseIssuer
 from wattswap.agents.rules import Rules
 from wattswap.protocol.messages import Grant, Report
 
@@ -68,7 +68,7 @@ def test_in_whatever_order_grants_come_the_newest_is_in_force(arrivals):
 
 
 def granting(*sessions):
-    side = Granting(RULES)
+    side = LeaseIssuer(RULES)
     for session in sessions:
         side.enter(session)
         side.hears(report(1, session=session), 0)

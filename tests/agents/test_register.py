@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattswap.agents.physics import Ints
-from wattswap.agents.register import Register
+from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.messages import Report
 
 
@@ -15,8 +15,8 @@ def ints(*values: int) -> Ints:
     return np.array(values, dtype=np.int64)
 
 
-def register_of(*sessions: int) -> Register:
-    register = Register()
+def register_of(*sessions: int) -> VehicleTable:
+    register = VehicleTable()
     for session in sessions:
         register.enter(session, arrival_ms=0, departure_ms=1)
     return register
@@ -108,7 +108,7 @@ def test_firm_power_of_some_sessions_comes_in_their_order() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 12), st.integers(0, 22_000)), max_size=40))
 def test_it_is_what_a_dictionary_would_be(steps: list[tuple[bool, int, int]]) -> None:
-    register, expected = Register(), dict[int, int]()
+    register, expected = VehicleTable(), dict[int, int]()
     for enters, session, firm_w in steps:
         if enters and session not in expected:
             register.enter(session, 0, 1)

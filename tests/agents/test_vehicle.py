@@ -23,11 +23,10 @@ from tests.agents.words import (
     survived,
 )
 
-from wattswap.agents.offers import Call as Bid
-from wattswap.agents.offers import OfferBook, Own, Strategy
+from wattswap.agents.offers import Call, OfferBook, Own, Strategy
 from wattswap.agents.rules import Rules
 from wattswap.agents.strategies import BUNDLED
-from wattswap.agents.vehicle import Character, Vehicle
+from wattswap.agents.vehicle import Vehicle, VehicleProfile
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import Draws
 from wattswap.protocol.effects import Effect, Forget, Remember, Send
@@ -37,15 +36,15 @@ from wattswap.protocol.identity import Signer
 from wattswap.protocol.messages import AWARD as AN_AWARD
 from wattswap.protocol.messages import (
     MANDATE,
+    Ack,
     Award,
-    Call,
     Delivery,
     Inner,
     Mandate,
-    Noted,
     Offer,
     Receipt,
     Release,
+    ReliefCall,
     Sealed,
     Tranche,
 )
@@ -55,19 +54,19 @@ READING = Reading(7, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, 11_000, 11_000, 3 * H
 AWARD = award(7)
 REDUCED, FULL = Metered(7, 4_790, 0, 11_000), Metered(7, 11_000, 0, 11_000)
 ONE_TICK, NOTHING = delivered(7, 30), delivered(7, 0)
-NOTED = Noted(AN_AWARD, 7, 0)
+NOTED = Ack(AN_AWARD, 7, 0)
 LEAVE = Unplugged(7, 5 * KWH, 0)
 
 
 def car(strategy: Strategy = BUNDLED["need"], **keys: Signer | bytes | None) -> Vehicle:
-    character = Character(strategy, "mine", 1, 880, IOTA // 2, 3 * IOTA)
-    return Vehicle("car", character, Rules(), **keys)  # type: ignore[arg-type]
+    profile = VehicleProfile(strategy, "mine", 1, 880, IOTA // 2, 3 * IOTA)
+    return Vehicle("car", profile, Rules(), **keys)  # type: ignore[arg-type]
 
 
 def at_work(*events: Event | Inner | Release, strategy: Strategy = BUNDLED["need"]) -> Vehicle:
     """A car that is plugged in, its mandate noted, and knows where it stands, after these events."""
     vehicle = car(strategy)
-    for event in (PLUG, Received("charger", Noted(MANDATE, 7)), READING, *events):
+    for event in (PLUG, Received("charger", Ack(MANDATE, 7)), READING, *events):
         tell(vehicle, event)
     return vehicle
 
@@ -114,13 +113,13 @@ def test_a_mandate_is_said_again_until_it_is_noted() -> None:
     assert tell(vehicle, Woken(), 29_999) == []
     assert tell(vehicle, Woken(), 30_000) == tell(vehicle, Woken(), 60_000) == said_first
     assert vehicle.owes == 1
-    tell(vehicle, Received("charger", Noted(MANDATE, 7)), 60_000)
+    tell(vehicle, Received("charger", Ack(MANDATE, 7)), 60_000)
     assert tell(vehicle, Woken(), 90_000) == []
     assert vehicle.owes == 0
 
 
-@pytest.mark.parametrize("other", [Noted(MANDATE, 8), Noted(AN_AWARD, 7)], ids=repr)
-def test_what_is_noted_of_something_else_is_not_its_mandate(other: Noted) -> None:
+@pytest.mark.parametrize("other", [Ack(MANDATE, 8), Ack(AN_AWARD, 7)], ids=repr)
+def test_what_is_noted_of_something_else_is_not_its_mandate(other: Ack) -> None:
     vehicle = car()
     said_first = tell(vehicle, PLUG, 0)
     tell(vehicle, Received("charger", other), 0)
@@ -164,15 +163,15 @@ def test_asked_again_it_says_the_same() -> None:
 
 
 def test_a_strategy_learns_this_of_the_car_and_the_call() -> None:
-    learned: list[tuple[Bid, Own]] = []
+    learned: list[tuple[Call, Own]] = []
 
-    def curious(call: Bid, own: Own, memory: None, draws: Draws) -> OfferBook:
+    def curious(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
         learned.append((call, own))
         return OfferBook.keep(own)
 
     tell(at_work(structs.replace(READING, baseline_remaining_ws=4 * KWH, firm_w=3_000), strategy=curious), CALL)
     ((call, own),) = learned
-    assert call == Bid(5_800, 5 * IOTA, 0, 300_000)
+    assert call == Call(5_800, 5 * IOTA, 0, 300_000)
     assert len(own) == 1
     known = {name: int(getattr(own, name)[0]) for name in Own.__slots__ if name != "key"}
     assert known == {
@@ -195,7 +194,7 @@ def test_a_strategy_learns_this_of_the_car_and_the_call() -> None:
 
 
 def test_a_strategy_that_misbehaves_ends_in_one_line_for_its_author() -> None:
-    def negative(call: Bid, own: Own, memory: None, draws: Draws) -> OfferBook:
+    def negative(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
         return OfferBook.keep(own).reduce(0, -1)
 
     with pytest.raises(InputError) as error:
@@ -297,7 +296,7 @@ def test_an_award_said_again_after_its_receipt_opens_nothing() -> None:
     assert vehicle.owes == 0
 
 
-CALL_5 = Call(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)
+CALL_5 = ReliefCall(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)
 NEWER = Award(0, 5, 7, 300_000, (690, 0, 0), (CHEAP, 0, 0))
 
 
@@ -310,7 +309,7 @@ def test_an_award_that_comes_after_a_newer_one_does_not_replace_it() -> None:
 
 def test_a_newer_award_ends_the_older_one_whose_release_was_lost() -> None:
     vehicle = awarded(REDUCED, CALL_5)
-    assert tell(vehicle, NEWER) == [Noted(AN_AWARD, 7, 5), ONE_TICK]
+    assert tell(vehicle, NEWER) == [Ack(AN_AWARD, 7, 5), ONE_TICK]
     assert tell(vehicle, REDUCED, 300_000) == [delivered(7, 30, sold_w=690, tick=5)]
     tell(vehicle, Receipt(0, 0, 7, 2))
     tell(vehicle, Receipt(0, 5, 7, 3))
@@ -334,7 +333,7 @@ def test_an_award_for_another_session_has_delivered_nothing() -> None:
     vehicle = at_work(CALL)
     nothing = delivered(8, 0)
     other = Award(0, 0, 8, 300_000, (6_210, 0, 0), (1, 0, 0))
-    assert tell(vehicle, other) == [Noted(AN_AWARD, 8, 0), nothing]
+    assert tell(vehicle, other) == [Ack(AN_AWARD, 8, 0), nothing]
     assert tell(vehicle, REDUCED, 300_000) == []
     assert tell(vehicle, Woken(), 300_000) == [nothing]
 
@@ -351,7 +350,7 @@ def test_plugged_in_again_it_starts_afresh_and_what_it_claimed_stays_claimed() -
     vehicle = awarded(REDUCED, LEAVE)
     assert tell(vehicle, structs.replace(PLUG, session=9)) == [Mandate(9, "stay 7", 10 * KWH, 6 * HOUR, "car")]
     assert tell(vehicle, CALL) == []
-    tell(vehicle, Received("charger", Noted(MANDATE, 9)))
+    tell(vehicle, Received("charger", Ack(MANDATE, 9)))
     assert tell(vehicle, Metered(9, 11_000, 0, 11_000), 120_000) == []
     assert tell(vehicle, Woken(), 120_000) == [ONE_TICK]
     tell(vehicle, structs.replace(READING, session=9), 150_000)

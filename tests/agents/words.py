@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from wattswap.agents.accounts import Site
+from wattswap.agents.award_book import Site
 from wattswap.agents.base import Agent
 from wattswap.agents.rules import Rules
 from wattswap.protocol.codec import seal, unseal
@@ -19,12 +19,12 @@ from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Event, Received, Restarted
 from wattswap.protocol.messages import (
     Award,
-    Call,
     Delivery,
     Inner,
     Mandate,
     Message,
     Offer,
+    ReliefCall,
     Sealed,
     Tranche,
     WitnessedDelivery,
@@ -40,7 +40,7 @@ WORTH = 310_500_000
 
 SITE = Site(limit_w=20_000, funds_nanos=100 * IOTA, tariff_nanos_per_kwh=3 * IOTA, seed=1)
 RULES = Rules(release_w=400)
-CALL = Call(0, 0, 5_800, 5 * IOTA, 0, 300_000, 2_000)
+CALL = ReliefCall(0, 0, 5_800, 5 * IOTA, 0, 300_000, 2_000)
 
 
 # -- what is said -----------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from wattswap.ledger.book import Book, wallet
 from wattswap.ledger.settling import open_settler, opening_of
 from wattswap.protocol.identity import seeded_signer
 from wattswap.protocol.units import NANOS_PER_IOTA
-from wattswap.runners.cast import TRANSFORMER
-from wattswap.runners.rundir import RunDir
+from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.recording.rundir import RunDir
 from wattswap.runners.scenario import load_street
 
 CARS = ("ann", "bob", "cy")

@@ -12,7 +12,7 @@ from wattswap.cli import main
 from wattswap.experiments.failing import TITLE, costs
 from wattswap.experiments.report import page
 from wattswap.experiments.runtables import RunTables
-from wattswap.runners.rundir import read_run
+from wattswap.runners.recording.rundir import read_run
 
 SET = tuple(part for setting in FAULTS for part in ("--set", setting))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wattswap.cli import main
-from wattswap.runners.proved import Verdict
+from wattswap.runners.network.fault_search import SeedResult
 
 
 def code_of(*args: str) -> object:
@@ -33,15 +33,15 @@ def test_the_seed_that_is_tried_is_signed(monkeypatch):
         asked.append(sign)
         return iter(())
 
-    monkeypatch.setattr("wattswap.runners.proved.verdicts", verdicts)
+    monkeypatch.setattr("wattswap.runners.network.fault_search.seed_results", verdicts)
     code_of("--seeds", "1", "--sign")
     code_of("--seeds", "1")
     assert asked == [True, False]
 
 
 def test_a_seed_that_breaks_a_rule_is_told_and_is_exit_code_1(capsys, monkeypatch):
-    found = Verdict(7, 0, 0, 0, "S3", "seed 7, 0:01:02.000: S3: more than there is")
-    monkeypatch.setattr("wattswap.runners.proved.verdicts", lambda *_, **__: iter([found]))
+    found = SeedResult(7, 0, 0, 0, "S3", "seed 7, 0:01:02.000: S3: more than there is")
+    monkeypatch.setattr("wattswap.runners.network.fault_search.seed_results", lambda *_, **__: iter([found]))
     assert code_of("--seeds", "1", "--from", "7") == 1
     assert capsys.readouterr().out.splitlines()[0] == found.found
 

@@ -28,7 +28,7 @@ from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import State
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.identity import seeded_signer
-from wattswap.runners.cast import TRANSFORMER
+from wattswap.runners.engines.agent_factory import TRANSFORMER
 
 STREET = "sqlite:street.sqlite"
 MANY = 1_000

@@ -14,7 +14,7 @@ from tests.smalltown import found, journal_of, run_into
 
 from wattswap.agents import law
 from wattswap.cli import main
-from wattswap.runners.rundir import read_run
+from wattswap.runners.recording.rundir import read_run
 
 LONG = ("--set", "reading_s=30", "--set", "window_s=60")
 """What makes the small street's day long enough to be interrupted."""

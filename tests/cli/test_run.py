@@ -16,7 +16,7 @@ import pytest
 from wattswap.cli import main
 from wattswap.experiments import api
 from wattswap.protocol.errors import InputError
-from wattswap.runners.rundir import read_run
+from wattswap.runners.recording.rundir import read_run
 
 FAST = ("--engine", "fleet")
 KEYS = (

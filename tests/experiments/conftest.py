@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pytest
 
-from wattswap.agents.law import Standing
+from wattswap.agents.law import ChargingState
 from wattswap.protocol.effects import NoteRound
-from wattswap.runners.record import Record, SessionRow, TickRow, TradeRow
+from wattswap.runners.recording.record import RunRecord, SessionRow, TickRow, TradeRow
 from wattswap.runners.scenario import Sessions, load_street
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def street() -> Street:
         vehicle_id=("Ann", "Bob"),
         user_id=("Ann", "Bob"),
         key=np.array([1, 2], dtype=np.uint64),
-        character=np.array([1, 2], dtype=np.uint64),
+        user_key=np.array([1, 2], dtype=np.uint64),
         arrival_tick=np.array([0, 1]),
         departure_tick=np.array([9, 4]),
         stated_departure_ms=np.array([270_000, 120_000]),
@@ -49,9 +49,9 @@ def street() -> Street:
 
 
 @pytest.fixture
-def record() -> Record:
+def record() -> RunRecord:
     """Ann gives way and feeds back, then waits; Bob is cut and leaves short of 200 Wh."""
-    return Record(
+    return RunRecord(
         ticks=[tick_row(tick, BASE_W[tick], cars) for tick, cars in enumerate(CARS)],
         rounds=[NoteRound(1, 9_000, 10**9, 2, 1, 16_000, 16_000, 10**9, 1, 1)],
         trades=[
@@ -65,8 +65,8 @@ def record() -> Record:
 
 def tick_row(tick: int, base_w: int, cars: tuple[tuple[int, ...], ...]) -> TickRow:
     row, wanted, baseline, firm, import_w, export_w, reduce_w, forced_w, owed = np.array(cars, dtype=np.int64).T
-    standing = Standing(wanted, baseline, firm, np.zeros_like(row))
-    return TickRow(tick, base_w, LIMIT_W, row, standing, import_w, export_w, reduce_w, forced_w, owed)
+    charging = ChargingState(wanted, baseline, firm, np.zeros_like(row))
+    return TickRow(tick, base_w, LIMIT_W, row, charging, import_w, export_w, reduce_w, forced_w, owed)
 
 
 def trade(kind: Literal["reduce", "feed"], tranche: int, delivered_ws: int, nanos: int) -> TradeRow:

@@ -47,7 +47,7 @@ def made(monkeypatch) -> list[sweep.Job]:
     jobs: list[sweep.Job] = []
     real = sweep.measure
 
-    def measure(job: sweep.Job) -> sweep.Outcome:
+    def measure(job: sweep.Job) -> sweep.JobOutcome:
         jobs.append(job)
         return real(job)
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wattswap.runners.ageing import ageing_h
-from wattswap.runners.carticks import CarTicks
-from wattswap.runners.metrics import fallback_unsafe_w, jain, oscillations, stops_total, summary
-from wattswap.runners.record import Record
+from wattswap.runners.recording.ageing import ageing_h
+from wattswap.runners.recording.metrics import fallback_unsafe_w, jain, oscillations, stops_total, summary
+from wattswap.runners.recording.record import RunRecord
+from wattswap.runners.recording.time_series import CarTicks
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_ageing_is_that_of_the_load_under_the_scenario_s_rating(street, figures)
 
 
 def test_a_run_that_never_began_has_figures_all_the_same(street):
-    figures = summary(street, Record(), controller="negotiated", strategy="need", engine="fleet", wall_s=0.0)
+    figures = summary(street, RunRecord(), controller="negotiated", strategy="need", engine="fleet", wall_s=0.0)
     assert figures["peak_w"] == figures["sessions"] == figures["overload_s"] == 0
     assert figures["jain_waiting"] == figures["jain_tokens"] == 1.0
     assert figures["timing"] == {"wall_s": 0.0, "vehicle_steps_per_s": 0}

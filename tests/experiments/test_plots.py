@@ -248,7 +248,7 @@ def test_an_islands_limit_of_nothing_and_a_surplus_of_sun_stay_in_view(tables):
 def test_a_street_without_cars_shows_its_homes():
     street = load_street("demo")
     nobody = replace(street.sessions, session_id=(), station_id=(), vehicle_id=(), user_id=())
-    columns = ("key", "character", "arrival_tick", "departure_tick", "stated_departure_ms", "energy_ws")
+    columns = ("key", "user_key", "arrival_tick", "departure_tick", "stated_departure_ms", "energy_ws")
     nobody = replace(nobody, **{name: getattr(nobody, name)[:0] for name in columns})
     shown = RunTables.of(run_loaded(replace(street, sessions=nobody), engine="fleet"))
     figure = plot_run(shown)

@@ -148,17 +148,17 @@ def test_every_figure_beside_the_uncontrolled_one_is_that_of_run_json(demo, tabl
 
 
 def test_all_cars_that_sold_something_are_listed_with_what_they_earned(demo, tables, without_picture):
-    cars = Page(page(tables)).table("session", "charger", "character")
+    cars = Page(page(tables)).table("session", "charger", "strategy")
     sold = tables.trades.groupby("session")["nanos"].sum()
     assert {row[0] for row in cars} == set(sold.index)
     for row in cars:
         assert number(row[9]) == pytest.approx(sold[row[0]] / 1e9, abs=0.00501)
     assert [number(row[9]) for row in cars] == sorted((number(row[9]) for row in cars), reverse=True)
-    characters = Page(page(tables)).table("character")
-    assert [row[0] for row in characters] == ["keep", "need", "prosumer"]
-    assert sum(int(row[1]) for row in characters) == figures(demo)["sessions"]
-    assert sum(number(row[5]) for row in characters) == pytest.approx(figures(demo)["paid_nanos"] / 1e9, abs=0.02)  # type: ignore[operator]
-    assert characters[0][2:] == ["0", "0.0", "0.0", "0.00", "0"]
+    assignment = Page(page(tables)).table("strategy")
+    assert [row[0] for row in assignment] == ["keep", "need", "prosumer"]
+    assert sum(int(row[1]) for row in assignment) == figures(demo)["sessions"]
+    assert sum(number(row[5]) for row in assignment) == pytest.approx(figures(demo)["paid_nanos"] / 1e9, abs=0.02)  # type: ignore[operator]
+    assert assignment[0][2:] == ["0", "0.0", "0.0", "0.00", "0"]
 
 
 def test_the_biggest_round_is_told_from_the_reading_to_the_payment(tables, without_picture):

@@ -21,10 +21,10 @@ from wattswap.ledger.settling import Settler, differences, open_settler
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer
-from wattswap.runners.cast import TRANSFORMER
-from wattswap.runners.engines import run_street
-from wattswap.runners.rundir import METERS, OUTBOX, read_book, read_run
-from wattswap.runners.settlement import Settlement, detail_of
+from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.payments.run_payments import RunPayments, detail_of
+from wattswap.runners.recording.rundir import METERS, OUTBOX, read_book, read_run
 
 pytest.importorskip("iota_sdk")
 
@@ -173,7 +173,7 @@ def test_a_run_in_memory_has_nothing_to_settle(tmp_path: Path):
 
 def test_the_agents_thread_hands_over_and_goes_on(tmp_path: Path):
     """What it does for the ledger takes far less than the law of a round."""
-    settlement = Settlement(STREET, f"sqlite:{tmp_path / 'tokens.sqlite'}")
+    settlement = RunPayments(STREET, f"sqlite:{tmp_path / 'tokens.sqlite'}")
     spent = [0.0, 0.0]
 
     def passed(tick: int) -> None:

@@ -14,7 +14,7 @@ from wattswap.experiments.settlements import finish
 from wattswap.ledger.book import Book, wallet
 from wattswap.ledger.settling import differences, open_settler, opening_of
 from wattswap.protocol.units import NANOS_PER_IOTA
-from wattswap.runners.rundir import read_run
+from wattswap.runners.recording.rundir import read_run
 from wattswap.runners.scenario import Street, load_street
 
 pytest.importorskip("iota_sdk")

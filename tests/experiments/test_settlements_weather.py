@@ -19,10 +19,10 @@ from wattswap.cli import main
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.settlements import finish
 from wattswap.protocol.errors import InputError
-from wattswap.runners.engines import run_street
-from wattswap.runners.journal import STREET as STREET_JOURNAL
-from wattswap.runners.rundir import METERS, OUTBOX, read_run
-from wattswap.runners.settlement import Settlement
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.payments.run_payments import RunPayments
+from wattswap.runners.recording.journal import STREET as STREET_JOURNAL
+from wattswap.runners.recording.rundir import METERS, OUTBOX, read_run
 
 pytest.importorskip("iota_sdk")
 
@@ -105,7 +105,7 @@ def test_a_full_disk_stops_no_run_and_loses_no_token(file: str, tmp_path: Path):
     """SQLite's own limit stands for the disk's: it fails in the same place with the same error."""
     street, out = quick_street("ledger.drain_s=1"), tmp_path / "run"
     out.mkdir()
-    settlement = Settlement(street, f"sqlite:{tmp_path / 'tokens.sqlite'}", folder=out)
+    settlement = RunPayments(street, f"sqlite:{tmp_path / 'tokens.sqlite'}", folder=out)
 
     def begun(run: Any) -> None:
         settlement.begin(run)
@@ -133,7 +133,7 @@ def test_a_full_disk_stops_no_run_and_loses_no_token(file: str, tmp_path: Path):
 
 def finished(street: Any, out: Path, record: Any, block: dict[str, Any]) -> dict[str, Any]:
     """The run directory as the run would have left it, settled."""
-    from wattswap.runners.rundir import RunDir
+    from wattswap.runners.recording.rundir import RunDir
 
     directory = RunDir(out)
     directory.write_figures({"settlement": block}, "complete")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from wattswap.experiments import tables
-from wattswap.runners.engines import run_street
-from wattswap.runners.record import Record
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.scenario import load_street
 
 
@@ -60,7 +60,7 @@ def test_sessions_know_when_they_came_and_left(street, record):
 
 @pytest.mark.parametrize("name", tables.COLUMNS)
 def test_a_run_that_never_began_has_every_column_and_no_row(street, record, name: str):
-    empty, some = (tables.COLUMNS[name](street, each) for each in (Record(), record))
+    empty, some = (tables.COLUMNS[name](street, each) for each in (RunRecord(), record))
     assert {key: column.dtype for key, column in empty.items()} == {key: column.dtype for key, column in some.items()}
     assert not any(map(len, empty.values()))
 

@@ -98,11 +98,11 @@ def test_the_agents_thread_never_waits_for_the_ledger() -> None:
         writers: set[str] = set()
         owe = settler._cashier.outbox.owe
 
-        def noted(*arguments, **options):
+        def ack(*arguments, **options):
             writers.add(threading.current_thread().name)
             return owe(*arguments, **options)
 
-        settler._cashier.outbox.owe = noted  # type: ignore[method-assign]
+        settler._cashier.outbox.owe = ack  # type: ignore[method-assign]
         for payment in payments:
             settler.pay([payment])
         assert settler.drain().ok

@@ -15,7 +15,6 @@ from wattswap.protocol.identity import Signer
 from wattswap.protocol.messages import (
     SEALED,
     Award,
-    Call,
     CappedOffer,
     Delivery,
     Inner,
@@ -23,6 +22,7 @@ from wattswap.protocol.messages import (
     Message,
     Offer,
     Receipt,
+    ReliefCall,
     Sealed,
     Tranche,
     WitnessedDelivery,
@@ -35,7 +35,7 @@ WIDEST = "\N{AUTOMOBILE}" * 80
 """Eighty characters of four bytes each."""
 LONGEST: tuple[Inner, ...] = (
     Mandate(MOST_NUMBER, WIDEST, MOST_WS, -MOST_MS, WIDEST),
-    Call(MOST_NUMBER, MOST_NUMBER, MOST_W, MOST_NANOS, -MOST_MS, -MOST_MS, -MOST_MS),
+    ReliefCall(MOST_NUMBER, MOST_NUMBER, MOST_W, MOST_NANOS, -MOST_MS, -MOST_MS, -MOST_MS),
     Offer(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (Tranche(MOST_W, MOST_NANOS),) * 4),
     Award(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_MS, (MOST_W,) * 4, (MOST_NANOS,) * 4),
     Delivery(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (MOST_WS,) * 4, MOST_WS),
@@ -50,7 +50,7 @@ def test_a_tag_once_given_never_changes() -> None:
         "Mandate": 1,
         "Report": 2,
         "BaseReport": 3,
-        "Call": 4,
+        "ReliefCall": 4,
         "Offer": 5,
         "Award": 6,
         "Release": 7,
@@ -61,7 +61,7 @@ def test_a_tag_once_given_never_changes() -> None:
         "Sealed": 12,
         "CappedOffer": 13,
         "WitnessedDelivery": 14,
-        "Noted": 15,
+        "Ack": 15,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wattswap.runners.ageing import ageing_h, ageing_rate, hot_spots, steady
+from wattswap.runners.recording.ageing import ageing_h, ageing_rate, hot_spots, steady
 
 MINUTE_S = 60
 

@@ -12,15 +12,15 @@ from tests.streets import random_street
 from wattswap.protocol.effects import Send
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.events import Received, Restarted
-from wattswap.runners.calm import COSTS, calm, with_cost
-from wattswap.runners.engines import faults_of, run_street, start_run
-from wattswap.runners.faults import Faults
-from wattswap.runners.metrics import summary
+from wattswap.runners.engines.launch import faults_of, run_street, start_run
+from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.network.fault_free_twin import COSTS, with_cost, without_faults
+from wattswap.runners.network.fault_schedule import FaultOptions
+from wattswap.runners.recording.metrics import summary
 from wattswap.runners.scenario import Street
 from wattswap.runners.scenario.schema import FaultsTable
-from wattswap.runners.simulated import SimulatedRun
 
-ALL = Faults(
+ALL = FaultOptions(
     loss_ppm=100_000,
     repeat_ppm=100_000,
     delay_ms=700,
@@ -45,7 +45,7 @@ class Count:
         self.started_again[agent] += isinstance(event, Restarted)
 
 
-def counted(faults: Faults) -> tuple[SimulatedRun, Count]:
+def counted(faults: FaultOptions) -> tuple[SimulatedRun, Count]:
     count = Count()
     run = SimulatedRun(random_street(17, chargers=8, ticks=120), faults=faults, auditor=count)
     run.run()
@@ -53,36 +53,36 @@ def counted(faults: Faults) -> tuple[SimulatedRun, Count]:
 
 
 def on_its_way(run: SimulatedRun) -> int:
-    assert run._trouble is not None
-    held = [event for events in run._trouble._held.values() for event in events]
+    assert run._injector is not None
+    held = [event for events in run._injector._held.values() for event in events]
     return sum(isinstance(event, Received) for event in (*held, *(entry[-1] for entry in run._heap)))
 
 
 @pytest.mark.parametrize("faults", [ALL, replace(ALL, freezes_per_day=0, delay_ms=0)], ids=["all", "no delay"])
 def test_every_message_is_accounted_for(faults):
     run, count = counted(faults)
-    tally = run.record.tally
-    assert tally is not None
-    assert tally.sent == count.said
-    arrived = count.heard + run.record.refused + tally.unheard + on_its_way(run)
-    assert tally.sent - tally.lost + tally.repeated == arrived
-    assert bool(tally.delayed) == bool(faults.delay_ms)
-    assert tally.lost > tally.sent * 0.1, "some were cut off besides"
-    assert tally.repeated < tally.sent * 0.1
+    counts = run.record.counts
+    assert counts is not None
+    assert counts.sent == count.said
+    arrived = count.heard + run.record.refused + counts.unheard + on_its_way(run)
+    assert counts.sent - counts.lost + counts.repeated == arrived
+    assert bool(counts.delayed) == bool(faults.delay_ms)
+    assert counts.lost > counts.sent * 0.1, "some were cut off besides"
+    assert counts.repeated < counts.sent * 0.1
 
 
 def test_every_outage_is_counted_once():
     run, count = counted(ALL)
-    tally = run.record.tally
-    assert tally is not None
-    assert run._trouble is not None
-    outages = run._trouble.weather.outages
+    counts = run.record.counts
+    assert counts is not None
+    assert run._injector is not None
+    outages = run._injector.schedule.outages
     cuts_ms = [outage.from_ms for outage in outages if outage.is_cut]
     last_tick_ms = (run.street.ticks - 1) * run.rules.tick_ms
-    assert 0 < sum(from_ms <= last_tick_ms for from_ms in cuts_ms) <= tally.partitions <= len(cuts_ms)
-    assert tally.restarts == sum(count.started_again.values()) > 0
-    assert tally.restarts <= tally.crashes <= sum(outage.kind == "crash" for outage in outages)
-    assert 0 < tally.freezes <= sum(outage.kind == "freeze" for outage in outages)
+    assert 0 < sum(from_ms <= last_tick_ms for from_ms in cuts_ms) <= counts.partitions <= len(cuts_ms)
+    assert counts.restarts == sum(count.started_again.values()) > 0
+    assert counts.restarts <= counts.crashes <= sum(outage.kind == "crash" for outage in outages)
+    assert 0 < counts.freezes <= sum(outage.kind == "freeze" for outage in outages)
 
 
 def test_on_a_perfect_network_nothing_is_counted():
@@ -107,7 +107,7 @@ def told(street: Street):
 
 def test_the_cost_is_the_difference_to_the_messages_of_a_calm_street():
     street = troubled()
-    figures, spared = with_cost(street, told(street)), told(calm(street))
+    figures, spared = with_cost(street, told(street)), told(without_faults(street))
     assert {key: figures["faults"][f"more_{key}"] for key in COSTS} == {
         key: figures[key] - spared[key] for key in COSTS
     }
@@ -116,10 +116,12 @@ def test_the_cost_is_the_difference_to_the_messages_of_a_calm_street():
 
 def test_a_calm_street_differs_in_its_faults_and_anchors_alone():
     street = troubled()
-    assert not faults_of(calm(street)).any
+    assert not faults_of(without_faults(street)).any
     ledger = msgspec.structs.replace(street.scenario.ledger, anchor="none")
-    assert calm(street).scenario == msgspec.structs.replace(street.scenario, faults=FaultsTable(), ledger=ledger)
-    assert calm(street).sessions is street.sessions
+    assert without_faults(street).scenario == msgspec.structs.replace(
+        street.scenario, faults=FaultsTable(), ledger=ledger
+    )
+    assert without_faults(street).sessions is street.sessions
 
 
 # -- the fleet engine -------------------------------------------------------------------------------------------------
@@ -133,7 +135,7 @@ def test_the_fleet_refuses_a_street_in_which_anything_goes_wrong(key):
     street = troubled(FaultsTable(**{key: 5}))
     with pytest.raises(InputError, match=f"faults.{key} = 5: the fleet engine sends no messages.*--engine messages"):
         start_run(street, engine="fleet")
-    start_run(calm(street), engine="fleet")
+    start_run(without_faults(street), engine="fleet")
 
 
 def test_how_long_outages_would_last_is_nothing_to_refuse():

@@ -17,15 +17,15 @@ from tests.streets import Stay, random_street, street_of
 
 import wattswap
 from wattswap.protocol.units import WS_PER_KWH
-from wattswap.runners.engines import run_street
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.engines.simulated import SimulatedRun
 from wattswap.runners.scenario import Street, load_street
-from wattswap.runners.simulated import SimulatedRun
 
 DEMO = "5f589984e6b2"
 """How the demo's trace hash begins. Whoever changes it has changed what is traded, and says so in the change log."""
 
 RUN = """
-from wattswap.runners.engines import run_street
+from wattswap.runners.engines.launch import run_street
 from wattswap.runners.scenario import load_street
 record = run_street(load_street("b250", day=7), engine="messages")
 print(record.trace_hash(), record.events_hash, len(record.trades))

@@ -10,8 +10,8 @@ from tests.streets import Stay, street_of
 from wattswap.protocol.effects import NoteRound
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA, WS_PER_KWH
-from wattswap.runners.engines import run_street
-from wattswap.runners.record import Record, TradeRow
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.recording.record import RunRecord, TradeRow
 from wattswap.runners.scenario import Street, load_street
 
 TICK_S = 30
@@ -28,12 +28,12 @@ def one_car(ticks: int = WINDOW, base_w: int | list[int] = 10_000, **tables: Any
     return street_of([Stay(0, 240, 11 * WS_PER_KWH)], ticks, base_w=[base], **(defaults | tables))
 
 
-def imports(record: Record, row: int = 0) -> list[int]:
+def imports(record: RunRecord, row: int = 0) -> list[int]:
     """What a car drew tick by tick, 0 while it was away."""
     return [dict(zip(tick.rows.tolist(), tick.import_w.tolist(), strict=True)).get(row, 0) for tick in record.ticks]
 
 
-def sold(record: Record) -> list[TradeRow]:
+def sold(record: RunRecord) -> list[TradeRow]:
     return [trade for trade in record.trades if trade.kind != "forced"]
 
 
@@ -197,7 +197,7 @@ def test_an_interrupted_run_leaves_what_there_was(engine):
         if tick == 3:
             raise KeyboardInterrupt
 
-    record = Record()
+    record = RunRecord()
     with pytest.raises(KeyboardInterrupt):
         run_street(one_car(), engine=engine, progress=stop, record=record)
     assert [tick.tick for tick in record.ticks] == [0, 1, 2, 3]

@@ -8,54 +8,54 @@ import pytest
 
 from wattswap.protocol.effects import SetPower
 from wattswap.protocol.messages import Grant
-from wattswap.runners.auditor import Auditor
-from wattswap.runners.engines import faults_of
-from wattswap.runners.faults import Faults, Outage
-from wattswap.runners.proved import prove, verdict, verdicts
-from wattswap.runners.proving import proving_street
-from wattswap.runners.simulated import SimulatedRun
+from wattswap.runners.audit.auditor import Auditor
+from wattswap.runners.engines.launch import faults_of
+from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.network.fault_scenario import fault_street
+from wattswap.runners.network.fault_schedule import FaultOptions, Outage
+from wattswap.runners.network.fault_search import run_seed, seed_result, seed_results
 
 SEEDS = 50
 SIGNED = 5
 
 
 def test_fifty_seeds_of_trouble_break_no_rule():
-    found = list(verdicts(range(SEEDS)))
+    found = list(seed_results(range(SEEDS)))
     assert [judged.found for judged in found if judged.rule] == []
     assert sum(judged.rounds for judged in found) > 20 * SEEDS
     assert any(judged.longest_over for judged in found), "there was something to bear"
 
 
 def test_seeds_whose_agents_sign_break_no_rule():
-    found = list(verdicts(range(SIGNED), sign=True))
+    found = list(seed_results(range(SIGNED), sign=True))
     assert [judged.found for judged in found if judged.rule] == []
     assert sum(judged.rounds for judged in found) > 20 * SIGNED
 
 
 def test_a_trade_that_is_noted_again_after_a_crash_is_sold_once():
     """The transformer crashes between noting a trade and paying it, and does both when the delivery comes once more."""
-    assert not verdict(896).rule
+    assert not seed_result(896).rule
 
 
 @pytest.mark.parametrize("seed", [3037, 5009, 5114, 5283, 8727])
 def test_a_seed_that_once_broke_a_rule_breaks_none(seed):
     """Among them: a round's end that went by an old limit, a lease that ran out between a call and its clearing."""
-    assert not verdict(seed).rule
+    assert not seed_result(seed).rule
 
 
 def test_signing_changes_no_trade():
-    (plain, _), (signed, _) = prove(4), prove(4, sign=True)
+    (plain, _), (signed, _) = run_seed(4), run_seed(4, sign=True)
     assert plain.record.trace_hash() == signed.record.trace_hash()
     assert plain.record.events_hash != signed.record.events_hash
 
 
 @pytest.mark.long
 def test_ten_thousand_seeds_of_trouble_break_no_rule():
-    assert [judged.found for judged in verdicts(range(10_000), processes=2) if judged.rule] == []
+    assert [judged.found for judged in seed_results(range(10_000), processes=2) if judged.rule] == []
 
 
 def test_a_seed_goes_wrong_in_the_same_way_every_time():
-    (one, _), (other, _) = prove(7), prove(7)
+    (one, _), (other, _) = run_seed(7), run_seed(7)
     assert one.record.events_hash == other.record.events_hash
     assert one.record.trace_hash() == other.record.trace_hash()
 
@@ -64,13 +64,13 @@ def test_trouble_is_felt():
     """A fifth of all messages lost and everyone crashing: were it not felt, nothing would be proved."""
     quiet = ["faults.loss_pct=0", "faults.repeat_pct=0", "faults.delay_ms=0", "faults.drift_pct=0"]
     calm = [*quiet, "faults.crashes_per_day=0", "faults.freezes_per_day=0", "faults.cuts_per_day=0"]
-    troubled, undisturbed = prove(3)[0].record, prove(3, calm)[0].record
+    troubled, undisturbed = run_seed(3)[0].record, run_seed(3, calm)[0].record
     assert troubled.trace_hash() != undisturbed.trace_hash()
     assert sum(trade.nanos for trade in troubled.trades) < sum(trade.nanos for trade in undisturbed.trades)
 
 
 def test_without_faults_the_auditor_finds_nothing():
-    street = proving_street(5)
+    street = fault_street(5)
     auditor = Auditor()
     run = SimulatedRun(street, auditor=auditor)
     auditor.watch(run)
@@ -84,9 +84,9 @@ def test_without_faults_the_auditor_finds_nothing():
 def test_a_lost_transformer_leaves_every_charger_at_its_minimum_within_a_lease(seed):
     """F8: within T (1 + rho) + ramp of the last stamp that was echoed, each by its own clock, with nobody's help."""
     lost_ms, ramp_ms = 1_000_000, 500
-    street = proving_street(seed)
+    street = fault_street(seed)
     run = SimulatedRun(street, faults=replace(faults_of(street), until_ms=1 << 40))
-    trouble = run._trouble
+    trouble = run._injector
     assert trouble is not None
     gone = Outage("crash", "transformer", lost_ms, 1 << 40)
     trouble._due = [outage for outage in trouble._due if outage.agent != "transformer"]
@@ -117,11 +117,11 @@ def test_a_lost_transformer_leaves_every_charger_at_its_minimum_within_a_lease(s
 
 
 def test_an_agent_that_stumbles_is_a_finding_of_its_own(monkeypatch):
-    monkeypatch.setattr("wattswap.agents.granting.Granting.aim", lambda *_: 1 // 0)
-    judged = verdict(0)
+    monkeypatch.setattr("wattswap.agents.lease_issuer.LeaseIssuer.aim", lambda *_: 1 // 0)
+    judged = seed_result(0)
     assert judged.rule == "no agent stumbles"
     assert judged.found.startswith("seed 0: ZeroDivisionError")
 
 
 def test_nothing_can_go_wrong_by_default():
-    assert not Faults().any
+    assert not FaultOptions().any

@@ -7,7 +7,7 @@ import pytest
 from wattswap.agents.charger import Charger
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.messages import Mandate, Offer, Sealed, Tranche
-from wattswap.runners.proved import prove, verdict
+from wattswap.runners.network.fault_search import run_seed, seed_result
 
 CALM = ("faults.loss_pct=0", "faults.crashes_per_day=0", "faults.cuts_per_day=0")
 Patch = pytest.MonkeyPatch
@@ -54,15 +54,15 @@ def offers_are_stripped(patch: Patch) -> None:
 
 def signatures_are_not_checked(patch: Patch) -> None:
     """The transformer takes everything for the word of whoever it names."""
-    for module in ("transformer", "accounts"):
+    for module in ("transformer", "award_book"):
         patch.setattr(f"wattswap.agents.{module}.unseal", lambda sealed, _author=None: unseal(sealed))
 
 
 @pytest.mark.parametrize("lie", [offers_are_altered, offers_are_stripped])
 def test_where_agents_sign_whoever_alters_offers_sells_nothing(lie, monkeypatch):
-    honest, _ = prove(0, CALM, sign=True)
+    honest, _ = run_seed(0, CALM, sign=True)
     lie(monkeypatch)
-    run, _ = prove(0, CALM, sign=True)
+    run, _ = run_seed(0, CALM, sign=True)
     assert sum(row.nanos for row in honest.record.trades) > 0
     assert run.record.refused > 0
     assert not any(row.nanos for row in run.record.trades)
@@ -72,10 +72,10 @@ def test_where_agents_sign_whoever_alters_offers_sells_nothing(lie, monkeypatch)
 def test_a_transformer_that_does_not_check_is_found_out(lie, monkeypatch):
     lie(monkeypatch)
     signatures_are_not_checked(monkeypatch)
-    assert verdict(0, CALM, sign=True).rule == "S10 authentic"
+    assert seed_result(0, CALM, sign=True).rule == "S10 authentic"
 
 
 @pytest.mark.parametrize("lie", [offers_are_altered, mandates_are_altered])
 def test_where_nobody_signs_the_auditor_sees_the_lie(lie, monkeypatch):
     lie(monkeypatch)
-    assert verdict(0, CALM).rule == "S10 authentic"
+    assert seed_result(0, CALM).rule == "S10 authentic"

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from tests.checkers import audit, overload_s
 from tests.streets import random_street, street_of, streets
 
-from wattswap.runners.engines import run_street
-from wattswap.runners.record import Record, forced_row
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.recording.record import RunRecord, forced_row
 from wattswap.runners.scenario import Street, load_street
 
 
@@ -51,12 +51,12 @@ def test_a_battery_feeds_down_to_its_reserve_and_not_a_watt_second_below():
 
 # -- the auditor itself, before records that lie ----------------------------------------------------------------------
 
-Lie = Callable[[Street, Record], Street | None]
+Lie = Callable[[Street, RunRecord], Street | None]
 """Falsifies the record; or returns another street, to which the record does not belong."""
 
 
 @pytest.fixture(scope="module")
-def eventful() -> tuple[Street, Record]:
+def eventful() -> tuple[Street, RunRecord]:
     """A street in which everything happens once."""
     street = random_street(131, chargers=8, ticks=80)
     record = run_street(street, engine="fleet")
@@ -77,7 +77,7 @@ def eventful() -> tuple[Street, Record]:
 def trade_with(kind: str, /, **changes: Callable[[Any], Any]) -> Lie:
     """Change columns of the first trade of a kind that delivered something."""
 
-    def lie(_street: Street, record: Record) -> None:
+    def lie(_street: Street, record: RunRecord) -> None:
         at = next(
             i for i, trade in enumerate(record.trades) if trade.kind == kind and (trade.nanos or kind == "forced")
         )
@@ -88,7 +88,7 @@ def trade_with(kind: str, /, **changes: Callable[[Any], Any]) -> Lie:
 
 
 def session_with(status: str, /, **changes: Callable[[Any], Any]) -> Lie:
-    def lie(_street: Street, record: Record) -> None:
+    def lie(_street: Street, record: RunRecord) -> None:
         at = next(i for i, row in enumerate(record.sessions) if row.status == status)
         old = record.sessions[at]
         record.sessions[at] = old._replace(**{name: change(getattr(old, name)) for name, change in changes.items()})
@@ -97,7 +97,7 @@ def session_with(status: str, /, **changes: Callable[[Any], Any]) -> Lie:
 
 
 def round_with(**changes: Callable[[Any], Any]) -> Lie:
-    def lie(_street: Street, record: Record) -> None:
+    def lie(_street: Street, record: RunRecord) -> None:
         at = next(i for i, row in enumerate(record.rounds) if row.awarded_w)
         old = record.rounds[at]
         record.rounds[at] = msgspec.structs.replace(
@@ -110,7 +110,7 @@ def round_with(**changes: Callable[[Any], Any]) -> Lie:
 def tick_with(column: str, change: Callable[[Any], Any]) -> Lie:
     """Change a column of the first tick at which someone feeds."""
 
-    def lie(_street: Street, record: Record) -> None:
+    def lie(_street: Street, record: RunRecord) -> None:
         at = next(i for i, row in enumerate(record.ticks) if row.export_w.any())
         record.ticks[at] = record.ticks[at]._replace(**{column: change(getattr(record.ticks[at], column))})
 
@@ -118,7 +118,7 @@ def tick_with(column: str, change: Callable[[Any], Any]) -> Lie:
 
 
 def scenario_with(table: str, **changes: object) -> Lie:
-    def lie(street: Street, _record: Record) -> Street:
+    def lie(street: Street, _record: RunRecord) -> Street:
         changed = msgspec.structs.replace(getattr(street.scenario, table), **changes)
         return replace(street, scenario=msgspec.structs.replace(street.scenario, **{table: changed}))
 
@@ -126,77 +126,77 @@ def scenario_with(table: str, **changes: object) -> Lie:
 
 
 def sessions_with(column: str, change: Callable[[Any], Any]) -> Lie:
-    def lie(street: Street, _record: Record) -> Street:
+    def lie(street: Street, _record: RunRecord) -> Street:
         return replace(street, sessions=replace(street.sessions, **{column: change(getattr(street.sessions, column))}))
 
     return lie
 
 
 def reserve_of_batteries(reserve_pct: int) -> Lie:
-    def lie(street: Street, _record: Record) -> Street:
+    def lie(street: Street, _record: RunRecord) -> Street:
         batteries = tuple(msgspec.structs.replace(one, reserve_pct=reserve_pct) for one in street.scenario.battery)
         return replace(street, scenario=msgspec.structs.replace(street.scenario, battery=batteries))
 
     return lie
 
 
-def lower_limit(street: Street, _record: Record) -> Street:
+def lower_limit(street: Street, _record: RunRecord) -> Street:
     return replace(street, limit_w=street.limit_w - 10_000)
 
 
-def twice_the_same_trade(_street: Street, record: Record) -> None:
+def twice_the_same_trade(_street: Street, record: RunRecord) -> None:
     record.trades.append(next(trade for trade in record.trades if trade.nanos))
 
 
-def a_trade_forgotten(_street: Street, record: Record) -> None:
+def a_trade_forgotten(_street: Street, record: RunRecord) -> None:
     record.trades.remove(next(trade for trade in record.trades if trade.nanos))
 
 
-def forced_for_no_reason(street: Street, record: Record) -> None:
+def forced_for_no_reason(street: Street, record: RunRecord) -> None:
     taken = {trade.tick for trade in record.trades if trade.kind == "forced"}
     tick = next(tick for tick in range(street.ticks) if tick not in taken)
     record.trades.append(forced_row(tick, street.sessions.session_id[0], 1))
 
 
-def forced_and_hidden(_street: Street, record: Record) -> None:
+def forced_and_hidden(_street: Street, record: RunRecord) -> None:
     record.trades.remove(next(trade for trade in record.trades if trade.kind == "forced"))
 
 
-def a_round_hidden(_street: Street, record: Record) -> None:
+def a_round_hidden(_street: Street, record: RunRecord) -> None:
     record.rounds.remove(next(row for row in record.rounds if not row.awarded_w))
 
 
-def a_round_invented(street: Street, record: Record) -> None:
+def a_round_invented(street: Street, record: RunRecord) -> None:
     free = next(tick for tick in range(street.ticks) if all(row.tick != tick for row in record.rounds))
     record.rounds.append(msgspec.structs.replace(record.rounds[0], tick=free))
 
 
-def a_session_lost(_street: Street, record: Record) -> None:
+def a_session_lost(_street: Street, record: RunRecord) -> None:
     record.sessions.pop()
 
 
-def a_need_less_than_what_was_deferred(_street: Street, record: Record) -> None:
+def a_need_less_than_what_was_deferred(_street: Street, record: RunRecord) -> None:
     at, row = next((at, row) for at, row in enumerate(record.sessions) if row.deferred_ws)
     record.sessions[at] = row._replace(need_ws=row.deferred_ws - 1)
 
 
-def a_tick_lost(_street: Street, record: Record) -> None:
+def a_tick_lost(_street: Street, record: RunRecord) -> None:
     record.ticks.pop()
 
 
-def a_gift_from_the_site(_street: Street, record: Record) -> None:
+def a_gift_from_the_site(_street: Street, record: RunRecord) -> None:
     assert record.book is not None
     record.book.fund("from nowhere", "site", 5)
     assert record.book.reserve("gift", 5)
     record.book.settle("gift", record.sessions[0].vehicle, 5)
 
 
-def a_token_from_nowhere(_street: Street, record: Record) -> None:
+def a_token_from_nowhere(_street: Street, record: RunRecord) -> None:
     assert record.book is not None
     record.book._balances["site"] += 1
 
 
-def a_reserve_still_held(_street: Street, record: Record) -> None:
+def a_reserve_still_held(_street: Street, record: RunRecord) -> None:
     assert record.book is not None
     assert record.book.reserve("never settled", 0)
 
@@ -232,7 +232,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "a debt of energy forgotten": (tick_with("owed_ws", lambda ws: ws + 1), "owed are"),
     "a reduction not in force": (tick_with("reduce_w", lambda watts: watts + 1), "reductions in force"),
     "a firm power out of thin air": (
-        tick_with("standing", lambda standing: standing._replace(firm_w=standing.firm_w + 1)),
+        tick_with("charging", lambda charging: charging._replace(firm_w=charging.firm_w + 1)),
         "stands elsewhere",
     ),
     "a limit that was lower": (lower_limit, r"granted -?\d+ W, the target leaves"),

@@ -14,13 +14,13 @@ from tests.streets import random_street
 
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.events import Event
-from wattswap.runners.engines import faults_of
-from wattswap.runners.faults import Faults
-from wattswap.runners.journal import Contents, Header, Journal, Line, Reader, hearers
+from wattswap.runners.engines.launch import faults_of
+from wattswap.runners.engines.simulated import JournalListener, SimulatedRun
+from wattswap.runners.network.fault_schedule import FaultOptions
+from wattswap.runners.recording.journal import Contents, Header, Journal, JournalLine, Reader, hearers
 from wattswap.runners.scenario import Street
-from wattswap.runners.simulated import Listener, SimulatedRun
 
-CRASHES = Faults(loss_ppm=20_000, crashes_per_day=300, outage_s=120)
+CRASHES = FaultOptions(loss_ppm=20_000, crashes_per_day=300, outage_s=120)
 
 
 def header(contents: Contents = "inputs") -> Header:
@@ -41,7 +41,7 @@ def street() -> Street:
     return random_street(131, chargers=8, ticks=80)
 
 
-def run(path: Path, contents: Contents = "inputs", faults: Faults | None = None) -> SimulatedRun:
+def run(path: Path, contents: Contents = "inputs", faults: FaultOptions | None = None) -> SimulatedRun:
     """A run with its journal at ``path``."""
     journal = Journal(path, header(contents))
     done = SimulatedRun(street(), journal=journal, faults=faults)
@@ -85,7 +85,7 @@ class Overheard:
 
 
 @pytest.mark.parametrize("faults", [None, CRASHES], ids=["calm", "faults"])
-def test_a_journal_changes_nothing(tmp_path: Path, faults: Faults | None):
+def test_a_journal_changes_nothing(tmp_path: Path, faults: FaultOptions | None):
     plain = SimulatedRun(street(), faults=faults).run()
     for contents in ("inputs", "full"):
         record = run(tmp_path / contents, contents, faults).record
@@ -102,18 +102,18 @@ def test_it_is_a_stream_that_any_reader_of_messagepack_can_read(journal: Path):
 
 
 @pytest.mark.parametrize("faults", [None, CRASHES], ids=["calm", "faults"])
-def test_what_is_read_is_what_the_world_told_and_whom(tmp_path: Path, faults: Faults | None):
+def test_what_is_read_is_what_the_world_told_and_whom(tmp_path: Path, faults: FaultOptions | None):
     path, overheard = tmp_path / "street.msgpack", Overheard()
-    listener: Listener = overheard
-    cast = run(path, faults=faults).cast
+    listener: JournalListener = overheard
+    factory = run(path, faults=faults).factory
     SimulatedRun(street(), journal=listener, faults=faults).run()
     lines = list(Reader(path).lines())
-    assert [told(line, cast.charger_of, cast.vehicle_of) for line in lines] == overheard.pairs[:-1]
+    assert [told(line, factory.charger_of, factory.vehicle_of) for line in lines] == overheard.pairs[:-1]
     assert [pair for line in lines for pair in line.felt] == overheard.felt_by
     assert bool(overheard.felt_by) == (faults is not None)
 
 
-def told(line: Line, chargers: tuple[str, ...], vehicles: tuple[str, ...]) -> list[tuple[str, Event]]:
+def told(line: JournalLine, chargers: tuple[str, ...], vehicles: tuple[str, ...]) -> list[tuple[str, Event]]:
     """A line's facts as pairs of agent and event."""
     pairs = []
     for who, event in line.told:

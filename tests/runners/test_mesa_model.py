@@ -16,7 +16,7 @@ from wattswap.agents.vehicle import Vehicle
 from wattswap.experiments import api
 from wattswap.protocol.errors import InputError
 from wattswap.runners import NeighbourhoodModel
-from wattswap.runners.metrics import KEYS
+from wattswap.runners.recording.metrics import KEYS
 from wattswap.runners.scenario import load_street
 
 STEPS = 288

@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 import msgspec
 import pytest
 
-from wattswap.agents.accounts import Accounts, Held
+from wattswap.agents.award_book import AwardBook, AwardRecord
 from wattswap.agents.charger import Charger
-from wattswap.agents.granting import Granting, _Envelope
 from wattswap.agents.lease import Lease
+from wattswap.agents.lease_issuer import LeaseIssuer, _Envelope
 from wattswap.agents.obligations import Obligations
 from wattswap.agents.rules import Rules
 from wattswap.agents.transformer import Transformer
@@ -25,9 +25,9 @@ from wattswap.agents.vehicle import Vehicle
 from wattswap.ledger.book import Book
 from wattswap.protocol.effects import Forget, Remember, Reserve, Send
 from wattswap.protocol.messages import Award, Delivery, Sealed
-from wattswap.runners.audit_power import PowerAudit
-from wattswap.runners.driver import Driver
-from wattswap.runners.proved import verdict
+from wattswap.runners.audit.power import PowerAudit
+from wattswap.runners.engines.driver import Driver
+from wattswap.runners.network.fault_search import seed_result
 
 SEEDS = 60
 Patch = pytest.MonkeyPatch
@@ -106,7 +106,7 @@ def raises_need_no_room(patch: Patch) -> None:
 
 def feeding_needs_no_confirmation(patch: Patch) -> None:
     """Others rise on what a feeder was told, before it said that it had heard."""
-    hears = Granting.hears
+    hears = LeaseIssuer.hears
 
     def trusting(self, report, now_ms):
         self._envelopes[report.session].heard_seq = 1 << 30
@@ -116,7 +116,7 @@ def feeding_needs_no_confirmation(patch: Patch) -> None:
         self.most_import_w = max(self.most_import_w, one.import_w)
         self.least_export_w = max(self.least_export_w, one.export_w)
 
-    patch.setattr(Granting, "hears", trusting)
+    patch.setattr(LeaseIssuer, "hears", trusting)
     patch.setattr(_Envelope, "bear", bear)
 
 
@@ -127,8 +127,8 @@ def no_quiet_time(patch: Patch) -> None:
 
 def transformer_keeps_its_epoch(patch: Patch) -> None:
     """Its numbers start again at 1, and chargers hear nothing new in them."""
-    start = Granting.__init__
-    patch.setattr(Granting, "__init__", lambda self, rules, _epoch=1: start(self, rules, 1))
+    start = LeaseIssuer.__init__
+    patch.setattr(LeaseIssuer, "__init__", lambda self, rules, _epoch=1: start(self, rules, 1))
 
 
 def envelopes_end_too_soon(patch: Patch) -> None:
@@ -192,30 +192,30 @@ def not_remembered(kind: str) -> Callable[[Patch], None]:
 
 def remembered_after_it_was_said(patch: Patch) -> None:
     """An award is sent, then made durable: a crash between the two forgets a promise."""
-    award = Accounts.award
+    award = AwardBook.award
 
     def late(self, held, state, now_ms):
         effects = award(self, held, state, now_ms)
         return sorted(effects, key=lambda effect: isinstance(effect, Remember))
 
-    patch.setattr(Accounts, "award", late)
+    patch.setattr(AwardBook, "award", late)
 
 
 def reserved_after_it_was_said(patch: Patch) -> None:
     """An award is sent, then its tokens are set aside."""
-    award = Accounts.award
+    award = AwardBook.award
 
     def late(self, held, state, now_ms):
         effects = award(self, held, state, now_ms)
         return sorted(effects, key=lambda effect: isinstance(effect, Reserve))
 
-    patch.setattr(Accounts, "award", late)
+    patch.setattr(AwardBook, "award", late)
 
 
 def nothing_is_reserved(patch: Patch) -> None:
     """Promises are not covered by tokens set aside."""
-    award = Accounts.award
-    patch.setattr(Accounts, "award", lambda *a: [effect for effect in award(*a) if not isinstance(effect, Reserve)])
+    award = AwardBook.award
+    patch.setattr(AwardBook, "award", lambda *a: [effect for effect in award(*a) if not isinstance(effect, Reserve)])
 
 
 def settled_rounds_are_forgotten(patch: Patch) -> None:
@@ -245,7 +245,7 @@ def paid_twice(patch: Patch) -> None:
 
 def billed_before_it_is_settled(patch: Patch) -> None:
     """A car's bill does not wait for its awards."""
-    depart = Accounts.depart
+    depart = AwardBook.depart
 
     def early(self, departed):
         accounts, self._accounts = self._accounts, {}
@@ -253,18 +253,20 @@ def billed_before_it_is_settled(patch: Patch) -> None:
         self._accounts = {key: one for key, one in accounts.items() if key[0] != departed.session}
         return effects
 
-    patch.setattr(Accounts, "depart", early)
+    patch.setattr(AwardBook, "depart", early)
 
 
 def any_energy_is_paid(patch: Patch) -> None:
     """The car's claim counts as it stands, whatever was bought and whatever the charger saw."""
-    patch.setattr("wattswap.agents.accounts.settlement.agreed_ws", lambda mine, theirs: (max(mine, theirs) + 1, False))
-    patch.setattr(Held, "most_ws", property(lambda _self: (1 << 40,) * 3))
+    patch.setattr(
+        "wattswap.agents.award_book.settlement.agreed_ws", lambda mine, theirs: (max(mine, theirs) + 1, False)
+    )
+    patch.setattr(AwardRecord, "most_ws", property(lambda _self: (1 << 40,) * 3))
 
 
 def awards_go_to_the_wrong_round(patch: Patch) -> None:
     """An award buys more than was offered."""
-    award = Accounts.award
+    award = AwardBook.award
 
     def more(self, held, state, now_ms):
         bought = held.award
@@ -275,18 +277,18 @@ def awards_go_to_the_wrong_round(patch: Patch) -> None:
         held.reserved_nanos *= 2
         return award(self, held, state, now_ms)
 
-    patch.setattr(Accounts, "award", more)
+    patch.setattr(AwardBook, "award", more)
 
 
 def bound_twice(patch: Patch) -> None:
     """A car that holds an award is called again."""
-    patch.setattr(Accounts, "__contains__", lambda _self, _session: False)
-    patch.setattr(Accounts, "__len__", lambda _self: 0)
+    patch.setattr(AwardBook, "__contains__", lambda _self, _session: False)
+    patch.setattr(AwardBook, "__len__", lambda _self: 0)
 
 
 def receipts_are_given_once(patch: Patch) -> None:
     """Whoever missed its receipt is not given another."""
-    deliver = Accounts.deliver
+    deliver = AwardBook.deliver
 
     def once(self, witnessed):
         return [
@@ -295,7 +297,7 @@ def receipts_are_given_once(patch: Patch) -> None:
             if not (isinstance(effect, Send) and isinstance(effect.message, Sealed))
         ]
 
-    patch.setattr(Accounts, "deliver", once)
+    patch.setattr(AwardBook, "deliver", once)
 
 
 def purse_forgets_its_book(patch: Patch) -> None:
@@ -377,7 +379,7 @@ def the_gone_come_back(patch: Patch) -> None:
 
 def room_of_long_ago(patch: Patch) -> None:
     """Whoever waits to be raised is, even when it is no longer known what room there is."""
-    patch.setattr(Granting, "wait", lambda _self: None)
+    patch.setattr(LeaseIssuer, "wait", lambda _self: None)
 
 
 def who_slept_trusts_what_it_reads(patch: Patch) -> None:
@@ -390,9 +392,9 @@ def rounds_wait_for_everyone(patch: Patch) -> None:
     on_woken = Transformer._on_woken
 
     def patient(self, now_ms):
-        waiting, self._bidding = self._bidding, None
+        waiting, self._round = self._round, None
         effects = on_woken(self, now_ms)
-        self._bidding = self._bidding or waiting
+        self._round = self._round or waiting
         return effects
 
     patch.setattr(Transformer, "_on_woken", patient)
@@ -497,7 +499,7 @@ def test_a_rule_that_is_switched_off_is_missed(name, monkeypatch):
     MUTANTS[name](monkeypatch)
     settings, first = GROUNDS.get(name, Ground())
     seeds = dict.fromkeys(chain(first, range(SEEDS)))
-    judged = next((judged for seed in seeds if (judged := verdict(seed, settings)).rule), None)
+    judged = next((judged for seed in seeds if (judged := seed_result(seed, settings)).rule), None)
     assert judged is not None, f"{SEEDS} seeds without {name}, and nobody noticed"
     assert "AttributeError" not in judged.found, "what was to be switched off has another name by now"
     assert judged.rule.startswith(RULES.get(name, "")), judged.found
@@ -510,4 +512,4 @@ def test_a_rule_that_is_switched_off_is_missed(name, monkeypatch):
 )
 def test_where_more_goes_wrong_no_rule_is_broken_either(ground):
     seeds = dict.fromkeys(chain(ground.first, range(10)))
-    assert [judged.found for seed in seeds if (judged := verdict(seed, ground.settings)).rule] == []
+    assert [judged.found for seed in seeds if (judged := seed_result(seed, ground.settings)).rule] == []

@@ -15,9 +15,9 @@ from wattswap.agents import law
 from wattswap.experiments.replays import Checked, check_run, rebuild
 from wattswap.experiments.tables import COLUMNS
 from wattswap.protocol.errors import InputError
-from wattswap.runners.journal import Reader
-from wattswap.runners.replay import read_recorded
-from wattswap.runners.rundir import RunDir, read_run
+from wattswap.runners.recording.journal import Reader
+from wattswap.runners.recording.replay import read_recorded
+from wattswap.runners.recording.rundir import RunDir, read_run
 
 TICKS = 288
 
@@ -72,8 +72,8 @@ def test_the_street_has_all_that_is_to_be_replayed(once: Path):
 
 def test_the_world_is_not_asked(once: Path, monkeypatch: pytest.MonkeyPatch):
     """Cars that would draw otherwise today do not matter: what was metered then is what counts."""
-    monkeypatch.setattr("wattswap.runners.world.law.standing", lambda *_: pytest.fail("asked"))
-    monkeypatch.setattr("wattswap.runners.telling.Telling._readings", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr("wattswap.runners.world.law.charging_state", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr("wattswap.runners.engines.sensor_feed.SensorFeed._readings", lambda *_: pytest.fail("asked"))
     assert check(once).differences == ()
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from wattswap.ledger.book import Book
 from wattswap.protocol.errors import InputError
-from wattswap.runners.journal import Header
-from wattswap.runners.rundir import RunDir, default_path, read_run
+from wattswap.runners.recording.journal import Header
+from wattswap.runners.recording.rundir import RunDir, default_path, read_run
 
 HEADER = Header(
     wattswap="0.1.0",

@@ -11,8 +11,8 @@ from tests.test_same_everywhere import differences
 
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import WS_PER_KWH
-from wattswap.runners.characters import strategy_from_file
-from wattswap.runners.engines import Engine, run_street
+from wattswap.runners.engines.launch import Engine, run_street
+from wattswap.runners.engines.strategy_assignment import strategy_from_file
 from wattswap.runners.scenario import Street
 
 HEAD = """\

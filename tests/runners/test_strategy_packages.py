@@ -14,9 +14,9 @@ from tests.runners.test_strategy_files import HEAD, PATIENT, complaint, street_w
 from tests.test_same_everywhere import differences
 
 from wattswap.agents.strategies import BUNDLED
-from wattswap.runners import characters
-from wattswap.runners.characters import installed_strategies
-from wattswap.runners.engines import run_street
+from wattswap.runners.engines import strategy_assignment
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.engines.strategy_assignment import installed_strategies
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_nothing_is_looked_up_while_bundled_names_will_do(tmp_path, monkeypatch)
     def refuse(**_):
         raise AssertionError("packages were searched")
 
-    monkeypatch.setattr(characters, "entry_points", refuse)
+    monkeypatch.setattr(strategy_assignment, "entry_points", refuse)
     (tmp_path / "mine.py").write_text(HEAD + PATIENT)
     run_street(street_with(tmp_path, f"{'+'.join(BUNDLED)}+mine.py:patient"), engine="fleet")
 

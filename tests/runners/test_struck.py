@@ -7,20 +7,20 @@ from typing import NamedTuple
 
 import pytest
 
-from wattswap.agents.accounts import Accounts
+from wattswap.agents.award_book import AwardBook
 from wattswap.agents.offers import FEED
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol.codec import unseal
 from wattswap.protocol.effects import Effect, Send
 from wattswap.protocol.events import Event, Received
 from wattswap.protocol.messages import Award, Departed, Sealed
-from wattswap.runners.auditor import Auditor
-from wattswap.runners.broken import AuditError
-from wattswap.runners.cast import TRANSFORMER
-from wattswap.runners.engines import faults_of
-from wattswap.runners.faults import Outage
-from wattswap.runners.proving import proving_street
-from wattswap.runners.simulated import SimulatedRun
+from wattswap.runners.audit.audit_error import AuditError
+from wattswap.runners.audit.auditor import Auditor
+from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.launch import faults_of
+from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.network.fault_scenario import fault_street
+from wattswap.runners.network.fault_schedule import Outage
 
 QUIET = ("loss_pct", "repeat_pct", "freezes_per_day", "crashes_per_day", "cuts_per_day")
 Strike = Callable[[SimulatedRun, int, Event, list[Effect]], Outage | None]
@@ -38,21 +38,21 @@ class Striking(Auditor):
         super().audit(now_ms, agent, event, done)
         if self.struck or agent != TRANSFORMER:
             return
-        trouble = self._striking._trouble
+        trouble = self._striking._injector
         assert trouble is not None
         outage = self._strike(self._striking, now_ms, event, done)
         if outage is None:
             return
         self.struck = True
         if outage.is_cut:
-            trouble.weather._cuts[outage.agent] = [outage]
+            trouble.schedule._cuts[outage.agent] = [outage]
         else:
             trouble._due.append(outage)
 
 
 def struck(strike: Strike, seed: int, settings: tuple[str, ...]) -> bool:
     """One seed of the proving ground in which messages are late and nothing goes wrong but this; whether it did."""
-    street = proving_street(seed, [*(f"faults.{key}=0" for key in QUIET), *settings])
+    street = fault_street(seed, [*(f"faults.{key}=0" for key in QUIET), *settings])
     run = SimulatedRun(street, faults=faults_of(street))
     run._auditor = auditor = Striking(strike, run)
     auditor.watch(run)
@@ -66,14 +66,14 @@ def the_feeder_falls_silent(run: SimulatedRun, now_ms: int, event: Event, done: 
     for did in done:
         award = unseal(did.message) if isinstance(did, Send) and isinstance(did.message, Sealed) else None
         if isinstance(award, Award) and award.award_w[FEED]:
-            charger = run.cast.charger_of[award.session]
+            charger = run.factory.charger_of[award.session]
             return Outage("cut", charger, now_ms + 60_000, faults_of(run.street).until_ms)
     return None
 
 
 def silent_feeders_count(patch: Patch) -> None:
     """What a car has sold to feed is reckoned with although nobody hears from its charger."""
-    patch.setattr(Transformer, "_cars", lambda self, now_ms: self._register.cars(now_ms))
+    patch.setattr(Transformer, "_cars", lambda self, now_ms: self._vehicles.cars(now_ms))
 
 
 def it_crashes_as_a_car_leaves(run: SimulatedRun, now_ms: int, event: Event, done: list[Effect]) -> Outage | None:
@@ -82,14 +82,14 @@ def it_crashes_as_a_car_leaves(run: SimulatedRun, now_ms: int, event: Event, don
     assert isinstance(transformer, Transformer)
     if not isinstance(event, Received) or not isinstance(event.message, Departed):
         return None
-    awards = [account.held.award for account in transformer._accounts._accounts.values()]
+    awards = [account.held.award for account in transformer._award_book._accounts.values()]
     unsettled = any(award.session == event.message.session and award.until_ms > now_ms + 60_000 for award in awards)
     return Outage("crash", TRANSFORMER, now_ms, now_ms + 10_000) if unsettled else None
 
 
 def the_gone_are_bound(patch: Patch) -> None:
     """After a restart an award is in force although its car has left."""
-    restore_award = Accounts._restore_award
+    restore_award = AwardBook._restore_award
 
     def forgetful(self, held, now_ms):
         departed, self._departed = self._departed, {}
@@ -98,7 +98,7 @@ def the_gone_are_bound(patch: Patch) -> None:
         finally:
             self._departed = departed
 
-    patch.setattr(Accounts, "_restore_award", forgetful)
+    patch.setattr(AwardBook, "_restore_award", forgetful)
 
 
 class Case(NamedTuple):

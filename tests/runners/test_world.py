@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.streets import Stay, random_street, street_of, streets
 
-from wattswap.agents.law import Standing
+from wattswap.agents.law import ChargingState
 from wattswap.protocol.units import WS_PER_KWH
 from wattswap.runners.scenario import Street, load_street
 from wattswap.runners.world import NEVER_MS, World
@@ -16,13 +16,13 @@ from wattswap.runners.world import NEVER_MS, World
 TICK_S = 30
 
 
-def pass_tick(world: World, tick: int, export_w: int = 0) -> Standing:
+def pass_tick(world: World, tick: int, export_w: int = 0) -> ChargingState:
     """Let everyone draw what it wants for a tick, and feed if it shall."""
     world.leave(tick)
     world.arrive(tick)
-    standing = world.standing(tick)
-    world.move(standing, standing.wanted_w, np.full_like(standing.wanted_w, export_w))
-    return standing
+    charging = world.charging(tick)
+    world.move(charging, charging.wanted_w, np.full_like(charging.wanted_w, export_w))
+    return charging
 
 
 def wanted(world: World, ticks: int) -> list[int]:
@@ -91,7 +91,7 @@ def test_a_tapering_battery_takes_less_from_80_percent_on(soc_pct, takes_w):
     vehicles = {"curve": "taper", "capacity_wh": 100_000, "target_pct": 100}
     world = World(street_of([stay], 1, vehicles=vehicles, chargers={"max_w": 10_000}))
     world.arrive(0)
-    assert world.standing(0).wanted_w.tolist() == [takes_w]
+    assert world.charging(0).wanted_w.tolist() == [takes_w]
 
 
 def test_the_baseline_tapers_by_its_own_state_of_charge():
@@ -99,10 +99,10 @@ def test_the_baseline_tapers_by_its_own_state_of_charge():
     world = World(street_of([Stay(0, 1_000, 10 * WS_PER_KWH)], 10, vehicles=vehicles, chargers={"max_w": 10_000}))
     world.arrive(0)
     for tick in range(60):  # half an hour in which the car gives way
-        standing = world.standing(tick)
-        world.move(standing, standing.wanted_w * 0, standing.wanted_w * 0)
-    assert world.standing(60).wanted_w.tolist() == [6_000]
-    assert 4_900 < int(world.standing(60).baseline_w[0]) < 5_200, "it would be at 92.5 % now"
+        charging = world.charging(tick)
+        world.move(charging, charging.wanted_w * 0, charging.wanted_w * 0)
+    assert world.charging(60).wanted_w.tolist() == [6_000]
+    assert 4_900 < int(world.charging(60).baseline_w[0]) < 5_200, "it would be at 92.5 % now"
 
 
 def test_a_battery_is_always_there_and_wants_nothing_until_it_has_fed():
@@ -113,9 +113,9 @@ def test_a_battery_is_always_there_and_wants_nothing_until_it_has_fed():
     assert world.exported_ws.tolist() == [22_000 * TICK_S]
     assert world.remaining_ws.tolist() == [25_000 * TICK_S], "an eighth more than arrives is drained: 22 / 0.88"
     assert world.stored_ws.tolist() == [40 * WS_PER_KWH - 25_000 * TICK_S]
-    standing = pass_tick(world, 3)
-    assert standing.wanted_w.tolist() == [25_000]
-    assert standing.baseline_w.tolist() == [0], "a refill is owed, never baseline"
+    charging = pass_tick(world, 3)
+    assert charging.wanted_w.tolist() == [25_000]
+    assert charging.baseline_w.tolist() == [0], "a refill is owed, never baseline"
     assert world.stored_ws.tolist() == [40 * WS_PER_KWH]
     assert world.leave(4).tolist() == []
     assert world.fleet.departure_ms.tolist() == [NEVER_MS]
@@ -140,7 +140,7 @@ def test_firm_power_is_all_a_car_needs_once_the_guard_is_reached():
     world = World(street)
     world.arrive(0)
     world.baseline_ws[:] = 0  # as if it were long since full, had it never given way
-    firm_w = [int(world.standing(tick).firm_w[0]) for tick in range(60)]
+    firm_w = [int(world.charging(tick).firm_w[0]) for tick in range(60)]
     assert firm_w == [0] * 40 + [11_000] * 20, "100 ticks of charging and 60 of guard before tick 200"
 
 
@@ -152,9 +152,9 @@ def test_whatever_is_granted_no_battery_leaves_its_bounds(street: Street, seed: 
     for tick in range(street.ticks):
         world.leave(tick)
         world.arrive(tick)
-        standing, cars = world.standing(tick), len(world.plugged)
-        drawn_w, fed_w = world.move(standing, dice.integers(0, 30_000, cars), dice.integers(0, 60_000, cars))
-        assert (drawn_w <= standing.wanted_w).all()
+        charging, cars = world.charging(tick), len(world.plugged)
+        drawn_w, fed_w = world.move(charging, dice.integers(0, 30_000, cars), dice.integers(0, 60_000, cars))
+        assert (drawn_w <= charging.wanted_w).all()
         assert (fed_w >= 0).all()
         assert (world.stored_ws >= 0).all()
         assert (world.stored_ws <= world.fleet.capacity_ws).all()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wattswap.agents.delivering import Delivering, nothing_delivered
+from wattswap.agents.delivery_meter import DeliveryMeter, nothing_delivered
 from wattswap.agents.lease import Lease
 from wattswap.agents.obligations import Obligations
 from wattswap.protocol.codec import seal, unseal
@@ -19,17 +19,17 @@ from wattswap.protocol.effects import Forget, Remember, Send, SetPower, WakeAt
 from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
 from wattswap.protocol.messages import (
     DEPARTED,
+    Ack,
     Award,
-    Call,
     CappedOffer,
     Delivery,
     Departed,
     Grant,
     Mandate,
-    Noted,
     Offer,
     Receipt,
     Release,
+    ReliefCall,
     Report,
     Sealed,
     WitnessedDelivery,
@@ -68,7 +68,7 @@ class Charger:
         self._reading: Reading | None = None
         self._lease = Lease(rules.guaranteed_w)
         self._woken_at_ms: int | None = None
-        self._awards: dict[tuple[int, int], Delivering] = {}
+        self._awards: dict[tuple[int, int], DeliveryMeter] = {}
         self._settled: deque[tuple[int, int]] = deque(maxlen=_MOST_ROUNDS)
         self._vehicles: dict[int, str] = {}
         self._owed = Obligations(rules.repeat_ms)
@@ -105,8 +105,8 @@ class Charger:
                 return self._on_transformer(message, now_ms)
             case Received(sender, Sealed() as sealed):
                 return self._on_vehicle(sender, sealed)
-            case Received(sender, Noted() as noted) if sender == self._vehicles.get(noted.session):
-                return [Send(self._transformer, noted)]
+            case Received(sender, Ack() as ack) if sender == self._vehicles.get(ack.session):
+                return [Send(self._transformer, ack)]
             case Woken():
                 return self._owed.due(now_ms)
             case PluggedIn():
@@ -228,17 +228,17 @@ class Charger:
                 if (account := self._account(message)) is not None:
                     account.end()
                 return self._pass_on(message.session, message)
-            case Noted(kind, session) if kind == DEPARTED:
+            case Ack(kind, session) if kind == DEPARTED:
                 self._owed.done(f"departed/{session}")
                 return [Forget(f"departed/{session}")]
-            case Noted(_, session):
+            case Ack(_, session):
                 return self._pass_on(session, message)
             case _:
                 return []
 
     def _on_sealed(self, sealed: Sealed, now_ms: int) -> list[Effect]:
         match unseal(sealed, self._transformer_key):
-            case Call() if self._plug is not None:
+            case ReliefCall() if self._plug is not None:
                 return self._pass_on(self._plug.session, sealed)
             case Award() as award:
                 return [*self._on_award(award, now_ms), *self._pass_on(award.session, sealed)]
@@ -257,7 +257,7 @@ class Charger:
         if known or not self._plugs(award.session) or now_ms >= award.until_ms:
             return []
         self._end_awards(award.session, before=award.tick)
-        self._awards[key] = delivering = Delivering(award, self._rules.tick_s)
+        self._awards[key] = delivering = DeliveryMeter(award, self._rules.tick_s)
         if any(session == award.session and tick > award.tick for session, tick in self._awards):
             delivering.end()
         beat = [] if self._reading is None else [self._report(self._reading, now_ms)]
@@ -272,12 +272,12 @@ class Charger:
         self._settled.append((receipt.session, receipt.tick))
         return [Forget(_key(receipt.session, receipt.tick))]
 
-    def _account(self, said: Delivery | Receipt | Release) -> Delivering | None:
+    def _account(self, said: Delivery | Receipt | Release) -> DeliveryMeter | None:
         """This charger's account of the very award that something is said of."""
         account = self._awards.get((said.session, said.tick))
         return account if account is not None and account.is_of(said) else None
 
-    def _pass_on(self, session: int, message: Sealed | Release | Noted) -> list[Effect]:
+    def _pass_on(self, session: int, message: Sealed | Release | Ack) -> list[Effect]:
         vehicle = self._vehicles.get(session)
         return [] if vehicle is None else [Send(vehicle, message)]
 
@@ -322,7 +322,7 @@ class Charger:
             else:
                 vehicle, award = msgspec.msgpack.decode(value, type=tuple[str, Award])
                 self._vehicles[award.session] = vehicle
-                self._awards[award.session, award.tick] = Delivering(award, self._rules.tick_s)
+                self._awards[award.session, award.tick] = DeliveryMeter(award, self._rules.tick_s)
         return effects
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wattswap.agents.rules import Rules
 
 
-class Standing(NamedTuple):
+class ChargingState(NamedTuple):
     """Where cars stand against their baseline; int64, one row per car."""
 
     wanted_w: Ints
@@ -67,7 +67,7 @@ class Grants(NamedTuple):
     """What the last resort took from the import, unpaid."""
 
 
-def standing(
+def charging_state(
     remaining_ws: Ints,
     baseline_ws: Ints,
     takes_w: Ints,
@@ -76,7 +76,7 @@ def standing(
     departure_ms: Ints,
     now_ms: int,
     rules: Rules,
-) -> Standing:
+) -> ChargingState:
     """Wanted, baseline and firm power for the next tick.
 
     ``takes_w`` is the most the battery takes now, ``baseline_takes_w`` what it would take had it never given way
@@ -88,7 +88,7 @@ def standing(
     due_ms = departure_ms - physics.charging_ms(remaining_ws, max_w)
     waits = due_ms - now_ms > rules.guard_ms
     firm_w = np.where(waits, np.minimum(baseline_w, wanted_w), wanted_w)
-    return Standing(wanted_w, baseline_w, firm_w, due_ms)
+    return ChargingState(wanted_w, baseline_w, firm_w, due_ms)
 
 
 def target_w(limit_w: int, rules: Rules) -> int:

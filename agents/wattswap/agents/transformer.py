@@ -15,12 +15,12 @@ import msgspec
 import numpy as np
 
 from wattswap.agents import clearing, law, settlement
-from wattswap.agents.accounts import Accounts, Held, Party, Site
-from wattswap.agents.bidding import Bidding
-from wattswap.agents.granting import Granting
-from wattswap.agents.notes import round_note
+from wattswap.agents.award_book import AwardBook, AwardRecord, Party, Site
+from wattswap.agents.lease_issuer import LeaseIssuer
 from wattswap.agents.offers import FEED
-from wattswap.agents.register import Register
+from wattswap.agents.open_round import OpenRound
+from wattswap.agents.round_summary import round_summary
+from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key, draw
 from wattswap.protocol.effects import Forget, NoteForced, NoteRound, Remember, Send, WakeAt
@@ -30,16 +30,16 @@ from wattswap.protocol.messages import (
     AWARD,
     DEPARTED,
     MANDATE,
+    Ack,
     Award,
     BaseReport,
-    Call,
     CappedOffer,
     Departed,
     Grant,
     Mandate,
-    Noted,
     Offer,
     Release,
+    ReliefCall,
     Report,
     Sealed,
     WitnessedDelivery,
@@ -95,11 +95,11 @@ class Transformer:
         self._limit_w = site.limit_w
         self._base: dict[str, tuple[int, int]] = dict.fromkeys(households, _NEVER)
         """By household: its power, and when it was heard of."""
-        self._register, self._granting = Register(), Granting(rules)
-        self._accounts = Accounts(rules, site, signer, trusted)
+        self._vehicles, self._leases = VehicleTable(), LeaseIssuer(rules)
+        self._award_book = AwardBook(rules, site, signer, trusted)
         self._sessions: dict[int, _Session] = {}
         self._gone: deque[int] = deque(maxlen=_MOST_GONE)
-        self._bidding: Bidding | None = None
+        self._round: OpenRound | None = None
         self._next_tick_ms = 0
         self._quiet_until_ms = self._deaf_until_ms = 0
 
@@ -114,11 +114,11 @@ class Transformer:
                 return self._on_woken(now_ms)
             case LimitChanged():
                 self._limit_w = event.limit_w
-                self._granting.wait()
+                self._leases.wait()
             case Paid():
-                return self._accounts.paid(event)
+                return self._award_book.paid(event)
             case Billed():
-                self._accounts.uncommitted_nanos += event.received_nanos
+                self._award_book.uncommitted_nanos += event.received_nanos
             case Restarted():
                 return self._on_restarted(event, now_ms)
             case _:
@@ -128,22 +128,22 @@ class Transformer:
     @property
     def uncommitted_nanos(self) -> int:
         """What it thinks it may still promise."""
-        return self._accounts.uncommitted_nanos
+        return self._award_book.uncommitted_nanos
 
     @property
     def owes(self) -> int:
         """Awards that are not settled yet, and departures that are not billed."""
-        return self._accounts.open
+        return self._award_book.open
 
     def worst_import_w(self, session: int, now_ms: int) -> int | None:
         """What it believes a session may be drawing at worst; None if it does not know it, or keeps quiet still."""
-        return None if now_ms < self._quiet_until_ms else self._granting.worst_import_w(session)
+        return None if now_ms < self._quiet_until_ms else self._leases.worst_import_w(session)
 
     def check(self) -> None:
         """Tokens promised are covered, and awards are held by plugged cars only."""
-        assert self._accounts.uncommitted_nanos >= 0
-        assert set(self._register.sessions) == set(self._sessions)
-        assert {award.session for award in self._accounts.in_force} <= set(self._sessions)
+        assert self._award_book.uncommitted_nanos >= 0
+        assert set(self._vehicles.sessions) == set(self._sessions)
+        assert {award.session for award in self._award_book.in_force} <= set(self._sessions)
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
         match message:
@@ -156,7 +156,7 @@ class Transformer:
                 return []
             case Sealed():
                 return self._on_mandate(sender, message, now_ms)
-            case CappedOffer() | WitnessedDelivery() | Departed() | Noted():
+            case CappedOffer() | WitnessedDelivery() | Departed() | Ack():
                 self._refuse_strangers(message.session, sender)
                 return self._on_session(sender, message, now_ms)
             case _:
@@ -170,8 +170,8 @@ class Transformer:
                 return self._on_delivery(message)
             case Departed():
                 return self._on_departed(charger, message)
-            case Noted(kind, session, tick) if kind == AWARD:
-                return self._accounts.noted(session, tick, now_ms)
+            case Ack(kind, session, tick) if kind == AWARD:
+                return self._award_book.ack(session, tick, now_ms)
             case _:
                 return []
 
@@ -190,44 +190,44 @@ class Transformer:
         mandate = unseal(sealed)
         if not isinstance(mandate, Mandate):
             return []
-        unseal(sealed, self._accounts.author(mandate.payee))
-        noted = Send(charger, Noted(MANDATE, mandate.session))
+        unseal(sealed, self._award_book.author(mandate.payee))
+        ack = Send(charger, Ack(MANDATE, mandate.session))
         if mandate.session in self._sessions or mandate.session in self._gone:
-            return [noted]
+            return [ack]
         self._enter(charger, mandate, now_ms)
         remembered = msgspec.msgpack.encode((charger, mandate, now_ms))
-        return [Remember(f"session/{mandate.session}", remembered), noted]
+        return [Remember(f"session/{mandate.session}", remembered), ack]
 
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
         party = Party(mandate.session_id, charger, mandate.payee)
         self._sessions[mandate.session] = _Session(party, agent_key(mandate.session_id))
-        self._register.enter(mandate.session, arrival_ms, mandate.departure_ms)
-        self._granting.enter(mandate.session)
+        self._vehicles.enter(mandate.session, arrival_ms, mandate.departure_ms)
+        self._leases.enter(mandate.session)
 
     def _on_report(self, report: Report, now_ms: int) -> list[Effect]:
         """A beat: note where the car stands; if it gave way, others may rise."""
-        if not self._granting.hears(report, now_ms):
+        if not self._leases.hears(report, now_ms):
             return []
-        self._register.report(report)
-        return self._send(self._granting.go_on(self._base_w, now_ms)) if self._granting.waits else []
+        self._vehicles.report(report)
+        return self._send(self._leases.go_on(self._base_w, now_ms)) if self._leases.waits else []
 
     def _on_departed(self, charger: str, departed: Departed) -> list[Effect]:
         """A car unplugged: its energy is billed, netted against what it earned.
 
         One that never gave its mandate owes nothing; should the mandate come later, it is void.
         """
-        session, noted = departed.session, Send(charger, Noted(DEPARTED, departed.session))
+        session, ack = departed.session, Send(charger, Ack(DEPARTED, departed.session))
         if session not in self._sessions:
-            return [noted] if session in self._gone else [self._remember_gone(session), noted]
+            return [ack] if session in self._gone else [self._remember_gone(session), ack]
         del self._sessions[session]
-        self._register.leave(session)
-        self._granting.leave(session)
+        self._vehicles.leave(session)
+        self._leases.leave(session)
         return [
             Remember(f"departed/{session}", msgspec.msgpack.encode(departed)),
             self._remember_gone(session),
             Forget(f"session/{session}"),
-            noted,
-            *self._accounts.depart(departed),
+            ack,
+            *self._award_book.depart(departed),
         ]
 
     def _remember_gone(self, session: int) -> Effect:
@@ -236,7 +236,7 @@ class Transformer:
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Start in a new epoch, and grant nothing until every grant from before is certainly over."""
-        self._granting = Granting(self._rules, restarted.epoch)
+        self._leases = LeaseIssuer(self._rules, restarted.epoch)
         self._quiet_until_ms = now_ms + self._rules.quiet_ms
         for name, value in restarted.remembered.items():
             if name == _GONE:
@@ -244,9 +244,9 @@ class Transformer:
             elif name.startswith("session/"):
                 charger, mandate, arrival_ms = msgspec.msgpack.decode(value, type=tuple[str, Mandate, int])
                 self._enter(charger, mandate, arrival_ms)
-        effects = self._accounts.restore(restarted.remembered, restarted.site_nanos, now_ms)
-        for award in self._accounts.in_force:
-            self._register.award(award.session, sum(award.award_w[:FEED]), award.award_w[FEED])
+        effects = self._award_book.restore(restarted.remembered, restarted.site_nanos, now_ms)
+        for award in self._award_book.in_force:
+            self._vehicles.award(award.session, sum(award.award_w[:FEED]), award.award_w[FEED])
         self._next_tick_ms = (now_ms // self._rules.tick_ms + 1) * self._rules.tick_ms
         return [*effects, WakeAt(self._next_tick_ms)]
 
@@ -254,9 +254,9 @@ class Transformer:
 
     def _on_woken(self, now_ms: int) -> list[Effect]:
         self._notice_sleep(now_ms)
-        effects = self._accounts.due(now_ms)
-        if self._bidding is not None and now_ms >= self._bidding.call.offers_due_ms:
-            effects += self._clear(self._bidding, now_ms)
+        effects = self._award_book.due(now_ms)
+        if self._round is not None and now_ms >= self._round.call.offers_due_ms:
+            effects += self._clear(self._round, now_ms)
         if now_ms >= self._next_tick_ms:
             self._next_tick_ms = (now_ms // self._rules.tick_ms + 1) * self._rules.tick_ms
             effects += [*self._on_tick(now_ms), WakeAt(self._next_tick_ms)]
@@ -272,19 +272,19 @@ class Transformer:
         """Assess; release awards no longer needed, or call for relief; grant."""
         self._expire(now_ms)
         if now_ms < self._quiet_until_ms or not self._knows_its_base(now_ms):
-            self._granting.wait()
+            self._leases.wait()
             return []
         base_w = self._base_w
         cars = self._cars(now_ms)
         if self._controller is not None:
             target_w = law.target_w(self._limit_w, self._rules)
-            granted = self._controller(base_w, target_w, cars, self._register.plugged(), self._rules)
+            granted = self._controller(base_w, target_w, cars, self._vehicles.plugged(), self._rules)
             return self._grant(granted, base_w, target_w, now_ms)
         assessment = law.assess(base_w, self._limit_w, cars, self._rules)
         effects: list[Effect] = []
         if assessment.release:
             effects, cars = self._release_all(), self._cars(now_ms)
-        if assessment.need_w > 0 and len(self._accounts) < len(self._sessions):
+        if assessment.need_w > 0 and len(self._award_book) < len(self._sessions):
             return [*effects, *self._open_round(assessment, now_ms)]
         return [*effects, *self._grant_by_law(cars, now_ms)]
 
@@ -299,23 +299,23 @@ class Transformer:
 
     def _expire(self, now_ms: int) -> None:
         """Strike out awards whose window is over."""
-        for award in self._accounts.expire(now_ms):
-            self._register.award(award.session, 0, 0)
+        for award in self._award_book.expire(now_ms):
+            self._vehicles.award(award.session, 0, 0)
 
     def _release_all(self) -> list[Effect]:
         effects: list[Effect] = []
-        for award in self._accounts.in_force:
-            self._register.award(award.session, 0, 0)
+        for award in self._award_book.in_force:
+            self._vehicles.award(award.session, 0, 0)
             release = Release(award.feeder, award.tick, award.session)
-            effects.append(Send(self._accounts.end(award.session), release))
+            effects.append(Send(self._award_book.end(award.session), release))
         return effects
 
     def _cars(self, now_ms: int) -> law.Cars:
         """The plugged cars, without what those have sold to feed whose charger is silent: it feeds nothing."""
-        cars = self._register.cars(now_ms)
+        cars = self._vehicles.cars(now_ms)
         long_ago = (now_ms - self._rules.lease_ms) // self._rules.tick_ms
-        sold = [award.session for award in self._accounts.in_force if award.award_w[FEED] and award.tick <= long_ago]
-        silent = [self._register.at(session) for session in sold if not self._granting.hears_from(session, now_ms)]
+        sold = [award.session for award in self._award_book.in_force if award.award_w[FEED] and award.tick <= long_ago]
+        silent = [self._vehicles.at(session) for session in sold if not self._leases.hears_from(session, now_ms)]
         if not silent:
             return cars
         feed_w = cars.feed_w.copy()
@@ -335,11 +335,11 @@ class Transformer:
         """
         import_w, export_w, forced_w = granted
         bound_w = max(target_w, base_w + int((import_w - export_w).sum()))
-        aims = self._register.aims(import_w, export_w, self._rules.guaranteed_w)
-        effects = self._send(self._granting.aim(aims, base_w, bound_w, now_ms))
+        aims = self._vehicles.aims(import_w, export_w, self._rules.guaranteed_w)
+        effects = self._send(self._leases.aim(aims, base_w, bound_w, now_ms))
         tick = now_ms // self._rules.tick_ms
         effects += [
-            NoteForced(tick, self._register.sessions[at], int(forced_w[at])) for at in forced_w.nonzero()[0].tolist()
+            NoteForced(tick, self._vehicles.sessions[at], int(forced_w[at])) for at in forced_w.nonzero()[0].tolist()
         ]
         return effects
 
@@ -350,9 +350,9 @@ class Transformer:
 
     def _open_round(self, assessment: Assessment, now_ms: int) -> list[Effect]:
         """Call every car that holds no award; a round that is still open then was slept through."""
-        lapsed: list[Effect] = [] if self._bidding is None else [self._lapsed(self._bidding)]
-        called = [session for session in self._register.sessions if session not in self._accounts]
-        call = Call(
+        lapsed: list[Effect] = [] if self._round is None else [self._lapsed(self._round)]
+        called = [session for session in self._vehicles.sessions if session not in self._award_book]
+        call = ReliefCall(
             feeder=self._site.feeder,
             tick=now_ms // self._rules.tick_ms,
             need_w=assessment.need_w,
@@ -361,59 +361,59 @@ class Transformer:
             until_ms=self._rules.window_end_ms(now_ms),
             offers_due_ms=now_ms + self._rules.deadline_ms,
         )
-        self._bidding = Bidding(call, called)
+        self._round = OpenRound(call, called)
         sealed = seal(call, self._signer)
         calls: list[Effect] = [Send(self._sessions[session].party.charger, sealed) for session in called]
         return [*lapsed, *calls, WakeAt(call.offers_due_ms)]
 
     def _on_offer(self, capped: CappedOffer, now_ms: int) -> list[Effect]:
         """Note a car's answer; the first counts, if it comes in time. The last one clears the round."""
-        bidding = self._bidding
-        if bidding is None or now_ms >= bidding.call.offers_due_ms:
+        open_round = self._round
+        if open_round is None or now_ms >= open_round.call.offers_due_ms:
             return []
-        offer = unseal(capped.offer, self._accounts.author(self._sessions[capped.session].party.vehicle))
+        offer = unseal(capped.offer, self._award_book.author(self._sessions[capped.session].party.vehicle))
         if not isinstance(offer, Offer) or offer.session != capped.session:
             raise RemoteProtocolError("a charger's offer holds no offer of its car")
-        if not bidding.awaits(offer):
+        if not open_round.awaits(offer):
             return []
-        bidding.note(offer, int(self._register.firm_w([offer.session])[0]), capped.cap_w)
-        return self._clear(bidding, now_ms) if bidding.is_complete else []
+        open_round.note(offer, int(self._vehicles.firm_w([offer.session])[0]), capped.cap_w)
+        return self._clear(open_round, now_ms) if open_round.is_complete else []
 
-    def _clear(self, bidding: Bidding, now_ms: int) -> list[Effect]:
+    def _clear(self, open_round: OpenRound, now_ms: int) -> list[Effect]:
         """Buy the cheapest relief, award what the site's tokens cover, and grant power accordingly.
 
         A round that was slept through lapses: what it was about is over. So does one at whose end no home has been
         heard of for the length of a lease: nobody knows what room there is.
         """
-        self._bidding = None
-        if not self._knows_its_base(now_ms) or now_ms >= bidding.call.until_ms:
-            return [self._lapsed(bidding)]
-        called = [session for session in bidding.called if session in self._sessions]
-        offered_w, ask = bidding.offers_of(called)
+        self._round = None
+        if not self._knows_its_base(now_ms) or now_ms >= open_round.call.until_ms:
+            return [self._lapsed(open_round)]
+        called = [session for session in open_round.called if session in self._sessions]
+        offered_w, ask = open_round.offers_of(called)
         keys = np.array([self._sessions[session].key for session in called], dtype=np.uint64)
-        window = bidding.call.from_ms // self._rules.window_ms
+        window = open_round.call.from_ms // self._rules.window_ms
         cleared = clearing.clear(
             offered_w,
             ask,
             draw(self._site.seed, keys, Purpose.TIE, window),
-            need_w=bidding.call.need_w,
-            ceiling_nanos_per_kwh=bidding.call.ceiling_nanos_per_kwh,
+            need_w=open_round.call.need_w,
+            ceiling_nanos_per_kwh=open_round.call.ceiling_nanos_per_kwh,
             amp_w=self._rules.amp_w,
             rule=self._rules.clearing,
         )
-        effects = self._award(bidding, called, offered_w, ask, cleared, now_ms)
+        effects = self._award(open_round, called, offered_w, ask, cleared, now_ms)
         return [*effects, *self._grant_by_law(self._cars(now_ms), now_ms)]
 
-    def _lapsed(self, bidding: Bidding) -> NoteRound:
+    def _lapsed(self, open_round: OpenRound) -> NoteRound:
         """The end of a round in which nothing is bought."""
-        called = [session for session in bidding.called if session in self._sessions]
-        offered_w, _ = bidding.offers_of(called)
+        called = [session for session in open_round.called if session in self._sessions]
+        offered_w, _ = open_round.offers_of(called)
         nothing = np.zeros_like(offered_w)
-        return round_note(bidding.call, self._register.firm_w(called), offered_w, nothing, nothing)
+        return round_summary(open_round.call, self._vehicles.firm_w(called), offered_w, nothing, nothing)
 
     def _award(
         self,
-        bidding: Bidding,
+        open_round: OpenRound,
         called: list[int],
         offered_w: Ints,
         ask: Ints,
@@ -421,30 +421,30 @@ class Transformer:
         now_ms: int,
     ) -> list[Effect]:
         """Reserve, then send each award; in session order, as long as the site's tokens cover them."""
-        call = bidding.call
+        call = open_round.call
         effects: list[Effect] = []
         lasts_s = (call.until_ms - call.from_ms) // 1000
         most_nanos = settlement.value_nanos(cleared.price_nanos_per_kwh, cleared.award_w * lasts_s).sum(axis=1)
         won = np.zeros(len(called), dtype=bool)
         for at in np.flatnonzero(cleared.award_w.any(axis=1)).tolist():
             session, reserved_nanos = called[at], int(most_nanos[at])
-            if reserved_nanos > self._accounts.uncommitted_nanos:
+            if reserved_nanos > self._award_book.uncommitted_nanos:
                 continue
             won[at] = True
             award_w, price, offered, asked = (
                 tuple(column[at].tolist()) for column in (cleared.award_w, cleared.price_nanos_per_kwh, offered_w, ask)
             )
             award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price)
-            held = Held(award, self._sessions[session].party, offered, asked, reserved_nanos, call.from_ms)
-            effects += self._accounts.award(held, bidding.state_of(session), now_ms)
-            self._register.award(session, sum(award_w[:FEED]), award_w[FEED])
-        firm_w = self._register.firm_w(called)
+            held = AwardRecord(award, self._sessions[session].party, offered, asked, reserved_nanos, call.from_ms)
+            effects += self._award_book.award(held, open_round.state_of(session), now_ms)
+            self._vehicles.award(session, sum(award_w[:FEED]), award_w[FEED])
+        firm_w = self._vehicles.firm_w(called)
         bought_w, prices = (np.where(won[:, np.newaxis], column, 0) for column in cleared)
-        return [round_note(call, firm_w, offered_w, bought_w, prices), *effects]
+        return [round_summary(call, firm_w, offered_w, bought_w, prices), *effects]
 
     def _on_delivery(self, witnessed: WitnessedDelivery) -> list[Effect]:
         """Settle an award; it binds no longer."""
-        effects = self._accounts.deliver(witnessed)
-        if witnessed.session in self._sessions and witnessed.session not in self._accounts:
-            self._register.award(witnessed.session, 0, 0)
+        effects = self._award_book.deliver(witnessed)
+        if witnessed.session in self._sessions and witnessed.session not in self._award_book:
+            self._vehicles.award(witnessed.session, 0, 0)
         return effects

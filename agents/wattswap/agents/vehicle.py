@@ -13,10 +13,9 @@ import msgspec
 import numpy as np
 
 from wattswap.agents import law
-from wattswap.agents.delivering import Delivering, nothing_delivered
+from wattswap.agents.delivery_meter import DeliveryMeter, nothing_delivered
 from wattswap.agents.obligations import Obligations
-from wattswap.agents.offers import TRANCHES, Own, StrategyError
-from wattswap.agents.offers import Call as Bid
+from wattswap.agents.offers import TRANCHES, Call, Own, StrategyError
 from wattswap.agents.strategies.elementwise import answer, refused
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import Draws, agent_key
@@ -25,14 +24,14 @@ from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Rest
 from wattswap.protocol.messages import (
     AWARD,
     MANDATE,
+    Ack,
     Award,
-    Call,
     Delivery,
     Mandate,
-    Noted,
     Offer,
     Receipt,
     Release,
+    ReliefCall,
     Sealed,
     Tranche,
 )
@@ -59,7 +58,7 @@ _MOST_ROUNDS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Character:
+class VehicleProfile:
     """What stays the same about a car from session to session."""
 
     strategy: Strategy
@@ -76,20 +75,20 @@ class Vehicle:
     def __init__(
         self,
         name: str,
-        character: Character,
+        profile: VehicleProfile,
         rules: Rules,
         *,
         signer: Signer | None = None,
         transformer_key: bytes | None = None,
     ) -> None:
-        self.name, self._character, self._rules = name, character, rules
+        self.name, self._character, self._rules = name, profile, rules
         self._signer, self._transformer_key = signer, transformer_key
         self._plug: PluggedIn | None = None
         self._key = np.zeros(1, dtype=np.uint64)
         """The session's, for random draws."""
         self._reading: Reading | None = None
         self._answers: dict[Round, Sealed] = {}
-        self._awards: dict[Round, Delivering] = {}
+        self._awards: dict[Round, DeliveryMeter] = {}
         self._settled: deque[Round] = deque(maxlen=_MOST_ROUNDS)
         self._owed = Obligations(rules.repeat_ms)
         self.earned_nanos = 0
@@ -105,7 +104,7 @@ class Vehicle:
                 return self._on_sealed(charger, sealed, now_ms)
             case Received(charger, Release() as release):
                 return self._on_release(charger, release, now_ms)
-            case Received(_, Noted(kind, session)) if kind == MANDATE:
+            case Received(_, Ack(kind, session)) if kind == MANDATE:
                 self._owed.done(f"mandate/{session}")
             case Woken():
                 return self._owed.due(now_ms)
@@ -159,7 +158,7 @@ class Vehicle:
 
     def _on_sealed(self, charger: str, sealed: Sealed, now_ms: int) -> list[Effect]:
         match unseal(sealed, self._transformer_key):
-            case Call() as call:
+            case ReliefCall() as call:
                 return self._on_call(call)
             case Award() as award:
                 return self._on_award(charger, award, now_ms)
@@ -168,7 +167,7 @@ class Vehicle:
             case _:
                 return []
 
-    def _on_call(self, call: Call) -> list[Effect]:
+    def _on_call(self, call: ReliefCall) -> list[Effect]:
         """Choose: keep charging, accept less, or feed back. A repeated call hears the same answer again."""
         plug, own, key = self._plug, self._own(call.from_ms), (call.feeder, call.tick)
         if plug is None or own is None:
@@ -179,13 +178,13 @@ class Vehicle:
                 del self._answers[next(iter(self._answers))]
         return [Send(plug.peer, self._answers[key])]
 
-    def _offer(self, call: Call, own: Own, plug: PluggedIn) -> Offer:
-        bid = Bid(call.need_w, call.ceiling_nanos_per_kwh, call.from_ms, call.until_ms)
+    def _offer(self, call: ReliefCall, own: Own, plug: PluggedIn) -> Offer:
+        bid = Call(call.need_w, call.ceiling_nanos_per_kwh, call.from_ms, call.until_ms)
         relief_w, ask = self._choose(bid, own, plug.session_id)
         tranches = tuple(Tranche(*pair) for pair in zip(relief_w[0].tolist(), ask[0].tolist(), strict=True))
         return Offer(call.feeder, call.tick, plug.session, tranches if relief_w.any() else ())
 
-    def _choose(self, bid: Bid, own: Own, session_id: str) -> tuple[Ints, Ints]:
+    def _choose(self, bid: Call, own: Own, session_id: str) -> tuple[Ints, Ints]:
         draws = Draws(self._character.seed, own.key, bid.from_ms // self._rules.window_ms)
         try:
             return law.admitted(answer(self._character.strategy, bid, own, draws), bid, self._rules)
@@ -194,7 +193,7 @@ class Vehicle:
 
     def _own(self, now_ms: int) -> Own | None:
         """What the car knows of itself, as the one row of an array."""
-        plug, reading, character = self._plug, self._reading, self._character
+        plug, reading, profile = self._plug, self._reading, self._character
         if plug is None or reading is None:
             return None
         columns = (
@@ -210,9 +209,9 @@ class Vehicle:
             plug.capacity_ws,
             plug.reserve_ws,
             reading.due_ms - now_ms,
-            character.round_trip_permille,
-            character.wear_nanos_per_kwh,
-            character.tariff_nanos_per_kwh,
+            profile.round_trip_permille,
+            profile.wear_nanos_per_kwh,
+            profile.tariff_nanos_per_kwh,
         )
         return Own(self._key, *np.array(columns, dtype=np.int64)[:, np.newaxis])
 
@@ -224,18 +223,18 @@ class Vehicle:
         An award that comes too late, or after a newer one, binds nobody: its claim is nothing.
         """
         key = award.feeder, award.tick
-        noted = Send(charger, Noted(AWARD, award.session, award.tick))
+        ack = Send(charger, Ack(AWARD, award.session, award.tick))
         if key in self._awards or key in self._settled:
-            return [noted]
+            return [ack]
         remembered = Remember(_key(award.session, award.tick), msgspec.msgpack.encode((charger, award)))
-        delivering = Delivering(award, self._rules.tick_s)
+        delivering = DeliveryMeter(award, self._rules.tick_s)
         binds = self._binds(award) and now_ms < award.until_ms
         older = self._claim_all(charger, now_ms, lambda other: binds and other.session == award.session)
         self._awards[key] = delivering
         if binds:
-            return [remembered, noted, *older]
+            return [remembered, ack, *older]
         delivering.end()
-        return [remembered, noted, *self._claim(charger, delivering, now_ms)]
+        return [remembered, ack, *self._claim(charger, delivering, now_ms)]
 
     def _on_release(self, charger: str, release: Release, now_ms: int) -> list[Effect]:
         """Claim what was delivered until now; a release of another award ends nothing."""
@@ -258,7 +257,7 @@ class Vehicle:
                 effects += self._claim(charger, delivering, now_ms)
         return effects
 
-    def _claim(self, charger: str, delivering: Delivering, now_ms: int) -> list[Effect]:
+    def _claim(self, charger: str, delivering: DeliveryMeter, now_ms: int) -> list[Effect]:
         """Say what this car's own meter saw of its award, until there is a receipt."""
         delivery, key = delivering.claim(), _key(delivering.award.session, delivering.award.tick)
         return [
@@ -306,7 +305,7 @@ class Vehicle:
 
     def _restore(self, charger: str, delivery: Delivery, now_ms: int) -> list[Effect]:
         award = Award(delivery.feeder, delivery.tick, delivery.session, 0, (0,) * TRANCHES, (0,) * TRANCHES)
-        self._awards[delivery.feeder, delivery.tick] = delivering = Delivering(award, self._rules.tick_s)
+        self._awards[delivery.feeder, delivery.tick] = delivering = DeliveryMeter(award, self._rules.tick_s)
         delivering.claim()
         key = _key(delivery.session, delivery.tick)
         return self._owed.owe(key, charger, seal(delivery, self._signer), now_ms)

@@ -13,7 +13,7 @@ from wattswap.cli.examples import examples
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wattswap.runners.proved import Verdict
+    from wattswap.runners.network.fault_search import SeedResult
 
 BROKEN = 1
 
@@ -45,12 +45,12 @@ def faults(
     A seed that breaks a rule is told in one line, and repeats it whenever it is run again. Exit code 1 if there is one.
     """
     from wattswap.cli.progress import progress_bar
-    from wattswap.runners.proved import verdicts
+    from wattswap.runners.network.fault_search import seed_results
 
-    found: list[Verdict] = []
+    found: list[SeedResult] = []
     with progress_bar(seeds, f"{seeds} seeds") as progress:
         processes = jobs or os.cpu_count() or 1
-        for judged in verdicts(range(first, first + seeds), settings, processes, progress, sign=sign):
+        for judged in seed_results(range(first, first + seeds), settings, processes, progress, sign=sign):
             found.append(judged)
             if judged.rule:
                 click.echo(judged.found)
@@ -59,7 +59,7 @@ def faults(
         ctx.exit(BROKEN)
 
 
-def _sum(found: Sequence[Verdict]) -> str:
+def _sum(found: Sequence[SeedResult]) -> str:
     broken = sum(1 for judged in found if judged.rule)
     events = sum(judged.events for judged in found)
     rounds = sum(judged.rounds for judged in found)

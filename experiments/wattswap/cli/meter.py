@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wattswap.experiments.meterproofs import ProofFile
-    from wattswap.experiments.meters import Listed, Site, Verified
+    from wattswap.experiments.meters import Listed, MeterSite, Verified
     from wattswap.experiments.places import Place
 
 BROKEN = 1
@@ -203,7 +203,7 @@ def _verify_proof(
     return not fault
 
 
-def _show_proven(file: ProofFile, site: Site, *, given: bool) -> None:
+def _show_proven(file: ProofFile, site: MeterSite, *, given: bool) -> None:
     from wattswap.experiments.runclock import told
 
     reading = file.proof.reading
@@ -215,7 +215,7 @@ def _show_proven(file: ProofFile, site: Site, *, given: bool) -> None:
         click.echo(f"Note: it is signed by {site.public_key.hex()}; make sure that this is the site's key.")
 
 
-def _show_verified(site: Site, verified: Verified) -> None:
+def _show_verified(site: MeterSite, verified: Verified) -> None:
     for fault in verified.ledger:
         click.echo(str(fault))
     for fault in verified.archive:
@@ -238,7 +238,7 @@ def _faults(verified: Verified) -> list[dict[str, Any]]:
     ]
 
 
-def _about(site: Site) -> dict[str, Any]:
+def _about(site: MeterSite) -> dict[str, Any]:
     return {
         "site": site.name,
         "ledger": site.place.ledger,

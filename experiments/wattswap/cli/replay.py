@@ -32,8 +32,8 @@ def replay(ctx: click.Context, run_dir: Path, check: bool) -> None:
     """
     from wattswap.cli.progress import progress_bar
     from wattswap.experiments.replays import check_run, missing, rebuild
-    from wattswap.runners.replay import read_recorded
-    from wattswap.runners.rundir import WITHOUT_TABLES
+    from wattswap.runners.recording.replay import read_recorded
+    from wattswap.runners.recording.rundir import WITHOUT_TABLES
 
     recorded = read_recorded(run_dir)
     with progress_bar(recorded.street.ticks, f"{recorded.street.name}, replayed") as progress:
@@ -54,7 +54,7 @@ def replay(ctx: click.Context, run_dir: Path, check: bool) -> None:
 
 def _show_differences(checked: Checked) -> None:
     from wattswap.experiments.replays import instant
-    from wattswap.runners.rundir import wattswap_version
+    from wattswap.runners.recording.rundir import wattswap_version
 
     recorded, first = checked.replay.recorded, checked.differences[0]
     click.echo(f"different from tick {first.tick} on, {instant(recorded.street, first.tick)}")

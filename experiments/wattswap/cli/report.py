@@ -17,7 +17,7 @@ def report(run_dir: Path) -> None:
     from wattswap.cli.show import show_run
     from wattswap.experiments.api import WITHOUT_REPORT
     from wattswap.protocol.errors import InputError
-    from wattswap.runners.rundir import read_run
+    from wattswap.runners.recording.rundir import read_run
 
     run = read_run(run_dir)
     if not run.figures:

@@ -79,7 +79,7 @@ def run(
     """
     from wattswap.cli.progress import progress_bar
     from wattswap.experiments.api import run_loaded
-    from wattswap.runners.rundir import default_path
+    from wattswap.runners.recording.rundir import default_path
     from wattswap.runners.scenario import load_street
 
     street = load_street(scenario, settings=settings, strategy=strategy, seed=seed, day=day)

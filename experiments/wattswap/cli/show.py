@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from wattswap.cli.words import Figures
     from wattswap.experiments.api import Result
-    from wattswap.runners.rundir import RunFiles, Status
-    from wattswap.runners.settlement import Block
+    from wattswap.runners.payments.run_payments import Block
+    from wattswap.runners.recording.rundir import RunFiles, Status
 
     Rows = Mapping[str, Iterable[Any]]
 

@@ -15,7 +15,7 @@ from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
     from wattswap.experiments.places import Place
-    from wattswap.experiments.wallets import Holding, Line, Order, Statement
+    from wattswap.experiments.wallets import Holding, Order, Statement, StatementLine
     from wattswap.ledger.base import PaymentStatus
 
 NOT_YET = 1
@@ -217,7 +217,7 @@ def _show_statement(place: Place, statement: Statement, holding: Holding) -> Non
     click.echo(f"{statement.name} holds {iota_of(holding.nanos)} IOTA{_remark(holding)}")
 
 
-def _show_line(place: Place, line: Line) -> None:
+def _show_line(place: Place, line: StatementLine) -> None:
     from wattswap.experiments.amounts import iota_of
     from wattswap.experiments.wallets import name_of
 
@@ -260,7 +260,7 @@ def _holding(holding: Holding) -> dict[str, Any]:
     }
 
 
-def _line(place: Place, line: Line) -> dict[str, Any]:
+def _line(place: Place, line: StatementLine) -> dict[str, Any]:
     from wattswap.experiments.amounts import iota_of
 
     payment, billed = line.payment, line.billed

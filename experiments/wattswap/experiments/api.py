@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
 from wattswap.protocol.errors import InputError
-from wattswap.runners.calm import calm, with_cost
-from wattswap.runners.engines import run_street
-from wattswap.runners.journal import Header, sha256_of
-from wattswap.runners.metrics import summary
-from wattswap.runners.record import Record
-from wattswap.runners.rundir import SETTLEMENT, WITHOUT_TABLES, RunDir, wattswap_version
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.network.fault_free_twin import with_cost, without_faults
+from wattswap.runners.payments.run_payments import RunPayments, is_needed
+from wattswap.runners.recording.journal import Header, sha256_of
+from wattswap.runners.recording.metrics import summary
+from wattswap.runners.recording.record import RunRecord
+from wattswap.runners.recording.rundir import SETTLEMENT, WITHOUT_TABLES, RunDir, wattswap_version
 from wattswap.runners.scenario import load_street
-from wattswap.runners.settlement import Settlement, is_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
 
-    from wattswap.runners.engines import Engine, Run
-    from wattswap.runners.journal import Contents, Journal
-    from wattswap.runners.metrics import Summary
-    from wattswap.runners.rundir import Status
+    from wattswap.runners.engines.launch import Engine, Run
+    from wattswap.runners.recording.journal import Contents, Journal
+    from wattswap.runners.recording.metrics import Summary
+    from wattswap.runners.recording.rundir import Status
     from wattswap.runners.scenario.street import Street
 
     Progress = Callable[[int], None]
@@ -50,7 +50,7 @@ class Result:
     """What a run came to: its figures at once, tables and the uncontrolled twin when they are asked for."""
 
     street: Street
-    record: Record
+    record: RunRecord
     summary: Summary
     """The keys of ``wattswap run --json``."""
     out: Path | None = None
@@ -88,7 +88,7 @@ class Result:
         """The same street with everyone drawing what they want and nothing going wrong, run in the fleet engine."""
         if self.summary["controller"] == UNCONTROLLED:
             return self
-        return run_loaded(calm(self.street), controller=UNCONTROLLED, engine="fleet")
+        return run_loaded(without_faults(self.street), controller=UNCONTROLLED, engine="fleet")
 
     @property
     def uncontrolled(self) -> Summary:
@@ -199,8 +199,8 @@ class _Job:
     sign: bool
     progress: Progress
     journal: Journal | None = None
-    settlement: Settlement | None = None
-    record: Record = field(default_factory=Record)
+    settlement: RunPayments | None = None
+    record: RunRecord = field(default_factory=RunRecord)
     began_s: float = field(default_factory=perf_counter)
 
     def settle_on(self, ledger: str, wallets_seed: int | None, directory: RunDir | None = None) -> None:
@@ -208,9 +208,9 @@ class _Job:
         if not is_needed(self.street, ledger):
             return
         if directory is None:
-            self.settlement = Settlement(self.street, ledger, wallets_seed=wallets_seed)
+            self.settlement = RunPayments(self.street, ledger, wallets_seed=wallets_seed)
             return
-        self.settlement = Settlement(
+        self.settlement = RunPayments(
             self.street,
             ledger,
             folder=directory.path,

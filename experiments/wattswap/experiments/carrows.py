@@ -29,7 +29,7 @@ _TITLES: Final[Mapping[str, str]] = {
 }
 
 
-class Row(NamedTuple):
+class CarRow(NamedTuple):
     """A car in the picture."""
 
     session: str
@@ -39,7 +39,7 @@ class Row(NamedTuple):
     """What the group is called, with how many of it are shown."""
 
 
-def car_rows(cars: pd.DataFrame, trades: pd.DataFrame, rounds: pd.DataFrame, window: tuple[int, int]) -> list[Row]:
+def car_rows(cars: pd.DataFrame, trades: pd.DataFrame, rounds: pd.DataFrame, window: tuple[int, int]) -> list[CarRow]:
     """The cars that matter between two instants, group by group, each in the order in which it was first touched.
 
     A group too large is cut down to the cars that gave most; the title then says "20 of 43 cars".
@@ -48,14 +48,14 @@ def car_rows(cars: pd.DataFrame, trades: pd.DataFrame, rounds: pd.DataFrame, win
     groups = _groups(here, _between(trades, window), _between(rounds, window))
     sizes = _fit({name: len(members) for name, members in groups.items()})
     labels = dict(zip(here["session"], here["station"], strict=True))
-    rows: list[Row] = []
+    rows: list[CarRow] = []
     for name in GROUPS:
         members = groups[name]
         chosen = sorted(sorted(members, key=lambda session: (-members[session][1], session))[: sizes[name]])
         chosen.sort(key=lambda session: members[session][0])
         words = "charged, nobody was asked" if name == "kept" and not len(rounds) else _TITLES[name]
         title = _title(words, len(chosen), len(members))
-        rows += [Row(session, str(labels[session]), name, title) for session in chosen]
+        rows += [CarRow(session, str(labels[session]), name, title) for session in chosen]
     return rows
 
 

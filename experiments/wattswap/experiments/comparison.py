@@ -11,9 +11,9 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from wattswap.experiments.sweep import RUNS, Store, checked_jobs, described, run_all
+from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
 from wattswap.protocol.errors import InputError
-from wattswap.runners.rundir import SCENARIO, WITHOUT_TABLES
+from wattswap.runners.recording.rundir import SCENARIO, WITHOUT_TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +147,7 @@ def compare(
     return comparison
 
 
-def _store(out: Path, street: Street) -> Store:
+def _store(out: Path, street: Street) -> ResultStore:
     """The folder, made if need be."""
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / RUNS).is_dir())):
         raise InputError(f"--out {out}: there is something else there; name a new folder, or that of a comparison")
@@ -162,7 +162,7 @@ def _store(out: Path, street: Street) -> Store:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written to ({error.strerror}); choose another place") from None
-    return Store(out, street)
+    return ResultStore(out, street)
 
 
 def _write(comparison: Comparison, out: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.experiments.markup import element, table
 from wattswap.experiments.words import NANOS
-from wattswap.runners.calm import MORE
+from wattswap.runners.network.fault_free_twin import MORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -19,7 +19,7 @@ from wattswap.protocol.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from wattswap.runners.metrics import Summary
+    from wattswap.runners.recording.metrics import Summary
 
 STREETS: Final = ("a400", "b250", "c250stress")
 SMALLEST: Final = "b250"
@@ -61,7 +61,7 @@ _OTHERS_TEXT: Final = (
 )
 
 
-class Job(NamedTuple):
+class FigureJob(NamedTuple):
     """One run to be measured."""
 
     street: str
@@ -71,37 +71,42 @@ class Job(NamedTuple):
     seed: int = 1
 
 
-Results = dict[Job, "Summary"]
+Results = dict[FigureJob, "Summary"]
 
 
-def jobs(streets: Sequence[str] = STREETS, seeds: Sequence[int] = SEEDS) -> list[Job]:
+def jobs(streets: Sequence[str] = STREETS, seeds: Sequence[int] = SEEDS) -> list[FigureJob]:
     """Every run that the tables need, the longest first, so that two processes end together."""
     return [
-        *(Job(street, engine="messages") for street in reversed(streets)),
+        *(FigureJob(street, engine="messages") for street in reversed(streets)),
         *(job for _, job in reversed(hardships(streets))),
-        *(Job(street, seed=seed) for street in reversed(streets) for seed in seeds),
-        *(Job(street, settings=STEPS) for street in reversed(streets)),
-        *(Job(street, "uncontrolled", settings=STEPS) for street in streets),
-        *(Job(street, controller) for street in streets for controller in CONTROLLERS if controller != "negotiated"),
+        *(FigureJob(street, seed=seed) for street in reversed(streets) for seed in seeds),
+        *(FigureJob(street, settings=STEPS) for street in reversed(streets)),
+        *(FigureJob(street, "uncontrolled", settings=STEPS) for street in streets),
+        *(
+            FigureJob(street, controller)
+            for street in streets
+            for controller in CONTROLLERS
+            if controller != "negotiated"
+        ),
     ]
 
 
-def hardships(streets: Sequence[str]) -> list[tuple[str, Job]]:
+def hardships(streets: Sequence[str]) -> list[tuple[str, FigureJob]]:
     """What the negotiation is put through besides, in words and as a run."""
     return [
-        (f"{street}: {what}", Job(street, engine=engine, settings=settings))
+        (f"{street}: {what}", FigureJob(street, engine=engine, settings=settings))
         for what, engine, settings in HARDSHIPS
         for street in streets
         if engine == "fleet" or street == SMALLEST
     ]
 
 
-def measure(job: Job) -> Summary:
+def measure(job: FigureJob) -> Summary:
     """Run it and keep the figures."""
     return run(job.street, controller=job.controller, engine=job.engine, seed=job.seed, settings=job.settings).summary
 
 
-def measured(wanted: Sequence[Job]) -> Results:
+def measured(wanted: Sequence[FigureJob]) -> Results:
     """All runs, in processes that start afresh: the same on every system, and no run warms up another."""
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         return dict(zip(wanted, pool.map(measure, wanted), strict=True))
@@ -126,8 +131,8 @@ def markdown(results: Results, streets: Sequence[str] = STREETS, seeds: Sequence
 def _seeds_table(results: Results, streets: Sequence[str], seeds: Sequence[int]) -> str:
     rows: list[list[str]] = []
     for street in streets:
-        alone = results[Job(street, "uncontrolled")]
-        runs = [results[Job(street, seed=seed)] for seed in seeds]
+        alone = results[FigureJob(street, "uncontrolled")]
+        runs = [results[FigureJob(street, seed=seed)] for seed in seeds]
         rows.append(
             [
                 street,
@@ -149,7 +154,10 @@ def _seeds_table(results: Results, streets: Sequence[str], seeds: Sequence[int])
 def _steps_table(results: Results, streets: Sequence[str]) -> str:
     rows = []
     for street in streets:
-        alone, ours = results[Job(street, "uncontrolled", settings=STEPS)], results[Job(street, settings=STEPS)]
+        alone, ours = (
+            results[FigureJob(street, "uncontrolled", settings=STEPS)],
+            results[FigureJob(street, settings=STEPS)],
+        )
         rows.append(
             [
                 street,
@@ -169,7 +177,7 @@ def _steps_table(results: Results, streets: Sequence[str]) -> str:
 def _times_table(results: Results, streets: Sequence[str]) -> str:
     rows = []
     for street in streets:
-        fleet, messages = results[Job(street)], results[Job(street, engine="messages")]
+        fleet, messages = results[FigureJob(street)], results[FigureJob(street, engine="messages")]
         same = "yes" if fleet["trace_hash"] == messages["trace_hash"] else "**no**"
         rows.append([street, *(f"{of['timing']['wall_s']:.1f} s" for of in (fleet, messages)), same])
     return table(["street, one week", "fleet", "messages", "same trades"], rows)
@@ -179,7 +187,7 @@ def _controllers_table(results: Results, streets: Sequence[str]) -> str:
     rows = []
     for street in streets:
         for controller in CONTROLLERS:
-            of = results[Job(street, controller)]
+            of = results[FigureJob(street, controller)]
             rows.append([f"{street}, {controller}", *_hard_facts(of), f"{of['waiting_wh_h'] / 1000:,.0f}"])
     return table(["street, controller", *_HARD_FACTS, "owed, kWh·h"], rows)
 

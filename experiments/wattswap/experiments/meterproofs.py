@@ -14,12 +14,12 @@ from wattswap.ledger.anchors import Proof, prove, proves, read
 from wattswap.ledger.book import SITE
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer, seeded_signer
-from wattswap.runners.cast import TRANSFORMER
+from wattswap.runners.engines.agent_factory import TRANSFORMER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wattswap.experiments.meters import Site
+    from wattswap.experiments.meters import MeterSite
 
 _MOST_PROOF_BYTES: Final = 100_000
 _SIGNERS: Final = (TRANSFORMER, SITE)
@@ -39,7 +39,7 @@ class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     proof: Proof
 
 
-def proof_of(site: Site, meter: str, at: str, key: str | None) -> ProofFile:
+def proof_of(site: MeterSite, meter: str, at: str, key: str | None) -> ProofFile:
     """The proof of a meter's last reading at or before an instant.
 
     Raises:
@@ -74,7 +74,7 @@ def proof_of(site: Site, meter: str, at: str, key: str | None) -> ProofFile:
     return file
 
 
-def checked(file: ProofFile, site: Site) -> str:
+def checked(file: ProofFile, site: MeterSite) -> str:
     """Why a customer's proof does not hold against the record on the ledger; empty if it holds."""
     sequence = file.proof.sequence
     found = site.anchored(sequence, sequence) if 0 <= sequence <= site.last else []
@@ -120,7 +120,7 @@ def write_proof(path: Path, file: ProofFile) -> None:
         raise InputError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _ms_of(site: Site, at: str) -> int:
+def _ms_of(site: MeterSite, at: str) -> int:
     if re.fullmatch(r"[0-9]{1,15}", at):
         return int(at)
     if site.place.clock is None:
@@ -130,7 +130,7 @@ def _ms_of(site: Site, at: str) -> int:
     return site.place.clock.ms_of(at, since_1970=record is not None and counts_from_1970(record.from_ms))
 
 
-def _no_reading(site: Site, meter: str, at: str) -> InputError:
+def _no_reading(site: MeterSite, meter: str, at: str) -> InputError:
     assert site.archive is not None
     known = site.archive.meters()
     if not known:
@@ -140,7 +140,7 @@ def _no_reading(site: Site, meter: str, at: str) -> InputError:
     return InputError(f"{meter} showed nothing at or before {at}: it was not there yet")
 
 
-def _signer(site: Site, key: str | None) -> Signer:
+def _signer(site: MeterSite, key: str | None) -> Signer:
     """The site's key: from a file, or derived as the run did."""
     if key is not None:
         _, signer = keystore.read_key(key)

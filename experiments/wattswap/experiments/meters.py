@@ -30,7 +30,7 @@ from wattswap.ledger.outbox_schema import State
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES
-from wattswap.runners.rundir import METERS, OUTBOX
+from wattswap.runners.recording.rundir import METERS, OUTBOX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -87,7 +87,7 @@ class Shelf:
 
 
 @dataclass(frozen=True)
-class Site:
+class MeterSite:
     """The records of one site: on the ledger, in its archive, or both."""
 
     place: Place
@@ -248,7 +248,7 @@ class _Written(msgspec.Struct):
 @contextmanager
 def open_site(
     place: Place, *, name: str | None = None, public_key: str | None = None, address: str | None = None
-) -> Iterator[Site]:
+) -> Iterator[MeterSite]:
     """The records of a site, on the ledger of a place and in the archive of its run, nothing of which is changed.
 
     Raises:
@@ -272,7 +272,7 @@ def open_site(
         network = _most_common(archive.records(0, _SAMPLE) if archive is not None else sample, _network_said)
         named = _most_common(sample, _key_said)
         outbox = None if place.run is None else place.run / OUTBOX
-        yield Site(
+        yield MeterSite(
             place=place,
             name=site,
             public_key=known or key_of(named or "00" * PUBLIC_KEY_BYTES),

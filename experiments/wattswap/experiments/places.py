@@ -17,7 +17,7 @@ from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.settling import open_node
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.runners.rundir import LEDGER, OUTBOX, RUN_JSON, read_run
+from wattswap.runners.recording.rundir import LEDGER, OUTBOX, RUN_JSON, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

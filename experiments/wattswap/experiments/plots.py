@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from wattswap.experiments.carrows import Row, car_rows
+from wattswap.experiments.carrows import CarRow, car_rows
 from wattswap.experiments.runtables import DAY_MS, HOUR_MS, RunTables, extent, is_long, shown_window
 from wattswap.experiments.tables import CATCHING_UP, CHARGING, FEEDING, FORCED, FULL, REDUCED, WAITING
 from wattswap.experiments.words import CREDIT, NANOS, amount, clean, headline
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from wattswap.experiments.runtables import Run, Window
+    from wattswap.experiments.runtables import FinishedRun, Window
 
     Floats = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ class _Panel(NamedTuple):
     """Room for its title, and for the clock of the panel above where that has one."""
 
 
-def plot_run(run: RunTables | Run, *, heading: bool = True) -> Figure:
+def plot_run(run: RunTables | FinishedRun, *, heading: bool = True) -> Figure:
     """The picture of a run, 14 inches wide; at 100 dots an inch that is 1400 pixels.
 
     ``run`` is a run directory read by :meth:`RunTables.read`, or what ``wattswap.experiments.run`` returns.
@@ -110,7 +110,7 @@ def _own_style() -> AbstractContextManager[None]:
     return matplotlib.style.context(["default", ours])
 
 
-def _panels(tables: RunTables, rows: Sequence[Row]) -> list[_Panel]:
+def _panels(tables: RunTables, rows: Sequence[CarRow]) -> list[_Panel]:
     """Only panels that have something to show."""
     if not len(tables.series):
         return []
@@ -161,7 +161,7 @@ def _footer(figure: Figure, tables: RunTables, height_in: float) -> None:
         figure.text(0.35 / _WIDTH_IN, 0.16 / height_in, CREDIT, size=8.5, color=_SOFT, va="bottom", linespacing=1.35)
 
 
-def _draw(tables: RunTables, axes: Mapping[str, Axes], rows: Sequence[Row], window: Window) -> None:
+def _draw(tables: RunTables, axes: Mapping[str, Axes], rows: Sequence[CarRow], window: Window) -> None:
     if "overview" in axes:
         _draw_overview(axes["overview"], tables, window)
     if "load" in axes:
@@ -313,7 +313,7 @@ def _load_keys(tables: RunTables, window: Window) -> list[Artist]:
 # --- cars --------------------------------------------------------------------------------------------------------
 
 
-def _draw_cars(axes: Axes, tables: RunTables, rows: Sequence[Row], window: Window) -> None:
+def _draw_cars(axes: Axes, tables: RunTables, rows: Sequence[CarRow], window: Window) -> None:
     _dress(axes, tables, window, "What the cars did")
     places, titles = _slots(rows)
     shown = dict(zip((row.session for row in rows), places, strict=True))
@@ -335,7 +335,7 @@ def _draw_cars(axes: Axes, tables: RunTables, rows: Sequence[Row], window: Windo
     _legend(axes, _activity_keys(set(inside["activity"])))
 
 
-def _slots(rows: Sequence[Row]) -> tuple[list[int], list[tuple[str, int]]]:
+def _slots(rows: Sequence[CarRow]) -> tuple[list[int], list[tuple[str, int]]]:
     """The line of each car from the top, and the titles of the groups with theirs."""
     places: list[int] = []
     titles: list[tuple[str, int]] = []

@@ -9,20 +9,20 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.experiments.tables import COLUMNS
-from wattswap.runners.calm import with_cost
-from wattswap.runners.difference import Difference
-from wattswap.runners.metrics import summary
-from wattswap.runners.replay import replay_run
-from wattswap.runners.rundir import LEDGER, SETTLEMENT, RunDir
+from wattswap.runners.network.fault_free_twin import with_cost
+from wattswap.runners.recording.difference import Difference
+from wattswap.runners.recording.metrics import summary
+from wattswap.runners.recording.replay import replay_run
+from wattswap.runners.recording.rundir import LEDGER, SETTLEMENT, RunDir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from wattswap.runners.metrics import Summary
-    from wattswap.runners.replay import Recorded, Replay
-    from wattswap.runners.rundir import Status
+    from wattswap.runners.recording.metrics import Summary
+    from wattswap.runners.recording.replay import Recorded, Replay
+    from wattswap.runners.recording.rundir import Status
     from wattswap.runners.scenario.street import Street
 
 _PAID: Final = "paid"

@@ -28,7 +28,7 @@ from wattswap.experiments.story import (
     what_you_see,
 )
 from wattswap.experiments.words import CREDIT, NANOS, headline, is_complete, minutes, uncontrolled
-from wattswap.runners.rundir import REPORT
+from wattswap.runners.recording.rundir import REPORT
 from wattswap.runners.scenario.bundled import DATA, PREFIX
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _sums(tables: RunTables) -> pd.DataFrame:
 
 _SESSION_FACTS: Final = ["station", "strategy", "arrival_ms", "departure_ms", "need_ws", "status"]
 _CHARACTER_HEAD: Final = (
-    "character",
+    "strategy",
     "sessions",
     "gave way",
     "lent, kWh",
@@ -220,7 +220,7 @@ _CHARACTER_HEAD: Final = (
     "left short",
 )
 _CAR_HEAD: Final = (
-    "session", "charger", "character", "plugged in", "left", "needed, kWh", "lent, kWh", "fed back, kWh", "cut, kWh",
+    "session", "charger", "strategy", "plugged in", "left", "needed, kWh", "lent, kWh", "fed back, kWh", "cut, kWh",
     "earned, IOTA", "outcome",
 )  # fmt: skip
 _ENDING: Final = {"full": "left full", "short": "left short", "open": "still plugged in", "battery": "battery"}
@@ -229,10 +229,10 @@ _NOTHING: Final = "–"
 
 def _character_rows(sessions: pd.DataFrame, sums: pd.DataFrame) -> Iterator[list[str]]:
     """Each strategy with what those who follow it sold and earned; stationary batteries for themselves."""
-    character = sessions["strategy"].where(sessions["status"] != "battery", "stationary battery")
+    strategy = sessions["strategy"].where(sessions["status"] != "battery", "stationary battery")
     sold_columns = sums[["lent_ws", "fed_ws", "nanos"]]
-    joined = sessions[["session", "status"]].assign(character=character).join(sold_columns, on="session")
-    for name, each in joined.groupby("character", sort=True):
+    joined = sessions[["session", "status"]].assign(strategy=strategy).join(sold_columns, on="session")
+    for name, each in joined.groupby("strategy", sort=True):
         sold = ((each["lent_ws"] > 0) | (each["fed_ws"] > 0)).sum()
         energies = [f"{each[column].sum() / KWH_WS:,.1f}" for column in ("lent_ws", "fed_ws")]
         short = (each["status"] == "short").sum()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from wattswap.ledger.book import SITE, payable, receivable, wallet
 from wattswap.ledger.settling import crossing, promised_nanos
-from wattswap.runners import rundir
+from wattswap.runners.recording import rundir
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +29,7 @@ class Earned:
 
 
 @dataclass(frozen=True)
-class Billed:
+class SessionBill:
     """What a session came to."""
 
     session: str
@@ -53,16 +53,16 @@ class RunBook:
         return sorted(account.removeprefix(_WALLET) for account in self.balances if account.startswith(_WALLET))
 
     @cached_property
-    def bills(self) -> dict[str, Billed]:
+    def bills(self) -> dict[str, SessionBill]:
         """What each session came to. A car's rewards since its bill before are netted against the next."""
-        found: dict[str, Billed] = {}
+        found: dict[str, SessionBill] = {}
         earned: dict[str, list[Earned]] = {}
         for operation, key, subject, nanos, _ in self.entries:
             if operation == "settle" and nanos:
                 number, _, session = key.partition("/")
                 earned.setdefault(subject, []).append(Earned(number, session, nanos))
             elif operation == "bill":
-                found[key] = Billed(key, subject, nanos, tuple(earned.pop(subject, ())))
+                found[key] = SessionBill(key, subject, nanos, tuple(earned.pop(subject, ())))
         return found
 
     @cached_property

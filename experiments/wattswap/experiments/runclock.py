@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.protocol.errors import InputError
-from wattswap.runners.rundir import SCENARIO
+from wattswap.runners.recording.rundir import SCENARIO
 
 if TYPE_CHECKING:
     from pathlib import Path

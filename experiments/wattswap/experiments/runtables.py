@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 
 from wattswap.protocol.errors import InputError
-from wattswap.runners.record import ROUND_COLUMNS, SessionRow, TradeRow
-from wattswap.runners.rundir import SCENARIO, read_run, wattswap_version
+from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
+from wattswap.runners.recording.rundir import SCENARIO, read_run, wattswap_version
 from wattswap.runners.scenario.bundled import PREFIX
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ DAY_MS: Final = 24 * HOUR_MS
 UNCONTROLLED: Final = "uncontrolled"
 
 
-class Run(Protocol):
+class FinishedRun(Protocol):
     """A run still in memory, as ``wattswap.experiments.run`` returns it."""
 
     @property
@@ -40,7 +40,7 @@ class Run(Protocol):
     @property
     def summary(self) -> dict[str, Any]: ...  # noqa: D102
     @property
-    def twin(self) -> Run: ...  # noqa: D102
+    def twin(self) -> FinishedRun: ...  # noqa: D102
     @property
     def series(self) -> pd.DataFrame: ...  # noqa: D102
     @property
@@ -87,7 +87,7 @@ class RunTables:
         )
 
     @classmethod
-    def of(cls, run: Run) -> RunTables:
+    def of(cls, run: FinishedRun) -> RunTables:
         """The tables of a run still in memory; its uncontrolled twin is run for it, which takes the fleet a moment."""
         about = {"version": wattswap_version(), "status": "complete", **run.summary}
         curve = None

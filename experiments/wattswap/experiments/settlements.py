@@ -11,17 +11,27 @@ from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.settling import DRAIN_S, open_settler
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer
-from wattswap.runners.cast import TRANSFORMER
-from wattswap.runners.rundir import METERS, OUTBOX, REPORT, RUN_JSON, SCENARIO, SETTLEMENT, RunDir, read_book, read_run
+from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.payments.payment_status import payment_status, unpaid_sessions
+from wattswap.runners.payments.run_payments import MEMORY, SQLITE, Block, detail_of
+from wattswap.runners.recording.rundir import (
+    METERS,
+    OUTBOX,
+    REPORT,
+    RUN_JSON,
+    SCENARIO,
+    SETTLEMENT,
+    RunDir,
+    read_book,
+    read_run,
+)
 from wattswap.runners.scenario import load_street
-from wattswap.runners.settlement import MEMORY, SQLITE, Block, detail_of
-from wattswap.runners.standing import standing, unpaid_sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from wattswap.ledger.settling import Settler
-    from wattswap.runners.rundir import RunFiles
+    from wattswap.runners.recording.rundir import RunFiles
 
 _NANOS: Final = 1e9
 _MOST_TOLD: Final = 5
@@ -88,7 +98,7 @@ def finish(run_dir: Path, patience_s: float = DRAIN_S) -> Block:
             settler.settle(entries)
             records = _hand_in_records(run_dir, settler)
             settler.drain(patience_s)
-            block = {**block, "alarms": [], **standing(settler, entries, balances, records, compared=True)}
+            block = {**block, "alarms": [], **payment_status(settler, entries, balances, records, compared=True)}
             unpaid = unpaid_sessions(settler, entries)
     except LedgerDownError as error:
         raise InputError(f"--ledger {block['ledger']}: {error}; start it again and try once more") from None

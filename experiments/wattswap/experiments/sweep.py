@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments.api import run
 from wattswap.protocol.errors import InputError
-from wattswap.runners.engines import start_run
-from wattswap.runners.rundir import wattswap_version
+from wattswap.runners.engines.launch import start_run
+from wattswap.runners.recording.rundir import wattswap_version
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from wattswap.runners.engines import Engine
+    from wattswap.runners.engines.launch import Engine
     from wattswap.runners.scenario.street import Street
 
 SCHEMA: Final = 1
@@ -48,7 +48,7 @@ class Job(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What a run came to."""
 
     job: Job
@@ -57,7 +57,7 @@ class Outcome:
     error: str | None = None
 
 
-def measure(job: Job) -> Outcome:
+def measure(job: Job) -> JobOutcome:
     """Make the run; whatever goes wrong in it is its outcome."""
     try:
         result = run(
@@ -70,13 +70,13 @@ def measure(job: Job) -> Outcome:
             settings=job.settings,
         )
     except InputError as error:
-        return Outcome(job, None, str(error))
+        return JobOutcome(job, None, str(error))
     except Exception as error:  # noqa: BLE001 - a crash of one run is a row of the table, not the end of the others
-        return Outcome(job, None, f"{type(error).__name__}: {error}")
-    return Outcome(job, result.summary)
+        return JobOutcome(job, None, f"{type(error).__name__}: {error}")
+    return JobOutcome(job, result.summary)
 
 
-def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:
+def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[JobOutcome]:
     """Make these runs, in this process or in so many fresh ones; each outcome as it comes."""
     if processes <= 1 or len(jobs) <= 1:
         yield from map(measure, jobs)
@@ -92,7 +92,7 @@ def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[Outcome]:
             yield _alone(job)
 
 
-def _in_processes(jobs: Iterable[Job], processes: int) -> Iterator[Outcome]:
+def _in_processes(jobs: Iterable[Job], processes: int) -> Iterator[JobOutcome]:
     with ProcessPoolExecutor(processes, get_context("spawn"), _die_quietly) as pool:
         futures = [pool.submit(measure, job) for job in jobs]
         try:
@@ -103,11 +103,11 @@ def _in_processes(jobs: Iterable[Job], processes: int) -> Iterator[Outcome]:
             raise
 
 
-def _alone(job: Job) -> Outcome:
+def _alone(job: Job) -> JobOutcome:
     try:
         return next(_in_processes([job], 1))
     except BrokenProcessPool:
-        return Outcome(job, None, _DIED)
+        return JobOutcome(job, None, _DIED)
 
 
 def _die_quietly() -> None:
@@ -115,7 +115,7 @@ def _die_quietly() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-class Store:
+class ResultStore:
     """The files of the runs that are over.
 
     ``street`` is the scenario of all of them, as it stands with its own seed and strategy.
@@ -126,7 +126,7 @@ class Store:
         self._scenario_sha256 = _sha256(street.resolved_toml)
         self._strategy_folder = street.folder
 
-    def finished(self, jobs: Iterable[Job]) -> dict[Job, Outcome]:
+    def finished(self, jobs: Iterable[Job]) -> dict[Job, JobOutcome]:
         """What an earlier start has made of these jobs; those that failed are to be tried again.
 
         Raises:
@@ -135,7 +135,7 @@ class Store:
         found = {job: self._read(job) for job in jobs if self._path(job).is_file()}
         return {job: outcome for job, outcome in found.items() if outcome.figures is not None}
 
-    def keep(self, outcome: Outcome) -> None:
+    def keep(self, outcome: JobOutcome) -> None:
         """Write an outcome down, in one piece."""
         path = self._path(outcome.job)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ class Store:
         beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         beside.replace(path)
 
-    def _read(self, job: Job) -> Outcome:
+    def _read(self, job: Job) -> JobOutcome:
         path = self._path(job)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -164,7 +164,7 @@ class Store:
                 f"{path}: made from other inputs ({', '.join(changed)} changed since); name a new folder with --out,"
                 " or delete this one"
             )
-        return Outcome(job, figures, error)
+        return JobOutcome(job, figures, error)
 
     def _path(self, job: Job) -> Path:
         """A name people can read, and a digest that makes it one for each job."""
@@ -228,7 +228,7 @@ def checked_jobs(
     return street, jobs
 
 
-def described(outcome: Outcome) -> dict[str, Any]:
+def described(outcome: JobOutcome) -> dict[str, Any]:
     """An outcome as one flat row: what was run, how it ended, and its figures."""
     job = outcome.job
     row: dict[str, Any] = {"controller": job.controller, "strategy": job.strategy, "seed": job.seed}
@@ -246,7 +246,9 @@ def _sha256(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def run_all(store: Store | None, jobs: Sequence[Job], processes: int, progress: Callable[[int], None]) -> list[Outcome]:
+def run_all(
+    store: ResultStore | None, jobs: Sequence[Job], processes: int, progress: Callable[[int], None]
+) -> list[JobOutcome]:
     """What is finished, and what is not yet: every job's outcome, in the jobs' order."""
     done = store.finished(jobs) if store else {}
     for outcome in outcomes([job for job in jobs if job not in done], processes):

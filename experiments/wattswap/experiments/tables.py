@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from wattswap.runners.carticks import CarTicks
-from wattswap.runners.record import ROUND_COLUMNS, SessionRow, TradeRow, round_row
+from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow, round_row
+from wattswap.runners.recording.time_series import CarTicks
 from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from wattswap.runners.record import Record
+    from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
 
     Columns = dict[str, NDArray[Any]]
@@ -38,7 +38,7 @@ award to draw less (even down to 0); feeds back; was cut by the last resort; wan
 none."""
 
 
-def series_columns(street: Street, record: Record) -> Columns:
+def series_columns(street: Street, record: RunRecord) -> Columns:
     """The street tick by tick: what it may, would and does draw, and what the transformer carries.
 
     ``base_w + baseline_w`` is what the transformer would carry if nobody ever gave way.
@@ -63,23 +63,23 @@ def series_columns(street: Street, record: Record) -> Columns:
     }
 
 
-def load_columns(street: Street, record: Record) -> Columns:
+def load_columns(street: Street, record: RunRecord) -> Columns:
     """What the transformer carries in each tick, and nothing else: for a run that another one is compared with."""
     cars = CarTicks.of(street, record)
     return {"t_ms": _unix_ms(street, cars.ticks), "load_w": cars.load_w}
 
 
-def rounds_columns(street: Street, record: Record) -> Columns:
+def rounds_columns(street: Street, record: RunRecord) -> Columns:
     """One row per call: what was needed, offered and awarded, and at what price."""
     return _with_instant(street, _columns(ROUND_COLUMNS, [round_row(note) for note in record.rounds]))
 
 
-def trades_columns(street: Street, record: Record) -> Columns:
+def trades_columns(street: Street, record: RunRecord) -> Columns:
     """One row per settled award of a tranche, and per tick and session that the last resort cut."""
     return _with_instant(street, _columns(TradeRow._fields, record.trades))
 
 
-def sessions_columns(street: Street, record: Record) -> Columns:
+def sessions_columns(street: Street, record: RunRecord) -> Columns:
     """One row per session as it ended, or as it stood when the run did; ``departure_ms`` of a battery is far away."""
     columns = _columns(SessionRow._fields, record.sessions)
     columns["arrival_ms"] = _unix_ms(street, columns["arrival_tick"])
@@ -87,7 +87,7 @@ def sessions_columns(street: Street, record: Record) -> Columns:
     return columns
 
 
-def cars_columns(street: Street, record: Record) -> Columns:
+def cars_columns(street: Street, record: RunRecord) -> Columns:
     """One row per stretch of constant activity of a plugged session, in the order of session, then time."""
     cars = CarTicks.of(street, record)
     order = cars.by_row
@@ -126,7 +126,7 @@ def activity(cars: CarTicks) -> NDArray[np.intp]:
     return code
 
 
-COLUMNS: Final[Mapping[str, Callable[[Street, Record], Columns]]] = {
+COLUMNS: Final[Mapping[str, Callable[[Street, RunRecord], Columns]]] = {
     "series": series_columns,
     "rounds": rounds_columns,
     "trades": trades_columns,
@@ -136,34 +136,34 @@ COLUMNS: Final[Mapping[str, Callable[[Street, Record], Columns]]] = {
 """The tables of a run directory by name."""
 
 
-def frame(name: str, street: Street, record: Record) -> pd.DataFrame:
+def frame(name: str, street: Street, record: RunRecord) -> pd.DataFrame:
     """A table of this name (see ``COLUMNS``) as a DataFrame; needs pandas, which the extra ``sim`` brings."""
     import pandas as pd
 
     return pd.DataFrame(COLUMNS[name](street, record))
 
 
-def series(street: Street, record: Record) -> pd.DataFrame:
+def series(street: Street, record: RunRecord) -> pd.DataFrame:
     """See :func:`series_columns`."""
     return frame("series", street, record)
 
 
-def rounds(street: Street, record: Record) -> pd.DataFrame:
+def rounds(street: Street, record: RunRecord) -> pd.DataFrame:
     """See :func:`rounds_columns`."""
     return frame("rounds", street, record)
 
 
-def trades(street: Street, record: Record) -> pd.DataFrame:
+def trades(street: Street, record: RunRecord) -> pd.DataFrame:
     """See :func:`trades_columns`."""
     return frame("trades", street, record)
 
 
-def sessions(street: Street, record: Record) -> pd.DataFrame:
+def sessions(street: Street, record: RunRecord) -> pd.DataFrame:
     """See :func:`sessions_columns`."""
     return frame("sessions", street, record)
 
 
-def cars(street: Street, record: Record) -> pd.DataFrame:
+def cars(street: Street, record: RunRecord) -> pd.DataFrame:
     """See :func:`cars_columns`."""
     return frame("cars", street, record)
 

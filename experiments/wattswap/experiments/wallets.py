@@ -30,12 +30,12 @@ from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.settling import BILL
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.runners.rundir import OUTBOX
+from wattswap.runners.recording.rundir import OUTBOX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wattswap.experiments.runbook import Billed, RunBook
+    from wattswap.experiments.runbook import RunBook, SessionBill
     from wattswap.ledger.base import PaymentStatus
     from wattswap.ledger.iota_keys import Wallets
     from wattswap.ledger.iota_ledger import IotaLedger
@@ -65,7 +65,7 @@ class Holding:
 
 
 @dataclass(frozen=True)
-class Line:
+class StatementLine:
     """One payment from or to an account."""
 
     payment: Payment
@@ -74,7 +74,7 @@ class Line:
     digest: str = ""
     """Of the transaction that carried it, on a network."""
     session: str | None = None
-    billed: Billed | None = None
+    billed: SessionBill | None = None
     """What the session came to, if a run's book says."""
 
 
@@ -84,7 +84,7 @@ class Statement:
 
     name: str
     account: str
-    lines: tuple[Line, ...]
+    lines: tuple[StatementLine, ...]
     opening_nanos: int | None
 
 
@@ -211,12 +211,12 @@ class Purses:
             " or a key that has paid"
         )
 
-    def _line(self, payment: Payment, account: str) -> Line:
+    def _line(self, payment: Payment, account: str) -> StatementLine:
         session = payment.key.removeprefix(BILL) if payment.key.startswith(BILL) else None
         billed = self.book.bills.get(session) if self.book is not None and session is not None else None
         known = self._found(payment.key)
         digest = "" if known is None else known.digest
-        return Line(payment, 1 if payment.payee == account else -1, digest, session, billed)
+        return StatementLine(payment, 1 if payment.payee == account else -1, digest, session, billed)
 
     def _found(self, key: str) -> Known | None:
         """What the outboxes of a network know of a settlement key."""

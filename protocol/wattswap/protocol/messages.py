@@ -86,7 +86,7 @@ class BaseReport(_Said, frozen=True, tag=3):
     base_w: SignedPower
 
 
-class Call(_Said, frozen=True, tag=4):
+class ReliefCall(_Said, frozen=True, tag=4):
     """Transformer -> charger -> vehicle: its bid. The vehicle answers with an offer before ``offers_due_ms``."""
 
     feeder: Number
@@ -196,7 +196,7 @@ class WitnessedDelivery(_Said, frozen=True, tag=14):
     vehicle: Sealed
 
 
-class Noted(_Said, frozen=True, tag=15):
+class Ack(_Said, frozen=True, tag=15):
     """Transformer -> vehicle of a mandate, or -> charger of a departure; vehicle -> transformer of an award.
 
     It was received at the other end: whoever owed it stops repeating it.
@@ -213,9 +213,9 @@ AWARD: Final = 6
 DEPARTED: Final = 11
 """The kinds that are noted."""
 
-Inner = Mandate | Call | Offer | Award | Delivery | Receipt
+Inner = Mandate | ReliefCall | Offer | Award | Delivery | Receipt
 """What travels sealed."""
-SEALED: Final = (Mandate, Call, Offer, Award, Delivery, Receipt)
+SEALED: Final = (Mandate, ReliefCall, Offer, Award, Delivery, Receipt)
 """The same, for those who look messages up by class."""
-Message = Report | BaseReport | Release | Grant | Departed | Sealed | CappedOffer | WitnessedDelivery | Noted
+Message = Report | BaseReport | Release | Grant | Departed | Sealed | CappedOffer | WitnessedDelivery | Ack
 """What is sent; the closed union that the codec reads."""

@@ -38,10 +38,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 import mesa
 
 from wattswap.protocol.errors import InputError
-from wattswap.runners.calm import with_cost
-from wattswap.runners.cast import TRANSFORMER
-from wattswap.runners.engines import start_run
-from wattswap.runners.metrics import KEYS, summary
+from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.launch import start_run
+from wattswap.runners.network.fault_free_twin import with_cost
+from wattswap.runners.recording.metrics import KEYS, summary
 from wattswap.runners.scenario import load_scenario, load_street
 from wattswap.runners.scenario.street import one_day
 
@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from wattswap.agents.base import Agent
-    from wattswap.runners.engines import Engine, Run
-    from wattswap.runners.metrics import Summary
-    from wattswap.runners.record import Record
+    from wattswap.runners.engines.launch import Engine, Run
+    from wattswap.runners.recording.metrics import Summary
+    from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
 
     Reporters = Mapping[str, str | Callable[..., object]]
@@ -156,7 +156,7 @@ class NeighbourhoodModel(mesa.Model):
     # -- what the views and reporters look at -------------------------------------------------------------------------
 
     @property
-    def record(self) -> Record:
+    def record(self) -> RunRecord:
         """All that has happened so far."""
         return self._run.record
 
@@ -208,8 +208,8 @@ class NeighbourhoodModel(mesa.Model):
 
     def strategy_of(self, row: int) -> str:
         """The strategy a session's car follows."""
-        characters = self._run.characters
-        return characters.names[int(characters.number[row])]
+        assignment = self._run.assignment
+        return assignment.names[int(assignment.number[row])]
 
     def soc_of(self, row: int) -> float:
         """How full a session's battery is, 0 to 1."""

@@ -63,7 +63,7 @@ class Fleet:
     strategy: tuple[str, ...]
     """The strategy mix each row is drawn from; the rows of a street's cars share one."""
     key: np.ndarray[tuple[int], np.dtype[np.uint64]]
-    character: np.ndarray[tuple[int], np.dtype[np.uint64]]
+    user_key: np.ndarray[tuple[int], np.dtype[np.uint64]]
     arrival_tick: Ints
     departure_tick: Ints
     departure_ms: Ints
@@ -94,7 +94,7 @@ def fleet_of(street: Street) -> Fleet:
     cars, batteries = scenario.vehicles, scenario.battery
     n, m = len(sessions.session_id), len(scenario.battery)
     target, ten_percent = round(cars.target_pct * 10), 100
-    garage = garage_of(scenario, sessions.character)
+    garage = garage_of(scenario, sessions.user_key)
     recorded_ws = garage.capacity_wh * WS_PER_WH
     fitting_ws = physics.ceil_div(sessions.energy_ws * PERMILLE, max(target - ten_percent, 1))
     capacity_ws = np.maximum(recorded_ws, fitting_ws)
@@ -111,7 +111,7 @@ def fleet_of(street: Street) -> Fleet:
         vehicle_id=sessions.vehicle_id + names,
         strategy=(cars.strategy,) * n + tuple(battery.strategy for battery in batteries),
         key=np.concatenate((sessions.key, keys)),
-        character=np.concatenate((sessions.character, keys)),
+        user_key=np.concatenate((sessions.user_key, keys)),
         arrival_tick=column(sessions.arrival_tick, [0] * m),
         departure_tick=column(sessions.departure_tick, [NEVER_MS // street.tick_ms] * m),
         departure_ms=column(sessions.stated_departure_ms, [NEVER_MS] * m),
@@ -184,7 +184,7 @@ class World:
             self.plugged = np.union1d(self.plugged, rows)
         return rows
 
-    def standing(self, tick: int) -> law.Standing:
+    def charging(self, tick: int) -> law.ChargingState:
         """Where the plugged cars stand at this tick, one row a plugged car."""
         rows, fleet = self.plugged, self.fleet
         remaining_ws, baseline_ws = self.remaining_ws[rows], self.baseline_ws[rows]
@@ -193,7 +193,7 @@ class World:
             takes_w = self._takes_w(rows)
             baseline_takes_w = self._takes_w(rows, remaining_ws - baseline_ws)
         now_ms = tick * self.rules.tick_ms
-        return law.standing(
+        return law.charging_state(
             remaining_ws, baseline_ws, takes_w, baseline_takes_w, max_w, fleet.departure_ms[rows], now_ms, self.rules
         )
 
@@ -208,15 +208,15 @@ class World:
             )
         return fleet.max_w[rows]
 
-    def own(self, rows: Ints, standing: law.Standing, now_ms: int) -> Own:
-        """What the cars of these rows know of themselves; ``standing`` holds the same rows."""
+    def own(self, rows: Ints, charging: law.ChargingState, now_ms: int) -> Own:
+        """What the cars of these rows know of themselves; ``charging`` holds the same rows."""
         fleet, remaining_ws = self.fleet, self.remaining_ws[rows]
         return Own(
             key=fleet.key[rows],
-            wanted_w=standing.wanted_w,
-            baseline_w=standing.baseline_w,
-            firm_w=standing.firm_w,
-            floor_w=np.minimum(standing.firm_w, self.rules.min_w),
+            wanted_w=charging.wanted_w,
+            baseline_w=charging.baseline_w,
+            firm_w=charging.firm_w,
+            floor_w=np.minimum(charging.firm_w, self.rules.min_w),
             max_w=fleet.max_w[rows],
             feed_w=fleet.feed_w[rows],
             remaining_ws=remaining_ws,
@@ -224,20 +224,20 @@ class World:
             stored_ws=self.stored_ws[rows],
             capacity_ws=fleet.capacity_ws[rows],
             reserve_ws=fleet.reserve_ws[rows],
-            laxity_ms=standing.due_ms - now_ms,
+            laxity_ms=charging.due_ms - now_ms,
             round_trip_permille=fleet.round_trip_permille[rows],
             wear_nanos_per_kwh=fleet.wear_nanos_per_kwh[rows],
             tariff_nanos_per_kwh=fleet.tariff_nanos_per_kwh[rows],
         )
 
-    def move(self, standing: law.Standing, import_w: Ints, export_w: Ints) -> tuple[Ints, Ints]:
+    def move(self, charging: law.ChargingState, import_w: Ints, export_w: Ints) -> tuple[Ints, Ints]:
         """Let one tick pass under these grants of the plugged cars; what each really drew and fed, in watts."""
         rows, tick_s = self.plugged, self.rules.tick_s
-        drawn_w = np.minimum(import_w, standing.wanted_w)
+        drawn_w = np.minimum(import_w, charging.wanted_w)
         drawn_ws = drawn_w * tick_s
         self.remaining_ws[rows] -= drawn_ws
         self.stored_ws[rows] += drawn_ws
-        self.baseline_ws[rows] -= standing.baseline_w * tick_s
+        self.baseline_ws[rows] -= charging.baseline_w * tick_s
         self.imported_ws[rows] += drawn_ws
         self.drew[rows] = drawn_w > 0
         fed_w = self._feed(export_w) if np.count_nonzero(export_w) else export_w

@@ -10,7 +10,7 @@ from tests.streets import Stay, street_of, streets
 
 from wattswap.agents.controllers import CONTROLLERS, NEGOTIATED, controller_named
 from wattswap.protocol.units import WS_PER_KWH
-from wattswap.runners.fleet import FleetRun
+from wattswap.runners.engines.fleet import FleetRun
 
 ALL = [name for name in CONTROLLERS if name != NEGOTIATED]
 FEW = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -18,7 +18,7 @@ FEW = settings(max_examples=10, deadline=None, suppress_health_check=[HealthChec
 
 def columns(tick):
     """A tick as plain lists, to compare."""
-    scalars, arrays = (tick.tick, tick.base_w, tick.limit_w), (*tick.standing, *tick[3:4], *tick[5:])
+    scalars, arrays = (tick.tick, tick.base_w, tick.limit_w), (*tick.charging, *tick[3:4], *tick[5:])
     return scalars, [np.asarray(column).tolist() for column in arrays]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from wattswap.agents.controllers.poc_twin import Charger, Twin
+from wattswap.agents.controllers.poc_twin import Twin, TwinCharger
 
 HALF_AN_HOUR_S = 1_800
 
@@ -16,7 +16,7 @@ HALF_AN_HOUR_S = 1_800
 def street(reports_s=(0, 0, 0), loops_s=(1, 1, 1), **phases):
     amperes = (32, 32, 16)
     chargers = [
-        Charger(most_a, 400, report_phase_s=report_s, loop_phase_s=loop_s)
+        TwinCharger(most_a, 400, report_phase_s=report_s, loop_phase_s=loop_s)
         for most_a, report_s, loop_s in zip(amperes, reports_s, loops_s, strict=True)
     ]
     twin = Twin(60_000, chargers, **phases)
@@ -88,7 +88,7 @@ def test_ending_a_session_during_curtailment_is_paid():
 
 
 def test_a_base_of_exactly_the_limit_releases_but_is_paid_at_the_old_percentage():
-    twin = Twin(60_000, [Charger(32, 400)])
+    twin = Twin(60_000, [TwinCharger(32, 400)])
     steady(twin, 61_000, seconds=390)
     assert (twin.published[-1].percent, twin.chargers[0].load_w) == (100, 0)
     steady(twin, 60_000, seconds=55)
@@ -113,7 +113,7 @@ def test_the_last_five_meter_readings_count_as_their_mean():
 
 
 def test_nothing_is_published_before_the_first_reading():
-    twin = Twin(60_000, [Charger(32, 400)])
+    twin = Twin(60_000, [TwinCharger(32, 400)])
     twin.run(60)
     assert twin.published == []
     assert twin.chargers[0].load_w == 12_800

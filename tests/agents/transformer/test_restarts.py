@@ -9,7 +9,7 @@ from wattswap.agents.transformer import Transformer
 from wattswap.protocol import messages
 from wattswap.protocol.effects import Bill, Effect, Pay, Send
 from wattswap.protocol.events import Paid, Woken
-from wattswap.protocol.messages import DEPARTED, BaseReport, Departed, Grant, Noted, Receipt
+from wattswap.protocol.messages import DEPARTED, Ack, BaseReport, Departed, Grant, Receipt
 
 
 def restarted(now_ms: int, *steps: list[Effect]) -> tuple[Transformer, list[Effect]]:
@@ -40,7 +40,7 @@ def test_after_a_crash_it_asks_for_what_it_was_promised_and_wakes_at_the_next_ti
 def test_after_a_crash_it_keeps_quiet_until_all_grants_from_before_are_certainly_over() -> None:
     of, _ = restarted(1_000, until_an_award())
     quiet_until_ms = 1_000 + RULES.quiet_ms
-    tell(of, "A", Noted(messages.AWARD, 1, 0), 1_000)
+    tell(of, "A", Ack(messages.AWARD, 1, 0), 1_000)
     for now_ms in (30_000, 60_000, 90_000, 120_000):
         for charger, session in (("A", 1), ("B", 2)):
             beat = report(session, seq=1 + now_ms // 30_000, stamp_ms=now_ms, heard=(1, session))
@@ -73,4 +73,4 @@ def test_after_a_crash_a_bill_still_waits_for_its_award() -> None:
     assert tell(again, "A", report(1, seq=9), 61_000) == []
     tell(again, "A", witnessed(1, 0), 62_000)
     assert Bill(1, 3 * IOTA) in happens(again, Paid(1, 0, 0), 62_000)
-    assert opened(tell(again, "A", Departed(1, KWH, 0), 63_000)) == [("A", Noted(DEPARTED, 1))]
+    assert opened(tell(again, "A", Departed(1, KWH, 0), 63_000)) == [("A", Ack(DEPARTED, 1))]

@@ -30,15 +30,15 @@ from wattswap.protocol.events import Billed, Paid, Woken
 from wattswap.protocol.messages import (
     DEPARTED,
     MANDATE,
+    Ack,
     BaseReport,
-    Call,
     Delivery,
     Departed,
     Inner,
-    Noted,
     Offer,
     Receipt,
     Release,
+    ReliefCall,
     WitnessedDelivery,
 )
 
@@ -151,7 +151,7 @@ def test_an_award_is_said_again_until_the_car_has_noted_it() -> None:
     for now_ms in (30_000, 60_000):
         pass_ticks(of, now_ms, since_ms=now_ms - 30_000)
         assert opened(happens(of, Woken(), now_ms))[0] == ("A", AWARD)
-    tell(of, "A", Noted(messages.AWARD, 1, 0), 60_000)
+    tell(of, "A", Ack(messages.AWARD, 1, 0), 60_000)
     pass_ticks(of, 90_000, since_ms=60_000)
     assert opened(happens(of, Woken(), 90_000)) == [("A", grant(1, 4_790, 0)), ("B", grant(2, 11_000, 0))]
 
@@ -167,7 +167,7 @@ def test_a_tick_after_its_window_an_award_asks_for_its_delivery_until_it_comes()
 def test_what_is_noted_and_not_owed_changes_nothing() -> None:
     of = awarded()
     for kind, session, tick in ((messages.AWARD, 1, 7), (messages.AWARD, 9, 0), (MANDATE, 1, 0), (DEPARTED, 1, 0)):
-        assert tell(of, "A", Noted(kind, session, tick)) == []
+        assert tell(of, "A", Ack(kind, session, tick)) == []
 
 
 def test_a_payment_nobody_asked_for_is_ignored() -> None:
@@ -178,8 +178,8 @@ def test_awards_whose_window_is_over_bind_no_longer_and_are_still_paid() -> None
     of = awarded()
     pass_ticks(of, 300_000)
     assert opened(happens(of, Woken(), 300_000)) == [
-        ("A", Call(0, 10, 5_800, 5 * IOTA, 300_000, 600_000, 302_000)),
-        ("B", Call(0, 10, 5_800, 5 * IOTA, 300_000, 600_000, 302_000)),
+        ("A", ReliefCall(0, 10, 5_800, 5 * IOTA, 300_000, 600_000, 302_000)),
+        ("B", ReliefCall(0, 10, 5_800, 5 * IOTA, 300_000, 600_000, 302_000)),
     ]
     assert tell(of, "A", witnessed(1, 1_863_000), 301_000)[1] == Pay("0.0/stay 1", 1, 0, WORTH)
 
@@ -205,9 +205,9 @@ def test_a_watt_too_much_and_awards_stay() -> None:
 
 def test_a_departed_car_is_billed_once() -> None:
     of = street()
-    noted = ("A", Noted(DEPARTED, 1))
-    assert opened(tell(of, "A", Departed(1, 10 * KWH, 2 * KWH))) == [noted, Bill(1, 24 * IOTA)]
-    assert tell(of, "A", Departed(1, 10 * KWH, 2 * KWH)) == [Send(*noted)]
+    ack = ("A", Ack(DEPARTED, 1))
+    assert opened(tell(of, "A", Departed(1, 10 * KWH, 2 * KWH))) == [ack, Bill(1, 24 * IOTA)]
+    assert tell(of, "A", Departed(1, 10 * KWH, 2 * KWH)) == [Send(*ack)]
     happens(of, Woken())
     assert tell(of, "A", report(1, seq=2)) == []
 
@@ -219,7 +219,7 @@ def test_a_departure_is_made_durable_before_it_is_noted_and_billed() -> None:
 
 def test_a_bill_waits_until_the_award_is_settled() -> None:
     of = awarded()
-    assert opened(tell(of, "A", Departed(1, KWH, 0), 60_000)) == [("A", Noted(DEPARTED, 1))]
+    assert opened(tell(of, "A", Departed(1, KWH, 0), 60_000)) == [("A", Ack(DEPARTED, 1))]
     assert of.owes
     assert tell(of, "A", witnessed(1, 372_600), 61_000)[1] == Pay("0.0/stay 1", 1, 0, 62_100_000)
     assert opened(happens(of, Paid(1, 0, 62_100_000), 61_000)) == [
@@ -230,13 +230,13 @@ def test_a_bill_waits_until_the_award_is_settled() -> None:
 
 
 def test_a_car_without_a_mandate_owes_nothing() -> None:
-    assert opened(tell(street(), "C", Departed(3, KWH, 0))) == [("C", Noted(DEPARTED, 3))]
+    assert opened(tell(street(), "C", Departed(3, KWH, 0))) == [("C", Ack(DEPARTED, 3))]
 
 
 def test_a_mandate_that_comes_after_its_departure_is_void() -> None:
     of = street()
     tell(of, "C", Departed(3, 0, 0))
-    assert tell(of, "C", seal(mandate(3))) == [Send("C", Noted(MANDATE, 3))]
+    assert tell(of, "C", seal(mandate(3))) == [Send("C", Ack(MANDATE, 3))]
     assert tell(of, "C", report(3)) == []
 
 

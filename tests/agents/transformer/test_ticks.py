@@ -24,7 +24,7 @@ from wattswap.protocol import messages
 from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import NoteAward, NoteForced, Send, WakeAt
 from wattswap.protocol.events import LimitChanged, Woken
-from wattswap.protocol.messages import BaseReport, Call, Noted
+from wattswap.protocol.messages import Ack, BaseReport, ReliefCall
 
 
 def test_a_street_that_fits_is_granted_what_it_may_draw() -> None:
@@ -164,7 +164,7 @@ def test_a_mid_window_call_runs_until_the_same_windows_end() -> None:
     tell(of, "homes", BaseReport(3_000), 89_000)
     assert opened(happens(of, Woken(), 90_000))[0] == (
         "A",
-        Call(0, 3, 5_800, 5 * IOTA, 90_000, 300_000, 92_000),
+        ReliefCall(0, 3, 5_800, 5 * IOTA, 90_000, 300_000, 92_000),
     )
 
 
@@ -173,7 +173,7 @@ def test_a_later_call_in_the_window_goes_to_cars_without_an_award_only() -> None
     pass_ticks(of, 60_000)
     tell(of, "homes", BaseReport(5_000), 60_000)
     effects = happens(of, Woken(), 60_000)
-    assert opened(effects) == [("B", Call(0, 2, 7_800 - 6_210, 5 * IOTA, 60_000, 300_000, 62_000))]
+    assert opened(effects) == [("B", ReliefCall(0, 2, 7_800 - 6_210, 5 * IOTA, 60_000, 300_000, 62_000))]
     assert wakes(effects) == [62_000, 90_000]
 
 
@@ -189,5 +189,5 @@ def test_when_all_cars_hold_awards_nobody_is_called_and_the_last_resort_cuts() -
     ]
     tell(of, "homes", BaseReport(15_000), 30_000)
     for charger, session in (("A", 1), ("B", 2)):
-        tell(of, charger, Noted(messages.AWARD, session, 0))
+        tell(of, charger, Ack(messages.AWARD, session, 0))
     assert opened(happens(of, Woken(), 30_000)) == [("B", grant(2, 4_200, 0)), NoteForced(1, 2, 590)]

@@ -28,13 +28,13 @@ from wattswap.protocol.events import Woken
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.messages import (
     MANDATE,
+    Ack,
     BaseReport,
     CappedOffer,
     Delivery,
     Departed,
     Inner,
     Message,
-    Noted,
     Receipt,
     Release,
     Sealed,
@@ -46,7 +46,7 @@ KEYS = {name: Signer(bytes([number] * 32)) for number, name in enumerate(("trans
 
 @pytest.mark.parametrize(
     "message",
-    [report(1, 0, seq=9), offer(1, *FULL_STOP), witnessed(1, 5), Departed(1, 0, 0), Noted(messages.AWARD, 1, 0)],
+    [report(1, 0, seq=9), offer(1, *FULL_STOP), witnessed(1, 5), Departed(1, 0, 0), Ack(messages.AWARD, 1, 0)],
     ids=lambda m: type(m).__name__,
 )
 def test_a_charger_speaks_for_its_own_car_only(message: Message) -> None:
@@ -60,7 +60,7 @@ def test_a_charger_speaks_for_its_own_car_only(message: Message) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    [report(9), offer(9, *FULL_STOP), witnessed(9, 5), Noted(messages.AWARD, 9, 0)],
+    [report(9), offer(9, *FULL_STOP), witnessed(9, 5), Ack(messages.AWARD, 9, 0)],
     ids=lambda m: type(m).__name__,
 )
 def test_of_a_car_that_is_not_plugged_in_any_more_nothing_counts(message: Message) -> None:
@@ -81,7 +81,7 @@ def test_what_is_no_offer_is_not_taken_for_one(inside: Inner) -> None:
 def test_a_mandate_said_again_is_noted_again_and_changes_nothing() -> None:
     of = awarded()
     for charger in ("A", "B"):
-        assert tell(of, charger, seal(mandate(1))) == [Send(charger, Noted(MANDATE, 1))]
+        assert tell(of, charger, seal(mandate(1))) == [Send(charger, Ack(MANDATE, 1))]
     assert tell(of, "A", witnessed(1, 1_863_000), 300_000)[1] == Pay("0.0/stay 1", 1, 0, WORTH)
 
 

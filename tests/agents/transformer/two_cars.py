@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tests.agents.words import CHEAP, HOUR, IOTA, RULES, SITE, WORTH, award, happens, mandate, plain, shown
 
-from wattswap.agents.accounts import Site
+from wattswap.agents.award_book import Site
 from wattswap.agents.rules import Rules
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol import messages
@@ -14,7 +14,7 @@ from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import Effect, NoteAward, NoteRound, Reserve, Send, WakeAt
 from wattswap.protocol.events import Received, Woken
 from wattswap.protocol.identity import Signer
-from wattswap.protocol.messages import BaseReport, CappedOffer, Grant, Inner, Message, Noted, Offer, Report, Tranche
+from wattswap.protocol.messages import Ack, BaseReport, CappedOffer, Grant, Inner, Message, Offer, Report, Tranche
 
 
 def report(
@@ -113,5 +113,5 @@ def awarded(site: Site = SITE) -> Transformer:
     of = called(site)
     tell(of, "A", offer(1, *FULL_STOP))
     assert opened(tell(of, "B", offer(2))) == CLEARED
-    tell(of, "A", Noted(messages.AWARD, 1, 0))
+    tell(of, "A", Ack(messages.AWARD, 1, 0))
     return of

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.runners.scenario.conftest import profile
 
 from wattswap.protocol.errors import InputError
-from wattswap.runners.engines import run_street
+from wattswap.runners.engines.launch import run_street
 from wattswap.runners.scenario import load_street
 from wattswap.runners.scenario.acn import read_acn
 from wattswap.runners.scenario.visits import SessionTable

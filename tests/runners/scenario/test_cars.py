@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wattswap.agents import physics
 from wattswap.agents.strategies import parse_mix
 from wattswap.protocol.draws import agent_key
-from wattswap.runners.engines import run_street
+from wattswap.runners.engines.launch import run_street
 from wattswap.runners.scenario import load_scenario, load_street
 from wattswap.runners.scenario.cars import Car, bundled_cars, garage_of
 from wattswap.runners.scenario.schema import Chargers

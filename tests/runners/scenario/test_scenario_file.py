@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wattswap.protocol.errors import InputError
 from wattswap.runners.scenario import bundled_names, bundled_text, load_scenario, load_street, template_text
-from wattswap.runners.scenario.schema import Transformer, ppm, share_of
+from wattswap.runners.scenario.schema import TransformerTable, ppm, share_of
 
 
 def test_bundled_scenarios_are_listed_and_shown():
@@ -52,7 +52,7 @@ def test_a_file_without_a_name_gives_its_own(scenario):
 def test_limit_is_95_percent_of_the_rating_unless_given(scenario):
     assert load_scenario(scenario).scenario.transformer.limit_w == 95_000
     assert load_scenario(scenario, ["transformer.limit_w=-1"]).scenario.transformer.limit_w == -1
-    assert Transformer(rating_va=250_000).limit_w == 237_500
+    assert TransformerTable(rating_va=250_000).limit_w == 237_500
 
 
 def test_percentages_become_integers_exactly():

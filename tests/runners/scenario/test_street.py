@@ -37,7 +37,7 @@ def test_sessions_live_from_the_first_whole_tick_to_the_last(scenario):
 def test_a_person_draws_under_one_name_in_every_session_and_a_nameless_one_under_the_sessions(scenario):
     sessions = load_street(scenario).sessions
     assert sessions.key.tolist() == [agent_key("s1"), agent_key("s2"), agent_key("s3")]
-    assert sessions.character.tolist() == [agent_key("ann"), agent_key("bob"), agent_key("s3")]
+    assert sessions.user_key.tolist() == [agent_key("ann"), agent_key("bob"), agent_key("s3")]
     assert sessions.vehicle_id == ("ann", "bob", "s3")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.runners.scenario.conftest import profile
 
-from wattswap.runners.engines import run_street
+from wattswap.runners.engines.launch import run_street
 from wattswap.runners.scenario import load_street
 from wattswap.runners.scenario.trondheim import read_trondheim
 from wattswap.runners.scenario.visits import SessionTable

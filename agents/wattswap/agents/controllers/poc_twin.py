@@ -42,7 +42,7 @@ class Published(NamedTuple):
     """None: no need to reduce."""
 
 
-class Report(NamedTuple):
+class TwinReport(NamedTuple):
     """A charger's load as the back end noted it."""
 
     at_s: int
@@ -52,7 +52,7 @@ class Report(NamedTuple):
 
 
 @dataclass(slots=True)
-class Charger:
+class TwinCharger:
     """A charging point that is its own car: a current and a voltage, power without the square root of three."""
 
     most_a: float
@@ -84,7 +84,7 @@ class Twin:
     def __init__(
         self,
         limit_w: int,
-        chargers: Sequence[Charger],
+        chargers: Sequence[TwinCharger],
         *,
         publish_phase_s: int = 0,
         pay_phase_s: int = 0,
@@ -97,7 +97,7 @@ class Twin:
         self.published: list[Published] = []
         self.paid_iota = [0] * len(chargers)
         self._metered_w: deque[float] = deque(maxlen=METERINGS_AVERAGED)
-        self._reports: dict[int, deque[Report]] = {}
+        self._reports: dict[int, deque[TwinReport]] = {}
         self._percent = 0.0
         self._paid_at_s = 0
 
@@ -123,9 +123,9 @@ class Twin:
     def _due(self, period_s: int, phase_s: int) -> bool:
         return (self.now_s - phase_s) % period_s == 0
 
-    def _report(self, number: int, charger: Charger) -> None:
+    def _report(self, number: int, charger: TwinCharger) -> None:
         kept = self._reports.setdefault(number, deque(maxlen=REPORTS_KEPT))
-        kept.append(Report(self.now_s, charger.load_w, self._percent))
+        kept.append(TwinReport(self.now_s, charger.load_w, self._percent))
 
     def _publish(self) -> None:
         if not self._metered_w:

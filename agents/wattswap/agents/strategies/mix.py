@@ -37,9 +37,9 @@ class Mix:
     strategies: tuple[Strategy, ...]
     cumulated: NDArray[np.float64]
 
-    def assign(self, seed: int, characters: NDArray[np.uint64]) -> Ints:
+    def assign(self, seed: int, assignment: NDArray[np.uint64]) -> Ints:
         """The number of the strategy each character follows; the same in every run with this seed."""
-        place = uniform(draw(seed, characters, Purpose.STRATEGY))
+        place = uniform(draw(seed, assignment, Purpose.STRATEGY))
         return np.searchsorted(self.cumulated[:-1], place, side="right")
 
 

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wattswap.experiments.bench.settling import a_node
-from wattswap.runners.engines import run_street
+from wattswap.runners.engines.launch import run_street
+from wattswap.runners.payments.run_payments import RunPayments
 from wattswap.runners.scenario import load_street
-from wattswap.runners.settlement import Settlement
 
 if TYPE_CHECKING:
-    from wattswap.runners.engines import Run
+    from wattswap.runners.engines.launch import Run
     from wattswap.runners.scenario import Street
 
 
-class Row(msgspec.Struct, frozen=True):
+class AgentCpuRow(msgspec.Struct, frozen=True):
     """One pair of runs."""
 
     memory_cpu_s: float
@@ -57,7 +57,7 @@ def in_memory(street: Street) -> float:
 
 def on_a_ledger(street: Street, where: str, *, drain: bool) -> tuple[float, float, float]:
     """The same of one that settles, how much of it goes into handing over, and how long its ledger took after it."""
-    settlement, handing_over_s = Settlement(street, where), 0.0
+    settlement, handing_over_s = RunPayments(street, where), 0.0
 
     def passed(tick: int) -> None:
         nonlocal handing_over_s
@@ -78,13 +78,13 @@ def on_a_ledger(street: Street, where: str, *, drain: bool) -> tuple[float, floa
         settlement.close()
 
 
-def measure(street: Street, where: str, repeats: int, *, drain: bool = False) -> list[Row]:
+def measure(street: Street, where: str, repeats: int, *, drain: bool = False) -> list[AgentCpuRow]:
     """So many pairs, the second of each pair first every other time."""
     rows = []
     for number in range(repeats):
         memory_cpu_s = in_memory(street) if number % 2 == 0 else 0.0
         ledger_cpu_s, handing_over_s, drain_s = on_a_ledger(street, where, drain=drain)
-        rows.append(Row(memory_cpu_s or in_memory(street), ledger_cpu_s, handing_over_s, drain_s))
+        rows.append(AgentCpuRow(memory_cpu_s or in_memory(street), ledger_cpu_s, handing_over_s, drain_s))
     return rows
 
 

@@ -26,7 +26,7 @@ from wattswap.ledger.devnet.rules import MOST_ARGUMENTS
 _WALLETS = 20
 
 
-class Row(Struct, frozen=True):
+class DevnetRow(Struct, frozen=True):
     """One line of the table."""
 
     what: str
@@ -40,7 +40,7 @@ class Row(Struct, frozen=True):
         return f"{self.what:44} {self.payments / self.wall_s:9,.0f} payments/s {each_us:9,.0f} us node CPU each"
 
 
-async def measure(ready: Ready, payments: int) -> list[Row]:
+async def measure(ready: Ready, payments: int) -> list[DevnetRow]:
     """All lines."""
     wallets = await load.funded(ready, _WALLETS)
     first, batches, each = wallets[0], max(1, payments // 50), max(1, payments // _WALLETS)
@@ -68,10 +68,10 @@ async def measure(ready: Ready, payments: int) -> list[Row]:
     ]
 
 
-async def _timed(what: str, payments: int, pid: int, work: Callable[[], Awaitable[object]]) -> Row:
+async def _timed(what: str, payments: int, pid: int, work: Callable[[], Awaitable[object]]) -> DevnetRow:
     cpu_s, start_s = _cpu_s(pid), time.perf_counter()
     await work()
-    return Row(what, payments, time.perf_counter() - start_s, _cpu_s(pid) - cpu_s)
+    return DevnetRow(what, payments, time.perf_counter() - start_s, _cpu_s(pid) - cpu_s)
 
 
 def _cpu_s(pid: int) -> float:

@@ -33,7 +33,7 @@ _PURSE_NANOS = 10**14
 _BATCHES = (1, 100, 500)
 
 
-class Row(msgspec.Struct, frozen=True):
+class SettlingRow(msgspec.Struct, frozen=True):
     """One measurement."""
 
     ledger: str
@@ -60,25 +60,27 @@ def debts(name: str, count: int) -> list[Payment]:
     ]
 
 
-def handed_in(where: str, name: str, batch: int, count: int) -> Row:
+def handed_in(where: str, name: str, batch: int, count: int) -> SettlingRow:
     """Call ``pay`` with so many at a time."""
     ledger = open_ledger(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns())
     seconds = _timed(lambda: _hand_in(ledger, debts(f"direct {batch}", count), batch))
     cashier = getattr(ledger, "cashier", None)
     fees = (cashier.outbox.fees_nanos, cashier.outbox.deposits_nanos) if cashier else (0, 0)
     ledger.close()
-    return Row(name, "handed in", batch, count, seconds, *fees)
+    return SettlingRow(name, "handed in", batch, count, seconds, *fees)
 
 
-def through_the_outbox(where: str, name: str, batch: int, count: int, folder: Path) -> Row:
+def through_the_outbox(where: str, name: str, batch: int, count: int, folder: Path) -> SettlingRow:
     """Let a settler pay, handing over so many at a time and waiting for them."""
     outbox = folder / f"outbox {name} {batch}"
     with open_settler(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns(), outbox=outbox) as settler:
         seconds = _timed(lambda: _hand_over(settler, debts(f"settler {batch}", count), batch))
-        return Row(name, "through the outbox", batch, count, seconds, settler.fees_nanos, settler.deposits_nanos)
+        return SettlingRow(
+            name, "through the outbox", batch, count, seconds, settler.fees_nanos, settler.deposits_nanos
+        )
 
 
-def anchored(where: str, name: str, size: int, count: int) -> Row:
+def anchored(where: str, name: str, size: int, count: int) -> SettlingRow:
     """Anchor records of so many bytes one by one; ``batch`` stands for the size."""
     ledger = open_ledger(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns())
     records = [Anchor(site="site", sequence=number, content=b"%06d" % number * (size // 6)) for number in range(count)]
@@ -86,10 +88,10 @@ def anchored(where: str, name: str, size: int, count: int) -> Row:
     cashier = getattr(ledger, "cashier", None)
     fees = (cashier.outbox.fees_nanos, cashier.outbox.deposits_nanos) if cashier else (0, 0)
     ledger.close()
-    return Row(name, f"anchored, {size} B", 1, count, seconds, *fees)
+    return SettlingRow(name, f"anchored, {size} B", 1, count, seconds, *fees)
 
 
-def measure(url: str, folder: Path, count: int) -> Iterator[Row]:
+def measure(url: str, folder: Path, count: int) -> Iterator[SettlingRow]:
     """All rows, as they are measured. A single payment on a chain takes long, so fewer of them are made."""
     for number, batch in enumerate(_BATCHES):
         few = count if batch > 1 else max(20, count // 5)
@@ -135,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _show(row, as_json=chosen.json)
 
 
-def _show(row: Row, *, as_json: bool) -> None:
+def _show(row: SettlingRow, *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(row).decode())
         return

@@ -26,7 +26,7 @@ import msgspec
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import WS_PER_KWH
 from wattswap.runners.scenario.tables import YEARS, read_content, unix_ms
-from wattswap.runners.scenario.visits import MOST_KWH, SessionTable, Tally, Visit, raw_table
+from wattswap.runners.scenario.visits import MOST_KWH, SessionTable, Visit, VisitCounts, raw_table
 from wattswap.runners.scenario.zones import Redating, zone_named
 
 KNOWN_MS: Final = 5 * 60 * 1000
@@ -35,7 +35,7 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 _RFC_1123 = re.compile(rf"[A-Z][a-z]{{2}}, (\d\d) ({'|'.join(_MONTHS)}) (\d{{4}}) (\d\d):(\d\d):(\d\d) GMT")
 
 
-class _Input(msgspec.Struct, frozen=True):
+class _AcnInput(msgspec.Struct, frozen=True):
     """What a driver said in the app, at one time."""
 
     modified_at: str = msgspec.field(name="modifiedAt")
@@ -52,7 +52,7 @@ class _Item(msgspec.Struct, frozen=True):
     kwh_delivered: float = msgspec.field(name="kWhDelivered")
     timezone: str
     user_id: str | int | None = msgspec.field(name="userID", default=None)
-    user_inputs: tuple[_Input, ...] | None = msgspec.field(name="userInputs", default=None)
+    user_inputs: tuple[_AcnInput, ...] | None = msgspec.field(name="userInputs", default=None)
 
 
 class _Download(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ class _Download(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class _Place:
+class _AcnPlace:
     """One item, which knows where it stands in its file."""
 
     file: Path
@@ -96,14 +96,14 @@ def read_acn(path: Path, redating: Redating, *, stated: bool) -> SessionTable:
         InputError: the file is torn or no JSON, or an item cannot be used; its place (counted from 0) is named.
     """
     content = read_content(path)
-    tally = Tally.of(path)
+    tally = VisitCounts.of(path)
     places = _places(path, content)
     _refuse_repeats(places)
     visits = [visit for place in places if (visit := _visit(place, tally, stated=stated)) is not None]
     return raw_table(sha256(content).hexdigest(), visits, tally, redating, stated=stated)
 
 
-def _places(path: Path, content: bytes) -> list[_Place]:
+def _places(path: Path, content: bytes) -> list[_AcnPlace]:
     """The items of either layout."""
     text = content.removeprefix(b"\xef\xbb\xbf").lstrip()
     try:
@@ -115,10 +115,10 @@ def _places(path: Path, content: bytes) -> list[_Place]:
         raise InputError(f"{path}: {error}; is this a file of ACN-Data? if so, correct or drop the item") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: torn, or no JSON ({error}); download it again") from None
-    return [_Place(path, f"{at}[{number}]", item) for number, item in enumerate(items)]
+    return [_AcnPlace(path, f"{at}[{number}]", item) for number, item in enumerate(items)]
 
 
-def _refuse_repeats(places: list[_Place]) -> None:
+def _refuse_repeats(places: list[_AcnPlace]) -> None:
     seen: dict[str, str] = {}
     for place in places:
         name = place.text("sessionID", place.item.session_id)
@@ -127,7 +127,7 @@ def _refuse_repeats(places: list[_Place]) -> None:
         seen[name] = place.path
 
 
-def _visit(place: _Place, tally: Tally, *, stated: bool) -> Visit | None:
+def _visit(place: _AcnPlace, tally: VisitCounts, *, stated: bool) -> Visit | None:
     """The session of one item, or None if there is nothing to use; counted in ``tally`` then."""
     item = place.item
     arrival = place.instant("connectionTime", item.connection_time)
@@ -147,28 +147,28 @@ def _visit(place: _Place, tally: Tally, *, stated: bool) -> Visit | None:
     )
 
 
-def _departure_ms(place: _Place, text: str, arrival: datetime) -> int:
+def _departure_ms(place: _AcnPlace, text: str, arrival: datetime) -> int:
     departure = place.instant("disconnectTime", text)
     if departure < arrival:
         raise place.wrong("disconnectTime", f"{text} is before connectionTime; correct one of them or drop the item")
     return unix_ms(departure)
 
 
-def _energy_ws(place: _Place) -> int:
+def _energy_ws(place: _AcnPlace) -> int:
     energy_kwh = place.item.kwh_delivered
     if not 0 <= energy_kwh <= MOST_KWH:
         raise place.wrong("kWhDelivered", f"{energy_kwh} kWh is not between 0 and {MOST_KWH}; correct or drop the item")
     return round(energy_kwh * WS_PER_KWH)
 
 
-def _zone(place: _Place) -> tzinfo:
+def _zone(place: _AcnPlace) -> tzinfo:
     try:
         return zone_named(place.item.timezone)
     except InputError as error:
         raise place.wrong("timezone", str(error)) from None
 
 
-def _stated_ms(place: _Place, arrival_ms: int, tally: Tally) -> int | None:
+def _stated_ms(place: _AcnPlace, arrival_ms: int, tally: VisitCounts) -> int | None:
     """The departure the driver had stated when the car was plugged in; None if the driver never stated one."""
     said = [(_said_ms(place, number, "modifiedAt"), number) for number in range(len(place.item.user_inputs or ()))]
     if not said:
@@ -181,7 +181,7 @@ def _stated_ms(place: _Place, arrival_ms: int, tally: Tally) -> int | None:
     return _said_ms(place, number, "requestedDeparture")
 
 
-def _said_ms(place: _Place, number: int, key: str) -> int:
+def _said_ms(place: _AcnPlace, number: int, key: str) -> int:
     said = (place.item.user_inputs or ())[number]
     text = said.modified_at if key == "modifiedAt" else said.requested_departure
     return unix_ms(place.instant(f"userInputs[{number}].{key}", text))

@@ -90,15 +90,15 @@ def _knots(text: str) -> tuple[tuple[int, int], ...]:
     return tuple((int(soc_pct), int(power_w)) for soc_pct, power_w in knots)
 
 
-def garage_of(scenario: Scenario, characters: NDArray[np.uint64]) -> Garage:
+def garage_of(scenario: Scenario, assignment: NDArray[np.uint64]) -> Garage:
     """The cars of these people, one row each: all alike, or drawn by seed and character from ``vehicles.model``."""
-    vehicles, chargers, rows = scenario.vehicles, scenario.chargers, len(characters)
+    vehicles, chargers, rows = scenario.vehicles, scenario.chargers, len(assignment)
     if not vehicles.model:
         capacity_wh, max_w = (np.full(rows, value, dtype=np.int64) for value in (vehicles.capacity_wh, chargers.max_w))
         return Garage(capacity_wh, max_w, np.zeros(rows, dtype=np.int64), _curves([]))
     mix = parse_models(vehicles.model)
     cumulated = np.cumsum([share for _, share in mix])
-    place = uniform(draw(scenario.seed, characters, Purpose.STRATEGY, index=_MODEL_DRAW))
+    place = uniform(draw(scenario.seed, assignment, Purpose.STRATEGY, index=_MODEL_DRAW))
     model = np.searchsorted(cumulated[:-1] / cumulated[-1], place, side="right").astype(np.int64)
     cars = [car for car, _ in mix]
     return Garage(

@@ -35,7 +35,7 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file. Frozen: a scenario is a value, a changed one is another scenario."""
 
 
-class Transformer(_Table, frozen=True, kw_only=True):
+class TransformerTable(_Table, frozen=True, kw_only=True):
     """The feeder's transformer, its limit and how it buys relief."""
 
     rating_va: int = 400_000
@@ -54,7 +54,7 @@ class Transformer(_Table, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "limit_w", self.rating_va * _LIMIT_OF_RATING_PCT // 100)
 
 
-class Household(_Table, frozen=True, kw_only=True):
+class HouseholdTable(_Table, frozen=True, kw_only=True):
     """Homes (one or many, summed) behind one meter: a profile in kW, the sun subtracted. ``""`` is no file."""
 
     household_csv: str = ""
@@ -183,9 +183,9 @@ class Scenario(_Table, frozen=True, kw_only=True):
     seed: int = 1
     reading_s: int = 30
     window_s: int = 300
-    transformer: Transformer = Transformer()
-    base: Household = Household()
-    household: tuple[Household, ...] = ()
+    transformer: TransformerTable = TransformerTable()
+    base: HouseholdTable = HouseholdTable()
+    household: tuple[HouseholdTable, ...] = ()
     sessions: SessionsFile
     chargers: Chargers = Chargers()
     vehicles: Vehicles = Vehicles()
@@ -198,7 +198,7 @@ class Scenario(_Table, frozen=True, kw_only=True):
     """File name -> sha256, written into the scenario of a run: reading it back refuses files that have changed."""
 
     @property
-    def households(self) -> tuple[Household, ...]:
+    def households(self) -> tuple[HouseholdTable, ...]:
         """Every metered household in the order of the base load's rows: [base] first, where it names a file.
 
         Row i draws its noise as ``household-<i>``, counted from 0.

@@ -19,7 +19,7 @@ from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
 from wattswap.runners.scenario.emit import resolved_toml
 from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, read_profile, require_cover, resolve
 from wattswap.runners.scenario.read import Source, load_scenario
-from wattswap.runners.scenario.schema import Household, Scenario, ppm
+from wattswap.runners.scenario.schema import HouseholdTable, Scenario, ppm
 from wattswap.runners.scenario.sessions import departure_errors, keys_of, read_sessions
 from wattswap.runners.scenario.tables import unix_ms
 from wattswap.runners.scenario.visits import SessionTable
@@ -41,7 +41,7 @@ class Sessions:
     user_id: tuple[str, ...]
     key: NDArray[np.uint64]
     """What the session draws under."""
-    character: NDArray[np.uint64]
+    user_key: NDArray[np.uint64]
     """What the person draws under: the same in every session, so a person keeps a character."""
     arrival_tick: Ints
     """First live tick, from the run's start; negative for a car that was there before."""
@@ -167,7 +167,7 @@ def _base_w(source: Source, scenario: Scenario, index: int, ticks: Ticks, inputs
     return base_w if reaches_back else np.concatenate([base_w[:1], base_w])
 
 
-def _net_w(household: Household, load: Profile, sun: Profile | None, grid: Ticks) -> Ints:
+def _net_w(household: HouseholdTable, load: Profile, sun: Profile | None, grid: Ticks) -> Ints:
     load_w = resolve(load, grid, household.shape)
     return load_w if sun is None else load_w - resolve(sun, grid, household.shape)
 
@@ -208,7 +208,7 @@ def _live(table: SessionTable, scenario: Scenario, ticks: Ticks) -> Sessions:
         vehicle_id=_pick(table.vehicle_id, live),
         user_id=user_id,
         key=key,
-        character=keys_of(user_id),
+        user_key=keys_of(user_id),
         arrival_tick=arrival_tick[live],
         departure_tick=departure_tick[live],
         stated_departure_ms=np.maximum(stated_ms // ticks.tick_ms, arrival_tick[live] + 1) * ticks.tick_ms,
@@ -218,7 +218,7 @@ def _live(table: SessionTable, scenario: Scenario, ticks: Ticks) -> Sessions:
 
 def _too_much(sessions: Sessions, scenario: Scenario) -> tuple[str, ...]:
     """A note on sessions that took more than the scenario's chargers and cars can give while they are plugged in."""
-    max_w = garage_of(scenario, sessions.character).max_w
+    max_w = garage_of(scenario, sessions.user_key).max_w
     most_ws = (sessions.departure_tick - sessions.arrival_tick) * scenario.reading_s * max_w
     count = int((sessions.energy_ws - most_ws > _SHORT_WS).sum())
     what = "sessions took more than charger and car give here while they are plugged in, and cannot be full in any run"

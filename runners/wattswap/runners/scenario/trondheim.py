@@ -19,7 +19,7 @@ from typing import Final
 
 from wattswap.protocol.units import MS_PER_HOUR
 from wattswap.runners.scenario.tables import YEARS, Cell, Table, read_table, unix_ms
-from wattswap.runners.scenario.visits import SessionTable, Tally, Visit, energy_ws, raw_table, unique
+from wattswap.runners.scenario.visits import SessionTable, Visit, VisitCounts, energy_ws, raw_table, unique
 from wattswap.runners.scenario.zones import Redating, zone_named
 
 ZONE: Final = "Europe/Oslo"
@@ -38,12 +38,12 @@ def read_trondheim(path: Path, redating: Redating) -> SessionTable:
         InputError: file, line and column, and what to do.
     """
     table = read_table(path, COLUMNS, separator=";")
-    tally = Tally.of(path)
+    tally = VisitCounts.of(path)
     visits = list(_visits(table, zone_named(ZONE), tally))
     return raw_table(table.sha256, visits, tally, redating, stated=False)
 
 
-def _visits(table: Table, zone: tzinfo, tally: Tally) -> Iterator[Visit]:
+def _visits(table: Table, zone: tzinfo, tally: VisitCounts) -> Iterator[Visit]:
     columns = {name: list(table.column(name)) for name in COLUMNS}
     columns |= {name: list(table.column(name)) for name in (SHARED, LENGTH) if name in table.header}
     for row, name in enumerate(unique(columns["session_ID"])):

@@ -73,7 +73,7 @@ class SessionTable:
 
 
 @dataclass
-class Tally:
+class VisitCounts:
     """Counts, while a raw recording is read, what is left out of it and what had to be decided."""
 
     file: Path
@@ -81,7 +81,7 @@ class Tally:
     decided: Counter[str]
 
     @classmethod
-    def of(cls, file: Path) -> Tally:
+    def of(cls, file: Path) -> VisitCounts:
         """An empty tally for this file."""
         return cls(file, Counter(), Counter())
 
@@ -103,7 +103,9 @@ class Tally:
         return (*left_out, *decided)
 
 
-def raw_table(sha256: str, visits: Sequence[Visit], tally: Tally, redating: Redating, *, stated: bool) -> SessionTable:
+def raw_table(
+    sha256: str, visits: Sequence[Visit], tally: VisitCounts, redating: Redating, *, stated: bool
+) -> SessionTable:
     """The table of a raw recording, with points of their own for sessions that overlap, and its notes."""
     if not visits:
         reasons = "; ".join(f"{count} of them: {why}" for why, count in tally.left_out.items())

@@ -1,0 +1,85 @@
+"""A round while it is open, on the transformer's side: who was called, and what they have answered so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, TRANCHES
+from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.protocol.round import Input, State, advance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wattswap.agents.physics import Ints
+    from wattswap.protocol.messages import Offer, ReliefCall
+
+
+class OpenRound:
+    """One call and the answers to it; of each car the first counts."""
+
+    def __init__(self, call: ReliefCall, called: Sequence[int]) -> None:
+        self.call, self.called = call, called
+        self._states = dict.fromkeys(called, advance(State.IDLE, Input.CALL))
+        self._offers: dict[int, tuple[list[int], list[int]]] = {}
+        self._unanswered = len(called)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all who were called have answered."""
+        return not self._unanswered
+
+    def awaits(self, offer: Offer) -> bool:
+        """Whether this is the first answer of a car that was called, and to this call."""
+        of_this_round = (offer.feeder, offer.tick) == (self.call.feeder, self.call.tick)
+        return of_this_round and self._states.get(offer.session) is State.CALLED
+
+    def note(self, offer: Offer, firm_w: int, cap_w: int) -> None:
+        """Take an awaited answer down, as far as the car draws and the charger carries what it offers.
+
+        Raises:
+            RemoteProtocolError: no honest car offers this.
+        """
+        session = offer.session
+        if offer.tranches:
+            self._offers[session] = _columns(offer, firm_w, cap_w)
+        said = Input.OFFER if offer.tranches else Input.KEEP
+        self._states[session] = advance(self._states[session], said)
+        self._unanswered -= 1
+
+    def state_of(self, session: int) -> State:
+        """Where a called car's part of the round stands."""
+        return self._states[session]
+
+    def offers_of(self, sessions: Sequence[int]) -> tuple[Ints, Ints]:
+        """Relief in watts and asks of these called cars, shape (cars, 3) each; zeros for who keeps charging."""
+        offered_w = np.zeros((len(sessions), TRANCHES), dtype=np.int64)
+        ask = np.zeros_like(offered_w)
+        for at, session in enumerate(sessions):
+            if session in self._offers:
+                offered_w[at], ask[at] = self._offers[session]
+        return offered_w, ask
+
+
+def _columns(offer: Offer, firm_w: int, cap_w: int) -> tuple[list[int], list[int]]:
+    """An offer's tranches as relief and asks, three each.
+
+    What the car does not draw and what the charger cannot carry is not on offer.
+
+    Raises:
+        RemoteProtocolError: asks that fall from tranche to tranche, or more tranches than there are.
+    """
+    tranches = offer.tranches
+    if len(tranches) > TRANCHES:
+        raise RemoteProtocolError(f"an offer of {len(tranches)} tranches; at most {TRANCHES} have a meaning")
+    offered = [tranche.ask_nanos_per_kwh for tranche in tranches if tranche.relief_w]
+    if offered != sorted(offered):
+        raise RemoteProtocolError("an offer's asks fall from one tranche to the next")
+    none = [0] * (TRANCHES - len(tranches))
+    relief_w = [tranche.relief_w for tranche in tranches] + none
+    relief_w[TO_ZERO] = min(relief_w[TO_ZERO], firm_w)
+    relief_w[TO_FLOOR] = min(relief_w[TO_FLOOR], firm_w - relief_w[TO_ZERO])
+    relief_w[FEED] = min(relief_w[FEED], cap_w)
+    return relief_w, [tranche.ask_nanos_per_kwh for tranche in tranches] + none

@@ -1,0 +1,105 @@
+"""What a transformer knows of its plugged cars, as columns in session order, ready for the law."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from wattswap.agents.controllers.plugged import Plugged
+from wattswap.agents.law import Cars
+
+if TYPE_CHECKING:
+    from wattswap.agents.physics import Ints
+    from wattswap.protocol.messages import Report
+
+_FIRM, _WANTED, _DUE, _DREW, _REDUCE, _FEED, _IMPORT, _EXPORT, _ARRIVAL, _DEPARTURE, _DRAWN, _MOST = range(12)
+_COLUMNS: Final = 12
+
+
+class VehicleTable:
+    """One column a plugged car, kept sorted by session number."""
+
+    def __init__(self) -> None:
+        self.sessions: list[int] = []
+        self._table: Ints = np.zeros((_COLUMNS, 0), dtype=np.int64)
+        self._reports: dict[int, Report] = {}
+        """The newest of each car since the table was last looked at."""
+
+    def __contains__(self, session: int) -> bool:
+        at = bisect_left(self.sessions, session)
+        return at < len(self.sessions) and self.sessions[at] == session
+
+    def at(self, session: int) -> int:
+        """The column of a plugged session."""
+        return bisect_left(self.sessions, session)
+
+    def enter(self, session: int, arrival_ms: int, departure_ms: int) -> None:
+        """A car plugged in and stated its departure; until its first report it wants nothing."""
+        table, at = self._columns(), self.at(session)
+        self.sessions.insert(at, session)
+        self._table = np.insert(table, at, 0, axis=1)
+        self._table[[_ARRIVAL, _DEPARTURE], at] = arrival_ms, departure_ms
+
+    def leave(self, session: int) -> None:
+        """A car unplugged."""
+        table, at = self._columns(), self.at(session)
+        del self.sessions[at]
+        self._table = np.delete(table, at, axis=1)
+
+    def report(self, report: Report) -> None:
+        """Where a car stands now."""
+        self._reports[report.session] = report
+
+    def award(self, session: int, reduce_w: int, feed_w: int) -> None:
+        """A car holds an award from now on; zeros when it has ended."""
+        self._columns()[_REDUCE : _FEED + 1, self.at(session)] = (reduce_w, feed_w)
+
+    def cars(self, now_ms: int) -> Cars:
+        """All plugged cars as the law sees them."""
+        table = self._columns()
+        return Cars(
+            table[_FIRM],
+            table[_WANTED],
+            table[_DUE] - now_ms,
+            table[_DREW] > 0,
+            table[_REDUCE],
+            table[_FEED],
+        )
+
+    def plugged(self) -> Plugged:
+        """What else controllers may know of them. A car drew what it was granted, as far as it wanted it."""
+        return Plugged(*self._columns()[_ARRIVAL:])
+
+    def firm_w(self, sessions: list[int]) -> Ints:
+        """The firm power of these plugged sessions."""
+        return self._columns()[_FIRM, [self.at(session) for session in sessions]]
+
+    def aims(self, import_w: Ints, export_w: Ints, idle_w: int = 0) -> list[tuple[int, int, int]]:
+        """Note what is granted now; (session, import, export) of those who are, or were, meant to have any power.
+
+        ``idle_w`` is what a charger draws unasked: where that is something, everyone must be told.
+        """
+        table = self._columns()
+        (powered,) = (table[_IMPORT] | table[_EXPORT] | import_w | export_w | idle_w).nonzero()
+        table[_IMPORT], table[_EXPORT] = import_w, export_w
+        table[_DRAWN] = np.minimum(import_w, table[_WANTED])
+        return [
+            (self.sessions[at], imported, exported)
+            for at, imported, exported in zip(
+                powered.tolist(), import_w[powered].tolist(), export_w[powered].tolist(), strict=True
+            )
+        ]
+
+    def _columns(self) -> Ints:
+        """The table, with all that was reported."""
+        if self._reports:
+            ats = [self.at(session) for session in self._reports]
+            reports = [
+                (report.firm_w, report.wanted_w, report.due_ms, report.drew) for report in self._reports.values()
+            ]
+            self._table[:_REDUCE, ats] = np.array(reports, dtype=np.int64).T
+            self._table[_MOST, ats] = np.maximum(self._table[_MOST, ats], self._table[_WANTED, ats])
+            self._reports.clear()
+        return self._table

@@ -1,0 +1,1 @@
+"""The rules that every run must keep, checked event by event."""

@@ -1,0 +1,1 @@
+"""How a run's payments and meter records reach a ledger."""

@@ -1,0 +1,238 @@
+"""The journal of a run: all that came into it from outside, and a running hash of what its agents made of it.
+
+    header    a map: what the file is, and the options of the run
+    tick      ["tick", tick, base_w, told, felt, hash, events], one for each tick and one for the closing step
+              base_w   the base load's mean over the tick before
+              told     [[who, event], ...] as the world told them; ``who`` is 1 for the session's charger, 2 for its
+                       vehicle, 3 for both in this order, 4 for both in the other one, or an agent's name; an empty
+                       name is nobody's: a meter that counts for no award
+              felt     [[agent, event], ...] what agents felt that had crashed and started again
+              hash     the first 8 bytes of blake2b-256 over [now_ms, agent, event, effects] of all events so far
+              events   those of this tick, where the journal is to hold everything, else empty
+
+A stream of MessagePack objects, so agents in other languages can read it. Events are arrays, [tag, fields ...] in the
+order of ``protocol/events.py``. With the journal a run can be told again, to agents that are changed or mended since.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgpack
+import msgspec
+
+from wattswap.protocol.effects import Effect
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.events import Event, Metered, PluggedIn, Reading, Unplugged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+Contents = Literal["inputs", "full"]
+FORMAT: Final = "wattswap journal"
+VERSION: Final = 1
+FOLDER: Final = "journal"
+STREET: Final = f"{FOLDER}/street.msgpack"
+"""The journal of a whole street in one process."""
+
+CHARGER, VEHICLE, CHARGER_FIRST, VEHICLE_FIRST = 1, 2, 3, 4
+_FLUSH_EVERY: Final = 10
+OF_A_SESSION: Final = (Metered, Reading, PluggedIn, Unplugged)
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """What a journal begins with."""
+
+    format: str = FORMAT
+    format_version: int = VERSION
+    wattswap: str
+    """The version that wrote it."""
+    scenario: str
+    scenario_sha256: str
+    """Of the run's ``scenario.toml``."""
+    seed: int
+    controller: str
+    engine: str
+    strategy: str
+    sign: bool
+    contents: Contents
+
+
+class HandledEvent(msgspec.Struct, frozen=True, array_like=True):
+    """An agent learned of something and wanted this done: what the hashes are over."""
+
+    now_ms: int
+    """By the agent's clock."""
+    agent: str
+    event: Event
+    effects: list[Effect]
+
+
+class JournalLine(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
+    """One tick."""
+
+    tick: int
+    base_w: int
+    told: list[tuple[int | str, Event]]
+    felt: list[tuple[str, Event]]
+    hash: bytes
+    events: list[msgspec.Raw] = []
+
+
+def sha256_of(scenario_toml: str) -> str:
+    """What a header says of its scenario."""
+    return sha256(scenario_toml.encode()).hexdigest()
+
+
+class Journal:
+    """A journal being written."""
+
+    def __init__(self, path: Path, header: Header) -> None:
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._told: list[tuple[int | str, Event]] = []
+        self._felt: list[tuple[str, Event]] = []
+        self._events: list[msgspec.Raw] = []
+        self.handled: Callable[[bytes], None] | None = self._keep if header.contents == "full" else None
+        self._file: BinaryIO = path.open("xb", buffering=1 << 20)
+        self._file.write(self._encode(header))
+        self._file.flush()
+
+    def told(self, told: list[tuple[str, Event]]) -> None:
+        """Keep what the world told, each fact once."""
+        self._told.extend(_facts(told))
+
+    def felt(self, agent: str, event: Event) -> None:
+        """Keep what an agent felt."""
+        self._felt.append((agent, event))
+
+    def passed(self, tick: int, base_w: int, events_hash: bytes) -> None:
+        """Write the tick down."""
+        line = self._encode(JournalLine(tick, base_w, self._told, self._felt, events_hash, self._events))
+        self._told, self._felt, self._events = [], [], []
+        self._file.write(line)
+        if tick % _FLUSH_EVERY == 0:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Write what is still to be written; nothing may be kept after this."""
+        self._file.close()
+
+    def _keep(self, happening: bytes) -> None:
+        self._events.append(msgspec.Raw(happening))
+
+
+def _facts(told: list[tuple[str, Event]]) -> Iterator[tuple[int | str, Event]]:
+    """What was told as facts: charger and vehicle are told the same, one after the other."""
+    at, count = 0, len(told)
+    while at < count:
+        agent, event = told[at]
+        if not agent or not isinstance(event, OF_A_SESSION):
+            yield agent, event
+        elif at + 1 < count and told[at + 1][1] is event:
+            at += 1
+            yield (CHARGER_FIRST if agent.startswith("charger/") else VEHICLE_FIRST), event
+        else:
+            yield (CHARGER if agent.startswith("charger/") else VEHICLE), event
+        at += 1
+
+
+def hearers(who: int | str, charger: str, vehicle: str) -> tuple[str, ...]:
+    """The agents that were told a fact, in their order."""
+    if isinstance(who, str):
+        return (who,)
+    return {CHARGER: (charger,), VEHICLE: (vehicle,), CHARGER_FIRST: (charger, vehicle)}.get(who, (vehicle, charger))
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+_BEGINS: Final = msgspec.msgpack.encode(JournalLine(0, 0, [], [], b""))[:6]
+"""How every tick begins, up to its number."""
+_BLANK: Final = b"\0"
+"""What a file system may leave where a power cut lost the end of a file."""
+
+
+class Reader:
+    """A journal being read, tick by tick; a torn end is where it ends, damage before that is refused."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.ticks = 0
+        """So many lines have been read, the closing one counted."""
+        self.torn = False
+        """The last record was cut short."""
+        self.header = self._header()
+
+    def lines(self) -> Iterator[JournalLine]:
+        """Every tick from the first on.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        decode = msgspec.msgpack.Decoder(JournalLine).decode
+        for at, record in self._records():
+            if at == 0:
+                continue
+            try:
+                line = decode(record)
+            except (msgspec.ValidationError, UnicodeDecodeError) as error:
+                raise self._damaged(at, f"no tick of a journal: {error}") from None
+            if line.tick != self.ticks:
+                raise self._damaged(at, f"tick {line.tick} where {self.ticks} is due")
+            self.ticks += 1
+            yield line
+
+    def _header(self) -> Header:
+        try:
+            record = next((record for _, record in self._records()), b"")
+            found = msgspec.msgpack.decode(record)
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be read ({error.strerror})") from None
+        except ValueError:  # not MessagePack, or not UTF-8
+            found = None
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise InputError(f"{self._path}: this is no journal of wattswap, it has no header; run the scenario again")
+        if found.get("format_version") != VERSION:
+            raise InputError(
+                f"{self._path}: journal of format version {found.get('format_version')!r}, this version reads"
+                f" {VERSION}; use wattswap {found.get('wattswap')}, which wrote it"
+            )
+        try:
+            return msgspec.convert(found, Header)
+        except msgspec.ValidationError as error:
+            raise InputError(f"{self._path}: the journal's header is damaged ({error})") from None
+
+    def _records(self) -> Iterator[tuple[int, bytes]]:
+        """Every whole record with the place where it begins."""
+        begins = 0
+        with self._path.open("rb") as stream, self._path.open("rb") as file:
+            unpacker = msgpack.Unpacker(stream)
+            while True:
+                try:
+                    unpacker.skip()
+                except msgpack.OutOfData:
+                    self._end(file, begins)
+                    return
+                except (msgpack.UnpackException, ValueError):
+                    raise self._damaged(begins, "not MessagePack") from None
+                ends = unpacker.tell()
+                record = file.read(ends - begins)
+                if record == _BLANK and not file.read().strip(_BLANK):
+                    self.torn = True
+                    return
+                yield begins, record
+                begins = ends
+
+    def _end(self, file: BinaryIO, begins: int) -> None:
+        """The file ends within a record, or there is nothing more."""
+        rest = file.read()
+        if _BEGINS + msgspec.msgpack.encode(self.ticks + 1) in rest:
+            raise self._damaged(begins, "this record runs on into the next one")
+        self.torn = bool(rest)
+
+    def _damaged(self, at: int, what: str) -> InputError:
+        return InputError(
+            f"{self._path}: damaged after tick {self.ticks - 1}, at byte {at} ({what}); run the scenario again"
+        )

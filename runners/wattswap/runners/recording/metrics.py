@@ -1,0 +1,192 @@
+"""A run in one dictionary: the keys of ``wattswap run --json``.
+
+Everything is reckoned afterwards from the record; nothing is counted along the way. Energies are whole watt-hours,
+rounded to the nearest; money is nanos; shares and hours are floats rounded to six places, so that two machines print
+the same. A stationary battery counts where power flows (load, fed back, deferred, paid), not where people wait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from wattswap.protocol.units import WS_PER_WH
+from wattswap.runners.recording.ageing import ageing_h
+from wattswap.runners.recording.time_series import CarTicks
+from wattswap.runners.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from wattswap.runners.recording.record import RunRecord
+    from wattswap.runners.scenario.street import Street
+
+Summary = dict[str, Any]
+
+KEYS: Final = tuple(
+    """
+    scenario controller strategy engine seed limit_w peak_w overload_s overload_wh ageing_h oscillations
+    sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh
+    forced_wh rounds choices paid_nanos billed_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash
+    events_hash faults settlement timing
+    """.split()  # noqa: SIM905 - thirty names are read best as words
+)
+"""The keys of a summary, in its order."""
+
+_PLACES: Final = 6
+
+
+def summary(
+    street: Street,
+    record: RunRecord,
+    *,
+    controller: str,
+    strategy: str,
+    engine: str,
+    wall_s: float,
+    settlement: Summary | None = None,
+) -> Summary:
+    """What a run came to; energies in Wh, money in nanos, ``wall_s`` what the run took.
+
+    ``settlement`` is what became of its payments on a ledger, if it had one.
+    """
+    cars = CarTicks.of(street, record)
+    return {
+        "scenario": street.name,
+        "controller": controller,
+        "strategy": strategy,
+        "engine": engine,
+        "seed": street.scenario.seed,
+        "limit_w": street.scenario.transformer.limit_w,
+        **_of_transformer(street, cars),
+        **_of_sessions(record, cars),
+        **_of_market(record, cars),
+        **_of_fairness(street, record, cars),
+        "fallback_unsafe_w": fallback_unsafe_w(street),
+        "trace_hash": record.trace_hash(),
+        "events_hash": record.events_hash,
+        "faults": None if record.counts is None else asdict(record.counts),
+        "settlement": settlement,
+        "timing": {
+            "wall_s": round(wall_s, 3),
+            "vehicle_steps_per_s": round(len(cars) / wall_s) if wall_s > 0 else 0,
+        },
+    }
+
+
+def _of_transformer(street: Street, cars: CarTicks) -> Summary:
+    over_w = np.maximum(cars.load_w - cars.limit_w, 0)
+    transformer = street.scenario.transformer
+    hours = ageing_h(cars.load_w, transformer.rating_va, cars.tick_s, transformer.ambient_c)
+    return {
+        "peak_w": int(cars.load_w.max(initial=0)) if len(cars.load_w) else 0,
+        "overload_s": int((over_w > 0).sum()) * cars.tick_s,
+        "overload_wh": _wh(int(over_w.sum()) * cars.tick_s),
+        "ageing_h": round(hours, _PLACES),
+        "oscillations": oscillations(cars.load_w, cars.limit_w),
+    }
+
+
+def _of_sessions(record: RunRecord, cars: CarTicks) -> Summary:
+    """Who was plugged in during the run; who is not known to have left is open."""
+    left = [row for row in record.sessions if row.status in ("full", "short")]
+    plugged = len(cars.plugged)
+    stops = stops_total(cars)
+    return {
+        "sessions": plugged,
+        "sessions_short": sum(row.status == "short" for row in left),
+        "sessions_open": plugged - len(left),
+        "unserved_wh": _wh(sum(row.missing_ws for row in left)),
+        "waiting_wh_h": _wh(int(cars.owed_ws[cars.is_session].sum()) * cars.tick_s // 3600),
+        "stops": round(stops / plugged, _PLACES) if plugged else 0.0,
+        "stops_total": stops,
+    }
+
+
+def _of_market(record: RunRecord, cars: CarTicks) -> Summary:
+    return {
+        "deferred_wh": _wh(sum(row.delivered_ws for row in record.trades if row.kind == "reduce")),
+        "fed_back_wh": _wh(int(cars.export_w.sum()) * cars.tick_s),
+        "forced_wh": _wh(int(cars.forced_w.sum()) * cars.tick_s),
+        "rounds": len(record.rounds),
+        "choices": {
+            "keep": sum(row.kept for row in record.rounds),
+            "reduce": sum(row.reduce_awards for row in record.rounds),
+            "feed": sum(row.feed_awards for row in record.rounds),
+        },
+        "paid_nanos": sum(row.nanos for row in record.trades),
+        "billed_nanos": sum(row.billed_nanos for row in record.sessions),
+    }
+
+
+def _of_fairness(street: Street, record: RunRecord, cars: CarTicks) -> Summary:
+    """Jain's index over the sessions that were plugged in: of their waiting, and of the tokens they earned."""
+    # as floats, but below 2^53 sums of whole numbers are exact
+    waiting_ws = np.bincount(cars.row, weights=cars.owed_ws, minlength=cars.sessions)
+    earned = dict.fromkeys(street.sessions.session_id, 0)
+    for row in record.trades:
+        if row.session in earned:
+            earned[row.session] += row.nanos
+    nanos = np.array(list(earned.values()), dtype=np.float64)
+    return {"jain_waiting": jain(waiting_ws[cars.plugged]), "jain_tokens": jain(nanos[cars.plugged])}
+
+
+def jain(shares: ArrayLike) -> float:
+    """Jain's index of fairness, (sum x)^2 / (n sum x^2): 1 if all have the same, 1/n if one has all.
+
+    Nobody has anything: that is fair too, 1.
+    """
+    x = np.asarray(shares, dtype=np.float64)
+    largest = x.max(initial=0.0)
+    if largest <= 0:
+        return 1.0
+    x = x / largest  # so that squares of nanos stay small
+    return round(float(x.sum() ** 2 / (len(x) * (x**2).sum())), _PLACES)
+
+
+def oscillations(load_w: NDArray[np.int64], limit_w: NDArray[np.int64]) -> int:
+    """How often the load rises above the limit: from a tick within it to the next one beyond."""
+    over = load_w > limit_w
+    return int((over[1:] & ~over[:-1]).sum())
+
+
+def stops_total(cars: CarTicks) -> int:
+    """How often a session that drew power in one tick draws none in the next although it wants some."""
+    order = cars.by_row
+    draws = cars.import_w[order] > 0
+    stopped = cars.follows & ~draws & (cars.wanted_w[order] > 0) & cars.is_session[order]
+    return int((stopped[1:] & draws[:-1]).sum())
+
+
+def fallback_unsafe_w(street: Street) -> int:
+    """The watts by which the site would exceed its limit at its worst moment, every charger at its guaranteed minimum.
+
+    Until then nobody has answered anybody: what chargers fall back to when the network is gone. 0 is safe.
+    """
+    world = World(street)
+    worst_w = int((world.base_w[1:] - street.limit_w).max(initial=-(1 << 60)))
+    return world.fallback_unsafe_w(worst_w, 0)
+
+
+def peak_pct(figures: Summary) -> float:
+    """The peak as a percentage of the scenario's limit."""
+    return 100 * float(figures["peak_w"]) / max(float(figures["limit_w"]), 1.0)
+
+
+def tokens(nanos: float) -> float:
+    """Nanos as IOTA tokens."""
+    return nanos / 1e9
+
+
+def total(figures: Iterable[Summary], key: str) -> int:
+    """One figure of several runs, added up."""
+    return sum(int(each[key]) for each in figures)
+
+
+def _wh(energy_ws: int) -> int:
+    """Watt-seconds as watt-hours, rounded to the nearest."""
+    return (2 * energy_ws + WS_PER_WH) // (2 * WS_PER_WH)

@@ -1,0 +1,200 @@
+"""What a run leaves behind: its rows as they happen, and the hash that must be the same in every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import msgpack
+from msgspec.structs import astuple
+
+from wattswap.agents.offers import FEED
+from wattswap.protocol.effects import NoteRound
+from wattswap.protocol.units import WS_PER_WH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from wattswap.agents.law import ChargingState
+    from wattswap.agents.physics import Ints
+    from wattswap.ledger.book import Book
+    from wattswap.protocol.effects import NoteTrade
+    from wattswap.runners.network.fault_schedule import FaultCounts
+    from wattswap.runners.world import World
+
+FEEDER = 0
+"""A scenario has one feeder so far; tables carry its number so that more can join."""
+
+
+class TradeRow(NamedTuple):
+    """One award of a tranche as it was settled, or what the last resort took from one session at one tick."""
+
+    tick: int
+    """That of the award."""
+    feeder: int
+    session: str
+    tranche: int
+    """1 to the floor, 2 to zero, 3 feeding back, 0 forced."""
+    kind: Literal["reduce", "feed", "forced"]
+    awarded_w: int
+    price_nanos_per_kwh: int
+    delivered_ws: int
+    nanos: int
+    forced_w: int
+    offered_w: int
+    ask_nanos_per_kwh: int
+    baseline_ws: int
+    payment_id: str
+    status: str
+
+
+HASHED = TradeRow._fields.index("offered_w")
+"""The columns before this one are what the trace hash covers."""
+
+
+class SessionRow(NamedTuple):
+    """One session as it ended, or as it stood when the run did."""
+
+    session: str
+    station: str
+    vehicle: str
+    strategy: str
+    arrival_tick: int
+    departure_tick: int
+    need_ws: int
+    missing_ws: int
+    imported_ws: int
+    exported_ws: int
+    deferred_ws: int
+    earned_nanos: int
+    billed_nanos: int
+    receivable_nanos: int
+    status: Literal["full", "short", "open", "battery"]
+
+
+class TickRow(NamedTuple):
+    """The street at one tick: the sums, and the plugged cars' columns from which the picture is drawn."""
+
+    tick: int
+    base_w: int
+    limit_w: int
+    rows: Ints
+    charging: ChargingState
+    import_w: Ints
+    export_w: Ints
+    reduce_w: Ints
+    """Reduction under an award."""
+    forced_w: Ints
+    owed_ws: Ints
+    """Energy by which each plugged car is behind its baseline, at the tick's start."""
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """Everything a run produces, collected in memory."""
+
+    ticks: list[TickRow] = field(default_factory=list)
+    rounds: list[NoteRound] = field(default_factory=list)
+    trades: list[TradeRow] = field(default_factory=list)
+    sessions: list[SessionRow] = field(default_factory=list)
+    refused: int = 0
+    """Messages that could not be read or broke the protocol, dropped."""
+    events_hash: str | None = None
+    """Over all events and effects of the messages engine; None in the fleet."""
+    book: Book | None = None
+    """The site's double-entry book as the run left it."""
+    counts: FaultCounts | None = None
+    """What has gone wrong; None on a perfect network."""
+
+    def trace_hash(self) -> str:
+        """blake2b-256 over the trade rows in canonical MessagePack, sorted: equal in all engines, to the last nano."""
+        return trace_hash(self.trades)
+
+
+def trace_hash(trades: Iterable[TradeRow]) -> str:
+    """The hash of trade rows; see ``Record.trace_hash``."""
+    digest = blake2b(digest_size=32)
+    for row in sorted(trades, key=lambda trade: trade[:4]):
+        digest.update(msgpack.packb(tuple(row[:HASHED])))
+    return digest.hexdigest()
+
+
+ROUND_COLUMNS = ("tick", "feeder", *NoteRound.__struct_fields__[1:])
+
+
+def round_row(note: NoteRound) -> tuple[int, ...]:
+    """A cleared round under ``ROUND_COLUMNS``: what its transformer noted, and whose it was."""
+    tick, *columns = astuple(note)
+    return (tick, FEEDER, *columns)
+
+
+def trade_rows(note: NoteTrade, session_id: str) -> Iterator[TradeRow]:
+    """The trade rows of one settled award, one per awarded tranche."""
+    for t, awarded_w in enumerate(note.award_w):
+        if not awarded_w:
+            continue
+        yield TradeRow(
+            tick=note.tick,
+            feeder=FEEDER,
+            session=session_id,
+            tranche=t + 1,
+            kind="feed" if t == FEED else "reduce",
+            awarded_w=awarded_w,
+            price_nanos_per_kwh=note.price_nanos_per_kwh[t],
+            delivered_ws=note.delivered_ws[t],
+            nanos=note.nanos[t],
+            forced_w=0,
+            offered_w=note.offered_w[t],
+            ask_nanos_per_kwh=note.ask_nanos_per_kwh[t],
+            baseline_ws=note.baseline_ws,
+            payment_id=note.payment_id,
+            status="disputed" if note.disputed else "paid",
+        )
+
+
+def forced_row(tick: int, session_id: str, forced_w: int) -> TradeRow:
+    """What the last resort took from a session at a tick."""
+    return TradeRow(tick, FEEDER, session_id, 0, "forced", 0, 0, 0, 0, forced_w, 0, 0, 0, "", "unpaid")
+
+
+SHORT_WS = 100 * WS_PER_WH
+"""A session is short when more than 0.1 kWh of its need is missing at departure."""
+
+
+def session_row(
+    world: World,
+    row: int,
+    ticks: int,
+    strategy: str,
+    deferred_ws: int,
+    earned_nanos: int,
+    billed_nanos: int,
+    receivable_nanos: int,
+) -> SessionRow:
+    """A session as it stands when it ends or the run does."""
+    fleet, missing_ws = world.fleet, int(world.remaining_ws[row])
+    status: Literal["full", "short", "open", "battery"]
+    if row >= fleet.sessions:
+        status = "battery"
+    elif fleet.departure_tick[row] > ticks:
+        status = "open"
+    else:
+        status = "short" if missing_ws > SHORT_WS else "full"
+    return SessionRow(
+        session=fleet.session_id[row],
+        station=fleet.station_id[row],
+        vehicle=fleet.vehicle_id[row],
+        strategy=strategy,
+        arrival_tick=int(fleet.arrival_tick[row]),
+        departure_tick=int(fleet.departure_tick[row]),
+        need_ws=int(fleet.need_ws[row]),
+        missing_ws=missing_ws,
+        imported_ws=int(world.imported_ws[row]),
+        exported_ws=int(world.exported_ws[row]),
+        deferred_ws=deferred_ws,
+        earned_nanos=earned_nanos,
+        billed_nanos=billed_nanos,
+        receivable_nanos=receivable_nanos,
+        status=status,
+    )

@@ -1,0 +1,313 @@
+"""The directory of a run: everything it left behind, to be read, drawn, replayed and compared later.
+
+    run.json         the figures, with schema, version and status
+    scenario.toml    the scenario as it was run, every key written out, with the sha256 of its inputs
+    journal/         what came into the run from outside, tick by tick: see :mod:`.journal`; not of a fleet run
+    *.parquet        series, rounds, trades, sessions, cars; uncontrolled: the load had nobody given way
+    ledger.sqlite    the site's book: entries, their postings, balances
+    outbox.sqlite    what was to cross the run's ledger, and what became of it; only where that is not memory
+    meters.sqlite    the meter records that were anchored
+    log.jsonl        what happened to the run itself, a JSON object a line
+    report.html      for people
+
+It appears when the run starts and says ``interrupted`` until the run knows better: that is what a power cut leaves.
+Bad input leaves nothing. Every file is written beside its place and then moved there, so none is ever half a file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
+
+import structlog
+
+from wattswap.protocol.errors import InputError
+from wattswap.runners.recording.journal import FOLDER, STREET, Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+    from structlog.typing import FilteringBoundLogger
+
+    from wattswap.ledger.book import Book, Entry, Leg
+    from wattswap.runners.recording.journal import Header
+
+Status = Literal["complete", "interrupted", "failed"]
+SCHEMA: Final = 1
+RUN_JSON: Final = "run.json"
+LOG: Final = "log.jsonl"
+LEDGER: Final = "ledger.sqlite"
+OUTBOX: Final = "outbox.sqlite"
+METERS: Final = "meters.sqlite"
+SETTLEMENT: Final = "settlement"
+SCENARIO: Final = "scenario.toml"
+REPORT: Final = "report.html"
+WITHOUT_TABLES: Final = "pip install 'wattswap[sim]'"
+
+
+def default_path(name: str, controller: str, seed: int, started: datetime) -> Path:
+    """Where a run goes when nobody says: ``runs/`` and the wall time of its start in UTC, made unique by a number."""
+    stem = f"{started.astimezone(UTC):%Y%m%dT%H%M%S}-{name}-{controller}-s{seed}"
+    path, again = Path("runs") / stem, 1
+    while path.exists():
+        again += 1
+        path = Path("runs") / f"{stem}-{again}"
+    return path
+
+
+@dataclass
+class RunDir:
+    """A run directory being written."""
+
+    path: Path
+    _created: list[Path] = field(default_factory=list)
+    """Folders that were not there before, innermost first."""
+    _log: TextIO | None = None
+    _journal: Journal | None = None
+
+    @classmethod
+    def create(cls, path: Path, scenario_toml: str) -> RunDir:
+        """Make the directory of a run that starts now.
+
+        Raises:
+            InputError: the place is taken, or cannot be written to; nothing was written.
+        """
+        refuse_taken(path)
+        created = [folder for folder in (path, *path.parents) if not folder.exists()]
+        directory = cls(path, created)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            directory.write_figures({}, "interrupted")
+            directory.write_text(SCENARIO, scenario_toml)
+        except OSError as error:
+            directory.discard()
+            raise InputError(f"--out {path}: cannot be written to ({error.strerror}); choose another place") from None
+        return directory
+
+    @cached_property
+    def log(self) -> FilteringBoundLogger:
+        """Writes JSON lines, each with level and UTC time, to ``log.jsonl``, until :meth:`close`."""
+        self._log = (self.path / LOG).open("a", encoding="utf-8")
+        logger: FilteringBoundLogger = structlog.wrap_logger(
+            structlog.WriteLogger(self._log),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(sort_keys=True),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(0),
+        )
+        return logger
+
+    def journal(self, header: Header) -> Journal:
+        """Begin the journal of the street; it is closed with the directory."""
+        (self.path / FOLDER).mkdir()
+        self._journal = Journal(self.path / STREET, header)
+        return self._journal
+
+    def close(self) -> None:
+        """Close log and journal; nothing may be written to them after this."""
+        if self._log is not None:
+            self._log.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    def write_figures(self, figures: Mapping[str, object], status: Status) -> None:
+        """Write ``run.json`` anew."""
+        about = {"schema": SCHEMA, "version": wattswap_version(), "status": status}
+        self.write_text(RUN_JSON, json.dumps({**about, **figures}, indent=2) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file in one piece."""
+        self._write(name, lambda path: path.write_text(text, encoding="utf-8"))
+
+    def write_table(self, name: str, columns: Mapping[str, NDArray[Any]]) -> bool:
+        """Write ``NAME.parquet``; False if pyarrow, which the extra ``sim`` brings, is not installed."""
+        try:
+            import pyarrow as pa
+            from pyarrow import parquet
+        except ModuleNotFoundError:
+            return False
+        table = pa.table({key: pa.array(column, _arrow_type(pa, column)) for key, column in columns.items()})
+        self._write(f"{name}.parquet", lambda path: parquet.write_table(table, path, compression="zstd"))
+        return True
+
+    def write_ledger(self, book: Book) -> None:
+        """Write the book's journal and balances to ``ledger.sqlite``."""
+        self._write(LEDGER, lambda path: _write_book(book, path))
+
+    def discard(self) -> None:
+        """Take the directory back: the run ended before it began, and bad input leaves nothing."""
+        self.close()
+        for entry in self.path.iterdir() if self.path.is_dir() else ():
+            if entry.name.startswith((RUN_JSON, SCENARIO, LOG, LEDGER, OUTBOX, METERS)) or entry.suffix == ".parquet":
+                entry.unlink()
+        with suppress(OSError):  # there may be no journal
+            (self.path / STREET).unlink()
+            (self.path / FOLDER).rmdir()
+        with suppress(OSError):  # somebody else put something there meanwhile: it is theirs, and so is the folder
+            for folder in self._created:
+                folder.rmdir()
+
+    def _write(self, name: str, write: Callable[[Path], object]) -> None:
+        beside = self.path / f".{name}.part"
+        try:
+            write(beside)
+            beside.replace(self.path / name)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def refuse_taken(path: Path) -> None:
+    """Raise an InputError unless ``path`` is free: not there yet, or an empty folder."""
+    if path.is_dir():
+        if any(path.iterdir()):
+            raise InputError(f"--out {path}: there is something in this folder already; name a new or an empty one")
+    elif path.exists() or path.is_symlink():
+        raise InputError(f"--out {path}: this is a file; name a new or an empty folder")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run directory that was read back."""
+
+    path: Path
+    status: Status
+    version: str
+    figures: dict[str, Any]
+    """The keys of ``run --json``; empty if the run did not get that far."""
+    uncontrolled: dict[str, Any] | None
+    """The same keys of the same street with nobody in control, if that was reckoned."""
+    settlement: dict[str, Any] | None = None
+    """How the run settled on its ledger; written as soon as the ledger is open."""
+
+    def columns(self, name: str) -> dict[str, list[Any]]:
+        """A table as plain columns.
+
+        Raises:
+            InputError: it is not there, not readable, or pyarrow is not installed.
+        """
+        try:
+            from pyarrow import ArrowException, parquet
+        except ModuleNotFoundError:
+            raise InputError(f"{self.path}: tables are Parquet files; to read them: {WITHOUT_TABLES}") from None
+        path = self.path / f"{name}.parquet"
+        try:
+            columns: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
+        except FileNotFoundError:
+            raise InputError(f"{path}: there is no such table; the run wrote none") from None
+        except (OSError, ArrowException):
+            raise InputError(f"{path}: not a readable Parquet file; run the scenario again") from None
+        return columns
+
+
+def read_run(path: Path) -> RunFiles:
+    """Read a run directory back.
+
+    Raises:
+        InputError: there is none at ``path``, or it is torn, or from another version's schema.
+    """
+    file = path / RUN_JSON
+    if not path.is_dir():
+        raise InputError(f"{path}: there is no such run directory; `wattswap run` makes one and says where")
+    if not file.is_file():
+        raise InputError(f"{path}: this is no run directory, it has no {RUN_JSON}; `wattswap run` makes one")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except ValueError:
+        raise InputError(f"{file}: not valid JSON, the file is torn; run the scenario again") from None
+    return _run_files(path, file, content)
+
+
+def wattswap_version() -> str:
+    """The version of this installation."""
+    try:
+        return version("wattswap")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+_STATUS: Final[tuple[Status, ...]] = ("complete", "interrupted", "failed")
+
+
+def _run_files(path: Path, file: Path, content: object) -> RunFiles:
+    if not isinstance(content, dict) or "schema" not in content or content.get("status") not in _STATUS:
+        raise InputError(f"{file}: not written by wattswap, it lacks schema or status; name a run directory")
+    if content["schema"] != SCHEMA:
+        raise InputError(
+            f"{file}: schema {content['schema']!r}, this version reads {SCHEMA}; use the wattswap it names"
+        )
+    figures = {
+        key: value for key, value in content.items() if key not in ("schema", "status", "version", "uncontrolled")
+    }
+    settlement = figures.get(SETTLEMENT)
+    if figures.keys() == {SETTLEMENT}:
+        figures = {}
+    return RunFiles(
+        path, content["status"], str(content.get("version")), figures, content.get("uncontrolled"), settlement
+    )
+
+
+def _arrow_type(pa: Any, column: NDArray[Any]) -> Any:
+    """Texts come as arrays of objects, whose type an empty table would not tell."""
+    return pa.string() if column.dtype == object else pa.int64()
+
+
+_BOOK_TABLES: Final = """
+    create table entries (seq integer primary key, operation text, key text, account text, nanos integer);
+    create table postings (seq integer references entries, from_account text, to_account text, nanos integer);
+    create table balances (account text primary key, nanos integer);
+"""
+
+
+def read_book(run_dir: Path) -> tuple[list[Entry], dict[str, int]]:
+    """The entries and the balances of a run directory's book.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    path = run_dir / LEDGER
+    if not path.is_file():
+        raise InputError(f"{path}: the run ended before its book was written; `wattswap replay {run_dir}` rebuilds it")
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            rows = database.execute("select seq, operation, key, account, nanos from entries order by seq").fetchall()
+            postings = database.execute("select seq, from_account, to_account, nanos from postings").fetchall()
+            balances = dict(database.execute("select account, nanos from balances").fetchall())
+    except sqlite3.Error as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}); move it away, and `wattswap replay {run_dir}` rebuilds it"
+        ) from None
+    legs: dict[int, list[Leg]] = {}
+    for seq, *leg in postings:
+        legs.setdefault(seq, []).append((leg[0], leg[1], leg[2]))
+    return [(*entry, tuple(legs.get(seq, ()))) for seq, *entry in rows], balances
+
+
+def _write_book(book: Book, path: Path) -> None:
+    """``account`` of an entry is what the book calls its subject: an account, a vehicle, or nothing."""
+    path.unlink(missing_ok=True)
+    entries = book.entries
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(_BOOK_TABLES)
+        database.executemany(
+            "insert into entries values (?, ?, ?, ?, ?)",
+            [(seq, *entry[:4]) for seq, entry in enumerate(entries, 1)],
+        )
+        database.executemany(
+            "insert into postings values (?, ?, ?, ?)",
+            [(seq, *leg) for seq, entry in enumerate(entries, 1) for leg in entry[4]],
+        )
+        database.executemany("insert into balances values (?, ?)", book.balances().items())
+        database.commit()
