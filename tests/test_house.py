@@ -41,7 +41,10 @@ PURE = ("protocol", "agents")
 
 # Each of these libraries is met in one place; a module is named by the start of its name.
 ONE_PLACE = {
-    "zmq": ("wattswap.runners.zeromq",),
+    "zmq": ("wattswap.runners.node",),
+    "zeroconf": ("wattswap.runners.node.discovery",),
+    "paho": ("wattswap.runners.node.drivers",),
+    "gpiozero": ("wattswap.runners.node.drivers",),
     "mesa": ("wattswap.runners.mesa_model",),
     "iota_sdk": ("wattswap.ledger.iota", "wattswap.ledger.devnet"),
     "graphql": ("wattswap.ledger.devnet",),
@@ -143,7 +146,7 @@ def test_the_rules_above_can_fail(module: str, source: str):
     ("module", "source"),
     [
         ("wattswap.cli.run", "from wattswap.experiments import run\nimport time"),
-        ("wattswap.runners.zeromq_auth", "import zmq.auth"),
+        ("wattswap.runners.node.auth", "import zmq"),
         ("wattswap.ledger.iota", "import iota_sdk\nfrom .book import Book"),
         ("wattswap.agents.law", "'''Never np.random.'''\nfrom wattswap.protocol.units import PPM\nimport numpy as np"),
         ("wattswap.__main__", "from wattswap.cli import main"),
