@@ -28,7 +28,7 @@ assert len(_SALT) == SALTBYTES
 def pairing_code(one: PublicIdentity, other: PublicIdentity) -> str:
     """Twelve letters in three groups, the same whichever of the two is named first."""
     both = b"".join(sorted(blake2b(msgspec.json.encode(agent), 32, encoder=RawEncoder) for agent in (one, other)))
-    digest = kdf(8, both, _SALT, OPSLIMIT_INTERACTIVE, MEMLIMIT_INTERACTIVE)
+    digest = kdf(16, both, _SALT, OPSLIMIT_INTERACTIVE, MEMLIMIT_INTERACTIVE)
     number = int.from_bytes(digest, "big")
     letters = [_ALPHABET[number >> 5 * place & 31] for place in range(_LETTERS)]
     return "-".join("".join(letters[start : start + _GROUP]) for start in range(0, _LETTERS, _GROUP))

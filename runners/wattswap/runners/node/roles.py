@@ -43,4 +43,9 @@ def may_send(sender: Role, receiver: Role, message: Message) -> bool:
     Of a sealed message only the number of what is inside is looked at: whoever opens it holds the number against it.
     """
     kind = _INNER.get(message.kind) if isinstance(message, messages.Sealed) else type(message)
-    return kind in _MAY_SEND.get((sender, receiver), ())
+    return kind in kinds_sent(sender, receiver)
+
+
+def kinds_sent(sender: Role, receiver: Role) -> frozenset[type]:
+    """The classes of messages that one role may send to another."""
+    return _MAY_SEND.get((sender, receiver), frozenset())
