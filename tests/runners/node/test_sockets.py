@@ -66,12 +66,13 @@ def test_a_stranger_a_revoked_key_and_a_client_without_a_key_do_not_get_in():
         told = len(upper.messenger.notices)
         until(lambda: any("revoked" in one.detail for one in upper.messenger.notices[told:]), upper, stranger)
         assert not is_linked(upper, stranger)
-        plain = zmq.Context.instance().socket(zmq.DEALER)
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        plain = context.socket(zmq.DEALER)
         plain.setsockopt(zmq.LINGER, 0)
         plain.connect(f"tcp://127.0.0.1:{upper.port}")
         plain.send(encode_frame(Hello(FRAME_VERSION, 1, BEAT_MS, ("charger/1",))))
         assert not upper.transport.receive(3 * BEAT_MS)
-        plain.close(0)
+        context.destroy(0)
 
 
 def test_whoever_is_not_the_agent_we_take_it_for_is_noticed_before_anything_is_said():
@@ -201,6 +202,23 @@ def test_an_agent_found_at_another_address_is_connected_to_there():
             assert "moved" in lower.events()
 
 
+def test_an_address_that_anybody_announced_takes_no_living_connection_away():
+    transformer, charger, squatter = street()
+    with (
+        node(transformer, [charger], listens=True) as upper,
+        node(charger, [transformer]) as lower,
+        node(squatter, [charger], listens=True) as elsewhere,
+    ):
+        link(upper, lower)
+        lower.messenger.connect(transformer.identity, "127.0.0.1", elsewhere.port)
+        end = clock() + 6 * BEAT_MS
+        while clock() < end:
+            for one in (upper, lower, elsewhere):
+                one.turn(5)
+        assert is_linked(upper, lower)
+        assert lower.events() == ["linked"]
+
+
 FROZEN = """
 import sys, time
 from tests.runners.node.people import Person, node
@@ -220,6 +238,8 @@ def test_a_frozen_peer_is_noticed_and_back_when_it_thaws():
     other = subprocess.Popen(
         [sys.executable, "-c", FROZEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
     )
+    assert other.stdin
+    assert other.stdout
     try:
         other.stdin.write(f"{transformer.key.secret.hex()} {charger.key.secret.hex()}\n")
         other.stdin.flush()
@@ -332,7 +352,7 @@ def storm(count: int) -> None:
     people = [Person(f"charger/{number}", "charger") for number in range(count)]
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 4_096)
-    dealers = []
+    dealers: list[zmq.Socket[bytes]] = []
 
     def hello_from_all(upper: NodeOfOne) -> None:
         opened: set[str] = set()

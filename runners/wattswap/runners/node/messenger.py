@@ -8,7 +8,7 @@ trusted no longer. One thread calls it.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wattswap.runners.node.frames import Reason
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 SILENT_BEATS: Final = 4
 """After so many beats without a word the socket to a peer is made anew."""
+
+_SUSPECT_BEATS: Final = 2
+"""After so many, if another address of the peer was heard of."""
+_MOST_ADDRESSES: Final = 8
 
 Said: TypeAlias = "tuple[str, str, Message]"
 """Sender, receiver, message."""
@@ -45,13 +49,21 @@ class _Uplink:
     """An agent that this node connects to."""
 
     identity: PublicIdentity
-    host: str = ""
-    port: int = 0
+    addresses: list[tuple[str, int]] = field(default_factory=list)
+    """Where it may be; the one in use comes first, those that were heard of last at the end."""
+    untried: bool = False
+    """An address was heard of since the socket was made."""
     since_ms: int = 0
     """When its socket was made."""
     told_ms: int | None = None
     """When it was last said hello to."""
     was_open: bool = False
+
+    @property
+    def where(self) -> str:
+        """The address in use."""
+        host, port = self.addresses[0]
+        return f"{host}:{port}"
 
 
 class Messenger:
@@ -71,18 +83,23 @@ class Messenger:
         """Messages that could not be sent for want of a link; agents repeat what matters."""
 
     def connect(self, agent: PublicIdentity, host: str, port: int) -> None:
-        """Keep a connection to an agent at this address from now on; if it was another before, the agent has moved.
+        """Keep a connection to an agent, which is said to be at this address.
+
+        Anybody can say where an agent is. So a connection that lives is kept, and the address is tried once the agent
+        has fallen silent.
 
         Raises:
             InputError: this is no address.
         """
         uplink = self._uplinks.setdefault(agent.transport, _Uplink(agent))
-        if (uplink.host, uplink.port) == (host, port):
+        if (host, port) in uplink.addresses:
             return
-        if uplink.host:
-            self._notice("moved", agent.name, f"{uplink.host}:{uplink.port} -> {host}:{port}")
-        uplink.host, uplink.port = host, port
-        self._make_anew(uplink, self._clock())
+        uplink.addresses.append((host, port))
+        del uplink.addresses[:-_MOST_ADDRESSES]
+        if len(uplink.addresses) == 1:
+            self._make_anew(uplink, self._clock())
+        else:
+            uplink.untried = True
 
     def send(self, sender: str, receiver: str, message: Message) -> None:
         """Let a message go out with the next :meth:`flush`; one to a stranger is dropped and counted."""
@@ -140,22 +157,32 @@ class Messenger:
     def _tend(self, uplink: _Uplink, now_ms: int) -> None:
         peer, name = uplink.identity.transport, uplink.identity.name
         if self._transport.is_refused(peer):
-            where = f"{uplink.host}:{uplink.port}"
-            self._notice("refused-by", name, f"{where} turned our key away or is not {name}: do they trust each other?")
+            self._notice(
+                "refused-by", name, f"{uplink.where} turned our key away or is not {name}: do they trust each other?"
+            )
         if self._gate.is_open(peer):
             uplink.was_open = True
         elif uplink.told_ms is None or now_ms - uplink.told_ms >= self._beat_ms:
             self._say_hello(uplink, now_ms)
-        heard_ms = max(uplink.since_ms, self._gate.heard_ms(peer) or 0)
-        if now_ms - heard_ms >= SILENT_BEATS * self._beat_ms:
+        silent_ms = now_ms - max(uplink.since_ms, self._gate.heard_ms(peer) or 0)
+        if silent_ms >= (_SUSPECT_BEATS if uplink.untried else SILENT_BEATS) * self._beat_ms:
             event = "lost" if uplink.was_open else "waiting"
-            self._notice(event, name, f"silent for {now_ms - heard_ms} ms at {uplink.host}:{uplink.port}; trying again")
             uplink.was_open = False
-            self._make_anew(uplink, now_ms)
+            self._notice(event, name, f"silent for {silent_ms} ms at {uplink.where}; trying again")
+            self._try_next(uplink, now_ms)
+
+    def _try_next(self, uplink: _Uplink, now_ms: int) -> None:
+        """Make the socket anew, at the address heard of last if there is one that was not tried, else at the next."""
+        before = uplink.where
+        addresses = uplink.addresses
+        addresses[:] = [addresses[-1], *addresses[:-1]] if uplink.untried else [*addresses[1:], addresses[0]]
+        if uplink.where != before:
+            self._notice("moved", uplink.identity.name, f"{before} -> {uplink.where}")
+        self._make_anew(uplink, now_ms)
 
     def _make_anew(self, uplink: _Uplink, now_ms: int) -> None:
-        uplink.since_ms, uplink.told_ms = now_ms, None
-        self._transport.connect(uplink.identity.transport, uplink.host, uplink.port)
+        uplink.since_ms, uplink.told_ms, uplink.untried = now_ms, None, False
+        self._transport.connect(uplink.identity.transport, *uplink.addresses[0])
         self._say_hello(uplink, now_ms)
 
     def _say_hello(self, uplink: _Uplink, now_ms: int) -> None:
