@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from wattswap.protocol.identity import Signer
+from wattswap.protocol.messages import Message
 from wattswap.runners.node.gate import Gate
 from wattswap.runners.node.key_directory import PublicIdentity, TransportKey
 from wattswap.runners.node.messenger import Messenger
@@ -49,7 +50,7 @@ class NodeOfOne:
     messenger: Messenger
     trust: TrustStore
     port: int = 0
-    heard: list = field(default_factory=list)
+    heard: list[tuple[str, str, Message]] = field(default_factory=list)
 
     def turn(self, timeout_ms: int = 10) -> None:
         self.messenger.tick()

@@ -49,7 +49,7 @@ def test_all_that_goes_to_one_peer_in_a_turn_is_one_frame():
         for session in range(500):
             lower.messenger.send("charger/1", "transformer", Departed(session, 0, 0))
         lower.messenger.flush()
-        frames: list = []
+        frames: list[bytes] = []
         while not frames:
             frames = [data for _, data in upper.transport.receive(1_000) if len(data) > 1_000]
         [frame] = frames
