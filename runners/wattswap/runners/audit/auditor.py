@@ -52,7 +52,7 @@ class Auditor:
         self._words = OfferAudit(run, sign=self._sign)
         self._power, self._trades, self._ends = PowerAudit(run), TradeAudit(run, self._words), EndsAudit(run)
         self._ticks = 0
-        unsafe_w = run.world.fallback_unsafe_w(int(run.world.base_w.max()), int(run.street.limit_w.min()))
+        unsafe_w = run.world.fallback_unsafe_w(run.world.base_w.max(axis=1) - run.street.limit_w.min(axis=1))
         self._require(unsafe_w == 0, "S1 feasible", f"even at their minima cars and homes are {unsafe_w} W too much")
 
     @property

@@ -111,7 +111,7 @@ class FleetRun:
         world.arrive(tick)
         charging = world.charging(tick)
         cars = self._cars(charging, tick)
-        base_w, limit_w = int(world.base_w[tick]), int(self.street.limit_w[tick])
+        base_w, limit_w = int(world.base_w[0, tick]), int(self.street.limit_w[0, tick])
         if self.controller is not None:
             target_w = law.target_w(limit_w, self.rules)
             granted = self.controller(base_w, target_w, cars, self._plugged(charging), self.rules)
@@ -201,7 +201,7 @@ class FleetRun:
 
     def _move(self, tick: int, charging: ChargingState, cars: Cars, granted: Grants, limit_w: int) -> None:
         world, awards = self.world, self.awards
-        base_w = int(world.base_w[tick + 1])
+        base_w = int(world.base_w[0, tick + 1])
         plugged = world.plugged
         owed_ws = np.maximum(world.remaining_ws[plugged] - world.baseline_ws[plugged], 0)
         drawn_w, fed_w = world.move(charging, granted.import_w, granted.export_w)

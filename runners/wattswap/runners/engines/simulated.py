@@ -194,7 +194,7 @@ class SimulatedRun:
 
     def _passed(self, tick: int) -> None:
         if self._journal is not None:
-            self._journal.passed(tick, int(self.world.base_w[tick]), self._driver.hash_so_far())
+            self._journal.passed(tick, int(self.world.base_w[0, tick]), self._driver.hash_so_far())
 
     def _drain(self, until_ms: int, most_rank: int = len(_ORDER)) -> None:
         """Let everything happen that happens before ``until_ms``."""
@@ -225,7 +225,7 @@ class SimulatedRun:
         self.record.ticks.append(
             TickRow(
                 tick,
-                int(world.base_w[tick + 1]),
+                int(world.base_w[0, tick + 1]),
                 self._sensors.limit_w(),
                 rows,
                 charging,
