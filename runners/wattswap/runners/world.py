@@ -97,10 +97,6 @@ class Fleet:
     def __len__(self) -> int:
         return len(self.session_id)
 
-    def starts(self, feeders: int) -> Ints:
-        """Where each feeder's rows begin and the last one's end, shape (feeders + 1,)."""
-        return np.searchsorted(self.feeder, np.arange(feeders + 1))
-
 
 def fleet_of(street: Street) -> Fleet:
     """The rows of a street: the sessions and the stationary batteries of each of its feeders."""
@@ -195,6 +191,11 @@ class World:
             self.remaining_ws[early] -= power_w * tick_s
             self.baseline_ws[early] -= power_w * tick_s
             self.stored_ws[early] += power_w * tick_s
+
+    def rows_of(self, feeder: int) -> slice:
+        """A feeder's rows."""
+        first, last = np.searchsorted(self.fleet.feeder, (feeder, feeder + 1)).tolist()
+        return slice(first, last)
 
     def leave(self, tick: int) -> Ints:
         """Unplug who departs at this tick; their rows."""

@@ -80,11 +80,12 @@ def test_rows_stand_together_feeder_by_feeder_each_with_its_batteries_last(feede
     battery = "[[battery]]\nfeeder = '{}'\ncapacity_wh = 1_000\nmax_w = 500\n"
     own = "[feeder.sessions]\ncsv = 'sessions.csv'\n"
     path = feeders(NORTH + own, SOUTH + own, battery.format("south"), battery.format("north"))
-    fleet = World(load_street(path)).fleet
+    world = World(load_street(path))
+    fleet = world.fleet
     assert fleet.session_id == ("s1", "s2", "s3", "battery-1") * 2
     assert fleet.feeder.tolist() == [0] * 4 + [1] * 4
     assert fleet.is_session.tolist() == [True, True, True, False] * 2
-    assert fleet.starts(2).tolist() == [0, 4, 8]
+    assert (world.rows_of(0), world.rows_of(1)) == (slice(0, 4), slice(4, 8))
 
 
 def test_a_feeder_is_what_it_is_alone(feeders, scenario):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import pytest
@@ -39,10 +40,10 @@ def test_template_means_what_it_comments_out(folder):
     """Every commented key is a real one: uncommented, the file is still read."""
     lines = template_text().splitlines()
     start = next(row for row, line in enumerate(lines) if line.startswith("# Further homes"))
-    text = "\n".join(lines[:start] + [line.removeprefix("# ") for line in lines[start + 1 :]])
+    text = "\n".join(lines[:start] + [re.sub(r"^# (?=\[|\w+ = )", "", line) for line in lines[start:]])
     (folder / "mine.toml").write_text(text.replace("# limit_w", "limit_w"))
     scenario = load_scenario(str(folder / "mine.toml")).scenario
-    assert (len(scenario.household), len(scenario.battery), len(scenario.event)) == (1, 1, 1)
+    assert [len(each) for each in (scenario.household, scenario.battery, scenario.event, scenario.feeder)] == [1] * 4
 
 
 def test_a_file_without_a_name_gives_its_own(scenario):
