@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.runners.mutants.mutant import Mutant, Patch
 
+from wattswap.agents.base_load import BaseLoad
 from wattswap.agents.charger import Charger
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol.codec import seal, unseal
@@ -13,21 +14,21 @@ from wattswap.runners.audit.rules import Rule
 
 def homes_may_be_silent(patch: Patch) -> None:
     """The transformer grants on the last reports of its households, however old they are."""
-    patch.setattr(Transformer, "_knows_its_base", lambda _self, _now_ms: True)
+    patch.setattr(BaseLoad, "is_known", lambda _self, _now_ms: True)
 
 
 def one_home_speaks_for_all(patch: Patch) -> None:
     """A recent report of one household is enough to grant."""
 
     def knows(self, now_ms):
-        return any(heard_ms + self._rules.lease_ms > now_ms for _, heard_ms in self._base.values())
+        return any(heard_ms + self._lease_ms > now_ms for _, heard_ms in self._heard.values())
 
-    patch.setattr(Transformer, "_knows_its_base", knows)
+    patch.setattr(BaseLoad, "is_known", knows)
 
 
 def old_reports_count_after_a_freeze(patch: Patch) -> None:
     """After a long freeze the transformer takes old reports of households for new, as it reads them only now."""
-    patch.setattr(Transformer, "_notice_sleep", lambda _self, _now_ms: None)
+    patch.setattr(BaseLoad, "forget", lambda _self, _now_ms: None)
 
 
 def the_departed_come_back(patch: Patch) -> None:
