@@ -23,7 +23,7 @@ class GpioRelay:
         try:
             from gpiozero import GPIOZeroError, OutputDevice
         except ModuleNotFoundError as error:
-            raise InputError(f"a relay at a pin needs {error.name}: apt install python3-gpiozero") from None
+            raise InputError(f"a relay at a pin needs {error.name}: pip install gpiozero lgpio") from None
         self._least_w = least_w
         try:
             self._relay: OutputDevice = OutputDevice(pin, active_high=active_high, initial_value=False)
