@@ -55,7 +55,7 @@ def counted(faults: FaultOptions) -> tuple[SimulatedRun, Count]:
 def on_its_way(run: SimulatedRun) -> int:
     assert run._injector is not None
     held = [event for events in run._injector._held.values() for event in events]
-    return sum(isinstance(event, Received) for event in (*held, *(entry[-1] for entry in run._heap)))
+    return sum(isinstance(event, Received) for event in (*held, *(entry[-1] for entries in run._queue._entries.values() for entry in entries)))
 
 
 @pytest.mark.parametrize("faults", [ALL, replace(ALL, freezes_per_day=0, delay_ms=0)], ids=["all", "no delay"])

@@ -1,13 +1,11 @@
 """The messages engine: the real agents on a simulated network, in virtual time.
 
-A heap orders what happens by (time, kind, sender, sequence). Within an instant meters come before closings, closings
-before calls, calls before awards, awards before grants, so that every party acts on the same picture. Without faults a
+An instant is handled in stages, see ``event_queue``: meters come before closings, closings before calls, calls before awards, awards before grants, so that every party acts on the same picture. Without faults a
 message takes no time and arrives once; with faults it is ``Trouble`` that decides what reaches whom, and when.
 """
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -17,6 +15,7 @@ from wattswap.protocol import effects, events, messages
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.runners.engines.agent_factory import TRANSFORMER, AgentFactory
 from wattswap.runners.engines.driver import Driver
+from wattswap.runners.engines.event_queue import EventQueue
 from wattswap.runners.engines.sensor_feed import NOBODY, SensorFeed
 from wattswap.runners.network.fault_injector import FaultInjector
 from wattswap.runners.payments.opening_book import open_book
@@ -109,7 +108,7 @@ class SimulatedRun:
         self.factory = AgentFactory(street, self.world, controller, sign=sign)
         self._sensors = self._sensors_of(street)
         self._driver = Driver(self, self.book)
-        self._heap: list[tuple[int, int, str, int, str, Event]] = []
+        self._queue = EventQueue["Event"]()
         self._sequence, self._now_ms = 0, 0
         self.tick = 0
         """The next one."""
@@ -198,12 +197,11 @@ class SimulatedRun:
 
     def _drain(self, until_ms: int, most_rank: int = len(_ORDER)) -> None:
         """Let everything happen that happens before ``until_ms``."""
-        heap = self._heap
-        while heap and heap[0][0] < until_ms and heap[0][1] <= most_rank:
-            self._now_ms, _, _, _, name, event = heappop(heap)
-            if self._injector is not None and not self._injector.admits(name, event):
-                continue
-            self._feed(name, event)
+        while (stage := self._queue.pop_stage(until_ms, most_rank)) is not None:
+            self._now_ms = stage.at_ms
+            for _, _, name, event in stage.entries:
+                if self._injector is None or self._injector.admits(name, event):
+                    self._feed(name, event)
 
     def _feed(self, name: str, event: Event, most_effects: int | None = None) -> None:
         """Let an agent learn of something and do what it wants done; weather is counted and dropped."""
@@ -310,7 +308,7 @@ class SimulatedRun:
     def push(self, at_ms: int, rank: int, sender: str, to: str, event: Event) -> None:
         """Put something into the order of events."""
         self._sequence += 1
-        heappush(self._heap, (at_ms, rank, sender, self._sequence, to, event))
+        self._queue.push(at_ms, rank, sender, self._sequence, to, event)
 
     # -- what trouble needs -------------------------------------------------------------------------------------------
 
