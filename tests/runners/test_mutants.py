@@ -179,13 +179,12 @@ def not_remembered(kind: str) -> Callable[[Patch], None]:
     """Something that was said is not made durable."""
 
     def mutate(patch: Patch) -> None:
-        perform = Driver._perform
+        keep = Driver._keep
 
-        def forgetful(self, agent, effect):
-            if not (isinstance(effect, Remember) and effect.key.startswith(kind)):
-                perform(self, agent, effect)
+        def forgetful(self, agent, durable):
+            keep(self, agent, [one for one in durable if not (isinstance(one, Remember) and one.key.startswith(kind))])
 
-        patch.setattr(Driver, "_perform", forgetful)
+        patch.setattr(Driver, "_keep", forgetful)
 
     return mutate
 
@@ -247,9 +246,9 @@ def billed_before_it_is_settled(patch: Patch) -> None:
     """A car's bill does not wait for its awards."""
     depart = AwardBook.depart
 
-    def early(self, departed):
+    def early(self, party, departed):
         accounts, self._accounts = self._accounts, {}
-        effects = depart(self, departed)
+        effects = depart(self, party, departed)
         self._accounts = {key: one for key, one in accounts.items() if key[0] != departed.session}
         return effects
 
@@ -302,7 +301,13 @@ def receipts_are_given_once(patch: Patch) -> None:
 
 def purse_forgets_its_book(patch: Patch) -> None:
     """What came back to the site just before a crash is counted again after it."""
-    patch.setattr(Book, "returned_nanos", lambda _self, _keys: 0)
+    pay = Driver._pay
+
+    def once_more(self, agent, effect):
+        held_nanos = self.book._asked[effect.payment_id][0]
+        return msgspec.structs.replace(pay(self, agent, effect), returned_nanos=held_nanos - effect.nanos)
+
+    patch.setattr(Driver, "_pay", once_more)
 
 
 def reward_counted_again_after_a_crash(patch: Patch) -> None:

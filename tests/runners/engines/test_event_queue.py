@@ -10,9 +10,7 @@ from wattswap.runners.engines.event_queue import EventQueue
 NEVER_MS = 1 << 40
 MOST_RANK = 99
 
-entries = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from(["", "a", "b", "c"])), max_size=40
-)
+entries = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from(["", "a", "b", "c"])), max_size=40)
 
 
 def numbered(drawn: list[tuple[int, int, str]]) -> list[tuple[int, int, str, int]]:

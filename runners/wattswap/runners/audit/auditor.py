@@ -18,11 +18,15 @@ from wattswap.runners.audit.offers import OfferAudit
 from wattswap.runners.audit.power import PowerAudit
 from wattswap.runners.audit.trades import TradeAudit
 from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.loop import SimulatedRun
+from wattswap.runners.engines.observer import Observer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
-    from wattswap.runners.engines.simulated import SimulatedRun
+    from wattswap.runners.engines.run import Run
     from wattswap.runners.network.fault_schedule import FaultOptions
     from wattswap.runners.recording.record import TickRow
 
@@ -34,8 +38,8 @@ _CALM_TICKS: Final = 5
 and a car that beats holds a grant in the tick after."""
 
 
-class Auditor:
-    """Watches one run. ``watch`` it before it begins, call ``finish`` when it has ended.
+class Auditor(Observer):
+    """Watches one run of the messages engine.
 
     ``sign`` says that the agents of this run sign what they say.
     """
@@ -46,8 +50,13 @@ class Auditor:
         self.events = 0
         """How many it has seen."""
 
-    def watch(self, run: SimulatedRun) -> None:
-        """Learn which run this is."""
+    def begun(self, run: Run) -> None:
+        """Learn which run this is.
+
+        Raises:
+            AuditError: the street is not feasible.
+        """
+        assert isinstance(run, SimulatedRun), "the fleet engine has no events to audit"
         self._run = run
         self._words = OfferAudit(run, sign=self._sign)
         self._power, self._trades, self._ends = PowerAudit(run), TradeAudit(run, self._words), EndsAudit(run)
@@ -60,14 +69,14 @@ class Auditor:
         """Ticks of overload in a row, the most there were."""
         return self._power.longest_over
 
-    def audit(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
+    def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
         """Something happened to an agent, and this was done about it.
 
         Raises:
             AuditError: a rule is broken; says which, when, and the two facts that clash.
         """
         try:
-            self._look(now_ms, agent, event, done)
+            self._look(now_ms, agent, event, list(effects))
         except AuditError as broken:
             raise broken.at(self._run.street.scenario.seed, now_ms) from None
         except AssertionError as broken:
@@ -75,11 +84,11 @@ class Auditor:
                 self._run.street.scenario.seed, now_ms
             ) from broken
 
-    def finish(self) -> None:
+    def finished(self, run: Run) -> None:  # noqa: ARG002 - known since it began
         """The run has ended: if its faults ended long enough before, nothing may be open any more.
 
         Raises:
-            AuditError: as ``audit`` does.
+            AuditError: as ``handled`` does.
         """
         now_ms = self._run.now_ms
         try:
@@ -102,7 +111,7 @@ class Auditor:
         self._power.look(now_ms, agent, event, done)
         self._trades.look(now_ms, agent, event, done)
         if not self._run.is_down(agent):
-            self._run.agents[agent].check()
+            self._run.nodes[agent].agent.check()
 
     def _catch_up(self) -> None:
         """Look at the ticks that have passed since the last event."""
@@ -141,7 +150,8 @@ class Auditor:
     def _nothing_is_open(self) -> None:
         """L6: every payable is settled, and the cars and the book agree about money."""
         run = self._run
-        for name, agent in run.agents.items():
+        agents = {name: node.agent for name, node in run.nodes.items()}
+        for name, agent in agents.items():
             owes = getattr(agent, "owes", 0)
             self._require(
                 not owes, "L6 all is settled", f"the run is over and calm, but {name} still owes {owes} things"
@@ -149,13 +159,13 @@ class Auditor:
         reserved = run.book.balance("reserved")
         self._require(not reserved, "S12 released", f"no award is open, but {reserved} nanos are still reserved")
         self._trades.agree_in_the_end()
-        transformer = run.agents[TRANSFORMER]
+        transformer = run.nodes[TRANSFORMER].agent
         assert isinstance(transformer, Transformer)
         thinks, has = transformer.uncommitted_nanos, run.book.site_uncommitted_nanos
         self._require(
             thinks == has, "S15 one purse", f"the transformer thinks it may promise {thinks} nanos, its book says {has}"
         )
-        for name, agent in run.agents.items():
+        for name, agent in agents.items():
             if isinstance(agent, Vehicle):
                 paid = self._trades.paid_to(name)
                 self._require(

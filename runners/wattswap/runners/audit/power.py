@@ -16,7 +16,7 @@ from wattswap.runners.engines.agent_factory import TRANSFORMER
 if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
-    from wattswap.runners.engines.simulated import SimulatedRun
+    from wattswap.runners.engines.loop import SimulatedRun
     from wattswap.runners.recording.record import TickRow
 
 RAMP_MS: Final = 500
@@ -173,7 +173,7 @@ class PowerAudit:
         """S2: what a charger does lies within what the transformer believes it may be doing."""
         if station.session is None or self._run.is_down(TRANSFORMER):
             return
-        transformer = self._run.agents[TRANSFORMER]
+        transformer = self._run.nodes[TRANSFORMER].agent
         assert isinstance(transformer, Transformer)
         believes_w = transformer.worst_import_w(station.session, now_ms)
         if believes_w is not None and station.import_w > believes_w:

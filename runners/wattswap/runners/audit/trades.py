@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.runners.audit.offers import OfferAudit
-    from wattswap.runners.engines.simulated import SimulatedRun
+    from wattswap.runners.engines.loop import SimulatedRun
     from wattswap.runners.recording.record import TickRow
 
 _WS_PER_KWH: Final = 3_600_000
@@ -140,7 +140,7 @@ class TradeAudit:
         if known is not None:
             require(known.award == award, "S7 same again", f"{award} was said before as {known.award}")
             return
-        payment_id = f"{award.feeder}.{award.tick}/{self._run.vehicle_of(award.session)[0]}"
+        payment_id = f"{award.feeder}.{award.tick}/{self._run.world.fleet.session_id[award.session]}"
         self._deals[key] = _Deal(award, payment_id)
         self._is_sound(award)
         self._is_covered(award, payment_id, done)
@@ -297,7 +297,7 @@ class TradeAudit:
         )
 
     def _counts_right(self, name: str) -> None:
-        earned = getattr(self._run.agents[name], "earned_nanos", 0)
+        earned = getattr(self._run.nodes[name].agent, "earned_nanos", 0)
         require(
             earned <= self._paid[name],
             "S17 nothing forgotten",

@@ -35,8 +35,9 @@ class AgentFactory:
         self.vehicle_of = tuple(f"vehicle/{vehicle}" for vehicle in fleet.vehicle_id)
         """By row."""
         self.households = tuple(f"household/{number}" for number in range(len(street.base_w)))
+        self.transformers = (TRANSFORMER,)
         self._row_of = {name: row for row in range(len(fleet)) for name in (self.charger_of[row], self.vehicle_of[row])}
-        self.names = (*self._row_of, *self.households, TRANSFORMER)
+        self.names = (*self._row_of, *self.households, *self.transformers)
         self._keys = {name: self._signer_of(name).public_key for name in self.names} if sign else None
 
     def make(self, name: str) -> Agent:

@@ -15,19 +15,21 @@ from wattswap.protocol.draws import draw
 from wattswap.protocol.effects import NoteTrade
 from wattswap.protocol.messages import ReliefCall
 from wattswap.protocol.units import Purpose
+from wattswap.runners.engines.observer import Observers
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.payments.opening_book import open_book
 from wattswap.runners.recording.record import FEEDER, RunRecord, TickRow, forced_row, session_row, trade_rows
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from wattswap.agents.controllers import Controller
     from wattswap.agents.law import Assessment, Cars, ChargingState, Grants
     from wattswap.agents.physics import Ints
+    from wattswap.runners.engines.observer import Observer
     from wattswap.runners.scenario.street import Street
 
 
@@ -67,12 +69,14 @@ class Awards:
 class FleetRun:
     """One run of a street in the fleet engine."""
 
-    def __init__(self, street: Street, controller: Controller | None = None, record: RunRecord | None = None) -> None:
+    def __init__(
+        self, street: Street, controller: Controller | None = None, observers: Iterable[Observer] = ()
+    ) -> None:
         self.street, self.controller, self.world = street, controller, World(street)
         world = self.world
         self.assignment = StrategyAssignment(world.fleet, street.scenario.seed, world.rules, street.folder)
         self.rules, self.seed = world.rules, street.scenario.seed
-        self.record = RunRecord() if record is None else record
+        self.record, self._observers = RunRecord(), Observers(observers)
         self.awards = Awards.none()
         self.tick = 0
         """The next one."""
@@ -82,11 +86,14 @@ class FleetRun:
         self._drawn_w = np.zeros(len(world.fleet), dtype=np.int64)
         self._most_w = np.zeros(len(world.fleet), dtype=np.int64)
 
-    def run(self, progress: Callable[[int], None] = lambda _tick: None) -> RunRecord:
+    def begin(self) -> None:
+        """Tell the observers; called once, before the first step."""
+        self._observers.begun(self)
+
+    def run(self) -> RunRecord:
         """Every tick of the run, then the closing step of its last instant."""
         while self.tick < self.street.ticks:
             self.step()
-            progress(self.tick - 1)
         return self.finish()
 
     def step(self) -> None:
@@ -94,12 +101,14 @@ class FleetRun:
         self._close(self.tick)
         self._tick(self.tick)
         self.tick += 1
+        self._observers.tick_passed(self.tick - 1)
 
     def finish(self) -> RunRecord:
         """The closing step of the last instant: awards and departures, and the rows of who stays."""
         self._close(self.tick)
         for row in self.world.plugged.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
+        self._observers.finished(self)
         return self.record
 
     def earned_nanos(self, row: int) -> int:
