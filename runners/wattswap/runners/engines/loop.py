@@ -104,6 +104,8 @@ class SimulatedRun:
             name: Node(partial(factory.make, name), self, MemoryStore(), opening.get(name)) for name in factory.names
         }
         """By the agent's name."""
+        for node in self.nodes.values():
+            node.start()
 
     # -- the run ------------------------------------------------------------------------------------------------------
 
@@ -255,7 +257,7 @@ class SimulatedRun:
     def restart(self, name: str) -> None:
         """Let a crashed agent start again with what it made durable, and sense what holds now."""
         node = self.nodes[name]
-        first, sensed = node.restart(), list(self._feed.holds(name))
+        first, sensed = node.start(), list(self._feed.holds(name))
         for hear in self._observers.recovered:
             hear(name, sensed)
         for event in (*first, *sensed):

@@ -46,14 +46,15 @@ class Clock(Protocol):
 
 
 class Node:
-    """One agent, its clock, its store, and whether it runs.
+    """One agent, its clock, its store, and whether it runs; ``start`` it first.
 
     ``opening`` is the account of a transformer's site as it is when the node starts for the first time.
     """
 
     def __init__(self, make: Callable[[], Agent], host: Host, store: Store, opening: Book | None = None) -> None:
-        self._make, self._host, self.store = make, host, store
+        self._make, self._host, self.store, self._opening = make, host, store, opening
         self.agent = make()
+        self.driver = Driver(host, store, opening)
         self.clock: Clock | None = None
         """None for a clock that is right."""
         self.state = Running.RUNS
@@ -62,10 +63,6 @@ class Node:
         self.held: list[Event] = []
         """What happened while the agent did not run and can still be learned of when it does."""
         self._deaf = self._mute = 0
-        store.next_epoch()
-        if opening is not None:
-            store.commit((), opening.entries)
-        self.driver = Driver(host, store, opening)
 
     @property
     def is_down(self) -> bool:
@@ -145,17 +142,29 @@ class Node:
         held, self.held = self.held, []
         return held
 
-    def restart(self) -> list[Event]:
-        """The agent starts again from what the store holds; what it learns first: that, and which cables went.
+    def start(self) -> list[Event]:
+        """The node starts, for the first time or again; what its agent learns before anything else.
 
-        The new epoch is durable before the agent can send anything.
+        The new epoch is durable before the agent can send anything. One that starts again is told what it had kept,
+        and which cables were pulled out meanwhile.
         """
         epoch = self.store.next_epoch()
-        book = None if self.driver.book is None else Book.restore(self.store.entries())
+        book = self._open_book()
         self.agent, self.driver = self._make(), Driver(self._host, self.store, book)
-        site_nanos = 0 if book is None else book.site_uncommitted_nanos
         gone = [event for event in self.thaw() if isinstance(event, Unplugged)]
+        if epoch == 1:
+            return []
+        site_nanos = 0 if book is None else book.site_uncommitted_nanos
         return [Restarted(epoch, self.store.remembered(), site_nanos), *gone]
+
+    def _open_book(self) -> Book | None:
+        """The book that the store holds; the opening one, which the store then holds, if it has none."""
+        if self._opening is None:
+            return None
+        if entries := self.store.entries():
+            return Book.restore(entries)
+        self.store.commit((), self._opening.entries)
+        return self._opening
 
     def cut(self, *, one_way: bool) -> None:
         """No message passes any more; ``one_way``: those it sends still do."""

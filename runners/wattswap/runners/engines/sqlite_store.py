@@ -47,13 +47,13 @@ _ENTER: Final = "INSERT INTO entries (operation, key, subject, nanos, legs) VALU
 
 
 class SqliteStore:
-    """The file of one node; a second process that opens it is refused.
+    """The file of one node; a second process that opens it is refused. Without a path it is in memory, for tests.
 
     Raises:
         InputError: the path cannot be used; says why, in one line.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._database = Database(path, KIND)
 
     def commit(self, memories: Sequence[tuple[str, bytes | None]], entries: Sequence[Entry]) -> None:
