@@ -181,8 +181,8 @@ def not_remembered(kind: str) -> Callable[[Patch], None]:
     def mutate(patch: Patch) -> None:
         keep = Driver._keep
 
-        def forgetful(self, agent, durable):
-            keep(self, agent, [one for one in durable if not (isinstance(one, Remember) and one.key.startswith(kind))])
+        def forgetful(self, agent, effects):
+            keep(self, agent, [one for one in effects if not (isinstance(one, Remember) and one.key.startswith(kind))])
 
         patch.setattr(Driver, "_keep", forgetful)
 

@@ -29,7 +29,6 @@ from wattswap.protocol.events import Billed, Paid
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wattswap.agents.base import Agent
     from wattswap.ledger.book import Book
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
@@ -41,7 +40,7 @@ DURABLE: Final = frozenset((Remember, Forget, Reserve, Pay, Bill, NoteRound, Not
 
 
 class Driver:
-    """Hands events to one agent after another and carries out what they want done.
+    """Carries out what an agent wants done.
 
     ``book`` is the account of the site whose transformer this is; other agents post nothing.
     """
@@ -51,34 +50,24 @@ class Driver:
         self._posted = 0 if book is None else len(book.entries)
         """So many of the book's entries are durable."""
 
-    def feed(self, agent: Agent, event: Event, now_ms: int) -> list[Effect]:
-        """Let an agent learn of something; the effects, all of them carried out."""
-        effects = agent.handle(event, now_ms)
-        self.carry_out(agent.name, effects)
-        return effects
-
     def carry_out(self, agent: str, effects: Sequence[Effect]) -> None:
         """Make durable what must be, then do the rest in its order; the effects may come from several events."""
-        durable = [effect for effect in effects if type(effect) in DURABLE]
-        if durable:
-            self._keep(agent, durable)
+        if not DURABLE.isdisjoint(map(type, effects)):
+            self._keep(agent, effects)
         host = self._host
         for effect in effects:
-            match effect:
-                case Send(to, message):
-                    host.post(agent, to, message)
-                case SetPower(session, import_w, export_w):
-                    host.set_power(session, import_w, export_w)
-                case WakeAt(at_ms):
-                    host.wake_at(agent, at_ms)
-                case _:
-                    pass
+            if isinstance(effect, Send):
+                host.post(agent, effect.to, effect.message)
+            elif isinstance(effect, WakeAt):
+                host.wake_at(agent, effect.at_ms)
+            elif isinstance(effect, SetPower):
+                host.set_power(effect.session, effect.import_w, effect.export_w)
 
-    def _keep(self, agent: str, durable: Sequence[Effect]) -> None:
+    def _keep(self, agent: str, effects: Sequence[Effect]) -> None:
         """Post, then commit all in one transaction; the agent is told what the book did once that is durable."""
         memories: list[tuple[str, bytes | None]] = []
         answers: list[Event] = []
-        for effect in durable:
+        for effect in effects:
             match effect:
                 case Remember(key, value):
                     memories.append((key, value))

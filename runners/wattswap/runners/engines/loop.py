@@ -61,6 +61,7 @@ _SEALED_RANK: Final = {kind.__struct_config__.tag: _RANK[kind] for kind in messa
 _ACTION_RANK: Final = -1
 """What is done to nodes comes before anything that happens to agents at the same instant."""
 
+_RUNS: Final = Running.RUNS
 WORLD: Final = ""
 """The sender of what no agent said."""
 
@@ -147,47 +148,44 @@ class SimulatedRun:
 
     def _sense(self, told: Iterable[Sensed]) -> None:
         """Tell the agents what the world says."""
-        sensed = list(told)
+        sensed, now_ms = list(told), self.now_ms
         for hear in self._observers.sensed:
             hear(sensed)
         for who, event in sensed:
-            if isinstance(who, str):
-                names: tuple[str, ...] = (who,) if who else ()
-            else:
-                assert isinstance(event, OF_A_SESSION)
-                names = self._hearers[who][event.session]
+            names = self._hearers[who][event.session] if isinstance(event, OF_A_SESSION) else (str(who),)
             for name in names:
-                self.tell(name, event)
+                self._push(now_ms, _RANK[type(event)], WORLD, name, event)
 
     def _drain(self, until_ms: int, most_rank: int = len(_ORDER)) -> None:
         """Let everything happen that happens before ``until_ms``."""
-        nodes = self.nodes
         while (stage := self._queue.pop_stage(until_ms, most_rank)) is not None:
             self.now_ms = stage.at_ms
             for _, _, name, happening in stage.entries:
                 if isinstance(happening, Action):
                     happening.do()
                 else:
-                    self._happen(nodes[name], happening)
+                    self._happen(name, happening)
 
-    def _happen(self, node: Node, event: Event) -> None:
+    def _happen(self, name: str, event: Event) -> None:
         """Let an agent learn of something, if it runs; a message that breaks the protocol is refused and dropped."""
+        node, now_ms = self.nodes[name], self.now_ms
         try:
-            if node.state is Running.RUNS:
-                effects = node.feed(event, self.now_ms)
-            elif node.state is Running.FAILS_NEXT:
-                effects = node.feed_in_part(event, self.now_ms)
-            else:
+            if node.state is _RUNS:
+                effects = node.feed(event, now_ms)
+            elif node.is_down:
                 self._miss(node, event)
                 return
+            else:
+                effects = node.feed_in_part(event, now_ms)
         except RemoteProtocolError:
             for hear_refused in self._observers.refused:
-                hear_refused(self.now_ms, node.agent.name, event)
+                hear_refused(now_ms, name, event)
             return
         for hear in self._observers.handled:
-            hear(self.now_ms, node.agent.name, event, effects)
+            hear(now_ms, name, event, effects)
 
     def _miss(self, node: Node, event: Event) -> None:
+        """Something happens to an agent that is down."""
         if node.miss(event) and isinstance(event, events.Received):
             self.network.unheard()
 
@@ -211,9 +209,9 @@ class SimulatedRun:
 
     def post(self, sender: str, to: str, message: Message) -> None:
         """Bring a message on its way; the network says when it arrives, and how often."""
-        received, rank = events.Received(sender, message), rank_of(message)
-        for at_ms in self.network.arrivals(self.nodes[sender], self.nodes[to], self.now_ms):
-            self._push(at_ms, rank, sender, to, received)
+        received, nodes = events.Received(sender, message), self.nodes
+        for at_ms in self.network.arrivals(nodes[sender], nodes[to], self.now_ms):
+            self._push(at_ms, rank_of(message), sender, to, received)
 
     def tell(self, agent: str, event: Event) -> None:
         """Let an agent learn of something at this instant."""
@@ -250,18 +248,16 @@ class SimulatedRun:
 
     def thaw(self, name: str) -> None:
         """Let a frozen agent go on and read what has happened meanwhile."""
-        node = self.nodes[name]
-        for event in node.thaw():
-            self._happen(node, event)
+        for event in self.nodes[name].thaw():
+            self._happen(name, event)
 
     def restart(self, name: str) -> None:
         """Let a crashed agent start again with what it made durable, and sense what holds now."""
-        node = self.nodes[name]
-        first, sensed = node.start(), list(self._feed.holds(name))
+        first, sensed = self.nodes[name].start(), list(self._feed.holds(name))
         for hear in self._observers.recovered:
             hear(name, sensed)
         for event in (*first, *sensed):
-            self._happen(node, event)
+            self._happen(name, event)
 
     def fall_back(self, name: str) -> None:
         """Let the hardware of a charging station fall to the guaranteed minimum; nothing happens to other agents."""

@@ -95,7 +95,11 @@ class Node:
         Raises:
             RemoteProtocolError: the event is a message that cannot be read or breaks the protocol.
         """
-        return self.driver.feed(self.agent, event, self.local_ms(true_ms))
+        agent, clock = self.agent, self.clock
+        effects = agent.handle(event, true_ms if clock is None else clock.local_ms(true_ms))
+        if effects:
+            self.driver.carry_out(agent.name, effects)
+        return effects
 
     def feed_in_part(self, event: Event, true_ms: int) -> list[Effect]:
         """Let the agent crash in the middle of what it wants done about an event; the effects that were carried out.

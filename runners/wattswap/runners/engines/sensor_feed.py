@@ -38,10 +38,11 @@ OF_A_SESSION: Final = (Metered, Reading, PluggedIn, Unplugged)
 _COLUMNS = 8
 
 
-def hearers_by_row(charger_of: Sequence[str], vehicle_of: Sequence[str]) -> Mapping[int, list[tuple[str, ...]]]:
-    """The names of who is told, by the four numbers above and the session's row."""
+def hearers_by_row(charger_of: Sequence[str], vehicle_of: Sequence[str]) -> Mapping[int | str, list[tuple[str, ...]]]:
+    """The names of who is told, by the four numbers above, or nobody, and the session's row."""
     pairs = list(zip(charger_of, vehicle_of, strict=True))
     return {
+        NOBODY: [()] * len(pairs),
         CHARGER: [(charger,) for charger, _ in pairs],
         VEHICLE: [(vehicle,) for _, vehicle in pairs],
         CHARGER_FIRST: list(pairs),
