@@ -27,7 +27,7 @@ from wattswap.protocol.effects import (
 )
 from wattswap.protocol.events import Billed, Event, Paid, Restarted, Woken
 from wattswap.protocol.messages import AWARD, Ack, Message
-from wattswap.runners.engines.driver import Driver
+from wattswap.runners.engines.driver import Driver, wallet_of
 from wattswap.runners.engines.node import Node, Running, torn
 from wattswap.runners.engines.observer import Note
 from wattswap.runners.engines.sqlite_store import SqliteStore
@@ -64,8 +64,8 @@ class Notebook:
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         self.asked.append(("power", session, import_w, export_w))
 
-    def note(self, note: Note) -> None:
-        self.asked.append(("note", note))
+    def note(self, agent: str, note: Note) -> None:
+        self.asked.append(("note", agent, note))
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         self.asked.append(("billed", session, billed_nanos, receivable_nanos))
@@ -89,7 +89,7 @@ def test_everything_durable_is_one_transaction_before_anything_is_said():
     place = Notebook()
     Driver(place, place, Book(1_000)).carry_out("transformer", ROUND)
     assert place.asked == [
-        ("note", NoteAward(1, 7, 4_000, 0)),
+        ("note", "transformer", NoteAward(1, 7, 4_000, 0)),
         ("commit", ["award/0.1/s7"], ["reserve"]),
         ("post", "transformer", "car", SAID.message),
         ("wake", "transformer", 60_000),
@@ -133,6 +133,14 @@ def test_a_bill_is_netted_under_its_session_id_for_whom_the_mandate_names():
         ("tell", "transformer", Billed(7, 40)),
     ]
     assert book.entries[-1][:3] == ("bill", "s7", "zoe")
+
+
+@pytest.mark.parametrize(
+    ("transformer", "payee"),
+    [("transformer", "vehicle/a/zoe"), ("transformer/north", "vehicle/north/a/zoe")],
+)
+def test_a_wallet_is_called_as_its_car_is_on_its_feeder(transformer: str, payee: str):
+    assert wallet_of(payee, transformer) == "a/zoe"
 
 
 def test_only_a_transformer_moves_money():

@@ -81,7 +81,7 @@ class Driver:
                 case Bill():
                     answers.append(self._bill(agent, effect))
                 case NoteRound() | NoteAward() | NoteTrade() | NoteForced():
-                    self._host.note(effect)
+                    self._host.note(agent, effect)
                 case _:
                     pass
         entries = [] if self.book is None else self.book.entries_since(self._posted)
@@ -96,13 +96,13 @@ class Driver:
         book = self._book_of(agent)
         before_nanos = book.site_uncommitted_nanos
         if (paid_nanos := book.settled_nanos(pay.payment_id)) is None:
-            book.settle(pay.payment_id, wallet_of(pay.payee), paid_nanos := pay.nanos)
+            book.settle(pay.payment_id, wallet_of(pay.payee, agent), paid_nanos := pay.nanos)
         return Paid(pay.session, pay.tick, paid_nanos, book.site_uncommitted_nanos - before_nanos)
 
     def _bill(self, agent: str, bill: Bill) -> Billed:
         book = self._book_of(agent)
         before_nanos = book.site_uncommitted_nanos
-        netted = book.bill(bill.session_id, wallet_of(bill.payee), bill.nanos)
+        netted = book.bill(bill.session_id, wallet_of(bill.payee, agent), bill.nanos)
         self._host.billed(bill.session, bill.nanos, netted.receivable_nanos)
         return Billed(bill.session, book.site_uncommitted_nanos - before_nanos)
 
@@ -111,6 +111,10 @@ class Driver:
         return self.book
 
 
-def wallet_of(payee: str) -> str:
-    """The wallet of an agent: that of ``vehicle/NAME`` is called NAME."""
-    return payee.partition("/")[2]
+def wallet_of(payee: str, transformer: str) -> str:
+    """The wallet of an agent in the book of a site: that of ``vehicle/NAME`` is called NAME.
+
+    Where the transformer's feeder has a name, as in ``transformer/FEEDER``, the agent is ``vehicle/FEEDER/NAME``.
+    """
+    (_, _, feeder), (_, _, name) = transformer.partition("/"), payee.partition("/")
+    return name.removeprefix(f"{feeder}/") if feeder else name

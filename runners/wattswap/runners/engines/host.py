@@ -25,8 +25,8 @@ class Host(Protocol):
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """Let a session's car draw and feed so much from now on."""
 
-    def note(self, note: Note) -> None:
-        """Keep a note for the record."""
+    def note(self, agent: str, note: Note) -> None:
+        """Keep an agent's note for the record."""
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """The bill of a departed session is netted; so much of it is still owed."""

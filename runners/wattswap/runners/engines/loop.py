@@ -19,7 +19,7 @@ from wattswap.runners.engines.node import Node, Running
 from wattswap.runners.engines.observer import Moved, Observers
 from wattswap.runners.engines.sensor_feed import OF_A_SESSION, hearers_by_row
 from wattswap.runners.engines.store import MemoryStore
-from wattswap.runners.payments.opening_book import open_book
+from wattswap.runners.payments.opening_book import open_books
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -100,7 +100,7 @@ class SimulatedRun:
         rows = len(world.fleet)
         self._import_w, self._export_w = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
         self._hearers = hearers_by_row(factory.charger_of, factory.vehicle_of)
-        opening = {name: open_book(street, world) for name in factory.transformers}
+        opening = dict(zip(factory.transformers, open_books(street, world), strict=True))
         self.nodes = {
             name: Node(partial(factory.make, name), self, MemoryStore(), opening.get(name)) for name in factory.names
         }
@@ -201,7 +201,8 @@ class SimulatedRun:
         rows = world.plugged
         owed_ws = np.maximum(world.remaining_ws[rows] - world.baseline_ws[rows], 0)
         drawn_w, fed_w = world.move(charging, self._import_w[rows], self._export_w[rows])
-        moved = Moved(tick, int(world.base_w[tick + 1]), self._feed.limit_w(), rows, charging, drawn_w, fed_w, owed_ws)
+        base_w, limit_w = world.base_w[:, tick + 1], self._feed.limit_w()
+        moved = Moved(tick, base_w, limit_w, rows, charging, drawn_w, fed_w, owed_ws)
         for hear in self._observers.moved:
             hear(moved)
 
@@ -226,10 +227,10 @@ class SimulatedRun:
         """What the charger lets its car draw and feed from now on."""
         self._import_w[session], self._export_w[session] = import_w, export_w
 
-    def note(self, note: Note) -> None:
+    def note(self, agent: str, note: Note) -> None:
         """Pass it to the observers."""
         for hear in self._observers.noted:
-            hear(note)
+            hear(agent, note)
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """Pass it to the observers."""
@@ -273,11 +274,15 @@ class SimulatedRun:
         return self._recorder.record
 
     @property
-    def book(self) -> Book:
-        """The site's account, as its transformer's node has it now."""
-        book = self.nodes[self.factory.transformers[0]].driver.book
-        assert book is not None
-        return book
+    def records(self) -> tuple[RunRecord, ...]:
+        """The record of each feeder; the first is ``record``."""
+        return self._recorder.records
+
+    @property
+    def books(self) -> list[Book]:
+        """The account of each feeder's site, as its transformer's node has it now."""
+        books = (self.nodes[name].driver.book for name in self.factory.transformers)
+        return [book for book in books if book is not None]
 
     @property
     def assignment(self) -> StrategyAssignment:

@@ -29,9 +29,10 @@ class Moved(NamedTuple):
     """How the world moved on from one tick to the next; the columns have a row for each plugged car."""
 
     tick: int
-    base_w: int
-    """The homes' mean power over the tick."""
-    limit_w: int
+    base_w: Ints
+    """By feeder: the homes' mean power over the tick."""
+    limit_w: Ints
+    """By feeder."""
     rows: Ints
     charging: ChargingState
     import_w: Ints
@@ -60,8 +61,8 @@ class Observer:
     def refused(self, now_ms: int, agent: str, event: Event) -> None:
         """An agent refused a message that could not be read or broke the protocol; it was dropped."""
 
-    def noted(self, note: Note) -> None:
-        """An agent noted something for the record."""
+    def noted(self, transformer: str, note: Note) -> None:
+        """A transformer noted something for the record of its feeder."""
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """The bill of a departed session was netted; so much of it is still owed."""

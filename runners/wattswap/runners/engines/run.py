@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wattswap.ledger.book import Book
     from wattswap.runners.engines.strategy_assignment import StrategyAssignment
     from wattswap.runners.recording.record import RunRecord
@@ -25,8 +27,8 @@ class Run(Protocol):
         """What there is so far."""
 
     @property
-    def book(self) -> Book:
-        """The site's account."""
+    def books(self) -> Sequence[Book]:
+        """The account of each feeder's site."""
 
     @property
     def assignment(self) -> StrategyAssignment:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wattswap.agents.law import ChargingState
+    from wattswap.agents.physics import Ints
     from wattswap.protocol.events import Event
     from wattswap.runners.engines.agent_factory import AgentFactory
     from wattswap.runners.engines.observer import Moved, Note, Sensed
@@ -65,8 +66,8 @@ class Feed(Protocol):
     def holds(self, name: str) -> Iterator[Event]:
         """What an agent senses that has just started again."""
 
-    def limit_w(self) -> int:
-        """The limit in force."""
+    def limit_w(self) -> Ints:
+        """The limits in force, by feeder."""
 
 
 class SensorFeed(Observer):
@@ -78,12 +79,12 @@ class SensorFeed(Observer):
     def __init__(self, street: Street, world: World, factory: AgentFactory) -> None:
         self._street, self._world, self._factory = street, world, factory
         self._last_told = np.full((_COLUMNS, len(world.fleet)), -1, dtype=np.int64)
-        self._limit_w = street.scenario.transformer.limit_w
+        self._limit_w = np.array([feeder.transformer.limit_w for feeder in street.feeders], dtype=np.int64)
         self._award_tick = np.full(len(world.fleet), -1, dtype=np.int64)
         """When each session's newest award was made; -1 once it is settled, or if it never had one."""
         self._last: Moved | None = None
 
-    def noted(self, note: Note) -> None:
+    def noted(self, transformer: str, note: Note) -> None:  # noqa: ARG002 - sessions have numbers of their own
         """An award counts from when it is made until it is settled."""
         if isinstance(note, NoteAward):
             self._award_tick[note.session] = note.tick
@@ -133,13 +134,11 @@ class SensorFeed(Observer):
     def opening(self, tick: int, charging: ChargingState, granted: NDArray[np.bool_]) -> Iterator[Sensed]:
         """Everyone's readings; ``granted`` are the plugged rows whose charger may give or take power."""
         yield from self._readings(charging, granted)
-        for household, base_w in zip(self._factory.households, self._street.base_w[:, tick].tolist(), strict=True):
+        for household, base_w in zip(self._factory.households, self._street.household_w[:, tick].tolist(), strict=True):
             yield household, BaseRead(base_w)
-        limit_w = int(self._street.limit_w[tick])
-        if limit_w != self._limit_w:
-            self._limit_w = limit_w
-            for transformer in self._factory.transformers:
-                yield transformer, LimitChanged(limit_w)
+        before_w, self._limit_w = self._limit_w, self._street.limit_w[:, tick]
+        for feeder in (self._limit_w != before_w).nonzero()[0].tolist():
+            yield self._factory.transformers[feeder], LimitChanged(int(self._limit_w[feeder]))
 
     def _readings(self, charging: ChargingState, granted: NDArray[np.bool_]) -> Iterator[Sensed]:
         world, plugged = self._world, self._world.plugged
@@ -178,8 +177,8 @@ class SensorFeed(Observer):
                 self._last_told[:, row] = -1
                 yield self._plugged_in(row, vehicle if name == charger else charger)
         if name in self._factory.transformers:
-            yield LimitChanged(self._limit_w)
+            yield LimitChanged(int(self._limit_w[self._factory.transformers.index(name)]))
 
-    def limit_w(self) -> int:
-        """The limit in force."""
+    def limit_w(self) -> Ints:
+        """The limits in force, by feeder."""
         return self._limit_w

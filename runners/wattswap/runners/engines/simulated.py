@@ -50,7 +50,7 @@ def assembled(
     observers: Iterable[Observer],
 ) -> SimulatedRun:
     """A run of these parts, before its first tick."""
-    recorder = Recorder(street, world, factory.assignment)
+    recorder = Recorder(street, world, factory)
     if faults is None or not faults.any:
         run = SimulatedRun(street, world, factory, feed, PerfectNetwork(), recorder, observers)
     else:

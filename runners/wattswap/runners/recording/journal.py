@@ -2,7 +2,7 @@
 
     header    a map: what the file is, and the options of the run
     tick      ["tick", tick, base_w, told, recovered, hash, events], one for each tick and one for the closing step
-              base_w   the base load's mean over the tick before
+              base_w   by feeder: the base load's mean over the tick before
               told     [[who, event], ...] as the world told them; ``who`` is 1 for the session's charger, 2 for its
                        vehicle, 3 for both in this order, 4 for both in the other one, or an agent's name; an empty
                        name is nobody's: a meter that counts for no award
@@ -78,7 +78,7 @@ class JournalLine(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
     """One tick."""
 
     tick: int
-    base_w: int
+    base_w: list[int]
     told: list[tuple[int | str, Event]]
     recovered: list[tuple[str, list[Event]]]
     hash: bytes
@@ -122,7 +122,7 @@ class Journal(Observer):
 
     def tick_handled(self, tick: int, events_hash: bytes) -> None:
         """Write the tick down."""
-        base_w = int(self._run.world.base_w[tick])
+        base_w = self._run.world.base_w[:, tick].tolist()
         line = self._encode(JournalLine(tick, base_w, self._told, self._recovered, events_hash, self._events))
         self._told, self._recovered, self._events = [], [], []
         self._file.write(line)
@@ -136,7 +136,7 @@ class Journal(Observer):
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
-_BEGINS: Final = msgspec.msgpack.encode(JournalLine(0, 0, [], [], b""))[:6]
+_BEGINS: Final = msgspec.msgpack.encode(JournalLine(0, [], [], [], b""))[:6]
 """How every tick begins, up to its number."""
 _BLANK: Final = b"\0"
 """What a file system may leave where a power cut lost the end of a file."""

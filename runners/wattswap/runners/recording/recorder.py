@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 import numpy as np
 
+from wattswap.agents.law import ChargingState
 from wattswap.protocol.effects import NoteAward, NoteForced, NoteRound, NoteTrade
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.record import RunRecord, TickRow, forced_row, session_row, trade_rows
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
+    from wattswap.runners.engines.agent_factory import AgentFactory
     from wattswap.runners.engines.observer import Moved, Note
     from wattswap.runners.engines.run import Run
-    from wattswap.runners.engines.strategy_assignment import StrategyAssignment
     from wattswap.runners.scenario.street import Street
     from wattswap.runners.world import World
 
@@ -33,9 +34,12 @@ _SHORT_ARRAY: Final = 16
 class Recorder(Observer):
     """Writes the record's rows, and hashes all events and effects in their order."""
 
-    def __init__(self, street: Street, world: World, assignment: StrategyAssignment) -> None:
-        self.record = RunRecord()
-        self._ticks, self._world, self._assignment = street.ticks, world, assignment
+    def __init__(self, street: Street, world: World, factory: AgentFactory) -> None:
+        self.records = tuple(RunRecord() for _ in street.feeders)
+        """One a feeder; the first holds also what there is but one of."""
+        self.record = self.records[0]
+        self._ticks, self._world, self._assignment = street.ticks, world, factory.assignment
+        self._record_of = dict(zip(factory.transformers, self.records, strict=True))
         rows = len(world.fleet)
         self._reduce_w, self._forced_w = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
         self._award_tick = np.full(rows, -1, dtype=np.int64)
@@ -50,12 +54,17 @@ class Recorder(Observer):
         self._encode = msgspec.msgpack.Encoder().encode
 
     def begun(self, run: Run) -> None:
-        """The book is a part of the record."""
-        self._run, self.record.book = run, run.book
+        """The books are a part of the records."""
+        self._run = run
+        self._open_books()
 
     def recovered(self, agent: str, events: Sequence[Event]) -> None:  # noqa: ARG002 - only that something started again
         """A transformer that starts again opens its book anew."""
-        self.record.book = self._run.book
+        self._open_books()
+
+    def _open_books(self) -> None:
+        for record, book in zip(self.records, self._run.books, strict=True):
+            record.book = book
 
     def earned_nanos(self, row: int) -> int:
         """What a session has been paid so far."""
@@ -87,9 +96,9 @@ class Recorder(Observer):
         """Count it."""
         self.record.refused += 1
 
-    def noted(self, note: Note) -> None:
+    def noted(self, transformer: str, note: Note) -> None:
         """Write it down."""
-        record, session_id = self.record, self._world.fleet.session_id
+        record, session_id = self._record_of[transformer], self._world.fleet.session_id
         match note:
             case NoteRound():
                 record.rounds.append(note)
@@ -112,10 +121,25 @@ class Recorder(Observer):
             self._end_session(session, billed_nanos, receivable_nanos)
 
     def moved(self, moved: Moved) -> None:
-        """Write the tick down, with the awards and the last resort under which its power flowed."""
+        """Write the tick down for each feeder, with the awards and the last resort under which its power flowed."""
         rows = moved.rows
-        reduce_w, forced_w = self._reduce_w[rows], self._forced_w[rows]
-        self.record.ticks.append(TickRow(*moved[:-1], reduce_w, forced_w, moved.owed_ws))
+        first = np.searchsorted(self._world.fleet.feeder[rows], np.arange(len(self.records) + 1)).tolist()
+        for feeder, record in enumerate(self.records):
+            here = slice(first[feeder], first[feeder + 1])
+            record.ticks.append(
+                TickRow(
+                    moved.tick,
+                    int(moved.base_w[feeder]),
+                    int(moved.limit_w[feeder]),
+                    rows[here],
+                    ChargingState(*(column[here] for column in moved.charging)),
+                    moved.import_w[here],
+                    moved.export_w[here],
+                    self._reduce_w[rows[here]],
+                    self._forced_w[rows[here]],
+                    moved.owed_ws[here],
+                )
+            )
         self._forced_w[:] = 0
 
     def finished(self, run: Run) -> None:  # noqa: ARG002 - the record is all that is looked at
@@ -128,7 +152,7 @@ class Recorder(Observer):
 
     def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:
         self._ended.add(row)
-        self.record.sessions.append(
+        self.records[self._world.fleet.feeder[row]].sessions.append(
             session_row(
                 self._world,
                 row,

@@ -143,7 +143,7 @@ def _replayed_run(street: Street, header: Header, lines: Lines, observers: Itera
     """A run whose world and whose sensors are read from a journal."""
     world = MeteredWorld(street, lines)
     factory = AgentFactory(street, world, controller_named(header.controller), sign=header.sign)
-    return assembled(street, world, factory, JournalFeed(street, world, lines), faults_of(street), observers)
+    return assembled(street, world, factory, JournalFeed(street, world, factory, lines), faults_of(street), observers)
 
 
 class MeteredWorld(World):
@@ -173,7 +173,7 @@ class MeteredWorld(World):
         return _NOBODY
 
     def _meter(self, line: JournalLine) -> None:
-        self.base_w[line.tick] = line.base_w
+        self.base_w[:, line.tick] = line.base_w
 
     def _read(self, readings: list[Reading]) -> None:
         rows = [reading.session for reading in readings]
@@ -207,9 +207,9 @@ class MeteredWorld(World):
 class JournalFeed:
     """What a journal's world told, in place of a simulated street's sensors."""
 
-    def __init__(self, street: Street, world: World, lines: Lines) -> None:
-        self._world, self._lines = world, lines
-        self._limit_w = street.scenario.transformer.limit_w
+    def __init__(self, street: Street, world: World, factory: AgentFactory, lines: Lines) -> None:
+        self._world, self._lines, self._transformers = world, lines, factory.transformers
+        self._limit_w = np.array([feeder.transformer.limit_w for feeder in street.feeders], dtype=np.int64)
         self._recovered: Iterator[tuple[str, list[Event]]] = iter(())
 
     def closing(self, tick: int) -> Iterator[Sensed]:  # noqa: ARG002 - the journal knows
@@ -218,9 +218,10 @@ class JournalFeed:
         if line is None:
             raise JournalEndsError
         self._recovered = iter(line.recovered)
-        for _, event in line.told:
+        self._limit_w = self._limit_w.copy()
+        for who, event in line.told:
             if isinstance(event, LimitChanged):
-                self._limit_w = event.limit_w
+                self._limit_w[self._transformers.index(str(who))] = event.limit_w
         yield from line.told
 
     def arrivals(self, tick: int) -> Iterator[Sensed]:
@@ -237,6 +238,6 @@ class JournalFeed:
         agent, sensed = next(self._recovered, (name, []))
         yield from sensed if agent == name else ()
 
-    def limit_w(self) -> int:
-        """The limit in force."""
+    def limit_w(self) -> Ints:
+        """The limits in force, by feeder."""
         return self._limit_w
