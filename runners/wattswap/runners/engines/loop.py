@@ -135,7 +135,8 @@ class SimulatedRun:
         self._tick_handled(tick)
         self._move(tick, charging)
         self.tick = tick + 1
-        self._observers.tick_passed(tick)
+        for hear in self._observers.tick_passed:
+            hear(tick)
 
     def finish(self) -> RunRecord:
         """The closing step of the last instant: meters and departures, and the rows of who stays."""
