@@ -162,7 +162,7 @@ def with_other_data(run_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
-        (of_another_version, "journal of format version 7, this version reads 1; use wattswap "),
+        (of_another_version, "journal of format version 7, this version reads 2; use wattswap "),
         (with_a_hole, "damaged after tick "),
         (with_another_scenario, "not the scenario of this journal"),
         (with_other_data, "not the file this scenario was recorded with"),
