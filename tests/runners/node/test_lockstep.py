@@ -81,7 +81,7 @@ def lose(street: Street, number: int, how: signal.Signals) -> str:
     run: list[LockstepRun] = []
 
     def hit() -> None:
-        os.kill(pids[number], how)
+        os.kill(pids[number] or 0, how)
 
     run.append(lockstep_run(street, processes=3, observers=[_At(CRASH_TICK, hit)]))
     pids = [worker.pid for worker in run[0]._conductor._workers]
