@@ -22,6 +22,8 @@ Instant = Annotated[int, Meta(ge=-MOST_MS, le=MOST_MS)]
 Price = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
 Nanos = Annotated[int, Meta(ge=-MOST_NANOS, le=MOST_NANOS)]
 Number = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+SessionNumber = Annotated[int, Meta(ge=0, le=(1 << 52) - 1)]
+"""A charger mints it: 32 bits of its key, 20 of a durable count. A number of JavaScript's holds it."""
 Payload = Annotated[bytes, Meta(max_length=768)]
 """Room for a mandate with two names of 80 characters of any script; two of these fit into one frame."""
 Signature = Annotated[bytes, Meta(max_length=64)]
@@ -51,7 +53,7 @@ class Mandate(_Said, frozen=True, tag=1):
     The transformer enters the session; the need fixes the baseline until the car leaves.
     """
 
-    session: Number
+    session: SessionNumber
     session_id: Name
     need_ws: Energy
     departure_ms: Instant
@@ -65,7 +67,7 @@ class Report(_Said, frozen=True, tag=2):
     a grant, whose lease is counted from ``stamp_ms``: two clocks need not agree.
     """
 
-    session: Number
+    session: SessionNumber
     firm_w: Power
     wanted_w: Power
     due_ms: Instant
@@ -103,7 +105,7 @@ class Offer(_Said, frozen=True, tag=5):
 
     feeder: Number
     tick: Number
-    session: Number
+    session: SessionNumber
     tranches: Tranches
 
 
@@ -112,7 +114,7 @@ class Award(_Said, frozen=True, tag=6):
 
     feeder: Number
     tick: Number
-    session: Number
+    session: SessionNumber
     until_ms: Instant
     award_w: TranchePowers
     price_nanos_per_kwh: TranchePrices
@@ -123,7 +125,7 @@ class Release(_Said, frozen=True, tag=7):
 
     feeder: Number
     tick: Number
-    session: Number
+    session: SessionNumber
 
 
 class Grant(_Said, frozen=True, tag=8):
@@ -133,7 +135,7 @@ class Grant(_Said, frozen=True, tag=8):
     its guaranteed minimum. A grant that is older than another, or answers a stamp from before a restart, is void.
     """
 
-    session: Number
+    session: SessionNumber
     import_w: Power
     export_w: Power
     epoch: Number
@@ -149,7 +151,7 @@ class Delivery(_Said, frozen=True, tag=9):
 
     feeder: Number
     tick: Number
-    session: Number
+    session: SessionNumber
     delivered_ws: TrancheEnergies
     baseline_ws: Energy
 
@@ -159,14 +161,14 @@ class Receipt(_Said, frozen=True, tag=10):
 
     feeder: Number
     tick: Number
-    session: Number
+    session: SessionNumber
     nanos: Nanos
 
 
 class Departed(_Said, frozen=True, tag=11):
     """Charger -> transformer: the car unplugged; its meter's totals, from which the bill is made."""
 
-    session: Number
+    session: SessionNumber
     imported_ws: Energy
     exported_ws: Energy
 
@@ -183,7 +185,7 @@ class Sealed(_Said, frozen=True, tag=12):
 class CappedOffer(_Said, frozen=True, tag=13):
     """Charger -> transformer: a vehicle's sealed offer, untouched, beside what this charger can carry out of it."""
 
-    session: Number
+    session: SessionNumber
     cap_w: Power
     offer: Sealed
 
@@ -191,7 +193,7 @@ class CappedOffer(_Said, frozen=True, tag=13):
 class WitnessedDelivery(_Said, frozen=True, tag=14):
     """Charger -> transformer: a vehicle's sealed delivery, untouched, beside the charger's own sealed one."""
 
-    session: Number
+    session: SessionNumber
     charger: Sealed
     vehicle: Sealed
 
@@ -204,7 +206,7 @@ class Ack(_Said, frozen=True, tag=15):
 
     kind: Number
     """The tag of what was noted."""
-    session: Number
+    session: SessionNumber
     tick: Number = 0
 
 
