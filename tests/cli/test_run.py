@@ -43,7 +43,7 @@ def test_json_is_one_object_on_stdout_and_nothing_else_anywhere(wattswap, tmp_pa
 def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_again(wattswap, tmp_path: Path):
     done = wattswap("run", "demo", *FAST)
     assert (done.returncode, done.stderr) == (0, "")
-    for words in ("min over the limit", "departing cars full", "nobody in control", "gave way", "fed back", "IOTA"):
+    for words in ("min over the limit", "departing cars full", "nobody in control", "deferred", "fed back", "IOTA"):
         assert words in done.stdout
     (path,) = (tmp_path / "runs").iterdir()
     assert f"Run directory: runs/{path.name}" in done.stdout

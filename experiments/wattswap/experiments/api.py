@@ -97,7 +97,7 @@ class Result:
 
     def plot(self) -> Any:
         """The run as a picture (a matplotlib figure); needs the extras ``sim`` and ``plots``."""
-        from wattswap.experiments.plots import plot_run
+        from wattswap.experiments.plots.picture import plot_run
 
         return plot_run(self)
 

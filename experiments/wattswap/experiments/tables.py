@@ -41,7 +41,7 @@ none."""
 def series_columns(street: Street, record: RunRecord) -> Columns:
     """The street tick by tick: what it may, would and does draw, and what the transformer carries.
 
-    ``base_w + baseline_w`` is what the transformer would carry if nobody ever gave way.
+    ``base_w + baseline_w`` is what the transformer would carry if nobody ever deferred energy.
     """
     cars = CarTicks.of(street, record)
     import_w, export_w = cars.per_tick(cars.import_w), cars.per_tick(cars.export_w)

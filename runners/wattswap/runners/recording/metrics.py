@@ -18,8 +18,6 @@ from wattswap.runners.recording.time_series import CarTicks
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import ArrayLike, NDArray
 
     from wattswap.runners.recording.record import RunRecord
@@ -170,21 +168,6 @@ def fallback_unsafe_w(street: Street) -> int:
     world = World(street)
     worst_w = int((world.base_w[1:] - street.limit_w).max(initial=-(1 << 60)))
     return world.fallback_unsafe_w(worst_w, 0)
-
-
-def peak_pct(figures: Summary) -> float:
-    """The peak as a percentage of the scenario's limit."""
-    return 100 * float(figures["peak_w"]) / max(float(figures["limit_w"]), 1.0)
-
-
-def tokens(nanos: float) -> float:
-    """Nanos as IOTA tokens."""
-    return nanos / 1e9
-
-
-def total(figures: Iterable[Summary], key: str) -> int:
-    """One figure of several runs, added up."""
-    return sum(int(each[key]) for each in figures)
 
 
 def _wh(energy_ws: int) -> int:
