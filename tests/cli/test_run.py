@@ -125,10 +125,9 @@ def test_ctrl_c_leaves_a_directory_that_says_so(tmp_path: Path):
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        while not (tmp_path / "here" / "scenario.toml").exists():
+        while not (tmp_path / "here" / ".series.parquet.part").exists():  # the first portion is about to be written
             assert process.poll() is None
             time.sleep(0.01)
-        time.sleep(0.3)
         os.kill(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130

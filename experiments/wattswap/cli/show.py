@@ -44,7 +44,8 @@ def show_result(result: Result) -> None:
     figures = result.summary
     console = _console()
     _show_figures(console, figures, None if result.twin is result else result.uncontrolled)
-    trades, cars = (table(result.street, result.record) for table in (trades_columns, cars_columns))
+    trades = trades_columns(result.street, result.record.trades)
+    cars = cars_columns(result.street, result.ticks.stretches)
     _show_sales(console, figures, trades, cars)
     show_settlement(console, figures.get("settlement"), result.out)
     if result.out is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
+from wattswap.experiments.growing_tables import GrowingTables
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.network.fault_free_twin import with_cost, without_faults
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from wattswap.runners.recording.journal import Contents, Journal
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.rundir import Status
+    from wattswap.runners.recording.time_series import TimeSeries
     from wattswap.runners.scenario.street import Street
 
     Progress = Callable[[int], None]
@@ -51,6 +53,9 @@ class Result:
 
     street: Street
     record: RunRecord
+    """Its rounds, trades, sessions and book; of its ticks the last one only."""
+    ticks: TimeSeries
+    """Its ticks, summed up."""
     summary: Summary
     """The keys of ``wattswap run --json``."""
     out: Path | None = None
@@ -61,27 +66,27 @@ class Result:
     @cached_property
     def series(self) -> pd.DataFrame:
         """The street tick by tick, see :func:`.tables.series_columns`."""
-        return tables.series(self.street, self.record)
+        return _frame(tables.series_columns(self.street, self.ticks.street))
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
         """Every call, see :func:`.tables.rounds_columns`."""
-        return tables.rounds(self.street, self.record)
+        return _frame(tables.rounds_columns(self.street, self.record.rounds))
 
     @cached_property
     def trades(self) -> pd.DataFrame:
         """Every settled award and every forced cut, see :func:`.tables.trades_columns`."""
-        return tables.trades(self.street, self.record)
+        return _frame(tables.trades_columns(self.street, self.record.trades))
 
     @cached_property
     def sessions(self) -> pd.DataFrame:
         """Every session as it ended, see :func:`.tables.sessions_columns`."""
-        return tables.sessions(self.street, self.record)
+        return _frame(tables.sessions_columns(self.street, self.record.sessions))
 
     @cached_property
     def cars(self) -> pd.DataFrame:
         """What each car did when, see :func:`.tables.cars_columns`."""
-        return tables.cars(self.street, self.record)
+        return _frame(tables.cars_columns(self.street, self.ticks.stretches))
 
     @cached_property
     def twin(self) -> Result:
@@ -100,6 +105,13 @@ class Result:
         from wattswap.experiments.plots.picture import plot_run
 
         return plot_run(self)
+
+
+def _frame(columns: tables.Columns) -> pd.DataFrame:
+    """A table as a DataFrame; needs pandas, which the extra ``sim`` brings."""
+    import pandas as pd
+
+    return pd.DataFrame(columns)
 
 
 def run(
@@ -200,6 +212,8 @@ class _Job:
     progress: Progress
     journal: Journal | None = None
     settlement: RunPayments | None = None
+    folder: Path | None = None
+    """The run directory, if there is one."""
     record: RunRecord = field(default_factory=RunRecord)
     began_s: float = field(default_factory=perf_counter)
 
@@ -220,7 +234,7 @@ class _Job:
 
     def run(self) -> Summary:
         """Run the street into the record, settle, and sum it up."""
-        settlement, progress = self.settlement, self.progress
+        settlement, progress = self.settlement, _both(self.tables.tick_passed, self.progress)
         if settlement is not None:
             progress = _both(settlement.passed, progress)
         run_street(
@@ -231,13 +245,28 @@ class _Job:
             record=self.record,
             sign=self.sign,
             journal=self.journal,
-            begun=_nothing if settlement is None else settlement.begin,
+            begun=self._begun,
         )
+        self.tables.catch_up()
         wall_s = perf_counter() - self.began_s
         if settlement is not None:
             settlement.end()
             settlement.settle()
         return with_cost(self.street, self.summed_up(wall_s))
+
+    def _begun(self, run: Run) -> None:
+        self.tables.begun(run)
+        if self.settlement is not None:
+            self.settlement.begin(run)
+
+    @cached_property
+    def tables(self) -> GrowingTables:
+        """The tables as they grow."""
+        return GrowingTables(self.street, self.folder)
+
+    def result(self, figures: Summary) -> Result:
+        """The run with these figures."""
+        return Result(self.street, self.record, self.tables.series, figures, self.folder)
 
     def summed_up(self, wall_s: float | None = None) -> Summary:
         """The figures of what there is."""
@@ -253,21 +282,20 @@ class _Job:
             engine=self.engine,
             wall_s=perf_counter() - self.began_s if wall_s is None else wall_s,
             settlement=block,
+            series=self.tables.series,
         )
 
     def discard(self) -> None:
-        """Take back what the ledger has made: the run ended before it began."""
+        """Take back what the ledger and the tables have made: the run ended before it began."""
+        self.tables.discard()
         if self.settlement is not None:
             self.settlement.discard()
 
     def close(self) -> None:
-        """Let go of the ledger."""
+        """Let go of the ledger; tables that were not moved to their places by now are taken back."""
+        self.tables.discard()
         if self.settlement is not None:
             self.settlement.close()
-
-
-def _nothing(_run: Run) -> None:
-    """Nothing is to be done before the first tick."""
 
 
 def _both(first: Progress, second: Progress) -> Progress:
@@ -282,7 +310,7 @@ def _run_bare(job: _Job, ledger: str, wallets_seed: int | None) -> Result:
     """A run that leaves no directory."""
     job.settle_on(ledger, wallets_seed)
     try:
-        return Result(job.street, job.record, job.run())
+        return job.result(job.run())
     except InputError:
         job.discard()
         raise
@@ -317,7 +345,8 @@ def _header(job: _Job, journal: str) -> Header:
 
 def _run_into(directory: RunDir, job: _Job) -> Result:
     """Run the street and leave its directory ``complete``, ``interrupted`` or ``failed``, or not at all."""
-    street, record, controller, log = job.street, job.record, job.controller, directory.log
+    street, controller, log = job.street, job.controller, directory.log
+    job.folder = directory.path
     log.info("run started", scenario=street.name, controller=controller, engine=job.engine, seed=street.scenario.seed)
     try:
         figures = job.run()
@@ -326,21 +355,22 @@ def _run_into(directory: RunDir, job: _Job) -> Result:
         directory.discard()
         raise
     except KeyboardInterrupt:
-        log.warning("run interrupted", ticks=len(record.ticks), of=street.ticks)
-        _write(directory, Result(street, record, job.summed_up(), directory.path), "interrupted")
+        job.tables.catch_up()
+        log.warning("run interrupted", ticks=len(job.tables.series), of=street.ticks)
+        _write(directory, job, job.result(job.summed_up()), "interrupted")
         raise
     except BaseException:
-        log.exception("run failed", ticks=len(record.ticks), of=street.ticks)
+        log.exception("run failed", ticks=len(job.tables.series), of=street.ticks)
         directory.write_figures({}, "failed")
         raise
     try:
-        result = Result(street, record, figures, directory.path)
-        _write(directory, result, "complete")
+        result = job.result(figures)
+        _write(directory, job, result, "complete")
         if controller != UNCONTROLLED:
             directory.write_figures({**figures, UNCONTROLLED: result.uncontrolled}, "complete")
-            directory.write_table(UNCONTROLLED, tables.load_columns(street, result.twin.record))
+            directory.write_table(UNCONTROLLED, tables.load_columns(street, result.twin.ticks.street))
         _report(directory, result)
-        log.info("run finished", ticks=len(record.ticks))
+        log.info("run finished", ticks=len(job.tables.series))
     except Exception:
         log.exception("run failed after its last tick")
         directory.write_figures(figures, "failed")
@@ -348,16 +378,16 @@ def _run_into(directory: RunDir, job: _Job) -> Result:
     return result
 
 
-def _write(directory: RunDir, result: Result, status: Status) -> None:
+def _write(directory: RunDir, job: _Job, result: Result, status: Status) -> None:
     """Write figures, tables and ledger."""
     log, figures = directory.log, result.summary
     directory.write_figures(figures, status)
     if figures["fallback_unsafe_w"]:
         log.warning("limit exceeded if nobody answers the chargers", fallback_unsafe_w=figures["fallback_unsafe_w"])
-    written = [
-        directory.write_table(name, columns(result.street, result.record)) for name, columns in tables.COLUMNS.items()
-    ]
-    if not all(written):
+    job.tables.close()
+    if result.record.trades and job.settlement is not None:  # what the ledger made of them is known only now
+        directory.write_table("trades", tables.trades_columns(result.street, result.record.trades))
+    if not directory.write_table("cars", tables.cars_columns(result.street, result.ticks.stretches)):
         _note(directory, result, f"tables were left out, they need pyarrow: {WITHOUT_TABLES}")
     if result.record.book is not None:
         directory.write_ledger(result.record.book)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wattswap.experiments.run_tables import DAY_MS, HOUR_MS
-from wattswap.experiments.tables import CATCHING_UP, CHARGING, FEEDING, FORCED, FULL, REDUCED, WAITING
+from wattswap.runners.recording.activities import CATCHING_UP, CHARGING, FEEDING, FORCED, FULL, REDUCED, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from wattswap.experiments.tables import CHARGING, WAITING
+from wattswap.runners.recording.activities import CHARGING, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

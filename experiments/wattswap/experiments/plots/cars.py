@@ -9,8 +9,8 @@ import numpy as np
 from wattswap.experiments.formatting import printable
 from wattswap.experiments.plots.axes import COLOURS, INK, SOFT, days, dress, legend
 from wattswap.experiments.run_tables import extent
-from wattswap.experiments.tables import CATCHING_UP, CHARGING, FEEDING, FORCED, FULL, REDUCED, WAITING
 from wattswap.protocol.units import NANOS_PER_IOTA
+from wattswap.runners.recording.activities import CATCHING_UP, CHARGING, FEEDING, FORCED, FULL, REDUCED, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ import numpy as np
 
 from wattswap.experiments.plots.axes import COLOURS, HOMES, INK, OVER, RED, days, dress, legend
 from wattswap.experiments.run_tables import extent
-from wattswap.experiments.tables import CHARGING, FEEDING
+from wattswap.runners.recording.activities import CHARGING, FEEDING
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -9,8 +9,8 @@ import numpy as np
 from wattswap.experiments.formatting import amount
 from wattswap.experiments.plots.axes import COLOURS, TEAL, days, dress
 from wattswap.experiments.run_tables import is_long
-from wattswap.experiments.tables import REDUCED
 from wattswap.protocol.units import NANOS_PER_IOTA
+from wattswap.runners.recording.activities import REDUCED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
