@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from wattswap.agents.award_book import AwardBook
 from wattswap.agents.offers import FEED
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol.codec import unseal
-from wattswap.protocol.effects import Effect, Send
+from wattswap.protocol.effects import Effect, Pay, Send
 from wattswap.protocol.events import Event, Received
 from wattswap.protocol.messages import Award, Departed, Sealed
 from wattswap.runners.audit.audit_error import AuditError
 from wattswap.runners.audit.auditor import Auditor
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.driver import Driver
 from wattswap.runners.engines.launch import faults_of
-from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.engines.loop import SimulatedRun
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.network.fault_scenario import fault_street
 from wattswap.runners.network.fault_schedule import Outage
+from wattswap.runners.network.faulty import FaultyNetwork
+from wattswap.runners.scenario import Street
 
 QUIET = ("loss_pct", "repeat_pct", "freezes_per_day", "crashes_per_day", "cuts_per_day")
 Strike = Callable[[SimulatedRun, int, Event, list[Effect]], Outage | None]
@@ -31,34 +36,26 @@ Patch = pytest.MonkeyPatch
 class Striking(Auditor):
     """Audits as always, and lets one thing go wrong when something has happened to the transformer."""
 
-    def __init__(self, strike: Strike, run: SimulatedRun) -> None:
-        super().__init__(faults_of(run.street))
-        self._striking, self._strike, self.struck = run, strike, False
+    def __init__(self, strike: Strike, street: Street) -> None:
+        super().__init__(faults_of(street))
+        self._strike, self.struck = strike, False
 
-    def audit(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
-        super().audit(now_ms, agent, event, done)
+    def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
+        super().handled(now_ms, agent, event, effects)
         if self.struck or agent != TRANSFORMER:
             return
-        trouble = self._striking._injector
-        assert trouble is not None
-        outage = self._strike(self._striking, now_ms, event, done)
-        if outage is None:
-            return
-        self.struck = True
-        if outage.is_cut:
-            trouble.schedule._cuts[outage.agent] = [outage]
-        else:
-            trouble._due.append(outage)
+        outage = self._strike(self._run, now_ms, event, list(effects))
+        if outage is not None:
+            self.struck = True
+            assert isinstance(self._run.network, FaultyNetwork)
+            self._run.network.strike(outage)
 
 
 def struck(strike: Strike, seed: int, settings: tuple[str, ...]) -> bool:
     """One seed of the proving ground in which messages are late and nothing goes wrong but this; whether it did."""
     street = fault_street(seed, [*(f"faults.{key}=0" for key in QUIET), *settings])
-    run = SimulatedRun(street, faults=faults_of(street))
-    run._auditor = auditor = Striking(strike, run)
-    auditor.watch(run)
-    run.run()
-    auditor.finish()
+    auditor = Striking(strike, street)
+    simulated_run(street, faults=faults_of(street), observers=[auditor]).run()
     return auditor.struck
 
 
@@ -79,7 +76,7 @@ def silent_feeders_count(patch: Patch) -> None:
 
 def it_crashes_as_a_car_leaves(run: SimulatedRun, now_ms: int, event: Event, done: list[Effect]) -> Outage | None:
     """The departure is noted; the delivery of an award whose window goes on comes after it and finds nobody."""
-    transformer = run.agents[TRANSFORMER]
+    transformer = run.nodes[TRANSFORMER].agent
     assert isinstance(transformer, Transformer)
     if not isinstance(event, Received) or not isinstance(event.message, Departed):
         return None
@@ -102,6 +99,27 @@ def the_gone_are_bound(patch: Patch) -> None:
     patch.setattr(AwardBook, "_restore_award", forgetful)
 
 
+def it_crashes_as_an_award_is_paid(run: SimulatedRun, now_ms: int, event: Event, done: list[Effect]) -> Outage | None:
+    """The book has paid, and the rest of the reserve came back; the transformer crashes before it learns of that."""
+    book = run.nodes[TRANSFORMER].driver.book
+    assert book is not None
+    pays = [effect for effect in done if isinstance(effect, Pay)]
+    if any(book._asked[pay.payment_id][0] > pay.nanos for pay in pays):
+        return Outage("crash", TRANSFORMER, now_ms, now_ms + 10_000)
+    return None
+
+
+def payments_are_repeated_with_what_came_back(patch: Patch) -> None:
+    """What came back to the site just before a crash is counted again after it."""
+    pay = Driver._pay
+
+    def once_more(self, agent, effect):
+        reserved_nanos, _ = self.book._asked[effect.payment_id]
+        return msgspec.structs.replace(pay(self, agent, effect), returned_nanos=reserved_nanos - effect.nanos)
+
+    patch.setattr(Driver, "_pay", once_more)
+
+
 class Case(NamedTuple):
     """What strikes where, which rule is for it, and what breaks without it."""
 
@@ -122,6 +140,13 @@ CASES = {
     ),
     "left and forgotten": Case(
         it_crashes_as_a_car_leaves, ("window_s=1_800",), the_gone_are_bound, Rule.IN_ORDER, (4, 19, 40, 41)
+    ),
+    "paid and forgotten": Case(
+        it_crashes_as_an_award_is_paid,
+        (),
+        payments_are_repeated_with_what_came_back,
+        Rule.BOOKS_AGREE,
+        (0, 1, 2, 3, 4, 5),
     ),
 }
 

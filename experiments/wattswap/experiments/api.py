@@ -15,7 +15,8 @@ from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
 from wattswap.experiments.growing_tables import GrowingTables
 from wattswap.protocol.errors import InputError
-from wattswap.runners.engines.launch import run_street
+from wattswap.runners.engines.launch import start_run
+from wattswap.runners.engines.observer import TickProgress
 from wattswap.runners.network.fault_free_twin import with_cost, without_faults
 from wattswap.runners.payments.run_payments import RunPayments, is_needed
 from wattswap.runners.recording.journal import Header, sha256_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from wattswap.runners.engines.launch import Engine, Run
+    from wattswap.runners.engines.launch import Engine
     from wattswap.runners.recording.journal import Contents, Journal
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.rundir import Status
@@ -234,30 +235,20 @@ class _Job:
 
     def run(self) -> Summary:
         """Run the street into the record, settle, and sum it up."""
-        settlement, progress = self.settlement, _both(self.tables.tick_passed, self.progress)
-        if settlement is not None:
-            progress = _both(settlement.passed, progress)
-        run_street(
+        observers = (self.settlement, self.journal, self.tables, TickProgress(self.progress))
+        run = start_run(
             self.street,
             controller=self.controller,
             engine=cast("Engine", self.engine),
-            progress=progress,
-            record=self.record,
             sign=self.sign,
-            journal=self.journal,
-            begun=self._begun,
+            observers=[observer for observer in observers if observer is not None],
         )
-        self.tables.catch_up()
+        self.record = run.record
+        run.run()
         wall_s = perf_counter() - self.began_s
-        if settlement is not None:
-            settlement.end()
-            settlement.settle()
-        return with_cost(self.street, self.summed_up(wall_s))
-
-    def _begun(self, run: Run) -> None:
-        self.tables.begun(run)
         if self.settlement is not None:
-            self.settlement.begin(run)
+            self.settlement.settle()
+        return with_cost(self.street, self.summed_up(wall_s))
 
     @cached_property
     def tables(self) -> GrowingTables:
@@ -296,14 +287,6 @@ class _Job:
         self.tables.discard()
         if self.settlement is not None:
             self.settlement.close()
-
-
-def _both(first: Progress, second: Progress) -> Progress:
-    def passed(tick: int) -> None:
-        first(tick)
-        second(tick)
-
-    return passed
 
 
 def _run_bare(job: _Job, ledger: str, wallets_seed: int | None) -> Result:

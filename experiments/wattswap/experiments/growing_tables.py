@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wattswap.experiments.tables import rounds_columns, series_columns, sessions_columns, trades_columns
+from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow
 from wattswap.runners.recording.time_series import TimeSeries
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wattswap.runners.engines.launch import Run
+    from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
 
@@ -24,7 +25,7 @@ PORTION_CAR_TICKS: Final = 1 << 17
 """A portion is full when it has so many ticks, or so many plugged cars in them: at 100 bytes each, 13 MB."""
 
 
-class GrowingTables:
+class GrowingTables(Observer):
     """Sums up the ticks of a run as they pass, and writes its tables if it has a directory.
 
     The record keeps the newest tick only.
@@ -45,7 +46,7 @@ class GrowingTables:
         """Learn which run this is."""
         self._record = run.record
 
-    def tick_passed(self, _tick: int) -> None:
+    def tick_passed(self, tick: int) -> None:  # noqa: ARG002 - the record says which
         """Sum up and write a portion once it is full."""
         assert self._record is not None
         self._new_ticks += 1
@@ -69,6 +70,10 @@ class GrowingTables:
         self._tables["trades"].append(trades_columns(self._street, record.trades[self._trades :]))
         self._tables["sessions"].append(sessions_columns(self._street, record.sessions[self._sessions :]))
         self._rounds, self._trades, self._sessions = len(record.rounds), len(record.trades), len(record.sessions)
+
+    def finished(self, run: Run) -> None:  # noqa: ARG002 - it is the one that has begun
+        """Sum up and write what is left."""
+        self.catch_up()
 
     def close(self) -> None:
         """The run is over or was interrupted: the tables move to their places, with all there is."""
