@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from wattswap.experiments.interrupts import interrupt_deferred
 from wattswap.experiments.tables import rounds_columns, series_columns, sessions_columns, trades_columns
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow
@@ -56,8 +57,11 @@ class GrowingTables(Observer):
 
     def catch_up(self) -> None:
         """Sum up and write what there is, and forget all ticks but the newest."""
-        if (record := self._record) is None:
-            return
+        if self._record is not None:
+            with interrupt_deferred():
+                self._write(self._record)
+
+    def _write(self, record: RunRecord) -> None:
         new = len(record.ticks) - self._kept
         portion = self.series.add(record.ticks[-new:] if new else ())
         del record.ticks[:-1]
