@@ -161,7 +161,7 @@ def test_a_strategy_found_wanting_on_the_way_leaves_nothing(tmp_path: Path, monk
     def refused(*args, **kwargs):
         raise InputError("strategy 'mine.py:f' offers a negative power")
 
-    monkeypatch.setattr(api, "start_run", refused)
+    monkeypatch.setattr("wattswap.experiments.run_job.start_run", refused)
     with pytest.raises(InputError, match="negative power"):
         api.run("demo", out=tmp_path / "runs" / "one")
     assert not list(tmp_path.iterdir())
@@ -171,7 +171,7 @@ def test_our_own_bug_is_a_traceback_and_a_directory_marked_failed(tmp_path: Path
     def broken(*args, **kwargs):
         raise ZeroDivisionError("our bug")
 
-    monkeypatch.setattr(api, "start_run", broken)
+    monkeypatch.setattr("wattswap.experiments.run_job.start_run", broken)
     with pytest.raises(ZeroDivisionError):
         api.run("demo", out=tmp_path / "here")
     assert read_run(tmp_path / "here").status == "failed"

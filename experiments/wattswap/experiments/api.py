@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
-from wattswap.experiments.growing_tables import GrowingTables
+from wattswap.experiments.run_job import RunJob
 from wattswap.protocol.errors import InputError
-from wattswap.runners.engines.launch import start_run
-from wattswap.runners.engines.observer import TickProgress
-from wattswap.runners.network.fault_free_twin import with_cost, without_faults
-from wattswap.runners.payments.run_payments import RunPayments, is_needed
+from wattswap.runners.network.fault_free_twin import without_faults
 from wattswap.runners.recording.journal import Header, sha256_of
-from wattswap.runners.recording.metrics import summary
-from wattswap.runners.recording.record import RunRecord
-from wattswap.runners.recording.rundir import SETTLEMENT, WITHOUT_TABLES, RunDir, wattswap_version
+from wattswap.runners.recording.rundir import WITHOUT_TABLES, RunDir, wattswap_version
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
@@ -30,9 +24,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from wattswap.runners.engines.launch import Engine
-    from wattswap.runners.recording.journal import Contents, Journal
+    from wattswap.runners.node.lockstep.plan import Processes
+    from wattswap.runners.recording.journal import Contents
     from wattswap.runners.recording.metrics import Summary
+    from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.recording.rundir import Status
     from wattswap.runners.recording.time_series import TimeSeries
     from wattswap.runners.scenario.street import Street
@@ -167,11 +162,19 @@ def run_loaded(
     journal: str = "inputs",
     out: str | Path | None = None,
     progress: Progress = _silent,
+    processes: Processes | None = None,
 ) -> Result:
-    """Run a street that is loaded already; otherwise as :func:`run`."""
+    """Run a street that is loaded already; otherwise as :func:`run`.
+
+    With ``processes`` the agents of the messages engine run in so many processes, in lockstep over ZeroMQ, and there
+    is no journal.
+
+    Raises:
+        WorkerLostError: one of the processes died, hung or failed.
+    """
     controller_named(controller)
     _refuse_journal(journal, engine, out)
-    job = _Job(street, controller, engine, sign=sign, progress=progress)
+    job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes)
     if out is None:
         return _run_bare(job, ledger, wallets_seed)
     directory = RunDir.create(Path(out), street.resolved_toml)
@@ -189,10 +192,10 @@ _DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, err
 """What no run can do anything about."""
 
 
-def _run_with(directory: RunDir, job: _Job, journal: str, ledger: str, wallets_seed: int | None) -> Result:
+def _run_with(directory: RunDir, job: RunJob, journal: str, ledger: str, wallets_seed: int | None) -> Result:
     """Run into a directory that was made, with its journal and its ledger; both are closed afterwards."""
     try:
-        if job.engine == "messages" and journal != "none":
+        if job.engine == "messages" and journal != "none" and job.processes is None:
             job.journal = directory.journal(_header(job, journal))
         job.settle_on(ledger, wallets_seed, directory)
         return _run_into(directory, job)
@@ -201,99 +204,15 @@ def _run_with(directory: RunDir, job: _Job, journal: str, ledger: str, wallets_s
         directory.close()
 
 
-@dataclass
-class _Job:
-    """A run to be made, or being made."""
-
-    street: Street
-    controller: str
-    engine: str
-    _: KW_ONLY
-    sign: bool
-    progress: Progress
-    journal: Journal | None = None
-    settlement: RunPayments | None = None
-    folder: Path | None = None
-    """The run directory, if there is one."""
-    record: RunRecord = field(default_factory=RunRecord)
-    began_s: float = field(default_factory=perf_counter)
-
-    def settle_on(self, ledger: str, wallets_seed: int | None, directory: RunDir | None = None) -> None:
-        """Settle on this ledger, if there is anything to settle."""
-        if not is_needed(self.street, ledger):
-            return
-        if directory is None:
-            self.settlement = RunPayments(self.street, ledger, wallets_seed=wallets_seed)
-            return
-        self.settlement = RunPayments(
-            self.street,
-            ledger,
-            folder=directory.path,
-            wallets_seed=wallets_seed,
-            opened=lambda block: directory.write_figures({SETTLEMENT: block}, "interrupted"),
-        )
-
-    def run(self) -> Summary:
-        """Run the street into the record, settle, and sum it up."""
-        observers = (self.settlement, self.journal, self.tables, TickProgress(self.progress))
-        run = start_run(
-            self.street,
-            controller=self.controller,
-            engine=cast("Engine", self.engine),
-            sign=self.sign,
-            observers=[observer for observer in observers if observer is not None],
-        )
-        self.record = run.record
-        run.run()
-        wall_s = perf_counter() - self.began_s
-        if self.settlement is not None:
-            self.settlement.settle()
-        return with_cost(self.street, self.summed_up(wall_s))
-
-    @cached_property
-    def tables(self) -> GrowingTables:
-        """The tables as they grow."""
-        return GrowingTables(self.street, self.folder)
-
-    def result(self, figures: Summary) -> Result:
-        """The run with these figures."""
-        return Result(self.street, self.record, self.tables.series, figures, self.folder)
-
-    def summed_up(self, wall_s: float | None = None) -> Summary:
-        """The figures of what there is."""
-        block = None
-        if self.settlement is not None:
-            block = self.settlement.block()
-            self.settlement.mark(self.record)
-        return summary(
-            self.street,
-            self.record,
-            controller=self.controller,
-            strategy=self.street.scenario.vehicles.strategy,
-            engine=self.engine,
-            wall_s=perf_counter() - self.began_s if wall_s is None else wall_s,
-            settlement=block,
-            series=self.tables.series,
-        )
-
-    def discard(self) -> None:
-        """Take back what the ledger and the tables have made: the run ended before it began."""
-        self.tables.discard()
-        if self.settlement is not None:
-            self.settlement.discard()
-
-    def close(self) -> None:
-        """Let go of the ledger; tables that were not moved to their places by now are taken back."""
-        self.tables.discard()
-        if self.settlement is not None:
-            self.settlement.close()
+def _result(job: RunJob, figures: Summary) -> Result:
+    return Result(job.street, job.record, job.tables.series, figures, job.folder)
 
 
-def _run_bare(job: _Job, ledger: str, wallets_seed: int | None) -> Result:
+def _run_bare(job: RunJob, ledger: str, wallets_seed: int | None) -> Result:
     """A run that leaves no directory."""
     job.settle_on(ledger, wallets_seed)
     try:
-        return job.result(job.run())
+        return _result(job, job.run())
     except InputError:
         job.discard()
         raise
@@ -311,7 +230,7 @@ def _refuse_journal(journal: str, engine: str, out: str | Path | None) -> None:
         raise InputError("--journal full: a journal lies in a run directory; name one with --out DIR")
 
 
-def _header(job: _Job, journal: str) -> Header:
+def _header(job: RunJob, journal: str) -> Header:
     street = job.street
     return Header(
         wattswap=wattswap_version(),
@@ -326,7 +245,7 @@ def _header(job: _Job, journal: str) -> Header:
     )
 
 
-def _run_into(directory: RunDir, job: _Job) -> Result:
+def _run_into(directory: RunDir, job: RunJob) -> Result:
     """Run the street and leave its directory ``complete``, ``interrupted`` or ``failed``, or not at all."""
     street, controller, log = job.street, job.controller, directory.log
     job.folder = directory.path
@@ -340,14 +259,14 @@ def _run_into(directory: RunDir, job: _Job) -> Result:
     except KeyboardInterrupt:
         job.tables.catch_up()
         log.warning("run interrupted", ticks=len(job.tables.series), of=street.ticks)
-        _write(directory, job, job.result(job.summed_up()), "interrupted")
+        _write(directory, job, _result(job, job.summed_up()), "interrupted")
         raise
     except BaseException:
         log.exception("run failed", ticks=len(job.tables.series), of=street.ticks)
         directory.write_figures({}, "failed")
         raise
     try:
-        result = job.result(figures)
+        result = _result(job, figures)
         _write(directory, job, result, "complete")
         if controller != UNCONTROLLED:
             directory.write_figures({**figures, UNCONTROLLED: result.uncontrolled}, "complete")
@@ -361,7 +280,7 @@ def _run_into(directory: RunDir, job: _Job) -> Result:
     return result
 
 
-def _write(directory: RunDir, job: _Job, result: Result, status: Status) -> None:
+def _write(directory: RunDir, job: RunJob, result: Result, status: Status) -> None:
     """Write figures, tables and ledger."""
     log, figures = directory.log, result.summary
     directory.write_figures(figures, status)
