@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.runners.node.hosts import NetworkHost
 
 from wattswap.runners.node.key_directory import PublicIdentity, new_agent_keys
 from wattswap.runners.node.roles import Role
@@ -32,14 +34,24 @@ def free_port() -> int:
 class AgentProcess:
     """One agent: its directory, and its process while it runs."""
 
-    def __init__(self, folder: Path, name: str, role: Role, text: str) -> None:
-        self.folder, self.name, self.role = folder, name, role
+    def __init__(self, folder: Path, name: str, role: Role, text: str, prefix: Sequence[str] = ()) -> None:
+        """``prefix`` stands before the command, to run it elsewhere."""
+        self.folder, self.name, self.role, self._prefix = folder, name, role, tuple(prefix)
         self.identity: PublicIdentity = new_agent_keys(folder / "keys", name, role).identity
         (folder / "agent.toml").write_text(text)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "wattswap", "agent", self.role, "--config", str(self.folder / "agent.toml")]
+        command = [
+            *self._prefix,
+            sys.executable,
+            "-m",
+            "wattswap",
+            "agent",
+            self.role,
+            "--config",
+            str(self.folder / "agent.toml"),
+        ]
         with (self.folder / "log").open("ab") as log, (self.folder / "err").open("ab") as err:
             self.process = subprocess.Popen(command, stdout=log, stderr=err)
 
@@ -62,41 +74,56 @@ class AgentProcess:
 
 
 class StreetOfNodes:
-    """A transformer, a household, and chargers with a car each."""
+    """A transformer, a household, and chargers with a car each.
 
-    def __init__(self, folder: Path, *, limit_w: int, base_w: int, points: int) -> None:
-        port = free_port()
-        above = f'[upstream]\nname = "transformer"\nhost = "127.0.0.1"\nport = {port}\n'
-        listen = f'[listen]\nhost = "127.0.0.1"\nport = {port}\n'
-        self.transformer = AgentProcess(
-            folder / "transformer",
-            "transformer",
-            "transformer",
-            f"{FIXED}{MARKET}{listen}[site]\nlimit_w = {limit_w}\n",
-        )
-        self.household = AgentProcess(
-            folder / "home", "household/0", "household", f"{FIXED}{MARKET}{above}[device]\npower_w = {base_w}\n"
-        )
-        self.chargers, self.cars = [], []
-        for number in range(points):
-            mine = free_port()
-            listen = f'[listen]\nhost = "127.0.0.1"\nport = {mine}\n'
-            self.chargers.append(
-                AgentProcess(
-                    folder / f"point{number}", f"charger/{number}", "charger", f"{FIXED}{MARKET}{above}{listen}"
-                )
+    Without ``hosts`` all are here and know each other's addresses. With hosts the transformer and the household are on
+    the first, the cars on the last, a charger on each between, and nobody is told any address.
+    """
+
+    def __init__(
+        self, folder: Path, *, limit_w: int, base_w: int, points: int, hosts: Sequence[NetworkHost] = ()
+    ) -> None:
+        self._hosts, ports = hosts, [free_port() for _ in range(points + 1)]
+        site = f"[site]\nlimit_w = {limit_w}\n"
+        self.transformer = self._agent(folder, "transformer", "transformer", 0, _listen(ports[0], hosts) + site)
+        above = _upstream("transformer", ports[0], hosts)
+        self.household = self._agent(folder, "household/0", "household", 0, above + f"[device]\npower_w = {base_w}\n")
+        self.chargers = [
+            self._agent(folder, f"charger/{number}", "charger", number + 1, above + _listen(ports[number + 1], hosts))
+            for number in range(points)
+        ]
+        taste = '[car]\nstrategy = "need"\n'
+        self.cars = [
+            self._agent(
+                folder,
+                f"vehicle/{number}",
+                "vehicle",
+                points + 1,
+                _upstream(f"charger/{number}", ports[number + 1], hosts) + taste,
             )
-            cable = f'[upstream]\nname = "charger/{number}"\nhost = "127.0.0.1"\nport = {mine}\n'
-            taste = '[car]\nstrategy = "need"\n'
-            self.cars.append(
-                AgentProcess(folder / f"car{number}", f"vehicle/{number}", "vehicle", f"{FIXED}{MARKET}{cable}{taste}")
-            )
+            for number in range(points)
+        ]
         self.all = [self.transformer, self.household, *self.chargers, *self.cars]
         for charger, car in zip(self.chargers, self.cars, strict=True):
             _befriend(charger, car)
             _befriend(charger, self.transformer)
             _befriend(car, self.transformer)
         _befriend(self.household, self.transformer)
+
+    def _agent(self, folder: Path, name: str, role: Role, place: int, text: str) -> AgentProcess:
+        host = self._hosts[place] if self._hosts else None
+        discovery = FIXED if host is None else ""
+        prefix = [] if host is None else host.prefix()
+        return AgentProcess(folder / name.replace("/", "-"), name, role, discovery + MARKET + text, prefix)
+
+
+def _listen(port: int, hosts: Sequence[NetworkHost]) -> str:
+    return "" if hosts else f'[listen]\nhost = "127.0.0.1"\nport = {port}\n'
+
+
+def _upstream(name: str, port: int, hosts: Sequence[NetworkHost]) -> str:
+    address = "" if hosts else f'host = "127.0.0.1"\nport = {port}\n'
+    return f'[upstream]\nname = "{name}"\n{address}'
 
 
 def _befriend(one: AgentProcess, other: AgentProcess) -> None:
