@@ -113,6 +113,8 @@ def run(
     settings: Sequence[str] = (),
     ledger: str = "memory",
     wallets_seed: int | None = None,
+    keys: Path | None = None,
+    allow: Sequence[str] = (),
     sign: bool = False,
     journal: str = "inputs",
     out: str | Path | None = None,
@@ -121,7 +123,8 @@ def run(
     """Run a street; the options are those of ``wattswap run``.
 
     ``settings`` are texts like ``"vehicles.curve=taper"``. On a devnet every run takes new wallets, unless
-    ``wallets_seed`` says from which number to derive them. With ``out`` a run directory is written there, with a
+    ``wallets_seed`` says from which number to derive them; on any other chain, which ``allow`` must name, ``keys`` is
+    the folder with the wallets' key files. With ``out`` a run directory is written there, with a
     ``journal`` of what came into the run (``inputs``), of everything (``full``) or without (``none``). ``progress`` is
     called with each tick that has passed.
 
@@ -136,6 +139,8 @@ def run(
         engine=engine,
         ledger=ledger,
         wallets_seed=wallets_seed,
+        keys=keys,
+        allow=allow,
         sign=sign,
         journal=journal,
         out=out,
@@ -150,6 +155,8 @@ def run_loaded(
     engine: str = "messages",
     ledger: str = "memory",
     wallets_seed: int | None = None,
+    keys: Path | None = None,
+    allow: Sequence[str] = (),
     sign: bool = False,
     journal: str = "inputs",
     out: str | Path | None = None,
@@ -159,11 +166,12 @@ def run_loaded(
     controller_named(controller)
     _refuse_journal(journal, engine, out)
     job = _Job(street, controller, engine, sign=sign, progress=progress)
+    account = _Account(ledger, wallets_seed, keys, allow)
     if out is None:
-        return _run_bare(job, ledger, wallets_seed)
+        return _run_bare(job, account)
     directory = RunDir.create(Path(out), street.resolved_toml)
     try:
-        return _run_with(directory, job, journal, ledger, wallets_seed)
+        return _run_with(directory, job, journal, account)
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
@@ -176,16 +184,26 @@ _DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, err
 """What no run can do anything about."""
 
 
-def _run_with(directory: RunDir, job: _Job, journal: str, ledger: str, wallets_seed: int | None) -> Result:
+def _run_with(directory: RunDir, job: _Job, journal: str, account: _Account) -> Result:
     """Run into a directory that was made, with its journal and its ledger; both are closed afterwards."""
     try:
         if job.engine == "messages" and journal != "none":
             job.journal = directory.journal(_header(job, journal))
-        job.settle_on(ledger, wallets_seed, directory)
+        job.settle_on(account, directory)
         return _run_into(directory, job)
     finally:
         job.close()
         directory.close()
+
+
+@dataclass(frozen=True)
+class _Account:
+    """Where a run settles, and with which wallets."""
+
+    ledger: str
+    wallets_seed: int | None
+    keys: Path | None
+    allow: Sequence[str]
 
 
 @dataclass
@@ -203,19 +221,23 @@ class _Job:
     record: RunRecord = field(default_factory=RunRecord)
     began_s: float = field(default_factory=perf_counter)
 
-    def settle_on(self, ledger: str, wallets_seed: int | None, directory: RunDir | None = None) -> None:
+    def settle_on(self, account: _Account, directory: RunDir | None = None) -> None:
         """Settle on this ledger, if there is anything to settle."""
-        if not is_needed(self.street, ledger):
+        if not is_needed(self.street, account.ledger):
             return
-        if directory is None:
-            self.settlement = RunPayments(self.street, ledger, wallets_seed=wallets_seed)
-            return
+
+        def opened(block: dict[str, Any]) -> None:
+            if directory is not None:
+                directory.write_figures({SETTLEMENT: block}, "interrupted")
+
         self.settlement = RunPayments(
             self.street,
-            ledger,
-            folder=directory.path,
-            wallets_seed=wallets_seed,
-            opened=lambda block: directory.write_figures({SETTLEMENT: block}, "interrupted"),
+            account.ledger,
+            folder=None if directory is None else directory.path,
+            wallets_seed=account.wallets_seed,
+            keys=account.keys,
+            allow=account.allow,
+            opened=opened,
         )
 
     def run(self) -> Summary:
@@ -278,9 +300,9 @@ def _both(first: Progress, second: Progress) -> Progress:
     return passed
 
 
-def _run_bare(job: _Job, ledger: str, wallets_seed: int | None) -> Result:
+def _run_bare(job: _Job, account: _Account) -> Result:
     """A run that leaves no directory."""
-    job.settle_on(ledger, wallets_seed)
+    job.settle_on(account)
     try:
         return Result(job.street, job.record, job.run())
     except InputError:

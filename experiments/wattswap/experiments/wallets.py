@@ -23,10 +23,10 @@ from wattswap.experiments.places import (
 )
 from wattswap.ledger.base import Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
+from wattswap.ledger.crossing import BILL
 from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
-from wattswap.ledger.settlement_worker import BILL
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import ANCHORS
 from wattswap.protocol.errors import InputError, LocalProtocolError
@@ -259,7 +259,7 @@ class Purses:
             before = None
             if found is not None:
                 nanos = max(1, found.item.nanos)  # a record that is anchored has none
-                before = Payment(key=payment.key, payer=found.lane, payee=found.item.payee, nanos=nanos)
+                before = Payment(key=payment.key, payer=found.account, payee=found.item.payee, nanos=nanos)
         if before is not None and before != payment:
             raise InputError(
                 f"the key {payment.key!r} already stands for {iota_of(before.nanos)} IOTA from {name_of(before.payer)}"
@@ -280,7 +280,7 @@ class Purses:
         if isinstance(self._ledger, SqliteLedger):
             return self._ledger.balance(account)
         owed = sum(outbox.outstanding_nanos(account) for outbox in self._outboxes)
-        return max(0, self._ledger.adapter(account).read().nanos - owed)
+        return max(0, self._ledger.adapter(account).spendable() - owed)
 
 
 @contextmanager
