@@ -9,13 +9,12 @@ import pytest
 from tests.ledger.local_node import fresh_ledger, local_node
 
 from wattswap.ledger.base import Ledger
-from wattswap.ledger.memory import MemoryLedger
 from wattswap.ledger.sqlite import SqliteLedger
 
 OPENING: Mapping[str, int] = {"alice": 1_000, "bob": 500, "site": 10**15}
 """Who holds what when a test begins. ``carol`` is known to nobody."""
 
-BACKENDS = ("memory", "sqlite", "sqlite in memory", "iota")
+BACKENDS = ("sqlite", "sqlite in memory", "iota")
 
 
 @pytest.fixture(scope="session")
@@ -31,8 +30,6 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     """A fresh ledger in which ``OPENING`` holds."""
     fresh: Ledger
     match request.param:
-        case "memory":
-            fresh = MemoryLedger(OPENING)
         case "sqlite":
             fresh = SqliteLedger(tmp_path / "ledger.sqlite", OPENING)
         case "sqlite in memory":

@@ -51,9 +51,9 @@ def settle(
     from wattswap.experiments.settlements import Wishes, finish
 
     wishes = Wishes(thaw=thaw, retry=retry, acknowledge=acknowledge)
-    block = finish(run_dir, patience, wishes=wishes, keys=keys, allow=allow)
-    for line in block.pop("told"):
-        click.echo(line, err=as_json)
+    block = finish(
+        run_dir, patience, wishes=wishes, keys=keys, allow=allow, tell=lambda line: click.echo(line, err=as_json)
+    )
     if as_json:
         click.echo(json.dumps(block, indent=2))
     else:

@@ -111,6 +111,7 @@ def finish(
     keys: Path | None = None,
     allow: Sequence[str] = (),
     progress: Progress = lambda _left: None,
+    tell: Callable[[str], None] = lambda _line: None,
 ) -> Block:
     """Settle a run that could not at its end, or check one that did; its directory says then what became of it.
 
@@ -139,7 +140,8 @@ def finish(
         ) as settlement:
             _require_same(run_dir, block, settlement)
             book = _book_of(run_dir, block, settlement)
-            told = _grant(settlement, wishes)
+            for line in _grant(settlement, wishes):
+                tell(line)
             settlement.post(book)
             records, alarms = _hand_in_records(run_dir, block, settlement)
             settlement.drain(patience_s, progress)
@@ -151,7 +153,7 @@ def finish(
     except DamagedError as error:
         raise InputError(f"{run_dir}: {error}; restore it from a backup") from None
     _write_down(run, block, states)
-    return {**block, "told": told}
+    return block
 
 
 def _grant(settlement: Settlement, wishes: Wishes) -> list[str]:

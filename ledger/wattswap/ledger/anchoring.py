@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -18,7 +19,7 @@ import msgspec
 
 from wattswap.ledger.anchors import GENESIS, SALT_KEY_BYTES, Detail, MeterReading, Proof, Whose, prove, seal
 from wattswap.ledger.archive import KIND, RecordFile
-from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
+from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor, LedgerDownError
 from wattswap.ledger.database import Database
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
@@ -65,12 +66,14 @@ class Anchorer:
         self._file = RecordFile(self._database)
         self._signer, self._whose, self._keeper = signer, whose, keeper
         self._detail, self._slot_ms, self._begins_ms = detail, slot_ms, begins_ms
+        self._unkept: list[Anchor] = []
         try:
             self._own()
             self.alarm = self._fork()
             """Why it makes no records; empty if all is well."""
             if not self.alarm:
-                keeper.keep([anchor for anchor in self.records() if not keeper.is_anchored(anchor)])
+                self._unkept += [anchor for anchor in self.records() if not keeper.is_anchored(anchor)]
+                self.hand_over()
         except BaseException:
             self._database.close()
             raise
@@ -103,7 +106,7 @@ class Anchorer:
         with self._database.transaction() as sql:
             for now_ms, readings in slots if not self.alarm else ():
                 sealed += self._seal_slot(sql, tuple(readings), now_ms)
-        self._keeper.keep(sealed)
+        self._keep(sealed)
 
     def seal(self, now_ms: int) -> None:
         """Seal what waits, whether or not the slot is over: at the end of a run, or when it grows too large."""
@@ -111,7 +114,19 @@ class Anchorer:
             return
         with self._database.transaction() as sql:
             sealed = self._seal_all(sql, now_ms)
-        self._keeper.keep(sealed)
+        self._keep(sealed)
+
+    def hand_over(self) -> None:
+        """Hand over what a ledger that was down has not taken yet. Raises ``LedgerDownError`` if it still is."""
+        if self._unkept:
+            self._keeper.keep(self._unkept)
+            self._unkept = []
+
+    def _keep(self, sealed: Sequence[Anchor]) -> None:
+        """What is sealed is in the archive; a ledger that is down gets it later."""
+        self._unkept += sealed
+        with suppress(LedgerDownError):
+            self.hand_over()
 
     @property
     def identity(self) -> str:

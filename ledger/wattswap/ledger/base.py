@@ -24,8 +24,11 @@ class LedgerDownError(Exception):
     """The ledger cannot be reached or written now. Whether what was under way happened is not known: try again."""
 
 
-class DamagedError(Exception):
-    """What is written down contradicts itself, or the ledger: nothing may be paid from it any more."""
+class DamagedError(AssertionError):
+    """What is written down contradicts itself, or the ledger: nothing may be paid from it any more.
+
+    What an ``assert`` would say, but raised where ``python -O`` leaves asserts out.
+    """
 
 
 def require(holds: bool, otherwise: str) -> None:

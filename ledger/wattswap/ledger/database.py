@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 
 from msgspec import Struct
 
-from wattswap.ledger.base import LedgerDownError
+from wattswap.ledger.base import LedgerDownError, require
 from wattswap.protocol.errors import InputError
 
 _OWNER_ONLY: Final = 0o600
@@ -61,7 +61,7 @@ class Database:
             self._unlock()
             raise
         try:
-            self.identity, self.run = self._identity(run)
+            self._require_run(run)
         except BaseException:
             self.close()
             raise
@@ -117,15 +117,20 @@ class Database:
             found: tuple[Any, ...] | None = self._connection.execute(sql, arguments).fetchone()
             return found
 
-    def _identity(self, run: str) -> tuple[str, str]:
-        row = self.row("SELECT id, run FROM identity")
+    @property
+    def identity(self) -> str:
+        """A random id that no other file has."""
+        row = self.row("SELECT id FROM identity")
+        return "" if row is None else str(row[0])
+
+    def _require_run(self, run: str) -> None:
+        row = self.row("SELECT run FROM identity")
         if row is None:
-            raise InputError(f"{self.path} is damaged (it does not say what it is): restore it from a backup")
-        if run and row[1] and row[1] != run:
+            raise InputError(f"{self.path} is damaged (it does not say whose it is): restore it from a backup")
+        if run and row[0] and row[0] != run:
             raise InputError(
-                f"{self.path} is the {self.kind.name} of run {row[1][:8]}, not of run {run[:8]}: put back the right file"
+                f"{self.path} is the {self.kind.name} of run {row[0][:8]}, not of run {run[:8]}: put the right one back"
             )
-        return str(row[0]), str(row[1])
 
     def _unlock(self) -> None:
         if self._lock is not None and self.path is not None:
@@ -226,7 +231,7 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-    assert not statement.strip(), f"an unfinished statement: {statement}"
+    require(not statement.strip(), f"an unfinished statement: {statement}")
 
 
 def _one(connection: sqlite3.Connection, sql: str) -> object:

@@ -106,10 +106,13 @@ class IotaLedger:
             iota_faucet.give(self.client.url, address, lacking)
 
     def require_unused(self, wallets_seed: int) -> None:
-        """Raise ``InputError`` if the site's wallet has paid before: its tokens and payments are another run's."""
-        if self.wallets.seeded and self.client.sent(self.wallets.address(SITE), -1)[0]:
+        """Raise ``InputError`` if the wallets of a seed hold anything yet: tokens and payments are another run's."""
+        if not self.wallets.seeded:
+            return
+        first = [self.wallets.address(account) for account in (GAS, ANCHORS, SITE)]
+        if any(self.client.coins_of(first)):
             raise InputError(
-                f"--wallets-seed {wallets_seed}: the wallets of this seed have paid on chain {self.chain_id} before, and"
+                f"--wallets-seed {wallets_seed}: the wallets of this seed were used on chain {self.chain_id} before, and"
                 " belong to that run; take another number, or leave it out"
             )
 

@@ -220,16 +220,21 @@ class Outbox(OutboxReading):
         with self._database.transaction() as sql:
             sql.execute("UPDATE accounts SET checked = ? WHERE account = ?", (checkpoint, account))
 
-    def freeze(self, account: str, why: str, now_ms: int) -> None:
-        """Stop a account until a person has looked: nothing is built, signed or handed in any more."""
+    def freeze(self, account: str, why: str, now_ms: int, stranger: str = "") -> None:
+        """Stop an account until a person has looked: nothing is built, signed or handed in any more."""
         with self._database.transaction() as sql:
+            if stranger:
+                sql.execute(
+                    "INSERT INTO strangers (digest, account) VALUES (?, ?) ON CONFLICT DO NOTHING", (stranger, account)
+                )
             sql.execute("UPDATE accounts SET frozen = ? WHERE account = ?", (why, account))
             sql.execute("INSERT INTO alarms (at_ms, account, text) VALUES (?, ?, ?)", (now_ms, account, why))
 
     def thaw(self, account: str) -> None:
-        """A person has looked and lets the account go on."""
+        """A person has looked, accepts what strangers have sent, and lets the account go on."""
         with self._database.transaction() as sql:
             sql.execute("UPDATE accounts SET frozen = '' WHERE account = ?", (account,))
+            sql.execute("UPDATE strangers SET accepted = 1 WHERE account = ?", (account,))
 
     def retry(self) -> int:
         """Let what was given up be tried again; how many items that is."""

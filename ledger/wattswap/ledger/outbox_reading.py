@@ -168,6 +168,10 @@ class OutboxReading:
         """Whether a transaction of this digest is one of its own."""
         return self._database.row("SELECT 1 FROM batches WHERE digest = ?", digest) is not None
 
+    def accepted(self, digest: str) -> bool:
+        """Whether a person has accepted a transaction that is not one of its own."""
+        return self._database.row("SELECT 1 FROM strangers WHERE digest = ? AND accepted", digest) is not None
+
     def state_of(self, digest: str) -> BatchState:
         """Where the batch of this digest stands."""
         row = self._database.row("SELECT state FROM batches WHERE digest = ?", digest)

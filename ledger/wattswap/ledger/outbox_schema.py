@@ -70,6 +70,11 @@ CREATE TABLE adopted (
     batch INTEGER NOT NULL REFERENCES batches,
     PRIMARY KEY (account, tag)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE strangers (
+    digest TEXT NOT NULL PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts,
+    accepted INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
 CREATE TABLE alarms (
     alarm INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,

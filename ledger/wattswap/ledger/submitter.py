@@ -244,7 +244,7 @@ class Submitter:
                 for name in (batch.account, *self._poor):  # who lacked tokens may have been paid some
                     self._done(name)
                 return True
-            case Verdict.CONFLICT if outcome.others and not any(map(self.outbox.knows, outcome.others)):
+            case Verdict.CONFLICT if outcome.others and not any(map(self._explained, outcome.others)):
                 self._freeze_stranger(batch.account, outcome.others[0])
                 return True
             case Verdict.CONFLICT:
@@ -282,8 +282,8 @@ class Submitter:
                 continue
             if consumer in ("", signed.digest):
                 raise LedgerDownError("a coin has moved, and the ledger does not say yet by which transaction")
-            if self.outbox.knows(consumer):
-                self.outbox.bury(batch, f"its coin went into our transaction {consumer}", self._clock())
+            if self.outbox.knows(consumer) or self.outbox.accepted(consumer):
+                self.outbox.bury(batch, f"its coin went into transaction {consumer}", self._clock())
                 self._done(batch.account)
             else:
                 self._freeze_stranger(batch.account, consumer)
@@ -303,7 +303,7 @@ class Submitter:
         sightings, newest = adapter.sent(start)
         adopted = [one for one in sightings if self._compare(name, adapter, one, first=start < 0)]
         if not self.outbox.frozen(name):
-            self.outbox.move_checked(name, max(start, newest - OVERLAP))
+            self.outbox.move_checked(name, max(start, newest - OVERLAP, 0))
         if adopted:
             text = (
                 f"{len(adopted)} of its transactions were not in the outbox (restored from a backup?) and were adopted"
@@ -314,6 +314,8 @@ class Submitter:
         """Compare one transaction of the account with the outbox; whether it had to be adopted."""
         if self.outbox.knows(sighting.digest):
             self._agree(name, sighting)
+            return False
+        if self.outbox.accepted(sighting.digest):
             return False
         manifest = open_manifest(sighting.memo, adapter.secret)
         if manifest is None or (manifest.outbox != self.outbox.identity and not first):
@@ -344,7 +346,10 @@ class Submitter:
             " the other copy and let one alone pay, then thaw; if nobody of yours paid, the key is stolen: move the"
             " tokens to a new key"
         )
-        self.outbox.freeze(name, why, self._clock())
+        self.outbox.freeze(name, why, self._clock(), digest)
+
+    def _explained(self, digest: str) -> bool:
+        return self.outbox.knows(digest) or self.outbox.accepted(digest)
 
     # -- small things -------------------------------------------------------------------------------------------------
 

@@ -82,8 +82,9 @@ class RunPayments:
         self._settlement: Settlement | None = None
         self._metering: MeterAnchoring | None = None
         self._run: Run | None = None
-        self._metered, self._posted_s = 0, 0.0
+        self._metered, self._posted, self._posted_s = 0, 0, 0.0
         self._alarms: list[str] = []
+        self._post_error = ""
         self._is_over = False
         self._began_s, self.agents_cpu_s = 0.0, 0.0
 
@@ -126,18 +127,19 @@ class RunPayments:
         self.agents_cpu_s = thread_time() - self._began_s
 
     def _post(self, book: Book) -> None:
-        if self._settlement is not None and not self._alarms:
+        if self._settlement is not None and (self._is_over or not self._post_error):
             try:
                 self._settlement.post(book)
+                self._posted, self._post_error = len(book.entries), ""
             except OUTSIDE_ERRORS as error:  # the book has it, and whoever finishes the run takes it from there
-                self._alarms.append(str(error))
+                self._post_error = str(error)
         self._posted_s = monotonic()
 
     # -- afterwards ---------------------------------------------------------------------------------------------------
 
     def settle(self, progress: Progress = lambda _left: None) -> None:
         """Wait until the ledger has decided, or long enough; from now on it can be compared with the book."""
-        if self._settlement is None:
+        if self._settlement is None or self._run is None:
             raise LocalProtocolError("a settlement begins before it ends")
         patience_s = float(self._street.scenario.ledger.drain_s)
         try:
@@ -145,12 +147,14 @@ class RunPayments:
                 self._metering.finish(patience_s)
                 self._alarms += [self._metering.anchorer.alarm] if self._metering.anchorer.alarm else []
         except OUTSIDE_ERRORS as error:
-            self._alarms.append(f"meter records end early, run it again to have them all: {error}")
+            self._alarms.append(f"meter records are not all on the ledger: {error}")
         try:
+            self._is_over = True
+            self._post(_book_of(self._run))
             self._settlement.drain(patience_s, progress)
         except OUTSIDE_ERRORS as error:
             self._alarms.append(str(error))
-        self._is_over = True
+        self._alarms += [self._post_error] if self._post_error else []
 
     def block(self) -> Block:
         """How it stands now; after ``settle`` with the differences between book and ledger."""
@@ -164,7 +168,7 @@ class RunPayments:
         return {
             **self._block(),
             **figures,
-            "entries": len(book.entries),
+            "entries": self._posted,
             "records": made,
             "agents_cpu_s": round(self.agents_cpu_s, 3),
         }
