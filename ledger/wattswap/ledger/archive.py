@@ -12,14 +12,14 @@ from typing import Final, Self
 import msgspec
 
 from wattswap.ledger.anchors import Fault, MeterReading, hash_of, read
-from wattswap.ledger.base import Anchor
+from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
 from wattswap.ledger.database import Database, Kind
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_NANOS
 
 _MOST_DICTIONARY_BYTES: Final = 32_000
 _KEY_EVERY: Final = 32
-"""A record is deflated with the one before as dictionary, save each so manieth, from which reading can begin."""
+"""Each so manieth record stands for itself; the readings of those after it are deflated with its own as dictionary."""
 
 _SCHEMA: Final = """
 CREATE TABLE site (
@@ -38,7 +38,7 @@ CREATE TABLE records (
 ) STRICT;
 """
 """``line`` is deflated with the site's ``dictionary``. ``readings`` are columns (the names, the instants, and so on, each
-as a list), deflated with those of the record before; ``readings_hash`` is that of the columns."""
+as a list), deflated with those of the last record whose sequence is a multiple of 32; ``readings_hash`` is theirs."""
 
 KIND: Final = Kind(name="meter archive", application_id=0x57_53_4D_31, version=2, schema=_SCHEMA)
 
@@ -48,8 +48,8 @@ class RecordFile:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._columns: tuple[int, bytes] = (-1, b"")
-        """The columns that were read or written last, and of which record."""
+        self._key: tuple[int, bytes] = (-1, b"")
+        """The columns that serve as a dictionary, and of which record they are."""
 
     @property
     def identity(self) -> str:
@@ -106,7 +106,6 @@ class RecordFile:
             dictionary = anchor.content[:_MOST_DICTIONARY_BYTES]
             sql.execute("UPDATE site SET dictionary = ?", (dictionary,))
         columns = msgspec.json.encode([[getattr(one, name) for one in readings] for name in _NAMES])
-        before = self._raw_columns(anchor.sequence - 1) if anchor.sequence % _KEY_EVERY else b""
         hashed = blake2b(columns, digest_size=16).digest()
         sql.execute(
             "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -117,29 +116,26 @@ class RecordFile:
                 salt_key,
                 _deflated(anchor.content, dictionary),
                 hashed,
-                _deflated(columns, before),
+                _deflated(columns, self._key_of(anchor.sequence)),
             ),
         )
-        self._columns = (anchor.sequence, columns)
 
     def _raw_columns(self, sequence: int) -> bytes:
-        """The columns of a record; what was damaged is empty, and all after it up to the next key are too."""
-        first = sequence - sequence % _KEY_EVERY
-        known, columns = self._columns
-        if not first <= known <= sequence:
-            known, columns = first - 1, b""
-        rows = self._database.rows(
-            "SELECT sequence, readings_hash, readings FROM records WHERE sequence > ? AND sequence <= ?"
-            " ORDER BY sequence",
-            known,
-            sequence,
-        )
-        for number, hashed, deflated in rows:
-            columns = _inflated(deflated, columns if number % _KEY_EVERY else b"")
-            if blake2b(columns, digest_size=16).digest() != hashed:
-                return b""
-            self._columns = known, columns = (number, columns)
-        return columns if known == sequence else b""
+        """The columns of a record; nothing if they are damaged, or if there is no such record."""
+        row = self._database.row("SELECT readings_hash, readings FROM records WHERE sequence = ?", sequence)
+        if row is None:
+            return b""
+        columns = _inflated(row[1], self._key_of(sequence))
+        return columns if blake2b(columns, digest_size=16).digest() == row[0] else b""
+
+    def _key_of(self, sequence: int) -> bytes:
+        """What a record's columns are deflated with."""
+        key = sequence - sequence % _KEY_EVERY
+        if key == sequence:
+            return b""
+        if self._key[0] != key:
+            self._key = (key, self._raw_columns(key))
+        return self._key[1]
 
 
 class Archive(RecordFile):
@@ -204,7 +200,9 @@ def _deflated(content: bytes, dictionary: bytes) -> bytes:
 def _inflated(deflated: bytes, dictionary: bytes) -> bytes:
     """The content again; as it lies there if it is damaged, for whoever checks hashes to name."""
     dictionary = dictionary[-_MOST_DICTIONARY_BYTES:]
+    inflater = zlib.decompressobj(zdict=dictionary) if dictionary else zlib.decompressobj()
     try:
-        return (zlib.decompressobj(zdict=dictionary) if dictionary else zlib.decompressobj()).decompress(deflated)
+        content = inflater.decompress(deflated, MOST_ANCHOR_BYTES)
     except zlib.error:
         return deflated
+    return content if inflater.eof else deflated
