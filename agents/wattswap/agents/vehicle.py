@@ -179,7 +179,7 @@ class Vehicle:
         return [Send(plug.peer, self._answers[key])]
 
     def _offer(self, call: ReliefCall, own: Own, plug: PluggedIn) -> Offer:
-        bid = Call(call.need_w, call.ceiling_nanos_per_kwh, call.from_ms, call.until_ms)
+        bid = Call(np.array([call.need_w]), np.array([call.ceiling_nanos_per_kwh]), call.from_ms, call.until_ms)
         relief_w, ask = self._choose(bid, own, plug.session_id)
         tranches = tuple(Tranche(*pair) for pair in zip(relief_w[0].tolist(), ask[0].tolist(), strict=True))
         return Offer(call.feeder, call.tick, plug.session, tranches if relief_w.any() else ())
@@ -189,7 +189,7 @@ class Vehicle:
         try:
             return law.admitted(answer(self._character.strategy, bid, own, draws), bid, self._rules)
         except StrategyError as error:
-            raise refused(self._character.strategy_name, error.problem, session_id, bid) from error
+            raise refused(self._character.strategy_name, error, session_id, bid) from error
 
     def _own(self, now_ms: int) -> Own | None:
         """What the car knows of itself, as the one row of an array."""
