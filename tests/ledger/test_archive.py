@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -85,20 +85,23 @@ def test_what_was_written_beside_a_record_must_agree_with_it(file: Path) -> None
 def test_a_file_is_read_while_its_owner_writes(tmp_path: Path) -> None:
     path, box = tmp_path / "street.sqlite", tmp_path / "outbox.sqlite"
     chain = FakeChain({"site": (10_000,)})
-    with SqliteLedger(path, {"site": 10}) as owner, Outbox(box) as outbox:
-        with SqliteLedger(path, reads_only=True) as reader, read_outbox(box) as reading:
-            owner.pay([Payment(key="k", payer="site", payee="car", nanos=3)])
-            assert (reader.balance("car"), reader.accounts()) == (3, ["car", "site"])
-            assert reader.payment("k") == Payment(key="k", payer="site", payee="car", nanos=3)
-            assert reader.payment("other") is None
-            with pytest.raises(Exception, match="readonly"):
-                reader.pay([Payment(key="l", payer="site", payee="car", nanos=1)])
-            submitter = Submitter(outbox, lambda account: FakeLane(chain, account))
-            submitter.owe([Payment(key="k", payer="site", payee="car", nanos=3)])
-            while submitter.work():
-                pass
-            [receipt] = reading.receipts("car")
-            assert (receipt.payer, receipt.item.nanos, bool(receipt.digest)) == ("site", 3, True)
+    with ExitStack() as files:
+        owner, outbox = SqliteLedger(path, {"site": 10}), Outbox(box)
+        reader, reading = SqliteLedger(path, reads_only=True), read_outbox(box)
+        for file in (owner, outbox, reader, reading):
+            files.enter_context(file)
+        owner.pay([Payment(key="k", payer="site", payee="car", nanos=3)])
+        assert (reader.balance("car"), reader.accounts()) == (3, ["car", "site"])
+        assert reader.payment("k") == Payment(key="k", payer="site", payee="car", nanos=3)
+        assert reader.payment("other") is None
+        with pytest.raises(Exception, match="readonly"):
+            reader.pay([Payment(key="l", payer="site", payee="car", nanos=1)])
+        submitter = Submitter(outbox, lambda account: FakeLane(chain, account))
+        submitter.owe([Payment(key="k", payer="site", payee="car", nanos=3)])
+        while submitter.work():
+            pass
+        [receipt] = reading.receipts("car")
+        assert (receipt.payer, receipt.item.nanos, bool(receipt.digest)) == ("site", 3, True)
     chain.database.close()
 
 

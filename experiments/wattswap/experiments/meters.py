@@ -177,8 +177,8 @@ class MeterSite:
         inside: list[Fault] = []
         before: Anchor | None = None
         last = self.last
-        for sequence in sorted(self.ledger.doubled):
-            outside.append(Fault(sequence, "it is duplicated: another record was anchored in its place after it"))
+        doubled = "it is duplicated: another record was anchored in its place after it"
+        outside += [Fault(sequence, doubled) for sequence in sorted(self.ledger.doubled)]
         for first in range(0, last + 1, _CHUNK):
             until = min(first + _CHUNK - 1, last)
             kept, anchored = self.kept(first, until), self.anchored(first, until)
@@ -268,8 +268,8 @@ def open_site(
             archive = files.enter_context(Archive(place.run / METERS))
             if archive.identity != (place.archive_id or archive.identity) or place.run_id not in (None, archive.run):
                 raise InputError(
-                    f"{place.run / METERS} is foreign: an archive of {archive.site!r}, run {archive.run[:8]}, not the one"
-                    " that this run wrote; put back the right one"
+                    f"{place.run / METERS} is foreign: an archive of {archive.site!r}, run {archive.run[:8]}, not what"
+                    " this run wrote; put back the right one"
                 )
         elif place.ledger == MEMORY:
             raise InputError(f"{place.run}: this run kept no meter records; a run with --ledger does")

@@ -196,8 +196,8 @@ def _book_of(run_dir: Path, block: Mapping[str, Any], settlement: Settlement) ->
     if len(stored) < block["entries"] and (is_embedded or not is_written):
         where = block["ledger"] if is_embedded else run_dir / OUTBOX
         raise InputError(
-            f"{where} holds {len(stored)} entries of the run's book and held {block['entries']}: it was rolled back to an"
-            " older copy; put back the newest"
+            f"{where} holds {len(stored)} entries of the run's book and held {block['entries']}: it was rolled back to"
+            " an older copy; put back the newest"
         )
     return Book.restore(read_book(run_dir)[0] if is_written else stored)
 

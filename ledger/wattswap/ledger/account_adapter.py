@@ -134,8 +134,9 @@ class AccountAdapter(Protocol):
         ...
 
     def sent(self, after: int) -> tuple[list[Sighting], int]:
-        """The account's own transactions in checkpoints after this one (-1: ever), oldest first, and the newest
-        checkpoint up to which the list is whole.
+        """The account's own transactions in checkpoints after this one (-1: ever), oldest first.
+
+        With the newest checkpoint up to which the list is whole.
         """
         ...
 

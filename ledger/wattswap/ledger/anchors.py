@@ -135,8 +135,9 @@ def seal(
     detail: Detail,
     salt_key: bytes = b"",
 ) -> Anchor:
-    """Sign a record of these readings; a ``root`` record needs a random ``salt_key``. The same arguments always give
-    the same bytes.
+    """Sign a record of these readings; a ``root`` record needs a random ``salt_key``.
+
+    The same arguments always give the same bytes.
     """
     record = Record(
         schema=SCHEMA,

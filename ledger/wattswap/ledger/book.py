@@ -256,7 +256,7 @@ class Book:
                 self.bill(key, subject, nanos)
 
     def check(self) -> None:
-        """Raise ``DamagedError`` unless all holds that must after every operation. O(accounts), for tests and audits."""
+        """Raise ``DamagedError`` unless all holds that must after every operation. O(accounts), for audits."""
         tokens = 0
         owed = 0
         for account, nanos in self._balances.items():

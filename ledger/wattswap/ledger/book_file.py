@@ -1,4 +1,4 @@
-"""A book as it lies in a file, beside the payments it makes: written as it grows, in the transaction that makes them."""
+"""A book as it lies in a file, beside the payments it makes: written as it grows, in the same transaction as these."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What of a book crosses a ledger, and what became of all that cars have earned.
 
-``reserved`` and ``payable`` are tokens that still lie in the site's wallet, so of a book that pays at departure only the
-net of a bill crosses, and of one that pays each reward, every reward and every bill.
+``reserved`` and ``payable`` are tokens that still lie in the site's wallet, so of a book that pays at departure only
+the net of a bill crosses, and of one that pays each reward, every reward and every bill.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The lane of one IOTA wallet: its coins in, one transaction out, and what became of it."""
+"""The adapter of one IOTA wallet: its coins in, one transaction out, and what became of it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class IotaAdapter:
         return epoch
 
     def _coins(self) -> tuple[list[Coin], list[Coin]]:
-        """All coins of the wallet, and those that pay the gas: of a sponsor's the largest alone, the others stay safe."""
+        """All coins of the wallet, and those that pay the gas: of a sponsor's the largest alone; the others rest."""
         if not self._sponsor:
             coins = self._client.coins(self._address)
             return coins, coins

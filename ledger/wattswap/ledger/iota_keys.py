@@ -77,7 +77,7 @@ class FileWallets:
 
 
 def wallets_of_folder(folder: Path) -> FileWallets:
-    """The wallets whose keys lie in a folder: ``site.key``, ``gas.key``, ``anchors.key``, and ``<vehicle>.key`` of cars.
+    """The wallets whose keys lie in a folder: ``site.key``, ``gas.key``, ``anchors.key``, ``<vehicle>.key`` of cars.
 
     Raises:
         InputError: there is no such folder, others can read it, or one of the first three is missing.

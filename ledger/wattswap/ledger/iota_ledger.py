@@ -112,8 +112,8 @@ class IotaLedger:
         first = [self.wallets.address(account) for account in (GAS, ANCHORS, SITE)]
         if any(self.client.coins_of(first)):
             raise InputError(
-                f"--wallets-seed {wallets_seed}: the wallets of this seed were used on chain {self.chain_id} before, and"
-                " belong to that run; take another number, or leave it out"
+                f"--wallets-seed {wallets_seed}: the wallets of this seed were used on chain {self.chain_id} before,"
+                " and belong to that run; take another number, or leave it out"
             )
 
     # -- the contract -------------------------------------------------------------------------------------------------

@@ -204,7 +204,8 @@ class Outbox(OutboxReading):
         keys = []
         for tag in manifest.tags:
             keys += self._database.rows(
-                "SELECT key FROM items JOIN batches USING (batch, account) WHERE account = ? AND tag = ? AND state = 'FINAL'",
+                "SELECT key FROM items JOIN batches USING (batch, account)"
+                " WHERE account = ? AND tag = ? AND state = 'FINAL'",
                 account,
                 tag,
             )

@@ -12,7 +12,7 @@ from wattswap.ledger.book_file import BOOK_SCHEMA
 from wattswap.ledger.database import Kind
 
 _SCHEMA: Final = (
-    BOOK_SCHEMA
+    BOOK_SCHEMA  # noqa: S608 - our own words
     + """
 CREATE TABLE chain (network TEXT NOT NULL) STRICT;
 CREATE TABLE accounts (

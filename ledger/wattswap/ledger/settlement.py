@@ -6,8 +6,8 @@
         settlement.drain()               # all is decided now, or ``settled`` says what is not
         differences(book.balances(), settlement.ledger)
 
-On the embedded ledger an entry and its payment are one write. On a chain an entry and what it owes are one write, into an
-outbox, and a thread of its own brings that over the network.
+On the embedded ledger an entry and its payment are one write. On a chain an entry and what it owes are one write, into
+an outbox, and a thread of its own brings that over the network.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
 _SCHEMA: Final = (
-    book_file.BOOK_SCHEMA
+    book_file.BOOK_SCHEMA  # noqa: S608 - our own words
     + """
 CREATE TABLE opening (
     account TEXT NOT NULL PRIMARY KEY,

@@ -1,4 +1,4 @@
-"""Moves batches through their account's adapter: builds, signs once, hands in the stored bytes, writes down the outcome.
+"""Moves batches through their account's adapter: builds, signs once, hands in the stored bytes, notes the outcome.
 
 Nothing here remembers anything that matters: after a crash a new submitter over the same outbox goes on. Before an
 account pays anything it is reconciled with its ledger, and so is every account that the outbox knows, idle ones too:
@@ -45,7 +45,7 @@ COMPARE_AFTER: Final = 500
 OVERLAP: Final = 20
 """So many checkpoints are compared once more: a service behind several nodes may list a little less than it had."""
 LONGEST_WAIT_MS: Final = 30_000
-"""Between two tries on an account: doubled each time, up to this, and spread by up to half so that accounts do not march."""
+"""Between two tries on an account: doubled each time, up to this, and spread by up to half so that none march."""
 
 
 def wall_ms() -> int:
@@ -107,7 +107,7 @@ class Submitter:
     def work(self, enough: Callable[[], bool] = lambda: False) -> bool:
         """One pass over all accounts with something to do; whether anything changed, so that another pass may be due.
 
-        ``enough`` is asked before each account: a ledger that hangs would else hold up whoever wants to stop once an account.
+        ``enough`` is asked before each account: a ledger that hangs would else hold up who wants to stop.
         """
         with self._mutex:
             if self._hurried:
