@@ -8,6 +8,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -394,3 +395,37 @@ def test_records_on_a_network_are_read_with_curl_as_the_page_shows(say, node_url
     assert last["record"]["sequence"] == 5
     assert [one["meter"] for one in last["record"]["readings"]] == ["c0", "c1", "c2"]
     assert blake2b(lines[-1], digest_size=32).hexdigest() == told["records"][5]["hash"]
+
+
+def test_the_checker_on_the_page_needs_none_of_our_software_and_finds_what_is_wrong(say, tmp_path: Path):
+    """At most 40 lines of plain Python with hashlib and PyNaCl; whoever reads the page can write it again."""
+    [checker] = [block for block in blocks(DOCS / "records.md") if block.file == "check.py"]
+    assert len(checker.text.splitlines()) <= 40
+    assert "wattswap." not in checker.text
+    (tmp_path / "check.py").write_text(checker.text)
+    run = settled_run(tmp_path / "run", STREET)
+    say("meter", "proof", "c1", "--at", SLOT_5, "--run", str(run), "--out", "mine.json")
+    key = read_key_file(run / SITE_KEY).public_key.hex()
+
+    def check(*words: str) -> int:
+        command = [sys.executable, "-I", "check.py", "street.sqlite", key, *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode
+
+    assert check("mine.json") == 0
+    text = (tmp_path / "mine.json").read_text()
+    for there, forged in (("450000", "450001"), ('"index": 1', '"index": 0'), ('"sequence": 4', '"sequence": 3')):
+        assert there in text
+        (tmp_path / "forged.json").write_text(text.replace(there, forged))
+        assert check("forged.json") != 0
+    whole = (tmp_path / "street.sqlite").read_bytes()
+    for harm in (
+        'update anchors set content = deflate(replace(inflate(content), """count"":3", """count"":4")) where sequence = 2',
+        "delete from anchors where sequence = 2",
+        "delete from anchors where sequence = 0",
+        "update anchors set content = (select content from anchors where sequence = 1) where sequence = 2",
+    ):
+        with forging("street.sqlite") as forger:
+            forger.execute(harm)
+        assert check() != 0, harm
+        (tmp_path / "street.sqlite").write_bytes(whole)
+    assert check() == 0

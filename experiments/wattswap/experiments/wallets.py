@@ -101,6 +101,8 @@ class Order:
     """The key file that pays; None for a wallet of the run."""
     outbox: Path | None = None
     """Where it is written down before it is sent, on a network."""
+    most_fee_nanos: int = 0
+    """What it may cost beside the amount, on a network; most of it is a deposit that comes back."""
 
 
 class Purses:
@@ -248,7 +250,8 @@ class Purses:
         known = self._known(payment)
         if not known:
             self._require_funds(payment)
-        return Order(payment, name_of(source), name_of(target), known, self._key_file, self._outbox_file)
+        fee = 0 if isinstance(self._ledger, SqliteLedger) else self._ledger.adapter(source).most_fee_nanos(1)
+        return Order(payment, name_of(source), name_of(target), known, self._key_file, self._outbox_file, fee)
 
     def _known(self, payment: Payment) -> bool:
         """Whether exactly this was written down before."""
