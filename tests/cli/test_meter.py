@@ -419,7 +419,7 @@ def test_the_checker_on_the_page_needs_none_of_our_software_and_finds_what_is_wr
         assert check("forged.json") != 0
     whole = (tmp_path / "street.sqlite").read_bytes()
     for harm in (
-        'update anchors set content = deflate(replace(inflate(content), """count"":3", """count"":4")) where sequence = 2',
+        "update anchors set content = deflate(replace(inflate(content), ':3,', ':4,')) where sequence = 2",
         "delete from anchors where sequence = 2",
         "delete from anchors where sequence = 0",
         "update anchors set content = (select content from anchors where sequence = 1) where sequence = 2",

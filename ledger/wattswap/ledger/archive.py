@@ -38,7 +38,7 @@ CREATE TABLE records (
 ) STRICT;
 """
 """``line`` is deflated with the site's ``dictionary``. ``readings`` are columns (the names, the instants, and so on,
-each as a list), deflated with those of the last record whose number is a multiple of 32; ``readings_hash`` is theirs."""
+each as a list), deflated with those of the last record whose number is a multiple of 32, and named by hash."""
 
 KIND: Final = Kind(name="meter archive", application_id=0x57_53_4D_31, version=2, schema=_SCHEMA)
 

@@ -1,8 +1,7 @@
 """A run's way to its ledger: its book and payments written down as it goes, its meters anchored by another thread.
 
     payments = RunPayments(street, "sqlite:street.sqlite", folder=run_dir)
-    run_street(street, begun=payments.begin, progress=payments.passed, record=record)
-    payments.end()
+    run_street(street, observers=[payments])
     payments.settle()       # waits for the ledger, compares it with the book, and says what came of it
 
 A ledger that is down costs the run nothing: book and debts are in its files, and whoever opens them again goes on where
@@ -30,6 +29,7 @@ from wattswap.ledger.settlement import EmbeddedSettlement, Progress, Settlement,
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.identity import LOCAL_NETWORK, SEED_BYTES, Signer
 from wattswap.protocol.units import MS_PER_S
+from wattswap.runners.engines.observer import Observer
 from wattswap.runners.payments.meter_anchoring import MeterAnchoring
 from wattswap.runners.payments.payment_status import OUTSIDE_ERRORS, payment_status, reward_states
 from wattswap.runners.recording.rundir import LEDGER, METERS, OUTBOX
@@ -37,7 +37,7 @@ from wattswap.runners.recording.rundir import LEDGER, METERS, OUTBOX
 if TYPE_CHECKING:
     from wattswap.ledger.book import Book
     from wattswap.ledger.iota_keys import Wallets
-    from wattswap.runners.engines.launch import Run
+    from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
 
@@ -54,7 +54,7 @@ _POST_EVERY_S: Final = 1.0
 """So much of a run's book, in wall time, may be lost when the power fails."""
 
 
-class RunPayments:
+class RunPayments(Observer):
     """One run's settlement. Its methods but ``settle`` and ``close`` return at once.
 
     ``folder`` is where outbox and meter records lie; without one they are in memory. ``keys`` is a folder with the
@@ -90,7 +90,7 @@ class RunPayments:
 
     # -- while the run goes on ----------------------------------------------------------------------------------------
 
-    def begin(self, run: Run) -> None:
+    def begun(self, run: Run) -> None:
         """Open the ledger for a run before its first tick.
 
         Raises:
@@ -108,7 +108,7 @@ class RunPayments:
         self._opened(self._block())
         self._began_s = thread_time()
 
-    def passed(self, tick: int = 0) -> None:  # noqa: ARG002 - the signature of `progress`
+    def tick_passed(self, tick: int) -> None:  # noqa: ARG002 - all there is since the last time
         """Write down what the run has come to since the last time, at most every second."""
         if self._run is None or self._settlement is None:
             return
@@ -119,11 +119,10 @@ class RunPayments:
         if monotonic() - self._posted_s >= _POST_EVERY_S:
             self._post(_book_of(self._run))
 
-    def end(self) -> None:
+    def finished(self, run: Run) -> None:
         """The run has made its closing step."""
-        if self._run is not None:
-            self.passed()
-            self._post(_book_of(self._run))
+        self.tick_passed(run.tick)
+        self._post(_book_of(run))
         self.agents_cpu_s = thread_time() - self._began_s
 
     def _post(self, book: Book) -> None:
