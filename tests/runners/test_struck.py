@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from wattswap.agents.award_book import AwardBook
 from wattswap.agents.offers import FEED
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol.codec import unseal
-from wattswap.protocol.effects import Effect, Send
+from wattswap.protocol.effects import Effect, Pay, Send
 from wattswap.protocol.events import Event, Received
 from wattswap.protocol.messages import Award, Departed, Sealed
 from wattswap.runners.audit.audit_error import AuditError
 from wattswap.runners.audit.auditor import Auditor
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.driver import Driver
 from wattswap.runners.engines.launch import faults_of
 from wattswap.runners.engines.loop import SimulatedRun
 from wattswap.runners.engines.simulated import simulated_run
@@ -97,6 +99,27 @@ def the_gone_are_bound(patch: Patch) -> None:
     patch.setattr(AwardBook, "_restore_award", forgetful)
 
 
+def it_crashes_as_an_award_is_paid(run: SimulatedRun, now_ms: int, event: Event, done: list[Effect]) -> Outage | None:
+    """The book has paid, and the rest of the reserve came back; the transformer crashes before it learns of that."""
+    book = run.nodes[TRANSFORMER].driver.book
+    assert book is not None
+    pays = [effect for effect in done if isinstance(effect, Pay)]
+    if any(book._asked[pay.payment_id][0] > pay.nanos for pay in pays):
+        return Outage("crash", TRANSFORMER, now_ms, now_ms + 10_000)
+    return None
+
+
+def payments_are_repeated_with_what_came_back(patch: Patch) -> None:
+    """What came back to the site just before a crash is counted again after it."""
+    pay = Driver._pay
+
+    def once_more(self, agent, effect):
+        reserved_nanos, _ = self.book._asked[effect.payment_id]
+        return msgspec.structs.replace(pay(self, agent, effect), returned_nanos=reserved_nanos - effect.nanos)
+
+    patch.setattr(Driver, "_pay", once_more)
+
+
 class Case(NamedTuple):
     """What strikes where, which rule is for it, and what breaks without it."""
 
@@ -117,6 +140,13 @@ CASES = {
     ),
     "left and forgotten": Case(
         it_crashes_as_a_car_leaves, ("window_s=1_800",), the_gone_are_bound, Rule.IN_ORDER, (4, 19, 40, 41)
+    ),
+    "paid and forgotten": Case(
+        it_crashes_as_an_award_is_paid,
+        (),
+        payments_are_repeated_with_what_came_back,
+        Rule.BOOKS_AGREE,
+        (0, 1, 2, 3, 4, 5),
     ),
 }
 

@@ -48,6 +48,7 @@ def settle(
     from rich.console import Console
 
     from wattswap.cli.show import show_settlement
+    from wattswap.experiments.report import refresh_report
     from wattswap.experiments.settlements import Wishes, finish
 
     wishes = Wishes(thaw=thaw, retry=retry, acknowledge=acknowledge)
@@ -58,5 +59,6 @@ def settle(
         click.echo(json.dumps(block, indent=2))
     else:
         show_settlement(Console(highlight=False), block, run_dir)
+    refresh_report(run_dir)
     if not block["agree"] or block["alarms"]:
         ctx.exit(NOT_SETTLED)

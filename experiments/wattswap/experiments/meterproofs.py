@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from wattswap.experiments.nearest import nearest
-from wattswap.experiments.runclock import counts_from_1970
+from wattswap.experiments.run_clock import counts_from_1970
 from wattswap.ledger.anchors import Proof, prove, proves, read
 from wattswap.protocol.errors import InputError
 

@@ -26,7 +26,6 @@ from wattswap.runners.recording.rundir import (
     LEDGER,
     METERS,
     OUTBOX,
-    REPORT,
     SCENARIO,
     SETTLEMENT,
     RunDir,
@@ -169,17 +168,13 @@ def _hand_in_records(run_dir: Path, block: Mapping[str, Any], settlement: Settle
 
 
 def _write_down(run: RunFiles, block: Block, states: Mapping[str, str]) -> None:
-    """Bring figures, trades and report of a run directory up to date."""
+    """Bring figures and trades of a run directory up to date."""
     directory = RunDir(run.path)
     figures = {**run.figures, SETTLEMENT: block}
     if run.uncontrolled is not None:
         figures["uncontrolled"] = run.uncontrolled
     directory.write_figures(figures, run.status)
     _mark_trades(run.path, states)
-    if (run.path / REPORT).is_file():
-        from wattswap.experiments.report import write_report
-
-        write_report(run.path)
 
 
 def _mark_trades(run_dir: Path, states: Mapping[str, str]) -> None:

@@ -113,8 +113,8 @@ class RunPayments(Observer):
         if self._run is None or self._settlement is None:
             return
         ticks = self._run.record.ticks
-        if self._metering is not None and len(ticks) > self._metered:
-            self._metered = len(ticks)
+        if self._metering is not None and ticks and ticks[-1].tick >= self._metered:
+            self._metered = ticks[-1].tick + 1
             self._metering.passed(ticks[-1])
         if monotonic() - self._posted_s >= _POST_EVERY_S:
             self._post(_book_of(self._run))
