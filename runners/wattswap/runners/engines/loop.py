@@ -22,7 +22,7 @@ from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.payments.opening_book import open_books
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from wattswap.agents.law import ChargingState
     from wattswap.ledger.book import Book
@@ -56,8 +56,9 @@ _ORDER: Final = (
 )
 """The order in which an instant's events and messages are handled: their ranks."""
 
-_RANK: Final[Mapping[type, int]] = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds}
-_SEALED_RANK: Final = {kind.__struct_config__.tag: _RANK[kind] for kind in messages.SEALED}
+_RANK: Final[dict[object, int]] = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds}
+"""By the type of an event or message; what travels sealed also by its tag."""
+_RANK.update({kind.__struct_config__.tag: _RANK[kind] for kind in messages.SEALED})
 _ACTION_RANK: Final = -1
 """What is done to nodes comes before anything that happens to agents at the same instant."""
 
@@ -70,11 +71,6 @@ class Action(NamedTuple):
     """Something that is done to the run at an instant."""
 
     do: Callable[[], None]
-
-
-def rank_of(message: Message) -> int:
-    """Where in an instant a message is handled."""
-    return _SEALED_RANK[message.kind] if isinstance(message, messages.Sealed) else _RANK[type(message)]
 
 
 class SimulatedRun:
@@ -211,9 +207,11 @@ class SimulatedRun:
 
     def post(self, sender: str, to: str, message: Message) -> None:
         """Bring a message on its way; the network says when it arrives, and how often."""
-        received, nodes = events.Received(sender, message), self.nodes
+        kind = message.kind if isinstance(message, messages.Sealed) else type(message)
+        rank, received, nodes = _RANK[kind], events.Received(sender, message), self.nodes
         for at_ms in self.network.arrivals(nodes[sender], nodes[to], self.now_ms):
-            self._push(at_ms, rank_of(message), sender, to, received)
+            self._sequence += 1
+            self._queue.push(at_ms, rank, sender, self._sequence, to, received)
 
     def tell(self, agent: str, event: Event) -> None:
         """Let an agent learn of something at this instant."""
