@@ -10,7 +10,7 @@ from rich.table import Table
 
 from wattswap.cli import words
 from wattswap.cli.failures import show_failures
-from wattswap.experiments.settlements import figures_of, verdict
+from wattswap.experiments.settlement_words import figures_of, verdict
 from wattswap.experiments.words import headline
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from wattswap.experiments.failing import TITLE, failing
 from wattswap.experiments.markup import element, paragraphs, section, steps, table
 from wattswap.experiments.plots import plot_run, save_png
 from wattswap.experiments.runtables import UNCONTROLLED, RunTables, input_names
-from wattswap.experiments.settlements import figures_of, verdict
+from wattswap.experiments.settlement_words import figures_of, verdict
 from wattswap.experiments.story import (
     KWH_WS,
     ROUND_HEAD,
