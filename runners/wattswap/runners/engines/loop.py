@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from wattswap.protocol import events, messages
+from wattswap.protocol import events
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.runners.engines.event_queue import EventQueue
 from wattswap.runners.engines.node import Node, Running
 from wattswap.runners.engines.observer import Moved, Observers
+from wattswap.runners.engines.ranks import LAST_RANK, RANK_OF_KIND, WORLD, rank_of
 from wattswap.runners.engines.sensor_feed import OF_A_SESSION, hearers_by_row
 from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.payments.opening_book import open_books
@@ -38,33 +39,10 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
     from wattswap.runners.world import World
 
-_ORDER: Final = (
-    (events.Metered,),
-    (messages.Delivery, messages.WitnessedDelivery),
-    (messages.Receipt, messages.Ack, events.Paid, events.Billed),
-    (events.Unplugged, messages.Departed),
-    (events.PluggedIn, messages.Mandate),
-    (events.Reading,),
-    (messages.Report,),
-    (events.BaseRead, events.LimitChanged, messages.BaseReport),
-    (events.Woken,),
-    (messages.ReliefCall,),
-    (messages.Offer, messages.CappedOffer),
-    (messages.Release,),
-    (messages.Award,),
-    (messages.Grant,),
-)
-"""The order in which an instant's events and messages are handled: their ranks."""
-
-_RANK: Final[dict[object, int]] = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds}
-"""By the type of an event or message; what travels sealed also by its tag."""
-_RANK.update({kind.__struct_config__.tag: _RANK[kind] for kind in messages.SEALED})
 _ACTION_RANK: Final = -1
 """What is done to nodes comes before anything that happens to agents at the same instant."""
 
 _RUNS: Final = Running.RUNS
-WORLD: Final = ""
-"""The sender of what no agent said."""
 
 
 class Action(NamedTuple):
@@ -138,7 +116,7 @@ class SimulatedRun:
         """The closing step of the last instant: meters and departures, and the rows of who stays."""
         self.now_ms = self.tick * self.rules.tick_ms
         self._sense(self._feed.closing(self.tick))
-        self._drain(self.now_ms + 1, most_rank=_RANK[events.Unplugged])
+        self._drain(self.now_ms + 1, most_rank=RANK_OF_KIND[events.Unplugged])
         self._tick_handled(self.tick)
         self._observers.finished(self)
         return self.record
@@ -151,9 +129,9 @@ class SimulatedRun:
         for who, event in sensed:
             names = self._hearers[who][event.session] if isinstance(event, OF_A_SESSION) else (str(who),)
             for name in names:
-                self._push(now_ms, _RANK[type(event)], WORLD, name, event)
+                self._push(now_ms, RANK_OF_KIND[type(event)], WORLD, name, event)
 
-    def _drain(self, until_ms: int, most_rank: int = len(_ORDER)) -> None:
+    def _drain(self, until_ms: int, most_rank: int = LAST_RANK) -> None:
         """Let everything happen that happens before ``until_ms``."""
         while (stage := self._queue.pop_stage(until_ms, most_rank)) is not None:
             self.now_ms = stage.at_ms
@@ -207,20 +185,19 @@ class SimulatedRun:
 
     def post(self, sender: str, to: str, message: Message) -> None:
         """Bring a message on its way; the network says when it arrives, and how often."""
-        kind = message.kind if isinstance(message, messages.Sealed) else type(message)
-        rank, received, nodes = _RANK[kind], events.Received(sender, message), self.nodes
+        rank, received, nodes = rank_of(message), events.Received(sender, message), self.nodes
         for at_ms in self.network.arrivals(nodes[sender], nodes[to], self.now_ms):
             self._sequence += 1
             self._queue.push(at_ms, rank, sender, self._sequence, to, received)
 
     def tell(self, agent: str, event: Event) -> None:
         """Let an agent learn of something at this instant."""
-        self._push(self.now_ms, _RANK[type(event)], WORLD, agent, event)
+        self._push(self.now_ms, RANK_OF_KIND[type(event)], WORLD, agent, event)
 
     def wake_at(self, agent: str, at_ms: int) -> None:
         """Wake an agent when its clock says so."""
         at_ms = max(self.nodes[agent].true_ms(at_ms), self.now_ms)
-        self._push(at_ms, _RANK[events.Woken], agent, agent, events.Woken())
+        self._push(at_ms, RANK_OF_KIND[events.Woken], agent, agent, events.Woken())
 
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """What the charger lets its car draw and feed from now on."""
