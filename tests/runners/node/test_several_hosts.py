@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from tests.runners.node.hosts import NetworkHost, hosts
 from tests.runners.node.street_of_nodes import AgentProcess, StreetOfNodes, running, until
@@ -12,7 +14,7 @@ def power_w(charger: AgentProcess) -> int | None:
     return powers[-1]["import_w"] if powers else None
 
 
-def street_on(places: list[NetworkHost], tmp_path) -> StreetOfNodes:
+def street_on(places: Sequence[NetworkHost], tmp_path) -> StreetOfNodes:
     return StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, hosts=places)
 
 
