@@ -11,11 +11,10 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Final, NamedTuple
 
-import msgspec
 import pytest
 
 from wattswap.agents.award_book import AwardBook, AwardRecord
-from wattswap.agents.charger import Charger
+from wattswap.agents.delivery_meter import DeliveryMeter
 from wattswap.agents.lease import Lease
 from wattswap.agents.lease_issuer import LeaseIssuer, _Envelope
 from wattswap.agents.obligations import Obligations
@@ -24,7 +23,8 @@ from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Vehicle
 from wattswap.ledger.book import Book
 from wattswap.protocol.effects import Forget, Remember, Reserve, Send
-from wattswap.protocol.messages import Award, Delivery, Sealed
+from wattswap.protocol.messages import Award, Sealed
+from wattswap.protocol.round import State
 from wattswap.runners.audit.power import PowerAudit
 from wattswap.runners.engines.driver import Driver
 from wattswap.runners.network.fault_search import seed_result
@@ -138,9 +138,11 @@ def envelopes_end_too_soon(patch: Patch) -> None:
 
 def late_awards_bind(patch: Patch) -> None:
     """A car counts for an award whose window is over, or whose successor it holds."""
-    on_award = Vehicle._on_award
-    patch.setattr(Vehicle, "_binds", lambda _self, _award: True)
-    patch.setattr(Vehicle, "_on_award", lambda self, charger, award, now_ms: on_award(self, charger, award, 0))
+    on_award = DeliveryMeter.award
+    patch.setattr(DeliveryMeter, "_has_newer", lambda _self, _part: False)
+    patch.setattr(
+        DeliveryMeter, "award", lambda self, award, _now_ms, *, plugged: on_award(self, award, 0, plugged=True)
+    )
 
 
 def receipts_add_up(patch: Patch) -> None:
@@ -161,8 +163,8 @@ def deliveries_are_said_once(patch: Patch) -> None:
     patch.setattr(Vehicle, "_claim", _claim_once)
 
 
-def _claim_once(self, charger, delivering, now_ms):
-    effects = _CLAIM(self, charger, delivering, now_ms)
+def _claim_once(self, ended, now_ms):
+    effects = _CLAIM(self, ended, now_ms)
     self._owed._owed.clear()
     return effects
 
@@ -220,13 +222,14 @@ def nothing_is_reserved(patch: Patch) -> None:
 
 def settled_rounds_are_forgotten(patch: Patch) -> None:
     """A car that has been paid for an award takes it as new when it comes once more."""
-    on_award = Vehicle._on_award
+    on_award = DeliveryMeter.award
 
-    def forgetful(self, charger, award, now_ms):
-        self._settled.clear()
-        return on_award(self, charger, award, now_ms)
+    def forgetful(self, award, now_ms, *, plugged):
+        if self.state(award.part) is State.SETTLED:
+            del self._states[award.part]
+        return on_award(self, award, now_ms, plugged=plugged)
 
-    patch.setattr(Vehicle, "_on_award", forgetful)
+    patch.setattr(DeliveryMeter, "award", forgetful)
 
 
 def paid_twice(patch: Patch) -> None:
@@ -290,10 +293,10 @@ def receipts_are_given_once(patch: Patch) -> None:
     """Whoever missed its receipt is not given another."""
     deliver = AwardBook.deliver
 
-    def once(self, witnessed):
+    def once(self, sender, witnessed):
         return [
             effect
-            for effect in deliver(self, witnessed)
+            for effect in deliver(self, sender, witnessed)
             if not (isinstance(effect, Send) and isinstance(effect.message, Sealed))
         ]
 
@@ -307,26 +310,15 @@ def purse_forgets_its_book(patch: Patch) -> None:
 
 def reward_counted_again_after_a_crash(patch: Patch) -> None:
     """A car crashes between the receipt and forgetting its claim, and counts the reward once more."""
-    on_receipt = Vehicle._on_receipt
-    restarted = Vehicle._on_restarted
+    on_receipt, restore = Vehicle._on_receipt, DeliveryMeter.restore
 
     def forgetting_later(self, receipt):
         return [effect for effect in on_receipt(self, receipt) if not isinstance(effect, Forget)]
 
-    def without_settled(self, event, now_ms):
-        effects = restarted(self, event, now_ms)
-        for key, value in event.remembered.items():
-            if key.startswith("claim/"):
-                charger, delivery = _claimed(value)
-                effects += self._restore(charger, delivery, now_ms)
-        return effects
-
     patch.setattr(Vehicle, "_on_receipt", forgetting_later)
-    patch.setattr(Vehicle, "_on_restarted", without_settled)
-
-
-def _claimed(value):
-    return msgspec.msgpack.decode(value, type=tuple[str, Delivery])
+    patch.setattr(
+        DeliveryMeter, "restore", lambda self, remembered, now_ms, settled: restore(self, remembered, now_ms, [])
+    )
 
 
 def homes_may_be_silent(patch: Patch) -> None:
@@ -345,21 +337,21 @@ def one_home_speaks_for_all(patch: Patch) -> None:
 
 def releases_are_trusted(patch: Patch) -> None:
     """A release ends an award and nothing else does: should it be lost, the next award counts beside it."""
-    end_awards, on_award = Charger._end_awards, Vehicle._on_award
+    add, end = DeliveryMeter.add, DeliveryMeter.end
 
-    def on_departure_only(self, session, before=None):
-        if before is None:
-            end_awards(self, session)
+    def but_for_newer_awards(self, session, *, only=None, before_tick=None):
+        return [] if before_tick is not None else end(self, session, only=only)
 
-    def keeping_the_older(self, charger, award, now_ms):
-        self._claim_all = lambda *_: []
-        try:
-            return on_award(self, charger, award, now_ms)
-        finally:
-            del self._claim_all
+    def for_each(self, metered, now_ms):
+        ended = []
+        for part in [part for part, state in self._states.items() if state is State.AWARDED]:
+            self.in_force = part
+            ended += add(self, metered, now_ms)
+        return ended
 
-    patch.setattr(Charger, "_end_awards", on_departure_only)
-    patch.setattr(Vehicle, "_on_award", keeping_the_older)
+    patch.setattr(DeliveryMeter, "end", but_for_newer_awards)
+    patch.setattr(DeliveryMeter, "add", for_each)
+    patch.setattr(DeliveryMeter, "check", lambda _self: None)
 
 
 def the_gone_come_back(patch: Patch) -> None:
@@ -372,7 +364,7 @@ def the_gone_come_back(patch: Patch) -> None:
         try:
             return on_mandate(self, charger, sealed, now_ms)
         finally:
-            self._gone.extend(gone)
+            self._gone.update(gone)
 
     patch.setattr(Transformer, "_on_mandate", forgetful)
 

@@ -44,6 +44,7 @@ from wattswap.protocol.messages import (
     Sealed,
     WitnessedDelivery,
 )
+from wattswap.protocol.round import State
 from wattswap.protocol.units import MOST_MS, Purpose
 
 if TYPE_CHECKING:
@@ -56,16 +57,17 @@ if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.identity import Signer
+    from wattswap.protocol.round import Part
 
 
 _NEVER: Final = (0, -MOST_MS)
 """The report of a household that has not been heard of."""
 
-_GONE: Final = "gone"
-"""Under this name the transformer remembers who has departed."""
+_GONE: Final = "gone/"
+"""Under this key and its name the transformer remembers the sessions that have departed from a charger."""
 
-_MOST_GONE: Final = 4_096
-"""So many departed sessions are remembered, to recognise what comes late."""
+_MOST_GONE: Final = 16
+"""The number of departed sessions that are remembered for each charger, to recognise mandates that come late."""
 
 
 @dataclass(slots=True)
@@ -98,7 +100,8 @@ class Transformer:
         self._vehicles, self._leases = VehicleTable(), LeaseIssuer(rules)
         self._award_book = AwardBook(rules, site, signer, trusted)
         self._sessions: dict[int, _Session] = {}
-        self._gone: deque[int] = deque(maxlen=_MOST_GONE)
+        self._gone: dict[str, deque[int]] = {}
+        """By charger: its word voids the late mandates of its own cars, and of no others."""
         self._round: OpenRound | None = None
         self._next_tick_ms = 0
         self._quiet_until_ms = self._deaf_until_ms = 0
@@ -110,8 +113,8 @@ class Transformer:
         match event:
             case Received(sender, message):
                 return self._on_message(sender, message, now_ms)
-            case Woken():
-                return self._on_woken(now_ms)
+            case Woken(at_ms):
+                return [WakeAt(at_ms)] if now_ms < at_ms else self._on_woken(now_ms)
             case LimitChanged():
                 self._limit_w = event.limit_w
                 self._leases.wait()
@@ -135,6 +138,13 @@ class Transformer:
         """Awards that are not settled yet, and departures that are not billed."""
         return self._award_book.open
 
+    def state(self, part: Part) -> State:
+        """Where a car's part of a round stands; IDLE before the call, and when nothing came of it."""
+        call = None if self._round is None else self._round.call
+        if self._round is not None and call is not None and (call.feeder, call.tick) == (part.feeder, part.tick):
+            return self._round.states.get(part.session, State.IDLE)
+        return self._award_book.state(part.session, part.tick) or State.IDLE
+
     def worst_import_w(self, session: int, now_ms: int) -> int | None:
         """What it believes a session may be drawing at worst; None if it does not know it, or keeps quiet still."""
         return None if now_ms < self._quiet_until_ms else self._leases.worst_import_w(session)
@@ -151,7 +161,7 @@ class Transformer:
                 self._refuse_strangers(message.session, sender)
                 return self._on_report(message, now_ms) if message.session in self._sessions else []
             case BaseReport():
-                if now_ms >= self._deaf_until_ms:
+                if sender in self._base and now_ms >= self._deaf_until_ms:
                     self._base[sender] = message.base_w, now_ms
                 return []
             case Sealed():
@@ -167,11 +177,11 @@ class Transformer:
             case CappedOffer() if message.session in self._sessions:
                 return self._on_offer(message, now_ms)
             case WitnessedDelivery():
-                return self._on_delivery(message)
+                return self._on_delivery(charger, message)
             case Departed():
                 return self._on_departed(charger, message)
             case Ack(kind, session, tick) if kind == AWARD:
-                return self._award_book.ack(session, tick, now_ms)
+                return self._award_book.ack(charger, session, tick, now_ms)
             case _:
                 return []
 
@@ -192,7 +202,7 @@ class Transformer:
             return []
         unseal(sealed, self._award_book.author(mandate.payee))
         ack = Send(charger, Ack(MANDATE, mandate.session))
-        if mandate.session in self._sessions or mandate.session in self._gone:
+        if mandate.session in self._sessions or mandate.session in self._gone.get(charger, ()):
             return [ack]
         self._enter(charger, mandate, now_ms)
         remembered = msgspec.msgpack.encode((charger, mandate, now_ms))
@@ -218,29 +228,33 @@ class Transformer:
         """
         session, ack = departed.session, Send(charger, Ack(DEPARTED, departed.session))
         if session not in self._sessions:
-            return [ack] if session in self._gone else [self._remember_gone(session), ack]
+            return [ack] if session in self._gone.get(charger, ()) else [self._remember_gone(charger, session), ack]
         del self._sessions[session]
+        if self._round is not None:
+            self._round.leave(session)
         self._vehicles.leave(session)
         self._leases.leave(session)
         return [
             Remember(f"departed/{session}", msgspec.msgpack.encode(departed)),
-            self._remember_gone(session),
+            self._remember_gone(charger, session),
             Forget(f"session/{session}"),
             ack,
             *self._award_book.depart(departed),
         ]
 
-    def _remember_gone(self, session: int) -> Effect:
-        self._gone.append(session)
-        return Remember(_GONE, msgspec.msgpack.encode(list(self._gone)))
+    def _remember_gone(self, charger: str, session: int) -> Effect:
+        gone = self._gone.setdefault(charger, deque(maxlen=_MOST_GONE))
+        gone.append(session)
+        return Remember(_GONE + charger, msgspec.msgpack.encode(list(gone)))
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Start in a new epoch, and grant nothing until every grant from before is certainly over."""
         self._leases = LeaseIssuer(self._rules, restarted.epoch)
         self._quiet_until_ms = now_ms + self._rules.quiet_ms
         for name, value in restarted.remembered.items():
-            if name == _GONE:
-                self._gone.extend(msgspec.msgpack.decode(value, type=list[int]))
+            if name.startswith(_GONE):
+                gone = msgspec.msgpack.decode(value, type=list[int])
+                self._gone[name.removeprefix(_GONE)] = deque(gone, maxlen=_MOST_GONE)
             elif name.startswith("session/"):
                 charger, mandate, arrival_ms = msgspec.msgpack.decode(value, type=tuple[str, Mandate, int])
                 self._enter(charger, mandate, arrival_ms)
@@ -374,10 +388,8 @@ class Transformer:
         offer = unseal(capped.offer, self._award_book.author(self._sessions[capped.session].party.vehicle))
         if not isinstance(offer, Offer) or offer.session != capped.session:
             raise RemoteProtocolError("a charger's offer holds no offer of its car")
-        if not open_round.awaits(offer):
-            return []
-        open_round.note(offer, int(self._vehicles.firm_w([offer.session])[0]), capped.cap_w)
-        return self._clear(open_round, now_ms) if open_round.is_complete else []
+        counts = open_round.answer(offer, int(self._vehicles.firm_w([offer.session])[0]), capped.cap_w)
+        return self._clear(open_round, now_ms) if counts and open_round.is_complete else []
 
     def _clear(self, open_round: OpenRound, now_ms: int) -> list[Effect]:
         """Buy the cheapest relief, award what the site's tokens cover, and grant power accordingly.
@@ -435,16 +447,16 @@ class Transformer:
                 tuple(column[at].tolist()) for column in (cleared.award_w, cleared.price_nanos_per_kwh, offered_w, ask)
             )
             award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price)
-            held = AwardRecord(award, self._sessions[session].party, offered, asked, reserved_nanos, call.from_ms)
-            effects += self._award_book.award(held, open_round.state_of(session), now_ms)
+            record = AwardRecord(award, self._sessions[session].party, offered, asked, reserved_nanos, call.from_ms)
+            effects += self._award_book.award(record, open_round.states[session], now_ms)
             self._vehicles.award(session, sum(award_w[:FEED]), award_w[FEED])
         firm_w = self._vehicles.firm_w(called)
         bought_w, prices = (np.where(won[:, np.newaxis], column, 0) for column in cleared)
         return [round_summary(call, firm_w, offered_w, bought_w, prices), *effects]
 
-    def _on_delivery(self, witnessed: WitnessedDelivery) -> list[Effect]:
+    def _on_delivery(self, charger: str, witnessed: WitnessedDelivery) -> list[Effect]:
         """Settle an award; it binds no longer."""
-        effects = self._award_book.deliver(witnessed)
+        effects = self._award_book.deliver(charger, witnessed)
         if witnessed.session in self._sessions and witnessed.session not in self._award_book:
             self._vehicles.award(witnessed.session, 0, 0)
         return effects
