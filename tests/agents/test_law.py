@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,16 +12,17 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
 from wattswap.agents import law
-from wattswap.agents.law import Assessment, Cars
+from wattswap.agents.law import Cars, Grants
 from wattswap.agents.offers import Call, OfferBook, Own, StrategyError
 from wattswap.agents.physics import Ints
-from wattswap.agents.rules import Rules
+from wattswap.agents.rules import Rules, Terms
+from wattswap.agents.segments import Segments
 from wattswap.agents.strategies.elementwise import sample_cars
 from wattswap.protocol.units import MS_PER_HOUR
 
 RULES = Rules()
 IOTA, TICK = 1_000_000_000, 1_000_000
-CALL = Call(need_w=5_000, ceiling_nanos_per_kwh=5 * IOTA, from_ms=0, until_ms=300_000)
+CALL = Call(np.array([5_000]), np.array([5 * IOTA]), from_ms=0, until_ms=300_000)
 LONG = 10 * MS_PER_HOUR
 
 
@@ -46,6 +48,33 @@ def cars(
         ints(nothing if reduce_w is None else reduce_w),
         ints(nothing if feed_w is None else feed_w),
     )
+
+
+class Assessed(NamedTuple):
+    """The assessment of one feeder, as plain numbers."""
+
+    demand_w: int
+    target_w: int
+    need_w: int
+    release: bool
+
+
+def assess(base_w: int, limit_w: int, of: Cars) -> Assessed:
+    figures = law.assess(ints([base_w]), ints([limit_w]), of, Segments.one_feeder(len(of.firm_w)), Terms.of(RULES))
+    return Assessed(*(column[0] for column in figures))
+
+
+def target_of(limit_w: int) -> int:
+    return int(law.target_w(ints([limit_w]), Terms.of(RULES))[0])
+
+
+def ceiling_of(demand_w: int, limit_w: int, rules: Rules = RULES) -> int:
+    return int(law.ceiling_nanos_per_kwh(ints([demand_w]), ints([limit_w]), Terms.of(rules))[0])
+
+
+def grants(base_w: int, target_w: int, of: Cars, rules: Rules = RULES) -> Grants:
+    """The grants of one feeder."""
+    return law.grants(ints([base_w]), ints([target_w]), of, Segments.one_feeder(len(of.firm_w)), rules)
 
 
 def own_of(**columns: int) -> Own:
@@ -118,47 +147,47 @@ def test_the_due_instant_counts_charging_time_rounded_up() -> None:
     ("limit_w", "target_w"), [(380_000, 364_800), (101, 97), (25, 24), (24, 24), (0, 0), (-5_000, -5_000)]
 )
 def test_the_target_is_the_limit_less_four_per_cent(limit_w: int, target_w: int) -> None:
-    assert law.target_w(limit_w, RULES) == target_w
+    assert target_of(limit_w) == target_w
 
 
 def test_a_street_that_fits_needs_nothing() -> None:
-    assert law.assess(353_800, 380_000, cars([11_000]), RULES) == Assessment(364_800, 364_800, 0, release=False)
+    assert assess(353_800, 380_000, cars([11_000])) == Assessed(364_800, 364_800, 0, release=False)
 
 
 def test_the_need_is_what_the_demand_exceeds_the_target_by() -> None:
-    assert law.assess(353_801, 380_000, cars([11_000]), RULES) == Assessment(364_801, 364_800, 1, release=False)
+    assert assess(353_801, 380_000, cars([11_000])) == Assessed(364_801, 364_800, 1, release=False)
 
 
 def test_a_street_without_cars_can_have_a_need_too() -> None:
-    assert law.assess(400_000, 380_000, cars([]), RULES) == Assessment(400_000, 364_800, 35_200, release=False)
+    assert assess(400_000, 380_000, cars([])) == Assessed(400_000, 364_800, 35_200, release=False)
 
 
 def test_the_need_is_reckoned_from_what_cars_may_draw_not_from_what_they_draw() -> None:
     """A car that gave way stands at 0 W but its place is sold, not free: the original cycled here."""
     gave_way = cars([0, 11_000], wanted_w=[11_000, 11_000])
-    assert law.assess(353_800, 380_000, gave_way, RULES).need_w == 0
+    assert assess(353_800, 380_000, gave_way).need_w == 0
 
 
 def test_awards_in_force_count_against_the_need_but_not_against_the_demand() -> None:
     awarded = cars([11_000, 0], reduce_w=[6_210, 0], feed_w=[0, 2_000])
-    assert law.assess(364_800, 380_000, awarded, RULES) == Assessment(375_800, 364_800, 2_790, release=False)
+    assert assess(364_800, 380_000, awarded) == Assessed(375_800, 364_800, 2_790, release=False)
 
 
 def test_an_award_counts_for_no_more_than_the_car_could_still_draw() -> None:
     almost_full = cars([3_000], reduce_w=[11_000])
-    assert law.assess(364_800, 380_000, almost_full, RULES).need_w == 0
-    assert law.assess(364_801, 380_000, almost_full, RULES).need_w == 1
+    assert assess(364_800, 380_000, almost_full).need_w == 0
+    assert assess(364_801, 380_000, almost_full).need_w == 1
 
 
 def test_awards_end_early_once_the_demand_is_two_per_cent_of_the_limit_below_the_target() -> None:
     """7,600 W below 364,800 W, awards not subtracted; a watt more and they stay."""
     awarded = cars([11_000], reduce_w=[6_210])
-    assert law.assess(346_200, 380_000, awarded, RULES) == Assessment(357_200, 364_800, -7_600, release=True)
-    assert law.assess(346_201, 380_000, awarded, RULES) == Assessment(357_201, 364_800, -7_599 - 6_210, release=False)
+    assert assess(346_200, 380_000, awarded) == Assessed(357_200, 364_800, -7_600, release=True)
+    assert assess(346_201, 380_000, awarded) == Assessed(357_201, 364_800, -7_599 - 6_210, release=False)
 
 
 def test_there_is_nothing_to_release_without_an_award() -> None:
-    assert not law.assess(0, 380_000, cars([11_000]), RULES).release
+    assert not assess(0, 380_000, cars([11_000])).release
 
 
 # -- the ceiling ------------------------------------------------------------------------------------------------------
@@ -178,24 +207,24 @@ def test_there_is_nothing_to_release_without_an_award() -> None:
     ],
 )
 def test_the_ceiling_rises_from_one_iota_at_the_limit_to_five_at_120_per_cent(demand_w: int, ceiling: int) -> None:
-    assert law.ceiling_nanos_per_kwh(demand_w, 380_000, RULES) == ceiling
+    assert ceiling_of(demand_w, 380_000) == ceiling
 
 
 @pytest.mark.parametrize("limit_w", [0, -5_000])
 def test_an_island_pays_the_most(limit_w: int) -> None:
-    assert law.ceiling_nanos_per_kwh(-10_000, limit_w, RULES) == 5_000 * TICK
+    assert ceiling_of(-10_000, limit_w) == 5_000 * TICK
 
 
 def test_a_fixed_ceiling_does_not_look_at_the_demand() -> None:
-    assert law.ceiling_nanos_per_kwh(0, 380_000, replace(RULES, ceiling="fixed")) == 5_000 * TICK
+    assert ceiling_of(0, 380_000, replace(RULES, ceiling="fixed")) == 5_000 * TICK
 
 
 @given(st.integers(-(10**6), 10**7), st.integers(1, 10**7))
 def test_a_ceiling_is_on_the_price_tick_and_within_its_bounds(demand_w: int, limit_w: int) -> None:
-    ceiling = law.ceiling_nanos_per_kwh(demand_w, limit_w, RULES)
+    ceiling = ceiling_of(demand_w, limit_w)
     assert ceiling % TICK == 0
     assert IOTA <= ceiling <= 5 * IOTA
-    assert ceiling <= law.ceiling_nanos_per_kwh(demand_w + 1_000, limit_w, RULES)
+    assert ceiling <= ceiling_of(demand_w + 1_000, limit_w)
 
 
 # -- what may stand of an offer ---------------------------------------------------------------------------------------
@@ -287,12 +316,12 @@ HOURS = MS_PER_HOUR
 
 
 def imports(base_w: int, target_w: int, of: Cars, rules: Rules = RULES) -> list[int]:
-    return [int(watts) for watts in law.grants(base_w, target_w, of, rules).import_w]
+    return [int(watts) for watts in grants(base_w, target_w, of, rules).import_w]
 
 
 def test_everyone_is_granted_its_firm_power_less_what_it_sold() -> None:
     of = cars([11_000, 11_000, 3_000], reduce_w=[6_210, 0, 11_000], feed_w=[0, 0, 2_000])
-    granted = law.grants(0, 19_000, of, RULES)
+    granted = grants(0, 19_000, of, RULES)
     assert granted.import_w.tolist() == [4_790, 11_000, 0]
     assert granted.export_w.tolist() == [0, 0, 2_000]
     assert granted.forced_w.tolist() == [0, 0, 0]
@@ -382,7 +411,7 @@ def test_what_is_left_beyond_the_guaranteed_minimum_goes_to_the_least_laxity() -
 
 def test_what_the_last_resort_takes_is_noted_and_awards_stay_as_they_are() -> None:
     of = cars([11_000, 11_000], reduce_w=[0, 4_000], feed_w=[0, 500])
-    granted = law.grants(90_000, 100_000, of, RULES)
+    granted = grants(90_000, 100_000, of, RULES)
     assert granted.import_w.tolist() == [5_250, 5_250]
     assert granted.forced_w.tolist() == [5_750, 1_750]
     assert granted.export_w.tolist() == [0, 500]
@@ -427,7 +456,7 @@ def test_grants_never_exceed_the_target_but_for_the_base_load_itself(
     rows = data.draw(st.lists(st.tuples(watts, watts, st.integers(-9, 9), st.booleans(), watts, watts), max_size=8))
     firm, more, laxity, drew, reduce, feed = (list(column) for column in zip(*rows, strict=True)) if rows else [[]] * 6
     of = cars(firm, [one + another for one, another in zip(firm, more, strict=True)], laxity, drew, reduce, feed)
-    granted = law.grants(base_w, target_w, of, RULES)
+    granted = grants(base_w, target_w, of, RULES)
     load_w = base_w + int(granted.import_w.sum()) - int(granted.export_w.sum())
     assert load_w <= target_w or not granted.import_w.any()
     assert (granted.import_w >= 0).all()

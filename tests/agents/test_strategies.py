@@ -20,7 +20,7 @@ from wattswap.protocol.draws import Draws
 from wattswap.protocol.units import MS_PER_HOUR, Purpose
 
 IOTA = 1_000_000_000
-CALL = Call(need_w=50_000, ceiling_nanos_per_kwh=2 * IOTA, from_ms=0, until_ms=300_000)
+CALL = Call(np.array([50_000]), np.array([2 * IOTA]), from_ms=0, until_ms=300_000)
 
 
 def own_with(laxity_h: list[float]) -> Own:
@@ -247,7 +247,9 @@ def test_a_price_that_falls_from_tranche_to_tranche_names_the_car() -> None:
 
 
 def test_one_line_tells_the_user_which_strategy_car_and_call() -> None:
-    error = refused("mine.py:patient", "asks a negative price", "a400/17", replace(CALL, from_ms=90_000))
+    error = refused(
+        "mine.py:patient", StrategyError(0, "asks a negative price"), "a400/17", replace(CALL, from_ms=90_000)
+    )
     assert str(error) == ("strategy 'mine.py:patient' asks a negative price (car 'a400/17', call for 50000 W at 90 s)")
 
 

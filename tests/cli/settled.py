@@ -1,4 +1,4 @@
-"""The directory of a run that settled on a ledger, made of real parts: book, settler, anchorer, run directory."""
+"""The directory of a run that settled on a ledger, made of real parts: book, worker, anchorer, run directory."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from itertools import count
 from pathlib import Path
 
 from wattswap.ledger.anchoring import Anchorer
-from wattswap.ledger.anchors import Detail, Reading
+from wattswap.ledger.anchors import Detail, MeterReading
 from wattswap.ledger.book import Book, wallet
-from wattswap.ledger.settling import open_settler, opening_of
+from wattswap.ledger.settlement_worker import open_worker, opening_of
 from wattswap.protocol.identity import seeded_signer
 from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.engines.agent_factory import TRANSFORMER
@@ -49,9 +49,9 @@ def trade(book: Book) -> None:
     book.bill("s2", "bob", 500_000_000)
 
 
-def readings(slot: int, meters: int = 3) -> list[Reading]:
+def readings(slot: int, meters: int = 3) -> list[MeterReading]:
     return [
-        Reading(
+        MeterReading(
             meter=f"c{meter}", at_ms=slot * SLOT_MS, import_w=3_000, export_w=0, import_ws=slot * 90_000, export_ws=0
         )
         for meter in range(meters)
@@ -63,15 +63,15 @@ def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Det
     seed = next(SEEDS)
     directory, book = RunDir.create(path, scenario_toml()), new_book()
     with (
-        open_settler(ledger, opening_of(book), wallets_seed=seed, outbox=path / "outbox.sqlite") as settler,
-        Anchorer(path / "meters.sqlite", seeded_signer(1, TRANSFORMER), SITE_NAME, settler, detail=detail) as anchorer,
+        open_worker(ledger, opening_of(book), wallets_seed=seed, outbox=path / "outbox.sqlite") as worker,
+        Anchorer(path / "meters.sqlite", seeded_signer(1, TRANSFORMER), SITE_NAME, worker, detail=detail) as anchorer,
     ):
         for slot in range(1, slots + 1):
             anchorer.add(readings(slot), slot * SLOT_MS)
             anchorer.seal(slot * SLOT_MS)
         trade(book)
-        settler.settle(book.entries)
-        assert settler.drain().ok
+        worker.settle(book.entries)
+        assert worker.drain().ok
     directory.write_ledger(book)
     bare = ledger.removesuffix("/graphql")  # as people name a node
     directory.write_figures({"seed": 1, "settlement": {"ledger": bare, "wallets_seed": seed}}, "complete")

@@ -22,11 +22,11 @@ from tests.pages import DOCS, blocks
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
 from wattswap.ledger.base import Anchor
-from wattswap.ledger.cashier import Cashier, anchor_item
-from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.local_adapter import LocalAdapter
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import State
+from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.ledger.submitter import Submitter, anchor_item
 from wattswap.protocol.identity import seeded_signer
 from wattswap.runners.engines.agent_factory import TRANSFORMER
 
@@ -205,14 +205,14 @@ class Stalled:
     """Where an anchorer's records are written down while nobody hands them in."""
 
     def __init__(self, tokens: SqliteLedger, outbox: Outbox) -> None:
-        self._cashier = Cashier(outbox, lambda account: LocalLane(tokens, account))
+        self._submitter = Submitter(outbox, lambda account: LocalAdapter(tokens, account))
 
     def keep(self, anchor: Anchor) -> None:
-        self._cashier.keep([anchor])
+        self._submitter.keep([anchor])
 
     def is_anchored(self, anchor: Anchor) -> bool:
-        known = self._cashier.outbox.find(anchor_item(anchor).key)
-        return known is not None and known.state is State.FINAL
+        known = self._submitter.outbox.find(anchor_item(anchor).key)
+        return known is not None and known.state is BatchState.FINAL
 
 
 def test_a_record_far_beyond_all_others_stops_nobody(say, tmp_path: Path):

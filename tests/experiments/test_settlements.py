@@ -17,7 +17,7 @@ from wattswap.experiments.settlements import finish
 from wattswap.ledger.anchors import read, verify
 from wattswap.ledger.iota_bytes import quicken
 from wattswap.ledger.memory import MemoryLedger
-from wattswap.ledger.settling import Settler, differences, open_settler
+from wattswap.ledger.settlement_worker import SettlementWorker, differences, open_worker
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer
@@ -44,10 +44,10 @@ def public_key() -> bytes:
     return seeded_signer(STREET.scenario.seed, TRANSFORMER).public_key
 
 
-def reopened(run_dir: Path) -> Settler:
+def reopened(run_dir: Path) -> SettlementWorker:
     block = read_run(run_dir).settlement
     assert block is not None
-    return open_settler(block["ledger"], None, wallets_seed=block["wallets_seed"], outbox=run_dir / OUTBOX)
+    return open_worker(block["ledger"], None, wallets_seed=block["wallets_seed"], outbox=run_dir / OUTBOX)
 
 
 # -- all is well ------------------------------------------------------------------------------------------------------
@@ -71,9 +71,9 @@ def test_a_run_on_a_ledger_is_the_run_in_memory_and_its_tokens_cross(where: str,
 
 def test_what_lies_on_the_ledger_is_what_the_meters_showed(where: str, tmp_path: Path):
     result = run_loaded(STREET, engine="fleet", ledger=where, out=tmp_path / "run")
-    with reopened(tmp_path / "run") as settler:
-        assert differences(read_book(tmp_path / "run")[1], settler.ledger) == []
-        anchored = settler.ledger.anchored(STREET.name)
+    with reopened(tmp_path / "run") as worker:
+        assert differences(read_book(tmp_path / "run")[1], worker.ledger) == []
+        anchored = worker.ledger.anchored(STREET.name)
     assert verify(anchored, public_key(), last=SLOTS - 1) == []
     records = [read(anchor, public_key()) for anchor in anchored]
     assert [record.to_ms for record in records] == [STREET.tick_ms * slot for slot in range(1, SLOTS + 1)]

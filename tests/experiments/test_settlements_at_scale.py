@@ -12,7 +12,7 @@ from tests.experiments.settled_runs import Node, a_node
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.settlements import finish
 from wattswap.ledger.book import Book, wallet
-from wattswap.ledger.settling import differences, open_settler, opening_of
+from wattswap.ledger.settlement_worker import differences, open_worker, opening_of
 from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.recording.rundir import read_run
 from wattswap.runners.scenario import Street, load_street
@@ -33,17 +33,17 @@ def small_rewards(node: Node, cars: int) -> tuple[int, int]:
     book = Book(cars * CENT_NANOS)
     for car in range(cars):
         book.fund(f"opening/{car}", wallet(f"car{car}"), 0)
-    with open_settler(node.url, opening_of(book), wallets_seed=cars) as settler:
+    with open_worker(node.url, opening_of(book), wallets_seed=cars) as worker:
         for car in range(cars):
             told = len(book.entries)
             book.reserve(f"0.{car}", CENT_NANOS)
             book.settle(f"0.{car}", f"car{car}", CENT_NANOS)
             book.bill(f"session{car}", f"car{car}", 0)
-            settler.settle(book.entries_since(told))
-        settled = settler.drain()
+            worker.settle(book.entries_since(told))
+        settled = worker.drain()
         assert settled.ok, settled
         assert settled.payments == cars
-        assert differences(book, settler.ledger) == []
+        assert differences(book, worker.ledger) == []
     return settled.fees_nanos, settled.deposits_nanos
 
 

@@ -111,8 +111,8 @@ def test_a_full_disk_stops_no_run_and_loses_no_token(file: str, tmp_path: Path):
         settlement.begin(run)
         inside: Any = settlement
         database = {
-            "ledger": lambda: inside._settler.ledger._database,
-            "outbox": lambda: inside._settler._outbox._database,
+            "ledger": lambda: inside._worker.ledger._database,
+            "outbox": lambda: inside._worker._outbox._database,
             "meters": lambda: inside._metering.anchorer._database,
         }[file]()
         database._connection.execute("PRAGMA max_page_count=50")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from wattswap.ledger.cashier import Cashier
-from wattswap.ledger.lane import Lane
+from wattswap.ledger.account_adapter import AccountAdapter
 from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.submitter import Submitter
 
 
 class Crash(BaseException):
@@ -59,7 +59,7 @@ class Connection:
 class CrashingLane:
     """A lane whose calls have boundaries around them."""
 
-    def __init__(self, real: Lane, boundaries: Boundaries) -> None:
+    def __init__(self, real: AccountAdapter, boundaries: Boundaries) -> None:
         self.real, self.boundaries = real, boundaries
 
     def __getattr__(self, name: str) -> Any:
@@ -87,14 +87,16 @@ class Clock:
         return self.now_ms
 
 
-def one_life(outbox: Outbox, lane_of: Any, boundaries: Boundaries, live: Any, cashier: type[Cashier] = Cashier) -> bool:
+def one_life(
+    outbox: Outbox, lane_of: Any, boundaries: Boundaries, live: Any, submitter: type[Submitter] = Submitter
+) -> bool:
     """Let a process live over the outbox until it is done or dies; whether it died."""
     database = outbox._database
     real = database._connection
     database._connection = Connection(real, boundaries)  # type: ignore[assignment]
     try:
         outbox.check()
-        live(cashier(outbox, lambda name: CrashingLane(lane_of(name), boundaries), clock=Clock()))
+        live(submitter(outbox, lambda name: CrashingLane(lane_of(name), boundaries), clock=Clock()))
     except Crash:
         return True
     finally:

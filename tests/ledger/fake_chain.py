@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
+from wattswap.ledger.account_adapter import CoinRef, Item, Outcome, Purse, Sighting, Signed, Verdict
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.database import Database, Kind
-from wattswap.ledger.lane import CoinRef, Item, Outcome, Purse, Sighting, Signed, Verdict
 
 FEE = 3
 """What any executed transaction burns, failed or not."""

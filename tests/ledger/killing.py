@@ -26,14 +26,14 @@ from typing import Any
 from tests.ledger.fake_chain import FakeChain, FakeLane, Faults
 from tests.ledger.wrong_designs import PayFirst, Rebuild
 
+from wattswap.ledger.account_adapter import AccountAdapter
 from wattswap.ledger.base import Payment
-from wattswap.ledger.cashier import Cashier
-from wattswap.ledger.lane import Lane
-from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.local_adapter import LocalAdapter
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.ledger.submitter import Submitter
 
-DESIGNS: dict[str, type[Cashier]] = {"right": Cashier, "pay-first": PayFirst, "rebuild": Rebuild}
+DESIGNS: dict[str, type[Submitter]] = {"right": Submitter, "pay-first": PayFirst, "rebuild": Rebuild}
 OPENING = 10**15
 _MOST_TO_BEGIN_S = 20.0
 
@@ -51,35 +51,35 @@ def live(folder: Path, ledger: str, design: str, acknowledged: int, *, last: boo
         faults = Faults(seed, lost=0.05, unheard=0.1, late=0.05, abort=0.02)
         chain = FakeChain({"site": (OPENING, OPENING)}, folder / "ledger.sqlite", Faults() if last else faults)
         chain.execute_all()
-        lane: Lane = FakeLane(chain, "site")
+        lane: AccountAdapter = FakeLane(chain, "site")
     elif ledger.startswith("http"):
         lane = iota_lane(folder, ledger)
     else:
-        lane = LocalLane(SqliteLedger(folder / "ledger.sqlite", {"site": OPENING}), "site")
+        lane = LocalAdapter(SqliteLedger(folder / "ledger.sqlite", {"site": OPENING}), "site")
     outbox = Outbox(folder / "outbox.sqlite")
-    cashier = DESIGNS[design](outbox, lambda _: lane)
+    submitter = DESIGNS[design](outbox, lambda _: lane)
     number = max(0, count(outbox) - 3)  # the last ones once more: a repeat must be harmless
     while not last:
-        cashier.owe([debt(number + more) for more in range(3)])
+        submitter.owe([debt(number + more) for more in range(3)])
         number += 3
         os.write(acknowledged, number.to_bytes(4, "big"))
-        cashier.work()
+        submitter.work()
     while outbox.backlog.items:
-        cashier.work()
-        time.sleep(cashier.wait_ms() / 1_000)
+        submitter.work()
+        time.sleep(submitter.wait_ms() / 1_000)
 
 
-def iota_lane(folder: Path, url: str) -> Lane:
+def iota_lane(folder: Path, url: str) -> AccountAdapter:
     """The site's wallet on a devnet; the first life has the faucet fill it."""
     from wattswap.ledger.iota import IotaClient
+    from wattswap.ledger.iota_adapter import IotaAdapter
     from wattswap.ledger.iota_faucet import give
-    from wattswap.ledger.iota_lane import IotaLane
 
     client, wallets = IotaClient(url), iota_wallets(folder)
     for account, least in (("site", 10**12), ("gas", 10**12)):
         if sum(coin.nanos for coin in client.coins(wallets.address(account))) < least // 2:
             give(url, wallets.address(account), least)
-    return IotaLane(client, wallets, "site", sponsor="gas", one_node_is_enough=True)
+    return IotaAdapter(client, wallets, "site", sponsor="gas", one_node_is_enough=True)
 
 
 def iota_wallets(folder: Path) -> Any:
@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--design", choices=DESIGNS, default="right")
     chosen = parser.parse_args()
     if chosen.ledger.startswith("http"):
-        import_module("wattswap.ledger.iota_lane")  # once for all lives; using the network before a fork would hang
+        import_module("wattswap.ledger.iota_adapter")  # once for all lives; using the network before a fork would hang
     luck, acknowledged = random.Random(chosen.seed), 0
     longest_s = 0.2 if chosen.ledger.startswith("http") else 0.1
     for _ in range(chosen.kills):

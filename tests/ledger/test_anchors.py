@@ -13,7 +13,7 @@ from wattswap.ledger.anchors import (
     GENESIS,
     Detail,
     Fault,
-    Reading,
+    MeterReading,
     compare,
     hash_of,
     proves,
@@ -30,8 +30,8 @@ KEY = SIGNER.public_key
 STRANGER = seeded_signer(2, "site")
 
 
-def reading(meter: str, at_ms: int, import_ws: int = 0) -> Reading:
-    return Reading(meter=meter, at_ms=at_ms, import_w=11_000, export_w=0, import_ws=import_ws, export_ws=0)
+def reading(meter: str, at_ms: int, import_ws: int = 0) -> MeterReading:
+    return MeterReading(meter=meter, at_ms=at_ms, import_w=11_000, export_w=0, import_ws=import_ws, export_ws=0)
 
 
 def chain(count: int, detail: Detail = Detail.FULL, signer: Signer = SIGNER) -> list[Anchor]:
@@ -305,9 +305,9 @@ def test_a_customer_proves_their_own_reading_and_learns_no_other() -> None:
 
 
 def test_many_slots_are_sealed_at_once_as_one_by_one():
-    def readings(slot: int, meters: int) -> list[Reading]:
+    def readings(slot: int, meters: int) -> list[MeterReading]:
         return [
-            Reading(meter=f"m{meter}", at_ms=slot, import_w=1, export_w=0, import_ws=slot, export_ws=0)
+            MeterReading(meter=f"m{meter}", at_ms=slot, import_w=1, export_w=0, import_ws=slot, export_ws=0)
             for meter in range(meters)
         ]
 

@@ -1,4 +1,4 @@
-"""Reading what another process writes: nothing is changed, nothing is locked, and what is damaged is said."""
+"""MeterReading what another process writes: nothing is changed, nothing is locked, and what is damaged is said."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from pathlib import Path
 import pytest
 
 from wattswap.ledger.anchoring import Anchorer
-from wattswap.ledger.anchors import Detail, Fault, Reading
+from wattswap.ledger.anchors import Detail, Fault, MeterReading
 from wattswap.ledger.archive import Archive
 from wattswap.ledger.base import Payment
-from wattswap.ledger.cashier import Cashier
-from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.local_adapter import LocalAdapter
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
-from wattswap.ledger.settling import open_settler
+from wattswap.ledger.settlement_worker import open_worker
 from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, seeded_signer
 
 SIGNER = seeded_signer(1, "site")
 
 
-def reading(meter: str, at_ms: int) -> Reading:
-    return Reading(meter=meter, at_ms=at_ms, import_w=1, export_w=0, import_ws=at_ms, export_ws=0)
+def reading(meter: str, at_ms: int) -> MeterReading:
+    return MeterReading(meter=meter, at_ms=at_ms, import_w=1, export_w=0, import_ws=at_ms, export_ws=0)
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """Three records of two meters; the second shows nothing in the last slot."""
     path = tmp_path / "meters.sqlite"
-    with open_settler("memory", {}) as settler, Anchorer(path, SIGNER, "s", settler, detail=Detail.ROOT) as anchorer:
+    with open_worker("memory", {}) as worker, Anchorer(path, SIGNER, "s", worker, detail=Detail.ROOT) as anchorer:
         for slot, meters in enumerate((("a", "b"), ("a", "b"), ("a",)), 1):
             anchorer.add([reading(meter, slot * 30_000) for meter in meters], slot * 30_000)
             anchorer.seal(slot * 30_000)
@@ -84,10 +84,10 @@ def test_what_was_noted_beside_a_record_must_agree_with_it(file: Path) -> None:
 def test_a_file_is_read_while_its_owner_writes(tmp_path: Path) -> None:
     path, box = tmp_path / "street.sqlite", tmp_path / "outbox.sqlite"
     with SqliteLedger(path, {"site": 10}) as owner, Outbox(box) as outbox:
-        cashier = Cashier(outbox, lambda account: LocalLane(owner, account))
+        submitter = Submitter(outbox, lambda account: LocalAdapter(owner, account))
         with SqliteLedger(path, reads_only=True) as reader, read_outbox(box) as reading:
-            cashier.owe([Payment(key="k", payer="site", payee="car", nanos=3)])
-            while cashier.work():
+            submitter.owe([Payment(key="k", payer="site", payee="car", nanos=3)])
+            while submitter.work():
                 pass
             assert (reader.balance("car"), reader.accounts()) == (3, ["car", "site"])
             assert reader.payment("k") == Payment(key="k", payer="site", payee="car", nanos=3)

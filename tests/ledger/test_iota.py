@@ -18,17 +18,17 @@ from tests.ledger.local_node import fresh_ledger, local_node
 from tests.ledger.test_killing import kill
 
 from wattswap.ledger import iota_ledger
+from wattswap.ledger.account_adapter import CoinRef, Verdict
 from wattswap.ledger.base import Anchor, LedgerDownError, Payment, PaymentState
-from wattswap.ledger.cashier import ANCHORS, Cashier, payment_item
 from wattswap.ledger.iota import IotaClient
+from wattswap.ledger.iota_adapter import IotaAdapter
 from wattswap.ledger.iota_keys import FileWallets, SeededWallets
-from wattswap.ledger.iota_lane import IotaLane
 from wattswap.ledger.iota_ledger import GAS, IotaLedger, check_chain
-from wattswap.ledger.iota_transactions import Gas, budget_nanos, build, carried
+from wattswap.ledger.iota_transactions import GasPayment, budget_nanos, build, carried
 from wattswap.ledger.keys import write_key_file
-from wattswap.ledger.lane import CoinRef, Verdict
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import State
+from wattswap.ledger.outbox_schema import BatchState
+from wattswap.ledger.submitter import ANCHORS, Submitter, payment_item
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.units import NANOS_PER_IOTA
@@ -59,7 +59,7 @@ def test_all_fees_come_from_the_gas_wallet_and_every_other_balance_is_exact(ledg
     gas = ledger.balance(GAS)
     ledger.pay([payment("a", "bob", 10), payment("b", "carol", 20), payment("c", "bob", 5)])
     assert (ledger.balance("site"), ledger.balance("bob"), ledger.balance("carol")) == (10**12 - 35, 15, 20)
-    outbox = ledger.cashier.outbox
+    outbox = ledger.submitter.outbox
     assert (outbox.fees_nanos, outbox.deposits_nanos) == (GAS_COMPUTATION, 2 * COIN_DEPOSIT)
     assert ledger.balance(GAS) == gas - outbox.fees_nanos - outbox.deposits_nanos
 
@@ -67,10 +67,10 @@ def test_all_fees_come_from_the_gas_wallet_and_every_other_balance_is_exact(ledg
 def test_a_wallet_spends_what_many_small_coins_brought_and_their_deposits_come_back(ledger: IotaLedger) -> None:
     for number in range(8):
         assert ledger.pay([payment(f"in{number}", "bob", 100)])[0].ok
-    before = ledger.cashier.outbox.deposits_nanos
+    before = ledger.submitter.outbox.deposits_nanos
     assert ledger.pay([payment("out", "carol", 800, payer="bob")])[0].ok
     assert (ledger.balance("bob"), ledger.balance("carol")) == (0, 800)
-    assert ledger.cashier.outbox.deposits_nanos == before + COIN_DEPOSIT * (2 - 8)
+    assert ledger.submitter.outbox.deposits_nanos == before + COIN_DEPOSIT * (2 - 8)
 
 
 def test_a_thousand_payees_take_two_transactions(ledger: IotaLedger) -> None:
@@ -83,7 +83,7 @@ def test_a_thousand_payees_take_two_transactions(ledger: IotaLedger) -> None:
 def test_payments_and_anchors_never_share_a_coin(ledger: IotaLedger) -> None:
     ledger.pay([payment("k")])
     ledger.anchor([Anchor(site="site", sequence=0, content=b"x" * 30_000)])
-    rows = ledger.cashier.outbox._database.rows("SELECT lane, coin FROM coins JOIN batches USING (batch)")
+    rows = ledger.submitter.outbox._database.rows("SELECT lane, coin FROM coins JOIN batches USING (batch)")
     coins = {lane: {coin for other, coin in rows if other == lane} for lane in ("site", ANCHORS)}
     assert coins["site"]
     assert coins[ANCHORS]
@@ -95,18 +95,18 @@ def test_a_wallet_may_pay_its_own_gas(node_url: str) -> None:
         ledger = IotaLedger(sponsored.client, sponsored.wallets, Outbox(None), sponsored=False)
         assert ledger.pay([payment("k", "bob", 7)])[0].ok
         assert ledger.balance("site") == 10**12 - 7 - GAS_COMPUTATION - COIN_DEPOSIT
-        ledger.cashier.outbox.close()
+        ledger.submitter.outbox.close()
 
 
 def test_without_gas_nothing_is_signed_and_the_error_names_the_wallet_to_fund(node_url: str) -> None:
     with fresh_ledger(node_url, {"site": 10**12}) as rich:
-        lane = IotaLane(rich.client, rich.wallets, "site", sponsor="pauper")
+        lane = IotaAdapter(rich.client, rich.wallets, "site", sponsor="pauper")
         with pytest.raises(LedgerDownError, match=rich.wallets.address("pauper")):
             lane.read()
 
 
 def test_a_transaction_that_comes_to_nothing_is_returned_as_failed_and_its_fee_is_booked(ledger: IotaLedger) -> None:
-    lane = ledger.lane("alice")
+    lane = ledger.adapter("alice")
     signed = lane.sign([payment_item(payment("k", "bob", 2_000_000))], lane.read(), b"")
     outcome = lane.submit(signed)
     assert (outcome.verdict, outcome.fee_nanos) == (Verdict.FAILED, GAS_COMPUTATION)
@@ -116,7 +116,7 @@ def test_a_transaction_that_comes_to_nothing_is_returned_as_failed_and_its_fee_i
 
 
 def test_the_same_bytes_again_give_the_same_outcome_and_move_nothing(ledger: IotaLedger) -> None:
-    lane = ledger.lane("site")
+    lane = ledger.adapter("site")
     purse = lane.read()
     signed = lane.sign([payment_item(payment("k"))], purse, b"memo")
     assert lane.sign([payment_item(payment("k"))], purse, b"memo") == signed
@@ -130,7 +130,7 @@ def test_the_same_bytes_again_give_the_same_outcome_and_move_nothing(ledger: Iot
 
 
 def test_another_transaction_on_the_same_coin_is_a_conflict_that_names_the_first(ledger: IotaLedger) -> None:
-    lane = ledger.lane("site")
+    lane = ledger.adapter("site")
     purse = lane.read()
     first, second = (lane.sign([payment_item(payment(key, nanos=n))], purse, b"") for key, n in (("a", 1), ("b", 2)))
     lane.submit(first)
@@ -145,7 +145,7 @@ COIN = CoinRef("0x" + "22" * 32, 3, "1" * 31 + "2")
 
 
 def made(memo: bytes = b"memo", notes: bytes = b"", expires: int = 3) -> tuple[bytes, str]:
-    gas = Gas(owner=SENDER, coins=(COIN,), price=1_000, budget=budget_nanos(1, 1_000))
+    gas = GasPayment(owner=SENDER, coins=(COIN,), price=1_000, budget=budget_nanos(1, 1_000))
     return build(SENDER, [(SENDER, 5)], (), gas, memo=memo, notes=notes, expires=expires)
 
 
@@ -171,32 +171,32 @@ def test_a_restored_backup_pays_nothing_twice(node_url: str, tmp_path: Path) -> 
     path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
     with fresh_ledger(node_url, OPENING, path) as ledger:
         ledger.pay([payment("a")])
-        ledger.cashier.owe([payment("b", nanos=20)], due=False)
+        ledger.submitter.owe([payment("b", nanos=20)], due=False)
         copy = sqlite3.connect(backup)
-        ledger.cashier.outbox._database._connection.backup(copy)
+        ledger.submitter.outbox._database._connection.backup(copy)
         copy.close()
-        ledger.cashier.flush_all()
-        ledger.cashier.work()
+        ledger.submitter.flush_all()
+        ledger.submitter.work()
         ledger.pay([payment("c", nanos=30)])
         wallets = ledger.wallets
     with IotaLedger(IotaClient(node_url), wallets, Outbox(backup)) as ledger:
         answers = ledger.pay([payment("a"), payment("b", nanos=20), payment("c", nanos=30)])
         assert all(answer.ok for answer in answers)
         assert ledger.balance("bob") == 60
-        assert "were adopted" in ledger.cashier.outbox.alarms[0]
+        assert "were adopted" in ledger.submitter.outbox.alarms[0]
 
 
 def test_a_stranger_with_the_key_freezes_the_lane_and_no_other(ledger: IotaLedger) -> None:
     ledger.pay([payment("a")])
-    thief = IotaLane(ledger.client, ledger.wallets, "site", sponsor="thief")
+    thief = IotaAdapter(ledger.client, ledger.wallets, "site", sponsor="thief")
     ledger.fund({"thief": NANOS_PER_IOTA})
     thief.submit(thief.sign([payment_item(payment("loot", "thief"))], thief.read(), b""))
-    again = Cashier(ledger.cashier.outbox, ledger.lane)
+    again = Submitter(ledger.submitter.outbox, ledger.adapter)
     again.owe([payment("b"), payment("c", payer="alice")])
     again.work()
     assert "is the key stolen" in again.outbox.frozen("site")
     assert again.outbox.find("b").state is None  # type: ignore[union-attr]
-    assert again.outbox.find("c").state is State.FINAL  # type: ignore[union-attr]
+    assert again.outbox.find("c").state is BatchState.FINAL  # type: ignore[union-attr]
 
 
 def test_while_the_node_hangs_payments_are_pending_and_nobody_waits_for_ever(
@@ -206,11 +206,11 @@ def test_while_the_node_hangs_payments_are_pending_and_nobody_waits_for_ever(
     with local_node(tmp_path / "chain.sqlite") as (url, process), fresh_ledger(url, OPENING) as ledger:
         ledger.pay([payment("a")])
         ledger.client._timeout_s = 0.2
-        ledger.cashier.owe([payment("b")])
+        ledger.submitter.owe([payment("b")])
         os.kill(process.pid, signal.SIGSTOP)
         try:
-            ledger.cashier.work()
-            assert "did not answer within 0.2 s" in ledger.cashier.errors()["site"]
+            ledger.submitter.work()
+            assert "did not answer within 0.2 s" in ledger.submitter.errors()["site"]
             with pytest.raises(LedgerDownError, match="did not answer"):
                 ledger.balance("bob")
         finally:
@@ -291,7 +291,7 @@ def test_wallets_from_files_pay_whom_they_know(node_url: str, tmp_path: Path) ->
         ledger.fund({"site": 10**10, GAS: 10**10})
         assert ledger.pay([payment("a"), payment("b", bob)])[1].ok
         assert (ledger.balance("bob"), ledger.balance(bob), ledger.balance("stranger")) == (20, 20, 0)
-        for call in (lambda: ledger.lane("bob"), lambda: wallets.address("stranger")):
+        for call in (lambda: ledger.adapter("bob"), lambda: wallets.address("stranger")):
             with pytest.raises(InputError, match="key file"):
                 call()
 

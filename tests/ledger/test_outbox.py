@@ -12,13 +12,13 @@ from tests.ledger.crashing import Boundaries, Clock, one_life
 from tests.ledger.fake_chain import FEE, FakeChain, FakeLane, Faults
 from tests.ledger.wrong_designs import PayFirst, Rebuild
 
+from wattswap.ledger.account_adapter import CoinRef, Manifest, Outcome, Signed, Verdict, open_manifest, tag
 from wattswap.ledger.base import Payment
-from wattswap.ledger.cashier import Cashier, payment_item
-from wattswap.ledger.lane import CoinRef, Manifest, Outcome, Signed, Verdict, open_manifest, tag
-from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.local_adapter import LocalAdapter
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, Batch, Flush, State
+from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, Batch, BatchState, Flush
 from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.ledger.submitter import Submitter, payment_item
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
 OPENING = {"site": (10_000, 9_000, 8_000), "car": (500,)}
@@ -43,7 +43,7 @@ class Place:
     def lane(self, name: str) -> FakeLane:
         return self.lanes.setdefault(name, FakeLane(self.chain, name))
 
-    def state(self, key: str) -> State | None:
+    def state(self, key: str) -> BatchState | None:
         known = self.outbox.find(key)
         assert known is not None
         return known.state
@@ -53,8 +53,8 @@ class Place:
         assert batch is not None
         return batch
 
-    def cashier(self, **options) -> Cashier:
-        return Cashier(self.outbox, self.lane, clock=Clock(), **options)
+    def submitter(self, **options) -> Submitter:
+        return Submitter(self.outbox, self.lane, clock=Clock(), **options)
 
     def close(self) -> None:
         self.outbox.close()
@@ -69,19 +69,19 @@ def place():
     fresh.close()
 
 
-def live(cashier: Cashier) -> None:
+def live(submitter: Submitter) -> None:
     """Owe the debts in two steps and work until nothing is left."""
-    cashier.owe(DEBTS[:2])
-    cashier.work()
-    cashier.owe(DEBTS)
-    settle(cashier)
+    submitter.owe(DEBTS[:2])
+    submitter.work()
+    submitter.owe(DEBTS)
+    settle(submitter)
 
 
-def settle(cashier: Cashier, passes: int = 200) -> None:
+def settle(submitter: Submitter, passes: int = 200) -> None:
     for _ in range(passes):
-        if not cashier.outbox.backlog.items:
+        if not submitter.outbox.backlog.items:
             return
-        cashier.work()
+        submitter.work()
 
 
 def audit(place: Place, owed: dict[str, int] = OWED) -> list[str]:
@@ -104,37 +104,37 @@ def audit(place: Place, owed: dict[str, int] = OWED) -> list[str]:
 
 
 def test_what_is_owed_is_paid_and_netted_per_payee(place: Place) -> None:
-    cashier = place.cashier()
-    assert cashier.owe(DEBTS) == [True] * 4
-    settle(cashier)
+    submitter = place.submitter()
+    assert submitter.owe(DEBTS) == [True] * 4
+    settle(submitter)
     assert audit(place) == []
     assert place.chain.received()["site"] == 27_000 - 123 - FEE + 7
     assert place.outbox.fees_nanos == 2 * FEE
     assert len(place.chain.database.rows("SELECT * FROM transactions")) == 2
     assert [payer + item.key for payer, item in place.outbox.paid("site")] == ["sitea", "siteb", "sited", "carc"]
-    assert {place.state(key) for key in "abcd"} == {State.FINAL}
+    assert {place.state(key) for key in "abcd"} == {BatchState.FINAL}
 
 
 def test_a_debt_repeated_is_owed_once_and_a_key_never_changes_its_meaning(place: Place) -> None:
-    cashier = place.cashier()
-    cashier.owe(DEBTS)
-    assert cashier.owe(DEBTS) == [False] * 4
-    settle(cashier)
-    assert cashier.owe(DEBTS) == [False] * 4
+    submitter = place.submitter()
+    submitter.owe(DEBTS)
+    assert submitter.owe(DEBTS) == [False] * 4
+    settle(submitter)
+    assert submitter.owe(DEBTS) == [False] * 4
     for other in (("site", "bus", 101), ("site", "van", 100), ("car", "bus", 100)):
         with pytest.raises(LocalProtocolError, match="came first as"):
-            cashier.owe([Payment(key="a", payer=other[0], payee=other[1], nanos=other[2])])
-    settle(cashier)
+            submitter.owe([Payment(key="a", payer=other[0], payee=other[1], nanos=other[2])])
+    settle(submitter)
     assert audit(place) == []
 
 
 def test_small_debts_wait_for_sum_age_or_departure(place: Place) -> None:
     now = [0]
-    cashier = Cashier(place.outbox, place.lane, flush=Flush(nanos=100, age_ms=1_000), clock=lambda: now[0])
+    submitter = Submitter(place.outbox, place.lane, flush=Flush(nanos=100, age_ms=1_000), clock=lambda: now[0])
 
     def owe(key: str, payee: str, nanos: int, *, due: bool = False) -> None:
-        cashier.owe([Payment(key=key, payer="site", payee=payee, nanos=nanos)], due=due)
-        cashier.work()
+        submitter.owe([Payment(key=key, payer="site", payee=payee, nanos=nanos)], due=due)
+        submitter.work()
 
     owe("1", "sum", 60)
     owe("2", "leaves", 1)
@@ -145,55 +145,55 @@ def test_small_debts_wait_for_sum_age_or_departure(place: Place) -> None:
     assert place.chain.received().get("leaves") == 2
     owe("5", "old", 1)
     now[0] = 999
-    cashier.work()
+    submitter.work()
     assert place.chain.received().get("old") is None
     now[0] = 1_000
-    cashier.work()
+    submitter.work()
     assert place.chain.received().get("old") == 1
     owe("6", "rest", 1)
-    cashier.flush_all()
-    cashier.work()
+    submitter.flush_all()
+    submitter.work()
     assert place.outbox.backlog.items == 0
 
 
 def test_what_does_not_fit_is_carried_to_the_next_batch(place: Place) -> None:
-    cashier = place.cashier()
-    cashier.owe([Payment(key=f"k{n}", payer="site", payee=f"p{n % 7}", nanos=1) for n in range(120)])
-    settle(cashier)
+    submitter = place.submitter()
+    submitter.owe([Payment(key=f"k{n}", payer="site", payee=f"p{n % 7}", nanos=1) for n in range(120)])
+    settle(submitter)
     sizes = place.outbox._database.rows("SELECT count(*) FROM items GROUP BY batch")
     assert sizes == [(50,), (50,), (20,)]
     assert sum(place.chain.received()[f"p{n}"] for n in range(7)) == 120
 
 
 def test_who_lacks_tokens_pays_what_it_can_and_the_rest_when_it_has_been_paid(place: Place) -> None:
-    cashier = place.cashier()
+    submitter = place.submitter()
     big, small = ("big", "bus", 600), ("small", "van", 9)
-    cashier.owe([Payment(key=key, payer="car", payee=payee, nanos=nanos) for key, payee, nanos in (big, small)])
+    submitter.owe([Payment(key=key, payer="car", payee=payee, nanos=nanos) for key, payee, nanos in (big, small)])
     for _ in range(5):
-        cashier.work()
+        submitter.work()
     assert place.chain.received().get("van") == 9
     assert place.outbox.backlog.items == 1
-    assert "less than it owes" in cashier.errors()["car"]
-    cashier.owe([Payment(key="help", payer="site", payee="car", nanos=900)])
-    settle(cashier)
+    assert "less than it owes" in submitter.errors()["car"]
+    submitter.owe([Payment(key="help", payer="site", payee="car", nanos=900)])
+    settle(submitter)
     assert place.chain.received()["bus"] == 600
 
 
 def test_a_batch_that_came_to_nothing_gives_its_items_back_and_its_fee_is_booked() -> None:
     place = Place(Faults(1, abort=0.5))
-    live(place.cashier())
+    live(place.submitter())
     assert audit(place) == []
     states = Counter(state for (state,) in place.outbox._database.rows("SELECT state FROM batches"))
-    assert states[State.FAILED] >= 1
+    assert states[BatchState.FAILED] >= 1
     place.close()
 
 
 def test_an_item_that_always_fails_stops_no_other_and_is_given_up() -> None:
     place = Place(Faults(abort=1.0))
-    cashier = place.cashier()
-    cashier.owe(DEBTS[:2])
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:2])
     for _ in range(60):
-        cashier.work()
+        submitter.work()
     assert place.outbox.stuck == ["a", "b"]
     assert len(place.chain.database.rows("SELECT 1 FROM transactions")) < 2 * GIVE_UP_AFTER + 1
     place.close()
@@ -205,11 +205,11 @@ def test_an_item_that_always_fails_stops_no_other_and_is_given_up() -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_lost_unheard_late_and_aborted_transactions_pay_once_all_the_same(seed: int) -> None:
     place = Place(Faults(seed, lost=0.25, unheard=0.25, late=0.15, abort=0.1))
-    cashier = place.cashier()
-    cashier.owe(DEBTS)
+    submitter = place.submitter()
+    submitter.owe(DEBTS)
     luck = random.Random(seed)
     for _ in range(300):
-        cashier.work()
+        submitter.work()
         if luck.random() < 0.2:
             place.chain.execute_all()
     assert place.outbox.backlog.items == 0
@@ -220,29 +220,29 @@ def test_lost_unheard_late_and_aborted_transactions_pay_once_all_the_same(seed: 
 def test_while_the_ledger_is_away_debts_are_taken_on_and_paid_when_it_is_back(place: Place) -> None:
     for name in ("site", "car"):
         place.lane(name).down = True
-    cashier = place.cashier()
-    cashier.owe(DEBTS)
+    submitter = place.submitter()
+    submitter.owe(DEBTS)
     for _ in range(10):
-        cashier.work()
+        submitter.work()
     assert place.outbox.backlog.items == 4
-    assert cashier.errors() == {"site": "no route", "car": "no route"}
+    assert submitter.errors() == {"site": "no route", "car": "no route"}
     for name in ("site", "car"):
         place.lane(name).down = False
-    settle(cashier)
+    settle(submitter)
     assert audit(place) == []
-    assert cashier.errors() == {}
+    assert submitter.errors() == {}
 
 
 def test_tries_grow_rarer_but_never_too_rare() -> None:
     place = Place()
     place.lane("site").down = True
     now = [0]
-    cashier = Cashier(place.outbox, place.lane, clock=lambda: now[0])
-    cashier.owe(DEBTS[:1])
+    submitter = Submitter(place.outbox, place.lane, clock=lambda: now[0])
+    submitter.owe(DEBTS[:1])
     waits = []
     for _ in range(14):
-        cashier.work()
-        waits.append(cashier.wait_ms())
+        submitter.work()
+        waits.append(submitter.wait_ms())
         now[0] += waits[-1]
     assert 100 <= waits[0] <= 200
     assert all(15_000 <= wait <= 30_000 for wait in waits[8:])
@@ -252,31 +252,31 @@ def test_tries_grow_rarer_but_never_too_rare() -> None:
 def test_a_transaction_is_rebuilt_only_with_proof_that_it_can_never_happen(place: Place) -> None:
     """Absent is not dead: it must have expired, and its coin must lie where it lay."""
     place.chain.faults = Faults(lost=1.0)
-    cashier = place.cashier()
-    cashier.owe(DEBTS[:1])
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:1])
     for _ in range(20):
-        cashier.work()
+        submitter.work()
     first = place.outbox.undecided("site")
     assert first is not None
     assert first.signed is not None
     assert len(place.outbox._database.rows("SELECT 1 FROM batches")) == 1
     for _ in range(3):
         place.chain.next_epoch()
-    cashier.work()
-    assert place.outbox.state_of(first.signed.digest) is State.DEAD
+    submitter.work()
+    assert place.outbox.state_of(first.signed.digest) is BatchState.DEAD
     place.chain.faults = Faults()
-    settle(cashier)
+    settle(submitter)
     assert audit(place, {"bus": 100}) == []
 
 
 def test_a_late_transaction_is_waited_for_and_never_replaced(place: Place) -> None:
     place.chain.faults = Faults(late=1.0)
-    cashier = place.cashier()
-    cashier.owe(DEBTS[:1])
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:1])
     for _ in range(20):
-        cashier.work()
+        submitter.work()
     place.chain.execute_all()
-    settle(cashier)
+    settle(submitter)
     assert audit(place, {"bus": 100}) == []
     assert len(place.chain.database.rows("SELECT 1 FROM transactions")) == 1
 
@@ -294,24 +294,24 @@ def steal(place: Place) -> None:
 
 def test_a_stranger_who_spends_our_coin_freezes_the_lane(place: Place) -> None:
     place.chain.faults = Faults(lost=1.0)
-    cashier = place.cashier()
-    cashier.owe(DEBTS)
-    cashier.work()
+    submitter = place.submitter()
+    submitter.owe(DEBTS)
+    submitter.work()
     place.chain.faults = Faults()
     steal(place)
-    settle(cashier, 10)
+    settle(submitter, 10)
     assert "is the key stolen" in place.outbox.frozen("site")
     assert place.outbox.frozen("car") == ""
     assert place.chain.received()["site"] >= 26_000
-    assert [key for key in "abcd" if place.state(key) is State.FINAL] == ["c"]
+    assert [key for key in "abcd" if place.state(key) is BatchState.FINAL] == ["c"]
 
 
 def test_a_strangers_transaction_is_noticed_at_the_next_start(place: Place) -> None:
-    first = place.cashier()
+    first = place.submitter()
     first.owe(DEBTS[:1])
     settle(first)
     steal(place)
-    second = place.cashier()
+    second = place.submitter()
     second.owe(DEBTS[1:2])
     settle(second, 10)
     assert "is the key stolen" in place.outbox.frozen("site")
@@ -322,7 +322,7 @@ def test_a_person_can_set_a_frozen_lane_free(place: Place) -> None:
     test_a_strangers_transaction_is_noticed_at_the_next_start(place)
     place.outbox.thaw("site")
     place.outbox.move_cursor("site", place.lane("site").sent("")[1])
-    settle(place.cashier())
+    settle(place.submitter())
     assert place.chain.received()["van"] == 20
 
 
@@ -331,25 +331,25 @@ def test_a_restored_backup_pays_nothing_twice(tmp_path: Path) -> None:
     chain = FakeChain(OPENING)
     path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
     with Outbox(path) as outbox:
-        cashier = Cashier(outbox, lambda name: FakeLane(chain, name), clock=Clock())
-        cashier.owe(DEBTS[:1])
-        settle(cashier)
-        cashier.owe(DEBTS[1:2], due=False)
+        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        submitter.owe(DEBTS[:1])
+        settle(submitter)
+        submitter.owe(DEBTS[1:2], due=False)
         copy = sqlite3.connect(backup)
         outbox._database._connection.backup(copy)
         copy.close()
-        cashier.flush_all()
-        settle(cashier)
-        cashier.owe(DEBTS[3:])
-        settle(cashier)
+        submitter.flush_all()
+        settle(submitter)
+        submitter.owe(DEBTS[3:])
+        settle(submitter)
     with Outbox(backup) as outbox:
-        cashier = Cashier(outbox, lambda name: FakeLane(chain, name), clock=Clock())
-        cashier.reconcile()
+        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        submitter.reconcile()
         assert [text for text in outbox.alarms if "2 of its transactions were not in the outbox" in text]
         assert outbox.fees_nanos == 3 * FEE
-        cashier.owe(DEBTS)
-        settle(cashier)
-        assert {known.state for key in "abcd" if (known := outbox.find(key))} == {State.FINAL}
+        submitter.owe(DEBTS)
+        settle(submitter)
+        assert {known.state for key in "abcd" if (known := outbox.find(key))} == {BatchState.FINAL}
     assert {payee: chain.received()[payee] for payee in OWED} == OWED
     chain.database.close()
 
@@ -359,43 +359,43 @@ def test_a_backup_whose_own_batch_was_overtaken_buries_it_and_pays_what_is_left(
     chain = FakeChain(OPENING, faults=Faults(lost=1.0))
     path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
     with Outbox(path) as outbox:
-        cashier = Cashier(outbox, lambda name: FakeLane(chain, name), clock=Clock())
-        cashier.owe(DEBTS[:1])
-        cashier.work()
+        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        submitter.owe(DEBTS[:1])
+        submitter.work()
         copy = sqlite3.connect(backup)
         outbox._database._connection.backup(copy)
         copy.close()
         for _ in range(3):
             chain.next_epoch()
-        cashier.work()
+        submitter.work()
         chain.faults = Faults()
-        cashier.owe(DEBTS[1:2])
-        settle(cashier)
+        submitter.owe(DEBTS[1:2])
+        settle(submitter)
     with Outbox(backup) as outbox:
-        cashier = Cashier(outbox, lambda name: FakeLane(chain, name), clock=Clock())
-        cashier.owe(DEBTS)
-        settle(cashier)
+        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        submitter.owe(DEBTS)
+        settle(submitter)
         assert outbox.backlog.items == 0
         states = Counter(state for (state,) in outbox._database.rows("SELECT state FROM batches"))
-        assert states == {State.DEAD: 1, State.FINAL: 3}
+        assert states == {BatchState.DEAD: 1, BatchState.FINAL: 3}
     assert {payee: chain.received()[payee] for payee in OWED} == OWED
     chain.database.close()
 
 
 def test_an_outbox_that_was_lost_altogether_learns_from_the_ledger_what_is_paid(place: Place) -> None:
-    live(place.cashier())
+    live(place.submitter())
     place.outbox.close()
     place.outbox = Outbox(None)
-    live(place.cashier())
+    live(place.submitter())
     assert {payee: place.chain.received()[payee] for payee in OWED} == OWED
 
 
 def test_a_second_copy_that_lives_at_the_same_time_stops_instead_of_paying_twice() -> None:
     place, twin = Place(), Outbox(None)
-    first = place.cashier()
-    second = Cashier(twin, place.lane, clock=Clock())
-    for cashier in (first, second):
-        cashier.owe(DEBTS[:1])
+    first = place.submitter()
+    second = Submitter(twin, place.lane, clock=Clock())
+    for submitter in (first, second):
+        submitter.owe(DEBTS[:1])
     place.chain.faults = Faults(late=1.0)
     first.work()
     place.chain.faults = Faults()
@@ -414,14 +414,14 @@ def test_a_second_copy_that_lives_at_the_same_time_stops_instead_of_paying_twice
 
 def test_there_is_one_undecided_batch_a_lane_and_one_spender_a_coin_version(place: Place) -> None:
     """The rule that everything rests on is the database's, not the program's."""
-    cashier = place.cashier()
-    cashier.owe(DEBTS[:2])
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:2])
     batch = place.build("site")
     with pytest.raises(sqlite3.IntegrityError):
         place.build("site", most_items=9)
     signed = Signed(raw=b"1", digest="1", coins=(CoinRef("coin", 1),), expires=1)
     place.outbox.sign(batch, signed)
-    cashier.owe(DEBTS[2:3])
+    submitter.owe(DEBTS[2:3])
     other = place.build("car")
     with pytest.raises(sqlite3.IntegrityError):
         place.outbox.sign(other, Signed(raw=b"2", digest="2", coins=signed.coins, expires=1))
@@ -429,8 +429,8 @@ def test_there_is_one_undecided_batch_a_lane_and_one_spender_a_coin_version(plac
 
 
 def test_no_step_is_taken_twice_or_out_of_turn(place: Place) -> None:
-    cashier = place.cashier()
-    cashier.owe(DEBTS[:1])
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:1])
     batch = place.build("site")
     final = Outcome(verdict=Verdict.FINAL)
     with pytest.raises(AssertionError, match="is BUILT, not SIGNED"):
@@ -467,7 +467,7 @@ def test_a_manifest_is_read_by_its_writer_alone() -> None:
 
 def test_the_embedded_ledger_is_paid_through_the_same_outbox() -> None:
     ledger, outbox = SqliteLedger(None, {"site": 1_000, "car": 50}), Outbox(None)
-    live(Cashier(outbox, lambda name: LocalLane(ledger, name), clock=Clock()))
+    live(Submitter(outbox, lambda name: LocalAdapter(ledger, name), clock=Clock()))
     assert (ledger.balance("bus"), ledger.balance("van"), ledger.balance("site")) == (103, 20, 884)
     assert sorted(payment.key for payment in ledger.history("site")) == ["a", "b", "c", "d"]
     ledger.check()
@@ -478,12 +478,12 @@ def test_the_embedded_ledger_is_paid_through_the_same_outbox() -> None:
 # -- every crash point ------------------------------------------------------------------------------------------------
 
 
-def lives(place: Place, deaths: list[int], cashier: type[Cashier] = Cashier) -> list[str]:
+def lives(place: Place, deaths: list[int], submitter: type[Submitter] = Submitter) -> list[str]:
     """Die at each of these boundaries, one life after the other, then live on; what the audit finds."""
     for fatal in deaths:
-        if not one_life(place.outbox, place.lane, Boundaries(fatal), live, cashier):
+        if not one_life(place.outbox, place.lane, Boundaries(fatal), live, submitter):
             break
-    assert not one_life(place.outbox, place.lane, Boundaries(), live, cashier)
+    assert not one_life(place.outbox, place.lane, Boundaries(), live, submitter)
     return audit(place)
 
 
@@ -542,12 +542,12 @@ def test_nor_do_any_two_deaths() -> None:
 def restored(fatal: int | None) -> list[str]:
     """Restore a backup, die at a boundary while it is compared with the ledger, live on; the boundaries passed."""
     place, backup = Place(), Outbox(None)
-    cashier = place.cashier()
-    cashier.owe(DEBTS[:1])
-    settle(cashier)
-    cashier.owe(DEBTS[1:2], due=False)
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:1])
+    settle(submitter)
+    submitter.owe(DEBTS[1:2], due=False)
     place.outbox._database._connection.backup(backup._database._connection)
-    live(cashier)
+    live(submitter)
     place.outbox.close()
     place.outbox = backup
     boundaries = Boundaries(fatal)
@@ -571,7 +571,7 @@ def test_nor_does_one_while_a_restored_backup_is_compared_with_the_ledger() -> N
 
 
 @pytest.mark.parametrize("design", [PayFirst, Rebuild])
-def test_the_same_audit_catches_designs_that_are_wrong(design: type[Cashier]) -> None:
+def test_the_same_audit_catches_designs_that_are_wrong(design: type[Submitter]) -> None:
     caught, count = 0, 40
     for fatal in range(count):
         place = Place(Faults(fatal, unheard=0.3))

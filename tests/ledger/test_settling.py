@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 
 from wattswap.ledger.anchoring import Anchorer
-from wattswap.ledger.anchors import Detail, Reading, proves, verify
+from wattswap.ledger.anchors import Detail, MeterReading, proves, verify
 from wattswap.ledger.base import Payment
 from wattswap.ledger.book import SITE, Book, wallet
 from wattswap.ledger.outbox_schema import Flush
-from wattswap.ledger.settling import Settler, crossing, differences, open_ledger, open_settler, opening_of
+from wattswap.ledger.settlement_worker import (
+    SettlementWorker,
+    crossing,
+    differences,
+    open_ledger,
+    open_worker,
+    opening_of,
+)
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer
 from wattswap.protocol.units import NANOS_PER_IOTA
@@ -29,7 +36,7 @@ def new_book() -> Book:
     return book
 
 
-def live(book: Book, settler: Settler, sessions: int = 40) -> None:
+def live(book: Book, worker: SettlementWorker, sessions: int = 40) -> None:
     """Sessions come and go: some earn more than they charge, some owe more than they have, one round stays open."""
     luck, told = random.Random(1), len(book.entries)
     for number in range(sessions):
@@ -37,7 +44,7 @@ def live(book: Book, settler: Settler, sessions: int = 40) -> None:
         if book.reserve(f"{number}/{car}", 10**9):
             book.settle(f"{number}/{car}", car, luck.randrange(10**9))
         book.bill(f"session{number}", car, luck.randrange(-(10**8), 2 * 10**9))
-        settler.settle(book.entries_since(told))
+        worker.settle(book.entries_since(told))
         told = len(book.entries)
     book.reserve("open", 777)
     book.reserve("late", 55)
@@ -54,90 +61,90 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def test_after_a_run_the_ledger_agrees_with_the_book_to_the_last_nano(where: str) -> None:
     book = new_book()
-    with open_settler(where, opening_of(book), wallets_seed=next(SEEDS)) as settler:
-        live(book, settler)
-        settled = settler.drain()
+    with open_worker(where, opening_of(book), wallets_seed=next(SEEDS)) as worker:
+        live(book, worker)
+        settled = worker.drain()
         assert settled.ok, settled
-        assert differences(book, settler.ledger) == []
+        assert differences(book, worker.ledger) == []
         book.fund("more", SITE, 1)
-        holds = settler.ledger.balance(SITE)
-        assert differences(book, settler.ledger) == [f"site holds {holds} nanos on the ledger, {holds + 1} in the book"]
+        holds = worker.ledger.balance(SITE)
+        assert differences(book, worker.ledger) == [f"site holds {holds} nanos on the ledger, {holds + 1} in the book"]
         assert (settled.fees_nanos > 0) == where.startswith("http")
 
 
 def test_records_are_anchored_beside_the_payments(where: str) -> None:
     signer, book = seeded_signer(1, "site"), new_book()
     with (
-        open_settler(where, opening_of(book), wallets_seed=next(SEEDS)) as settler,
-        Anchorer(None, signer, "street", settler, detail=Detail.FULL) as full,
-        Anchorer(None, signer, "meters", settler, detail=Detail.ROOT) as root,
+        open_worker(where, opening_of(book), wallets_seed=next(SEEDS)) as worker,
+        Anchorer(None, signer, "street", worker, detail=Detail.FULL) as full,
+        Anchorer(None, signer, "meters", worker, detail=Detail.ROOT) as root,
     ):
         for slot in range(1, 6):
             readings = [
-                Reading(meter=car, at_ms=slot * 30_000, import_w=1, export_w=0, import_ws=slot * 30, export_ws=0)
+                MeterReading(meter=car, at_ms=slot * 30_000, import_w=1, export_w=0, import_ws=slot * 30, export_ws=0)
                 for car in CARS * 40
             ]
             full.add(readings, slot * 30_000)
             root.add(readings, slot * 30_000)
-        live(book, settler, 5)
+        live(book, worker, 5)
         for anchorer in (full, root):
             anchorer.seal(150_000)
-        assert settler.drain().ok
+        assert worker.drain().ok
         for site, anchorer in (("street", full), ("meters", root)):
-            anchored = settler.ledger.anchored(site)
+            anchored = worker.ledger.anchored(site)
             assert anchored == anchorer.records()
             assert verify(anchored, signer.public_key, last=len(anchored) - 1) == []
         proof = root.proofs(0, "car3")[0]
-        assert proves(proof, settler.ledger.anchored("meters", last=0)[0], signer.public_key)
+        assert proves(proof, worker.ledger.anchored("meters", last=0)[0], signer.public_key)
 
 
 def test_the_agents_thread_never_waits_for_the_ledger() -> None:
     """Handing over 2,000 payments takes next to nothing, for another thread writes them down."""
-    with open_settler("memory", {"site": 10**9}) as settler:
+    with open_worker("memory", {"site": 10**9}) as worker:
         payments = [Payment(key=f"k{number}", payer="site", payee="car", nanos=1) for number in range(2_000)]
         writers: set[str] = set()
-        owe = settler._cashier.outbox.owe
+        owe = worker._submitter.outbox.owe
 
         def ack(*arguments, **options):
             writers.add(threading.current_thread().name)
             return owe(*arguments, **options)
 
-        settler._cashier.outbox.owe = ack  # type: ignore[method-assign]
+        worker._submitter.outbox.owe = ack  # type: ignore[method-assign]
         for payment in payments:
-            settler.pay([payment])
-        assert settler.drain().ok
-        assert writers == {"settler"}
-        assert settler.ledger.balance("car") == 2_000
+            worker.pay([payment])
+        assert worker.drain().ok
+        assert writers == {"worker"}
+        assert worker.ledger.balance("car") == 2_000
 
 
 def test_what_was_left_is_paid_when_the_same_files_are_opened_again(tmp_path: Path) -> None:
     where, opening = f"sqlite:{tmp_path / 'street.sqlite'}", {"site": 1_000}
     never = Flush(nanos=10**18, age_ms=10**12)
-    with open_settler(where, opening, flush=never) as settler:
-        settler.pay([Payment(key="k", payer="site", payee="car", nanos=5)], due=False)
-        while settler._unheard:
+    with open_worker(where, opening, flush=never) as worker:
+        worker.pay([Payment(key="k", payer="site", payee="car", nanos=5)], due=False)
+        while worker._unheard:
             pass
-        assert settler.backlog == 1
-    with open_settler(where, opening, flush=never) as settler:
-        assert settler.ledger.balance("car") == 0
-        assert settler.drain().ok
-        assert settler.ledger.balance("car") == 5
+        assert worker.backlog == 1
+    with open_worker(where, opening, flush=never) as worker:
+        assert worker.ledger.balance("car") == 0
+        assert worker.drain().ok
+        assert worker.ledger.balance("car") == 5
 
 
 def test_what_nobody_can_pay_is_reported_instead_of_waited_for() -> None:
-    with open_settler("memory", {"site": 10}) as settler:
-        settler.pay([Payment(key="k", payer="site", payee="car", nanos=11)])
-        settled = settler.drain(0.3)
+    with open_worker("memory", {"site": 10}) as worker:
+        worker.pay([Payment(key="k", payer="site", payee="car", nanos=11)])
+        settled = worker.drain(0.3)
         assert (settled.ok, settled.backlog.items, settled.backlog.nanos) == (False, 1, 11)
         assert "less than it owes" in settled.waiting[0]
 
 
 def test_a_failure_on_its_thread_is_raised_where_somebody_listens() -> None:
-    with open_settler("memory", {"site": 10}) as settler:
-        settler.pay([Payment(key="k", payer="site", payee="car", nanos=1)])
-        settler.pay([Payment(key="k", payer="site", payee="car", nanos=2)])
+    with open_worker("memory", {"site": 10}) as worker:
+        worker.pay([Payment(key="k", payer="site", payee="car", nanos=1)])
+        worker.pay([Payment(key="k", payer="site", payee="car", nanos=2)])
         with pytest.raises(Exception, match="came first as"):
-            settler.drain()
+            worker.drain()
 
 
 @pytest.mark.parametrize("word", ["", "sqlite", "sqlite:", "ftp://x", "momory"])

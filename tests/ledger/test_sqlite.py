@@ -13,7 +13,7 @@ import pytest
 from wattswap.ledger import database
 from wattswap.ledger.base import LedgerDownError, Payment
 from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.transactions import Ending, SupersededError, Transaction, encode
+from wattswap.ledger.transactions import Ending, LocalTransaction, SupersededError, encode
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
 OPENING = {"site": 1_000, "car": 100}
@@ -30,7 +30,7 @@ def payment(key: str, nanos: int = 10, payer: str = "site", payee: str = "car") 
 
 
 def transaction(sequence: int, *orders: tuple[str, str, int]) -> bytes:
-    return encode(Transaction("site", sequence, orders, (), b""))
+    return encode(LocalTransaction("site", sequence, orders, (), b""))
 
 
 # -- the file -------------------------------------------------------------------------------------------------------

@@ -7,11 +7,11 @@ from typing import Any
 from tests.ledger.fake_chain import FEE
 
 from wattswap.ledger.base import Payment
-from wattswap.ledger.cashier import Cashier, payment_item
-from wattswap.ledger.outbox_schema import Batch, State
+from wattswap.ledger.outbox_schema import Batch, BatchState
+from wattswap.ledger.submitter import Submitter, payment_item
 
 
-class PayFirst(Cashier):
+class PayFirst(Submitter):
     """Pays, then writes down that it has paid: whoever dies in between pays again."""
 
     def _advance(self, name: str) -> bool:
@@ -32,7 +32,7 @@ class PayFirst(Cashier):
         return bool(waiting)
 
 
-class Rebuild(Cashier):
+class Rebuild(Submitter):
     """Takes no answer for a no and builds anew, with another coin: a late transaction then pays a second time."""
 
     def _ask(self, batch: Batch) -> bool:
@@ -45,6 +45,6 @@ class Rebuild(Cashier):
 
     def _reconcile(self, name: str) -> None:
         batch = self.outbox.undecided(name)
-        if batch is not None and batch.state is State.SIGNED:
+        if batch is not None and batch.state is BatchState.SIGNED:
             self._ask(batch)
         self._ready.add(name)

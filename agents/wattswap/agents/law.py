@@ -1,7 +1,7 @@
 """The law of a round: who may draw what, when a call goes out, what a ceiling is, who yields in the last resort.
 
-Pure functions of integers and int64 arrays, one row per plugged car in session order. The transformer agent and
-the fleet engine call the same three: ``assess``, ``clearing.clear`` and ``grants``.
+Pure functions of int64 arrays: one row per plugged car, sorted by (feeder, session), and one per feeder. A transformer
+asks for its one feeder, the fleet engine for all at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from wattswap.agents.offers import Call
     from wattswap.agents.physics import Ints
-    from wattswap.agents.rules import Rules
+    from wattswap.agents.rules import CeilingRule, Rules, Terms
+    from wattswap.agents.segments import Segments
 
 
 class ChargingState(NamedTuple):
@@ -45,16 +46,21 @@ class Cars(NamedTuple):
     feed_w: Ints
     """Feeding bought by the award in force."""
 
+    def of(self, rows: slice) -> Cars:
+        """These rows alone."""
+        firm_w, wanted_w, laxity_ms, drew, reduce_w, feed_w = self
+        return Cars(firm_w[rows], wanted_w[rows], laxity_ms[rows], drew[rows], reduce_w[rows], feed_w[rows])
+
 
 class Assessment(NamedTuple):
-    """What the transformer makes of a reading."""
+    """What each transformer makes of a reading; one row per feeder."""
 
-    demand_w: int
+    demand_w: Ints
     """Base load and all that cars may draw unasked, awards not subtracted."""
-    target_w: int
-    need_w: int
+    target_w: Ints
+    need_w: Ints
     """The relief to call for; 0 or less means none."""
-    release: bool
+    release: NDArray[np.bool_]
     """The awards in force are no longer needed."""
 
 
@@ -91,31 +97,37 @@ def charging_state(
     return ChargingState(wanted_w, baseline_w, firm_w, due_ms)
 
 
-def target_w(limit_w: int, rules: Rules) -> int:
-    """The load aimed at: the limit less its margin. A limit of 0 or less has no margin to give."""
-    return limit_w - limit_w * rules.margin_ppm // PPM if limit_w > 0 else limit_w
+def target_w(limit_w: Ints, terms: Terms) -> Ints:
+    """The load each feeder aims at: its limit less its margin. A limit of 0 or less has no margin to give."""
+    return np.where(limit_w > 0, limit_w - limit_w * terms.margin_ppm // PPM, limit_w)
 
 
-def assess(base_w: int, limit_w: int, cars: Cars, rules: Rules) -> Assessment:
-    """Compare what the street may draw with what the transformer bears.
+def assess(base_w: Ints, limit_w: Ints, cars: Cars, segments: Segments, terms: Terms) -> Assessment:
+    """Compare what each street may draw with what its transformer bears.
 
     The need is reckoned from firm power, not from the metered load: a car that gave way does not look like room.
     """
-    target = target_w(limit_w, rules)
-    demand_w = base_w + int(cars.firm_w.sum())
-    in_force_w = int((np.minimum(cars.reduce_w, cars.firm_w) + cars.feed_w).sum())
-    release = in_force_w > 0 and demand_w <= target - rules.release_w
-    need_w = demand_w - target - (0 if release else in_force_w)
+    target = target_w(limit_w, terms)
+    demand_w = base_w + segments.sum(cars.firm_w)
+    in_force_w = segments.sum(np.minimum(cars.reduce_w, cars.firm_w) + cars.feed_w)
+    release = (in_force_w > 0) & (demand_w <= target - terms.release_w)
+    need_w = demand_w - target - np.where(release, 0, in_force_w)
     return Assessment(demand_w, target, need_w, release)
 
 
-def ceiling_nanos_per_kwh(demand_w: int, limit_w: int, rules: Rules) -> int:
-    """The most the transformer pays: rising with the overload, from the limit on, on the price tick."""
+def ceiling_nanos_per_kwh(demand_w: Ints, limit_w: Ints, terms: Terms) -> Ints:
+    """The most each transformer pays: rising with the overload, from the limit on, on the price tick."""
+    rules = terms.common
     low, high = rules.ceiling_from_nanos_per_kwh, rules.ceiling_to_nanos_per_kwh
-    if limit_w <= 0 or rules.ceiling == "fixed":
+    prices = zip(demand_w.tolist(), limit_w.tolist(), terms.ceiling, strict=True)
+    return np.array([_ceiling(*figures, low, high, rules.ceiling_at_ppm) for figures in prices], dtype=np.int64)
+
+
+def _ceiling(demand_w: int, limit_w: int, rule: CeilingRule, low: int, high: int, at_ppm: int) -> int:
+    if limit_w <= 0 or rule == "fixed":
         return high
     over_w = max(demand_w - limit_w, 0)
-    full_w = limit_w * (rules.ceiling_at_ppm - PPM) // PPM
+    full_w = limit_w * (at_ppm - PPM) // PPM
     price = high if over_w >= full_w else low + (high - low) * over_w // full_w
     return price // PRICE_TICK_NANOS * PRICE_TICK_NANOS
 
@@ -164,28 +176,32 @@ def _refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:
     refuse(offered & (ask < highest_so_far), "asks less for a later tranche than for an earlier one")
 
 
-def grants(base_w: int, target: int, cars: Cars, rules: Rules) -> Grants:
+def grants(base_w: Ints, target: Ints, cars: Cars, segments: Segments, rules: Rules) -> Grants:
     """What each car may draw or feed: its firm power less what it sold, then the room left, or the last resort."""
     import_w = cars.firm_w - np.minimum(cars.reduce_w, cars.firm_w)
-    left_w = target - base_w + int(cars.feed_w.sum())
-    room_w = left_w - int(import_w.sum())
-    if room_w < 0:
-        granted_w = last_resort(import_w, left_w, cars.laxity_ms, rules)
-        return Grants(granted_w, cars.feed_w, import_w - granted_w)
-    nothing_forced = np.zeros(len(import_w), dtype=np.int64)
-    return Grants(_with_owed_energy(import_w, room_w, cars, rules), cars.feed_w, nothing_forced)
+    left_w = target - base_w + segments.sum(cars.feed_w)
+    room_w = left_w - segments.sum(import_w)
+    forced_w = np.zeros(len(import_w), dtype=np.int64)
+    for feeder in np.flatnonzero(room_w < 0).tolist():
+        rows = segments.rows(feeder)
+        granted_w = last_resort(import_w[rows], int(left_w[feeder]), cars.laxity_ms[rows], rules)
+        forced_w[rows] = import_w[rows] - granted_w
+        import_w[rows] = granted_w
+    behind = (cars.wanted_w > cars.firm_w) & (cars.reduce_w + cars.feed_w == 0)
+    for feeder in np.flatnonzero((room_w > 0) & (segments.sum(behind) > 0)).tolist():
+        rows = segments.rows(feeder)
+        _hand_out(import_w[rows], int(room_w[feeder]), cars.of(rows), behind[rows], rules)
+    return Grants(import_w, cars.feed_w, forced_w)
 
 
-def _with_owed_energy(import_w: Ints, room_w: int, cars: Cars, rules: Rules) -> Ints:
-    """Hand the room left to cars that are behind their baseline, most urgent first; unasked, unpaid.
+def _hand_out(import_w: Ints, room_w: int, cars: Cars, behind: NDArray[np.bool_], rules: Rules) -> None:
+    """Hand the room left on a feeder to cars that are behind their baseline, most urgent first; unasked, unpaid.
 
     A car under an award gets none: it sold just this power.
     """
-    (behind,) = ((cars.wanted_w > cars.firm_w) & (cars.reduce_w + cars.feed_w == 0)).nonzero()
-    if not len(behind) or room_w <= 0:
-        return import_w
-    urgency_ms = cars.laxity_ms[behind] - cars.drew[behind] * rules.owed_bonus_ms
-    order = behind[urgency_ms.argsort(kind="stable")]
+    (rows,) = behind.nonzero()
+    urgency_ms = cars.laxity_ms[rows] - cars.drew[rows] * rules.owed_bonus_ms
+    order = rows[urgency_ms.argsort(kind="stable")]
     columns = (order, cars.wanted_w[order], import_w[order])
     for car, wanted_w, has_w in zip(*(column.tolist() for column in columns), strict=True):
         if room_w <= 0:
@@ -194,7 +210,6 @@ def _with_owed_energy(import_w: Ints, room_w: int, cars: Cars, rules: Rules) -> 
         if granted_w >= min(rules.min_w, wanted_w):
             import_w[car] = granted_w
             room_w -= granted_w - has_w
-    return import_w
 
 
 def last_resort(import_w: Ints, room_w: int, laxity_ms: Ints, rules: Rules) -> Ints:

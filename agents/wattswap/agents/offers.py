@@ -38,15 +38,23 @@ class StrategyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The transformer's bid, as a strategy sees it: the same for every car that is called."""
+    """The transformer's bid, as a strategy sees it: int64 columns of one row per car that is called.
 
-    need_w: int
+    All cars of a feeder hear the same call; a group of cars may be of many feeders.
+    """
+
+    need_w: Ints
     """The relief the transformer looks for."""
-    ceiling_nanos_per_kwh: int
+    ceiling_nanos_per_kwh: Ints
     """It pays no more than this."""
     from_ms: int
     until_ms: int
-    """Relief is delivered from ... until, in ms since the run's start."""
+    """Relief is delivered from ... until, in ms since the run's start; the same on all feeders."""
+
+    def take(self, rows: ArrayLike) -> Call:
+        """The calls of these rows alone."""
+        at = np.asarray(rows)
+        return Call(self.need_w[at], self.ceiling_nanos_per_kwh[at], self.from_ms, self.until_ms)
 
 
 @dataclass(frozen=True, slots=True)

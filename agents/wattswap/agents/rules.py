@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wattswap.agents.physics import Ints
 
 ClearingRule = Literal["uniform", "pay-as-bid"]
 CeilingRule = Literal["rising", "fixed"]
@@ -60,3 +67,30 @@ class Rules:
     def window_end_ms(self, now_ms: int) -> int:
         """The end of the window that ``now_ms`` lies in."""
         return (now_ms // self.window_ms + 1) * self.window_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The rules of several feeders side by side: what their transformers set, each in a column of one row a feeder."""
+
+    common: Rules
+    """What must be the same on all feeders: the grid of ticks and windows, and what a charger can do."""
+    margin_ppm: Ints
+    release_w: Ints
+    clearing: tuple[ClearingRule, ...]
+    ceiling: tuple[CeilingRule, ...]
+
+    @classmethod
+    def of(cls, *rules: Rules) -> Terms:
+        """The terms of these feeders, in the order of their numbers."""
+
+        def column(values: Iterable[int]) -> Ints:
+            return np.fromiter(values, dtype=np.int64, count=len(rules))
+
+        return cls(
+            common=rules[0],
+            margin_ppm=column(each.margin_ppm for each in rules),
+            release_w=column(each.release_w for each in rules),
+            clearing=tuple(each.clearing for each in rules),
+            ceiling=tuple(each.ceiling for each in rules),
+        )

@@ -8,21 +8,23 @@ their deliveries come in.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 
-from wattswap.agents import clearing, law, settlement
-from wattswap.agents.award_book import AwardBook, AwardRecord, Party, Site
+from wattswap.agents import law, market
+from wattswap.agents.award_book import AwardBook, Party, Site
+from wattswap.agents.awarding import Session, cleared, lapsed
+from wattswap.agents.base_load import BaseLoad
 from wattswap.agents.lease_issuer import LeaseIssuer
 from wattswap.agents.offers import FEED
 from wattswap.agents.open_round import OpenRound
-from wattswap.agents.round_summary import round_summary
+from wattswap.agents.rules import Terms
+from wattswap.agents.segments import Segments
 from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.codec import seal, unseal
-from wattswap.protocol.draws import agent_key, draw
+from wattswap.protocol.draws import agent_key
 from wattswap.protocol.effects import Forget, NoteForced, NoteRound, Remember, Send, WakeAt
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Billed, LimitChanged, Paid, Received, Restarted, Woken
@@ -31,7 +33,6 @@ from wattswap.protocol.messages import (
     DEPARTED,
     MANDATE,
     Ack,
-    Award,
     BaseReport,
     CappedOffer,
     Departed,
@@ -45,14 +46,11 @@ from wattswap.protocol.messages import (
     WitnessedDelivery,
 )
 from wattswap.protocol.round import State
-from wattswap.protocol.units import MOST_MS, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wattswap.agents.controllers import Controller
-    from wattswap.agents.law import Assessment
-    from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
@@ -60,22 +58,11 @@ if TYPE_CHECKING:
     from wattswap.protocol.round import Part
 
 
-_NEVER: Final = (0, -MOST_MS)
-"""The report of a household that has not been heard of."""
-
 _GONE: Final = "gone/"
 """Under this key and its name the transformer remembers the sessions that have departed from a charger."""
 
 _MOST_GONE: Final = 16
 """The number of departed sessions that are remembered for each charger, to recognise mandates that come late."""
-
-
-@dataclass(slots=True)
-class _Session:
-    """A plugged car, as its mandate declared it."""
-
-    party: Party
-    key: int
 
 
 class Transformer:
@@ -93,18 +80,17 @@ class Transformer:
         households: Sequence[str] = (),
     ) -> None:
         self.name, self._site, self._rules, self._controller = name, site, rules, controller
-        self._signer = signer
+        self._terms, self._signer = Terms.of(rules), signer
         self._limit_w = site.limit_w
-        self._base: dict[str, tuple[int, int]] = dict.fromkeys(households, _NEVER)
-        """By household: its power, and when it was heard of."""
+        self._base = BaseLoad(households, rules.lease_ms)
         self._vehicles, self._leases = VehicleTable(), LeaseIssuer(rules)
         self._award_book = AwardBook(rules, site, signer, trusted)
-        self._sessions: dict[int, _Session] = {}
+        self._sessions: dict[int, Session] = {}
         self._gone: dict[str, deque[int]] = {}
         """By charger: its word voids the late mandates of its own cars, and of no others."""
         self._round: OpenRound | None = None
         self._next_tick_ms = 0
-        self._quiet_until_ms = self._deaf_until_ms = 0
+        self._quiet_until_ms = 0
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -150,7 +136,7 @@ class Transformer:
         return None if now_ms < self._quiet_until_ms else self._leases.worst_import_w(session)
 
     def check(self) -> None:
-        """Tokens promised are covered, and awards are held by plugged cars only."""
+        """Tokens promised are covered, and awards are record by plugged cars only."""
         assert self._award_book.uncommitted_nanos >= 0
         assert set(self._vehicles.sessions) == set(self._sessions)
         assert {award.session for award in self._award_book.in_force} <= set(self._sessions)
@@ -161,8 +147,7 @@ class Transformer:
                 self._refuse_strangers(message.session, sender)
                 return self._on_report(message, now_ms) if message.session in self._sessions else []
             case BaseReport():
-                if sender in self._base and now_ms >= self._deaf_until_ms:
-                    self._base[sender] = message.base_w, now_ms
+                self._base.hear(sender, message.base_w, now_ms)
                 return []
             case Sealed():
                 return self._on_mandate(sender, message, now_ms)
@@ -210,7 +195,7 @@ class Transformer:
 
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
         party = Party(mandate.session_id, charger, mandate.payee)
-        self._sessions[mandate.session] = _Session(party, agent_key(mandate.session_id))
+        self._sessions[mandate.session] = Session(party, agent_key(mandate.session_id))
         self._vehicles.enter(mandate.session, arrival_ms, mandate.departure_ms)
         self._leases.enter(mandate.session)
 
@@ -219,7 +204,7 @@ class Transformer:
         if not self._leases.hears(report, now_ms):
             return []
         self._vehicles.report(report)
-        return self._send(self._leases.go_on(self._base_w, now_ms)) if self._leases.waits else []
+        return self._send(self._leases.go_on(self._base.watts, now_ms)) if self._leases.waits else []
 
     def _on_departed(self, charger: str, departed: Departed) -> list[Effect]:
         """A car unplugged: its energy is billed, netted against what it earned.
@@ -267,7 +252,8 @@ class Transformer:
     # -- a tick -----------------------------------------------------------------------------------------------------
 
     def _on_woken(self, now_ms: int) -> list[Effect]:
-        self._notice_sleep(now_ms)
+        if self._next_tick_ms and now_ms >= self._next_tick_ms + self._rules.tick_ms:
+            self._base.forget(now_ms)
         effects = self._award_book.due(now_ms)
         if self._round is not None and now_ms >= self._round.call.offers_due_ms:
             effects += self._clear(self._round, now_ms)
@@ -276,40 +262,26 @@ class Transformer:
             effects += [*self._on_tick(now_ms), WakeAt(self._next_tick_ms)]
         return effects
 
-    def _notice_sleep(self, now_ms: int) -> None:
-        """After a tick was slept through, what homes have said is old, however late it is read."""
-        if self._next_tick_ms and now_ms >= self._next_tick_ms + self._rules.tick_ms:
-            self._base = dict.fromkeys(self._base, _NEVER)
-            self._deaf_until_ms = now_ms + 1
-
     def _on_tick(self, now_ms: int) -> list[Effect]:
         """Assess; release awards no longer needed, or call for relief; grant."""
         self._expire(now_ms)
-        if now_ms < self._quiet_until_ms or not self._knows_its_base(now_ms):
+        if now_ms < self._quiet_until_ms or not self._base.is_known(now_ms):
             self._leases.wait()
             return []
-        base_w = self._base_w
         cars = self._cars(now_ms)
         if self._controller is not None:
-            target_w = law.target_w(self._limit_w, self._rules)
-            granted = self._controller(base_w, target_w, cars, self._vehicles.plugged(), self._rules)
-            return self._grant(granted, base_w, target_w, now_ms)
-        assessment = law.assess(base_w, self._limit_w, cars, self._rules)
+            return self._control(self._controller, cars, now_ms)
+        limit_w = np.array([self._limit_w])
+        assessment = law.assess(np.array([self._base.watts]), limit_w, cars, self._segments, self._terms)
         effects: list[Effect] = []
-        if assessment.release:
+        if assessment.release[0]:
             effects, cars = self._release_all(), self._cars(now_ms)
-        if assessment.need_w > 0 and len(self._award_book) < len(self._sessions):
-            return [*effects, *self._open_round(assessment, now_ms)]
+        if assessment.need_w[0] > 0 and len(self._award_book) < len(self._sessions):
+            ceiling = law.ceiling_nanos_per_kwh(assessment.demand_w, limit_w, self._terms)
+            figures = int(assessment.need_w[0]), int(ceiling[0])
+            call = market.relief_call(self._site.feeder, now_ms, *figures, self._rules)
+            return [*effects, *self._open_round(call)]
         return [*effects, *self._grant_by_law(cars, now_ms)]
-
-    @property
-    def _base_w(self) -> int:
-        """What all homes draw, as far as is known."""
-        return sum(watts for watts, _ in self._base.values())
-
-    def _knows_its_base(self, now_ms: int) -> bool:
-        """A transformer that has not heard of its homes for the length of a lease knows no room to grant."""
-        return bool(self._base) and all(heard_ms + self._rules.lease_ms > now_ms for _, heard_ms in self._base.values())
 
     def _expire(self, now_ms: int) -> None:
         """Strike out awards whose window is over."""
@@ -336,49 +308,52 @@ class Transformer:
         feed_w[silent] = 0
         return cars._replace(feed_w=feed_w)
 
+    @property
+    def _segments(self) -> Segments:
+        return Segments.one_feeder(len(self._vehicles.sessions))
+
     def _grant_by_law(self, cars: law.Cars, now_ms: int) -> list[Effect]:
         """Grant under the limit in force now, whatever it was when a call went out."""
-        base_w, target_w = self._base_w, law.target_w(self._limit_w, self._rules)
-        return self._grant(law.grants(base_w, target_w, cars, self._rules), base_w, target_w, now_ms)
+        base_w, target_w = np.array([self._base.watts]), law.target_w(np.array([self._limit_w]), self._terms)
+        granted = law.grants(base_w, target_w, cars, self._segments, self._rules)
+        return self._grant(granted, int(target_w[0]), now_ms)
 
-    def _grant(self, granted: law.Grants, base_w: int, target_w: int, now_ms: int) -> list[Effect]:
+    def _control(self, controller: Controller, cars: law.Cars, now_ms: int) -> list[Effect]:
+        """Grant as the controller decides, which asks nobody."""
+        target_w = int(law.target_w(np.array([self._limit_w]), self._terms)[0])
+        granted = controller(self._base.watts, target_w, cars, self._vehicles.plugged(), self._rules)
+        return self._grant(granted, target_w, now_ms)
+
+    def _grant(self, granted: law.Grants, target_w: int, now_ms: int) -> list[Effect]:
         """Renew, lower and raise; note what the last resort took.
 
         The bound is the target, or what was just decided where that is more: a controller that asks nobody, or a base
         load that alone is too much.
         """
         import_w, export_w, forced_w = granted
+        base_w, tick = self._base.watts, now_ms // self._rules.tick_ms
         bound_w = max(target_w, base_w + int((import_w - export_w).sum()))
         aims = self._vehicles.aims(import_w, export_w, self._rules.guaranteed_w)
-        effects = self._send(self._leases.aim(aims, base_w, bound_w, now_ms))
-        tick = now_ms // self._rules.tick_ms
-        effects += [
-            NoteForced(tick, self._vehicles.sessions[at], int(forced_w[at])) for at in forced_w.nonzero()[0].tolist()
+        return [
+            *self._send(self._leases.aim(aims, base_w, bound_w, now_ms)),
+            *(
+                NoteForced(tick, self._vehicles.sessions[at], int(forced_w[at]))
+                for at in forced_w.nonzero()[0].tolist()
+            ),
         ]
-        return effects
 
     def _send(self, grants: list[Grant]) -> list[Effect]:
         return [Send(self._sessions[grant.session].party.charger, grant) for grant in grants]
 
     # -- a round ----------------------------------------------------------------------------------------------------
 
-    def _open_round(self, assessment: Assessment, now_ms: int) -> list[Effect]:
+    def _open_round(self, call: ReliefCall) -> list[Effect]:
         """Call every car that holds no award; a round that is still open then was slept through."""
-        lapsed: list[Effect] = [] if self._round is None else [self._lapsed(self._round)]
-        called = [session for session in self._vehicles.sessions if session not in self._award_book]
-        call = ReliefCall(
-            feeder=self._site.feeder,
-            tick=now_ms // self._rules.tick_ms,
-            need_w=assessment.need_w,
-            ceiling_nanos_per_kwh=law.ceiling_nanos_per_kwh(assessment.demand_w, self._limit_w, self._rules),
-            from_ms=now_ms,
-            until_ms=self._rules.window_end_ms(now_ms),
-            offers_due_ms=now_ms + self._rules.deadline_ms,
-        )
-        self._round = OpenRound(call, called)
+        over: list[Effect] = [] if self._round is None else [self._lapsed(self._round)]
+        self._round = OpenRound(call, [car for car in self._vehicles.sessions if car not in self._award_book])
         sealed = seal(call, self._signer)
-        calls: list[Effect] = [Send(self._sessions[session].party.charger, sealed) for session in called]
-        return [*lapsed, *calls, WakeAt(call.offers_due_ms)]
+        calls = [Send(self._sessions[session].party.charger, sealed) for session in self._round.called]
+        return [*over, *calls, WakeAt(call.offers_due_ms)]
 
     def _on_offer(self, capped: CappedOffer, now_ms: int) -> list[Effect]:
         """Note a car's answer; the first counts, if it comes in time. The last one clears the round."""
@@ -397,62 +372,21 @@ class Transformer:
         A round that was slept through lapses: what it was about is over. So does one at whose end no home has been
         heard of for the length of a lease: nobody knows what room there is.
         """
-        self._round = None
-        if not self._knows_its_base(now_ms) or now_ms >= open_round.call.until_ms:
+        self._round, call = None, open_round.call
+        if not self._base.is_known(now_ms) or now_ms >= call.until_ms:
             return [self._lapsed(open_round)]
-        called = [session for session in open_round.called if session in self._sessions]
-        offered_w, ask = open_round.offers_of(called)
-        keys = np.array([self._sessions[session].key for session in called], dtype=np.uint64)
-        window = open_round.call.from_ms // self._rules.window_ms
-        cleared = clearing.clear(
-            offered_w,
-            ask,
-            draw(self._site.seed, keys, Purpose.TIE, window),
-            need_w=open_round.call.need_w,
-            ceiling_nanos_per_kwh=open_round.call.ceiling_nanos_per_kwh,
-            amp_w=self._rules.amp_w,
-            rule=self._rules.clearing,
-        )
-        effects = self._award(open_round, called, offered_w, ask, cleared, now_ms)
+        funds_nanos, seed = self._award_book.uncommitted_nanos, self._site.seed
+        note, records = cleared(open_round, self._sessions, self._vehicles, funds_nanos, seed, self._terms)
+        effects: list[Effect] = [note]
+        for record in records:
+            award = record.award
+            self._vehicles.award(award.session, sum(award.award_w[:FEED]), award.award_w[FEED])
+            effects += self._award_book.award(record, open_round.states[award.session], now_ms)
         return [*effects, *self._grant_by_law(self._cars(now_ms), now_ms)]
 
     def _lapsed(self, open_round: OpenRound) -> NoteRound:
         """The end of a round in which nothing is bought."""
-        called = [session for session in open_round.called if session in self._sessions]
-        offered_w, _ = open_round.offers_of(called)
-        nothing = np.zeros_like(offered_w)
-        return round_summary(open_round.call, self._vehicles.firm_w(called), offered_w, nothing, nothing)
-
-    def _award(
-        self,
-        open_round: OpenRound,
-        called: list[int],
-        offered_w: Ints,
-        ask: Ints,
-        cleared: clearing.Clearing,
-        now_ms: int,
-    ) -> list[Effect]:
-        """Reserve, then send each award; in session order, as long as the site's tokens cover them."""
-        call = open_round.call
-        effects: list[Effect] = []
-        lasts_s = (call.until_ms - call.from_ms) // 1000
-        most_nanos = settlement.value_nanos(cleared.price_nanos_per_kwh, cleared.award_w * lasts_s).sum(axis=1)
-        won = np.zeros(len(called), dtype=bool)
-        for at in np.flatnonzero(cleared.award_w.any(axis=1)).tolist():
-            session, reserved_nanos = called[at], int(most_nanos[at])
-            if reserved_nanos > self._award_book.uncommitted_nanos:
-                continue
-            won[at] = True
-            award_w, price, offered, asked = (
-                tuple(column[at].tolist()) for column in (cleared.award_w, cleared.price_nanos_per_kwh, offered_w, ask)
-            )
-            award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price)
-            record = AwardRecord(award, self._sessions[session].party, offered, asked, reserved_nanos, call.from_ms)
-            effects += self._award_book.award(record, open_round.states[session], now_ms)
-            self._vehicles.award(session, sum(award_w[:FEED]), award_w[FEED])
-        firm_w = self._vehicles.firm_w(called)
-        bought_w, prices = (np.where(won[:, np.newaxis], column, 0) for column in cleared)
-        return [round_summary(call, firm_w, offered_w, bought_w, prices), *effects]
+        return lapsed(open_round, self._sessions, self._vehicles)
 
     def _on_delivery(self, charger: str, witnessed: WitnessedDelivery) -> list[Effect]:
         """Settle an award; it binds no longer."""

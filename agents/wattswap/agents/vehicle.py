@@ -203,12 +203,12 @@ class Vehicle:
             profile.tariff_nanos_per_kwh,
         )
         own = Own(self._key, *np.array(columns, dtype=np.int64)[:, np.newaxis])
-        bid = Call(call.need_w, call.ceiling_nanos_per_kwh, call.from_ms, call.until_ms)
+        bid = Call(np.array([call.need_w]), np.array([call.ceiling_nanos_per_kwh]), call.from_ms, call.until_ms)
         draws = Draws(profile.seed, own.key, call.from_ms // self._rules.window_ms)
         try:
             relief_w, ask = law.admitted(answer(profile.strategy, bid, own, draws), bid, self._rules)
         except StrategyError as error:
-            raise refused(profile.strategy_name, error.problem, plug.session_id, bid) from error
+            raise refused(profile.strategy_name, error, plug.session_id, bid) from error
         if not relief_w.any():
             return ()
         return tuple(map(Tranche, relief_w[0].tolist(), ask[0].tolist()))

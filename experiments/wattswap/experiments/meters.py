@@ -23,11 +23,11 @@ from wattswap.experiments.places import (
 from wattswap.experiments.wallets import address_of
 from wattswap.ledger.anchors import GENESIS, Fault, Record, compare, hash_of, read, verify
 from wattswap.ledger.archive import Archive
-from wattswap.ledger.cashier import ANCHORS, anchor_item
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import OutboxReading, read_outbox
-from wattswap.ledger.outbox_schema import State
+from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.ledger.submitter import ANCHORS, anchor_item
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES
 from wattswap.runners.recording.rundir import METERS, OUTBOX
@@ -224,7 +224,7 @@ class MeterSite:
         """What a record on the ledger says wrong by itself; empty if nothing."""
         if anchor is None:
             known = None if self.outbox is None or kept is None else self.outbox.find(anchor_item(kept).key)
-            is_waiting = known is not None and known.state is not State.FINAL
+            is_waiting = known is not None and known.state is not BatchState.FINAL
             return "it is not on the ledger yet, it waits in the run's outbox" if is_waiting else "it is missing"
         try:
             read(anchor, self.public_key, network=self.network)

@@ -15,7 +15,7 @@ from wattswap.experiments.runbook import RunBook, read_book
 from wattswap.experiments.runclock import RunClock, clock_of, seed_of
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
-from wattswap.ledger.settling import open_node
+from wattswap.ledger.settlement_worker import open_node
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.runners.recording.rundir import LEDGER, OUTBOX, RUN_JSON, read_run
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from wattswap.ledger.book import SITE, payable, receivable, wallet
-from wattswap.ledger.settling import crossing, promised_nanos
+from wattswap.ledger.settlement_worker import crossing, promised_nanos
 from wattswap.runners.recording import rundir
 
 if TYPE_CHECKING:

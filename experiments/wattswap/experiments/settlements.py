@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
 from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.settling import DRAIN_S, open_settler
+from wattswap.ledger.settlement_worker import DRAIN_S, open_worker
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer
 from wattswap.runners.engines.agent_factory import TRANSFORMER
@@ -30,7 +30,7 @@ from wattswap.runners.scenario import load_street
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from wattswap.ledger.settling import Settler
+    from wattswap.ledger.settlement_worker import SettlementWorker
     from wattswap.runners.recording.rundir import RunFiles
 
 _NANOS: Final = 1e9
@@ -92,14 +92,12 @@ def finish(run_dir: Path, patience_s: float = DRAIN_S) -> Block:
     entries, balances = read_book(run_dir)
     _require_files(run_dir, block)
     try:
-        with open_settler(
-            block["ledger"], None, wallets_seed=block["wallets_seed"], outbox=run_dir / OUTBOX
-        ) as settler:
-            settler.settle(entries)
-            records = _hand_in_records(run_dir, settler)
-            settler.drain(patience_s)
-            block = {**block, "alarms": [], **payment_status(settler, entries, balances, records, compared=True)}
-            unpaid = unpaid_sessions(settler, entries)
+        with open_worker(block["ledger"], None, wallets_seed=block["wallets_seed"], outbox=run_dir / OUTBOX) as worker:
+            worker.settle(entries)
+            records = _hand_in_records(run_dir, worker)
+            worker.drain(patience_s)
+            block = {**block, "alarms": [], **payment_status(worker, entries, balances, records, compared=True)}
+            unpaid = unpaid_sessions(worker, entries)
     except LedgerDownError as error:
         raise InputError(f"--ledger {block['ledger']}: {error}; start it again and try once more") from None
     _write_down(run, block, unpaid)
@@ -116,15 +114,15 @@ def _require_files(run_dir: Path, block: Mapping[str, Any]) -> None:
             raise InputError(f"{path}: it is gone, and without it nobody knows what was paid; put it back")
 
 
-def _hand_in_records(run_dir: Path, settler: Settler) -> int:
+def _hand_in_records(run_dir: Path, worker: SettlementWorker) -> int:
     """Hand in the meter records that are not on the ledger; how many there are."""
     path = run_dir / METERS
     if not path.is_file():
         return 0
     street = load_street(str(run_dir / SCENARIO))
     signer = seeded_signer(street.scenario.seed, TRANSFORMER)
-    detail = detail_of(street.scenario.ledger.anchor, "", settler.ledger)
-    with Anchorer(path, signer, street.name, settler, detail=detail or Detail.FULL) as anchorer:
+    detail = detail_of(street.scenario.ledger.anchor, "", worker.ledger)
+    with Anchorer(path, signer, street.name, worker, detail=detail or Detail.FULL) as anchorer:
         return anchorer.made
 
 

@@ -23,12 +23,12 @@ from wattswap.experiments.places import (
 )
 from wattswap.ledger.base import Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
-from wattswap.ledger.cashier import ANCHORS
 from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
-from wattswap.ledger.settling import BILL
+from wattswap.ledger.settlement_worker import BILL
 from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.ledger.submitter import ANCHORS
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.runners.recording.rundir import OUTBOX
 
@@ -280,7 +280,7 @@ class Purses:
         if isinstance(self._ledger, SqliteLedger):
             return self._ledger.balance(account)
         owed = sum(outbox.outstanding_nanos(account) for outbox in self._outboxes)
-        return max(0, self._ledger.lane(account).read().nanos - owed)
+        return max(0, self._ledger.adapter(account).read().nanos - owed)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Final, Protocol, Self
 
 import msgspec
 
-from wattswap.ledger.anchors import GENESIS, Detail, Proof, Reading, hash_of, prove, seal
+from wattswap.ledger.anchors import GENESIS, Detail, MeterReading, Proof, hash_of, prove, seal
 from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
 from wattswap.ledger.database import Database, Kind
 from wattswap.protocol.errors import InputError
@@ -90,7 +90,7 @@ class Anchorer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, readings: Iterable[Reading], now_ms: int) -> None:
+    def add(self, readings: Iterable[MeterReading], now_ms: int) -> None:
         """Write readings down, and seal the slot if it is over."""
         with self._database.transaction() as sql:
             _wait(sql, readings)
@@ -99,7 +99,7 @@ class Anchorer:
         if (over and (last is None or self._keeper.is_anchored(last))) or self._size() > _MOST_READING_BYTES:
             self.seal(now_ms)
 
-    def add_each(self, slots: Iterable[tuple[int, Iterable[Reading]]]) -> None:
+    def add_each(self, slots: Iterable[tuple[int, Iterable[MeterReading]]]) -> None:
         """Make a record of each (instant, readings), whatever is still on its way, all in one write.
 
         For a run that is faster than its ledger: its records then depend on what was metered, not on who was quick.
@@ -127,12 +127,12 @@ class Anchorer:
         rows = self._database.rows("SELECT sequence, content FROM records WHERE sequence >= ? ORDER BY sequence", first)
         return [Anchor(site=self._site, sequence=sequence, content=content) for sequence, content in rows]
 
-    def readings(self, sequence: int) -> tuple[Reading, ...]:
+    def readings(self, sequence: int) -> tuple[MeterReading, ...]:
         """What a record stands for. Raises ``InputError`` if there is no such record."""
         row = self._database.row("SELECT readings FROM records WHERE sequence = ?", sequence)
         if row is None:
             raise InputError(f"there is no record {sequence} of {self._site!r}")
-        return msgspec.json.decode(row[0], type=tuple[Reading, ...])
+        return msgspec.json.decode(row[0], type=tuple[MeterReading, ...])
 
     def proofs(self, sequence: int, meter: str) -> list[Proof]:
         """One proof for each reading of a meter in a ``root`` record."""
@@ -163,7 +163,7 @@ class Anchorer:
             sealed.append(self._seal(sql, waiting, now_ms))
         return sealed
 
-    def _seal_slot(self, sql: sqlite3.Connection, readings: tuple[Reading, ...], now_ms: int) -> list[Anchor]:
+    def _seal_slot(self, sql: sqlite3.Connection, readings: tuple[MeterReading, ...], now_ms: int) -> list[Anchor]:
         """Make a record of just these if they fit and nothing waits; else they wait in their turn."""
         if self._size() or len(msgspec.json.encode(readings)) > _MOST_READING_BYTES:
             _wait(sql, readings)
@@ -178,12 +178,12 @@ class Anchorer:
             if size > _MOST_READING_BYTES:
                 break
             chosen += 1
-        readings = tuple(msgspec.json.decode(raw, type=Reading) for _, raw in waiting[:chosen])
+        readings = tuple(msgspec.json.decode(raw, type=MeterReading) for _, raw in waiting[:chosen])
         ends_ms = now_ms if chosen == len(waiting) else max(readings[-1].at_ms, self._ended_ms())
         sql.executemany("DELETE FROM waiting WHERE id = ?", [(number,) for number, _ in waiting[:chosen]])
         return self._record(sql, readings, ends_ms)
 
-    def _record(self, sql: sqlite3.Connection, readings: tuple[Reading, ...], ends_ms: int) -> Anchor:
+    def _record(self, sql: sqlite3.Connection, readings: tuple[MeterReading, ...], ends_ms: int) -> Anchor:
         """The next record, of exactly these readings."""
         last = self._database.row("SELECT sequence, hash, to_ms FROM records ORDER BY sequence DESC LIMIT 1")
         sequence, previous, begins_ms = (-1, GENESIS, self._begins_ms) if last is None else last
@@ -208,7 +208,7 @@ class Anchorer:
         return self._begins_ms if row is None else int(row[0])
 
 
-def _wait(sql: sqlite3.Connection, readings: Iterable[Reading]) -> None:
+def _wait(sql: sqlite3.Connection, readings: Iterable[MeterReading]) -> None:
     """Write readings down, inside the caller's write."""
     rows = [(msgspec.json.encode(reading),) for reading in readings]
     sql.executemany("INSERT INTO waiting (reading) VALUES (?)", rows)

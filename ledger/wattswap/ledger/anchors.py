@@ -45,7 +45,7 @@ class Detail(StrEnum):
     ROOT = "root"
 
 
-class Reading(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MeterReading(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one meter showed."""
 
     meter: str
@@ -73,7 +73,7 @@ class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """How many readings it stands for."""
     root: str = ""
     """Only in a ``root`` record: hex."""
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[MeterReading, ...] = ()
     """Only in a ``full`` record."""
 
 
@@ -100,7 +100,7 @@ class Proof(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a customer keeps of a ``root`` record: their own reading and the way from it to the anchored root."""
 
     sequence: int
-    reading: Reading
+    reading: MeterReading
     salt: str
     index: int
     path: tuple[str, ...]
@@ -115,7 +115,7 @@ def seal(
     sequence: int,
     previous: str,
     period_ms: tuple[int, int],
-    readings: Sequence[Reading],
+    readings: Sequence[MeterReading],
     detail: Detail,
 ) -> Anchor:
     """Sign a record of these readings. The same arguments always give the same bytes."""
@@ -142,7 +142,7 @@ def hash_of(anchor: Anchor) -> str:
     return blake2b(anchor.content, digest_size=merkle.HASH_BYTES).hexdigest()
 
 
-def prove(signer: Signer, sequence: int, readings: Sequence[Reading], index: int) -> Proof:
+def prove(signer: Signer, sequence: int, readings: Sequence[MeterReading], index: int) -> Proof:
     """The proof of one reading in a ``root`` record over exactly these readings."""
     leaves = _leaves(signer, sequence, readings)
     return Proof(
@@ -268,12 +268,12 @@ def _breaks(record: Record, previous: str | None, ends_ms: int | None) -> list[s
     return texts
 
 
-def _is_sound(reading: Reading, record: Record) -> bool:
+def _is_sound(reading: MeterReading, record: Record) -> bool:
     in_time = 0 <= reading.at_ms <= record.to_ms  # one that came late may be older than its record
     return in_time and all(0 <= register <= MOST_WS for register in (reading.import_ws, reading.export_ws))
 
 
-def _leaves(signer: Signer, sequence: int, readings: Sequence[Reading]) -> list[bytes]:
+def _leaves(signer: Signer, sequence: int, readings: Sequence[MeterReading]) -> list[bytes]:
     key = _salt_key(signer)
     return [
         merkle.leaf(_salt(key, sequence, index), msgspec.json.encode(reading)) for index, reading in enumerate(readings)

@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 
 from wattswap.ledger.anchoring import KIND
-from wattswap.ledger.anchors import Fault, Reading, hash_of, read
+from wattswap.ledger.anchors import Fault, MeterReading, hash_of, read
 from wattswap.ledger.base import Anchor
 from wattswap.ledger.database import Database
 from wattswap.protocol.errors import InputError
@@ -52,11 +52,11 @@ class Archive:
         )
         return [Anchor(site=self.site, sequence=sequence, content=content) for sequence, content in rows]
 
-    def readings(self, sequence: int) -> tuple[Reading, ...]:
+    def readings(self, sequence: int) -> tuple[MeterReading, ...]:
         """What a record stands for; nothing for a record that is not here, or whose readings cannot be read."""
         row = self._database.row("SELECT readings FROM records WHERE sequence = ?", sequence)
         try:
-            return () if row is None else msgspec.json.decode(row[0], type=tuple[Reading, ...])
+            return () if row is None else msgspec.json.decode(row[0], type=tuple[MeterReading, ...])
         except ValueError:
             return ()
 

@@ -30,11 +30,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
-from wattswap.protocol.errors import LocalProtocolError
+from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 SITE: Final = "site"
 RESERVED: Final = "reserved"
@@ -63,7 +63,7 @@ def receivable(vehicle: str) -> str:
     return "receivable/" + vehicle
 
 
-class Bill(Struct, frozen=True, kw_only=True, gc=False):
+class NettedBill(Struct, frozen=True, kw_only=True, gc=False):
     """What a departure came to, in nanos: billed - rewards = net = paid + receivable, the last three of one sign."""
 
     billed_nanos: int
@@ -87,9 +87,32 @@ class Book:
         self._asked: dict[str, tuple[int, bool]] = {}
         self._held: dict[str, int] = {}
         self._settled: dict[str, tuple[str, int]] = {}
-        self._bills: dict[str, tuple[str, Bill]] = {}
+        self._bills: dict[str, tuple[str, NettedBill]] = {}
         self._entries: list[Entry] = []
         self.fund("opening", SITE, site_nanos)
+
+    @classmethod
+    def restore(cls, entries: Iterable[Entry]) -> Book:
+        """The book that wrote these ``entries``, down to what it refuses.
+
+        Raises:
+            InputError: no book ever wrote them; the text names the first that cannot be.
+        """
+        book: Book | None = None
+        for number, entry in enumerate(entries):
+            operation, key, subject, nanos, _ = entry
+            try:
+                if book is None:
+                    book = cls(nanos)
+                else:
+                    book.repeat(operation, key, subject, nanos)
+            except LocalProtocolError as error:
+                raise InputError(f"entry {number} of the book cannot be: {error}") from None
+            if book.entries_since(number) != [entry]:
+                raise InputError(f"entry {number} of the book cannot be: {operation} {key!r} does not follow")
+        if book is None:
+            raise InputError("the book holds no entry, not even its opening funds")
+        return book
 
     # -- what it knows ------------------------------------------------------------------------------------------------
 
@@ -194,7 +217,7 @@ class Book:
         for key in [key for key in self._held if key not in keys]:
             self.release(key)
 
-    def bill(self, key: str, vehicle: str, nanos: int) -> Bill:
+    def bill(self, key: str, vehicle: str, nanos: int) -> NettedBill:
         """Close a session: net its energy bill against its rewards and pay the difference one way.
 
         ``nanos`` is the energy at tariff, negative if the car fed back more than it drew. A reward that is settled
@@ -209,6 +232,18 @@ class Book:
         self._bills[key] = (vehicle, bill)
         self._post("bill", key, vehicle, nanos, *legs)
         return bill
+
+    def repeat(self, operation: Operation, key: str, subject: str, nanos: int) -> None:
+        """Do once more what an entry says was done."""
+        match operation:
+            case "fund":
+                self.fund(key, subject, nanos)
+            case "reserve" | "refuse":
+                self.reserve(key, nanos)
+            case "settle":
+                self.settle(key, subject, nanos)
+            case "bill":
+                self.bill(key, subject, nanos)
 
     def check(self) -> None:
         """Assert what must hold after every operation (RELIABILITY S14, S15). O(accounts), for tests and audits."""
@@ -248,7 +283,7 @@ class Book:
 
     # -- how --------------------------------------------------------------------------------------------------------
 
-    def _netted(self, vehicle: str, billed: int) -> tuple[Bill, tuple[Leg, ...]]:
+    def _netted(self, vehicle: str, billed: int) -> tuple[NettedBill, tuple[Leg, ...]]:
         """What a bill comes to, and its postings (some of 0 nanos)."""
         purse, earned = wallet(vehicle), payable(vehicle)
         rewards = self.balance(earned)
@@ -268,7 +303,7 @@ class Book:
                 (SITE, purse, from_site),
                 (receivable(vehicle), CLAIMS, paid - net),
             )
-        bill = Bill(
+        bill = NettedBill(
             billed_nanos=billed, rewards_nanos=rewards, net_nanos=net, paid_nanos=paid, receivable_nanos=net - paid
         )
         return bill, legs

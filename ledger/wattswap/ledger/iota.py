@@ -20,9 +20,9 @@ import msgspec
 from iota_sdk import InternalError, SdkFfiError
 from msgspec import Struct
 
+from wattswap.ledger.account_adapter import CoinRef
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.iota_bytes import quicken
-from wattswap.ledger.lane import CoinRef
 from wattswap.protocol.errors import InputError
 
 quicken()

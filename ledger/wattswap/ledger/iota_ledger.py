@@ -16,12 +16,12 @@ from wattswap.ledger.base import (
     PaymentState,
     PaymentStatus,
 )
-from wattswap.ledger.cashier import ANCHORS, Cashier, anchor_item, payment_item
 from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
+from wattswap.ledger.iota_adapter import IotaAdapter, anchors_in
 from wattswap.ledger.iota_keys import Wallets
-from wattswap.ledger.iota_lane import IotaLane, anchors_in
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import Flush, Known, State
+from wattswap.ledger.outbox_schema import BatchState, Flush, Known
+from wattswap.ledger.submitter import ANCHORS, Submitter, anchor_item, payment_item
 from wattswap.protocol.errors import InputError
 
 GAS: Final = "gas"
@@ -50,7 +50,7 @@ class IotaLedger:
     ) -> None:
         self.client, self.wallets, self._witnesses = client, wallets, witnesses
         self._sponsor = GAS if sponsored else None
-        self.cashier = Cashier(outbox, self.lane, flush=flush)
+        self.submitter = Submitter(outbox, self.adapter, flush=flush)
         try:
             self.chain_id = client.chain_id()
             self.is_devnet = check_chain(client, self.chain_id, allow, seeded=wallets.seeded)
@@ -69,7 +69,7 @@ class IotaLedger:
 
     def close(self) -> None:
         """Close the outbox and the connections. Closing twice is harmless."""
-        self.cashier.outbox.close()
+        self.submitter.outbox.close()
         for node in (self.client, *self._witnesses):
             node.close()
 
@@ -79,9 +79,9 @@ class IotaLedger:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def lane(self, account: str) -> IotaLane:
+    def adapter(self, account: str) -> IotaAdapter:
         """The way an account pays; whoever anchors pays for itself."""
-        return IotaLane(
+        return IotaAdapter(
             self.client,
             self.wallets,
             account,
@@ -112,7 +112,7 @@ class IotaLedger:
         """Hand these payments in, one transaction for each payer, and wait until they are final or patience ends.
 
         An earlier payment of the call cannot fund a later one. ``PENDING`` ones go on by themselves when
-        ``cashier.work`` is called again, or with the next ``pay``.
+        ``submitter.work`` is called again, or with the next ``pay``.
         """
         with self._mutex:
             answers = self._admit(payments)
@@ -127,7 +127,7 @@ class IotaLedger:
         """All payments from or to the account that went through this outbox, oldest first."""
         return [
             Payment(key=item.key, payer=payer, payee=item.payee, nanos=item.nanos)
-            for payer, item in self.cashier.outbox.paid(account)
+            for payer, item in self.submitter.outbox.paid(account)
         ]
 
     def anchor(self, anchors: Sequence[Anchor]) -> list[AnchorStatus]:
@@ -135,10 +135,10 @@ class IotaLedger:
         with self._mutex:
             answers: list[AnchorStatus | None] = []
             for anchor in anchors:
-                known = self.cashier.outbox.find(anchor_item(anchor).key)
+                known = self.submitter.outbox.find(anchor_item(anchor).key)
                 answers.append(_anchor_answer(anchor, known))
                 if known is None:
-                    self.cashier.keep([anchor])
+                    self.submitter.keep([anchor])
             waiting = [anchor for anchor, answer in zip(anchors, answers, strict=True) if answer is None]
             self._work_until([anchor_item(anchor).key for anchor in waiting])
             return [
@@ -165,7 +165,7 @@ class IotaLedger:
         """Write down what can be paid; for each, the answer that is known already, or None."""
         answers: list[PaymentStatus | None] = []
         for payment in payments:
-            known = self.cashier.outbox.find(payment.key)
+            known = self.submitter.outbox.find(payment.key)
             if known is not None:
                 answers.append(_known_answer(payment, known))
                 continue
@@ -174,7 +174,7 @@ class IotaLedger:
                 answers.append(PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error))
                 continue
             self._free[payment.payer] = free - payment.nanos
-            self.cashier.owe([payment])
+            self.submitter.owe([payment])
             answers.append(None)
         return answers
 
@@ -182,34 +182,34 @@ class IotaLedger:
         """What the payer can spend; looked up if what is known does not suffice, or if it pays its own gas."""
         free = self._free.get(payment.payer, 0) if self._sponsor else 0
         if free < payment.nanos:
-            free = self.balance(payment.payer) - self.cashier.outbox.outstanding_nanos(payment.payer)
+            free = self.balance(payment.payer) - self.submitter.outbox.outstanding_nanos(payment.payer)
         return free
 
     def _work_until(self, keys: Sequence[str]) -> None:
         """Move batches along until these keys are decided, or patience ends."""
         ends = time.monotonic() + PATIENCE_S
-        while any(self._state(key) is not State.FINAL for key in keys):
-            if not self.cashier.work():
-                wait_s = self.cashier.wait_ms() / 1_000
+        while any(self._state(key) is not BatchState.FINAL for key in keys):
+            if not self.submitter.work():
+                wait_s = self.submitter.wait_ms() / 1_000
                 if time.monotonic() + wait_s > ends:
                     return
                 time.sleep(wait_s)
 
-    def _state(self, key: str) -> State | None:
-        known = self.cashier.outbox.find(key)
+    def _state(self, key: str) -> BatchState | None:
+        known = self.submitter.outbox.find(key)
         return None if known is None else known.state
 
     def _paid(self, payment: Payment, *, again: bool) -> PaymentStatus:
-        if self._state(payment.key) is State.FINAL:
+        if self._state(payment.key) is BatchState.FINAL:
             state = PaymentState.EXISTS if again else PaymentState.PAID
             return PaymentStatus(key=payment.key, state=state)
-        error = self.cashier.errors().get(payment.payer) or self.cashier.outbox.frozen(payment.payer)
+        error = self.submitter.errors().get(payment.payer) or self.submitter.outbox.frozen(payment.payer)
         return PaymentStatus(key=payment.key, state=PaymentState.PENDING, error=error or "not decided yet")
 
     def _kept(self, anchor: Anchor, *, again: bool) -> AnchorStatus:
         state, error = AnchorState.EXISTS if again else AnchorState.ANCHORED, ""
-        if self._state(anchor_item(anchor).key) is not State.FINAL:
-            state, error = AnchorState.PENDING, self.cashier.errors().get(ANCHORS, "not decided yet")
+        if self._state(anchor_item(anchor).key) is not BatchState.FINAL:
+            state, error = AnchorState.PENDING, self.submitter.errors().get(ANCHORS, "not decided yet")
         return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=state, error=error)
 
     def _fetch_anchors(self) -> None:
@@ -245,7 +245,7 @@ def _known_answer(payment: Payment, known: Known) -> PaymentStatus | None:
     if (known.lane, known.item) != (payment.payer, payment_item(payment)):
         error = f"the key already pays {known.item.nanos} nanos from {known.lane!r} to {known.item.payee!r}"
         return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error)
-    return PaymentStatus(key=payment.key, state=PaymentState.EXISTS) if known.state is State.FINAL else None
+    return PaymentStatus(key=payment.key, state=PaymentState.EXISTS) if known.state is BatchState.FINAL else None
 
 
 def _anchor_answer(anchor: Anchor, known: Known | None) -> AnchorStatus | None:
@@ -255,6 +255,6 @@ def _anchor_answer(anchor: Anchor, known: Known | None) -> AnchorStatus | None:
     if known.item != anchor_item(anchor):
         error = f"another record {anchor.sequence} of {anchor.site!r} is anchored already"
         return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.REFUSED, error=error)
-    if known.state is not State.FINAL:
+    if known.state is not BatchState.FINAL:
         return None
     return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.EXISTS)

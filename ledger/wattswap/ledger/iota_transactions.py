@@ -14,8 +14,8 @@ import iota_sdk
 import msgspec
 from msgspec import Struct
 
+from wattswap.ledger.account_adapter import CoinRef
 from wattswap.ledger.iota_bytes import quicken
-from wattswap.ledger.lane import CoinRef
 from wattswap.protocol.identity import Signer, uleb128
 
 quicken()
@@ -33,7 +33,7 @@ COIN_DEPOSIT_NANOS: Final = 1_200_000
 """One coin takes 980,400 nanos; what a budget has too much is not spent."""
 
 
-class Gas(Struct, frozen=True, kw_only=True):
+class GasPayment(Struct, frozen=True, kw_only=True):
     """Who pays for a transaction, with which coins, at most how much."""
 
     owner: str
@@ -51,7 +51,7 @@ def build(
     sender: str,
     outputs: Sequence[tuple[str, int]],
     coins: Sequence[CoinRef],
-    gas: Gas,
+    gas: GasPayment,
     *,
     memo: bytes,
     notes: bytes,

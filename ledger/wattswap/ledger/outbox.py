@@ -11,7 +11,7 @@ a BUILT batch has no bytes that anyone could have seen, so it may be taken apart
 again. FAILED and DEAD give their items back. The rule that everything rests on: **while a batch is SIGNED there is no
 other transaction, above all none with another coin**. UNIQUE indexes enforce it, not this code alone.
 
-This file only remembers. ``cashier`` moves batches along a ``Lane``.
+This file only remembers. ``submitter`` moves batches along a ``AccountAdapter``.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+from wattswap.ledger.account_adapter import Item, Manifest, Outcome, Sighting, Signed, Verdict
 from wattswap.ledger.database import Database
-from wattswap.ledger.lane import Item, Manifest, Outcome, Sighting, Signed, Verdict
 from wattswap.ledger.outbox_reading import OutboxReading
-from wattswap.ledger.outbox_schema import ALONE_AFTER, GIVE_UP_AFTER, KIND, Batch, Flush, State
+from wattswap.ledger.outbox_schema import ALONE_AFTER, GIVE_UP_AFTER, KIND, Batch, BatchState, Flush
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
 
@@ -99,14 +99,14 @@ class Outbox(OutboxReading):
     def dissolve(self, batch: Batch) -> None:
         """Take a BUILT batch apart: nobody has seen bytes of it."""
         with self._database.transaction() as sql:
-            _require(sql, batch.number, State.BUILT)
+            _require(sql, batch.number, BatchState.BUILT)
             _give_back(sql, batch.number)
             sql.execute("DELETE FROM batches WHERE batch = ?", (batch.number,))
 
     def sign(self, batch: Batch, signed: Signed) -> Batch:
         """Store the bytes. Only now may they be handed in."""
         with self._database.transaction() as sql:
-            _require(sql, batch.number, State.BUILT)
+            _require(sql, batch.number, BatchState.BUILT)
             sql.execute(
                 "UPDATE batches SET state = 'SIGNED', digest = ?, raw = ?, expires = ? WHERE batch = ?",
                 (signed.digest, signed.raw, signed.expires, batch.number),
@@ -122,22 +122,22 @@ class Outbox(OutboxReading):
 
     def decide(self, batch: Batch, outcome: Outcome, now_ms: int) -> None:
         """Write down that a SIGNED batch is FINAL or FAILED. Repeating it is harmless."""
-        state = {Verdict.FINAL: State.FINAL, Verdict.FAILED: State.FAILED}[outcome.verdict]
+        state = {Verdict.FINAL: BatchState.FINAL, Verdict.FAILED: BatchState.FAILED}[outcome.verdict]
         with self._database.transaction() as sql:
-            _require(sql, batch.number, State.SIGNED)
+            _require(sql, batch.number, BatchState.SIGNED)
             sql.execute(
                 "UPDATE batches SET state = ?, fee_nanos = ?, deposit_nanos = ?, error = ?, decided_ms = ?"
                 " WHERE batch = ?",
                 (state, outcome.fee_nanos, outcome.deposit_nanos, outcome.error, now_ms, batch.number),
             )
-            if state is State.FAILED:
+            if state is BatchState.FAILED:
                 sql.execute("UPDATE items SET attempts = attempts + 1 WHERE batch = ?", (batch.number,))
                 _give_back(sql, batch.number)
 
     def bury(self, batch: Batch, why: str, now_ms: int) -> None:
         """Write down that a SIGNED batch is DEAD: there is proof that it never happened and never will."""
         with self._database.transaction() as sql:
-            _require(sql, batch.number, State.SIGNED)
+            _require(sql, batch.number, BatchState.SIGNED)
             sql.execute(
                 "UPDATE batches SET state = 'DEAD', error = ?, decided_ms = ? WHERE batch = ?",
                 (why, now_ms, batch.number),
@@ -152,7 +152,7 @@ class Outbox(OutboxReading):
 
         They are never paid again: items that wait here count as paid, and keys that come later are recognised.
         """
-        state = {Verdict.FINAL: State.FINAL, Verdict.FAILED: State.FAILED}[sighting.outcome.verdict]
+        state = {Verdict.FINAL: BatchState.FINAL, Verdict.FAILED: BatchState.FAILED}[sighting.outcome.verdict]
         with self._database.transaction() as sql:
             number = sql.execute(
                 "INSERT INTO batches (lane, state, digest, fee_nanos, deposit_nanos, error, built_ms, decided_ms)"
@@ -167,7 +167,7 @@ class Outbox(OutboxReading):
                     now_ms,
                 ),
             ).lastrowid
-            if state is State.FAILED:
+            if state is BatchState.FAILED:
                 return 0
             for tag in manifest.tags:
                 sql.execute("INSERT INTO adopted VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (lane, tag, number))
@@ -229,7 +229,7 @@ class Outbox(OutboxReading):
         return True
 
 
-def _require(sql: sqlite3.Connection, number: int, state: State) -> None:
+def _require(sql: sqlite3.Connection, number: int, state: BatchState) -> None:
     """Assert that a batch stands where the step begins: no step is taken twice."""
     row = sql.execute("SELECT state FROM batches WHERE batch = ?", (number,)).fetchone()
     assert row is not None, f"batch {number} is gone"

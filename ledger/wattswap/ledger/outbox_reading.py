@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
+from wattswap.ledger.account_adapter import CoinRef, Item, Signed
 from wattswap.ledger.database import Database
-from wattswap.ledger.lane import CoinRef, Item, Signed
-from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Backlog, Batch, Known, Receipt, State
+from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Backlog, Batch, BatchState, Known, PaymentReceipt
 
 _ITEM: Final = "key, payee, nanos, sequence, content"
 _UNDECIDED: Final = """
@@ -142,11 +142,11 @@ class OutboxReading:
         """Whether a transaction of this digest is one of its own."""
         return self._database.row("SELECT 1 FROM batches WHERE digest = ?", digest) is not None
 
-    def state_of(self, digest: str) -> State:
+    def state_of(self, digest: str) -> BatchState:
         """Where the batch of this digest stands."""
         row = self._database.row("SELECT state FROM batches WHERE digest = ?", digest)
         assert row is not None
-        return State(row[0])
+        return BatchState(row[0])
 
     def find(self, key: str) -> Known | None:
         """What it knows of a settlement key."""
@@ -161,7 +161,7 @@ class OutboxReading:
         return Known(
             lane=lane,
             item=_item(columns),
-            state=State(state) if state else None,
+            state=BatchState(state) if state else None,
             digest=digest or "",
             error=error or "",
         )
@@ -170,7 +170,7 @@ class OutboxReading:
         """(payer, item) of all payments that are FINAL, from or to an account, oldest first."""
         return [(receipt.payer, receipt.item) for receipt in self.receipts(account)]
 
-    def receipts(self, account: str) -> list[Receipt]:
+    def receipts(self, account: str) -> list[PaymentReceipt]:
         """The same with what became of them."""
         rows = self._database.rows(
             f"SELECT decided_ms, digest, items.lane, {_ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
@@ -179,7 +179,7 @@ class OutboxReading:
             account,
         )
         return [
-            Receipt(at_ms=at_ms, digest=digest, payer=lane, item=_item(columns))
+            PaymentReceipt(at_ms=at_ms, digest=digest, payer=lane, item=_item(columns))
             for at_ms, digest, lane, *columns in rows
         ]
 
@@ -193,14 +193,14 @@ class OutboxReading:
             return None
         number, state, digest, raw, expires = row
         signed = None
-        if state == State.SIGNED:
+        if state == BatchState.SIGNED:
             coins = self._database.rows(
                 "SELECT coin, version, digest FROM coins WHERE batch = ? ORDER BY place", number
             )
             signed = Signed(raw=raw, digest=digest, coins=tuple(CoinRef(*coin) for coin in coins), expires=expires)
         items = self._database.rows(f"SELECT {_ITEM} FROM items WHERE batch = ? ORDER BY item", number)  # noqa: S608
         return Batch(
-            number=number, lane=lane, state=State(state), items=tuple(_item(row) for row in items), signed=signed
+            number=number, lane=lane, state=BatchState(state), items=tuple(_item(row) for row in items), signed=signed
         )
 
     def check(self) -> None:

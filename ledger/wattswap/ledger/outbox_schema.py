@@ -7,8 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from wattswap.ledger.account_adapter import Item, Signed
 from wattswap.ledger.database import Kind
-from wattswap.ledger.lane import Item, Signed
 
 _SCHEMA: Final = """
 CREATE TABLE identity (outbox BLOB NOT NULL, network TEXT NOT NULL DEFAULT '') STRICT;
@@ -83,7 +83,7 @@ GIVE_UP_AFTER: Final = 6
 
 
 @unique
-class State(StrEnum):
+class BatchState(StrEnum):
     """Where a batch stands."""
 
     BUILT = "BUILT"
@@ -105,7 +105,7 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     number: int
     lane: str
-    state: State
+    state: BatchState
     items: tuple[Item, ...]
     signed: Signed | None
     """What to hand in; None while it is only BUILT."""
@@ -123,14 +123,14 @@ class Known(Struct, frozen=True, kw_only=True):
 
     lane: str
     item: Item
-    state: State | None
+    state: BatchState | None
     """Its batch's; None while it waits for one."""
     digest: str
     error: str
     """Why its last batch failed, if it did."""
 
 
-class Receipt(Struct, frozen=True, kw_only=True):
+class PaymentReceipt(Struct, frozen=True, kw_only=True):
     """A payment that is made for good."""
 
     at_ms: int

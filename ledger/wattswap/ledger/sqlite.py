@@ -23,7 +23,7 @@ from typing import Final, Self
 
 from wattswap.ledger.base import Anchor, AnchorState, AnchorStatus, Payment, PaymentState, PaymentStatus
 from wattswap.ledger.database import Database, Kind
-from wattswap.ledger.transactions import Ending, Executed, SupersededError, Transaction, decode, digest
+from wattswap.ledger.transactions import Ending, Executed, LocalTransaction, SupersededError, decode, digest
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
@@ -251,7 +251,7 @@ class SqliteLedger:
                 " what was asked for: choose another file"
             )
 
-    def _execute(self, sql: sqlite3.Connection, transaction: Transaction, name: str, raw: bytes) -> Executed:
+    def _execute(self, sql: sqlite3.Connection, transaction: LocalTransaction, name: str, raw: bytes) -> Executed:
         """Carry out a transaction whose turn it is, inside the caller's write."""
         account = transaction.account
         sql.execute("INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING", (account,))

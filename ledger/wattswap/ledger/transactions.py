@@ -26,7 +26,7 @@ Note: TypeAlias = tuple[str, int, bytes]
 _DIGEST_BYTES: Final = 32
 
 
-class Transaction(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class LocalTransaction(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """What an account hands in."""
 
     account: str
@@ -71,15 +71,15 @@ class SupersededError(LocalProtocolError):
         self.digest = digest
 
 
-def encode(transaction: Transaction) -> bytes:
+def encode(transaction: LocalTransaction) -> bytes:
     """Its one and only byte form: a positional array in MessagePack."""
     return msgspec.msgpack.encode(transaction)
 
 
-def decode(raw: bytes) -> Transaction:
+def decode(raw: bytes) -> LocalTransaction:
     """The transaction of these bytes. Raises ``LocalProtocolError`` if they are not in its one form."""
     try:
-        transaction = msgspec.msgpack.decode(raw, type=Transaction)
+        transaction = msgspec.msgpack.decode(raw, type=LocalTransaction)
     except msgspec.MsgspecError as error:
         raise LocalProtocolError(f"not a transaction: {error}") from None
     if encode(transaction) != raw:

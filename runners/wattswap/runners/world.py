@@ -143,6 +143,8 @@ class World:
         self.fleet = fleet_of(street)
         self.rules = rules_of(street.scenario)
         self.base_w = street.base_w.sum(axis=0)
+        self.feeder = np.zeros(len(self.fleet), dtype=np.int64)
+        """The feeder each row is plugged into; rows are sorted by it."""
         self._curve = street.scenario.vehicles.curve
         self.remaining_ws = self.fleet.need_ws.copy()
         self.baseline_ws = self.fleet.need_ws.copy()

@@ -117,7 +117,8 @@ def test_a_strategy_learns_this_of_the_car_and_the_call() -> None:
 
     tell(at_work(structs.replace(READING, baseline_remaining_ws=4 * KWH, firm_w=3_000), strategy=curious), CALL)
     ((call, own),) = learned
-    assert call == Call(5_800, 5 * IOTA, 0, 300_000)
+    assert (call.need_w.tolist(), call.ceiling_nanos_per_kwh.tolist()) == ([5_800], [5 * IOTA])
+    assert (call.from_ms, call.until_ms) == (0, 300_000)
     assert len(own) == 1
     known = {name: int(getattr(own, name)[0]) for name in Own.__slots__ if name != "key"}
     assert known == {

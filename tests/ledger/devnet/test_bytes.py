@@ -10,20 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattswap.ledger.devnet import bcs, pure, sdk
-from wattswap.ledger.devnet.model import Coin, Gas, Reference, Refused
+from wattswap.ledger.devnet.model import CoinObject, GasCost, Reference, Refused
 from wattswap.protocol.identity import uleb128
 
 IDS = st.binary(min_size=32, max_size=32)
 U64 = st.integers(0, 2**64 - 1)
 COINS = st.builds(bcs.coin, IDS, st.integers(0, 2**63), IDS, U64, IDS)
-GAS = st.builds(Gas, U64, U64, U64)
+GAS = st.builds(GasCost, U64, U64, U64)
 
 
 def owner(address: bytes):
     return iota.Owner.new_address(iota.Address.from_bytes(address))
 
 
-def summary(gas: Gas):
+def summary(gas: GasCost):
     return iota.GasCostSummary(
         computation_cost=gas.computation,
         computation_cost_burned=gas.computation,
@@ -38,7 +38,7 @@ def transaction_digest(value: bytes):
 
 
 @given(COINS)
-def test_a_coin_has_the_bytes_and_the_digest_of_the_sdk(coin: Coin):
+def test_a_coin_has_the_bytes_and_the_digest_of_the_sdk(coin: CoinObject):
     contents = coin.id + coin.nanos.to_bytes(8, "little")
     version = iota.Version.from_u64(coin.version)
     struct = iota.MoveStruct(struct_type=iota.StructTag.new_gas_coin(), version=version, contents=contents)
@@ -49,7 +49,7 @@ def test_a_coin_has_the_bytes_and_the_digest_of_the_sdk(coin: Coin):
     assert bcs.coin_contents(coin.id, coin.nanos) == contents
 
 
-def change(coin_id: bytes, before: Coin | None, after: Coin | None):
+def change(coin_id: bytes, before: CoinObject | None, after: CoinObject | None):
     was, now = iota.ObjectIn.MISSING(), iota.ObjectOut.MISSING()
     if before:
         digest = iota.ObjectDigest.from_bytes(before.digest)
@@ -181,7 +181,7 @@ def test_a_length_that_is_not_the_shortest_or_too_large_is_no_length(value):
 
 
 @pytest.mark.parametrize(
-    "name", ["", "u7", "vector<u8", "vector<>", "vector<" * 17 + "u8" + ">" * 17, "0x2::coin::Coin"]
+    "name", ["", "u7", "vector<u8", "vector<>", "vector<" * 17 + "u8" + ">" * 17, "0x2::coin::CoinObject"]
 )
 def test_a_type_that_is_not_plain_is_none_here(name):
     with pytest.raises(pure.NotPure):
@@ -196,7 +196,7 @@ def test_what_the_sdk_cannot_read_is_refused_and_nothing_else(data):
 
 def test_a_failure_reads_back_with_its_reason():
     status = sdk.failure_status(json.dumps({"UnusedValueWithoutDrop": {"result": 1, "subresult": 2}}), None)
-    gas = Gas(1, 0, 0)
+    gas = GasCost(1, 0, 0)
     coin = bcs.coin(bytes(32), 1, bytes(32), 5, bytes(32))
     effects = iota.TransactionEffects.from_bcs(bcs.effects(status, gas, bytes(32), coin.id, [coin], [coin]))
     assert "UnusedValueWithoutDrop" in effects.as_v1().status().to_json()

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from wattswap.ledger.devnet import bcs, execution
 from wattswap.ledger.devnet.model import (
     Argument,
-    Call,
-    Coin,
+    CoinObject,
     Command,
+    Execution,
     MakeVector,
     MergeCoins,
-    Outcome,
+    MoveCall,
     Reference,
     Refused,
     SplitCoins,
@@ -32,17 +32,17 @@ GAS = Argument("gas")
 class Coins:
     """A state in memory: what ``Store`` does, without a file."""
 
-    def __init__(self, *coins: Coin) -> None:
+    def __init__(self, *coins: CoinObject) -> None:
         self.now = {coin.id: coin for coin in coins}
         self.spent: dict[tuple[bytes, int], bytes] = {}
 
-    def coin(self, coin_id: bytes) -> Coin | None:
+    def coin(self, coin_id: bytes) -> CoinObject | None:
         return self.now.get(coin_id)
 
     def spender(self, coin_id: bytes, version: int) -> bytes | None:
         return self.spent.get((coin_id, version))
 
-    def apply(self, outcome: Outcome) -> None:
+    def apply(self, outcome: Execution) -> None:
         for coin in outcome.spent:
             assert (coin.id, coin.version) not in self.spent
             self.spent[coin.id, coin.version] = outcome.transaction.digest
@@ -57,11 +57,11 @@ class Coins:
         return sum(coin.nanos + COIN_DEPOSIT for coin in self.now.values())
 
 
-def coin(number: int, owner: bytes = ANNA, nanos: int = 10**9) -> Coin:
+def coin(number: int, owner: bytes = ANNA, nanos: int = 10**9) -> CoinObject:
     return bcs.coin(bytes([number]) * 32, 1, owner, nanos, bytes(32))
 
 
-def named(one: Coin) -> Reference:
+def named(one: CoinObject) -> Reference:
     return Reference(one.id, one.version, one.digest)
 
 
@@ -72,7 +72,7 @@ def u64(number: int) -> bytes:
 def transaction(
     commands: list[Command],
     inputs: list[bytes | Reference],
-    gas: list[Coin],
+    gas: list[CoinObject],
     *,
     budget: int = 50_000_000,
     number: int = 0,
@@ -124,13 +124,13 @@ WRONG = 'CommandArgumentError":{"argument":'
         ([SplitCoins(GAS, [TO_BERT])], "InvalidBcsBytes"),
         ([SplitCoins(GAS, [given_(9)])], "IndexOutOfBounds"),
         ([MakeVector("vector<u8>", [TO_BERT])], "InvalidBcsBytes"),
-        ([MakeVector("0x2::coin::Coin<0x2::iota::IOTA>", [COIN2])], "FeatureNotYetSupported"),
+        ([MakeVector("0x2::coin::CoinObject<0x2::iota::IOTA>", [COIN2])], "FeatureNotYetSupported"),
         ([MakeVector(None, [COIN2])], "FeatureNotYetSupported"),
         ([MakeVector("u64", [SEVEN]), MakeVector("u64", [at(0)])], "TypeMismatch"),
         ([MakeVector("u64", [SEVEN]), TransferObjects([at(0)], TO_BERT)], "TypeMismatch"),
-        ([Call(bytes(31) + b"\x01", "option", "none", ["u64"], [])], "FunctionNotFound"),
-        ([Call(bytes(31) + b"\x01", "option", "some", [], [SEVEN])], "TypeArityMismatch"),
-        ([Call(bytes(31) + b"\x01", "option", "some", ["u64"], [])], "ArityMismatch"),
+        ([MoveCall(bytes(31) + b"\x01", "option", "none", ["u64"], [])], "FunctionNotFound"),
+        ([MoveCall(bytes(31) + b"\x01", "option", "some", [], [SEVEN])], "TypeArityMismatch"),
+        ([MoveCall(bytes(31) + b"\x01", "option", "some", ["u64"], [])], "ArityMismatch"),
     ],
 )
 def test_a_wrong_command_fails_by_the_networks_name(commands: list[Command], reason: str):
@@ -143,7 +143,7 @@ def test_a_failure_names_the_command():
 
 def test_values_that_can_be_dropped_are_left_lying():
     assert not failure(
-        [MakeVector("u64", [SEVEN, SEVEN]), Call(bytes(31) + b"\x01", "option", "some", ["u64"], [SEVEN])]
+        [MakeVector("u64", [SEVEN, SEVEN]), MoveCall(bytes(31) + b"\x01", "option", "some", ["u64"], [SEVEN])]
     )
 
 
@@ -179,7 +179,7 @@ COMMANDS = st.one_of(
     st.builds(MergeCoins, ARGUMENTS, SOME),
     st.builds(TransferObjects, SOME, st.builds(given_, st.integers(3, 4))),
     st.builds(MakeVector, st.sampled_from(["u64", "address", None]), SOME),
-    st.builds(Call, st.just(bytes(31) + b"\x01"), st.just("option"), st.just("some"), st.just(["u64"]), SOME),
+    st.builds(MoveCall, st.just(bytes(31) + b"\x01"), st.just("option"), st.just("some"), st.just(["u64"]), SOME),
 )
 AMOUNTS = st.sampled_from([0, 1, 7, 10**6, 10**9, 2**64 - 1])
 

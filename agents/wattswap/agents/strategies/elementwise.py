@@ -21,11 +21,12 @@ def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1)
         StrategyError: a car's answer depends on its neighbours; ``row`` is that car.
     """
     own = sample_cars() if own is None else own
-    call = Call(need_w=50_000, ceiling_nanos_per_kwh=2_000_000_000, from_ms=0, until_ms=300_000)
+    rows = np.arange(len(own))
+    call = Call(50_000 + 1_000 * rows, 2_000_000_000 + 0 * rows, from_ms=0, until_ms=300_000)
     together = answer(strategy, call, own, Draws(seed, own.key, 0))
     for row in range(len(own)):
         one = own.take([row])
-        alone = answer(strategy, call, one, Draws(seed, one.key, 0))
+        alone = answer(strategy, call.take([row]), one, Draws(seed, one.key, 0))
         same_relief = np.array_equal(together.relief_w[[row]], alone.relief_w)
         same_ask = np.array_equal(together.ask_nanos_per_kwh[[row]], alone.ask_nanos_per_kwh)
         if not (same_relief and same_ask):
@@ -57,11 +58,10 @@ def raised(error: Exception) -> str:
     return " ".join(f"raises {type(error).__name__}: {error}".split())
 
 
-def refused(strategy: str, problem: str, session: str, call: Call) -> InputError:
+def refused(strategy: str, error: StrategyError, session: str, call: Call) -> InputError:
     """The one line a user reads when a strategy misbehaves: it names the car and the call."""
-    return InputError(
-        f"strategy {strategy!r} {problem} (car {session!r}, call for {call.need_w} W at {call.from_ms // 1000} s)"
-    )
+    asked = f"call for {call.need_w[error.row]} W at {call.from_ms // 1000} s"
+    return InputError(f"strategy {strategy!r} {error.problem} (car {session!r}, {asked})")
 
 
 def sample_cars(cars: int = 8) -> Own:

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from wattswap.ledger.base import Anchor, Ledger, Payment
-from wattswap.ledger.settling import Settler, open_ledger, open_settler
+from wattswap.ledger.settlement_worker import SettlementWorker, open_ledger, open_worker
 
 _NODE = """
 import sys
@@ -73,7 +73,7 @@ def handed_in(where: str, name: str, batch: int, count: int) -> SettlingRow:
 def through_the_outbox(where: str, name: str, batch: int, count: int, folder: Path) -> SettlingRow:
     """Let a settler pay, handing over so many at a time and waiting for them."""
     outbox = folder / f"outbox {name} {batch}"
-    with open_settler(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns(), outbox=outbox) as settler:
+    with open_worker(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns(), outbox=outbox) as settler:
         seconds = _timed(lambda: _hand_over(settler, debts(f"settler {batch}", count), batch))
         return SettlingRow(
             name, "through the outbox", batch, count, seconds, settler.fees_nanos, settler.deposits_nanos
@@ -154,7 +154,7 @@ def _hand_in(ledger: Ledger, payments: Sequence[Payment], batch: int) -> None:
         assert all(status.ok for status in ledger.pay(payments[at : at + batch]))
 
 
-def _hand_over(settler: Settler, payments: Sequence[Payment], batch: int) -> None:
+def _hand_over(settler: SettlementWorker, payments: Sequence[Payment], batch: int) -> None:
     for at in range(0, len(payments), batch):
         settler.pay(payments[at : at + batch])
         if batch == 1:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from wattswap.ledger.devnet import bcs, names, pages, sdk
-from wattswap.ledger.devnet.model import Coin, Reference, Refused
+from wattswap.ledger.devnet.model import CoinObject, Reference, Refused
 from wattswap.ledger.devnet.node import Node
 from wattswap.ledger.devnet.pages import CoinFilter, EntryFilter, Page, Window
 from wattswap.ledger.devnet.rules import (
@@ -34,7 +34,7 @@ Fields = dict[str, Any]
 
 _TIMEOUT_MS: Final = 40_000
 _MOST_SIGNATURES: Final = 16
-_NO_PAGE: Final = Page[Coin]([], [], has_previous=False, has_next=False)
+_NO_PAGE: Final = Page[CoinObject]([], [], has_previous=False, has_next=False)
 
 
 class Answers:
@@ -93,7 +93,7 @@ class Answers:
         wanted = CoinFilter(given.get("type"), given.get("owner"), given.get("objectIds"))
         return _connection(pages.coins(self._store, wanted, Window(**window)), self._coin_fields)
 
-    def _coin_fields(self, coin: Coin) -> Fields:
+    def _coin_fields(self, coin: CoinObject) -> Fields:
         contents = {
             "type": {"repr": names.LONG_COIN_TYPE},
             "bcs": self._base64(bcs.coin_contents(coin.id, coin.nanos)),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
-from wattswap.ledger.devnet.model import Coin, Gas, Reference
+from wattswap.ledger.devnet.model import CoinObject, GasCost, Reference
 from wattswap.ledger.devnet.rules import COIN_DEPOSIT, EPOCH
 from wattswap.protocol.identity import uleb128 as uleb
 
@@ -47,15 +47,15 @@ def coin_contents(coin_id: bytes, nanos: int) -> bytes:
     return coin_id + u64(nanos)
 
 
-def coin_object(coin: Coin) -> bytes:
+def coin_object(coin: CoinObject) -> bytes:
     """A coin as the object that the API hands out."""
     return _coin_object(coin.id, coin.version, coin.owner, coin.nanos, coin.previous)
 
 
-def coin(coin_id: bytes, version: int, owner: bytes, nanos: int, previous: bytes) -> Coin:
+def coin(coin_id: bytes, version: int, owner: bytes, nanos: int, previous: bytes) -> CoinObject:
     """Make a coin and work out its digest."""
     data = _coin_object(coin_id, version, owner, nanos, previous)
-    return Coin(coin_id, version, owner, nanos, previous, hashed(b"Object::" + data))
+    return CoinObject(coin_id, version, owner, nanos, previous, hashed(b"Object::" + data))
 
 
 def _coin_object(coin_id: bytes, version: int, owner: bytes, nanos: int, previous: bytes) -> bytes:
@@ -68,13 +68,18 @@ def new_id(transaction: bytes, counter: int) -> bytes:
     return hashed(b"\xf1" + transaction + u64(counter))
 
 
-def gas_summary(gas: Gas) -> bytes:
+def gas_summary(gas: GasCost) -> bytes:
     """All computation is burned, and all of a deposit comes back."""
     return u64(gas.computation) * 2 + u64(gas.deposits) + u64(gas.rebate) + u64(0)
 
 
 def effects(
-    status: bytes, gas: Gas, transaction: bytes, gas_coin: bytes, spent: Iterable[Coin], written: Iterable[Coin]
+    status: bytes,
+    gas: GasCost,
+    transaction: bytes,
+    gas_coin: bytes,
+    spent: Iterable[CoinObject],
+    written: Iterable[CoinObject],
 ) -> bytes:
     """What a transaction did, in the network's words."""
     before = {coin.id: coin for coin in spent}
@@ -89,7 +94,7 @@ def effects(
     return head + gas_index + _NONE + tail + uleb(0) + _NONE
 
 
-def _change(coin_id: bytes, before: Coin | None, after: Coin | None) -> bytes:
+def _change(coin_id: bytes, before: CoinObject | None, after: CoinObject | None) -> bytes:
     was = b"\x01" + u64(before.version) + digest(before.digest) + b"\x00" + before.owner if before else b"\x00"
     now = b"\x01" + digest(after.digest) + b"\x00" + after.owner if after else b"\x00"
     operation = b"\x01" if before is None else b"\x00" if after else b"\x02"
@@ -112,7 +117,7 @@ def checkpoint_contents_digest(transaction: bytes, effects: bytes) -> bytes:
     return hashed(b"CheckpointContents::" + contents)
 
 
-def checkpoint(number: int, contents: bytes, previous: bytes | None, gas: Gas, time_ms: int) -> bytes:
+def checkpoint(number: int, contents: bytes, previous: bytes | None, gas: GasCost, time_ms: int) -> bytes:
     """The summary of a checkpoint; here each transaction gets one, so it is final as soon as it is done."""
     link = _SOME + digest(previous) if previous else _NONE
     head = u64(EPOCH) + u64(number) + u64(number + 1) + digest(contents) + link

@@ -13,10 +13,10 @@ from msgspec import Struct
 from wattswap.ledger.devnet import bcs, sdk
 from wattswap.ledger.devnet.model import (
     Argument,
-    Call,
     Command,
     MakeVector,
     MergeCoins,
+    MoveCall,
     Reference,
     Refused,
     SplitCoins,
@@ -158,7 +158,9 @@ def _command(given: _Command) -> Command:
         return MakeVector(given.make_move_vector.type, _arguments(given.make_move_vector.elements))
     if given.move_call:
         call = given.move_call
-        return Call(_bytes(call.package), call.module, call.function, call.type_arguments, _arguments(call.arguments))
+        return MoveCall(
+            _bytes(call.package), call.module, call.function, call.type_arguments, _arguments(call.arguments)
+        )
     raise Refused("this node has no Move machine: it cannot publish or upgrade packages")
 
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from wattswap.ledger.devnet import bcs, sdk
 from wattswap.ledger.devnet.machine import Failure, Machine, Piece
 from wattswap.ledger.devnet.model import (
-    Call,
-    Coin,
-    Gas,
+    CoinObject,
+    Execution,
+    GasCost,
     MakeVector,
     MergeCoins,
-    Outcome,
+    MoveCall,
     Reference,
     Refused,
     SplitCoins,
@@ -40,7 +40,7 @@ from wattswap.ledger.devnet.rules import (
 )
 
 
-def execute(transaction: Transaction, view: View) -> Outcome:
+def execute(transaction: Transaction, view: View) -> Execution:
     """Check a transaction whose signatures are right, and carry it out; raises ``Refused``."""
     check_shape(transaction)
     _check_gas_terms(transaction)
@@ -54,7 +54,7 @@ def execute(transaction: Transaction, view: View) -> Outcome:
     return outcome
 
 
-def estimate(transaction: Transaction, view: View, *, checked: bool) -> Outcome:
+def estimate(transaction: Transaction, view: View, *, checked: bool) -> Execution:
     """The same without a commitment: what would happen, and what it would cost.
 
     Unchecked, no budget limits it and no part of the gas coin is set aside: this is how a client finds its budget.
@@ -92,7 +92,7 @@ def check_shape(transaction: Transaction) -> None:
         raise Refused("mutable object cannot appear more than once in one transaction")
 
 
-def _check_command(command: SplitCoins | MergeCoins | TransferObjects | MakeVector | Call) -> None:
+def _check_command(command: SplitCoins | MergeCoins | TransferObjects | MakeVector | MoveCall) -> None:
     match command:
         case SplitCoins():
             count, least = len(command.amounts), 1
@@ -102,7 +102,7 @@ def _check_command(command: SplitCoins | MergeCoins | TransferObjects | MakeVect
             count, least = len(command.objects), 1
         case MakeVector():
             count, least = len(command.elements), 0 if command.type else 1
-        case Call():
+        case MoveCall():
             count, least = len(command.arguments) + len(command.types), 0
     if not least <= count <= MOST_ARGUMENTS:
         raise Refused(
@@ -125,7 +125,7 @@ def _check_gas_terms(transaction: Transaction, *, made_up: bool = False) -> None
         )
 
 
-def fetch(transaction: Transaction, view: View) -> tuple[list[Coin], dict[bytes, Coin]]:
+def fetch(transaction: Transaction, view: View) -> tuple[list[CoinObject], dict[bytes, CoinObject]]:
     """The coins it names, as they are now: gas in its order, inputs by id. Version, digest and owner must be right."""
     gas = [_current(one, transaction.gas_owner, view) for one in transaction.gas]
     owned = [_current(one, transaction.sender, view) for one in _owned(transaction)]
@@ -136,7 +136,7 @@ def _owned(transaction: Transaction) -> list[Reference]:
     return [one for one in transaction.inputs if isinstance(one, Reference)]
 
 
-def _current(named: Reference, owner: bytes, view: View) -> Coin:
+def _current(named: Reference, owner: bytes, view: View) -> CoinObject:
     shown = f"(0x{named.id.hex()}, {named.version}, {sdk.base58(named.digest)})"
     coin = view.coin(named.id)
     if coin is None or coin.version != named.version:
@@ -155,8 +155,8 @@ def _current(named: Reference, owner: bytes, view: View) -> Coin:
 
 
 def carry_out(
-    transaction: Transaction, gas: Sequence[Coin], inputs: dict[bytes, Coin], *, reserve: int | None
-) -> Outcome:
+    transaction: Transaction, gas: Sequence[CoinObject], inputs: dict[bytes, CoinObject], *, reserve: int | None
+) -> Execution:
     """Run the commands and charge for them; ``reserve`` is the budget, out of the commands' reach (None: no limit)."""
     total = sum(coin.nanos for coin in gas)
     spent = [*gas, *inputs.values()]
@@ -177,10 +177,10 @@ def carry_out(
     written = [bcs.coin(piece.id, version, piece.owner, piece.nanos, transaction.digest) for piece in pieces]
     written.sort(key=lambda coin: coin.id)
     effects = bcs.effects(status, cost, transaction.digest, gas[0].id, spent, written)
-    return Outcome(transaction, cost, spent, written, effects, error)
+    return Execution(transaction, cost, spent, written, effects, error)
 
 
-def _run(transaction: Transaction, gas: Piece, inputs: dict[bytes, Coin]) -> list[Piece]:
+def _run(transaction: Transaction, gas: Piece, inputs: dict[bytes, CoinObject]) -> list[Piece]:
     """The coins there are afterwards, the gas coin first."""
     owned = {coin.id: Piece(coin.id, coin.owner, coin.nanos) for coin in inputs.values()}
     values = [one if isinstance(one, bytes) else owned[one.id] for one in transaction.inputs]
@@ -189,6 +189,6 @@ def _run(transaction: Transaction, gas: Piece, inputs: dict[bytes, Coin]) -> lis
     return [gas, *(piece for piece in (*owned.values(), *machine.created) if not piece.gone)]
 
 
-def _cost(transaction: Transaction, spent: Sequence[Coin], pieces: Sequence[Piece]) -> Gas:
+def _cost(transaction: Transaction, spent: Sequence[CoinObject], pieces: Sequence[Piece]) -> GasCost:
     computation = COMPUTATION_UNITS * max(transaction.gas_price, REFERENCE_GAS_PRICE)
-    return Gas(computation, COIN_DEPOSIT * len(pieces), COIN_DEPOSIT * len(spent))
+    return GasCost(computation, COIN_DEPOSIT * len(pieces), COIN_DEPOSIT * len(spent))

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from wattswap.ledger.devnet import bcs, pure
 from wattswap.ledger.devnet.model import (
     Argument,
-    Call,
     Command,
     MakeVector,
     MergeCoins,
+    MoveCall,
     SplitCoins,
     TransferObjects,
 )
@@ -95,7 +95,7 @@ class Machine:
                 return self._transfer(command)
             case MakeVector():
                 return self._vector(command)
-            case Call():
+            case MoveCall():
                 return self._call(command)
 
     def _split(self, command: SplitCoins) -> list[_Hold]:
@@ -139,7 +139,7 @@ class Machine:
         self._plains(command.elements, command.type)
         return [_Hold(None)]
 
-    def _call(self, command: Call) -> list[_Hold]:
+    def _call(self, command: MoveCall) -> list[_Hold]:
         if (command.package, command.module, command.function) != (_OPTION, "option", "some"):
             raise Failure('"FunctionNotFound"')
         if len(command.types) != 1:

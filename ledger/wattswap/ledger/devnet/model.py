@@ -11,7 +11,7 @@ class Refused(ValueError):  # noqa: N818 - a verdict
     """What came in cannot be carried out, and nothing has changed. The text is one line, fit to be sent back."""
 
 
-class Coin(Struct, frozen=True):
+class CoinObject(Struct, frozen=True):
     """A coin of IOTA in one version. It is never changed: a transaction writes a later version beside it."""
 
     id: bytes
@@ -69,7 +69,7 @@ class MakeVector(Struct, frozen=True):
     elements: list[Argument]
 
 
-class Call(Struct, frozen=True):
+class MoveCall(Struct, frozen=True):
     """A call of a Move function; ``execution`` knows one, see ``machine``."""
 
     package: bytes
@@ -79,7 +79,7 @@ class Call(Struct, frozen=True):
     arguments: list[Argument]
 
 
-Command = SplitCoins | MergeCoins | TransferObjects | MakeVector | Call
+Command = SplitCoins | MergeCoins | TransferObjects | MakeVector | MoveCall
 
 
 class Transaction(Struct, frozen=True):
@@ -100,7 +100,7 @@ class Transaction(Struct, frozen=True):
     last_epoch: int | None
 
 
-class Gas(Struct, frozen=True):
+class GasCost(Struct, frozen=True):
     """What a transaction cost, in nanos. Computation is burned; deposits come back when their coins end."""
 
     computation: int
@@ -113,14 +113,14 @@ class Gas(Struct, frozen=True):
         return self.computation + self.deposits - self.rebate
 
 
-class Outcome(Struct, frozen=True):
+class Execution(Struct, frozen=True):
     """All that a transaction comes to: what the store writes, in one go."""
 
     transaction: Transaction
-    gas: Gas
-    spent: list[Coin]
+    gas: GasCost
+    spent: list[CoinObject]
     """Every version it used up, the gas coins among them."""
-    written: list[Coin]
+    written: list[CoinObject]
     """Every new version, sorted by id."""
     effects: bytes
     error: str
@@ -130,7 +130,7 @@ class Outcome(Struct, frozen=True):
 class View(Protocol):
     """What the pure part may ask about the state."""
 
-    def coin(self, coin_id: bytes) -> Coin | None:
+    def coin(self, coin_id: bytes) -> CoinObject | None:
         """The coin as it is now, or None if there is none (any more)."""
         ...
 

@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from wattswap.ledger.devnet import bcs, decode, execution, names, sdk
-from wattswap.ledger.devnet.model import Call, Coin, Gas, Outcome, Refused, Transaction
+from wattswap.ledger.devnet.model import CoinObject, Execution, GasCost, MoveCall, Refused, Transaction
 from wattswap.ledger.devnet.rules import COIN_DEPOSIT, MINTED, PUBLIC_CHAINS, REFERENCE_GAS_PRICE
 from wattswap.ledger.devnet.store import Entry, Mention, Store
 
@@ -20,7 +20,7 @@ class DryRun(Struct, frozen=True):
     """What a transaction would come to; ``outcome`` is None if it would be refused."""
 
     data: bytes
-    outcome: Outcome | None
+    outcome: Execution | None
     error: str
 
 
@@ -47,11 +47,11 @@ class Node:
         started_ms = self._now_ms()
         while True:
             seed = secrets.token_bytes(32)
-            coin = Coin(secrets.token_bytes(32), 1, sdk.address_of(seed), MINTED - COIN_DEPOSIT, b"", b"")
+            coin = CoinObject(secrets.token_bytes(32), 1, sdk.address_of(seed), MINTED - COIN_DEPOSIT, b"", b"")
             data = sdk.genesis([coin])
             digest = bcs.transaction_digest(data)
             coin = bcs.coin(coin.id, 1, coin.owner, coin.nanos, digest)
-            gas = Gas(0, COIN_DEPOSIT, 0)
+            gas = GasCost(0, COIN_DEPOSIT, 0)
             effects = bcs.effects(bcs.SUCCESS, gas, digest, b"", [], [coin])
             entry = self._entry(None, digest, bytes(32), bcs.signed(data, []), effects, gas)
             if entry.checkpoint_digest[:4].hex() not in PUBLIC_CHAINS:
@@ -84,13 +84,13 @@ class Node:
         return entry
 
     def _entry(
-        self, last: Entry | None, digest: bytes, sender: bytes, signed: bytes, effects: bytes, gas: Gas
+        self, last: Entry | None, digest: bytes, sender: bytes, signed: bytes, effects: bytes, gas: GasCost
     ) -> Entry:
         """A transaction and the checkpoint that makes it final."""
         seq, previous, sums = 0, None, gas
         if last:
             seq, previous = last.seq + 1, last.checkpoint_digest
-            sums = Gas(last.burned + gas.computation, last.deposited + gas.deposits, last.rebated + gas.rebate)
+            sums = GasCost(last.burned + gas.computation, last.deposited + gas.deposits, last.rebated + gas.rebate)
         contents = bcs.checkpoint_contents_digest(digest, effects)
         checkpoint = bcs.checkpoint(seq, contents, previous, sums, self._now_ms())
         name = bcs.checkpoint_digest(checkpoint)
@@ -115,7 +115,7 @@ class Node:
         data, signature = sdk.gift(self._seed, purse, recipient, nanos, _GIFT_BUDGET, REFERENCE_GAS_PRICE)
         return self.submit(data, [signature]).digest
 
-    def gift(self, digest: bytes) -> Coin | None:
+    def gift(self, digest: bytes) -> CoinObject | None:
         """The coin that such a transaction made; None for one that the faucet did not send."""
         entry = self.store.entry(digest=digest)
         if entry is None or entry.sender != self.faucet_address:
@@ -135,7 +135,7 @@ def _check_signatures(transaction: Transaction, signatures: Sequence[bytes]) -> 
         raise Refused(f"the signatures are not those of sender and gas owner: that of {missing} is missing")
 
 
-def _mentions(outcome: Outcome) -> Iterator[tuple[Mention, bytes]]:
+def _mentions(outcome: Execution) -> Iterator[tuple[Mention, bytes]]:
     """All that the transaction can be found by, each once."""
     before, after = {coin.id for coin in outcome.spent}, {coin.id for coin in outcome.written}
     for kind, keys in (
@@ -150,7 +150,7 @@ def _mentions(outcome: Outcome) -> Iterator[tuple[Mention, bytes]]:
 
 def _functions(transaction: Transaction) -> set[bytes]:
     """Every function it calls, by all of its names: package, module, function."""
-    calls = [one for one in transaction.commands if isinstance(one, Call)]
+    calls = [one for one in transaction.commands if isinstance(one, MoveCall)]
     parts = [(one.module, one.function) for one in calls]
     return {
         names.function_key(call.package, *part[:n]) for call, part in zip(calls, parts, strict=True) for n in range(3)

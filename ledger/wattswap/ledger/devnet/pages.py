@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar
 from msgspec import Struct
 
 from wattswap.ledger.devnet import names, sdk
-from wattswap.ledger.devnet.model import Coin, Refused
+from wattswap.ledger.devnet.model import CoinObject, Refused
 from wattswap.ledger.devnet.rules import MOST_PAGE_SIZE, PAGE_SIZE
 from wattswap.ledger.devnet.store import Entry, Mention, Store
 
@@ -70,7 +70,7 @@ class EntryFilter(Struct, frozen=True):
     digests: list[str] | None = None
 
 
-def coins(store: Store, wanted: CoinFilter, window: Window) -> Page[Coin]:
+def coins(store: Store, wanted: CoinFilter, window: Window) -> Page[CoinObject]:
     """Coins as they are now, by id."""
     where, values = list[str](), list[object]()
     if wanted.type is not None and names.short_type(wanted.type) not in names.COIN_TYPES:

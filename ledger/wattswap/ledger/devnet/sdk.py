@@ -11,7 +11,7 @@ from typing import Any
 import iota_sdk
 from iota_sdk import InternalError, SdkFfiError
 
-from wattswap.ledger.devnet.model import Coin, Refused
+from wattswap.ledger.devnet.model import CoinObject, Refused
 from wattswap.ledger.iota_bytes import quicken
 
 quicken()
@@ -74,7 +74,7 @@ def address_of(seed: bytes) -> bytes:
     return bytes(_key(seed).public_key().derive_address().to_bytes())
 
 
-def gift(seed: bytes, coin: Coin, recipient: bytes, nanos: int, budget: int, price: int) -> tuple[bytes, bytes]:
+def gift(seed: bytes, coin: CoinObject, recipient: bytes, nanos: int, budget: int, price: int) -> tuple[bytes, bytes]:
     """The transaction by which the faucet's key sends tokens from its coin, with its signature."""
     key = _key(seed)
     builder = iota_sdk.TransactionBuilder(key.public_key().derive_address())
@@ -88,7 +88,7 @@ def gift(seed: bytes, coin: Coin, recipient: bytes, nanos: int, budget: int, pri
     return bytes(transaction.to_bcs()), bytes(key.sign_transaction(transaction).to_bytes())
 
 
-def genesis(coins: list[Coin]) -> bytes:
+def genesis(coins: list[CoinObject]) -> bytes:
     """The first transaction of a chain, which mints these coins."""
     objects = [iota_sdk.GenesisObject(_data(coin), _owner(coin)) for coin in coins]
     kind = iota_sdk.TransactionKind.new_genesis(iota_sdk.GenesisTransaction(objects, []))
@@ -102,7 +102,7 @@ def _key(seed: bytes) -> Any:
     return iota_sdk.Ed25519PrivateKey(seed)
 
 
-def _data(coin: Coin) -> Any:
+def _data(coin: CoinObject) -> Any:
     contents = coin.id + coin.nanos.to_bytes(8, "little")
     struct = iota_sdk.MoveStruct(
         struct_type=iota_sdk.StructTag.new_gas_coin(),
@@ -112,7 +112,7 @@ def _data(coin: Coin) -> Any:
     return iota_sdk.ObjectData.new_move_struct(struct)
 
 
-def _owner(coin: Coin) -> Any:
+def _owner(coin: CoinObject) -> Any:
     return iota_sdk.Owner.new_address(iota_sdk.Address.from_bytes(coin.owner))
 
 

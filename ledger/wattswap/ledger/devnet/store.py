@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from wattswap.ledger.devnet.model import Coin
+from wattswap.ledger.devnet.model import CoinObject
 from wattswap.protocol.errors import InputError
 
 _APPLICATION: Final = 0x77617474  # "watt"
@@ -137,8 +137,8 @@ class Store:
     def write(
         self,
         entry: Entry,
-        spent: Iterable[Coin],
-        written: Sequence[Coin],
+        spent: Iterable[CoinObject],
+        written: Sequence[CoinObject],
         mentions: Iterable[tuple[Mention, bytes]],
         about: Iterable[tuple[str, bytes]] = (),
     ) -> None:
@@ -164,19 +164,19 @@ class Store:
         row = self._one("SELECT value FROM chain WHERE key = ?", key)
         return bytes(row[0]) if row else None
 
-    def coin(self, coin_id: bytes) -> Coin | None:
+    def coin(self, coin_id: bytes) -> CoinObject | None:
         """The coin as it is now."""
         row = self._one(_LIVE, coin_id)
-        return Coin(*row) if row else None
+        return CoinObject(*row) if row else None
 
-    def version(self, coin_id: bytes, version: int) -> Coin | None:
+    def version(self, coin_id: bytes, version: int) -> CoinObject | None:
         """The coin as it was in this version."""
         row = self._one(_AT, coin_id, version)
-        return Coin(*row) if row else None
+        return CoinObject(*row) if row else None
 
-    def versions(self, coin_id: bytes) -> list[Coin]:
+    def versions(self, coin_id: bytes) -> list[CoinObject]:
         """Every version of a coin that there ever was, the first one first."""
-        return [Coin(*row) for row in self._db.execute(_HISTORY, (coin_id,))]
+        return [CoinObject(*row) for row in self._db.execute(_HISTORY, (coin_id,))]
 
     def spender(self, coin_id: bytes, version: int) -> bytes | None:
         """The digest of the transaction that used up this version."""
@@ -199,12 +199,12 @@ class Store:
         row = self._one(f"{_TRANSACTION} {where} ORDER BY seq DESC LIMIT 1", *wanted.values())
         return Entry(*row) if row else None
 
-    def coins(self, where: Sequence[str], values: Sequence[object], *, count: int, backwards: bool) -> list[Coin]:
+    def coins(self, where: Sequence[str], values: Sequence[object], *, count: int, backwards: bool) -> list[CoinObject]:
         """Coins under conditions, by id."""
         order = "DESC" if backwards else "ASC"
         conditions = " AND ".join(where) or "TRUE"
         query = f"{_COINS} {conditions} ORDER BY id {order} LIMIT ?"
-        return [Coin(*row) for row in self._db.execute(query, (*values, count))]
+        return [CoinObject(*row) for row in self._db.execute(query, (*values, count))]
 
     def entries(
         self,

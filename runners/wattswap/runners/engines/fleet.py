@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from wattswap.agents import clearing, law, settlement
+from wattswap.agents import law, market, settlement
 from wattswap.agents.controllers.plugged import Plugged
 from wattswap.agents.offers import FEED, TRANCHES, Call
-from wattswap.agents.round_summary import round_summary
-from wattswap.protocol.draws import draw
+from wattswap.agents.rules import Terms
+from wattswap.agents.segments import Segments
 from wattswap.protocol.effects import NoteTrade
-from wattswap.protocol.messages import ReliefCall
-from wattswap.protocol.units import Purpose
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.payments.opening_book import open_book
 from wattswap.runners.recording.record import FEEDER, RunRecord, TickRow, forced_row, session_row, trade_rows
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from wattswap.agents.controllers import Controller
-    from wattswap.agents.law import Assessment, Cars, ChargingState, Grants
+    from wattswap.agents.law import Cars, ChargingState, Grants
     from wattswap.agents.physics import Ints
+    from wattswap.agents.rules import Rules
+    from wattswap.ledger.book import Book
     from wattswap.runners.scenario.street import Street
 
 
@@ -64,19 +64,46 @@ class Awards:
         )
 
 
-class FleetRun:
-    """One run of a street in the fleet engine."""
+class FeederLoad(NamedTuple):
+    """What one feeder brings to a run beside its cars."""
 
-    def __init__(self, street: Street, controller: Controller | None = None, record: RunRecord | None = None) -> None:
-        self.street, self.controller, self.world = street, controller, World(street)
-        world = self.world
-        self.assignment = StrategyAssignment(world.fleet, street.scenario.seed, world.rules, street.folder)
-        self.rules, self.seed = world.rules, street.scenario.seed
+    base_w: Ints
+    """Its homes' mean watts, shape (ticks + 1,): column 0 is the tick before the start."""
+    limit_w: Ints
+    """Shape (ticks,)."""
+    rules: Rules
+    book: Book
+    """Its site's."""
+
+
+class FleetRun:
+    """One run of a street in the fleet engine: all its feeders at once, each with a record of its own."""
+
+    def __init__(
+        self,
+        street: Street,
+        controller: Controller | None = None,
+        record: RunRecord | None = None,
+        *,
+        world: World | None = None,
+        feeders: Sequence[FeederLoad] = (),
+    ) -> None:
+        self.street, self.controller, self.world = street, controller, World(street) if world is None else world
+        world, rules = self.world, self.world.rules
+        self._feeders = tuple(feeders) or (FeederLoad(world.base_w, street.limit_w, rules, open_book(street, world)),)
+        self._terms = Terms.of(*(each.rules for each in self._feeders))
+        self._base_w = np.stack([each.base_w for each in self._feeders])
+        self._limit_w = np.stack([each.limit_w for each in self._feeders])
+        self.assignment = StrategyAssignment(world.fleet, street.scenario.seed, rules, street.folder)
+        self.rules, self.seed = rules, street.scenario.seed
         self.record = RunRecord() if record is None else record
+        self.records = (self.record, *(RunRecord() for _ in self._feeders[1:]))
+        """One a feeder; the first is ``record``."""
+        for each, feeder in zip(self.records, self._feeders, strict=True):
+            each.book = feeder.book
         self.awards = Awards.none()
         self.tick = 0
         """The next one."""
-        self.record.book = self.book = open_book(street, world)
         self._earned = np.zeros(len(world.fleet), dtype=np.int64)
         self._deferred_ws = np.zeros(len(world.fleet), dtype=np.int64)
         self._drawn_w = np.zeros(len(world.fleet), dtype=np.int64)
@@ -109,26 +136,46 @@ class FleetRun:
     def _tick(self, tick: int) -> None:
         world = self.world
         world.arrive(tick)
-        charging = world.charging(tick)
+        charging, segments = world.charging(tick), self._segments(world.plugged)
         cars = self._cars(charging, tick)
-        base_w, limit_w = int(world.base_w[tick]), int(self.street.limit_w[tick])
+        base_w, limit_w = self._base_w[:, tick], self._limit_w[:, tick]
         if self.controller is not None:
-            target_w = law.target_w(limit_w, self.rules)
-            granted = self.controller(base_w, target_w, cars, self._plugged(charging), self.rules)
-            self._move(tick, charging, cars, granted, limit_w)
+            granted = self._controlled(self.controller, base_w, limit_w, cars, charging, segments)
+            self._move(tick, charging, cars, granted, segments)
             return
-        assessment = law.assess(base_w, limit_w, cars, self.rules)
-        if assessment.release:
-            self._settle(np.ones(len(self.awards), dtype=bool))
-            cars = self._cars(charging, tick)
-        if assessment.need_w > 0:
-            self._round(tick, assessment, limit_w, charging)
-            cars = self._cars(charging, tick)
-        granted = law.grants(base_w, assessment.target_w, cars, self.rules)
-        self._move(tick, charging, cars, granted, limit_w)
+        assessment = law.assess(base_w, limit_w, cars, segments, self._terms)
+        if assessment.release.any():
+            self._settle(assessment.release[world.feeder[self.awards.row]])
+        if (assessment.need_w > 0).any():
+            ceiling = law.ceiling_nanos_per_kwh(assessment.demand_w, limit_w, self._terms)
+            self._round(tick, np.maximum(assessment.need_w, 0), ceiling, charging)
+        cars = self._cars(charging, tick)
+        granted = law.grants(base_w, assessment.target_w, cars, segments, self.rules)
+        self._move(tick, charging, cars, granted, segments)
+
+    def _segments(self, rows: Ints) -> Segments:
+        return Segments.of(self.world.feeder[rows], len(self._feeders))
+
+    def _controlled(
+        self,
+        controller: Controller,
+        base_w: Ints,
+        limit_w: Ints,
+        cars: Cars,
+        charging: ChargingState,
+        segments: Segments,
+    ) -> Grants:
+        """What the controller grants on each feeder."""
+        targets_w, plugged = law.target_w(limit_w, self._terms), self._plugged(charging)
+        granted = []
+        for feeder, (base, target) in enumerate(zip(base_w.tolist(), targets_w.tolist(), strict=True)):
+            rows = segments.rows(feeder)
+            here = Plugged(*(column[rows] for column in plugged))
+            granted.append(controller(base, target, cars.of(rows), here, self.rules))
+        return law.Grants(*(np.concatenate(columns) for columns in zip(*granted, strict=True)))
 
     def _cars(self, charging: ChargingState, tick: int) -> Cars:
-        """What the transformer knows: standings and awards in force of the plugged cars."""
+        """What the transformers know: standings and awards in force of the plugged cars."""
         plugged = self.world.plugged
         reduce_w, feed_w = np.zeros((2, len(plugged)), dtype=np.int64)
         if len(self.awards):
@@ -149,59 +196,55 @@ class FleetRun:
         arrival_ms = np.maximum(fleet.arrival_tick[rows], 0) * self.rules.tick_ms
         return Plugged(arrival_ms, fleet.departure_ms[rows], self._drawn_w[rows], self._most_w[rows])
 
-    def _round(self, tick: int, assessment: Assessment, limit_w: int, charging: ChargingState) -> None:
-        """Call every car that holds no award, clear, and award what the site's tokens cover."""
+    def _round(self, tick: int, need_w: Ints, ceiling: Ints, charging: ChargingState) -> None:
+        """Call every car of a feeder in need that holds no award, and award what is bought."""
         world, now_ms = self.world, tick * self.rules.tick_ms
-        free = np.ones(len(world.plugged), dtype=bool)
-        free[self._bound()] = False
-        called = world.plugged[free]
-        if not len(called):
-            return
-        ceiling = law.ceiling_nanos_per_kwh(assessment.demand_w, limit_w, self.rules)
+        chosen = need_w[world.feeder[world.plugged]] > 0
+        chosen[self._bound()] = False
+        called = world.plugged[chosen]
+        segments, feeder = self._segments(called), world.feeder[called]
         until_ms = self.rules.window_end_ms(now_ms)
-        call = ReliefCall(FEEDER, tick, assessment.need_w, ceiling, now_ms, until_ms, now_ms + self.rules.deadline_ms)
-        bid = Call(call.need_w, ceiling, now_ms, until_ms)
-        own = world.own(called, law.ChargingState(*(column[free] for column in charging)), now_ms)
-        offered_w, ask = self.assignment.admitted(bid, own, called)
-        ties = draw(self.seed, own.key, Purpose.TIE, now_ms // self.rules.window_ms)
-        award_w, price = clearing.clear(
-            offered_w,
-            ask,
-            ties,
-            need_w=call.need_w,
-            ceiling_nanos_per_kwh=ceiling,
-            amp_w=self.rules.amp_w,
-            rule=self.rules.clearing,
+        own = world.own(called, law.ChargingState(*(column[chosen] for column in charging)), now_ms)
+        call = Call(need_w[feeder], ceiling[feeder], now_ms, until_ms)
+        offers = market.Offers(own.key, own.firm_w, *self.assignment.admitted(call, own, called))
+        bought = market.buy(
+            need_w,
+            ceiling,
+            offers,
+            segments,
+            [each.book.site_uncommitted_nanos for each in self._feeders],
+            from_ms=now_ms,
+            until_ms=until_ms,
+            seed=self.seed,
+            terms=self._terms,
         )
-        won = self._reserve(called, tick, award_w, price, (call.until_ms - now_ms) // 1000)
-        award_w, price = np.where(won[:, None], award_w, 0), np.where(won[:, None], price, 0)
-        self.record.rounds.append(round_summary(call, own.firm_w, offered_w, award_w, price))
-        count = int(won.sum())
-        self.awards = self.awards.and_also(
-            Awards(
-                row=called[won],
-                tick=np.full(count, tick),
-                award_w=award_w[won],
-                price=price[won],
-                offered_w=offered_w[won],
-                ask=ask[won],
-                delivered_ws=np.zeros((count, TRANCHES), dtype=np.int64),
-                baseline_ws=np.zeros(count, dtype=np.int64),
-            )
+        for number in np.unique(feeder).tolist():
+            said = market.relief_call(number, now_ms, int(need_w[number]), int(ceiling[number]), self.rules)
+            note = market.round_note(said, offers, bought, segments.rows(number))
+            self.records[number].rounds.append(note)
+        self._award(tick, called, offers, bought)
+
+    def _award(self, tick: int, called: Ints, offers: market.Offers, bought: market.Purchase) -> None:
+        """Set the tokens aside, and note the awards."""
+        world, won = self.world, bought.won
+        rows, reserved_nanos = called[won], bought.reserved_nanos[won]
+        for row, nanos in zip(rows.tolist(), reserved_nanos.tolist(), strict=True):
+            key = settlement.payment_id(FEEDER, tick, world.fleet.session_id[row])
+            assert self._feeders[world.feeder[row]].book.reserve(key, nanos), "the market has counted these tokens"
+        awards = Awards(
+            row=rows,
+            tick=np.full(len(rows), tick),
+            award_w=bought.award_w[won],
+            price=bought.price_nanos_per_kwh[won],
+            offered_w=offers.relief_w[won],
+            ask=offers.ask_nanos_per_kwh[won],
+            delivered_ws=np.zeros((len(rows), TRANCHES), dtype=np.int64),
+            baseline_ws=np.zeros(len(rows), dtype=np.int64),
         )
+        self.awards = self.awards.and_also(awards)
 
-    def _reserve(self, called: Ints, tick: int, award_w: Ints, price: Ints, lasts_s: int) -> NDArray[np.bool_]:
-        """Who gets the award: in session order, as long as the site's tokens cover the most it may cost."""
-        most_nanos = settlement.value_nanos(price, award_w * lasts_s).sum(axis=1)
-        won: NDArray[np.bool_] = award_w.sum(axis=1) > 0
-        for at in np.flatnonzero(won).tolist():
-            key = settlement.payment_id(FEEDER, tick, self.world.fleet.session_id[called[at]])
-            won[at] = self.book.reserve(key, int(most_nanos[at]))
-        return won
-
-    def _move(self, tick: int, charging: ChargingState, cars: Cars, granted: Grants, limit_w: int) -> None:
+    def _move(self, tick: int, charging: ChargingState, cars: Cars, granted: Grants, segments: Segments) -> None:
         world, awards = self.world, self.awards
-        base_w = int(world.base_w[tick + 1])
         plugged = world.plugged
         owed_ws = np.maximum(world.remaining_ws[plugged] - world.baseline_ws[plugged], 0)
         drawn_w, fed_w = world.move(charging, granted.import_w, granted.export_w)
@@ -211,12 +254,27 @@ class FleetRun:
             delivered_w = settlement.relief_w(awards.award_w, charging.baseline_w[at], drawn_w[at], fed_w[at])
             awards.delivered_ws = awards.delivered_ws + delivered_w * self.rules.tick_s
             awards.baseline_ws = awards.baseline_ws + charging.baseline_w[at] * self.rules.tick_s
-        for car in granted.forced_w.nonzero()[0].tolist():
-            session_id = world.fleet.session_id[plugged[car]]
-            self.record.trades.append(forced_row(tick, session_id, int(granted.forced_w[car])))
-        self.record.ticks.append(
-            TickRow(tick, base_w, limit_w, plugged, charging, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
-        )
+        columns = (plugged, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
+        for feeder, record in enumerate(self.records):
+            rows, loads = segments.rows(feeder), self._feeders[feeder]
+            cars_here, drawn_here, fed_here, reduce_here, forced_here, owed_here = (column[rows] for column in columns)
+            for car in forced_here.nonzero()[0].tolist():
+                session_id = world.fleet.session_id[cars_here[car]]
+                record.trades.append(forced_row(tick, session_id, int(forced_here[car])))
+            record.ticks.append(
+                TickRow(
+                    tick,
+                    int(loads.base_w[tick + 1]),
+                    int(loads.limit_w[tick]),
+                    cars_here,
+                    law.ChargingState(*(column[rows] for column in charging)),
+                    drawn_here,
+                    fed_here,
+                    reduce_here,
+                    forced_here,
+                    owed_here,
+                )
+            )
 
     def _close(self, tick: int) -> None:
         """End what has ended: awards at their window's end, then departures, each with its bill."""
@@ -233,7 +291,7 @@ class FleetRun:
         self.awards = self.awards.where(~ended)
         nanos = settlement.value_nanos(awards.price, awards.delivered_ws)
         for i, row in enumerate(awards.row.tolist()):
-            tick, session_id = int(awards.tick[i]), fleet.session_id[row]
+            feeder, tick, session_id = int(self.world.feeder[row]), int(awards.tick[i]), fleet.session_id[row]
             note = NoteTrade(
                 tick=tick,
                 session=row,
@@ -247,22 +305,22 @@ class FleetRun:
                 baseline_ws=int(awards.baseline_ws[i]),
                 disputed=False,
             )
-            self.book.settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
-            self.record.trades.extend(trade_rows(note, session_id))
+            self._feeders[feeder].book.settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
+            self.records[feeder].trades.extend(trade_rows(note, session_id))
         self._earned[awards.row] += nanos.sum(axis=1)
         self._deferred_ws[awards.row] += awards.delivered_ws[:, :FEED].sum(axis=1)
 
     def _bill(self, row: int) -> None:
         """The energy bill of a departing car, netted against what it earned."""
-        fleet = self.world.fleet
+        fleet, book = self.world.fleet, self._feeders[self.world.feeder[row]].book
         billed = settlement.bill_nanos(
             int(fleet.tariff_nanos_per_kwh[row]), int(self.world.imported_ws[row]), int(self.world.exported_ws[row])
         )
-        bill = self.book.bill(fleet.session_id[row], fleet.vehicle_id[row], billed)
+        bill = book.bill(fleet.session_id[row], fleet.vehicle_id[row], billed)
         self._end_session(row, billed, bill.receivable_nanos)
 
     def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:
-        self.record.sessions.append(
+        self.records[self.world.feeder[row]].sessions.append(
             session_row(
                 self.world,
                 row,

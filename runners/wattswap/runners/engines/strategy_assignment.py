@@ -57,7 +57,7 @@ class StrategyAssignment:
         numbers = self.number[rows]
         for number in np.unique(numbers):
             mine = np.flatnonzero(numbers == number)
-            relief_w[mine], ask[mine] = self._ask(int(number), call, own.take(mine), rows[mine])
+            relief_w[mine], ask[mine] = self._ask(int(number), call.take(mine), own.take(mine), rows[mine])
         return relief_w, ask
 
     def _ask(self, number: int, call: Call, own: Own, rows: Ints) -> tuple[Ints, Ints]:
@@ -65,7 +65,7 @@ class StrategyAssignment:
         try:
             return law.admitted(answer(self.strategies[number], call, own, draws), call, self._rules)
         except StrategyError as error:
-            raise refused(self.names[number], error.problem, self._session_id[rows[error.row]], call) from error
+            raise refused(self.names[number], error, self._session_id[rows[error.row]], call) from error
 
 
 def strategy_from_file(name: str, folder: Path) -> Strategy:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from wattswap.ledger.anchors import Reading
+from wattswap.ledger.anchors import MeterReading
 from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.settling import REST
+from wattswap.ledger.settlement_worker import REST
 from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.engines.agent_factory import TRANSFORMER
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
     from wattswap.runners.world import Fleet
 
-Slot: TypeAlias = tuple[int, list[Reading]]
+Slot: TypeAlias = tuple[int, list[MeterReading]]
 
 _AT_ONCE: Final = 60
 """Ticks that are sealed in one write, if so many wait."""
@@ -64,11 +64,11 @@ class Meters:
         self._import_ws += self._import_w * tick_s
         self._export_ws += self._export_w * tick_s
 
-    def readings(self, at_ms: int) -> list[Reading]:
+    def readings(self, at_ms: int) -> list[MeterReading]:
         """What they show; powers are those of the last tick."""
         columns: NDArray[np.int64] = np.stack((self._import_w, self._export_w, self._import_ws, self._export_ws))
         return [
-            Reading(
+            MeterReading(
                 meter=name,
                 at_ms=at_ms,
                 import_w=import_w,

@@ -7,20 +7,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.settling import crossing, differences
+from wattswap.ledger.settlement_worker import crossing, differences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from wattswap.ledger.book import Entry
-    from wattswap.ledger.settling import Settled, Settler
+    from wattswap.ledger.settlement_worker import Settled, SettlementWorker
 
 OUTSIDE_ERRORS: Final = (LedgerDownError, sqlite3.Error, OSError)
 """What may happen to files and networks; anything else is a bug of ours."""
 
 
 def payment_status(
-    settler: Settler,
+    worker: SettlementWorker,
     entries: Iterable[Entry],
     balances: Mapping[str, int],
     records: int,
@@ -31,7 +31,7 @@ def payment_status(
     """Figures of a settlement: what the ledger made of a book's entries and of so many meter records."""
     owed = [payment.key for entry in entries if (payment := crossing(entry)) is not None]
     try:
-        settled = settler.settled()
+        settled = worker.settled()
     except OUTSIDE_ERRORS as error:
         return {"payments": len(owed), "pending": len(owed) + records, "alarms": _lines((weather, str(error)))}
     refused = len(settled.refused)
@@ -39,7 +39,7 @@ def payment_status(
     differing = None
     if compared and not pending:
         try:
-            differing = differences(balances, settler.ledger)
+            differing = differences(balances, worker.ledger)
         except OUTSIDE_ERRORS as error:
             weather = weather or f"the ledger could not be compared with the book: {error}"
     return {
@@ -55,22 +55,22 @@ def payment_status(
     }
 
 
-def unpaid_sessions(settler: Settler, entries: Iterable[Entry]) -> dict[str, str]:
+def unpaid_sessions(worker: SettlementWorker, entries: Iterable[Entry]) -> dict[str, str]:
     """Session -> ``pending`` or ``refused``, for those whose bill lets tokens cross that have not crossed."""
     refused: set[str] = set()
     with suppress(*OUTSIDE_ERRORS):
-        refused = set(settler.settled().refused)
+        refused = set(worker.settled().refused)
     unpaid = {}
     for entry in entries:
         payment = crossing(entry)
-        if payment is not None and not _is_paid(settler, payment.key):
+        if payment is not None and not _is_paid(worker, payment.key):
             unpaid[entry[1]] = "refused" if payment.key in refused else "pending"
     return unpaid
 
 
-def _is_paid(settler: Settler, key: str) -> bool:
+def _is_paid(worker: SettlementWorker, key: str) -> bool:
     try:
-        return settler.is_paid(key)
+        return worker.is_paid(key)
     except OUTSIDE_ERRORS:
         return False
 

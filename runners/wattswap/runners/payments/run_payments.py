@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
 from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.settling import Settler, open_settler, opening_of
+from wattswap.ledger.settlement_worker import SettlementWorker, open_worker, opening_of
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.identity import seeded_signer
@@ -68,7 +68,7 @@ class RunPayments:
         self._where = _absolute(where)
         self._seed = secrets.randbits(_SEED_BITS) if wallets_seed is None else wallets_seed
         self._made: list[Path] = []
-        self._settler: Settler | None = None
+        self._worker: SettlementWorker | None = None
         self._metering: MeterAnchoring | None = None
         self._run: Run | None = None
         self._told, self._metered = 0, 0
@@ -97,13 +97,13 @@ class RunPayments:
 
     def passed(self, tick: int = 0) -> None:  # noqa: ARG002 - the signature of `progress`
         """Hand over what the run has come to since the last time."""
-        if self._run is None or self._settler is None:
+        if self._run is None or self._worker is None:
             return
         ticks, entries = self._run.record.ticks, _book_of(self._run).entries_since(self._told)
         self._told += len(entries)
         if entries and not self._weather:
             try:
-                self._settler.settle(entries)
+                self._worker.settle(entries)
             except OUTSIDE_ERRORS as error:  # the book has them, and whoever finishes the run takes them from there
                 self._weather = str(error)
         if self._metering is not None and len(ticks) > self._metered:
@@ -119,7 +119,7 @@ class RunPayments:
 
     def settle(self) -> None:
         """Wait until the ledger has decided, or long enough; from now on it can be compared with the book."""
-        assert self._settler is not None
+        assert self._worker is not None
         patience_s = float(self._street.scenario.ledger.drain_s)
         try:
             if self._metering is not None:
@@ -127,26 +127,26 @@ class RunPayments:
         except OUTSIDE_ERRORS as error:
             self._weather = f"meter records end early, run it again to have them all: {error}"
         try:
-            self._settler.drain(patience_s)
+            self._worker.drain(patience_s)
         except OUTSIDE_ERRORS as error:
             self._weather = str(error)
         self._is_over = True
 
     def block(self) -> Block:
         """How it stands now; after ``settle`` with the differences between book and ledger."""
-        if self._settler is None or self._run is None:
+        if self._worker is None or self._run is None:
             return self._block()
         book = _book_of(self._run)
         made = 0 if self._metering is None else self._metering.anchorer.made
         figures = payment_status(
-            self._settler, book.entries, book.balances(), made, self._weather, compared=self._is_over
+            self._worker, book.entries, book.balances(), made, self._weather, compared=self._is_over
         )
         return {**self._block(), **figures, "agents_cpu_s": round(self.agents_cpu_s, 3)}
 
     def mark(self, record: RunRecord) -> None:
         """Write into the record's trades which rewards are not paid: those in a bill that has not crossed."""
-        if self._settler is not None and record.book is not None:
-            unpaid = unpaid_sessions(self._settler, record.book.entries)
+        if self._worker is not None and record.book is not None:
+            unpaid = unpaid_sessions(self._worker, record.book.entries)
             record.trades = [
                 trade._replace(status=unpaid.get(trade.session, trade.status)) if trade.status == "paid" else trade
                 for trade in record.trades
@@ -156,8 +156,8 @@ class RunPayments:
         """Stop, whatever is left. Closing twice is harmless."""
         if self._metering is not None:
             self._metering.close()
-        if self._settler is not None:
-            self._settler.close()
+        if self._worker is not None:
+            self._worker.close()
 
     def discard(self) -> None:
         """Take back the ledger's own file: the run ended before it began, and bad input leaves nothing."""
@@ -173,22 +173,22 @@ class RunPayments:
         self._made = _fresh(self._where, self._folder)
         outbox = None if self._folder is None or self._where == MEMORY else self._folder / OUTBOX
         with ExitStack() as undo:
-            settler = open_settler(self._where, opening_of(_book_of(run)), wallets_seed=self._seed, outbox=outbox)
-            undo.callback(settler.close)
-            detail = detail_of(self._street.scenario.ledger.anchor, self._where, settler.ledger)
+            worker = open_worker(self._where, opening_of(_book_of(run)), wallets_seed=self._seed, outbox=outbox)
+            undo.callback(worker.close)
+            detail = detail_of(self._street.scenario.ledger.anchor, self._where, worker.ledger)
             if detail is not None:
-                self._metering = self._meter(run, settler, detail)
+                self._metering = self._meter(run, worker, detail)
             undo.pop_all()
-        self._settler = settler
+        self._worker = worker
 
-    def _meter(self, run: Run, settler: Settler, detail: Detail) -> MeterAnchoring:
+    def _meter(self, run: Run, worker: SettlementWorker, detail: Detail) -> MeterAnchoring:
         street, every_ms = self._street, self._street.scenario.ledger.anchor_s * MS_PER_S
         every_ticks = -(-every_ms // street.tick_ms)
         anchorer = Anchorer(
             None if self._folder is None else self._folder / METERS,
             seeded_signer(street.scenario.seed, TRANSFORMER),
             street.name,
-            settler,
+            worker,
             detail=detail,
             slot_ms=every_ticks * street.tick_ms,
         )

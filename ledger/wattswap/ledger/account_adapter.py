@@ -97,7 +97,7 @@ class Sighting(Struct, frozen=True, kw_only=True):
     """The manifest that its writer put in, if any."""
 
 
-class Lane(Protocol):
+class AccountAdapter(Protocol):
     """One account's way of paying. What can fail for the weather raises ``LedgerDownError`` or is an ``UNKNOWN``."""
 
     secret: bytes

@@ -9,19 +9,19 @@ from typing import Final
 
 import msgspec
 
+from wattswap.ledger.account_adapter import CoinRef, Item, Outcome, Purse, Sighting, Signed, Verdict
 from wattswap.ledger.base import Anchor, LedgerDownError
 from wattswap.ledger.iota import Coin, Effects, IotaClient, RefusedError
 from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.iota_transactions import (
     MOST_COINS,
     MOST_PAYEES,
-    Gas,
+    GasPayment,
     budget_nanos,
     build,
     carried,
     sign,
 )
-from wattswap.ledger.lane import CoinRef, Item, Outcome, Purse, Sighting, Signed, Verdict
 from wattswap.protocol.errors import LocalProtocolError
 
 _EPOCHS: Final = 2
@@ -33,8 +33,8 @@ _DIGEST: Final = re.compile(r"\b[1-9A-HJ-NP-Za-km-z]{42,45}\b")
 _SECRET: Final = b"wattswap/outbox\n"
 
 
-class IotaLane:
-    """A ``Lane`` of one wallet. With a sponsor, that wallet pays all gas and deposits, and this one needs none.
+class IotaAdapter:
+    """An ``AccountAdapter`` of one wallet. With a sponsor, that wallet pays all gas and deposits, this one needs none.
 
     ``witnesses`` are further nodes: only what none of them knows is ever given up (on a devnet one node is enough).
     """
@@ -102,7 +102,7 @@ class IotaLane:
             self._address,
             list(outputs.items()),
             own,
-            Gas(
+            GasPayment(
                 owner=self._wallets.address(payer),
                 coins=gas,
                 price=self._price,

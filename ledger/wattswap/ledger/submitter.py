@@ -1,6 +1,6 @@
 """Moves batches along their lanes: builds, signs once, hands in the stored bytes, and writes down what became of them.
 
-Nothing here remembers anything that matters: after a crash a new cashier over the same outbox goes on. Before a lane
+Nothing here remembers anything that matters: after a crash a new submitter over the same outbox goes on. Before a lane
 does anything it is reconciled with its ledger:
 
 1. the outbox is sound (``Outbox.check``, when it is opened), and BUILT batches are taken apart;
@@ -20,10 +20,19 @@ from collections.abc import Callable, Sequence
 from typing import Final
 from zlib import crc32
 
+from wattswap.ledger.account_adapter import (
+    AccountAdapter,
+    Item,
+    Manifest,
+    Outcome,
+    Sighting,
+    Verdict,
+    open_manifest,
+    tag,
+)
 from wattswap.ledger.base import Anchor, LedgerDownError, Payment
-from wattswap.ledger.lane import Item, Lane, Manifest, Outcome, Sighting, Verdict, open_manifest, tag
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import Batch, Flush, State
+from wattswap.ledger.outbox_schema import Batch, BatchState, Flush
 
 ANCHORS: Final = "anchors"
 """The account that anchors, and its lane: its coins are not those that pay, so neither ever waits for the other."""
@@ -50,20 +59,20 @@ def anchor_item(anchor: Anchor) -> Item:
     return Item(key=key, payee=anchor.site, nanos=0, sequence=anchor.sequence, content=anchor.content)
 
 
-class Cashier:
+class Submitter:
     """Pays what an outbox owes, over one lane for each payer. Usable from any thread, one at a time."""
 
     def __init__(
         self,
         outbox: Outbox,
-        lane_of: Callable[[str], Lane],
+        lane_of: Callable[[str], AccountAdapter],
         *,
         flush: Flush | None = None,
         clock: Callable[[], int] = wall_ms,
     ) -> None:
         self.outbox = outbox
         self._lane_of, self._flush, self._clock = lane_of, flush or Flush(), clock
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, AccountAdapter] = {}
         self._ready: set[str] = set()
         self._tries: dict[str, int] = {}
         self._decided: dict[str, int] = {}
@@ -144,7 +153,7 @@ class Cashier:
             if self.outbox.frozen(name):
                 return True
         batch = self.outbox.undecided(name)
-        if batch is None or batch.state is State.BUILT:
+        if batch is None or batch.state is BatchState.BUILT:
             batch = self._signed(name, batch)
             if batch is None:
                 return False
@@ -225,7 +234,7 @@ class Cashier:
         """Steps 1 to 5 for one lane; it is ready afterwards, or frozen, or ``LedgerDownError`` says to try later."""
         lane = self._lane(name)
         batch = self.outbox.undecided(name)
-        if batch is not None and batch.state is State.BUILT:
+        if batch is not None and batch.state is BatchState.BUILT:
             self.outbox.dissolve(batch)
             batch = None
         if batch is not None and self._look_up(lane, batch):
@@ -238,7 +247,7 @@ class Cashier:
         if not self.outbox.frozen(name):
             self._ready.add(name)
 
-    def _compare_coins(self, lane: Lane, batch: Batch) -> None:
+    def _compare_coins(self, lane: AccountAdapter, batch: Batch) -> None:
         """Step 3: a coin that went into another transaction of ours makes the batch dead; a stranger's is an alarm."""
         assert batch.signed is not None
         for coin in batch.signed.coins:
@@ -254,7 +263,7 @@ class Cashier:
                 self._freeze_stranger(batch.lane, consumer)
             return
 
-    def _look_up(self, lane: Lane, batch: Batch) -> bool:
+    def _look_up(self, lane: AccountAdapter, batch: Batch) -> bool:
         """Step 2; whether the batch is decided."""
         assert batch.signed is not None
         outcome = lane.status(batch.signed.digest)
@@ -262,7 +271,7 @@ class Cashier:
             raise LedgerDownError(outcome.error or "the ledger does not say what became of a transaction")
         return outcome.verdict is not Verdict.ABSENT and self._take(batch, outcome)
 
-    def _compare_sent(self, name: str, lane: Lane) -> None:
+    def _compare_sent(self, name: str, lane: AccountAdapter) -> None:
         """Steps 4 and 5. Freezes the lane for what cannot be explained."""
         start = self.outbox.cursor(name)
         sightings, cursor = lane.sent(start)
@@ -276,7 +285,7 @@ class Cashier:
             )
             self.outbox.alarm(name, text, self._clock())
 
-    def _compare(self, name: str, lane: Lane, sighting: Sighting, *, first: bool) -> bool:
+    def _compare(self, name: str, lane: AccountAdapter, sighting: Sighting, *, first: bool) -> bool:
         """Compare one transaction of the account with the outbox; whether it had to be adopted."""
         if self.outbox.knows(sighting.digest):
             self._agree(name, sighting)
@@ -295,7 +304,7 @@ class Cashier:
     def _agree(self, name: str, sighting: Sighting) -> None:
         """What the outbox says of its own transaction must be what the ledger says."""
         state = self.outbox.state_of(sighting.digest)
-        if state is State.SIGNED:
+        if state is BatchState.SIGNED:
             batch = self.outbox.undecided(name)
             assert batch is not None
             self._take(batch, sighting.outcome)
@@ -315,7 +324,7 @@ class Cashier:
             tagged = [(name, item, tag(item.key, self._lane(name).secret)) for name, item in owed]
             return self.outbox.owe(tagged, self._clock(), due=due)
 
-    def _lane(self, name: str) -> Lane:
+    def _lane(self, name: str) -> AccountAdapter:
         if name not in self._lanes:
             self._lanes[name] = self._lane_of(name)
         return self._lanes[name]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from wattswap.ledger.lane import CoinRef, Item, Outcome, Purse, Sighting, Signed, Verdict
+from wattswap.ledger.account_adapter import CoinRef, Item, Outcome, Purse, Sighting, Signed, Verdict
 from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.transactions import Ending, Executed, SupersededError, Transaction, decode, digest, encode
+from wattswap.ledger.transactions import Ending, Executed, LocalTransaction, SupersededError, decode, digest, encode
 
 NEVER: Final = (1 << 62) - 1
 """The last epoch of a transaction that does not expire."""
 
 
-class LocalLane:
-    """A ``Lane`` over a ``SqliteLedger``. There are no fees, nothing expires, and an answer is always final."""
+class LocalAdapter:
+    """An ``AccountAdapter`` over a ``SqliteLedger``: there are no fees, nothing expires, an answer is always final."""
 
     secret = b""
     most_items = 10_000
@@ -31,7 +31,7 @@ class LocalLane:
         """The one byte form of the transaction; in a file of one's own nobody needs a signature."""
         orders = tuple((item.key, item.payee, item.nanos) for item in items if not item.content)
         notes = tuple((item.payee, item.sequence, item.content) for item in items if item.content)
-        raw = encode(Transaction(self._account, purse.coins[0].version, orders, notes, memo))
+        raw = encode(LocalTransaction(self._account, purse.coins[0].version, orders, notes, memo))
         return Signed(raw=raw, digest=digest(raw), coins=purse.coins, expires=NEVER)
 
     def submit(self, signed: Signed) -> Outcome:

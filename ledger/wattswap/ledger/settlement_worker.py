@@ -1,10 +1,10 @@
 """What a run needs of a ledger: opened by a word, paid off the agents' thread, compared with the book at the end.
 
-with open_settler("sqlite:street.sqlite", opening) as settler:
-settler.pay(payments)            # returns at once; the agents' thread never waits for a ledger
+with open_worker("sqlite:street.sqlite", opening) as worker:
+worker.pay(payments)            # returns at once; the agents' thread never waits for a ledger
 ...
-settled = settler.drain()        # all is decided now, or ``settled`` says what is not
-differences(book, settler.ledger)
+settled = worker.drain()        # all is decided now, or ``settled`` says what is not
+differences(book, worker.ledger)
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from msgspec import Struct
 
 from wattswap.ledger.base import Anchor, Ledger, LedgerDownError, Payment
 from wattswap.ledger.book import RESERVED, SITE, Book, Entry, payable, wallet
-from wattswap.ledger.cashier import ANCHORS, Cashier, anchor_item
-from wattswap.ledger.local_lane import LocalLane
+from wattswap.ledger.local_adapter import LocalAdapter
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import Backlog, Flush, State
+from wattswap.ledger.outbox_schema import Backlog, BatchState, Flush
 from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.ledger.submitter import ANCHORS, Submitter, anchor_item
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA
 
@@ -48,7 +48,7 @@ _Job: TypeAlias = "tuple[bool, Sequence[Payment]] | Anchor"
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """Where a settler stands."""
+    """Where a worker stands."""
 
     backlog: Backlog
     fees_nanos: int
@@ -73,15 +73,15 @@ class Settled(Struct, frozen=True, kw_only=True):
         return not self.backlog.items and not self.alarms
 
 
-class Settler:
+class SettlementWorker:
     """Pays what it is handed, on a thread of its own, through an outbox; also where an ``Anchorer`` puts its records.
 
     The thread rests after it worked, until it is asked to ``drain``: whoever hands over has more urgent things to do.
-    What its thread fails with is raised by the next call. It owns the ledger and the cashier's outbox, and closes them.
+    What its thread fails with is raised by the next call. It owns and closes ledger and outbox.
     """
 
-    def __init__(self, ledger: Ledger, cashier: Cashier) -> None:
-        self.ledger, self._cashier, self._outbox = ledger, cashier, cashier.outbox
+    def __init__(self, ledger: Ledger, submitter: Submitter) -> None:
+        self.ledger, self._submitter, self._outbox = ledger, submitter, submitter.outbox
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._unheard = 0
         self._heard: list[_Job] = []
@@ -89,7 +89,7 @@ class Settler:
         self._mutex = threading.Lock()
         self._failure: BaseException | None = None
         self._stopping, self._draining, self._pressed = threading.Event(), threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="settler")
+        self._thread = threading.Thread(target=self._run, name="worker")
         self._thread.start()
 
     # -- for the agents' thread ---------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ class Settler:
     def is_anchored(self, anchor: Anchor) -> bool:
         """Whether a record is on the ledger for good."""
         known = self._outbox.find(anchor_item(anchor).key)
-        return known is not None and known.state is State.FINAL
+        return known is not None and known.state is BatchState.FINAL
 
     @property
     def backlog(self) -> int:
@@ -132,7 +132,7 @@ class Settler:
     def is_paid(self, key: str) -> bool:
         """Whether the payment under a settlement key is made for good."""
         known = self._outbox.find(key)
-        return known is not None and known.state is State.FINAL
+        return known is not None and known.state is BatchState.FINAL
 
     def drain(self, timeout_s: float = DRAIN_S) -> Settled:
         """Make everything due, and wait until it is decided, or nothing more was decided for so long."""
@@ -149,7 +149,7 @@ class Settler:
     def settled(self) -> Settled:
         """Where it stands now. What was handed over and is not written down yet is not in it."""
         weather = (self._weather,) if self._weather else ()
-        waiting = tuple(f"{lane}: {error}" for lane, error in self._cashier.errors().items())
+        waiting = tuple(f"{lane}: {error}" for lane, error in self._submitter.errors().items())
         return Settled(
             backlog=self._outbox.backlog,
             fees_nanos=self.fees_nanos,
@@ -163,7 +163,7 @@ class Settler:
 
     def _wait(self, timeout_s: float) -> None:
         """Until all is decided, or nothing was for so long."""
-        self._cashier.hurry()
+        self._submitter.hurry()
         left, ends = self.backlog, time.monotonic() + timeout_s
         while left > self._outbox.stalled and self._thread.is_alive() and time.monotonic() < ends:
             time.sleep(_IDLE_S / 10)
@@ -203,14 +203,14 @@ class Settler:
         try:
             heard = self._listen(jobs)
             if self._draining.is_set():
-                self._cashier.flush_all()
-            worked = self._cashier.work(self._stopping.is_set)
+                self._submitter.flush_all()
+            worked = self._submitter.work(self._stopping.is_set)
             self._weather = ""
         except LedgerDownError as error:  # the outbox's own file: what was handed over is kept till it can be written
             self._weather, heard, worked = str(error), False, False
         spent_s = time.monotonic() - began_s
         if not worked and not heard:
-            self._stopping.wait(min(_IDLE_S, self._cashier.wait_ms() / 1_000 or _IDLE_S))
+            self._stopping.wait(min(_IDLE_S, self._submitter.wait_ms() / 1_000 or _IDLE_S))
         return spent_s
 
     def _listen(self, jobs: list[_Job]) -> bool:
@@ -220,10 +220,10 @@ class Settler:
         for due in (True, False):
             payments = [payment for job in jobs if isinstance(job, tuple) and job[0] is due for payment in job[1]]
             if payments:
-                self._cashier.owe(payments, due=due)
+                self._submitter.owe(payments, due=due)
         anchors = [job for job in jobs if isinstance(job, Anchor)]
         if anchors:
-            self._cashier.keep(anchors)
+            self._submitter.keep(anchors)
         self._heard = []
         with self._mutex:
             self._unheard -= sum(len(job[1]) if isinstance(job, tuple) else 1 for job in jobs)
@@ -273,15 +273,15 @@ def open_ledger(
     raise InputError(f"{where!r} is no ledger: say memory, sqlite:FILE, or the URL of an IOTA node")
 
 
-def open_settler(
+def open_worker(
     where: str,
     opening: Mapping[str, int] | None,
     *,
     wallets_seed: int = 0,
     outbox: Path | None = None,
     flush: Flush | None = None,
-) -> Settler:
-    """A settler over ``open_ledger``. Its outbox is in the file ``outbox``, or in memory: then a crash forgets it.
+) -> SettlementWorker:
+    """A worker over ``open_ledger``. Its outbox is in the file ``outbox``, or in memory: then a crash forgets it.
 
     Beside a ``sqlite:FILE`` it lies in ``FILE-outbox`` unless another place is named.
     """
@@ -289,13 +289,13 @@ def open_settler(
         outbox = Path(where.removeprefix("sqlite:") + "-outbox")
     ledger = open_ledger(where, opening, wallets_seed=wallets_seed, outbox=outbox, flush=flush)
     if not isinstance(ledger, SqliteLedger):
-        return Settler(ledger, ledger.cashier)
+        return SettlementWorker(ledger, ledger.submitter)
     try:
         box = Outbox(outbox)
     except BaseException:
         ledger.close()
         raise
-    return Settler(ledger, Cashier(box, lambda account: LocalLane(ledger, account), flush=flush))
+    return SettlementWorker(ledger, Submitter(box, lambda account: LocalAdapter(ledger, account), flush=flush))
 
 
 def open_node(url: str) -> IotaClient:

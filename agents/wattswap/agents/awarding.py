@@ -1,0 +1,81 @@
+"""From the answers to a call to the awards: the transformer's open round as arrays for the market, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wattswap.agents import market
+from wattswap.agents.award_book import AwardRecord, Party
+from wattswap.agents.segments import Segments
+from wattswap.protocol.messages import Award
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wattswap.agents.open_round import OpenRound
+    from wattswap.agents.rules import Terms
+    from wattswap.agents.vehicle_table import VehicleTable
+    from wattswap.protocol.effects import NoteRound
+
+
+@dataclass(slots=True)
+class Session:
+    """A plugged car, as its mandate declared it."""
+
+    party: Party
+    key: int
+    """Under which it draws."""
+
+
+def cleared(
+    open_round: OpenRound,
+    sessions: Mapping[int, Session],
+    vehicles: VehicleTable,
+    funds_nanos: int,
+    seed: int,
+    terms: Terms,
+) -> tuple[NoteRound, list[AwardRecord]]:
+    """What came of a round, and the awards to cars that are still here, in session order."""
+    call, (called, offers) = open_round.call, _offers(open_round, sessions, vehicles)
+    bought = market.buy(
+        np.array([call.need_w]),
+        np.array([call.ceiling_nanos_per_kwh]),
+        offers,
+        Segments.one_feeder(len(called)),
+        [funds_nanos],
+        from_ms=call.from_ms,
+        until_ms=call.until_ms,
+        seed=seed,
+        terms=terms,
+    )
+    records = []
+    for at in np.flatnonzero(bought.won).tolist():
+        session, award_w, price, offered_w, ask = (
+            called[at],
+            *(
+                tuple(column[at].tolist())
+                for column in (bought.award_w, bought.price_nanos_per_kwh, offers.relief_w, offers.ask_nanos_per_kwh)
+            ),
+        )
+        award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price)
+        reserved_nanos = int(bought.reserved_nanos[at])
+        records.append(AwardRecord(award, sessions[session].party, offered_w, ask, reserved_nanos, call.from_ms))
+    return market.round_note(call, offers, bought), records
+
+
+def lapsed(open_round: OpenRound, sessions: Mapping[int, Session], vehicles: VehicleTable) -> NoteRound:
+    """The end of a round in which nothing is bought."""
+    _, offers = _offers(open_round, sessions, vehicles)
+    return market.round_note(open_round.call, offers, market.nothing_bought(offers))
+
+
+def _offers(
+    open_round: OpenRound, sessions: Mapping[int, Session], vehicles: VehicleTable
+) -> tuple[list[int], market.Offers]:
+    """What the called cars that are still here have answered."""
+    called = [session for session in open_round.called if session in sessions]
+    key = np.array([sessions[session].key for session in called], dtype=np.uint64)
+    return called, market.Offers(key, vehicles.firm_w(called), *open_round.offers_of(called))

@@ -1,0 +1,53 @@
+"""The rows of many feeders in one array: sorted by feeder, so that each feeder's cars are one slice of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wattswap.agents.physics import Ints
+
+
+class Segments(NamedTuple):
+    """Which rows belong to which feeder; rows are sorted by (feeder, session)."""
+
+    feeder: Ints
+    """Each row's feeder, never falling."""
+    bounds: Ints
+    """Feeder f owns the rows from ``bounds[f]`` up to ``bounds[f + 1]``; shape (feeders + 1,)."""
+
+    @classmethod
+    def of(cls, feeder: Ints, feeders: int) -> Segments:
+        """The segments of rows whose feeders are these."""
+        if feeders == 1:
+            return cls(feeder, np.array([0, len(feeder)]))
+        return cls(feeder, np.searchsorted(feeder, np.arange(feeders + 1)))
+
+    @classmethod
+    def one_feeder(cls, rows: int) -> Segments:
+        """So many rows, all of a single feeder."""
+        return cls(np.zeros(rows, dtype=np.int64), np.array([0, rows]))
+
+    @property
+    def feeders(self) -> int:
+        """How many feeders there are, those without rows included."""
+        return len(self.bounds) - 1
+
+    def rows(self, feeder: int) -> slice:
+        """The rows of a feeder."""
+        return slice(int(self.bounds[feeder]), int(self.bounds[feeder + 1]))
+
+    def sum(self, values: Ints) -> Ints:
+        """The exact sum over each feeder's rows, shape (feeders,)."""
+        if self.feeders == 1:
+            return np.array([values.sum()])
+        upto = np.concatenate(([0], np.cumsum(values)))
+        return upto[self.bounds[1:]] - upto[self.bounds[:-1]]
+
+    def where(self, chosen: NDArray[np.bool_]) -> Segments:
+        """The segments of these rows alone."""
+        return Segments.of(self.feeder[chosen], self.feeders)

@@ -1,0 +1,97 @@
+"""A fleet of many feeders in one pass: every feeder's rows are those of a run of that feeder alone."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.streets import random_street
+from tests.test_same_everywhere import differences
+
+from wattswap.agents.controllers import controller_named
+from wattswap.runners.engines.fleet import FeederLoad, FleetRun
+from wattswap.runners.payments.opening_book import open_book
+from wattswap.runners.recording.record import RunRecord
+from wattswap.runners.scenario import Street
+from wattswap.runners.scenario.street import Sessions
+from wattswap.runners.world import World, rules_of
+
+
+def neighbours(seed: int, count: int) -> list[Street]:
+    """Streets with cars, homes and transformers of their own, under one clock, one seed and one kind of charger."""
+    drawn = [random_street(seed + 7_919 * number, 2 + (seed + number) % 7, 90) for number in range(count)]
+    first = drawn[0].scenario
+    same = {name: getattr(first, name) for name in ("seed", "reading_s", "window_s", "chargers", "vehicles", "market")}
+    eager = {"strategy": "need+altruist+truthful+prosumer", "guard_s": 0}
+    same["vehicles"] = msgspec.structs.replace(first.vehicles, **eager)
+    ticks = min(street.ticks for street in drawn)
+    ticks -= ticks % (first.window_s // first.reading_s)
+    return [
+        replace(
+            street,
+            scenario=msgspec.structs.replace(street.scenario, battery=(), **same),
+            tick_ms=drawn[0].tick_ms,
+            ticks=ticks,
+            base_w=street.base_w[:, : ticks + 1],
+            limit_w=street.limit_w[:ticks],
+            sessions=_on_the_clock(street.sessions, street.tick_ms, drawn[0].tick_ms),
+        )
+        for street in drawn
+    ]
+
+
+def _on_the_clock(sessions: Sessions, tick_ms: int, new_tick_ms: int) -> Sessions:
+    return replace(sessions, stated_departure_ms=sessions.stated_departure_ms // tick_ms * new_tick_ms)
+
+
+def together(streets: list[Street], controller: str = "negotiated") -> tuple[RunRecord, ...]:
+    """The records of one fleet run over all of these streets, one each."""
+    first = streets[0]
+    joined = Sessions(*(_joined([getattr(each.sessions, of.name) for each in streets]) for of in fields(Sessions)))
+    world = World(replace(first, sessions=joined))
+    world.feeder = np.repeat(np.arange(len(streets)), [len(each.sessions.session_id) for each in streets])
+    feeders = [
+        FeederLoad(each.base_w.sum(axis=0), each.limit_w, rules_of(each.scenario), open_book(each, World(each)))
+        for each in streets
+    ]
+    run = FleetRun(first, controller_named(controller), world=world, feeders=feeders)
+    run.run()
+    return run.records
+
+
+def _joined(columns):
+    return np.concatenate(columns) if isinstance(columns[0], np.ndarray) else tuple(x for each in columns for x in each)
+
+
+def renumbered(record: RunRecord, first_row: int) -> RunRecord:
+    """The record with rows counted from its own feeder's first."""
+    record.ticks = [row._replace(rows=row.rows - first_row) for row in record.ticks]
+    return record
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 1 << 32), st.integers(1, 4))
+def test_many_feeders_in_one_pass_are_as_many_runs(seed, count):
+    streets, first_row = neighbours(seed, count), 0
+    for street, record in zip(streets, together(streets), strict=True):
+        assert differences(renumbered(record, first_row), FleetRun(street).run()) == []
+        first_row += len(street.sessions.session_id)
+
+
+def test_the_streets_of_this_test_trade():
+    records = [record for seed in range(8) for record in together(neighbours(seed, 4))]
+    assert sum(any(trade.kind == "reduce" for trade in record.trades) for record in records) > 4
+    assert any(trade.kind == "forced" for record in records for trade in record.trades)
+
+
+@pytest.mark.parametrize("controller", ["edf", "equal-share", "poc"])
+def test_a_controller_rules_each_feeder_by_itself(controller):
+    streets, first_row = neighbours(131, 3), 0
+    for street, record in zip(streets, together(streets, controller), strict=True):
+        alone = FleetRun(street, controller_named(controller)).run()
+        assert differences(renumbered(record, first_row), alone) == []
+        first_row += len(street.sessions.session_id)
