@@ -144,7 +144,7 @@ def claims_are_doubled(patch: Patch) -> None:
 
     def doubled(self, part):
         said, durable = deliver(self, part)
-        return Delivery(*part, tuple(2 * ws for ws in said.delivered_ws), 0), durable
+        return Delivery(said.feeder, said.tick, said.session, tuple(2 * ws for ws in said.delivered_ws), 0), durable
 
     patch.setattr(DeliveryMeter, "deliver", doubled)
 
