@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.runners.mutants.mutant import Mutant, Patch
 
-from wattswap.agents import clearing
+from wattswap.agents import market
 from wattswap.agents.award_book import AwardBook, AwardRecord
 from wattswap.agents.delivery_meter import DeliveryMeter
 from wattswap.agents.offers import Own
@@ -37,13 +37,13 @@ def more_is_bought_than_offered(patch: Patch) -> None:
 
 def prices_below_the_ask(patch: Patch) -> None:
     """Everybody is paid a tenth of the price at which the round cleared."""
-    clear = clearing.clear
+    buy = market.buy
 
     def cheap(*args, **options):
-        cleared = clear(*args, **options)
-        return cleared._replace(price_nanos_per_kwh=cleared.price_nanos_per_kwh // 10)
+        bought = buy(*args, **options)
+        return bought._replace(price_nanos_per_kwh=bought.price_nanos_per_kwh // 10)
 
-    patch.setattr(clearing, "clear", cheap)
+    patch.setattr(market, "buy", cheap)
 
 
 def awards_outlast_their_window(patch: Patch) -> None:
