@@ -125,7 +125,6 @@ CHARGER = [
     station(_S.AWARDED, (GIVEN,), TAKEN, _I.END),
     station(_S.AWARDED, (GIVEN,), UNPLUGGED, _I.END),
     station(_S.AWARDED, (GIVEN,), OVER, _I.END),
-    station(_S.AWARDED, (GIVEN,), CLAIMED, _I.DELIVERY),
     station(_S.ENDED, (GIVEN, OVER), GIVEN, _I.AWARD),
     station(_S.ENDED, (GIVEN, OVER), TAKEN, _I.END),
     station(_S.ENDED, (GIVEN, OVER), CLAIMED, _I.DELIVERY),

@@ -69,6 +69,8 @@ class Charger:
         """The wake-up that was asked for to end the lease."""
         self._vehicles = Peers()
         self._meter = DeliveryMeter(rules.tick_s, State.OFFERED)
+        self._early_claim: Sealed | None = None
+        """The car's claim for the award in force, which this charger's own meter has not counted to its end."""
         self._owed = Obligations(rules.repeat_ms)
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
@@ -107,10 +109,10 @@ class Charger:
             case Received(self._transformer, Sealed() as sealed):
                 return self._on_sealed(sealed, now_ms)
             case Received(self._transformer, Release() as release):
-                self._meter.end(release.session, only=release.part)
-                return self._pass_on(release.session, release)
-            case Received(self._transformer, Ack(kind, session) as ack):
-                return self._on_ack(ack) if kind == DEPARTED else self._pass_on(session, ack)
+                ended = self._meter.end(release.session, only=release.part)
+                return [*self._witness_early_claim(ended), *self._pass_on(release.session, release)]
+            case Received(self._transformer, Ack() as ack):
+                return self._on_ack(ack, now_ms)
             case Received(vehicle, Sealed() as sealed):
                 return self._on_vehicle(vehicle, sealed)
             case Received(vehicle, Ack(kind, session) as ack) if kind == AWARD and vehicle == self._vehicles.get(
@@ -120,7 +122,7 @@ class Charger:
             case Woken(at_ms):
                 return [WakeAt(at_ms)] if now_ms < at_ms else self._owed.due(now_ms)
             case Metered():
-                self._meter.add(event, now_ms)
+                return self._witness_early_claim(self._meter.add(event, now_ms))
             case PluggedIn():
                 return self._on_plugged_in(event)
             case Unplugged():
@@ -135,15 +137,16 @@ class Charger:
 
     def _on_plugged_in(self, plug: PluggedIn) -> list[Effect]:
         """Remember whose session this is, and let the car draw the guaranteed minimum."""
-        if (last := self._meter.in_force) is not None and last.session != plug.session:
-            self._meter.end(last.session)
+        last = self._meter.in_force
+        ended = [] if last is None or last.session == plug.session else self._meter.end(last.session)
         self._plugged, self._reading = plug.session, None
-        effects = self._vehicles.meet(plug.session, plug.peer, self._meter.unsettled)
+        effects = self._witness_early_claim(ended)
+        effects += self._vehicles.meet(plug.session, plug.peer, self._meter.unsettled)
         return [*effects, *self._set_power()] if self._lease.import_w else effects
 
     def _on_unplugged(self, unplugged: Unplugged, now_ms: int) -> list[Effect]:
         """Report the meter's totals until the transformer has acknowledged them."""
-        self._meter.end(unplugged.session)
+        ended = self._meter.end(unplugged.session)
         if unplugged.session == self._plugged:
             self._plugged = self._reading = None
             self._lease.end()
@@ -151,15 +154,24 @@ class Charger:
         key = f"departed/{unplugged.session}"
         return [
             SetPower(unplugged.session, 0, 0),
+            *self._witness_early_claim(ended),
             Remember(key, msgspec.msgpack.encode(departed)),
             *self._owed.owe(key, self._transformer, departed, now_ms),
         ]
 
-    def _on_ack(self, ack: Ack) -> list[Effect]:
-        """The transformer knows that a car has left."""
-        key = f"departed/{ack.session}"
-        self._owed.done(key)
-        return [Forget(key)]
+    def _on_ack(self, ack: Ack, now_ms: int) -> list[Effect]:
+        """The transformer knows that a car has left, or, from its mandate, that one is plugged in.
+
+        A report that came before the mandate was of no use to the transformer, so it is made once more.
+        """
+        if ack.kind == DEPARTED:
+            key = f"departed/{ack.session}"
+            self._owed.done(key)
+            return [Forget(key)]
+        effects = self._pass_on(ack.session, ack)
+        if ack.session == self._plugged and self._reading is not None:
+            effects.append(self._report(self._reading, now_ms))
+        return effects
 
     # -- power --------------------------------------------------------------------------------------------------------
 
@@ -225,10 +237,13 @@ class Charger:
 
     def _on_award(self, award: Award, now_ms: int) -> list[Effect]:
         """Count for it, and report, so that the grant that follows finds a fresh stamp."""
-        plugged = award.session == self._plugged
-        if self._vehicles.get(award.session) is None or self._meter.award(award, now_ms, plugged=plugged) is None:
+        if self._vehicles.get(award.session) is None:
+            return []
+        ended = self._meter.award(award, now_ms, plugged=award.session == self._plugged)
+        if ended is None:
             return []
         effects: list[Effect] = [Remember(f"award/{award.part}", msgspec.msgpack.encode(award))]
+        effects += self._witness_early_claim(ended)
         if self._meter.in_force == award.part and self._reading is not None:
             effects.append(self._report(self._reading, now_ms))
         return effects
@@ -248,12 +263,23 @@ class Charger:
                 return [Send(self._transformer, sealed)]
             case Offer() if session == self._plugged:
                 return [Send(self._transformer, CappedOffer(session, self._max_w, sealed))]
+            case Delivery() if message.part == self._meter.in_force:
+                self._early_claim = sealed
+                return []
             case Delivery():
-                mine, durable = self._meter.deliver(message.part)
-                witnessed = WitnessedDelivery(session, seal(mine, self._signer), sealed)
-                return [*durable, Send(self._transformer, witnessed)]
+                return self._witness(message.part, sealed)
             case _:
                 return []
+
+    def _witness(self, part: Part, claim: Sealed) -> list[Effect]:
+        """Send the car's claim on, with this charger's own count beside it."""
+        mine, durable = self._meter.deliver(part)
+        return [*durable, Send(self._transformer, WitnessedDelivery(part.session, seal(mine, self._signer), claim))]
+
+    def _witness_early_claim(self, ended: list[Part]) -> list[Effect]:
+        """The award in force has ended for this charger too: a claim that came before that is witnessed now."""
+        claim, self._early_claim = (self._early_claim, None) if ended else (None, self._early_claim)
+        return [] if claim is None else self._witness(ended[0], claim)
 
     # -- after a crash ------------------------------------------------------------------------------------------------
 

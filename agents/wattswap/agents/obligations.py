@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush, heapreplace
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wattswap.protocol.effects import Send, WakeAt
@@ -74,17 +74,21 @@ class Obligations:
         if self._woken_at_ms is None or now_ms < self._woken_at_ms:
             return []
         self._woken_at_ms = None
-        effects: list[Effect] = []
-        while self._queue:
-            owed = self._queue[0]
-            if self._owed.get(owed.key) is not owed:
-                heappop(self._queue)
-            elif owed.at_ms <= now_ms:
-                effects.append(Send(owed.to, owed.message))
+        again: list[_Owed] = []
+        while self._queue and (self._queue[0].at_ms <= now_ms or not self._is_owed(self._queue[0])):
+            owed = heappop(self._queue)
+            if self._is_owed(owed):
                 self._number += 1
-                self._owed[owed.key] = again = owed._replace(at_ms=now_ms + self._repeat_ms, number=self._number)
-                heapreplace(self._queue, again)
-            else:
-                self._woken_at_ms = owed.at_ms
-                return [*effects, WakeAt(owed.at_ms)]
-        return effects
+                again.append(owed._replace(at_ms=now_ms + self._repeat_ms, number=self._number))
+        for owed in again:  # only now: an interval of 0 must not repeat a message for ever within one instant
+            self._owed[owed.key] = owed
+            heappush(self._queue, owed)
+        effects: list[Effect] = [Send(owed.to, owed.message) for owed in again]
+        if not self._queue:
+            return effects
+        self._woken_at_ms = self._queue[0].at_ms
+        return [*effects, WakeAt(self._woken_at_ms)]
+
+    def _is_owed(self, owed: _Owed) -> bool:
+        """Whether an entry of the queue has neither been done nor replaced."""
+        return self._owed.get(owed.key) is owed

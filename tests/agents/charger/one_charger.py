@@ -21,11 +21,13 @@ from wattswap.protocol.events import Event, Metered, PluggedIn, Reading, Unplugg
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.messages import (
     Award,
+    Delivery,
     Departed,
     Grant,
     Inner,
     Message,
     Offer,
+    Release,
     Report,
     Sealed,
     Tranche,
@@ -78,6 +80,14 @@ def report(seq: int = 1, stamp_ms: int = 30_000, heard: tuple[int, int] = (0, 0)
 
 def from_car(of: Charger, message: Inner | Sealed) -> list[Effect]:
     return tell(of, said_by("car", message))
+
+
+def claim_after(of: Charger, message: Delivery | Sealed) -> list[Effect]:
+    """What comes of the car's claim when its award has ended for the charger too."""
+    claim = unseal(message) if isinstance(message, Sealed) else message
+    assert isinstance(claim, Delivery)
+    tell(of, Release(*claim.part))
+    return from_car(of, message)
 
 
 def claimed(effects: list[Effect]) -> tuple[object, object]:

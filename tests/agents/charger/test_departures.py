@@ -15,10 +15,10 @@ from tests.agents.charger.one_charger import (
     READING,
     REDUCED,
     charger,
+    claim_after,
     claimed,
     does,
     empty,
-    from_car,
     grant,
     tell,
 )
@@ -62,7 +62,7 @@ def test_the_next_car_has_no_part_in_what_the_last_one_delivered() -> None:
     of = charger(AWARD, REDUCED, LEAVE, NEXT)
     assert tell(of, Received("other", seal(CLAIM))) == []
     tell(of, Metered(8, 0, 0, 11_000))
-    assert claimed(from_car(of, CLAIM))[0] == CLAIM
+    assert claimed(claim_after(of, CLAIM))[0] == CLAIM
     assert tell(of, Unplugged(8, 5, 6))[1:] == [Send("transformer", Departed(8, 5, 6))]
 
 
@@ -86,4 +86,4 @@ def test_of_the_cars_that_left_it_knows_the_last_few_and_those_with_an_award_to_
     assert [key for key in remembered(*steps) if key.startswith("peer/")] == [f"peer/{n}" for n in range(124, 140)]
     assert tell(of, Ack(MANDATE, 123)) == []
     assert tell(of, Ack(MANDATE, 124)) == [Send("car 124", Ack(MANDATE, 124))]
-    assert claimed(from_car(of, CLAIM))[0] == CLAIM
+    assert claimed(claim_after(of, CLAIM))[0] == CLAIM

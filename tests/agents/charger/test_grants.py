@@ -26,6 +26,8 @@ from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import Send, SetPower, WakeAt
 from wattswap.protocol.events import Woken
 from wattswap.protocol.messages import (
+    MANDATE,
+    Ack,
     Grant,
 )
 
@@ -124,3 +126,9 @@ def test_a_wake_up_that_comes_early_is_asked_for_again() -> None:
     of = charger(grant(4_790))
     assert does(of, Woken(120_000), 119_999) == [WakeAt(120_000)]
     assert does(of, Woken(120_000), 120_000) == [SetPower(7, 0, 0)]
+
+
+def test_a_report_that_came_before_its_mandate_is_made_again_when_the_mandate_is_acknowledged() -> None:
+    of = charger(READING)
+    assert tell(of, Ack(MANDATE, 7)) == [Send("car", Ack(MANDATE, 7)), report(2)]
+    assert tell(of, Ack(MANDATE, 6)) == []

@@ -10,6 +10,7 @@ from tests.agents.charger.one_charger import (
     OFFER,
     REDUCED,
     charger,
+    claim_after,
     claimed,
     does,
     from_car,
@@ -81,7 +82,7 @@ def test_it_listens_to_its_transformer_and_its_car_only(sender: str) -> None:
     of = charger(AWARD, REDUCED)
     for message in (grant(0), Release(0, 0, 7), OFFER, seal(AWARD), seal(CLAIM), Ack(AN_AWARD, 7)):
         assert tell(of, Received(sender, message)) == []
-    assert claimed(from_car(of, CLAIM))[0] == CLAIM
+    assert claimed(claim_after(of, CLAIM))[0] == CLAIM
 
 
 def test_a_car_cannot_speak_as_the_transformer_nor_the_transformer_as_a_car() -> None:
@@ -108,7 +109,7 @@ def test_bytes_that_are_no_message_are_refused_and_leave_it_as_it_was() -> None:
     for sender in ("car", "transformer"):
         with pytest.raises(RemoteProtocolError):
             tell(of, Received(sender, Sealed(5, b"\xc1")))
-    assert claimed(from_car(of, CLAIM))[0] == CLAIM
+    assert claimed(claim_after(of, CLAIM))[0] == CLAIM
 
 
 def test_nobody_claims_for_a_session_that_was_never_here() -> None:
@@ -117,7 +118,7 @@ def test_nobody_claims_for_a_session_that_was_never_here() -> None:
     for session in range(100, 200):
         assert does(of, Received("stranger", seal(Delivery(0, 0, session, (1, 0, 0), 1)))) == []
     assert does(of, Received("stranger", seal(CLAIM))) == []
-    assert claimed(from_car(of, CLAIM)) == (CLAIM, CLAIM)
+    assert claimed(claim_after(of, CLAIM)) == (CLAIM, CLAIM)
 
 
 def test_an_award_for_a_session_that_was_never_here_leaves_nothing_behind() -> None:

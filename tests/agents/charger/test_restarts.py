@@ -16,10 +16,10 @@ from tests.agents.charger.one_charger import (
     READING,
     REDUCED,
     charger,
+    claim_after,
     claimed,
     does,
     empty,
-    from_car,
     grant,
     report,
     tell,
@@ -41,17 +41,19 @@ from wattswap.protocol.messages import (
     Grant,
     Inner,
     Receipt,
+    Release,
 )
 
 
 def test_what_binds_it_is_remembered_before_it_is_said() -> None:
     of = charger(READING)
     assert [type(effect) for effect in does(of, AWARD)] == [Remember, Send, Send]
+    does(of, Release(0, 0, 7))
     assert [type(effect) for effect in does(of, Received("car", seal(CLAIM)))] == [Remember, Send]
     assert [type(effect) for effect in does(of, LEAVE)] == [SetPower, Remember, Send, WakeAt]
 
 
-def crashed_after(*events: Event | Inner) -> Charger:
+def crashed_after(*events: Event | Inner | Release) -> Charger:
     """A charger that has started again after it went through all this."""
     before, after = empty(), empty()
     tell(after, survived(*[does(before, event) for event in (PLUG, *events)]), 60_000)
@@ -63,38 +65,38 @@ def test_after_a_crash_it_goes_on_with_its_award_but_has_lost_its_count() -> Non
     for event in (PLUG, REDUCED):
         tell(of, event, 60_000)
     two_ticks = delivered(7, 60)
-    assert claimed(from_car(of, two_ticks)) == (CLAIM, two_ticks)
+    assert claimed(claim_after(of, two_ticks)) == (CLAIM, two_ticks)
 
 
 def test_after_a_crash_it_bears_witness_as_it_did_before() -> None:
-    of = crashed_after(AWARD, REDUCED, Received("car", seal(CLAIM)))
-    assert claimed(from_car(of, CLAIM)) == (CLAIM, CLAIM)
+    of = crashed_after(AWARD, REDUCED, Release(0, 0, 7), Received("car", seal(CLAIM)))
+    assert claimed(claim_after(of, CLAIM)) == (CLAIM, CLAIM)
 
 
 def test_after_a_crash_it_still_knows_the_cars_that_have_left() -> None:
     of = crashed_after(AWARD, LEAVE, NEXT)
     assert tell(of, AWARD) == [Send("car", seal(AWARD))]
-    assert claimed(from_car(of, CLAIM)) == (NOTHING, CLAIM)
+    assert claimed(claim_after(of, CLAIM)) == (NOTHING, CLAIM)
 
 
 def test_after_a_crash_only_the_newest_award_is_counted_for() -> None:
     of = crashed_after(AWARD, NEWER)
     for event in (PLUG, REDUCED):
         tell(of, event, 60_000)
-    assert claimed(from_car(of, CLAIM)) == (NOTHING, CLAIM)
-    assert claimed(from_car(of, NEWER_CLAIM)) == (NEWER_CLAIM, NEWER_CLAIM)
+    assert claimed(claim_after(of, CLAIM)) == (NOTHING, CLAIM)
+    assert claimed(claim_after(of, NEWER_CLAIM)) == (NEWER_CLAIM, NEWER_CLAIM)
 
 
 def test_after_a_crash_an_award_of_the_car_before_is_not_counted_for_the_next_one() -> None:
     of = crashed_after(AWARD)
     for event in (NEXT, structs.replace(REDUCED, session=8), Award(0, 5, 8, 300_000, (690, 0, 0), (1, 0, 0))):
         tell(of, event, 60_000)
-    assert claimed(from_car(of, CLAIM)) == (NOTHING, CLAIM)
+    assert claimed(claim_after(of, CLAIM)) == (NOTHING, CLAIM)
 
 
 def test_after_a_receipt_nothing_of_its_award_is_left() -> None:
     of = charger(AWARD, REDUCED)
-    steps = [does(of, event) for event in (AWARD, Received("car", seal(CLAIM)), Receipt(0, 0, 7, 5))]
+    steps = [does(of, event) for event in (AWARD, Release(0, 0, 7), Received("car", seal(CLAIM)), Receipt(0, 0, 7, 5))]
     assert remembered(*steps) == {}
 
 
