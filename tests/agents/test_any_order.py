@@ -67,13 +67,14 @@ class Evening:
     def run(self) -> None:
         """Plug in, let both cars be metered for more than a window, and leave; then what is open is repeated.
 
-        The cable is felt by the charger first: a car learns of its session from its charger.
+        They plug in a second before the first tick. The cable is felt by the charger first: a car learns of its session
+        from its charger.
         """
         for at, session, laxity_h, _ in CARS:
             for felt_ms, (agent, peer) in enumerate(((f"charger {at}", f"car {at}"), (f"car {at}", f"charger {at}"))):
                 departure_ms = laxity_h * HOUR + 3_272_728
                 plug = PluggedIn(session, f"stay {at}", peer, 10 * KWH, departure_ms, 11_000, 0, 60 * KWH, 0)
-                self.queue.append((felt_ms, agent, plug))
+                self.queue.append((felt_ms - 1_000, agent, plug))
         self.queue.append((self.disorder.late_ms, "transformer", Woken()))
         for tick in range(TICKS + 1):
             self.sense(tick)
