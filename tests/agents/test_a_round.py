@@ -169,7 +169,7 @@ def test_a_round_is_said_in_this_order() -> None:
             baseline_ws=3_300_000,
             disputed=False,
         ),
-        Pay("0.0/stay A", PATIENT, 0, WORTH),
+        Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH),
     ]
     assert earned(wire, "car A") == WORTH
     assert earned(wire, "car B") == 0
@@ -181,7 +181,7 @@ def test_a_round_is_said_in_this_order() -> None:
         ("charger A", "transformer", Departed(PATIENT, 4_790 * 300, 0)),
         ("transformer", "charger A", Ack(DEPARTED, PATIENT)),
     ]
-    assert wire.did() == [SetPower(PATIENT, 0, 0), Bill(PATIENT, 4_790 * 300 * 3 * IOTA // KWH)]
+    assert wire.did() == [SetPower(PATIENT, 0, 0), Bill(PATIENT, "stay A", "car A", 4_790 * 300 * 3 * IOTA // KWH)]
 
 
 def test_signed_or_not_the_same_is_said_and_done() -> None:
@@ -218,7 +218,7 @@ def test_a_release_pays_what_was_delivered_until_then() -> None:
         ("transformer", "charger A", Receipt(0, 0, PATIENT, WORTH * 4 // 10)),
         ("charger A", "car A", Receipt(0, 0, PATIENT, WORTH * 4 // 10)),
     ]
-    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, WORTH * 4 // 10)]
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH * 4 // 10)]
 
 
 def test_after_a_release_a_new_call_in_the_same_window_is_a_new_round() -> None:
@@ -236,7 +236,7 @@ def test_after_a_release_a_new_call_in_the_same_window_is_a_new_round() -> None:
     assert set(calls) == {ReliefCall(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)}
     meter(wire, 4_790, ticks=5)
     half = 606_000_000 * 6_210 * 150 // KWH  # two and a half minutes later its hours are worth a little more
-    assert paid(wire.did()) == [Pay("0.5/stay A", PATIENT, 5, half)]
+    assert paid(wire.did()) == [Pay("0.5/stay A", PATIENT, 5, "stay A", "car A", half)]
     assert earned(wire, "car A") == WORTH * 4 // 10 + half
 
 
@@ -260,9 +260,9 @@ def test_a_car_that_leaves_is_paid_for_what_it_delivered() -> None:
         ("transformer", "charger A", Receipt(0, 0, PATIENT, part)),
         ("charger A", "car A", Receipt(0, 0, PATIENT, part)),
     ]
-    bill = Bill(PATIENT, 4_790 * 90 * 3 * IOTA // KWH)
+    bill = Bill(PATIENT, "stay A", "car A", 4_790 * 90 * 3 * IOTA // KWH)
     did = wire.did()
-    assert (did[0], *did[2:]) == (SetPower(PATIENT, 0, 0), Pay("0.0/stay A", PATIENT, 0, part), bill)
+    assert (did[0], *did[2:]) == (SetPower(PATIENT, 0, 0), Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", part), bill)
     assert earned(wire, "car A") == part
 
 

@@ -63,6 +63,7 @@ class Evening:
     def __post_init__(self) -> None:
         self.agents = street().agents
         self.asked: set[tuple[str, int]] = set()
+        self.reserved: dict[str, int] = {}
 
     def run(self) -> None:
         """Plug in, let both cars be metered for more than a window, and leave; then what is open is repeated.
@@ -123,14 +124,17 @@ class Evening:
                 late_ms = self.disorder.late_ms if name == "transformer" else 0
                 for _ in range(draw.randint(1, self.disorder.copies)):
                     self.queue.append((max(at_ms + late_ms - early_ms, self.now_ms), name, Woken(at_ms)))
-            case Pay(_, session, tick, nanos):
+            case Pay(payment_id, session, tick, _, _, nanos):
                 self.done.append(effect)
-                self.queue.append((self.now_ms, name, Paid(session, tick, nanos)))
-            case Bill(session, nanos):
+                self.queue.append(
+                    (self.now_ms, name, Paid(session, tick, nanos, self.reserved.pop(payment_id) - nanos))
+                )
+            case Bill(session, _, _, nanos):
                 self.done.append(effect)
                 self.queue.append((self.now_ms, name, Billed(session, nanos)))
-            case Reserve():
+            case Reserve(payment_id, nanos):
                 self.done.append(effect)
+                self.reserved[payment_id] = nanos
             case _:
                 pass
 

@@ -79,7 +79,7 @@ def test_an_award_that_is_lost_on_the_way_is_not_paid_and_nobody_is_harmed() -> 
 def test_an_award_that_is_lost_once_is_said_again_and_counts_from_then_on() -> None:
     wire = street(losing(1, Award))
     _, did = whole_round(wire)
-    assert paid(did) == [Pay("0.0/stay A", PATIENT, 0, WORTH * 9 // 10)]
+    assert paid(did) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH * 9 // 10)]
     assert earned(wire, "car A") == WORTH * 9 // 10
 
 
@@ -95,7 +95,7 @@ def test_a_mandate_or_departure_that_is_lost_is_said_again_until_it_is_acknowled
         wire.wake()
     said = [(sender, to) for sender, to, message in wire.heard() if isinstance(message, lost)]
     assert said.count(("charger A", "transformer")) == 3
-    billed = [Bill(PATIENT, 3 * IOTA)] if lost is Departed else []
+    billed = [Bill(PATIENT, "stay A", "car A", 3 * IOTA)] if lost is Departed else []
     assert of_kind(wire.did(), Bill) == billed
 
 
@@ -118,7 +118,7 @@ def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
     meter(wire, 11_000, ticks=2)
     assert not paid(wire.did())
     meter(wire, 11_000)
-    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, WORTH)]
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH)]
     assert earned(wire, "car A") == WORTH
     wire.heard()
     meter(wire, 11_000, ticks=3)
@@ -128,7 +128,7 @@ def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
 
 def test_a_receipt_that_is_lost_is_said_again_and_counts_once() -> None:
     wire = street(losing(2, Receipt, to="charger A"))
-    assert paid(whole_round(wire)[1]) == [Pay("0.0/stay A", PATIENT, 0, WORTH)]
+    assert paid(whole_round(wire)[1]) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH)]
     assert earned(wire, "car A") == 0
     meter(wire, 11_000, ticks=5)
     assert earned(wire, "car A") == WORTH

@@ -153,7 +153,7 @@ LEAVES = told("A", Departed(1, 1, 1))
 DARK: Step = (30_000, Received("homes", BaseReport(-3_400)))
 RELEASES: Step = (30_000, Woken())
 WITNESSED = told("A", witnessed(1, 1_863_000), 30_000)
-CONFIRMED: Step = (30_000, Paid(1, 0, WORTH))
+CONFIRMED: Step = (30_000, Paid(1, 0, WORTH, 0))
 WON = (WOKEN, OFFERS, THE_OTHER_KEEPS)
 
 

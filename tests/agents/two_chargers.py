@@ -94,15 +94,15 @@ class Wire:
                 self.said.append((agent, to, opened(message)))
                 arrived = decode(encode(message))
                 return [(to, Received(agent, arrived))] * self.arrives(agent, to, message)
-            case Pay(_, session, tick, nanos):
+            case Pay(_, session, tick, _, _, nanos):
                 self.done.append(effect)
-                return [(agent, Paid(session, tick, nanos))]
+                return [(agent, Paid(session, tick, nanos, 0))]
             case WakeAt(at_ms):
                 self.alarms.setdefault(agent, set()).add(at_ms)
                 return []
             case Remember() | Forget():
                 return []
-            case Bill(session, nanos):
+            case Bill(session, _, _, nanos):
                 self.done.append(effect)
                 return [(agent, Billed(session, nanos))]
             case _:

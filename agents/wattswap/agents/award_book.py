@@ -92,7 +92,7 @@ class AwardBook:
         self._accounts: dict[tuple[int, int], _Account] = {}
         self._in_force: dict[int, _Account] = {}
         self._receipts: dict[tuple[int, int], tuple[str, Receipt]] = {}
-        self._departed: dict[int, Departed] = {}
+        self._departed: dict[int, tuple[Party, Departed]] = {}
         """The cars that have left and are not billed yet, by session."""
         self._owed = Obligations(rules.repeat_ms)
 
@@ -189,8 +189,9 @@ class AwardBook:
             del self._in_force[claim.session]
         account.state = advance(account.state, Input.DELIVERY)
         self._owed.done(key)
-        trade = _trade(record, charger, vehicle)
-        return [trade, Pay(trade.payment_id, claim.session, claim.tick, sum(trade.nanos))]
+        trade, party = _trade(record, charger, vehicle), record.party
+        payment = sum(trade.nanos)
+        return [trade, Pay(trade.payment_id, claim.session, claim.tick, party.session_id, party.vehicle, payment)]
 
     def paid(self, paid: Paid) -> list[Effect]:
         """The ledger has paid: free the rest of the reserve, send the receipt, and perhaps the bill."""
@@ -200,7 +201,7 @@ class AwardBook:
             return []
         account.state = advance(account.state, Input.RECEIPT)
         record = account.record
-        self.uncommitted_nanos += record.reserved_nanos - paid.nanos
+        self.uncommitted_nanos += paid.returned_nanos
         charger, receipt = record.party.charger, Receipt(record.award.feeder, paid.tick, paid.session, paid.nanos)
         self._receipts[key] = charger, receipt
         effects: list[Effect] = [
@@ -224,21 +225,20 @@ class AwardBook:
 
     # -- departures ---------------------------------------------------------------------------------------------------
 
-    def depart(self, departed: Departed) -> list[Effect]:
+    def depart(self, party: Party, departed: Departed) -> list[Effect]:
         """A car has left; it is billed when all its awards are settled."""
         if departed.session in self._in_force:
             self.end(departed.session)
-        self._departed[departed.session] = departed
+        self._departed[departed.session] = party, departed
         return self._bill(departed.session)
 
     def _bill(self, session: int) -> list[Effect]:
-        departed = self._departed.get(session)
-        if departed is None or any(key[0] == session for key in self._accounts):
+        if session not in self._departed or any(key[0] == session for key in self._accounts):
             return []
-        del self._departed[session]
+        party, departed = self._departed.pop(session)
         tariff = self._site.tariff_nanos_per_kwh
         nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
-        return [Bill(session, nanos), Forget(f"departed/{session}")]
+        return [Bill(session, party.session_id, party.vehicle, nanos), Forget(f"departed/{session}")]
 
     # -- after a crash ------------------------------------------------------------------------------------------------
 
@@ -255,8 +255,8 @@ class AwardBook:
                 charger, receipt = msgspec.msgpack.decode(value, type=tuple[str, Receipt])
                 self._receipts[receipt.session, receipt.tick] = charger, receipt
             elif kind == "departed":
-                departed = msgspec.msgpack.decode(value, type=Departed)
-                self._departed[departed.session] = departed
+                party, departed = msgspec.msgpack.decode(value, type=tuple[Party, Departed])
+                self._departed[departed.session] = party, departed
         for record in sorted(awards, key=lambda record: (record.award.session, record.award.tick)):
             effects += self._restore_award(record, now_ms)
         for session in list(self._departed):

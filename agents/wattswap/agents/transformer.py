@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 
 _GONE: Final = "gone/"
-"""Under this key and its name the transformer remembers the sessions that have departed from a charger."""
+"""Under this key, a charger's name and a session's number the transformer remembers that the car has departed."""
 
 _MOST_GONE: Final = 16
 """The number of departed sessions that are remembered for each charger, to recognise mandates that come late."""
@@ -213,24 +213,28 @@ class Transformer:
         """
         session, ack = departed.session, Send(charger, Ack(DEPARTED, departed.session))
         if session not in self._sessions:
-            return [ack] if session in self._gone.get(charger, ()) else [self._remember_gone(charger, session), ack]
-        del self._sessions[session]
+            if session in self._gone.get(charger, ()):
+                return [ack]
+            return [*self._remember_gone(charger, session), ack]
+        party = self._sessions.pop(session).party
         if self._round is not None:
             self._round.leave(session)
         self._vehicles.leave(session)
         self._leases.leave(session)
         return [
-            Remember(f"departed/{session}", msgspec.msgpack.encode(departed)),
-            self._remember_gone(charger, session),
+            Remember(f"departed/{session}", msgspec.msgpack.encode((party, departed))),
+            *self._remember_gone(charger, session),
             Forget(f"session/{session}"),
             ack,
-            *self._award_book.depart(departed),
+            *self._award_book.depart(party, departed),
         ]
 
-    def _remember_gone(self, charger: str, session: int) -> Effect:
-        gone = self._gone.setdefault(charger, deque(maxlen=_MOST_GONE))
+    def _remember_gone(self, charger: str, session: int) -> list[Effect]:
+        """Remember that a session has departed from a charger, and no longer the oldest of too many."""
+        gone = self._gone.setdefault(charger, deque())
+        oldest = [Forget(f"{_GONE}{charger}/{gone.popleft()}")] if len(gone) == _MOST_GONE else []
         gone.append(session)
-        return Remember(_GONE + charger, msgspec.msgpack.encode(list(gone)))
+        return [Remember(f"{_GONE}{charger}/{session}", b""), *oldest]
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Start in a new epoch, and grant nothing until every grant from before is certainly over."""
@@ -238,8 +242,8 @@ class Transformer:
         self._quiet_until_ms = now_ms + self._rules.quiet_ms
         for name, value in restarted.remembered.items():
             if name.startswith(_GONE):
-                gone = msgspec.msgpack.decode(value, type=list[int])
-                self._gone[name.removeprefix(_GONE)] = deque(gone, maxlen=_MOST_GONE)
+                charger, _, session = name.removeprefix(_GONE).rpartition("/")
+                self._gone.setdefault(charger, deque()).append(int(session))
             elif name.startswith("session/"):
                 charger, mandate, arrival_ms = msgspec.msgpack.decode(value, type=tuple[str, Mandate, int])
                 self._enter(charger, mandate, arrival_ms)

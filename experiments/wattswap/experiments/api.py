@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
 from wattswap.protocol.errors import InputError
-from wattswap.runners.engines.launch import run_street
+from wattswap.runners.engines.launch import start_run
+from wattswap.runners.engines.observer import TickProgress
 from wattswap.runners.network.fault_free_twin import with_cost, without_faults
 from wattswap.runners.payments.run_payments import RunPayments, is_needed
 from wattswap.runners.recording.journal import Header, sha256_of
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from wattswap.runners.engines.launch import Engine, Run
+    from wattswap.runners.engines.launch import Engine
+    from wattswap.runners.engines.observer import Observer
+    from wattswap.runners.engines.run import Run
+    from wattswap.runners.node.lockstep.plan import Processes
     from wattswap.runners.recording.journal import Contents, Journal
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.rundir import Status
@@ -154,11 +158,19 @@ def run_loaded(
     journal: str = "inputs",
     out: str | Path | None = None,
     progress: Progress = _silent,
+    processes: Processes | None = None,
 ) -> Result:
-    """Run a street that is loaded already; otherwise as :func:`run`."""
+    """Run a street that is loaded already; otherwise as :func:`run`.
+
+    With ``processes`` the agents of the messages engine run in so many processes, in lockstep over ZeroMQ, and there
+    is no journal.
+
+    Raises:
+        WorkerLostError: one of the processes died, hung or failed.
+    """
     controller_named(controller)
     _refuse_journal(journal, engine, out)
-    job = _Job(street, controller, engine, sign=sign, progress=progress)
+    job = _Job(street, controller, engine, sign=sign, progress=progress, processes=processes)
     if out is None:
         return _run_bare(job, ledger, wallets_seed)
     directory = RunDir.create(Path(out), street.resolved_toml)
@@ -179,7 +191,7 @@ _DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, err
 def _run_with(directory: RunDir, job: _Job, journal: str, ledger: str, wallets_seed: int | None) -> Result:
     """Run into a directory that was made, with its journal and its ledger; both are closed afterwards."""
     try:
-        if job.engine == "messages" and journal != "none":
+        if job.engine == "messages" and journal != "none" and job.processes is None:
             job.journal = directory.journal(_header(job, journal))
         job.settle_on(ledger, wallets_seed, directory)
         return _run_into(directory, job)
@@ -198,6 +210,7 @@ class _Job:
     _: KW_ONLY
     sign: bool
     progress: Progress
+    processes: Processes | None = None
     journal: Journal | None = None
     settlement: RunPayments | None = None
     record: RunRecord = field(default_factory=RunRecord)
@@ -220,24 +233,25 @@ class _Job:
 
     def run(self) -> Summary:
         """Run the street into the record, settle, and sum it up."""
-        settlement, progress = self.settlement, self.progress
-        if settlement is not None:
-            progress = _both(settlement.passed, progress)
-        run_street(
-            self.street,
-            controller=self.controller,
-            engine=cast("Engine", self.engine),
-            progress=progress,
-            record=self.record,
-            sign=self.sign,
-            journal=self.journal,
-            begun=_nothing if settlement is None else settlement.begin,
-        )
+        observers = (self.settlement, self.journal, TickProgress(self.progress))
+        run = self._start([observer for observer in observers if observer is not None])
+        self.record = run.record
+        run.run()
         wall_s = perf_counter() - self.began_s
-        if settlement is not None:
-            settlement.end()
-            settlement.settle()
+        if self.settlement is not None:
+            self.settlement.settle()
         return with_cost(self.street, self.summed_up(wall_s))
+
+    def _start(self, observers: list[Observer]) -> Run:
+        if self.processes is None:
+            engine = cast("Engine", self.engine)
+            return start_run(
+                self.street, controller=self.controller, engine=engine, sign=self.sign, observers=observers
+            )
+        from wattswap.runners.node.lockstep.run import lockstep_run
+
+        controller = controller_named(self.controller)
+        return lockstep_run(self.street, controller, processes=self.processes, sign=self.sign, observers=observers)
 
     def summed_up(self, wall_s: float | None = None) -> Summary:
         """The figures of what there is."""
@@ -266,23 +280,12 @@ class _Job:
             self.settlement.close()
 
 
-def _nothing(_run: Run) -> None:
-    """Nothing is to be done before the first tick."""
-
-
-def _both(first: Progress, second: Progress) -> Progress:
-    def passed(tick: int) -> None:
-        first(tick)
-        second(tick)
-
-    return passed
-
-
 def _run_bare(job: _Job, ledger: str, wallets_seed: int | None) -> Result:
     """A run that leaves no directory."""
     job.settle_on(ledger, wallets_seed)
     try:
-        return Result(job.street, job.record, job.run())
+        figures = job.run()
+        return Result(job.street, job.record, figures)
     except InputError:
         job.discard()
         raise
@@ -317,7 +320,7 @@ def _header(job: _Job, journal: str) -> Header:
 
 def _run_into(directory: RunDir, job: _Job) -> Result:
     """Run the street and leave its directory ``complete``, ``interrupted`` or ``failed``, or not at all."""
-    street, record, controller, log = job.street, job.record, job.controller, directory.log
+    street, controller, log = job.street, job.controller, directory.log
     log.info("run started", scenario=street.name, controller=controller, engine=job.engine, seed=street.scenario.seed)
     try:
         figures = job.run()
@@ -326,21 +329,21 @@ def _run_into(directory: RunDir, job: _Job) -> Result:
         directory.discard()
         raise
     except KeyboardInterrupt:
-        log.warning("run interrupted", ticks=len(record.ticks), of=street.ticks)
-        _write(directory, Result(street, record, job.summed_up(), directory.path), "interrupted")
+        log.warning("run interrupted", ticks=len(job.record.ticks), of=street.ticks)
+        _write(directory, Result(street, job.record, job.summed_up(), directory.path), "interrupted")
         raise
     except BaseException:
-        log.exception("run failed", ticks=len(record.ticks), of=street.ticks)
+        log.exception("run failed", ticks=len(job.record.ticks), of=street.ticks)
         directory.write_figures({}, "failed")
         raise
     try:
-        result = Result(street, record, figures, directory.path)
+        result = Result(street, job.record, figures, directory.path)
         _write(directory, result, "complete")
         if controller != UNCONTROLLED:
             directory.write_figures({**figures, UNCONTROLLED: result.uncontrolled}, "complete")
             directory.write_table(UNCONTROLLED, tables.load_columns(street, result.twin.record))
         _report(directory, result)
-        log.info("run finished", ticks=len(record.ticks))
+        log.info("run finished", ticks=len(job.record.ticks))
     except Exception:
         log.exception("run failed after its last tick")
         directory.write_figures(figures, "failed")

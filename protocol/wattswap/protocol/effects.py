@@ -45,6 +45,9 @@ class Pay(_Effect, frozen=True, tag=5):
     payment_id: str
     session: int
     tick: int
+    session_id: str
+    payee: str
+    """The agent that is paid: the one that the car's signed mandate names."""
     nanos: int
 
 
@@ -52,6 +55,9 @@ class Bill(_Effect, frozen=True, tag=6):
     """Transformer: net a departed session's energy bill against its rewards."""
 
     session: int
+    session_id: str
+    payee: str
+    """The agent whose rewards and tokens are netted: the one that the car's signed mandate names."""
     nanos: int
 
 
@@ -106,7 +112,7 @@ class NoteForced(_Effect, frozen=True, tag=9):
 
 
 class Remember(_Effect, frozen=True, tag=11):
-    """Make this durable before the effects that follow: it survives a crash, or nothing after it was ever said."""
+    """Make this durable, in one transaction with all else that one event changes and before anything is sent."""
 
     key: str
     value: bytes

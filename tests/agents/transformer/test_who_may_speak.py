@@ -96,8 +96,8 @@ def test_of_a_car_that_has_left_only_its_charger_still_speaks() -> None:
         with pytest.raises(RemoteProtocolError, match="B speaks for an award of session 1 at A"):
             tell(of, "B", message, 60_000)
     claimed = tell(of, "A", witnessed(1, 372_600), 60_000)
-    assert claimed[1] == Pay("0.0/stay 1", 1, 0, 62_100_000)
-    happens(of, Paid(1, 0, 62_100_000), 60_000)
+    assert claimed[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
+    happens(of, Paid(1, 0, 62_100_000, 0), 60_000)
     assert tell(of, "B", witnessed(1, 372_600), 90_000) == []
 
 
@@ -121,7 +121,7 @@ def test_a_mandate_said_again_is_acknowledged_again_and_changes_nothing() -> Non
     of = awarded()
     for charger in ("A", "B"):
         assert tell(of, charger, seal(mandate(1))) == [Send(charger, Ack(MANDATE, 1))]
-    assert tell(of, "A", witnessed(1, 1_863_000), 300_000)[1] == Pay("0.0/stay 1", 1, 0, WORTH)
+    assert tell(of, "A", witnessed(1, 1_863_000), 300_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
 
 
 @pytest.mark.parametrize("message", [grant(1, 1, 1), Release(0, 0, 1), seal(Receipt(0, 0, 1, 5)), seal(CALL)], ids=repr)
@@ -182,7 +182,9 @@ def test_both_the_charger_and_the_car_sign_what_was_delivered() -> None:
     for charger, car in ((None, "car 1"), ("A", None), ("car 1", "car 1"), ("A", "A"), ("B", "car 1")):
         with refused_as_unsigned():
             tell(of, "A", claim(KEYS[charger] if charger else None, KEYS[car] if car else None), 300_000)
-    assert tell(of, "A", claim(KEYS["A"], KEYS["car 1"]), 300_000)[1] == Pay("0.0/stay 1", 1, 0, WORTH)
+    assert tell(of, "A", claim(KEYS["A"], KEYS["car 1"]), 300_000)[1] == Pay(
+        "0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH
+    )
 
 
 @pytest.mark.parametrize("signer", [None, KEYS["car 2"], KEYS["A"]], ids=repr)

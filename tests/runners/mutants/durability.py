@@ -14,13 +14,12 @@ from wattswap.runners.engines.driver import Driver
 
 def _not_remembered(patch: Patch, kind: str) -> None:
     """What agents remember under keys of this kind is not made durable."""
-    perform = Driver._perform
+    keep = Driver._keep
 
-    def forgetful(self, agent, effect):
-        if not (isinstance(effect, Remember) and effect.key.startswith(kind)):
-            perform(self, agent, effect)
+    def forgetful(self, agent, effects):
+        keep(self, agent, [one for one in effects if not (isinstance(one, Remember) and one.key.startswith(kind))])
 
-    patch.setattr(Driver, "_perform", forgetful)
+    patch.setattr(Driver, "_keep", forgetful)
 
 
 def awards_are_not_durable(patch: Patch) -> None:
@@ -90,7 +89,7 @@ DURABILITY = (
     Mutant(awards_are_not_durable, Rule.NOTHING_FORGOTTEN),
     Mutant(claims_are_not_durable, Rule.SAME_AGAIN),
     Mutant(receipts_are_not_durable, Rule.ALL_SETTLED),
-    Mutant(sessions_are_not_durable, Rule.POWER_RETURNS, before=(Rule.NO_EXCEPTION,)),
+    Mutant(sessions_are_not_durable, Rule.POWER_RETURNS, before=(Rule.NO_EXCEPTION, Rule.ALL_SETTLED)),
     Mutant(departures_are_not_durable, Rule.ALL_SETTLED, before=(Rule.IN_ORDER,), settings=CRASHES_AND_LOSS),
     Mutant(earnings_are_not_durable, Rule.NOTHING_FORGOTTEN),
     Mutant(remembered_after_it_was_sent, Rule.NOTHING_FORGOTTEN),
