@@ -205,13 +205,13 @@ class AwardBook:
         charger, receipt = record.party.charger, Receipt(record.award.feeder, paid.tick, paid.session, paid.nanos)
         self._receipts[key] = charger, receipt
         effects: list[Effect] = [
-            Remember(_receipt_key(key), msgspec.msgpack.encode((charger, receipt))),
+            Remember(f"receipt/{paid.session}/{paid.tick}", msgspec.msgpack.encode((charger, receipt))),
             Forget(f"award/{record.payment_id}"),
         ]
         if len(self._receipts) > MOST_RECEIPTS:
             oldest = next(iter(self._receipts))
             del self._receipts[oldest]
-            effects.append(Forget(_receipt_key(oldest)))
+            effects.append(Forget(f"receipt/{oldest[0]}/{oldest[1]}"))
         return [*effects, *self._receipt_again(key, charger), *self._bill(paid.session)]
 
     def _receipt_again(self, key: tuple[int, int], sender: str) -> list[Effect]:
@@ -278,10 +278,6 @@ def _refuse_strangers(account: _Account, sender: str) -> None:
         raise RemoteProtocolError(
             f"{sender} speaks for an award of session {account.record.award.session} at {charger}"
         )
-
-
-def _receipt_key(key: tuple[int, int]) -> str:
-    return f"receipt/{key[0]}/{key[1]}"
 
 
 def _delivery(sealed: Sealed, author: bytes | None, session: int) -> Delivery:
