@@ -94,5 +94,5 @@ DURABILITY = (
     Mutant(earnings_are_not_durable, Rule.NOTHING_FORGOTTEN),
     Mutant(remembered_after_it_was_sent, Rule.NOTHING_FORGOTTEN),
     Mutant(reward_counted_again_after_a_crash, Rule.NOTHING_FORGOTTEN),
-    Mutant(peers_are_not_durable, Rule.NOTHING_FORGOTTEN),
+    Mutant(peers_are_not_durable, Rule.IN_ORDER),
 )
