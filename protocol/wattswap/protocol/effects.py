@@ -56,9 +56,10 @@ class Bill(_Effect, frozen=True, tag=6):
 
 
 class NoteRound(_Effect, frozen=True, tag=7):
-    """For the record: one call and what came of it. With the feeder's number, the columns of ``rounds.parquet``."""
+    """For the record: one call and what came of it. The fields are columns of ``rounds.parquet``."""
 
     tick: int
+    feeder: int
     need_w: int
     ceiling_nanos_per_kwh: int
     called: int

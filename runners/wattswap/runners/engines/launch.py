@@ -32,10 +32,14 @@ class Run(Protocol):
 
     street: Street
     world: World
-    record: RunRecord
-    """What there is so far."""
+    records: tuple[RunRecord, ...]
+    """What there is so far, by feeder."""
     tick: int
     """The next one; the street's number of ticks when only the closing step is left."""
+
+    @property
+    def record(self) -> RunRecord:
+        """What there is so far, of all feeders."""
 
     @property
     def assignment(self) -> StrategyAssignment:
@@ -98,11 +102,11 @@ def start_run(
     if engine not in ENGINES:
         nearest = get_close_matches(engine, ENGINES, n=1, cutoff=0.0)[0]
         raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
-    if len(street.feeders) > 1:
-        raise InputError(f"{street.name} has several feeders, and runs of several are not ready yet; run one at a time")
     if engine == "fleet":
         _refuse_faults(street)
         return FleetRun(street, controller_named(controller), record)
+    if len(street.feeders) > 1:
+        raise InputError(f"{street.name} has several feeders, and the messages engine runs one; use --engine fleet")
     return SimulatedRun(
         street, controller_named(controller), record, sign=sign, faults=faults_of(street), journal=journal
     )

@@ -105,6 +105,7 @@ class SimulatedRun:
         self.street, self.world = street, self._world_of(street)
         self.rules = self.world.rules
         self.record = RunRecord() if record is None else record
+        self.records: tuple[RunRecord, ...] = (self.record,)
         (self.book,) = open_books(street, self.world)
         self.record.book = self.book
         self.factory = AgentFactory(street, self.world, controller, sign=sign)
@@ -293,7 +294,7 @@ class SimulatedRun:
             case effects.NoteForced():
                 self._forced_w[note.session] = note.forced_w
                 self.record.trades.append(
-                    forced_row(note.tick, self.world.fleet.session_id[note.session], note.forced_w)
+                    forced_row(note.tick, 0, self.world.fleet.session_id[note.session], note.forced_w)
                 )
             case effects.NoteTrade() if note.payment_id not in self._noted:
                 self._noted.add(note.payment_id)
@@ -301,7 +302,7 @@ class SimulatedRun:
                     self._award_tick[note.session], self._reduce_w[note.session] = -1, 0
                 self._earned[note.session] += sum(note.nanos)
                 self._deferred_ws[note.session] += sum(note.delivered_ws[:-1])
-                self.record.trades.extend(trade_rows(note, self.world.fleet.session_id[note.session]))
+                self.record.trades.extend(trade_rows(note, 0, self.world.fleet.session_id[note.session]))
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """A departed session is closed, once."""

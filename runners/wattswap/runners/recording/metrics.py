@@ -15,7 +15,7 @@ import numpy as np
 from wattswap.protocol.units import WS_PER_WH
 from wattswap.runners.recording.ageing import ageing_h
 from wattswap.runners.recording.time_series import CarTicks
-from wattswap.runners.world import World
+from wattswap.runners.world import World, fleet_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +32,7 @@ KEYS: Final = tuple(
     scenario controller strategy engine seed limit_w peak_w overload_s overload_wh ageing_h oscillations
     sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh
     forced_wh rounds choices paid_nanos billed_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash
-    events_hash faults settlement timing
+    events_hash faults settlement feeders timing
     """.split()  # noqa: SIM905 - thirty names are read best as words
 )
 """The keys of a summary, in its order."""
@@ -54,14 +54,19 @@ def summary(
 
     ``settlement`` is what became of its payments on a ledger, if it had one.
     """
+    feeders = []
+    for number, part in enumerate(record.feeders):
+        alone = street.alone(number)
+        figures = summary(alone, part, controller=controller, strategy=strategy, engine=engine, wall_s=wall_s)
+        feeders.append(_of_feeder(alone.feeders[0].name, part, figures))
     cars = CarTicks.of(street, record)
-    return {
+    figures = {
         "scenario": street.name,
         "controller": controller,
         "strategy": strategy,
         "engine": engine,
         "seed": street.scenario.seed,
-        "limit_w": street.scenario.transformer.limit_w,
+        "limit_w": sum(feeder.transformer.limit_w for feeder in street.feeders),
         **_of_transformer(street, cars),
         **_of_sessions(record, cars),
         **_of_market(record, cars),
@@ -71,16 +76,34 @@ def summary(
         "events_hash": record.events_hash,
         "faults": None if record.counts is None else asdict(record.counts),
         "settlement": settlement,
+        "feeders": feeders,
         "timing": {
             "wall_s": round(wall_s, 3),
             "vehicle_steps_per_s": round(len(cars) / wall_s) if wall_s > 0 else 0,
         },
     }
+    # over a limit is each transformer by itself: room on another one does not help
+    figures |= {key: sum(each[key] for each in feeders) for key in _BY_TRANSFORMER if feeders}
+    if feeders:
+        figures["ageing_h"] = max(each["ageing_h"] for each in feeders)
+    return figures
+
+
+_BY_TRANSFORMER: Final = ("overload_s", "overload_wh", "oscillations")
+_NOT_OF_A_FEEDER: Final = frozenset(
+    {"scenario", "controller", "strategy", "engine", "seed", "events_hash", "faults", "settlement", "feeders", "timing"}
+)
+
+
+def _of_feeder(name: str, record: RunRecord, alone: Summary) -> Summary:
+    """The figures of one of several feeders, as those of a run of it alone; ``trace_hash`` too."""
+    figures = {key: value for key, value in alone.items() if key not in _NOT_OF_A_FEEDER}
+    return {"name": name, **figures, "trace_hash": record.trace_hash_alone()}
 
 
 def _of_transformer(street: Street, cars: CarTicks) -> Summary:
     over_w = np.maximum(cars.load_w - cars.limit_w, 0)
-    transformer = street.scenario.transformer
+    transformer = street.feeders[0].transformer
     hours = ageing_h(cars.load_w, transformer.rating_va, cars.tick_s, transformer.ambient_c)
     return {
         "peak_w": int(cars.load_w.max(initial=0)) if len(cars.load_w) else 0,
@@ -126,11 +149,12 @@ def _of_market(record: RunRecord, cars: CarTicks) -> Summary:
 def _of_fairness(street: Street, record: RunRecord, cars: CarTicks) -> Summary:
     """Jain's index over the sessions that were plugged in: of their waiting, and of the tokens they earned."""
     # as floats, but below 2^53 sums of whole numbers are exact
-    waiting_ws = np.bincount(cars.row, weights=cars.owed_ws, minlength=cars.sessions)
-    earned = dict.fromkeys(street.sessions.session_id, 0)
+    waiting_ws = np.bincount(cars.row, weights=cars.owed_ws, minlength=len(cars.of_a_session))
+    fleet = fleet_of(street)
+    earned = dict.fromkeys(zip(fleet.feeder.tolist(), fleet.session_id, strict=True), 0)
+    several = len(street.feeders) > 1
     for row in record.trades:
-        if row.session in earned:
-            earned[row.session] += row.nanos
+        earned[row.feeder * several, row.session] += row.nanos
     nanos = np.array(list(earned.values()), dtype=np.float64)
     return {"jain_waiting": jain(waiting_ws[cars.plugged]), "jain_tokens": jain(nanos[cars.plugged])}
 

@@ -1,7 +1,7 @@
 """A record's per-tick arrays laid end to end, so that a week of a street is a handful of array calls.
 
 A *car-tick* is one plugged car at one tick; a *row* is its number in the street's fleet, sessions in file order and
-stationary batteries after them. All columns are int64.
+stationary batteries after them, feeder by feeder. All columns are int64.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from wattswap.agents.law import ChargingState
 from wattswap.runners.recording.record import TickRow
+from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,8 +31,8 @@ class CarTicks:
     """Every car-tick of a record, tick after tick, and the street's own columns beside them."""
 
     tick_s: int
-    sessions: int
-    """Rows below this are sessions, the others are stationary batteries."""
+    of_a_session: Bools
+    """By row: whether it is a session, not a stationary battery."""
     ticks: Ints
     """The ticks that passed, shape (ticks,) as are ``base_w`` and ``limit_w``."""
     base_w: Ints
@@ -66,7 +67,7 @@ class CarTicks:
 
         return cls(
             tick_s=street.tick_ms // 1000,
-            sessions=len(street.sessions.session_id),
+            of_a_session=fleet_of(street).is_session,
             ticks=whole("tick"),
             base_w=whole("base_w"),
             limit_w=whole("limit_w"),
@@ -99,12 +100,12 @@ class CarTicks:
     @cached_property
     def is_session(self) -> Bools:
         """Whether a car-tick is a session's, not a battery's."""
-        return self.row < self.sessions
+        return self.of_a_session[self.row]
 
     @cached_property
     def plugged(self) -> Ints:
         """The sessions that were plugged in at some tick, in file order."""
-        seen: Ints = np.flatnonzero(np.bincount(self.row, minlength=self.sessions)[: self.sessions])
+        seen: Ints = np.flatnonzero(self.of_a_session & (np.bincount(self.row, minlength=len(self.of_a_session)) > 0))
         return seen
 
     @cached_property
