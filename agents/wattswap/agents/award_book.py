@@ -89,7 +89,7 @@ class AwardBook:
         self._accounts: dict[tuple[int, int], _Account] = {}
         self._in_force: dict[int, _Account] = {}
         self._receipts: dict[tuple[int, int], tuple[str, Receipt]] = {}
-        self._departed: dict[int, Departed] = {}
+        self._departed: dict[int, tuple[Party, Departed]] = {}
         self._owed = Obligations(rules.repeat_ms)
 
     # -- awards -------------------------------------------------------------------------------------------------------
@@ -169,7 +169,9 @@ class AwardBook:
         account.state = advance(account.state, Input.DELIVERY)
         self._owed.done(key)
         note = _trade(held, charger, vehicle)
-        return [note, Pay(note.payment_id, claim.session, claim.tick, sum(note.nanos))]
+        party = held.party
+        pay = Pay(note.payment_id, claim.session, claim.tick, party.session_id, party.vehicle, sum(note.nanos))
+        return [note, pay]
 
     def paid(self, paid: Paid) -> list[Effect]:
         """The book has paid: the rest of the reserve is free again, the car gets its receipt, perhaps its bill."""
@@ -179,7 +181,7 @@ class AwardBook:
             return []
         account.state = advance(account.state, Input.RECEIPT)
         held = account.held
-        self.uncommitted_nanos += held.reserved_nanos - paid.nanos
+        self.uncommitted_nanos += paid.returned_nanos
         receipt = Receipt(held.award.feeder, paid.tick, paid.session, paid.nanos)
         self._receipts[key] = held.party.charger, receipt
         return [
@@ -210,21 +212,20 @@ class AwardBook:
 
     # -- departures ---------------------------------------------------------------------------------------------------
 
-    def depart(self, departed: Departed) -> list[Effect]:
+    def depart(self, party: Party, departed: Departed) -> list[Effect]:
         """A car left; its bill follows when all its awards are settled."""
         if departed.session in self._in_force:
             self.end(departed.session)
-        self._departed[departed.session] = departed
+        self._departed[departed.session] = party, departed
         return self._bill(departed.session)
 
     def _bill(self, session: int) -> list[Effect]:
-        departed = self._departed.get(session)
-        if departed is None or any(key[0] == session for key in self._accounts):
+        if session not in self._departed or any(key[0] == session for key in self._accounts):
             return []
-        del self._departed[session]
+        party, departed = self._departed.pop(session)
         tariff = self._site.tariff_nanos_per_kwh
         nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
-        return [Bill(session, nanos), Forget(f"departed/{session}")]
+        return [Bill(session, party.session_id, party.vehicle, nanos), Forget(f"departed/{session}")]
 
     # -- after a crash ------------------------------------------------------------------------------------------------
 
@@ -241,8 +242,8 @@ class AwardBook:
                 charger, receipt = msgspec.msgpack.decode(value, type=tuple[str, Receipt])
                 self._receipts[receipt.session, receipt.tick] = charger, receipt
             elif kind == "departed":
-                departed = msgspec.msgpack.decode(value, type=Departed)
-                self._departed[departed.session] = departed
+                party, departed = msgspec.msgpack.decode(value, type=tuple[Party, Departed])
+                self._departed[departed.session] = party, departed
         for held in sorted(awards, key=lambda held: _key(held.award)):
             effects += self._restore_award(held, now_ms)
         for session in list(self._departed):

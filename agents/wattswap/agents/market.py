@@ -127,7 +127,6 @@ def round_note(call: ReliefCall, offers: Offers, bought: Purchase, rows: slice =
     firm_w, offered_w, award_w = offers.firm_w[rows], offers.relief_w[rows], bought.award_w[rows]
     return NoteRound(
         tick=call.tick,
-        feeder=call.feeder,
         need_w=call.need_w,
         ceiling_nanos_per_kwh=call.ceiling_nanos_per_kwh,
         called=len(firm_w),

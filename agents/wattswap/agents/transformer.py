@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from wattswap.protocol.identity import Signer
 
 
-_GONE: Final = "gone"
-"""Under this name the transformer remembers who has departed."""
+_GONE: Final = "gone/"
+"""Under names that begin like this the transformer remembers who has departed, each session for itself."""
 
 _MOST_GONE: Final = 4_096
 """So many departed sessions are remembered, to recognise what comes late."""
@@ -84,7 +84,7 @@ class Transformer:
         self._vehicles, self._leases = VehicleTable(), LeaseIssuer(rules)
         self._award_book = AwardBook(rules, site, signer, trusted)
         self._sessions: dict[int, Session] = {}
-        self._gone: deque[int] = deque(maxlen=_MOST_GONE)
+        self._gone: deque[int] = deque()
         self._round: OpenRound | None = None
         self._next_tick_ms = 0
         self._quiet_until_ms = 0
@@ -203,29 +203,31 @@ class Transformer:
         """
         session, ack = departed.session, Send(charger, Ack(DEPARTED, departed.session))
         if session not in self._sessions:
-            return [ack] if session in self._gone else [self._remember_gone(session), ack]
-        del self._sessions[session]
+            return [ack] if session in self._gone else [*self._remember_gone(session), ack]
+        party = self._sessions.pop(session).party
         self._vehicles.leave(session)
         self._leases.leave(session)
         return [
-            Remember(f"departed/{session}", msgspec.msgpack.encode(departed)),
-            self._remember_gone(session),
+            Remember(f"departed/{session}", msgspec.msgpack.encode((party, departed))),
+            *self._remember_gone(session),
             Forget(f"session/{session}"),
             ack,
-            *self._award_book.depart(departed),
+            *self._award_book.depart(party, departed),
         ]
 
-    def _remember_gone(self, session: int) -> Effect:
+    def _remember_gone(self, session: int) -> list[Effect]:
+        """Remember that a session has departed, and no longer the oldest of too many."""
+        oldest = [Forget(f"{_GONE}{self._gone.popleft()}")] if len(self._gone) == _MOST_GONE else []
         self._gone.append(session)
-        return Remember(_GONE, msgspec.msgpack.encode(list(self._gone)))
+        return [Remember(f"{_GONE}{session}", b""), *oldest]
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Start in a new epoch, and grant nothing until every grant from before is certainly over."""
         self._leases = LeaseIssuer(self._rules, restarted.epoch)
         self._quiet_until_ms = now_ms + self._rules.quiet_ms
         for name, value in restarted.remembered.items():
-            if name == _GONE:
-                self._gone.extend(msgspec.msgpack.decode(value, type=list[int]))
+            if name.startswith(_GONE):
+                self._gone.append(int(name.removeprefix(_GONE)))
             elif name.startswith("session/"):
                 charger, mandate, arrival_ms = msgspec.msgpack.decode(value, type=tuple[str, Mandate, int])
                 self._enter(charger, mandate, arrival_ms)

@@ -38,16 +38,36 @@ award to draw less (even down to 0); feeds back; was cut by the last resort; wan
 none."""
 
 
+def feeders_of(street: Street, record: RunRecord) -> list[tuple[int, Street, RunRecord]]:
+    """The number of each feeder, the street of it alone, and what happened on it."""
+    if not record.feeders:
+        return [(0, street, record)]
+    return [(feeder, street.alone(feeder), part) for feeder, part in enumerate(record.feeders)]
+
+
+def _by_feeder(street: Street, record: RunRecord, columns_of: Callable[[Street, RunRecord], Columns]) -> Columns:
+    """The columns of each feeder, one feeder below the other, with its number in a column ``feeder``."""
+    parts = []
+    for feeder, alone, part in feeders_of(street, record):
+        first, *columns = columns_of(alone, part).items()
+        number = np.full(len(first[1]), feeder, dtype=np.int64)
+        parts.append({**dict([first]), "feeder": number, **dict(columns)})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 def series_columns(street: Street, record: RunRecord) -> Columns:
-    """The street tick by tick: what it may, would and does draw, and what the transformer carries.
+    """Each feeder tick by tick: what it may, would and does draw, and what its transformer carries.
 
     ``base_w + baseline_w`` is what the transformer would carry if nobody ever gave way.
     """
+    return _by_feeder(street, record, _series_of_one)
+
+
+def _series_of_one(street: Street, record: RunRecord) -> Columns:
     cars = CarTicks.of(street, record)
     import_w, export_w = cars.per_tick(cars.import_w), cars.per_tick(cars.export_w)
     return {
         "t_ms": _unix_ms(street, cars.ticks),
-        "feeder": np.zeros(len(cars.ticks), dtype=np.int64),
         "base_w": cars.base_w,
         "firm_w": cars.per_tick(cars.firm_w),
         "wanted_w": cars.per_tick(cars.wanted_w),
@@ -71,7 +91,8 @@ def load_columns(street: Street, record: RunRecord) -> Columns:
 
 def rounds_columns(street: Street, record: RunRecord) -> Columns:
     """One row per call: what was needed, offered and awarded, and at what price."""
-    return _with_instant(street, _columns(ROUND_COLUMNS, [round_row(note) for note in record.rounds]))
+    rounds = [round_row(note, feeder) for feeder, _, part in feeders_of(street, record) for note in part.rounds]
+    return _with_instant(street, _columns(ROUND_COLUMNS, rounds))
 
 
 def trades_columns(street: Street, record: RunRecord) -> Columns:
@@ -81,6 +102,10 @@ def trades_columns(street: Street, record: RunRecord) -> Columns:
 
 def sessions_columns(street: Street, record: RunRecord) -> Columns:
     """One row per session as it ended, or as it stood when the run did; ``departure_ms`` of a battery is far away."""
+    return _by_feeder(street, record, _sessions_of_one)
+
+
+def _sessions_of_one(street: Street, record: RunRecord) -> Columns:
     columns = _columns(SessionRow._fields, record.sessions)
     columns["arrival_ms"] = _unix_ms(street, columns["arrival_tick"])
     columns["departure_ms"] = _unix_ms(street, columns["departure_tick"])
@@ -89,6 +114,10 @@ def sessions_columns(street: Street, record: RunRecord) -> Columns:
 
 def cars_columns(street: Street, record: RunRecord) -> Columns:
     """One row per stretch of constant activity of a plugged session, in the order of session, then time."""
+    return _by_feeder(street, record, _cars_of_one)
+
+
+def _cars_of_one(street: Street, record: RunRecord) -> Columns:
     cars = CarTicks.of(street, record)
     order = cars.by_row
     code = activity(cars)[order]

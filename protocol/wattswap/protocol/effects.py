@@ -45,6 +45,9 @@ class Pay(_Effect, frozen=True, tag=5):
     payment_id: str
     session: int
     tick: int
+    session_id: str
+    payee: str
+    """The agent that is paid: the one that the car's signed mandate names."""
     nanos: int
 
 
@@ -52,14 +55,16 @@ class Bill(_Effect, frozen=True, tag=6):
     """Transformer: net a departed session's energy bill against its rewards."""
 
     session: int
+    session_id: str
+    payee: str
+    """The agent whose rewards and tokens are netted: the one that the car's signed mandate names."""
     nanos: int
 
 
 class NoteRound(_Effect, frozen=True, tag=7):
-    """For the record: one call and what came of it. The fields are columns of ``rounds.parquet``."""
+    """For the record: one call and what came of it. With the feeder's number, the columns of ``rounds.parquet``."""
 
     tick: int
-    feeder: int
     need_w: int
     ceiling_nanos_per_kwh: int
     called: int
@@ -107,7 +112,7 @@ class NoteForced(_Effect, frozen=True, tag=9):
 
 
 class Remember(_Effect, frozen=True, tag=11):
-    """Make this durable before the effects that follow: it survives a crash, or nothing after it was ever said."""
+    """Make this durable, in one transaction with all else that one event changes and before anything is sent."""
 
     key: str
     value: bytes

@@ -20,7 +20,7 @@ from wattswap.runners.engines.agent_factory import TRANSFORMER
 if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
-    from wattswap.runners.engines.simulated import SimulatedRun
+    from wattswap.runners.engines.loop import SimulatedRun
     from wattswap.runners.recording.record import TickRow
 
 RAMP_MS: Final = 500
@@ -180,7 +180,7 @@ class PowerAudit:
         """S2: the charger's limit is at most what the transformer assumes for it."""
         if station.session is None or self._run.is_down(TRANSFORMER):
             return
-        transformer = self._run.agents[TRANSFORMER]
+        transformer = self._run.nodes[TRANSFORMER].agent
         assert isinstance(transformer, Transformer)
         assumed_w = transformer.worst_import_w(station.session, now_ms)
         if assumed_w is not None and station.import_w > assumed_w:

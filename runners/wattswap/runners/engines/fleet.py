@@ -13,19 +13,21 @@ from wattswap.agents.offers import FEED, TRANCHES, Call
 from wattswap.agents.rules import Terms
 from wattswap.agents.segments import Segments
 from wattswap.protocol.effects import NoteTrade
+from wattswap.runners.engines.observer import Observers
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.payments.opening_book import open_books
 from wattswap.runners.recording.record import RunRecord, TickRow, forced_row, session_row, trade_rows
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from wattswap.agents.controllers import Controller
     from wattswap.agents.law import Cars, ChargingState, Grants
     from wattswap.agents.physics import Ints
+    from wattswap.runners.engines.observer import Observer
     from wattswap.runners.scenario.street import Street
 
 
@@ -65,17 +67,19 @@ class Awards:
 class FleetRun:
     """One run of a street in the fleet engine: all its feeders at once."""
 
-    def __init__(self, street: Street, controller: Controller | None = None, record: RunRecord | None = None) -> None:
+    def __init__(
+        self, street: Street, controller: Controller | None = None, observers: Iterable[Observer] = ()
+    ) -> None:
         self.street, self.controller, self.world = street, controller, World(street)
         world, rules = self.world, self.world.rules
         self._terms = Terms.of(*world.feeder_rules)
         self.assignment = StrategyAssignment(world.fleet, street.scenario.seed, rules, street.folder)
         self.rules, self.seed = rules, street.scenario.seed
-        self.records = (RunRecord() if record is None else record, *(RunRecord() for _ in street.feeders[1:]))
-        """By feeder."""
+        self._observers = Observers(observers)
+        self._records = tuple(RunRecord() for _ in street.feeders)
         self._first_rows = [world.rows_of(feeder).start for feeder in range(len(street.feeders))]
         self.books = open_books(street, world)
-        for each, book in zip(self.records, self.books, strict=True):
+        for each, book in zip(self._records, self.books, strict=True):
             each.book = book
         self.awards = Awards.none()
         self.tick = 0
@@ -85,11 +89,14 @@ class FleetRun:
         self._drawn_w = np.zeros(len(world.fleet), dtype=np.int64)
         self._most_w = np.zeros(len(world.fleet), dtype=np.int64)
 
-    def run(self, progress: Callable[[int], None] = lambda _tick: None) -> RunRecord:
+    def begin(self) -> None:
+        """Tell the observers; called once, before the first step."""
+        self._observers.begun(self)
+
+    def run(self) -> RunRecord:
         """Every tick of the run, then the closing step of its last instant."""
         while self.tick < self.street.ticks:
             self.step()
-            progress(self.tick - 1)
         return self.finish()
 
     def step(self) -> None:
@@ -97,18 +104,26 @@ class FleetRun:
         self._close(self.tick)
         self._tick(self.tick)
         self.tick += 1
+        for hear in self._observers.tick_passed:
+            hear(self.tick - 1)
 
     def finish(self) -> RunRecord:
         """The closing step of the last instant: awards and departures, and the rows of who stays."""
         self._close(self.tick)
         for row in self.world.plugged.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
+        self._observers.finished(self)
         return self.record
 
     @property
     def record(self) -> RunRecord:
         """What there is so far, of all feeders."""
-        return self.records[0] if len(self.records) == 1 else RunRecord.joined(self.records, self._first_rows)
+        return self._records[0] if len(self._records) == 1 else RunRecord.joined(self._records, self._first_rows)
+
+    @property
+    def records(self) -> tuple[RunRecord, ...]:
+        """The record of each feeder."""
+        return self._records
 
     def earned_nanos(self, row: int) -> int:
         """What a session has been paid so far."""
@@ -236,7 +251,7 @@ class FleetRun:
             awards.delivered_ws = awards.delivered_ws + delivered_w * self.rules.tick_s
             awards.baseline_ws = awards.baseline_ws + charging.baseline_w[at] * self.rules.tick_s
         columns = (plugged, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
-        for feeder, record in enumerate(self.records):
+        for feeder, record in enumerate(self._records):
             rows = segments.rows(feeder)
             cars_here, drawn_here, fed_here, reduce_here, forced_here, owed_here = (column[rows] for column in columns)
             for car in forced_here.nonzero()[0].tolist():
@@ -286,7 +301,7 @@ class FleetRun:
                 baseline_ws=int(awards.baseline_ws[i]),
                 disputed=False,
             )
-            self.books[feeder].settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
+            self.books[feeder].settle(note.payment_id, fleet.purse[row], sum(note.nanos))
             self.records[feeder].trades.extend(trade_rows(note, feeder, session_id))
         self._earned[awards.row] += nanos.sum(axis=1)
         self._deferred_ws[awards.row] += awards.delivered_ws[:, :FEED].sum(axis=1)
@@ -297,7 +312,7 @@ class FleetRun:
         billed = settlement.bill_nanos(
             int(fleet.tariff_nanos_per_kwh[row]), int(self.world.imported_ws[row]), int(self.world.exported_ws[row])
         )
-        bill = book.bill(fleet.session_id[row], fleet.vehicle_id[row], billed)
+        bill = book.bill(fleet.session_id[row], fleet.purse[row], billed)
         self._end_session(row, billed, bill.receivable_nanos)
 
     def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:

@@ -20,7 +20,8 @@ from wattswap.runners.scenario.street import one_day
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from wattswap.runners.engines.launch import Engine, Run
+    from wattswap.runners.engines.launch import Engine
+    from wattswap.runners.engines.run import Run
     from wattswap.runners.mesa_model.collector import Reporters
     from wattswap.runners.mesa_model.state import Choice, Place
     from wattswap.runners.recording.metrics import Summary

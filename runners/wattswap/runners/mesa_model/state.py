@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from wattswap.runners.engines.loop import SimulatedRun
 
+if TYPE_CHECKING:
     from wattswap.agents.base import Agent
-    from wattswap.runners.engines.launch import Run
+    from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import TickRow
 
 Choice = Literal["keep", "reduce", "feed"]
@@ -32,8 +32,7 @@ class StreetState:
 
     def agent_behind(self, name: str) -> Agent | None:
         """The agent of this name that decides, in the messages engine; in the fleet engine there are only arrays."""
-        agents: Mapping[str, Agent] = getattr(self._run, "agents", {})
-        return agents.get(name)
+        return self._run.nodes[name].agent if isinstance(self._run, SimulatedRun) else None
 
     def earned_nanos(self, row: int) -> int:
         """What a session has been paid so far."""
@@ -67,7 +66,7 @@ class LastTick:
         self.base_w: list[int] = [row.base_w for row in last] or run.world.base_w[:, 0].tolist()
         """By feeder, as are ``limit_w`` and ``load_w``."""
         self.limit_w: list[int] = [row.limit_w for row in last] or run.street.limit_w[:, 0].tolist()
-        self.load_w = list(self.base_w)
+        self.load_w: list[int] = [*self.base_w]
         for feeder, row in enumerate(last):
             self.load_w[feeder] += int(row.import_w.sum() - row.export_w.sum())
             self._read(row, run.world.rows_of(feeder).start)

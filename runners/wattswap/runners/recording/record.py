@@ -121,7 +121,7 @@ class RunRecord:
     """What has gone wrong; None on a perfect network."""
     feeders: tuple[RunRecord, ...] = ()
     """Of a street with several feeders, what happened on each: as if it were alone, but for the feeder's number in
-    its trades and rounds."""
+    its trades."""
 
     @classmethod
     def joined(cls, parts: Sequence[RunRecord], first_rows: Sequence[int]) -> RunRecord:
@@ -131,10 +131,12 @@ class RunRecord:
         """
         return cls(
             ticks=[TickRow.joined(rows, first_rows) for rows in zip(*(part.ticks for part in parts), strict=False)],
-            rounds=sorted(chain(*(part.rounds for part in parts)), key=lambda note: (note.tick, note.feeder)),
+            rounds=sorted(chain(*(part.rounds for part in parts)), key=lambda note: note.tick),
             trades=list(chain(*(part.trades for part in parts))),
             sessions=list(chain(*(part.sessions for part in parts))),
             refused=sum(part.refused for part in parts),
+            events_hash=parts[0].events_hash,
+            counts=parts[0].counts,
             feeders=tuple(parts),
         )
 
@@ -155,13 +157,13 @@ def trace_hash(trades: Iterable[TradeRow]) -> str:
     return digest.hexdigest()
 
 
-ROUND_COLUMNS = NoteRound.__struct_fields__
+ROUND_COLUMNS = ("tick", "feeder", *NoteRound.__struct_fields__[1:])
 
 
-def round_row(note: NoteRound) -> tuple[int, ...]:
-    """A cleared round under ``ROUND_COLUMNS``."""
-    row: tuple[int, ...] = astuple(note)
-    return row
+def round_row(note: NoteRound, feeder: int) -> tuple[int, ...]:
+    """A cleared round under ``ROUND_COLUMNS``: what a transformer noted, and on which feeder."""
+    tick, *columns = astuple(note)
+    return (tick, feeder, *columns)
 
 
 def trade_rows(note: NoteTrade, feeder: int, session_id: str) -> Iterator[TradeRow]:
