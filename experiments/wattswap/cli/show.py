@@ -85,12 +85,28 @@ def _show_figures(
     for label, cell in _ROWS:
         table.add_row(label, *(cell(column) for column in columns))
     console.print(table)
+    _show_feeders(console, figures)
     if figures["fallback_unsafe_w"]:
         unsafe_kw = words.kilo(figures["fallback_unsafe_w"])
         console.print(
             f"\nNote: without the network, homes and guaranteed minima alone exceed the limit by {unsafe_kw} kW."
         )
     show_failures(console, figures)
+
+
+def _show_feeders(console: Console, figures: Figures) -> None:
+    """Each feeder by name, where there are several: the figures above are of all together."""
+    feeders = figures.get("feeders") or []
+    if not feeders:
+        return
+    console.print()
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column("")
+    for feeder in feeders:
+        table.add_column(feeder["name"], justify="right")
+    for label, cell in _ROWS:
+        table.add_row(label, *(cell(feeder) for feeder in feeders))
+    console.print(table)
 
 
 _ROWS: list[tuple[str, Callable[[Figures], str]]] = [

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from wattswap.runners.engines.launch import Engine
+    from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.journal import Contents, Journal
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.rundir import Status
@@ -201,13 +202,24 @@ class _Job:
     progress: Progress
     journal: Journal | None = None
     settlement: RunPayments | None = None
-    record: RunRecord = field(default_factory=RunRecord)
     began_s: float = field(default_factory=perf_counter)
+
+    _run: Run | None = None
+
+    @property
+    def record(self) -> RunRecord:
+        """What there is so far."""
+        return RunRecord() if self._run is None else self._run.record
 
     def settle_on(self, ledger: str, wallets_seed: int | None, directory: RunDir | None = None) -> None:
         """Settle on this ledger, if there is anything to settle."""
         if not is_needed(self.street, ledger):
             return
+        if len(self.street.feeders) > 1:
+            raise InputError(
+                f"--ledger {ledger}: {self.street.name} has several feeders, and payments cross a ledger for one;"
+                " leave --ledger and ledger.anchor out, or run each feeder in a file of its own"
+            )
         if directory is None:
             self.settlement = RunPayments(self.street, ledger, wallets_seed=wallets_seed)
             return
@@ -229,7 +241,7 @@ class _Job:
             sign=self.sign,
             observers=[observer for observer in observers if observer is not None],
         )
-        self.record = run.record
+        self._run = run
         run.run()
         wall_s = perf_counter() - self.began_s
         if self.settlement is not None:
@@ -345,8 +357,7 @@ def _write(directory: RunDir, result: Result, status: Status) -> None:
     ]
     if not all(written):
         _note(directory, result, f"tables were left out, they need pyarrow: {WITHOUT_TABLES}")
-    if result.record.book is not None:
-        directory.write_ledger(result.record.book)
+    directory.write_ledgers(result.street, result.record)
     log.info("figures", status=status, **figures)
 
 

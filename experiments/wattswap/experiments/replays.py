@@ -13,7 +13,7 @@ from wattswap.runners.network.fault_free_twin import with_cost
 from wattswap.runners.recording.difference import Difference
 from wattswap.runners.recording.metrics import summary
 from wattswap.runners.recording.replay import replay_run
-from wattswap.runners.recording.rundir import LEDGER, SETTLEMENT, RunDir
+from wattswap.runners.recording.rundir import SETTLEMENT, RunDir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,9 +71,7 @@ def rebuild(checked: Checked) -> list[str]:
         for name in missing(checked)
         if directory.write_table(name, COLUMNS[name](street, record))
     ]
-    if not (run.path / LEDGER).exists() and record.book is not None:
-        directory.write_ledger(record.book)
-        written.append(LEDGER)
+    written += directory.write_ledgers(street, record)
     if not run.figures:
         status: Status = "complete" if replay.whole else run.status
         directory.write_figures({**checked.figures, SETTLEMENT: run.settlement}, status)

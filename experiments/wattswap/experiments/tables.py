@@ -38,21 +38,25 @@ award to draw less (even down to 0); feeds back; was cut by the last resort; wan
 none."""
 
 
-def feeders_of(street: Street, record: RunRecord) -> list[tuple[int, Street, RunRecord]]:
-    """The number of each feeder, the street of it alone, and what happened on it."""
+def _by_feeder(street: Street, record: RunRecord, columns_of: Callable[[int, Street, RunRecord], Columns]) -> Columns:
+    """The columns of each feeder, one feeder below the other.
+
+    Where there are several, its name stands before those of its sessions, stations and vehicles, as in ``north/S1``:
+    so a name is one car, whoever else has it.
+    """
     if not record.feeders:
-        return [(0, street, record)]
-    return [(feeder, street.alone(feeder), part) for feeder, part in enumerate(record.feeders)]
-
-
-def _by_feeder(street: Street, record: RunRecord, columns_of: Callable[[Street, RunRecord], Columns]) -> Columns:
-    """The columns of each feeder, one feeder below the other, with its number in a column ``feeder``."""
+        return columns_of(0, street, record)
     parts = []
-    for feeder, alone, part in feeders_of(street, record):
-        first, *columns = columns_of(alone, part).items()
-        number = np.full(len(first[1]), feeder, dtype=np.int64)
-        parts.append({**dict([first]), "feeder": number, **dict(columns)})
+    for number, part in enumerate(record.feeders):
+        columns = columns_of(number, street.alone(number), part)
+        for column in _PLACED & columns.keys():
+            names = [f"{street.feeders[number].name}/{name}" for name in columns[column]]
+            columns[column] = np.array(names, dtype=np.object_)
+        parts.append(columns)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+_PLACED: Final = {"session", "station", "vehicle"}
 
 
 def series_columns(street: Street, record: RunRecord) -> Columns:
@@ -63,11 +67,12 @@ def series_columns(street: Street, record: RunRecord) -> Columns:
     return _by_feeder(street, record, _series_of_one)
 
 
-def _series_of_one(street: Street, record: RunRecord) -> Columns:
+def _series_of_one(feeder: int, street: Street, record: RunRecord) -> Columns:
     cars = CarTicks.of(street, record)
     import_w, export_w = cars.per_tick(cars.import_w), cars.per_tick(cars.export_w)
     return {
         "t_ms": _unix_ms(street, cars.ticks),
+        "feeder": np.full(len(cars.ticks), feeder, dtype=np.int64),
         "base_w": cars.base_w,
         "firm_w": cars.per_tick(cars.firm_w),
         "wanted_w": cars.per_tick(cars.wanted_w),
@@ -91,12 +96,19 @@ def load_columns(street: Street, record: RunRecord) -> Columns:
 
 def rounds_columns(street: Street, record: RunRecord) -> Columns:
     """One row per call: what was needed, offered and awarded, and at what price."""
-    rounds = [round_row(note, feeder) for feeder, _, part in feeders_of(street, record) for note in part.rounds]
-    return _with_instant(street, _columns(ROUND_COLUMNS, rounds))
+    return _by_feeder(street, record, _rounds_of_one)
+
+
+def _rounds_of_one(feeder: int, street: Street, record: RunRecord) -> Columns:
+    return _with_instant(street, _columns(ROUND_COLUMNS, [round_row(note, feeder) for note in record.rounds]))
 
 
 def trades_columns(street: Street, record: RunRecord) -> Columns:
     """One row per settled award of a tranche, and per tick and session that the last resort cut."""
+    return _by_feeder(street, record, _trades_of_one)
+
+
+def _trades_of_one(feeder: int, street: Street, record: RunRecord) -> Columns:  # noqa: ARG001 - trades name their feeder
     return _with_instant(street, _columns(TradeRow._fields, record.trades))
 
 
@@ -105,8 +117,9 @@ def sessions_columns(street: Street, record: RunRecord) -> Columns:
     return _by_feeder(street, record, _sessions_of_one)
 
 
-def _sessions_of_one(street: Street, record: RunRecord) -> Columns:
+def _sessions_of_one(feeder: int, street: Street, record: RunRecord) -> Columns:
     columns = _columns(SessionRow._fields, record.sessions)
+    columns["feeder"] = np.full(len(record.sessions), feeder, dtype=np.int64)
     columns["arrival_ms"] = _unix_ms(street, columns["arrival_tick"])
     columns["departure_ms"] = _unix_ms(street, columns["departure_tick"])
     return columns
@@ -117,7 +130,7 @@ def cars_columns(street: Street, record: RunRecord) -> Columns:
     return _by_feeder(street, record, _cars_of_one)
 
 
-def _cars_of_one(street: Street, record: RunRecord) -> Columns:
+def _cars_of_one(feeder: int, street: Street, record: RunRecord) -> Columns:
     cars = CarTicks.of(street, record)
     order = cars.by_row
     code = activity(cars)[order]
@@ -136,6 +149,7 @@ def _cars_of_one(street: Street, record: RunRecord) -> Columns:
         "activity": _names(ACTIVITIES, code[first]),
         "import_w": _means(cars.import_w[order], first, ticks),
         "export_w": _means(cars.export_w[order], first, ticks),
+        "feeder": np.full(len(first), feeder, dtype=np.int64),
     }
 
 
