@@ -84,7 +84,7 @@ def test_without_the_extras_the_agents_are_compared_and_the_tables_left_out(tmp_
     found(tmp_path)
     script = (
         "import sys\n"
-        "for name in ('pandas', 'pyarrow', 'matplotlib', 'mesa', 'scipy', 'joblib'): sys.modules[name] = None\n"
+        "for name in ('pandas', 'pyarrow', 'matplotlib', 'mesa', 'scipy'): sys.modules[name] = None\n"
         "from wattswap.cli import _code\n"
         "assert _code(['run', 'smalltown.toml', '--out', 'here', '--json']) == 0\n"
         "assert _code(['replay', 'here', '--check']) == 0\n"
@@ -139,7 +139,7 @@ def test_what_cannot_be_replayed_is_one_line_with_exit_code_2(tmp_path: Path, mo
 
 def of_another_version(run_dir: Path) -> None:
     journal = journal_of(run_dir)
-    journal.write_bytes(journal.read_bytes().replace(b"format_version\x01", b"format_version\x07"))
+    journal.write_bytes(journal.read_bytes().replace(b"format_version\x02", b"format_version\x07"))
 
 
 def with_a_hole(run_dir: Path) -> None:
@@ -162,7 +162,7 @@ def with_other_data(run_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
-        (of_another_version, "journal of format version 7, this version reads 1; use wattswap "),
+        (of_another_version, "journal of format version 7, this version reads 2; use wattswap "),
         (with_a_hole, "damaged after tick "),
         (with_another_scenario, "not the scenario of this journal"),
         (with_other_data, "not the file this scenario was recorded with"),

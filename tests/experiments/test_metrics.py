@@ -11,6 +11,7 @@ from wattswap.runners.recording.ageing import ageing_h
 from wattswap.runners.recording.metrics import fallback_unsafe_w, jain, oscillations, stops_total, summary
 from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.recording.time_series import CarTicks
+from wattswap.runners.scenario.schema import Battery
 
 
 @pytest.fixture
@@ -70,7 +71,9 @@ def test_a_run_that_never_began_has_figures_all_the_same(street):
 
 def test_a_battery_neither_waits_nor_stops(street, record):
     """A battery is owed what it fed back, but nobody stands beside it with a coat on."""
-    alone = replace(street, sessions=replace(street.sessions, session_id=("S1",)))
+    (feeder,) = street.feeders
+    battery = Battery(capacity_wh=1, max_w=1)
+    alone = replace(street, feeders=(replace(feeder, sessions=slice(0, 1), batteries=(battery,)),))
     cars = CarTicks.of(alone, record)
     assert cars.plugged.tolist() == [0]
     assert stops_total(cars) == 1

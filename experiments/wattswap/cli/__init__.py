@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "run": "wattswap.cli.run:run",
+    "live": "wattswap.cli.live:live",
     "compare": "wattswap.cli.compare:compare",
     "scenarios": "wattswap.cli.scenarios:scenarios",
     "report": "wattswap.cli.report:report",
@@ -33,6 +34,7 @@ COMMANDS: Final = {
     "wallet": "wattswap.cli.wallet:wallet",
     "meter": "wattswap.cli.meter:meter",
     "keys": "wattswap.cli.keys:keys",
+    "doctor": "wattswap.cli.doctor:doctor",
 }
 """Command -> the module that holds it and its name there, in the order of the help."""
 

@@ -72,8 +72,6 @@ class Fleet:
     session_id: tuple[str, ...]
     station_id: tuple[str, ...]
     vehicle_id: tuple[str, ...]
-    purse: tuple[str, ...]
-    """Whose purse its rewards go to: the vehicle, behind the name of its feeder where that has one."""
     strategy: tuple[str, ...]
     """The strategy mix each row is drawn from; the rows of a street's cars share one."""
     key: np.ndarray[tuple[int], np.dtype[np.uint64]]
@@ -130,7 +128,6 @@ def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
         session_id=sessions.session_id + names,
         station_id=sessions.station_id + names,
         vehicle_id=sessions.vehicle_id + names,
-        purse=tuple(f"{feeder.name}/{name}" if feeder.name else name for name in sessions.vehicle_id + names),
         strategy=(cars.strategy,) * n + tuple(battery.strategy for battery in batteries),
         key=np.concatenate((sessions.key, keys)),
         user_key=np.concatenate((sessions.user_key, keys)),

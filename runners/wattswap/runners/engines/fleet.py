@@ -301,7 +301,7 @@ class FleetRun:
                 baseline_ws=int(awards.baseline_ws[i]),
                 disputed=False,
             )
-            self.books[feeder].settle(note.payment_id, fleet.purse[row], sum(note.nanos))
+            self.books[feeder].settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
             self.records[feeder].trades.extend(trade_rows(note, feeder, session_id))
         self._earned[awards.row] += nanos.sum(axis=1)
         self._deferred_ws[awards.row] += awards.delivered_ws[:, :FEED].sum(axis=1)
@@ -312,7 +312,7 @@ class FleetRun:
         billed = settlement.bill_nanos(
             int(fleet.tariff_nanos_per_kwh[row]), int(self.world.imported_ws[row]), int(self.world.exported_ws[row])
         )
-        bill = book.bill(fleet.session_id[row], fleet.purse[row], billed)
+        bill = book.bill(fleet.session_id[row], fleet.vehicle_id[row], billed)
         self._end_session(row, billed, bill.receivable_nanos)
 
     def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:

@@ -26,7 +26,7 @@ def open_books(street: Street, world: World) -> tuple[Book, ...]:
 
 def _open_book(street: Street, world: World, feeder: int) -> Book:
     site_iota, car_iota = street.feeders[feeder].transformer.funds_iota, street.scenario.vehicles.funds_iota
-    vehicles = dict.fromkeys(world.fleet.purse[world.rows_of(feeder)])
+    vehicles = dict.fromkeys(world.fleet.vehicle_id[world.rows_of(feeder)])
     total_iota = site_iota + len(vehicles) * car_iota
     if total_iota * NANOS_PER_IOTA > MOST_NANOS:
         raise InputError(
