@@ -12,7 +12,7 @@ from wattswap.ledger.book import Book, wallet
 from wattswap.ledger.settlement_worker import open_worker, opening_of
 from wattswap.protocol.identity import seeded_signer
 from wattswap.protocol.units import NANOS_PER_IOTA
-from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.agent_factory import transformer_name
 from wattswap.runners.recording.rundir import RunDir
 from wattswap.runners.scenario import load_street
 
@@ -64,7 +64,9 @@ def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Det
     directory, book = RunDir.create(path, scenario_toml()), new_book()
     with (
         open_worker(ledger, opening_of(book), wallets_seed=seed, outbox=path / "outbox.sqlite") as worker,
-        Anchorer(path / "meters.sqlite", seeded_signer(1, TRANSFORMER), SITE_NAME, worker, detail=detail) as anchorer,
+        Anchorer(
+            path / "meters.sqlite", seeded_signer(1, transformer_name()), SITE_NAME, worker, detail=detail
+        ) as anchorer,
     ):
         for slot in range(1, slots + 1):
             anchorer.add(readings(slot), slot * SLOT_MS)

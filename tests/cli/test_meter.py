@@ -28,7 +28,7 @@ from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import Submitter, anchor_item
 from wattswap.protocol.identity import seeded_signer
-from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.agent_factory import transformer_name
 
 STREET = "sqlite:street.sqlite"
 MANY = 1_000
@@ -190,7 +190,9 @@ def test_a_record_that_waits_in_the_runs_outbox_is_said_to(say, tmp_path: Path):
     with (
         SqliteLedger(tmp_path / "street.sqlite") as tokens,
         Outbox(run / "outbox.sqlite") as outbox,
-        Anchorer(run / "meters.sqlite", seeded_signer(1, TRANSFORMER), SITE_NAME, Stalled(tokens, outbox)) as anchorer,
+        Anchorer(
+            run / "meters.sqlite", seeded_signer(1, transformer_name()), SITE_NAME, Stalled(tokens, outbox)
+        ) as anchorer,
     ):
         anchorer.add(readings(7), 7 * SLOT_MS)
         anchorer.seal(7 * SLOT_MS)

@@ -21,7 +21,7 @@ from wattswap.ledger.settlement_worker import SettlementWorker, differences, ope
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer
-from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.agent_factory import transformer_name
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.payments.run_payments import RunPayments, detail_of
 from wattswap.runners.recording.rundir import METERS, OUTBOX, read_book, read_run
@@ -41,7 +41,7 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def public_key() -> bytes:
-    return seeded_signer(STREET.scenario.seed, TRANSFORMER).public_key
+    return seeded_signer(STREET.scenario.seed, transformer_name()).public_key
 
 
 def reopened(run_dir: Path) -> SettlementWorker:

@@ -14,7 +14,7 @@ from wattswap.ledger.anchors import Proof, prove, proves, read
 from wattswap.ledger.book import SITE
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer, seeded_signer
-from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.agent_factory import transformer_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wattswap.experiments.meters import MeterSite
 
 _MOST_PROOF_BYTES: Final = 100_000
-_SIGNERS: Final = (TRANSFORMER, SITE)
+_SIGNERS: Final = (transformer_name(), SITE)
 """What a run calls the key of its site, when it derives it from its seed."""
 
 

@@ -11,7 +11,7 @@ from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.settlement_worker import DRAIN_S, open_worker
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer
-from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.agent_factory import transformer_name
 from wattswap.runners.payments.payment_status import payment_status, unpaid_sessions
 from wattswap.runners.payments.run_payments import MEMORY, SQLITE, Block, detail_of
 from wattswap.runners.recording.rundir import (
@@ -119,7 +119,7 @@ def _hand_in_records(run_dir: Path, worker: SettlementWorker) -> int:
     if not path.is_file():
         return 0
     street = load_street(str(run_dir / SCENARIO))
-    signer = seeded_signer(street.scenario.seed, TRANSFORMER)
+    signer = seeded_signer(street.scenario.seed, transformer_name(street.feeders[0].name))
     detail = detail_of(street.scenario.ledger.anchor, "", worker.ledger)
     with Anchorer(path, signer, street.name, worker, detail=detail or Detail.FULL) as anchorer:
         return anchorer.made

@@ -26,7 +26,7 @@ from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.identity import seeded_signer
 from wattswap.protocol.units import MS_PER_S
-from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.agent_factory import transformer_name
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.payments.meter_anchoring import MeterAnchoring
 from wattswap.runners.payments.payment_status import OUTSIDE_ERRORS, payment_status, unpaid_sessions
@@ -186,7 +186,7 @@ class RunPayments(Observer):
         every_ticks = -(-every_ms // street.tick_ms)
         anchorer = Anchorer(
             None if self._folder is None else self._folder / METERS,
-            seeded_signer(street.scenario.seed, TRANSFORMER),
+            seeded_signer(street.scenario.seed, transformer_name(street.feeders[0].name)),
             street.name,
             worker,
             detail=detail,
