@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
 
 _PAID: Final = "paid"
-_ON_THE_LEDGER: Final = ("pending", "refused")
+_ON_THE_LEDGER: Final = ("netted", "waiting", "crossed")
 _WHOLE_ONLY: Final = ("cars",)
 """Tables whose first rows are not the same when a run ends early."""
 _INSTANT: Final = ("t_ms", "from_ms", "departure_ms")
@@ -120,7 +120,7 @@ def _first_in_table(replay: Replay, name: str, columns: Columns) -> Difference |
     street = replay.recorded.street
     recorded = _by_feeder(replay.recorded.run.columns(name))
     if "status" in recorded:  # what the run's ledger made of a reward is not the agents' doing
-        recorded["status"] = [_PAID if status in _ON_THE_LEDGER else status for status in recorded["status"]]
+        recorded["status"] = [_PAID if status.startswith(_ON_THE_LEDGER) else status for status in recorded["status"]]
     replayed = {key: column.tolist() for key, column in columns.items()}
     if recorded.keys() != replayed.keys():
         return Difference(0, f"{name}, its columns", ", ".join(recorded), ", ".join(replayed))
