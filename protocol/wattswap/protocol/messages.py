@@ -23,6 +23,8 @@ Instant = Annotated[int, Meta(ge=-MOST_MS, le=MOST_MS)]
 Price = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
 Nanos = Annotated[int, Meta(ge=-MOST_NANOS, le=MOST_NANOS)]
 Number = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+SessionNumber = Annotated[int, Meta(ge=0, le=(1 << 52) - 1)]
+"""A charger mints it: 32 bits of its key, 20 of a durable count. A number of JavaScript's holds it."""
 Payload = Annotated[bytes, Meta(max_length=768)]
 """A mandate with two names of 80 characters of any script fits, and two payloads fit into one frame."""
 Signature = Annotated[bytes, Meta(max_length=64)]
@@ -38,7 +40,7 @@ class _PartMessage(_Message, frozen=True):
 
     feeder: Number
     tick: Number
-    session: Number
+    session: SessionNumber
 
     @property
     def part(self) -> Part:
@@ -65,7 +67,7 @@ class Mandate(_Message, frozen=True, tag=1):
     The transformer opens the session and sends an ``Ack``. The need fixes the baseline until the car leaves.
     """
 
-    session: Number
+    session: SessionNumber
     session_id: Name
     need_ws: Energy
     departure_ms: Instant
@@ -79,7 +81,7 @@ class Report(_Message, frozen=True, tag=2):
     lease is counted from ``stamp_ms``, so the two clocks need not agree.
     """
 
-    session: Number
+    session: SessionNumber
     firm_w: Power
     wanted_w: Power
     due_ms: Instant
@@ -144,7 +146,7 @@ class Grant(_Message, frozen=True, tag=8):
     before the charger's restart.
     """
 
-    session: Number
+    session: SessionNumber
     import_w: Power
     export_w: Power
     epoch: Number
@@ -174,7 +176,7 @@ class Departed(_Message, frozen=True, tag=11):
     The transformer sends an ``Ack``.
     """
 
-    session: Number
+    session: SessionNumber
     imported_ws: Energy
     exported_ws: Energy
 
@@ -191,7 +193,7 @@ class Sealed(_Message, frozen=True, tag=12):
 class CappedOffer(_Message, frozen=True, tag=13):
     """Charger -> transformer: a vehicle's sealed offer, and the most that this charger can carry."""
 
-    session: Number
+    session: SessionNumber
     cap_w: Power
     offer: Sealed
 
@@ -199,7 +201,7 @@ class CappedOffer(_Message, frozen=True, tag=13):
 class WitnessedDelivery(_Message, frozen=True, tag=14):
     """Charger -> transformer: a vehicle's sealed delivery, and the charger's own sealed one for the same award."""
 
-    session: Number
+    session: SessionNumber
     charger: Sealed
     vehicle: Sealed
 
@@ -212,7 +214,7 @@ class Ack(_Message, frozen=True, tag=15):
 
     kind: Number
     """The tag of the message that is acknowledged."""
-    session: Number
+    session: SessionNumber
     tick: Number = 0
 
 
