@@ -246,12 +246,12 @@ class SimulatedRun:
 
     @property
     def record(self) -> RunRecord:
-        """What there is so far."""
+        """What there is so far, of all feeders."""
         return self._recorder.record
 
     @property
     def records(self) -> tuple[RunRecord, ...]:
-        """The record of each feeder; the first is ``record``."""
+        """The record of each feeder."""
         return self._recorder.records
 
     @property
