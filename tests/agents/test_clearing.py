@@ -50,7 +50,7 @@ def four_bidders(tranche: int) -> list[list[tuple[int, float]]]:
 
 def cost(cleared: Clearing) -> float:
     """IOTA for an hour of it."""
-    return int((cleared.award_w * cleared.price_nanos_per_kwh).sum()) / KW / IOTA
+    return int((cleared.award_w * cleared.price_nanos_per_kwh_h).sum()) / KW / IOTA
 
 
 def bought_w(cleared: Clearing) -> list[int]:
@@ -76,7 +76,7 @@ def test_under_the_uniform_price_all_are_paid_the_highest_accepted_ask() -> None
     uniform = market(four_bidders(DIVISIBLE), 10 * KW)
     assert bought_w(uniform) == [4 * KW, 4 * KW, 2 * KW, 0]
     assert cost(uniform) == 50
-    assert uniform.price_nanos_per_kwh[:, 0].tolist() == [5 * IOTA, 5 * IOTA, 5 * IOTA, 0]
+    assert uniform.price_nanos_per_kwh_h[:, 0].tolist() == [5 * IOTA, 5 * IOTA, 5 * IOTA, 0]
     assert cost(market(four_bidders(LUMPY), 10 * KW)) == 60
 
 
@@ -174,7 +174,7 @@ def test_what_was_given_back_does_not_set_the_price() -> None:
     """The dearest lump stays here; a cheaper one that went leaves no trace."""
     cleared = market([[(0, 0), (6 * KW, 1)], [(0, 0), (5 * KW, 2)]], 5 * KW)
     assert bought_w(cleared) == [6 * KW, 0]
-    assert cleared.price_nanos_per_kwh.max() == 1 * IOTA
+    assert cleared.price_nanos_per_kwh_h.max() == 1 * IOTA
 
 
 # -- what holds for any market ----------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def test_the_order_of_the_cars_does_not_matter(given_market: Market, data: st.Da
     order = data.draw(st.permutations(range(len(given_market.relief_w))))
     plain, shuffled = given_market.clear(), given_market.clear(order)
     assert shuffled.award_w.tolist() == plain.award_w[order].tolist()
-    assert shuffled.price_nanos_per_kwh.tolist() == plain.price_nanos_per_kwh[order].tolist()
+    assert shuffled.price_nanos_per_kwh_h.tolist() == plain.price_nanos_per_kwh_h[order].tolist()
 
 
 @given(markets())

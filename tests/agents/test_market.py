@@ -69,7 +69,7 @@ def test_each_feeder_buys_from_its_own_cars_alone() -> None:
     """The cheapest car of all is on a feeder that needs nothing."""
     bought = buy(offers_of(TICK, 7 * TICK, 9 * TICK), [0, 1, 1], [0, 6_900], [IOTA, IOTA])
     assert bought.won.tolist() == [False, True, False]
-    assert bought.price_nanos_per_kwh[:, 0].tolist() == [0, 7 * TICK, 0]
+    assert bought.price_nanos_per_kwh_h[:, 0].tolist() == [0, 7 * TICK, 0]
 
 
 def test_a_feeder_without_cars_buys_nothing() -> None:
@@ -79,7 +79,7 @@ def test_a_feeder_without_cars_buys_nothing() -> None:
 def test_each_feeder_clears_by_its_own_rule() -> None:
     rules = RULES, replace(RULES, clearing="pay-as-bid")
     bought = buy(offers_of(TICK, 2 * TICK, TICK, 2 * TICK), [0, 0, 1, 1], [13_800, 13_800], [IOTA, IOTA], *rules)
-    assert bought.price_nanos_per_kwh[:, 0].tolist() == [2 * TICK, 2 * TICK, TICK, 2 * TICK]
+    assert bought.price_nanos_per_kwh_h[:, 0].tolist() == [2 * TICK, 2 * TICK, TICK, 2 * TICK]
 
 
 def test_an_award_is_reserved_at_the_most_it_may_come_to() -> None:
@@ -93,7 +93,7 @@ def test_who_is_not_covered_gets_no_award_and_what_is_left_goes_on_to_the_next()
     bought = buy(offers, [0, 0, 1, 1], [13_800, 13_800], [690_000_000, 689_999_999])
     assert bought.won.tolist() == [True, True, True, False]
     assert bought.reserved_nanos.tolist() == [345_000_000, 345_000_000, 345_000_000, 0]
-    assert bought.price_nanos_per_kwh[3].tolist() == [0, 0, 0]
+    assert bought.price_nanos_per_kwh_h[3].tolist() == [0, 0, 0]
 
 
 def test_a_dear_award_that_is_not_covered_leaves_the_tokens_to_a_cheaper_one() -> None:
@@ -106,7 +106,7 @@ def test_a_round_is_noted_for_its_own_feeder() -> None:
     bought = buy(offers, [0, 1, 1], [6_900, 6_900], [IOTA, IOTA])
     note = market.round_note(market.relief_call(1, 0, 6_900, 5 * IOTA, RULES), offers, bought, slice(1, 3))
     assert (note.called, note.kept, note.offered_w, note.awarded_w) == (2, 0, 13_800, 6_900)
-    assert (note.price_nanos_per_kwh, note.reduce_awards, note.feed_awards) == (7 * TICK, 1, 0)
+    assert (note.price_nanos_per_kwh_h, note.reduce_awards, note.feed_awards) == (7 * TICK, 1, 0)
 
 
 def test_a_round_that_lapsed_bought_nothing() -> None:

@@ -37,7 +37,7 @@ def book_of(strategy: Strategy, own: Own, window: int = 0) -> OfferBook:
 
 def asks(strategy: Strategy, laxity_h: list[float], tranche: int = 0) -> list[float]:
     """What a strategy asks, in IOTA per kWh."""
-    nanos = book_of(strategy, own_with(laxity_h)).ask_nanos_per_kwh[:, tranche]
+    nanos = book_of(strategy, own_with(laxity_h)).ask_nanos_per_kwh_h[:, tranche]
     return [int(nano) / IOTA for nano in nanos]
 
 
@@ -80,15 +80,15 @@ def test_prosumer_offers_all_that_it_can_feed() -> None:
 def test_altruist_gives_way_for_nothing_and_keep_never() -> None:
     own = own_with([1, 9])
     assert book_of(altruist, own).relief_w.tolist() == [[6_860, 4_140, 0]] * 2
-    assert not book_of(altruist, own).ask_nanos_per_kwh.any()
+    assert not book_of(altruist, own).ask_nanos_per_kwh_h.any()
     assert not book_of(keep, own).relief_w.any()
 
 
 def test_truthful_asks_its_own_cost_of_waiting_in_every_window() -> None:
     own = replace(sample_cars(1_000), key=np.arange(1_000, dtype=np.uint64))
     own.firm_w[:], own.floor_w[:] = 11_000, 4_140
-    ask = book_of(truthful, own).ask_nanos_per_kwh[:, 0]
-    assert (ask == book_of(truthful, own, window=77).ask_nanos_per_kwh[:, 0]).all()
+    ask = book_of(truthful, own).ask_nanos_per_kwh_h[:, 0]
+    assert (ask == book_of(truthful, own, window=77).ask_nanos_per_kwh_h[:, 0]).all()
     assert ask.min() >= 50_000_000
     assert ask.max() < 500_000_000
     assert abs(ask.mean() - 275_000_000) < 15_000_000
@@ -120,8 +120,8 @@ def patient(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
     """The user's strategy of the handbook: floats, draws and conditions, and still each car for itself."""
     laxity_h = own.laxity_ms / 3_600_000
     ask = (1e8 / np.maximum(laxity_h, 0.5) * draws.uniform(0.9, 1.1)).astype(np.int64)
-    book = OfferBook.keep(own).reduce(to_w=own.floor_w, ask_nanos_per_kwh=ask, where=laxity_h > 0.6)
-    return book.feed(own.feed_w, ask_nanos_per_kwh=own.wear_nanos_per_kwh + 3 * ask, where=laxity_h > 4)
+    book = OfferBook.keep(own).reduce(to_w=own.floor_w, ask_nanos_per_kwh_h=ask, where=laxity_h > 0.6)
+    return book.feed(own.feed_w, ask_nanos_per_kwh_h=own.wear_nanos_per_kwh + 3 * ask, where=laxity_h > 4)
 
 
 def test_a_users_strategy_that_looks_at_its_own_row_passes() -> None:
@@ -158,7 +158,7 @@ def test_a_strategy_that_lets_one_car_give_way_for_all_is_caught_though_no_ask_d
     def one_for_all(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
         book = OfferBook.keep(own)
         book.relief_w[:, 1] = own.firm_w * (own.firm_w == own.firm_w.max())
-        return OfferBook(own, book.relief_w, book.ask_nanos_per_kwh + 7)
+        return OfferBook(own, book.relief_w, book.ask_nanos_per_kwh_h + 7)
 
     with pytest.raises(StrategyError, match="row i must use row i alone"):
         check_elementwise(one_for_all)
@@ -193,7 +193,7 @@ def for_others(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
 
 def too_short(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
     book = OfferBook.keep(own)
-    return OfferBook(own, book.relief_w[:-1], book.ask_nanos_per_kwh)
+    return OfferBook(own, book.relief_w[:-1], book.ask_nanos_per_kwh_h)
 
 
 def asks_too_wide(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
@@ -212,8 +212,8 @@ def in_floats(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
         (forgetful, "returns NoneType, not an OfferBook"),
         (for_others, "answers for other cars than those it is asked for"),
         (too_short, r"returns relief_w of shape \(7, 3\) for 8 car\(s\)"),
-        (asks_too_wide, r"returns ask_nanos_per_kwh of shape \(8, 4\) for 8 car\(s\)"),
-        (in_floats, "returns ask_nanos_per_kwh of type float64, not int64"),
+        (asks_too_wide, r"returns ask_nanos_per_kwh_h of shape \(8, 4\) for 8 car\(s\)"),
+        (in_floats, "returns ask_nanos_per_kwh_h of type float64, not int64"),
     ],
 )
 def test_what_is_no_answer_for_these_cars_is_refused(strategy: Strategy, problem: str) -> None:

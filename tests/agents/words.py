@@ -50,9 +50,9 @@ def mandate(session: int, car: str | None = None) -> Mandate:
     return Mandate(session, f"stay {session}", 10 * KWH, 6 * HOUR, car or f"car {session}")
 
 
-def full_stop(session: int, ask_nanos_per_kwh: int = CHEAP) -> Offer:
+def full_stop(session: int, ask_nanos_per_kwh_h: int = CHEAP) -> Offer:
     """A car's answer to the call that would draw nothing at all."""
-    asks = (Tranche(6_860, ask_nanos_per_kwh), Tranche(4_140, ask_nanos_per_kwh), Tranche(0, 0))
+    asks = (Tranche(6_860, ask_nanos_per_kwh_h), Tranche(4_140, ask_nanos_per_kwh_h), Tranche(0, 0))
     return Offer(0, 0, session, asks)
 
 

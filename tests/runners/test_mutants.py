@@ -272,7 +272,7 @@ def awards_go_to_the_wrong_round(patch: Patch) -> None:
         bought = held.award
         more_w = tuple(watts + 690 * (watts > 0) for watts in bought.award_w)
         held.award = Award(
-            bought.feeder, bought.tick, bought.session, bought.until_ms, more_w, bought.price_nanos_per_kwh
+            bought.feeder, bought.tick, bought.session, bought.until_ms, more_w, bought.price_nanos_per_kwh_h
         )
         held.reserved_nanos *= 2
         return award(self, held, state, now_ms)

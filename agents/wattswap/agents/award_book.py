@@ -281,17 +281,17 @@ def _trade(held: AwardRecord, charger: Delivery, vehicle: Delivery) -> NoteTrade
         for mine, theirs, most in zip(charger.delivered_ws, vehicle.delivered_ws, held.most_ws, strict=True)
     ]
     delivered_ws = tuple(energy_ws for energy_ws, _ in agreed)
-    prices = zip(award.price_nanos_per_kwh, delivered_ws, strict=True)
+    prices = zip(award.price_nanos_per_kwh_h, delivered_ws, strict=True)
     return NoteTrade(
         tick=award.tick,
         session=award.session,
         payment_id=held.payment_id,
         award_w=award.award_w,
-        price_nanos_per_kwh=award.price_nanos_per_kwh,
+        price_nanos_per_kwh_h=award.price_nanos_per_kwh_h,
         delivered_ws=delivered_ws,
         nanos=tuple(settlement.value_nanos(price, energy_ws) for price, energy_ws in prices),
         offered_w=held.offered_w,
-        ask_nanos_per_kwh=held.ask,
+        ask_nanos_per_kwh_h=held.ask,
         baseline_ws=charger.baseline_ws,
         disputed=any(differs for _, differs in agreed),
     )

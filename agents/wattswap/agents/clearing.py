@@ -23,7 +23,7 @@ class Clearing(NamedTuple):
     """What was bought: shape (cars, 3) each."""
 
     award_w: Ints
-    price_nanos_per_kwh: Ints
+    price_nanos_per_kwh_h: Ints
 
 
 class _Bought(NamedTuple):
@@ -34,7 +34,7 @@ class _Bought(NamedTuple):
 
 def clear(
     relief_w: Ints,
-    ask_nanos_per_kwh: Ints,
+    ask_nanos_per_kwh_h: Ints,
     ties: NDArray[np.uint64],
     *,
     need_w: int,
@@ -47,12 +47,12 @@ def clear(
     Equal asks are ordered by ``ties``, one draw per car. Under ``uniform`` every tranche is paid the highest
     accepted ask, under ``pay-as-bid`` its own.
     """
-    bought = _cheapest(relief_w, ask_nanos_per_kwh, ties, need_w, ceiling_nanos_per_kwh, amp_w)
+    bought = _cheapest(relief_w, ask_nanos_per_kwh_h, ties, need_w, ceiling_nanos_per_kwh, amp_w)
     bought = _without_needless(bought, need_w)
     award_w = np.zeros_like(relief_w)
     for car, tranche, power_w in bought:
         award_w[car, tranche] = power_w
-    prices = np.where(award_w > 0, ask_nanos_per_kwh, 0)
+    prices = np.where(award_w > 0, ask_nanos_per_kwh_h, 0)
     if rule == "uniform":
         prices = np.where(award_w > 0, prices.max(initial=0), 0)
     return Clearing(award_w, prices)

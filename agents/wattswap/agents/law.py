@@ -139,7 +139,7 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
     reduced to nothing, a battery above its reserve afterwards, and time to refill.
     """
     own = book.own
-    relief_w, ask = book.relief_w, book.ask_nanos_per_kwh
+    relief_w, ask = book.relief_w, book.ask_nanos_per_kwh_h
     if not np.count_nonzero(relief_w):  # most cars that are called, most of the time
         return relief_w, np.zeros_like(ask)
     _refuse_unsound(own, relief_w, ask)

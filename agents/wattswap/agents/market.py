@@ -36,14 +36,14 @@ class Offers(NamedTuple):
     firm_w: Ints
     relief_w: Ints
     """Shape (cars, 3), zeros for who keeps charging."""
-    ask_nanos_per_kwh: Ints
+    ask_nanos_per_kwh_h: Ints
 
 
 class Purchase(NamedTuple):
     """What was bought of the offers: shape (cars, 3), and one row a car."""
 
     award_w: Ints
-    price_nanos_per_kwh: Ints
+    price_nanos_per_kwh_h: Ints
     reserved_nanos: Ints
     """The most each award may come to; 0 without one."""
 
@@ -91,7 +91,7 @@ def buy(
         rows = segments.rows(feeder)
         award_w[rows], price[rows] = clear(
             offers.relief_w[rows],
-            offers.ask_nanos_per_kwh[rows],
+            offers.ask_nanos_per_kwh_h[rows],
             ties[rows],
             need_w=int(need_w[feeder]),
             ceiling_nanos_per_kwh=int(ceiling_nanos_per_kwh[feeder]),
@@ -133,7 +133,7 @@ def round_note(call: ReliefCall, offers: Offers, bought: Purchase, rows: slice =
         kept=int(((firm_w > 0) & ~offered_w.any(axis=1)).sum()),
         offered_w=int(offered_w.sum()),
         awarded_w=int(award_w.sum()),
-        price_nanos_per_kwh=int(bought.price_nanos_per_kwh[rows].max(initial=0)),
+        price_nanos_per_kwh_h=int(bought.price_nanos_per_kwh_h[rows].max(initial=0)),
         reduce_awards=int(award_w[:, :FEED].any(axis=1).sum()),
         feed_awards=int((award_w[:, FEED] > 0).sum()),
     )

@@ -115,7 +115,7 @@ class OfferBook:
     own: Own
     relief_w: Ints
     """Shape (cars, 3): down to the floor, from there to zero, feeding back."""
-    ask_nanos_per_kwh: Ints
+    ask_nanos_per_kwh_h: Ints
     """Shape (cars, 3)."""
 
     @classmethod
@@ -124,11 +124,11 @@ class OfferBook:
         shape = (len(own), TRANCHES)
         return cls(own, np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64))
 
-    def reduce(self, to_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:
+    def reduce(self, to_w: ArrayLike, ask_nanos_per_kwh_h: ArrayLike, where: ArrayLike = True) -> Self:
         """Accept less power: down to ``to_w``, which is at least the floor, or 0 for a full stop."""
-        own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
+        own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh_h.copy()
         to = _column(to_w, own, "to_w")
-        price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
+        price = _column(ask_nanos_per_kwh_h, own, "ask_nanos_per_kwh_h")
         chosen, stops = _chosen(where, own), to == 0
         refuse(chosen & (to < 0), "reduces to a negative power")
         refuse(chosen & ~stops & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
@@ -142,11 +142,11 @@ class OfferBook:
         np.copyto(ask[:, :FEED], price[..., np.newaxis], where=sells)
         return type(self)(own, relief, ask)
 
-    def feed(self, feed_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:
+    def feed(self, feed_w: ArrayLike, ask_nanos_per_kwh_h: ArrayLike, where: ArrayLike = True) -> Self:
         """Feed ``feed_w`` back to the street, once the car's own charging is reduced to nothing."""
-        own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
+        own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh_h.copy()
         power = _column(feed_w, own, "feed_w")
-        price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
+        price = _column(ask_nanos_per_kwh_h, own, "ask_nanos_per_kwh_h")
         chosen = _chosen(where, own)
         refuse(chosen & (power < 0), "feeds a negative power")
         refuse(chosen & (power > own.feed_w), "feeds more than the car can")

@@ -34,10 +34,10 @@ def payment_id(feeder: int, tick: int, session_id: str) -> str:
 IntsT = TypeVar("IntsT", "Ints", int)
 
 
-def value_nanos(price_nanos_per_kwh: IntsT, energy_ws: IntsT) -> IntsT:
+def value_nanos(price_nanos_per_kwh_h: IntsT, energy_ws: IntsT) -> IntsT:
     """``price * energy // 3_600_000`` for prices on the tick, computed so that int64 holds it."""
     up, down = _TICKS_TO_NANOS
-    return price_nanos_per_kwh // PRICE_TICK_NANOS * energy_ws * up // down
+    return price_nanos_per_kwh_h // PRICE_TICK_NANOS * energy_ws * up // down
 
 
 def agreed_ws(charger_ws: int, vehicle_ws: int) -> tuple[int, bool]:

@@ -119,7 +119,7 @@ def _panels(tables: RunTables, rows: Sequence[CarRow]) -> list[_Panel]:
     if rows:
         slots = len(rows) + len({row.group for row in rows})
         panels.append(_Panel("cars", slots * _ROW_IN + 0.1))
-    if (tables.rounds["price_nanos_per_kwh"] > 0).any():
+    if (tables.rounds["price_nanos_per_kwh_h"] > 0).any():
         panels += [_Panel("price", 0.95), _Panel("tokens", 1.05, _FIRST_IN)]
     return panels
 
@@ -403,8 +403,8 @@ def _activity_keys(seen: set[str]) -> list[Artist]:
 def _draw_price(axes: Axes, tables: RunTables, window: Window) -> None:
     _dress(axes, tables, window, "Price of each round (its highest accepted offer), IOTA per kWh")
     axes.tick_params(axis="x", labelbottom=False)
-    rounds = tables.rounds[tables.rounds["price_nanos_per_kwh"] > 0]
-    x, price = _days(rounds["t_ms"]), rounds["price_nanos_per_kwh"].to_numpy(dtype=np.float64) / NANOS
+    rounds = tables.rounds[tables.rounds["price_nanos_per_kwh_h"] > 0]
+    x, price = _days(rounds["t_ms"]), rounds["price_nanos_per_kwh_h"].to_numpy(dtype=np.float64) / NANOS
     axes.vlines(x, 0, price, color=_COLOURS[REDUCED], linewidth=1.2)
     axes.plot(x, price, linestyle="none", marker="o", markersize=4.5, color=_COLOURS[REDUCED])
     inside = rounds["t_ms"].between(window[0], window[1]).to_numpy()

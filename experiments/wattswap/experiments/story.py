@@ -124,7 +124,7 @@ def biggest_round(tables: RunTables) -> pd.Series[Any] | None:
 def trades_of(tables: RunTables, tick: int) -> pd.DataFrame:
     """The settled awards of a round, cheapest first."""
     trades = tables.trades[(tables.trades["tick"] == tick) & (tables.trades["kind"] != "forced")]
-    return trades.sort_values(["ask_nanos_per_kwh", "session", "tranche"], kind="stable")
+    return trades.sort_values(["ask_nanos_per_kwh_h", "session", "tranche"], kind="stable")
 
 
 def round_steps(tables: RunTables, row: pd.Series[Any]) -> list[tuple[str, str]]:
@@ -175,7 +175,7 @@ def _clearing_step(tables: RunTables, row: pd.Series[Any], trades: pd.DataFrame)
     if tables.scenario.get("transformer", {}).get("clearing") == "pay-as-bid":
         return f"{told} Each is paid what it asked."
     return (
-        f"{told} All get the same price, the highest that won: {row['price_nanos_per_kwh'] / NANOS:.3f} IOTA per kWh."
+        f"{told} All get the same price, the highest that won: {row['price_nanos_per_kwh_h'] / NANOS:.3f} IOTA per kWh."
     )
 
 
@@ -189,7 +189,7 @@ def _delivery_step(trades: pd.DataFrame, lasts_ms: int) -> str:
 def _settlement_step(trades: pd.DataFrame) -> str:
     most = trades.groupby("session")["nanos"].sum().idxmax()
     one = trades[trades["session"] == most]
-    prices = one["price_nanos_per_kwh"].unique()
+    prices = one["price_nanos_per_kwh_h"].unique()
     at = f" at {prices[0] / NANOS:.3f} IOTA per kWh" if len(prices) == 1 else ""
     return (
         f"One payment per car, {trades['nanos'].sum() / NANOS:.3f} IOTA in all. One of them: {clean(str(most), 40)}"
@@ -210,8 +210,8 @@ def round_rows(tables: RunTables, row: pd.Series[Any]) -> tuple[list[list[str]],
         [
             str(trade["session"]),
             _SOLD.get(int(trade["tranche"]), str(trade["kind"])),
-            f"{trade['ask_nanos_per_kwh'] / NANOS:.3f}",
-            f"{trade['price_nanos_per_kwh'] / NANOS:.3f}",
+            f"{trade['ask_nanos_per_kwh_h'] / NANOS:.3f}",
+            f"{trade['price_nanos_per_kwh_h'] / NANOS:.3f}",
             f"{trade['awarded_w'] / 1000:.2f}",
             f"{trade['delivered_ws'] / KWH_WS:.3f}",
             f"{trade['nanos'] / NANOS:.3f}",

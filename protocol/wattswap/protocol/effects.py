@@ -66,7 +66,7 @@ class NoteRound(_Effect, frozen=True, tag=7):
     """Called cars that could have given way and kept charging."""
     offered_w: int
     awarded_w: int
-    price_nanos_per_kwh: int
+    price_nanos_per_kwh_h: int
     """The highest accepted price."""
     reduce_awards: int
     feed_awards: int
@@ -88,11 +88,11 @@ class NoteTrade(_Effect, frozen=True, tag=8):
     session: int
     payment_id: str
     award_w: tuple[int, ...]
-    price_nanos_per_kwh: tuple[int, ...]
+    price_nanos_per_kwh_h: tuple[int, ...]
     delivered_ws: tuple[int, ...]
     nanos: tuple[int, ...]
     offered_w: tuple[int, ...]
-    ask_nanos_per_kwh: tuple[int, ...]
+    ask_nanos_per_kwh_h: tuple[int, ...]
     baseline_ws: int
     disputed: bool
 

@@ -36,7 +36,7 @@ class Tranche(_Said, frozen=True):
     """One step of an offer: so much relief, for at least this price."""
 
     relief_w: Power
-    ask_nanos_per_kwh: Price
+    ask_nanos_per_kwh_h: Price
 
 
 Tranches = Annotated[tuple[Tranche, ...], Meta(max_length=4)]
@@ -115,7 +115,7 @@ class Award(_Said, frozen=True, tag=6):
     session: Number
     until_ms: Instant
     award_w: TranchePowers
-    price_nanos_per_kwh: TranchePrices
+    price_nanos_per_kwh_h: TranchePrices
 
 
 class Release(_Said, frozen=True, tag=7):

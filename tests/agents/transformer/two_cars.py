@@ -89,7 +89,7 @@ def pass_ticks(of: Transformer, until_ms: int, base_w: int = 3_000, *, since_ms:
 AWARD = award(1)
 NOTE = NoteRound(
     tick=0, need_w=5_800, ceiling_nanos_per_kwh=5 * IOTA, called=2, kept=1, offered_w=11_000,
-    awarded_w=6_210, price_nanos_per_kwh=CHEAP, reduce_awards=1, feed_awards=0,
+    awarded_w=6_210, price_nanos_per_kwh_h=CHEAP, reduce_awards=1, feed_awards=0,
 )  # fmt: skip
 CLEARED = [
     NOTE,

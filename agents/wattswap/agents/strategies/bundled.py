@@ -25,7 +25,7 @@ _WAITING_HIGH: Final = 5e8
 
 def need(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
     """Gives way the cheaper the longer it can wait: 0.1 + 2 / (1 + laxity in hours) IOTA per kWh."""
-    return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh=_need_ask(own))
+    return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh_h=_need_ask(own))
 
 
 def keep(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
@@ -35,13 +35,13 @@ def keep(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
 
 def altruist(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
     """Gives way for nothing."""
-    return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh=0)
+    return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh_h=0)
 
 
 def truthful(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
     """Asks its own cost of waiting, 0.05 to 0.5 IOTA per kWh and hour by character, for an expected hour."""
     ask = draws.constant(Purpose.WAITING_COST, _WAITING_LOW, _WAITING_HIGH)
-    return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh=ask)
+    return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh_h=ask)
 
 
 def prosumer(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
@@ -49,7 +49,7 @@ def prosumer(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
     reduce_ask = _need_ask(own)
     loss = own.tariff_nanos_per_kwh * (PERMILLE - own.round_trip_permille) // own.round_trip_permille
     feed_ask = np.maximum(reduce_ask, own.wear_nanos_per_kwh + loss)
-    return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh=reduce_ask).feed(own.feed_w, feed_ask)
+    return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh_h=reduce_ask).feed(own.feed_w, feed_ask)
 
 
 def _need_ask(own: Own) -> Ints:

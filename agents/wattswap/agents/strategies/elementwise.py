@@ -28,7 +28,7 @@ def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1)
         one = own.take([row])
         alone = answer(strategy, call.take([row]), one, Draws(seed, one.key, 0))
         same_relief = np.array_equal(together.relief_w[[row]], alone.relief_w)
-        same_ask = np.array_equal(together.ask_nanos_per_kwh[[row]], alone.ask_nanos_per_kwh)
+        same_ask = np.array_equal(together.ask_nanos_per_kwh_h[[row]], alone.ask_nanos_per_kwh_h)
         if not (same_relief and same_ask):
             raise StrategyError(row, "answers differently when asked with other cars; row i must use row i alone")
 
@@ -45,7 +45,7 @@ def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
         raise StrategyError(0, f"returns {type(book).__name__}, not an OfferBook")
     if book.own is not own:
         raise StrategyError(0, "answers for other cars than those it is asked for")
-    for name, column in (("relief_w", book.relief_w), ("ask_nanos_per_kwh", book.ask_nanos_per_kwh)):
+    for name, column in (("relief_w", book.relief_w), ("ask_nanos_per_kwh_h", book.ask_nanos_per_kwh_h)):
         if column.shape != (len(own), TRANCHES):
             raise StrategyError(0, f"returns {name} of shape {column.shape} for {len(own)} car(s)")
         if column.dtype != np.int64:

@@ -166,12 +166,12 @@ class TradeAudit:
                 "S8 award sound", f"{award} was sent, but no offer of session {award.session} came in time"
             )
         call = self._calls[award.tick]
-        for at, (awarded_w, price) in enumerate(zip(award.award_w, award.price_nanos_per_kwh, strict=True)):
+        for at, (awarded_w, price) in enumerate(zip(award.award_w, award.price_nanos_per_kwh_h, strict=True)):
             if not awarded_w:
                 continue
             tranche = offer.tranches[at]
             require(
-                awarded_w <= tranche.relief_w and tranche.ask_nanos_per_kwh <= price <= call.ceiling_nanos_per_kwh,
+                awarded_w <= tranche.relief_w and tranche.ask_nanos_per_kwh_h <= price <= call.ceiling_nanos_per_kwh,
                 "S8 award sound",
                 f"{awarded_w} W at {price} were bought of {tranche} under a ceiling of {call.ceiling_nanos_per_kwh}",
             )
@@ -180,7 +180,7 @@ class TradeAudit:
     def _is_covered(self, award: Award, payment_id: str, done: list[Effect]) -> None:
         """S14: what an award may come to is set aside before it is sent."""
         lasts_s = (award.until_ms - self._calls[award.tick].from_ms) // 1000
-        prices = zip(award.award_w, award.price_nanos_per_kwh, strict=True)
+        prices = zip(award.award_w, award.price_nanos_per_kwh_h, strict=True)
         most = sum(price * watts * lasts_s // _WS_PER_KWH for watts, price in prices)
         held = self._run.book.held(payment_id)
         require(
@@ -218,7 +218,7 @@ class TradeAudit:
                 f"{delivered_ws} ws of tranche {at + 1} of {deal.award} are paid, but charger, car and world saw "
                 f"{mine.delivered_ws[at]}, {theirs.delivered_ws[at]} and {deal.true_ws[at]}",
             )
-            worth = note.price_nanos_per_kwh[at] * delivered_ws // _WS_PER_KWH
+            worth = note.price_nanos_per_kwh_h[at] * delivered_ws // _WS_PER_KWH
             require(
                 note.nanos[at] == worth, "S13 pay for delivery", f"{note} is worth {worth} nanos in tranche {at + 1}"
             )

@@ -38,12 +38,12 @@ class TradeRow(NamedTuple):
     """1 to the floor, 2 to zero, 3 feeding back, 0 forced."""
     kind: Literal["reduce", "feed", "forced"]
     awarded_w: int
-    price_nanos_per_kwh: int
+    price_nanos_per_kwh_h: int
     delivered_ws: int
     nanos: int
     forced_w: int
     offered_w: int
-    ask_nanos_per_kwh: int
+    ask_nanos_per_kwh_h: int
     baseline_ws: int
     payment_id: str
     status: str
@@ -141,12 +141,12 @@ def trade_rows(note: NoteTrade, session_id: str) -> Iterator[TradeRow]:
             tranche=t + 1,
             kind="feed" if t == FEED else "reduce",
             awarded_w=awarded_w,
-            price_nanos_per_kwh=note.price_nanos_per_kwh[t],
+            price_nanos_per_kwh_h=note.price_nanos_per_kwh_h[t],
             delivered_ws=note.delivered_ws[t],
             nanos=note.nanos[t],
             forced_w=0,
             offered_w=note.offered_w[t],
-            ask_nanos_per_kwh=note.ask_nanos_per_kwh[t],
+            ask_nanos_per_kwh_h=note.ask_nanos_per_kwh_h[t],
             baseline_ws=note.baseline_ws,
             payment_id=note.payment_id,
             status="disputed" if note.disputed else "paid",
