@@ -57,7 +57,12 @@ def cleared(
             called[at],
             *(
                 tuple(column[at].tolist())
-                for column in (bought.award_w, bought.price_nanos_per_kwh_h, offers.relief_w, offers.ask_nanos_per_kwh_h)
+                for column in (
+                    bought.award_w,
+                    bought.price_nanos_per_kwh_h,
+                    offers.relief_w,
+                    offers.ask_nanos_per_kwh_h,
+                )
             ),
         )
         award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price)

@@ -12,7 +12,7 @@ import numpy as np
 
 from wattswap.agents import settlement
 from wattswap.agents.clearing import clear
-from wattswap.agents.offers import FEED
+from wattswap.agents.offers import FEED, Outcome
 from wattswap.protocol.draws import draw
 from wattswap.protocol.effects import NoteRound
 from wattswap.protocol.messages import ReliefCall
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wattswap.agents.offers import Call
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules, Terms
     from wattswap.agents.segments import Segments
@@ -54,13 +55,12 @@ class Purchase(NamedTuple):
         return sold_w > 0
 
 
-def relief_call(feeder: int, now_ms: int, need_w: int, ceiling_nanos_per_kwh: int, rules: Rules) -> ReliefCall:
+def relief_call(feeder: int, now_ms: int, need_w: int, rules: Rules) -> ReliefCall:
     """A feeder's call at this tick; relief is wanted until the end of the window."""
     return ReliefCall(
         feeder=feeder,
         tick=now_ms // rules.tick_ms,
         need_w=need_w,
-        ceiling_nanos_per_kwh=ceiling_nanos_per_kwh,
         from_ms=now_ms,
         until_ms=rules.window_end_ms(now_ms),
         offers_due_ms=now_ms + rules.deadline_ms,
@@ -69,7 +69,6 @@ def relief_call(feeder: int, now_ms: int, need_w: int, ceiling_nanos_per_kwh: in
 
 def buy(
     need_w: Ints,
-    ceiling_nanos_per_kwh: Ints,
     offers: Offers,
     segments: Segments,
     funds_nanos: Sequence[int],
@@ -81,8 +80,8 @@ def buy(
 ) -> Purchase:
     """Buy on each feeder the cheapest relief that meets its need, as far as its site's tokens cover it.
 
-    ``need_w``, the ceiling and ``funds_nanos``, what a site may still promise, have one entry a feeder; a feeder
-    without a need buys nothing.
+    ``need_w`` and ``funds_nanos``, what a site may still promise, have one entry a feeder; a feeder without a need
+    buys nothing.
     """
     rules = terms.common
     award_w, price = np.zeros_like(offers.relief_w), np.zeros_like(offers.relief_w)
@@ -94,11 +93,11 @@ def buy(
             offers.ask_nanos_per_kwh_h[rows],
             ties[rows],
             need_w=int(need_w[feeder]),
-            ceiling_nanos_per_kwh=int(ceiling_nanos_per_kwh[feeder]),
+            reserve_nanos_per_kwh_h=rules.reserve_nanos_per_kwh_h,
             amp_w=rules.amp_w,
             rule=terms.clearing[feeder],
         )
-    most_nanos = settlement.value_nanos(price, award_w * ((until_ms - from_ms) // 1000)).sum(axis=1)
+    most_nanos = settlement.most_nanos(price, award_w, (until_ms - from_ms) // 1000, rules.feed_h)
     covered = _covered(award_w.sum(axis=1) > 0, most_nanos, segments.feeder, funds_nanos)[:, np.newaxis]
     award_w, price = np.where(covered, award_w, 0), np.where(covered, price, 0)
     return Purchase(award_w, price, np.where(covered[:, 0], most_nanos, 0))
@@ -116,6 +115,13 @@ def _covered(
     return covered
 
 
+def outcome(call: Call, bought: Purchase, segments: Segments, rules: Rules) -> Outcome:
+    """What the called cars learn of a round: their own award, and the price and the reserve of their feeder."""
+    prices = [bought.price_nanos_per_kwh_h[segments.rows(feeder)].max(initial=0) for feeder in range(segments.feeders)]
+    reserve = np.full(len(segments.feeder), rules.reserve_nanos_per_kwh_h)
+    return Outcome(bought.award_w, np.array(prices)[segments.feeder], reserve, call.from_ms, call.until_ms)
+
+
 def nothing_bought(offers: Offers) -> Purchase:
     """The purchase of a round that lapsed."""
     nothing = np.zeros_like(offers.relief_w)
@@ -128,7 +134,6 @@ def round_note(call: ReliefCall, offers: Offers, bought: Purchase, rows: slice =
     return NoteRound(
         tick=call.tick,
         need_w=call.need_w,
-        ceiling_nanos_per_kwh=call.ceiling_nanos_per_kwh,
         called=len(firm_w),
         kept=int(((firm_w > 0) & ~offered_w.any(axis=1)).sum()),
         offered_w=int(offered_w.sum()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from wattswap.protocol.units import PRICE_TICK_NANOS, WS_PER_KWH, WS_PER_WH
 if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
 
-_TICKS_TO_NANOS = (PRICE_TICK_NANOS // 100_000, WS_PER_KWH // 100_000)
-"""A price tick is 10^6 nanos and a kWh 3.6 * 10^6 ws: ticks * ws * 10 // 36 keeps int64 from overflowing."""
+RENT_CAP_S: Final = 24 * 3_600
+"""Rent is paid for a day of waiting at most; the reserve of an award covers it."""
 
 
 def relief_w(award_w: Ints, baseline_w: Ints, import_w: Ints, export_w: Ints) -> Ints:
@@ -33,11 +33,26 @@ def payment_id(feeder: int, tick: int, session_id: str) -> str:
 
 IntsT = TypeVar("IntsT", "Ints", int)
 
+# A price tick is 10^6 nanos, a kWh 3.6 * 10^6 ws and an hour 3,600 s, so a ws that waits a second is worth
+# ticks / 12,960 nanos and a ws paid for h hours ticks * h * 10 / 36: all within int64 for any price on the wire.
 
-def value_nanos(price_nanos_per_kwh_h: IntsT, energy_ws: IntsT) -> IntsT:
-    """``price * energy // 3_600_000`` for prices on the tick, computed so that int64 holds it."""
-    up, down = _TICKS_TO_NANOS
-    return price_nanos_per_kwh_h // PRICE_TICK_NANOS * energy_ws * up // down
+
+def rent_nanos(price_nanos_per_kwh_h: IntsT, rent: IntsT, tick_s: int) -> IntsT:
+    """What a lot has earned: ``rent`` in watt-seconds times ticks, at its price, rounded down."""
+    return price_nanos_per_kwh_h // PRICE_TICK_NANOS * rent * tick_s // 12_960
+
+
+def feed_nanos(price_nanos_per_kwh_h: IntsT, fed_ws: IntsT, feed_h: int) -> IntsT:
+    """What fed energy has earned: as if it waited ``feed_h`` hours, rounded down."""
+    return price_nanos_per_kwh_h // PRICE_TICK_NANOS * fed_ws * feed_h * 10 // 36
+
+
+def most_nanos(price_nanos_per_kwh_h: Ints, award_w: Ints, lasts_s: int, feed_h: int) -> Ints:
+    """The most that awards of shape (cars, 3) can come to, each tranche rounded down: one row a car."""
+    hours = np.array([RENT_CAP_S // 3_600, RENT_CAP_S // 3_600, feed_h])
+    of_tranches = price_nanos_per_kwh_h // PRICE_TICK_NANOS * (award_w * lasts_s) * hours * 10 // 36
+    most: Ints = of_tranches.sum(axis=1)
+    return most
 
 
 def agreed_ws(charger_ws: int, vehicle_ws: int) -> tuple[int, bool]:

@@ -60,7 +60,6 @@ class NoteRound(_Effect, frozen=True, tag=7):
 
     tick: int
     need_w: int
-    ceiling_nanos_per_kwh: int
     called: int
     kept: int
     """Called cars that could have given way and kept charging."""
@@ -90,6 +89,8 @@ class NoteTrade(_Effect, frozen=True, tag=8):
     award_w: tuple[int, ...]
     price_nanos_per_kwh_h: tuple[int, ...]
     delivered_ws: tuple[int, ...]
+    returned_ws: int
+    rent: int
     nanos: tuple[int, ...]
     offered_w: tuple[int, ...]
     ask_nanos_per_kwh_h: tuple[int, ...]

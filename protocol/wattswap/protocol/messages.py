@@ -92,7 +92,6 @@ class ReliefCall(_Said, frozen=True, tag=4):
     feeder: Number
     tick: Number
     need_w: Power
-    ceiling_nanos_per_kwh: Price
     from_ms: Instant
     until_ms: Instant
     offers_due_ms: Instant

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from wattswap.agents import law, market, settlement
+from wattswap.agents import law, lots, market, settlement
 from wattswap.agents.controllers.plugged import Plugged
-from wattswap.agents.offers import FEED, TRANCHES, Call
+from wattswap.agents.lots import NEVER
+from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, TRANCHES, Call
 from wattswap.agents.rules import Terms
 from wattswap.agents.segments import Segments
 from wattswap.protocol.effects import NoteTrade
+from wattswap.runners.engines.award_table import AwardTable
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.payments.opening_book import open_book
 from wattswap.runners.recording.record import FEEDER, RunRecord, TickRow, forced_row, session_row, trade_rows
@@ -29,39 +30,6 @@ if TYPE_CHECKING:
     from wattswap.agents.rules import Rules
     from wattswap.ledger.book import Book
     from wattswap.runners.scenario.street import Street
-
-
-@dataclass(slots=True)
-class Awards:
-    """Awards in force, one row each; tranches as columns of shape (awards, 3)."""
-
-    row: Ints
-    tick: Ints
-    award_w: Ints
-    price: Ints
-    offered_w: Ints
-    ask: Ints
-    delivered_ws: Ints
-    baseline_ws: Ints
-
-    @classmethod
-    def none(cls) -> Self:
-        """No award is in force."""
-        one, wide = np.zeros(0, dtype=np.int64), np.zeros((0, TRANCHES), dtype=np.int64)
-        return cls(one, one, wide, wide, wide, wide, wide, one)
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    def where(self, chosen: NDArray[np.bool_]) -> Awards:
-        """These awards alone."""
-        return Awards(*(getattr(self, column.name)[chosen] for column in fields(self)))
-
-    def and_also(self, other: Awards) -> Awards:
-        """These awards and the others."""
-        return Awards(
-            *(np.concatenate((getattr(self, column.name), getattr(other, column.name))) for column in fields(self))
-        )
 
 
 class FeederLoad(NamedTuple):
@@ -101,7 +69,9 @@ class FleetRun:
         """One a feeder; the first is ``record``."""
         for each, feeder in zip(self.records, self._feeders, strict=True):
             each.book = feeder.book
-        self.awards = Awards.none()
+        self.awards = AwardTable.none()
+        self._stopped_at = np.full(len(world.fleet), NEVER)
+        """By row: the tick at which a car failed to draw back what it was paid to wait for."""
         self.tick = 0
         """The next one."""
         self._earned = np.zeros(len(world.fleet), dtype=np.int64)
@@ -125,9 +95,20 @@ class FleetRun:
     def finish(self) -> RunRecord:
         """The closing step of the last instant: awards and departures, and the rows of who stays."""
         self._close(self.tick)
+        self._note_open()
         for row in self.world.plugged.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
         return self.record
+
+    def _note_open(self) -> None:
+        """Show the lots that the run's end leaves open, unpaid, with the rent as if all came back now."""
+        awards = self.awards
+        waited = lots.waited_ticks(awards.tick, self._stopped_at[awards.row], self.tick, self.rules)
+        awards.rent = awards.rent + awards.owed_ws * waited
+        for i, row in enumerate(awards.row.tolist()):
+            note, record = self._note(awards, i, [0] * TRANCHES), self.records[self.world.feeder[row]]
+            record.trades.extend(trade_rows(note, self.world.fleet.session_id[row], status="open"))
+        np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
 
     def earned_nanos(self, row: int) -> int:
         """What a session has been paid so far."""
@@ -137,7 +118,7 @@ class FleetRun:
         world = self.world
         world.arrive(tick)
         charging, segments = world.charging(tick), self._segments(world.plugged)
-        cars = self._cars(charging, tick)
+        cars = self._cars(charging)
         base_w, limit_w = self._base_w[:, tick], self._limit_w[:, tick]
         if self.controller is not None:
             granted = self._controlled(self.controller, base_w, limit_w, cars, charging, segments)
@@ -145,12 +126,15 @@ class FleetRun:
             return
         assessment = law.assess(base_w, limit_w, cars, segments, self._terms)
         if assessment.release.any():
-            self._settle(assessment.release[world.feeder[self.awards.row]])
+            self._end_awards(assessment.release[world.feeder[self.awards.row]])
+            cars = self._cars(charging)
         if (assessment.need_w > 0).any():
-            ceiling = law.ceiling_nanos_per_kwh(assessment.demand_w, limit_w, self._terms)
-            self._round(tick, np.maximum(assessment.need_w, 0), ceiling, charging)
-        cars = self._cars(charging, tick)
-        granted = law.grants(base_w, assessment.target_w, cars, segments, self.rules)
+            self._round(tick, np.maximum(assessment.need_w, 0), charging, cars)
+            cars = self._cars(charging)
+        now_ms = tick * self.rules.tick_ms
+        granted = law.grants(
+            base_w, assessment.target_w, cars, segments, now_ms=now_ms, seed=self.seed, rules=self.rules
+        )
         self._move(tick, charging, cars, granted, segments)
 
     def _segments(self, rows: Ints) -> Segments:
@@ -174,18 +158,28 @@ class FleetRun:
             granted.append(controller(base, target, cars.of(rows), here, self.rules))
         return law.Grants(*(np.concatenate(columns) for columns in zip(*granted, strict=True)))
 
-    def _cars(self, charging: ChargingState, tick: int) -> Cars:
-        """What the transformers know: standings and awards in force of the plugged cars."""
-        plugged = self.world.plugged
-        reduce_w, feed_w = np.zeros((2, len(plugged)), dtype=np.int64)
-        if len(self.awards):
-            at = self._bound()
-            reduce_w[at] = self.awards.award_w[:, :FEED].sum(axis=1)
-            feed_w[at] = self.awards.award_w[:, FEED]
-        laxity_ms = charging.due_ms - tick * self.rules.tick_ms
-        return law.Cars(charging.firm_w, charging.wanted_w, laxity_ms, self.world.drew[plugged], reduce_w, feed_w)
+    def _cars(self, charging: ChargingState) -> Cars:
+        """What the transformers know: reports and awards in force of the plugged cars."""
+        plugged, awards = self.world.plugged, self.awards
+        reduce_w, feed_w, owed_ws, rent_price = np.zeros((4, len(plugged)), dtype=np.int64)
+        if len(awards):
+            at = self._places()
+            reduce_w[at[awards.runs]] = awards.award_w[awards.runs, :FEED].sum(axis=1)
+            feed_w[at[awards.runs]] = awards.award_w[awards.runs, FEED]
+            owed_ws = lots.owed_ws(awards.lots(at), len(plugged))
+            rent_price = lots.rent_price(awards.lots(at), self._stopped_at[plugged])
+        return law.Cars(
+            self.world.fleet.key[plugged],
+            charging.firm_w,
+            charging.wanted_w,
+            self.world.drew[plugged],
+            owed_ws,
+            rent_price,
+            reduce_w,
+            feed_w,
+        )
 
-    def _bound(self) -> NDArray[np.intp]:
+    def _places(self) -> NDArray[np.intp]:
         """The place of each award's car among the plugged ones."""
         return np.searchsorted(self.world.plugged, self.awards.row)
 
@@ -194,22 +188,23 @@ class FleetRun:
         rows, fleet = self.world.plugged, self.world.fleet
         self._most_w[rows] = np.maximum(self._most_w[rows], charging.wanted_w)
         arrival_ms = np.maximum(fleet.arrival_tick[rows], 0) * self.rules.tick_ms
-        return Plugged(arrival_ms, fleet.departure_ms[rows], self._drawn_w[rows], self._most_w[rows])
+        laxity_ms = charging.due_ms - self.tick * self.rules.tick_ms
+        return Plugged(arrival_ms, fleet.departure_ms[rows], laxity_ms, self._drawn_w[rows], self._most_w[rows])
 
-    def _round(self, tick: int, need_w: Ints, ceiling: Ints, charging: ChargingState) -> None:
+    def _round(self, tick: int, need_w: Ints, charging: ChargingState, cars: Cars) -> None:
         """Call every car of a feeder in need that holds no award, and award what is bought."""
-        world, now_ms = self.world, tick * self.rules.tick_ms
+        world, now_ms, awards = self.world, tick * self.rules.tick_ms, self.awards
         chosen = need_w[world.feeder[world.plugged]] > 0
-        chosen[self._bound()] = False
+        chosen[self._places()[awards.runs]] = False
         called = world.plugged[chosen]
         segments, feeder = self._segments(called), world.feeder[called]
         until_ms = self.rules.window_end_ms(now_ms)
-        own = world.own(called, law.ChargingState(*(column[chosen] for column in charging)), now_ms)
-        call = Call(need_w[feeder], ceiling[feeder], now_ms, until_ms)
+        standing = law.ChargingState(*(column[chosen] for column in charging))
+        own = world.own(called, standing, cars.owed_ws[chosen], now_ms)
+        call = Call(need_w[feeder], now_ms, until_ms, self.rules.feed_h)
         offers = market.Offers(own.key, own.firm_w, *self.assignment.admitted(call, own, called))
         bought = market.buy(
             need_w,
-            ceiling,
             offers,
             segments,
             [each.book.site_uncommitted_nanos for each in self._feeders],
@@ -219,9 +214,10 @@ class FleetRun:
             terms=self._terms,
         )
         for number in np.unique(feeder).tolist():
-            said = market.relief_call(number, now_ms, int(need_w[number]), int(ceiling[number]), self.rules)
+            said = market.relief_call(number, now_ms, int(need_w[number]), self.rules)
             note = market.round_note(said, offers, bought, segments.rows(number))
             self.records[number].rounds.append(note)
+        self.assignment.learn(call, own, market.outcome(call, bought, segments, self.rules), called)
         self._award(tick, called, offers, bought)
 
     def _award(self, tick: int, called: Ints, offers: market.Offers, bought: market.Purchase) -> None:
@@ -231,17 +227,8 @@ class FleetRun:
         for row, nanos in zip(rows.tolist(), reserved_nanos.tolist(), strict=True):
             key = settlement.payment_id(FEEDER, tick, world.fleet.session_id[row])
             assert self._feeders[world.feeder[row]].book.reserve(key, nanos), "the market has counted these tokens"
-        awards = Awards(
-            row=rows,
-            tick=np.full(len(rows), tick),
-            award_w=bought.award_w[won],
-            price=bought.price_nanos_per_kwh_h[won],
-            offered_w=offers.relief_w[won],
-            ask=offers.ask_nanos_per_kwh_h[won],
-            delivered_ws=np.zeros((len(rows), TRANCHES), dtype=np.int64),
-            baseline_ws=np.zeros(len(rows), dtype=np.int64),
-        )
-        self.awards = self.awards.and_also(awards)
+        columns = (bought.award_w, bought.price_nanos_per_kwh_h, offers.relief_w, offers.ask_nanos_per_kwh_h)
+        self.awards = self.awards.and_also(AwardTable.made(rows, tick, *(column[won] for column in columns)))
 
     def _move(self, tick: int, charging: ChargingState, cars: Cars, granted: Grants, segments: Segments) -> None:
         world, awards = self.world, self.awards
@@ -250,10 +237,7 @@ class FleetRun:
         drawn_w, fed_w = world.move(charging, granted.import_w, granted.export_w)
         self._drawn_w[plugged] = drawn_w
         if len(awards):
-            at = self._bound()
-            delivered_w = settlement.relief_w(awards.award_w, charging.baseline_w[at], drawn_w[at], fed_w[at])
-            awards.delivered_ws = awards.delivered_ws + delivered_w * self.rules.tick_s
-            awards.baseline_ws = awards.baseline_ws + charging.baseline_w[at] * self.rules.tick_s
+            self._meter(tick, charging.baseline_w, drawn_w, fed_w, granted.import_w)
         columns = (plugged, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
         for feeder, record in enumerate(self.records):
             rows, loads = segments.rows(feeder), self._feeders[feeder]
@@ -276,39 +260,75 @@ class FleetRun:
                 )
             )
 
+    def _meter(self, tick: int, baseline_w: Ints, drawn_w: Ints, fed_w: Ints, granted_w: Ints) -> None:
+        """Count the tick that passes for awards and lots, as charger and car do."""
+        awards, at, tick_s, plugged = self.awards, self._places(), self.rules.tick_s, self.world.plugged
+        running = awards.runs[:, np.newaxis]
+        relief_w = settlement.relief_w(awards.award_w * running, baseline_w[at], drawn_w[at], fed_w[at])
+        delivered_ws = relief_w * tick_s
+        awards.delivered_ws = awards.delivered_ws + delivered_ws
+        awards.baseline_ws = awards.baseline_ws + baseline_w[at] * awards.runs * tick_s
+        awarded = np.zeros(len(plugged), dtype=bool)
+        awarded[at[awards.runs]] = True
+        meters = lots.CarMeters(drawn_w, baseline_w, granted_w, awarded, self._stopped_at[plugged])
+        given_up_ws: Ints = delivered_ws[:, :FEED].sum(axis=1)
+        after, self._stopped_at[plugged] = lots.after_tick(awards.lots(at), given_up_ws, meters, tick, self.rules)
+        awards.owed_ws, awards.rent = after.owed_ws, after.rent
+
     def _close(self, tick: int) -> None:
-        """End what has ended: awards at their window's end, then departures, each with its bill."""
+        """End what has ended: awards at their window's end, lots that are drawn back, departures with their bills."""
         leaving = self.world.leave(tick)
-        window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
-        if len(self.awards) and (window_over or len(leaving)):
-            self._settle(np.isin(self.awards.row, leaving) | window_over)
+        if len(self.awards):
+            left = np.isin(self.awards.row, leaving)
+            window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
+            self._end_awards(left | window_over, left)
         for row in leaving.tolist():
             self._bill(row)
 
-    def _settle(self, ended: NDArray[np.bool_]) -> None:
-        """Pay what the ended awards delivered, one payment per round and session."""
-        fleet, awards = self.world.fleet, self.awards.where(ended)
-        self.awards = self.awards.where(~ended)
-        nanos = settlement.value_nanos(awards.price, awards.delivered_ws)
+    def _end_awards(self, ended: NDArray[np.bool_], left: NDArray[np.bool_] | bool = False) -> None:
+        """End these awards, and close and pay the lots that are over, and those of cars that left."""
+        awards = self.awards
+        awards.runs = awards.runs & ~ended
+        over = lots.is_over(awards.owed_ws, awards.runs, self.rules) | left
+        if over.any():
+            self.awards = awards.where(~over)
+            self._settle(awards.where(over))
+
+    def _settle(self, awards: AwardTable) -> None:
+        """Pay what these awards' cars have waited and fed, one payment per round and session."""
+        nanos = self._worth(awards)
         for i, row in enumerate(awards.row.tolist()):
-            feeder, tick, session_id = int(self.world.feeder[row]), int(awards.tick[i]), fleet.session_id[row]
-            note = NoteTrade(
-                tick=tick,
-                session=row,
-                payment_id=settlement.payment_id(FEEDER, tick, session_id),
-                award_w=tuple(awards.award_w[i].tolist()),
-                price_nanos_per_kwh_h=tuple(awards.price[i].tolist()),
-                delivered_ws=tuple(awards.delivered_ws[i].tolist()),
-                nanos=tuple(nanos[i].tolist()),
-                offered_w=tuple(awards.offered_w[i].tolist()),
-                ask_nanos_per_kwh_h=tuple(awards.ask[i].tolist()),
-                baseline_ws=int(awards.baseline_ws[i]),
-                disputed=False,
-            )
-            self._feeders[feeder].book.settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
-            self.records[feeder].trades.extend(trade_rows(note, session_id))
+            note, feeder = self._note(awards, i, nanos[i].tolist()), int(self.world.feeder[row])
+            self._feeders[feeder].book.settle(note.payment_id, self.world.fleet.vehicle_id[row], sum(note.nanos))
+            self.records[feeder].trades.extend(trade_rows(note, self.world.fleet.session_id[row]))
         self._earned[awards.row] += nanos.sum(axis=1)
-        self._deferred_ws[awards.row] += awards.delivered_ws[:, :FEED].sum(axis=1)
+        np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
+
+    def _worth(self, awards: AwardTable) -> Ints:
+        """Nanos by tranche; the rent of a lot stands at its first."""
+        nanos = np.zeros_like(awards.award_w)
+        rent = settlement.rent_nanos(awards.lot_price, awards.rent, self.rules.tick_s)
+        nanos[np.arange(len(awards)), np.where(awards.award_w[:, TO_FLOOR] > 0, TO_FLOOR, TO_ZERO)] = rent
+        nanos[:, FEED] = settlement.feed_nanos(awards.price[:, FEED], awards.delivered_ws[:, FEED], self.rules.feed_h)
+        return nanos
+
+    def _note(self, awards: AwardTable, i: int, nanos: list[int]) -> NoteTrade:
+        row, tick = int(awards.row[i]), int(awards.tick[i])
+        return NoteTrade(
+            tick=tick,
+            session=row,
+            payment_id=settlement.payment_id(FEEDER, tick, self.world.fleet.session_id[row]),
+            award_w=tuple(awards.award_w[i].tolist()),
+            price_nanos_per_kwh_h=tuple(awards.price[i].tolist()),
+            delivered_ws=tuple(awards.delivered_ws[i].tolist()),
+            returned_ws=int(awards.delivered_ws[i, :FEED].sum() - awards.owed_ws[i]),
+            rent=int(awards.rent[i]),
+            nanos=tuple(nanos),
+            offered_w=tuple(awards.offered_w[i].tolist()),
+            ask_nanos_per_kwh_h=tuple(awards.ask[i].tolist()),
+            baseline_ws=int(awards.baseline_ws[i]),
+            disputed=False,
+        )
 
     def _bill(self, row: int) -> None:
         """The energy bill of a departing car, netted against what it earned."""

@@ -7,12 +7,14 @@ the same. A stationary battery counts where power flows (load, fed back, deferre
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from wattswap.protocol.units import WS_PER_WH
+from wattswap.agents import settlement
+from wattswap.protocol.units import WS_PER_KWH, WS_PER_WH
 from wattswap.runners.recording.ageing import ageing_h
 from wattswap.runners.recording.time_series import CarTicks
 from wattswap.runners.world import World
@@ -29,14 +31,21 @@ Summary = dict[str, Any]
 
 KEYS: Final = tuple(
     """
-    scenario controller strategy engine seed limit_w peak_w overload_s overload_wh ageing_h oscillations
-    sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh
-    forced_wh rounds choices paid_nanos billed_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash
+    scenario controller strategy engine seed limit_w peak_w overload_s overload_wh near_limit_s ageing_h oscillations
+    sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total waiting_cost_nanos sellers sellers_losing deferred_wh fed_back_wh
+    forced_wh rounds choices paid_nanos rent_open_nanos billed_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash
     events_hash faults settlement timing
     """.split()  # noqa: SIM905 - thirty names are read best as words
 )
 """The keys of a summary, in its order."""
 
+NEAR_PCT: Final = 92
+"""Above this share of the limit in force the transformer is near it."""
+SELLER_WS: Final = WS_PER_KWH // 20
+"""A session that deferred more than 0.05 kWh is a seller."""
+LOSS_NANOS: Final = 5_000_000
+"""A seller loses when it earned this much less than its waiting cost it, 0.005 IOTA."""
+WS_S_PER_KWH_H: Final = WS_PER_KWH * 3_600
 _PLACES: Final = 6
 
 
@@ -65,6 +74,7 @@ def summary(
         **_of_transformer(street, cars),
         **_of_sessions(record, cars),
         **_of_market(record, cars),
+        **_of_sellers(street, record, cars),
         **_of_fairness(street, record, cars),
         "fallback_unsafe_w": fallback_unsafe_w(street),
         "trace_hash": record.trace_hash(),
@@ -86,6 +96,7 @@ def _of_transformer(street: Street, cars: CarTicks) -> Summary:
         "peak_w": int(cars.load_w.max(initial=0)) if len(cars.load_w) else 0,
         "overload_s": int((over_w > 0).sum()) * cars.tick_s,
         "overload_wh": _wh(int(over_w.sum()) * cars.tick_s),
+        "near_limit_s": int((cars.load_w * 100 > cars.limit_w * NEAR_PCT).sum()) * cars.tick_s,
         "ageing_h": round(hours, _PLACES),
         "oscillations": oscillations(cars.load_w, cars.limit_w),
     }
@@ -121,6 +132,36 @@ def _of_market(record: RunRecord, cars: CarTicks) -> Summary:
         "paid_nanos": sum(row.nanos for row in record.trades),
         "billed_nanos": sum(row.billed_nanos for row in record.sessions),
     }
+
+
+def _of_sellers(street: Street, record: RunRecord, cars: CarTicks) -> Summary:
+    """What waiting costs each session by its own c, beside what it earned for it; open rent counts as earned."""
+    fleet = World(street).fleet
+    cost = waiting_costs(fleet.waiting_nanos_per_kwh_h, cars)
+    earned, deferred_ws, rent_open_nanos = Counter[str](), Counter[str](), 0
+    for row in record.trades:
+        earned[row.session] += row.nanos
+        if row.kind == "reduce":
+            deferred_ws[row.session] += row.delivered_ws
+        if row.status == "open":
+            nanos = settlement.rent_nanos(row.price_nanos_per_kwh_h, row.rent, cars.tick_s)
+            earned[row.session] += nanos
+            rent_open_nanos += nanos
+    sellers = [n for n in range(fleet.sessions) if deferred_ws[fleet.session_id[n]] > SELLER_WS]
+    losing = [n for n in sellers if earned[fleet.session_id[n]] < cost[n] - LOSS_NANOS]
+    return {
+        "waiting_cost_nanos": sum(cost),
+        "sellers": len(sellers),
+        "sellers_losing": len(losing),
+        "rent_open_nanos": rent_open_nanos,
+    }
+
+
+def waiting_costs(nanos_per_kwh_h: NDArray[np.int64], cars: CarTicks) -> list[int]:
+    """What each session's owed energy times the hours it waited costs its owner, in nanos."""
+    waiting_ws = np.bincount(cars.row, weights=cars.owed_ws, minlength=cars.sessions)[: cars.sessions]
+    columns = (waiting_ws.astype(np.int64).tolist(), nanos_per_kwh_h.tolist())
+    return [ws * cars.tick_s * price // WS_S_PER_KWH_H for ws, price in zip(*columns, strict=False)]
 
 
 def _of_fairness(street: Street, record: RunRecord, cars: CarTicks) -> Summary:

@@ -42,9 +42,8 @@ class TransformerTable(_Table, frozen=True, kw_only=True):
     limit_w: int = _FROM_RATING
     """What the feeder may carry; 0.95 x rating_va where the file is silent. May be 0 or negative."""
     margin_pct: Percent = 4
-    clearing: Literal["uniform", "pay-as-bid"] = "uniform"
-    ceiling: Literal["rising", "fixed"] = "rising"
-    """``rising`` grows with the overload; ``fixed`` is always ``market.ceiling_to_nanos_per_kwh``."""
+    clearing: Literal["next", "uniform", "pay-as-bid"] = "next"
+    """What winners are paid: the next ask that won nothing, the highest accepted ask, or each its own."""
     funds_iota: int = 100_000
     ambient_c: Percent = 20
     """Temperature around the transformer, for the ageing figure only."""
@@ -96,7 +95,9 @@ class Vehicles(_Table, frozen=True, kw_only=True):
     model: str = ""
     """A bundled car, or several with shares; its battery counts then instead of ``capacity_wh``, and its AC limit."""
     departure: str = "actual"
-    """``actual``, ``stated`` (column estimated_departure) or ``error:2h`` (a standard deviation)."""
+    """``actual``, ``stated`` (column estimated_departure) or ``error:2h`` (a standard deviation): what cars expect."""
+    disclose: Literal["nothing", "departure"] = "nothing"
+    """What a car tells of its plans; some controllers cannot do without its ``departure``."""
     capacity_wh: int = 60_000
     target_pct: Percent = 80
     reserve_pct: Percent = 30
@@ -117,10 +118,10 @@ class Market(_Table, frozen=True, kw_only=True):
     drift_pct: Percent = 2
     """By how much two clocks' rates may differ."""
     release_pct: Percent = 2
-    owed_bonus_s: int = 3_600
-    ceiling_from_nanos_per_kwh: int = 1_000_000_000
-    ceiling_to_nanos_per_kwh: int = 5_000_000_000
-    ceiling_at_pct: Percent = 120
+    reserve_nanos_per_kwh_h: int = 1_000_000_000
+    """No ask above it is bought; it is fixed, and told when the round is over."""
+    feed_h: int = 2
+    """Fed energy is paid as if each kWh waited for so many hours."""
 
 
 class FaultsTable(_Table, frozen=True, kw_only=True):
