@@ -35,6 +35,7 @@ from wattswap.agents.offers import Call, Own
 from wattswap.agents.strategies import BUNDLED, parse_mix
 from wattswap.experiments.api import JOURNALS
 from wattswap.experiments.tables import ACTIVITIES, COLUMNS
+from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.recording.metrics import KEYS
 from wattswap.runners.scenario import load_street, schema
@@ -61,6 +62,11 @@ def test_what_a_page_shows_runs(page: Path, tmp_path, monkeypatch, capsys):
                 assert cli._code(arguments(line)) == 0, f"{line}: {capsys.readouterr().err}"
                 said = capsys.readouterr().out
                 assert agrees(shown, said), f"{line} prints:\n{said}"
+
+
+def test_the_page_on_failure_states_every_rule_of_the_audit():
+    rows = [f"| {rule} | {rule.statement} |" for rule in Rule]
+    assert [line for line in (DOCS / "failure.md").read_text().splitlines() if line.startswith(("| S", "| L"))] == rows
 
 
 def test_a_console_block_that_shows_something_else_is_noticed():

@@ -195,7 +195,8 @@ def street(arrives: Loss = lambda sender, to, message: 1, *, signed: bool = Fals
           for at in "AB"),
         *(Vehicle(f"car {at}", profile, RULES, signer=signer(f"car {at}"), transformer_key=key) for at in "AB"),
         Household("homes", "transformer"),
-        Transformer("transformer", site, RULES, signer=transformer_signer, trusted=keys if signed else None),
+        Transformer("transformer", site, RULES, signer=transformer_signer, trusted=keys if signed else None,
+                    households=["homes"]),
     ]  # fmt: skip
     return Wire({agent.name: agent for agent in agents}, arrives)
 
@@ -439,7 +440,7 @@ def test_an_award_that_is_lost_once_is_said_again_and_counts_from_then_on() -> N
 
 
 @pytest.mark.parametrize("lost", [Mandate, Departed])
-def test_a_mandate_or_departure_that_is_lost_is_said_again_until_it_is_noted(lost: type) -> None:
+def test_a_mandate_or_departure_that_is_lost_is_said_again_until_it_is_acknowledged(lost: type) -> None:
     wire = street(losing(2, lost, sender="charger A", to="transformer"))
     plug_in(wire)
     for agent in ("car A", "charger A"):

@@ -9,6 +9,7 @@ import pytest
 from wattswap.protocol.effects import SetPower
 from wattswap.protocol.messages import Grant
 from wattswap.runners.audit.auditor import Auditor
+from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.launch import faults_of
 from wattswap.runners.engines.simulated import SimulatedRun
 from wattswap.runners.network.fault_scenario import fault_street
@@ -119,7 +120,7 @@ def test_a_lost_transformer_leaves_every_charger_at_its_minimum_within_a_lease(s
 def test_an_agent_that_stumbles_is_a_finding_of_its_own(monkeypatch):
     monkeypatch.setattr("wattswap.agents.lease_issuer.LeaseIssuer.aim", lambda *_: 1 // 0)
     judged = seed_result(0)
-    assert judged.rule == "no agent stumbles"
+    assert judged.rule == Rule.NO_EXCEPTION
     assert judged.found.startswith("seed 0: ZeroDivisionError")
 
 

@@ -1,44 +1,18 @@
-"""A charger that lies about its car: where agents sign it gains nothing, and in any case the auditor sees it (S10)."""
+"""A charger that alters what its car sends: where agents sign it gains nothing, and the auditor sees it (S10)."""
 
 from __future__ import annotations
 
 import pytest
+from tests.runners.mutants.mutant import Patch
+from tests.runners.mutants.readings import mandates_are_altered, offers_are_altered
 
 from wattswap.agents.charger import Charger
-from wattswap.protocol.codec import seal, unseal
-from wattswap.protocol.messages import Mandate, Offer, Sealed, Tranche
+from wattswap.protocol.codec import unseal
+from wattswap.protocol.messages import Offer, Sealed
+from wattswap.runners.audit.rules import Rule
 from wattswap.runners.network.fault_search import run_seed, seed_result
 
 CALM = ("faults.loss_pct=0", "faults.crashes_per_day=0", "faults.cuts_per_day=0")
-Patch = pytest.MonkeyPatch
-
-
-def offers_are_altered(patch: Patch) -> None:
-    """Every charger asks one tick of the price more than its car, and signs as well as it can."""
-    on_vehicle = Charger._on_vehicle
-
-    def lying(self, vehicle, sealed):
-        offer = unseal(sealed)
-        if isinstance(offer, Offer) and offer.tranches:
-            dearer = tuple(Tranche(one.relief_w, one.ask_nanos_per_kwh_h + 1_000_000) for one in offer.tranches)
-            sealed = seal(Offer(offer.feeder, offer.tick, offer.session, dearer), self._signer)
-        return on_vehicle(self, vehicle, sealed)
-
-    patch.setattr(Charger, "_on_vehicle", lying)
-
-
-def mandates_are_altered(patch: Patch) -> None:
-    """Every charger wants to be paid itself."""
-    on_vehicle = Charger._on_vehicle
-
-    def lying(self, vehicle, sealed):
-        mandate = unseal(sealed)
-        if isinstance(mandate, Mandate):
-            fields = (mandate.session, mandate.session_id, mandate.need_ws, mandate.departure_ms, self.name)
-            sealed = seal(Mandate(*fields), self._signer)
-        return on_vehicle(self, vehicle, sealed)
-
-    patch.setattr(Charger, "_on_vehicle", lying)
 
 
 def offers_are_stripped(patch: Patch) -> None:
@@ -72,10 +46,4 @@ def test_where_agents_sign_whoever_alters_offers_sells_nothing(lie, monkeypatch)
 def test_a_transformer_that_does_not_check_is_found_out(lie, monkeypatch):
     lie(monkeypatch)
     signatures_are_not_checked(monkeypatch)
-    assert seed_result(0, CALM, sign=True).rule == "S10 authentic"
-
-
-@pytest.mark.parametrize("lie", [offers_are_altered, mandates_are_altered])
-def test_where_nobody_signs_the_auditor_sees_the_lie(lie, monkeypatch):
-    lie(monkeypatch)
-    assert seed_result(0, CALM).rule == "S10 authentic"
+    assert seed_result(0, CALM, sign=True).rule == Rule.AUTHENTIC

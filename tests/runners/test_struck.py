@@ -16,6 +16,7 @@ from wattswap.protocol.events import Event, Received
 from wattswap.protocol.messages import Award, Departed, Sealed
 from wattswap.runners.audit.audit_error import AuditError
 from wattswap.runners.audit.auditor import Auditor
+from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.agent_factory import TRANSFORMER
 from wattswap.runners.engines.launch import faults_of
 from wattswap.runners.engines.simulated import SimulatedRun
@@ -82,7 +83,7 @@ def it_crashes_as_a_car_leaves(run: SimulatedRun, now_ms: int, event: Event, don
     assert isinstance(transformer, Transformer)
     if not isinstance(event, Received) or not isinstance(event.message, Departed):
         return None
-    awards = [account.held.award for account in transformer._award_book._accounts.values()]
+    awards = [account.record.award for account in transformer._award_book._accounts.values()]
     unsettled = any(award.session == event.message.session and award.until_ms > now_ms + 60_000 for award in awards)
     return Outage("crash", TRANSFORMER, now_ms, now_ms + 10_000) if unsettled else None
 
@@ -107,7 +108,7 @@ class Case(NamedTuple):
     strike: Strike
     settings: tuple[str, ...]
     mutant: Callable[[Patch], None]
-    breaks: str
+    breaks: Rule
     seeds: tuple[int, ...]
 
 
@@ -116,11 +117,11 @@ CASES = {
         the_feeder_falls_silent,
         ("window_s=3_600", "vehicles.strategy=prosumer"),
         silent_feeders_count,
-        "S4 overload bounded",
+        Rule.OVERLOAD_BOUNDED,
         (1, 2, 6, 10, 11, 14),
     ),
     "left and forgotten": Case(
-        it_crashes_as_a_car_leaves, ("window_s=1_800",), the_gone_are_bound, "S20 in order", (4, 19, 40, 41)
+        it_crashes_as_a_car_leaves, ("window_s=1_800",), the_gone_are_bound, Rule.IN_ORDER, (4, 19, 40, 41)
     ),
 }
 

@@ -1,79 +1,83 @@
-"""The auditor: it watches every event and effect of a troubled street and stops the run when a rule is broken.
+"""The auditor: it watches every event and effect of a run with faults and stops the run when a rule is broken.
 
 It shares no code with the agents. What each charger may be doing, what each award may be worth and who has been paid
-are reckoned here a second time, from what was said and from the world's own meters, by someone who sees everything:
-all messages under way, all clocks, the book. The names S1 to S21 and L1 to L7 are those of the invariants in the
-design; S16, S18, S19 and S22 are about ledgers, anchors, bytes and logs, which have tests of their own.
+are computed here a second time, from the messages and from the world's own meters, by an observer who sees everything:
+all messages that are under way, all clocks, the book. The rules are listed in :mod:`.rules`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from wattswap.agents.charger import Charger
 from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Vehicle
+from wattswap.protocol.effects import Bill, Pay, Reserve
 from wattswap.runners.audit.audit_error import AuditError, require
-from wattswap.runners.audit.endings import EndsAudit
+from wattswap.runners.audit.endings import EndingAudit
 from wattswap.runners.audit.offers import OfferAudit
 from wattswap.runners.audit.power import PowerAudit
+from wattswap.runners.audit.rules import Rule
 from wattswap.runners.audit.trades import TradeAudit
 from wattswap.runners.engines.agent_factory import TRANSFORMER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.runners.engines.simulated import SimulatedRun
     from wattswap.runners.network.fault_schedule import FaultOptions
     from wattswap.runners.recording.record import TickRow
 
-_MOST_AT_ONCE: Final = 20_000
-"""More events within one instant are no conversation any more."""
+_MOST_EVENTS_AT_ONCE: Final = 20_000
+"""More events within one instant are a loop, not a conversation."""
 
-_CALM_TICKS: Final = 5
-"""How long after the last fault and the quiet time all is as it should be: mandates and beats are said again each tick,
-and a car that beats holds a grant in the tick after."""
+_RECOVERY_TICKS: Final = 5
+"""Ticks after the last fault and the quiet time by which all is normal: mandates and reports are repeated every tick,
+and a car whose charger reports holds a grant in the tick after."""
 
 
 class Auditor:
-    """Watches one run. ``watch`` it before it begins, call ``finish`` when it has ended.
+    """Watches one run. Call ``watch`` before the run begins and ``finish`` when it has ended.
 
-    ``sign`` says that the agents of this run sign what they say.
+    ``sign`` says that the agents of this run sign what they send.
     """
 
     def __init__(self, faults: FaultOptions | None = None, *, sign: bool = False) -> None:
         self._faults, self._sign = faults, sign
         self._at_once = (0, 0)
         self.events = 0
-        """How many it has seen."""
+        """How many events it has seen."""
 
     def watch(self, run: SimulatedRun) -> None:
-        """Learn which run this is."""
+        """Learn which run this is.
+
+        Raises:
+            AuditError: the street is not feasible (S1).
+        """
         self._run = run
-        self._words = OfferAudit(run, sign=self._sign)
-        self._power, self._trades, self._ends = PowerAudit(run), TradeAudit(run, self._words), EndsAudit(run)
+        self._offers = OfferAudit(run, sign=self._sign)
+        self._power, self._trades, self._endings = PowerAudit(run), TradeAudit(run, self._offers), EndingAudit(run)
         self._ticks = 0
         unsafe_w = run.world.fallback_unsafe_w(int(run.world.base_w.max()), int(run.street.limit_w.min()))
-        self._require(unsafe_w == 0, "S1 feasible", f"even at their minima cars and homes are {unsafe_w} W too much")
+        require(unsafe_w == 0, Rule.FEASIBLE, f"base load and guaranteed minima exceed the limit by {unsafe_w} W")
 
     @property
     def longest_over(self) -> int:
-        """Ticks of overload in a row, the most there were."""
+        """The longest overload so far, in ticks."""
         return self._power.longest_over
 
     def audit(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
-        """Something happened to an agent, and this was done about it.
+        """An agent has handled an event, and these effects were carried out.
 
         Raises:
-            AuditError: a rule is broken; says which, when, and the two facts that clash.
+            AuditError: a rule is broken; the error says which, when, and the two facts that contradict each other.
         """
         try:
             self._look(now_ms, agent, event, done)
         except AuditError as broken:
-            raise broken.at(self._run.street.scenario.seed, now_ms) from None
-        except AssertionError as broken:
-            raise AuditError("S20 in order", f"{agent} finds itself in disorder: {broken}").at(
-                self._run.street.scenario.seed, now_ms
-            ) from broken
+            raise broken.at(self._run.street.scenario.seed, now_ms) from broken.__cause__
 
     def finish(self) -> None:
         """The run has ended: if its faults ended long enough before, nothing may be open any more.
@@ -84,45 +88,54 @@ class Auditor:
         now_ms = self._run.now_ms
         try:
             self._catch_up()
-            self._ends.round_ends(now_ms)
-            self._run.book.audit()
+            self._endings.round_ends(now_ms)
+            _conserved("at the end of the run", self._run.book.audit)
             if self._faults is not None and self._faults.until_ms + self._recovery_ms < now_ms:
                 self._nothing_is_open()
         except AuditError as broken:
-            raise broken.at(self._run.street.scenario.seed, now_ms) from None
+            raise broken.at(self._run.street.scenario.seed, now_ms) from broken.__cause__
 
     def _look(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
         self.events += 1
         self._catch_up()
         at_ms, count = self._at_once
         self._at_once = (now_ms, count + 1 if at_ms == now_ms else 0)
-        self._require(count < _MOST_AT_ONCE, "S20 bounded", f"{count} events in one instant, the last {event}")
-        self._words.look(agent, event, done)
-        self._ends.look(now_ms, agent, event, done)
+        require(count < _MOST_EVENTS_AT_ONCE, Rule.BOUNDED, f"{count} events in one instant, the last {event}")
+        self._offers.look(agent, event, done)
+        self._endings.look(now_ms, agent, event, done)
         self._power.look(now_ms, agent, event, done)
         self._trades.look(now_ms, agent, event, done)
+        if _moves_money(done):
+            _conserved(f"after {event} of {agent}", self._run.book.check)
         if not self._run.is_down(agent):
+            self._checks_itself(agent)
+
+    def _checks_itself(self, agent: str) -> None:
+        """S20: the agent's own check of its state passes."""
+        try:
             self._run.agents[agent].check()
+        except AssertionError as error:
+            raise AuditError(Rule.IN_ORDER, f"the check of {agent} fails: {error}") from error
 
     def _catch_up(self) -> None:
-        """Look at the ticks that have passed since the last event."""
+        """Audit the ticks that have passed since the last event."""
         ticks = self._run.record.ticks
         while self._ticks < len(ticks):
             row = ticks[self._ticks]
             self._ticks += 1
             self._power.tick(row)
             self._trades.tick(row)
-            self._ends.tick(row)
-            self._calm(row)
+            self._endings.tick(row)
+            self._power_returns(row)
 
-    # -- when all is quiet again --------------------------------------------------------------------------------------
+    # -- once faults have ceased --------------------------------------------------------------------------------------
 
     @property
     def _recovery_ms(self) -> int:
-        return self._run.rules.quiet_ms + _CALM_TICKS * self._run.rules.tick_ms
+        return self._run.rules.quiet_ms + _RECOVERY_TICKS * self._run.rules.tick_ms
 
-    def _calm(self, row: TickRow) -> None:
-        """L3, L4, L5, L7: once faults have ceased, whoever may draw unasked does draw, if there is room for all."""
+    def _power_returns(self, row: TickRow) -> None:
+        """L3: once faults have ceased, a car that may draw without an award does draw, if there is room for all."""
         rules = self._run.rules
         if self._faults is None or row.tick * rules.tick_ms < self._faults.until_ms + self._recovery_ms:
             return
@@ -130,39 +143,50 @@ class Auditor:
         demand_w = base_w + int(row.charging.firm_w.sum())
         if demand_w > row.limit_w - row.limit_w * rules.margin_ppm // 1_000_000 - rules.release_w:
             return
-        less = (row.import_w < row.charging.firm_w).nonzero()[0].tolist()
-        self._require(
+        less = row.rows[row.import_w < row.charging.firm_w].tolist()
+        require(
             not less,
-            "L3 normal power again",
+            Rule.POWER_RETURNS,
             f"homes and cars want {demand_w} W of {row.limit_w} W and nothing has gone wrong since "
-            f"{self._faults.until_ms} ms, but at tick {row.tick} {[int(row.rows[at]) for at in less]} draw less",
+            f"{self._faults.until_ms} ms, but in tick {row.tick} sessions {less} draw less",
         )
 
     def _nothing_is_open(self) -> None:
-        """L6: every payable is settled, and the cars and the book agree about money."""
+        """L6, S12, S15, S17: every award is settled, and the cars, the transformer and the book agree about money."""
         run = self._run
         for name, agent in run.agents.items():
-            owes = getattr(agent, "owes", 0)
-            self._require(
-                not owes, "L6 all is settled", f"the run is over and calm, but {name} still owes {owes} things"
-            )
+            owes = agent.owes if isinstance(agent, Charger | Transformer | Vehicle) else 0
+            require(not owes, Rule.ALL_SETTLED, f"the run is over, but {name} still owes {owes} messages or payments")
         reserved = run.book.balance("reserved")
-        self._require(not reserved, "S12 released", f"no award is open, but {reserved} nanos are still reserved")
-        self._trades.agree_in_the_end()
+        require(not reserved, Rule.RELEASED, f"no award is open, but {reserved} nanos are still reserved")
+        departed_ms = run.world.fleet.departure_tick * run.rules.tick_ms
+        long_gone = (departed_ms + self._recovery_ms < run.now_ms).nonzero()[0].tolist()
+        self._trades.all_are_settled(self._offers.accepted & set(long_gone))
         transformer = run.agents[TRANSFORMER]
         assert isinstance(transformer, Transformer)
-        thinks, has = transformer.uncommitted_nanos, run.book.site_uncommitted_nanos
-        self._require(
-            thinks == has, "S15 one purse", f"the transformer thinks it may promise {thinks} nanos, its book says {has}"
+        assumes, has = transformer.uncommitted_nanos, run.book.site_uncommitted_nanos
+        require(
+            assumes == has,
+            Rule.BOOKS_AGREE,
+            f"the transformer assumes that it may promise {assumes} nanos, its book says {has}",
         )
         for name, agent in run.agents.items():
             if isinstance(agent, Vehicle):
                 paid = self._trades.paid_to(name)
-                self._require(
+                require(
                     agent.earned_nanos == paid,
-                    "S17 nothing forgotten",
+                    Rule.NOTHING_FORGOTTEN,
                     f"{name} counts {agent.earned_nanos} nanos, the book says {paid}",
                 )
 
-    def _require(self, holds: bool, rule: str, facts: str) -> None:
-        require(holds, rule, facts)
+
+def _moves_money(done: list[Effect]) -> bool:
+    return any(isinstance(effect, Reserve | Pay | Bill) for effect in done)
+
+
+def _conserved(when: str, check: Callable[[], None]) -> None:
+    """S15: a check of the book passes."""
+    try:
+        check()
+    except AssertionError as error:
+        raise AuditError(Rule.CONSERVED, f"the book's check fails {when}: {error}") from error

@@ -1,7 +1,7 @@
-"""Whether what cars are bound by is their own word (S10).
+"""Whether the mandates and offers that count were sent by the cars they name (S10).
 
-The auditor sees every car speak, so it knows each byte that is authentic, signed or not. Where agents sign, the
-signature must be there too and hold: that is how the transformer is to know.
+The auditor sees every message that a car sends, so it knows which bytes are authentic, signed or not. Where agents
+sign, the signature must be there too and be valid, because the transformer has nothing else to go by.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from wattswap.protocol.events import Received
 from wattswap.protocol.identity import seeded_signer, verify
 from wattswap.protocol.messages import MANDATE, Mandate, Sealed
 from wattswap.runners.audit.audit_error import require
+from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.agent_factory import TRANSFORMER
 
 if TYPE_CHECKING:
@@ -25,33 +26,35 @@ if TYPE_CHECKING:
 
 
 class OfferAudit:
-    """Knows what each car has said."""
+    """Knows what each car has sent."""
 
     def __init__(self, run: SimulatedRun, *, sign: bool) -> None:
         self._run, self._sign = run, sign
-        self._said: defaultdict[str, set[bytes]] = defaultdict(set)
+        self._sent: defaultdict[str, set[bytes]] = defaultdict(set)
+        self.accepted: set[int] = set()
+        """Sessions whose mandate the transformer has accepted."""
         seed = run.street.scenario.seed
         self._key_of = cache(lambda vehicle: seeded_signer(seed, vehicle).public_key)
 
     def look(self, agent: str, event: Event, done: list[Effect]) -> None:
-        """Note what cars say; check that whoever is taken in as a customer has said so itself."""
+        """Note what cars send; check that every session the transformer accepts was mandated by its own car."""
         if agent.startswith("vehicle/"):
-            self._said[agent] |= {
+            self._sent[agent] |= {
                 effect.message.payload
                 for effect in done
                 if isinstance(effect, Send) and isinstance(effect.message, Sealed)
             }
         elif agent == TRANSFORMER and isinstance(event, Received) and isinstance(event.message, Sealed):
-            self._taken_in(event.message, done)
+            self._accepted(event.message, done)
 
     def is_authentic(self, sealed: Sealed, session: int) -> bool:
-        """Whether the car of this session has said exactly this, and has signed it where agents sign."""
+        """Whether the car of this session has sent exactly this, and has signed it where agents sign."""
         vehicle = self._run.factory.vehicle_of[session]
-        said = sealed.payload in self._said[vehicle]
-        return said and (not self._sign or verify(self._key_of(vehicle), sealed.payload, sealed.signature))
+        sent = sealed.payload in self._sent[vehicle]
+        return sent and (not self._sign or verify(self._key_of(vehicle), sealed.payload, sealed.signature))
 
-    def _taken_in(self, sealed: Sealed, done: list[Effect]) -> None:
-        """The mandate names who is paid: it must be the car itself, in its own words."""
+    def _accepted(self, sealed: Sealed, done: list[Effect]) -> None:
+        """The mandate names who is paid: it must come from that car itself."""
         if sealed.kind != MANDATE or not any(isinstance(did, Remember) for did in done):
             return
         mandate = unseal(sealed)
@@ -59,6 +62,7 @@ class OfferAudit:
         vehicle = self._run.factory.vehicle_of[mandate.session]
         require(
             self.is_authentic(sealed, mandate.session) and mandate.payee == vehicle,
-            "S10 authentic",
-            f"{mandate} was taken for the word of {vehicle}, which never said so",
+            Rule.AUTHENTIC,
+            f"{mandate} was accepted from {vehicle}, which never sent it",
         )
+        self.accepted.add(mandate.session)

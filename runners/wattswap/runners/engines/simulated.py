@@ -272,7 +272,7 @@ class SimulatedRun:
     def wake_at(self, agent: str, at_ms: int) -> None:
         """Wake an agent when its clock says so."""
         true_ms = at_ms if self._injector is None else self._injector.true_ms(agent, at_ms)
-        self.push(max(true_ms, self._now_ms), _RANK[events.Woken], agent, agent, events.Woken())
+        self.push(max(true_ms, self._now_ms), _RANK[events.Woken], agent, agent, events.Woken(at_ms))
 
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """What the charger lets its car draw and feed from now on."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wattswap.protocol.errors import InputError
 from wattswap.runners.audit.audit_error import AuditError
 from wattswap.runners.audit.auditor import Auditor
+from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.launch import faults_of
 from wattswap.runners.engines.simulated import SimulatedRun
 from wattswap.runners.network.fault_scenario import fault_street
@@ -60,7 +61,7 @@ def seed_result(seed: int, settings: Sequence[str] = (), *, sign: bool = False) 
     except AuditError as broken:
         return SeedResult(seed, 0, 0, 0, broken.rule, str(broken))
     except Exception as error:  # noqa: BLE001 - whatever an agent or the book trips over is what is looked for here
-        return SeedResult(seed, 0, 0, 0, "no agent stumbles", f"seed {seed}: {type(error).__name__}: {error}")
+        return SeedResult(seed, 0, 0, 0, Rule.NO_EXCEPTION, f"seed {seed}: {type(error).__name__}: {error}")
     return SeedResult(seed, auditor.events, len(run.record.rounds), auditor.longest_over)
 
 

@@ -1,0 +1,204 @@
+"""Mutants of awards: what is bought, what a car counts for, and what it claims."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.runners.mutants.mutant import Mutant, Patch
+
+from wattswap.agents import clearing
+from wattswap.agents.award_book import AwardBook, AwardRecord
+from wattswap.agents.delivery_meter import DeliveryMeter
+from wattswap.agents.offers import Own
+from wattswap.agents.vehicle import Vehicle
+from wattswap.protocol.messages import Award, Delivery
+from wattswap.protocol.round import State
+from wattswap.runners.audit.rules import Rule
+from wattswap.runners.world import World
+
+# -- what is bought ---------------------------------------------------------------------------------------------------
+
+
+def more_is_bought_than_offered(patch: Patch) -> None:
+    """An award buys one ampere more than was offered."""
+    award = AwardBook.award
+
+    def more(self, record, state, now_ms):
+        bought = record.award
+        more_w = tuple(watts + 690 * (watts > 0) for watts in bought.award_w)
+        record.award = Award(
+            bought.feeder, bought.tick, bought.session, bought.until_ms, more_w, bought.price_nanos_per_kwh_h
+        )
+        record.reserved_nanos *= 2
+        return award(self, record, state, now_ms)
+
+    patch.setattr(AwardBook, "award", more)
+
+
+def prices_below_the_ask(patch: Patch) -> None:
+    """Everybody is paid a tenth of the price at which the round cleared."""
+    clear = clearing.clear
+
+    def cheap(*args, **options):
+        cleared = clear(*args, **options)
+        return cleared._replace(price_nanos_per_kwh_h=cleared.price_nanos_per_kwh_h // 10)
+
+    patch.setattr(clearing, "clear", cheap)
+
+
+def awards_outlast_their_window(patch: Patch) -> None:
+    """An award holds for a minute longer than was called for."""
+    award = AwardBook.award
+
+    def longer(self, record, state, now_ms):
+        bought = record.award
+        until_ms = bought.until_ms + 60_000
+        record.award = Award(
+            bought.feeder, bought.tick, bought.session, until_ms, bought.award_w, bought.price_nanos_per_kwh_h
+        )
+        return award(self, record, state, now_ms)
+
+    patch.setattr(AwardBook, "award", longer)
+
+
+def bound_twice(patch: Patch) -> None:
+    """A car that holds an award is called again."""
+    patch.setattr(AwardBook, "__contains__", lambda _self, _session: False)
+    patch.setattr(AwardBook, "__len__", lambda _self: 0)
+
+
+def awards_outlive_their_car(patch: Patch) -> None:
+    """A departure does not end the award that its car holds."""
+    depart = AwardBook.depart
+
+    def keeping(self, departed):
+        in_force, self._in_force = self._in_force, {}
+        try:
+            return depart(self, departed)
+        finally:
+            self._in_force = in_force
+
+    patch.setattr(AwardBook, "depart", keeping)
+
+
+# -- what is delivered ------------------------------------------------------------------------------------------------
+
+
+def late_awards_bind(patch: Patch) -> None:
+    """A car counts for an award whose window is over, or that is older than the one it holds."""
+    on_award = DeliveryMeter.award
+    patch.setattr(DeliveryMeter, "_has_newer", lambda _self, _part: False)
+    patch.setattr(
+        DeliveryMeter, "award", lambda self, award, _now_ms, plugged: on_award(self, award, 0, plugged=plugged)
+    )
+
+
+def settled_rounds_are_forgotten(patch: Patch) -> None:
+    """A car takes an award for new that it has been paid for, when the award arrives once more."""
+    on_award = DeliveryMeter.award
+
+    def forgetful(self, award, now_ms, *, plugged):
+        if self.state(award.part) is State.SETTLED:
+            del self._states[award.part]
+        return on_award(self, award, now_ms, plugged=plugged)
+
+    patch.setattr(DeliveryMeter, "award", forgetful)
+
+
+def releases_are_trusted(patch: Patch) -> None:
+    """Only a release ends an award: if it is lost, the car counts for the next award beside the old one."""
+    add, end = DeliveryMeter.add, DeliveryMeter.end
+
+    def but_for_newer_awards(self, session, *, only=None, before_tick=None):
+        return [] if before_tick is not None else end(self, session, only=only)
+
+    def for_each(self, metered, now_ms):
+        ended = []
+        for part in [part for part, state in self._states.items() if state is State.AWARDED]:
+            self.in_force = part
+            ended += add(self, metered, now_ms)
+        return ended
+
+    patch.setattr(DeliveryMeter, "end", but_for_newer_awards)
+    patch.setattr(DeliveryMeter, "add", for_each)
+    patch.setattr(DeliveryMeter, "check", lambda _self: None)
+
+
+def cars_count_after_they_left(patch: Patch) -> None:
+    """A car that is unplugged does not end what it counts."""
+    on_unplugged = Vehicle._on_unplugged
+
+    def running_on(self, unplugged, now_ms):
+        meter, self._meter = self._meter, DeliveryMeter(30, State.IDLE)
+        try:
+            return on_unplugged(self, unplugged, now_ms)
+        finally:
+            self._meter = meter
+
+    patch.setattr(Vehicle, "_on_unplugged", running_on)
+
+
+def claims_are_doubled(patch: Patch) -> None:
+    """Car and charger claim twice what they have metered."""
+    deliver = DeliveryMeter.deliver
+
+    def doubled(self, part):
+        said, durable = deliver(self, part)
+        return Delivery(*part, tuple(2 * ws for ws in said.delivered_ws), 0), durable
+
+    patch.setattr(DeliveryMeter, "deliver", doubled)
+
+
+def any_energy_is_paid(patch: Patch) -> None:
+    """The larger claim is paid, and one watt-second more, whatever was bought."""
+    patch.setattr(
+        "wattswap.agents.award_book.settlement.agreed_ws", lambda mine, theirs: (max(mine, theirs) + 1, False)
+    )
+    patch.setattr(AwardRecord, "most_ws", property(lambda _self: (1 << 40,) * 3))
+
+
+def owners_reserves_are_ignored(patch: Patch) -> None:
+    """Cars offer what their owners keep in reserve, and their batteries give it."""
+    feed = World._feed
+
+    def offering_all(*columns):
+        known = Own(*columns)
+        return replace(known, reserve_ws=known.reserve_ws * 0)
+
+    def draining(self, export_w):
+        reserve_ws = self.fleet.reserve_ws.copy()
+        self.fleet.reserve_ws[:] = 0
+        try:
+            return feed(self, export_w)
+        finally:
+            self.fleet.reserve_ws[:] = reserve_ws
+
+    patch.setattr("wattswap.agents.vehicle.Own", offering_all)
+    patch.setattr(World, "_feed", draining)
+
+
+MANY_RELEASES = (
+    "market.release_pct=0",
+    "window_s=1_800",
+    "faults.loss_pct=30",
+    "faults.crashes_per_day=0",
+    "faults.freezes_per_day=0",
+)
+"""Windows are long and awards are released as soon as there is room, so that another follows in the same window."""
+HIGH_RESERVE = ("vehicles.reserve_pct=80", "vehicles.strategy=prosumer", "window_s=1_800")
+"""Owners keep most of their energy, and all cars feed for half an hour at a time."""
+
+AWARDS = (
+    Mutant(more_is_bought_than_offered, Rule.AWARD_SOUND),
+    Mutant(prices_below_the_ask, Rule.AWARD_SOUND),
+    Mutant(awards_outlast_their_window, Rule.AWARD_SOUND),
+    Mutant(bound_twice, Rule.BOUND_ONCE),
+    Mutant(awards_outlive_their_car, Rule.IN_ORDER),
+    Mutant(late_awards_bind, Rule.NO_LATE_BINDING),
+    Mutant(settled_rounds_are_forgotten, Rule.SAME_AGAIN),
+    Mutant(releases_are_trusted, Rule.SOLD_ONCE, settings=MANY_RELEASES),
+    Mutant(cars_count_after_they_left, Rule.IN_ORDER),
+    Mutant(claims_are_doubled, Rule.PAID_FOR_DELIVERY),
+    Mutant(any_energy_is_paid, Rule.PAID_FOR_DELIVERY, before=(Rule.NO_EXCEPTION,)),
+    Mutant(owners_reserves_are_ignored, Rule.RESERVE_HELD, settings=HIGH_RESERVE),
+)
