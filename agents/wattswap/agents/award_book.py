@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import numpy as np
 
 from wattswap.agents import settlement
 from wattswap.agents.obligations import Obligations
@@ -135,19 +136,21 @@ class AwardBook:
             *self._owed.owe(key, record.party.charger, seal(award, self._signer), now_ms),
         ]
 
-    def ack(self, sender: str, session: int, tick: int, now_ms: int) -> list[Effect]:
-        """The car knows of its award. Should no delivery follow the award's end, the award is sent once more.
+    def ack(self, sender: str, session: int, tick: int) -> list[Effect]:
+        """The car knows of its award, and reports its lot when it closes, which may take hours.
+
+        Once the car has left, the award is repeated until the lot is reported.
 
         Raises:
             RemoteProtocolError: the sender is not the charger of the award's car.
         """
         account = self._accounts.get((session, tick))
-        if account is None or account.state is State.DELIVERED:
+        if account is None:
             return []
         _refuse_strangers(account, sender)
-        award, until_ms = account.record.award, account.record.award.until_ms
-        from_ms = max(until_ms + self._rules.tick_ms, now_ms + self._rules.repeat_ms)
-        return self._owed.owe_from((session, tick), sender, seal(award, self._signer), from_ms)
+        if session not in self._departed:
+            self._owed.done((session, tick))
+        return []
 
     def expire(self, now_ms: int) -> list[Award]:
         """End the awards whose window is over, and return them; their deliveries may still come."""
@@ -161,6 +164,13 @@ class AwardBook:
         account = self._in_force.pop(session)
         account.state = advance(account.state, Input.END)
         return account.record.party.charger
+
+    def open_trade(self, charger: Delivery, vehicle: Delivery) -> NoteTrade | None:
+        """What the lot of an award would be worth now, for the record of a run that ends; None if it is not open."""
+        account = self._accounts.get((charger.session, charger.tick))
+        if account is None or account.state is State.DELIVERED:
+            return None
+        return _trade(account.record, charger, vehicle, self._rules)
 
     def due(self, now_ms: int) -> list[Effect]:
         """The awards that are repeated now."""
@@ -189,7 +199,7 @@ class AwardBook:
             del self._in_force[claim.session]
         account.state = advance(account.state, Input.DELIVERY)
         self._owed.done(key)
-        trade = _trade(record, charger, vehicle)
+        trade = _trade(record, charger, vehicle, self._rules)
         return [trade, Pay(trade.payment_id, claim.session, claim.tick, sum(trade.nanos))]
 
     def paid(self, paid: Paid) -> list[Effect]:
@@ -224,12 +234,17 @@ class AwardBook:
 
     # -- departures ---------------------------------------------------------------------------------------------------
 
-    def depart(self, departed: Departed) -> list[Effect]:
-        """A car has left; it is billed when all its awards are settled."""
+    def depart(self, departed: Departed, now_ms: int) -> list[Effect]:
+        """A car has left: all its lots close, and it is billed when they are settled."""
         if departed.session in self._in_force:
             self.end(departed.session)
         self._departed[departed.session] = departed
-        return self._bill(departed.session)
+        effects: list[Effect] = []
+        for key, account in self._accounts.items():
+            if key[0] == departed.session and account.state is not State.DELIVERED:
+                award, charger = seal(account.record.award, self._signer), account.record.party.charger
+                effects += self._owed.owe_from(key, charger, award, now_ms + self._rules.repeat_ms)
+        return [*effects, *self._bill(departed.session)]
 
     def _bill(self, session: int) -> list[Effect]:
         departed = self._departed.get(session)
@@ -291,15 +306,24 @@ def _delivery(sealed: Sealed, author: bytes | None, session: int) -> Delivery:
     return delivery
 
 
-def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery) -> NoteTrade:
-    """The energy on which the two meters agree, and what it is worth."""
+def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery, rules: Rules) -> NoteTrade:
+    """What the two meters agree on, and what it is worth: the lower energies and the lower rent count."""
     award = record.award
     agreed = [
         settlement.agreed_ws(min(mine, most), min(theirs, most))
         for mine, theirs, most in zip(charger.delivered_ws, vehicle.delivered_ws, record.most_ws, strict=True)
     ]
     delivered_ws = tuple(energy_ws for energy_ws, _ in agreed)
-    prices = zip(award.price_nanos_per_kwh_h, delivered_ws, strict=True)
+    back_ws, back_differs = settlement.agreed_ws(charger.returned_ws, vehicle.returned_ws)
+    returned_ws = min(back_ws, sum(delivered_ws[:FEED]))
+    rent = min(charger.rent, vehicle.rent, returned_ws * (award.rent_cap_s // rules.tick_s))
+    worth = settlement.worth_nanos(
+        np.array([award.award_w]),
+        np.array([award.price_nanos_per_kwh_h]),
+        np.array([rent]),
+        np.array([delivered_ws[FEED]]),
+        rules,
+    )
     return NoteTrade(
         tick=award.tick,
         session=award.session,
@@ -307,14 +331,11 @@ def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery) -> NoteTra
         award_w=award.award_w,
         price_nanos_per_kwh_h=award.price_nanos_per_kwh_h,
         delivered_ws=delivered_ws,
-        nanos=tuple(settlement.value_nanos(price, energy_ws) for price, energy_ws in prices),
-<<<<<<< HEAD
-        offered_w=held.offered_w,
-        ask_nanos_per_kwh_h=held.ask,
-=======
+        returned_ws=returned_ws,
+        rent=rent,
+        nanos=tuple(worth[0].tolist()),
         offered_w=record.offered_w,
         ask_nanos_per_kwh_h=record.ask,
->>>>>>> agents
         baseline_ws=charger.baseline_ws,
-        disputed=any(differs for _, differs in agreed),
+        disputed=back_differs or any(differs for _, differs in agreed),
     )

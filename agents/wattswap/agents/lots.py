@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from wattswap.agents.settlement import RENT_CAP_S
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -31,6 +29,8 @@ class Lots(NamedTuple):
     price_nanos_per_kwh_h: Ints
     tick: Ints
     """That of its award."""
+    cap: Ints
+    """The most ticks of waiting that are paid."""
     owed_ws: Ints
     """Given up, and not yet drawn back."""
     rent: Ints
@@ -83,13 +83,18 @@ def after_tick(lots: Lots, given_up_ws: Ints, cars: CarMeters, tick: int, rules:
     if not np.count_nonzero(back_ws):
         return lots._replace(owed_ws=owed), stopped_at
     returned_ws = drawn_back(lots._replace(owed_ws=owed), back_ws)
-    waited = waited_ticks(lots.tick, stopped_at[lots.car], tick, rules)
+    waited = waited_ticks(lots, stopped_at, tick)
     return lots._replace(owed_ws=owed - returned_ws, rent=lots.rent + returned_ws * waited), stopped_at
 
 
-def waited_ticks(lot_tick: Ints, stopped_at: Ints, tick: int, rules: Rules) -> Ints:
-    """How long each lot has waited that counts, in ticks: no longer than its car's clock ran, nor than a day."""
-    return np.clip(np.minimum(tick, stopped_at) - lot_tick, 0, RENT_CAP_S // rules.tick_s)
+def waited_ticks(lots: Lots, stopped_at: Ints, tick: int) -> Ints:
+    """How long each lot has waited that counts, in ticks: no longer than its car's clock ran, nor than its cap."""
+    return np.clip(np.minimum(tick, stopped_at[lots.car]) - lots.tick, 0, lots.cap)
+
+
+def accrued(lots: Lots, stopped_at: Ints, tick: int) -> Ints:
+    """The rent of each lot as if all that is owed were drawn back now."""
+    return lots.rent + lots.owed_ws * waited_ticks(lots, stopped_at, tick)
 
 
 def drawn_back(lots: Lots, back_ws: Ints) -> Ints:

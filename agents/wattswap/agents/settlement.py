@@ -11,6 +11,7 @@ from wattswap.protocol.units import PRICE_TICK_NANOS, WS_PER_KWH, WS_PER_WH
 
 if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
+    from wattswap.agents.rules import Rules
 
 RENT_CAP_S: Final = 24 * 3_600
 """Rent is paid for a day of waiting at most; the reserve of an award covers it."""
@@ -53,6 +54,16 @@ def most_nanos(price_nanos_per_kwh_h: Ints, award_w: Ints, lasts_s: int, feed_h:
     of_tranches = price_nanos_per_kwh_h // PRICE_TICK_NANOS * (award_w * lasts_s) * hours * 10 // 36
     most: Ints = of_tranches.sum(axis=1)
     return most
+
+
+def worth_nanos(award_w: Ints, price_nanos_per_kwh_h: Ints, rent: Ints, fed_ws: Ints, rules: Rules) -> Ints:
+    """What awards have earned, by tranche: shape (awards, 3). The rent of a lot stands at its first tranche."""
+    nanos = np.zeros_like(award_w)
+    price: Ints = price_nanos_per_kwh_h[:, :FEED].max(axis=1)
+    first = np.where(award_w[:, TO_FLOOR] > 0, TO_FLOOR, TO_ZERO)
+    nanos[np.arange(len(award_w)), first] = rent_nanos(price, rent, rules.tick_s)
+    nanos[:, FEED] = feed_nanos(price_nanos_per_kwh_h[:, FEED], fed_ws, rules.feed_h)
+    return nanos
 
 
 def agreed_ws(charger_ws: int, vehicle_ws: int) -> tuple[int, bool]:

@@ -25,7 +25,7 @@ from wattswap.agents.segments import Segments
 from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key
-from wattswap.protocol.effects import Forget, NoteForced, NoteRound, Remember, Send, WakeAt
+from wattswap.protocol.effects import Forget, NoteForced, NoteRound, NoteTrade, Remember, Send, WakeAt
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Billed, LimitChanged, Paid, Received, Restarted, Woken
 from wattswap.protocol.messages import (
@@ -35,6 +35,8 @@ from wattswap.protocol.messages import (
     Ack,
     BaseReport,
     CappedOffer,
+    Cleared,
+    Delivery,
     Departed,
     Grant,
     Mandate,
@@ -131,12 +133,16 @@ class Transformer:
             return self._round.states.get(part.session, State.IDLE)
         return self._award_book.state(part.session, part.tick) or State.IDLE
 
+    def open_trade(self, charger: Delivery, vehicle: Delivery) -> NoteTrade | None:
+        """What an open lot would be worth now, by these two counts of it; None if it is not open here."""
+        return self._award_book.open_trade(charger, vehicle)
+
     def worst_import_w(self, session: int, now_ms: int) -> int | None:
         """What it believes a session may be drawing at worst; None if it does not know it, or keeps quiet still."""
         return None if now_ms < self._quiet_until_ms else self._leases.worst_import_w(session)
 
     def check(self) -> None:
-        """Tokens promised are covered, and awards are record by plugged cars only."""
+        """Tokens promised are covered, and only plugged cars hold awards."""
         assert self._award_book.uncommitted_nanos >= 0
         assert set(self._vehicles.sessions) == set(self._sessions)
         assert {award.session for award in self._award_book.in_force} <= set(self._sessions)
@@ -164,9 +170,9 @@ class Transformer:
             case WitnessedDelivery():
                 return self._on_delivery(charger, message)
             case Departed():
-                return self._on_departed(charger, message)
+                return self._on_departed(charger, message, now_ms)
             case Ack(kind, session, tick) if kind == AWARD:
-                return self._award_book.ack(charger, session, tick, now_ms)
+                return self._award_book.ack(charger, session, tick)
             case _:
                 return []
 
@@ -195,8 +201,9 @@ class Transformer:
 
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
         party = Party(mandate.session_id, charger, mandate.payee)
-        self._sessions[mandate.session] = Session(party, agent_key(mandate.session_id))
-        self._vehicles.enter(mandate.session, arrival_ms, mandate.departure_ms)
+        key = agent_key(mandate.session_id)
+        self._sessions[mandate.session] = Session(party, key)
+        self._vehicles.enter(mandate.session, key, arrival_ms, mandate.departure_ms or 0)
         self._leases.enter(mandate.session)
 
     def _on_report(self, report: Report, now_ms: int) -> list[Effect]:
@@ -206,7 +213,7 @@ class Transformer:
         self._vehicles.report(report)
         return self._send(self._leases.go_on(self._base.watts, now_ms)) if self._leases.waits else []
 
-    def _on_departed(self, charger: str, departed: Departed) -> list[Effect]:
+    def _on_departed(self, charger: str, departed: Departed, now_ms: int) -> list[Effect]:
         """A car unplugged: its energy is billed, netted against what it earned.
 
         One that never gave its mandate owes nothing; should the mandate come later, it is void.
@@ -224,7 +231,7 @@ class Transformer:
             self._remember_gone(charger, session),
             Forget(f"session/{session}"),
             ack,
-            *self._award_book.depart(departed),
+            *self._award_book.depart(departed, now_ms),
         ]
 
     def _remember_gone(self, charger: str, session: int) -> Effect:
@@ -277,9 +284,7 @@ class Transformer:
         if assessment.release[0]:
             effects, cars = self._release_all(), self._cars(now_ms)
         if assessment.need_w[0] > 0 and len(self._award_book) < len(self._sessions):
-            ceiling = law.ceiling_nanos_per_kwh(assessment.demand_w, limit_w, self._terms)
-            figures = int(assessment.need_w[0]), int(ceiling[0])
-            call = market.relief_call(self._site.feeder, now_ms, *figures, self._rules)
+            call = market.relief_call(self._site.feeder, now_ms, int(assessment.need_w[0]), self._rules)
             return [*effects, *self._open_round(call)]
         return [*effects, *self._grant_by_law(cars, now_ms)]
 
@@ -298,7 +303,7 @@ class Transformer:
 
     def _cars(self, now_ms: int) -> law.Cars:
         """The plugged cars, without what those have sold to feed whose charger is silent: it feeds nothing."""
-        cars = self._vehicles.cars(now_ms)
+        cars = self._vehicles.cars()
         long_ago = (now_ms - self._rules.lease_ms) // self._rules.tick_ms
         sold = [award.session for award in self._award_book.in_force if award.award_w[FEED] and award.tick <= long_ago]
         silent = [self._vehicles.at(session) for session in sold if not self._leases.hears_from(session, now_ms)]
@@ -315,13 +320,15 @@ class Transformer:
     def _grant_by_law(self, cars: law.Cars, now_ms: int) -> list[Effect]:
         """Grant under the limit in force now, whatever it was when a call went out."""
         base_w, target_w = np.array([self._base.watts]), law.target_w(np.array([self._limit_w]), self._terms)
-        granted = law.grants(base_w, target_w, cars, self._segments, self._rules)
+        granted = law.grants(
+            base_w, target_w, cars, self._segments, now_ms=now_ms, seed=self._site.seed, rules=self._rules
+        )
         return self._grant(granted, int(target_w[0]), now_ms)
 
     def _control(self, controller: Controller, cars: law.Cars, now_ms: int) -> list[Effect]:
         """Grant as the controller decides, which asks nobody."""
         target_w = int(law.target_w(np.array([self._limit_w]), self._terms)[0])
-        granted = controller(self._base.watts, target_w, cars, self._vehicles.plugged(), self._rules)
+        granted = controller(self._base.watts, target_w, cars, self._vehicles.plugged(now_ms), self._rules)
         return self._grant(granted, target_w, now_ms)
 
     def _grant(self, granted: law.Grants, target_w: int, now_ms: int) -> list[Effect]:
@@ -382,6 +389,9 @@ class Transformer:
             award = record.award
             self._vehicles.award(award.session, sum(award.award_w[:FEED]), award.award_w[FEED])
             effects += self._award_book.award(record, open_round.states[award.session], now_ms)
+        reserve = self._rules.reserve_nanos_per_kwh_h
+        over = Cleared(call.feeder, call.tick, note.price_nanos_per_kwh_h, reserve)
+        effects += [Send(self._sessions[car].party.charger, over) for car in open_round.called if car in self._sessions]
         return [*effects, *self._grant_by_law(self._cars(now_ms), now_ms)]
 
     def _lapsed(self, open_round: OpenRound) -> NoteRound:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 
@@ -46,9 +46,8 @@ def learned(strategy: LearningStrategy, memory: Memory, own: Own, outcome: Outco
     Raises:
         StrategyError: it is no memory of this strategy's shape, or not of finite numbers.
     """
-    after: object
     try:
-        after = strategy.learn(_read_only(memory), own.read_only(), outcome, draws)
+        after = cast("object", strategy.learn(_read_only(memory), own.read_only(), outcome, draws))
     except Exception as error:
         raise StrategyError(0, " ".join(f"raises {type(error).__name__}: {error}".split())) from error
     if not isinstance(after, np.ndarray) or after.shape != memory.shape:

@@ -9,11 +9,13 @@ import numpy as np
 
 from wattswap.agents.lots import Lots
 from wattswap.agents.offers import FEED, TRANCHES
+from wattswap.agents.settlement import RENT_CAP_S
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
+    from wattswap.agents.rules import Rules
 
 
 @dataclass(slots=True)
@@ -66,6 +68,7 @@ class AwardTable:
         price: Ints = self.price[:, :FEED].max(axis=1)
         return price
 
-    def lots(self, car: Ints) -> Lots:
+    def lots(self, car: Ints, rules: Rules) -> Lots:
         """The lots, of cars that stand in these rows of other columns."""
-        return Lots(car, self.lot_price, self.tick, self.owed_ws, self.rent)
+        cap = np.full(len(self), RENT_CAP_S // rules.tick_s)
+        return Lots(car, self.lot_price, self.tick, cap, self.owed_ws, self.rent)

@@ -9,7 +9,7 @@ import numpy as np
 from wattswap.agents import law, lots, market, settlement
 from wattswap.agents.controllers.plugged import Plugged
 from wattswap.agents.lots import NEVER
-from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, TRANCHES, Call
+from wattswap.agents.offers import FEED, TRANCHES, Call
 from wattswap.agents.rules import Terms
 from wattswap.agents.segments import Segments
 from wattswap.protocol.effects import NoteTrade
@@ -103,8 +103,7 @@ class FleetRun:
     def _note_open(self) -> None:
         """Show the lots that the run's end leaves open, unpaid, with the rent as if all came back now."""
         awards = self.awards
-        waited = lots.waited_ticks(awards.tick, self._stopped_at[awards.row], self.tick, self.rules)
-        awards.rent = awards.rent + awards.owed_ws * waited
+        awards.rent = lots.accrued(awards.lots(awards.row, self.rules), self._stopped_at, self.tick)
         for i, row in enumerate(awards.row.tolist()):
             note, record = self._note(awards, i, [0] * TRANCHES), self.records[self.world.feeder[row]]
             record.trades.extend(trade_rows(note, self.world.fleet.session_id[row], status="open"))
@@ -166,8 +165,8 @@ class FleetRun:
             at = self._places()
             reduce_w[at[awards.runs]] = awards.award_w[awards.runs, :FEED].sum(axis=1)
             feed_w[at[awards.runs]] = awards.award_w[awards.runs, FEED]
-            owed_ws = lots.owed_ws(awards.lots(at), len(plugged))
-            rent_price = lots.rent_price(awards.lots(at), self._stopped_at[plugged])
+            owed_ws = lots.owed_ws(awards.lots(at, self.rules), len(plugged))
+            rent_price = lots.rent_price(awards.lots(at, self.rules), self._stopped_at[plugged])
         return law.Cars(
             self.world.fleet.key[plugged],
             charging.firm_w,
@@ -272,7 +271,9 @@ class FleetRun:
         awarded[at[awards.runs]] = True
         meters = lots.CarMeters(drawn_w, baseline_w, granted_w, awarded, self._stopped_at[plugged])
         given_up_ws: Ints = delivered_ws[:, :FEED].sum(axis=1)
-        after, self._stopped_at[plugged] = lots.after_tick(awards.lots(at), given_up_ws, meters, tick, self.rules)
+        after, self._stopped_at[plugged] = lots.after_tick(
+            awards.lots(at, self.rules), given_up_ws, meters, tick, self.rules
+        )
         awards.owed_ws, awards.rent = after.owed_ws, after.rent
 
     def _close(self, tick: int) -> None:
@@ -296,21 +297,14 @@ class FleetRun:
 
     def _settle(self, awards: AwardTable) -> None:
         """Pay what these awards' cars have waited and fed, one payment per round and session."""
-        nanos = self._worth(awards)
+        fed_ws = awards.delivered_ws[:, FEED]
+        nanos = settlement.worth_nanos(awards.award_w, awards.price, awards.rent, fed_ws, self.rules)
         for i, row in enumerate(awards.row.tolist()):
             note, feeder = self._note(awards, i, nanos[i].tolist()), int(self.world.feeder[row])
             self._feeders[feeder].book.settle(note.payment_id, self.world.fleet.vehicle_id[row], sum(note.nanos))
             self.records[feeder].trades.extend(trade_rows(note, self.world.fleet.session_id[row]))
         self._earned[awards.row] += nanos.sum(axis=1)
         np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
-
-    def _worth(self, awards: AwardTable) -> Ints:
-        """Nanos by tranche; the rent of a lot stands at its first."""
-        nanos = np.zeros_like(awards.award_w)
-        rent = settlement.rent_nanos(awards.lot_price, awards.rent, self.rules.tick_s)
-        nanos[np.arange(len(awards)), np.where(awards.award_w[:, TO_FLOOR] > 0, TO_FLOOR, TO_ZERO)] = rent
-        nanos[:, FEED] = settlement.feed_nanos(awards.price[:, FEED], awards.delivered_ws[:, FEED], self.rules.feed_h)
-        return nanos
 
     def _note(self, awards: AwardTable, i: int, nanos: list[int]) -> NoteTrade:
         row, tick = int(awards.row[i]), int(awards.tick[i])
