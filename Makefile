@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 UPGRADE ?=
+LOCKFILE := requirements.lock
+# A requirement like `pip==23.0.1`, or `pip` for the newest; when empty, the pip that PYTHON brings along does the set-up.
+SETUP_PIP :=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -13,7 +16,20 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test figures check docs format lock wheel clean clean-all
+.PHONY: help venv demo test figures check docs format lock wheel clean clean-all stale
+
+# Of what is set around us only this reaches pip: where packages come from, and how to get there. Anything else that it takes
+# from PIP_... (a constraint, a target, --user) would change what is installed.
+PIP_KEEPS := PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_NO_INDEX PIP_TRUSTED_HOST PIP_CERT PIP_CLIENT_CERT PIP_PROXY \
+	PIP_TIMEOUT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_NO_CACHE_DIR PIP_KEYRING_PROVIDER PIP_CONFIG_FILE
+unexport $(filter-out $(PIP_KEEPS),$(filter PIP_%,$(.VARIABLES)))
+# The same for configuration files: the venv's own pip.conf empties these, and what is empty counts as not given. It ranks above
+# the files of the machine and of the user, whose index thus stays; a file that PIP_CONFIG_FILE names ranks higher still.
+PIP_EMPTIED := build-constraint constraint dry-run editable ignore-requires-python no-binary only-binary platform prefix pre \
+	python-version requirement root target uploaded-prior-to user
+# Foreign modules and switched-off assertions stay out of every command here.
+unexport PYTHONHOME PYTHONOPTIMIZE PYTHONPATH
+export PYTHONNOUSERSITE := 1
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,8 +79,27 @@ clean-all: clean  ## remove .venv too
 	rm -rf $(VENV)
 
 # --- set-up: the venv, the lock file into it, then the project. pip refuses hashes and -e in one command, so two steps.
+#
+# The lock names every package that is needed, so pip must not look for more: with --require-hashes it would look up the extra
+# of `coverage[toml]` anew, find a release newer than the lock, for which there is no hash, and stop. `pip check` then says
+# whether anything is missing.
+#
+# A venv is never mended. When the lock file changes, or the venv was moved, copied, half made, or made by another Python than
+# the one asked for, it is made anew: what an older lock left behind can then neither help nor harm. .locked holds the path of
+# the pip inside, which tells both place and Python; .made says that the folder is ours to remove.
 
-$(VENV)/.made:
+pip_inside := $(shell "$(BIN)/python" -I -c 'import pip; print(pip.__file__)' 2> /dev/null)
+ifneq ($(wildcard $(VENV)/.locked),)
+ifneq ($(shell cat "$(VENV)/.locked"),$(or $(pip_inside),none))
+$(VENV)/.locked: stale
+else ifneq ($(origin PYTHON),file)
+ifeq ($(findstring $(shell $(PYTHON) -I -c 'import sys; print("/python%d.%d/" % sys.version_info[:2])'),$(pip_inside)),)
+$(VENV)/.locked: stale
+endif
+endif
+endif
+
+$(VENV)/.locked: $(LOCKFILE)
 	@command -v $(PYTHON) > /dev/null || \
 		{ echo "There is no '$(PYTHON)' here. Install Python 3.11, 3.12 or 3.13 (Debian, Raspberry Pi OS: apt-get install python3 python3-venv)," >&2; \
 		  echo "or name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
@@ -73,13 +108,16 @@ $(VENV)/.made:
 	@$(PYTHON) -c 'import venv, ensurepip' 2> /dev/null || \
 		{ echo "'$(PYTHON)' cannot make virtual environments: its venv and ensurepip are missing. On Debian, Ubuntu and Raspberry Pi OS:" >&2; \
 		  echo "    sudo apt-get install python3-venv" >&2; exit 1; }
+	@[ ! -e "$(VENV)" ] || [ -e "$(VENV)/.made" ] || \
+		{ echo "'$(VENV)' was not made by this Makefile, which makes it from nothing. Move it away, or name another place:" >&2; \
+		  echo "    make VENV=.venv-wattswap" >&2; exit 1; }
 	@echo "Setting up $(VENV) (once, about half a minute) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@touch $@
-
-$(VENV)/.locked: requirements.lock $(VENV)/.made
-	@$(PIP) install --quiet --require-hashes -r requirements.lock
-	@touch $@
+	@base=$$($(PYTHON) -I -c 'import sys; print(sys._base_executable)') && \
+		rm -rf "$(VENV)" && mkdir -p "$(VENV)" && touch "$(VENV)/.made" && "$$base" -m venv "$(VENV)"
+	@for section in global install; do echo "[$$section]"; printf '%s =\n' $(PIP_EMPTIED); done > "$(VENV)/pip.conf"
+	@$(if $(SETUP_PIP),$(PIP) install --quiet --upgrade "$(SETUP_PIP)")
+	@$(PIP) install --quiet --no-deps --require-hashes -r "$(LOCKFILE)"
+	@$(BIN)/python -I -c 'import pip; print(pip.__file__)' > "$@"
 
 $(VENV)/.ready: pyproject.toml $(VENV)/.locked
 	@$(PIP) install --quiet --no-deps --no-build-isolation -e .

@@ -254,9 +254,9 @@ class _Audit:
 
     def of_tick(self, row: TickRow) -> Iterator[str]:
         tick, now_ms = row.tick, row.tick * self.tick_s * 1000
-        base_w = sum(int(home[tick]) for home in self.street.base_w)
-        next_w = sum(int(home[tick + 1]) for home in self.street.base_w)
-        limit_w = int(self.street.limit_w[tick])
+        base_w = sum(int(home[tick]) for home in self.street.household_w)
+        next_w = sum(int(home[tick + 1]) for home in self.street.household_w)
+        limit_w = int(self.street.limit_w[0, tick])
         yield from self.end_awards(lambda at: tick % self.per_window == 0 or self.cars[at].departs == tick)
         present = [at for at, car in enumerate(self.cars) if car.arrives <= tick < (car.departs or tick + 1)]
         columns = {
@@ -307,7 +307,7 @@ class _Audit:
         if round_ is None:
             yield f"a need of {need_w} W and no round"
             return
-        ceiling = self.ceiling(demand_w, int(self.street.limit_w[tick]))
+        ceiling = self.ceiling(demand_w, int(self.street.limit_w[0, tick]))
         about = (round_.need_w, round_.ceiling_nanos_per_kwh, round_.called)
         if about != (need_w, ceiling, len(called)):
             yield f"a round about {about}, not {(need_w, ceiling, len(called))}"

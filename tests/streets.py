@@ -19,7 +19,7 @@ from wattswap.runners.scenario import Street
 from wattswap.runners.scenario.checks import check
 from wattswap.runners.scenario.keys import Origin
 from wattswap.runners.scenario.schema import Scenario
-from wattswap.runners.scenario.street import Sessions
+from wattswap.runners.scenario.street import Feeder, Sessions
 
 NOWHERE = Path(__file__).parent
 """Where a street looks for strategy files unless a test names a folder."""
@@ -63,15 +63,24 @@ def street_of(
     scenario = msgspec.convert(defaults | tables, Scenario)
     check(scenario, Origin("small"))
     tick_ms = scenario.reading_s * MS_PER_S
+    sessions = _sessions(stays, ticks, tick_ms)
     return Street(
         scenario=scenario,
         name=scenario.name,
         start_unix_ms=0,
         tick_ms=tick_ms,
         ticks=ticks,
-        base_w=np.array(base_w or [[0] * (ticks + 1)], dtype=np.int64),
-        limit_w=np.array(limit_w or [scenario.transformer.limit_w] * ticks, dtype=np.int64),
-        sessions=_sessions(stays, ticks, tick_ms),
+        feeders=(
+            Feeder(
+                name="",
+                transformer=scenario.transformer,
+                base_w=np.array(base_w or [[0] * (ticks + 1)], dtype=np.int64),
+                limit_w=np.array(limit_w or [scenario.transformer.limit_w] * ticks, dtype=np.int64),
+                sessions=slice(0, len(sessions.session_id)),
+                batteries=scenario.battery,
+            ),
+        ),
+        sessions=sessions,
         inputs={},
         folder=folder,
     )

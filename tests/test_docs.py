@@ -40,7 +40,7 @@ from wattswap.runners.engines.launch import run_street
 from wattswap.runners.recording.metrics import KEYS
 from wattswap.runners.scenario import load_street, schema
 from wattswap.runners.scenario.cars import bundled_cars
-from wattswap.runners.scenario.checks import LIST_RANGES, RANGES
+from wattswap.runners.scenario.keys import bounds_of
 
 BY_NAME = {page.stem: page for page in PAGES}
 LINES = [pytest.param(line, id=f"{page.relative_to(HOUSE)}: {line}") for page in SHOWN for line in command_lines(page)]
@@ -211,14 +211,11 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
     return f'`"{field.default}"`' if isinstance(field.default, str) else f"`{field.default:_}`"
 
 
-def allowed_in(path: str, field: msgspec.structs.FieldInfo) -> str:
-    ranges = RANGES | {
-        f"{table}.{key}": allowed for table, keys in LIST_RANGES.items() for key, allowed in keys.items()
-    }
+def allowed_in(field: msgspec.structs.FieldInfo) -> str:
     if typing.get_origin(field.type) is typing.Literal:
         return ", ".join(f'`"{choice}"`' for choice in typing.get_args(field.type))
-    if path in ranges:
-        least, most = ranges[path].least, ranges[path].most
+    if (bounds := bounds_of(field.type)) is not None:
+        least, most = bounds.least, bounds.most
         return f"`{least:_}`" if least == most else f"`{least:_}` to `{most:_}`"
     kinds: dict[Any, str] = {datetime: "an instant", str: "text"}
     return kinds.get(field.type, "a table")
@@ -232,7 +229,7 @@ def test_scenarios_explains_every_key_with_its_default_and_its_range():
         assert not title or f"### `{title}`\n" in text
         for field, row in zip(keys_of(kind), table[1:], strict=True):
             path = f"{title.strip('[]')}.{field.encode_name}".lstrip(".")
-            assert row[:3] == [f"`{field.encode_name}`", default_of(field), allowed_in(path, field)], path
+            assert row[:3] == [f"`{field.encode_name}`", default_of(field), allowed_in(field)], path
             assert row[3], f"{path} is not explained"
 
 

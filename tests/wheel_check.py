@@ -8,7 +8,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import venv
 import zipfile
 from pathlib import Path
 
@@ -58,18 +57,17 @@ def look_inside(wheel: Path) -> list[str]:
 
 
 def install_and_import(wheel: Path, parts: list[str]) -> None:
-    """A fresh venv with the core lock and the wheel, far from the sources."""
+    """A fresh venv with the core lock, installed as the Makefile does it, and the wheel, far from the sources."""
     with tempfile.TemporaryDirectory(prefix="wattswap-wheel-") as folder:
-        venv.create(folder, with_pip=True)
-        python = str(Path(folder, "bin", "python"))
+        venv = Path(folder, "venv")
+        python = str(venv / "bin/python")
         pip = [python, "-m", "pip", "--disable-pip-version-check"]
-        lock = str(HOUSE / "requirements-core.lock")
         for command in (
-            [*pip, "install", "--quiet", "--require-hashes", "-r", lock],
+            ["make", "-C", str(HOUSE), f"VENV={venv}", "LOCKFILE=requirements-core.lock", f"{venv}/.locked"],
             [*pip, "install", "--quiet", "--no-deps", str(wheel.resolve())],
             [*pip, "check"],
             [python, "-I", "-c", IMPORT_AND_READ, *parts],
-            *([[str(Path(folder, "bin", "wattswap")), "--help"]] if "cli" in parts else []),
+            *([[str(venv / "bin/wattswap"), "--help"]] if "cli" in parts else []),
         ):
             subprocess.run(command, cwd=folder, check=True)
 

@@ -84,7 +84,7 @@ def test_without_the_extras_the_agents_are_compared_and_the_tables_left_out(tmp_
     found(tmp_path)
     script = (
         "import sys\n"
-        "for name in ('pandas', 'pyarrow', 'matplotlib', 'mesa', 'scipy', 'joblib'): sys.modules[name] = None\n"
+        "for name in ('pandas', 'pyarrow', 'matplotlib', 'mesa', 'scipy'): sys.modules[name] = None\n"
         "from wattswap.cli import _code\n"
         "assert _code(['run', 'smalltown.toml', '--out', 'here', '--json']) == 0\n"
         "assert _code(['replay', 'here', '--check']) == 0\n"

@@ -45,7 +45,10 @@ def street() -> Street:
         energy_ws=np.array([990_000, 720_000]),
     )
     base_w = np.array([[BASE_W[0], *BASE_W]])
-    return replace(demo, ticks=5, base_w=base_w, limit_w=np.full(5, LIMIT_W), sessions=sessions)
+    (feeder,) = demo.feeders
+    rows = slice(0, len(sessions.session_id))
+    feeder = replace(feeder, base_w=base_w, limit_w=np.full(5, LIMIT_W), sessions=rows)
+    return replace(demo, ticks=5, feeders=(feeder,), sessions=sessions)
 
 
 @pytest.fixture

@@ -95,5 +95,6 @@ def test_a_load_that_stays_over_the_limit_crosses_it_once():
 
 
 def test_a_site_whose_homes_and_minima_exceed_the_limit_is_unsafe_by_the_watts_missing(street):
-    low = replace(street, limit_w=np.array([10_000, 10_000, 1_500, 7_000, 10_000]))
+    (feeder,) = street.feeders
+    low = replace(street, feeders=(replace(feeder, limit_w=np.array([10_000, 10_000, 1_500, 7_000, 10_000])),))
     assert fallback_unsafe_w(low) == 500

@@ -141,7 +141,8 @@ def reserve_of_batteries(reserve_pct: int) -> Lie:
 
 
 def lower_limit(street: Street, _record: RunRecord) -> Street:
-    return replace(street, limit_w=street.limit_w - 10_000)
+    (feeder,) = street.feeders
+    return replace(street, feeders=(replace(feeder, limit_w=feeder.limit_w - 10_000),))
 
 
 def twice_the_same_trade(_street: Street, record: RunRecord) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -13,12 +13,10 @@ from tests.streets import random_street
 from tests.test_same_everywhere import differences
 
 from wattswap.agents.controllers import controller_named
-from wattswap.runners.engines.fleet import FeederLoad, FleetRun
-from wattswap.runners.payments.opening_book import open_book
+from wattswap.runners.engines.fleet import FleetRun
 from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.scenario import Street
-from wattswap.runners.scenario.street import Sessions
-from wattswap.runners.world import World, rules_of
+from wattswap.runners.scenario.street import Sessions, concatenated
 
 
 def neighbours(seed: int, count: int) -> list[Street]:
@@ -36,8 +34,10 @@ def neighbours(seed: int, count: int) -> list[Street]:
             scenario=msgspec.structs.replace(street.scenario, battery=(), **same),
             tick_ms=drawn[0].tick_ms,
             ticks=ticks,
-            base_w=street.base_w[:, : ticks + 1],
-            limit_w=street.limit_w[:ticks],
+            feeders=tuple(
+                replace(feeder, base_w=feeder.base_w[:, : ticks + 1], limit_w=feeder.limit_w[:ticks], batteries=())
+                for feeder in street.feeders
+            ),
             sessions=_on_the_clock(street.sessions, street.tick_ms, drawn[0].tick_ms),
         )
         for street in drawn
@@ -51,20 +51,15 @@ def _on_the_clock(sessions: Sessions, tick_ms: int, new_tick_ms: int) -> Session
 def together(streets: list[Street], controller: str = "negotiated") -> tuple[RunRecord, ...]:
     """The records of one fleet run over all of these streets, one each."""
     first = streets[0]
-    joined = Sessions(*(_joined([getattr(each.sessions, of.name) for each in streets]) for of in fields(Sessions)))
-    world = World(replace(first, sessions=joined))
-    world.feeder = np.repeat(np.arange(len(streets)), [len(each.sessions.session_id) for each in streets])
-    feeders = [
-        FeederLoad(each.base_w.sum(axis=0), each.limit_w, rules_of(each.scenario), open_book(each, World(each)))
-        for each in streets
-    ]
-    run = FleetRun(first, controller_named(controller), world=world, feeders=feeders)
+    ends = np.cumsum([0, *(len(each.sessions.session_id) for each in streets)]).tolist()
+    feeders = tuple(
+        replace(feeder, name=f"feeder-{number}", sessions=slice(ends[number], ends[number + 1]))
+        for number, (feeder,) in enumerate(each.feeders for each in streets)
+    )
+    street = replace(first, feeders=feeders, sessions=concatenated([each.sessions for each in streets]))
+    run = FleetRun(street, controller_named(controller))
     run.run()
     return run.records
-
-
-def _joined(columns):
-    return np.concatenate(columns) if isinstance(columns[0], np.ndarray) else tuple(x for each in columns for x in each)
 
 
 def renumbered(record: RunRecord, first_row: int) -> RunRecord:

@@ -166,13 +166,15 @@ def test_whatever_is_granted_no_battery_leaves_its_bounds(street: Street, seed: 
 def test_the_site_is_unsafe_by_what_its_minima_exceed_the_limit():
     stays = [Stay(0, 5, 1, "a"), Stay(5, 9, 1, "a"), Stay(0, 5, 1, "b")]
     street = street_of(stays, 9, chargers={"guaranteed_w": 1_000})
-    assert World(street).fallback_unsafe_w(most_base_w=9_000, least_limit_w=10_000) == 1_000
-    assert World(street).fallback_unsafe_w(most_base_w=8_000, least_limit_w=10_000) == 0
+    assert World(street).fallback_unsafe_w(np.array([-1_000])) == 1_000
+    assert World(street).fallback_unsafe_w(np.array([-2_000])) == 0
 
 
 def test_rows_are_sessions_in_file_order_then_batteries():
     street = random_street(131, chargers=8, ticks=80)
     fleet = World(street).fleet
-    assert fleet.session_id[: fleet.sessions] == street.sessions.session_id
-    assert fleet.session_id[fleet.sessions :] == tuple(f"battery-{n + 1}" for n in range(len(street.scenario.battery)))
-    assert len(fleet) > fleet.sessions > 0
+    batteries = tuple(f"battery-{n + 1}" for n in range(len(street.scenario.battery)))
+    sessions = len(street.sessions.session_id)
+    assert fleet.session_id == (*street.sessions.session_id, *batteries)
+    assert fleet.is_session.tolist() == [True] * sessions + [False] * len(batteries)
+    assert len(fleet) > sessions > 0

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "wallet": "wattswap.cli.wallet:wallet",
     "meter": "wattswap.cli.meter:meter",
     "keys": "wattswap.cli.keys:keys",
+    "doctor": "wattswap.cli.doctor:doctor",
 }
 """Command -> the module that holds it and its name there, in the order of the help."""
 

@@ -39,7 +39,7 @@ def write_key_file(path: Path, signer: Signer) -> None:
     """
     text = msgspec.json.format(msgspec.json.encode(_content(signer)), indent=2) + b"\n"
     try:
-        _create(path, text)
+        create_private_file(path, text)
     except FileExistsError:
         raise InputError(f"{path} exists already: key files are never overwritten, choose another name") from None
     except OSError as error:
@@ -52,7 +52,7 @@ def read_key_file(path: Path, *, network: str = LOCAL_NETWORK) -> Signer:
     Raises ``InputError`` if the file cannot be read, is open to others, or is not a key file.
     """
     try:
-        text = _read_private(path)
+        text = read_private_file(path)
     except OSError as error:
         raise InputError(f"cannot read key file {path}: {error.strerror}") from None
     try:
@@ -78,8 +78,11 @@ def _content(signer: Signer) -> _KeyFile:
     )
 
 
-def _create(path: Path, text: bytes) -> None:
-    """Write a new file that nobody else could ever open, not even for an instant."""
+def create_private_file(path: Path, text: bytes) -> None:
+    """Write a new file of mode 600 that nobody else could ever open, not even for an instant, and flush it.
+
+    Raises ``OSError``: it exists already, or cannot be written.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -91,8 +94,11 @@ def _create(path: Path, text: bytes) -> None:
         raise
 
 
-def _read_private(path: Path) -> bytes:
-    """Read a file after a look at the open file itself, so it cannot be swapped between the look and the read."""
+def read_private_file(path: Path) -> bytes:
+    """Read a small file after a look at the open file itself, so it cannot be swapped between the look and the read.
+
+    Raises ``InputError`` if other users can read it, ``OSError`` if it cannot be read.
+    """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         mode = os.fstat(file.fileno()).st_mode
         if not stat.S_ISREG(mode):

@@ -229,7 +229,7 @@ class _Now:
 
     def __init__(self, run: Run) -> None:
         self.tick = run.tick
-        self.base_w, self.limit_w, self.load_w = int(run.world.base_w[0]), int(run.street.limit_w[0]), 0
+        self.base_w, self.limit_w, self.load_w = int(run.world.base_w[0, 0]), int(run.street.limit_w[0, 0]), 0
         self.power_w: dict[int, int] = {}
         """Of the plugged sessions; feeding back is negative."""
         self.choice: dict[int, Choice | None] = {}

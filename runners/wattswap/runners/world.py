@@ -1,12 +1,13 @@
 """The physical street: every session's battery and need as columns, stepped in one array call per tick.
 
-Both engines move this world; the agents of the messages engine are handed its readings. A row is a session in file
-order, stationary batteries after them: a battery is a car that was always there, needs nothing and never departs.
+Both engines move this world; the agents of the messages engine are handed its readings. The rows of a feeder stand
+together, feeder by feeder: its sessions in file order, then its stationary batteries. A battery is a car that was
+always there, needs nothing and never departs.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,19 +21,26 @@ from wattswap.protocol.units import PERMILLE, PPM, WS_PER_WH
 from wattswap.runners.scenario.cars import garage_of
 from wattswap.runners.scenario.schema import ppm, share_of
 from wattswap.runners.scenario.sessions import departure_error_ms
+from wattswap.runners.scenario.street import concatenated, rows_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from wattswap.agents.physics import Ints
-    from wattswap.runners.scenario.schema import Scenario
+    from wattswap.runners.scenario.cars import Garage
+    from wattswap.runners.scenario.schema import Scenario, TransformerTable
     from wattswap.runners.scenario.street import Street
 
 NEVER_MS: Final = 1 << 42
 """The departure of what never departs: some 139 years from the start."""
 
 
-def rules_of(scenario: Scenario) -> Rules:
-    """The scenario's market constants as the integers of the law."""
-    transformer, chargers, market = scenario.transformer, scenario.chargers, scenario.market
+def rules_of(scenario: Scenario, transformer: TransformerTable) -> Rules:
+    """The scenario's market constants as the integers of the law, on the feeder of this transformer.
+
+    Feeders differ in margin, release and clearing rule; all else is common to a scenario.
+    """
+    chargers, market = scenario.chargers, scenario.market
     amp_w = chargers.phases * chargers.voltage_v
     return Rules(
         tick_ms=scenario.reading_s * 1000,
@@ -57,6 +65,10 @@ def rules_of(scenario: Scenario) -> Rules:
 class Fleet:
     """What does not change about each row: names, places and the car's constants. int64 columns of length n."""
 
+    feeder: Ints
+    """The number of its feeder; never falls from row to row."""
+    is_session: NDArray[np.bool_]
+    """False for a stationary battery."""
     session_id: tuple[str, ...]
     station_id: tuple[str, ...]
     vehicle_id: tuple[str, ...]
@@ -83,24 +95,29 @@ class Fleet:
     model: Ints
     """Each row's row in ``curves_w``, the cars' own charging curves: watts at each whole per cent."""
     curves_w: Ints
-    sessions: int
-    """The first this many rows are sessions; the others are stationary batteries."""
 
     def __len__(self) -> int:
         return len(self.session_id)
 
 
 def fleet_of(street: Street) -> Fleet:
-    """The rows of a street: its sessions and its stationary batteries."""
-    scenario, sessions = street.scenario, street.sessions
-    cars, batteries = scenario.vehicles, scenario.battery
-    n, m = len(sessions.session_id), len(scenario.battery)
+    """The rows of a street: the sessions and the stationary batteries of each of its feeders."""
+    garage = garage_of(street.scenario, street.sessions.user_key)
+    parts = [_rows_of(street, number, garage) for number in range(len(street.feeders))]
+    return replace(concatenated(parts), curves_w=garage.curves_w)
+
+
+def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
+    """The rows of one feeder."""
+    feeder = street.feeders[number]
+    sessions, garage = rows_of(street.sessions, feeder.sessions), street_garage.of(feeder.sessions)
+    cars, batteries = street.scenario.vehicles, feeder.batteries
+    n, m = len(sessions.session_id), len(batteries)
     target, ten_percent = round(cars.target_pct * 10), 100
-    garage = garage_of(scenario, sessions.user_key)
     recorded_ws = garage.capacity_wh * WS_PER_WH
     fitting_ws = physics.ceil_div(sessions.energy_ws * PERMILLE, max(target - ten_percent, 1))
     capacity_ws = np.maximum(recorded_ws, fitting_ws)
-    names = tuple(f"battery-{number + 1}" for number in range(m))
+    names = tuple(f"battery-{place + 1}" for place in range(m))
 
     def column(of_sessions: Ints | int, of_batteries: list[int]) -> Ints:
         return np.append(np.broadcast_to(of_sessions, n), of_batteries).astype(np.int64)
@@ -108,6 +125,8 @@ def fleet_of(street: Street) -> Fleet:
     keys = np.array([agent_key(name) for name in names], dtype=np.uint64)
     battery_ws = [battery.capacity_wh * WS_PER_WH for battery in batteries]
     return Fleet(
+        feeder=np.full(n + m, number, dtype=np.int64),
+        is_session=np.arange(n + m) < n,
         session_id=sessions.session_id + names,
         station_id=sessions.station_id + names,
         vehicle_id=sessions.vehicle_id + names,
@@ -132,10 +151,9 @@ def fleet_of(street: Street) -> Fleet:
         round_trip_permille=column(round(cars.round_trip_pct * 10), [round(b.round_trip_pct * 10) for b in batteries]),
         wear_nanos_per_kwh=column(cars.wear_nanos_per_kwh, [battery.wear_nanos_per_kwh for battery in batteries]),
         tariff_nanos_per_kwh=column(cars.tariff_nanos_per_kwh, [cars.tariff_nanos_per_kwh] * m),
-        waiting_nanos_per_kwh_h=column(waiting_cost(scenario.seed, sessions.key), [0] * m),
+        waiting_nanos_per_kwh_h=column(waiting_cost(street.scenario.seed, sessions.key), [0] * m),
         model=column(garage.model, [len(garage.curves_w) - 1] * m),
         curves_w=garage.curves_w,
-        sessions=n,
     )
 
 
@@ -144,10 +162,12 @@ class World:
 
     def __init__(self, street: Street) -> None:
         self.fleet = fleet_of(street)
-        self.rules = rules_of(street.scenario)
-        self.base_w = street.base_w.sum(axis=0)
-        self.feeder = np.zeros(len(self.fleet), dtype=np.int64)
-        """The feeder each row is plugged into; rows are sorted by it."""
+        self.feeder_rules = tuple(rules_of(street.scenario, feeder.transformer) for feeder in street.feeders)
+        """By feeder."""
+        self.rules = self.feeder_rules[0]
+        """What is common to all feeders is read from the first one's."""
+        self.base_w = street.base_w
+        """By feeder and tick; column 0 is the tick before the start."""
         self._curve = street.scenario.vehicles.curve
         self.remaining_ws = self.fleet.need_ws.copy()
         self.baseline_ws = self.fleet.need_ws.copy()
@@ -174,6 +194,11 @@ class World:
             self.remaining_ws[early] -= power_w * tick_s
             self.baseline_ws[early] -= power_w * tick_s
             self.stored_ws[early] += power_w * tick_s
+
+    def rows_of(self, feeder: int) -> slice:
+        """A feeder's rows."""
+        first, last = np.searchsorted(self.fleet.feeder, (feeder, feeder + 1)).tolist()
+        return slice(first, last)
 
     def leave(self, tick: int) -> Ints:
         """Unplug who departs at this tick; their rows."""
@@ -261,10 +286,16 @@ class World:
         self.exported_ws[rows] += fed_w * tick_s
         return fed_w
 
-    def fallback_unsafe_w(self, most_base_w: int, least_limit_w: int) -> int:
-        """Watts missing at the worst moment even with every car at its guaranteed minimum; 0 when safe."""
-        minima_w = len(set(self.fleet.station_id[: self.fleet.sessions])) * self.rules.guaranteed_w
-        return max(most_base_w + minima_w - least_limit_w, 0)
+    def fallback_unsafe_w(self, short_w: Ints) -> int:
+        """Watts missing at the worst moment even with every car at its guaranteed minimum; 0 when safe.
+
+        ``short_w`` is by how much the homes of each feeder exceed its limit then; negative is room.
+        """
+        fleet, rows = self.fleet, np.flatnonzero(self.fleet.is_session).tolist()
+        places = {(int(fleet.feeder[row]), fleet.station_id[row]) for row in rows}
+        feeders = np.array([feeder for feeder, _ in places], dtype=np.int64)
+        stations = np.bincount(feeders, minlength=len(short_w))
+        return max(int((short_w + stations * self.rules.guaranteed_w).max()), 0)
 
 
 _NOBODY: Final = np.zeros(0, dtype=np.int64)

@@ -43,7 +43,7 @@ def week():
     source = load_scenario("c250stress", SETTINGS)
     street, table = build_street(source), read_sessions(source.path(source.scenario.sessions.csv))
     arrival_ms, departure_ms = table.arrival_ms - street.start_unix_ms, table.departure_ms - street.start_unix_ms
-    return street, arrival_ms, departure_ms, table.energy_ws, rules_of(street.scenario)
+    return street, arrival_ms, departure_ms, table.energy_ws, rules_of(street.scenario, street.scenario.transformer)
 
 
 def missing_wh(week, controller, *, whole_steps):

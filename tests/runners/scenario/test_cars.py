@@ -119,7 +119,7 @@ def test_which_car_has_nothing_to_do_with_which_strategy():
 
 def test_a_model_sets_battery_and_power_and_no_car_feeds_more_than_it_draws():
     plain, leaf = fleet_of(load_street("b250")), fleet_of(load_street("b250", settings=[f"vehicles.model={LEAF.name}"]))
-    cars = slice(0, leaf.sessions)
+    cars = leaf.is_session
     assert set(leaf.max_w[cars].tolist()) == set(leaf.feed_w[cars].tolist()) == {3_666}
     assert set(plain.max_w[cars].tolist()) == set(plain.feed_w[cars].tolist()) == {11_000}
     assert leaf.capacity_ws[cars].min() == 38_000 * 3_600

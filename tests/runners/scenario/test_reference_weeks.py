@@ -13,7 +13,7 @@ PLAIN = ("base.shape=step", "base.noise_pct=0")
 
 def uncontrolled_w(street: Street) -> NDArray[np.int64]:
     """Load per tick if every car draws all it can from plug-in on, shape (ticks,)."""
-    load_w: NDArray[np.int64] = street.base_w.sum(axis=0)[1:].copy()
+    load_w: NDArray[np.int64] = street.base_w[0, 1:].copy()
     sessions, tick_s = street.sessions, street.tick_ms // 1000
     for row, energy_ws in enumerate(sessions.energy_ws.tolist()):
         rest_ws = energy_ws

@@ -87,16 +87,17 @@ def test_events_hold_from_the_first_tick_that_starts_in_them_and_the_later_one_w
             "[[event]]\nfrom = 2024-01-01T00:00:31+01:00\nto = 2024-01-01T00:01:30+01:00\nlimit_w = -5\n"
             "[[event]]\nfrom = 2024-02-01T00:00:00+01:00\nto = 2024-02-02T00:00:00+01:00\nlimit_w = 1\n"
         )
-    assert load_street(scenario).limit_w[:5].tolist() == [0, 0, -5, 95_000, 95_000]
-    assert load_street(scenario).limit_w[5:].min() == 95_000
+    assert load_street(scenario).limit_w[0, :5].tolist() == [0, 0, -5, 95_000, 95_000]
+    assert load_street(scenario).limit_w[0, 5:].min() == 95_000
 
 
 def test_households_are_rows_of_their_own_each_with_its_own_noise(scenario, folder):
     with (folder / "street.toml").open("a") as file:
         file.write('[[household]]\nhousehold_csv = "household.csv"\nnoise_pct = 5\n')
     street = load_street(scenario, settings=["household.0.shape=step", "base.noise_pct=5", "base.shape=step"])
-    noise_w = street.base_w[:, 1:] - np.repeat([np.arange(10, 34) - 2, np.arange(10, 34)], HOUR, axis=1) * 1000
-    assert street.base_w.shape == (2, 2881)
+    noise_w = street.household_w[:, 1:] - np.repeat([np.arange(10, 34) - 2, np.arange(10, 34)], HOUR, axis=1) * 1000
+    assert street.household_w.shape == (2, 2881)
+    assert np.array_equal(street.base_w, street.household_w.sum(axis=0, keepdims=True))
     assert abs(np.corrcoef(noise_w)[0, 1]) < 0.2
     assert list(street.inputs) == ["household.csv", "pv.csv", "sessions.csv"]
 

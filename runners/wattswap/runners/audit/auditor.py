@@ -60,7 +60,7 @@ class Auditor:
         self._offers = OfferAudit(run, sign=self._sign)
         self._power, self._trades, self._endings = PowerAudit(run), TradeAudit(run, self._offers), EndingAudit(run)
         self._ticks = 0
-        unsafe_w = run.world.fallback_unsafe_w(int(run.world.base_w.max()), int(run.street.limit_w.min()))
+        unsafe_w = run.world.fallback_unsafe_w(run.world.base_w.max(axis=1) - run.street.limit_w.min(axis=1))
         require(unsafe_w == 0, Rule.FEASIBLE, f"base load and guaranteed minima exceed the limit by {unsafe_w} W")
 
     @property
@@ -139,7 +139,7 @@ class Auditor:
         rules = self._run.rules
         if self._faults is None or row.tick * rules.tick_ms < self._faults.until_ms + self._recovery_ms:
             return
-        base_w = int(self._run.world.base_w[row.tick])
+        base_w = int(self._run.world.base_w[0, row.tick])
         demand_w = base_w + int(row.charging.firm_w.sum())
         if demand_w > row.limit_w - row.limit_w * rules.margin_ppm // 1_000_000 - rules.release_w:
             return

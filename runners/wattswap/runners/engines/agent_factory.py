@@ -1,7 +1,13 @@
-"""The agents of a street: who takes part, by name, and how each is made, the first time and after a crash."""
+"""The agents of a street: who takes part, by name, and how each is made, the first time and after a crash.
+
+On each feeder there is one transformer, which owns the site account, and its households, chargers and vehicles. Names
+are ``transformer``, ``household/<number>``, ``charger/<station>`` and ``vehicle/<vehicle>``; on a feeder with a name it
+follows the first part, as in ``charger/north/S1``, so two feeders may have stations of one name.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from wattswap.agents.award_book import Site
@@ -14,6 +20,8 @@ from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wattswap.agents.base import Agent
     from wattswap.agents.controllers import Controller
     from wattswap.protocol.identity import Signer
@@ -23,57 +31,77 @@ if TYPE_CHECKING:
 TRANSFORMER: Final = "transformer"
 
 
+def agent_name(kind: str, feeder: str, own: str = "") -> str:
+    """The name of an agent: what it is, its feeder where that has a name, and which one it is there."""
+    return "/".join(part for part in (kind, feeder, own) if part)
+
+
 class AgentFactory:
     """Names, keys and makers of all agents of a street."""
 
     def __init__(self, street: Street, world: World, controller: Controller | None = None, *, sign: bool) -> None:
         self._street, self._world, self._controller, self._sign = street, world, controller, sign
         self.assignment = StrategyAssignment(world.fleet, street.scenario.seed, world.rules, street.folder)
-        fleet = world.fleet
-        self.charger_of = tuple(f"charger/{station}" for station in fleet.station_id)
+        fleet, names = world.fleet, [feeder.name for feeder in street.feeders]
+        on = [names[feeder] for feeder in fleet.feeder.tolist()]
+        self.charger_of = tuple(map(partial(agent_name, "charger"), on, fleet.station_id))
         """By row."""
-        self.vehicle_of = tuple(f"vehicle/{vehicle}" for vehicle in fleet.vehicle_id)
+        self.vehicle_of = tuple(map(partial(agent_name, "vehicle"), on, fleet.vehicle_id))
         """By row."""
-        self.households = tuple(f"household/{number}" for number in range(len(street.base_w)))
-        self._row_of = {name: row for row in range(len(fleet)) for name in (self.charger_of[row], self.vehicle_of[row])}
-        self.names = (*self._row_of, *self.households, TRANSFORMER)
+        self.transformers = tuple(agent_name("transformer", name) for name in names)
+        """By feeder."""
+        homes = [
+            [agent_name("household", feeder.name, str(number)) for number in range(len(feeder.base_w))]
+            for feeder in street.feeders
+        ]
+        self.households = tuple(name for each in homes for name in each)
+        """In the order of ``Street.household_w``."""
+        self._makers: dict[str, Callable[[], Agent]] = {}
+        for row, (charger, vehicle) in enumerate(zip(self.charger_of, self.vehicle_of, strict=True)):
+            self._makers[charger] = partial(self._charger, charger, row)
+            self._makers[vehicle] = partial(self._vehicle, vehicle, row)
+        for transformer, mine in zip(self.transformers, homes, strict=True):
+            self._makers |= {name: partial(Household, name, transformer) for name in mine}
+        for number, mine in enumerate(homes):
+            self._makers[self.transformers[number]] = partial(self._transformer, number, tuple(mine))
+        self.names = tuple(self._makers)
         self._keys = {name: self._signer_of(name).public_key for name in self.names} if sign else None
 
     def make(self, name: str) -> Agent:
         """An agent as it starts."""
-        if name == TRANSFORMER:
-            return self._transformer()
-        if name in self.households:
-            return Household(name, TRANSFORMER)
-        row = self._row_of[name]
-        return self._charger(name, row) if name == self.charger_of[row] else self._vehicle(name, row)
+        return self._makers[name]()
 
-    def _transformer(self) -> Transformer:
-        scenario = self._street.scenario
+    def transformer_of(self, row: int) -> str:
+        """The transformer of a row's feeder."""
+        return self.transformers[int(self._world.fleet.feeder[row])]
+
+    def _transformer(self, number: int, households: tuple[str, ...]) -> Transformer:
+        name, transformer = self.transformers[number], self._street.feeders[number].transformer
         site = Site(
-            scenario.transformer.limit_w,
-            scenario.transformer.funds_iota * NANOS_PER_IOTA,
-            scenario.vehicles.tariff_nanos_per_kwh,
-            scenario.seed,
+            limit_w=transformer.limit_w,
+            funds_nanos=transformer.funds_iota * NANOS_PER_IOTA,
+            tariff_nanos_per_kwh=self._street.scenario.vehicles.tariff_nanos_per_kwh,
+            seed=self._street.scenario.seed,
+            feeder=number,
         )
         return Transformer(
-            TRANSFORMER,
+            name,
             site,
-            self._world.rules,
+            self._world.feeder_rules[number],
             controller=self._controller,
-            signer=self._signer(TRANSFORMER),
+            signer=self._signer(name),
             trusted=self._keys,
-            households=self.households,
+            households=households,
         )
 
     def _charger(self, name: str, row: int) -> Charger:
         return Charger(
             name,
-            TRANSFORMER,
+            self.transformer_of(row),
             int(self._world.fleet.max_w[row]),
             self._world.rules,
             signer=self._signer(name),
-            transformer_key=self._transformer_key,
+            transformer_key=self._transformer_key(row),
         )
 
     def _vehicle(self, name: str, row: int) -> Vehicle:
@@ -86,12 +114,11 @@ class AgentFactory:
             wear_nanos_per_kwh=int(fleet.wear_nanos_per_kwh[row]),
             tariff_nanos_per_kwh=int(fleet.tariff_nanos_per_kwh[row]),
         )
-        signer, transformer_key = self._signer(name), self._transformer_key
+        signer, transformer_key = self._signer(name), self._transformer_key(row)
         return Vehicle(name, profile, self._world.rules, signer=signer, transformer_key=transformer_key)
 
-    @property
-    def _transformer_key(self) -> bytes | None:
-        return None if self._keys is None else self._keys[TRANSFORMER]
+    def _transformer_key(self, row: int) -> bytes | None:
+        return None if self._keys is None else self._keys[self.transformer_of(row)]
 
     def _signer(self, name: str) -> Signer | None:
         """The agent's key in a run that signs."""

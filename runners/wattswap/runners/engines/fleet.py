@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from wattswap.agents.segments import Segments
 from wattswap.protocol.effects import NoteTrade
 from wattswap.runners.engines.award_table import AwardTable
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
-from wattswap.runners.payments.opening_book import open_book
+from wattswap.runners.payments.opening_book import open_books
 from wattswap.runners.recording.record import FEEDER, RunRecord, TickRow, forced_row, session_row, trade_rows
 from wattswap.runners.world import World
 
@@ -32,43 +32,21 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
 
 
-class FeederLoad(NamedTuple):
-    """What one feeder brings to a run beside its cars."""
-
-    base_w: Ints
-    """Its homes' mean watts, shape (ticks + 1,): column 0 is the tick before the start."""
-    limit_w: Ints
-    """Shape (ticks,)."""
-    rules: Rules
-    book: Book
-    """Its site's."""
-
-
 class FleetRun:
     """One run of a street in the fleet engine: all its feeders at once, each with a record of its own."""
 
-    def __init__(
-        self,
-        street: Street,
-        controller: Controller | None = None,
-        record: RunRecord | None = None,
-        *,
-        world: World | None = None,
-        feeders: Sequence[FeederLoad] = (),
-    ) -> None:
-        self.street, self.controller, self.world = street, controller, World(street) if world is None else world
+    def __init__(self, street: Street, controller: Controller | None = None, record: RunRecord | None = None) -> None:
+        self.street, self.controller, self.world = street, controller, World(street)
         world, rules = self.world, self.world.rules
-        self._feeders = tuple(feeders) or (FeederLoad(world.base_w, street.limit_w, rules, open_book(street, world)),)
-        self._terms = Terms.of(*(each.rules for each in self._feeders))
-        self._base_w = np.stack([each.base_w for each in self._feeders])
-        self._limit_w = np.stack([each.limit_w for each in self._feeders])
+        self._terms = Terms.of(*world.feeder_rules)
         self.assignment = StrategyAssignment(world.fleet, street.scenario.seed, rules, street.folder)
         self.rules, self.seed = rules, street.scenario.seed
         self.record = RunRecord() if record is None else record
-        self.records = (self.record, *(RunRecord() for _ in self._feeders[1:]))
+        self.records = (self.record, *(RunRecord() for _ in street.feeders[1:]))
         """One a feeder; the first is ``record``."""
-        for each, feeder in zip(self.records, self._feeders, strict=True):
-            each.book = feeder.book
+        self.books = open_books(street, world)
+        for each, book in zip(self.records, self.books, strict=True):
+            each.book = book
         self.awards = AwardTable.none()
         self._stopped_at = np.full(len(world.fleet), NEVER)
         """By row: the tick at which a car failed to draw back what it was paid to wait for."""
@@ -105,7 +83,7 @@ class FleetRun:
         awards = self.awards
         awards.rent = lots.accrued(awards.lots(awards.row, self.rules), self._stopped_at, self.tick)
         for i, row in enumerate(awards.row.tolist()):
-            note, record = self._note(awards, i, [0] * TRANCHES), self.records[self.world.feeder[row]]
+            note, record = self._note(awards, i, [0] * TRANCHES), self.records[self.world.fleet.feeder[row]]
             record.trades.extend(trade_rows(note, self.world.fleet.session_id[row], status="open"))
         np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
 
@@ -118,14 +96,14 @@ class FleetRun:
         world.arrive(tick)
         charging, segments = world.charging(tick), self._segments(world.plugged)
         cars = self._cars(charging)
-        base_w, limit_w = self._base_w[:, tick], self._limit_w[:, tick]
+        base_w, limit_w = world.base_w[:, tick], self.street.limit_w[:, tick]
         if self.controller is not None:
             granted = self._controlled(self.controller, base_w, limit_w, cars, charging, segments)
             self._move(tick, charging, cars, granted, segments)
             return
         assessment = law.assess(base_w, limit_w, cars, segments, self._terms)
         if assessment.release.any():
-            self._end_awards(assessment.release[world.feeder[self.awards.row]])
+            self._end_awards(assessment.release[world.fleet.feeder[self.awards.row]])
             cars = self._cars(charging)
         if (assessment.need_w > 0).any():
             self._round(tick, np.maximum(assessment.need_w, 0), charging, cars)
@@ -137,7 +115,7 @@ class FleetRun:
         self._move(tick, charging, cars, granted, segments)
 
     def _segments(self, rows: Ints) -> Segments:
-        return Segments.of(self.world.feeder[rows], len(self._feeders))
+        return Segments.of(self.world.fleet.feeder[rows], len(self.street.feeders))
 
     def _controlled(
         self,
@@ -193,10 +171,10 @@ class FleetRun:
     def _round(self, tick: int, need_w: Ints, charging: ChargingState, cars: Cars) -> None:
         """Call every car of a feeder in need that holds no award, and award what is bought."""
         world, now_ms, awards = self.world, tick * self.rules.tick_ms, self.awards
-        chosen = need_w[world.feeder[world.plugged]] > 0
+        chosen = need_w[world.fleet.feeder[world.plugged]] > 0
         chosen[self._places()[awards.runs]] = False
         called = world.plugged[chosen]
-        segments, feeder = self._segments(called), world.feeder[called]
+        segments, feeder = self._segments(called), world.fleet.feeder[called]
         until_ms = self.rules.window_end_ms(now_ms)
         standing = law.ChargingState(*(column[chosen] for column in charging))
         own = world.own(called, standing, cars.owed_ws[chosen], now_ms)
@@ -206,7 +184,7 @@ class FleetRun:
             need_w,
             offers,
             segments,
-            [each.book.site_uncommitted_nanos for each in self._feeders],
+            [book.site_uncommitted_nanos for book in self.books],
             from_ms=now_ms,
             until_ms=until_ms,
             seed=self.seed,
@@ -225,7 +203,7 @@ class FleetRun:
         rows, reserved_nanos = called[won], bought.reserved_nanos[won]
         for row, nanos in zip(rows.tolist(), reserved_nanos.tolist(), strict=True):
             key = settlement.payment_id(FEEDER, tick, world.fleet.session_id[row])
-            assert self._feeders[world.feeder[row]].book.reserve(key, nanos), "the market has counted these tokens"
+            assert self.books[world.fleet.feeder[row]].reserve(key, nanos), "the market has counted these tokens"
         columns = (bought.award_w, bought.price_nanos_per_kwh_h, offers.relief_w, offers.ask_nanos_per_kwh_h)
         self.awards = self.awards.and_also(AwardTable.made(rows, tick, *(column[won] for column in columns)))
 
@@ -239,7 +217,7 @@ class FleetRun:
             self._meter(tick, charging.baseline_w, drawn_w, fed_w, granted.import_w)
         columns = (plugged, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
         for feeder, record in enumerate(self.records):
-            rows, loads = segments.rows(feeder), self._feeders[feeder]
+            rows = segments.rows(feeder)
             cars_here, drawn_here, fed_here, reduce_here, forced_here, owed_here = (column[rows] for column in columns)
             for car in forced_here.nonzero()[0].tolist():
                 session_id = world.fleet.session_id[cars_here[car]]
@@ -247,8 +225,8 @@ class FleetRun:
             record.ticks.append(
                 TickRow(
                     tick,
-                    int(loads.base_w[tick + 1]),
-                    int(loads.limit_w[tick]),
+                    int(world.base_w[feeder, tick + 1]),
+                    int(self.street.limit_w[feeder, tick]),
                     cars_here,
                     law.ChargingState(*(column[rows] for column in charging)),
                     drawn_here,
@@ -300,8 +278,8 @@ class FleetRun:
         fed_ws = awards.delivered_ws[:, FEED]
         nanos = settlement.worth_nanos(awards.award_w, awards.price, awards.rent, fed_ws, self.rules)
         for i, row in enumerate(awards.row.tolist()):
-            note, feeder = self._note(awards, i, nanos[i].tolist()), int(self.world.feeder[row])
-            self._feeders[feeder].book.settle(note.payment_id, self.world.fleet.vehicle_id[row], sum(note.nanos))
+            note, feeder = self._note(awards, i, nanos[i].tolist()), int(self.world.fleet.feeder[row])
+            self.books[feeder].settle(note.payment_id, self.world.fleet.vehicle_id[row], sum(note.nanos))
             self.records[feeder].trades.extend(trade_rows(note, self.world.fleet.session_id[row]))
         self._earned[awards.row] += nanos.sum(axis=1)
         np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
@@ -326,7 +304,7 @@ class FleetRun:
 
     def _bill(self, row: int) -> None:
         """The energy bill of a departing car, netted against what it earned."""
-        fleet, book = self.world.fleet, self._feeders[self.world.feeder[row]].book
+        fleet, book = self.world.fleet, self.books[self.world.fleet.feeder[row]]
         billed = settlement.bill_nanos(
             int(fleet.tariff_nanos_per_kwh[row]), int(self.world.imported_ws[row]), int(self.world.exported_ws[row])
         )
@@ -334,7 +312,7 @@ class FleetRun:
         self._end_session(row, billed, bill.receivable_nanos)
 
     def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:
-        self.records[self.world.feeder[row]].sessions.append(
+        self.records[self.world.fleet.feeder[row]].sessions.append(
             session_row(
                 self.world,
                 row,

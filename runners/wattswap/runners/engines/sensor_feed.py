@@ -40,7 +40,7 @@ class SensorFeed:
     def __init__(self, street: Street, world: World, factory: AgentFactory) -> None:
         self._street, self._world, self._factory = street, world, factory
         self._last_told = np.full((_COLUMNS, len(world.fleet)), -1, dtype=np.int64)
-        self._limit_w = street.scenario.transformer.limit_w
+        self._limit_w = street.feeders[0].transformer.limit_w
 
     def closing(self, tick: int, last: TickRow | None, awarded: NDArray[np.bool_]) -> Iterator[Sensed]:
         """The meters of the tick that ended, then departures; ``awarded`` are the rows that count for an award."""
@@ -89,9 +89,9 @@ class SensorFeed:
     def opening(self, tick: int, charging: ChargingState, granted: NDArray[np.bool_]) -> Iterator[Sensed]:
         """Everyone's readings; ``granted`` are the plugged rows whose charger may give or take power."""
         yield from self._readings(charging, granted)
-        for household, base_w in zip(self._factory.households, self._street.base_w[:, tick].tolist(), strict=True):
+        for household, base_w in zip(self._factory.households, self._street.household_w[:, tick].tolist(), strict=True):
             yield household, BaseRead(base_w)
-        limit_w = int(self._street.limit_w[tick])
+        limit_w = int(self._street.limit_w[0, tick])
         if limit_w != self._limit_w:
             self._limit_w = limit_w
             yield TRANSFORMER, LimitChanged(limit_w)

@@ -19,7 +19,7 @@ from wattswap.runners.engines.agent_factory import TRANSFORMER, AgentFactory
 from wattswap.runners.engines.driver import Driver
 from wattswap.runners.engines.sensor_feed import NOBODY, SensorFeed
 from wattswap.runners.network.fault_injector import FaultInjector
-from wattswap.runners.payments.opening_book import open_book
+from wattswap.runners.payments.opening_book import open_books
 from wattswap.runners.recording.record import RunRecord, TickRow, forced_row, session_row, trade_rows
 from wattswap.runners.world import World
 
@@ -105,7 +105,8 @@ class SimulatedRun:
         self.street, self.world = street, self._world_of(street)
         self.rules = self.world.rules
         self.record = RunRecord() if record is None else record
-        self.record.book = self.book = open_book(street, self.world)
+        (self.book,) = open_books(street, self.world)
+        self.record.book = self.book
         self.factory = AgentFactory(street, self.world, controller, sign=sign)
         self._sensors = self._sensors_of(street)
         self._driver = Driver(self, self.book)
@@ -194,7 +195,7 @@ class SimulatedRun:
 
     def _passed(self, tick: int) -> None:
         if self._journal is not None:
-            self._journal.passed(tick, int(self.world.base_w[tick]), self._driver.hash_so_far())
+            self._journal.passed(tick, int(self.world.base_w[0, tick]), self._driver.hash_so_far())
 
     def _drain(self, until_ms: int, most_rank: int = len(_ORDER)) -> None:
         """Let everything happen that happens before ``until_ms``."""
@@ -225,7 +226,7 @@ class SimulatedRun:
         self.record.ticks.append(
             TickRow(
                 tick,
-                int(world.base_w[tick + 1]),
+                int(world.base_w[0, tick + 1]),
                 self._sensors.limit_w(),
                 rows,
                 charging,

@@ -16,7 +16,7 @@ import numpy as np
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.units import MS_PER_S, WS_PER_KWH
 from wattswap.runners.scenario.read import load_scenario
-from wattswap.runners.scenario.street import Sessions, Street
+from wattswap.runners.scenario.street import Feeder, Sessions, Street
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,15 +47,17 @@ def fault_street(seed: int, settings: Sequence[str] = ()) -> Street:
     random = Random(f"proving/{seed}")
     scenario = load_scenario(str(Path(__file__).with_suffix(".toml")), settings, seed=seed).scenario
     tick_ms = scenario.reading_s * MS_PER_S
+    base_w = np.array([_homes(random, 20_000, 45_000), _homes(random, 2_000, 25_000)], dtype=np.int64)
+    limit_w = _limits(random, scenario.transformer.limit_w)
+    sessions = _sessions(list(_stays(random)), tick_ms)
     return Street(
         scenario=scenario,
         name=scenario.name,
         start_unix_ms=0,
         tick_ms=tick_ms,
         ticks=TICKS,
-        base_w=np.array([_homes(random, 20_000, 45_000), _homes(random, 2_000, 25_000)], dtype=np.int64),
-        limit_w=_limits(random, scenario.transformer.limit_w),
-        sessions=_sessions(list(_stays(random)), tick_ms),
+        feeders=(Feeder("", scenario.transformer, base_w, limit_w, slice(0, len(sessions.session_id))),),
+        sessions=sessions,
         inputs={},
         folder=Path(),
     )

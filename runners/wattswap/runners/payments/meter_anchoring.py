@@ -39,9 +39,9 @@ class Meters:
     """Every meter of a street: of each household and each charger, and the transformer's over all of them."""
 
     def __init__(self, street: Street, fleet: Fleet) -> None:
-        self._base_w, self._tick_ms = street.base_w, street.tick_ms
+        self._base_w, self._tick_ms = street.household_w, street.tick_ms
         stations = list(dict.fromkeys(fleet.station_id))
-        households = [f"household/{number}" for number in range(len(street.base_w))]
+        households = [f"household/{number}" for number in range(len(street.household_w))]
         self.names = (*households, *(f"charger/{station}" for station in stations), TRANSFORMER)
         """In the order of a record's readings."""
         place = {station: len(households) + number for number, station in enumerate(stations)}

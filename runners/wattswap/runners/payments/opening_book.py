@@ -1,4 +1,4 @@
-"""The site's book at the start of a run."""
+"""The books of the sites at the start of a run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     from wattswap.runners.world import World
 
 
-def open_book(street: Street, world: World) -> Book:
-    """The scenario's opening funds: the site's, and every car's.
+def open_books(street: Street, world: World) -> tuple[Book, ...]:
+    """A book for each feeder, with the scenario's opening funds: those of its site, and those of every car there.
+
+    Who charges on two feeders has a purse on each.
 
     Raises:
-        InputError: together they are more than any ledger can count.
+        InputError: the funds on a feeder are together more than any ledger can count.
     """
-    site_iota, car_iota = street.scenario.transformer.funds_iota, street.scenario.vehicles.funds_iota
-    vehicles = dict.fromkeys(world.fleet.vehicle_id)
+    return tuple(_open_book(street, world, feeder) for feeder in range(len(street.feeders)))
+
+
+def _open_book(street: Street, world: World, feeder: int) -> Book:
+    site_iota, car_iota = street.feeders[feeder].transformer.funds_iota, street.scenario.vehicles.funds_iota
+    vehicles = dict.fromkeys(world.fleet.vehicle_id[world.rows_of(feeder)])
     total_iota = site_iota + len(vehicles) * car_iota
     if total_iota * NANOS_PER_IOTA > MOST_NANOS:
         raise InputError(

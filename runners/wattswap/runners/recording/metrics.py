@@ -209,8 +209,7 @@ def fallback_unsafe_w(street: Street) -> int:
     Until then nobody has answered anybody: what chargers fall back to when the network is gone. 0 is safe.
     """
     world = World(street)
-    worst_w = int((world.base_w[1:] - street.limit_w).max(initial=-(1 << 60)))
-    return world.fallback_unsafe_w(worst_w, 0)
+    return world.fallback_unsafe_w((world.base_w[:, 1:] - street.limit_w).max(axis=1, initial=-(1 << 60)))
 
 
 def peak_pct(figures: Summary) -> float:

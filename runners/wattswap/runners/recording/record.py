@@ -182,7 +182,7 @@ def session_row(
     """A session as it stands when it ends or the run does."""
     fleet, missing_ws = world.fleet, int(world.remaining_ws[row])
     status: Literal["full", "short", "open", "battery"]
-    if row >= fleet.sessions:
+    if not fleet.is_session[row]:
         status = "battery"
     elif fleet.departure_tick[row] > ticks:
         status = "open"

@@ -180,7 +180,7 @@ class MeteredWorld(World):
         return _NOBODY
 
     def _meter(self, line: JournalLine) -> None:
-        self.base_w[line.tick] = line.base_w
+        self.base_w[0, line.tick] = line.base_w
 
     def _read(self, readings: list[Reading]) -> None:
         rows = [reading.session for reading in readings]

@@ -72,6 +72,10 @@ class Garage:
     curves_w: Ints
     """Watts at each whole per cent of charge, shape (models + 1, 101); the last row never limits."""
 
+    def of(self, rows: slice) -> Garage:
+        """These cars alone."""
+        return Garage(self.capacity_wh[rows], self.max_w[rows], self.model[rows], self.curves_w)
+
 
 @lru_cache(maxsize=1)
 def bundled_cars() -> tuple[dict[str, Car], str]:
@@ -90,15 +94,15 @@ def _knots(text: str) -> tuple[tuple[int, int], ...]:
     return tuple((int(soc_pct), int(power_w)) for soc_pct, power_w in knots)
 
 
-def garage_of(scenario: Scenario, assignment: NDArray[np.uint64]) -> Garage:
-    """The cars of these people, one row each: all alike, or drawn by seed and character from ``vehicles.model``."""
-    vehicles, chargers, rows = scenario.vehicles, scenario.chargers, len(assignment)
+def garage_of(scenario: Scenario, user_key: NDArray[np.uint64]) -> Garage:
+    """The cars of these people, one row each: all alike, or drawn by seed and person from ``vehicles.model``."""
+    vehicles, chargers, rows = scenario.vehicles, scenario.chargers, len(user_key)
     if not vehicles.model:
         capacity_wh, max_w = (np.full(rows, value, dtype=np.int64) for value in (vehicles.capacity_wh, chargers.max_w))
         return Garage(capacity_wh, max_w, np.zeros(rows, dtype=np.int64), _curves([]))
     mix = parse_models(vehicles.model)
     cumulated = np.cumsum([share for _, share in mix])
-    place = uniform(draw(scenario.seed, assignment, Purpose.STRATEGY, index=_MODEL_DRAW))
+    place = uniform(draw(scenario.seed, user_key, Purpose.STRATEGY, index=_MODEL_DRAW))
     model = np.searchsorted(cumulated[:-1] / cumulated[-1], place, side="right").astype(np.int64)
     cars = [car for car, _ in mix]
     return Garage(

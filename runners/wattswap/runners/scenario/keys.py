@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
 from types import UnionType
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
@@ -79,13 +79,53 @@ def _put(node: Any, part: str, fresh: object, replace: bool, what: str) -> Any:
 
 
 def refuse_misfits(raw: object, kind: Any, origin: Origin, path: str = "") -> None:
-    """Refuse an unknown key, a missing one or a value of the wrong type, anywhere below ``path``."""
+    """Refuse an unknown or missing key, a value of the wrong type or out of its range, anywhere below ``path``."""
+    kind, bounds = _unwrap(kind)
     if get_origin(kind) is tuple:
         _refuse_in_list(raw, get_args(kind)[0], origin, path)
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         _refuse_in_table(raw, kind, origin, path)
     elif not _fits(raw, kind):
         raise origin.wrong(f"{path} must be {_expected(kind)}, not {_shown(raw)}{_choice(raw, kind)}", path)
+    elif bounds is not None and (advice := _out_of_bounds(raw, bounds)):
+        raise origin.wrong(f"{path} is {raw}; {advice}", path)
+
+
+class Bounds(NamedTuple):
+    """The numbers a type allows: from ``least`` to ``most``, both included."""
+
+    least: float
+    most: float
+    multiple_of: int
+    advice: str
+    """What to do about a number out of bounds, where there is more to say than the bounds."""
+
+
+def bounds_of(kind: Any) -> Bounds | None:
+    """The bounds a type sets by ``Meta``; None where it sets none."""
+    return _unwrap(kind)[1]
+
+
+def _unwrap(kind: Any) -> tuple[Any, Bounds | None]:
+    """A type without its ``Meta``, and the bounds that it sets; a number may be whole or decimal, with one ``Meta``."""
+    parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    metas = [meta for part in parts if get_origin(part) is Annotated for meta in get_args(part)[1:]]
+    if not metas:
+        return kind, None
+    plain, meta = tuple(get_args(part)[0] for part in parts), metas[0]
+    bounds = Bounds(meta.ge, meta.le, meta.multiple_of or 1, meta.description or "")
+    return (plain[0] if len(plain) == 1 else int | float), bounds
+
+
+def _out_of_bounds(value: Any, bounds: Bounds) -> str:
+    """What to do about a number that is out of bounds; empty for one that is within."""
+    # written so that not-a-number, which compares false with everything, is refused
+    if not bounds.least <= value <= bounds.most:
+        return bounds.advice or f"choose {bounds.least:_} to {bounds.most:_}"
+    step = bounds.multiple_of
+    if step > 1 and value % step:
+        return f"prices are whole multiples of {step:_}, the nearest is {(value + step // 2) // step * step:_}"
+    return ""
 
 
 def _refuse_in_list(raw: object, kind: Any, origin: Origin, path: str) -> None:
@@ -108,7 +148,8 @@ def _refuse_in_table(raw: object, kind: type[msgspec.Struct], origin: Origin, pa
         refuse_misfits(value, known[key].type, origin, prefix + key)
     for key, known_field in known.items():
         if known_field.required and key not in raw:
-            raise origin.wrong(f"{prefix}{key} is missing; it must be {_expected(known_field.type)}", path)
+            expected = _expected(_unwrap(known_field.type)[0])
+            raise origin.wrong(f"{prefix}{key} is missing; it must be {expected}", path)
 
 
 def _meant(key: str, known: Mapping[str, msgspec.structs.FieldInfo], prefix: str) -> str:

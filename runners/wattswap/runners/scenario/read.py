@@ -13,6 +13,7 @@ import msgspec
 from wattswap.protocol.errors import InputError
 from wattswap.runners.scenario.bundled import DATA, PREFIX, bundled_names
 from wattswap.runners.scenario.checks import check
+from wattswap.runners.scenario.feeders import complete_feeders
 from wattswap.runners.scenario.keys import Origin, nearest, place, refuse_misfits
 from wattswap.runners.scenario.schema import Scenario
 from wattswap.runners.scenario.tables import nearest_file
@@ -54,6 +55,7 @@ def load_scenario(
     raw.setdefault("name", path.stem)
     origin = Origin(str(path), options)
     refuse_misfits(raw, Scenario, origin)
+    complete_feeders(raw, origin)
     scenario = msgspec.convert(raw, Scenario)
     check(scenario, origin)
     return Source(scenario, path.parent)

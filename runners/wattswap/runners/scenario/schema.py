@@ -1,19 +1,55 @@
 """The scenario file, key by key: what may be written in it, and what holds when a key is left out.
 
-Units stand in the names. Percentages may be whole or decimal numbers, every other figure is an integer. What one
-field cannot say alone (ranges, fields that must fit together) stands in :mod:`.checks`.
+Units stand in the names. Percentages may be whole or decimal numbers, every other figure is an integer. Each figure's
+type says its range; how keys must fit together stands in :mod:`.checks`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
-from wattswap.protocol.units import PPM
+from wattswap.protocol.units import MOST_NANOS, MOST_W, NANOS_PER_IOTA, PPM, PRICE_TICK_NANOS
 
-Percent = int | float
+DAY_S: Final = 86_400
+
+SchemaVersion = Annotated[
+    int, Meta(ge=1, le=1, description="this version reads schema 1; write schema = 1 or use a newer wattswap")
+]
+Days = Annotated[int, Meta(ge=1, le=3_660)]
+ShiftDays = Annotated[int, Meta(ge=-36_500, le=36_500)]
+Seed = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Seconds = Annotated[int, Meta(ge=0, le=DAY_S)]
+SomeSeconds = Annotated[int, Meta(ge=1, le=DAY_S)]
+WeekSeconds = Annotated[int, Meta(ge=0, le=7 * DAY_S)]
+Milliseconds = Annotated[int, Meta(ge=0, le=DAY_S * 1000)]
+SomeMilliseconds = Annotated[int, Meta(ge=1, le=DAY_S * 1000)]
+Hours = Annotated[int, Meta(ge=0, le=1_000_000)] | Annotated[float, Meta(ge=0, le=1_000_000)]
+PerDay = Annotated[int, Meta(ge=0, le=10_000)] | Annotated[float, Meta(ge=0, le=10_000)]
+Power = Annotated[int, Meta(ge=0, le=MOST_W)]
+SomePower = Annotated[int, Meta(ge=1, le=MOST_W)]
+Limit = Annotated[int, Meta(ge=-MOST_W, le=MOST_W)]
+Capacity = Annotated[int, Meta(ge=1, le=10_000_000_000)]
+Fraction = Annotated[int, Meta(ge=0, le=1)] | Annotated[float, Meta(ge=0, le=1)]
+Phases = Annotated[int, Meta(ge=1, le=3)]
+Volts = Annotated[int, Meta(ge=1, le=1_000)]
+Amperes = Annotated[int, Meta(ge=0, le=1_000)]
+Celsius = Annotated[int, Meta(ge=-90, le=90)] | Annotated[float, Meta(ge=-90, le=90)]
+Percent = Annotated[int, Meta(ge=0, le=100)] | Annotated[float, Meta(ge=0, le=100)]
+SomePercent = Annotated[int, Meta(ge=1, le=100)] | Annotated[float, Meta(ge=1, le=100)]
+TargetPercent = Annotated[int, Meta(ge=11, le=100)] | Annotated[float, Meta(ge=11, le=100)]
+"""Above the 10 % of charge that no car arrives below."""
+DriftPercent = Annotated[int, Meta(ge=0, le=20)] | Annotated[float, Meta(ge=0, le=20)]
+Price = Annotated[int, Meta(ge=0, le=1_000_000 * NANOS_PER_IOTA, multiple_of=PRICE_TICK_NANOS)]
+"""Nanos per kWh, on the price tick."""
+RentPrice = Annotated[int, Meta(ge=0, le=1_000 * NANOS_PER_IOTA, multiple_of=PRICE_TICK_NANOS)]
+"""Nanos per kWh and hour, on the price tick; a day of waiting at the highest price fits into 64 bits."""
+FeedHours = Annotated[int, Meta(ge=1, le=24)]
+Funds = Annotated[int, Meta(ge=0, le=MOST_NANOS // NANOS_PER_IOTA)]
+"""IOTA tokens."""
 Shape = Literal["ramp", "step"]
 Format = Literal["wattswap", "acn", "trondheim"]
 
@@ -21,12 +57,12 @@ _FROM_RATING: Final = -(1 << 62)
 _LIMIT_OF_RATING_PCT: Final = 95
 
 
-def ppm(pct: Percent) -> int:
+def ppm(pct: float) -> int:
     """A percentage as an integer number of millionths, so that nothing after the file computes with floats."""
     return round(pct * (PPM // 100))
 
 
-def share_of(amount: int, pct: Percent) -> int:
+def share_of(amount: int, pct: float) -> int:
     """``pct`` per cent of an integer amount, in the amount's unit, rounded down."""
     return amount * ppm(pct) // PPM
 
@@ -38,14 +74,14 @@ class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TransformerTable(_Table, frozen=True, kw_only=True):
     """The feeder's transformer, its limit and how it buys relief."""
 
-    rating_va: int = 400_000
-    limit_w: int = _FROM_RATING
+    rating_va: SomePower = 400_000
+    limit_w: Limit = _FROM_RATING
     """What the feeder may carry; 0.95 x rating_va where the file is silent. May be 0 or negative."""
     margin_pct: Percent = 4
     clearing: Literal["next", "uniform", "pay-as-bid"] = "next"
     """What winners are paid: the next ask that won nothing, the highest accepted ask, or each its own."""
-    funds_iota: int = 100_000
-    ambient_c: Percent = 20
+    funds_iota: Funds = 100_000
+    ambient_c: Celsius = 20
     """Temperature around the transformer, for the ageing figure only."""
 
     def __post_init__(self) -> None:
@@ -53,7 +89,7 @@ class TransformerTable(_Table, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "limit_w", self.rating_va * _LIMIT_OF_RATING_PCT // 100)
 
 
-class HouseholdTable(_Table, frozen=True, kw_only=True):
+class BaseTable(_Table, frozen=True, kw_only=True):
     """Homes (one or many, summed) behind one meter: a profile in kW, the sun subtracted. ``""`` is no file."""
 
     household_csv: str = ""
@@ -62,14 +98,21 @@ class HouseholdTable(_Table, frozen=True, kw_only=True):
     noise_pct: Percent = 2
 
 
+class HouseholdTable(BaseTable, frozen=True, kw_only=True):
+    """Further homes, behind a meter of their own."""
+
+    feeder: str = ""
+    """The feeder they are on; needed where there are several. So it is of batteries and events."""
+
+
 class SessionsFile(_Table, frozen=True, kw_only=True):
     """Where the charging sessions come from, and when and by whose clock they happen here."""
 
-    csv: str
-    """The file, JSON where the format is ``acn``."""
+    csv: str = ""
+    """The file, JSON where the format is ``acn``; ``""`` is no file and so no cars."""
     format: Format = "wattswap"
     """``acn``: raw JSON of ACN-Data in either layout; ``trondheim``: the raw report of those buildings."""
-    shift_days: int = 0
+    shift_days: ShiftDays = 0
     """So many days later than recorded, at the same time of day; a multiple of 7 keeps the day of the week."""
     zone: str = ""
     """The zone whose clocks show the recorded times of day here (``Europe/Oslo``); ``""`` is where it was recorded."""
@@ -78,11 +121,11 @@ class SessionsFile(_Table, frozen=True, kw_only=True):
 class Chargers(_Table, frozen=True, kw_only=True):
     """What every charger of the street can do."""
 
-    max_w: int = 11_000
-    phases: int = 3
-    voltage_v: int = 230
-    min_a: int = 6
-    guaranteed_w: int = 0
+    max_w: SomePower = 11_000
+    phases: Phases = 3
+    voltage_v: Volts = 230
+    min_a: Amperes = 6
+    guaranteed_w: Power = 0
     """What each charger may draw when nobody answers it, and what the last resort leaves it."""
 
 
@@ -98,29 +141,29 @@ class Vehicles(_Table, frozen=True, kw_only=True):
     """``actual``, ``stated`` (column estimated_departure) or ``error:2h`` (a standard deviation): what cars expect."""
     disclose: Literal["nothing", "departure"] = "nothing"
     """What a car tells of its plans; some controllers cannot do without its ``departure``."""
-    capacity_wh: int = 60_000
-    target_pct: Percent = 80
+    capacity_wh: Capacity = 60_000
+    target_pct: TargetPercent = 80
     reserve_pct: Percent = 30
-    feed_w: int = 11_000
-    round_trip_pct: Percent = 88
-    wear_nanos_per_kwh: int = 500_000_000
-    tariff_nanos_per_kwh: int = 3_000_000_000
-    funds_iota: int = 1_000
-    guard_s: int = 1_800
+    feed_w: Power = 11_000
+    round_trip_pct: SomePercent = 88
+    wear_nanos_per_kwh: Price = 500_000_000
+    tariff_nanos_per_kwh: Price = 3_000_000_000
+    funds_iota: Funds = 1_000
+    guard_s: WeekSeconds = 1_800
 
 
 class Market(_Table, frozen=True, kw_only=True):
     """The constants of a round."""
 
-    deadline_ms: int = 2_000
-    lease_s: int = 0
+    deadline_ms: SomeMilliseconds = 2_000
+    lease_s: Seconds = 0
     """How long a grant holds without renewal; 0 is three readings."""
-    drift_pct: Percent = 2
+    drift_pct: DriftPercent = 2
     """By how much two clocks' rates may differ."""
     release_pct: Percent = 2
-    reserve_nanos_per_kwh_h: int = 1_000_000_000
+    reserve_nanos_per_kwh_h: RentPrice = 1_000_000_000
     """No ask above it is bought; it is fixed, and told when the round is over."""
-    feed_h: int = 2
+    feed_h: FeedHours = 2
     """Fed energy is paid as if each kWh waited for so many hours."""
 
 
@@ -129,13 +172,13 @@ class FaultsTable(_Table, frozen=True, kw_only=True):
 
     loss_pct: Percent = 0
     repeat_pct: Percent = 0
-    delay_ms: int = 0
-    crashes_per_day: Percent = 0
-    freezes_per_day: Percent = 0
-    cuts_per_day: Percent = 0
-    outage_s: int = 180
-    drift_pct: Percent = 0
-    hours: Percent = 0
+    delay_ms: Milliseconds = 0
+    crashes_per_day: PerDay = 0
+    freezes_per_day: PerDay = 0
+    cuts_per_day: PerDay = 0
+    outage_s: SomeSeconds = 180
+    drift_pct: DriftPercent = 0
+    hours: Hours = 0
     """Only in the first so many hours; 0 is the whole run."""
 
 
@@ -145,23 +188,23 @@ class LedgerTable(_Table, frozen=True, kw_only=True):
     anchor: Literal["auto", "full", "root", "none"] = "auto"
     """Meter records: ``full`` readings in the open, ``root`` only what proves them; ``auto`` is ``full`` on a ledger
     of one's own, ``root`` on any other, and ``none`` where the run's ledger is its memory."""
-    anchor_s: int = 30
+    anchor_s: SomeSeconds = 30
     """Between two records; rounded up to whole readings."""
-    drain_s: int = 60
+    drain_s: Seconds = 60
     """So long the end of a run waits for a ledger that decides nothing more."""
 
 
 class Battery(_Table, frozen=True, kw_only=True):
     """A stationary battery: it offers like a car that never leaves."""
 
-    capacity_wh: int
-    max_w: int
+    capacity_wh: Capacity
+    max_w: SomePower
     reserve_pct: Percent = 20
     strategy: str = "prosumer"
     initial_pct: Percent = 80
-    feeder: int = 0
-    round_trip_pct: Percent = 88
-    wear_nanos_per_kwh: int = 500_000_000
+    feeder: str = ""
+    round_trip_pct: SomePercent = 88
+    wear_nanos_per_kwh: Price = 500_000_000
     target_pct: Percent = 100
 
 
@@ -170,24 +213,44 @@ class Event(_Table, frozen=True, kw_only=True):
 
     from_: datetime = msgspec.field(name="from")
     to: datetime
-    limit_w: int
+    limit_w: Limit
+    feeder: str = ""
+
+
+class FeederSessions(SessionsFile, frozen=True, kw_only=True):
+    """The charging sessions of one of several feeders: those of a file of its own, or a share of the common file's."""
+
+    share: Fraction = 0
+    """The fraction of the common file's stations that are on this feeder; 0 is an equal part of what others leave."""
+
+
+class FeederTable(_Table, frozen=True, kw_only=True):
+    """One of several feeders. What it leaves out, key by key, it takes from the file's tables of the same names."""
+
+    name: str
+    transformer: TransformerTable = TransformerTable()
+    base: BaseTable = BaseTable()
+    sessions: FeederSessions = FeederSessions()
+
+
+OnFeederT = TypeVar("OnFeederT", HouseholdTable, Battery, Event)
 
 
 class Scenario(_Table, frozen=True, kw_only=True):
     """A whole scenario file."""
 
-    schema: int = 1
+    schema: SchemaVersion = 1
     name: str = ""
     """The file's own name where the file is silent."""
     start: datetime
-    days: int = 7
-    seed: int = 1
-    reading_s: int = 30
-    window_s: int = 300
+    days: Days = 7
+    seed: Seed = 1
+    reading_s: SomeSeconds = 30
+    window_s: SomeSeconds = 300
     transformer: TransformerTable = TransformerTable()
-    base: HouseholdTable = HouseholdTable()
+    base: BaseTable = BaseTable()
     household: tuple[HouseholdTable, ...] = ()
-    sessions: SessionsFile
+    sessions: SessionsFile = SessionsFile()
     chargers: Chargers = Chargers()
     vehicles: Vehicles = Vehicles()
     market: Market = Market()
@@ -195,13 +258,26 @@ class Scenario(_Table, frozen=True, kw_only=True):
     ledger: LedgerTable = LedgerTable()
     battery: tuple[Battery, ...] = ()
     event: tuple[Event, ...] = ()
+    feeder: tuple[FeederTable, ...] = ()
     inputs: dict[str, str] = {}
     """File name -> sha256, written into the scenario of a run: reading it back refuses files that have changed."""
 
     @property
-    def households(self) -> tuple[HouseholdTable, ...]:
-        """Every metered household in the order of the base load's rows: [base] first, where it names a file.
+    def feeders(self) -> tuple[FeederTable, ...]:
+        """The feeders, in the order of the file; a file that lists none is one feeder without a name."""
+        if self.feeder:
+            return self.feeder
+        file = self.sessions
+        sessions = FeederSessions(format=file.format, shift_days=file.shift_days, zone=file.zone)
+        return (FeederTable(name="", transformer=self.transformer, base=self.base, sessions=sessions),)
 
-        Row i draws its noise as ``household-<i>``, counted from 0.
+    def households_of(self, feeder: FeederTable) -> tuple[BaseTable, ...]:
+        """The metered homes of a feeder: its [base] first, where it names a file.
+
+        Number i of them draws its noise as ``household-<i>``, counted from 0 on each feeder.
         """
-        return ((self.base,) if self.base.household_csv else ()) + self.household
+        return ((feeder.base,) if feeder.base.household_csv else ()) + self.on(feeder, self.household)
+
+    def on(self, feeder: FeederTable, listed: tuple[OnFeederT, ...]) -> tuple[OnFeederT, ...]:
+        """Those of these households, batteries or events that are on a feeder."""
+        return tuple(each for each in listed if each.feeder in ("", feeder.name))

@@ -17,11 +17,12 @@ from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_HOUR, Purpose
 from wattswap.runners.scenario.acn import read_acn
+from wattswap.runners.scenario.keys import nearest
 from wattswap.runners.scenario.profiles import normal_q16
 from wattswap.runners.scenario.schema import Format
 from wattswap.runners.scenario.tables import Cell, Table, read_table
 from wattswap.runners.scenario.trondheim import read_trondheim
-from wattswap.runners.scenario.visits import SessionTable, Visit, energy_ws, overlaps, table_of, unique
+from wattswap.runners.scenario.visits import SessionTable, Visit, energy_ws, overlaps, rows_of_feeders, table_of, unique
 from wattswap.runners.scenario.zones import Redating
 
 Ints = NDArray[np.int64]
@@ -30,15 +31,22 @@ Keys = NDArray[np.uint64]
 COLUMNS: Final = ("session_id", "station_id", "arrival", "departure", "energy_kwh", "user_id")
 """What a file must have; ``user_id`` may be empty. ``max_kw`` is never read, so it may be left out."""
 ESTIMATE: Final = "estimated_departure"
+FEEDER_COLUMN: Final = "feeder"
 AS_RECORDED: Final = Redating()
 _ERROR = re.compile(r"error:(\d+(?:\.\d+)?)h")
 _MOST_ERROR_H: Final = 1000
 
 
 def read_sessions(
-    path: Path, departure: str = "actual", source: Format = "wattswap", redating: Redating = AS_RECORDED
+    path: Path,
+    departure: str = "actual",
+    source: Format = "wattswap",
+    redating: Redating = AS_RECORDED,
+    feeders: Sequence[str] = (),
 ) -> SessionTable:
     """Read a session file of any format; ``departure`` is the scenario's key: ``stated`` asks for what drivers said.
+
+    ``feeders`` are the names that the column ``feeder`` of our own format may hold; without any it is not looked at.
 
     Raises:
         InputError: the file cannot be read or used; file, row or item, and what to do.
@@ -48,20 +56,22 @@ def read_sessions(
         return read_acn(path, redating, stated=stated)
     if source == "trondheim":
         return read_trondheim(path, redating)
-    return _read_own(path, redating, stated=stated)
+    return _read_own(path, redating, feeders, stated=stated)
 
 
-def _read_own(path: Path, redating: Redating, *, stated: bool) -> SessionTable:
+def _read_own(path: Path, redating: Redating, feeders: Sequence[str], *, stated: bool) -> SessionTable:
     """Our own CSV: nothing is left out, and two sessions at one charger at a time are refused."""
     table = read_table(path, (*COLUMNS, ESTIMATE) if stated else COLUMNS)
-    visits = _visits(table, stated=stated)
-    _refuse_overlap(table, visits)
+    visits = _visits(table, feeders, stated=stated)
+    for rows in rows_of_feeders(visits):
+        _refuse_overlap(table, visits, rows)
     return table_of(table.sha256, visits, redating, stated=stated)
 
 
-def _visits(table: Table, *, stated: bool) -> list[Visit]:
+def _visits(table: Table, feeders: Sequence[str], *, stated: bool) -> list[Visit]:
     columns = {name: list(table.column(name)) for name in (*COLUMNS, *((ESTIMATE,) if stated else ()))}
     session_id = unique(columns["session_id"])
+    feeder = _feeders(table, feeders)
     return [
         Visit(
             session_id=session_id[row],
@@ -71,9 +81,21 @@ def _visits(table: Table, *, stated: bool) -> list[Visit]:
             departure_ms=_departure_ms(columns["arrival"][row], columns["departure"][row]),
             stated_ms=columns[ESTIMATE][row].instant_ms() if stated else None,
             energy_ws=energy_ws(columns["energy_kwh"][row]),
+            feeder=feeder[row],
         )
         for row in range(len(table.rows))
     ]
+
+
+def _feeders(table: Table, feeders: Sequence[str]) -> list[str]:
+    """The feeder each row names; empty texts where the file has no such column, or the scenario no such names."""
+    if not feeders or FEEDER_COLUMN not in table.header:
+        return [""] * len(table.rows)
+    cells = list(table.column(FEEDER_COLUMN))
+    for cell in cells:
+        if cell.text not in feeders:
+            raise cell.wrong(f"there is no feeder {cell.text!r}; {nearest(cell.text, feeders)}")
+    return [cell.text for cell in cells]
 
 
 def departure_error_ms(departure: str) -> int | None:
@@ -103,13 +125,14 @@ def _departure_ms(arrival: Cell, departure: Cell) -> int:
     return departure_ms
 
 
-def _refuse_overlap(table: Table, visits: Sequence[Visit]) -> None:
-    """One charger serves one car at a time."""
+def _refuse_overlap(table: Table, visits: Sequence[Visit], rows: Sequence[int]) -> None:
+    """One charger serves one car at a time; ``rows`` are those of one feeder."""
     lines = [line for line, _ in table.rows]
-    arrival_ms = np.array([visit.arrival_ms for visit in visits], dtype=np.int64)
-    departure_ms = np.array([visit.departure_ms for visit in visits], dtype=np.int64)
-    stations = tuple(visit.station_id for visit in visits)
-    for station, first, second in overlaps(stations, arrival_ms, departure_ms):
+    arrival_ms = np.array([visits[row].arrival_ms for row in rows], dtype=np.int64)
+    departure_ms = np.array([visits[row].departure_ms for row in rows], dtype=np.int64)
+    stations = tuple(visits[row].station_id for row in rows)
+    for station, *pair in overlaps(stations, arrival_ms, departure_ms):
+        first, second = (rows[at] for at in pair)
         raise InputError(
             f"{table.file}, lines {lines[first]} and {lines[second]}, column station_id: sessions"
             f" {visits[first].session_id} and {visits[second].session_id} overlap at charger {station};"

@@ -1,12 +1,14 @@
-"""A street ready to run: the scenario with its files read and laid onto the grid of ticks, all in integers."""
+"""A street ready to run: the scenario's feeders, their files read and laid onto the grid of ticks, all in integers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, timedelta
+from functools import cached_property
+from itertools import accumulate, chain
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,16 +18,20 @@ from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_S, WS_PER_KWH
 from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
+from wattswap.runners.scenario.division import divided_sessions
 from wattswap.runners.scenario.emit import resolved_toml
 from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, read_profile, require_cover, resolve
 from wattswap.runners.scenario.read import Source, load_scenario
-from wattswap.runners.scenario.schema import HouseholdTable, Scenario, ppm
-from wattswap.runners.scenario.sessions import departure_errors, keys_of, read_sessions
+from wattswap.runners.scenario.schema import BaseTable, Battery, FeederTable, Scenario, TransformerTable, ppm
+from wattswap.runners.scenario.sessions import departure_errors, keys_of
 from wattswap.runners.scenario.tables import unix_ms
 from wattswap.runners.scenario.visits import SessionTable
-from wattswap.runners.scenario.zones import Redating
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Ints = NDArray[np.int64]
+ColumnsT = TypeVar("ColumnsT", bound="DataclassInstance")
 _SHORT_WS: Final = WS_PER_KWH // 10
 """A session that leaves with more than this of its need missing is short."""
 _DAY_MS = 24 * 3_600 * MS_PER_S
@@ -42,7 +48,7 @@ class Sessions:
     key: NDArray[np.uint64]
     """What the session draws under."""
     user_key: NDArray[np.uint64]
-    """What the person draws under: the same in every session, so a person keeps a character."""
+    """What the person draws under: the same in every session, so a person keeps a strategy."""
     arrival_tick: Ints
     """First live tick, from the run's start; negative for a car that was there before."""
     departure_tick: Ints
@@ -53,26 +59,56 @@ class Sessions:
 
 
 @dataclass(frozen=True)
+class Feeder:
+    """One transformer with the homes, chargers and batteries behind it."""
+
+    name: str
+    """Empty where the scenario lists no feeders: then the street is this one."""
+    transformer: TransformerTable
+    base_w: Ints
+    """Mean watts, shape (households, ticks + 1): column 0 is the tick before the start (the first tick's value where
+    a profile does not reach back), column k + 1 is [k, k + 1) ticks. Without homes one meter shows 0."""
+    limit_w: Ints
+    """The transformer's limit with its events applied, shape (ticks,)."""
+    sessions: slice
+    """Its rows in the street's sessions."""
+    batteries: tuple[Battery, ...] = ()
+
+
+@dataclass(frozen=True)
 class Street:
-    """All that a run needs to know about its street."""
+    """All that a run needs to know about its feeders and who charges there."""
 
     scenario: Scenario
     name: str
     start_unix_ms: int
     tick_ms: int
     ticks: int
-    base_w: Ints
-    """Mean watts, shape (households, ticks + 1): column 0 is the tick before the start (the first tick's value where
-    a profile does not reach back), column k + 1 is [k, k + 1) ticks."""
-    limit_w: Ints
-    """The scenario's limit with its events applied, shape (ticks,)."""
+    feeders: tuple[Feeder, ...]
+    """At least one."""
     sessions: Sessions
+    """Those of all feeders, feeder by feeder. Names are unique on a feeder; two feeders may have the same ones."""
     inputs: dict[str, str]
     """File name -> sha256 of every file that was read."""
     folder: Path
     """What relative paths in the scenario are relative to."""
     notes: tuple[str, ...] = ()
     """What a reader left out of a file or had to decide, one sentence each, for whoever runs the street to see."""
+
+    @cached_property
+    def base_w(self) -> Ints:
+        """What the homes of each feeder draw together, in mean watts, shape (feeders, ticks + 1)."""
+        return np.stack([feeder.base_w.sum(axis=0) for feeder in self.feeders])
+
+    @cached_property
+    def household_w(self) -> Ints:
+        """What each household draws, feeder by feeder, in mean watts, shape (households, ticks + 1)."""
+        return np.concatenate([feeder.base_w for feeder in self.feeders])
+
+    @cached_property
+    def limit_w(self) -> Ints:
+        """Each transformer's limit, shape (feeders, ticks)."""
+        return np.stack([feeder.limit_w for feeder in self.feeders])
 
     @property
     def resolved_toml(self) -> str:
@@ -99,26 +135,37 @@ def build_street(source: Source, day: int | None = None) -> Street:
     start_ms, tick_ms = unix_ms(scenario.start), scenario.reading_s * MS_PER_S
     ticks = Ticks(start_ms, tick_ms, scenario.days * _DAY_MS // tick_ms)
     inputs = _Inputs(scenario.inputs)
-    base_w = [_base_w(source, scenario, index, ticks, inputs) for index in range(len(scenario.households))]
-    path = source.path(scenario.sessions.csv)
-    file = scenario.sessions
-    table = read_sessions(path, scenario.vehicles.departure, file.format, Redating(file.shift_days, file.zone))
-    inputs.add(path, table.sha256)
+    base_w = [_base_w(source, scenario, feeder, ticks, inputs) for feeder in scenario.feeders]
+    divided = divided_sessions(source, scenario)
+    for path, sha256 in divided.inputs:
+        inputs.add(path, sha256)
     if scenario.vehicles.model:
         inputs.add(CARS_CSV, bundled_cars()[1])
-    sessions = _live(table, scenario, ticks)
+    sessions = [_live(table, rows, scenario, ticks) for table, rows in divided.feeders]
+    ends = list(accumulate((len(each.session_id) for each in sessions), initial=0))
+    feeders = tuple(
+        Feeder(
+            name=table.name,
+            transformer=table.transformer,
+            base_w=base_w[at],
+            limit_w=_limit_w(scenario, table, ticks),
+            sessions=slice(ends[at], ends[at + 1]),
+            batteries=scenario.on(table, scenario.battery),
+        )
+        for at, table in enumerate(scenario.feeders)
+    )
+    joined = concatenated(sessions)
     return Street(
         scenario=scenario,
         name=scenario.name,
         start_unix_ms=start_ms,
         tick_ms=tick_ms,
         ticks=ticks.count,
-        base_w=np.stack(base_w),
-        limit_w=_limit_w(scenario, ticks),
-        sessions=sessions,
+        feeders=feeders,
+        sessions=joined,
         inputs=inputs.sha256,
         folder=source.folder,
-        notes=table.notes + _too_much(sessions, scenario),
+        notes=divided.notes + _too_much(joined, scenario),
     )
 
 
@@ -151,23 +198,31 @@ class _Inputs:
         self.sha256[name] = sha256
 
 
-def _base_w(source: Source, scenario: Scenario, index: int, ticks: Ticks, inputs: _Inputs) -> Ints:
+def _base_w(source: Source, scenario: Scenario, feeder: FeederTable, ticks: Ticks, inputs: _Inputs) -> Ints:
+    """The mean watts of each household of a feeder, shape (households, ticks + 1)."""
+    homes = [
+        _home_w(source, scenario, household, number, ticks, inputs)
+        for number, household in enumerate(scenario.households_of(feeder))
+    ]
+    return np.stack(homes or [np.zeros(ticks.count + 1, dtype=np.int64)])
+
+
+def _home_w(
+    source: Source, scenario: Scenario, household: BaseTable, number: int, ticks: Ticks, inputs: _Inputs
+) -> Ints:
     """One household's mean watts, sun subtracted and noise added, shape (ticks + 1,)."""
-    household = scenario.households[index]
     load = _profile(source, household.household_csv, "household_kw", ticks, inputs)
     sun = _profile(source, household.pv_csv, "pv_kw", ticks, inputs) if household.pv_csv else None
     first_ms = max(load.start_ms, sun.start_ms if sun else load.start_ms)
     reaches_back = first_ms <= ticks.start_ms - ticks.tick_ms
     grid = Ticks(ticks.start_ms - ticks.tick_ms, ticks.tick_ms, ticks.count + 1) if reaches_back else ticks
     net_w = _net_w(household, load, sun, grid)
-    noise = noise_w(
-        net_w, ppm(household.noise_pct), scenario.seed, agent_key(f"household-{index}"), load.start_ms, grid
-    )
-    base_w = net_w + noise
+    key, noise_ppm = agent_key(f"household-{number}"), ppm(household.noise_pct)
+    base_w = net_w + noise_w(net_w, noise_ppm, scenario.seed, key, load.start_ms, grid)
     return base_w if reaches_back else np.concatenate([base_w[:1], base_w])
 
 
-def _net_w(household: HouseholdTable, load: Profile, sun: Profile | None, grid: Ticks) -> Ints:
+def _net_w(household: BaseTable, load: Profile, sun: Profile | None, grid: Ticks) -> Ints:
     load_w = resolve(load, grid, household.shape)
     return load_w if sun is None else load_w - resolve(sun, grid, household.shape)
 
@@ -180,10 +235,10 @@ def _profile(source: Source, csv: str, column: str, ticks: Ticks, inputs: _Input
     return profile
 
 
-def _limit_w(scenario: Scenario, ticks: Ticks) -> Ints:
+def _limit_w(scenario: Scenario, feeder: FeederTable, ticks: Ticks) -> Ints:
     """The limit in each tick, shape (ticks,): an event holds from the first tick that starts at or after it."""
-    limit_w = np.full(ticks.count, scenario.transformer.limit_w, dtype=np.int64)
-    for event in scenario.event:
+    limit_w = np.full(ticks.count, feeder.transformer.limit_w, dtype=np.int64)
+    for event in scenario.on(feeder, scenario.event):
         first, last = (_ceil_tick(unix_ms(stamp), ticks) for stamp in (event.from_, event.to))
         limit_w[max(first, 0) : max(last, 0)] = event.limit_w
     return limit_w
@@ -193,11 +248,11 @@ def _ceil_tick(at_ms: int, ticks: Ticks) -> int:
     return -((ticks.start_ms - at_ms) // ticks.tick_ms)
 
 
-def _live(table: SessionTable, scenario: Scenario, ticks: Ticks) -> Sessions:
-    """The sessions of the file that are live at some tick of the run: arrival rounded up, departure down."""
+def _live(table: SessionTable, rows: Ints, scenario: Scenario, ticks: Ticks) -> Sessions:
+    """Of these rows of a file, the sessions live at some tick of the run: arrival rounded up, departure down."""
     arrival_tick = -((ticks.start_ms - table.arrival_ms) // ticks.tick_ms)
     departure_tick = (table.departure_ms - ticks.start_ms) // ticks.tick_ms
-    live = (np.maximum(arrival_tick, 0) < np.minimum(departure_tick, ticks.count)).nonzero()[0]
+    live = rows[(np.maximum(arrival_tick, 0) < np.minimum(departure_tick, ticks.count))[rows]]
     session_id = _pick(table.session_id, live)
     user_id = _pick(table.user_id, live)
     key = keys_of(session_id)
@@ -214,6 +269,21 @@ def _live(table: SessionTable, scenario: Scenario, ticks: Ticks) -> Sessions:
         stated_departure_ms=np.maximum(stated_ms // ticks.tick_ms, arrival_tick[live] + 1) * ticks.tick_ms,
         energy_ws=table.energy_ws[live],
     )
+
+
+def concatenated(parts: Sequence[ColumnsT]) -> ColumnsT:
+    """Tables of columns, one below the other: tuples and arrays, whose first axis counts the rows."""
+    columns = {column.name: [getattr(part, column.name) for part in parts] for column in fields(parts[0])}
+    joined: dict[str, Any] = {
+        name: tuple(chain(*column)) if isinstance(column[0], tuple) else np.concatenate(column)
+        for name, column in columns.items()
+    }
+    return replace(parts[0], **joined)
+
+
+def rows_of(table: ColumnsT, rows: slice) -> ColumnsT:
+    """Some rows of a table of columns."""
+    return replace(table, **{column.name: getattr(table, column.name)[rows] for column in fields(table)})
 
 
 def _too_much(sessions: Sessions, scenario: Scenario) -> tuple[str, ...]:

@@ -43,6 +43,8 @@ class Visit:
     energy_ws: int
     stated_ms: int | None = None
     """The departure the driver stated; None where there is none, or none was asked for."""
+    feeder: str = ""
+    """The feeder it is on, where the file says so."""
 
     @property
     def arrival_ms(self) -> int:
@@ -68,8 +70,16 @@ class SessionTable:
     estimated_ms: Ints | None
     """The departures the drivers stated, where they were asked for."""
     energy_ws: Ints
+    feeder: tuple[str, ...] = ()
+    """The feeder of each session; no entries where the file does not say."""
     notes: tuple[str, ...] = ()
     """What the reader left out or had to decide, one sentence each."""
+
+
+def no_sessions() -> SessionTable:
+    """The table of a street where nobody charges."""
+    none = np.zeros(0, dtype=np.int64)
+    return SessionTable("", (), (), (), (), none, none, none, none)
 
 
 @dataclass
@@ -124,18 +134,33 @@ def table_of(sha256: str, visits: Sequence[Visit], redating: Redating, *, stated
     departure_ms = _ints(visit.departure_ms for visit in visits) + moved_ms
     told = (visit.departure_ms if visit.stated_ms is None else visit.stated_ms for visit in visits)
     user_id = tuple(visit.user_id or visit.session_id for visit in visits)
-    station_id = own_points(tuple(visit.station_id for visit in visits), arrival_ms, departure_ms)
+    station_id, vehicle_id = [visit.station_id for visit in visits], list(user_id)
+    for rows in rows_of_feeders(visits):
+        when = arrival_ms[rows], departure_ms[rows]
+        stations = own_points(tuple(station_id[row] for row in rows), *when)
+        vehicles = _vehicles(tuple(user_id[row] for row in rows), stations, *when)
+        for row, station, vehicle in zip(rows, stations, vehicles, strict=True):
+            station_id[row], vehicle_id[row] = station, vehicle
     return SessionTable(
         sha256=sha256,
         session_id=tuple(visit.session_id for visit in visits),
-        station_id=station_id,
+        station_id=tuple(station_id),
         user_id=user_id,
-        vehicle_id=_vehicles(user_id, station_id, arrival_ms, departure_ms),
+        vehicle_id=tuple(vehicle_id),
         arrival_ms=arrival_ms,
         departure_ms=departure_ms,
         estimated_ms=_ints(told) + moved_ms if stated else None,
         energy_ws=_ints(visit.energy_ws for visit in visits),
+        feeder=tuple(visit.feeder for visit in visits) if any(visit.feeder for visit in visits) else (),
     )
+
+
+def rows_of_feeders(visits: Sequence[Visit]) -> list[list[int]]:
+    """The rows on each feeder. Stations and people of one name on two feeders have nothing to do with each other."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, visit in enumerate(visits):
+        rows[visit.feeder].append(row)
+    return list(rows.values())
 
 
 def unique(cells: Sequence[Cell]) -> tuple[str, ...]:

@@ -1,0 +1,280 @@
+"""What a node lets in: every frame from outside passes here before an agent hears of it.
+
+The checks run from cheap to dear: is the key still trusted, does the peer keep within its allowance, is it a frame of
+ours, did a hello open the link, does the frame's number rise, does each name belong to the key, may the role say
+this, is it a message. What fails is dropped and counted; a peer is told at most once a beat why. No socket in here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from wattswap.protocol.codec import decode, encode
+from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.runners.node.frames import (
+    FRAME_VERSION,
+    Bundle,
+    Envelope,
+    FrameVersionError,
+    Hello,
+    Reason,
+    Rejection,
+    Welcome,
+    decode_frame,
+    encode_frame,
+    parts,
+)
+from wattswap.runners.node.roles import may_send
+from wattswap.runners.node.token_bucket import TokenBucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from wattswap.protocol.messages import Message
+    from wattswap.runners.node.roles import Role
+    from wattswap.runners.node.trust import TrustStore
+
+FRAMES_A_BEAT: Final = 50
+"""So many frames a beat a peer may send for each agent that speaks through it."""
+BURST_BEATS: Final = 4
+STRIKES: Final = 100
+"""After so many frames or messages that no honest peer sends, a peer is not listened to for a while."""
+MUTED_BEATS: Final = 60
+
+
+@dataclass
+class GateCounts:
+    """What was dropped at the gate, by cause."""
+
+    untrusted: int = 0
+    """Frames of a key that is trusted no longer."""
+    over_allowance: int = 0
+    muted: int = 0
+    malformed: int = 0
+    """Bytes that are no frame, or a message in a frame that is none."""
+    other_version: int = 0
+    before_hello: int = 0
+    replayed: int = 0
+    """Frames whose number did not rise."""
+    old_epoch: int = 0
+    other_beat: int = 0
+    wrong_name: int = 0
+    """Names that are not bound to the key."""
+    wrong_role: int = 0
+    """Messages that the sender's role may not send to the receiver's."""
+    misaddressed: int = 0
+    """Messages to agents that are not here."""
+
+    def total(self) -> int:
+        """All of them."""
+        return sum(asdict(self).values())
+
+
+@dataclass
+class _Link:
+    """What is known of one peer."""
+
+    allowance: TokenBucket
+    epoch: int = 0
+    names: frozenset[str] = frozenset()
+    """Who speaks through it; empty until its hello or welcome was accepted."""
+    seq_in: int = 0
+    seq_out: int = 0
+    strikes: int = 0
+    muted_until_ms: int | None = None
+    heard_ms: int | None = None
+    said_ms: int | None = None
+    rejected_ms: int | None = None
+
+
+@dataclass
+class Judgement:
+    """What came of a frame."""
+
+    messages: list[tuple[str, str, Message]] = field(default_factory=list)
+    """(sender, receiver, message), in their order."""
+    answer: bytes | None = None
+    """A frame to send back."""
+    opened: bool = False
+    """A hello or a welcome was accepted: the peer listens from now on."""
+    rejected: Rejection | None = None
+    """What the peer said of a frame of ours."""
+
+
+class Gate:
+    """Judges frames from peers, and makes frames for them."""
+
+    def __init__(
+        self,
+        agents: Mapping[str, Role],
+        trust: TrustStore,
+        *,
+        epoch: int,
+        beat_ms: int,
+        epochs: Mapping[bytes, int] | None = None,
+        remember: Callable[[bytes, int], None] = lambda _key, _epoch: None,
+    ) -> None:
+        """``agents`` are those here. ``epochs`` are the highest heard of each key before; ``remember`` keeps one."""
+        self._agents, self._names = agents, tuple(agents)
+        self._trust, self._epoch, self._beat_ms, self._remember = trust, epoch, beat_ms, remember
+        self._epochs = dict(epochs or {})
+        self._links: dict[bytes, _Link] = {}
+        self.counts = GateCounts()
+
+    def hello(self, peer: bytes, now_ms: int) -> bytes:
+        """The frame that opens a link to a peer; whatever was open before is closed until it answers."""
+        link = self._link(peer)
+        link.names, link.said_ms = frozenset(), now_ms
+        return encode_frame(Hello(FRAME_VERSION, self._epoch, self._beat_ms, self._names))
+
+    def is_open(self, peer: bytes) -> bool:
+        """Whether the peer's hello or welcome was accepted."""
+        return (link := self._links.get(peer)) is not None and bool(link.names)
+
+    def heard_ms(self, peer: bytes) -> int | None:
+        """When something acceptable last came from a peer."""
+        return None if (link := self._links.get(peer)) is None else link.heard_ms
+
+    def quiet(self, now_ms: int) -> list[bytes]:
+        """Peers with an open link that were told nothing for a beat: each is due a sign of life."""
+        due_ms = now_ms - self._beat_ms
+        return [peer for peer, link in self._links.items() if link.names and (link.said_ms or 0) <= due_ms]
+
+    def forget(self, peer: bytes) -> None:
+        """Close the link to a peer that is trusted no longer."""
+        self._links.pop(peer, None)
+
+    def bundle(self, peer: bytes, messages: Iterable[tuple[str, str, Message]], now_ms: int) -> list[bytes]:
+        """Frames with these messages (sender, receiver, message), as few as the limits allow; one for none."""
+        link = self._link(peer)
+        link.said_ms = now_ms
+        envelopes = [Envelope(sender, receiver, encode(message)) for sender, receiver, message in messages]
+        frames = []
+        for part in parts(envelopes):
+            link.seq_out += 1
+            frames.append(encode_frame(Bundle(FRAME_VERSION, self._epoch, link.seq_out, part)))
+        return frames
+
+    def judge(self, peer: bytes, data: bytes, now_ms: int) -> Judgement:
+        """What comes of a frame that arrived through the connection of a key."""
+        if not self._trust.allows(peer):
+            self.counts.untrusted += 1
+            return Judgement()
+        link = self._link(peer)
+        if link.muted_until_ms is not None:
+            if now_ms < link.muted_until_ms:
+                self.counts.muted += 1
+                return Judgement()
+            link.muted_until_ms, link.strikes = None, 0
+        if not link.allowance.take(1, now_ms):
+            self.counts.over_allowance += 1
+            return Judgement()
+        try:
+            frame = decode_frame(data)
+        except FrameVersionError as error:
+            self.counts.other_version += 1
+            return self._reject(link, Reason.VERSION, str(error), now_ms)
+        except RemoteProtocolError:
+            self.counts.malformed += 1
+            self._strike(link, now_ms)
+            return Judgement()
+        match frame:
+            case Bundle():
+                return self._on_bundle(link, frame, now_ms)
+            case Rejection():
+                return self._on_rejection(link, frame)
+            case Hello() | Welcome():
+                return self._on_opening(peer, link, frame, now_ms)
+
+    def _on_opening(self, peer: bytes, link: _Link, frame: Hello | Welcome, now_ms: int) -> Judgement:
+        """Accept who speaks through the connection; a hello is answered by a welcome."""
+        for name in frame.names:
+            known = self._trust.agent(name)
+            if known is None or known.transport != peer:
+                self.counts.wrong_name += 1
+                self._strike(link, now_ms)
+                return self._reject(link, Reason.NAME, f"{name} is not bound to this key", now_ms)
+        if frame.epoch < (known_epoch := self._epochs.get(peer, 0)):
+            self.counts.old_epoch += 1
+            return self._reject(link, Reason.EPOCH, f"epoch {frame.epoch} is over, {known_epoch} was here", now_ms)
+        if frame.beat_ms != self._beat_ms:
+            self.counts.other_beat += 1
+            return self._reject(link, Reason.BEAT, f"beat {frame.beat_ms} ms, here {self._beat_ms} ms", now_ms)
+        if frame.epoch > known_epoch:
+            self._remember(peer, frame.epoch)
+            self._epochs[peer] = frame.epoch
+        if frame.epoch > link.epoch:
+            link.epoch, link.seq_in = frame.epoch, 0
+        link.names, link.heard_ms = frozenset(frame.names), now_ms
+        link.allowance = _allowance(len(frame.names), self._beat_ms)
+        if isinstance(frame, Welcome):
+            return Judgement(opened=True)
+        link.said_ms = now_ms
+        return Judgement(
+            answer=encode_frame(Welcome(FRAME_VERSION, self._epoch, self._beat_ms, self._names)), opened=True
+        )
+
+    def _on_bundle(self, link: _Link, frame: Bundle, now_ms: int) -> Judgement:
+        if not link.names or frame.epoch != link.epoch:
+            self.counts.before_hello += 1
+            link.names = frozenset()
+            return self._reject(link, Reason.HELLO_FIRST, "say hello first", now_ms)
+        if frame.seq <= link.seq_in:
+            self.counts.replayed += 1
+            return Judgement()
+        link.seq_in, link.heard_ms = frame.seq, now_ms
+        judged = Judgement()
+        for envelope in frame.envelopes:
+            if (message := self._message(link, envelope)) is not None:
+                judged.messages.append((envelope.sender, envelope.receiver, message))
+            else:
+                self._strike(link, now_ms)
+        return judged
+
+    def _message(self, link: _Link, envelope: Envelope) -> Message | None:
+        """The message in an envelope, unless it may not be said or cannot be read."""
+        sender, receiver_role = self._trust.agent(envelope.sender), self._agents.get(envelope.receiver)
+        if sender is None or envelope.sender not in link.names:
+            self.counts.wrong_name += 1
+            return None
+        if receiver_role is None:
+            self.counts.misaddressed += 1
+            return None
+        try:
+            message = decode(envelope.message)
+        except RemoteProtocolError:
+            self.counts.malformed += 1
+            return None
+        if not may_send(sender.role, receiver_role, message):
+            self.counts.wrong_role += 1
+            return None
+        return message
+
+    def _on_rejection(self, link: _Link, frame: Rejection) -> Judgement:
+        if frame.reason == Reason.HELLO_FIRST:
+            link.names = frozenset()  # the other side has started anew
+        return Judgement(rejected=frame)
+
+    def _reject(self, link: _Link, reason: Reason, text: str, now_ms: int) -> Judgement:
+        """Tell a peer why, at most once a beat: what is rejected never causes more traffic than it brought."""
+        if link.rejected_ms is not None and now_ms - link.rejected_ms < self._beat_ms:
+            return Judgement()
+        link.rejected_ms = now_ms
+        return Judgement(answer=encode_frame(Rejection(FRAME_VERSION, reason, text[:200])))
+
+    def _strike(self, link: _Link, now_ms: int) -> None:
+        link.strikes += 1
+        if link.strikes >= STRIKES:
+            link.muted_until_ms = now_ms + MUTED_BEATS * self._beat_ms
+
+    def _link(self, peer: bytes) -> _Link:
+        link = self._links.get(peer)
+        if link is None:
+            link = self._links[peer] = _Link(_allowance(1, self._beat_ms))
+        return link
+
+
+def _allowance(agents: int, beat_ms: int) -> TokenBucket:
+    frames = FRAMES_A_BEAT * agents
+    return TokenBucket(max(1, frames * 1_000 // beat_ms), frames * BURST_BEATS)

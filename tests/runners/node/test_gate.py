@@ -1,0 +1,263 @@
+"""What a node lets in, without sockets: peers are keys, time is a number."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.runners.node.people import Person
+
+from wattswap.protocol import messages
+from wattswap.protocol.codec import encode, seal
+from wattswap.protocol.messages import BaseReport, Departed, Release
+from wattswap.runners.node.frames import (
+    FRAME_VERSION,
+    Bundle,
+    Envelope,
+    Hello,
+    Reason,
+    Rejection,
+    Welcome,
+    decode_frame,
+    encode_frame,
+)
+from wattswap.runners.node.gate import BURST_BEATS, FRAMES_A_BEAT, MUTED_BEATS, STRIKES, Gate
+from wattswap.runners.node.roles import ROLES, kinds_sent, may_send
+from wattswap.runners.node.trust import TrustStore
+
+BEAT_MS = 1_000
+CHARGER, OTHER, HOME = Person("charger/1", "charger"), Person("charger/2", "charger"), Person("home", "household")
+PEER = CHARGER.key.public
+DEPARTED = Departed(7, 0, 0)
+
+
+def gate(**options) -> Gate:
+    trust = TrustStore([CHARGER.identity, OTHER.identity, HOME.identity])
+    return Gate({"transformer": "transformer"}, trust, epoch=5, beat_ms=BEAT_MS, **options)
+
+
+def hello(epoch: int = 1, *names: str, beat_ms: int = BEAT_MS) -> bytes:
+    return encode_frame(Hello(FRAME_VERSION, epoch, beat_ms, names or ("charger/1",)))
+
+
+def bundle(seq: int, *messages: messages.Message, epoch: int = 1, sender: str = "charger/1", to: str = "transformer"):
+    return encode_frame(
+        Bundle(FRAME_VERSION, epoch, seq, tuple(Envelope(sender, to, encode(message)) for message in messages))
+    )
+
+
+def opened(**options) -> Gate:
+    made = gate(**options)
+    assert made.judge(PEER, hello(), 0).opened
+    return made
+
+
+def reason(answer: bytes | None) -> int:
+    assert answer is not None
+    frame = decode_frame(answer)
+    assert isinstance(frame, Rejection)
+    return frame.reason
+
+
+def test_a_hello_is_answered_with_who_is_here():
+    judged = gate().judge(PEER, hello(), 0)
+    assert judged.answer is not None
+    assert decode_frame(judged.answer) == Welcome(FRAME_VERSION, 5, BEAT_MS, ("transformer",))
+
+
+def test_nothing_is_heard_before_a_hello():
+    made = gate()
+    judged = made.judge(PEER, bundle(1, DEPARTED), 0)
+    assert (judged.messages, reason(judged.answer)) == ([], Reason.HELLO_FIRST)
+    assert made.judge(PEER, bundle(2, DEPARTED), 1).answer is None, "told once a beat"
+    made.judge(PEER, hello(), 2)
+    assert made.judge(PEER, bundle(3, DEPARTED), 3).messages == [("charger/1", "transformer", DEPARTED)]
+
+
+def test_a_number_that_does_not_rise_is_dropped():
+    made = opened()
+    heard = [len(made.judge(PEER, bundle(seq, DEPARTED), 0).messages) for seq in (1, 1, 3, 2, 3, 4)]
+    assert heard == [1, 0, 1, 0, 0, 1]
+    assert made.counts.replayed == 3
+
+
+def test_a_hello_that_is_repeated_does_not_let_old_frames_in_again():
+    made = opened()
+    made.judge(PEER, bundle(9, DEPARTED), 0)
+    made.judge(PEER, hello(), 0)
+    assert not made.judge(PEER, bundle(9, DEPARTED), 0).messages
+
+
+def test_after_a_restart_numbers_begin_again_and_the_old_epoch_is_over():
+    made = opened()
+    made.judge(PEER, bundle(9, DEPARTED), 0)
+    assert made.judge(PEER, hello(2), 0).opened
+    assert made.judge(PEER, bundle(1, DEPARTED, epoch=2), 0).messages
+    assert not made.judge(PEER, bundle(10, DEPARTED, epoch=1), 0).messages
+    assert reason(made.judge(PEER, hello(1), 5_000).answer) == Reason.EPOCH
+
+
+def test_the_highest_epoch_heard_survives_our_own_restart():
+    """A cloned SD card speaks in an old epoch; the node it once was has gone on."""
+    durable: dict[bytes, int] = {}
+    opened(remember=durable.__setitem__).judge(PEER, hello(8), 0)
+    assert durable == {PEER: 8}
+    assert reason(gate(epochs=durable).judge(PEER, hello(7), 0).answer) == Reason.EPOCH
+
+
+def test_a_name_must_belong_to_the_key():
+    made = gate()
+    assert reason(made.judge(PEER, hello(1, "charger/2"), 0).answer) == Reason.NAME
+    assert reason(made.judge(PEER, hello(1, "charger/1", "nobody"), 2_000).answer) == Reason.NAME
+    assert not made.is_open(PEER)
+
+
+def test_two_beats_do_not_mix():
+    assert reason(gate().judge(PEER, hello(beat_ms=500), 0).answer) == Reason.BEAT
+
+
+def test_another_version_is_told_ours():
+    judged = gate().judge(PEER, b"\x92\x01\x02", 0)
+    assert reason(judged.answer) == Reason.VERSION
+
+
+def test_each_message_of_a_frame_is_judged_alone():
+    made = opened()
+    envelopes = (
+        Envelope("charger/1", "transformer", encode(DEPARTED)),
+        Envelope("charger/2", "transformer", encode(DEPARTED)),
+        Envelope("charger/1", "charger/2", encode(DEPARTED)),
+        Envelope("charger/1", "transformer", b"\xc1"),
+        Envelope("charger/1", "transformer", encode(BaseReport(0))),
+        Envelope("charger/1", "transformer", encode(Departed(8, 0, 0))),
+    )
+    judged = made.judge(PEER, encode_frame(Bundle(FRAME_VERSION, 1, 1, envelopes)), 0)
+    assert [message for _, _, message in judged.messages] == [DEPARTED, Departed(8, 0, 0)]
+    counted = {cause: count for cause, count in asdict(made.counts).items() if count}
+    assert counted == {"wrong_name": 1, "misaddressed": 1, "malformed": 1, "wrong_role": 1}
+
+
+def test_whoever_sends_more_than_its_allowance_is_not_heard_and_others_are():
+    made = opened()
+    made.judge(OTHER.key.public, hello(1, "charger/2"), 0)
+    heard = sum(len(made.judge(PEER, bundle(seq, DEPARTED), 1).messages) for seq in range(1, 2_000))
+    assert heard <= FRAMES_A_BEAT * BURST_BEATS
+    assert made.counts.over_allowance > 1_000
+    assert made.judge(OTHER.key.public, bundle(1, DEPARTED, sender="charger/2"), 1).messages
+    assert made.judge(PEER, bundle(5_000, DEPARTED), 2_000).messages, "a beat later there is room again"
+
+
+def test_a_peer_that_strikes_often_is_not_listened_to_for_a_while():
+    made = opened()
+    for _ in range(STRIKES):
+        made.judge(PEER, b"\xc1", 0)
+    assert not made.judge(PEER, bundle(1, DEPARTED), 1).messages
+    assert made.judge(PEER, bundle(2, DEPARTED), MUTED_BEATS * BEAT_MS).messages
+
+
+def test_a_key_that_is_trusted_no_longer_is_neither_heard_nor_answered():
+    trust = TrustStore([CHARGER.identity])
+    made = Gate({"transformer": "transformer"}, trust, epoch=5, beat_ms=BEAT_MS)
+    made.judge(PEER, hello(), 0)
+    assert trust.become(TrustStore([], [CHARGER.identity])) == {PEER}
+    judged = made.judge(PEER, bundle(1, DEPARTED), 0)
+    assert (judged.messages, judged.answer, made.counts.untrusted) == ([], None, 1)
+
+
+def test_when_the_other_side_starts_anew_the_link_is_closed_until_it_is_greeted():
+    made = opened()
+    judged = made.judge(PEER, encode_frame(Rejection(FRAME_VERSION, Reason.HELLO_FIRST, "")), 0)
+    assert judged.rejected is not None
+    assert not made.is_open(PEER)
+
+
+def test_a_sign_of_life_is_due_after_a_silent_beat():
+    made = opened()
+    assert made.quiet(BEAT_MS - 1) == []
+    assert made.quiet(BEAT_MS) == [PEER]
+    [frame] = made.bundle(PEER, (), BEAT_MS)
+    assert decode_frame(frame) == Bundle(FRAME_VERSION, 5, 1, ())
+    assert made.quiet(BEAT_MS + 1) == []
+
+
+def hostile(luck: random.Random, valid: list[bytes]) -> bytes:
+    """Bytes of chance, or a valid frame with a few bytes changed, cut or repeated."""
+    if luck.random() < 0.3:
+        return luck.randbytes(luck.randrange(200))
+    data = bytearray(luck.choice(valid))
+    for _ in range(luck.randrange(1, 4)):
+        place = luck.randrange(len(data))
+        match luck.randrange(3):
+            case 0:
+                data[place] = luck.randrange(256)
+            case 1:
+                del data[place:]
+            case _:
+                data[place:place] = data[place : place + luck.randrange(1, 9)]
+        if not data:
+            return b""
+    return bytes(data)
+
+
+def judge_hostile(count: int) -> None:
+    """Nothing that is heard is anything but a message of the peer's own; nothing raises; memory stays flat."""
+    luck, made = random.Random(count), opened()
+    valid = [hello(), bundle(3, DEPARTED), bundle(4, Release(0, 1, 7)), bundle(9, DEPARTED, sender="charger/2")]
+    tracemalloc.start()
+    try:
+        base = 0
+        for number in range(count):
+            now_ms = number * 100 * BEAT_MS  # so that allowance and strikes never hide what is tested
+            judged = made.judge(PEER, hostile(luck, valid), now_ms)
+            for sender, receiver, message in judged.messages:
+                assert (sender, receiver) == ("charger/1", "transformer")
+                assert may_send("charger", "transformer", message)
+            if number == count // 5:
+                base = tracemalloc.get_traced_memory()[0]
+        assert tracemalloc.get_traced_memory()[0] - base < 64_000
+    finally:
+        tracemalloc.stop()
+    assert made.counts.malformed > count // 4
+
+
+def test_ten_thousand_malformed_frames_change_nothing():
+    judge_hostile(10_000)
+
+
+@pytest.mark.long
+def test_a_million_malformed_frames_change_nothing():
+    judge_hostile(1_000_000)
+
+
+ALL_KINDS = [kind for kind in messages.Message.__args__ if kind is not messages.Sealed] + list(messages.SEALED)
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS, ids=lambda kind: kind.__name__)
+def test_every_kind_of_message_is_somebodys_to_send(kind):
+    """A new message that no role may send would never arrive."""
+    pairs = [(sender, receiver) for sender in ROLES for receiver in ROLES if kind in kinds_sent(sender, receiver)]
+    assert pairs
+    assert all("transformer" in pair or set(pair) == {"charger", "vehicle"} for pair in pairs)
+
+
+def test_nobody_may_grant_but_the_transformer():
+    grant = messages.Grant(7, 0, 0, 1, 1, 1, 0, 0)
+    assert [sender for sender in ROLES if any(may_send(sender, other, grant) for other in ROLES)] == ["transformer"]
+
+
+def test_a_sealed_message_counts_as_what_is_inside():
+    award = seal(messages.Award(0, 1, 7, 300_000, (1_000,), (5,)))
+    assert may_send("transformer", "charger", award)
+    assert may_send("charger", "vehicle", award)
+    assert not may_send("vehicle", "charger", award)
+    assert not may_send("vehicle", "charger", messages.Sealed(99, b"", b""))
+
+
+@given(st.binary(max_size=100), st.integers(0, 10**9))
+def test_any_bytes_are_judged_without_an_error(data, now_ms):
+    judged = opened().judge(PEER, data, now_ms)
+    assert judged.messages == []
