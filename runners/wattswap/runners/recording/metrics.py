@@ -31,10 +31,11 @@ Summary = dict[str, Any]
 
 KEYS: Final = tuple(
     """
-    scenario controller strategy engine seed limit_w peak_w overload_s overload_wh near_limit_s ageing_h oscillations
-    sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total waiting_cost_nanos sellers sellers_losing deferred_wh fed_back_wh
-    forced_wh rounds choices paid_nanos rent_open_nanos billed_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash
-    events_hash faults settlement timing
+    scenario controller strategy engine seed limit_w peak_w overload_s overload_wh near_limit_s ageing_h
+    oscillations
+    sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh forced_wh
+    rounds choices paid_nanos billed_nanos waiting_cost_nanos sellers sellers_losing rent_open_nanos jain_waiting
+    jain_tokens fallback_unsafe_w trace_hash events_hash faults settlement timing
     """.split()  # noqa: SIM905 - thirty names are read best as words
 )
 """The keys of a summary, in its order."""
@@ -147,8 +148,9 @@ def _of_sellers(street: Street, record: RunRecord, cars: CarTicks) -> Summary:
             nanos = settlement.rent_nanos(row.price_nanos_per_kwh_h, row.rent, cars.tick_s)
             earned[row.session] += nanos
             rent_open_nanos += nanos
-    sellers = [n for n in range(fleet.sessions) if deferred_ws[fleet.session_id[n]] > SELLER_WS]
-    losing = [n for n in sellers if earned[fleet.session_id[n]] < cost[n] - LOSS_NANOS]
+    rows = np.flatnonzero(fleet.is_session).tolist()
+    sellers = [row for row in rows if deferred_ws[fleet.session_id[row]] > SELLER_WS]
+    losing = [row for row in sellers if earned[fleet.session_id[row]] < cost[row] - LOSS_NANOS]
     return {
         "waiting_cost_nanos": sum(cost),
         "sellers": len(sellers),
@@ -158,10 +160,11 @@ def _of_sellers(street: Street, record: RunRecord, cars: CarTicks) -> Summary:
 
 
 def waiting_costs(nanos_per_kwh_h: NDArray[np.int64], cars: CarTicks) -> list[int]:
-    """What each session's owed energy times the hours it waited costs its owner, in nanos."""
-    waiting_ws = np.bincount(cars.row, weights=cars.owed_ws, minlength=cars.sessions)[: cars.sessions]
-    columns = (waiting_ws.astype(np.int64).tolist(), nanos_per_kwh_h.tolist())
-    return [ws * cars.tick_s * price // WS_S_PER_KWH_H for ws, price in zip(*columns, strict=False)]
+    """What each row's owed energy times the hours it waited costs its owner, in nanos; 0 for a battery."""
+    # as floats, but below 2^53 sums of whole numbers are exact
+    waiting_ws = np.bincount(cars.row, weights=cars.owed_ws, minlength=len(nanos_per_kwh_h)).astype(np.int64)
+    columns = zip(waiting_ws.tolist(), nanos_per_kwh_h.tolist(), strict=True)
+    return [ws * cars.tick_s * price // WS_S_PER_KWH_H for ws, price in columns]
 
 
 def _of_fairness(street: Street, record: RunRecord, cars: CarTicks) -> Summary:
