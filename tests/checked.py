@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.engines.loop import SimulatedRun
+from wattswap.runners.engines.observer import Observer
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.scenario import Street
 
 
-class _SelfChecks:
-    run: SimulatedRun
+class _SelfChecks(Observer):
+    run: Any
 
-    def audit(self, now_ms: int, agent: str, event: Any, done: Any) -> None:
-        self.run.agents[agent].check()
+    def begun(self, run: Any) -> None:
+        self.run = run
+
+    def handled(self, now_ms: int, agent: str, event: Any, effects: Any) -> None:
+        self.run.nodes[agent].agent.check()
 
 
 def checked_run(street: Street, *args: Any, **options: Any) -> SimulatedRun:
     """A messages run of this street in which every agent asserts after each event what must hold of its state."""
-    checks = _SelfChecks()
-    checks.run = SimulatedRun(street, *args, auditor=checks, **options)
-    return checks.run
+    return simulated_run(street, *args, observers=[_SelfChecks()], **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -29,19 +29,20 @@ from wattswap.protocol.messages import (
     WitnessedDelivery,
 )
 from wattswap.protocol.units import MS_PER_S
-from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.engines.observer import Observer
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.scenario import load_street
 
 
 @dataclass
-class Listener:
+class Listener(Observer):
     """Hears what the agents did within one tick."""
 
     done: list[tuple[int, str, Effect]] = field(default_factory=list)
 
-    def audit(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
+    def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
         """Keep it."""
-        self.done += [(now_ms, agent, effect) for effect in done]
+        self.done += [(now_ms, agent, effect) for effect in effects]
 
     def sent(self) -> Iterator[object]:
         """What was said, opened."""
@@ -54,7 +55,7 @@ def dialogue(scenario: str = "demo") -> list[str]:
     """The first round of a scenario that led to an award, as the car saw it that won the first one."""
     street = load_street(scenario)
     listener = Listener()
-    run = SimulatedRun(street, auditor=listener)
+    run = simulated_run(street, observers=[listener])
     while not run.record.rounds or not run.record.rounds[-1].reduce_awards:
         listener.done.clear()
         run.step()

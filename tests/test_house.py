@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,64 @@ def test_the_rules_above_can_fail(module: str, source: str):
 )
 def test_the_rules_above_allow_what_is_right(module: str, source: str):
     assert not faults(module, source)
+
+
+def module_imports() -> dict[str, set[str]]:
+    """By module of ours: the modules of ours that it imports anywhere, TYPE_CHECKING included; itself left out."""
+    found = {module: path for module, path in sources() if module.startswith("wattswap.")}
+    graph = {}
+    for module, path in found.items():
+        named = imports(module, path.read_text(encoding="utf-8"), is_package=path.name == "__init__.py")
+        # `from a.b import c` names a.b.c: the module c if there is one, else the module a.b.
+        met = {name if name in found else name.rpartition(".")[0] for name in named}
+        graph[module] = (met & found.keys()) - {module}
+    return graph
+
+
+def cycles(graph: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
+    """The groups of modules that know each other, each sorted: the strongly connected components of the imports."""
+    found: list[tuple[str, ...]] = []
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    path: list[str] = []
+
+    def visit(module: str) -> None:
+        index[module] = low[module] = len(index)
+        path.append(module)
+        for other in graph[module]:
+            if other not in index:
+                visit(other)
+            if other in path:
+                low[module] = min(low[module], low[other])
+        if low[module] == index[module]:
+            at = path.index(module)
+            group = tuple(sorted(path[at:]))
+            del path[at:]
+            if len(group) > 1:
+                found.append(group)
+
+    for module in graph:
+        if module not in index:
+            visit(module)
+    return found
+
+
+def test_no_two_modules_know_each_other():
+    """Whoever reads a module can read what it stands on first, and need not come back."""
+    found = cycles(module_imports())
+    assert not found, "\n".join(" and ".join(group) for group in found)
+
+
+def test_a_cycle_would_be_found():
+    graph = {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": {"e"}, "e": set(), "f": {"g", "a"}, "g": {"f"}}
+    assert sorted(cycles(graph)) == [("a", "b", "c"), ("f", "g")]
+    assert not cycles({"a": {"b", "c"}, "b": {"c"}, "c": set()})
+
+
+def test_an_import_for_types_alone_counts_and_names_its_module():
+    graph = module_imports()
+    assert "wattswap.runners.engines.store" in graph["wattswap.runners.engines.node"]
+    assert "wattswap.protocol.events" in graph["wattswap.runners.engines.loop"]
 
 
 CORE_WITHOUT_EXTRAS = """

@@ -125,15 +125,15 @@ class Wire:
                 self.said.append((agent, to, opened(message)))
                 arrived = decode(encode(message))
                 return [(to, Received(agent, arrived))] * self.arrives(agent, to, message)
-            case Pay(_, session, tick, nanos):
+            case Pay(_, session, tick, _, _, nanos):
                 self.done.append(effect)
-                return [(agent, Paid(session, tick, nanos))]
+                return [(agent, Paid(session, tick, nanos, 0))]
             case WakeAt(at_ms):
                 self.alarms.setdefault(agent, set()).add(at_ms)
                 return []
             case Remember() | Forget():
                 return []
-            case Bill(session, nanos):
+            case Bill(session, _, _, nanos):
                 self.done.append(effect)
                 return [(agent, Billed(session, nanos))]
             case _:
@@ -349,7 +349,7 @@ def test_a_round_is_said_in_this_order() -> None:
             baseline_ws=3_300_000,
             disputed=False,
         ),
-        Pay("0.0/stay A", PATIENT, 0, WORTH),
+        Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH),
     ]
     assert earned(wire, "car A") == WORTH
     assert earned(wire, "car B") == 0
@@ -361,7 +361,7 @@ def test_a_round_is_said_in_this_order() -> None:
         ("charger A", "transformer", Departed(PATIENT, 4_790 * 300, 0)),
         ("transformer", "charger A", Ack(DEPARTED, PATIENT)),
     ]
-    assert wire.did() == [SetPower(PATIENT, 0, 0), Bill(PATIENT, 4_790 * 300 * 3 * IOTA // KWH)]
+    assert wire.did() == [SetPower(PATIENT, 0, 0), Bill(PATIENT, "stay A", "car A", 4_790 * 300 * 3 * IOTA // KWH)]
 
 
 def beat(session: int, seq: int, stamp_ms: int = 0, *, heard: int = 0) -> Report:
@@ -435,7 +435,7 @@ def test_an_award_that_is_lost_on_the_way_is_not_paid_and_nobody_is_harmed() -> 
 def test_an_award_that_is_lost_once_is_said_again_and_counts_from_then_on() -> None:
     wire = street(losing(1, Award))
     _, did = whole_round(wire)
-    assert paid(did) == [Pay("0.0/stay A", PATIENT, 0, WORTH * 9 // 10)]
+    assert paid(did) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH * 9 // 10)]
     assert earned(wire, "car A") == WORTH * 9 // 10
 
 
@@ -451,7 +451,7 @@ def test_a_mandate_or_departure_that_is_lost_is_said_again_until_it_is_acknowled
         wire.wake()
     said = [(sender, to) for sender, to, message in wire.heard() if isinstance(message, lost)]
     assert said.count(("charger A", "transformer")) == 3
-    billed = [Bill(PATIENT, 3 * IOTA)] if lost is Departed else []
+    billed = [Bill(PATIENT, "stay A", "car A", 3 * IOTA)] if lost is Departed else []
     assert of_kind(wire.did(), Bill) == billed
 
 
@@ -474,7 +474,7 @@ def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
     meter(wire, 11_000, ticks=2)
     assert not paid(wire.did())
     meter(wire, 11_000)
-    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, WORTH)]
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH)]
     assert earned(wire, "car A") == WORTH
     wire.heard()
     meter(wire, 11_000, ticks=3)
@@ -484,7 +484,7 @@ def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
 
 def test_a_receipt_that_is_lost_is_said_again_and_counts_once() -> None:
     wire = street(losing(2, Receipt, to="charger A"))
-    assert paid(whole_round(wire)[1]) == [Pay("0.0/stay A", PATIENT, 0, WORTH)]
+    assert paid(whole_round(wire)[1]) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH)]
     assert earned(wire, "car A") == 0
     meter(wire, 11_000, ticks=5)
     assert earned(wire, "car A") == WORTH
@@ -514,7 +514,7 @@ def test_a_release_pays_what_was_delivered_until_then() -> None:
         ("transformer", "charger A", Receipt(0, 0, PATIENT, WORTH * 4 // 10)),
         ("charger A", "car A", Receipt(0, 0, PATIENT, WORTH * 4 // 10)),
     ]
-    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, WORTH * 4 // 10)]
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH * 4 // 10)]
 
 
 def test_after_a_release_a_new_call_in_the_same_window_is_a_new_round() -> None:
@@ -532,7 +532,7 @@ def test_after_a_release_a_new_call_in_the_same_window_is_a_new_round() -> None:
     assert set(calls) == {ReliefCall(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)}
     meter(wire, 4_790, ticks=5)
     half = 606_000_000 * 6_210 * 150 // KWH  # two and a half minutes later its hours are worth a little more
-    assert paid(wire.did()) == [Pay("0.5/stay A", PATIENT, 5, half)]
+    assert paid(wire.did()) == [Pay("0.5/stay A", PATIENT, 5, "stay A", "car A", half)]
     assert earned(wire, "car A") == WORTH * 4 // 10 + half
 
 
@@ -554,8 +554,8 @@ def test_a_car_that_leaves_is_paid_for_what_it_delivered() -> None:
         ("charger A", "transformer", Departed(PATIENT, 4_790 * 90, 0)),
         ("transformer", "charger A", Ack(DEPARTED, PATIENT)),
     ]
-    bill = Bill(PATIENT, 4_790 * 90 * 3 * IOTA // KWH)
-    assert wire.did()[1:] == [Pay("0.0/stay A", PATIENT, 0, part), SetPower(PATIENT, 0, 0), bill]
+    bill = Bill(PATIENT, "stay A", "car A", 4_790 * 90 * 3 * IOTA // KWH)
+    assert wire.did()[1:] == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", part), SetPower(PATIENT, 0, 0), bill]
     assert earned(wire, "car A") == part
 
 

@@ -173,17 +173,17 @@ def test_a_run_in_memory_has_nothing_to_settle(tmp_path: Path):
 
 def test_the_agents_thread_hands_over_and_goes_on(tmp_path: Path):
     """What it does for the ledger takes far less than the law of a round."""
-    settlement = RunPayments(STREET, f"sqlite:{tmp_path / 'tokens.sqlite'}")
     spent = [0.0, 0.0]
 
-    def passed(tick: int) -> None:
-        began = time.thread_time()
-        settlement.passed(tick)
-        spent[0] += time.thread_time() - began
+    class Timed(RunPayments):
+        def tick_passed(self, tick: int) -> None:
+            began = time.thread_time()
+            super().tick_passed(tick)
+            spent[0] += time.thread_time() - began
 
+    settlement = Timed(STREET, f"sqlite:{tmp_path / 'tokens.sqlite'}")
     began = time.thread_time()
-    run_street(STREET, engine="messages", begun=settlement.begin, progress=passed)
+    run_street(STREET, engine="messages", observers=[settlement])
     spent[1] = time.thread_time() - began
-    settlement.end()
     settlement.close()
     assert spent[0] < 0.05 * spent[1]

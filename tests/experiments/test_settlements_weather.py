@@ -105,20 +105,20 @@ def test_a_full_disk_stops_no_run_and_loses_no_token(file: str, tmp_path: Path):
     """SQLite's own limit stands for the disk's: it fails in the same place with the same error."""
     street, out = quick_street("ledger.drain_s=1"), tmp_path / "run"
     out.mkdir()
-    settlement = RunPayments(street, f"sqlite:{tmp_path / 'tokens.sqlite'}", folder=out)
 
-    def begun(run: Any) -> None:
-        settlement.begin(run)
-        inside: Any = settlement
-        database = {
-            "ledger": lambda: inside._worker.ledger._database,
-            "outbox": lambda: inside._worker._outbox._database,
-            "meters": lambda: inside._metering.anchorer._database,
-        }[file]()
-        database._connection.execute("PRAGMA max_page_count=50")
+    class OnAFullDisk(RunPayments):
+        def begun(self, run: Any) -> None:
+            super().begun(run)
+            inside: Any = self
+            database = {
+                "ledger": lambda: inside._worker.ledger._database,
+                "outbox": lambda: inside._worker._outbox._database,
+                "meters": lambda: inside._metering.anchorer._database,
+            }[file]()
+            database._connection.execute("PRAGMA max_page_count=50")
 
-    record = run_street(street, engine="fleet", begun=begun, progress=settlement.passed)
-    settlement.end()
+    settlement = OnAFullDisk(street, f"sqlite:{tmp_path / 'tokens.sqlite'}", folder=out)
+    record = run_street(street, engine="fleet", observers=[settlement])
     settlement.settle()
     block = settlement.block()
     settlement.close()

@@ -13,9 +13,12 @@ from wattswap.protocol.effects import Send
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.events import Received, Restarted
 from wattswap.runners.engines.launch import faults_of, run_street, start_run
-from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.engines.loop import SimulatedRun
+from wattswap.runners.engines.observer import Observer
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.network.fault_free_twin import COSTS, with_cost, without_faults
 from wattswap.runners.network.fault_schedule import FaultOptions
+from wattswap.runners.network.faulty import FaultyNetwork
 from wattswap.runners.recording.metrics import summary
 from wattswap.runners.scenario import Street
 from wattswap.runners.scenario.schema import FaultsTable
@@ -32,30 +35,32 @@ ALL = FaultOptions(
 TABLE = FaultsTable(loss_pct=10, crashes_per_day=50, cuts_per_day=50)
 
 
-class Count:
+class Count(Observer):
     """What agents said and heard, counted by someone else."""
 
     def __init__(self) -> None:
         self.said = self.heard = 0
         self.started_again: Counter[str] = Counter()
 
-    def audit(self, now_ms, agent, event, done):
+    def handled(self, now_ms, agent, event, effects):
         self.heard += isinstance(event, Received)
-        self.said += sum(isinstance(did, Send) for did in done)
+        self.said += sum(isinstance(did, Send) for did in effects)
         self.started_again[agent] += isinstance(event, Restarted)
 
 
 def counted(faults: FaultOptions) -> tuple[SimulatedRun, Count]:
     count = Count()
-    run = SimulatedRun(random_street(17, chargers=8, ticks=120), faults=faults, auditor=count)
+    run = simulated_run(random_street(17, chargers=8, ticks=120), faults=faults, observers=[count])
     run.run()
     return run, count
 
 
 def on_its_way(run: SimulatedRun) -> int:
-    assert run._injector is not None
-    held = [event for events in run._injector._held.values() for event in events]
-    return sum(isinstance(event, Received) for event in (*held, *(entry[-1] for entry in run._heap)))
+    held = [event for node in run.nodes.values() for event in node.held]
+    return sum(
+        isinstance(event, Received)
+        for event in (*held, *(entry[-1] for entries in run._queue._entries.values() for entry in entries))
+    )
 
 
 @pytest.mark.parametrize("faults", [ALL, replace(ALL, freezes_per_day=0, delay_ms=0)], ids=["all", "no delay"])
@@ -71,18 +76,18 @@ def test_every_message_is_accounted_for(faults):
     assert counts.repeated < counts.sent * 0.1
 
 
-def test_every_outage_is_counted_once():
+def test_every_outage_that_was_drawn_happens_and_is_counted_once():
     run, count = counted(ALL)
     counts = run.record.counts
     assert counts is not None
-    assert run._injector is not None
-    outages = run._injector.schedule.outages
-    cuts_ms = [outage.from_ms for outage in outages if outage.is_cut]
-    last_tick_ms = (run.street.ticks - 1) * run.rules.tick_ms
-    assert 0 < sum(from_ms <= last_tick_ms for from_ms in cuts_ms) <= counts.partitions <= len(cuts_ms)
-    assert counts.restarts == sum(count.started_again.values()) > 0
-    assert counts.restarts <= counts.crashes <= sum(outage.kind == "crash" for outage in outages)
-    assert 0 < counts.freezes <= sum(outage.kind == "freeze" for outage in outages)
+    assert isinstance(run.network, FaultyNetwork)
+    outages = run.network.schedule.outages
+    kinds = Counter(outage.kind for outage in outages)
+    assert all(kinds[kind] for kind in ("crash", "torn crash", "freeze", "cut", "one-way cut"))
+    assert counts.crashes == counts.restarts == kinds["crash"] + kinds["torn crash"]
+    assert counts.freezes == kinds["freeze"]
+    assert counts.partitions == kinds["cut"] + kinds["one-way cut"]
+    assert counts.restarts == sum(count.started_again.values())
 
 
 def test_on_a_perfect_network_nothing_is_counted():

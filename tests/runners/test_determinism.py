@@ -18,7 +18,7 @@ from tests.streets import Stay, random_street, street_of
 import wattswap
 from wattswap.protocol.units import WS_PER_KWH
 from wattswap.runners.engines.launch import run_street
-from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.scenario import Street, load_street
 
 DEMO = "5f589984e6b2"
@@ -79,7 +79,7 @@ def can_run(python: str) -> bool:
 
 def test_a_second_run_in_the_same_process_says_the_same():
     street = random_street(131, chargers=8, ticks=80)
-    records = [SimulatedRun(street).run() for _ in range(2)]
+    records = [simulated_run(street).run() for _ in range(2)]
     assert len({record.events_hash for record in records}) == 1
     assert records[0].sessions == records[1].sessions
 

@@ -10,7 +10,8 @@ from tests.streets import Stay, street_of
 from wattswap.protocol.effects import NoteRound
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA, WS_PER_KWH
-from wattswap.runners.engines.launch import run_street
+from wattswap.runners.engines.launch import run_street, start_run
+from wattswap.runners.engines.observer import TickProgress
 from wattswap.runners.recording.record import RunRecord, TradeRow
 from wattswap.runners.scenario import Street, load_street
 
@@ -188,7 +189,7 @@ def test_an_empty_street_is_a_run_too(engine):
 
 def test_progress_is_told_every_tick(engine):
     ticks: list[int] = []
-    run_street(one_car(), engine=engine, progress=ticks.append)
+    run_street(one_car(), engine=engine, observers=[TickProgress(ticks.append)])
     assert ticks == list(range(WINDOW))
 
 
@@ -197,9 +198,10 @@ def test_an_interrupted_run_leaves_what_there_was(engine):
         if tick == 3:
             raise KeyboardInterrupt
 
-    record = RunRecord()
+    run = start_run(one_car(), engine=engine, observers=[TickProgress(stop)])
     with pytest.raises(KeyboardInterrupt):
-        run_street(one_car(), engine=engine, progress=stop, record=record)
+        run.run()
+    record = run.record
     assert [tick.tick for tick in record.ticks] == [0, 1, 2, 3]
     assert len(record.rounds) == 1
     assert record.book is not None

@@ -11,10 +11,12 @@ from wattswap.protocol.messages import Grant
 from wattswap.runners.audit.auditor import Auditor
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.launch import faults_of
-from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.engines.observer import Observer
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.network.fault_scenario import fault_street
 from wattswap.runners.network.fault_schedule import FaultOptions, Outage
 from wattswap.runners.network.fault_search import run_seed, seed_result, seed_results
+from wattswap.runners.network.faulty import FaultyNetwork
 
 SEEDS = 50
 SIGNED = 5
@@ -73,10 +75,7 @@ def test_trouble_is_felt():
 def test_without_faults_the_auditor_finds_nothing():
     street = fault_street(5)
     auditor = Auditor()
-    run = SimulatedRun(street, auditor=auditor)
-    auditor.watch(run)
-    run.run()
-    auditor.finish()
+    simulated_run(street, observers=[auditor]).run()
     assert auditor.events > 1_000
     assert auditor.longest_over <= 1
 
@@ -86,34 +85,29 @@ def test_a_lost_transformer_leaves_every_charger_at_its_minimum_within_a_lease(s
     """F8: within T (1 + rho) + ramp of the last stamp that was echoed, each by its own clock, with nobody's help."""
     lost_ms, ramp_ms = 1_000_000, 500
     street = fault_street(seed)
-    run = SimulatedRun(street, faults=replace(faults_of(street), until_ms=1 << 40))
-    trouble = run._injector
-    assert trouble is not None
-    gone = Outage("crash", "transformer", lost_ms, 1 << 40)
-    trouble._due = [outage for outage in trouble._due if outage.agent != "transformer"]
-    trouble._due = sorted([*trouble._due, gone], key=lambda outage: -outage.from_ms)
     stamped: dict[str, int] = {}
     powered: dict[int, tuple[str, int]] = {}
     worst_ms = 0
 
-    class Watch:
-        def audit(self, now_ms, agent, event, done):
+    class Watch(Observer):
+        def handled(self, now_ms, agent, event, effects):
             nonlocal worst_ms
             grant = getattr(event, "message", None)
-            if isinstance(grant, Grant) and trouble is not None:
-                stamped[agent] = max(stamped.get(agent, 0), trouble.true_ms(agent, grant.echo_ms))
-            for effect in done:
+            if isinstance(grant, Grant):
+                stamped[agent] = max(stamped.get(agent, 0), run.nodes[agent].true_ms(grant.echo_ms))
+            for effect in effects:
                 if isinstance(effect, SetPower) and effect.import_w | effect.export_w:
                     powered[effect.session] = agent, now_ms
                 elif isinstance(effect, SetPower) and powered.pop(effect.session, ("", 0))[1] and now_ms > lost_ms:
                     worst_ms = max(worst_ms, now_ms - stamped[agent])
 
-    run._auditor = Watch()
+    run = simulated_run(street, faults=replace(faults_of(street), until_ms=1 << 40), observers=[Watch()])
+    assert isinstance(run.network, FaultyNetwork)
+    run.network.strike(Outage("crash", "transformer", lost_ms, 1 << 40))
     while run.tick * 30_000 < lost_ms + 300_000:
         run.step()
     rules = run.rules
-    assert not run._import_w.any()
-    assert not run._export_w.any()
+    assert all(run.power_w(row) == (0, 0) for row in range(len(run.world.fleet)))
     assert worst_ms <= rules.lease_ms * (1_000_000 + rules.drift_ppm) // 1_000_000 + ramp_ms
 
 

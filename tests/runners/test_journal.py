@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -15,9 +15,11 @@ from tests.streets import random_street
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.events import Event
 from wattswap.runners.engines.launch import faults_of
-from wattswap.runners.engines.simulated import JournalListener, SimulatedRun
+from wattswap.runners.engines.loop import SimulatedRun
+from wattswap.runners.engines.observer import Observer, Sensed
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.network.fault_schedule import FaultOptions
-from wattswap.runners.recording.journal import Contents, Header, Journal, JournalLine, Reader, hearers
+from wattswap.runners.recording.journal import Contents, Header, Journal, Reader
 from wattswap.runners.scenario import Street
 
 CRASHES = FaultOptions(loss_ppm=20_000, crashes_per_day=300, outage_s=120)
@@ -44,7 +46,7 @@ def street() -> Street:
 def run(path: Path, contents: Contents = "inputs", faults: FaultOptions | None = None) -> SimulatedRun:
     """A run with its journal at ``path``."""
     journal = Journal(path, header(contents))
-    done = SimulatedRun(street(), journal=journal, faults=faults)
+    done = simulated_run(street(), observers=[journal], faults=faults)
     done.run()
     journal.close()
     return done
@@ -65,28 +67,26 @@ def journal(tmp_path: Path, written: bytes) -> Path:
     return path
 
 
-class Overheard:
+class Overheard(Observer):
     """Hears what a journal hears."""
 
-    handled: Callable[[bytes], None] | None = None
-
     def __init__(self) -> None:
-        self.pairs: list[list[tuple[str, Event]]] = [[]]
-        self.felt_by: list[tuple[str, Event]] = []
+        self.by_tick: list[list[Sensed]] = [[]]
+        self.recoveries: list[tuple[str, list[Event]]] = []
 
-    def told(self, told: list[tuple[str, Event]]) -> None:
-        self.pairs[-1].extend(told)
+    def sensed(self, sensed: Sequence[Sensed]) -> None:
+        self.by_tick[-1].extend(sensed)
 
-    def felt(self, agent: str, event: Event) -> None:
-        self.felt_by.append((agent, event))
+    def recovered(self, agent: str, events: Sequence[Event]) -> None:
+        self.recoveries.append((agent, list(events)))
 
-    def passed(self, tick: int, base_w: int, events_hash: bytes) -> None:
-        self.pairs.append([])
+    def tick_handled(self, tick: int, events_hash: bytes) -> None:
+        self.by_tick.append([])
 
 
 @pytest.mark.parametrize("faults", [None, CRASHES], ids=["calm", "faults"])
 def test_a_journal_changes_nothing(tmp_path: Path, faults: FaultOptions | None):
-    plain = SimulatedRun(street(), faults=faults).run()
+    plain = simulated_run(street(), faults=faults).run()
     for contents in ("inputs", "full"):
         record = run(tmp_path / contents, contents, faults).record
         assert (record.events_hash, record.trace_hash()) == (plain.events_hash, plain.trace_hash())
@@ -95,7 +95,7 @@ def test_a_journal_changes_nothing(tmp_path: Path, faults: FaultOptions | None):
 def test_it_is_a_stream_that_any_reader_of_messagepack_can_read(journal: Path):
     with journal.open("rb") as stream:
         first, *lines = msgpack.Unpacker(stream)
-    assert (first["format"], first["format_version"]) == ("wattswap journal", 1)
+    assert (first["format"], first["format_version"]) == ("wattswap journal", 2)
     assert first["scenario"] == "small"
     assert [line[:2] for line in lines] == [["tick", tick] for tick in range(street().ticks + 1)]
     assert all(len(line[5]) == 8 for line in lines)
@@ -104,22 +104,12 @@ def test_it_is_a_stream_that_any_reader_of_messagepack_can_read(journal: Path):
 @pytest.mark.parametrize("faults", [None, CRASHES], ids=["calm", "faults"])
 def test_what_is_read_is_what_the_world_told_and_whom(tmp_path: Path, faults: FaultOptions | None):
     path, overheard = tmp_path / "street.msgpack", Overheard()
-    listener: JournalListener = overheard
-    factory = run(path, faults=faults).factory
-    SimulatedRun(street(), journal=listener, faults=faults).run()
+    run(path, faults=faults)
+    simulated_run(street(), observers=[overheard], faults=faults).run()
     lines = list(Reader(path).lines())
-    assert [told(line, factory.charger_of, factory.vehicle_of) for line in lines] == overheard.pairs[:-1]
-    assert [pair for line in lines for pair in line.felt] == overheard.felt_by
-    assert bool(overheard.felt_by) == (faults is not None)
-
-
-def told(line: JournalLine, chargers: tuple[str, ...], vehicles: tuple[str, ...]) -> list[tuple[str, Event]]:
-    """A line's facts as pairs of agent and event."""
-    pairs = []
-    for who, event in line.told:
-        row = getattr(event, "session", 0)
-        pairs += [(agent, event) for agent in hearers(who, chargers[row], vehicles[row])]
-    return pairs
+    assert [line.told for line in lines] == overheard.by_tick[:-1]
+    assert [each for line in lines for each in line.recovered] == overheard.recoveries
+    assert bool(overheard.recoveries) == (faults is not None)
 
 
 def test_with_everything_in_it_the_hashes_follow_from_the_events(tmp_path: Path):
@@ -204,8 +194,8 @@ def test_whatever_byte_is_wrong_it_is_read_or_refused(journal: Path, written: by
         (b"PAR1 and so on", "no journal of wattswap"),
         (b"\xc1", "no journal of wattswap"),
         (msgpack.packb(["tick", 0]), "no journal of wattswap"),
-        (msgpack.packb({"format": "wattswap journal", "format_version": 2, "wattswap": "9.1"}), "use wattswap 9.1"),
-        (msgpack.packb({"format": "wattswap journal", "format_version": 1}), "header is damaged"),
+        (msgpack.packb({"format": "wattswap journal", "format_version": 1, "wattswap": "9.1"}), "use wattswap 9.1"),
+        (msgpack.packb({"format": "wattswap journal", "format_version": 2}), "header is damaged"),
     ],
 )
 def test_what_has_another_header_is_refused(tmp_path: Path, content: bytes, what: str):

@@ -14,6 +14,7 @@ from tests.test_same_everywhere import differences
 
 from wattswap.agents.controllers import controller_named
 from wattswap.runners.engines.fleet import FleetRun
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.scenario import Street
 from wattswap.runners.scenario.street import Sessions, concatenated
@@ -48,16 +49,20 @@ def _on_the_clock(sessions: Sessions, tick_ms: int, new_tick_ms: int) -> Session
     return replace(sessions, stated_departure_ms=sessions.stated_departure_ms // tick_ms * new_tick_ms)
 
 
-def together(streets: list[Street], controller: str = "negotiated") -> tuple[RunRecord, ...]:
-    """The records of one fleet run over all of these streets, one each."""
+def joined(streets: list[Street]) -> Street:
+    """One street with a feeder for each of these."""
     first = streets[0]
     ends = np.cumsum([0, *(len(each.sessions.session_id) for each in streets)]).tolist()
     feeders = tuple(
         replace(feeder, name=f"feeder-{number}", sessions=slice(ends[number], ends[number + 1]))
         for number, (feeder,) in enumerate(each.feeders for each in streets)
     )
-    street = replace(first, feeders=feeders, sessions=concatenated([each.sessions for each in streets]))
-    run = FleetRun(street, controller_named(controller))
+    return replace(first, feeders=feeders, sessions=concatenated([each.sessions for each in streets]))
+
+
+def together(streets: list[Street], controller: str = "negotiated") -> tuple[RunRecord, ...]:
+    """The records of one fleet run over all of these streets, one each."""
+    run = FleetRun(joined(streets), controller_named(controller))
     run.run()
     return run.records
 
@@ -75,6 +80,22 @@ def test_many_feeders_in_one_pass_are_as_many_runs(seed, count):
     for street, record in zip(streets, together(streets), strict=True):
         assert differences(renumbered(record, first_row), FleetRun(street).run()) == []
         first_row += len(street.sessions.session_id)
+
+
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 1 << 32), st.integers(1, 3))
+def test_agents_of_many_feeders_come_to_the_same_as_the_fleet(seed, count):
+    streets = neighbours(seed, count)
+    run = simulated_run(joined(streets))
+    run.run()
+    for fleet, messages in zip(together(streets), run.records, strict=True):
+        assert differences(without_payment_ids(fleet), without_payment_ids(messages)) == []
+
+
+def without_payment_ids(record: RunRecord) -> RunRecord:
+    """The record with trades that do not say under which name they were paid: agents put the feeder's number there."""
+    record.trades = [trade._replace(payment_id="") for trade in record.trades]
+    return record
 
 
 def test_the_streets_of_this_test_trade():

@@ -285,8 +285,8 @@ def test_a_journal_without_a_tick_is_refused(copy: Path):
 
 def test_a_journal_of_another_version_is_refused(copy: Path):
     journal = journal_of(copy)
-    journal.write_bytes(journal.read_bytes().replace(b"format_version\x01", b"format_version\x02"))
-    assert "journal of format version 2, this version reads 1" in refused(copy)
+    journal.write_bytes(journal.read_bytes().replace(b"format_version\x02", b"format_version\x01"))
+    assert "journal of format version 1, this version reads 2; use wattswap" in refused(copy)
 
 
 def test_a_journal_that_is_torn_in_the_middle_is_refused(copy: Path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pytest
@@ -19,9 +19,12 @@ from wattswap.runners.audit.auditor import Auditor
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.agent_factory import TRANSFORMER
 from wattswap.runners.engines.launch import faults_of
-from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.engines.loop import SimulatedRun
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.network.fault_scenario import fault_street
 from wattswap.runners.network.fault_schedule import Outage
+from wattswap.runners.network.faulty import FaultyNetwork
+from wattswap.runners.scenario import Street
 
 QUIET = ("loss_pct", "repeat_pct", "freezes_per_day", "crashes_per_day", "cuts_per_day")
 Strike = Callable[[SimulatedRun, int, Event, list[Effect]], Outage | None]
@@ -31,34 +34,26 @@ Patch = pytest.MonkeyPatch
 class Striking(Auditor):
     """Audits as always, and lets one thing go wrong when something has happened to the transformer."""
 
-    def __init__(self, strike: Strike, run: SimulatedRun) -> None:
-        super().__init__(faults_of(run.street))
-        self._striking, self._strike, self.struck = run, strike, False
+    def __init__(self, strike: Strike, street: Street) -> None:
+        super().__init__(faults_of(street))
+        self._strike, self.struck = strike, False
 
-    def audit(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
-        super().audit(now_ms, agent, event, done)
+    def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
+        super().handled(now_ms, agent, event, effects)
         if self.struck or agent != TRANSFORMER:
             return
-        trouble = self._striking._injector
-        assert trouble is not None
-        outage = self._strike(self._striking, now_ms, event, done)
-        if outage is None:
-            return
-        self.struck = True
-        if outage.is_cut:
-            trouble.schedule._cuts[outage.agent] = [outage]
-        else:
-            trouble._due.append(outage)
+        outage = self._strike(self._run, now_ms, event, list(effects))
+        if outage is not None:
+            self.struck = True
+            assert isinstance(self._run.network, FaultyNetwork)
+            self._run.network.strike(outage)
 
 
 def struck(strike: Strike, seed: int, settings: tuple[str, ...]) -> bool:
     """One seed of the proving ground in which messages are late and nothing goes wrong but this; whether it did."""
     street = fault_street(seed, [*(f"faults.{key}=0" for key in QUIET), *settings])
-    run = SimulatedRun(street, faults=faults_of(street))
-    run._auditor = auditor = Striking(strike, run)
-    auditor.watch(run)
-    run.run()
-    auditor.finish()
+    auditor = Striking(strike, street)
+    simulated_run(street, faults=faults_of(street), observers=[auditor]).run()
     return auditor.struck
 
 
@@ -79,7 +74,7 @@ def silent_feeders_count(patch: Patch) -> None:
 
 def it_crashes_as_a_car_leaves(run: SimulatedRun, now_ms: int, event: Event, done: list[Effect]) -> Outage | None:
     """The departure is noted; the delivery of an award whose window goes on comes after it and finds nobody."""
-    transformer = run.agents[TRANSFORMER]
+    transformer = run.nodes[TRANSFORMER].agent
     assert isinstance(transformer, Transformer)
     if not isinstance(event, Received) or not isinstance(event.message, Departed):
         return None

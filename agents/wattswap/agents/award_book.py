@@ -17,7 +17,7 @@ from wattswap.agents import settlement
 from wattswap.agents.obligations import Obligations
 from wattswap.agents.offers import FEED, TRANCHES
 from wattswap.protocol.codec import seal, unseal
-from wattswap.protocol.effects import Bill, Forget, NoteAward, NoteTrade, Pay, Remember, Reserve, Send
+from wattswap.protocol.effects import Bill, Forget, NoteAward, NoteEnd, NoteTrade, Pay, Remember, Reserve, Send
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.messages import Award, Delivery, Departed, Receipt
 from wattswap.protocol.round import Input, State, advance
@@ -93,7 +93,7 @@ class AwardBook:
         self._accounts: dict[tuple[int, int], _Account] = {}
         self._in_force: dict[int, _Account] = {}
         self._receipts: dict[tuple[int, int], tuple[str, Receipt]] = {}
-        self._departed: dict[int, Departed] = {}
+        self._departed: dict[int, tuple[Party, Departed]] = {}
         """The cars that have left and are not billed yet, by session."""
         self._owed = Obligations(rules.repeat_ms)
 
@@ -170,7 +170,7 @@ class AwardBook:
         account = self._accounts.get((charger.session, charger.tick))
         if account is None or account.state is State.DELIVERED:
             return None
-        return _trade(account.record, charger, vehicle, self._rules)
+        return _trade(account.record, charger, vehicle, self._rules, closed=False)
 
     def due(self, now_ms: int) -> list[Effect]:
         """The awards that are repeated now."""
@@ -195,12 +195,15 @@ class AwardBook:
         charger = _delivery(witnessed.charger, self.author(record.party.charger), witnessed.session)
         if charger.part != vehicle.part:
             raise RemoteProtocolError("charger and car claim the deliveries of two different awards")
+        ended: list[Effect] = []
         if self._in_force.get(claim.session) is account:
             del self._in_force[claim.session]
+            ended.append(NoteEnd(claim.tick, claim.session))
         account.state = advance(account.state, Input.DELIVERY)
         self._owed.done(key)
-        trade = _trade(record, charger, vehicle, self._rules)
-        return [trade, Pay(trade.payment_id, claim.session, claim.tick, sum(trade.nanos))]
+        trade, party = _trade(record, charger, vehicle, self._rules), record.party
+        pay = Pay(trade.payment_id, claim.session, claim.tick, party.session_id, party.vehicle, sum(trade.nanos))
+        return [*ended, trade, pay]
 
     def paid(self, paid: Paid) -> list[Effect]:
         """The ledger has paid: free the rest of the reserve, send the receipt, and perhaps the bill."""
@@ -210,7 +213,7 @@ class AwardBook:
             return []
         account.state = advance(account.state, Input.RECEIPT)
         record = account.record
-        self.uncommitted_nanos += record.reserved_nanos - paid.nanos
+        self.uncommitted_nanos += paid.returned_nanos
         charger, receipt = record.party.charger, Receipt(record.award.feeder, paid.tick, paid.session, paid.nanos)
         self._receipts[key] = charger, receipt
         effects: list[Effect] = [
@@ -234,12 +237,13 @@ class AwardBook:
 
     # -- departures ---------------------------------------------------------------------------------------------------
 
-    def depart(self, departed: Departed, now_ms: int) -> list[Effect]:
+    def depart(self, party: Party, departed: Departed, now_ms: int) -> list[Effect]:
         """A car has left: all its lots close, and it is billed when they are settled."""
-        if departed.session in self._in_force:
-            self.end(departed.session)
-        self._departed[departed.session] = departed
         effects: list[Effect] = []
+        if (account := self._in_force.get(departed.session)) is not None:
+            effects.append(NoteEnd(account.record.award.tick, departed.session))
+            self.end(departed.session)
+        self._departed[departed.session] = party, departed
         for key, account in self._accounts.items():
             if key[0] == departed.session and account.state is not State.DELIVERED:
                 award, charger = seal(account.record.award, self._signer), account.record.party.charger
@@ -247,13 +251,12 @@ class AwardBook:
         return [*effects, *self._bill(departed.session)]
 
     def _bill(self, session: int) -> list[Effect]:
-        departed = self._departed.get(session)
-        if departed is None or any(key[0] == session for key in self._accounts):
+        if session not in self._departed or any(key[0] == session for key in self._accounts):
             return []
-        del self._departed[session]
+        party, departed = self._departed.pop(session)
         tariff = self._site.tariff_nanos_per_kwh
         nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
-        return [Bill(session, nanos), Forget(f"departed/{session}")]
+        return [Bill(session, party.session_id, party.vehicle, nanos), Forget(f"departed/{session}")]
 
     # -- after a crash ------------------------------------------------------------------------------------------------
 
@@ -270,8 +273,8 @@ class AwardBook:
                 charger, receipt = msgspec.msgpack.decode(value, type=tuple[str, Receipt])
                 self._receipts[receipt.session, receipt.tick] = charger, receipt
             elif kind == "departed":
-                departed = msgspec.msgpack.decode(value, type=Departed)
-                self._departed[departed.session] = departed
+                party, departed = msgspec.msgpack.decode(value, type=tuple[Party, Departed])
+                self._departed[departed.session] = party, departed
         for record in sorted(awards, key=lambda record: (record.award.session, record.award.tick)):
             effects += self._restore_award(record, now_ms)
         for session in list(self._departed):
@@ -306,8 +309,13 @@ def _delivery(sealed: Sealed, author: bytes | None, session: int) -> Delivery:
     return delivery
 
 
-def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery, rules: Rules) -> NoteTrade:
-    """What the two meters agree on, and what it is worth: the lower energies and the lower rent count."""
+def _trade(
+    record: AwardRecord, charger: Delivery, vehicle: Delivery, rules: Rules, *, closed: bool = True
+) -> NoteTrade:
+    """What the two meters agree on, and what it is worth: the lower energies and the lower rent count.
+
+    Rent is paid for no more than came back; of a lot that is still open, all that is owed counts as if it did.
+    """
     award = record.award
     agreed = [
         settlement.agreed_ws(min(mine, most), min(theirs, most))
@@ -316,7 +324,8 @@ def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery, rules: Rul
     delivered_ws = tuple(energy_ws for energy_ws, _ in agreed)
     back_ws, back_differs = settlement.agreed_ws(charger.returned_ws, vehicle.returned_ws)
     returned_ws = min(back_ws, sum(delivered_ws[:FEED]))
-    rent = min(charger.rent, vehicle.rent, returned_ws * (award.rent_cap_s // rules.tick_s))
+    counts_ws = returned_ws if closed else sum(delivered_ws[:FEED])
+    rent = min(charger.rent, vehicle.rent, counts_ws * (award.rent_cap_s // rules.tick_s))
     worth = settlement.worth_nanos(
         np.array([award.award_w]),
         np.array([award.price_nanos_per_kwh_h]),

@@ -25,7 +25,7 @@ from wattswap.agents.segments import Segments
 from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key
-from wattswap.protocol.effects import Forget, NoteForced, NoteRound, NoteTrade, Remember, Send, WakeAt
+from wattswap.protocol.effects import Forget, NoteEnd, NoteForced, NoteRound, NoteTrade, Remember, Send, WakeAt
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Billed, LimitChanged, Paid, Received, Restarted, Woken
 from wattswap.protocol.messages import (
@@ -221,17 +221,17 @@ class Transformer:
         session, ack = departed.session, Send(charger, Ack(DEPARTED, departed.session))
         if session not in self._sessions:
             return [ack] if session in self._gone.get(charger, ()) else [self._remember_gone(charger, session), ack]
-        del self._sessions[session]
+        party = self._sessions.pop(session).party
         if self._round is not None:
             self._round.leave(session)
         self._vehicles.leave(session)
         self._leases.leave(session)
         return [
-            Remember(f"departed/{session}", msgspec.msgpack.encode(departed)),
+            Remember(f"departed/{session}", msgspec.msgpack.encode((party, departed))),
             self._remember_gone(charger, session),
             Forget(f"session/{session}"),
             ack,
-            *self._award_book.depart(departed, now_ms),
+            *self._award_book.depart(party, departed, now_ms),
         ]
 
     def _remember_gone(self, charger: str, session: int) -> Effect:
@@ -271,34 +271,35 @@ class Transformer:
 
     def _on_tick(self, now_ms: int) -> list[Effect]:
         """Assess; release awards no longer needed, or call for relief; grant."""
-        self._expire(now_ms)
+        effects = self._expire(now_ms)
         if now_ms < self._quiet_until_ms or not self._base.is_known(now_ms):
             self._leases.wait()
-            return []
+            return effects
         cars = self._cars(now_ms)
         if self._controller is not None:
-            return self._control(self._controller, cars, now_ms)
+            return [*effects, *self._control(self._controller, cars, now_ms)]
         limit_w = np.array([self._limit_w])
         assessment = law.assess(np.array([self._base.watts]), limit_w, cars, self._segments, self._terms)
-        effects: list[Effect] = []
         if assessment.release[0]:
-            effects, cars = self._release_all(), self._cars(now_ms)
+            effects, cars = [*effects, *self._release_all()], self._cars(now_ms)
         if assessment.need_w[0] > 0 and len(self._award_book) < len(self._sessions):
             call = market.relief_call(self._site.feeder, now_ms, int(assessment.need_w[0]), self._rules)
             return [*effects, *self._open_round(call)]
         return [*effects, *self._grant_by_law(cars, now_ms)]
 
-    def _expire(self, now_ms: int) -> None:
+    def _expire(self, now_ms: int) -> list[Effect]:
         """Strike out awards whose window is over."""
-        for award in self._award_book.expire(now_ms):
+        over = self._award_book.expire(now_ms)
+        for award in over:
             self._vehicles.award(award.session, 0, 0)
+        return [NoteEnd(award.tick, award.session) for award in over]
 
     def _release_all(self) -> list[Effect]:
         effects: list[Effect] = []
         for award in self._award_book.in_force:
             self._vehicles.award(award.session, 0, 0)
             release = Release(award.feeder, award.tick, award.session)
-            effects.append(Send(self._award_book.end(award.session), release))
+            effects += [NoteEnd(award.tick, award.session), Send(self._award_book.end(award.session), release)]
         return effects
 
     def _cars(self, now_ms: int) -> law.Cars:

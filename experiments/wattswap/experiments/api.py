@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
 from wattswap.protocol.errors import InputError
-from wattswap.runners.engines.launch import run_street
+from wattswap.runners.engines.launch import start_run
+from wattswap.runners.engines.observer import TickProgress
 from wattswap.runners.network.fault_free_twin import with_cost, without_faults
 from wattswap.runners.payments.run_payments import RunPayments, is_needed
 from wattswap.runners.recording.journal import Header, sha256_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from wattswap.runners.engines.launch import Engine, Run
+    from wattswap.runners.engines.launch import Engine
     from wattswap.runners.recording.journal import Contents, Journal
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.rundir import Status
@@ -220,23 +221,19 @@ class _Job:
 
     def run(self) -> Summary:
         """Run the street into the record, settle, and sum it up."""
-        settlement, progress = self.settlement, self.progress
-        if settlement is not None:
-            progress = _both(settlement.passed, progress)
-        run_street(
+        observers = (self.settlement, self.journal, TickProgress(self.progress))
+        run = start_run(
             self.street,
             controller=self.controller,
             engine=cast("Engine", self.engine),
-            progress=progress,
-            record=self.record,
             sign=self.sign,
-            journal=self.journal,
-            begun=_nothing if settlement is None else settlement.begin,
+            observers=[observer for observer in observers if observer is not None],
         )
+        self.record = run.record
+        run.run()
         wall_s = perf_counter() - self.began_s
-        if settlement is not None:
-            settlement.end()
-            settlement.settle()
+        if self.settlement is not None:
+            self.settlement.settle()
         return with_cost(self.street, self.summed_up(wall_s))
 
     def summed_up(self, wall_s: float | None = None) -> Summary:
@@ -266,23 +263,12 @@ class _Job:
             self.settlement.close()
 
 
-def _nothing(_run: Run) -> None:
-    """Nothing is to be done before the first tick."""
-
-
-def _both(first: Progress, second: Progress) -> Progress:
-    def passed(tick: int) -> None:
-        first(tick)
-        second(tick)
-
-    return passed
-
-
 def _run_bare(job: _Job, ledger: str, wallets_seed: int | None) -> Result:
     """A run that leaves no directory."""
     job.settle_on(ledger, wallets_seed)
     try:
-        return Result(job.street, job.record, job.run())
+        figures = job.run()
+        return Result(job.street, job.record, figures)
     except InputError:
         job.discard()
         raise
@@ -317,7 +303,7 @@ def _header(job: _Job, journal: str) -> Header:
 
 def _run_into(directory: RunDir, job: _Job) -> Result:
     """Run the street and leave its directory ``complete``, ``interrupted`` or ``failed``, or not at all."""
-    street, record, controller, log = job.street, job.record, job.controller, directory.log
+    street, controller, log = job.street, job.controller, directory.log
     log.info("run started", scenario=street.name, controller=controller, engine=job.engine, seed=street.scenario.seed)
     try:
         figures = job.run()
@@ -326,21 +312,21 @@ def _run_into(directory: RunDir, job: _Job) -> Result:
         directory.discard()
         raise
     except KeyboardInterrupt:
-        log.warning("run interrupted", ticks=len(record.ticks), of=street.ticks)
-        _write(directory, Result(street, record, job.summed_up(), directory.path), "interrupted")
+        log.warning("run interrupted", ticks=len(job.record.ticks), of=street.ticks)
+        _write(directory, Result(street, job.record, job.summed_up(), directory.path), "interrupted")
         raise
     except BaseException:
-        log.exception("run failed", ticks=len(record.ticks), of=street.ticks)
+        log.exception("run failed", ticks=len(job.record.ticks), of=street.ticks)
         directory.write_figures({}, "failed")
         raise
     try:
-        result = Result(street, record, figures, directory.path)
+        result = Result(street, job.record, figures, directory.path)
         _write(directory, result, "complete")
         if controller != UNCONTROLLED:
             directory.write_figures({**figures, UNCONTROLLED: result.uncontrolled}, "complete")
             directory.write_table(UNCONTROLLED, tables.load_columns(street, result.twin.record))
         _report(directory, result)
-        log.info("run finished", ticks=len(record.ticks))
+        log.info("run finished", ticks=len(job.record.ticks))
     except Exception:
         log.exception("run failed after its last tick")
         directory.write_figures(figures, "failed")

@@ -34,7 +34,7 @@ from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
 SITE: Final = "site"
 RESERVED: Final = "reserved"
@@ -147,10 +147,6 @@ class Book:
         outcome = self._settled.get(key)
         return None if outcome is None else outcome[1]
 
-    def returned_nanos(self, keys: Collection[str]) -> int:
-        """What has come back to the site from reserves under these keys that are settled."""
-        return sum(self._asked[key][0] - self._settled[key][1] for key in keys if key in self._settled)
-
     # -- what it does -------------------------------------------------------------------------------------------------
 
     def fund(self, key: str, account: str, nanos: int) -> None:
@@ -211,11 +207,6 @@ class Book:
     def release(self, key: str) -> None:
         """End a reserve that nothing was delivered for: all of it is the site's again."""
         self.settle(key, "", 0)
-
-    def release_all_but(self, keys: Collection[str]) -> None:
-        """End the reserves under no other keys: nobody remembers what they were set aside for, so it was never said."""
-        for key in [key for key in self._held if key not in keys]:
-            self.release(key)
 
     def bill(self, key: str, vehicle: str, nanos: int) -> NettedBill:
         """Close a session: net its energy bill against its rewards and pay the difference one way.

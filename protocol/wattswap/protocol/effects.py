@@ -45,6 +45,9 @@ class Pay(_Effect, frozen=True, tag=5):
     payment_id: str
     session: int
     tick: int
+    session_id: str
+    payee: str
+    """The agent that is paid: the one that the car's signed mandate names."""
     nanos: int
 
 
@@ -52,6 +55,9 @@ class Bill(_Effect, frozen=True, tag=6):
     """Transformer: net a departed session's energy bill against its rewards."""
 
     session: int
+    session_id: str
+    payee: str
+    """The agent whose rewards and tokens are netted: the one that the car's signed mandate names."""
     nanos: int
 
 
@@ -80,8 +86,15 @@ class NoteAward(_Effect, frozen=True, tag=10):
     feed_w: int
 
 
+class NoteEnd(_Effect, frozen=True, tag=13):
+    """For the record: a session's award has ended; its lot may stay open."""
+
+    tick: int
+    session: int
+
+
 class NoteTrade(_Effect, frozen=True, tag=8):
-    """For the record: an award was settled; tranches side by side."""
+    """For the record: an award was settled; tranches side by side, and what came back of its lot."""
 
     tick: int
     session: int
@@ -107,7 +120,7 @@ class NoteForced(_Effect, frozen=True, tag=9):
 
 
 class Remember(_Effect, frozen=True, tag=11):
-    """Make this durable before the effects that follow: it survives a crash, or nothing after it was ever said."""
+    """Make this durable, in one transaction with all else that one event changes and before anything is sent."""
 
     key: str
     value: bytes
@@ -120,5 +133,17 @@ class Forget(_Effect, frozen=True, tag=12):
 
 
 Effect = (
-    Send | WakeAt | SetPower | Reserve | Pay | Bill | NoteRound | NoteAward | NoteTrade | NoteForced | Remember | Forget
+    Send
+    | WakeAt
+    | SetPower
+    | Reserve
+    | Pay
+    | Bill
+    | NoteRound
+    | NoteAward
+    | NoteEnd
+    | NoteTrade
+    | NoteForced
+    | Remember
+    | Forget
 )

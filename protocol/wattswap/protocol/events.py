@@ -102,11 +102,13 @@ class LimitChanged(_Event, frozen=True, tag=8):
 
 
 class Paid(_Event, frozen=True, tag=9):
-    """The ledger's book carried out a ``Pay``."""
+    """The ledger's book carried out a ``Pay``, now or, if it is repeated, before."""
 
     session: int
     tick: int
     nanos: int
+    returned_nanos: int
+    """What the site got back of the reserve by this ``Pay``: nothing by one that is repeated."""
 
 
 class Billed(_Event, frozen=True, tag=10):

@@ -40,6 +40,7 @@ import mesa
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.agent_factory import TRANSFORMER
 from wattswap.runners.engines.launch import start_run
+from wattswap.runners.engines.loop import SimulatedRun
 from wattswap.runners.network.fault_free_twin import with_cost
 from wattswap.runners.recording.metrics import KEYS, summary
 from wattswap.runners.scenario import load_scenario, load_street
@@ -52,7 +53,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from wattswap.agents.base import Agent
-    from wattswap.runners.engines.launch import Engine, Run
+    from wattswap.runners.engines.launch import Engine
+    from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
@@ -195,8 +197,7 @@ class NeighbourhoodModel(mesa.Model):
 
     def agent_behind(self, name: str) -> Agent | None:
         """The agent of this name that decides, in the messages engine; in the fleet engine there are only arrays."""
-        agents: Mapping[str, Agent] = getattr(self._run, "agents", {})
-        return agents.get(name)
+        return self._run.nodes[name].agent if isinstance(self._run, SimulatedRun) else None
 
     def earned_nanos(self, row: int) -> int:
         """What a session has been paid so far."""

@@ -35,7 +35,7 @@ def test_after_a_crash_it_asks_for_what_it_was_promised_and_wakes_at_the_next_ti
     of, effects = restarted(61_000, before)
     assert opened(effects) == [("A", AWARD)]
     assert wakes(effects) == [91_000, 90_000]
-    assert tell(of, "A", witnessed(1, 372_600), 62_000)[1] == Pay("0.0/stay 1", 1, 0, 62_100_000)
+    assert tell(of, "A", witnessed(1, 372_600), 62_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
 
 
 def test_after_a_crash_it_keeps_quiet_until_all_grants_from_before_are_certainly_over() -> None:
@@ -61,7 +61,7 @@ def test_after_a_crash_it_keeps_quiet_until_all_grants_from_before_are_certainly
 def test_after_a_crash_what_is_settled_is_not_paid_again() -> None:
     of = awarded()
     claimed = tell(of, "A", witnessed(1, 1_863_000), 300_000)
-    paid = happens(of, Paid(1, 0, WORTH), 300_000)
+    paid = happens(of, Paid(1, 0, WORTH, 0), 300_000)
     again, effects = restarted(301_000, claimed, paid)
     assert opened(effects) == []
     assert opened(tell(again, "A", witnessed(1, 1_863_000), 302_000)) == [("A", Receipt(0, 0, 1, WORTH))]
@@ -73,7 +73,7 @@ def test_after_a_crash_a_bill_still_waits_for_its_award() -> None:
     assert opened(effects) == [("A", AWARD)]
     assert tell(again, "A", report(1, seq=9), 61_000) == []
     tell(again, "A", witnessed(1, 0), 62_000)
-    assert Bill(1, 3 * IOTA) in happens(again, Paid(1, 0, 0), 62_000)
+    assert Bill(1, "stay 1", "car 1", 3 * IOTA) in happens(again, Paid(1, 0, 0, WORTH), 62_000)
     assert opened(tell(again, "A", Departed(1, KWH, 0), 63_000)) == [("A", Ack(DEPARTED, 1))]
 
 

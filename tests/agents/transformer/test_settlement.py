@@ -58,7 +58,7 @@ def test_a_delivery_is_noted_and_paid() -> None:
             baseline_ws=3_300_000,
             disputed=False,
         ),
-        Pay("0.0/stay 1", 1, 0, WORTH),
+        Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH),
     ]
 
 
@@ -71,19 +71,19 @@ def test_the_lower_of_two_meters_is_paid(charger_ws: int, car_ws: int, counts_ws
     assert isinstance(note, NoteTrade)
     assert note.delivered_ws == (counts_ws, 0, 0)
     assert note.disputed is disputed
-    assert pay == Pay("0.0/stay 1", 1, 0, CHEAP * counts_ws // KWH)
+    assert pay == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", CHEAP * counts_ws // KWH)
 
 
 def test_no_claim_is_paid_beyond_what_was_awarded() -> None:
     """Charger and car may belong to the same person; its reserve is the most they get."""
-    assert tell(awarded(), "A", witnessed(1, 10**12), 300_000)[1] == Pay("0.0/stay 1", 1, 0, WORTH)
+    assert tell(awarded(), "A", witnessed(1, 10**12), 300_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
 
 
 def test_a_delivery_said_again_is_paid_once() -> None:
     of = awarded()
     tell(of, "A", witnessed(1, 1_863_000), 300_000)
     assert tell(of, "A", witnessed(1, 1_863_000), 300_000) == []
-    receipt = happens(of, Paid(1, 0, WORTH), 300_000)
+    receipt = happens(of, Paid(1, 0, WORTH, 0), 300_000)
     again = tell(of, "A", witnessed(1, 1_863_000), 330_000)  # who says it again has missed the receipt
     assert opened(again) == opened(receipt)
     assert tell(of, "A", witnessed(1, 1_863_000, tick=3), 330_000) == []
@@ -118,8 +118,8 @@ def test_what_is_no_delivery_of_three_tranches_is_refused(inside: Inner) -> None
 def test_once_the_book_has_paid_the_car_gets_its_receipt() -> None:
     of = awarded()
     tell(of, "A", witnessed(1, 1_863_000), 300_000)
-    assert opened(happens(of, Paid(1, 0, WORTH))) == [("A", Receipt(0, 0, 1, WORTH))]
-    assert happens(of, Paid(1, 0, WORTH)) == []
+    assert opened(happens(of, Paid(1, 0, WORTH, 0))) == [("A", Receipt(0, 0, 1, WORTH))]
+    assert happens(of, Paid(1, 0, WORTH, 0)) == []
 
 
 @pytest.mark.parametrize(("watts", "covered"), [(3_105, True), (3_106, False)])
@@ -128,7 +128,7 @@ def test_what_a_reserve_had_left_can_be_promised_again_and_no_more(watts: int, c
     of = awarded(replace(SITE, funds_nanos=WORTH))
     pass_ticks(of, 300_000)
     tell(of, "A", witnessed(1, 931_500), 300_000)
-    happens(of, Paid(1, 0, WORTH // 2), 300_000)
+    happens(of, Paid(1, 0, WORTH // 2, WORTH - WORTH // 2), 300_000)
     happens(of, Woken(), 300_000)
     tell(of, "A", offer(1, tick=10), 300_000)
     effects = opened(tell(of, "B", offer(2, (watts, CHEAP), tick=10), 300_000))
@@ -139,7 +139,7 @@ def test_what_a_reserve_had_left_can_be_promised_again_and_no_more(watts: int, c
 def test_who_claims_early_ends_its_award_and_may_be_called_again() -> None:
     of = awarded()
     pass_ticks(of, 60_000)
-    assert tell(of, "A", witnessed(1, 372_600), 60_000)[1] == Pay("0.0/stay 1", 1, 0, 62_100_000)
+    assert tell(of, "A", witnessed(1, 372_600), 60_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
     calls = of_kind(opened(happens(of, Woken(), 60_000)), tuple)
     assert [to for to, _ in calls] == ["A", "B"]
 
@@ -171,7 +171,7 @@ def test_what_is_noted_and_not_owed_changes_nothing() -> None:
 
 
 def test_a_payment_nobody_asked_for_is_ignored() -> None:
-    assert happens(street(), Paid(1, 0, 5)) == []
+    assert happens(street(), Paid(1, 0, 5, 0)) == []
 
 
 def test_awards_whose_window_is_over_bind_no_longer_and_are_still_paid() -> None:
@@ -181,7 +181,7 @@ def test_awards_whose_window_is_over_bind_no_longer_and_are_still_paid() -> None
         ("A", ReliefCall(0, 10, 5_800, 5 * IOTA, 300_000, 600_000, 302_000)),
         ("B", ReliefCall(0, 10, 5_800, 5 * IOTA, 300_000, 600_000, 302_000)),
     ]
-    assert tell(of, "A", witnessed(1, 1_863_000), 301_000)[1] == Pay("0.0/stay 1", 1, 0, WORTH)
+    assert tell(of, "A", witnessed(1, 1_863_000), 301_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
 
 
 def test_awards_no_longer_needed_are_released_and_their_power_is_granted_again() -> None:
@@ -193,7 +193,7 @@ def test_awards_no_longer_needed_are_released_and_their_power_is_granted_again()
         ("B", grant(2, 11_000, 0)),
         ("A", grant(1, 11_000, 0)),
     ]
-    assert tell(of, "A", witnessed(1, 372_600), 60_000)[1] == Pay("0.0/stay 1", 1, 0, 62_100_000)
+    assert tell(of, "A", witnessed(1, 372_600), 60_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
 
 
 def test_a_watt_too_much_and_awards_stay() -> None:
@@ -206,7 +206,7 @@ def test_a_watt_too_much_and_awards_stay() -> None:
 def test_a_departed_car_is_billed_once() -> None:
     of = street()
     ack = ("A", Ack(DEPARTED, 1))
-    assert opened(tell(of, "A", Departed(1, 10 * KWH, 2 * KWH))) == [ack, Bill(1, 24 * IOTA)]
+    assert opened(tell(of, "A", Departed(1, 10 * KWH, 2 * KWH))) == [ack, Bill(1, "stay 1", "car 1", 24 * IOTA)]
     assert tell(of, "A", Departed(1, 10 * KWH, 2 * KWH)) == [Send(*ack)]
     happens(of, Woken())
     assert tell(of, "A", report(1, seq=2)) == []
@@ -221,10 +221,10 @@ def test_a_bill_waits_until_the_award_is_settled() -> None:
     of = awarded()
     assert opened(tell(of, "A", Departed(1, KWH, 0), 60_000)) == [("A", Ack(DEPARTED, 1))]
     assert of.owes
-    assert tell(of, "A", witnessed(1, 372_600), 61_000)[1] == Pay("0.0/stay 1", 1, 0, 62_100_000)
-    assert opened(happens(of, Paid(1, 0, 62_100_000), 61_000)) == [
+    assert tell(of, "A", witnessed(1, 372_600), 61_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
+    assert opened(happens(of, Paid(1, 0, 62_100_000, WORTH - 62_100_000), 61_000)) == [
         ("A", Receipt(0, 0, 1, 62_100_000)),
-        Bill(1, 3 * IOTA),
+        Bill(1, "stay 1", "car 1", 3 * IOTA),
     ]
     assert not of.owes
 

@@ -70,10 +70,10 @@ def awards_outlive_their_car(patch: Patch) -> None:
     """A departure does not end the award that its car holds."""
     depart = AwardBook.depart
 
-    def keeping(self, departed):
+    def keeping(self, party, departed):
         in_force, self._in_force = self._in_force, {}
         try:
-            return depart(self, departed)
+            return depart(self, party, departed)
         finally:
             self._in_force = in_force
 

@@ -14,13 +14,12 @@ from wattswap.runners.engines.driver import Driver
 
 def _not_remembered(patch: Patch, kind: str) -> None:
     """What agents remember under keys of this kind is not made durable."""
-    perform = Driver._perform
+    keep = Driver._keep
 
-    def forgetful(self, agent, effect):
-        if not (isinstance(effect, Remember) and effect.key.startswith(kind)):
-            perform(self, agent, effect)
+    def forgetful(self, agent, effects):
+        keep(self, agent, [one for one in effects if not (isinstance(one, Remember) and one.key.startswith(kind))])
 
-    patch.setattr(Driver, "_perform", forgetful)
+    patch.setattr(Driver, "_keep", forgetful)
 
 
 def awards_are_not_durable(patch: Patch) -> None:

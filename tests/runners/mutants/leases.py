@@ -12,7 +12,7 @@ from wattswap.agents.transformer import Transformer
 from wattswap.protocol.events import LimitChanged
 from wattswap.runners.audit.power import PowerAudit
 from wattswap.runners.audit.rules import Rule
-from wattswap.runners.network.fault_injector import FaultInjector
+from wattswap.runners.network.faulty import FaultyNetwork
 
 # -- the charger ------------------------------------------------------------------------------------------------------
 
@@ -80,7 +80,7 @@ def lease_outlives_its_car(patch: Patch) -> None:
 
 def no_watchdog(patch: Patch) -> None:
     """The hardware of a charger whose agent is frozen keeps its limit after the lease has ended."""
-    patch.setattr(FaultInjector, "fall_back", lambda _self, _now_ms: None)
+    patch.setattr(FaultyNetwork, "_watchdog", lambda *_: None)
 
 
 def loss_is_not_noticed(patch: Patch) -> None:

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wattswap.experiments.bench.settling import a_node
-from wattswap.runners.engines.launch import run_street
+from wattswap.runners.engines.launch import run_street, start_run
 from wattswap.runners.payments.run_payments import RunPayments
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
-    from wattswap.runners.engines.launch import Run
     from wattswap.runners.scenario import Street
 
 
@@ -43,37 +42,37 @@ class AgentCpuRow(msgspec.Struct, frozen=True):
         return self.ledger_cpu_s / self.memory_cpu_s
 
 
+class TimedPayments(RunPayments):
+    """Payments that take the time which they cost the agents' thread."""
+
+    handing_over_s = 0.0
+
+    def tick_passed(self, tick: int) -> None:
+        """Hand over, and take the time."""
+        began_s = thread_time()
+        super().tick_passed(tick)
+        self.handing_over_s += thread_time() - began_s
+
+
 def in_memory(street: Street) -> float:
     """Processor seconds of a run that has no ledger."""
-    began_s = 0.0
-
-    def begun(_run: Run) -> None:
-        nonlocal began_s
-        began_s = thread_time()
-
-    run_street(street, begun=begun)
+    run = start_run(street)
+    began_s = thread_time()
+    run.run()
     return thread_time() - began_s
 
 
 def on_a_ledger(street: Street, where: str, *, drain: bool) -> tuple[float, float, float]:
     """The same of one that settles, how much of it goes into handing over, and how long its ledger took after it."""
-    settlement, handing_over_s = RunPayments(street, where), 0.0
-
-    def passed(tick: int) -> None:
-        nonlocal handing_over_s
-        began_s = thread_time()
-        settlement.passed(tick)
-        handing_over_s += thread_time() - began_s
-
+    settlement = TimedPayments(street, where)
     try:
-        run_street(street, begun=settlement.begin, progress=passed)
-        settlement.end()
+        run_street(street, observers=[settlement])
         began_s = perf_counter()
         if drain:
             settlement.settle()
             assert settlement.block()["agree"]
         drain_s = perf_counter() - began_s if drain else 0.0
-        return settlement.agents_cpu_s, handing_over_s, drain_s
+        return settlement.agents_cpu_s, settlement.handing_over_s, drain_s
     finally:
         settlement.close()
 

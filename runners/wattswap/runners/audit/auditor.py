@@ -20,13 +20,15 @@ from wattswap.runners.audit.power import PowerAudit
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.audit.trades import TradeAudit
 from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.loop import SimulatedRun
+from wattswap.runners.engines.observer import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
-    from wattswap.runners.engines.simulated import SimulatedRun
+    from wattswap.runners.engines.run import Run
     from wattswap.runners.network.fault_schedule import FaultOptions
     from wattswap.runners.recording.record import TickRow
 
@@ -38,8 +40,8 @@ _RECOVERY_TICKS: Final = 5
 and a car whose charger reports holds a grant in the tick after."""
 
 
-class Auditor:
-    """Watches one run. Call ``watch`` before the run begins and ``finish`` when it has ended.
+class Auditor(Observer):
+    """Watches one run of the messages engine.
 
     ``sign`` says that the agents of this run sign what they send.
     """
@@ -50,12 +52,13 @@ class Auditor:
         self.events = 0
         """How many events it has seen."""
 
-    def watch(self, run: SimulatedRun) -> None:
+    def begun(self, run: Run) -> None:
         """Learn which run this is.
 
         Raises:
             AuditError: the street is not feasible (S1).
         """
+        assert isinstance(run, SimulatedRun), "the fleet engine has no events to audit"
         self._run = run
         self._offers = OfferAudit(run, sign=self._sign)
         self._power, self._trades, self._endings = PowerAudit(run), TradeAudit(run, self._offers), EndingAudit(run)
@@ -68,28 +71,28 @@ class Auditor:
         """The longest overload so far, in ticks."""
         return self._power.longest_over
 
-    def audit(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
+    def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
         """An agent has handled an event, and these effects were carried out.
 
         Raises:
             AuditError: a rule is broken; the error says which, when, and the two facts that contradict each other.
         """
         try:
-            self._look(now_ms, agent, event, done)
+            self._look(now_ms, agent, event, list(effects))
         except AuditError as broken:
             raise broken.at(self._run.street.scenario.seed, now_ms) from broken.__cause__
 
-    def finish(self) -> None:
+    def finished(self, run: Run) -> None:  # noqa: ARG002 - known since it began
         """The run has ended: if its faults ended long enough before, nothing may be open any more.
 
         Raises:
-            AuditError: as ``audit`` does.
+            AuditError: as ``handled`` does.
         """
         now_ms = self._run.now_ms
         try:
             self._catch_up()
             self._endings.round_ends(now_ms)
-            _conserved("at the end of the run", self._run.book.audit)
+            _conserved("at the end of the run", self._run.books[0].audit)
             if self._faults is not None and self._faults.until_ms + self._recovery_ms < now_ms:
                 self._nothing_is_open()
         except AuditError as broken:
@@ -106,14 +109,14 @@ class Auditor:
         self._power.look(now_ms, agent, event, done)
         self._trades.look(now_ms, agent, event, done)
         if _moves_money(done):
-            _conserved(f"after {event} of {agent}", self._run.book.check)
+            _conserved(f"after {event} of {agent}", self._run.books[0].check)
         if not self._run.is_down(agent):
             self._checks_itself(agent)
 
     def _checks_itself(self, agent: str) -> None:
         """S20: the agent's own check of its state passes."""
         try:
-            self._run.agents[agent].check()
+            self._run.nodes[agent].agent.check()
         except AssertionError as error:
             raise AuditError(Rule.IN_ORDER, f"the check of {agent} fails: {error}") from error
 
@@ -141,7 +144,7 @@ class Auditor:
             return
         base_w = int(self._run.world.base_w[0, row.tick])
         demand_w = base_w + int(row.charging.firm_w.sum())
-        if demand_w > row.limit_w - row.limit_w * rules.margin_ppm // 1_000_000 - rules.release_w:
+        if demand_w > row.limit_w - rules.margin_w - rules.release_w:
             return
         less = row.rows[row.import_w < row.charging.firm_w].tolist()
         require(
@@ -154,23 +157,24 @@ class Auditor:
     def _nothing_is_open(self) -> None:
         """L6, S12, S15, S17: every award is settled, and the cars, the transformer and the book agree about money."""
         run = self._run
-        for name, agent in run.agents.items():
+        agents = {name: node.agent for name, node in run.nodes.items()}
+        for name, agent in agents.items():
             owes = agent.owes if isinstance(agent, Charger | Transformer | Vehicle) else 0
             require(not owes, Rule.ALL_SETTLED, f"the run is over, but {name} still owes {owes} messages or payments")
-        reserved = run.book.balance("reserved")
+        reserved = run.books[0].balance("reserved")
         require(not reserved, Rule.RELEASED, f"no award is open, but {reserved} nanos are still reserved")
         departed_ms = run.world.fleet.departure_tick * run.rules.tick_ms
         long_gone = (departed_ms + self._recovery_ms < run.now_ms).nonzero()[0].tolist()
         self._trades.all_are_settled(self._offers.accepted & set(long_gone))
-        transformer = run.agents[TRANSFORMER]
+        transformer = run.nodes[TRANSFORMER].agent
         assert isinstance(transformer, Transformer)
-        assumes, has = transformer.uncommitted_nanos, run.book.site_uncommitted_nanos
+        assumes, has = transformer.uncommitted_nanos, run.books[0].site_uncommitted_nanos
         require(
             assumes == has,
             Rule.BOOKS_AGREE,
             f"the transformer assumes that it may promise {assumes} nanos, its book says {has}",
         )
-        for name, agent in run.agents.items():
+        for name, agent in agents.items():
             if isinstance(agent, Vehicle):
                 paid = self._trades.paid_to(name)
                 require(

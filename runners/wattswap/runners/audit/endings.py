@@ -21,7 +21,7 @@ from wattswap.runners.engines.agent_factory import TRANSFORMER
 if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
-    from wattswap.runners.engines.simulated import SimulatedRun
+    from wattswap.runners.engines.loop import SimulatedRun
     from wattswap.runners.recording.record import TickRow
 
 
@@ -105,7 +105,7 @@ class EndingAudit:
     def _left_for_good(self) -> None:
         if self._run.is_down(TRANSFORMER):
             return
-        transformer = self._run.agents[TRANSFORMER]
+        transformer = self._run.nodes[TRANSFORMER].agent
         assert isinstance(transformer, Transformer)
         back = [session for session in self._left if transformer.worst_import_w(session, self._run.now_ms) is not None]
         require(

@@ -22,7 +22,7 @@ from wattswap.runners.engines.agent_factory import TRANSFORMER
 if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
-    from wattswap.runners.engines.simulated import SimulatedRun
+    from wattswap.runners.engines.loop import SimulatedRun
 
 
 class OfferAudit:

@@ -20,7 +20,7 @@ from wattswap.runners.engines.agent_factory import TRANSFORMER
 if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
-    from wattswap.runners.engines.simulated import SimulatedRun
+    from wattswap.runners.engines.loop import SimulatedRun
     from wattswap.runners.recording.record import TickRow
 
 RAMP_MS: Final = 500
@@ -180,7 +180,7 @@ class PowerAudit:
         """S2: the charger's limit is at most what the transformer assumes for it."""
         if station.session is None or self._run.is_down(TRANSFORMER):
             return
-        transformer = self._run.agents[TRANSFORMER]
+        transformer = self._run.nodes[TRANSFORMER].agent
         assert isinstance(transformer, Transformer)
         assumed_w = transformer.worst_import_w(station.session, now_ms)
         if assumed_w is not None and station.import_w > assumed_w:
@@ -235,7 +235,7 @@ class PowerAudit:
             if station.session is not None or station.fed_w
         )
         base_w, limit_w = sum(self._base_w.values()), self._limit_w
-        target_w = limit_w - limit_w * self._rules.margin_ppm // 1_000_000
+        target_w = limit_w - self._rules.margin_w
         if base_w + worst_w > target_w:
             raise AuditError(
                 Rule.ROOM_TO_RAISE,

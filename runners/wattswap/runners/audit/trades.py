@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.runners.audit.offers import OfferAudit
-    from wattswap.runners.engines.simulated import SimulatedRun
+    from wattswap.runners.engines.loop import SimulatedRun
     from wattswap.runners.recording.record import TickRow
 
 _WS_PER_KWH: Final = 3_600_000
@@ -144,7 +144,7 @@ class TradeAudit:
         if known is not None:
             require(known.award == award, Rule.SAME_AGAIN, f"{award} was sent before as {known.award}")
             return
-        payment_id = f"{award.feeder}.{award.tick}/{self._run.vehicle_of(award.session)[0]}"
+        payment_id = f"{award.feeder}.{award.tick}/{self._run.world.fleet.session_id[award.session]}"
         self._trades[key] = _Trade(award, payment_id)
         self._is_sound(award)
         self._is_covered(award, payment_id, done)
@@ -169,24 +169,25 @@ class TradeAudit:
             raise AuditError(
                 Rule.AWARD_SOUND, f"{award} was sent, but no offer of session {award.session} came in time"
             )
-        call = self._calls[award.tick]
+        call, reserve = self._calls[award.tick], self._run.rules.reserve_nanos_per_kwh_h
         for at, (awarded_w, price) in enumerate(zip(award.award_w, award.price_nanos_per_kwh_h, strict=True)):
             if not awarded_w:
                 continue
             tranche = offer.tranches[at]
             require(
-                awarded_w <= tranche.relief_w and tranche.ask_nanos_per_kwh_h <= price <= call.ceiling_nanos_per_kwh,
+                awarded_w <= tranche.relief_w and tranche.ask_nanos_per_kwh_h <= price <= reserve,
                 Rule.AWARD_SOUND,
-                f"{awarded_w} W at {price} were bought of {tranche} under a ceiling of {call.ceiling_nanos_per_kwh}",
+                f"{awarded_w} W at {price} were bought of {tranche} under a reserve of {reserve}",
             )
         require(award.until_ms == call.until_ms, Rule.AWARD_SOUND, f"{award} lasts longer than {call}")
 
     def _is_covered(self, award: Award, payment_id: str, done: list[Effect]) -> None:
         """S14: the most that an award may cost is reserved before it is sent."""
         lasts_s = (award.until_ms - self._calls[award.tick].from_ms) // 1000
-        prices = zip(award.award_w, award.price_nanos_per_kwh_h, strict=True)
-        most = sum(price * watts * lasts_s // _WS_PER_KWH for watts, price in prices)
-        held = self._run.book.held(payment_id)
+        hours = (award.rent_cap_s // 3_600, award.rent_cap_s // 3_600, self._run.rules.feed_h)
+        prices = zip(award.award_w, award.price_nanos_per_kwh_h, hours, strict=True)
+        most = sum(price * watts * lasts_s * h // _WS_PER_KWH for watts, price, h in prices)
+        held = self._run.books[0].held(payment_id)
         require(held >= most, Rule.COVERED, f"{award} may cost {most} nanos, {held} are reserved under {payment_id}")
         reserves = [at for at, did in enumerate(done) if isinstance(did, Reserve) and did.payment_id == payment_id]
         sent = next(at for at, did in enumerate(done) if self._sends(did, award))
@@ -250,7 +251,7 @@ class TradeAudit:
             self._paid[self._run.factory.vehicle_of[pay.session]] += pay.nanos
             if self._binds.get(pay.session) == (pay.session, pay.tick):
                 del self._binds[pay.session]
-        in_book = self._run.book.settled_nanos(pay.payment_id)
+        in_book = self._run.books[0].settled_nanos(pay.payment_id)
         require(
             in_book == trade.paid_nanos == pay.nanos,
             Rule.PAID_ONCE,
@@ -309,7 +310,7 @@ class TradeAudit:
 
     def _counts_right(self, name: str) -> None:
         """S17: a car counts at most what it was paid."""
-        vehicle, paid = self._run.agents[name], self._paid[name]
+        vehicle, paid = self._run.nodes[name].agent, self._paid[name]
         assert isinstance(vehicle, Vehicle)
         earned = vehicle.earned_nanos
         require(earned <= paid, Rule.NOTHING_FORGOTTEN, f"{name} counts {earned} nanos, was paid {paid}")

@@ -1,20 +1,20 @@
-"""The only place that carries effects out. An agent says what it wants done; the driver does it, in order.
+"""The only place that carries effects out. An agent says what it wants done; the driver does it, in two steps.
 
-What differs between a simulated street and a Pi is handed in as a ``Host``; everything else is the same everywhere.
+First everything that must survive a crash becomes durable in one transaction of the node's store: what the agent
+remembers and forgets, and what the book posts. Only then is anything sent and any power set. So whatever was said is
+remembered, and whatever was not made durable was never said. What differs between a simulated street and a Pi is the
+``Host`` and the ``Store``.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING, Final
 
 from wattswap.protocol.effects import (
     Bill,
     Forget,
     NoteAward,
+    NoteEnd,
     NoteForced,
     NoteRound,
     NoteTrade,
@@ -28,115 +28,94 @@ from wattswap.protocol.effects import (
 from wattswap.protocol.events import Billed, Paid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
-    from wattswap.agents.base import Agent
     from wattswap.ledger.book import Book
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
-    from wattswap.protocol.messages import Message
+    from wattswap.runners.engines.host import Host
+    from wattswap.runners.engines.store import Store
 
-
-_Happening: TypeAlias = "tuple[int, str, Event, list[Effect]]"
-
-_HASHED_AT_ONCE: Final = 1_024
-"""Far fewer than 65,536, the length from which on MessagePack writes an array with a longer header."""
-_SHORT_ARRAY: Final = 16
-
-
-class Host(Protocol):
-    """What the driver needs of the place it runs in."""
-
-    def post(self, sender: str, to: str, message: Message) -> None:
-        """Bring a message on its way."""
-
-    def tell(self, agent: str, event: Event) -> None:
-        """Let an agent learn of something at once."""
-
-    def wake_at(self, agent: str, at_ms: int) -> None:
-        """Wake an agent at an instant."""
-
-    def set_power(self, session: int, import_w: int, export_w: int) -> None:
-        """Let a session's car draw and feed so much from now on."""
-
-    def vehicle_of(self, session: int) -> tuple[str, str]:
-        """A session's id and the name of the wallet its money goes to."""
-
-    def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
-        """A departed session's bill is netted; the session is closed."""
-
-    def note(self, note: NoteRound | NoteAward | NoteTrade | NoteForced) -> None:
-        """Keep a note for the record."""
+DURABLE: Final = frozenset((Remember, Forget, Reserve, Pay, Bill, NoteRound, NoteAward, NoteEnd, NoteTrade, NoteForced))
+"""The effects of the first step."""
 
 
 class Driver:
-    """Hands events to agents and carries out what they want done."""
+    """Carries out what an agent wants done.
 
-    def __init__(self, host: Host, book: Book) -> None:
-        self._host, self._book = host, book
-        self.remembered: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
-        """What each agent asked to be made durable."""
-        self.witness: Callable[[bytes], None] | None = None
-        """Is shown every (now_ms, agent, event, effects) in MessagePack, in their order."""
-        self._digest = blake2b(digest_size=32)
-        self._unhashed: list[_Happening] = []
-        self._encode = msgspec.msgpack.Encoder().encode
+    ``book`` is the account of the site whose transformer this is; other agents post nothing.
+    """
 
-    def feed(self, agent: Agent, event: Event, now_ms: int, most: int | None = None) -> list[Effect]:
-        """Let something happen to an agent; the effects carried out, at ``most`` so many: then it has crashed."""
-        effects = agent.handle(event, now_ms)[:most]
-        self._unhashed.append((now_ms, agent.name, event, effects))
-        if self.witness is not None:
-            self.witness(self._encode(self._unhashed[-1]))
-        if len(self._unhashed) == _HASHED_AT_ONCE:
-            self._hash()
+    def __init__(self, host: Host, store: Store, book: Book | None = None) -> None:
+        self._host, self._store, self.book = host, store, book
+        self._posted = 0 if book is None else len(book.entries)
+        """So many of the book's entries are durable."""
+
+    def carry_out(self, agent: str, effects: Sequence[Effect]) -> None:
+        """Make durable what must be, then do the rest in its order; the effects may come from several events."""
+        if not DURABLE.isdisjoint(map(type, effects)):
+            self._keep(agent, effects)
+        host = self._host
         for effect in effects:
-            self._perform(agent.name, effect)
-        return effects
+            if isinstance(effect, Send):
+                host.post(agent, effect.to, effect.message)
+            elif isinstance(effect, WakeAt):
+                host.wake_at(agent, effect.at_ms)
+            elif isinstance(effect, SetPower):
+                host.set_power(effect.session, effect.import_w, effect.export_w)
 
-    def hash_so_far(self) -> bytes:
-        """The first eight bytes of what :meth:`events_hash` says now."""
-        self._hash()
-        return self._digest.digest()[:8]
+    def _keep(self, agent: str, effects: Sequence[Effect]) -> None:
+        """Post, then commit all in one transaction; the agent is told what the book did once that is durable."""
+        memories: list[tuple[str, bytes | None]] = []
+        answers: list[Event] = []
+        for effect in effects:
+            match effect:
+                case Remember(key, value):
+                    memories.append((key, value))
+                case Forget(key):
+                    memories.append((key, None))
+                case Reserve(payment_id, nanos):
+                    covered = self._book_of(agent).reserve(payment_id, nanos)
+                    assert covered, f"{agent} promised {nanos} nanos it does not have"
+                case Pay():
+                    answers.append(self._pay(agent, effect))
+                case Bill():
+                    answers.append(self._bill(agent, effect))
+                case NoteRound() | NoteAward() | NoteEnd() | NoteTrade() | NoteForced():
+                    self._host.note(agent, effect)
+                case _:
+                    pass
+        entries = [] if self.book is None else self.book.entries_since(self._posted)
+        if memories or entries:
+            self._store.commit(memories, entries)
+            self._posted += len(entries)
+        for answer in answers:
+            self._host.tell(agent, answer)
 
-    def events_hash(self) -> str:
-        """blake2b-256 over all events and effects so far, in their order."""
-        self._hash()
-        return self._digest.hexdigest()
+    def _pay(self, agent: str, pay: Pay) -> Paid:
+        """Pay an award from its reserve, once; a repeat is answered as the first was and moves nothing."""
+        book = self._book_of(agent)
+        before_nanos = book.site_uncommitted_nanos
+        if (paid_nanos := book.settled_nanos(pay.payment_id)) is None:
+            book.settle(pay.payment_id, wallet_of(pay.payee, agent), paid_nanos := pay.nanos)
+        return Paid(pay.session, pay.tick, paid_nanos, book.site_uncommitted_nanos - before_nanos)
 
-    def _hash(self) -> None:
-        """Hash what has happened since the last time: MessagePack of each happening, one after the other."""
-        array = self._encode(self._unhashed)
-        header = 1 if len(self._unhashed) < _SHORT_ARRAY else 3
-        self._digest.update(memoryview(array)[header:])
-        self._unhashed.clear()
+    def _bill(self, agent: str, bill: Bill) -> Billed:
+        book = self._book_of(agent)
+        before_nanos = book.site_uncommitted_nanos
+        netted = book.bill(bill.session_id, wallet_of(bill.payee, agent), bill.nanos)
+        self._host.billed(bill.session, bill.nanos, netted.receivable_nanos)
+        return Billed(bill.session, book.site_uncommitted_nanos - before_nanos)
 
-    def _perform(self, agent: str, effect: Effect) -> None:
-        match effect:
-            case Send(to, message):
-                self._host.post(agent, to, message)
-            case SetPower(session, import_w, export_w):
-                self._host.set_power(session, import_w, export_w)
-            case WakeAt(at_ms):
-                self._host.wake_at(agent, at_ms)
-            case Reserve(payment_id, nanos):
-                covered = self._book.reserve(payment_id, nanos)
-                assert covered, f"{agent} promised {nanos} nanos it does not have"
-            case Pay(payment_id, session, tick, nanos):
-                if (paid_nanos := self._book.settled_nanos(payment_id)) is None:
-                    self._book.settle(payment_id, self._host.vehicle_of(session)[1], paid_nanos := nanos)
-                self._host.tell(agent, Paid(session, tick, paid_nanos))
-            case Remember(key, value):
-                self.remembered[agent][key] = value
-            case Forget(key):
-                self.remembered[agent].pop(key, None)
-            case Bill(session, nanos):
-                self._bill(agent, session, nanos)
-            case NoteRound() | NoteAward() | NoteTrade() | NoteForced():
-                self._host.note(effect)
+    def _book_of(self, agent: str) -> Book:
+        assert self.book is not None, f"{agent} moves money and has no book"
+        return self.book
 
-    def _bill(self, agent: str, session: int, nanos: int) -> None:
-        before_nanos = self._book.site_uncommitted_nanos
-        bill = self._book.bill(*self._host.vehicle_of(session), nanos)
-        self._host.billed(session, nanos, bill.receivable_nanos)
-        self._host.tell(agent, Billed(session, self._book.site_uncommitted_nanos - before_nanos))
+
+def wallet_of(payee: str, transformer: str) -> str:
+    """The wallet of an agent in the book of a site: that of ``vehicle/NAME`` is called NAME.
+
+    Where the transformer's feeder has a name, as in ``transformer/FEEDER``, the agent is ``vehicle/FEEDER/NAME``.
+    """
+    (_, _, feeder), (_, _, name) = transformer.partition("/"), payee.partition("/")
+    return name.removeprefix(f"{feeder}/") if feeder else name

@@ -14,34 +14,36 @@ from wattswap.agents.rules import Terms
 from wattswap.agents.segments import Segments
 from wattswap.protocol.effects import NoteTrade
 from wattswap.runners.engines.award_table import AwardTable
+from wattswap.runners.engines.observer import Observers
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.payments.opening_book import open_books
 from wattswap.runners.recording.record import FEEDER, RunRecord, TickRow, forced_row, session_row, trade_rows
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     from wattswap.agents.controllers import Controller
     from wattswap.agents.law import Cars, ChargingState, Grants
     from wattswap.agents.physics import Ints
-    from wattswap.agents.rules import Rules
-    from wattswap.ledger.book import Book
+    from wattswap.runners.engines.observer import Observer
     from wattswap.runners.scenario.street import Street
 
 
 class FleetRun:
     """One run of a street in the fleet engine: all its feeders at once, each with a record of its own."""
 
-    def __init__(self, street: Street, controller: Controller | None = None, record: RunRecord | None = None) -> None:
+    def __init__(
+        self, street: Street, controller: Controller | None = None, observers: Iterable[Observer] = ()
+    ) -> None:
         self.street, self.controller, self.world = street, controller, World(street)
         world, rules = self.world, self.world.rules
         self._terms = Terms.of(*world.feeder_rules)
         self.assignment = StrategyAssignment(world.fleet, street.scenario.seed, rules, street.folder)
         self.rules, self.seed = rules, street.scenario.seed
-        self.record = RunRecord() if record is None else record
+        self.record, self._observers = RunRecord(), Observers(observers)
         self.records = (self.record, *(RunRecord() for _ in street.feeders[1:]))
         """One a feeder; the first is ``record``."""
         self.books = open_books(street, world)
@@ -57,11 +59,14 @@ class FleetRun:
         self._drawn_w = np.zeros(len(world.fleet), dtype=np.int64)
         self._most_w = np.zeros(len(world.fleet), dtype=np.int64)
 
-    def run(self, progress: Callable[[int], None] = lambda _tick: None) -> RunRecord:
+    def begin(self) -> None:
+        """Tell the observers; called once, before the first step."""
+        self._observers.begun(self)
+
+    def run(self) -> RunRecord:
         """Every tick of the run, then the closing step of its last instant."""
         while self.tick < self.street.ticks:
             self.step()
-            progress(self.tick - 1)
         return self.finish()
 
     def step(self) -> None:
@@ -69,6 +74,7 @@ class FleetRun:
         self._close(self.tick)
         self._tick(self.tick)
         self.tick += 1
+        self._observers.tick_passed(self.tick - 1)
 
     def finish(self) -> RunRecord:
         """The closing step of the last instant: awards and departures, and the rows of who stays."""
@@ -76,6 +82,7 @@ class FleetRun:
         self._note_open()
         for row in self.world.plugged.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
+        self._observers.finished(self)
         return self.record
 
     def _note_open(self) -> None:

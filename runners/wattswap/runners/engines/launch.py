@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal
 
 from wattswap.agents.controllers import controller_named
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_HOUR
 from wattswap.runners.engines.fleet import FleetRun
-from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.network.fault_schedule import FaultOptions
 from wattswap.runners.scenario.schema import ppm
 from wattswap.runners.world import NEVER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
-    from wattswap.runners.engines.simulated import JournalListener
-    from wattswap.runners.engines.strategy_assignment import StrategyAssignment
+    from wattswap.runners.engines.observer import Observer
+    from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
-    from wattswap.runners.world import World
 
 Engine = Literal["messages", "fleet"]
 ENGINES: Final = ("messages", "fleet")
-
-
-class Run(Protocol):
-    """A street being run, in either engine, tick by tick or all at once."""
-
-    street: Street
-    world: World
-    record: RunRecord
-    """What there is so far."""
-    tick: int
-    """The next one; the street's number of ticks when only the closing step is left."""
-
-    @property
-    def assignment(self) -> StrategyAssignment:
-        """Which car follows which strategy."""
-
-    def step(self) -> None:
-        """Let one tick happen; there must be one left."""
-
-    def finish(self) -> RunRecord:
-        """The closing step after the last tick, once; the record is complete then."""
-
-    def earned_nanos(self, row: int) -> int:
-        """What a session has been paid so far."""
-
-    def run(self, progress: Callable[[int], None] = ...) -> RunRecord:
-        """Every tick that is left, then the closing step."""
 
 
 def run_street(
@@ -59,25 +31,15 @@ def run_street(
     *,
     controller: str = "negotiated",
     engine: Engine = "messages",
-    progress: Callable[[int], None] = lambda _tick: None,
-    record: RunRecord | None = None,
     sign: bool = False,
-    journal: JournalListener | None = None,
-    begun: Callable[[Run], None] = lambda _run: None,
+    observers: Iterable[Observer] = (),
 ) -> RunRecord:
-    """Run a street from its first tick to the closing step of its last.
-
-    ``progress`` is called with each tick that has passed. ``record`` is filled as the run goes, so that whoever holds
-    it has what there is when the run is interrupted. ``sign`` lets the agents of the messages engine sign what they
-    say; it changes no trade. ``journal`` hears what comes into a run of the messages engine.
-    ``begun`` is called with the run before its first tick.
+    """Run a street from its first tick to the closing step of its last; the arguments are those of :func:`start_run`.
 
     Raises:
         InputError: as :func:`start_run` does.
     """
-    run = start_run(street, controller=controller, engine=engine, record=record, sign=sign, journal=journal)
-    begun(run)
-    return run.run(progress)
+    return start_run(street, controller=controller, engine=engine, sign=sign, observers=observers).run()
 
 
 def start_run(
@@ -85,15 +47,17 @@ def start_run(
     *,
     controller: str = "negotiated",
     engine: Engine = "messages",
-    record: RunRecord | None = None,
     sign: bool = False,
-    journal: JournalListener | None = None,
+    observers: Iterable[Observer] = (),
 ) -> Run:
-    """A run before its first tick; the arguments are those of :func:`run_street`.
+    """A run before its first tick, of which its observers have been told.
+
+    Its record is filled as it goes, so whoever holds the run has what there is when it is interrupted. ``sign`` lets
+    the agents of the messages engine sign what they say; it changes no trade.
 
     Raises:
         InputError: there is no such controller, engine or strategy (the nearest is named), or the scenario lets things
-            go wrong that the engine knows nothing of.
+            go wrong that the engine knows nothing of; or an observer cannot do its work.
     """
     if engine not in ENGINES:
         nearest = get_close_matches(engine, ENGINES, n=1, cutoff=0.0)[0]
@@ -102,10 +66,10 @@ def start_run(
         raise InputError(f"{street.name} has several feeders, and runs of several are not ready yet; run one at a time")
     if engine == "fleet":
         _refuse_faults(street)
-        return FleetRun(street, controller_named(controller), record)
-    return SimulatedRun(
-        street, controller_named(controller), record, sign=sign, faults=faults_of(street), journal=journal
-    )
+        fleet = FleetRun(street, controller_named(controller), observers)
+        fleet.begin()
+        return fleet
+    return simulated_run(street, controller_named(controller), sign=sign, faults=faults_of(street), observers=observers)
 
 
 def _refuse_faults(street: Street) -> None:

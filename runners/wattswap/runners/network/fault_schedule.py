@@ -1,4 +1,4 @@
-"""What may go wrong, drawn from one seed: messages lost, repeated, late; agents cut off, frozen, crashed; clocks off.
+"""What may go wrong, and what will: the outages and clocks of one run, drawn from a seed.
 
 A run with the same street, options and seed goes wrong in the same way, so a seed is a bug report.
 """
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _DAY_MS: Final = 86_400_000
 _DRIFT_PERIOD_MS: Final = 1_200_000
 
-Kind = Literal["crash", "freeze", "cut", "one-way cut"]
+Kind = Literal["crash", "torn crash", "freeze", "cut", "one-way cut"]
+"""A torn crash strikes in the middle of the next event that the agent handles: a part of what it wants done is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,29 +76,31 @@ class Outage(NamedTuple):
     @property
     def is_cut(self) -> bool:
         """Whether the agent itself is well, and only its messages do not pass."""
-        return self.kind in {"cut", "one-way cut"}
+        return self.kind in ("cut", "one-way cut")
 
 
 class FaultSchedule:
-    """All that goes wrong in one run."""
+    """What goes wrong in one run by itself: its outages, its clocks, and the luck of its messages."""
 
     def __init__(self, faults: FaultOptions, seed: int, agents: Sequence[str], ends_ms: int) -> None:
-        self.faults, self.counts = faults, FaultCounts()
-        self._random = Random(f"faults/{seed}")
+        self.faults = faults
+        self.random = Random(f"faults/{seed}")
+        self._tearing = Random(f"tearing/{seed}")
         last_ms = min(ends_ms, faults.until_ms)
         self.outages = sorted(self._outages(agents, last_ms), key=lambda outage: (outage.from_ms, outage.agent))
-        self._cuts: dict[str, list[Outage]] = {}
-        for outage in self.outages:
-            if outage.is_cut:
-                self._cuts.setdefault(outage.agent, []).append(outage)
-        self._drift = {agent: self._random.randint(0, faults.drift_ppm) for agent in agents}
+        self.drift_ppm = {agent: self.random.randint(0, faults.drift_ppm) for agent in agents}
+        """How much faster than right each agent's clock may run."""
+
+    def part(self, steps: int) -> int:
+        """How many of so many steps an agent still takes before it crashes: none, all, or any number between."""
+        return self._tearing.randint(0, steps)
 
     def _outages(self, agents: Sequence[str], last_ms: int) -> list[Outage]:
-        faults, random = self.faults, self._random
+        faults, random = self.faults, self.random
         outages: list[Outage] = []
         for agent in agents:
             free_ms = 0
-            rates = (
+            rates: tuple[tuple[Literal["crash", "freeze", "cut"], float], ...] = (
                 ("crash", faults.crashes_per_day),
                 ("freeze", faults.freezes_per_day),
                 ("cut", faults.cuts_per_day),
@@ -106,60 +109,41 @@ class FaultSchedule:
                 for from_ms in sorted(random.randrange(max(last_ms, 1)) for _ in range(self._count(rate, last_ms))):
                     lasts_ms = random.randint(1_000, faults.outage_s * 1_000)
                     to_ms = min(from_ms + lasts_ms, last_ms)
-                    one_way = kind == "cut" and random.random() < 1 / 3
                     if kind == "cut" or from_ms >= free_ms:
-                        outages.append(Outage("one-way cut" if one_way else kind, agent, from_ms, to_ms))  # type: ignore[arg-type]
+                        outages.append(Outage(self._kind(kind), agent, from_ms, to_ms))
                     free_ms = max(free_ms, to_ms + 1)
         return outages
+
+    def _kind(self, kind: Literal["crash", "freeze", "cut"]) -> Kind:
+        """Every third cut is in one direction only, and every other crash is torn."""
+        if kind == "cut" and self.random.random() < 1 / 3:
+            return "one-way cut"
+        if kind == "crash" and self._tearing.random() < 1 / 2:
+            return "torn crash"
+        return kind
 
     def _count(self, per_day: float, last_ms: int) -> int:
         """How often something of this rate happens: the whole number below or above its mean."""
         mean = per_day * last_ms / _DAY_MS
-        return int(mean) + (self._random.random() < mean - int(mean))
+        return int(mean) + (self.random.random() < mean - int(mean))
 
-    def arrivals(self, sender: str, to: str, now_ms: int) -> list[int]:
-        """When a message sent now arrives: once, twice or never."""
-        arrivals, counts = self._arrivals(sender, to, now_ms), self.counts
-        counts.sent += 1
-        if not arrivals:
-            counts.lost += 1
-        elif len(arrivals) > 1:
-            counts.repeated += 1
-        if arrivals and arrivals[0] > now_ms:
-            counts.delayed += 1
-        return arrivals
 
-    def _arrivals(self, sender: str, to: str, now_ms: int) -> list[int]:
-        faults, random = self.faults, self._random
-        if now_ms >= faults.until_ms:
-            return [now_ms]
-        if self._is_cut(sender, now_ms, receiving=False) or self._is_cut(to, now_ms, receiving=True):
-            return []
-        if random.random() * 1e6 < faults.loss_ppm:
-            return []
-        copies = 2 if random.random() * 1e6 < faults.repeat_ppm else 1
-        return [now_ms + (random.randint(0, faults.delay_ms) if faults.delay_ms else 0) for _ in range(copies)]
+class DriftingClock:
+    """A clock that is fast for ten minutes and slow for the next ten, and never goes backwards."""
 
-    def _is_cut(self, agent: str, now_ms: int, *, receiving: bool) -> bool:
-        """Cut off altogether, or cut one way: then it still speaks but does not hear."""
-        return any(
-            cut.from_ms <= now_ms < cut.to_ms and (receiving or cut.kind == "cut") for cut in self._cuts.get(agent, ())
-        )
+    def __init__(self, drift_ppm: int) -> None:
+        self._drift_ppm = drift_ppm
 
-    def part(self, effects: int) -> int:
-        """How many of its effects an agent still carries out before it crashes."""
-        return self._random.randint(0, effects)
-
-    def local_ms(self, agent: str, true_ms: int) -> int:
-        """What an agent's clock says: fast for ten minutes, slow for the next ten, never backwards."""
+    def local_ms(self, true_ms: int) -> int:
+        """What it says at an instant."""
         phase_ms = true_ms % _DRIFT_PERIOD_MS
         ahead_ms = min(phase_ms, _DRIFT_PERIOD_MS - phase_ms)
-        return true_ms + ahead_ms * self._drift.get(agent, 0) // 1_000_000
+        return true_ms + ahead_ms * self._drift_ppm // 1_000_000
 
-    def true_ms(self, agent: str, local_ms: int) -> int:
-        """The first instant at which an agent's clock says at least ``local_ms``."""
-        drift_ppm = self._drift.get(agent, 0)
+    def true_ms(self, local_ms: int) -> int:
+        """The first instant at which it says at least ``local_ms``."""
+        drift_ppm = self._drift_ppm
         true_ms = local_ms - _DRIFT_PERIOD_MS // 2 * drift_ppm // 1_000_000
-        while (left_ms := local_ms - self.local_ms(agent, true_ms)) > 0:
+        while (left_ms := local_ms - self.local_ms(true_ms)) > 0:
             true_ms += max(1, left_ms * 1_000_000 // (1_000_000 + drift_ppm))
         return true_ms

@@ -11,11 +11,13 @@ from wattswap.runners.audit.audit_error import AuditError
 from wattswap.runners.audit.auditor import Auditor
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.launch import faults_of
-from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.network.fault_scenario import fault_street
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from wattswap.runners.engines.loop import SimulatedRun
 
 _AT_ONCE = 4
 """Seeds handed to a process at a time."""
@@ -45,10 +47,8 @@ def run_seed(seed: int, settings: Sequence[str] = (), *, sign: bool = False) -> 
     street = fault_street(seed, settings)
     faults = faults_of(street)
     auditor = Auditor(faults, sign=sign)
-    run = SimulatedRun(street, sign=sign, faults=faults, auditor=auditor)
-    auditor.watch(run)
+    run = simulated_run(street, sign=sign, faults=faults, observers=[auditor])
     run.run()
-    auditor.finish()
     return run, auditor
 
 

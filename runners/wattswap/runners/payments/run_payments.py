@@ -1,8 +1,7 @@
 """A run's way to its ledger: its bills are paid and its meters anchored by other threads while the agents go on.
 
     settlement = Settlement(street, "sqlite:street.sqlite", folder=run_dir)
-    run_street(street, begun=settlement.begin, progress=settlement.passed, record=record)
-    settlement.end()
+    run_street(street, observers=[settlement])
     settlement.settle()       # waits for the ledger, compares it with the book, and says what came of it
 
 A ledger that is down costs the run nothing: the book holds what is owed, the outbox what was handed over, and whoever
@@ -28,6 +27,7 @@ from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.identity import seeded_signer
 from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.observer import Observer
 from wattswap.runners.payments.meter_anchoring import MeterAnchoring
 from wattswap.runners.payments.payment_status import OUTSIDE_ERRORS, payment_status, unpaid_sessions
 from wattswap.runners.recording.rundir import LEDGER, METERS, OUTBOX
@@ -35,7 +35,7 @@ from wattswap.runners.recording.rundir import LEDGER, METERS, OUTBOX
 if TYPE_CHECKING:
     from wattswap.ledger.base import Ledger
     from wattswap.ledger.book import Book
-    from wattswap.runners.engines.launch import Run
+    from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
 
@@ -48,7 +48,7 @@ _SEED_BITS: Final = 53
 """Any program that reads JSON reads such a number exactly."""
 
 
-class RunPayments:
+class RunPayments(Observer):
     """One run's settlement. Its methods but ``settle`` and ``close`` return at once.
 
     ``folder`` is where outbox and meter records lie; without one they are in memory. ``opened`` is called once the
@@ -77,7 +77,7 @@ class RunPayments:
 
     # -- while the run goes on ----------------------------------------------------------------------------------------
 
-    def begin(self, run: Run) -> None:
+    def begun(self, run: Run) -> None:
         """Open the ledger for a run before its first tick.
 
         Raises:
@@ -95,7 +95,7 @@ class RunPayments:
         self._opened(self._block())
         self._began_s = thread_time()
 
-    def passed(self, tick: int = 0) -> None:  # noqa: ARG002 - the signature of `progress`
+    def tick_passed(self, tick: int) -> None:  # noqa: ARG002 - all there is since the last time
         """Hand over what the run has come to since the last time."""
         if self._run is None or self._worker is None:
             return
@@ -110,9 +110,9 @@ class RunPayments:
             self._metered = len(ticks)
             self._metering.passed(ticks[-1])
 
-    def end(self) -> None:
+    def finished(self, run: Run) -> None:
         """The run has made its closing step."""
-        self.passed()
+        self.tick_passed(run.tick)
         self.agents_cpu_s = thread_time() - self._began_s
 
     # -- afterwards ---------------------------------------------------------------------------------------------------

@@ -11,13 +11,14 @@ import msgspec
 from wattswap.protocol.codec import unseal
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.messages import Sealed
+from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.journal import HandledEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
+    from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
-    from wattswap.runners.engines.sensor_feed import Sensed
     from wattswap.runners.recording.journal import JournalLine, Reader
 
 _MOST: Final = 400
@@ -49,30 +50,29 @@ class Lines:
         return self.now
 
 
-class Check:
-    """Listens to a replay and compares: each event where the journal holds them, else the hash of each tick."""
+class Check(Observer):
+    """Watches a replay and compares: each event where the journal holds them, else the hash of each tick."""
 
     def __init__(self, lines: Lines, *, full: bool) -> None:
-        self._lines = lines
+        self._lines, self._is_full = lines, full
         self.passed_lines = 0
         self.difference: Difference | None = None
-        self.handled: Callable[[bytes], None] | None = self._compare if full else None
         self._seen = 0
+        self._encode = msgspec.msgpack.Encoder().encode
 
-    def told(self, told: list[Sensed]) -> None:
-        """The journal itself told this."""
+    def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
+        """Compare the event and its effects."""
+        if self._is_full:
+            self._compare(self._encode((now_ms, agent, event, effects)))
 
-    def felt(self, agent: str, event: Event) -> None:
-        """The journal itself told this."""
-
-    def passed(self, tick: int, base_w: int, events_hash: bytes) -> None:  # noqa: ARG002 - the base load is no deed
+    def tick_handled(self, tick: int, events_hash: bytes) -> None:
         """Compare the hash."""
         line, seen = self._lines.now, self._seen
         assert line is not None
         self.passed_lines, self._seen = self.passed_lines + 1, 0
         if self.difference is not None:
             return
-        if self.handled is not None and seen < len(line.events):
+        if self._is_full and seen < len(line.events):
             recorded = _told(_happening(line.events[seen]))
             self.difference = Difference(tick, _nth(seen), recorded, "nothing more happens at this tick")
         elif line.hash != events_hash:

@@ -1,12 +1,13 @@
 """The journal of a run: all that came into it from outside, and a running hash of what its agents made of it.
 
     header    a map: what the file is, and the options of the run
-    tick      ["tick", tick, base_w, told, felt, hash, events], one for each tick and one for the closing step
-              base_w   the base load's mean over the tick before
+    tick      ["tick", tick, base_w, told, recovered, hash, events], one for each tick and one for the closing step
+              base_w   by feeder: the base load's mean over the tick before
               told     [[who, event], ...] as the world told them; ``who`` is 1 for the session's charger, 2 for its
                        vehicle, 3 for both in this order, 4 for both in the other one, or an agent's name; an empty
                        name is nobody's: a meter that counts for no award
-              felt     [[agent, event], ...] what agents felt that had crashed and started again
+              recovered
+                       [[agent, [event, ...]], ...] what each agent sensed that had crashed and started again
               hash     the first 8 bytes of blake2b-256 over [now_ms, agent, event, effects] of all events so far
               events   those of this tick, where the journal is to hold everything, else empty
 
@@ -24,23 +25,25 @@ import msgspec
 
 from wattswap.protocol.effects import Effect
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.events import Event, Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.events import Event
+from wattswap.runners.engines.observer import Observer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
+    from wattswap.runners.engines.observer import Sensed
+    from wattswap.runners.engines.run import Run
+
 Contents = Literal["inputs", "full"]
 FORMAT: Final = "wattswap journal"
-VERSION: Final = 1
+VERSION: Final = 2
 FOLDER: Final = "journal"
 STREET: Final = f"{FOLDER}/street.msgpack"
 """The journal of a whole street in one process."""
 
-CHARGER, VEHICLE, CHARGER_FIRST, VEHICLE_FIRST = 1, 2, 3, 4
 _FLUSH_EVERY: Final = 10
-OF_A_SESSION: Final = (Metered, Reading, PluggedIn, Unplugged)
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +68,7 @@ class HandledEvent(msgspec.Struct, frozen=True, array_like=True):
     """An agent learned of something and wanted this done: what the hashes are over."""
 
     now_ms: int
-    """By the agent's clock."""
+    """The true time."""
     agent: str
     event: Event
     effects: list[Effect]
@@ -75,9 +78,9 @@ class JournalLine(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
     """One tick."""
 
     tick: int
-    base_w: int
+    base_w: list[int]
     told: list[tuple[int | str, Event]]
-    felt: list[tuple[str, Event]]
+    recovered: list[tuple[str, list[Event]]]
     hash: bytes
     events: list[msgspec.Raw] = []
 
@@ -87,31 +90,41 @@ def sha256_of(scenario_toml: str) -> str:
     return sha256(scenario_toml.encode()).hexdigest()
 
 
-class Journal:
-    """A journal being written."""
+class Journal(Observer):
+    """A journal being written, by an observer of a run of the messages engine."""
 
     def __init__(self, path: Path, header: Header) -> None:
         self._encode = msgspec.msgpack.Encoder().encode
-        self._told: list[tuple[int | str, Event]] = []
-        self._felt: list[tuple[str, Event]] = []
+        self._is_full = header.contents == "full"
+        self._told: list[Sensed] = []
+        self._recovered: list[tuple[str, list[Event]]] = []
         self._events: list[msgspec.Raw] = []
-        self.handled: Callable[[bytes], None] | None = self._keep if header.contents == "full" else None
         self._file: BinaryIO = path.open("xb", buffering=1 << 20)
         self._file.write(self._encode(header))
         self._file.flush()
 
-    def told(self, told: list[tuple[str, Event]]) -> None:
-        """Keep what the world told, each fact once."""
-        self._told.extend(_facts(told))
+    def begun(self, run: Run) -> None:
+        """Learn where to look the base load up."""
+        self._run = run
 
-    def felt(self, agent: str, event: Event) -> None:
-        """Keep what an agent felt."""
-        self._felt.append((agent, event))
+    def sensed(self, sensed: Sequence[Sensed]) -> None:
+        """Keep what the world told."""
+        self._told.extend(sensed)
 
-    def passed(self, tick: int, base_w: int, events_hash: bytes) -> None:
+    def recovered(self, agent: str, events: Sequence[Event]) -> None:
+        """Keep what an agent sensed that has started again."""
+        self._recovered.append((agent, list(events)))
+
+    def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
+        """Keep everything, if the journal is to hold everything."""
+        if self._is_full:
+            self._events.append(msgspec.Raw(self._encode((now_ms, agent, event, effects))))
+
+    def tick_handled(self, tick: int, events_hash: bytes) -> None:
         """Write the tick down."""
-        line = self._encode(JournalLine(tick, base_w, self._told, self._felt, events_hash, self._events))
-        self._told, self._felt, self._events = [], [], []
+        base_w = self._run.world.base_w[:, tick].tolist()
+        line = self._encode(JournalLine(tick, base_w, self._told, self._recovered, events_hash, self._events))
+        self._told, self._recovered, self._events = [], [], []
         self._file.write(line)
         if tick % _FLUSH_EVERY == 0:
             self._file.flush()
@@ -120,35 +133,10 @@ class Journal:
         """Write what is still to be written; nothing may be kept after this."""
         self._file.close()
 
-    def _keep(self, happening: bytes) -> None:
-        self._events.append(msgspec.Raw(happening))
-
-
-def _facts(told: list[tuple[str, Event]]) -> Iterator[tuple[int | str, Event]]:
-    """What was told as facts: charger and vehicle are told the same, one after the other."""
-    at, count = 0, len(told)
-    while at < count:
-        agent, event = told[at]
-        if not agent or not isinstance(event, OF_A_SESSION):
-            yield agent, event
-        elif at + 1 < count and told[at + 1][1] is event:
-            at += 1
-            yield (CHARGER_FIRST if agent.startswith("charger/") else VEHICLE_FIRST), event
-        else:
-            yield (CHARGER if agent.startswith("charger/") else VEHICLE), event
-        at += 1
-
-
-def hearers(who: int | str, charger: str, vehicle: str) -> tuple[str, ...]:
-    """The agents that were told a fact, in their order."""
-    if isinstance(who, str):
-        return (who,)
-    return {CHARGER: (charger,), VEHICLE: (vehicle,), CHARGER_FIRST: (charger, vehicle)}.get(who, (vehicle, charger))
-
 
 # -- reading ----------------------------------------------------------------------------------------------------------
 
-_BEGINS: Final = msgspec.msgpack.encode(JournalLine(0, 0, [], [], b""))[:6]
+_BEGINS: Final = msgspec.msgpack.encode(JournalLine(0, [], [], [], b""))[:6]
 """How every tick begins, up to its number."""
 _BLANK: Final = b"\0"
 """What a file system may leave where a power cut lost the end of a file."""

@@ -16,28 +16,29 @@ from wattswap.agents.controllers import controller_named
 from wattswap.agents.law import ChargingState
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.events import LimitChanged, Metered, PluggedIn, Reading, Unplugged
+from wattswap.runners.engines.agent_factory import AgentFactory
 from wattswap.runners.engines.launch import faults_of
-from wattswap.runners.engines.sensor_feed import SensorFeed
-from wattswap.runners.engines.simulated import SimulatedRun
+from wattswap.runners.engines.observer import TickProgress
+from wattswap.runners.engines.simulated import assembled
 from wattswap.runners.recording.difference import Check, Lines
-from wattswap.runners.recording.journal import OF_A_SESSION, STREET, Reader, hearers, sha256_of
+from wattswap.runners.recording.journal import STREET, Reader, sha256_of
 from wattswap.runners.recording.rundir import SCENARIO, read_run
 from wattswap.runners.scenario import load_street
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
     from wattswap.protocol.events import Event
-    from wattswap.runners.engines.agent_factory import AgentFactory
-    from wattswap.runners.engines.sensor_feed import Sensed
+    from wattswap.runners.engines.loop import SimulatedRun
+    from wattswap.runners.engines.observer import Observer, Sensed
     from wattswap.runners.recording.difference import Difference
     from wattswap.runners.recording.journal import Header, JournalLine
-    from wattswap.runners.recording.record import RunRecord, TickRow
+    from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.recording.rundir import RunFiles
     from wattswap.runners.scenario.street import Street
 
@@ -92,9 +93,9 @@ def replay_run(recorded: Recorded, progress: Callable[[int], None] = lambda _tic
     """
     street, header, lines = recorded.street, recorded.header, recorded.lines
     check = Check(lines, full=header.contents == "full")
-    again, whole = ReplayedRun(street, header, lines, check), False
+    again, whole = _replayed_run(street, header, lines, (check, TickProgress(progress))), False
     try:
-        again.run(progress)
+        again.run()
         whole = True
     except JournalEndsError:
         pass
@@ -138,19 +139,11 @@ class JournalEndsError(Exception):
     """There is nothing more to tell."""
 
 
-class ReplayedRun(SimulatedRun):
-    """A run whose world is its journal."""
-
-    def __init__(self, street: Street, header: Header, lines: Lines, check: Check) -> None:
-        self._lines = lines
-        controller, faults = controller_named(header.controller), faults_of(street)
-        super().__init__(street, controller, sign=header.sign, faults=faults, journal=check)
-
-    def _world_of(self, street: Street) -> World:
-        return MeteredWorld(street, self._lines)
-
-    def _sensors_of(self, street: Street) -> SensorFeed:
-        return JournalFeed(street, self.world, self.factory, self._lines)
+def _replayed_run(street: Street, header: Header, lines: Lines, observers: Iterable[Observer]) -> SimulatedRun:
+    """A run whose world and whose sensors are read from a journal."""
+    world = MeteredWorld(street, lines)
+    factory = AgentFactory(street, world, controller_named(header.controller), sign=header.sign)
+    return assembled(street, world, factory, JournalFeed(street, world, factory, lines), faults_of(street), observers)
 
 
 class MeteredWorld(World):
@@ -180,7 +173,7 @@ class MeteredWorld(World):
         return _NOBODY
 
     def _meter(self, line: JournalLine) -> None:
-        self.base_w[0, line.tick] = line.base_w
+        self.base_w[:, line.tick] = line.base_w
 
     def _read(self, readings: list[Reading]) -> None:
         rows = [reading.session for reading in readings]
@@ -211,37 +204,40 @@ class MeteredWorld(World):
         return super().move(charging, *metered[:, self.plugged])
 
 
-class JournalFeed(SensorFeed):
-    """The journal's voice."""
+class JournalFeed:
+    """What a journal's world told, in place of a simulated street's sensors."""
 
     def __init__(self, street: Street, world: World, factory: AgentFactory, lines: Lines) -> None:
-        super().__init__(street, world, factory)
-        self._lines = lines
-        self._felt: Iterator[tuple[str, Event]] = iter(())
+        self._world, self._lines, self._transformers = world, lines, factory.transformers
+        self._limit_w = np.array([feeder.transformer.limit_w for feeder in street.feeders], dtype=np.int64)
+        self._recovered: Iterator[tuple[str, list[Event]]] = iter(())
 
-    def closing(self, tick: int, last: TickRow | None, awarded: NDArray[np.bool_]) -> Iterator[Sensed]:  # noqa: ARG002 - the journal knows
+    def closing(self, tick: int) -> Iterator[Sensed]:  # noqa: ARG002 - the journal knows
         """All that was told at this tick, in its order."""
         line = self._lines.advance()
         if line is None:
             raise JournalEndsError
-        self._felt = iter(line.felt)
+        self._recovered = iter(line.recovered)
+        self._limit_w = self._limit_w.copy()
         for who, event in line.told:
             if isinstance(event, LimitChanged):
-                self._limit_w = event.limit_w
-            if isinstance(event, OF_A_SESSION):
-                row = event.session
-                yield from (
-                    (agent, event)
-                    for agent in hearers(who, self._factory.charger_of[row], self._factory.vehicle_of[row])
-                )
-            else:
-                yield str(who), event
+                self._limit_w[self._transformers.index(str(who))] = event.limit_w
+        yield from line.told
+
+    def arrivals(self, tick: int) -> Iterator[Sensed]:
+        """Nothing: it was told at the closing. The world reads what its cars are like now."""
+        self._world.arrive(tick)
+        yield from ()
 
     def opening(self, tick: int, charging: ChargingState, granted: NDArray[np.bool_]) -> Iterator[Sensed]:  # noqa: ARG002
         """Nothing: it was told at the closing."""
         yield from ()
 
-    def plugged_in(self, row: int, peer: str) -> PluggedIn:
-        """What an agent that had crashed felt; by the meters where it feels more than it did."""
-        _, felt = next(self._felt, ("", None))
-        return felt if isinstance(felt, PluggedIn) else super().plugged_in(row, peer)
+    def holds(self, name: str) -> Iterator[Event]:
+        """What this agent sensed when it had started again."""
+        agent, sensed = next(self._recovered, (name, []))
+        yield from sensed if agent == name else ()
+
+    def limit_w(self) -> Ints:
+        """The limits in force, by feeder."""
+        return self._limit_w
