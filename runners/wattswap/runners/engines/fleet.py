@@ -288,7 +288,7 @@ class FleetRun:
             note, feeder = self._note(awards, i, nanos[i].tolist()), int(self.world.fleet.feeder[row])
             self.books[feeder].settle(note.payment_id, self.world.fleet.vehicle_id[row], sum(note.nanos))
             self.records[feeder].trades.extend(trade_rows(note, self.world.fleet.session_id[row]))
-        self._earned[awards.row] += nanos.sum(axis=1)
+        np.add.at(self._earned, awards.row, nanos.sum(axis=1))
         np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
 
     def _note(self, awards: AwardTable, i: int, nanos: list[int]) -> NoteTrade:
