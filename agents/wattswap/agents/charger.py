@@ -142,10 +142,10 @@ class Charger:
 
     def _on_plugged_in(self, plug: PluggedIn) -> list[Effect]:
         """Remember whose session this is, and let the car draw the guaranteed minimum."""
-        if (last := self._meter.in_force) is not None and last.session != plug.session:
-            self._meter.end(last.session)
+        left = [self._meter.leave(session) for session in self._meter.unsettled if session != plug.session]
         self._plugged, self._status = plug.session, None
-        effects = self._vehicles.meet(plug.session, plug.peer, self._meter.unsettled)
+        effects = [effect for forget in left for effect in forget]
+        effects += self._vehicles.meet(plug.session, plug.peer, self._meter.unsettled)
         return [*effects, *self._set_power()] if self._lease.import_w else effects
 
     def _on_unplugged(self, unplugged: Unplugged, now_ms: int) -> list[Effect]:

@@ -158,15 +158,14 @@ class Vehicle:
 
     def _on_plugged_in(self, plug: PluggedIn, now_ms: int) -> list[Effect]:
         """Declare the need, and agree to be billed, until the transformer has acknowledged it."""
-        last, before = self._meter.in_force, self._plug
-        if last is not None and last.session != plug.session:
-            self._meter.end(last.session)
+        left = [self._meter.leave(session) for session in self._meter.unsettled if session != plug.session]
         self._plug, self._reading, self._called = plug, None, None
         self._key = np.array([agent_key(plug.session_id)], dtype=np.uint64)
         self._memory = np.zeros((1, memory_columns(self._profile.strategy)))
         mandate = Mandate(plug.session, plug.session_id, plug.need_ws, plug.max_w, self.name, plug.departure_ms)
         return [
-            *([] if before is None else self._claim(before.session, now_ms)),
+            *(effect for forget in left for effect in forget),
+            *(effect for session in sorted(self._meter.unsettled) for effect in self._claim(session, now_ms)),
             *self._chargers.meet(plug.session, plug.peer, self._meter.unsettled),
             *self._owed.owe(f"mandate/{plug.session}", plug.peer, seal(mandate, self._signer), now_ms),
         ]
@@ -273,7 +272,7 @@ class Vehicle:
         ack = Send(charger, Ack(AWARD, award.session, award.tick))
         plugged = self._plug is not None and self._plug.session == award.session
         if not self._meter.award(award, now_ms, plugged=plugged):
-            return [ack]
+            return [ack, *self._claim(award.session, now_ms)]
         remember = Remember(f"award/{award.part}", msgspec.msgpack.encode(award))
         return [remember, ack, *self._claim(award.session, now_ms)]
 
