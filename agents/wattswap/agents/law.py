@@ -190,6 +190,8 @@ def grants(
         import_w[rows] = granted_w
     claims_w = claimed_w(cars, rules)
     behind = (claims_w > cars.firm_w) & (cars.reduce_w + cars.feed_w == 0)
+    if not np.count_nonzero(behind):
+        return Grants(import_w, cars.feed_w, forced_w)
     for feeder in np.flatnonzero((room_w > 0) & (segments.sum(behind) > 0)).tolist():
         rows = segments.rows(feeder)
         _hand_out(import_w[rows], int(room_w[feeder]), cars.of(rows), claims_w[rows], behind[rows], seed, rules)
@@ -201,6 +203,8 @@ def claimed_w(cars: Cars, rules: Rules) -> Ints:
 
     A car that says it wants less than that is offered it all the same, so that its meters see it stall.
     """
+    if not np.count_nonzero(cars.rent_price):  # in a calm street nobody waits
+        return cars.wanted_w
     return np.maximum(cars.wanted_w, np.where(cars.rent_price > 0, could_w(cars.owed_ws, rules), 0))
 
 

@@ -47,13 +47,13 @@ class Rules:
 
     @property
     def wary_guard_ms(self) -> int:
-        """The laxity below which a car draws all it still needs, the doubt about its departure included."""
-        return self.guard_ms + self.unsure_ms
+        """The laxity below which a car draws all it still needs: two deviations more if its departure is unsure."""
+        return self.guard_ms + 2 * self.unsure_ms
 
     @property
     def spare_ms(self) -> int:
-        """So much laxity beyond its guard a car keeps when it sells: two deviations of an unsure departure."""
-        return 2 * self.unsure_ms
+        """So much laxity beyond its guard a car keeps when it sells: one deviation of an unsure departure."""
+        return self.unsure_ms
 
     @property
     def tick_s(self) -> int:

@@ -313,4 +313,4 @@ class Vehicle:
         self._meter.restore(remembered, now_ms, settled)
         # It may have crashed between a receipt and forgetting the award that it settles.
         keys = [key for part in settled for key in (f"award/{part}", f"claim/{part}")]
-        return [*(Forget(key) for key in keys if key in remembered), *self._report(self._meter.delivered, now_ms)]
+        return [*(Forget(key) for key in keys if key in remembered), *self._report(self._meter.claims, now_ms)]

@@ -122,7 +122,8 @@ class FleetRun:
         self._move(tick, charging, cars, granted, segments)
 
     def _segments(self, rows: Ints) -> Segments:
-        return Segments.of(self.world.fleet.feeder[rows], len(self.street.feeders))
+        feeders = len(self.street.feeders)
+        return Segments.one_feeder(len(rows)) if feeders == 1 else Segments.of(self.world.fleet.feeder[rows], feeders)
 
     def _controlled(
         self,
@@ -145,9 +146,10 @@ class FleetRun:
     def _cars(self, charging: ChargingState) -> Cars:
         """What the transformers know: reports and awards in force of the plugged cars."""
         plugged, awards = self.world.plugged, self.awards
-        reduce_w, feed_w, owed_ws, rent_price = np.zeros((4, len(plugged)), dtype=np.int64)
+        nothing = np.zeros(len(plugged), dtype=np.int64)
+        reduce_w = feed_w = owed_ws = rent_price = nothing
         if len(awards):
-            at = self._places()
+            at, reduce_w, feed_w = self._places(), nothing.copy(), nothing.copy()
             reduce_w[at[awards.runs]] = awards.award_w[awards.runs, :FEED].sum(axis=1)
             feed_w[at[awards.runs]] = awards.award_w[awards.runs, FEED]
             owed_ws = lots.owed_ws(awards.lots(at, self.rules), len(plugged))
@@ -265,7 +267,7 @@ class FleetRun:
         """End what has ended: awards at their window's end, lots that are drawn back, departures with their bills."""
         leaving = self.world.leave(tick)
         if len(self.awards):
-            left = np.isin(self.awards.row, leaving)
+            left = np.isin(self.awards.row, leaving) if len(leaving) else np.zeros(len(self.awards), dtype=bool)
             window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
             self._end_awards(left | window_over, left)
         for row in leaving.tolist():
