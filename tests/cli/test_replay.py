@@ -139,7 +139,7 @@ def test_what_cannot_be_replayed_is_one_line_with_exit_code_2(tmp_path: Path, mo
 
 def of_another_version(run_dir: Path) -> None:
     journal = journal_of(run_dir)
-    journal.write_bytes(journal.read_bytes().replace(b"format_version\x01", b"format_version\x07"))
+    journal.write_bytes(journal.read_bytes().replace(b"format_version\x02", b"format_version\x07"))
 
 
 def with_a_hole(run_dir: Path) -> None:
@@ -162,7 +162,7 @@ def with_other_data(run_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
-        (of_another_version, "journal of format version 7, this version reads 1; use wattswap "),
+        (of_another_version, "journal of format version 7, this version reads 2; use wattswap "),
         (with_a_hole, "damaged after tick "),
         (with_another_scenario, "not the scenario of this journal"),
         (with_other_data, "not the file this scenario was recorded with"),

@@ -245,7 +245,7 @@ def test_bad_words_are_one_line_and_nothing_is_written(say, run, words, what):
 )
 def test_places_that_are_none_are_one_line_and_nothing_is_written(say, tmp_path, words, what):
     (tmp_path / "odd").mkdir()
-    (tmp_path / "odd" / "run.json").write_text('{"schema": 1, "status": "complete", "settlement": {"ledger": 5}}')
+    (tmp_path / "odd" / "run.json").write_text('{"schema": 2, "status": "complete", "settlement": {"ledger": 5}}')
     (tmp_path / "text").write_text("this is a text of more than a hundred bytes " * 20)
     with sqlite3.connect(tmp_path / "other") as other:
         other.execute("create table things (name text)")

@@ -46,7 +46,7 @@ def test_figures_come_back_as_they_were_written(directory):
     directory.write_figures({"peak_w": 1, "uncontrolled": {"peak_w": 2}}, "complete")
     run = read_run(directory.path)
     assert (run.status, run.figures, run.uncontrolled) == ("complete", {"peak_w": 1}, {"peak_w": 2})
-    assert json.loads((directory.path / "run.json").read_text(encoding="utf-8"))["schema"] == 1
+    assert json.loads((directory.path / "run.json").read_text(encoding="utf-8"))["schema"] == 2
 
 
 def test_tables_come_back_as_they_were_written_even_empty_ones(directory):
@@ -142,11 +142,11 @@ def test_two_runs_in_the_same_second_get_two_places(tmp_path: Path, monkeypatch)
     ("content", "what"),
     [
         (None, "this is no run directory"),
-        ('{"schema": 1, "sta', "torn"),
+        ('{"schema": 2, "sta', "torn"),
         ("[]", "not written by wattswap"),
         ('{"status": "complete"}', "not written by wattswap"),
-        ('{"schema": 1, "status": "dancing"}', "not written by wattswap"),
-        ('{"schema": 2, "status": "complete"}', "schema 2, this version reads 1"),
+        ('{"schema": 2, "status": "dancing"}', "not written by wattswap"),
+        ('{"schema": 1, "status": "complete", "version": "0.1"}', "schema 1, this version reads 2; use wattswap 0.1,"),
         (b"\xff\xfe", "torn"),
     ],
 )

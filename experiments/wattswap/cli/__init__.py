@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "run": "wattswap.cli.run:run",
+    "live": "wattswap.cli.live:live",
     "compare": "wattswap.cli.compare:compare",
     "scenarios": "wattswap.cli.scenarios:scenarios",
     "report": "wattswap.cli.report:report",

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from wattswap.runners.engines.launch import Engine
+    from wattswap.runners.engines.observer import Observer
+    from wattswap.runners.engines.run import Run
+    from wattswap.runners.node.lockstep.plan import Processes
     from wattswap.runners.recording.journal import Contents, Journal
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.rundir import Status
@@ -155,11 +158,19 @@ def run_loaded(
     journal: str = "inputs",
     out: str | Path | None = None,
     progress: Progress = _silent,
+    processes: Processes | None = None,
 ) -> Result:
-    """Run a street that is loaded already; otherwise as :func:`run`."""
+    """Run a street that is loaded already; otherwise as :func:`run`.
+
+    With ``processes`` the agents of the messages engine run in so many processes, in lockstep over ZeroMQ, and there
+    is no journal.
+
+    Raises:
+        WorkerLostError: one of the processes died, hung or failed.
+    """
     controller_named(controller)
     _refuse_journal(journal, engine, out)
-    job = _Job(street, controller, engine, sign=sign, progress=progress)
+    job = _Job(street, controller, engine, sign=sign, progress=progress, processes=processes)
     if out is None:
         return _run_bare(job, ledger, wallets_seed)
     directory = RunDir.create(Path(out), street.resolved_toml)
@@ -180,7 +191,7 @@ _DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, err
 def _run_with(directory: RunDir, job: _Job, journal: str, ledger: str, wallets_seed: int | None) -> Result:
     """Run into a directory that was made, with its journal and its ledger; both are closed afterwards."""
     try:
-        if job.engine == "messages" and journal != "none":
+        if job.engine == "messages" and journal != "none" and job.processes is None:
             job.journal = directory.journal(_header(job, journal))
         job.settle_on(ledger, wallets_seed, directory)
         return _run_into(directory, job)
@@ -199,6 +210,7 @@ class _Job:
     _: KW_ONLY
     sign: bool
     progress: Progress
+    processes: Processes | None = None
     journal: Journal | None = None
     settlement: RunPayments | None = None
     record: RunRecord = field(default_factory=RunRecord)
@@ -222,19 +234,24 @@ class _Job:
     def run(self) -> Summary:
         """Run the street into the record, settle, and sum it up."""
         observers = (self.settlement, self.journal, TickProgress(self.progress))
-        run = start_run(
-            self.street,
-            controller=self.controller,
-            engine=cast("Engine", self.engine),
-            sign=self.sign,
-            observers=[observer for observer in observers if observer is not None],
-        )
+        run = self._start([observer for observer in observers if observer is not None])
         self.record = run.record
         run.run()
         wall_s = perf_counter() - self.began_s
         if self.settlement is not None:
             self.settlement.settle()
         return with_cost(self.street, self.summed_up(wall_s))
+
+    def _start(self, observers: list[Observer]) -> Run:
+        if self.processes is None:
+            engine = cast("Engine", self.engine)
+            return start_run(
+                self.street, controller=self.controller, engine=engine, sign=self.sign, observers=observers
+            )
+        from wattswap.runners.node.lockstep.run import lockstep_run
+
+        controller = controller_named(self.controller)
+        return lockstep_run(self.street, controller, processes=self.processes, sign=self.sign, observers=observers)
 
     def summed_up(self, wall_s: float | None = None) -> Summary:
         """The figures of what there is."""

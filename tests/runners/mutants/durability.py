@@ -89,7 +89,7 @@ DURABILITY = (
     Mutant(awards_are_not_durable, Rule.NOTHING_FORGOTTEN),
     Mutant(claims_are_not_durable, Rule.SAME_AGAIN),
     Mutant(receipts_are_not_durable, Rule.ALL_SETTLED),
-    Mutant(sessions_are_not_durable, Rule.POWER_RETURNS, before=(Rule.NO_EXCEPTION,)),
+    Mutant(sessions_are_not_durable, Rule.POWER_RETURNS, before=(Rule.NO_EXCEPTION, Rule.ALL_SETTLED)),
     Mutant(departures_are_not_durable, Rule.ALL_SETTLED, before=(Rule.IN_ORDER,), settings=CRASHES_AND_LOSS),
     Mutant(earnings_are_not_durable, Rule.NOTHING_FORGOTTEN),
     Mutant(remembered_after_it_was_sent, Rule.NOTHING_FORGOTTEN),

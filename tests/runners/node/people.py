@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from wattswap.protocol.identity import Signer
-from wattswap.protocol.messages import Message
 from wattswap.runners.node.gate import Gate
 from wattswap.runners.node.key_directory import PublicIdentity, TransportKey
-from wattswap.runners.node.messenger import Messenger
+from wattswap.runners.node.messenger import Heard, Messenger
 from wattswap.runners.node.roles import Role
 from wattswap.runners.node.trust import TrustStore
 from wattswap.runners.node.zeromq import SocketOptions, Transport
@@ -50,7 +49,7 @@ class NodeOfOne:
     messenger: Messenger
     trust: TrustStore
     port: int = 0
-    heard: list[tuple[str, str, Message]] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
 
     def turn(self, timeout_ms: int = 10) -> None:
         self.messenger.tick()

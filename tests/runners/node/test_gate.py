@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 from dataclasses import asdict
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -72,15 +73,15 @@ def test_a_hello_is_answered_with_who_is_here():
 def test_nothing_is_heard_before_a_hello():
     made = gate()
     judged = made.judge(PEER, bundle(1, DEPARTED), 0)
-    assert (judged.messages, reason(judged.answer)) == ([], Reason.HELLO_FIRST)
+    assert (judged.heard, reason(judged.answer)) == ([], Reason.HELLO_FIRST)
     assert made.judge(PEER, bundle(2, DEPARTED), 1).answer is None, "told once a beat"
     made.judge(PEER, hello(), 2)
-    assert made.judge(PEER, bundle(3, DEPARTED), 3).messages == [("charger/1", "transformer", DEPARTED)]
+    assert made.judge(PEER, bundle(3, DEPARTED), 3).heard == [("charger/1", "transformer", DEPARTED)]
 
 
 def test_a_number_that_does_not_rise_is_dropped():
     made = opened()
-    heard = [len(made.judge(PEER, bundle(seq, DEPARTED), 0).messages) for seq in (1, 1, 3, 2, 3, 4)]
+    heard = [len(made.judge(PEER, bundle(seq, DEPARTED), 0).heard) for seq in (1, 1, 3, 2, 3, 4)]
     assert heard == [1, 0, 1, 0, 0, 1]
     assert made.counts.replayed == 3
 
@@ -89,15 +90,15 @@ def test_a_hello_that_is_repeated_does_not_let_old_frames_in_again():
     made = opened()
     made.judge(PEER, bundle(9, DEPARTED), 0)
     made.judge(PEER, hello(), 0)
-    assert not made.judge(PEER, bundle(9, DEPARTED), 0).messages
+    assert not made.judge(PEER, bundle(9, DEPARTED), 0).heard
 
 
 def test_after_a_restart_numbers_begin_again_and_the_old_epoch_is_over():
     made = opened()
     made.judge(PEER, bundle(9, DEPARTED), 0)
     assert made.judge(PEER, hello(2), 0).opened
-    assert made.judge(PEER, bundle(1, DEPARTED, epoch=2), 0).messages
-    assert not made.judge(PEER, bundle(10, DEPARTED, epoch=1), 0).messages
+    assert made.judge(PEER, bundle(1, DEPARTED, epoch=2), 0).heard
+    assert not made.judge(PEER, bundle(10, DEPARTED, epoch=1), 0).heard
     assert reason(made.judge(PEER, hello(1), 5_000).answer) == Reason.EPOCH
 
 
@@ -136,7 +137,7 @@ def test_each_message_of_a_frame_is_judged_alone():
         Envelope("charger/1", "transformer", encode(Departed(8, 0, 0))),
     )
     judged = made.judge(PEER, encode_frame(Bundle(FRAME_VERSION, 1, 1, envelopes)), 0)
-    assert [message for _, _, message in judged.messages] == [DEPARTED, Departed(8, 0, 0)]
+    assert [message for _, _, message in judged.heard] == [DEPARTED, Departed(8, 0, 0)]
     counted = {cause: count for cause, count in asdict(made.counts).items() if count}
     assert counted == {"wrong_name": 1, "misaddressed": 1, "malformed": 1, "wrong_role": 1}
 
@@ -144,19 +145,19 @@ def test_each_message_of_a_frame_is_judged_alone():
 def test_whoever_sends_more_than_its_allowance_is_not_heard_and_others_are():
     made = opened()
     made.judge(OTHER.key.public, hello(1, "charger/2"), 0)
-    heard = sum(len(made.judge(PEER, bundle(seq, DEPARTED), 1).messages) for seq in range(1, 2_000))
+    heard = sum(len(made.judge(PEER, bundle(seq, DEPARTED), 1).heard) for seq in range(1, 2_000))
     assert heard <= FRAMES_A_BEAT * BURST_BEATS
     assert made.counts.over_allowance > 1_000
-    assert made.judge(OTHER.key.public, bundle(1, DEPARTED, sender="charger/2"), 1).messages
-    assert made.judge(PEER, bundle(5_000, DEPARTED), 2_000).messages, "a beat later there is room again"
+    assert made.judge(OTHER.key.public, bundle(1, DEPARTED, sender="charger/2"), 1).heard
+    assert made.judge(PEER, bundle(5_000, DEPARTED), 2_000).heard, "a beat later there is room again"
 
 
 def test_a_peer_that_strikes_often_is_not_listened_to_for_a_while():
     made = opened()
     for _ in range(STRIKES):
         made.judge(PEER, b"\xc1", 0)
-    assert not made.judge(PEER, bundle(1, DEPARTED), 1).messages
-    assert made.judge(PEER, bundle(2, DEPARTED), MUTED_BEATS * BEAT_MS).messages
+    assert not made.judge(PEER, bundle(1, DEPARTED), 1).heard
+    assert made.judge(PEER, bundle(2, DEPARTED), MUTED_BEATS * BEAT_MS).heard
 
 
 def test_a_key_that_is_trusted_no_longer_is_neither_heard_nor_answered():
@@ -165,7 +166,7 @@ def test_a_key_that_is_trusted_no_longer_is_neither_heard_nor_answered():
     made.judge(PEER, hello(), 0)
     assert trust.become(TrustStore([], [CHARGER.identity])) == {PEER}
     judged = made.judge(PEER, bundle(1, DEPARTED), 0)
-    assert (judged.messages, judged.answer, made.counts.untrusted) == ([], None, 1)
+    assert (judged.heard, judged.answer, made.counts.untrusted) == ([], None, 1)
 
 
 def test_when_the_other_side_starts_anew_the_link_is_closed_until_it_is_greeted():
@@ -213,9 +214,9 @@ def judge_hostile(count: int) -> None:
         for number in range(count):
             now_ms = number * 100 * BEAT_MS  # so that allowance and strikes never hide what is tested
             judged = made.judge(PEER, hostile(luck, valid), now_ms)
-            for sender, receiver, message in judged.messages:
+            for sender, receiver, message in judged.heard:
                 assert (sender, receiver) == ("charger/1", "transformer")
-                assert may_send("charger", "transformer", message)
+                assert may_send("charger", "transformer", cast("messages.Message", message))
             if number == count // 5:
                 base = tracemalloc.get_traced_memory()[0]
         assert tracemalloc.get_traced_memory()[0] - base < 64_000
@@ -260,4 +261,4 @@ def test_a_sealed_message_counts_as_what_is_inside():
 @given(st.binary(max_size=100), st.integers(0, 10**9))
 def test_any_bytes_are_judged_without_an_error(data, now_ms):
     judged = opened().judge(PEER, data, now_ms)
-    assert judged.messages == []
+    assert judged.heard == []

@@ -54,7 +54,7 @@ def test_all_that_goes_to_one_peer_in_a_turn_is_one_frame():
             frames = [data for _, data in upper.transport.receive(1_000) if len(data) > 1_000]
         [frame] = frames
         judged = upper.gate.judge(charger.key.public, frame, clock())
-        assert [message.session for _, _, message in judged.messages] == list(range(500))
+        assert [message.session for _, _, message in judged.heard] == list(range(500))
 
 
 def test_a_stranger_a_revoked_key_and_a_client_without_a_key_do_not_get_in():

@@ -56,6 +56,9 @@ class AgentFactory:
         ]
         self.households = tuple(name for each in homes for name in each)
         """In the order of ``Street.household_w``."""
+        self._transformer_of_household = {
+            name: transformer for transformer, mine in zip(self.transformers, homes, strict=True) for name in mine
+        }
         self._makers: dict[str, Callable[[], Agent]] = {}
         for row, (charger, vehicle) in enumerate(zip(self.charger_of, self.vehicle_of, strict=True)):
             self._makers[charger] = partial(self._charger, charger, row)
@@ -74,6 +77,10 @@ class AgentFactory:
     def transformer_of(self, row: int) -> str:
         """The transformer of a row's feeder."""
         return self.transformers[int(self._world.fleet.feeder[row])]
+
+    def transformer_of_household(self, household: str) -> str:
+        """The transformer that a household reports to."""
+        return self._transformer_of_household[household]
 
     def _transformer(self, number: int, households: tuple[str, ...]) -> Transformer:
         name, transformer = self.transformers[number], self._street.feeders[number].transformer

@@ -74,7 +74,8 @@ class FleetRun:
         self._close(self.tick)
         self._tick(self.tick)
         self.tick += 1
-        self._observers.tick_passed(self.tick - 1)
+        for hear in self._observers.tick_passed:
+            hear(self.tick - 1)
 
     def finish(self) -> RunRecord:
         """The closing step of the last instant: awards and departures, and the rows of who stays."""

@@ -15,17 +15,18 @@ import numpy as np
 from wattswap.agents.charger import Charger
 from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Vehicle
-from wattswap.protocol import events, messages
+from wattswap.protocol import events
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.runners.engines.event_queue import EventQueue
 from wattswap.runners.engines.node import Node, Running
 from wattswap.runners.engines.observer import Moved, Observers
+from wattswap.runners.engines.ranks import LAST_RANK, WORLD, rank_of, rank_of_kind
 from wattswap.runners.engines.sensor_feed import OF_A_SESSION, hearers_by_row
 from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.payments.opening_book import open_books
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from wattswap.agents.law import ChargingState
     from wattswap.ledger.book import Book
@@ -42,44 +43,16 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
     from wattswap.runners.world import World
 
-_ORDER: Final = (
-    (events.Metered,),
-    (messages.Delivery, messages.WitnessedDelivery),
-    (messages.Receipt, messages.Ack, events.Paid, events.Billed),
-    (events.Unplugged, messages.Departed),
-    (events.PluggedIn, messages.Mandate),
-    (events.CarStatus, events.Reading),
-    (messages.Report,),
-    (events.BaseRead, events.LimitChanged, messages.BaseReport),
-    (events.Woken,),
-    (messages.ReliefCall,),
-    (messages.Offer, messages.CappedOffer),
-    (messages.Release,),
-    (messages.Award,),
-    (messages.Cleared,),
-    (messages.Grant,),
-)
-"""The order in which an instant's events and messages are handled: their ranks."""
-
-_RANK: Final[Mapping[type, int]] = {kind: rank for rank, kinds in enumerate(_ORDER) for kind in kinds}
-_SEALED_RANK: Final = {kind.__struct_config__.tag: _RANK[kind] for kind in messages.SEALED}
 _ACTION_RANK: Final = -1
 """What is done to nodes comes before anything that happens to agents at the same instant."""
 
 _RUNS: Final = Running.RUNS
-WORLD: Final = ""
-"""The sender of what no agent said."""
 
 
 class Action(NamedTuple):
     """Something that is done to the run at an instant."""
 
     do: Callable[[], None]
-
-
-def rank_of(message: Message) -> int:
-    """Where in an instant a message is handled."""
-    return _SEALED_RANK[message.kind] if isinstance(message, messages.Sealed) else _RANK[type(message)]
 
 
 class SimulatedRun:
@@ -140,13 +113,14 @@ class SimulatedRun:
         self._tick_handled(tick)
         self._move(tick, charging)
         self.tick = tick + 1
-        self._observers.tick_passed(tick)
+        for hear in self._observers.tick_passed:
+            hear(tick)
 
     def finish(self) -> RunRecord:
         """The closing step of the last instant: meters and departures, and the rows of who stays."""
         self.now_ms = self.tick * self.rules.tick_ms
         self._sense(self._feed.closing(self.tick))
-        self._drain(self.now_ms + 1, most_rank=_RANK[events.Unplugged])
+        self._drain(self.now_ms + 1, most_rank=rank_of_kind(events.Unplugged))
         self._tick_handled(self.tick)
         self._note_open_lots()
         self._observers.finished(self)
@@ -174,9 +148,9 @@ class SimulatedRun:
         for who, event in sensed:
             names = self._hearers[who][event.session] if isinstance(event, OF_A_SESSION) else (str(who),)
             for name in names:
-                self._push(now_ms, _RANK[type(event)], WORLD, name, event)
+                self._push(now_ms, rank_of_kind(type(event)), WORLD, name, event)
 
-    def _drain(self, until_ms: int, most_rank: int = len(_ORDER)) -> None:
+    def _drain(self, until_ms: int, most_rank: int = LAST_RANK) -> None:
         """Let everything happen that happens before ``until_ms``."""
         while (stage := self._queue.pop_stage(until_ms, most_rank)) is not None:
             self.now_ms = stage.at_ms
@@ -237,12 +211,12 @@ class SimulatedRun:
 
     def tell(self, agent: str, event: Event) -> None:
         """Let an agent learn of something at this instant."""
-        self._push(self.now_ms, _RANK[type(event)], WORLD, agent, event)
+        self._push(self.now_ms, rank_of_kind(type(event)), WORLD, agent, event)
 
     def wake_at(self, agent: str, at_ms: int) -> None:
         """Wake an agent when its clock says so."""
         at_ms = max(self.nodes[agent].true_ms(at_ms), self.now_ms)
-        self._push(at_ms, _RANK[events.Woken], agent, agent, events.Woken())
+        self._push(at_ms, rank_of_kind(events.Woken), agent, agent, events.Woken())
 
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """What the charger lets its car draw and feed from now on."""

@@ -106,16 +106,12 @@ class Observers:
         self.billed = [one.billed for one in all_ if type(one).billed is not Observer.billed]
         self.tick_handled = [one.tick_handled for one in all_ if type(one).tick_handled is not Observer.tick_handled]
         self.moved = [one.moved for one in all_ if type(one).moved is not Observer.moved]
+        self.tick_passed = [one.tick_passed for one in all_ if type(one).tick_passed is not Observer.tick_passed]
 
     def begun(self, run: Run) -> None:
         """Tell all."""
         for one in self._all:
             one.begun(run)
-
-    def tick_passed(self, tick: int) -> None:
-        """Tell all."""
-        for one in self._all:
-            one.tick_passed(tick)
 
     def finished(self, run: Run) -> None:
         """Tell all."""

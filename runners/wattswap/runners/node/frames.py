@@ -8,12 +8,15 @@ kind of frame and the version of this page, so that any two versions can tell ea
     welcome    [2, 1, epoch, beat_ms, [name, ...]]                  ROUTER -> DEALER, answers a hello
     rejection  [3, 1, reason, text]                                 either way: this is not accepted, and why
     bundle     [4, 1, epoch, seq, [[sender, receiver, message], ...]]
+    signals    [5, 1, epoch, seq, [[sender, receiver, event], ...]]  a charger tells a car what the cable tells it
 
 - ``epoch`` counts how often the node has started; it is durable, and a lower one than before is refused.
 - ``beat_ms`` is the length of the node's beat; two nodes that talk must agree on it.
 - ``name`` is an agent that speaks and listens through this connection. Each must be bound to the connection's key.
 - ``seq`` counts the frames from this node to that one within the epoch, from 1; one that does not rise is dropped.
 - ``message`` is a byte string of at most 2,048 bytes, as ``wattswap.protocol.codec`` reads and writes it.
+- ``event`` is an event as ``wattswap.protocol.events`` defines it, one of ``PluggedIn``, ``Unplugged``, ``Metered`` and
+  ``Reading``: a car has no other way to know that it is plugged in, and what the charger's meter shows.
 - A bundle without messages is a sign of life. Whoever has sent nothing for a beat sends one.
 
 A frame has at most 65,536 bytes and 1,024 messages. ``reason`` is one of :class:`Reason`.
@@ -29,6 +32,7 @@ from msgspec import Meta, Struct
 
 from wattswap.protocol.codec import MOST_BYTES
 from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.protocol.events import Metered, PluggedIn, Reading, Unplugged
 from wattswap.protocol.messages import Name
 
 FRAME_VERSION: Final = 1
@@ -108,7 +112,27 @@ class Bundle(_FrameKind, frozen=True, tag=4):
     envelopes: Annotated[tuple[Envelope, ...], Meta(max_length=MOST_ENVELOPES)]
 
 
-NodeFrame = Hello | Welcome | Rejection | Bundle
+CableEvent = PluggedIn | Unplugged | Metered | Reading
+
+
+class Signal(Struct, frozen=True, array_like=True, gc=False):
+    """What a charger's cable and meter tell a car."""
+
+    sender: Name
+    receiver: Name
+    event: CableEvent
+
+
+class Signals(_FrameKind, frozen=True, tag=5):
+    """Signals of one beat, from a charger to a car."""
+
+    version: Version
+    epoch: Epoch
+    seq: Seq
+    signals: Annotated[tuple[Signal, ...], Meta(max_length=MOST_ENVELOPES)]
+
+
+NodeFrame = Hello | Welcome | Rejection | Bundle | Signals
 
 
 class _Head(Struct, frozen=True, array_like=True, gc=False):

@@ -15,11 +15,14 @@ from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.runners.node.frames import (
     FRAME_VERSION,
     Bundle,
+    CableEvent,
     Envelope,
     FrameVersionError,
     Hello,
     Reason,
     Rejection,
+    Signal,
+    Signals,
     Welcome,
     decode_frame,
     encode_frame,
@@ -92,8 +95,8 @@ class _Link:
 class Judgement:
     """What came of a frame."""
 
-    messages: list[tuple[str, str, Message]] = field(default_factory=list)
-    """(sender, receiver, message), in their order."""
+    heard: list[tuple[str, str, Message | CableEvent]] = field(default_factory=list)
+    """(sender, receiver, what it says), in their order."""
     answer: bytes | None = None
     """A frame to send back."""
     opened: bool = False
@@ -156,6 +159,13 @@ class Gate:
             frames.append(encode_frame(Bundle(FRAME_VERSION, self._epoch, link.seq_out, part)))
         return frames
 
+    def signals(self, peer: bytes, signals: Iterable[Signal], now_ms: int) -> bytes:
+        """A frame with these signals."""
+        link = self._link(peer)
+        link.said_ms = now_ms
+        link.seq_out += 1
+        return encode_frame(Signals(FRAME_VERSION, self._epoch, link.seq_out, tuple(signals)))
+
     def judge(self, peer: bytes, data: bytes, now_ms: int) -> Judgement:
         """What comes of a frame that arrived through the connection of a key."""
         if not self._trust.allows(peer):
@@ -180,8 +190,8 @@ class Gate:
             self._strike(link, now_ms)
             return Judgement()
         match frame:
-            case Bundle():
-                return self._on_bundle(link, frame, now_ms)
+            case Bundle() | Signals():
+                return self._on_content(link, frame, now_ms)
             case Rejection():
                 return self._on_rejection(link, frame)
             case Hello() | Welcome():
@@ -215,7 +225,7 @@ class Gate:
             answer=encode_frame(Welcome(FRAME_VERSION, self._epoch, self._beat_ms, self._names)), opened=True
         )
 
-    def _on_bundle(self, link: _Link, frame: Bundle, now_ms: int) -> Judgement:
+    def _on_content(self, link: _Link, frame: Bundle | Signals, now_ms: int) -> Judgement:
         if not link.names or frame.epoch != link.epoch:
             self.counts.before_hello += 1
             link.names = frozenset()
@@ -225,15 +235,16 @@ class Gate:
             return Judgement()
         link.seq_in, link.heard_ms = frame.seq, now_ms
         judged = Judgement()
-        for envelope in frame.envelopes:
-            if (message := self._message(link, envelope)) is not None:
-                judged.messages.append((envelope.sender, envelope.receiver, message))
+        for one in frame.envelopes if isinstance(frame, Bundle) else frame.signals:
+            content = self._content(link, one)
+            if content is not None:
+                judged.heard.append((one.sender, one.receiver, content))
             else:
                 self._strike(link, now_ms)
         return judged
 
-    def _message(self, link: _Link, envelope: Envelope) -> Message | None:
-        """The message in an envelope, unless it may not be said or cannot be read."""
+    def _content(self, link: _Link, envelope: Envelope | Signal) -> Message | CableEvent | None:
+        """What is said, unless it may not be said or cannot be read."""
         sender, receiver_role = self._trust.agent(envelope.sender), self._agents.get(envelope.receiver)
         if sender is None or envelope.sender not in link.names:
             self.counts.wrong_name += 1
@@ -241,6 +252,11 @@ class Gate:
         if receiver_role is None:
             self.counts.misaddressed += 1
             return None
+        if isinstance(envelope, Signal):
+            if (sender.role, receiver_role) != ("charger", "vehicle"):
+                self.counts.wrong_role += 1
+                return None
+            return envelope.event
         try:
             message = decode(envelope.message)
         except RemoteProtocolError:

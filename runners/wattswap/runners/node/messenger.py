@@ -11,14 +11,16 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from wattswap.runners.node.frames import Reason
+from wattswap.runners.node.frames import Reason, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from wattswap.protocol.messages import Message
+    from wattswap.runners.node.frames import CableEvent
     from wattswap.runners.node.gate import Gate, Judgement
     from wattswap.runners.node.key_directory import PublicIdentity
+    from wattswap.runners.node.roles import Role
     from wattswap.runners.node.trust import TrustStore
     from wattswap.runners.node.zeromq import Transport
 
@@ -31,6 +33,8 @@ _MOST_ADDRESSES: Final = 8
 
 Said: TypeAlias = "tuple[str, str, Message]"
 """Sender, receiver, message."""
+Heard: TypeAlias = "tuple[str, str, Message | CableEvent]"
+"""Sender, receiver, and a message or what a charger's cable tells."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,17 @@ class Messenger:
         else:
             self._outgoing[agent.transport].append((sender, receiver, message))
 
+    def signal(self, sender: str, receiver: str, events: Iterable[CableEvent]) -> None:
+        """Tell a car at once what the cable and the meter of its charger tell; lost if there is no link to it."""
+        agent, now_ms = self._trust.agent(receiver), self._clock()
+        if agent is not None and self._gate.is_open(agent.transport):
+            signals = [Signal(sender, receiver, event) for event in events]
+            self._transport.send(agent.transport, self._gate.signals(agent.transport, signals, now_ms))
+
+    def linked(self, role: Role) -> list[str]:
+        """The agents of a role that are connected now, by name."""
+        return sorted(agent.name for agent in self._trust if agent.role == role and self._gate.is_open(agent.transport))
+
     def flush(self) -> None:
         """Send what is waiting: all that goes to one peer in one frame, or in as few as the limits allow."""
         now_ms = self._clock()
@@ -120,9 +135,9 @@ class Messenger:
                 self.unsent += len(said)
         self._outgoing.clear()
 
-    def receive(self, timeout_ms: int) -> list[Said]:
+    def receive(self, timeout_ms: int) -> list[Heard]:
         """Wait for what comes, at most so long; all that is there, in its order."""
-        found: list[Said] = []
+        found: list[Heard] = []
         arrived = self._transport.receive(timeout_ms)
         now_ms = self._clock()
         for peer, data in arrived:
@@ -130,7 +145,7 @@ class Messenger:
             if judgement.answer is not None:
                 self._transport.send(peer, judgement.answer)
             self._mind(peer, judgement, now_ms)
-            found.extend(judgement.messages)
+            found.extend(judgement.heard)
         return found
 
     def tick(self) -> None:

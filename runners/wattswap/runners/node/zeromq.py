@@ -39,6 +39,7 @@ class SocketOptions:
     """A peer that is silent for one beat is taken for gone: heartbeats go out three times as often."""
     queue: int = 64
     """Frames that wait at most in each direction for one peer."""
+    most_frame_bytes: int = MOST_FRAME_BYTES
     most_sockets: int = 4_096
     backlog: int = 1_024
     """Connections that may wait to be accepted: after a restart all peers come at once."""
@@ -140,13 +141,16 @@ class Transport:
 
     def disconnect(self, peer: bytes) -> None:
         """Give up the connection that this node made to a peer, if there is one."""
-        dealer = self._dealers.pop(peer, None)
-        if dealer is not None:
-            self._poller.unregister(dealer)
-            del self._peer_of[dealer]
-            dealer.disable_monitor()
-            self._monitors.pop(peer).close(0)
-            dealer.close(0)
+        if peer in self._dealers:
+            self._close_dealer(peer, 0)
+
+    def _close_dealer(self, peer: bytes, linger_ms: int) -> None:
+        dealer = self._dealers.pop(peer)
+        self._poller.unregister(dealer)
+        del self._peer_of[dealer]
+        dealer.disable_monitor()
+        self._monitors.pop(peer).close(0)
+        dealer.close(linger_ms)
 
     def cut(self, peer: bytes) -> None:
         """End a peer's live connection to this node; all others connect again by themselves, within about 0.1 s.
@@ -173,7 +177,7 @@ class Transport:
 
     def send(self, peer: bytes, frame: bytes) -> bool:
         """Hand a frame over for a peer; False if there is no connection to it or its queue is full."""
-        assert len(frame) <= MOST_FRAME_BYTES
+        assert len(frame) <= self._options.most_frame_bytes
         try:
             if (dealer := self._dealers.get(peer)) is not None:
                 dealer.send(frame, zmq.NOBLOCK)
@@ -255,14 +259,14 @@ class Transport:
                 found.append(self._authenticator.refused.popleft())
         return found
 
-    def close(self) -> None:
-        """Close every socket at once, whatever is queued, and stop the handler of keys."""
+    def close(self, linger_ms: int = 0) -> None:
+        """Close every socket and stop the handler of keys; what is queued has so long to go out."""
         for peer in list(self._dealers):
-            self.disconnect(peer)
+            self._close_dealer(peer, linger_ms)
         if self._router is not None:
-            self._router.close(0)
+            self._router.close(linger_ms)
         self._authenticator.close()
-        self._context.destroy(0)
+        self._context.term()
 
     def _set_limits(self, socket: zmq.Socket[bytes]) -> None:
         """Heartbeats (a frozen or unplugged peer is noticed), bounded queues and sizes, no waiting at the end."""
@@ -270,7 +274,7 @@ class Transport:
         socket.setsockopt(zmq.HEARTBEAT_IVL, max(1, beat_ms // 3))
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, beat_ms)
         socket.setsockopt(zmq.HEARTBEAT_TTL, beat_ms)
-        socket.setsockopt(zmq.MAXMSGSIZE, MOST_FRAME_BYTES)
+        socket.setsockopt(zmq.MAXMSGSIZE, self._options.most_frame_bytes)
         socket.setsockopt(zmq.SNDHWM, self._options.queue)
         socket.setsockopt(zmq.RCVHWM, self._options.queue)
         socket.setsockopt(zmq.LINGER, 0)

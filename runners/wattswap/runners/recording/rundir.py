@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from wattswap.runners.recording.journal import Header
 
 Status = Literal["complete", "interrupted", "failed"]
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 RUN_JSON: Final = "run.json"
 LOG: Final = "log.jsonl"
 LEDGER: Final = "ledger.sqlite"
@@ -246,7 +246,8 @@ def _run_files(path: Path, file: Path, content: object) -> RunFiles:
         raise InputError(f"{file}: not written by wattswap, it lacks schema or status; name a run directory")
     if content["schema"] != SCHEMA:
         raise InputError(
-            f"{file}: schema {content['schema']!r}, this version reads {SCHEMA}; use the wattswap it names"
+            f"{file}: schema {content['schema']!r}, this version reads {SCHEMA}; use wattswap {content.get('version')},"
+            " which wrote it"
         )
     figures = {
         key: value for key, value in content.items() if key not in ("schema", "status", "version", "uncontrolled")

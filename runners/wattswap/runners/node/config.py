@@ -1,0 +1,249 @@
+"""The configuration of an agent on its own machine: one TOML file, unknown keys refused with the nearest name.
+
+Relative paths are relative to the file. A node listens where others connect to it (transformer, charger) and connects
+to the one above it (charger, household: the transformer; vehicle: its charger), whose address is found by discovery
+unless it is written down.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from wattswap.agents.rules import Rules
+from wattswap.protocol.errors import InputError
+from wattswap.runners.node.drivers.document import JsonFields
+from wattswap.runners.node.roles import Role
+from wattswap.runners.scenario.keys import Origin, refuse_misfits
+from wattswap.runners.scenario.schema import (
+    Amperes,
+    Capacity,
+    Funds,
+    Limit,
+    Percent,
+    Phases,
+    Power,
+    Price,
+    Seed,
+    SomePower,
+    Volts,
+    ppm,
+)
+
+BeatMs = Annotated[int, Meta(ge=1_000, le=60_000)]
+DeadlineMs = Annotated[int, Meta(ge=50, le=60_000)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+SomePort = Annotated[int, Meta(ge=1, le=65_535)]
+Beats = Annotated[int, Meta(ge=3, le=100)]
+
+DEFAULT_PORT: Final = 9_700
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file."""
+
+
+class ListenTable(_Section, frozen=True, kw_only=True):
+    """Where others connect to this node."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a node serves its network
+    port: Port = DEFAULT_PORT
+
+
+class UpstreamTable(_Section, frozen=True, kw_only=True):
+    """Whom this node connects to."""
+
+    name: str
+    """The agent above: it must be in ``trusted/``."""
+    host: str = ""
+    """Empty: found by discovery."""
+    port: SomePort = DEFAULT_PORT
+
+
+class DiscoveryTable(_Section, frozen=True, kw_only=True):
+    """Multicast DNS."""
+
+    use: Literal["yes", "no"] = "yes"
+    interfaces: str = ""
+    """Addresses of this machine, with spaces between them; empty: all but the loopback's."""
+
+
+class MarketTable(_Section, frozen=True, kw_only=True):
+    """What all nodes of a street must agree on."""
+
+    beat_ms: BeatMs = 1_000
+    window_beats: Beats = 60
+    lease_beats: Beats = 5
+    deadline_ms: DeadlineMs = 400
+    """How long offers are waited for; four ways through the network, and less than a beat."""
+    guard_s: Annotated[int, Meta(ge=0, le=86_400)] = 1_800
+    margin_pct: Percent = 4
+
+
+class SiteTable(_Section, frozen=True, kw_only=True):
+    """The transformer's site account and its limit."""
+
+    limit_w: Limit
+    funds_iota: Funds = 1_000
+    tariff_nanos_per_kwh: Price = 3_000_000_000
+    seed: Seed = 1
+
+
+class PointTable(_Section, frozen=True, kw_only=True):
+    """A charging point."""
+
+    max_w: SomePower = 11_000
+    phases: Phases = 3
+    voltage_v: Volts = 230
+    min_a: Amperes = 6
+    guaranteed_w: Power = 0
+    driver_file: str = "driver.json"
+    """What the driver wants: a JSON object with need_wh and departure (ISO 8601 with offset), read when a car plugs in.
+    Without the file: the two that follow."""
+    need_wh: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
+    stay_h: Annotated[int, Meta(ge=1, le=168)] = 8
+
+
+class CarTable(_Section, frozen=True, kw_only=True):
+    """A car, or a stationary battery."""
+
+    strategy: str = "need"
+    capacity_wh: Capacity = 60_000
+    reserve_pct: Percent = 30
+    feed_w: Power = 0
+    round_trip_pct: Percent = 88
+    wear_nanos_per_kwh: Price = 500_000_000
+    tariff_nanos_per_kwh: Price = 3_000_000_000
+    seed: Seed = 1
+
+
+class DeviceTable(_Section, frozen=True, kw_only=True):
+    """The meter and, at a charging point, what sets its power."""
+
+    kind: Literal["simulated", "file", "stdin", "http", "mqtt"] = "simulated"
+    source: str = ""
+    """A file, an address, or a broker's host, by the kind."""
+    allow: str = ""
+    """Where to say what may be drawn: a file, an address with {watts} or {amps}, or a topic."""
+    topic: str = ""
+    port: SomePort = 1_883
+    power_w: Annotated[int, Meta(ge=-100_000_000, le=100_000_000)] = 0
+    """What a simulated household draws."""
+    relay_pin: Annotated[int, Meta(ge=-1, le=64)] = -1
+    """A relay at a pin (Broadcom's number) beside the meter; -1 for none."""
+    fields: JsonFields = JsonFields()
+
+
+class NodeConfig(_Section, frozen=True, kw_only=True):
+    """What every agent's file may hold."""
+
+    schema: Literal[1] = 1
+    keys: str = "keys"
+    state: str = "state"
+    market: MarketTable = MarketTable()
+    discovery: DiscoveryTable = DiscoveryTable()
+
+
+class TransformerConfig(NodeConfig, frozen=True, kw_only=True):
+    """The file of a transformer."""
+
+    site: SiteTable
+    listen: ListenTable = ListenTable()
+
+
+class ChargerConfig(NodeConfig, frozen=True, kw_only=True):
+    """The file of a charging point."""
+
+    upstream: UpstreamTable
+    listen: ListenTable = ListenTable()
+    point: PointTable = PointTable()
+    device: DeviceTable = DeviceTable()
+
+
+class VehicleConfig(NodeConfig, frozen=True, kw_only=True):
+    """The file of a car."""
+
+    upstream: UpstreamTable
+    car: CarTable = CarTable()
+
+
+class HouseholdConfig(NodeConfig, frozen=True, kw_only=True):
+    """The file of a household's meter."""
+
+    upstream: UpstreamTable
+    device: DeviceTable = DeviceTable()
+
+
+_FILES: Final = {
+    "transformer": TransformerConfig,
+    "charger": ChargerConfig,
+    "vehicle": VehicleConfig,
+    "household": HouseholdConfig,
+}
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A configuration and where it stands."""
+
+    config: NodeConfig
+    path: Path
+    role: Role
+
+    def there(self, name: str) -> Path:
+        """A path that the file names."""
+        return self.path.parent / Path(name).expanduser()
+
+    @property
+    def rules(self) -> Rules:
+        """The constants of the market, as all agents of the street compute with them."""
+        market = self.config.market
+        point = self.config.point if isinstance(self.config, ChargerConfig) else PointTable()
+        amp_w = point.voltage_v * point.phases
+        return Rules(
+            tick_ms=market.beat_ms,
+            window_ms=market.beat_ms * market.window_beats,
+            deadline_ms=market.deadline_ms,
+            lease_ms=market.beat_ms * market.lease_beats,
+            guard_ms=market.guard_s * 1_000,
+            margin_ppm=ppm(market.margin_pct),
+            amp_w=amp_w,
+            min_w=amp_w * point.min_a,
+            guaranteed_w=point.guaranteed_w,
+        )
+
+
+def read_config(path: Path, role: Role) -> LoadedConfig:
+    """Read the configuration of an agent of this role.
+
+    Raises:
+        InputError: it cannot be read, holds an unknown key or a value that cannot be, or lacks a table.
+    """
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name a configuration file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: this is not UTF-8 text; save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}; texts and paths stand in quotes") from None
+    origin = Origin(str(path))
+    kind = _FILES[role]
+    refuse_misfits(raw, kind, origin)
+    config: NodeConfig = msgspec.convert(raw, kind)
+    market = config.market
+    if market.beat_ms % 1_000:
+        raise origin.wrong(
+            f"market.beat_ms is {market.beat_ms}; it must be whole seconds, as 1000 or 2000", "market.beat_ms"
+        )
+    if market.deadline_ms >= market.beat_ms:
+        raise origin.wrong(
+            f"market.deadline_ms is {market.deadline_ms}; it must be less than a beat ({market.beat_ms} ms)",
+            "market.deadline_ms",
+        )
+    return LoadedConfig(config, path, role)

@@ -1,0 +1,134 @@
+"""What the conductor and the workers of a lockstep run say to each other.
+
+    worker -> conductor   joined, ready, done, account, failed
+    conductor -> worker   peers, order, close books, stop
+    worker -> worker      knock, letters
+
+All processes are children of one command and share its code, so these messages have no version and need no gate.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from wattswap.ledger.book import Entry
+from wattswap.protocol.effects import NoteAward, NoteForced, NoteRound, NoteTrade
+from wattswap.protocol.events import Event
+from wattswap.protocol.messages import Message
+
+
+class _Wire(Struct, frozen=True, array_like=True, gc=False):
+    """Base of all of them."""
+
+
+class Joined(_Wire, frozen=True, tag=1):
+    """A worker is there; others may connect to it at this port."""
+
+    port: int
+
+
+class Peers(_Wire, frozen=True, tag=2):
+    """The ports of all workers, by their number: connect to those that you talk to and that come before you."""
+
+    ports: tuple[int, ...]
+
+
+class Knock(_Wire, frozen=True, tag=3):
+    """Opens the connection between two workers, in both directions."""
+
+
+class Ready(_Wire, frozen=True, tag=4):
+    """A worker's connections are open."""
+
+
+class SensedEvent(_Wire, frozen=True):
+    """What the world tells an agent; ``sequence`` is the world's own."""
+
+    sequence: int
+    to: str
+    event: Event
+
+
+class Order(_Wire, frozen=True, tag=5):
+    """Handle your part of this stage, once so many letters of earlier stages have come in all."""
+
+    stage: int
+    at_ms: int
+    rank: int
+    letters: int
+    sensed: tuple[SensedEvent, ...]
+
+
+class Letter(_Wire, frozen=True):
+    """A message between agents; ``sequence`` counts what this sender's process has sent."""
+
+    sender: str
+    sequence: int
+    to: str
+    message: Message
+
+
+class Letters(_Wire, frozen=True, tag=6):
+    """All that one worker has to say to another after its part of a stage."""
+
+    stage: int
+    at_ms: int
+    letters: tuple[Letter, ...]
+
+
+class Sent(_Wire, frozen=True):
+    """So many letters of this rank went to this worker."""
+
+    worker: int
+    rank: int
+    count: int
+
+
+class Done(_Wire, frozen=True, tag=7):
+    """A worker has handled its part of a stage."""
+
+    stage: int
+    sent: tuple[Sent, ...]
+    pending: tuple[tuple[int, int], ...]
+    """(instant, rank) of what it has to handle by itself: wake-ups, and what its agents say to each other."""
+    powers: tuple[tuple[int, int, int], ...]
+    """(session, import_w, export_w) that its chargers have set."""
+    notes: tuple[tuple[str, NoteRound | NoteAward | NoteTrade | NoteForced], ...]
+    bills: tuple[tuple[int, int, int], ...]
+    """(session, billed nanos, receivable nanos)."""
+    refused: tuple[tuple[str, Event], ...]
+
+
+class CloseBooks(_Wire, frozen=True, tag=8):
+    """Tell the entries of your transformers' books."""
+
+
+class Account(_Wire, frozen=True, tag=9):
+    """The entries of a transformer's book."""
+
+    transformer: str
+    entries: tuple[Entry, ...]
+
+
+class Failed(_Wire, frozen=True, tag=10):
+    """A worker cannot go on."""
+
+    text: str
+
+
+class Stop(_Wire, frozen=True, tag=11):
+    """The run is over."""
+
+
+Wire = Joined | Peers | Knock | Ready | Order | Letters | Done | CloseBooks | Account | Failed | Stop
+
+encode_wire: Final = msgspec.msgpack.Encoder().encode
+_decoder: Final[msgspec.msgpack.Decoder[Wire]] = msgspec.msgpack.Decoder(Wire)
+
+
+def decode_wire(data: bytes) -> Wire:
+    """Read one."""
+    return _decoder.decode(data)
