@@ -131,7 +131,15 @@ class AwardBook:
         self.uncommitted_nanos -= record.reserved_nanos
         return [
             Reserve(record.payment_id, record.reserved_nanos),
-            NoteAward(award.tick, award.session, sum(award.award_w[:FEED]), award.award_w[FEED]),
+            NoteAward(
+                award.tick,
+                award.session,
+                record.payment_id,
+                award.award_w,
+                award.price_nanos_per_kwh_h,
+                record.offered_w,
+                record.ask,
+            ),
             Remember(f"award/{record.payment_id}", msgspec.msgpack.encode(record)),
             *self._owed.owe(key, record.party.charger, seal(award, self._signer), now_ms),
         ]
@@ -164,13 +172,6 @@ class AwardBook:
         account = self._in_force.pop(session)
         account.state = advance(account.state, Input.END)
         return account.record.party.charger
-
-    def open_trade(self, charger: Delivery, vehicle: Delivery) -> NoteTrade | None:
-        """What the lot of an award would be worth now, for the record of a run that ends; None if it is not open."""
-        account = self._accounts.get((charger.session, charger.tick))
-        if account is None or account.state is State.DELIVERED:
-            return None
-        return _trade(account.record, charger, vehicle, self._rules, closed=False)
 
     def due(self, now_ms: int) -> list[Effect]:
         """The awards that are repeated now."""
@@ -309,12 +310,10 @@ def _delivery(sealed: Sealed, author: bytes | None, session: int) -> Delivery:
     return delivery
 
 
-def _trade(
-    record: AwardRecord, charger: Delivery, vehicle: Delivery, rules: Rules, *, closed: bool = True
-) -> NoteTrade:
+def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery, rules: Rules) -> NoteTrade:
     """What the two meters agree on, and what it is worth: the lower energies and the lower rent count.
 
-    Rent is paid for no more than came back; of a lot that is still open, all that is owed counts as if it did.
+    Rent is paid for no more than came back.
     """
     award = record.award
     agreed = [
@@ -324,8 +323,7 @@ def _trade(
     delivered_ws = tuple(energy_ws for energy_ws, _ in agreed)
     back_ws, back_differs = settlement.agreed_ws(charger.returned_ws, vehicle.returned_ws)
     returned_ws = min(back_ws, sum(delivered_ws[:FEED]))
-    counts_ws = returned_ws if closed else sum(delivered_ws[:FEED])
-    rent = min(charger.rent, vehicle.rent, counts_ws * (award.rent_cap_s // rules.tick_s))
+    rent = min(charger.rent, vehicle.rent, returned_ws * (award.rent_cap_s // rules.tick_s))
     worth = settlement.worth_nanos(
         np.array([award.award_w]),
         np.array([award.price_nanos_per_kwh_h]),

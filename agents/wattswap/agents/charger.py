@@ -88,10 +88,6 @@ class Charger:
         """When the lease in force ends, on this charger's clock; None without one."""
         return self._lease.expires_ms
 
-    def open_lots(self, tick: int) -> list[Delivery]:
-        """Its counts of the lots that are open, as if all that is owed came back now."""
-        return self._meter.so_far(tick)
-
     def state(self, part: Part) -> State:
         """Where a car's part of a round stands for this charger."""
         return self._meter.state(part)

@@ -164,10 +164,6 @@ class DeliveryMeter:
             return []
         return [lot.part for lot in of.lots if lot.part != self.in_force and (left or lot.owed_ws < most_ws)]
 
-    def so_far(self, tick: int) -> list[Delivery]:
-        """The lots that are open, with their rent as if all came back now."""
-        return [delivery for of in self._open.values() if of.lots for delivery in of.accrued(tick, self._rules)]
-
     # -- its settlement -----------------------------------------------------------------------------------------------
 
     def deliver(self, part: Part) -> tuple[Delivery, list[Effect]]:

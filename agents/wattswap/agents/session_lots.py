@@ -37,11 +37,10 @@ class Lot(msgspec.Struct):
         """The lot of an award, of which nothing is delivered yet."""
         return cls(award, award.part, max(award.price_nanos_per_kwh_h[:FEED]), [0] * TRANCHES)
 
-    def delivery(self, rent: int | None = None) -> Delivery:
-        """The count as it is reported; ``rent`` is another than has been earned so far."""
+    def delivery(self) -> Delivery:
+        """The count as it is reported."""
         returned_ws = sum(self.delivered_ws[:FEED]) - self.owed_ws
-        earned = self.rent if rent is None else rent
-        return Delivery(*self.part, tuple(self.delivered_ws), self.baseline_ws, returned_ws, earned)
+        return Delivery(*self.part, tuple(self.delivered_ws), self.baseline_ws, returned_ws, self.rent)
 
 
 class SessionLots(msgspec.Struct):
@@ -84,11 +83,6 @@ class SessionLots(msgspec.Struct):
         return metered.import_w > metered.baseline_w or (
             metered.import_w < min(rules.min_w, self.owed_ws // rules.tick_s) <= metered.granted_w
         )
-
-    def accrued(self, tick: int, rules: Rules) -> list[Delivery]:
-        """The counts with the rent as if all that is owed were drawn back now."""
-        rents = lots.accrued(self._columns(rules), np.array([self.stopped_at]), tick).tolist()
-        return [lot.delivery(rent) for lot, rent in zip(self.lots, rents, strict=True)]
 
     def _columns(self, rules: Rules) -> Lots:
         """The lots as the law sees those of a single car."""

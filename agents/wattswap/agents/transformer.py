@@ -25,7 +25,7 @@ from wattswap.agents.segments import Segments
 from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key
-from wattswap.protocol.effects import Forget, NoteEnd, NoteForced, NoteRound, NoteTrade, Remember, Send, WakeAt
+from wattswap.protocol.effects import Forget, NoteEnd, NoteForced, NoteRound, Remember, Send, WakeAt
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Billed, LimitChanged, Paid, Received, Restarted, Woken
 from wattswap.protocol.messages import (
@@ -36,7 +36,6 @@ from wattswap.protocol.messages import (
     BaseReport,
     CappedOffer,
     Cleared,
-    Delivery,
     Departed,
     Grant,
     Mandate,
@@ -132,10 +131,6 @@ class Transformer:
         if self._round is not None and call is not None and (call.feeder, call.tick) == (part.feeder, part.tick):
             return self._round.states.get(part.session, State.IDLE)
         return self._award_book.state(part.session, part.tick) or State.IDLE
-
-    def open_trade(self, charger: Delivery, vehicle: Delivery) -> NoteTrade | None:
-        """What an open lot would be worth now, by these two counts of it; None if it is not open here."""
-        return self._award_book.open_trade(charger, vehicle)
 
     def worst_import_w(self, session: int, now_ms: int) -> int | None:
         """What it believes a session may be drawing at worst; None if it does not know it, or keeps quiet still."""

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.identity import Signer
-    from wattswap.protocol.messages import Delivery
 
 _EARNED: Final = "earned"
 """Under this key the car remembers how much it was paid, and for which parts."""
@@ -138,10 +137,6 @@ class Vehicle:
     def owes(self) -> int:
         """The number of mandates that nobody has acknowledged, and of awards without receipts."""
         return len(self._owed) + len(self._meter)
-
-    def open_lots(self, tick: int) -> list[Delivery]:
-        """Its counts of the lots that are open, as if all that is owed came back now."""
-        return self._meter.so_far(tick)
 
     def state(self, part: Part) -> State:
         """Where the car's part of a round stands."""

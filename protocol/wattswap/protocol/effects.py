@@ -78,12 +78,15 @@ class NoteRound(_Effect, frozen=True, tag=7):
 
 
 class NoteAward(_Effect, frozen=True, tag=10):
-    """For the record: a session holds an award from now on."""
+    """For the record: a session holds an award from now on; tranches side by side."""
 
     tick: int
     session: int
-    reduce_w: int
-    feed_w: int
+    payment_id: str
+    award_w: tuple[int, ...]
+    price_nanos_per_kwh_h: tuple[int, ...]
+    offered_w: tuple[int, ...]
+    ask_nanos_per_kwh_h: tuple[int, ...]
 
 
 class NoteEnd(_Effect, frozen=True, tag=13):

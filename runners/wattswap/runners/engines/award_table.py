@@ -1,4 +1,8 @@
-"""The fleet engine's awards, from the award until their lot is closed and paid: columns of one row an award."""
+"""The awards of a run, from the award until their lot is closed and paid: columns of one row an award.
+
+The fleet engine pays by them. The recorder of the messages engine keeps them beside the agents, from the meters of the
+world, to show what the run's end leaves open.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,19 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from wattswap.agents.lots import Lots
+from wattswap.agents import settlement
+from wattswap.agents.lots import CarMeters, Lots, accrued, after_tick
 from wattswap.agents.offers import FEED, TRANCHES
 from wattswap.agents.settlement import RENT_CAP_S
+from wattswap.protocol.effects import NoteTrade
+from wattswap.runners.recording.record import FEEDER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules
+    from wattswap.runners.engines.observer import Moved
 
 
 @dataclass(slots=True)
@@ -72,3 +80,45 @@ class AwardTable:
         """The lots, of cars that stand in these rows of other columns."""
         cap = np.full(len(self), RENT_CAP_S // rules.tick_s)
         return Lots(car, self.lot_price, self.tick, cap, self.owed_ws, self.rent)
+
+    def meter(self, tick: int, moved: Moved, stopped_at: Ints, rules: Rules) -> None:
+        """Count a tick that has passed for awards and lots, as charger and car do; ``stopped_at`` is by row."""
+        if not len(self):
+            return
+        at, plugged = np.searchsorted(moved.rows, self.row), moved.rows
+        baseline_w, runs = moved.charging.baseline_w, self.runs
+        relief_w = settlement.relief_w(
+            self.award_w * runs[:, np.newaxis], baseline_w[at], moved.import_w[at], moved.export_w[at]
+        )
+        delivered_ws = relief_w * rules.tick_s
+        self.delivered_ws = self.delivered_ws + delivered_ws
+        self.baseline_ws = self.baseline_ws + baseline_w[at] * runs * rules.tick_s
+        awarded = np.zeros(len(plugged), dtype=bool)
+        awarded[at[runs]] = True
+        meters = CarMeters(moved.import_w, baseline_w, moved.granted_w, awarded, stopped_at[plugged])
+        given_up_ws: Ints = delivered_ws[:, :FEED].sum(axis=1)
+        after, stopped_at[plugged] = after_tick(self.lots(at, rules), given_up_ws, meters, tick, rules)
+        self.owed_ws, self.rent = after.owed_ws, after.rent
+
+    def accrued(self, stopped_at: Ints, tick: int, rules: Rules) -> Ints:
+        """The rent of each lot as if all that is owed came back now."""
+        return accrued(self.lots(self.row, rules), stopped_at, tick)
+
+    def trade(self, at: int, session_id: str, rent: int, nanos: tuple[int, ...]) -> NoteTrade:
+        """What became of one of these awards."""
+        tick = int(self.tick[at])
+        return NoteTrade(
+            tick=tick,
+            session=int(self.row[at]),
+            payment_id=settlement.payment_id(FEEDER, tick, session_id),
+            award_w=tuple(self.award_w[at].tolist()),
+            price_nanos_per_kwh_h=tuple(self.price[at].tolist()),
+            delivered_ws=tuple(self.delivered_ws[at].tolist()),
+            returned_ws=int(self.delivered_ws[at, :FEED].sum() - self.owed_ws[at]),
+            rent=rent,
+            nanos=nanos,
+            offered_w=tuple(self.offered_w[at].tolist()),
+            ask_nanos_per_kwh_h=tuple(self.ask[at].tolist()),
+            baseline_ws=int(self.baseline_ws[at]),
+            disputed=False,
+        )

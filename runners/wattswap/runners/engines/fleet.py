@@ -12,9 +12,8 @@ from wattswap.agents.lots import NEVER
 from wattswap.agents.offers import FEED, TRANCHES, Call
 from wattswap.agents.rules import Terms
 from wattswap.agents.segments import Segments
-from wattswap.protocol.effects import NoteTrade
 from wattswap.runners.engines.award_table import AwardTable
-from wattswap.runners.engines.observer import Observers
+from wattswap.runners.engines.observer import Moved, Observers
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.payments.opening_book import open_books
 from wattswap.runners.recording.record import FEEDER, RunRecord, TickRow, forced_row, session_row, trade_rows
@@ -89,11 +88,15 @@ class FleetRun:
     def _note_open(self) -> None:
         """Show the lots that the run's end leaves open, unpaid, with the rent as if all came back now."""
         awards = self.awards
-        awards.rent = lots.accrued(awards.lots(awards.row, self.rules), self._stopped_at, self.tick)
-        for i, row in enumerate(awards.row.tolist()):
-            note, record = self._note(awards, i, [0] * TRANCHES), self.records[self.world.fleet.feeder[row]]
-            record.trades.extend(trade_rows(note, self.world.fleet.session_id[row], status="open"))
+        rent = awards.accrued(self._stopped_at, self.tick, self.rules).tolist()
+        for at, row in enumerate(awards.row.tolist()):
+            session_id = self.world.fleet.session_id[row]
+            note, record = awards.trade(at, session_id, rent[at], (0,) * TRANCHES), self.records[self._feeder(row)]
+            record.trades.extend(trade_rows(note, session_id, status="open"))
         np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
+
+    def _feeder(self, row: int) -> int:
+        return int(self.world.fleet.feeder[row])
 
     def earned_nanos(self, row: int) -> int:
         """What a session has been paid so far."""
@@ -218,13 +221,13 @@ class FleetRun:
         self.awards = self.awards.and_also(AwardTable.made(rows, tick, *(column[won] for column in columns)))
 
     def _move(self, tick: int, charging: ChargingState, cars: Cars, granted: Grants, segments: Segments) -> None:
-        world, awards = self.world, self.awards
-        plugged = world.plugged
+        world, plugged = self.world, self.world.plugged
         owed_ws = np.maximum(world.remaining_ws[plugged] - world.baseline_ws[plugged], 0)
         drawn_w, fed_w = world.move(charging, granted.import_w, granted.export_w)
         self._drawn_w[plugged] = drawn_w
-        if len(awards):
-            self._meter(tick, charging.baseline_w, drawn_w, fed_w, granted.import_w)
+        base_w, limit_w = world.base_w[:, tick + 1], self.street.limit_w[:, tick]
+        moved = Moved(tick, base_w, limit_w, plugged, charging, drawn_w, fed_w, granted.import_w, owed_ws)
+        self.awards.meter(tick, moved, self._stopped_at, self.rules)
         columns = (plugged, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
         for feeder, record in enumerate(self.records):
             rows = segments.rows(feeder)
@@ -235,8 +238,8 @@ class FleetRun:
             record.ticks.append(
                 TickRow(
                     tick,
-                    int(world.base_w[feeder, tick + 1]),
-                    int(self.street.limit_w[feeder, tick]),
+                    int(base_w[feeder]),
+                    int(limit_w[feeder]),
                     cars_here,
                     law.ChargingState(*(column[rows] for column in charging)),
                     drawn_here,
@@ -246,23 +249,6 @@ class FleetRun:
                     owed_here,
                 )
             )
-
-    def _meter(self, tick: int, baseline_w: Ints, drawn_w: Ints, fed_w: Ints, granted_w: Ints) -> None:
-        """Count the tick that passes for awards and lots, as charger and car do."""
-        awards, at, tick_s, plugged = self.awards, self._places(), self.rules.tick_s, self.world.plugged
-        running = awards.runs[:, np.newaxis]
-        relief_w = settlement.relief_w(awards.award_w * running, baseline_w[at], drawn_w[at], fed_w[at])
-        delivered_ws = relief_w * tick_s
-        awards.delivered_ws = awards.delivered_ws + delivered_ws
-        awards.baseline_ws = awards.baseline_ws + baseline_w[at] * awards.runs * tick_s
-        awarded = np.zeros(len(plugged), dtype=bool)
-        awarded[at[awards.runs]] = True
-        meters = lots.CarMeters(drawn_w, baseline_w, granted_w, awarded, self._stopped_at[plugged])
-        given_up_ws: Ints = delivered_ws[:, :FEED].sum(axis=1)
-        after, self._stopped_at[plugged] = lots.after_tick(
-            awards.lots(at, self.rules), given_up_ws, meters, tick, self.rules
-        )
-        awards.owed_ws, awards.rent = after.owed_ws, after.rent
 
     def _close(self, tick: int) -> None:
         """End what has ended: awards at their window's end, lots that are drawn back, departures with their bills."""
@@ -287,30 +273,13 @@ class FleetRun:
         """Pay what these awards' cars have waited and fed, one payment per round and session."""
         fed_ws = awards.delivered_ws[:, FEED]
         nanos = settlement.worth_nanos(awards.award_w, awards.price, awards.rent, fed_ws, self.rules)
-        for i, row in enumerate(awards.row.tolist()):
-            note, feeder = self._note(awards, i, nanos[i].tolist()), int(self.world.fleet.feeder[row])
-            self.books[feeder].settle(note.payment_id, self.world.fleet.vehicle_id[row], sum(note.nanos))
-            self.records[feeder].trades.extend(trade_rows(note, self.world.fleet.session_id[row]))
+        fleet = self.world.fleet
+        for at, row in enumerate(awards.row.tolist()):
+            note = awards.trade(at, fleet.session_id[row], int(awards.rent[at]), tuple(nanos[at].tolist()))
+            self.books[self._feeder(row)].settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
+            self.records[self._feeder(row)].trades.extend(trade_rows(note, fleet.session_id[row]))
         np.add.at(self._earned, awards.row, nanos.sum(axis=1))
         np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
-
-    def _note(self, awards: AwardTable, i: int, nanos: list[int]) -> NoteTrade:
-        row, tick = int(awards.row[i]), int(awards.tick[i])
-        return NoteTrade(
-            tick=tick,
-            session=row,
-            payment_id=settlement.payment_id(FEEDER, tick, self.world.fleet.session_id[row]),
-            award_w=tuple(awards.award_w[i].tolist()),
-            price_nanos_per_kwh_h=tuple(awards.price[i].tolist()),
-            delivered_ws=tuple(awards.delivered_ws[i].tolist()),
-            returned_ws=int(awards.delivered_ws[i, :FEED].sum() - awards.owed_ws[i]),
-            rent=int(awards.rent[i]),
-            nanos=tuple(nanos),
-            offered_w=tuple(awards.offered_w[i].tolist()),
-            ask_nanos_per_kwh_h=tuple(awards.ask[i].tolist()),
-            baseline_ws=int(awards.baseline_ws[i]),
-            disputed=False,
-        )
 
     def _bill(self, row: int) -> None:
         """The energy bill of a departing car, netted against what it earned."""

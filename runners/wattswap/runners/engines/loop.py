@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from wattswap.agents.charger import Charger
-from wattswap.agents.transformer import Transformer
-from wattswap.agents.vehicle import Vehicle
 from wattswap.protocol import events
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.runners.engines.event_queue import EventQueue
@@ -31,8 +28,7 @@ if TYPE_CHECKING:
     from wattswap.agents.law import ChargingState
     from wattswap.ledger.book import Book
     from wattswap.protocol.events import Event
-    from wattswap.protocol.messages import Delivery, Message
-    from wattswap.protocol.round import Part
+    from wattswap.protocol.messages import Message
     from wattswap.runners.engines.agent_factory import AgentFactory
     from wattswap.runners.engines.observer import Note, Observer, Sensed
     from wattswap.runners.engines.sensor_feed import Feed
@@ -122,23 +118,8 @@ class SimulatedRun:
         self._sense(self._feed.closing(self.tick))
         self._drain(self.now_ms + 1, most_rank=rank_of_kind(events.Unplugged))
         self._tick_handled(self.tick)
-        self._note_open_lots()
         self._observers.finished(self)
         return self.record
-
-    def _note_open_lots(self) -> None:
-        """What the lots that the run's end leaves open would be worth, by both meters."""
-        counts: dict[Part, list[Delivery]] = {}
-        for node in self.nodes.values():
-            if isinstance(node.agent, Charger | Vehicle):
-                for delivery in node.agent.open_lots(self.tick):
-                    counts.setdefault(delivery.part, []).append(delivery)
-        for part, (one, *other) in sorted(counts.items()):
-            name = self.factory.transformers[part.feeder]
-            transformer = self.nodes[name].agent
-            assert isinstance(transformer, Transformer)
-            if other and (note := transformer.open_trade(one, other[0])) is not None:
-                self._recorder.note_open(name, note)
 
     def _sense(self, told: Iterable[Sensed]) -> None:
         """Tell the agents what the world says."""
