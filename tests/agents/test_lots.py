@@ -149,16 +149,16 @@ def test_fed_energy_is_paid_as_if_it_waited() -> None:
 
 def test_an_award_reserves_a_day_of_waiting_and_two_hours_of_feeding() -> None:
     """6 kW given up and 12 kW fed for a twelfth of an hour: 0.5 kWh for 24 h and 1 kWh for 2 h."""
-    most = settlement.most_nanos(ints([[300 * TICK] * 3]), ints([[2_000, 4_000, 12_000]]), 300, 2)
-    assert most.tolist() == [(3_600 + 600) * TICK]
+    most = settlement.most_nanos([300 * TICK] * 3, (2_000, 4_000, 12_000), 300, 2)
+    assert most == (3_600 + 600) * TICK
 
 
 def test_no_lot_earns_more_than_its_reserve() -> None:
     """All that could be given up waits for longer than a day."""
     given_up, _ = after(lots_of((999, 0, 0)), [11_000 * 300], meters(awarded=True), 0)
     back, _ = after(given_up, [0], meters(110_000), 2 * DAY)
-    most = settlement.most_nanos(ints([[999 * TICK] * 3]), ints([[11_000, 0, 0]]), 300, 2)
-    assert settlement.rent_nanos(ints([999 * TICK]), back.rent, 30).tolist() == most.tolist()
+    most = settlement.most_nanos([999 * TICK] * 3, (11_000, 0, 0), 300, 2)
+    assert settlement.rent_nanos(999 * TICK, int(back.rent[0]), 30) == most
 
 
 # -- the law's text as it stands, one car and one lot at a time -------------------------------------------------------

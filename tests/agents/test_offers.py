@@ -161,6 +161,6 @@ def test_whatever_is_said_in_whatever_order_the_law_can_read_it(
             book = book.feed(np.minimum(power_w, own.feed_w), 10**9)
         else:
             book = book.reduce(np.where(power_w < own.floor_w, 0, power_w), ask)
-    relief_w, _ = law.admitted(book, Call(np.array([1]), np.array([1]), 0, 300_000), Rules())
+    relief_w, _ = law.admitted(book, Call(np.array([1]), 0, 300_000, 2), Rules())
     left_w = own.firm_w - relief_w[:, 0] - relief_w[:, 1]
     assert ((left_w == 0) | (left_w >= own.floor_w)).all()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import numpy as np
 
 from wattswap.agents import settlement
 from wattswap.agents.obligations import Obligations
@@ -324,13 +323,7 @@ def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery, rules: Rul
     back_ws, back_differs = settlement.agreed_ws(charger.returned_ws, vehicle.returned_ws)
     returned_ws = min(back_ws, sum(delivered_ws[:FEED]))
     rent = min(charger.rent, vehicle.rent, returned_ws * (award.rent_cap_s // rules.tick_s))
-    worth = settlement.worth_nanos(
-        np.array([award.award_w]),
-        np.array([award.price_nanos_per_kwh_h]),
-        np.array([rent]),
-        np.array([delivered_ws[FEED]]),
-        rules,
-    )
+    prices, fed_ws = award.price_nanos_per_kwh_h, delivered_ws[FEED]
     return NoteTrade(
         tick=award.tick,
         session=award.session,
@@ -340,7 +333,7 @@ def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery, rules: Rul
         delivered_ws=delivered_ws,
         returned_ws=returned_ws,
         rent=rent,
-        nanos=tuple(worth[0].tolist()),
+        nanos=settlement.worth_nanos(award.award_w, prices, rent, fed_ws, rules),
         offered_w=record.offered_w,
         ask_nanos_per_kwh_h=record.ask,
         baseline_ws=charger.baseline_ws,

@@ -97,22 +97,17 @@ def buy(
             amp_w=rules.amp_w,
             rule=terms.clearing[feeder],
         )
-    most_nanos = settlement.most_nanos(price, award_w, (until_ms - from_ms) // 1000, rules.feed_h)
-    covered = _covered(award_w.sum(axis=1) > 0, most_nanos, segments.feeder, funds_nanos)[:, np.newaxis]
-    award_w, price = np.where(covered, award_w, 0), np.where(covered, price, 0)
-    return Purchase(award_w, price, np.where(covered[:, 0], most_nanos, 0))
-
-
-def _covered(
-    awarded: NDArray[np.bool_], most_nanos: Ints, feeder: Ints, funds_nanos: Sequence[int]
-) -> NDArray[np.bool_]:
-    """Which awards the sites' tokens cover, in session order: one that is too dear leaves room for cheaper ones."""
-    left_nanos, covered = list(funds_nanos), awarded.copy()
-    (rows,) = awarded.nonzero()
-    for row, of, nanos in zip(rows.tolist(), feeder[rows].tolist(), most_nanos[rows].tolist(), strict=True):
-        covered[row] = nanos <= left_nanos[of]
-        left_nanos[of] -= nanos if covered[row] else 0
-    return covered
+    reserved_nanos, left_nanos = np.zeros(len(award_w), dtype=np.int64), list(funds_nanos)
+    lasts_s = (until_ms - from_ms) // 1000
+    for row in np.flatnonzero(award_w.sum(axis=1)).tolist():  # in session order
+        most = settlement.most_nanos(price[row].tolist(), award_w[row].tolist(), lasts_s, rules.feed_h)
+        feeder = int(segments.feeder[row])
+        if most <= left_nanos[feeder]:
+            left_nanos[feeder] -= most
+            reserved_nanos[row] = most
+        else:  # one that is too dear leaves the tokens to cheaper ones
+            award_w[row] = price[row] = 0
+    return Purchase(award_w, price, reserved_nanos)
 
 
 def outcome(call: Call, bought: Purchase, segments: Segments, rules: Rules) -> Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO
 from wattswap.protocol.units import PRICE_TICK_NANOS, WS_PER_KWH, WS_PER_WH
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules
 
@@ -32,38 +34,35 @@ def payment_id(feeder: int, tick: int, session_id: str) -> str:
     return f"{feeder}.{tick}/{session_id}"
 
 
-IntsT = TypeVar("IntsT", "Ints", int)
-
+# Money is reckoned on plain ints, award by award: a battery that waits for a day at a high price is beyond 64 bits.
 # A price tick is 10^6 nanos, a kWh 3.6 * 10^6 ws and an hour 3,600 s, so a ws that waits a second is worth
-# ticks / 12,960 nanos and a ws paid for h hours ticks * h * 10 / 36: all within int64 for any price on the wire.
+# ticks / 12,960 nanos, and a ws that is paid for h hours ticks * h * 10 / 36.
 
 
-def rent_nanos(price_nanos_per_kwh_h: IntsT, rent: IntsT, tick_s: int) -> IntsT:
+def rent_nanos(price_nanos_per_kwh_h: int, rent: int, tick_s: int) -> int:
     """What a lot has earned: ``rent`` in watt-seconds times ticks, at its price, rounded down."""
     return price_nanos_per_kwh_h // PRICE_TICK_NANOS * rent * tick_s // 12_960
 
 
-def feed_nanos(price_nanos_per_kwh_h: IntsT, fed_ws: IntsT, feed_h: int) -> IntsT:
+def feed_nanos(price_nanos_per_kwh_h: int, fed_ws: int, feed_h: int) -> int:
     """What fed energy has earned: as if it waited ``feed_h`` hours, rounded down."""
     return price_nanos_per_kwh_h // PRICE_TICK_NANOS * fed_ws * feed_h * 10 // 36
 
 
-def most_nanos(price_nanos_per_kwh_h: Ints, award_w: Ints, lasts_s: int, feed_h: int) -> Ints:
-    """The most that awards of shape (cars, 3) can come to, each tranche rounded down: one row a car."""
-    hours = np.array([RENT_CAP_S // 3_600, RENT_CAP_S // 3_600, feed_h])
-    of_tranches = price_nanos_per_kwh_h // PRICE_TICK_NANOS * (award_w * lasts_s) * hours * 10 // 36
-    most: Ints = of_tranches.sum(axis=1)
-    return most
+def most_nanos(price_nanos_per_kwh_h: Sequence[int], award_w: Sequence[int], lasts_s: int, feed_h: int) -> int:
+    """The most that an award of three tranches can come to: a day of waiting for all of it, each rounded down."""
+    hours = (RENT_CAP_S // 3_600, RENT_CAP_S // 3_600, feed_h)
+    tranches = zip(price_nanos_per_kwh_h, award_w, hours, strict=True)
+    return sum(feed_nanos(price, watts * lasts_s, h) for price, watts, h in tranches)
 
 
-def worth_nanos(award_w: Ints, price_nanos_per_kwh_h: Ints, rent: Ints, fed_ws: Ints, rules: Rules) -> Ints:
-    """What awards have earned, by tranche: shape (awards, 3). The rent of a lot stands at its first tranche."""
-    nanos = np.zeros_like(award_w)
-    price: Ints = price_nanos_per_kwh_h[:, :FEED].max(axis=1)
-    first = np.where(award_w[:, TO_FLOOR] > 0, TO_FLOOR, TO_ZERO)
-    nanos[np.arange(len(award_w)), first] = rent_nanos(price, rent, rules.tick_s)
-    nanos[:, FEED] = feed_nanos(price_nanos_per_kwh_h[:, FEED], fed_ws, rules.feed_h)
-    return nanos
+def worth_nanos(
+    award_w: Sequence[int], price_nanos_per_kwh_h: Sequence[int], rent: int, fed_ws: int, rules: Rules
+) -> tuple[int, int, int]:
+    """What an award has earned, by tranche. The rent of its lot stands at the first one."""
+    earned = rent_nanos(max(price_nanos_per_kwh_h[:FEED]), rent, rules.tick_s)
+    fed = feed_nanos(price_nanos_per_kwh_h[FEED], fed_ws, rules.feed_h)
+    return (earned, 0, fed) if award_w[TO_FLOOR] else (0, earned, fed)
 
 
 def agreed_ws(charger_ws: int, vehicle_ws: int) -> tuple[int, bool]:

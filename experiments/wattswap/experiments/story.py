@@ -154,7 +154,7 @@ def _reading_step(tables: RunTables, row: pd.Series[Any]) -> str:
 def _call_step(tables: RunTables, row: pd.Series[Any], until_ms: int) -> str:
     return (
         f"The transformer calls the {int(row['called']):,} cars that hold no award yet: who can spare power until"
-        f" {tables.clock(until_ms)}? It pays at most {row['ceiling_nanos_per_kwh'] / NANOS:.2f} IOTA per kWh."
+        f" {tables.clock(until_ms)}? What it pays at most it does not tell."
     )
 
 
@@ -174,9 +174,10 @@ def _clearing_step(tables: RunTables, row: pd.Series[Any], trades: pd.DataFrame)
         told = f"{told} That is {kilowatts(row['need_w'] - row['awarded_w'])} short of the need."
     if tables.scenario.get("transformer", {}).get("clearing") == "pay-as-bid":
         return f"{told} Each is paid what it asked."
-    return (
-        f"{told} All get the same price, the highest that won: {row['price_nanos_per_kwh_h'] / NANOS:.3f} IOTA per kWh."
-    )
+    price = f"{row['price_nanos_per_kwh_h'] / NANOS:.3f} IOTA per kWh and hour of waiting"
+    if tables.scenario.get("transformer", {}).get("clearing") == "uniform":
+        return f"{told} All get the same price, the highest that won: {price}."
+    return f"{told} All get the same price, the lowest ask that did not win: {price}."
 
 
 def _delivery_step(trades: pd.DataFrame, lasts_ms: int) -> str:
@@ -190,16 +191,17 @@ def _settlement_step(trades: pd.DataFrame) -> str:
     most = trades.groupby("session")["nanos"].sum().idxmax()
     one = trades[trades["session"] == most]
     prices = one["price_nanos_per_kwh_h"].unique()
-    at = f" at {prices[0] / NANOS:.3f} IOTA per kWh" if len(prices) == 1 else ""
+    at = f" at {prices[0] / NANOS:.3f} IOTA per kWh and hour" if len(prices) == 1 else ""
     return (
-        f"One payment per car, {trades['nanos'].sum() / NANOS:.3f} IOTA in all. One of them: {clean(str(most), 40)}"
-        f" delivered {one['delivered_ws'].sum() / KWH_WS:.3f} kWh{at}, which makes {one['nanos'].sum() / NANOS:.3f}"
-        f" IOTA: payment {clean(str(one['payment_id'].iloc[0]), 60)}."
+        "What a car gave up waits until it has been drawn back; then it is paid, once a car:"
+        f" {trades['nanos'].sum() / NANOS:.3f} IOTA in all. One of them: {clean(str(most), 40)} drew"
+        f" {one['returned_ws'].sum() / KWH_WS:.3f} of {one['delivered_ws'].sum() / KWH_WS:.3f} kWh back{at}, which"
+        f" makes {one['nanos'].sum() / NANOS:.3f} IOTA: payment {clean(str(one['payment_id'].iloc[0]), 60)}."
     )
 
 
 ROUND_HEAD: Final[Sequence[str]] = (
-    "session", "sold", "asked, IOTA/kWh", "price, IOTA/kWh", "agreed, kW", "delivered, kWh", "paid, IOTA",
+    "session", "sold", "asked, IOTA/kWh/h", "price, IOTA/kWh/h", "agreed, kW", "delivered, kWh", "paid, IOTA",
 )  # fmt: skip
 
 

@@ -104,6 +104,12 @@ class AwardTable:
         """The rent of each lot as if all that is owed came back now."""
         return accrued(self.lots(self.row, rules), stopped_at, tick)
 
+    def settled(self, at: int, session_id: str, rules: Rules) -> NoteTrade:
+        """What became of one of these awards, and what it is worth."""
+        award_w, price, rent = self.award_w[at].tolist(), self.price[at].tolist(), int(self.rent[at])
+        nanos = settlement.worth_nanos(award_w, price, rent, int(self.delivered_ws[at, FEED]), rules)
+        return self.trade(at, session_id, rent, nanos)
+
     def trade(self, at: int, session_id: str, rent: int, nanos: tuple[int, ...]) -> NoteTrade:
         """What became of one of these awards."""
         tick = int(self.tick[at])

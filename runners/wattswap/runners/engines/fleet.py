@@ -271,14 +271,12 @@ class FleetRun:
 
     def _settle(self, awards: AwardTable) -> None:
         """Pay what these awards' cars have waited and fed, one payment per round and session."""
-        fed_ws = awards.delivered_ws[:, FEED]
-        nanos = settlement.worth_nanos(awards.award_w, awards.price, awards.rent, fed_ws, self.rules)
         fleet = self.world.fleet
         for at, row in enumerate(awards.row.tolist()):
-            note = awards.trade(at, fleet.session_id[row], int(awards.rent[at]), tuple(nanos[at].tolist()))
+            note = awards.settled(at, fleet.session_id[row], self.rules)
+            self._earned[row] += sum(note.nanos)
             self.books[self._feeder(row)].settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
             self.records[self._feeder(row)].trades.extend(trade_rows(note, fleet.session_id[row]))
-        np.add.at(self._earned, awards.row, nanos.sum(axis=1))
         np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
 
     def _bill(self, row: int) -> None:
