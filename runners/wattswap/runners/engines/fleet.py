@@ -178,8 +178,11 @@ class FleetRun:
         rows, fleet = self.world.plugged, self.world.fleet
         self._most_w[rows] = np.maximum(self._most_w[rows], charging.wanted_w)
         arrival_ms = np.maximum(fleet.arrival_tick[rows], 0) * self.rules.tick_ms
-        laxity_ms = charging.due_ms - self.tick * self.rules.tick_ms
-        return Plugged(arrival_ms, fleet.departure_ms[rows], laxity_ms, self._drawn_w[rows], self._most_w[rows])
+        departure_ms, due_ms = fleet.departure_ms[rows], charging.due_ms
+        if self.street.scenario.vehicles.disclose == "nothing":
+            departure_ms = due_ms = np.zeros_like(rows)
+        laxity_ms = due_ms - self.tick * self.rules.tick_ms
+        return Plugged(arrival_ms, departure_ms, laxity_ms, self._drawn_w[rows], self._most_w[rows])
 
     def _round(self, tick: int, need_w: Ints, charging: ChargingState, cars: Cars) -> None:
         """Call every car of a feeder in need that holds no award, and award what is bought."""
