@@ -105,8 +105,12 @@ class AwardBook:
 
     @property
     def open(self) -> int:
-        """The number of awards without receipts, of departures without bills, and of messages to be repeated."""
-        return len(self._accounts) + len(self._departed) + len(self._owed)
+        """The number of reported lots without receipts, of departures without bills, and of messages to be repeated.
+
+        A lot that has not been drawn back is no debt yet.
+        """
+        reported = sum(account.state is State.DELIVERED for account in self._accounts.values())
+        return reported + len(self._departed) + len(self._owed)
 
     def __contains__(self, session: int) -> bool:
         """Whether an award of the session is in force now."""

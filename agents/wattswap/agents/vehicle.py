@@ -135,8 +135,8 @@ class Vehicle:
 
     @property
     def owes(self) -> int:
-        """The number of mandates that nobody has acknowledged, and of awards without receipts."""
-        return len(self._owed) + len(self._meter)
+        """The number of mandates that nobody has acknowledged, and of reported lots without receipts."""
+        return len(self._owed)
 
     def state(self, part: Part) -> State:
         """Where the car's part of a round stands."""
