@@ -12,7 +12,7 @@ from wattswap.protocol.events import Paid
 from wattswap.protocol.messages import Award, Departed, Receipt
 from wattswap.protocol.round import State
 
-AWARD = Award(0, 0, 5, 300_000, (6_860, 4_140, 0), (10**9, 10**9, 0))
+AWARD = Award(0, 0, 5, 300_000, (6_860, 4_140, 0), (10**9, 10**9, 0), 86_400)
 FUNDS, RESERVED = 10**10, 916_666_666
 KEPT = "award/0.0/s5"
 

@@ -111,7 +111,7 @@ GIVEN, GIVEN_LATE, TAKEN = passed(award(7)), passed(award(7), 300_000), passed(R
 CLAIMED: Step = (300_000, Received("car", seal(delivered(7, 30))))
 PAID = passed(Receipt(0, 0, 7, WORTH))
 UNPLUGGED: Step = (60_000, Unplugged(7, 1, 1))
-OVER: Step = (300_000, Metered(7, 4_790, 0, 11_000))
+OVER: Step = (300_000, Metered(7, 4_790, 0, 11_000, 4_790, 0))
 
 
 def station(state: State, before: tuple[Step, ...], happens: Step, *inputs: Input) -> Line:
@@ -154,7 +154,7 @@ LEAVES = told("A", Departed(1, 1, 1))
 DARK: Step = (30_000, Received("homes", BaseReport(-3_400)))
 RELEASES: Step = (30_000, Woken())
 WITNESSED = told("A", witnessed(1, 1_863_000), 30_000)
-CONFIRMED: Step = (30_000, Paid(1, 0, WORTH))
+CONFIRMED: Step = (30_000, Paid(1, 0, WORTH, 0))
 WON = (WOKEN, OFFERS, THE_OTHER_KEEPS)
 
 

@@ -34,11 +34,11 @@ MOST_NUMBER = (1 << 31) - 1
 WIDEST = "\N{AUTOMOBILE}" * 80
 """Eighty characters of four bytes each."""
 LONGEST: tuple[Inner, ...] = (
-    Mandate(MOST_NUMBER, WIDEST, MOST_WS, -MOST_MS, WIDEST),
-    ReliefCall(MOST_NUMBER, MOST_NUMBER, MOST_W, MOST_NANOS, -MOST_MS, -MOST_MS, -MOST_MS),
+    Mandate(MOST_NUMBER, WIDEST, MOST_WS, MOST_W, WIDEST, -MOST_MS),
+    ReliefCall(MOST_NUMBER, MOST_NUMBER, MOST_W, -MOST_MS, -MOST_MS, -MOST_MS),
     Offer(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (Tranche(MOST_W, MOST_NANOS),) * 4),
-    Award(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_MS, (MOST_W,) * 4, (MOST_NANOS,) * 4),
-    Delivery(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (MOST_WS,) * 4, MOST_WS),
+    Award(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_MS, (MOST_W,) * 4, (MOST_NANOS,) * 4, MOST_NUMBER),
+    Delivery(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (MOST_WS,) * 4, MOST_WS, MOST_WS, MOST_NANOS),
     Receipt(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_NANOS),
 )
 
@@ -62,6 +62,7 @@ def test_a_tag_once_given_never_changes() -> None:
         "CappedOffer": 13,
         "WitnessedDelivery": 14,
         "Ack": 15,
+        "Cleared": 16,
     }
 
 

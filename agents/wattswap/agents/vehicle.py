@@ -143,10 +143,10 @@ class Vehicle:
         return self._meter.state(part)
 
     def check(self) -> None:
-        """What it keeps of past rounds is bounded, and it delivers only while it is plugged in."""
+        """What it keeps of past rounds is bounded, and it delivers for the session that is plugged in."""
         assert len(self._answers) <= _MOST_ANSWERS
         in_force = self._meter.in_force
-        assert in_force is None or (self._plug is not None and self._plug.session == in_force.session)
+        assert in_force is None or self._plug is None or self._plug.session == in_force.session
         self._meter.check()
 
     # -- the cable ----------------------------------------------------------------------------------------------------

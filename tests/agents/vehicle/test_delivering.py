@@ -52,8 +52,8 @@ def test_it_claims_what_its_own_meter_saw_when_the_window_ends() -> None:
     vehicle = awarded()
     assert tell(vehicle, REDUCED, 30_000) == []
     assert tell(vehicle, FULL, 60_000) == []
-    assert tell(vehicle, Metered(7, 10_000, 0, 11_000), 300_000) == [
-        Delivery(0, 0, 7, (6_210 * 30 + 1_000 * 30, 0, 0), 3 * 11_000 * 30)
+    assert tell(vehicle, Metered(7, 10_000, 0, 11_000, 10_000, 0), 300_000) == [
+        Delivery(0, 0, 7, (6_210 * 30 + 1_000 * 30, 0, 0), 3 * 11_000 * 30, 0, 0)
     ]
 
 
@@ -125,15 +125,15 @@ def test_an_award_said_again_after_its_receipt_opens_nothing() -> None:
     assert vehicle.owes == 0
 
 
-CALL_5 = ReliefCall(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)
-NEWER = Award(0, 5, 7, 300_000, (690, 0, 0), (CHEAP, 0, 0))
+CALL_5 = ReliefCall(0, 5, 5_800, 150_000, 300_000, 152_000)
+NEWER = Award(0, 5, 7, 300_000, (690, 0, 0), (CHEAP, 0, 0), 86_400)
 
 
 def test_an_award_that_comes_after_a_newer_one_does_not_replace_it() -> None:
     vehicle = at_work(CALL, CALL_5, NEWER)
     assert tell(vehicle, AWARD) == [ACKED, NOTHING]
     tell(vehicle, REDUCED)
-    assert tell(vehicle, FULL, 300_000) == [Delivery(0, 5, 7, (690 * 30, 0, 0), 2 * 11_000 * 30)]
+    assert tell(vehicle, FULL, 300_000) == [Delivery(0, 5, 7, (690 * 30, 0, 0), 2 * 11_000 * 30, 0, 0)]
 
 
 def test_a_newer_award_ends_the_older_one_whose_release_was_lost() -> None:
@@ -167,7 +167,7 @@ def test_an_award_that_comes_when_the_car_has_left_has_delivered_nothing() -> No
 def test_a_late_award_of_the_last_session_does_not_bind_the_next_one() -> None:
     vehicle = at_work(CALL, LEAVE, structs.replace(PLUG, session=9))
     assert tell(vehicle, AWARD) == [ACKED, NOTHING]
-    assert tell(vehicle, Metered(9, 0, 0, 11_000), 300_000) == []
+    assert tell(vehicle, Metered(9, 0, 0, 11_000, 0, 0), 300_000) == []
 
 
 def test_a_release_that_overtakes_its_award_ends_it_before_it_comes() -> None:
@@ -189,9 +189,9 @@ def test_plugged_in_again_it_starts_afresh_and_what_it_claimed_stays_claimed() -
     assert tell(vehicle, structs.replace(PLUG, session=9)) == [Mandate(9, "stay 7", 10 * KWH, 6 * HOUR, "car")]
     assert tell(vehicle, CALL) == []
     tell(vehicle, Received("charger", Ack(MANDATE, 9)))
-    assert tell(vehicle, Metered(9, 11_000, 0, 11_000), 120_000) == []
+    assert tell(vehicle, Metered(9, 11_000, 0, 11_000, 11_000, 0), 120_000) == []
     assert tell(vehicle, Woken(), 120_000) == [ONE_TICK]
     tell(vehicle, structs.replace(READING, session=9), 150_000)
     tell(vehicle, CALL_5, 150_000)
-    tell(vehicle, Award(0, 5, 9, 300_000, (6_210, 0, 0), (1, 0, 0)), 150_000)
-    assert tell(vehicle, Metered(9, 4_790, 0, 11_000), 300_000) == [delivered(9, 30, tick=5)]
+    tell(vehicle, Award(0, 5, 9, 300_000, (6_210, 0, 0), (1, 0, 0), 86_400), 150_000)
+    assert tell(vehicle, Metered(9, 4_790, 0, 11_000, 4_790, 0), 300_000) == [delivered(9, 30, tick=5)]
