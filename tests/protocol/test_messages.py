@@ -124,6 +124,8 @@ def bounded(type_: msgspec.inspect.Type) -> bool:
             return True
         case msgspec.inspect.IntType(ge=low, le=high):
             return low is not None and high is not None and -(1 << 63) <= low < high < 1 << 63
+        case msgspec.inspect.UnionType(types=(some, msgspec.inspect.NoneType())):
+            return bounded(some)
         case msgspec.inspect.StrType(max_length=most) | msgspec.inspect.BytesType(max_length=most):
             return most is not None
         case msgspec.inspect.VarTupleType(item_type=item, max_length=most):

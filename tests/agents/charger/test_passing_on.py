@@ -43,9 +43,7 @@ from wattswap.protocol.messages import (
 )
 
 
-@pytest.mark.parametrize(
-    "message", [ReliefCall(0, 0, 5_800, 0, 300_000, 2_000), AWARD, Receipt(0, 0, 7, 5)], ids=repr
-)
+@pytest.mark.parametrize("message", [ReliefCall(0, 0, 5_800, 0, 300_000, 2_000), AWARD, Receipt(0, 0, 7, 5)], ids=repr)
 def test_calls_awards_and_receipts_reach_the_car_untouched(message: Inner) -> None:
     sealed = seal(message, Signer(bytes(32)))
     assert tell(charger(), sealed) == [Send("car", sealed)]

@@ -84,7 +84,9 @@ def test_an_award_that_comes_after_a_newer_one_does_not_replace_it() -> None:
     assert claimed(from_car(of, NEWER_CLAIM))[0] == NEWER_CLAIM
 
 
-@pytest.mark.parametrize("claim", [Delivery(0, 4, 7, (1, 0, 0), 1, 0, 0), Delivery(1, 0, 7, (1, 0, 0), 1, 0, 0)], ids=repr)
+@pytest.mark.parametrize(
+    "claim", [Delivery(0, 4, 7, (1, 0, 0), 1, 0, 0), Delivery(1, 0, 7, (1, 0, 0), 1, 0, 0)], ids=repr
+)
 def test_a_claim_of_an_award_that_never_came_is_witnessed_as_nothing_and_ends_nothing(claim: Delivery) -> None:
     of = charger(AWARD, REDUCED)
     assert claimed(from_car(of, claim)) == (Delivery(claim.feeder, claim.tick, 7, (0, 0, 0), 0), claim)
