@@ -10,7 +10,7 @@ import click
 
 from wattswap.cli.examples import examples
 from wattswap.cli.where import as_json, where
-from wattswap.cli.words import counted
+from wattswap.experiments.formatting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,14 +118,12 @@ def verify(
 @meter.command(epilog=examples(f"wattswap meter proof TRD-3749 --at 2018-11-25T18:30:00 --run {_RUN} --out mine.json"))
 @click.argument("meter_name", metavar="METER")
 @click.option("--at", required=True, metavar="TIME", help="The last reading up to here; in the street's time.")
-@click.option("--key", metavar="FILE|NAME", help="The site's key, where it was not derived from the run's seed.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where to write it.")
 @_whose
 @where
 def proof(
     meter_name: str,
     at: str,
-    key: str | None,
     out: Path,
     site: str | None,
     address: str | None,
@@ -140,11 +138,11 @@ def proof(
     from wattswap.experiments.meterproofs import proof_of, write_proof
     from wattswap.experiments.meters import open_site
     from wattswap.experiments.places import place_of
-    from wattswap.experiments.runclock import told
+    from wattswap.experiments.run_clock import told
 
     place = place_of(ledger, run_dir)
     with open_site(place, name=site, public_key=public_key, address=address) as found:
-        file = proof_of(found, meter_name, at, key)
+        file = proof_of(found, meter_name, at)
     write_proof(out, file)
     reading, sequence = file.proof.reading, file.proof.sequence
     click.echo(f"Wrote {out}: {reading.meter} at {told(place.clock, reading.at_ms)}, record {sequence} of {file.site}")
@@ -204,7 +202,7 @@ def _verify_proof(
 
 
 def _show_proven(file: ProofFile, site: MeterSite, *, given: bool) -> None:
-    from wattswap.experiments.runclock import told
+    from wattswap.experiments.run_clock import told
 
     reading = file.proof.reading
     click.echo(
@@ -249,7 +247,7 @@ def _about(site: MeterSite) -> dict[str, Any]:
 
 
 def _line(place: Place, one: Listed) -> str:
-    from wattswap.experiments.runclock import told
+    from wattswap.experiments.run_clock import told
 
     if one.record is None:
         return f"{one.sequence:6}  {'cannot be read':32}  {one.hash}  {one.where}"
@@ -260,7 +258,7 @@ def _line(place: Place, one: Listed) -> str:
 
 
 def _record(place: Place, one: Listed) -> dict[str, Any]:
-    from wattswap.experiments.runclock import told
+    from wattswap.experiments.run_clock import told
 
     record = one.record
     plain: dict[str, Any] = {"sequence": one.sequence, "hash": one.hash, "where": one.where}

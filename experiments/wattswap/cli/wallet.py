@@ -10,7 +10,7 @@ import click
 
 from wattswap.cli.examples import examples
 from wattswap.cli.where import as_json, where
-from wattswap.cli.words import counted
+from wattswap.experiments.formatting import counted
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ def pay(
     with wallets.open_purses(place, word=payer, allow=allow) as purses:
         order = purses.order(payer, payee, nanos, key)
     where = f"from {order.payer} to {order.payee} on {place.title}"
-    click.echo(f"{iota_of(nanos)} IOTA {where}, key {order.payment.key}", err=as_json)
+    fee = f", fee at most {iota_of(order.most_fee_nanos)} IOTA" if order.most_fee_nanos else ""
+    click.echo(f"{iota_of(nanos)} IOTA {where}, key {order.payment.key}{fee}", err=as_json)
     if not (yes or order.known or _agreed()):
         click.echo("Nothing was paid.", err=True)
         ctx.exit(NOT_YET)
