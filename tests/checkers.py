@@ -192,7 +192,7 @@ class _Audit:
         if self.scenario.transformer.clearing == "uniform":
             prices: dict[int, set[int]] = defaultdict(set)
             for trade in self.trades:
-                prices[trade.tick].add(trade.price_nanos_per_kwh)
+                prices[trade.tick].add(trade.price_nanos_per_kwh_h)
             yield from (f"tick {tick}: {len(several)} prices" for tick, several in prices.items() if len(several) > 1)
 
     def of_trade(self, trade: TradeRow) -> Iterator[str]:
@@ -217,15 +217,18 @@ class _Audit:
         ticks_left = self.per_window - trade.tick % self.per_window
         if not 0 <= trade.delivered_ws <= trade.awarded_w * ticks_left * self.tick_s:
             yield f"delivered {trade.delivered_ws} ws of {trade.awarded_w} W in {ticks_left} ticks"
-        if trade.nanos != trade.price_nanos_per_kwh * trade.delivered_ws // WS_PER_KWH:
+        if trade.nanos != trade.price_nanos_per_kwh_h * trade.delivered_ws // WS_PER_KWH:
             yield f"paid {trade.nanos} nanos"
         if not 0 < trade.awarded_w <= trade.offered_w:
             yield f"awarded {trade.awarded_w} of {trade.offered_w} W"
-        if not 0 <= trade.ask_nanos_per_kwh <= trade.price_nanos_per_kwh <= round_.ceiling_nanos_per_kwh:
-            yield f"asked {trade.ask_nanos_per_kwh}, priced {trade.price_nanos_per_kwh}: beyond ask or ceiling"
-        if trade.price_nanos_per_kwh % PRICE_TICK or trade.ask_nanos_per_kwh % PRICE_TICK:
+        if not 0 <= trade.ask_nanos_per_kwh_h <= trade.price_nanos_per_kwh_h <= round_.ceiling_nanos_per_kwh:
+            yield f"asked {trade.ask_nanos_per_kwh_h}, priced {trade.price_nanos_per_kwh_h}: beyond ask or ceiling"
+        if trade.price_nanos_per_kwh_h % PRICE_TICK or trade.ask_nanos_per_kwh_h % PRICE_TICK:
             yield "between two ticks of the price"
-        if self.scenario.transformer.clearing == "pay-as-bid" and trade.price_nanos_per_kwh != trade.ask_nanos_per_kwh:
+        if (
+            self.scenario.transformer.clearing == "pay-as-bid"
+            and trade.price_nanos_per_kwh_h != trade.ask_nanos_per_kwh_h
+        ):
             yield "not paid as bid"
         if trade.payment_id != f"{trade.feeder}.{trade.tick}/{trade.session}":
             yield f"payment id {trade.payment_id}"
@@ -327,11 +330,11 @@ class _Audit:
     def of_awards(self, round_: NoteRound, called: list[int], awards: dict[str, Award]) -> Iterator[str]:
         figures = (
             sum(award.watts(TO_FLOOR, TO_ZERO, FEED) for award in awards.values()),
-            max((row.price_nanos_per_kwh for award in awards.values() for row in award.rows.values()), default=0),
+            max((row.price_nanos_per_kwh_h for award in awards.values() for row in award.rows.values()), default=0),
             sum(award.watts(TO_FLOOR, TO_ZERO) > 0 for award in awards.values()),
             sum(award.watts(FEED) > 0 for award in awards.values()),
         )
-        noted = (round_.awarded_w, round_.price_nanos_per_kwh, round_.reduce_awards, round_.feed_awards)
+        noted = (round_.awarded_w, round_.price_nanos_per_kwh_h, round_.reduce_awards, round_.feed_awards)
         if noted != figures:
             yield f"the round awarded {noted}, its trades are {figures}"
         spare_w = figures[0] - round_.need_w
@@ -495,7 +498,7 @@ class _Audit:
             for award in awards.values():
                 rows = award.rows.values()
                 key = next(iter(rows)).payment_id
-                most[key] = sum(row.price_nanos_per_kwh * row.awarded_w * lasts_s // WS_PER_KWH for row in rows)
+                most[key] = sum(row.price_nanos_per_kwh_h * row.awarded_w * lasts_s // WS_PER_KWH for row in rows)
                 paid[key] = sum(row.nanos for row in rows)
         for name, booked, traded in (("reserved", reserved, most), ("paid", settled, paid)):
             for key in sorted(booked.keys() | traded.keys()):

@@ -126,7 +126,7 @@ class _Telling:
                 assert isinstance(offer, Offer)
                 return f"that offer, sealed; my cap is {said.cap_w:,} W"
             case Award():
-                watts, prices = said.award_w, said.price_nanos_per_kwh
+                watts, prices = said.award_w, said.price_nanos_per_kwh_h
                 bought = [f"{w:,} W at {_iota(price)} per kWh" for w, price in zip(watts, prices, strict=True) if w]
                 return f"award: {', '.join(bought)}"
             case Ack():
@@ -151,7 +151,7 @@ class _Telling:
 
 def _tranches(tranches: tuple[Tranche, ...]) -> str:
     return ", then ".join(
-        f"{tranche.relief_w:,} W at {_iota(tranche.ask_nanos_per_kwh)}" for tranche in tranches if tranche.relief_w
+        f"{tranche.relief_w:,} W at {_iota(tranche.ask_nanos_per_kwh_h)}" for tranche in tranches if tranche.relief_w
     )
 
 

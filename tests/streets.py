@@ -146,7 +146,6 @@ def random_street(seed: int, chargers: int, ticks: int) -> Street:
     dice = Dice(f"{seed}")
     reading_s, window_s = dice.choice(_TIMES)
     ticks = -(-ticks * reading_s // window_s) * (window_s // reading_s)
-    low, high = dice.choice(_CEILINGS)
     max_w, phases, min_a = dice.choice(_CHARGERS)
     usual_w = dice.randint(10_000, 60_000)
     limit_w = dice.choice((usual_w, usual_w, usual_w, dice.randint(-20_000, 90_000)))
@@ -172,8 +171,7 @@ def random_street(seed: int, chargers: int, ticks: int) -> Street:
             "rating_va": 100_000,
             "limit_w": limit_w,
             "margin_pct": dice.choice((4, 4, 0, 12.5)),
-            "clearing": dice.choice(("uniform", "pay-as-bid")),
-            "ceiling": dice.choice(("rising", "fixed")),
+            "clearing": dice.choice(("next", "next", "uniform", "pay-as-bid")),
             "funds_iota": dice.choice((100_000, 100_000, 100_000, 0, 1, 2)),
         },
         chargers={
@@ -186,10 +184,8 @@ def random_street(seed: int, chargers: int, ticks: int) -> Street:
         market={
             "deadline_ms": dice.choice((2_000, 1, 10_000)),
             "release_pct": dice.choice((2, 0, 20)),
-            "owed_bonus_s": dice.choice((3_600, 0)),
-            "ceiling_from_nanos_per_kwh": low * PRICE_TICK_NANOS,
-            "ceiling_to_nanos_per_kwh": high * PRICE_TICK_NANOS,
-            "ceiling_at_pct": dice.choice((120, 101, 300)),
+            "reserve_nanos_per_kwh_h": dice.choice(_RESERVES) * PRICE_TICK_NANOS,
+            "feed_h": dice.choice((2, 1, 5)),
         },
         battery=[_battery(dice) for _ in range(dice.choice((0, 0, 1, 2)))],
     )
@@ -206,8 +202,8 @@ class Dice(random.Random):
 
 _TIMES = ((30, 300), (30, 300), (60, 600), (60, 60), (30, 120), (20, 300), (10, 60), (30, 600))
 """Reading and window in seconds."""
-_CEILINGS = ((1_000, 5_000), (1_000, 5_000), (0, 6_000), (300, 300), (0, 0))
-"""At the limit and at its most, in ticks of the price."""
+_RESERVES = (1_000, 1_000, 6_000, 300, 0)
+"""The highest price, in ticks of the price."""
 _CHARGERS = ((11_000, 3, 6), (11_000, 3, 6), (3_680, 1, 6), (7_001, 3, 0), (22_000, 3, 10))
 """Full power, phases and the least amperes."""
 _MIXES = (
@@ -215,7 +211,8 @@ _MIXES = (
     "need",
     "prosumer",
     "truthful",
-    "need+keep+altruist+truthful+prosumer",
+    "need+keep+altruist+truthful+prosumer+experienced",
+    "experienced",
     "prosumer:0.5+altruist:0.5",
     "keep",
 )
@@ -237,6 +234,7 @@ def _stays(dice: Dice, ticks: int, number: int) -> list[Stay]:
 def _cars(dice: Dice) -> dict[str, object]:
     return {
         "strategy": dice.choice(_MIXES),
+        "disclose": dice.choice(("nothing", "departure")),
         "curve": dice.choice(("flat", "taper")),
         "capacity_wh": dice.choice((60_000, 60_000, 20_000, 1)),
         "target_pct": dice.choice((80, 100, 11)),

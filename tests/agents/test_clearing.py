@@ -1,9 +1,9 @@
-"""Clearing: the cheapest relief that meets the need, in whole tranches but for the first, at the rule's price."""
+"""Clearing: the cheapest relief that meets the need, by the ampere but for a full stop, at the rule's price."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -24,12 +24,12 @@ def market(
     offers: Sequence[Sequence[tuple[int, float]]],
     need_w: int,
     *,
-    ceiling: float = 10,
+    reserve: float = 10,
     amp_w: int = KW,
     ties: list[int] | None = None,
     rule: ClearingRule = "uniform",
 ) -> Clearing:
-    """Clear offers of one list of (watts, IOTA per kWh) a car; shorter lists have no later tranches."""
+    """Clear offers of one list of (watts, IOTA per kWh and hour) a car; shorter lists have no later tranches."""
     padded = [[*offer, (0, 0.0), (0, 0.0), (0, 0.0)][:3] for offer in offers]
     table = np.array(padded, dtype=np.float64).reshape(-1, 3, 2)
     return clear(
@@ -37,7 +37,7 @@ def market(
         (table[:, :, 1] * IOTA).astype(np.int64),
         np.array(range(len(offers)) if ties is None else ties, dtype=np.uint64),
         need_w=need_w,
-        ceiling_nanos_per_kwh=int(ceiling * IOTA),
+        reserve_nanos_per_kwh_h=int(reserve * IOTA),
         amp_w=amp_w,
         rule=rule,
     )
@@ -50,7 +50,7 @@ def four_bidders(tranche: int) -> list[list[tuple[int, float]]]:
 
 def cost(cleared: Clearing) -> float:
     """IOTA for an hour of it."""
-    return int((cleared.award_w * cleared.price_nanos_per_kwh).sum()) / KW / IOTA
+    return int((cleared.award_w * cleared.price_nanos_per_kwh_h).sum()) / KW / IOTA
 
 
 def bought_w(cleared: Clearing) -> list[int]:
@@ -76,7 +76,7 @@ def test_under_the_uniform_price_all_are_paid_the_highest_accepted_ask() -> None
     uniform = market(four_bidders(DIVISIBLE), 10 * KW)
     assert bought_w(uniform) == [4 * KW, 4 * KW, 2 * KW, 0]
     assert cost(uniform) == 50
-    assert uniform.price_nanos_per_kwh[:, 0].tolist() == [5 * IOTA, 5 * IOTA, 5 * IOTA, 0]
+    assert uniform.price_nanos_per_kwh_h[:, 0].tolist() == [5 * IOTA, 5 * IOTA, 5 * IOTA, 0]
     assert cost(market(four_bidders(LUMPY), 10 * KW)) == 60
 
 
@@ -87,6 +87,42 @@ def test_a_part_is_rounded_up_to_whole_amperes() -> None:
 
 def test_a_part_is_never_more_than_was_offered() -> None:
     assert bought_w(market([[(700, 1)]], 695, amp_w=690)) == [700]
+
+
+def test_under_the_next_price_winners_are_paid_the_lowest_ask_that_lost() -> None:
+    """Nobody who wins sets its own price; D asked 9."""
+    cleared = market(four_bidders(DIVISIBLE), 10 * KW, rule="next")
+    assert bought_w(cleared) == [4 * KW, 4 * KW, 2 * KW, 0]
+    assert cleared.price_nanos_per_kwh_h[:, 0].tolist() == [9 * IOTA, 9 * IOTA, 9 * IOTA, 0]
+
+
+def test_where_nobody_lost_the_next_price_is_the_reserve() -> None:
+    cleared = market(four_bidders(DIVISIBLE), 16 * KW, rule="next")
+    assert cleared.price_nanos_per_kwh_h[:, 0].tolist() == [10 * IOTA] * 4
+
+
+def test_a_loser_below_the_highest_accepted_ask_does_not_set_the_next_price() -> None:
+    """A's lump was given back as needless; C's ask of 3 is the next one to B's of 2."""
+    lumps = [[(0, 0), (4 * KW, 1)], [(0, 0), (10 * KW, 2)], [(0, 0), (4 * KW, 3)]]
+    cleared = market(lumps, 10 * KW, rule="next")
+    assert bought_w(cleared) == [0, 10 * KW, 0]
+    assert cleared.price_nanos_per_kwh_h.max() == 3 * IOTA
+
+
+def test_a_winners_own_later_tranche_does_not_set_the_next_price() -> None:
+    cleared = market([[(4 * KW, 1), (4 * KW, 2)], [(4 * KW, 5)]], 4 * KW, rule="next")
+    assert cleared.price_nanos_per_kwh_h.max() == 5 * IOTA
+
+
+def test_both_reductions_of_a_lot_have_one_price_as_bid() -> None:
+    """A lot waits as one; its price is the dearer of the two, feeding has its own."""
+    cleared = market([[(4 * KW, 1), (4 * KW, 2), (4 * KW, 3)]], 12 * KW, rule="pay-as-bid")
+    assert cleared.price_nanos_per_kwh_h.tolist() == [[2 * IOTA, 2 * IOTA, 3 * IOTA]]
+
+
+def test_feeding_is_bought_by_the_ampere_too() -> None:
+    cleared = market([[(0, 0), (0, 0), (11 * KW, 1)]], 1_500, amp_w=690)
+    assert cleared.award_w.tolist() == [[0, 0, 2_070]]
 
 
 # -- order ------------------------------------------------------------------------------------------------------------
@@ -121,17 +157,17 @@ def test_a_cheap_second_tranche_waits_for_nobody_elses_first() -> None:
     ]
 
 
-# -- the ceiling ------------------------------------------------------------------------------------------------------
+# -- the reserve ------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_bought_above_the_ceiling() -> None:
-    cleared = market(four_bidders(LUMPY), 10 * KW, ceiling=4.999)
+def test_nothing_is_bought_above_the_reserve() -> None:
+    cleared = market(four_bidders(LUMPY), 10 * KW, reserve=4.999)
     assert bought_w(cleared) == [4 * KW, 4 * KW, 0, 0]
     assert cost(cleared) == 24
 
 
-def test_an_ask_at_the_ceiling_is_accepted() -> None:
-    assert bought_w(market(four_bidders(LUMPY), 10 * KW, ceiling=5)) == [4 * KW, 4 * KW, 4 * KW, 0]
+def test_an_ask_at_the_reserve_is_accepted() -> None:
+    assert bought_w(market(four_bidders(LUMPY), 10 * KW, reserve=5)) == [4 * KW, 4 * KW, 4 * KW, 0]
 
 
 @pytest.mark.parametrize("need_w", [0, -5])
@@ -174,7 +210,7 @@ def test_what_was_given_back_does_not_set_the_price() -> None:
     """The dearest lump stays here; a cheaper one that went leaves no trace."""
     cleared = market([[(0, 0), (6 * KW, 1)], [(0, 0), (5 * KW, 2)]], 5 * KW)
     assert bought_w(cleared) == [6 * KW, 0]
-    assert cleared.price_nanos_per_kwh.max() == 1 * IOTA
+    assert cleared.price_nanos_per_kwh_h.max() == 1 * IOTA
 
 
 # -- what holds for any market ----------------------------------------------------------------------------------------
@@ -185,7 +221,7 @@ class Market:
     relief_w: Ints
     ask: Ints
     need_w: int
-    ceiling: int
+    reserve: int
     rule: ClearingRule
 
     def clear(self, order: list[int] | None = None) -> Clearing:
@@ -196,7 +232,7 @@ class Market:
             self.ask[rows],
             ties,
             need_w=self.need_w,
-            ceiling_nanos_per_kwh=self.ceiling,
+            reserve_nanos_per_kwh_h=self.reserve,
             amp_w=690,
             rule=self.rule,
         )
@@ -214,23 +250,23 @@ def markets(draw: st.DrawFn) -> Market:
         np.array(ask, dtype=np.int64).reshape(-1, 3),
         draw(st.integers(-5_000, 40_000)),
         draw(st.integers(0, 6)),
-        draw(st.sampled_from(("uniform", "pay-as-bid"))),
+        draw(st.sampled_from(("next", "uniform", "pay-as-bid"))),
     )
 
 
 @given(markets())
-def test_the_need_is_met_or_nothing_more_is_on_offer_under_the_ceiling(given_market: Market) -> None:
+def test_the_need_is_met_or_nothing_more_is_on_offer_under_the_reserve(given_market: Market) -> None:
     award_w = given_market.clear().award_w
-    affordable_w = np.where(given_market.ask <= given_market.ceiling, given_market.relief_w, 0)
+    affordable_w = np.where(given_market.ask <= given_market.reserve, given_market.relief_w, 0)
     assert award_w.sum() >= given_market.need_w or (award_w == affordable_w).all()
     assert ((award_w >= 0) & (award_w <= affordable_w)).all()
 
 
 @given(markets())
-def test_only_first_tranches_are_divided_and_only_one_of_them(given_market: Market) -> None:
+def test_a_full_stop_is_never_divided_and_only_one_tranche_is(given_market: Market) -> None:
     award_w = given_market.clear().award_w
     parted = (award_w > 0) & (award_w < given_market.relief_w)
-    assert not parted[:, 1:].any()
+    assert not parted[:, 1].any()
     assert parted.sum() <= 1
     assert (award_w[parted] % 690 == 0).all()
 
@@ -253,16 +289,35 @@ def test_nothing_bought_could_be_given_back_whole(given_market: Market) -> None:
 
 
 @given(markets())
-def test_everyone_is_paid_its_ask_at_least_and_the_ceiling_at_most(given_market: Market) -> None:
+def test_everyone_is_paid_its_ask_at_least_and_the_reserve_at_most(given_market: Market) -> None:
     award_w, price = given_market.clear()
     sold = award_w > 0
     assert (price[sold] >= given_market.ask[sold]).all()
-    assert (price[sold] <= given_market.ceiling).all()
+    assert (price[sold] <= given_market.reserve).all()
     assert not price[~sold].any()
-    if given_market.rule == "uniform":
-        assert set(price[sold].tolist()) <= {given_market.ask[sold].max(initial=0)}
+    if given_market.rule == "pay-as-bid":
+        reduced = np.where(sold[:, :2], given_market.ask[:, :2], 0).max(axis=1, initial=0, keepdims=True)
+        assert (price[:, :2] == np.where(sold[:, :2], reduced, 0)).all()
+        assert (price[sold[:, 2], 2] == given_market.ask[sold[:, 2], 2]).all()
     else:
-        assert (price[sold] == given_market.ask[sold]).all()
+        assert len(set(price[sold].tolist())) <= 1
+
+
+@given(markets())
+def test_the_next_price_is_the_lowest_ask_that_lost_and_is_not_below_those_that_won(given_market: Market) -> None:
+    """Reckoned as the law says it, one ask at a time."""
+    award_w, price = replace(given_market, rule="next").clear()
+    if not award_w.any():
+        return
+    highest = max(given_market.ask[award_w > 0].tolist())
+    losers = [car for car in range(len(award_w)) if not award_w[car].any()]
+    lost = [
+        ask
+        for car in losers
+        for watts, ask in zip(given_market.relief_w[car].tolist(), given_market.ask[car].tolist(), strict=True)
+        if watts and highest <= ask <= given_market.reserve
+    ]
+    assert set(price[award_w > 0].tolist()) == {min(lost, default=given_market.reserve)}
 
 
 @given(markets(), st.data())
@@ -270,7 +325,7 @@ def test_the_order_of_the_cars_does_not_matter(given_market: Market, data: st.Da
     order = data.draw(st.permutations(range(len(given_market.relief_w))))
     plain, shuffled = given_market.clear(), given_market.clear(order)
     assert shuffled.award_w.tolist() == plain.award_w[order].tolist()
-    assert shuffled.price_nanos_per_kwh.tolist() == plain.price_nanos_per_kwh[order].tolist()
+    assert shuffled.price_nanos_per_kwh_h.tolist() == plain.price_nanos_per_kwh_h[order].tolist()
 
 
 @given(markets())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from wattswap.agents import law
 from wattswap.agents.law import Cars, Grants
@@ -18,12 +18,14 @@ from wattswap.agents.physics import Ints
 from wattswap.agents.rules import Rules, Terms
 from wattswap.agents.segments import Segments
 from wattswap.agents.strategies.elementwise import sample_cars
-from wattswap.protocol.units import MS_PER_HOUR
+from wattswap.protocol.draws import draw
+from wattswap.protocol.units import MS_PER_HOUR, Purpose
 
-RULES = Rules()
+RULES, SEED = Rules(), 1
 IOTA, TICK = 1_000_000_000, 1_000_000
-CALL = Call(np.array([5_000]), np.array([5 * IOTA]), from_ms=0, until_ms=300_000)
+CALL = Call(np.array([5_000]), from_ms=0, until_ms=300_000, feed_h=2)
 LONG = 10 * MS_PER_HOUR
+HOURS = MS_PER_HOUR
 
 
 def ints(values: ArrayLike) -> Ints:
@@ -33,21 +35,30 @@ def ints(values: ArrayLike) -> Ints:
 def cars(
     firm_w: list[int],
     wanted_w: list[int] | None = None,
-    laxity_ms: list[int] | None = None,
     drew: list[bool] | None = None,
+    owed_ws: list[int] | None = None,
+    rent_price: list[int] | None = None,
     reduce_w: list[int] | None = None,
     feed_w: list[int] | None = None,
 ) -> Cars:
-    """Cars without awards that want what is firm, unless said otherwise."""
+    """Cars without awards that want what is firm and owe nothing, unless said otherwise; their draws rise."""
     nothing = [0] * len(firm_w)
     return Cars(
+        in_this_order(len(firm_w)),
         ints(firm_w),
         ints(firm_w if wanted_w is None else wanted_w),
-        ints([LONG] * len(firm_w) if laxity_ms is None else laxity_ms),
         np.array(nothing if drew is None else drew, dtype=bool),
+        ints(nothing if owed_ws is None else owed_ws),
+        ints(nothing if rent_price is None else rent_price),
         ints(nothing if reduce_w is None else reduce_w),
         ints(nothing if feed_w is None else feed_w),
     )
+
+
+def in_this_order(count: int) -> NDArray[np.uint64]:
+    """Keys of so many cars whose draws rise, so that equals come in the order in which they stand."""
+    keys = np.arange(100, dtype=np.uint64)
+    return keys[draw(SEED, keys, Purpose.TIE).argsort()][:count]
 
 
 class Assessed(NamedTuple):
@@ -68,13 +79,10 @@ def target_of(limit_w: int) -> int:
     return int(law.target_w(ints([limit_w]), Terms.of(RULES))[0])
 
 
-def ceiling_of(demand_w: int, limit_w: int, rules: Rules = RULES) -> int:
-    return int(law.ceiling_nanos_per_kwh(ints([demand_w]), ints([limit_w]), Terms.of(rules))[0])
-
-
 def grants(base_w: int, target_w: int, of: Cars, rules: Rules = RULES) -> Grants:
     """The grants of one feeder."""
-    return law.grants(ints([base_w]), ints([target_w]), of, Segments.one_feeder(len(of.firm_w)), rules)
+    segments = Segments.one_feeder(len(of.firm_w))
+    return law.grants(ints([base_w]), ints([target_w]), of, segments, now_ms=0, seed=SEED, rules=rules)
 
 
 def own_of(**columns: int) -> Own:
@@ -144,9 +152,9 @@ def test_the_due_instant_counts_charging_time_rounded_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit_w", "target_w"), [(380_000, 364_800), (101, 97), (25, 24), (24, 24), (0, 0), (-5_000, -5_000)]
+    ("limit_w", "target_w"), [(380_000, 364_800), (280_000, 264_800), (0, -15_200), (-5_000, -20_200)]
 )
-def test_the_target_is_the_limit_less_four_per_cent(limit_w: int, target_w: int) -> None:
+def test_the_target_is_the_limit_in_force_less_the_scenarios_margin(limit_w: int, target_w: int) -> None:
     assert target_of(limit_w) == target_w
 
 
@@ -190,43 +198,6 @@ def test_there_is_nothing_to_release_without_an_award() -> None:
     assert not assess(0, 380_000, cars([11_000])).release
 
 
-# -- the ceiling ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("demand_w", "ceiling"),
-    [
-        (0, 1_000 * TICK),
-        (380_000, 1_000 * TICK),
-        (380_001, 1_000 * TICK),  # 52,631 nanos more: less than a tick
-        (381_000, 1_052 * TICK),  # 1 + 4 * 1/76 = 1.0526
-        (418_000, 3_000 * TICK),
-        (455_999, 4_999 * TICK),
-        (456_000, 5_000 * TICK),
-        (900_000, 5_000 * TICK),
-    ],
-)
-def test_the_ceiling_rises_from_one_iota_at_the_limit_to_five_at_120_per_cent(demand_w: int, ceiling: int) -> None:
-    assert ceiling_of(demand_w, 380_000) == ceiling
-
-
-@pytest.mark.parametrize("limit_w", [0, -5_000])
-def test_an_island_pays_the_most(limit_w: int) -> None:
-    assert ceiling_of(-10_000, limit_w) == 5_000 * TICK
-
-
-def test_a_fixed_ceiling_does_not_look_at_the_demand() -> None:
-    assert ceiling_of(0, 380_000, replace(RULES, ceiling="fixed")) == 5_000 * TICK
-
-
-@given(st.integers(-(10**6), 10**7), st.integers(1, 10**7))
-def test_a_ceiling_is_on_the_price_tick_and_within_its_bounds(demand_w: int, limit_w: int) -> None:
-    ceiling = ceiling_of(demand_w, limit_w)
-    assert ceiling % TICK == 0
-    assert IOTA <= ceiling <= 5 * IOTA
-    assert ceiling <= ceiling_of(demand_w + 1_000, limit_w)
-
-
 # -- what may stand of an offer ---------------------------------------------------------------------------------------
 
 
@@ -239,6 +210,21 @@ def test_a_car_without_an_hour_to_lose_keeps_charging_whatever_it_says() -> None
     edge_ms = RULES.guard_ms + RULES.window_ms
     assert offered(own_of(laxity_ms=edge_ms), [6_860, 4_140, 0]) == ([0, 0, 0], [0, 0, 0])
     assert offered(own_of(laxity_ms=edge_ms + 1), [6_860, 4_140, 0])[0] == [6_860, 4_140, 0]
+
+
+def test_a_car_that_is_unsure_when_it_leaves_guards_itself() -> None:
+    """A deviation of an hour: it draws all it needs from 2.5 h of laxity on, and sells from another hour on."""
+    unsure = replace(RULES, unsure_ms=HOURS)
+    full = ints([11_000])
+    for laxity_ms, firm_w in ((2 * HOURS + RULES.guard_ms, 11_000), (2 * HOURS + RULES.guard_ms + 1, 5_000)):
+        departure_ms = ints([laxity_ms + 3_600_000])
+        of = law.charging_state(ints([39_600_000]), ints([150_000]), full, full, full, departure_ms, 0, unsure)
+        assert of.firm_w.tolist() == [firm_w]
+    edge_ms = RULES.guard_ms + RULES.window_ms + 3 * HOURS
+    book = OfferBook.keep(own_of(laxity_ms=edge_ms)).reduce(0, TICK)
+    assert not law.admitted(book, CALL, unsure)[0].any()
+    book = OfferBook.keep(own_of(laxity_ms=edge_ms + 1)).reduce(0, TICK)
+    assert law.admitted(book, CALL, unsure)[0].any()
 
 
 @pytest.mark.parametrize(("ask", "on_tick"), [(0, 0), (1, TICK), (TICK, TICK), (TICK + 1, 2 * TICK)])
@@ -312,8 +298,6 @@ def test_a_tranche_that_is_not_offered_may_bear_any_ask() -> None:
 
 # -- grants: the room left --------------------------------------------------------------------------------------------
 
-HOURS = MS_PER_HOUR
-
 
 def imports(base_w: int, target_w: int, of: Cars, rules: Rules = RULES) -> list[int]:
     return [int(watts) for watts in grants(base_w, target_w, of, rules).import_w]
@@ -327,32 +311,48 @@ def test_everyone_is_granted_its_firm_power_less_what_it_sold() -> None:
     assert granted.forced_w.tolist() == [0, 0, 0]
 
 
-def test_room_goes_to_owed_energy_most_urgent_first() -> None:
-    """14,800 W are left: the car that must go first gets 11,000, the other would get less than 6 A, so nothing."""
-    of = cars([0, 0], wanted_w=[11_000, 11_000], laxity_ms=[6 * HOURS, 5 * HOURS])
+def test_room_goes_to_the_car_whose_waiting_is_dearest() -> None:
+    """14,800 W are left: the dearer car gets 11,000, the other would get less than 6 A, so nothing."""
+    of = cars([0, 0], wanted_w=[11_000, 11_000], owed_ws=[HOURS] * 2, rent_price=[100 * TICK, 300 * TICK])
     assert imports(350_000, 364_800, of) == [0, 11_000]
     assert imports(349_660, 364_800, of) == [4_140, 11_000]
 
 
-def test_a_car_that_drew_in_the_last_tick_counts_as_an_hour_more_urgent() -> None:
-    """It spares a stop; but it is an hour, not for ever."""
-    for waits_h, drawing_first in ((5.5, True), (6.5, False)):
-        of = cars([0, 0], wanted_w=[11_000] * 2, laxity_ms=[5 * HOURS, int(waits_h * HOURS)], drew=[False, True])
-        assert imports(350_000, 364_800, of) == ([0, 11_000] if drawing_first else [11_000, 0])
+def test_a_car_that_drew_in_the_last_tick_comes_first_whatever_the_price() -> None:
+    """It spares a stop."""
+    owes = {"owed_ws": [HOURS] * 2, "rent_price": [900 * TICK, 100 * TICK]}
+    assert imports(350_000, 364_800, cars([0, 0], [11_000] * 2, [False, True], **owes)) == [0, 11_000]
+    assert imports(350_000, 364_800, cars([0, 0], [11_000] * 2, [False, False], **owes)) == [11_000, 0]
 
 
-def test_equally_urgent_cars_come_in_session_order() -> None:
-    assert imports(350_000, 364_800, cars([0, 0], wanted_w=[11_000, 11_000])) == [11_000, 0]
+def test_whose_waiting_earns_nothing_comes_last() -> None:
+    """A refill of what was fed, what the last resort took, and a car that could have drawn back and did not."""
+    of = cars([0, 0], wanted_w=[11_000, 11_000], owed_ws=[0, HOURS], rent_price=[0, TICK])
+    assert imports(350_000, 364_800, of) == [0, 11_000]
+
+
+def test_equal_cars_come_in_the_order_of_a_draw_that_is_the_same_in_every_window() -> None:
+    of = cars([0, 0], wanted_w=[11_000, 11_000])
+    assert imports(350_000, 364_800, of) == [11_000, 0]
+    swapped = of._replace(key=of.key[::-1])
+    assert imports(350_000, 364_800, swapped) == [0, 11_000]
+
+
+def test_a_car_that_is_paid_to_wait_is_offered_what_it_must_be_able_to_draw_back() -> None:
+    """It says it wants nothing; so its meters see it stall. What it owes may be less than 6 A."""
+    assert imports(0, 364_800, cars([0], [0], owed_ws=[HOURS], rent_price=[TICK])) == [4_140]
+    assert imports(0, 364_800, cars([0], [0], owed_ws=[60_000], rent_price=[TICK])) == [2_000]
+    assert imports(0, 364_800, cars([0], [0], owed_ws=[HOURS], rent_price=[0])) == [0]
 
 
 def test_a_car_that_wants_less_than_six_amps_gets_all_or_nothing_of_it() -> None:
-    of = cars([0, 0], wanted_w=[11_000, 3_000], laxity_ms=[1, 2])
+    of = cars([0, 0], wanted_w=[11_000, 3_000])
     assert imports(361_800, 364_800, of) == [0, 3_000]
     assert imports(361_801, 364_800, of) == [0, 0]
 
 
 def test_room_that_is_too_little_for_one_car_is_offered_to_the_next() -> None:
-    of = cars([0, 5_000], wanted_w=[11_000, 11_000], laxity_ms=[1, 2])
+    of = cars([0, 5_000], wanted_w=[11_000, 11_000])
     assert imports(355_800, 364_800, of) == [0, 9_000]
 
 
@@ -370,21 +370,21 @@ def test_what_is_fed_makes_room() -> None:
 # -- grants: the last resort ------------------------------------------------------------------------------------------
 
 
-def cut(import_w: list[int], room_w: int, laxity_ms: list[int] | None = None, guaranteed_w: int = 0) -> list[int]:
-    laxity = ints(range(len(import_w)) if laxity_ms is None else laxity_ms)
+def cut(import_w: list[int], room_w: int, ties: list[int] | None = None, guaranteed_w: int = 0) -> list[int]:
+    drawn = np.array(range(len(import_w)) if ties is None else ties, dtype=np.uint64)
     rules = replace(RULES, guaranteed_w=guaranteed_w)
-    return [int(watts) for watts in law.last_resort(ints(import_w), room_w, laxity, rules)]
+    return [int(watts) for watts in law.last_resort(ints(import_w), room_w, drawn, rules)]
 
 
 def test_the_last_resort_is_one_water_level() -> None:
     assert cut([11_000, 7_000, 5_000], 18_000) == [6_500, 6_500, 5_000]
 
 
-def test_the_watt_that_does_not_divide_goes_to_the_least_laxity() -> None:
+def test_the_watt_that_does_not_divide_goes_to_the_lowest_draw() -> None:
     assert cut([11_000, 11_000, 11_000], 20_000, [2, 0, 1]) == [6_666, 6_668, 6_666]
 
 
-def test_a_level_under_six_amps_becomes_nothing_and_its_room_goes_to_the_least_laxity() -> None:
+def test_a_level_under_six_amps_becomes_nothing_and_its_room_goes_to_the_lowest_draw() -> None:
     """12,000 W among three would be 4,000 each: less than a charger can give."""
     assert cut([11_000, 7_000, 5_000], 12_000, [3, 1, 2]) == [0, 7_000, 5_000]
     assert cut([11_000, 7_000, 5_000], 12_000, [1, 2, 3]) == [11_000, 0, 0]
@@ -405,7 +405,7 @@ def test_nobody_is_cut_below_the_guaranteed_minimum() -> None:
     assert cut([11_000, 11_000], -50_000, guaranteed_w=2_000) == [2_000, 2_000]
 
 
-def test_what_is_left_beyond_the_guaranteed_minimum_goes_to_the_least_laxity() -> None:
+def test_what_is_left_beyond_the_guaranteed_minimum_goes_to_the_lowest_draw() -> None:
     assert cut([11_000] * 3, 9_000, [2, 1, 3], guaranteed_w=1_000) == [1_000, 7_000, 1_000]
 
 
@@ -435,8 +435,8 @@ def test_the_water_level_is_the_highest_that_fits(import_w: list[int], room_w: i
 def test_the_last_resort_keeps_its_promises(
     import_w: list[int], room_w: int, guaranteed_w: int, data: st.DataObject
 ) -> None:
-    laxity_ms = data.draw(st.lists(st.integers(-9, 9), min_size=len(import_w), max_size=len(import_w)))
-    granted = cut(import_w, room_w, laxity_ms, guaranteed_w)
+    ties = data.draw(st.lists(st.integers(0, 9), min_size=len(import_w), max_size=len(import_w)))
+    granted = cut(import_w, room_w, ties, guaranteed_w)
     guaranteed = [min(each, guaranteed_w) for each in import_w]
     assert sum(granted) <= max(room_w, sum(guaranteed))
     left_w = room_w - sum(granted)
@@ -453,14 +453,17 @@ def test_grants_never_exceed_the_target_but_for_the_base_load_itself(
     base_w: int, target_w: int, data: st.DataObject
 ) -> None:
     watts = st.integers(0, 11_000)
-    rows = data.draw(st.lists(st.tuples(watts, watts, st.integers(-9, 9), st.booleans(), watts, watts), max_size=8))
-    firm, more, laxity, drew, reduce, feed = (list(column) for column in zip(*rows, strict=True)) if rows else [[]] * 6
-    of = cars(firm, [one + another for one, another in zip(firm, more, strict=True)], laxity, drew, reduce, feed)
+    rows = data.draw(st.lists(st.tuples(watts, watts, st.booleans(), watts, watts, watts, watts), max_size=8))
+    firm, more, drew, owed, rent, reduce, feed = (
+        (list(column) for column in zip(*rows, strict=True)) if rows else [[]] * 7
+    )
+    wanted = [one + another for one, another in zip(firm, more, strict=True)]
+    of = cars(firm, wanted, drew, owed, [price * TICK for price in rent], reduce, feed)
     granted = grants(base_w, target_w, of, RULES)
     load_w = base_w + int(granted.import_w.sum()) - int(granted.export_w.sum())
     assert load_w <= target_w or not granted.import_w.any()
     assert (granted.import_w >= 0).all()
-    assert (granted.import_w <= of.wanted_w).all()
+    assert (granted.import_w <= np.maximum(of.wanted_w, law.claimed_w(of, RULES))).all()
     sold_w = np.maximum(of.firm_w - of.reduce_w, 0)
     if granted.forced_w.any():
         assert (granted.import_w + granted.forced_w == sold_w).all()

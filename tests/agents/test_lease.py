@@ -19,7 +19,7 @@ def grant(import_w=11_000, export_w=0, epoch=1, seq=1, echo_epoch=1, echo_ms=0):
 
 
 def report(seq, heard_seq=0, *, epoch=1, heard_epoch=1, session=7, stamp_ms=0):
-    return Report(session, 11_000, 11_000, 0, False, epoch, seq, stamp_ms, heard_epoch, heard_seq)
+    return Report(session, 11_000, 11_000, False, 0, 0, epoch, seq, stamp_ms, heard_epoch, heard_seq)
 
 
 # -- the charger's side -----------------------------------------------------------------------------------------------

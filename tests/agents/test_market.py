@@ -17,6 +17,7 @@ from wattswap.agents.rules import Rules, Terms
 from wattswap.agents.segments import Segments
 
 RULES = Rules()
+UNIFORM = replace(RULES, clearing="uniform")
 IOTA, TICK = 1_000_000_000, 1_000_000
 
 
@@ -35,7 +36,6 @@ def offers_of(*asks: int, relief_w: int = 6_900) -> Offers:
 def buy(offers: Offers, feeder: list[int], need_w: list[int], funds: list[int], *rules: Rules) -> Purchase:
     return market.buy(
         ints(need_w),
-        ints([5 * IOTA] * len(need_w)),
         offers,
         Segments.of(ints(feeder), len(need_w)),
         funds,
@@ -67,46 +67,46 @@ def test_one_feeder_needs_no_numbers() -> None:
 
 def test_each_feeder_buys_from_its_own_cars_alone() -> None:
     """The cheapest car of all is on a feeder that needs nothing."""
-    bought = buy(offers_of(TICK, 7 * TICK, 9 * TICK), [0, 1, 1], [0, 6_900], [IOTA, IOTA])
+    bought = buy(offers_of(TICK, 7 * TICK, 9 * TICK), [0, 1, 1], [0, 6_900], [99 * IOTA] * 2)
     assert bought.won.tolist() == [False, True, False]
-    assert bought.price_nanos_per_kwh[:, 0].tolist() == [0, 7 * TICK, 0]
+    assert bought.price_nanos_per_kwh_h[:, 0].tolist() == [0, 9 * TICK, 0]
 
 
 def test_a_feeder_without_cars_buys_nothing() -> None:
-    assert buy(offers_of(TICK), [1], [50_000, 6_900, 50_000], [IOTA] * 3).won.tolist() == [True]
+    assert buy(offers_of(TICK), [1], [50_000, 6_900, 50_000], [99 * IOTA] * 3).won.tolist() == [True]
 
 
 def test_each_feeder_clears_by_its_own_rule() -> None:
-    rules = RULES, replace(RULES, clearing="pay-as-bid")
-    bought = buy(offers_of(TICK, 2 * TICK, TICK, 2 * TICK), [0, 0, 1, 1], [13_800, 13_800], [IOTA, IOTA], *rules)
-    assert bought.price_nanos_per_kwh[:, 0].tolist() == [2 * TICK, 2 * TICK, TICK, 2 * TICK]
+    rules = replace(RULES, clearing="uniform"), replace(RULES, clearing="pay-as-bid")
+    bought = buy(offers_of(TICK, 2 * TICK, TICK, 2 * TICK), [0, 0, 1, 1], [13_800, 13_800], [99 * IOTA] * 2, *rules)
+    assert bought.price_nanos_per_kwh_h[:, 0].tolist() == [2 * TICK, 2 * TICK, TICK, 2 * TICK]
 
 
 def test_an_award_is_reserved_at_the_most_it_may_come_to() -> None:
-    """6.9 kW for a twelfth of an hour at 0.6 IOTA/kWh."""
-    assert buy(offers_of(600 * TICK), [0], [6_900], [IOTA]).reserved_nanos.tolist() == [345_000_000]
+    """6.9 kW for a twelfth of an hour are 0.575 kWh, which may wait for a day at 0.6 IOTA."""
+    assert buy(offers_of(600 * TICK), [0], [6_900], [9 * IOTA], UNIFORM).reserved_nanos.tolist() == [8_280_000_000]
 
 
 def test_who_is_not_covered_gets_no_award_and_what_is_left_goes_on_to_the_next() -> None:
     """Two feeders: the second site's tokens cover one award of two, the first one's both."""
     offers = offers_of(*[600 * TICK] * 4)
-    bought = buy(offers, [0, 0, 1, 1], [13_800, 13_800], [690_000_000, 689_999_999])
+    bought = buy(offers, [0, 0, 1, 1], [13_800, 13_800], [16_560_000_000, 16_559_999_999], UNIFORM, UNIFORM)
     assert bought.won.tolist() == [True, True, True, False]
-    assert bought.reserved_nanos.tolist() == [345_000_000, 345_000_000, 345_000_000, 0]
-    assert bought.price_nanos_per_kwh[3].tolist() == [0, 0, 0]
+    assert bought.reserved_nanos.tolist() == [8_280_000_000, 8_280_000_000, 8_280_000_000, 0]
+    assert bought.price_nanos_per_kwh_h[3].tolist() == [0, 0, 0]
 
 
 def test_a_dear_award_that_is_not_covered_leaves_the_tokens_to_a_cheaper_one() -> None:
     rules = replace(RULES, clearing="pay-as-bid")
-    assert buy(offers_of(900 * TICK, 600 * TICK), [0, 0], [13_800], [400_000_000], rules).won.tolist() == [False, True]
+    assert buy(offers_of(900 * TICK, 600 * TICK), [0, 0], [13_800], [9 * IOTA], rules).won.tolist() == [False, True]
 
 
 def test_a_round_is_noted_for_its_own_feeder() -> None:
     offers = offers_of(TICK, 7 * TICK, 9 * TICK)
-    bought = buy(offers, [0, 1, 1], [6_900, 6_900], [IOTA, IOTA])
-    note = market.round_note(market.relief_call(1, 0, 6_900, 5 * IOTA, RULES), offers, bought, slice(1, 3))
+    bought = buy(offers, [0, 1, 1], [6_900, 6_900], [99 * IOTA] * 2, UNIFORM, UNIFORM)
+    note = market.round_note(market.relief_call(1, 0, 6_900, RULES), offers, bought, slice(1, 3))
     assert (note.called, note.kept, note.offered_w, note.awarded_w) == (2, 0, 13_800, 6_900)
-    assert (note.price_nanos_per_kwh, note.reduce_awards, note.feed_awards) == (7 * TICK, 1, 0)
+    assert (note.price_nanos_per_kwh_h, note.reduce_awards, note.feed_awards) == (7 * TICK, 1, 0)
 
 
 def test_a_round_that_lapsed_bought_nothing() -> None:
@@ -119,33 +119,39 @@ def test_a_round_that_lapsed_bought_nothing() -> None:
 watts = st.integers(0, 11_000)
 cars_rows = st.lists(st.tuples(watts, watts, st.integers(-9, 9), st.booleans(), watts, watts), max_size=6)
 feeders = st.lists(
-    st.tuples(cars_rows, st.integers(-30_000, 60_000), st.integers(-10_000, 60_000), st.sampled_from([0, 40_000])),
+    st.tuples(cars_rows, st.integers(-30_000, 60_000), st.integers(-10_000, 60_000), st.sampled_from([0, 2_000])),
     min_size=1,
     max_size=4,
 )
 
 
 def cars_of(rows: list[tuple[int, int, int, bool, int, int]]) -> Cars:
-    firm, more, laxity, drew, reduce, feed = (
+    firm, more, price, drew, reduce, feed = (
         (ints(column) for column in zip(*rows, strict=True)) if rows else [ints([])] * 6
     )
-    return Cars(firm, firm + more, laxity, drew > 0, reduce, feed)
+    key = np.arange(len(rows), dtype=np.uint64) + np.uint64(len(rows))
+    return Cars(key, firm, firm + more, drew > 0, more * 300, np.maximum(price, 0) * TICK, reduce, feed)
+
+
+def joined(parts: list[Cars]) -> Cars:
+    return Cars(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))  # type: ignore[arg-type]
 
 
 @given(feeders)
 def test_many_feeders_at_once_are_assessed_and_granted_as_each_alone(street) -> None:
-    rules = [replace(RULES, margin_ppm=margin_ppm) for *_, margin_ppm in street]
+    rules = [replace(RULES, margin_w=margin_w) for *_, margin_w in street]
     numbers = ints([feeder for feeder, (rows, *_) in enumerate(street) for _ in rows])
     base_w, limit_w = ints([base for _, base, _, _ in street]), ints([limit for _, _, limit, _ in street])
     segments, terms = Segments.of(numbers, len(street)), Terms.of(*rules)
-    cars = cars_of([row for rows, *_ in street for row in rows])
+    cars = joined([cars_of(rows) for rows, *_ in street])
     assessment = law.assess(base_w, limit_w, cars, segments, terms)
-    granted = law.grants(base_w, assessment.target_w, cars, segments, RULES)
+    granted = law.grants(base_w, assessment.target_w, cars, segments, now_ms=0, seed=1, rules=RULES)
     for feeder, (rows, base, limit, _) in enumerate(street):
         alone, one, own = cars_of(rows), Segments.one_feeder(len(rows)), Terms.of(rules[feeder])
         mine = law.assess(ints([base]), ints([limit]), alone, one, own)
         assert [column[feeder] for column in assessment] == [column[0] for column in mine]
-        for column, theirs in zip(granted, law.grants(ints([base]), mine.target_w, alone, one, RULES), strict=True):
+        theirs_alone = law.grants(ints([base]), mine.target_w, alone, one, now_ms=0, seed=1, rules=RULES)
+        for column, theirs in zip(granted, theirs_alone, strict=True):
             assert column[segments.rows(feeder)].tolist() == theirs.tolist()
 
 

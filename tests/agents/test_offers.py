@@ -27,30 +27,30 @@ def own() -> Own:
 
 def test_a_book_in_which_nothing_is_said_keeps_everyone_charging(own: Own) -> None:
     book = OfferBook.keep(own)
-    assert book.relief_w.tolist() == book.ask_nanos_per_kwh.tolist() == [[0, 0, 0]] * 3
+    assert book.relief_w.tolist() == book.ask_nanos_per_kwh_h.tolist() == [[0, 0, 0]] * 3
 
 
 def test_a_full_stop_goes_down_to_the_floor_and_from_there_to_zero(own: Own) -> None:
-    book = OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh=IOTA)
+    book = OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh_h=IOTA)
     assert book.relief_w.tolist() == [[6_860, 4_140, 0], [1_860, 4_140, 0], [0, 3_000, 0]]
-    assert book.ask_nanos_per_kwh.tolist() == [[IOTA, IOTA, 0], [IOTA, IOTA, 0], [0, IOTA, 0]]
+    assert book.ask_nanos_per_kwh_h.tolist() == [[IOTA, IOTA, 0], [IOTA, IOTA, 0], [0, IOTA, 0]]
 
 
 def test_accepting_less_stops_at_what_is_asked_for(own: Own) -> None:
-    book = OfferBook.keep(own).reduce(to_w=5_000, ask_nanos_per_kwh=IOTA)
+    book = OfferBook.keep(own).reduce(to_w=5_000, ask_nanos_per_kwh_h=IOTA)
     assert book.relief_w.tolist() == [[6_000, 0, 0], [1_000, 0, 0], [0, 0, 0]]
 
 
 def test_each_car_may_be_told_apart(own: Own) -> None:
     book = OfferBook.keep(own).reduce([0, 4_140, 0], [1, 2, 3], where=[True, True, False])
     assert book.relief_w.tolist() == [[6_860, 4_140, 0], [1_860, 0, 0], [0, 0, 0]]
-    assert book.ask_nanos_per_kwh.tolist() == [[1, 1, 0], [2, 0, 0], [0, 0, 0]]
+    assert book.ask_nanos_per_kwh_h.tolist() == [[1, 1, 0], [2, 0, 0], [0, 0, 0]]
 
 
 def test_less_and_then_a_stop_may_have_two_prices(own: Own) -> None:
     book = OfferBook.keep(own).reduce(own.floor_w, 1).reduce(0, 2)
     assert book.relief_w.tolist() == [[6_860, 4_140, 0], [1_860, 4_140, 0], [0, 3_000, 0]]
-    assert book.ask_nanos_per_kwh.tolist() == [[1, 2, 0], [1, 2, 0], [0, 2, 0]]
+    assert book.ask_nanos_per_kwh_h.tolist() == [[1, 2, 0], [1, 2, 0], [0, 2, 0]]
 
 
 def test_a_stop_after_stopping_short_of_the_floor_gives_up_all_that_is_left(own: Own) -> None:
@@ -62,20 +62,20 @@ def test_a_stop_after_stopping_short_of_the_floor_gives_up_all_that_is_left(own:
 def test_feeding_is_the_last_tranche(own: Own) -> None:
     book = OfferBook.keep(own).reduce(0, 1).feed(own.feed_w, 2, where=[False, True, True])
     assert book.relief_w[:, 2].tolist() == [0, 11_000, 11_000]
-    assert book.ask_nanos_per_kwh[:, 2].tolist() == [0, 2, 2]
+    assert book.ask_nanos_per_kwh_h[:, 2].tolist() == [0, 2, 2]
 
 
 def test_saying_more_leaves_the_book_before_as_it_was(own: Own) -> None:
     before = OfferBook.keep(own)
     before.reduce(0, 1).feed(1_000, 2)
     assert not before.relief_w.any()
-    assert not before.ask_nanos_per_kwh.any()
+    assert not before.ask_nanos_per_kwh_h.any()
 
 
 def test_fractions_are_cut_off(own: Own) -> None:
-    book = OfferBook.keep(own).reduce(to_w=4_140.9, ask_nanos_per_kwh=1.9)
+    book = OfferBook.keep(own).reduce(to_w=4_140.9, ask_nanos_per_kwh_h=1.9)
     assert book.relief_w[0, 0] == 6_860
-    assert book.ask_nanos_per_kwh[0, 0] == 1
+    assert book.ask_nanos_per_kwh_h[0, 0] == 1
 
 
 @pytest.mark.parametrize(
@@ -104,11 +104,11 @@ def test_a_power_no_car_can_be_reduced_to_is_refused(own: Own, to_w: ArrayLike, 
 @pytest.mark.parametrize(
     ("ask", "row", "problem"),
     [
-        ([0.0, 1.0, float("inf")], 2, "returns ask_nanos_per_kwh that is not a finite number"),
-        ([0.0, 1e19, 0.0], 1, r"returns ask_nanos_per_kwh beyond 1e\+18"),
-        ([0, 1, 1 << 63], 2, r"returns ask_nanos_per_kwh beyond 1e\+18"),
-        ([1, 2, 3, 4], 0, r"returns ask_nanos_per_kwh of shape \(4,\) for 3 car\(s\)"),
-        (1j, 0, "returns ask_nanos_per_kwh of type complex128, not numbers"),
+        ([0.0, 1.0, float("inf")], 2, "returns ask_nanos_per_kwh_h that is not a finite number"),
+        ([0.0, 1e19, 0.0], 1, r"returns ask_nanos_per_kwh_h beyond 1e\+18"),
+        ([0, 1, 1 << 63], 2, r"returns ask_nanos_per_kwh_h beyond 1e\+18"),
+        ([1, 2, 3, 4], 0, r"returns ask_nanos_per_kwh_h of shape \(4,\) for 3 car\(s\)"),
+        (1j, 0, "returns ask_nanos_per_kwh_h of type complex128, not numbers"),
     ],
 )
 def test_an_ask_that_is_no_number_is_refused(own: Own, ask: ArrayLike, row: int, problem: str) -> None:
@@ -161,6 +161,6 @@ def test_whatever_is_said_in_whatever_order_the_law_can_read_it(
             book = book.feed(np.minimum(power_w, own.feed_w), 10**9)
         else:
             book = book.reduce(np.where(power_w < own.floor_w, 0, power_w), ask)
-    relief_w, _ = law.admitted(book, Call(np.array([1]), np.array([1]), 0, 300_000), Rules())
+    relief_w, _ = law.admitted(book, Call(np.array([1]), 0, 300_000, 2), Rules())
     left_w = own.firm_w - relief_w[:, 0] - relief_w[:, 1]
     assert ((left_w == 0) | (left_w >= own.floor_w)).all()

@@ -7,11 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattswap.agents.settlement import agreed_ws, bill_nanos, payment_id, relief_w, value_nanos
+from wattswap.agents.rules import Rules
+from wattswap.agents.settlement import (
+    agreed_ws,
+    bill_nanos,
+    feed_nanos,
+    payment_id,
+    relief_w,
+    rent_nanos,
+    worth_nanos,
+)
 
 IOTA = 1_000_000_000
 KWH = 3_600_000
-MOST_INT64 = (1 << 63) - 1
 
 
 def relief(award_w: list[int], baseline_w: int, import_w: int, export_w: int) -> list[int]:
@@ -69,45 +77,45 @@ def test_tranches_together_deliver_what_was_awarded_and_really_reduced(
 
 # -- money ------------------------------------------------------------------------------------------------------------
 
-
-def test_one_kilowatt_hour_at_a_price_is_worth_the_price() -> None:
-    assert value_nanos(3 * IOTA, KWH) == 3 * IOTA
-
-
-def test_a_fraction_of_a_nano_is_dropped() -> None:
-    """1,000,000 nanos per kWh are 0.2777 nanos per Ws."""
-    assert [value_nanos(1_000_000, energy_ws) for energy_ws in (1, 3, 4, 36)] == [0, 0, 1, 10]
-
-
 prices = st.integers(0, 10**6).map(lambda ticks: ticks * 1_000_000)
 
 
-@given(prices, st.integers(0, 1 << 52))
-def test_a_value_is_price_times_energy_rounded_down(price: int, energy_ws: int) -> None:
-    assert value_nanos(price, energy_ws) == price * energy_ws // KWH
+def test_a_kilowatt_hour_that_waits_an_hour_is_worth_the_price() -> None:
+    assert rent_nanos(3 * IOTA, KWH * 120, 30) == 3 * IOTA
+    assert rent_nanos(3 * IOTA, KWH * 60, 60) == 3 * IOTA
 
 
-@given(st.integers(0, 10**6), st.data())
-def test_on_arrays_it_is_the_same_up_to_where_int64_ends(ticks: int, data: st.DataObject) -> None:
-    """``ticks * energy * 10`` must fit; price times energy would leave int64 100,000 times earlier."""
-    most_ws = MOST_INT64 // 10 // max(ticks, 1)
-    energies = data.draw(st.lists(st.integers(0, most_ws) | st.just(most_ws), max_size=5))
-    price = ticks * 1_000_000
-    valued = value_nanos(np.full(len(energies), price), np.array(energies, dtype=np.int64))
-    assert valued.tolist() == [price * energy_ws // KWH for energy_ws in energies]
+def test_a_fraction_of_a_nano_is_dropped() -> None:
+    """A watt-second that waits for a tick of 30 s at one price tick is worth 1/432 nano."""
+    assert [rent_nanos(1_000_000, rent, 30) for rent in (1, 431, 432, 864)] == [0, 0, 1, 2]
 
 
-def test_a_year_of_five_megawatts_at_the_dearest_price_still_fits() -> None:
-    year_ws = 5_000_000 * 365 * 86_400
-    assert 5 * IOTA * year_ws > MOST_INT64
-    assert value_nanos(np.array([5 * IOTA]), np.array([year_ws])).tolist() == [219_000_000 * IOTA]
+@given(prices, st.integers(0, 1 << 40))
+def test_rent_is_price_times_energy_times_hours_rounded_down(price: int, rent: int) -> None:
+    assert rent_nanos(price, rent, 30) == price * rent * 30 // (KWH * 3_600)
+
+
+@given(prices, st.integers(0, 1 << 40), st.integers(1, 24))
+def test_feeding_is_price_times_energy_times_hours_rounded_down(price: int, fed_ws: int, feed_h: int) -> None:
+    assert feed_nanos(price, fed_ws, feed_h) == price * fed_ws * feed_h // KWH
+
+
+def test_a_day_of_a_whole_battery_at_the_dearest_price_is_beyond_no_number() -> None:
+    """1,000 IOTA per kWh and hour, 100 kWh for 24 h."""
+    assert rent_nanos(1_000 * IOTA, 100 * KWH * 2_880, 30) == 2_400_000 * IOTA
 
 
 @given(prices, st.integers(0, 1 << 40), st.integers(0, 1 << 40))
-def test_cutting_a_delivery_in_two_never_pays_more(price: int, one_ws: int, other_ws: int) -> None:
-    whole = value_nanos(price, one_ws + other_ws)
-    parts = value_nanos(price, one_ws) + value_nanos(price, other_ws)
-    assert 0 <= whole - parts <= 1
+def test_cutting_a_rent_in_two_never_pays_more(price: int, one: int, other: int) -> None:
+    whole = rent_nanos(price, one + other, 30)
+    assert 0 <= whole - rent_nanos(price, one, 30) - rent_nanos(price, other, 30) <= 1
+
+
+def test_a_lots_rent_stands_at_its_first_tranche_and_feeding_at_its_own() -> None:
+    prices = (300_000_000,) * 3
+    assert worth_nanos((690, 4_140, 0), prices, KWH * 120, 0, Rules()) == (300_000_000, 0, 0)
+    assert worth_nanos((0, 4_140, 690), prices, KWH * 120, KWH, Rules()) == (0, 300_000_000, 600_000_000)
+    assert worth_nanos((0, 0, 690), prices, 0, KWH, Rules()) == (0, 0, 600_000_000)
 
 
 # -- two meters -------------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ GIVEN, GIVEN_LATE, TAKEN = passed(award(7)), passed(award(7), 300_000), passed(R
 CLAIMED: Step = (300_000, Received("car", seal(delivered(7, 30))))
 PAID = passed(Receipt(0, 0, 7, WORTH))
 UNPLUGGED: Step = (60_000, Unplugged(7, 1, 1))
-OVER: Step = (300_000, Metered(7, 4_790, 0, 11_000))
+OVER: Step = (300_000, Metered(7, 4_790, 0, 11_000, 4_790, 0))
 
 
 def station(state: State, before: tuple[Step, ...], happens: Step, *inputs: Input) -> Line:

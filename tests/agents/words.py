@@ -33,43 +33,50 @@ from wattswap.protocol.messages import (
 Kind = TypeVar("Kind")
 
 IOTA, HOUR, KWH = 1_000_000_000, 3_600_000, 3_600_000
-CHEAP, DEAR = 600_000_000, 1_100_000_000
-"""What a car asks for a kWh that can wait three hours, and one that can wait a single hour."""
+CHEAP, DEAR = 300_000_000, 450_000_000
+"""What the two cars ask for each kWh and hour."""
+WAITED = 240
+"""Two hours, in ticks."""
 WORTH = 310_500_000
-"""6.21 kW for a twelfth of an hour at 0.6 IOTA/kWh."""
+"""6.21 kW for a twelfth of an hour, which wait for two hours at 0.3 IOTA/kWh/h."""
+DAY_S = 86_400
+MOST = 3_726_000_000
+"""What they would be worth after a day."""
 
 SITE = Site(limit_w=20_000, funds_nanos=100 * IOTA, tariff_nanos_per_kwh=3 * IOTA, seed=1)
-RULES = Rules(release_w=400)
-CALL = ReliefCall(0, 0, 5_800, 5 * IOTA, 0, 300_000, 2_000)
+RULES = Rules(release_w=400, margin_w=800, clearing="uniform")
+CALL = ReliefCall(0, 0, 5_800, 0, 300_000, 2_000)
 
 
 # -- what is said -----------------------------------------------------------------------------------------------------
 
 
 def mandate(session: int, car: str | None = None) -> Mandate:
-    return Mandate(session, f"stay {session}", 10 * KWH, 6 * HOUR, car or f"car {session}")
+    return Mandate(session, f"stay {session}", 10 * KWH, 11_000, car or f"car {session}")
 
 
-def full_stop(session: int, ask_nanos_per_kwh: int = CHEAP) -> Offer:
+def full_stop(session: int, ask_nanos_per_kwh_h: int = CHEAP) -> Offer:
     """A car's answer to the call that would draw nothing at all."""
-    asks = (Tranche(6_860, ask_nanos_per_kwh), Tranche(4_140, ask_nanos_per_kwh), Tranche(0, 0))
+    asks = (Tranche(6_860, ask_nanos_per_kwh_h), Tranche(4_140, ask_nanos_per_kwh_h), Tranche(0, 0))
     return Offer(0, 0, session, asks)
 
 
 def award(session: int) -> Award:
     """5,800 W are nine amperes, 6,210 W."""
-    return Award(0, 0, session, 300_000, (6_210, 0, 0), (CHEAP, 0, 0))
+    return Award(0, 0, session, 300_000, (6_210, 0, 0), (CHEAP, 0, 0), DAY_S)
 
 
-def delivered(session: int, seconds: int, *, sold_w: int = 6_210, tick: int = 0) -> Delivery:
-    """The claim of who gave way for so long and would have drawn 11 kW."""
-    return Delivery(0, tick, session, (sold_w * seconds, 0, 0), 11_000 * seconds)
+def delivered(
+    session: int, seconds: int, *, sold_w: int = 6_210, tick: int = 0, back_ws: int = 0, ticks: int = 0
+) -> Delivery:
+    """The claim of who gave way for so long, would have drawn 11 kW, and drew so much back that had waited so long."""
+    return Delivery(0, tick, session, (sold_w * seconds, 0, 0), 11_000 * seconds, back_ws, back_ws * ticks)
 
 
 def witnessed(session: int, charger_ws: int, car_ws: int | None = None, tick: int = 0) -> WitnessedDelivery:
-    """Charger's and car's claim for the first tranche; the same unless told."""
+    """Charger's and car's claim for the first tranche, all of it drawn back after two hours; the same unless told."""
     mine, theirs = (
-        Delivery(0, tick, session, (ws, 0, 0), 3_300_000)
+        Delivery(0, tick, session, (ws, 0, 0), 3_300_000, ws, ws * WAITED)
         for ws in (charger_ws, charger_ws if car_ws is None else car_ws)
     )
     return WitnessedDelivery(session, seal(mine), seal(theirs))

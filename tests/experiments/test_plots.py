@@ -167,7 +167,7 @@ def test_the_tokens_add_up_to_what_was_paid(tables, figure):
 
 def test_a_dot_per_round_with_a_price(tables, figure):
     axes = panels(figure)[TITLES["price"]]
-    prices = tables.rounds[tables.rounds["price_nanos_per_kwh"] > 0]["price_nanos_per_kwh"]
+    prices = tables.rounds[tables.rounds["price_nanos_per_kwh_h"] > 0]["price_nanos_per_kwh_h"]
     assert axes.lines[0].get_ydata().tolist() == (prices / 1e9).tolist()
 
 

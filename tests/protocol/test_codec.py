@@ -151,7 +151,7 @@ def test_what_is_no_integer_within_bounds_is_refused_with_its_path(value: object
 
 
 def test_an_integer_is_no_flag() -> None:
-    assert "Expected `bool`, got `int` - at `$[1][5]`" in refusal(packed(VERSION, [2, 1, 2, 3, 4, 1, 1, 2, 5, 1, 9]))
+    assert "Expected `bool`, got `int` - at `$[1][4]`" in refusal(packed(VERSION, [2, 1, 2, 3, 1, 4, 5, 1, 1, 2, 5, 1]))
 
 
 def test_text_is_no_payload() -> None:
@@ -259,7 +259,7 @@ def test_twenty_thousand_mutations_give_a_message_or_a_refusal() -> None:
     random = Random(7)
     offer = seal(Offer(0, 3, 5, (Tranche(690, 10**6), Tranche(4_140, 10**9))), SIGNER)
     seeds = [encode(message) for message in (
-        Report(1, 2, 3, 4, True, 1, 2, 5, 1, 9), Grant(1, 2, 3, 1, 7, 1, 5, 90_000),
+        Report(1, 2, 3, True, 4, 10**6, 1, 2, 5, 1, 9), Grant(1, 2, 3, 1, 7, 1, 5, 90_000),
         Release(0, 1, 2), Departed(1, 2, 3), offer,
         CappedOffer(5, 11_000, offer),
     )]  # fmt: skip

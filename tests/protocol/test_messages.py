@@ -35,12 +35,12 @@ MOST_SESSION = (1 << 52) - 1
 WIDEST = "\N{AUTOMOBILE}" * 80
 """Eighty characters of four bytes each."""
 LONGEST: tuple[Inner, ...] = (
-    Mandate(MOST_SESSION, WIDEST, MOST_WS, -MOST_MS, WIDEST),
-    ReliefCall(MOST_NUMBER, MOST_NUMBER, MOST_W, MOST_NANOS, -MOST_MS, -MOST_MS, -MOST_MS),
-    Offer(MOST_NUMBER, MOST_NUMBER, MOST_SESSION, (Tranche(MOST_W, MOST_NANOS),) * 4),
-    Award(MOST_NUMBER, MOST_NUMBER, MOST_SESSION, -MOST_MS, (MOST_W,) * 4, (MOST_NANOS,) * 4),
-    Delivery(MOST_NUMBER, MOST_NUMBER, MOST_SESSION, (MOST_WS,) * 4, MOST_WS),
-    Receipt(MOST_NUMBER, MOST_NUMBER, MOST_SESSION, -MOST_NANOS),
+    Mandate(MOST_NUMBER, WIDEST, MOST_WS, MOST_W, WIDEST, -MOST_MS),
+    ReliefCall(MOST_NUMBER, MOST_NUMBER, MOST_W, -MOST_MS, -MOST_MS, -MOST_MS),
+    Offer(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (Tranche(MOST_W, MOST_NANOS),) * 4),
+    Award(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_MS, (MOST_W,) * 4, (MOST_NANOS,) * 4, MOST_NUMBER),
+    Delivery(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (MOST_WS,) * 4, MOST_WS, MOST_WS, MOST_NANOS),
+    Receipt(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_NANOS),
 )
 
 
@@ -63,6 +63,7 @@ def test_a_tag_once_given_never_changes() -> None:
         "CappedOffer": 13,
         "WitnessedDelivery": 14,
         "Ack": 15,
+        "Cleared": 16,
     }
 
 
@@ -124,6 +125,8 @@ def bounded(type_: msgspec.inspect.Type) -> bool:
             return True
         case msgspec.inspect.IntType(ge=low, le=high):
             return low is not None and high is not None and -(1 << 63) <= low < high < 1 << 63
+        case msgspec.inspect.UnionType(types=(some, msgspec.inspect.NoneType())):
+            return bounded(some)
         case msgspec.inspect.StrType(max_length=most) | msgspec.inspect.BytesType(max_length=most):
             return most is not None
         case msgspec.inspect.VarTupleType(item_type=item, max_length=most):

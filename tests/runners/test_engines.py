@@ -52,12 +52,12 @@ def test_one_car_gives_way_for_one_window(engine):
             tranche=1,
             kind="reduce",
             awarded_w=9 * 690,
-            price_nanos_per_kwh=price,
+            price_nanos_per_kwh_h=price,
             delivered_ws=delivered_ws,
             nanos=nanos,
             forced_w=0,
             offered_w=11_000 - 4_140,
-            ask_nanos_per_kwh=price,
+            ask_nanos_per_kwh_h=price,
             baseline_ws=11_000 * 300,
             payment_id="0.0/s0",
             status="paid",
@@ -166,7 +166,7 @@ def test_a_car_with_nothing_to_charge_feeds_and_its_refill_is_owed(engine):
     (fed,) = record.trades
     loss = 3 * IOTA * 120 // 880
     ask = -(-(IOTA // 2 + loss) // 1_000_000) * 1_000_000
-    assert (fed.kind, fed.tranche, fed.awarded_w, fed.ask_nanos_per_kwh) == ("feed", 3, 11_000, ask)
+    assert (fed.kind, fed.tranche, fed.awarded_w, fed.ask_nanos_per_kwh_h) == ("feed", 3, 11_000, ask)
     assert [int(tick.export_w.sum()) for tick in record.ticks] == [11_000] * WINDOW + [0] * 2 * WINDOW
     assert sum(imports(record)) * TICK_S == 11_000 * 300 * 1000 // 880, "what was drained comes back, unpaid"
     assert imports(record)[WINDOW] == 11_000

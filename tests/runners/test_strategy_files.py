@@ -26,8 +26,8 @@ PATIENT = """
 def patient(call: Call, own: Own, memory: None, draws: Draws) -> OfferBook:
     laxity_h = own.laxity_ms / 3_600_000
     ask = (1e8 / np.maximum(laxity_h, 0.5) * draws.uniform(0.9, 1.1)).astype(np.int64)
-    book = OfferBook.keep(own).reduce(to_w=own.floor_w, ask_nanos_per_kwh=ask, where=laxity_h > 0.6)
-    return book.feed(own.feed_w, ask_nanos_per_kwh=own.wear_nanos_per_kwh + 3 * ask, where=laxity_h > 4)
+    book = OfferBook.keep(own).reduce(to_w=own.floor_w, ask_nanos_per_kwh_h=ask, where=laxity_h > 0.6)
+    return book.feed(own.feed_w, ask_nanos_per_kwh_h=own.wear_nanos_per_kwh + 3 * ask, where=laxity_h > 4)
 """
 """The example of the documentation."""
 
@@ -89,7 +89,7 @@ BAD = {
     "divides by zero": ("return 1 // 0", "raises ZeroDivisionError"),
     "not a number": (
         "return OfferBook.keep(own).reduce(0, np.full(len(own), np.nan))",
-        "returns ask_nanos_per_kwh that is not a finite number",
+        "returns ask_nanos_per_kwh_h that is not a finite number",
     ),
     "negative watts": ("return OfferBook.keep(own).reduce(-1 - own.floor_w, 0)", "reduces to a negative power"),
     "negative watts by hand": (

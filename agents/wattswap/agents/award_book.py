@@ -16,7 +16,7 @@ from wattswap.agents import settlement
 from wattswap.agents.obligations import Obligations
 from wattswap.agents.offers import FEED, TRANCHES
 from wattswap.protocol.codec import seal, unseal
-from wattswap.protocol.effects import Bill, Forget, NoteAward, NoteTrade, Pay, Remember, Reserve, Send
+from wattswap.protocol.effects import Bill, Forget, NoteAward, NoteEnd, NoteTrade, Pay, Remember, Reserve, Send
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.messages import Award, Delivery, Departed, Receipt
 from wattswap.protocol.round import Input, State, advance
@@ -105,8 +105,12 @@ class AwardBook:
 
     @property
     def open(self) -> int:
-        """The number of awards without receipts, of departures without bills, and of messages to be repeated."""
-        return len(self._accounts) + len(self._departed) + len(self._owed)
+        """The number of reported lots without receipts, of departures without bills, and of messages to be repeated.
+
+        A lot that has not been drawn back is no debt yet.
+        """
+        reported = sum(account.state is State.DELIVERED for account in self._accounts.values())
+        return reported + len(self._departed) + len(self._owed)
 
     def __contains__(self, session: int) -> bool:
         """Whether an award of the session is in force now."""
@@ -130,24 +134,34 @@ class AwardBook:
         self.uncommitted_nanos -= record.reserved_nanos
         return [
             Reserve(record.payment_id, record.reserved_nanos),
-            NoteAward(award.tick, award.session, sum(award.award_w[:FEED]), award.award_w[FEED]),
+            NoteAward(
+                award.tick,
+                award.session,
+                record.payment_id,
+                award.award_w,
+                award.price_nanos_per_kwh_h,
+                record.offered_w,
+                record.ask,
+            ),
             Remember(f"award/{record.payment_id}", msgspec.msgpack.encode(record)),
             *self._owed.owe(key, record.party.charger, seal(award, self._signer), now_ms),
         ]
 
-    def ack(self, sender: str, session: int, tick: int, now_ms: int) -> list[Effect]:
-        """The car knows of its award. Should no delivery follow the award's end, the award is sent once more.
+    def ack(self, sender: str, session: int, tick: int) -> list[Effect]:
+        """The car knows of its award, and reports its lot when it closes, which may take hours.
+
+        Once the car has left, the award is repeated until the lot is reported.
 
         Raises:
             RemoteProtocolError: the sender is not the charger of the award's car.
         """
         account = self._accounts.get((session, tick))
-        if account is None or account.state is State.DELIVERED:
+        if account is None:
             return []
         _refuse_strangers(account, sender)
-        award, until_ms = account.record.award, account.record.award.until_ms
-        from_ms = max(until_ms + self._rules.tick_ms, now_ms + self._rules.repeat_ms)
-        return self._owed.owe_from((session, tick), sender, seal(award, self._signer), from_ms)
+        if session not in self._departed:
+            self._owed.done((session, tick))
+        return []
 
     def expire(self, now_ms: int) -> list[Award]:
         """End the awards whose window is over, and return them; their deliveries may still come."""
@@ -185,13 +199,15 @@ class AwardBook:
         charger = _delivery(witnessed.charger, self.author(record.party.charger), witnessed.session)
         if charger.part != vehicle.part:
             raise RemoteProtocolError("charger and car claim the deliveries of two different awards")
+        ended: list[Effect] = []
         if self._in_force.get(claim.session) is account:
             del self._in_force[claim.session]
+            ended.append(NoteEnd(claim.tick, claim.session))
         account.state = advance(account.state, Input.DELIVERY)
         self._owed.done(key)
-        trade, party = _trade(record, charger, vehicle), record.party
-        payment = sum(trade.nanos)
-        return [trade, Pay(trade.payment_id, claim.session, claim.tick, party.session_id, party.vehicle, payment)]
+        trade, party = _trade(record, charger, vehicle, self._rules), record.party
+        pay = Pay(trade.payment_id, claim.session, claim.tick, party.session_id, party.vehicle, sum(trade.nanos))
+        return [*ended, trade, pay]
 
     def paid(self, paid: Paid) -> list[Effect]:
         """The ledger has paid: free the rest of the reserve, send the receipt, and perhaps the bill."""
@@ -225,12 +241,18 @@ class AwardBook:
 
     # -- departures ---------------------------------------------------------------------------------------------------
 
-    def depart(self, party: Party, departed: Departed) -> list[Effect]:
-        """A car has left; it is billed when all its awards are settled."""
-        if departed.session in self._in_force:
+    def depart(self, party: Party, departed: Departed, now_ms: int) -> list[Effect]:
+        """A car has left: all its lots close, and it is billed when they are settled."""
+        effects: list[Effect] = []
+        if (account := self._in_force.get(departed.session)) is not None:
+            effects.append(NoteEnd(account.record.award.tick, departed.session))
             self.end(departed.session)
         self._departed[departed.session] = party, departed
-        return self._bill(departed.session)
+        for key, account in self._accounts.items():
+            if key[0] == departed.session and account.state is not State.DELIVERED:
+                award, charger = seal(account.record.award, self._signer), account.record.party.charger
+                effects += self._owed.owe_from(key, charger, award, now_ms + self._rules.repeat_ms)
+        return [*effects, *self._bill(departed.session)]
 
     def _bill(self, session: int) -> list[Effect]:
         if session not in self._departed or any(key[0] == session for key in self._accounts):
@@ -287,25 +309,33 @@ def _delivery(sealed: Sealed, author: bytes | None, session: int) -> Delivery:
     return delivery
 
 
-def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery) -> NoteTrade:
-    """The energy on which the two meters agree, and what it is worth."""
+def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery, rules: Rules) -> NoteTrade:
+    """What the two meters agree on, and what it is worth: the lower energies and the lower rent count.
+
+    Rent is paid for no more than came back.
+    """
     award = record.award
     agreed = [
         settlement.agreed_ws(min(mine, most), min(theirs, most))
         for mine, theirs, most in zip(charger.delivered_ws, vehicle.delivered_ws, record.most_ws, strict=True)
     ]
     delivered_ws = tuple(energy_ws for energy_ws, _ in agreed)
-    prices = zip(award.price_nanos_per_kwh, delivered_ws, strict=True)
+    back_ws, back_differs = settlement.agreed_ws(charger.returned_ws, vehicle.returned_ws)
+    returned_ws = min(back_ws, sum(delivered_ws[:FEED]))
+    rent = min(charger.rent, vehicle.rent, returned_ws * (award.rent_cap_s // rules.tick_s))
+    prices, fed_ws = award.price_nanos_per_kwh_h, delivered_ws[FEED]
     return NoteTrade(
         tick=award.tick,
         session=award.session,
         payment_id=record.payment_id,
         award_w=award.award_w,
-        price_nanos_per_kwh=award.price_nanos_per_kwh,
+        price_nanos_per_kwh_h=award.price_nanos_per_kwh_h,
         delivered_ws=delivered_ws,
-        nanos=tuple(settlement.value_nanos(price, energy_ws) for price, energy_ws in prices),
+        returned_ws=returned_ws,
+        rent=rent,
+        nanos=settlement.worth_nanos(award.award_w, prices, rent, fed_ws, rules),
         offered_w=record.offered_w,
-        ask_nanos_per_kwh=record.ask,
+        ask_nanos_per_kwh_h=record.ask,
         baseline_ws=charger.baseline_ws,
-        disputed=any(differs for _, differs in agreed),
+        disputed=back_differs or any(differs for _, differs in agreed),
     )

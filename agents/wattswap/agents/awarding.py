@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wattswap.agents import market
+from wattswap.agents import market, settlement
 from wattswap.agents.award_book import AwardRecord, Party
 from wattswap.agents.segments import Segments
 from wattswap.protocol.messages import Award
@@ -42,7 +42,6 @@ def cleared(
     call, (called, offers) = open_round.call, _offers(open_round, sessions, vehicles)
     bought = market.buy(
         np.array([call.need_w]),
-        np.array([call.ceiling_nanos_per_kwh]),
         offers,
         Segments.one_feeder(len(called)),
         [funds_nanos],
@@ -57,10 +56,15 @@ def cleared(
             called[at],
             *(
                 tuple(column[at].tolist())
-                for column in (bought.award_w, bought.price_nanos_per_kwh, offers.relief_w, offers.ask_nanos_per_kwh)
+                for column in (
+                    bought.award_w,
+                    bought.price_nanos_per_kwh_h,
+                    offers.relief_w,
+                    offers.ask_nanos_per_kwh_h,
+                )
             ),
         )
-        award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price)
+        award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price, settlement.RENT_CAP_S)
         reserved_nanos = int(bought.reserved_nanos[at])
         records.append(AwardRecord(award, sessions[session].party, offered_w, ask, reserved_nanos, call.from_ms))
     return market.round_note(call, offers, bought), records

@@ -16,13 +16,14 @@ from wattswap.agents.obligations import Obligations
 from wattswap.agents.peers import Peers
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.effects import Forget, Remember, Send, SetPower, WakeAt
-from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
+from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Received, Restarted, Unplugged, Woken
 from wattswap.protocol.messages import (
     AWARD,
     DEPARTED,
     Ack,
     Award,
     CappedOffer,
+    Cleared,
     Delivery,
     Departed,
     Grant,
@@ -63,14 +64,12 @@ class Charger:
         self._epoch, self._seq = 1, 0
         self._plugged: int | None = None
         """The session of the car that is plugged in."""
-        self._reading: Reading | None = None
+        self._status: CarStatus | None = None
         self._lease = Lease(rules.guaranteed_w)
         self._woken_at_ms: int | None = None
         """The wake-up that was asked for to end the lease."""
         self._vehicles = Peers()
-        self._meter = DeliveryMeter(rules.tick_s, State.OFFERED)
-        self._early_claim: Sealed | None = None
-        """The car's claim for the award in force, which this charger's own meter has not counted to its end."""
+        self._meter = DeliveryMeter(rules, State.OFFERED)
         self._owed = Obligations(rules.repeat_ms)
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
@@ -101,16 +100,18 @@ class Charger:
 
     def _on(self, event: Event, now_ms: int) -> list[Effect]:
         match event:
-            case Reading() if event.session == self._plugged:
-                self._reading = event
+            case CarStatus() if event.session == self._plugged:
+                self._status = event
                 return [self._report(event, now_ms)]
             case Received(self._transformer, Grant() as grant):
                 return self._on_grant(grant, now_ms)
             case Received(self._transformer, Sealed() as sealed):
                 return self._on_sealed(sealed, now_ms)
             case Received(self._transformer, Release() as release):
-                ended = self._meter.end(release.session, only=release.part)
-                return [*self._witness_early_claim(ended), *self._pass_on(release.session, release)]
+                self._meter.end(release.session, only=release.part)
+                return self._pass_on(release.session, release)
+            case Received(self._transformer, Cleared() as cleared):
+                return [] if self._plugged is None else self._pass_on(self._plugged, cleared)
             case Received(self._transformer, Ack() as ack):
                 return self._on_ack(ack, now_ms)
             case Received(vehicle, Sealed() as sealed):
@@ -122,7 +123,7 @@ class Charger:
             case Woken(at_ms):
                 return [WakeAt(at_ms)] if now_ms < at_ms else self._owed.due(now_ms)
             case Metered():
-                return self._witness_early_claim(self._meter.add(event, now_ms))
+                return self._meter.add(event)
             case PluggedIn():
                 return self._on_plugged_in(event)
             case Unplugged():
@@ -137,24 +138,23 @@ class Charger:
 
     def _on_plugged_in(self, plug: PluggedIn) -> list[Effect]:
         """Remember whose session this is, and let the car draw the guaranteed minimum."""
-        last = self._meter.in_force
-        ended = [] if last is None or last.session == plug.session else self._meter.end(last.session)
-        self._plugged, self._reading = plug.session, None
-        effects = self._witness_early_claim(ended)
+        left = [self._meter.leave(session) for session in self._meter.unsettled if session != plug.session]
+        self._plugged, self._status = plug.session, None
+        effects = [effect for forget in left for effect in forget]
         effects += self._vehicles.meet(plug.session, plug.peer, self._meter.unsettled)
         return [*effects, *self._set_power()] if self._lease.import_w else effects
 
     def _on_unplugged(self, unplugged: Unplugged, now_ms: int) -> list[Effect]:
         """Report the meter's totals until the transformer has acknowledged them."""
-        ended = self._meter.end(unplugged.session)
+        forget = self._meter.leave(unplugged.session)
         if unplugged.session == self._plugged:
-            self._plugged = self._reading = None
+            self._plugged = self._status = None
             self._lease.end()
         departed = Departed(unplugged.session, unplugged.imported_ws, unplugged.exported_ws)
         key = f"departed/{unplugged.session}"
         return [
+            *forget,
             SetPower(unplugged.session, 0, 0),
-            *self._witness_early_claim(ended),
             Remember(key, msgspec.msgpack.encode(departed)),
             *self._owed.owe(key, self._transformer, departed, now_ms),
         ]
@@ -169,25 +169,27 @@ class Charger:
             self._owed.done(key)
             return [Forget(key)]
         effects = self._pass_on(ack.session, ack)
-        if ack.session == self._plugged and self._reading is not None:
-            effects.append(self._report(self._reading, now_ms))
+        if ack.session == self._plugged and self._status is not None:
+            effects.append(self._report(self._status, now_ms))
         return effects
 
     # -- power --------------------------------------------------------------------------------------------------------
 
-    def _report(self, reading: Reading, now_ms: int) -> Effect:
+    def _report(self, status: CarStatus, now_ms: int) -> Effect:
         """The heartbeat: the car's state, this charger's clock, and the newest grant that it has accepted."""
         self._seq += 1
         report = Report(
-            reading.session,
-            reading.firm_w,
-            reading.wanted_w,
-            reading.due_ms,
-            reading.drew,
+            status.session,
+            status.firm_w,
+            status.wanted_w,
+            status.drew,
+            self._meter.owed_ws(status.session),
+            self._meter.rent_price(status.session),
             self._epoch,
             self._seq,
             now_ms,
             *self._lease.heard,
+            status.due_ms,
         )
         return Send(self._transformer, report)
 
@@ -200,8 +202,8 @@ class Charger:
             return []
         if (lease.import_w, lease.export_w) != (import_w, export_w):
             effects += self._set_power()
-        if lease.import_w - lease.export_w < import_w - export_w and self._reading is not None:
-            effects.append(self._report(self._reading, now_ms))
+        if lease.import_w - lease.export_w < import_w - export_w and self._status is not None:
+            effects.append(self._report(self._status, now_ms))
         return [*effects, *self._wake_for_lease()]
 
     def _set_power(self) -> list[Effect]:
@@ -237,18 +239,15 @@ class Charger:
 
     def _on_award(self, award: Award, now_ms: int) -> list[Effect]:
         """Count for it, and report, so that the grant that follows finds a fresh stamp."""
-        if self._vehicles.get(award.session) is None:
-            return []
-        ended = self._meter.award(award, now_ms, plugged=award.session == self._plugged)
-        if ended is None:
+        plugged = award.session == self._plugged
+        if self._vehicles.get(award.session) is None or not self._meter.award(award, now_ms, plugged=plugged):
             return []
         effects: list[Effect] = [Remember(f"award/{award.part}", msgspec.msgpack.encode(award))]
-        effects += self._witness_early_claim(ended)
-        if self._meter.in_force == award.part and self._reading is not None:
-            effects.append(self._report(self._reading, now_ms))
+        if self._meter.in_force == award.part and self._status is not None:
+            effects.append(self._report(self._status, now_ms))
         return effects
 
-    def _pass_on(self, session: int, message: Sealed | Release | Ack) -> list[Effect]:
+    def _pass_on(self, session: int, message: Sealed | Release | Ack | Cleared) -> list[Effect]:
         vehicle = self._vehicles.get(session)
         return [] if vehicle is None else [Send(vehicle, message)]
 
@@ -263,9 +262,6 @@ class Charger:
                 return [Send(self._transformer, sealed)]
             case Offer() if session == self._plugged:
                 return [Send(self._transformer, CappedOffer(session, self._max_w, sealed))]
-            case Delivery() if message.part == self._meter.in_force:
-                self._early_claim = sealed
-                return []
             case Delivery():
                 return self._witness(message.part, sealed)
             case _:
@@ -275,11 +271,6 @@ class Charger:
         """Send the car's claim on, with this charger's own count beside it."""
         mine, durable = self._meter.deliver(part)
         return [*durable, Send(self._transformer, WitnessedDelivery(part.session, seal(mine, self._signer), claim))]
-
-    def _witness_early_claim(self, ended: list[Part]) -> list[Effect]:
-        """The award in force has ended for this charger too: a claim that came before that is witnessed now."""
-        claim, self._early_claim = (self._early_claim, None) if ended else (None, self._early_claim)
-        return [] if claim is None else self._witness(ended[0], claim)
 
     # -- after a crash ------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """Clearing: which of the offered tranches are bought, and at what price.
 
-Cheapest first until the need is met; prices and powers are integers in, integers out, nothing is rounded but the
+Cheapest first until the need is met, no ask above the reserve; integers in, integers out, nothing is rounded but the
 last divisible tranche, up to a whole ampere.
 """
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from wattswap.agents.offers import TO_FLOOR
+from wattswap.agents.offers import FEED, TO_ZERO
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ class Clearing(NamedTuple):
     """What was bought: shape (cars, 3) each."""
 
     award_w: Ints
-    price_nanos_per_kwh: Ints
+    price_nanos_per_kwh_h: Ints
 
 
 class _Bought(NamedTuple):
@@ -34,35 +34,41 @@ class _Bought(NamedTuple):
 
 def clear(
     relief_w: Ints,
-    ask_nanos_per_kwh: Ints,
+    ask_nanos_per_kwh_h: Ints,
     ties: NDArray[np.uint64],
     *,
     need_w: int,
-    ceiling_nanos_per_kwh: int,
+    reserve_nanos_per_kwh_h: int,
     amp_w: int,
-    rule: ClearingRule = "uniform",
+    rule: ClearingRule = "next",
 ) -> Clearing:
     """Buy ``need_w`` of relief from the offered tranches, shape (cars, 3), whose asks never fall within a car.
 
-    Equal asks are ordered by ``ties``, one draw per car. Under ``uniform`` every tranche is paid the highest
-    accepted ask, under ``pay-as-bid`` its own.
+    Equal asks are ordered by ``ties``, one draw per car. What is paid: under ``next`` the lowest ask of a car that won
+    nothing which is not below the highest accepted one, or the reserve where there is none; under ``uniform`` the
+    highest accepted ask; under ``pay-as-bid`` a car's reductions its dearer accepted ask, and feeding its own.
     """
-    bought = _cheapest(relief_w, ask_nanos_per_kwh, ties, need_w, ceiling_nanos_per_kwh, amp_w)
-    bought = _without_needless(bought, need_w)
+    admissible = (relief_w > 0) & (ask_nanos_per_kwh_h <= reserve_nanos_per_kwh_h)
+    bought = _cheapest(relief_w, ask_nanos_per_kwh_h, admissible, ties, need_w, amp_w)
     award_w = np.zeros_like(relief_w)
-    for car, tranche, power_w in bought:
+    for car, tranche, power_w in _without_needless(bought, need_w):
         award_w[car, tranche] = power_w
-    prices = np.where(award_w > 0, ask_nanos_per_kwh, 0)
-    if rule == "uniform":
-        prices = np.where(award_w > 0, prices.max(initial=0), 0)
-    return Clearing(award_w, prices)
+    asked = np.where(award_w > 0, ask_nanos_per_kwh_h, 0)
+    if rule == "pay-as-bid":
+        asked[:, :FEED] = asked[:, :FEED].max(axis=1, keepdims=True)
+        return Clearing(award_w, np.where(award_w > 0, asked, 0))
+    price = int(asked.max(initial=0))
+    if rule == "next":
+        lost = admissible & ~(award_w > 0).any(axis=1, keepdims=True) & (ask_nanos_per_kwh_h >= price)
+        price = int(ask_nanos_per_kwh_h[lost].min(initial=reserve_nanos_per_kwh_h))
+    return Clearing(award_w, np.where(award_w > 0, price, 0))
 
 
 def _cheapest(
-    relief_w: Ints, ask: Ints, ties: NDArray[np.uint64], need_w: int, ceiling: int, amp_w: int
+    relief_w: Ints, ask: Ints, admissible: NDArray[np.bool_], ties: NDArray[np.uint64], need_w: int, amp_w: int
 ) -> list[_Bought]:
-    """Tranches by (ask, tie, tranche) until the need is met; only the first tranche of a car can be divided."""
-    car, tranche = np.nonzero((relief_w > 0) & (ask <= ceiling))
+    """Tranches by (ask, tie, tranche) until the need is met; all but the full stop can be divided, by the ampere."""
+    car, tranche = np.nonzero(admissible)
     order = np.lexsort((tranche, ties[car], ask[car, tranche]))
     bought: list[_Bought] = []
     missing_w = need_w
@@ -71,7 +77,7 @@ def _cheapest(
     ):
         if missing_w <= 0:
             break
-        power_w = min(size_w, -(-missing_w // amp_w) * amp_w) if t == TO_FLOOR else size_w
+        power_w = size_w if t == TO_ZERO else min(size_w, -(-missing_w // amp_w) * amp_w)
         bought.append(_Bought(c, t, power_w))
         missing_w -= power_w
     return bought

@@ -1,4 +1,4 @@
-"""The law of a round: who may draw what, when a call goes out, what a ceiling is, who yields in the last resort.
+"""The law of a round: who may draw what, when a call goes out, what may stand of an offer, who yields at last.
 
 Pure functions of int64 arrays: one row per plugged car, sorted by (feeder, session), and one per feeder. A transformer
 asks for its one feeder, the fleet engine for all at once.
@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wattswap.agents import physics
+from wattswap.agents.lots import could_w
 from wattswap.agents.offers import BEYOND, FEED, MOST, TO_FLOOR, TO_ZERO, OfferBook, Own, refuse
-from wattswap.protocol.units import PPM, PRICE_TICK_NANOS
+from wattswap.protocol.draws import draw
+from wattswap.protocol.units import PRICE_TICK_NANOS, Purpose
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wattswap.agents.offers import Call
     from wattswap.agents.physics import Ints
-    from wattswap.agents.rules import CeilingRule, Rules, Terms
+    from wattswap.agents.rules import Rules, Terms
     from wattswap.agents.segments import Segments
 
 
@@ -34,13 +36,18 @@ class ChargingState(NamedTuple):
 
 
 class Cars(NamedTuple):
-    """What a transformer knows of its plugged cars."""
+    """What a transformer knows of its plugged cars. When they leave is not among it."""
 
+    key: NDArray[np.uint64]
+    """Under which each draws where somebody must come first."""
     firm_w: Ints
     wanted_w: Ints
-    laxity_ms: Ints
     drew: NDArray[np.bool_]
     """Drew power in the last tick."""
+    owed_ws: Ints
+    """Given up under awards and not drawn back yet."""
+    rent_price: Ints
+    """The dearest price at which it waits; 0 if it owes nothing, or could have drawn back and did not."""
     reduce_w: Ints
     """Reduction bought by the award in force; 0 without one."""
     feed_w: Ints
@@ -48,8 +55,16 @@ class Cars(NamedTuple):
 
     def of(self, rows: slice) -> Cars:
         """These rows alone."""
-        firm_w, wanted_w, laxity_ms, drew, reduce_w, feed_w = self
-        return Cars(firm_w[rows], wanted_w[rows], laxity_ms[rows], drew[rows], reduce_w[rows], feed_w[rows])
+        return Cars(
+            self.key[rows],
+            self.firm_w[rows],
+            self.wanted_w[rows],
+            self.drew[rows],
+            self.owed_ws[rows],
+            self.rent_price[rows],
+            self.reduce_w[rows],
+            self.feed_w[rows],
+        )
 
 
 class Assessment(NamedTuple):
@@ -86,20 +101,20 @@ def charging_state(
     """Wanted, baseline and firm power for the next tick.
 
     ``takes_w`` is the most the battery takes now, ``baseline_takes_w`` what it would take had it never given way
-    (both ``max_w`` unless the battery tapers). Firm is the baseline's power; from the guard on, a car may draw all
-    it still needs.
+    (both ``max_w`` unless the battery tapers). Firm is the baseline's power; from its own guard on, a car may draw all
+    it still needs. This is the car's own reckoning: nobody else knows its departure.
     """
     wanted_w = physics.wanted_w(remaining_ws, takes_w, rules.tick_s)
     baseline_w = physics.wanted_w(baseline_ws, baseline_takes_w, rules.tick_s)
     due_ms = departure_ms - physics.charging_ms(remaining_ws, max_w)
-    waits = due_ms - now_ms > rules.guard_ms
+    waits = due_ms - now_ms > rules.wary_guard_ms
     firm_w = np.where(waits, np.minimum(baseline_w, wanted_w), wanted_w)
     return ChargingState(wanted_w, baseline_w, firm_w, due_ms)
 
 
 def target_w(limit_w: Ints, terms: Terms) -> Ints:
-    """The load each feeder aims at: its limit less its margin. A limit of 0 or less has no margin to give."""
-    return np.where(limit_w > 0, limit_w - limit_w * terms.margin_ppm // PPM, limit_w)
+    """The load each feeder aims at: the limit in force less its margin, be the limit negative."""
+    return limit_w - terms.margin_w
 
 
 def assess(base_w: Ints, limit_w: Ints, cars: Cars, segments: Segments, terms: Terms) -> Assessment:
@@ -115,23 +130,6 @@ def assess(base_w: Ints, limit_w: Ints, cars: Cars, segments: Segments, terms: T
     return Assessment(demand_w, target, need_w, release)
 
 
-def ceiling_nanos_per_kwh(demand_w: Ints, limit_w: Ints, terms: Terms) -> Ints:
-    """The most each transformer pays: rising with the overload, from the limit on, on the price tick."""
-    rules = terms.common
-    low, high = rules.ceiling_from_nanos_per_kwh, rules.ceiling_to_nanos_per_kwh
-    prices = zip(demand_w.tolist(), limit_w.tolist(), terms.ceiling, strict=True)
-    return np.array([_ceiling(*figures, low, high, rules.ceiling_at_ppm) for figures in prices], dtype=np.int64)
-
-
-def _ceiling(demand_w: int, limit_w: int, rule: CeilingRule, low: int, high: int, at_ppm: int) -> int:
-    if limit_w <= 0 or rule == "fixed":
-        return high
-    over_w = max(demand_w - limit_w, 0)
-    full_w = limit_w * (at_ppm - PPM) // PPM
-    price = high if over_w >= full_w else low + (high - low) * over_w // full_w
-    return price // PRICE_TICK_NANOS * PRICE_TICK_NANOS
-
-
 def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
     """What of the cars' answers may stand: relief in watts and asks on the tick, shape (cars, 3) each.
 
@@ -139,11 +137,11 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
     reduced to nothing, a battery above its reserve afterwards, and time to refill.
     """
     own = book.own
-    relief_w, ask = book.relief_w, book.ask_nanos_per_kwh
+    relief_w, ask = book.relief_w, book.ask_nanos_per_kwh_h
     if not np.count_nonzero(relief_w):  # most cars that are called, most of the time
         return relief_w, np.zeros_like(ask)
     _refuse_unsound(own, relief_w, ask)
-    can_wait = own.laxity_ms > rules.guard_ms + rules.window_ms
+    can_wait = own.laxity_ms > rules.wary_guard_ms + rules.window_ms + rules.spare_ms
     relief_w = np.where(can_wait[:, None], relief_w, 0)
     if np.count_nonzero(relief_w[:, FEED]):
         stops = (own.firm_w == 0) | (relief_w[:, TO_ZERO] > 0)
@@ -159,7 +157,7 @@ def _feeds_within_bounds(own: Own, feed_w: Ints, call: Call, rules: Rules) -> ND
     refilled_by_ms = physics.charging_ms(own.remaining_ws + drained_ws, own.max_w)
     charging_now_ms = physics.charging_ms(own.remaining_ws, own.max_w)
     laxity_after_ms = own.laxity_ms + charging_now_ms - (call.until_ms - call.from_ms) - refilled_by_ms
-    return (own.stored_ws - drained_ws >= own.reserve_ws) & (laxity_after_ms >= rules.guard_ms)
+    return (own.stored_ws - drained_ws >= own.reserve_ws) & (laxity_after_ms >= rules.wary_guard_ms + rules.spare_ms)
 
 
 def _refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:
@@ -176,7 +174,9 @@ def _refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:
     refuse(offered & (ask < highest_so_far), "asks less for a later tranche than for an earlier one")
 
 
-def grants(base_w: Ints, target: Ints, cars: Cars, segments: Segments, rules: Rules) -> Grants:
+def grants(
+    base_w: Ints, target: Ints, cars: Cars, segments: Segments, *, now_ms: int, seed: int, rules: Rules
+) -> Grants:
     """What each car may draw or feed: its firm power less what it sold, then the room left, or the last resort."""
     import_w = cars.firm_w - np.minimum(cars.reduce_w, cars.firm_w)
     left_w = target - base_w + segments.sum(cars.feed_w)
@@ -184,25 +184,41 @@ def grants(base_w: Ints, target: Ints, cars: Cars, segments: Segments, rules: Ru
     forced_w = np.zeros(len(import_w), dtype=np.int64)
     for feeder in np.flatnonzero(room_w < 0).tolist():
         rows = segments.rows(feeder)
-        granted_w = last_resort(import_w[rows], int(left_w[feeder]), cars.laxity_ms[rows], rules)
+        ties = draw(seed, cars.key[rows], Purpose.TIE, now_ms // rules.window_ms)
+        granted_w = last_resort(import_w[rows], int(left_w[feeder]), ties, rules)
         forced_w[rows] = import_w[rows] - granted_w
         import_w[rows] = granted_w
-    behind = (cars.wanted_w > cars.firm_w) & (cars.reduce_w + cars.feed_w == 0)
+    claims_w = claimed_w(cars, rules)
+    behind = (claims_w > cars.firm_w) & (cars.reduce_w + cars.feed_w == 0)
+    if not np.count_nonzero(behind):
+        return Grants(import_w, cars.feed_w, forced_w)
     for feeder in np.flatnonzero((room_w > 0) & (segments.sum(behind) > 0)).tolist():
         rows = segments.rows(feeder)
-        _hand_out(import_w[rows], int(room_w[feeder]), cars.of(rows), behind[rows], rules)
+        _hand_out(import_w[rows], int(room_w[feeder]), cars.of(rows), claims_w[rows], behind[rows], seed, rules)
     return Grants(import_w, cars.feed_w, forced_w)
 
 
-def _hand_out(import_w: Ints, room_w: int, cars: Cars, behind: NDArray[np.bool_], rules: Rules) -> None:
-    """Hand the room left on a feeder to cars that are behind their baseline, most urgent first; unasked, unpaid.
+def claimed_w(cars: Cars, rules: Rules) -> Ints:
+    """What each car is given if there is room: what it wants, or what it must be able to draw back as it is paid to.
 
-    A car under an award gets none: it sold just this power.
+    A car that says it wants less than that is offered it all the same, so that its meters see it stall.
+    """
+    if not np.count_nonzero(cars.rent_price):  # in a calm street nobody waits
+        return cars.wanted_w
+    return np.maximum(cars.wanted_w, np.where(cars.rent_price > 0, could_w(cars.owed_ws, rules), 0))
+
+
+def _hand_out(
+    import_w: Ints, room_w: int, cars: Cars, claims_w: Ints, behind: NDArray[np.bool_], seed: int, rules: Rules
+) -> None:
+    """Hand the room left on a feeder to cars that are behind their baseline; unasked, unpaid.
+
+    Who drew in the last tick comes first, it spares a stop; then whoever's waiting is dearest. A car under an award
+    gets none: it sold just this power.
     """
     (rows,) = behind.nonzero()
-    urgency_ms = cars.laxity_ms[rows] - cars.drew[rows] * rules.owed_bonus_ms
-    order = rows[urgency_ms.argsort(kind="stable")]
-    columns = (order, cars.wanted_w[order], import_w[order])
+    order = rows[np.lexsort((draw(seed, cars.key[rows], Purpose.TIE), -cars.rent_price[rows], ~cars.drew[rows]))]
+    columns = (order, claims_w[order], import_w[order])
     for car, wanted_w, has_w in zip(*(column.tolist() for column in columns), strict=True):
         if room_w <= 0:
             break
@@ -212,8 +228,8 @@ def _hand_out(import_w: Ints, room_w: int, cars: Cars, behind: NDArray[np.bool_]
             room_w -= granted_w - has_w
 
 
-def last_resort(import_w: Ints, room_w: int, laxity_ms: Ints, rules: Rules) -> Ints:
-    """Cut grants down to ``room_w`` in all: one water level, and what falls under 6 A goes to the least laxity.
+def last_resort(import_w: Ints, room_w: int, ties: NDArray[np.uint64], rules: Rules) -> Ints:
+    """Cut grants down to ``room_w`` in all: one water level, and what falls under 6 A goes to others by draw.
 
     The limit goes before comfort, but never below the site's guaranteed minimum per car.
     """
@@ -225,7 +241,7 @@ def last_resort(import_w: Ints, room_w: int, laxity_ms: Ints, rules: Rules) -> I
     granted_w = np.minimum(import_w, level_w)
     granted_w = np.maximum(np.where(granted_w < least_w, 0, granted_w), guaranteed_w)
     room_w -= int(granted_w.sum())
-    for car in np.argsort(laxity_ms, kind="stable").tolist():
+    for car in np.argsort(ties, kind="stable").tolist():
         if room_w <= 0:
             break
         has_w = int(granted_w[car])

@@ -12,7 +12,7 @@ import numpy as np
 
 from wattswap.agents import settlement
 from wattswap.agents.clearing import clear
-from wattswap.agents.offers import FEED
+from wattswap.agents.offers import FEED, Outcome
 from wattswap.protocol.draws import draw
 from wattswap.protocol.effects import NoteRound
 from wattswap.protocol.messages import ReliefCall
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wattswap.agents.offers import Call
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules, Terms
     from wattswap.agents.segments import Segments
@@ -36,14 +37,14 @@ class Offers(NamedTuple):
     firm_w: Ints
     relief_w: Ints
     """Shape (cars, 3), zeros for who keeps charging."""
-    ask_nanos_per_kwh: Ints
+    ask_nanos_per_kwh_h: Ints
 
 
 class Purchase(NamedTuple):
     """What was bought of the offers: shape (cars, 3), and one row a car."""
 
     award_w: Ints
-    price_nanos_per_kwh: Ints
+    price_nanos_per_kwh_h: Ints
     reserved_nanos: Ints
     """The most each award may come to; 0 without one."""
 
@@ -54,14 +55,13 @@ class Purchase(NamedTuple):
         return sold_w > 0
 
 
-def relief_call(feeder: int, now_ms: int, need_w: int, ceiling_nanos_per_kwh: int, rules: Rules) -> ReliefCall:
+def relief_call(feeder: int, now_ms: int, need_w: int, rules: Rules) -> ReliefCall:
     """A feeder's call at this tick; relief is wanted from the tick's begin, however late it is, to the window's end."""
     tick = now_ms // rules.tick_ms
     return ReliefCall(
         feeder=feeder,
         tick=tick,
         need_w=need_w,
-        ceiling_nanos_per_kwh=ceiling_nanos_per_kwh,
         from_ms=tick * rules.tick_ms,
         until_ms=rules.window_end_ms(now_ms),
         offers_due_ms=now_ms + rules.deadline_ms,
@@ -70,7 +70,6 @@ def relief_call(feeder: int, now_ms: int, need_w: int, ceiling_nanos_per_kwh: in
 
 def buy(
     need_w: Ints,
-    ceiling_nanos_per_kwh: Ints,
     offers: Offers,
     segments: Segments,
     funds_nanos: Sequence[int],
@@ -82,8 +81,8 @@ def buy(
 ) -> Purchase:
     """Buy on each feeder the cheapest relief that meets its need, as far as its site's tokens cover it.
 
-    ``need_w``, the ceiling and ``funds_nanos``, what a site may still promise, have one entry a feeder; a feeder
-    without a need buys nothing.
+    ``need_w`` and ``funds_nanos``, what a site may still promise, have one entry a feeder; a feeder without a need
+    buys nothing.
     """
     rules = terms.common
     award_w, price = np.zeros_like(offers.relief_w), np.zeros_like(offers.relief_w)
@@ -92,29 +91,31 @@ def buy(
         rows = segments.rows(feeder)
         award_w[rows], price[rows] = clear(
             offers.relief_w[rows],
-            offers.ask_nanos_per_kwh[rows],
+            offers.ask_nanos_per_kwh_h[rows],
             ties[rows],
             need_w=int(need_w[feeder]),
-            ceiling_nanos_per_kwh=int(ceiling_nanos_per_kwh[feeder]),
+            reserve_nanos_per_kwh_h=rules.reserve_nanos_per_kwh_h,
             amp_w=rules.amp_w,
             rule=terms.clearing[feeder],
         )
-    most_nanos = settlement.value_nanos(price, award_w * ((until_ms - from_ms) // 1000)).sum(axis=1)
-    covered = _covered(award_w.sum(axis=1) > 0, most_nanos, segments.feeder, funds_nanos)[:, np.newaxis]
-    award_w, price = np.where(covered, award_w, 0), np.where(covered, price, 0)
-    return Purchase(award_w, price, np.where(covered[:, 0], most_nanos, 0))
+    reserved_nanos, left_nanos = np.zeros(len(award_w), dtype=np.int64), list(funds_nanos)
+    lasts_s = (until_ms - from_ms) // 1000
+    for row in np.flatnonzero(award_w.sum(axis=1)).tolist():  # in session order
+        most = settlement.most_nanos(price[row].tolist(), award_w[row].tolist(), lasts_s, rules.feed_h)
+        feeder = int(segments.feeder[row])
+        if most <= left_nanos[feeder]:
+            left_nanos[feeder] -= most
+            reserved_nanos[row] = most
+        else:  # one that is too dear leaves the tokens to cheaper ones
+            award_w[row] = price[row] = 0
+    return Purchase(award_w, price, reserved_nanos)
 
 
-def _covered(
-    awarded: NDArray[np.bool_], most_nanos: Ints, feeder: Ints, funds_nanos: Sequence[int]
-) -> NDArray[np.bool_]:
-    """Which awards the sites' tokens cover, in session order: one that is too dear leaves room for cheaper ones."""
-    left_nanos, covered = list(funds_nanos), awarded.copy()
-    (rows,) = awarded.nonzero()
-    for row, of, nanos in zip(rows.tolist(), feeder[rows].tolist(), most_nanos[rows].tolist(), strict=True):
-        covered[row] = nanos <= left_nanos[of]
-        left_nanos[of] -= nanos if covered[row] else 0
-    return covered
+def outcome(call: Call, bought: Purchase, segments: Segments, rules: Rules) -> Outcome:
+    """What the called cars learn of a round: their own award, and the price and the reserve of their feeder."""
+    prices = [bought.price_nanos_per_kwh_h[segments.rows(feeder)].max(initial=0) for feeder in range(segments.feeders)]
+    reserve = np.full(len(segments.feeder), rules.reserve_nanos_per_kwh_h)
+    return Outcome(bought.award_w, np.array(prices)[segments.feeder], reserve, call.from_ms, call.until_ms)
 
 
 def nothing_bought(offers: Offers) -> Purchase:
@@ -129,12 +130,11 @@ def round_note(call: ReliefCall, offers: Offers, bought: Purchase, rows: slice =
     return NoteRound(
         tick=call.tick,
         need_w=call.need_w,
-        ceiling_nanos_per_kwh=call.ceiling_nanos_per_kwh,
         called=len(firm_w),
         kept=int(((firm_w > 0) & ~offered_w.any(axis=1)).sum()),
         offered_w=int(offered_w.sum()),
         awarded_w=int(award_w.sum()),
-        price_nanos_per_kwh=int(bought.price_nanos_per_kwh[rows].max(initial=0)),
+        price_nanos_per_kwh_h=int(bought.price_nanos_per_kwh_h[rows].max(initial=0)),
         reduce_awards=int(award_w[:, :FEED].any(axis=1).sum()),
         feed_awards=int((award_w[:, FEED] > 0).sum()),
     )

@@ -23,7 +23,7 @@ TRANCHES: Final = 3
 
 
 MOST: Final = 10**18
-"""No number of a strategy is larger. As a price it is 10^9 IOTA per kWh."""
+"""No number of a strategy is larger. As a price it is 10^9 IOTA per kWh and hour."""
 BEYOND: Final = f"beyond {MOST:.0e}"
 
 
@@ -38,23 +38,23 @@ class StrategyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """The transformer's bid, as a strategy sees it: int64 columns of one row per car that is called.
+    """The transformer's bid, as a strategy sees it: so much relief, for so long. What it pays at most stays sealed.
 
-    All cars of a feeder hear the same call; a group of cars may be of many feeders.
+    Columns have one row per car that is called: all cars of a feeder hear the same, a group may be of many feeders.
     """
 
     need_w: Ints
     """The relief the transformer looks for."""
-    ceiling_nanos_per_kwh: Ints
-    """It pays no more than this."""
     from_ms: int
     until_ms: int
     """Relief is delivered from ... until, in ms since the run's start; the same on all feeders."""
+    feed_h: int
+    """Fed energy is paid as if each kWh waited for so many hours."""
 
     def take(self, rows: ArrayLike) -> Call:
         """The calls of these rows alone."""
         at = np.asarray(rows)
-        return Call(self.need_w[at], self.ceiling_nanos_per_kwh[at], self.from_ms, self.until_ms)
+        return Call(self.need_w[at], self.from_ms, self.until_ms, self.feed_h)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Own:
     remaining_ws: Ints
     """What is still missing to its need."""
     owed_ws: Ints
-    """How far it is behind its baseline because it sold its place."""
+    """What it gave up under awards and has not drawn back yet."""
     stored_ws: Ints
     """What its battery holds."""
     capacity_ws: Ints
@@ -96,6 +96,8 @@ class Own:
     """What feeding wears off the battery."""
     tariff_nanos_per_kwh: Ints
     """What energy costs it."""
+    waiting_nanos_per_kwh_h: Ints
+    """What it costs its owner when a kWh comes an hour later; 0 for a stationary battery."""
 
     def __len__(self) -> int:
         return len(self.firm_w)
@@ -103,6 +105,13 @@ class Own:
     def take(self, rows: ArrayLike) -> Own:
         """These rows alone."""
         return Own(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+    def read_only(self) -> Own:
+        """The same columns as nobody can change them."""
+        views = [getattr(self, column.name).view() for column in fields(self)]
+        for view in views:
+            view.flags.writeable = False
+        return Own(*views)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +124,7 @@ class OfferBook:
     own: Own
     relief_w: Ints
     """Shape (cars, 3): down to the floor, from there to zero, feeding back."""
-    ask_nanos_per_kwh: Ints
+    ask_nanos_per_kwh_h: Ints
     """Shape (cars, 3)."""
 
     @classmethod
@@ -124,11 +133,11 @@ class OfferBook:
         shape = (len(own), TRANCHES)
         return cls(own, np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64))
 
-    def reduce(self, to_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:
+    def reduce(self, to_w: ArrayLike, ask_nanos_per_kwh_h: ArrayLike, where: ArrayLike = True) -> Self:
         """Accept less power: down to ``to_w``, which is at least the floor, or 0 for a full stop."""
-        own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
+        own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh_h.copy()
         to = _column(to_w, own, "to_w")
-        price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
+        price = _column(ask_nanos_per_kwh_h, own, "ask_nanos_per_kwh_h")
         chosen, stops = _chosen(where, own), to == 0
         refuse(chosen & (to < 0), "reduces to a negative power")
         refuse(chosen & ~stops & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
@@ -142,11 +151,11 @@ class OfferBook:
         np.copyto(ask[:, :FEED], price[..., np.newaxis], where=sells)
         return type(self)(own, relief, ask)
 
-    def feed(self, feed_w: ArrayLike, ask_nanos_per_kwh: ArrayLike, where: ArrayLike = True) -> Self:
+    def feed(self, feed_w: ArrayLike, ask_nanos_per_kwh_h: ArrayLike, where: ArrayLike = True) -> Self:
         """Feed ``feed_w`` back to the street, once the car's own charging is reduced to nothing."""
-        own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh.copy()
+        own, relief, ask = self.own, self.relief_w.copy(), self.ask_nanos_per_kwh_h.copy()
         power = _column(feed_w, own, "feed_w")
-        price = _column(ask_nanos_per_kwh, own, "ask_nanos_per_kwh")
+        price = _column(ask_nanos_per_kwh_h, own, "ask_nanos_per_kwh_h")
         chosen = _chosen(where, own)
         refuse(chosen & (power < 0), "feeds a negative power")
         refuse(chosen & (power > own.feed_w), "feeds more than the car can")
@@ -154,8 +163,36 @@ class OfferBook:
         np.copyto(ask[:, FEED], price, where=chosen)
         return type(self)(own, relief, ask)
 
+    def only(self, where: ArrayLike) -> Self:
+        """The same offers of some cars; the others keep charging."""
+        chosen = np.broadcast_to(_chosen(where, self.own), len(self.own))[:, np.newaxis]
+        return type(self)(self.own, self.relief_w * chosen, self.ask_nanos_per_kwh_h)
 
-Strategy: TypeAlias = "Callable[[Call, Own, None, Draws], OfferBook]"
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a round for the cars that were called, one row a car; from the second on all of it is public."""
+
+    award_w: Ints
+    """Bought from the car, shape (cars, 3)."""
+    price_nanos_per_kwh_h: Ints
+    """The highest price that was paid; 0 if nothing was bought."""
+    reserve_nanos_per_kwh_h: Ints
+    """No ask above it was looked at."""
+    from_ms: int
+    until_ms: int
+
+    def take(self, rows: ArrayLike) -> Outcome:
+        """The outcome for these rows alone."""
+        at = np.asarray(rows)
+        columns = self.award_w[at], self.price_nanos_per_kwh_h[at], self.reserve_nanos_per_kwh_h[at]
+        return Outcome(*columns, self.from_ms, self.until_ms)
+
+
+Memory: TypeAlias = "NDArray[np.float64]"
+"""What cars remember from round to round, shape (cars, columns); no column for a strategy that learns nothing."""
+
+Strategy: TypeAlias = "Callable[[Call, Own, Memory, Draws], OfferBook]"
 """How a car answers a call; elementwise, so that each car decides alone."""
 
 

@@ -81,7 +81,7 @@ def _columns(offer: Offer, firm_w: int, cap_w: int) -> tuple[list[int], list[int
     tranches = offer.tranches
     if len(tranches) > TRANCHES:
         raise RemoteProtocolError(f"an offer of {len(tranches)} tranches; at most {TRANCHES} have a meaning")
-    offered = [tranche.ask_nanos_per_kwh for tranche in tranches if tranche.relief_w]
+    offered = [tranche.ask_nanos_per_kwh_h for tranche in tranches if tranche.relief_w]
     if offered != sorted(offered):
         raise RemoteProtocolError("an offer's asks fall from one tranche to the next")
     none = [0] * (TRANCHES - len(tranches))
@@ -89,4 +89,4 @@ def _columns(offer: Offer, firm_w: int, cap_w: int) -> tuple[list[int], list[int
     relief_w[TO_ZERO] = min(relief_w[TO_ZERO], firm_w)
     relief_w[TO_FLOOR] = min(relief_w[TO_FLOOR], firm_w - relief_w[TO_ZERO])
     relief_w[FEED] = min(relief_w[FEED], cap_w)
-    return relief_w, [tranche.ask_nanos_per_kwh for tranche in tranches] + none
+    return relief_w, [tranche.ask_nanos_per_kwh_h for tranche in tranches] + none

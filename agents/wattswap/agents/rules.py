@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from wattswap.agents.physics import Ints
 
-ClearingRule = Literal["uniform", "pay-as-bid"]
-CeilingRule = Literal["rising", "fixed"]
+ClearingRule = Literal["next", "uniform", "pay-as-bid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +27,33 @@ class Rules:
     drift_ppm: int = 20_000
     """The most by which two clocks' rates differ."""
     guard_ms: int = 1_800_000
-    margin_ppm: int = 40_000
+    """The laxity below which a car that knows its departure draws all it still needs."""
+    unsure_ms: int = 0
+    """The standard deviation of a departure that is only expected: how cautious that makes a car is its business."""
+    margin_w: int = 15_200
+    """How far below the limit the target lies, whatever limit is in force."""
     release_w: int = 7_600
     """Awards end early when the demand falls this far below the target."""
-    owed_bonus_ms: int = 3_600_000
-    """How much more urgent a car counts for owed energy when it drew in the last tick: it spares a stop."""
     amp_w: int = 690
     """One ampere on all of a charger's phases: the step in which power divides."""
     min_w: int = 4_140
     """The least a charger can give apart from nothing: 6 A (IEC 61851)."""
     guaranteed_w: int = 0
-    clearing: ClearingRule = "uniform"
-    ceiling: CeilingRule = "rising"
-    ceiling_from_nanos_per_kwh: int = 1_000_000_000
-    ceiling_to_nanos_per_kwh: int = 5_000_000_000
-    ceiling_at_ppm: int = 1_200_000
+    clearing: ClearingRule = "next"
+    reserve_nanos_per_kwh_h: int = 1_000_000_000
+    """No ask above it is bought; it is fixed, and not told before the round is over."""
+    feed_h: int = 2
+    """Fed energy is paid as if each kWh waited for so many hours."""
+
+    @property
+    def wary_guard_ms(self) -> int:
+        """The laxity below which a car draws all it still needs: two deviations more if its departure is unsure."""
+        return self.guard_ms + 2 * self.unsure_ms
+
+    @property
+    def spare_ms(self) -> int:
+        """So much laxity beyond its guard a car keeps when it sells: one deviation of an unsure departure."""
+        return self.unsure_ms
 
     @property
     def tick_s(self) -> int:
@@ -75,10 +86,9 @@ class Terms:
 
     common: Rules
     """What must be the same on all feeders: the grid of ticks and windows, and what a charger can do."""
-    margin_ppm: Ints
+    margin_w: Ints
     release_w: Ints
     clearing: tuple[ClearingRule, ...]
-    ceiling: tuple[CeilingRule, ...]
 
     @classmethod
     def of(cls, *rules: Rules) -> Terms:
@@ -89,8 +99,7 @@ class Terms:
 
         return cls(
             common=rules[0],
-            margin_ppm=column(each.margin_ppm for each in rules),
+            margin_w=column(each.margin_w for each in rules),
             release_w=column(each.release_w for each in rules),
             clearing=tuple(each.clearing for each in rules),
-            ceiling=tuple(each.ceiling for each in rules),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -10,10 +10,13 @@ from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO
 from wattswap.protocol.units import PRICE_TICK_NANOS, WS_PER_KWH, WS_PER_WH
 
 if TYPE_CHECKING:
-    from wattswap.agents.physics import Ints
+    from collections.abc import Sequence
 
-_TICKS_TO_NANOS = (PRICE_TICK_NANOS // 100_000, WS_PER_KWH // 100_000)
-"""A price tick is 10^6 nanos and a kWh 3.6 * 10^6 ws: ticks * ws * 10 // 36 keeps int64 from overflowing."""
+    from wattswap.agents.physics import Ints
+    from wattswap.agents.rules import Rules
+
+RENT_CAP_S: Final = 24 * 3_600
+"""Rent is paid for a day of waiting at most; the reserve of an award covers it."""
 
 
 def relief_w(award_w: Ints, baseline_w: Ints, import_w: Ints, export_w: Ints) -> Ints:
@@ -31,13 +34,35 @@ def payment_id(feeder: int, tick: int, session_id: str) -> str:
     return f"{feeder}.{tick}/{session_id}"
 
 
-IntsT = TypeVar("IntsT", "Ints", int)
+# Money is reckoned on plain ints, award by award: a battery that waits for a day at a high price is beyond 64 bits.
+# A price tick is 10^6 nanos, a kWh 3.6 * 10^6 ws and an hour 3,600 s, so a ws that waits a second is worth
+# ticks / 12,960 nanos, and a ws that is paid for h hours ticks * h * 10 / 36.
 
 
-def value_nanos(price_nanos_per_kwh: IntsT, energy_ws: IntsT) -> IntsT:
-    """``price * energy // 3_600_000`` for prices on the tick, computed so that int64 holds it."""
-    up, down = _TICKS_TO_NANOS
-    return price_nanos_per_kwh // PRICE_TICK_NANOS * energy_ws * up // down
+def rent_nanos(price_nanos_per_kwh_h: int, rent: int, tick_s: int) -> int:
+    """What a lot has earned: ``rent`` in watt-seconds times ticks, at its price, rounded down."""
+    return price_nanos_per_kwh_h // PRICE_TICK_NANOS * rent * tick_s // 12_960
+
+
+def feed_nanos(price_nanos_per_kwh_h: int, fed_ws: int, feed_h: int) -> int:
+    """What fed energy has earned: as if it waited ``feed_h`` hours, rounded down."""
+    return price_nanos_per_kwh_h // PRICE_TICK_NANOS * fed_ws * feed_h * 10 // 36
+
+
+def most_nanos(price_nanos_per_kwh_h: Sequence[int], award_w: Sequence[int], lasts_s: int, feed_h: int) -> int:
+    """The most that an award of three tranches can come to: a day of waiting for all of it, each rounded down."""
+    hours = (RENT_CAP_S // 3_600, RENT_CAP_S // 3_600, feed_h)
+    tranches = zip(price_nanos_per_kwh_h, award_w, hours, strict=True)
+    return sum(feed_nanos(price, watts * lasts_s, h) for price, watts, h in tranches)
+
+
+def worth_nanos(
+    award_w: Sequence[int], price_nanos_per_kwh_h: Sequence[int], rent: int, fed_ws: int, rules: Rules
+) -> tuple[int, int, int]:
+    """What an award has earned, by tranche. The rent of its lot stands at the first one."""
+    earned = rent_nanos(max(price_nanos_per_kwh_h[:FEED]), rent, rules.tick_s)
+    fed = feed_nanos(price_nanos_per_kwh_h[FEED], fed_ws, rules.feed_h)
+    return (earned, 0, fed) if award_w[TO_FLOOR] else (0, earned, fed)
 
 
 def agreed_ws(charger_ws: int, vehicle_ws: int) -> tuple[int, bool]:

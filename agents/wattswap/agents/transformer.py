@@ -25,7 +25,7 @@ from wattswap.agents.segments import Segments
 from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key
-from wattswap.protocol.effects import Forget, NoteForced, NoteRound, Remember, Send, WakeAt
+from wattswap.protocol.effects import Forget, NoteEnd, NoteForced, NoteRound, Remember, Send, WakeAt
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Billed, LimitChanged, Paid, Received, Restarted, Woken
 from wattswap.protocol.messages import (
@@ -35,6 +35,7 @@ from wattswap.protocol.messages import (
     Ack,
     BaseReport,
     CappedOffer,
+    Cleared,
     Departed,
     Grant,
     Mandate,
@@ -136,7 +137,7 @@ class Transformer:
         return None if now_ms < self._quiet_until_ms else self._leases.worst_import_w(session)
 
     def check(self) -> None:
-        """Tokens promised are covered, and awards are record by plugged cars only."""
+        """Tokens promised are covered, and only plugged cars hold awards."""
         assert self._award_book.uncommitted_nanos >= 0
         assert set(self._vehicles.sessions) == set(self._sessions)
         assert {award.session for award in self._award_book.in_force} <= set(self._sessions)
@@ -164,9 +165,9 @@ class Transformer:
             case WitnessedDelivery():
                 return self._on_delivery(charger, message)
             case Departed():
-                return self._on_departed(charger, message)
+                return self._on_departed(charger, message, now_ms)
             case Ack(kind, session, tick) if kind == AWARD:
-                return self._award_book.ack(charger, session, tick, now_ms)
+                return self._award_book.ack(charger, session, tick)
             case _:
                 return []
 
@@ -195,8 +196,9 @@ class Transformer:
 
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
         party = Party(mandate.session_id, charger, mandate.payee)
-        self._sessions[mandate.session] = Session(party, agent_key(mandate.session_id))
-        self._vehicles.enter(mandate.session, arrival_ms, mandate.departure_ms)
+        key = agent_key(mandate.session_id)
+        self._sessions[mandate.session] = Session(party, key)
+        self._vehicles.enter(mandate.session, key, arrival_ms, mandate.departure_ms or 0)
         self._leases.enter(mandate.session)
 
     def _on_report(self, report: Report, now_ms: int) -> list[Effect]:
@@ -206,7 +208,7 @@ class Transformer:
         self._vehicles.report(report)
         return self._send(self._leases.go_on(self._base.watts, now_ms)) if self._leases.waits else []
 
-    def _on_departed(self, charger: str, departed: Departed) -> list[Effect]:
+    def _on_departed(self, charger: str, departed: Departed, now_ms: int) -> list[Effect]:
         """A car unplugged: its energy is billed, netted against what it earned.
 
         One that never gave its mandate owes nothing; should the mandate come later, it is void.
@@ -226,7 +228,7 @@ class Transformer:
             *self._remember_gone(charger, session),
             Forget(f"session/{session}"),
             ack,
-            *self._award_book.depart(party, departed),
+            *self._award_book.depart(party, departed, now_ms),
         ]
 
     def _remember_gone(self, charger: str, session: int) -> list[Effect]:
@@ -268,41 +270,40 @@ class Transformer:
 
     def _on_tick(self, now_ms: int) -> list[Effect]:
         """Assess; release awards no longer needed, or call for relief; grant."""
-        self._expire(now_ms)
+        effects = self._expire(now_ms)
         if now_ms < self._quiet_until_ms or not self._base.is_known(now_ms):
             self._leases.wait()
-            return []
+            return effects
         cars = self._cars(now_ms)
         if self._controller is not None:
-            return self._control(self._controller, cars, now_ms)
+            return [*effects, *self._control(self._controller, cars, now_ms)]
         limit_w = np.array([self._limit_w])
         assessment = law.assess(np.array([self._base.watts]), limit_w, cars, self._segments, self._terms)
-        effects: list[Effect] = []
         if assessment.release[0]:
-            effects, cars = self._release_all(), self._cars(now_ms)
+            effects, cars = [*effects, *self._release_all()], self._cars(now_ms)
         if assessment.need_w[0] > 0 and len(self._award_book) < len(self._sessions):
-            ceiling = law.ceiling_nanos_per_kwh(assessment.demand_w, limit_w, self._terms)
-            figures = int(assessment.need_w[0]), int(ceiling[0])
-            call = market.relief_call(self._site.feeder, now_ms, *figures, self._rules)
+            call = market.relief_call(self._site.feeder, now_ms, int(assessment.need_w[0]), self._rules)
             return [*effects, *self._open_round(call)]
         return [*effects, *self._grant_by_law(cars, now_ms)]
 
-    def _expire(self, now_ms: int) -> None:
+    def _expire(self, now_ms: int) -> list[Effect]:
         """Strike out awards whose window is over."""
-        for award in self._award_book.expire(now_ms):
+        over = self._award_book.expire(now_ms)
+        for award in over:
             self._vehicles.award(award.session, 0, 0)
+        return [NoteEnd(award.tick, award.session) for award in over]
 
     def _release_all(self) -> list[Effect]:
         effects: list[Effect] = []
         for award in self._award_book.in_force:
             self._vehicles.award(award.session, 0, 0)
             release = Release(award.feeder, award.tick, award.session)
-            effects.append(Send(self._award_book.end(award.session), release))
+            effects += [NoteEnd(award.tick, award.session), Send(self._award_book.end(award.session), release)]
         return effects
 
     def _cars(self, now_ms: int) -> law.Cars:
         """The plugged cars, without what those have sold to feed whose charger is silent: it feeds nothing."""
-        cars = self._vehicles.cars(now_ms)
+        cars = self._vehicles.cars()
         long_ago = (now_ms - self._rules.lease_ms) // self._rules.tick_ms
         sold = [award.session for award in self._award_book.in_force if award.award_w[FEED] and award.tick <= long_ago]
         silent = [self._vehicles.at(session) for session in sold if not self._leases.hears_from(session, now_ms)]
@@ -319,13 +320,15 @@ class Transformer:
     def _grant_by_law(self, cars: law.Cars, now_ms: int) -> list[Effect]:
         """Grant under the limit in force now, whatever it was when a call went out."""
         base_w, target_w = np.array([self._base.watts]), law.target_w(np.array([self._limit_w]), self._terms)
-        granted = law.grants(base_w, target_w, cars, self._segments, self._rules)
+        granted = law.grants(
+            base_w, target_w, cars, self._segments, now_ms=now_ms, seed=self._site.seed, rules=self._rules
+        )
         return self._grant(granted, int(target_w[0]), now_ms)
 
     def _control(self, controller: Controller, cars: law.Cars, now_ms: int) -> list[Effect]:
         """Grant as the controller decides, which asks nobody."""
         target_w = int(law.target_w(np.array([self._limit_w]), self._terms)[0])
-        granted = controller(self._base.watts, target_w, cars, self._vehicles.plugged(), self._rules)
+        granted = controller(self._base.watts, target_w, cars, self._vehicles.plugged(now_ms), self._rules)
         return self._grant(granted, target_w, now_ms)
 
     def _grant(self, granted: law.Grants, target_w: int, now_ms: int) -> list[Effect]:
@@ -386,6 +389,9 @@ class Transformer:
             award = record.award
             self._vehicles.award(award.session, sum(award.award_w[:FEED]), award.award_w[FEED])
             effects += self._award_book.award(record, open_round.states[award.session], now_ms)
+        reserve = self._rules.reserve_nanos_per_kwh_h
+        over = Cleared(call.feeder, call.tick, note.price_nanos_per_kwh_h, reserve)
+        effects += [Send(self._sessions[car].party.charger, over) for car in open_round.called if car in self._sessions]
         return [*effects, *self._grant_by_law(self._cars(now_ms), now_ms)]
 
     def _lapsed(self, open_round: OpenRound) -> NoteRound:

@@ -6,7 +6,7 @@ A stationary battery is a vehicle that never departs and needs nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,9 +14,11 @@ import numpy as np
 from wattswap.agents import law
 from wattswap.agents.delivery_meter import DeliveryMeter
 from wattswap.agents.obligations import Obligations
-from wattswap.agents.offers import Call, Own, StrategyError
+from wattswap.agents.offers import TRANCHES, Call, Outcome, Own, StrategyError
 from wattswap.agents.peers import Peers
 from wattswap.agents.strategies.elementwise import answer, refused
+from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
+from wattswap.agents.strategies.waiting import waiting_cost
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import Draws, agent_key
 from wattswap.protocol.effects import Forget, Remember, Send, WakeAt
@@ -26,6 +28,7 @@ from wattswap.protocol.messages import (
     MANDATE,
     Ack,
     Award,
+    Cleared,
     Mandate,
     Offer,
     Receipt,
@@ -39,7 +42,7 @@ from wattswap.protocol.round import Input, Part, State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wattswap.agents.offers import Strategy
+    from wattswap.agents.offers import Memory, Strategy
     from wattswap.agents.rules import Rules
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
@@ -62,6 +65,16 @@ class VehicleProfile:
     round_trip_permille: int
     wear_nanos_per_kwh: int
     tariff_nanos_per_kwh: int
+    waits: bool = True
+    """Whether somebody waits for it; nobody does for a stationary battery."""
+
+
+class _Called(NamedTuple):
+    """The last call, and what the car knew of itself when it heard it."""
+
+    call: ReliefCall
+    bid: Call
+    own: Own
 
 
 class Vehicle:
@@ -83,8 +96,12 @@ class Vehicle:
         """The session's key for random draws."""
         self._reading: Reading | None = None
         self._chargers = Peers()
+        self._called: _Called | None = None
+        """The call whose outcome is not known yet."""
+        self._memory: Memory = np.zeros((1, memory_columns(profile.strategy)))
+        """What the strategy has learned in this session."""
         self._answers: dict[Part, Sealed] = {}
-        self._meter = DeliveryMeter(rules.tick_s, State.IDLE)
+        self._meter = DeliveryMeter(rules, State.IDLE)
         self._owed = Obligations(rules.repeat_ms)
         self.earned_nanos = 0
 
@@ -92,13 +109,16 @@ class Vehicle:
         """What the car wants done about an event."""
         match event:
             case Metered():
-                return self._claim(self._meter.add(event, now_ms), now_ms)
+                return [*self._meter.add(event), *self._claim(event.session, now_ms)]
             case Reading() if self._plug is not None and event.session == self._plug.session:
                 self._reading = event
             case Received(charger, Sealed() as sealed):
                 return self._on_sealed(charger, sealed, now_ms)
             case Received(charger, Release() as release) if charger == self._chargers.get(release.session):
-                return self._claim(self._meter.end(release.session, only=release.part), now_ms)
+                self._meter.end(release.session, only=release.part)
+                return self._claim(release.session, now_ms)
+            case Received(charger, Cleared() as cleared) if self._plug is not None and charger == self._plug.peer:
+                self._learn(cleared)
             case Received(charger, Ack(kind, session)) if kind == MANDATE and charger == self._chargers.get(session):
                 self._owed.done(f"mandate/{session}")
             case Woken(at_ms):
@@ -115,41 +135,43 @@ class Vehicle:
 
     @property
     def owes(self) -> int:
-        """The number of mandates that nobody has acknowledged, and of awards without receipts."""
-        return len(self._owed) + len(self._meter)
+        """The number of mandates that nobody has acknowledged, and of reported lots without receipts."""
+        return len(self._owed)
 
     def state(self, part: Part) -> State:
         """Where the car's part of a round stands."""
         return self._meter.state(part)
 
     def check(self) -> None:
-        """What it keeps of past rounds is bounded, and it delivers only while it is plugged in."""
+        """What it keeps of past rounds is bounded, and it delivers for the session that is plugged in."""
         assert len(self._answers) <= _MOST_ANSWERS
         in_force = self._meter.in_force
-        assert in_force is None or (self._plug is not None and self._plug.session == in_force.session)
+        assert in_force is None or self._plug is None or self._plug.session == in_force.session
         self._meter.check()
 
     # -- the cable ----------------------------------------------------------------------------------------------------
 
     def _on_plugged_in(self, plug: PluggedIn, now_ms: int) -> list[Effect]:
-        """Declare need and departure, and agree to be billed, until the transformer has acknowledged it."""
-        last = self._meter.in_force
-        ended = [] if last is None or last.session == plug.session else self._meter.end(last.session)
-        self._plug, self._reading = plug, None
+        """Declare the need, and agree to be billed, until the transformer has acknowledged it."""
+        left = [self._meter.leave(session) for session in self._meter.unsettled if session != plug.session]
+        self._plug, self._reading, self._called = plug, None, None
         self._key = np.array([agent_key(plug.session_id)], dtype=np.uint64)
-        mandate = Mandate(plug.session, plug.session_id, plug.need_ws, plug.departure_ms, self.name)
+        self._memory = np.zeros((1, memory_columns(self._profile.strategy)))
+        mandate = Mandate(plug.session, plug.session_id, plug.need_ws, plug.max_w, self.name, plug.departure_ms)
         return [
-            *self._claim(ended, now_ms),
+            *(effect for forget in left for effect in forget),
+            *(effect for session in sorted(self._meter.unsettled) for effect in self._claim(session, now_ms)),
             *self._chargers.meet(plug.session, plug.peer, self._meter.unsettled),
             *self._owed.owe(f"mandate/{plug.session}", plug.peer, seal(mandate, self._signer), now_ms),
         ]
 
     def _on_unplugged(self, unplugged: Unplugged, now_ms: int) -> list[Effect]:
-        """Report what was delivered until now. A mandate that nobody has acknowledged is void."""
+        """Report what was delivered and drawn back until now. A mandate that nobody has acknowledged is void."""
         if self._plug is not None and self._plug.session == unplugged.session:
             self._plug = None
         self._owed.done(f"mandate/{unplugged.session}")
-        return self._claim(self._meter.end(unplugged.session), now_ms)
+        forget = self._meter.leave(unplugged.session)
+        return [*forget, *self._claim(unplugged.session, now_ms)]
 
     # -- a round ------------------------------------------------------------------------------------------------------
 
@@ -193,7 +215,7 @@ class Vehicle:
             plug.max_w,
             plug.feed_w,
             reading.remaining_ws,
-            max(reading.remaining_ws - reading.baseline_remaining_ws, 0),
+            self._meter.owed_ws(plug.session),
             reading.stored_ws,
             plug.capacity_ws,
             plug.reserve_ws,
@@ -201,33 +223,63 @@ class Vehicle:
             profile.round_trip_permille,
             profile.wear_nanos_per_kwh,
             profile.tariff_nanos_per_kwh,
+            int(waiting_cost(profile.seed, self._key)[0]) if profile.waits else 0,
         )
         own = Own(self._key, *np.array(columns, dtype=np.int64)[:, np.newaxis])
-        bid = Call(np.array([call.need_w]), np.array([call.ceiling_nanos_per_kwh]), call.from_ms, call.until_ms)
-        draws = Draws(profile.seed, own.key, call.from_ms // self._rules.window_ms)
+        bid = Call(np.array([call.need_w]), call.from_ms, call.until_ms, self._rules.feed_h)
+        self._called = _Called(call, bid, own)
         try:
-            relief_w, ask = law.admitted(answer(profile.strategy, bid, own, draws), bid, self._rules)
+            book = answer(profile.strategy, bid, own, self._memory, self._draws(call.from_ms))
+            relief_w, ask = law.admitted(book, bid, self._rules)
         except StrategyError as error:
             raise refused(profile.strategy_name, error, plug.session_id, bid) from error
         if not relief_w.any():
             return ()
         return tuple(map(Tranche, relief_w[0].tolist(), ask[0].tolist()))
 
+    def _draws(self, from_ms: int) -> Draws:
+        return Draws(self._profile.seed, self._key, from_ms // self._rules.window_ms)
+
+    def _learn(self, cleared: Cleared) -> None:
+        """Let the strategy learn from the round it was called to last; a round is learned from once."""
+        profile, called, plug = self._profile, self._called, self._plug
+        if called is None or plug is None or (called.call.feeder, called.call.tick) != (cleared.feeder, cleared.tick):
+            return
+        self._called = None
+        if not isinstance(profile.strategy, LearningStrategy):
+            return
+        award = self._meter.award_of(Part(cleared.feeder, cleared.tick, plug.session))
+        outcome = Outcome(
+            np.array([(0,) * TRANCHES if award is None else award.award_w], dtype=np.int64),
+            np.array([cleared.price_nanos_per_kwh_h]),
+            np.array([cleared.reserve_nanos_per_kwh_h]),
+            called.call.from_ms,
+            called.call.until_ms,
+        )
+        draws = self._draws(called.call.from_ms)
+        try:
+            self._memory = learned(profile.strategy, self._memory, called.own, outcome, draws)
+        except StrategyError as error:
+            raise refused(profile.strategy_name, error, plug.session_id, called.bid) from error
+
     def _on_award(self, charger: str, award: Award, now_ms: int) -> list[Effect]:
         """Acknowledge an award and count for it from now on; report at once what has ended with it or is over."""
         ack = Send(charger, Ack(AWARD, award.session, award.tick))
         plugged = self._plug is not None and self._plug.session == award.session
-        ended = self._meter.award(award, now_ms, plugged=plugged)
-        if ended is None:
-            return [ack]
-        over = [] if self._meter.in_force == award.part else [award.part]
+        if not self._meter.award(award, now_ms, plugged=plugged):
+            return [ack, *self._claim(award.session, now_ms)]
         remember = Remember(f"award/{award.part}", msgspec.msgpack.encode(award))
-        return [remember, ack, *self._claim([*ended, *over], now_ms)]
+        return [remember, ack, *self._claim(award.session, now_ms)]
 
-    def _claim(self, ended: Sequence[Part], now_ms: int) -> list[Effect]:
-        """Report what this car's own meter counted for awards that have ended, until there are receipts."""
+    def _claim(self, session: int, now_ms: int) -> list[Effect]:
+        """Report the lots of a session that are over: all of them once the car has left."""
+        left = self._plug is None or self._plug.session != session
+        return self._report(self._meter.over(session, left=left), now_ms)
+
+    def _report(self, parts: Sequence[Part], now_ms: int) -> list[Effect]:
+        """Report what this car's own meter counted, until there are receipts."""
         effects: list[Effect] = []
-        for part in ended:
+        for part in parts:
             delivery, durable = self._meter.deliver(part)
             charger = self._chargers.get(part.session)
             assert charger is not None
@@ -248,7 +300,7 @@ class Vehicle:
     # -- after a crash ------------------------------------------------------------------------------------------------
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
-        """Repeat the claims that were made. An award that was in force has lost its count and claims nothing."""
+        """Repeat the claims that were made. An award that was in force goes on from its last count."""
         remembered, settled = restarted.remembered, list[Part]()
         if (earned := remembered.get(_EARNED)) is not None:
             self.earned_nanos, settled = msgspec.msgpack.decode(earned, type=tuple[int, list[Part]])
@@ -256,4 +308,4 @@ class Vehicle:
         self._meter.restore(remembered, now_ms, settled)
         # It may have crashed between a receipt and forgetting the award that it settles.
         keys = [key for part in settled for key in (f"award/{part}", f"claim/{part}")]
-        return [*(Forget(key) for key in keys if key in remembered), *self._claim(self._meter.open, now_ms)]
+        return [*(Forget(key) for key in keys if key in remembered), *self._report(self._meter.claims, now_ms)]

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
     from wattswap.protocol.messages import Report
 
-_FIRM, _WANTED, _DUE, _DREW, _REDUCE, _FEED, _IMPORT, _EXPORT, _ARRIVAL, _DEPARTURE, _DRAWN, _MOST = range(12)
-_COLUMNS: Final = 12
+_FIRM, _WANTED, _DREW, _OWED, _RENT, _DUE, _REDUCE, _FEED, _IMPORT, _EXPORT, _ARRIVAL, _DEPARTURE, _DRAWN, _MOST = (
+    range(14)
+)
+_COLUMNS: Final = 14
 
 
 class VehicleTable:
@@ -23,6 +25,8 @@ class VehicleTable:
 
     def __init__(self) -> None:
         self.sessions: list[int] = []
+        self._keys = np.zeros(0, dtype=np.uint64)
+        """Under which each draws."""
         self._table: Ints = np.zeros((_COLUMNS, 0), dtype=np.int64)
         self._reports: dict[int, Report] = {}
         """The newest of each car since the table was last looked at."""
@@ -35,9 +39,10 @@ class VehicleTable:
         """The column of a plugged session."""
         return bisect_left(self.sessions, session)
 
-    def enter(self, session: int, arrival_ms: int, departure_ms: int) -> None:
-        """A car plugged in and stated its departure; until its first report it wants nothing."""
+    def enter(self, session: int, key: int, arrival_ms: int, departure_ms: int) -> None:
+        """A car plugged in; until its first report it wants nothing."""
         table, at = self._columns(), self.at(session)
+        self._keys = np.insert(self._keys, at, np.uint64(key))
         self.sessions.insert(at, session)
         self._table = np.insert(table, at, 0, axis=1)
         self._table[[_ARRIVAL, _DEPARTURE], at] = arrival_ms, departure_ms
@@ -46,6 +51,7 @@ class VehicleTable:
         """A car unplugged."""
         table, at = self._columns(), self.at(session)
         del self.sessions[at]
+        self._keys = np.delete(self._keys, at)
         self._table = np.delete(table, at, axis=1)
 
     def report(self, report: Report) -> None:
@@ -56,21 +62,25 @@ class VehicleTable:
         """A car holds an award from now on; zeros when it has ended."""
         self._columns()[_REDUCE : _FEED + 1, self.at(session)] = (reduce_w, feed_w)
 
-    def cars(self, now_ms: int) -> Cars:
+    def cars(self) -> Cars:
         """All plugged cars as the law sees them."""
         table = self._columns()
         return Cars(
+            self._keys,
             table[_FIRM],
             table[_WANTED],
-            table[_DUE] - now_ms,
             table[_DREW] > 0,
+            table[_OWED],
+            table[_RENT],
             table[_REDUCE],
             table[_FEED],
         )
 
-    def plugged(self) -> Plugged:
+    def plugged(self, now_ms: int) -> Plugged:
         """What else controllers may know of them. A car drew what it was granted, as far as it wanted it."""
-        return Plugged(*self._columns()[_ARRIVAL:])
+        table = self._columns()
+        arrival_ms, departure_ms, drawn_w, most_w = table[_ARRIVAL:]
+        return Plugged(arrival_ms, departure_ms, table[_DUE] - now_ms, drawn_w, most_w)
 
     def firm_w(self, sessions: list[int]) -> Ints:
         """The firm power of these plugged sessions."""
@@ -97,7 +107,15 @@ class VehicleTable:
         if self._reports:
             ats = [self.at(session) for session in self._reports]
             reports = [
-                (report.firm_w, report.wanted_w, report.due_ms, report.drew) for report in self._reports.values()
+                (
+                    report.firm_w,
+                    report.wanted_w,
+                    report.drew,
+                    report.owed_ws,
+                    report.rent_price,
+                    report.due_ms or 0,
+                )
+                for report in self._reports.values()
             ]
             self._table[:_REDUCE, ats] = np.array(reports, dtype=np.int64).T
             self._table[_MOST, ats] = np.maximum(self._table[_MOST, ats], self._table[_WANTED, ats])

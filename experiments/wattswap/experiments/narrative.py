@@ -130,7 +130,7 @@ def biggest_round(tables: RunTables) -> pd.Series[Any] | None:
 def trades_of(tables: RunTables, tick: int) -> pd.DataFrame:
     """The settled awards of a round, cheapest first."""
     trades = tables.trades[(tables.trades["tick"] == tick) & (tables.trades["kind"] != "forced")]
-    return trades.sort_values(["ask_nanos_per_kwh", "session", "tranche"], kind="stable")
+    return trades.sort_values(["ask_nanos_per_kwh_h", "session", "tranche"], kind="stable")
 
 
 def round_steps(tables: RunTables, row: pd.Series[Any]) -> list[tuple[str, str]]:
@@ -160,7 +160,7 @@ def _reading_step(tables: RunTables, row: pd.Series[Any]) -> str:
 def _call_step(tables: RunTables, row: pd.Series[Any], until_ms: int) -> str:
     return (
         f"The transformer calls the {int(row['called']):,} cars that hold no award yet: who can spare power until"
-        f" {tables.clock(until_ms)}? It pays at most {row['ceiling_nanos_per_kwh'] / NANOS_PER_IOTA:.2f} IOTA per kWh."
+        f" {tables.clock(until_ms)}? What it pays at most it does not tell."
     )
 
 
@@ -180,7 +180,10 @@ def _clearing_step(tables: RunTables, row: pd.Series[Any], trades: pd.DataFrame)
         told = f"{told} That is {kilowatts(row['need_w'] - row['awarded_w'])} short of the need."
     if tables.scenario.get("transformer", {}).get("clearing") == "pay-as-bid":
         return f"{told} Each is paid what it asked."
-    return f"{told} All get the same price, the highest that won: {_iota(row['price_nanos_per_kwh'])} IOTA per kWh."
+    price = f"{_iota(row['price_nanos_per_kwh_h'])} IOTA per kWh and hour of waiting"
+    if tables.scenario.get("transformer", {}).get("clearing") == "uniform":
+        return f"{told} All get the same price, the highest that won: {price}."
+    return f"{told} All get the same price, the lowest ask that did not win: {price}."
 
 
 def _delivery_step(trades: pd.DataFrame, lasts_ms: int) -> str:
@@ -193,17 +196,18 @@ def _delivery_step(trades: pd.DataFrame, lasts_ms: int) -> str:
 def _settlement_step(trades: pd.DataFrame) -> str:
     most = trades.groupby("session")["nanos"].sum().idxmax()
     one = trades[trades["session"] == most]
-    prices = one["price_nanos_per_kwh"].unique()
-    at = f" at {_iota(prices[0])} IOTA per kWh" if len(prices) == 1 else ""
+    prices = one["price_nanos_per_kwh_h"].unique()
+    at = f" at {_iota(prices[0])} IOTA per kWh and hour" if len(prices) == 1 else ""
     return (
-        f"One payment per car, {_iota(trades['nanos'].sum())} IOTA in all. One of them: {printable(str(most), 40)}"
-        f" delivered {one['delivered_ws'].sum() / KWH_WS:.3f} kWh{at}, which makes {_iota(one['nanos'].sum())}"
-        f" IOTA: payment {printable(str(one['payment_id'].iloc[0]), 60)}."
+        "What a car gave up waits until it has been drawn back; then it is paid, once a car:"
+        f" {_iota(trades['nanos'].sum())} IOTA in all. One of them: {printable(str(most), 40)} drew"
+        f" {one['returned_ws'].sum() / KWH_WS:.3f} of {one['delivered_ws'].sum() / KWH_WS:.3f} kWh back{at}, which"
+        f" makes {_iota(one['nanos'].sum())} IOTA: payment {printable(str(one['payment_id'].iloc[0]), 60)}."
     )
 
 
 ROUND_HEAD: Final[Sequence[str]] = (
-    "session", "sold", "asked, IOTA/kWh", "price, IOTA/kWh", "agreed, kW", "delivered, kWh", "paid, IOTA",
+    "session", "sold", "asked, IOTA/kWh/h", "price, IOTA/kWh/h", "agreed, kW", "delivered, kWh", "paid, IOTA",
 )  # fmt: skip
 
 
@@ -214,8 +218,8 @@ def round_rows(tables: RunTables, row: pd.Series[Any]) -> tuple[list[list[str]],
         [
             str(trade["session"]),
             _SOLD.get(int(trade["tranche"]), str(trade["kind"])),
-            f"{_iota(trade['ask_nanos_per_kwh'])}",
-            f"{_iota(trade['price_nanos_per_kwh'])}",
+            f"{_iota(trade['ask_nanos_per_kwh_h'])}",
+            f"{_iota(trade['price_nanos_per_kwh_h'])}",
             f"{trade['awarded_w'] / 1000:.2f}",
             f"{trade['delivered_ws'] / KWH_WS:.3f}",
             f"{_iota(trade['nanos'])}",

@@ -66,39 +66,50 @@ class NoteRound(_Effect, frozen=True, tag=7):
 
     tick: int
     need_w: int
-    ceiling_nanos_per_kwh: int
     called: int
     kept: int
     """Called cars that could have given way and kept charging."""
     offered_w: int
     awarded_w: int
-    price_nanos_per_kwh: int
+    price_nanos_per_kwh_h: int
     """The highest accepted price."""
     reduce_awards: int
     feed_awards: int
 
 
 class NoteAward(_Effect, frozen=True, tag=10):
-    """For the record: a session holds an award from now on."""
-
-    tick: int
-    session: int
-    reduce_w: int
-    feed_w: int
-
-
-class NoteTrade(_Effect, frozen=True, tag=8):
-    """For the record: an award was settled; tranches side by side."""
+    """For the record: a session holds an award from now on; tranches side by side."""
 
     tick: int
     session: int
     payment_id: str
     award_w: tuple[int, ...]
-    price_nanos_per_kwh: tuple[int, ...]
+    price_nanos_per_kwh_h: tuple[int, ...]
+    offered_w: tuple[int, ...]
+    ask_nanos_per_kwh_h: tuple[int, ...]
+
+
+class NoteEnd(_Effect, frozen=True, tag=13):
+    """For the record: a session's award has ended; its lot may stay open."""
+
+    tick: int
+    session: int
+
+
+class NoteTrade(_Effect, frozen=True, tag=8):
+    """For the record: an award was settled; tranches side by side, and what came back of its lot."""
+
+    tick: int
+    session: int
+    payment_id: str
+    award_w: tuple[int, ...]
+    price_nanos_per_kwh_h: tuple[int, ...]
     delivered_ws: tuple[int, ...]
+    returned_ws: int
+    rent: int
     nanos: tuple[int, ...]
     offered_w: tuple[int, ...]
-    ask_nanos_per_kwh: tuple[int, ...]
+    ask_nanos_per_kwh_h: tuple[int, ...]
     baseline_ws: int
     disputed: bool
 
@@ -125,5 +136,17 @@ class Forget(_Effect, frozen=True, tag=12):
 
 
 Effect = (
-    Send | WakeAt | SetPower | Reserve | Pay | Bill | NoteRound | NoteAward | NoteTrade | NoteForced | Remember | Forget
+    Send
+    | WakeAt
+    | SetPower
+    | Reserve
+    | Pay
+    | Bill
+    | NoteRound
+    | NoteAward
+    | NoteEnd
+    | NoteTrade
+    | NoteForced
+    | Remember
+    | Forget
 )

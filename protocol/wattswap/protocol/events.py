@@ -33,7 +33,8 @@ class PluggedIn(_Event, frozen=True, tag=3):
     peer: str
     """The agent at the other end of the cable."""
     need_ws: int
-    departure_ms: int
+    departure_ms: int | None
+    """When the car expects to leave; told to nobody unless cars disclose it."""
     max_w: int
     """What cable, charger and car carry together."""
     feed_w: int
@@ -50,17 +51,32 @@ class Unplugged(_Event, frozen=True, tag=4):
 
 
 class Metered(_Event, frozen=True, tag=5):
-    """The meter of the tick that ended, told to charger and vehicle as long as they count for an award: mean watts."""
+    """The meter of the tick that ended, told to charger and vehicle as long as they have a lot open: mean watts."""
 
     session: int
     import_w: int
     export_w: int
     baseline_w: int
     """The session's baseline power over the same tick."""
+    granted_w: int
+    """What the charger let the car draw."""
+    tick: int
+    """The number of the tick that ended."""
+
+
+class CarStatus(_Event, frozen=True, tag=12):
+    """What a car tells its charger through the cable at every tick in which power matters: no word of its plans."""
+
+    session: int
+    firm_w: int
+    wanted_w: int
+    drew: bool
+    due_ms: int | None = None
+    """Only where cars disclose when they expect to leave."""
 
 
 class Reading(_Event, frozen=True, tag=6):
-    """Where the session stands now, told to the charger and the vehicle whenever it changed."""
+    """Where the session stands now, told to the vehicle whenever it changed."""
 
     session: int
     remaining_ws: int
@@ -113,5 +129,16 @@ class Restarted(_Event, frozen=True, tag=11):
 
 
 Event = (
-    Received | Woken | PluggedIn | Unplugged | Metered | Reading | BaseRead | LimitChanged | Paid | Billed | Restarted
+    Received
+    | Woken
+    | PluggedIn
+    | Unplugged
+    | Metered
+    | CarStatus
+    | Reading
+    | BaseRead
+    | LimitChanged
+    | Paid
+    | Billed
+    | Restarted
 )

@@ -22,6 +22,8 @@ Energy = Annotated[int, Meta(ge=0, le=MOST_WS)]
 Instant = Annotated[int, Meta(ge=-MOST_MS, le=MOST_MS)]
 Price = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
 Nanos = Annotated[int, Meta(ge=-MOST_NANOS, le=MOST_NANOS)]
+Rent = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
+"""Watt-seconds times the ticks that each has waited."""
 Number = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 SessionNumber = Annotated[int, Meta(ge=0, le=(1 << 52) - 1)]
 """A charger mints it: 32 bits of its key, 20 of a durable count. A number of JavaScript's holds it."""
@@ -52,7 +54,7 @@ class Tranche(_Message, frozen=True):
     """One step of an offer: the car gives this much relief for at least this price."""
 
     relief_w: Power
-    ask_nanos_per_kwh: Price
+    ask_nanos_per_kwh_h: Price
 
 
 Tranches = Annotated[tuple[Tranche, ...], Meta(max_length=4)]
@@ -62,16 +64,18 @@ TranchePrices = Annotated[tuple[Price, ...], Meta(max_length=4)]
 
 
 class Mandate(_Message, frozen=True, tag=1):
-    """Vehicle -> charger -> transformer, at plug-in: the car states its need and departure and agrees to be billed.
+    """Vehicle -> charger -> transformer, at plug-in: the car states its need and agrees to be billed.
 
-    The transformer opens the session and sends an ``Ack``. The need fixes the baseline until the car leaves.
+    The transformer opens the session and sends an ``Ack``. Need and full power fix the baseline until the car leaves.
     """
 
     session: SessionNumber
     session_id: Name
     need_ws: Energy
-    departure_ms: Instant
+    max_w: Power
     payee: Name
+    departure_ms: Instant | None = None
+    """Only where cars disclose when they expect to leave."""
 
 
 class Report(_Message, frozen=True, tag=2):
@@ -84,8 +88,11 @@ class Report(_Message, frozen=True, tag=2):
     session: SessionNumber
     firm_w: Power
     wanted_w: Power
-    due_ms: Instant
     drew: bool
+    owed_ws: Energy
+    """Given up under awards and not drawn back yet, by the charger's meter."""
+    rent_price: Price
+    """The dearest price at which the car waits; 0 if it owes nothing, or could have drawn back and did not."""
     epoch: Number
     """How often the charger has started."""
     seq: Number
@@ -94,6 +101,8 @@ class Report(_Message, frozen=True, tag=2):
     heard_epoch: Number
     heard_seq: Number
     """The newest grant that the charger has accepted; (0, 0) before the first."""
+    due_ms: Instant | None = None
+    """The latest instant at which full power still fills the car in time, where cars disclose their departure."""
 
 
 class BaseReport(_Message, frozen=True, tag=3):
@@ -103,7 +112,7 @@ class BaseReport(_Message, frozen=True, tag=3):
 
 
 class ReliefCall(_Message, frozen=True, tag=4):
-    """Transformer -> charger -> vehicle: the transformer asks for relief in a window, at most at the ceiling price.
+    """Transformer -> charger -> vehicle: the transformer asks for so much relief in a window. Its price stays sealed.
 
     The vehicle answers with an offer before ``offers_due_ms``.
     """
@@ -111,7 +120,6 @@ class ReliefCall(_Message, frozen=True, tag=4):
     feeder: Number
     tick: Number
     need_w: Power
-    ceiling_nanos_per_kwh: Price
     from_ms: Instant
     until_ms: Instant
     offers_due_ms: Instant
@@ -127,15 +135,19 @@ class Offer(_PartMessage, frozen=True, tag=5):
 
 
 class Award(_PartMessage, frozen=True, tag=6):
-    """Transformer -> charger -> vehicle: relief is bought until the window's end. Only a grant sets power."""
+    """Transformer -> charger -> vehicle: relief is bought until the window's end. Only a grant sets power.
+
+    What is given up earns the price for every kWh and hour until it has been drawn back, up to ``rent_cap_s``.
+    """
 
     until_ms: Instant
     award_w: TranchePowers
-    price_nanos_per_kwh: TranchePrices
+    price_nanos_per_kwh_h: TranchePrices
+    rent_cap_s: Number
 
 
 class Release(_PartMessage, frozen=True, tag=7):
-    """Transformer -> charger -> vehicle: the award ends now, and what was delivered until now is paid."""
+    """Transformer -> charger -> vehicle: the award ends now, and no more is given up under it."""
 
 
 class Grant(_Message, frozen=True, tag=8):
@@ -158,10 +170,15 @@ class Grant(_Message, frozen=True, tag=8):
 
 
 class Delivery(_PartMessage, frozen=True, tag=9):
-    """Vehicle -> charger -> transformer, when an award has ended: the energy of each tranche that one meter counted."""
+    """Vehicle -> charger -> transformer, when a lot closes: what one meter counted of the award and what came back.
+
+    A lot closes when what was given up has been drawn back, or when the car leaves.
+    """
 
     delivered_ws: TrancheEnergies
     baseline_ws: Energy
+    returned_ws: Energy
+    rent: Rent
 
 
 class Receipt(_PartMessage, frozen=True, tag=10):
@@ -218,6 +235,19 @@ class Ack(_Message, frozen=True, tag=15):
     tick: Number = 0
 
 
+class Cleared(_Message, frozen=True, tag=16):
+    """Transformer -> charger -> vehicle: a round to which the car was called is over, whether it won or not.
+
+    No money follows from it, so it is not signed; strategies may learn from it.
+    """
+
+    feeder: Number
+    tick: Number
+    price_nanos_per_kwh_h: Price
+    """The highest price that is paid; 0 if nothing was bought."""
+    reserve_nanos_per_kwh_h: Price
+
+
 MANDATE: Final = 1
 AWARD: Final = 6
 DEPARTED: Final = 11
@@ -227,5 +257,5 @@ Inner = Mandate | ReliefCall | Offer | Award | Delivery | Receipt
 """The messages that travel sealed."""
 SEALED: Final = (Mandate, ReliefCall, Offer, Award, Delivery, Receipt)
 """The same as a tuple of classes."""
-Message = Report | BaseReport | Release | Grant | Departed | Sealed | CappedOffer | WitnessedDelivery | Ack
+Message = Report | BaseReport | Release | Grant | Departed | Sealed | CappedOffer | WitnessedDelivery | Ack | Cleared
 """The messages as they are sent: the closed union that the codec reads."""

@@ -15,10 +15,12 @@ import numpy as np
 from wattswap.agents import law, physics
 from wattswap.agents.offers import Own
 from wattswap.agents.rules import Rules
+from wattswap.agents.strategies.waiting import waiting_cost
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.units import PERMILLE, PPM, WS_PER_WH
 from wattswap.runners.scenario.cars import garage_of
 from wattswap.runners.scenario.schema import ppm, share_of
+from wattswap.runners.scenario.sessions import departure_error_ms
 from wattswap.runners.scenario.street import concatenated, rows_of
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ NEVER_MS: Final = 1 << 42
 def rules_of(scenario: Scenario, transformer: TransformerTable) -> Rules:
     """The scenario's market constants as the integers of the law, on the feeder of this transformer.
 
-    Feeders differ in margin, release, clearing rule and ceiling; all else is common to a scenario.
+    Feeders differ in margin, release and clearing rule; all else is common to a scenario.
     """
     chargers, market = scenario.chargers, scenario.market
     amp_w = chargers.phases * chargers.voltage_v
@@ -47,17 +49,15 @@ def rules_of(scenario: Scenario, transformer: TransformerTable) -> Rules:
         lease_ms=(market.lease_s or 3 * scenario.reading_s) * 1000,
         drift_ppm=ppm(market.drift_pct),
         guard_ms=scenario.vehicles.guard_s * 1000,
-        margin_ppm=ppm(transformer.margin_pct),
+        unsure_ms=departure_error_ms(scenario.vehicles.departure) or 0,
+        margin_w=share_of(max(transformer.limit_w, 0), transformer.margin_pct),
         release_w=share_of(max(transformer.limit_w, 0), market.release_pct),
-        owed_bonus_ms=market.owed_bonus_s * 1000,
         amp_w=amp_w,
         min_w=chargers.min_a * amp_w,
         guaranteed_w=chargers.guaranteed_w,
         clearing=transformer.clearing,
-        ceiling=transformer.ceiling,
-        ceiling_from_nanos_per_kwh=market.ceiling_from_nanos_per_kwh,
-        ceiling_to_nanos_per_kwh=market.ceiling_to_nanos_per_kwh,
-        ceiling_at_ppm=ppm(market.ceiling_at_pct),
+        reserve_nanos_per_kwh_h=market.reserve_nanos_per_kwh_h,
+        feed_h=market.feed_h,
     )
 
 
@@ -90,6 +90,8 @@ class Fleet:
     round_trip_permille: Ints
     wear_nanos_per_kwh: Ints
     tariff_nanos_per_kwh: Ints
+    waiting_nanos_per_kwh_h: Ints
+    """What it costs its owner when a kWh comes an hour later."""
     model: Ints
     """Each row's row in ``curves_w``, the cars' own charging curves: watts at each whole per cent."""
     curves_w: Ints
@@ -149,6 +151,7 @@ def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
         round_trip_permille=column(round(cars.round_trip_pct * 10), [round(b.round_trip_pct * 10) for b in batteries]),
         wear_nanos_per_kwh=column(cars.wear_nanos_per_kwh, [battery.wear_nanos_per_kwh for battery in batteries]),
         tariff_nanos_per_kwh=column(cars.tariff_nanos_per_kwh, [cars.tariff_nanos_per_kwh] * m),
+        waiting_nanos_per_kwh_h=column(waiting_cost(street.scenario.seed, sessions.key), [0] * m),
         model=column(garage.model, [len(garage.curves_w) - 1] * m),
         curves_w=garage.curves_w,
     )
@@ -235,9 +238,9 @@ class World:
             )
         return fleet.max_w[rows]
 
-    def own(self, rows: Ints, charging: law.ChargingState, now_ms: int) -> Own:
-        """What the cars of these rows know of themselves; ``charging`` holds the same rows."""
-        fleet, remaining_ws = self.fleet, self.remaining_ws[rows]
+    def own(self, rows: Ints, charging: law.ChargingState, owed_ws: Ints, now_ms: int) -> Own:
+        """What the cars of these rows know of themselves; ``charging`` and ``owed_ws`` hold the same rows."""
+        fleet = self.fleet
         return Own(
             key=fleet.key[rows],
             wanted_w=charging.wanted_w,
@@ -246,8 +249,8 @@ class World:
             floor_w=np.minimum(charging.firm_w, self.rules.min_w),
             max_w=fleet.max_w[rows],
             feed_w=fleet.feed_w[rows],
-            remaining_ws=remaining_ws,
-            owed_ws=np.maximum(remaining_ws - self.baseline_ws[rows], 0),
+            remaining_ws=self.remaining_ws[rows],
+            owed_ws=owed_ws,
             stored_ws=self.stored_ws[rows],
             capacity_ws=fleet.capacity_ws[rows],
             reserve_ws=fleet.reserve_ws[rows],
@@ -255,6 +258,7 @@ class World:
             round_trip_permille=fleet.round_trip_permille[rows],
             wear_nanos_per_kwh=fleet.wear_nanos_per_kwh[rows],
             tariff_nanos_per_kwh=fleet.tariff_nanos_per_kwh[rows],
+            waiting_nanos_per_kwh_h=fleet.waiting_nanos_per_kwh_h[rows],
         )
 
     def move(self, charging: law.ChargingState, import_w: Ints, export_w: Ints) -> tuple[Ints, Ints]:

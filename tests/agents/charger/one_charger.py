@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec import structs
 from tests.agents.words import (
-    HOUR,
+    CHEAP,
+    DAY_S,
     KWH,
     award,
     delivered,
@@ -17,7 +18,7 @@ from wattswap.agents.charger import Charger
 from wattswap.agents.rules import Rules
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.effects import Effect, Send
-from wattswap.protocol.events import Event, Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.events import CarStatus, Event, Metered, PluggedIn, Unplugged
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.messages import (
     Award,
@@ -34,14 +35,14 @@ from wattswap.protocol.messages import (
     WitnessedDelivery,
 )
 
-PLUG = PluggedIn(7, "stay 7", "car", 10 * KWH, 6 * HOUR, 11_000, 0, 60 * KWH, 0)
+PLUG = PluggedIn(7, "stay 7", "car", 10 * KWH, None, 11_000, 0, 60 * KWH, 0)
 AWARD = award(7)
-READING = Reading(7, 10 * KWH, 9 * KWH, 30 * KWH, 11_000, 10_000, 9_000, 3 * HOUR, drew=True)
+STATUS = CarStatus(7, 9_000, 11_000, drew=True)
 NEXT = structs.replace(PLUG, session=8, session_id="stay 8", peer="other")
 LEAVE, LEFT = Unplugged(7, 473_700, 60_000), Departed(7, 473_700, 60_000)
-REDUCED = Metered(7, 4_790, 0, 11_000)
+REDUCED = Metered(7, 4_790, 0, 11_000, 4_790, 0)
 CLAIM, NOTHING = delivered(7, 30), delivered(7, 0)
-NEWER, NEWER_CLAIM = Award(0, 5, 7, 300_000, (690, 0, 0), (1, 0, 0)), delivered(7, 30, sold_w=690, tick=5)
+NEWER, NEWER_CLAIM = Award(0, 5, 7, 300_000, (690, 0, 0), (CHEAP, 0, 0), DAY_S), delivered(7, 30, sold_w=690, tick=5)
 OFFER = seal(Offer(0, 0, 7, (Tranche(6_860, 600_000_000),)), Signer(bytes([9] * 32)))
 
 
@@ -73,9 +74,16 @@ def grant(import_w: int, export_w: int = 0, *, session: int = 7, seq: int = 1, e
     return Grant(session, import_w, export_w, epoch, seq, 1, 30_000, 90_000)
 
 
-def report(seq: int = 1, stamp_ms: int = 30_000, heard: tuple[int, int] = (0, 0), epoch: int = 1) -> Send:
-    """The heartbeat of a charger whose car stands as ``READING`` says."""
-    return Send("transformer", Report(7, 9_000, 11_000, 3 * HOUR, True, epoch, seq, stamp_ms, *heard))
+def report(
+    seq: int = 1,
+    stamp_ms: int = 30_000,
+    heard: tuple[int, int] = (0, 0),
+    epoch: int = 1,
+    owed_ws: int = 0,
+    price: int = 0,
+) -> Send:
+    """The heartbeat of a charger whose car says what ``STATUS`` does, and owes nothing."""
+    return Send("transformer", Report(7, 9_000, 11_000, True, owed_ws, price, epoch, seq, stamp_ms, *heard))
 
 
 def from_car(of: Charger, message: Inner | Sealed) -> list[Effect]:

@@ -12,8 +12,8 @@ from tests.agents.charger.one_charger import (
     NEXT,
     OFFER,
     PLUG,
-    READING,
     REDUCED,
+    STATUS,
     charger,
     claim_after,
     claimed,
@@ -61,12 +61,12 @@ def test_an_acknowledgement_of_something_else_is_not_its_departure(other: Ack) -
 def test_the_next_car_has_no_part_in_what_the_last_one_delivered() -> None:
     of = charger(AWARD, REDUCED, LEAVE, NEXT)
     assert tell(of, Received("other", seal(CLAIM))) == []
-    tell(of, Metered(8, 0, 0, 11_000))
-    assert claimed(claim_after(of, CLAIM))[0] == CLAIM
+    tell(of, Metered(8, 0, 0, 11_000, 0, 0))
+    assert claimed(from_car(of, CLAIM))[0] == CLAIM
     assert tell(of, Unplugged(8, 5, 6))[1:] == [Send("transformer", Departed(8, 5, 6))]
 
 
-@pytest.mark.parametrize("event", [grant(1, 1), REDUCED, Woken(), READING, OFFER], ids=repr)
+@pytest.mark.parametrize("event", [grant(1, 1), REDUCED, Woken(), STATUS, OFFER], ids=repr)
 def test_without_a_car_nothing_happens(event: Event | Message) -> None:
     assert does(empty(), event) == []
     assert does(charger(LEAVE), event) == []

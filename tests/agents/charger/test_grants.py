@@ -9,7 +9,7 @@ from tests.agents.charger.one_charger import (
     LEFT,
     NEXT,
     PLUG,
-    READING,
+    STATUS,
     charger,
     does,
     grant,
@@ -33,25 +33,25 @@ from wattswap.protocol.messages import (
 
 
 def test_it_reports_where_its_car_stands() -> None:
-    assert tell(charger(), READING) == [report()]
+    assert tell(charger(), STATUS) == [report()]
 
 
 def test_every_reading_is_a_beat_with_its_own_clock_and_the_grant_it_heard() -> None:
-    of = charger(READING)
-    assert tell(of, READING, 60_000) == [report(2, 60_000)]
+    of = charger(STATUS)
+    assert tell(of, STATUS, 60_000) == [report(2, 60_000)]
     tell(of, grant(4_790, seq=9), 60_000)
-    assert tell(of, READING, 90_000) == [report(3, 90_000, (1, 9))]
+    assert tell(of, STATUS, 90_000) == [report(3, 90_000, (1, 9))]
 
 
 def test_an_award_brings_one_report() -> None:
-    of = charger(READING)
+    of = charger(STATUS)
     assert tell(of, AWARD) == [report(2), Send("car", seal(AWARD))]
     assert tell(of, AWARD) == [Send("car", seal(AWARD))]
 
 
 def test_a_reading_of_a_car_that_left_is_not_reported() -> None:
-    assert tell(charger(LEAVE), READING) == []
-    assert tell(charger(LEAVE, NEXT), READING) == []
+    assert tell(charger(LEAVE), STATUS) == []
+    assert tell(charger(LEAVE, NEXT), STATUS) == []
 
 
 def test_a_grant_sets_the_power() -> None:
@@ -59,7 +59,7 @@ def test_a_grant_sets_the_power() -> None:
 
 
 def test_a_lower_grant_is_confirmed_at_once_and_a_higher_one_with_the_next_report() -> None:
-    of = charger(READING)
+    of = charger(STATUS)
     assert tell(of, grant(11_000)) == [SetPower(7, 11_000, 0)]
     assert tell(of, grant(4_790, seq=2)) == [SetPower(7, 4_790, 0), report(2, heard=(1, 2))]
     assert tell(of, grant(4_790, seq=3)) == []
@@ -84,8 +84,8 @@ def test_a_renewed_lease_is_looked_after_when_the_old_one_would_have_been_over()
 
 
 def test_a_lease_that_is_over_ends_before_anything_else_is_heard() -> None:
-    of = charger(READING, grant(11_000))
-    assert tell(of, READING, 120_000) == [SetPower(7, 0, 0), report(2, 120_000, (1, 1))]
+    of = charger(STATUS, grant(11_000))
+    assert tell(of, STATUS, 120_000) == [SetPower(7, 0, 0), report(2, 120_000, (1, 1))]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_lease_that_is_over_ends_before_anything_else_is_heard() -> None:
 def test_a_grant_that_is_not_the_newest_or_answers_no_stamp_of_now_is_void(void: Grant) -> None:
     of = charger(grant(4_790, seq=5, epoch=2))
     assert tell(of, void) == []
-    assert tell(of, READING) == [report(heard=(2, 5))]
+    assert tell(of, STATUS) == [report(heard=(2, 5))]
     assert of.lease_ends_ms == 120_000
 
 

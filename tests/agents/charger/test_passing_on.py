@@ -44,16 +44,14 @@ from wattswap.protocol.messages import (
 )
 
 
-@pytest.mark.parametrize(
-    "message", [ReliefCall(0, 0, 5_800, 5, 0, 300_000, 2_000), AWARD, Receipt(0, 0, 7, 5)], ids=repr
-)
+@pytest.mark.parametrize("message", [ReliefCall(0, 0, 5_800, 0, 300_000, 2_000), AWARD, Receipt(0, 0, 7, 5)], ids=repr)
 def test_calls_awards_and_receipts_reach_the_car_untouched(message: Inner) -> None:
     sealed = seal(message, Signer(bytes(32)))
     assert tell(charger(), sealed) == [Send("car", sealed)]
 
 
 def test_an_award_for_a_car_that_left_is_not_for_the_next_one() -> None:
-    assert tell(charger(), Award(0, 0, 6, 300_000, (1, 0, 0), (1, 0, 0))) == []
+    assert tell(charger(), Award(0, 0, 6, 300_000, (1, 0, 0), (1, 0, 0), 86_400)) == []
 
 
 def test_a_mandate_reaches_the_transformer_untouched() -> None:
@@ -93,14 +91,14 @@ def test_a_car_cannot_speak_as_the_transformer_nor_the_transformer_as_a_car() ->
     assert tell(of, BaseReport(1)) == []
 
 
-@pytest.mark.parametrize("message", [AWARD, Receipt(0, 0, 7, 5), ReliefCall(0, 0, 1, 1, 0, 1, 1)], ids=repr)
+@pytest.mark.parametrize("message", [AWARD, Receipt(0, 0, 7, 5), ReliefCall(0, 0, 1, 0, 1, 1)], ids=repr)
 def test_with_the_transformers_key_it_believes_nobody_else(message: Inner) -> None:
     transformer, other = Signer(bytes(32)), Signer(bytes([1] * 32))
     of = charger(transformer_key=transformer.public_key)
     for signer in (other, None):
         with refused_as_unsigned():
             tell(of, seal(message, signer))
-    sealed = seal(ReliefCall(0, 0, 1, 1, 0, 1, 1), transformer)
+    sealed = seal(ReliefCall(0, 0, 1, 0, 1, 1), transformer)
     assert tell(of, sealed) == [Send("car", sealed)]
 
 
@@ -116,13 +114,13 @@ def test_nobody_claims_for_a_session_that_was_never_here() -> None:
     """Sixteen such claims once pushed the count of a car that had left out of the charger's memory."""
     of = charger(AWARD, REDUCED, LEAVE)
     for session in range(100, 200):
-        assert does(of, Received("stranger", seal(Delivery(0, 0, session, (1, 0, 0), 1)))) == []
+        assert does(of, Received("stranger", seal(Delivery(0, 0, session, (1, 0, 0), 1, 0, 0)))) == []
     assert does(of, Received("stranger", seal(CLAIM))) == []
     assert claimed(claim_after(of, CLAIM)) == (CLAIM, CLAIM)
 
 
 def test_an_award_for_a_session_that_was_never_here_leaves_nothing_behind() -> None:
-    assert does(charger(), Award(0, 0, 6, 300_000, (1, 0, 0), (1, 0, 0))) == []
+    assert does(charger(), Award(0, 0, 6, 300_000, (1, 0, 0), (1, 0, 0), 86_400)) == []
 
 
 def test_a_car_acknowledges_awards_and_nothing_else() -> None:

@@ -13,8 +13,8 @@ from tests.agents.charger.one_charger import (
     NEXT,
     NOTHING,
     PLUG,
-    READING,
     REDUCED,
+    STATUS,
     charger,
     claim_after,
     claimed,
@@ -46,7 +46,7 @@ from wattswap.protocol.messages import (
 
 
 def test_what_binds_it_is_remembered_before_it_is_said() -> None:
-    of = charger(READING)
+    of = charger(STATUS)
     assert [type(effect) for effect in does(of, AWARD)] == [Remember, Send, Send]
     does(of, Release(0, 0, 7))
     assert [type(effect) for effect in does(of, Received("car", seal(CLAIM)))] == [Remember, Send]
@@ -89,7 +89,7 @@ def test_after_a_crash_only_the_newest_award_is_counted_for() -> None:
 
 def test_after_a_crash_an_award_of_the_car_before_is_not_counted_for_the_next_one() -> None:
     of = crashed_after(AWARD)
-    for event in (NEXT, structs.replace(REDUCED, session=8), Award(0, 5, 8, 300_000, (690, 0, 0), (1, 0, 0))):
+    for event in (NEXT, structs.replace(REDUCED, session=8), Award(0, 5, 8, 300_000, (690, 0, 0), (1, 0, 0), 86_400)):
         tell(of, event, 60_000)
     assert claimed(claim_after(of, CLAIM)) == (NOTHING, CLAIM)
 
@@ -104,7 +104,7 @@ def test_after_a_crash_it_starts_at_the_minimum_and_its_old_stamps_count_no_long
     of = empty()
     for event in (Restarted(2, {}), PLUG):
         assert tell(of, event) == []
-    assert tell(of, READING) == [report(epoch=2)]
+    assert tell(of, STATUS) == [report(epoch=2)]
     assert tell(of, grant(4_790)) == []
     assert tell(of, Grant(7, 4_790, 0, 1, 2, 2, 30_000, 90_000)) == [SetPower(7, 4_790, 0)]
 

@@ -38,8 +38,8 @@ from wattswap.protocol.messages import (
 
 
 def test_it_puts_its_own_meter_beside_the_cars_claim() -> None:
-    of = charger(AWARD, Metered(7, 5_000, 0, 11_000))
-    assert claimed(claim_after(of, CLAIM)) == (delivered(7, 30, sold_w=6_000), CLAIM)
+    of = charger(AWARD, Metered(7, 5_000, 0, 11_000, 5_000, 0))
+    assert claimed(from_car(of, CLAIM)) == (delivered(7, 30, sold_w=6_000), CLAIM)
 
 
 def test_its_word_is_signed_and_the_cars_stays_as_it_was() -> None:
@@ -88,7 +88,9 @@ def test_an_award_that_comes_after_a_newer_one_does_not_replace_it() -> None:
     assert claimed(claim_after(of, NEWER_CLAIM))[0] == NEWER_CLAIM
 
 
-@pytest.mark.parametrize("claim", [Delivery(0, 4, 7, (1, 0, 0), 1), Delivery(1, 0, 7, (1, 0, 0), 1)], ids=repr)
+@pytest.mark.parametrize(
+    "claim", [Delivery(0, 4, 7, (1, 0, 0), 1, 0, 0), Delivery(1, 0, 7, (1, 0, 0), 1, 0, 0)], ids=repr
+)
 def test_a_claim_of_an_award_that_never_came_is_witnessed_as_nothing_and_ends_nothing(claim: Delivery) -> None:
     of = charger(AWARD, REDUCED)
     assert claimed(claim_after(of, claim)) == (Delivery(claim.feeder, claim.tick, 7, (0, 0, 0), 0), claim)

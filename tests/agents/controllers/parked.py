@@ -21,8 +21,7 @@ class Parked(NamedTuple):
 
     def where(self, rows: Ints) -> Parked:
         """These cars in this order."""
-        firm_w, wanted_w, laxity_ms, drew, reduce_w, feed_w = self.cars
-        cars = Cars(firm_w[rows], wanted_w[rows], laxity_ms[rows], drew[rows], reduce_w[rows], feed_w[rows])
+        cars = Cars(*(column[rows] for column in self.cars))  # type: ignore[arg-type]
         return Parked(cars, Plugged(*(column[rows] for column in self.plugged)))
 
 
@@ -43,8 +42,8 @@ def parked(
         return else_ if given is None else np.array(given, dtype=np.int64)
 
     return Parked(
-        Cars(wanted, wanted, column(laxity), nothing > 0, nothing, nothing),
-        Plugged(column(arrival), column(departure), column(drawn_w), column(most_w, wanted)),
+        Cars(np.arange(len(wanted), dtype=np.uint64), wanted, wanted, nothing > 0, *[nothing] * 4),
+        Plugged(column(arrival), column(departure), column(laxity), column(drawn_w), column(most_w, wanted)),
     )
 
 

@@ -105,7 +105,9 @@ def test_cars_are_told_apart_by_nothing_but_what_is_known_of_them(name, room_w, 
 @FEW
 @given(room_w=ROOMS_W, street=many_parked(), data=st.data())
 def test_who_stands_behind_takes_nothing_from_who_stands_ahead(name, room_w, street, data):
-    place = {"fcfs": street.plugged.arrival_ms, "edf": street.plugged.departure_ms, "llf": street.cars.laxity_ms}[name]
+    place = {"fcfs": street.plugged.arrival_ms, "edf": street.plugged.departure_ms, "llf": street.plugged.laxity_ms}[
+        name
+    ]
     ahead = np.argsort(place)[: data.draw(st.integers(0, len(place)))]
     alone = granted(name, room_w, street.where(ahead)).import_w
     assert granted(name, room_w, street).import_w[ahead].tolist() == alone.tolist()
@@ -117,9 +119,9 @@ def test_who_stands_behind_takes_nothing_from_who_stands_ahead(name, room_w, str
 def test_these_need_nobodys_plans(name, room_w, street, data):
     other = data.draw(st.permutations(range(len(street.cars.wanted_w))))
     shuffled = np.array(other, dtype=np.int64)
-    cars = street.cars._replace(laxity_ms=street.cars.laxity_ms[shuffled])
-    plugged = street.plugged._replace(departure_ms=street.plugged.departure_ms[shuffled])
-    before, after = granted(name, room_w, street), granted(name, room_w, (cars, plugged))
+    departure_ms, laxity_ms = street.plugged.departure_ms[shuffled], street.plugged.laxity_ms[shuffled]
+    plugged = street.plugged._replace(departure_ms=departure_ms, laxity_ms=laxity_ms)
+    before, after = granted(name, room_w, street), granted(name, room_w, (street.cars, plugged))
     assert before.import_w.tolist() == after.import_w.tolist()
 
 

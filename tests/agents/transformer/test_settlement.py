@@ -50,11 +50,11 @@ def test_a_delivery_is_noted_and_paid() -> None:
             session=1,
             payment_id="0.0/stay 1",
             award_w=(6_210, 0, 0),
-            price_nanos_per_kwh=(CHEAP, 0, 0),
+            price_nanos_per_kwh_h=(CHEAP, 0, 0),
             delivered_ws=(1_863_000, 0, 0),
             nanos=(WORTH, 0, 0),
             offered_w=(6_860, 4_140, 0),
-            ask_nanos_per_kwh=(CHEAP, CHEAP, 0),
+            ask_nanos_per_kwh_h=(CHEAP, CHEAP, 0),
             baseline_ws=3_300_000,
             disputed=False,
         ),
@@ -93,7 +93,7 @@ def test_a_delivery_without_an_award_is_not_paid() -> None:
     of = awarded()
     assert tell(of, "B", witnessed(2, 1_863_000)) == []
     assert tell(of, "A", witnessed(1, 1_863_000, tick=1)) == []
-    elsewhere = seal(Delivery(1, 0, 1, (5, 0, 0), 5))
+    elsewhere = seal(Delivery(1, 0, 1, (5, 0, 0), 5, 0, 0))
     assert tell(of, "A", WitnessedDelivery(1, elsewhere, elsewhere)) == []
 
 
@@ -109,7 +109,7 @@ def test_nobody_claims_with_another_cars_word() -> None:
         tell(awarded(), "A", stolen)
 
 
-@pytest.mark.parametrize("inside", [mandate(1), Offer(0, 0, 1, ()), Delivery(0, 0, 1, (5, 0), 5)], ids=repr)
+@pytest.mark.parametrize("inside", [mandate(1), Offer(0, 0, 1, ()), Delivery(0, 0, 1, (5, 0), 5, 0, 0)], ids=repr)
 def test_what_is_no_delivery_of_three_tranches_is_refused(inside: Inner) -> None:
     with pytest.raises(RemoteProtocolError, match="holds none of session 1"):
         tell(awarded(), "A", WitnessedDelivery(1, seal(inside), witnessed(1, 5).vehicle))
@@ -178,8 +178,8 @@ def test_awards_whose_window_is_over_bind_no_longer_and_are_still_paid() -> None
     of = awarded()
     pass_ticks(of, 300_000)
     assert opened(happens(of, Woken(), 300_000)) == [
-        ("A", ReliefCall(0, 10, 5_800, 5 * IOTA, 300_000, 600_000, 302_000)),
-        ("B", ReliefCall(0, 10, 5_800, 5 * IOTA, 300_000, 600_000, 302_000)),
+        ("A", ReliefCall(0, 10, 5_800, 300_000, 600_000, 302_000)),
+        ("B", ReliefCall(0, 10, 5_800, 300_000, 600_000, 302_000)),
     ]
     assert tell(of, "A", witnessed(1, 1_863_000), 301_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
 

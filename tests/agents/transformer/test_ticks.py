@@ -164,7 +164,7 @@ def test_a_mid_window_call_runs_until_the_same_windows_end() -> None:
     tell(of, "homes", BaseReport(3_000), 89_000)
     assert opened(happens(of, Woken(), 90_000))[0] == (
         "A",
-        ReliefCall(0, 3, 5_800, 5 * IOTA, 90_000, 300_000, 92_000),
+        ReliefCall(0, 3, 5_800, 90_000, 300_000, 92_000),
     )
 
 

@@ -111,7 +111,7 @@ def test_a_charger_cannot_pass_on_another_cars_offer_as_its_own() -> None:
         tell(called(), "B", CappedOffer(2, 11_000, offer(1, *FULL_STOP).offer))
 
 
-@pytest.mark.parametrize("inside", [mandate(1), Delivery(0, 0, 1, (5, 0, 0), 5)], ids=repr)
+@pytest.mark.parametrize("inside", [mandate(1), Delivery(0, 0, 1, (5, 0, 0), 5, 0, 0)], ids=repr)
 def test_what_is_no_offer_is_not_taken_for_one(inside: Inner) -> None:
     with pytest.raises(RemoteProtocolError, match="holds no offer of its car"):
         tell(called(), "A", CappedOffer(1, 11_000, seal(inside)))
@@ -173,7 +173,7 @@ def test_an_offer_altered_on_the_way_is_refused() -> None:
 
 def test_both_the_charger_and_the_car_sign_what_was_delivered() -> None:
     def claim(charger: Signer | None, car: Signer | None) -> WitnessedDelivery:
-        plain = Delivery(0, 0, 1, (1_863_000, 0, 0), 3_300_000)
+        plain = Delivery(0, 0, 1, (1_863_000, 0, 0), 3_300_000, 0, 0)
         return WitnessedDelivery(1, seal(plain, charger), seal(plain, car))
 
     of = trusting()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.agents.words import CHEAP, HOUR, IOTA, RULES, SITE, WORTH, award, happens, mandate, plain, shown
+from tests.agents.words import CHEAP, IOTA, MOST, RULES, SITE, award, happens, mandate, plain, shown
 
 from wattswap.agents.award_book import Site
 from wattswap.agents.rules import Rules
@@ -14,14 +14,25 @@ from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import Effect, NoteAward, NoteRound, Reserve, Send, WakeAt
 from wattswap.protocol.events import Received, Woken
 from wattswap.protocol.identity import Signer
-from wattswap.protocol.messages import Ack, BaseReport, CappedOffer, Grant, Inner, Message, Offer, Report, Tranche
+from wattswap.protocol.messages import (
+    Ack,
+    BaseReport,
+    CappedOffer,
+    Cleared,
+    Grant,
+    Inner,
+    Message,
+    Offer,
+    Report,
+    Tranche,
+)
 
 
 def report(
     session: int, firm_w: int = 11_000, *, seq: int = 1, stamp_ms: int = 0, heard: tuple[int, int] = (0, 0)
 ) -> Report:
     """A charger's report. Without a newer ``seq`` it counts as one that came before."""
-    return Report(session, firm_w, firm_w, 3 * HOUR, True, 1, seq, stamp_ms, *heard)
+    return Report(session, firm_w, firm_w, True, 0, 0, 1, seq, stamp_ms, *heard)
 
 
 def grant(session: int, import_w: int, export_w: int, *, seq: int = 0, echo_ms: int = 0) -> Grant:
@@ -90,14 +101,16 @@ def pass_ticks(of: Transformer, until_ms: int, base_w: int = 3_000, *, since_ms:
 
 AWARD = award(1)
 NOTE = NoteRound(
-    tick=0, need_w=5_800, ceiling_nanos_per_kwh=5 * IOTA, called=2, kept=1, offered_w=11_000,
-    awarded_w=6_210, price_nanos_per_kwh=CHEAP, reduce_awards=1, feed_awards=0,
+    tick=0, need_w=5_800, called=2, kept=1, offered_w=11_000,
+    awarded_w=6_210, price_nanos_per_kwh_h=CHEAP, reduce_awards=1, feed_awards=0,
 )  # fmt: skip
 CLEARED = [
     NOTE,
-    Reserve("0.0/stay 1", WORTH),
-    NoteAward(0, 1, 6_210, 0),
+    Reserve("0.0/stay 1", MOST),
+    NoteAward(0, 1, "0.0/stay 1", (6_210, 0, 0), (CHEAP, 0, 0), (6_860, 4_140, 0), (CHEAP, CHEAP, 0)),
     ("A", AWARD),
+    ("A", Cleared(0, 0, CHEAP, IOTA)),
+    ("B", Cleared(0, 0, CHEAP, IOTA)),
     ("A", grant(1, 4_790, 0)),
     ("B", grant(2, 11_000, 0)),
 ]
@@ -111,7 +124,7 @@ def called(site: Site = SITE) -> Transformer:
 
 
 def awarded(site: Site = SITE) -> Transformer:
-    """Car 1 sold 6,210 W at 0.6 IOTA/kWh; car 2 keeps."""
+    """Car 1 sold 6,210 W at 0.3 IOTA per kWh and hour; car 2 keeps."""
     of = called(site)
     tell(of, "A", offer(1, *FULL_STOP))
     assert opened(tell(of, "B", offer(2))) == CLEARED

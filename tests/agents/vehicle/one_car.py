@@ -30,11 +30,14 @@ from wattswap.protocol.messages import (
     Release,
 )
 
-PLUG = PluggedIn(7, "stay 7", "charger", 10 * KWH, 6 * HOUR, 11_000, 11_000, 60 * KWH, 18 * KWH)
+PLUG = PluggedIn(7, "stay 7", "charger", 10 * KWH, None, 11_000, 11_000, 60 * KWH, 18 * KWH)
 READING = Reading(7, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, 11_000, 11_000, 3 * HOUR, drew=True)
 AWARD = award(7)
-REDUCED, FULL = Metered(7, 4_790, 0, 11_000), Metered(7, 11_000, 0, 11_000)
+REDUCED, FULL = Metered(7, 4_790, 0, 11_000, 4_790, 0), Metered(7, 11_000, 0, 11_000, 11_000, 1)
+BACK = Metered(7, 11_000, 0, 4_790, 11_000, 40)
+"""Twenty minutes later it draws as much beyond its baseline as it gave up in a tick."""
 ONE_TICK, NOTHING = delivered(7, 30), delivered(7, 0)
+RETURNED = delivered(7, 30, back_ws=186_300, ticks=40)
 ACKED = Ack(AN_AWARD, 7, 0)
 LEAVE = Unplugged(7, 5 * KWH, 0)
 

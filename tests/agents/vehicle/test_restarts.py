@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 from tests.agents.vehicle.one_car import (
     ACKED,
     AWARD,
-    NOTHING,
-    ONE_TICK,
+    BACK,
+    FULL,
+    LEAVE,
     PLUG,
     READING,
     REDUCED,
+    RETURNED,
     at_work,
     car,
     does,
@@ -18,6 +21,7 @@ from tests.agents.vehicle.one_car import (
 )
 from tests.agents.words import (
     CALL,
+    delivered,
     of_kind,
     remembered,
     survived,
@@ -25,8 +29,9 @@ from tests.agents.words import (
 
 from wattswap.agents.vehicle import Vehicle
 from wattswap.protocol.effects import Forget, Remember, Send
-from wattswap.protocol.events import Event, Woken
+from wattswap.protocol.events import Event, Metered, Woken
 from wattswap.protocol.messages import (
+    Delivery,
     Inner,
     Receipt,
     Release,
@@ -36,8 +41,15 @@ from wattswap.protocol.messages import (
 def test_what_binds_it_is_remembered_before_it_is_said() -> None:
     vehicle = at_work(CALL)
     assert [type(effect) for effect in does(vehicle, AWARD)] == [Remember, Send]
-    assert [type(effect) for effect in does(vehicle, Release(0, 0, 7))][:2] == [Remember, Send]
+    assert [type(effect) for effect in does(vehicle, REDUCED)] == [Remember], "a lot is durable tick by tick"
+    assert does(vehicle, Release(0, 0, 7)) == []
+    assert [type(effect) for effect in does(vehicle, BACK)][:3] == [Remember, Remember, Send]
     assert [type(effect) for effect in does(vehicle, Receipt(0, 0, 7, 5))] == [Remember, Forget, Forget]
+
+
+def test_a_tick_in_which_it_only_waits_changes_nothing() -> None:
+    vehicle = at_work(CALL, AWARD, REDUCED, Release(0, 0, 7))
+    assert does(vehicle, FULL) == []
 
 
 def crashed_after(*events: Event | Inner | Release) -> tuple[Vehicle, list[object]]:
@@ -48,18 +60,29 @@ def crashed_after(*events: Event | Inner | Release) -> tuple[Vehicle, list[objec
 
 
 def test_after_a_crash_it_repeats_the_claim_it_made_and_is_paid_for_it_once() -> None:
-    after, said = crashed_after(REDUCED, Release(0, 0, 7))
-    assert said == [ONE_TICK]
-    assert tell(after, Woken(), 120_000) == [ONE_TICK]
+    after, said = crashed_after(REDUCED, Release(0, 0, 7), BACK)
+    assert said == [RETURNED]
+    assert tell(after, Woken(), 120_000) == [RETURNED]
     assert tell(after, AWARD, 120_000) == [ACKED]
     for _ in range(2):
         tell(after, Receipt(0, 0, 7, 5), 120_000)
     assert (after.earned_nanos, after.owes) == (5, 0)
 
 
-def test_after_a_crash_what_was_still_running_is_claimed_as_nothing() -> None:
-    _, said = crashed_after(REDUCED)
-    assert said == [NOTHING]
+def test_after_a_crash_it_goes_on_from_the_last_count_that_was_durable() -> None:
+    after, said = crashed_after(REDUCED)
+    assert said == []
+    tell(after, PLUG, 90_000)
+    tell(after, structs.replace(REDUCED, tick=3), 120_000)
+    assert tell(after, LEAVE, 150_000) == [delivered(7, 60)]
+
+
+def test_after_a_crash_a_clock_that_had_stopped_stays_stopped() -> None:
+    after, _ = crashed_after(REDUCED, Release(0, 0, 7), Metered(7, 0, 0, 0, 4_140, 10))
+    tell(after, PLUG, 90_000)
+    (claim,) = tell(after, BACK, 1_230_000)
+    assert isinstance(claim, Delivery)
+    assert (claim.returned_ws, claim.rent) == (186_300, 186_300 * 10)
 
 
 def test_after_a_crash_it_knows_what_it_earned_and_for_which_parts() -> None:

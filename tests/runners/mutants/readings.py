@@ -66,7 +66,7 @@ def offers_are_altered(patch: Patch) -> None:
     def lying(self, vehicle, sealed):
         offer = unseal(sealed)
         if isinstance(offer, Offer) and offer.tranches:
-            dearer = tuple(Tranche(one.relief_w, one.ask_nanos_per_kwh + 1_000_000) for one in offer.tranches)
+            dearer = tuple(Tranche(one.relief_w, one.ask_nanos_per_kwh_h + 1_000_000) for one in offer.tranches)
             sealed = seal(Offer(offer.feeder, offer.tick, offer.session, dearer), self._signer)
         return on_vehicle(self, vehicle, sealed)
 

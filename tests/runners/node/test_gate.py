@@ -251,7 +251,7 @@ def test_nobody_may_grant_but_the_transformer():
 
 
 def test_a_sealed_message_counts_as_what_is_inside():
-    award = seal(messages.Award(0, 1, 7, 300_000, (1_000,), (5,)))
+    award = seal(messages.Award(0, 1, 7, 300_000, (1_000,), (5,), 86_400))
     assert may_send("transformer", "charger", award)
     assert may_send("charger", "vehicle", award)
     assert not may_send("vehicle", "charger", award)

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 NEGOTIATED: Final = "negotiated"
 
 
+NEED_DEPARTURES: Final = frozenset({"edf", "llf"})
+"""The controllers that cannot do without knowing when cars leave."""
+
+
 def uncontrolled(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) -> Grants:
     """Everyone draws what it wants; the transformer only watches."""
     nothing = np.zeros_like(cars.wanted_w)

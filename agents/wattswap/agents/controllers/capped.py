@@ -30,9 +30,9 @@ def edf(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) 
     return _served(cars.wanted_w, target_w - base_w, plugged.departure_ms, rules)
 
 
-def llf(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) -> Grants:  # noqa: ARG001
+def llf(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) -> Grants:
     """Least laxity first: by the time a car can still wait and be full in time at full power."""
-    return _served(cars.wanted_w, target_w - base_w, cars.laxity_ms, rules)
+    return _served(cars.wanted_w, target_w - base_w, plugged.laxity_ms, rules)
 
 
 def _served(wanted_w: Ints, room_w: int, place: Ints, rules: Rules) -> Grants:

@@ -14,7 +14,9 @@ class Plugged(NamedTuple):
     arrival_ms: Ints
     """When the car plugged in; 0 for one that was there when the run began."""
     departure_ms: Ints
-    """The departure it stated."""
+    """The departure it expects, where cars disclose it."""
+    laxity_ms: Ints
+    """How long it can still wait and be full in time at full power, where cars disclose their departure."""
     drawn_w: Ints
     """What it drew in the last tick."""
     most_w: Ints

@@ -6,37 +6,48 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wattswap.agents.offers import TRANCHES, Call, OfferBook, Own, StrategyError
+from wattswap.agents.offers import TRANCHES, Call, OfferBook, Outcome, Own, StrategyError
+from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
 from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from wattswap.agents.offers import Strategy
+    from wattswap.agents.offers import Memory, Strategy
 
 
 def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1) -> None:
-    """Ask a group of cars together and one by one.
+    """Ask a group of cars together and one by one, and let them learn together and one by one.
 
     Raises:
         StrategyError: a car's answer depends on its neighbours; ``row`` is that car.
     """
     own = sample_cars() if own is None else own
     rows = np.arange(len(own))
-    call = Call(50_000 + 1_000 * rows, 2_000_000_000 + 0 * rows, from_ms=0, until_ms=300_000)
-    together = answer(strategy, call, own, Draws(seed, own.key, 0))
+    call = Call(50_000 + 1_000 * rows, from_ms=0, until_ms=300_000, feed_h=2)
+    memory = np.outer(1_000.0 * rows, np.ones(memory_columns(strategy)))
+    draws = Draws(seed, own.key, 0)
+    together = answer(strategy, call, own, memory, draws)
+    award_w, price = together.relief_w // 2, np.full(len(own), 300_000_000)
+    outcome = Outcome(award_w, price, 2 * price, from_ms=0, until_ms=300_000)
+    learner = strategy if isinstance(strategy, LearningStrategy) else None
+    after = memory if learner is None else learned(learner, memory, own, outcome, draws)
     for row in range(len(own)):
-        one = own.take([row])
-        alone = answer(strategy, call.take([row]), one, Draws(seed, one.key, 0))
+        one, only, mine = own.take([row]), Draws(seed, own.key[[row]], 0), memory[[row]]
+        alone = answer(strategy, call.take([row]), one, mine, only)
         same_relief = np.array_equal(together.relief_w[[row]], alone.relief_w)
-        same_ask = np.array_equal(together.ask_nanos_per_kwh[[row]], alone.ask_nanos_per_kwh)
+        same_ask = np.array_equal(together.ask_nanos_per_kwh_h[[row]], alone.ask_nanos_per_kwh_h)
         if not (same_relief and same_ask):
             raise StrategyError(row, "answers differently when asked with other cars; row i must use row i alone")
+        if learner and not np.array_equal(after[[row]], learned(learner, mine, one, outcome.take([row]), only)):
+            raise StrategyError(row, "learns differently beside other cars; row i must use row i alone")
 
 
-def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
-    """Call a strategy and refuse what is not an offer book for these cars."""
+def answer(strategy: Strategy, call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
+    """Call a strategy, with what it cannot change, and refuse what is not an offer book for these cars."""
+    own, memory = own.read_only(), memory.view()
+    memory.flags.writeable = False
     try:
-        book = strategy(call, own, None, draws)
+        book = strategy(call, own, memory, draws)
     except StrategyError:
         raise
     except Exception as error:
@@ -45,7 +56,7 @@ def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
         raise StrategyError(0, f"returns {type(book).__name__}, not an OfferBook")
     if book.own is not own:
         raise StrategyError(0, "answers for other cars than those it is asked for")
-    for name, column in (("relief_w", book.relief_w), ("ask_nanos_per_kwh", book.ask_nanos_per_kwh)):
+    for name, column in (("relief_w", book.relief_w), ("ask_nanos_per_kwh_h", book.ask_nanos_per_kwh_h)):
         if column.shape != (len(own), TRANCHES):
             raise StrategyError(0, f"returns {name} of shape {column.shape} for {len(own)} car(s)")
         if column.dtype != np.int64:
@@ -88,4 +99,5 @@ def sample_cars(cars: int = 8) -> Own:
         round_trip_permille=np.full(cars, 880),
         wear_nanos_per_kwh=np.full(cars, 500_000_000),
         tariff_nanos_per_kwh=np.full(cars, 3_000_000_000),
+        waiting_nanos_per_kwh_h=spread(0, 500_000_000),
     )

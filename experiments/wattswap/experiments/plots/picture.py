@@ -92,7 +92,7 @@ def _panels(tables: RunTables, rows: Sequence[CarRow]) -> list[_Panel]:
     if rows:
         slots = len(rows) + len({row.group for row in rows})
         panels.append(_Panel("cars", slots * _ROW_IN + 0.1))
-    if (tables.rounds["price_nanos_per_kwh"] > 0).any():
+    if (tables.rounds["price_nanos_per_kwh_h"] > 0).any():
         panels += [_Panel("price", 0.95), _Panel("tokens", 1.05, _FIRST_IN)]
     return panels
 

@@ -22,8 +22,8 @@ def draw_price(axes: Axes, tables: RunTables, window: Window) -> None:
     """Draw the price of each round."""
     dress(axes, tables, window, "Price of each round (its highest accepted offer), IOTA per kWh")
     axes.tick_params(axis="x", labelbottom=False)
-    rounds = tables.rounds[tables.rounds["price_nanos_per_kwh"] > 0]
-    x, price = days(rounds["t_ms"]), rounds["price_nanos_per_kwh"].to_numpy(dtype=np.float64) / NANOS_PER_IOTA
+    rounds = tables.rounds[tables.rounds["price_nanos_per_kwh_h"] > 0]
+    x, price = days(rounds["t_ms"]), rounds["price_nanos_per_kwh_h"].to_numpy(dtype=np.float64) / NANOS_PER_IOTA
     axes.vlines(x, 0, price, color=COLOURS[REDUCED], linewidth=1.2)
     axes.plot(x, price, linestyle="none", marker="o", markersize=4.5, color=COLOURS[REDUCED])
     inside = rounds["t_ms"].between(window[0], window[1]).to_numpy()

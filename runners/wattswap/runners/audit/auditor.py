@@ -144,7 +144,7 @@ class Auditor(Observer):
             return
         base_w = int(self._run.world.base_w[0, row.tick])
         demand_w = base_w + int(row.charging.firm_w.sum())
-        if demand_w > row.limit_w - row.limit_w * rules.margin_ppm // 1_000_000 - rules.release_w:
+        if demand_w > row.limit_w - rules.margin_w - rules.release_w:
             return
         less = row.rows[row.import_w < row.charging.firm_w].tolist()
         require(
@@ -161,8 +161,8 @@ class Auditor(Observer):
         for name, agent in agents.items():
             owes = agent.owes if isinstance(agent, Charger | Transformer | Vehicle) else 0
             require(not owes, Rule.ALL_SETTLED, f"the run is over, but {name} still owes {owes} messages or payments")
-        reserved = run.books[0].balance("reserved")
-        require(not reserved, Rule.RELEASED, f"no award is open, but {reserved} nanos are still reserved")
+        reserved, held = run.books[0].balance("reserved"), self._trades.held_nanos
+        require(reserved == held, Rule.RELEASED, f"open lots hold {held} nanos, but {reserved} are still reserved")
         departed_ms = run.world.fleet.departure_tick * run.rules.tick_ms
         long_gone = (departed_ms + self._recovery_ms < run.now_ms).nonzero()[0].tolist()
         self._trades.all_are_settled(self._offers.accepted & set(long_gone))

@@ -237,7 +237,7 @@ class PowerAudit:
             if station.session is not None or station.fed_w
         )
         base_w, limit_w = sum(self._base_w.values()), self._limit_w
-        target_w = limit_w - limit_w * self._rules.margin_ppm // 1_000_000
+        target_w = limit_w - self._rules.margin_w
         if base_w + worst_w > target_w:
             raise AuditError(
                 Rule.ROOM_TO_RAISE,

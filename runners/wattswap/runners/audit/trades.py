@@ -169,23 +169,24 @@ class TradeAudit:
             raise AuditError(
                 Rule.AWARD_SOUND, f"{award} was sent, but no offer of session {award.session} came in time"
             )
-        call = self._calls[award.tick]
-        for at, (awarded_w, price) in enumerate(zip(award.award_w, award.price_nanos_per_kwh, strict=True)):
+        call, reserve = self._calls[award.tick], self._run.rules.reserve_nanos_per_kwh_h
+        for at, (awarded_w, price) in enumerate(zip(award.award_w, award.price_nanos_per_kwh_h, strict=True)):
             if not awarded_w:
                 continue
             tranche = offer.tranches[at]
             require(
-                awarded_w <= tranche.relief_w and tranche.ask_nanos_per_kwh <= price <= call.ceiling_nanos_per_kwh,
+                awarded_w <= tranche.relief_w and tranche.ask_nanos_per_kwh_h <= price <= reserve,
                 Rule.AWARD_SOUND,
-                f"{awarded_w} W at {price} were bought of {tranche} under a ceiling of {call.ceiling_nanos_per_kwh}",
+                f"{awarded_w} W at {price} were bought of {tranche} under a reserve of {reserve}",
             )
         require(award.until_ms == call.until_ms, Rule.AWARD_SOUND, f"{award} lasts longer than {call}")
 
     def _is_covered(self, award: Award, payment_id: str, done: list[Effect]) -> None:
         """S14: the most that an award may cost is reserved before it is sent."""
         lasts_s = (award.until_ms - self._calls[award.tick].from_ms) // 1000
-        prices = zip(award.award_w, award.price_nanos_per_kwh, strict=True)
-        most = sum(price * watts * lasts_s // _WS_PER_KWH for watts, price in prices)
+        hours = (award.rent_cap_s // 3_600, award.rent_cap_s // 3_600, self._run.rules.feed_h)
+        prices = zip(award.award_w, award.price_nanos_per_kwh_h, hours, strict=True)
+        most = sum(price * watts * lasts_s * h // _WS_PER_KWH for watts, price, h in prices)
         held = self._run.books[0].held(payment_id)
         require(held >= most, Rule.COVERED, f"{award} may cost {most} nanos, {held} are reserved under {payment_id}")
         reserves = [at for at, did in enumerate(done) if isinstance(did, Reserve) and did.payment_id == payment_id]
@@ -220,10 +221,7 @@ class TradeAudit:
                 f"{delivered_ws} ws of tranche {at + 1} of {trade.award} are paid, but charger, car and world measured "
                 f"{mine.delivered_ws[at]}, {theirs.delivered_ws[at]} and {trade.true_ws[at]}",
             )
-            worth = note.price_nanos_per_kwh[at] * delivered_ws // _WS_PER_KWH
-            require(
-                note.nanos[at] == worth, Rule.PAID_FOR_DELIVERY, f"{note} is worth {worth} nanos in tranche {at + 1}"
-            )
+        self._is_worth(note, mine, theirs)
         if not trade.noted:
             trade.noted = True
             window = key[0], note.tick * self._run.rules.tick_ms // self._run.rules.window_ms
@@ -234,6 +232,21 @@ class TradeAudit:
                 f"session {key[0]} is paid for {self._sold_ws[window]} ws in a window in which it drew only "
                 f"{self._relief_ws[window]} ws less than its baseline",
             )
+
+    def _is_worth(self, note: NoteTrade, mine: Delivery, theirs: Delivery) -> None:
+        """S13: rent is paid for what came back and for the hours it waited, feeding for ``feed_h`` hours."""
+        rules, price = self._run.rules, max(note.price_nanos_per_kwh_h[:_FEED])
+        most_rent = min(mine.rent, theirs.rent)
+        require(
+            note.returned_ws <= min(mine.returned_ws, theirs.returned_ws) and note.rent <= most_rent,
+            Rule.PAID_FOR_DELIVERY,
+            f"{note} is paid, but charger and car counted {mine} and {theirs}",
+        )
+        rent = price * note.rent * rules.tick_s // (_WS_PER_KWH * 3_600)
+        fed = note.price_nanos_per_kwh_h[_FEED] * note.delivered_ws[_FEED] * rules.feed_h // _WS_PER_KWH
+        worth = (rent, fed)
+        paid = (sum(note.nanos[:_FEED]), note.nanos[_FEED])
+        require(paid == worth, Rule.PAID_FOR_DELIVERY, f"{note} is worth {worth} nanos of rent and feeding")
 
     def _bills(self, session: int) -> None:
         """S12: the bill of a session nets all of its awards, so it comes after they are settled."""
@@ -345,9 +358,16 @@ class TradeAudit:
 
     # -- in the end ---------------------------------------------------------------------------------------------------
 
+    @property
+    def held_nanos(self) -> int:
+        """What the reserves of lots hold that are not settled."""
+        book = self._run.books[0]
+        return sum(book.held(trade.payment_id) for trade in self._trades.values() if trade.paid_nanos is None)
+
     def all_are_settled(self, departed: set[int]) -> None:
         """L6: every award that was ever sent is settled, and every session that departed is billed."""
         unbilled = sorted(departed - self._billed)
         require(not unbilled, Rule.ALL_SETTLED, f"sessions {unbilled} have departed and were never billed")
         for trade in self._trades.values():
-            require(trade.paid_nanos is not None, Rule.ALL_SETTLED, f"{trade.award} was never settled")
+            settled = trade.paid_nanos is not None or trade.award.session not in departed
+            require(settled, Rule.ALL_SETTLED, f"{trade.award} was never settled")

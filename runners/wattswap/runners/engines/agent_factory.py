@@ -123,6 +123,7 @@ class AgentFactory:
             round_trip_permille=int(fleet.round_trip_permille[row]),
             wear_nanos_per_kwh=int(fleet.wear_nanos_per_kwh[row]),
             tariff_nanos_per_kwh=int(fleet.tariff_nanos_per_kwh[row]),
+            waits=bool(fleet.is_session[row]),
         )
         signer, transformer_key = self._signer(name), self._transformer_key(row)
         return Vehicle(name, profile, self._world.rules, signer=signer, transformer_key=transformer_key)

@@ -14,6 +14,7 @@ from wattswap.protocol.effects import (
     Bill,
     Forget,
     NoteAward,
+    NoteEnd,
     NoteForced,
     NoteRound,
     NoteTrade,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from wattswap.runners.engines.host import Host
     from wattswap.runners.engines.store import Store
 
-DURABLE: Final = frozenset((Remember, Forget, Reserve, Pay, Bill, NoteRound, NoteAward, NoteTrade, NoteForced))
+DURABLE: Final = frozenset((Remember, Forget, Reserve, Pay, Bill, NoteRound, NoteAward, NoteEnd, NoteTrade, NoteForced))
 """The effects of the first step."""
 
 
@@ -80,7 +81,7 @@ class Driver:
                     answers.append(self._pay(agent, effect))
                 case Bill():
                     answers.append(self._bill(agent, effect))
-                case NoteRound() | NoteAward() | NoteTrade() | NoteForced():
+                case NoteRound() | NoteAward() | NoteEnd() | NoteTrade() | NoteForced():
                     self._host.note(agent, effect)
                 case _:
                     pass

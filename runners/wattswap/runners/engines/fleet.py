@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wattswap.agents import law, market, settlement
+from wattswap.agents import law, lots, market, settlement
 from wattswap.agents.controllers.plugged import Plugged
+from wattswap.agents.lots import NEVER
 from wattswap.agents.offers import FEED, TRANCHES, Call
 from wattswap.agents.rules import Terms
 from wattswap.agents.segments import Segments
-from wattswap.protocol.effects import NoteTrade
-from wattswap.runners.engines.observer import Observers
+from wattswap.runners.engines.award_table import AwardTable
+from wattswap.runners.engines.observer import Moved, Observers
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.payments.opening_book import open_books
 from wattswap.runners.recording.record import RunRecord, TickRow, forced_row, session_row, trade_rows
@@ -31,41 +31,8 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
 
 
-@dataclass(slots=True)
-class Awards:
-    """Awards in force, one row each; tranches as columns of shape (awards, 3)."""
-
-    row: Ints
-    tick: Ints
-    award_w: Ints
-    price: Ints
-    offered_w: Ints
-    ask: Ints
-    delivered_ws: Ints
-    baseline_ws: Ints
-
-    @classmethod
-    def none(cls) -> Self:
-        """No award is in force."""
-        one, wide = np.zeros(0, dtype=np.int64), np.zeros((0, TRANCHES), dtype=np.int64)
-        return cls(one, one, wide, wide, wide, wide, wide, one)
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    def where(self, chosen: NDArray[np.bool_]) -> Awards:
-        """These awards alone."""
-        return Awards(*(getattr(self, column.name)[chosen] for column in fields(self)))
-
-    def and_also(self, other: Awards) -> Awards:
-        """These awards and the others."""
-        return Awards(
-            *(np.concatenate((getattr(self, column.name), getattr(other, column.name))) for column in fields(self))
-        )
-
-
 class FleetRun:
-    """One run of a street in the fleet engine: all its feeders at once."""
+    """One run of a street in the fleet engine: all its feeders at once, each with a record of its own."""
 
     def __init__(
         self, street: Street, controller: Controller | None = None, observers: Iterable[Observer] = ()
@@ -81,7 +48,9 @@ class FleetRun:
         self.books = open_books(street, world)
         for each, book in zip(self._records, self.books, strict=True):
             each.book = book
-        self.awards = Awards.none()
+        self.awards = AwardTable.none()
+        self._stopped_at = np.full(len(world.fleet), NEVER)
+        """By row: the tick at which a car failed to draw back what it was paid to wait for."""
         self.tick = 0
         """The next one."""
         self._earned = np.zeros(len(world.fleet), dtype=np.int64)
@@ -110,6 +79,7 @@ class FleetRun:
     def finish(self) -> RunRecord:
         """The closing step of the last instant: awards and departures, and the rows of who stays."""
         self._close(self.tick)
+        self._note_open()
         for row in self.world.plugged.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
         self._observers.finished(self)
@@ -125,6 +95,19 @@ class FleetRun:
         """The record of each feeder."""
         return self._records
 
+    def _note_open(self) -> None:
+        """Show the lots that the run's end leaves open, unpaid, with the rent as if all came back now."""
+        awards = self.awards
+        rent = awards.accrued(self._stopped_at, self.tick, self.rules).tolist()
+        for at, row in enumerate(awards.row.tolist()):
+            feeder, session_id = self._feeder(row), self.world.fleet.session_id[row]
+            note = awards.trade(at, feeder, session_id, rent[at], (0,) * TRANCHES)
+            self.records[feeder].trades.extend(trade_rows(note, feeder, session_id, status="open"))
+        np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
+
+    def _feeder(self, row: int) -> int:
+        return int(self.world.fleet.feeder[row])
+
     def earned_nanos(self, row: int) -> int:
         """What a session has been paid so far."""
         return int(self._earned[row])
@@ -133,7 +116,7 @@ class FleetRun:
         world = self.world
         world.arrive(tick)
         charging, segments = world.charging(tick), self._segments(world.plugged)
-        cars = self._cars(charging, tick)
+        cars = self._cars(charging)
         base_w, limit_w = world.base_w[:, tick], self.street.limit_w[:, tick]
         if self.controller is not None:
             granted = self._controlled(self.controller, base_w, limit_w, cars, charging, segments)
@@ -141,16 +124,20 @@ class FleetRun:
             return
         assessment = law.assess(base_w, limit_w, cars, segments, self._terms)
         if assessment.release.any():
-            self._settle(assessment.release[world.fleet.feeder[self.awards.row]])
+            self._end_awards(assessment.release[world.fleet.feeder[self.awards.row]])
+            cars = self._cars(charging)
         if (assessment.need_w > 0).any():
-            ceiling = law.ceiling_nanos_per_kwh(assessment.demand_w, limit_w, self._terms)
-            self._round(tick, np.maximum(assessment.need_w, 0), ceiling, charging)
-        cars = self._cars(charging, tick)
-        granted = law.grants(base_w, assessment.target_w, cars, segments, self.rules)
+            self._round(tick, np.maximum(assessment.need_w, 0), charging, cars)
+            cars = self._cars(charging)
+        now_ms = tick * self.rules.tick_ms
+        granted = law.grants(
+            base_w, assessment.target_w, cars, segments, now_ms=now_ms, seed=self.seed, rules=self.rules
+        )
         self._move(tick, charging, cars, granted, segments)
 
     def _segments(self, rows: Ints) -> Segments:
-        return Segments.of(self.world.fleet.feeder[rows], len(self.street.feeders))
+        feeders = len(self.street.feeders)
+        return Segments.one_feeder(len(rows)) if feeders == 1 else Segments.of(self.world.fleet.feeder[rows], feeders)
 
     def _controlled(
         self,
@@ -170,18 +157,29 @@ class FleetRun:
             granted.append(controller(base, target, cars.of(rows), here, self.rules))
         return law.Grants(*(np.concatenate(columns) for columns in zip(*granted, strict=True)))
 
-    def _cars(self, charging: ChargingState, tick: int) -> Cars:
-        """What the transformers know: standings and awards in force of the plugged cars."""
-        plugged = self.world.plugged
-        reduce_w, feed_w = np.zeros((2, len(plugged)), dtype=np.int64)
-        if len(self.awards):
-            at = self._bound()
-            reduce_w[at] = self.awards.award_w[:, :FEED].sum(axis=1)
-            feed_w[at] = self.awards.award_w[:, FEED]
-        laxity_ms = charging.due_ms - tick * self.rules.tick_ms
-        return law.Cars(charging.firm_w, charging.wanted_w, laxity_ms, self.world.drew[plugged], reduce_w, feed_w)
+    def _cars(self, charging: ChargingState) -> Cars:
+        """What the transformers know: reports and awards in force of the plugged cars."""
+        plugged, awards = self.world.plugged, self.awards
+        nothing = np.zeros(len(plugged), dtype=np.int64)
+        reduce_w = feed_w = owed_ws = rent_price = nothing
+        if len(awards):
+            at, reduce_w, feed_w = self._places(), nothing.copy(), nothing.copy()
+            reduce_w[at[awards.runs]] = awards.award_w[awards.runs, :FEED].sum(axis=1)
+            feed_w[at[awards.runs]] = awards.award_w[awards.runs, FEED]
+            owed_ws = lots.owed_ws(awards.lots(at, self.rules), len(plugged))
+            rent_price = lots.rent_price(awards.lots(at, self.rules), self._stopped_at[plugged])
+        return law.Cars(
+            self.world.fleet.key[plugged],
+            charging.firm_w,
+            charging.wanted_w,
+            self.world.drew[plugged],
+            owed_ws,
+            rent_price,
+            reduce_w,
+            feed_w,
+        )
 
-    def _bound(self) -> NDArray[np.intp]:
+    def _places(self) -> NDArray[np.intp]:
         """The place of each award's car among the plugged ones."""
         return np.searchsorted(self.world.plugged, self.awards.row)
 
@@ -190,22 +188,26 @@ class FleetRun:
         rows, fleet = self.world.plugged, self.world.fleet
         self._most_w[rows] = np.maximum(self._most_w[rows], charging.wanted_w)
         arrival_ms = np.maximum(fleet.arrival_tick[rows], 0) * self.rules.tick_ms
-        return Plugged(arrival_ms, fleet.departure_ms[rows], self._drawn_w[rows], self._most_w[rows])
+        departure_ms, due_ms = fleet.departure_ms[rows], charging.due_ms
+        if self.street.scenario.vehicles.disclose == "nothing":
+            departure_ms = due_ms = np.zeros_like(rows)
+        laxity_ms = due_ms - self.tick * self.rules.tick_ms
+        return Plugged(arrival_ms, departure_ms, laxity_ms, self._drawn_w[rows], self._most_w[rows])
 
-    def _round(self, tick: int, need_w: Ints, ceiling: Ints, charging: ChargingState) -> None:
+    def _round(self, tick: int, need_w: Ints, charging: ChargingState, cars: Cars) -> None:
         """Call every car of a feeder in need that holds no award, and award what is bought."""
-        world, now_ms = self.world, tick * self.rules.tick_ms
+        world, now_ms, awards = self.world, tick * self.rules.tick_ms, self.awards
         chosen = need_w[world.fleet.feeder[world.plugged]] > 0
-        chosen[self._bound()] = False
+        chosen[self._places()[awards.runs]] = False
         called = world.plugged[chosen]
         segments, feeder = self._segments(called), world.fleet.feeder[called]
         until_ms = self.rules.window_end_ms(now_ms)
-        own = world.own(called, law.ChargingState(*(column[chosen] for column in charging)), now_ms)
-        call = Call(need_w[feeder], ceiling[feeder], now_ms, until_ms)
+        standing = law.ChargingState(*(column[chosen] for column in charging))
+        own = world.own(called, standing, cars.owed_ws[chosen], now_ms)
+        call = Call(need_w[feeder], now_ms, until_ms, self.rules.feed_h)
         offers = market.Offers(own.key, own.firm_w, *self.assignment.admitted(call, own, called))
         bought = market.buy(
             need_w,
-            ceiling,
             offers,
             segments,
             [book.site_uncommitted_nanos for book in self.books],
@@ -215,9 +217,10 @@ class FleetRun:
             terms=self._terms,
         )
         for number in np.unique(feeder).tolist():
-            said = market.relief_call(number, now_ms, int(need_w[number]), int(ceiling[number]), self.rules)
+            said = market.relief_call(number, now_ms, int(need_w[number]), self.rules)
             note = market.round_note(said, offers, bought, segments.rows(number))
             self.records[number].rounds.append(note)
+        self.assignment.learn(call, own, market.outcome(call, bought, segments, self.rules), called)
         self._award(tick, called, offers, bought)
 
     def _award(self, tick: int, called: Ints, offers: market.Offers, bought: market.Purchase) -> None:
@@ -227,29 +230,17 @@ class FleetRun:
         for row, nanos in zip(rows.tolist(), reserved_nanos.tolist(), strict=True):
             key = settlement.payment_id(int(world.fleet.feeder[row]), tick, world.fleet.session_id[row])
             assert self.books[world.fleet.feeder[row]].reserve(key, nanos), "the market has counted these tokens"
-        awards = Awards(
-            row=rows,
-            tick=np.full(len(rows), tick),
-            award_w=bought.award_w[won],
-            price=bought.price_nanos_per_kwh[won],
-            offered_w=offers.relief_w[won],
-            ask=offers.ask_nanos_per_kwh[won],
-            delivered_ws=np.zeros((len(rows), TRANCHES), dtype=np.int64),
-            baseline_ws=np.zeros(len(rows), dtype=np.int64),
-        )
-        self.awards = self.awards.and_also(awards)
+        columns = (bought.award_w, bought.price_nanos_per_kwh_h, offers.relief_w, offers.ask_nanos_per_kwh_h)
+        self.awards = self.awards.and_also(AwardTable.made(rows, tick, *(column[won] for column in columns)))
 
     def _move(self, tick: int, charging: ChargingState, cars: Cars, granted: Grants, segments: Segments) -> None:
-        world, awards = self.world, self.awards
-        plugged = world.plugged
+        world, plugged = self.world, self.world.plugged
         owed_ws = np.maximum(world.remaining_ws[plugged] - world.baseline_ws[plugged], 0)
         drawn_w, fed_w = world.move(charging, granted.import_w, granted.export_w)
         self._drawn_w[plugged] = drawn_w
-        if len(awards):
-            at = self._bound()
-            delivered_w = settlement.relief_w(awards.award_w, charging.baseline_w[at], drawn_w[at], fed_w[at])
-            awards.delivered_ws = awards.delivered_ws + delivered_w * self.rules.tick_s
-            awards.baseline_ws = awards.baseline_ws + charging.baseline_w[at] * self.rules.tick_s
+        base_w, limit_w = world.base_w[:, tick + 1], self.street.limit_w[:, tick]
+        moved = Moved(tick, base_w, limit_w, plugged, charging, drawn_w, fed_w, granted.import_w, owed_ws)
+        self.awards.meter(tick, moved, self._stopped_at, self.rules)
         columns = (plugged, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
         for feeder, record in enumerate(self._records):
             rows = segments.rows(feeder)
@@ -260,8 +251,8 @@ class FleetRun:
             record.ticks.append(
                 TickRow(
                     tick,
-                    int(world.base_w[feeder, tick + 1]),
-                    int(self.street.limit_w[feeder, tick]),
+                    int(base_w[feeder]),
+                    int(limit_w[feeder]),
                     cars_here - self._first_rows[feeder],
                     law.ChargingState(*(column[rows] for column in charging)),
                     drawn_here,
@@ -273,38 +264,34 @@ class FleetRun:
             )
 
     def _close(self, tick: int) -> None:
-        """End what has ended: awards at their window's end, then departures, each with its bill."""
+        """End what has ended: awards at their window's end, lots that are drawn back, departures with their bills."""
         leaving = self.world.leave(tick)
-        window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
-        if len(self.awards) and (window_over or len(leaving)):
-            self._settle(np.isin(self.awards.row, leaving) | window_over)
+        if len(self.awards):
+            left = np.isin(self.awards.row, leaving) if len(leaving) else np.zeros(len(self.awards), dtype=bool)
+            window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
+            self._end_awards(left | window_over, left)
         for row in leaving.tolist():
             self._bill(row)
 
-    def _settle(self, ended: NDArray[np.bool_]) -> None:
-        """Pay what the ended awards delivered, one payment per round and session."""
-        fleet, awards = self.world.fleet, self.awards.where(ended)
-        self.awards = self.awards.where(~ended)
-        nanos = settlement.value_nanos(awards.price, awards.delivered_ws)
-        for i, row in enumerate(awards.row.tolist()):
-            feeder, tick, session_id = int(fleet.feeder[row]), int(awards.tick[i]), fleet.session_id[row]
-            note = NoteTrade(
-                tick=tick,
-                session=row,
-                payment_id=settlement.payment_id(feeder, tick, session_id),
-                award_w=tuple(awards.award_w[i].tolist()),
-                price_nanos_per_kwh=tuple(awards.price[i].tolist()),
-                delivered_ws=tuple(awards.delivered_ws[i].tolist()),
-                nanos=tuple(nanos[i].tolist()),
-                offered_w=tuple(awards.offered_w[i].tolist()),
-                ask_nanos_per_kwh=tuple(awards.ask[i].tolist()),
-                baseline_ws=int(awards.baseline_ws[i]),
-                disputed=False,
-            )
+    def _end_awards(self, ended: NDArray[np.bool_], left: NDArray[np.bool_] | bool = False) -> None:
+        """End these awards, and close and pay the lots that are over, and those of cars that left."""
+        awards = self.awards
+        awards.runs = awards.runs & ~ended
+        over = lots.is_over(awards.owed_ws, awards.runs, self.rules) | left
+        if over.any():
+            self.awards = awards.where(~over)
+            self._settle(awards.where(over))
+
+    def _settle(self, awards: AwardTable) -> None:
+        """Pay what these awards' cars have waited and fed, one payment per round and session."""
+        fleet = self.world.fleet
+        for at, row in enumerate(awards.row.tolist()):
+            feeder, session_id = self._feeder(row), fleet.session_id[row]
+            note = awards.settled(at, feeder, session_id, self.rules)
+            self._earned[row] += sum(note.nanos)
             self.books[feeder].settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
             self.records[feeder].trades.extend(trade_rows(note, feeder, session_id))
-        self._earned[awards.row] += nanos.sum(axis=1)
-        self._deferred_ws[awards.row] += awards.delivered_ws[:, :FEED].sum(axis=1)
+        np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
 
     def _bill(self, row: int) -> None:
         """The energy bill of a departing car, netted against what it earned."""

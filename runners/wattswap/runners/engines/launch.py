@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Literal
 
-from wattswap.agents.controllers import controller_named
+from wattswap.agents.controllers import NEED_DEPARTURES, controller_named
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_HOUR
 from wattswap.runners.engines.fleet import FleetRun
@@ -62,6 +62,11 @@ def start_run(
     if engine not in ENGINES:
         nearest = get_close_matches(engine, ENGINES, n=1, cutoff=0.0)[0]
         raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
+    if controller in NEED_DEPARTURES and street.scenario.vehicles.disclose != "departure":
+        raise InputError(
+            f"controller {controller!r} decides by departures, which cars tell nobody;"
+            " add --set vehicles.disclose=departure to let them"
+        )
     if engine == "fleet":
         _refuse_faults(street)
         fleet = FleetRun(street, controller_named(controller), observers)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from wattswap.protocol.effects import NoteAward, NoteForced, NoteRound, NoteTrade
+from wattswap.protocol.effects import NoteAward, NoteEnd, NoteForced, NoteRound, NoteTrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wattswap.protocol.events import Event
     from wattswap.runners.engines.run import Run
 
-Note: TypeAlias = NoteRound | NoteAward | NoteTrade | NoteForced
+Note: TypeAlias = NoteRound | NoteAward | NoteEnd | NoteTrade | NoteForced
 
 Sensed: TypeAlias = "tuple[int | str, Event]"
 """What the world tells agents, and whom: an agent's name, nobody's, or which agents of the event's session."""
@@ -39,6 +39,8 @@ class Moved(NamedTuple):
     """What each car drew."""
     export_w: Ints
     """What each car fed."""
+    granted_w: Ints
+    """What each charger let its car draw."""
     owed_ws: Ints
     """By how much each car was behind its baseline when the tick began."""
 

@@ -21,7 +21,7 @@ _KINDS: Final = (
     (messages.Receipt, messages.Ack, events.Paid, events.Billed),
     (events.Unplugged, messages.Departed),
     (events.PluggedIn, messages.Mandate),
-    (events.Reading,),
+    (events.CarStatus, events.Reading),
     (messages.Report,),
     (events.BaseRead, events.LimitChanged, messages.BaseReport),
     (events.Woken,),
@@ -29,6 +29,7 @@ _KINDS: Final = (
     (messages.Offer, messages.CappedOffer),
     (messages.Release,),
     (messages.Award,),
+    (messages.Cleared,),
     (messages.Grant,),
 )
 """By rank."""

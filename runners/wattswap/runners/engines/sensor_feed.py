@@ -1,8 +1,8 @@
 """What the world tells the agents: the only inputs of a simulated run, and so what its journal holds.
 
-Agents are told of what they need. The meters of a session are told to its charger and its car while they count for an
-award; where power flows without an award they are told to nobody, that is to the journal alone. The state of a car is
-told when it changed, and to its charger as long as power matters, for only a charger that reports is granted any.
+Agents are told of what they need. The meters of a session are told to its charger and its car while a lot is open;
+where power flows without one they are told to nobody, that is to the journal alone. A car is told of its state when it
+changed; its charger hears from it, as long as power matters, what it may draw and wants, and nothing of its plans.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from wattswap.protocol.effects import NoteAward, NoteTrade
-from wattswap.protocol.events import BaseRead, LimitChanged, Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.events import BaseRead, CarStatus, LimitChanged, Metered, PluggedIn, Reading, Unplugged
 from wattswap.runners.engines.observer import Observer
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ NOBODY: Final = ""
 CHARGER, VEHICLE, CHARGER_FIRST, VEHICLE_FIRST = 1, 2, 3, 4
 """Which agents of an event's session are told: its charger, its car, or both, one before the other."""
 
-OF_A_SESSION: Final = (Metered, Reading, PluggedIn, Unplugged)
+OF_A_SESSION: Final = (Metered, CarStatus, Reading, PluggedIn, Unplugged)
 
 _COLUMNS = 8
 
@@ -73,23 +73,31 @@ class Feed(Protocol):
 class SensorFeed(Observer):
     """The sensors of a simulated street: what to tell whom at each tick.
 
-    As an observer it learns whose meters count for an award, and what they show.
+    As an observer it learns who has a lot open, and what the meters show.
     """
 
     def __init__(self, street: Street, world: World, factory: AgentFactory) -> None:
         self._street, self._world, self._factory = street, world, factory
         self._last_told = np.full((_COLUMNS, len(world.fleet)), -1, dtype=np.int64)
         self._limit_w = np.array([feeder.transformer.limit_w for feeder in street.feeders], dtype=np.int64)
-        self._award_tick = np.full(len(world.fleet), -1, dtype=np.int64)
-        """When each session's newest award was made; -1 once it is settled, or if it never had one."""
+        self._discloses = street.scenario.vehicles.disclose == "departure"
+        self._lots: set[tuple[int, int]] = set()
+        """(session, tick) of the awards that are not settled."""
+        self._open = np.zeros(len(world.fleet), dtype=np.int64)
+        """How many of them each session has."""
         self._last: Moved | None = None
 
     def noted(self, transformer: str, note: Note) -> None:  # noqa: ARG002 - sessions have numbers of their own
-        """An award counts from when it is made until it is settled."""
-        if isinstance(note, NoteAward):
-            self._award_tick[note.session] = note.tick
-        elif isinstance(note, NoteTrade) and self._award_tick[note.session] == note.tick:
-            self._award_tick[note.session] = -1
+        """A lot is open from when its award is made until it is settled."""
+        if not isinstance(note, NoteAward | NoteTrade):
+            return
+        lot = note.session, note.tick
+        if isinstance(note, NoteAward) and lot not in self._lots:
+            self._lots.add(lot)
+            self._open[note.session] += 1
+        elif isinstance(note, NoteTrade) and lot in self._lots:
+            self._lots.discard(lot)
+            self._open[note.session] -= 1
 
     def moved(self, moved: Moved) -> None:
         """The meters show this until the next tick ends."""
@@ -103,28 +111,30 @@ class SensorFeed(Observer):
             yield VEHICLE_FIRST, Unplugged(row, int(self._world.imported_ws[row]), int(self._world.exported_ws[row]))
 
     def _meters(self, last: Moved) -> Iterator[Sensed]:
-        awarded = self._award_tick[last.rows] >= 0
-        (told,) = (awarded | (last.import_w > 0) | (last.export_w > 0)).nonzero()
-        columns = (last.rows, last.import_w, last.export_w, last.charging.baseline_w, awarded)
-        for row, import_w, export_w, baseline_w, counts in zip(
+        counts = self._open[last.rows] > 0
+        (told,) = (counts | (last.import_w > 0) | (last.export_w > 0)).nonzero()
+        columns = (counts, last.rows, last.import_w, last.export_w, last.charging.baseline_w, last.granted_w)
+        for count, row, import_w, export_w, baseline_w, granted_w in zip(
             *(column[told].tolist() for column in columns), strict=True
         ):
-            yield CHARGER_FIRST if counts else NOBODY, Metered(row, import_w, export_w, baseline_w)
+            metered = Metered(row, import_w, export_w, baseline_w, granted_w, last.tick)
+            yield CHARGER_FIRST if count else NOBODY, metered
 
     def arrivals(self, tick: int) -> Iterator[Sensed]:
         """The cars that are plugged in: each charger learns which car it is, and each car which charger."""
         for row in self._world.arrive(tick).tolist():
             yield CHARGER, self._plugged_in(row, self._factory.vehicle_of[row])
-            yield VEHICLE, self._plugged_in(row, self._factory.charger_of[row])
+            yield VEHICLE, self._plugged_in(row, self._factory.charger_of[row], discloses=self._discloses)
 
-    def _plugged_in(self, row: int, peer: str) -> PluggedIn:
+    def _plugged_in(self, row: int, peer: str, *, discloses: bool = False) -> PluggedIn:
+        """What the cable says; a car that discloses its departure knows it by this."""
         fleet = self._world.fleet
         return PluggedIn(
             session=row,
             session_id=fleet.session_id[row],
             peer=peer,
             need_ws=int(self._world.baseline_ws[row]),
-            departure_ms=int(fleet.departure_ms[row]),
+            departure_ms=int(fleet.departure_ms[row]) if discloses else None,
             max_w=int(fleet.max_w[row]),
             feed_w=int(fleet.feed_w[row]),
             capacity_ws=int(fleet.capacity_ws[row]),
@@ -161,10 +171,14 @@ class SensorFeed(Observer):
         listed = zip(rows.tolist(), changed[told].tolist(), columns.T.tolist(), strict=True)
         for row, is_new, figures in listed:
             remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms, drew = figures
-            reading = Reading(
-                row, remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms, bool(drew)
-            )
-            yield CHARGER_FIRST if is_new else CHARGER, reading
+            yield CHARGER, CarStatus(row, firm_w, wanted_w, bool(drew), due_ms if self._discloses else None)
+            if is_new:
+                yield (
+                    VEHICLE,
+                    Reading(
+                        row, remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms, bool(drew)
+                    ),
+                )
 
     def holds(self, name: str) -> Iterator[Event]:
         """A charger or a car senses the cable that is in, a transformer the limit in force.
@@ -175,7 +189,9 @@ class SensorFeed(Observer):
             charger, vehicle = self._factory.charger_of[row], self._factory.vehicle_of[row]
             if name in (charger, vehicle):
                 self._last_told[:, row] = -1
-                yield self._plugged_in(row, vehicle if name == charger else charger)
+                is_charger = name == charger
+                peer = vehicle if is_charger else charger
+                yield self._plugged_in(row, peer, discloses=self._discloses and not is_charger)
         if name in self._factory.transformers:
             yield LimitChanged(int(self._limit_w[self._factory.transformers.index(name)]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -12,17 +13,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wattswap.agents import law
-from wattswap.agents.offers import StrategyError
+from wattswap.agents.offers import TRANCHES, StrategyError
 from wattswap.agents.strategies import check_elementwise, parse_mix
 from wattswap.agents.strategies.elementwise import answer, raised, refused
+from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
 from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from importlib.metadata import EntryPoint
 
-    from wattswap.agents.offers import Call, Own, Strategy
+    from wattswap.agents.offers import Call, Memory, Outcome, Own, Strategy
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules
     from wattswap.runners.world import Fleet
@@ -45,6 +47,9 @@ class StrategyAssignment:
             self.number[rows] = len(self.strategies) + mix.assign(seed, fleet.user_key[rows])
             self.strategies.extend(mix.strategies)
             self.names.extend(mix.names)
+        self._learns = any(isinstance(strategy, LearningStrategy) for strategy in self.strategies)
+        self._memories: dict[int, Memory] = {}
+        """By strategy, the memory of all rows."""
 
     def admitted(self, call: Call, own: Own, rows: Ints) -> tuple[Ints, Ints]:
         """What these cars answer and the law admits: relief in watts and asks, shape (cars, 3) each.
@@ -52,18 +57,51 @@ class StrategyAssignment:
         Raises:
             InputError: a strategy answered what no car may say; the text names the car and the call.
         """
-        relief_w = np.zeros((len(rows), 3), dtype=np.int64)
+        relief_w = np.zeros((len(rows), TRANCHES), dtype=np.int64)
         ask = np.zeros_like(relief_w)
-        numbers = self.number[rows]
-        for number in np.unique(numbers):
-            mine = np.flatnonzero(numbers == number)
-            relief_w[mine], ask[mine] = self._ask(int(number), call.take(mine), own.take(mine), rows[mine])
+        for number, mine in self._groups(rows):
+            with self._named(number, rows[mine], call.take(mine)):
+                asked, who = call.take(mine), own.take(mine)
+                memory = self._memory(number)[rows[mine]]
+                book = answer(self.strategies[number], asked, who, memory, self._draws(who, call.from_ms))
+                relief_w[mine], ask[mine] = law.admitted(book, asked, self._rules)
         return relief_w, ask
 
-    def _ask(self, number: int, call: Call, own: Own, rows: Ints) -> tuple[Ints, Ints]:
-        draws = Draws(self._seed, own.key, call.from_ms // self._rules.window_ms)
+    def learn(self, call: Call, own: Own, outcome: Outcome, rows: Ints) -> None:
+        """Let these cars learn from a round they were called to.
+
+        Raises:
+            InputError: a strategy learned what it cannot remember.
+        """
+        if not self._learns:
+            return
+        for number, mine in self._groups(rows):
+            strategy, who = self.strategies[number], own.take(mine)
+            if isinstance(strategy, LearningStrategy):
+                memory, draws = self._memory(number), self._draws(who, call.from_ms)
+                with self._named(number, rows[mine], call.take(mine)):
+                    memory[rows[mine]] = learned(strategy, memory[rows[mine]], who, outcome.take(mine), draws)
+
+    def _groups(self, rows: Ints) -> Iterator[tuple[int, Ints]]:
+        """The numbers of the strategies of these rows, each with the places of those that follow it."""
+        numbers = self.number[rows]
+        for number in np.unique(numbers).tolist():
+            yield number, np.flatnonzero(numbers == number)
+
+    def _memory(self, number: int) -> Memory:
+        """What all rows remember that may follow a strategy; nothing where it learns nothing."""
+        if number not in self._memories:
+            self._memories[number] = np.zeros((len(self.number), memory_columns(self.strategies[number])))
+        return self._memories[number]
+
+    def _draws(self, own: Own, from_ms: int) -> Draws:
+        return Draws(self._seed, own.key, from_ms // self._rules.window_ms)
+
+    @contextmanager
+    def _named(self, number: int, rows: Ints, call: Call) -> Iterator[None]:
+        """Name strategy, car and call to whoever reads what a strategy did wrong."""
         try:
-            return law.admitted(answer(self.strategies[number], call, own, draws), call, self._rules)
+            yield
         except StrategyError as error:
             raise refused(self.names[number], error, self._session_id[rows[error.row]], call) from error
 

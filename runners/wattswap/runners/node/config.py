@@ -32,7 +32,7 @@ from wattswap.runners.scenario.schema import (
     Seed,
     SomePower,
     Volts,
-    ppm,
+    share_of,
 )
 
 BeatMs = Annotated[int, Meta(ge=1_000, le=60_000)]
@@ -207,13 +207,14 @@ class LoadedConfig:
         market = self.config.market
         point = self.config.point if isinstance(self.config, ChargerConfig) else PointTable()
         amp_w = point.voltage_v * point.phases
+        limit_w = self.config.site.limit_w if isinstance(self.config, TransformerConfig) else 0
         return Rules(
             tick_ms=market.beat_ms,
             window_ms=market.beat_ms * market.window_beats,
             deadline_ms=market.deadline_ms,
             lease_ms=market.beat_ms * market.lease_beats,
             guard_ms=market.guard_s * 1_000,
-            margin_ppm=ppm(market.margin_pct),
+            margin_w=share_of(max(limit_w, 0), market.margin_pct),
             amp_w=amp_w,
             min_w=amp_w * point.min_a,
             guaranteed_w=point.guaranteed_w,

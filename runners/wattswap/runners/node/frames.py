@@ -15,8 +15,9 @@ kind of frame and the version of this page, so that any two versions can tell ea
 - ``name`` is an agent that speaks and listens through this connection. Each must be bound to the connection's key.
 - ``seq`` counts the frames from this node to that one within the epoch, from 1; one that does not rise is dropped.
 - ``message`` is a byte string of at most 2,048 bytes, as ``wattswap.protocol.codec`` reads and writes it.
-- ``event`` is an event as ``wattswap.protocol.events`` defines it, one of ``PluggedIn``, ``Unplugged``, ``Metered`` and
-  ``Reading``: a car has no other way to know that it is plugged in, and what the charger's meter shows.
+- ``event`` is an event as ``wattswap.protocol.events`` defines it, one of ``PluggedIn``, ``Unplugged``, ``Metered``,
+  ``CarStatus`` and ``Reading``: a car has no other way to know that it is plugged in, and what the charger's meter
+  shows.
 - A bundle without messages is a sign of life. Whoever has sent nothing for a beat sends one.
 
 A frame has at most 65,536 bytes and 1,024 messages. ``reason`` is one of :class:`Reason`.
@@ -32,7 +33,7 @@ from msgspec import Meta, Struct
 
 from wattswap.protocol.codec import MOST_BYTES
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.events import Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Unplugged
 from wattswap.protocol.messages import Name
 
 FRAME_VERSION: Final = 1
@@ -112,7 +113,7 @@ class Bundle(_FrameKind, frozen=True, tag=4):
     envelopes: Annotated[tuple[Envelope, ...], Meta(max_length=MOST_ENVELOPES)]
 
 
-CableEvent = PluggedIn | Unplugged | Metered | Reading
+CableEvent = PluggedIn | Unplugged | Metered | CarStatus | Reading
 
 
 class Signal(Struct, frozen=True, array_like=True, gc=False):

@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from wattswap.protocol.errors import InputError, RemoteProtocolError
-from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Unplugged, Woken
+from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Received, Unplugged, Woken
 from wattswap.runners.node.clock import AHEAD_MS
 from wattswap.runners.node.drivers.device import DeviceError
 
@@ -95,7 +95,7 @@ class NodeHost:
         due_ms = min(self._next_beat_ms, *self._wakes[:1], now_ms + self._beat_ms // _TURNS_A_BEAT)
         for sender, receiver, said in self._messenger.receive(max(0, due_ms - now_ms)):
             assert receiver == self.name
-            if isinstance(said, PluggedIn | Unplugged | Metered | Reading):
+            if isinstance(said, PluggedIn | Unplugged | Metered | CarStatus | Reading):
                 self._pending.append(self._sensor.told(said))
             else:
                 self._pending.append(Received(sender, said))

@@ -8,12 +8,14 @@ people wait.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from wattswap.protocol.units import WS_PER_WH
+from wattswap.agents.settlement import rent_nanos
+from wattswap.protocol.units import WS_PER_KWH, WS_PER_WH
 from wattswap.runners.recording.ageing import ageing_h
 from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.world import World, fleet_of
@@ -28,14 +30,22 @@ Summary = dict[str, Any]
 
 KEYS: Final = tuple(
     """
-    scenario controller strategy engine seed limit_w peak_w overload_s overload_wh ageing_h oscillations
-    sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh
-    forced_wh rounds choices paid_nanos billed_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash
-    events_hash faults settlement feeders timing
+    scenario controller strategy engine seed limit_w peak_w overload_s overload_wh near_limit_s ageing_h
+    oscillations sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh
+    fed_back_wh forced_wh rounds choices paid_nanos billed_nanos waiting_cost_nanos sellers sellers_losing
+    rent_open_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash events_hash faults settlement feeders
+    timing
     """.split()  # noqa: SIM905 - thirty names are read best as words
 )
 """The keys of a summary, in its order."""
 
+NEAR_PCT: Final = 92
+"""Above this share of the limit in force the transformer is near it."""
+SELLER_WS: Final = WS_PER_KWH // 20
+"""A session that deferred more than 0.05 kWh is a seller."""
+LOSS_NANOS: Final = 5_000_000
+"""A seller loses when it earned this much less than its waiting cost it, 0.005 IOTA."""
+WS_S_PER_KWH_H: Final = WS_PER_KWH * 3_600
 _PLACES: Final = 6
 
 
@@ -79,6 +89,7 @@ def summary(
         **_of_transformer(street, series),
         **_of_sessions(record, series),
         **_of_market(record, series),
+        **_of_sellers(street, record, series),
         **_of_fairness(street, record, series),
         "fallback_unsafe_w": fallback_unsafe_w(street),
         "trace_hash": record.trace_hash(),
@@ -98,7 +109,7 @@ def summary(
     return figures
 
 
-_BY_TRANSFORMER: Final = ("overload_s", "overload_wh", "oscillations")
+_BY_TRANSFORMER: Final = ("overload_s", "overload_wh", "near_limit_s", "oscillations")
 _NOT_OF_A_FEEDER: Final = frozenset(
     {"scenario", "controller", "strategy", "engine", "seed", "events_hash", "faults", "settlement", "feeders", "timing"}
 )
@@ -119,6 +130,7 @@ def _of_transformer(street: Street, series: TimeSeries) -> Summary:
         "peak_w": int(load_w.max(initial=0)),
         "overload_s": int((over_w > 0).sum()) * tick_s,
         "overload_wh": _wh(int(over_w.sum()) * tick_s),
+        "near_limit_s": int((load_w * 100 > limit_w * NEAR_PCT).sum()) * tick_s,
         "ageing_h": round(hours, _PLACES),
         "oscillations": oscillations(load_w, limit_w),
     }
@@ -153,6 +165,38 @@ def _of_market(record: RunRecord, series: TimeSeries) -> Summary:
         "paid_nanos": sum(row.nanos for row in record.trades),
         "billed_nanos": sum(row.billed_nanos for row in record.sessions),
     }
+
+
+def _of_sellers(street: Street, record: RunRecord, series: TimeSeries) -> Summary:
+    """What waiting costs each session by its own c, beside what it earned for it; open rent counts as earned."""
+    fleet, several = fleet_of(street), len(street.feeders) > 1
+    cost = waiting_costs(fleet.waiting_nanos_per_kwh_h, series)
+    earned, deferred_ws, rent_open_nanos = Counter[tuple[int, str]](), Counter[tuple[int, str]](), 0
+    for row in record.trades:
+        session = row.feeder * several, row.session
+        earned[session] += row.nanos
+        if row.kind == "reduce":
+            deferred_ws[session] += row.delivered_ws
+        if row.status == "open":
+            nanos = rent_nanos(row.price_nanos_per_kwh_h, row.rent, series.tick_s)
+            earned[session] += nanos
+            rent_open_nanos += nanos
+    rows = np.flatnonzero(fleet.is_session).tolist()
+    sessions = list(zip(fleet.feeder.tolist(), fleet.session_id, strict=True))
+    sellers = [row for row in rows if deferred_ws[sessions[row]] > SELLER_WS]
+    losing = [row for row in sellers if earned[sessions[row]] < cost[row] - LOSS_NANOS]
+    return {
+        "waiting_cost_nanos": sum(cost),
+        "sellers": len(sellers),
+        "sellers_losing": len(losing),
+        "rent_open_nanos": rent_open_nanos,
+    }
+
+
+def waiting_costs(nanos_per_kwh_h: NDArray[np.int64], series: TimeSeries) -> list[int]:
+    """What each row's owed energy times the hours it waited costs its owner, in nanos; 0 for a battery."""
+    columns = zip(series.owed_ws.tolist(), nanos_per_kwh_h.tolist(), strict=True)
+    return [ws * series.tick_s * price // WS_S_PER_KWH_H for ws, price in columns]
 
 
 def _of_fairness(street: Street, record: RunRecord, series: TimeSeries) -> Summary:

@@ -37,12 +37,16 @@ class TradeRow(NamedTuple):
     """1 to the floor, 2 to zero, 3 feeding back, 0 forced."""
     kind: Literal["reduce", "feed", "forced"]
     awarded_w: int
-    price_nanos_per_kwh: int
+    price_nanos_per_kwh_h: int
     delivered_ws: int
+    returned_ws: int
+    """Of a lot, drawn back until it closed; a lot's own figures stand in the row of its first tranche."""
+    rent: int
+    """Watt-seconds times the ticks they waited, of what was drawn back."""
     nanos: int
     forced_w: int
     offered_w: int
-    ask_nanos_per_kwh: int
+    ask_nanos_per_kwh_h: int
     baseline_ws: int
     payment_id: str
     status: str
@@ -166,8 +170,9 @@ def round_row(note: NoteRound, feeder: int) -> tuple[int, ...]:
     return (tick, feeder, *columns)
 
 
-def trade_rows(note: NoteTrade, feeder: int, session_id: str) -> Iterator[TradeRow]:
+def trade_rows(note: NoteTrade, feeder: int, session_id: str, status: str = "") -> Iterator[TradeRow]:
     """The trade rows of one settled award, one per awarded tranche."""
+    lot = next((t for t, awarded_w in enumerate(note.award_w[:FEED]) if awarded_w), None)
     for t, awarded_w in enumerate(note.award_w):
         if not awarded_w:
             continue
@@ -178,21 +183,23 @@ def trade_rows(note: NoteTrade, feeder: int, session_id: str) -> Iterator[TradeR
             tranche=t + 1,
             kind="feed" if t == FEED else "reduce",
             awarded_w=awarded_w,
-            price_nanos_per_kwh=note.price_nanos_per_kwh[t],
+            price_nanos_per_kwh_h=note.price_nanos_per_kwh_h[t],
             delivered_ws=note.delivered_ws[t],
+            returned_ws=note.returned_ws if t == lot else 0,
+            rent=note.rent if t == lot else 0,
             nanos=note.nanos[t],
             forced_w=0,
             offered_w=note.offered_w[t],
-            ask_nanos_per_kwh=note.ask_nanos_per_kwh[t],
+            ask_nanos_per_kwh_h=note.ask_nanos_per_kwh_h[t],
             baseline_ws=note.baseline_ws,
             payment_id=note.payment_id,
-            status="disputed" if note.disputed else "paid",
+            status=status or ("disputed" if note.disputed else "paid"),
         )
 
 
 def forced_row(tick: int, feeder: int, session_id: str, forced_w: int) -> TradeRow:
     """What the last resort took from a session at a tick."""
-    return TradeRow(tick, feeder, session_id, 0, "forced", 0, 0, 0, 0, forced_w, 0, 0, 0, "", "unpaid")
+    return TradeRow(tick, feeder, session_id, 0, "forced", 0, 0, 0, 0, 0, 0, forced_w, 0, 0, 0, "", "unpaid")
 
 
 SHORT_WS = 100 * WS_PER_WH

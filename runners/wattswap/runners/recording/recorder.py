@@ -9,12 +9,17 @@ import msgspec
 import numpy as np
 
 from wattswap.agents.law import ChargingState
-from wattswap.protocol.effects import NoteAward, NoteForced, NoteRound, NoteTrade
+from wattswap.agents.lots import NEVER
+from wattswap.agents.offers import FEED, TRANCHES
+from wattswap.protocol.effects import NoteAward, NoteEnd, NoteForced, NoteRound, NoteTrade
+from wattswap.runners.engines.award_table import AwardTable
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.record import RunRecord, TickRow, forced_row, session_row, trade_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
@@ -41,9 +46,10 @@ class Recorder(Observer):
         self._ticks, self._world, self._assignment = street.ticks, world, factory.assignment
         self._feeder_of = {name: feeder for feeder, name in enumerate(factory.transformers)}
         rows = len(world.fleet)
-        self._reduce_w, self._forced_w = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
-        self._award_tick = np.full(rows, -1, dtype=np.int64)
-        """When the award was made whose reduction is in force."""
+        self._rules, self._forced_w = world.rules, np.zeros(rows, dtype=np.int64)
+        self._awards = AwardTable.none()
+        """Those that are not settled, by the meters of the world."""
+        self._stopped_at = np.full(rows, NEVER)
         self._noted: set[str] = set()
         """Trades that are in the record: a transformer that has crashed may note one again."""
         self._ended: set[int] = set()
@@ -108,15 +114,16 @@ class Recorder(Observer):
         match note:
             case NoteRound():
                 record.rounds.append(note)
-            case NoteAward(tick, session, reduce_w):
-                self._award_tick[session], self._reduce_w[session] = tick, reduce_w
+            case NoteAward():
+                self._award(note)
             case NoteForced():
                 self._forced_w[note.session] = note.forced_w
                 record.trades.append(forced_row(note.tick, feeder, session_id[note.session], note.forced_w))
+            case NoteEnd(tick, session):
+                self._awards.runs[self._is(session, tick)] = False
             case NoteTrade() if note.payment_id not in self._noted:
                 self._noted.add(note.payment_id)
-                if self._award_tick[note.session] == note.tick:
-                    self._award_tick[note.session], self._reduce_w[note.session] = -1, 0
+                self._awards = self._awards.where(~self._is(note.session, note.tick))
                 self._earned[note.session] += sum(note.nanos)
                 self._deferred_ws[note.session] += sum(note.delivered_ws[:-1])
                 record.trades.extend(trade_rows(note, feeder, session_id[note.session]))
@@ -126,9 +133,26 @@ class Recorder(Observer):
         if session not in self._ended:
             self._end_session(session, billed_nanos, receivable_nanos)
 
+    def _award(self, note: NoteAward) -> None:
+        if self._is(note.session, note.tick).any() or note.payment_id in self._noted:
+            return  # a transformer that has crashed may note one again
+        columns = (note.award_w, note.price_nanos_per_kwh_h, note.offered_w, note.ask_nanos_per_kwh_h)
+        row, wide = np.array([note.session]), (np.array([column]) for column in columns)
+        self._awards = self._awards.and_also(AwardTable.made(row, note.tick, *wide))
+
+    def _is(self, session: int, tick: int) -> NDArray[np.bool_]:
+        same: NDArray[np.bool_] = (self._awards.row == session) & (self._awards.tick == tick)
+        return same
+
     def moved(self, moved: Moved) -> None:
         """Write the tick down for each feeder, with the awards and the last resort under which its power flowed."""
-        rows = moved.rows
+        rows, awards = moved.rows, self._awards
+        reduce_w = np.zeros(len(self._world.fleet), dtype=np.int64)
+        reduce_w[awards.row[awards.runs]] = awards.award_w[awards.runs, :FEED].sum(axis=1)
+        gone = ~np.isin(awards.row, rows)
+        if gone.any():  # a car that left, whose last delivery is on its way
+            awards = self._awards = awards.where(~gone)
+        awards.meter(moved.tick, moved, self._stopped_at, self._rules)
         first = np.searchsorted(self._world.fleet.feeder[rows], np.arange(len(self.records) + 1)).tolist()
         for feeder, record in enumerate(self.records):
             here = slice(first[feeder], first[feeder + 1])
@@ -141,7 +165,7 @@ class Recorder(Observer):
                     ChargingState(*(column[here] for column in moved.charging)),
                     moved.import_w[here],
                     moved.export_w[here],
-                    self._reduce_w[rows[here]],
+                    reduce_w[rows[here]],
                     self._forced_w[rows[here]],
                     moved.owed_ws[here],
                 )
@@ -149,12 +173,22 @@ class Recorder(Observer):
         self._forced_w[:] = 0
 
     def finished(self, run: Run) -> None:  # noqa: ARG002 - the record is all that is looked at
-        """Write down who stays."""
+        """Write down the lots that stay open, unpaid, with the rent as if all came back now, and who stays."""
+        self._note_open()
         for row in sorted({*range(len(self._world.fleet))} - self._ended):
             if self._world.fleet.arrival_tick[row] < self._ticks:
                 self._end_session(row, billed_nanos=0, receivable_nanos=0)
         self._hash()
         self.records[0].events_hash = self._digest.hexdigest()
+
+    def _note_open(self) -> None:
+        awards, fleet = self._awards, self._world.fleet
+        rent = awards.accrued(self._stopped_at, self._ticks, self._rules).tolist()
+        for at, row in enumerate(awards.row.tolist()):
+            feeder, session_id = int(fleet.feeder[row]), fleet.session_id[row]
+            note = awards.trade(at, feeder, session_id, rent[at], (0,) * TRANCHES)
+            self._deferred_ws[row] += sum(note.delivered_ws[:FEED])
+            self.records[feeder].trades.extend(trade_rows(note, feeder, session_id, status="open"))
 
     def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:
         self._ended.add(row)

@@ -33,7 +33,6 @@ def _problems(scenario: Scenario) -> Iterator[Problem]:
     """All that is wrong, the first one first. Later checks may rely on earlier ones."""
     yield from _time(scenario)
     yield from _power(scenario)
-    yield from _prices(scenario)
     yield from _texts(scenario)
     yield from feeder_problems(scenario)
     yield from _files(scenario)
@@ -69,13 +68,6 @@ def _power(scenario: Scenario) -> Iterator[Problem]:
         what = f"chargers.max_w ({chargers.max_w}) is under min_a x phases x voltage_v = {least_w} W, the least a"
         paths = (f"chargers.{key}" for key in ("max_w", "min_a", "phases", "voltage_v"))
         yield f"{what} charger can do; raise it, or lower min_a or phases", *paths
-
-
-def _prices(scenario: Scenario) -> Iterator[Problem]:
-    low, high = scenario.market.ceiling_from_nanos_per_kwh, scenario.market.ceiling_to_nanos_per_kwh
-    if low > high:
-        paths = "market.ceiling_from_nanos_per_kwh", "market.ceiling_to_nanos_per_kwh"
-        yield f"{paths[0]} ({low}) must not be over {paths[1]} ({high}): the ceiling rises", *paths
 
 
 def _texts(scenario: Scenario) -> Iterator[Problem]:

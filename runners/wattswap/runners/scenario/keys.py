@@ -8,12 +8,20 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
 from types import UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
 from wattswap.protocol.errors import InputError
 
+_REPLACED: Final = {
+    "transformer.ceiling": "the highest price is market.reserve_nanos_per_kwh_h, fixed and sealed",
+    "market.ceiling_from_nanos_per_kwh": "market.reserve_nanos_per_kwh_h took its place, a price per kWh and hour",
+    "market.ceiling_to_nanos_per_kwh": "market.reserve_nanos_per_kwh_h took its place, a price per kWh and hour",
+    "market.ceiling_at_pct": "market.reserve_nanos_per_kwh_h took its place, and it does not rise with the load",
+    "market.owed_bonus_s": "who drew in the last tick comes first now; delete it",
+}
+"""Keys of the first edition of the law, and what to do about them."""
 _INDEX = re.compile(r"[0-9]{1,6}")
 
 
@@ -133,6 +141,8 @@ def _refuse_in_table(raw: object, kind: type[msgspec.Struct], origin: Origin, pa
     known = {known.encode_name: known for known in msgspec.structs.fields(kind)}
     prefix = f"{path}." if path else ""
     for key, value in raw.items():
+        if prefix + key in _REPLACED:
+            raise origin.wrong(f"there is no key {prefix + key} any more; {_REPLACED[prefix + key]}", prefix + key)
         if key not in known:
             raise origin.wrong(f"there is no key {prefix + key}; {_meant(key, known, prefix)}", prefix + key)
         refuse_misfits(value, known[key].type, origin, prefix + key)

@@ -43,9 +43,11 @@ SomePercent = Annotated[int, Meta(ge=1, le=100)] | Annotated[float, Meta(ge=1, l
 TargetPercent = Annotated[int, Meta(ge=11, le=100)] | Annotated[float, Meta(ge=11, le=100)]
 """Above the 10 % of charge that no car arrives below."""
 DriftPercent = Annotated[int, Meta(ge=0, le=20)] | Annotated[float, Meta(ge=0, le=20)]
-CeilingPercent = Annotated[int, Meta(ge=101, le=1_000)] | Annotated[float, Meta(ge=101, le=1_000)]
 Price = Annotated[int, Meta(ge=0, le=1_000_000 * NANOS_PER_IOTA, multiple_of=PRICE_TICK_NANOS)]
 """Nanos per kWh, on the price tick."""
+RentPrice = Annotated[int, Meta(ge=0, le=1_000 * NANOS_PER_IOTA, multiple_of=PRICE_TICK_NANOS)]
+"""Nanos per kWh and hour, on the price tick; a day of waiting at the highest price fits into 64 bits."""
+FeedHours = Annotated[int, Meta(ge=1, le=24)]
 Funds = Annotated[int, Meta(ge=0, le=MOST_NANOS // NANOS_PER_IOTA)]
 """IOTA tokens."""
 Shape = Literal["ramp", "step"]
@@ -76,9 +78,8 @@ class TransformerTable(_Table, frozen=True, kw_only=True):
     limit_w: Limit = _FROM_RATING
     """What the feeder may carry; 0.95 x rating_va where the file is silent. May be 0 or negative."""
     margin_pct: Percent = 4
-    clearing: Literal["uniform", "pay-as-bid"] = "uniform"
-    ceiling: Literal["rising", "fixed"] = "rising"
-    """``rising`` grows with the overload; ``fixed`` is always ``market.ceiling_to_nanos_per_kwh``."""
+    clearing: Literal["next", "uniform", "pay-as-bid"] = "next"
+    """What winners are paid: the next ask that won nothing, the highest accepted ask, or each its own."""
     funds_iota: Funds = 100_000
     ambient_c: Celsius = 20
     """Temperature around the transformer, for the ageing figure only."""
@@ -137,7 +138,9 @@ class Vehicles(_Table, frozen=True, kw_only=True):
     model: str = ""
     """A bundled car, or several with shares; its battery counts then instead of ``capacity_wh``, and its AC limit."""
     departure: str = "actual"
-    """``actual``, ``stated`` (column estimated_departure) or ``error:2h`` (a standard deviation)."""
+    """``actual``, ``stated`` (column estimated_departure) or ``error:2h`` (a standard deviation): what cars expect."""
+    disclose: Literal["nothing", "departure"] = "nothing"
+    """What a car tells of its plans; some controllers cannot do without its ``departure``."""
     capacity_wh: Capacity = 60_000
     target_pct: TargetPercent = 80
     reserve_pct: Percent = 30
@@ -158,10 +161,10 @@ class Market(_Table, frozen=True, kw_only=True):
     drift_pct: DriftPercent = 2
     """By how much two clocks' rates may differ."""
     release_pct: Percent = 2
-    owed_bonus_s: WeekSeconds = 3_600
-    ceiling_from_nanos_per_kwh: Price = 1_000_000_000
-    ceiling_to_nanos_per_kwh: Price = 5_000_000_000
-    ceiling_at_pct: CeilingPercent = 120
+    reserve_nanos_per_kwh_h: RentPrice = 1_000_000_000
+    """No ask above it is bought; it is fixed, and told when the round is over."""
+    feed_h: FeedHours = 2
+    """Fed energy is paid as if each kWh waited for so many hours."""
 
 
 class FaultsTable(_Table, frozen=True, kw_only=True):

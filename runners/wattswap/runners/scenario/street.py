@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.units import MS_PER_S, WS_PER_KWH
+from wattswap.protocol.units import MS_PER_S, PERMILLE, WS_PER_KWH
 from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
 from wattswap.runners.scenario.division import divided_sessions
 from wattswap.runners.scenario.emit import resolved_toml
@@ -180,7 +180,7 @@ def build_street(source: Source, day: int | None = None) -> Street:
         sessions=joined,
         inputs=inputs.sha256,
         folder=source.folder,
-        notes=divided.notes + _too_much(joined, scenario),
+        notes=divided.notes + _too_much(joined, scenario) + _feeds_never(scenario),
     )
 
 
@@ -299,6 +299,27 @@ def concatenated(parts: Sequence[ColumnsT]) -> ColumnsT:
 def rows_of(table: ColumnsT, rows: slice) -> ColumnsT:
     """Some rows of a table of columns."""
     return replace(table, **{column.name: getattr(table, column.name)[rows] for column in fields(table)})
+
+
+def _feeds_never(scenario: Scenario) -> tuple[str, ...]:
+    """A note where the reserve is so low that feeding back cannot pay for what it wears off and loses."""
+    cars, market = scenario.vehicles, scenario.market
+    feeders = [("vehicles", cars.feed_w, cars.wear_nanos_per_kwh, cars.round_trip_pct)]
+    feeders += [
+        (f"battery.{at}", battery.max_w, battery.wear_nanos_per_kwh, battery.round_trip_pct)
+        for at, battery in enumerate(scenario.battery)
+    ]
+    most = market.reserve_nanos_per_kwh_h * market.feed_h
+    notes = []
+    for path, feed_w, wear, round_trip_pct in feeders:
+        permille = round(round_trip_pct * 10)
+        cost = wear + cars.tariff_nanos_per_kwh * (PERMILLE - permille) // permille
+        if feed_w and most <= cost:
+            notes.append(
+                f"{path}: nobody feeds back, since a kWh fed earns at most market.reserve_nanos_per_kwh_h x feed_h ="
+                f" {most:,} nanos and costs {cost:,} in wear and loss; raise the reserve"
+            )
+    return tuple(notes)
 
 
 def _too_much(sessions: Sessions, scenario: Scenario) -> tuple[str, ...]:

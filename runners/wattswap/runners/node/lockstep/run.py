@@ -151,9 +151,10 @@ class LockstepRun:
         world = self.world
         rows = world.plugged
         owed_ws = np.maximum(world.remaining_ws[rows] - world.baseline_ws[rows], 0)
-        drawn_w, fed_w = world.move(charging, self._import_w[rows], self._export_w[rows])
+        granted_w = self._import_w[rows]
+        drawn_w, fed_w = world.move(charging, granted_w, self._export_w[rows])
         base_w, limit_w = world.base_w[:, tick + 1], self._feed.limit_w()
-        moved = Moved(tick, base_w, limit_w, rows, charging, drawn_w, fed_w, owed_ws)
+        moved = Moved(tick, base_w, limit_w, rows, charging, drawn_w, fed_w, granted_w, owed_ws)
         for hear in self._observers.moved:
             hear(moved)
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from wattswap.ledger.book import Entry
-from wattswap.protocol.effects import NoteAward, NoteForced, NoteRound, NoteTrade
+from wattswap.protocol.effects import NoteAward, NoteEnd, NoteForced, NoteRound, NoteTrade
 from wattswap.protocol.events import Event
 from wattswap.protocol.messages import Message
 
@@ -96,7 +96,7 @@ class Done(_Wire, frozen=True, tag=7):
     """(instant, rank) of what it has to handle by itself: wake-ups, and what its agents say to each other."""
     powers: tuple[tuple[int, int, int], ...]
     """(session, import_w, export_w) that its chargers have set."""
-    notes: tuple[tuple[str, NoteRound | NoteAward | NoteTrade | NoteForced], ...]
+    notes: tuple[tuple[str, NoteRound | NoteAward | NoteEnd | NoteTrade | NoteForced], ...]
     bills: tuple[tuple[int, int, int], ...]
     """(session, billed nanos, receivable nanos)."""
     refused: tuple[tuple[str, Event], ...]
