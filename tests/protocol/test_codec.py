@@ -125,9 +125,9 @@ def test_what_is_no_frame_is_refused(frame: bytes, why: str) -> None:
     ("value", "why"),
     [
         (-1, "Expected `int` >= 0"),
-        (1 << 31, "Expected `int` <= 2147483647"),
-        ((1 << 63) - 1, "Expected `int` <= 2147483647"),
-        ((1 << 64) - 1, "Expected `int` <= 2147483647"),
+        (1 << 52, "Expected `int` <= 4503599627370495"),
+        ((1 << 63) - 1, "Expected `int` <= 4503599627370495"),
+        ((1 << 64) - 1, "Expected `int` <= 4503599627370495"),
         (-(1 << 63), "Expected `int` >= 0"),
         (True, "got `bool`"),
         (1.0, "got `float`"),

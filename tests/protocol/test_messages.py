@@ -30,16 +30,16 @@ from wattswap.protocol.messages import (
 from wattswap.protocol.units import MOST_MS, MOST_NANOS, MOST_W, MOST_WS
 
 SENT = get_args(Message)
-MOST_NUMBER = (1 << 31) - 1
+MOST_NUMBER, MOST_SESSION = (1 << 31) - 1, (1 << 52) - 1
 WIDEST = "\N{AUTOMOBILE}" * 80
 """Eighty characters of four bytes each."""
 LONGEST: tuple[Inner, ...] = (
-    Mandate(MOST_NUMBER, WIDEST, MOST_WS, -MOST_MS, WIDEST),
+    Mandate(MOST_SESSION, WIDEST, MOST_WS, -MOST_MS, WIDEST),
     ReliefCall(MOST_NUMBER, MOST_NUMBER, MOST_W, MOST_NANOS, -MOST_MS, -MOST_MS, -MOST_MS),
-    Offer(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (Tranche(MOST_W, MOST_NANOS),) * 4),
-    Award(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_MS, (MOST_W,) * 4, (MOST_NANOS,) * 4),
-    Delivery(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (MOST_WS,) * 4, MOST_WS),
-    Receipt(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_NANOS),
+    Offer(MOST_NUMBER, MOST_NUMBER, MOST_SESSION, (Tranche(MOST_W, MOST_NANOS),) * 4),
+    Award(MOST_NUMBER, MOST_NUMBER, MOST_SESSION, -MOST_MS, (MOST_W,) * 4, (MOST_NANOS,) * 4),
+    Delivery(MOST_NUMBER, MOST_NUMBER, MOST_SESSION, (MOST_WS,) * 4, MOST_WS),
+    Receipt(MOST_NUMBER, MOST_NUMBER, MOST_SESSION, -MOST_NANOS),
 )
 
 
