@@ -30,7 +30,8 @@ from wattswap.protocol.messages import (
 from wattswap.protocol.units import MOST_MS, MOST_NANOS, MOST_W, MOST_WS
 
 SENT = get_args(Message)
-MOST_NUMBER, MOST_SESSION = (1 << 31) - 1, (1 << 52) - 1
+MOST_NUMBER = (1 << 31) - 1
+MOST_SESSION = (1 << 52) - 1
 WIDEST = "\N{AUTOMOBILE}" * 80
 """Eighty characters of four bytes each."""
 LONGEST: tuple[Inner, ...] = (
