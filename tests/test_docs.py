@@ -34,10 +34,12 @@ from wattswap.agents.controllers import CONTROLLERS
 from wattswap.agents.offers import Call, Own
 from wattswap.agents.strategies import BUNDLED, parse_mix
 from wattswap.experiments.api import JOURNALS
-from wattswap.experiments.tables import ACTIVITIES, COLUMNS
+from wattswap.experiments.tables import tables_of
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.launch import run_street
+from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.recording.metrics import KEYS
+from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.scenario import load_street, schema
 from wattswap.runners.scenario.cars import bundled_cars
 from wattswap.runners.scenario.keys import bounds_of
@@ -134,8 +136,8 @@ def test_results_names_every_figure_and_every_column():
     record = run_street(street, engine="fleet")
     shown = [names(row[0]) for table in tables(BY_NAME["results"]) if table[0][0] == "column" for row in table[1:]]
     pages = iter([name for row in shown for name in row])
-    for table, columns in COLUMNS.items():
-        wanted = set(columns(street, record))
+    for table, columns in tables_of(street, record, TimeSeries.of(street, record)).items():
+        wanted = set(columns)
         assert {next(pages) for _ in wanted} == wanted, table
     assert next(pages, None) is None
     assert keyed("results", "activity") == list(ACTIVITIES)

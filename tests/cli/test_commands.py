@@ -13,8 +13,8 @@ import pytest
 from wattswap.cli import COMMANDS, main
 from wattswap.cli import wattswap as group
 from wattswap.cli.progress import progress_bar
-from wattswap.cli.show import deeds
-from wattswap.cli.words import plain
+from wattswap.cli.show import sales
+from wattswap.experiments.formatting import plain
 
 
 def every_command() -> list[tuple[str, click.Command]]:
@@ -113,8 +113,8 @@ def test_deeds_are_added_up_by_car_best_paid_first():
         "vehicle": ["ann", "ann", "bob", "ann", "cy"],
         "station": ["c1", "c1", "c2", "c1", "c3"],
     }
-    assert deeds("reduce", trades, cars) == [("bob", "c2", 20, 5), ("ann", "c1", 40, 4)]
-    assert deeds("feed", trades, cars) == [("cy", "c3", 40, 9)]
+    assert sales("reduce", trades, cars) == [("bob", "c2", 20, 5), ("ann", "c1", 40, 4)]
+    assert sales("feed", trades, cars) == [("cy", "c3", 40, 9)]
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (1234.56, "1,234.6"), (10.0, "10"), (0.04, "0")])

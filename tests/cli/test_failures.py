@@ -9,9 +9,9 @@ import pytest
 from tests.smalltown import FAULTS, found
 
 from wattswap.cli import main
-from wattswap.experiments.failing import TITLE, costs
+from wattswap.experiments.fault_costs import TITLE, costs
 from wattswap.experiments.report import page
-from wattswap.experiments.runtables import RunTables
+from wattswap.experiments.run_tables import RunTables
 from wattswap.runners.recording.rundir import read_run
 
 SET = tuple(part for setting in FAULTS for part in ("--set", setting))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from wattswap.runners.recording.ageing import ageing_h
-from wattswap.runners.recording.metrics import fallback_unsafe_w, jain, oscillations, stops_total, summary
+from wattswap.runners.recording.metrics import fallback_unsafe_w, jain, oscillations, summary
 from wattswap.runners.recording.record import RunRecord
-from wattswap.runners.recording.time_series import CarTicks
+from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.scenario.schema import Battery
 
 
@@ -23,7 +23,7 @@ LOAD_W = [13_000, 8_000, -3_000, 12_000, 2_000]
 
 
 def test_the_load_is_homes_and_import_less_what_is_fed_back(street, record):
-    assert CarTicks.of(street, record).load_w.tolist() == LOAD_W
+    assert TimeSeries.of(street, record).street.load_w.tolist() == LOAD_W
 
 
 @pytest.mark.parametrize(
@@ -74,9 +74,9 @@ def test_a_battery_neither_waits_nor_stops(street, record):
     (feeder,) = street.feeders
     battery = Battery(capacity_wh=1, max_w=1)
     alone = replace(street, feeders=(replace(feeder, sessions=slice(0, 1), batteries=(battery,)),))
-    cars = CarTicks.of(alone, record)
-    assert cars.plugged.tolist() == [0]
-    assert stops_total(cars) == 1
+    series = TimeSeries.of(alone, record)
+    assert series.plugged.tolist() == [0]
+    assert series.stops == 1
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wattswap.experiments import carrows
 from wattswap.experiments.api import Result, run, run_loaded
-from wattswap.experiments.plots import RunTables, plot_run, save_png
-from wattswap.experiments.runtables import DAY_MS, HOUR_MS, shown_window
-from wattswap.experiments.words import amount, clean, headline, minutes
+from wattswap.experiments.formatting import amount, minutes, printable
+from wattswap.experiments.headline import headline
+from wattswap.experiments.plots import car_selection
+from wattswap.experiments.plots.picture import plot_run, save_png
+from wattswap.experiments.run_tables import DAY_MS, HOUR_MS, RunTables, shown_window
 from wattswap.runners.scenario import load_street
 
 TITLES = {
@@ -112,7 +113,7 @@ def test_the_upper_edge_of_the_stack_is_the_load_and_never_above_the_limit_drawn
     series = tables.series[tables.series["t_ms"].isin(shown_ms)]
     assert max(tops) == series["load_w"].max() / 1000 < 380
     assert {"limit 380 kW", "limit lowered to 280 kW"} <= set(texts(axes))
-    assert legend(axes) == ["homes", "cars", "fed back", "if nobody gave way", "… and over the limit"]
+    assert legend(axes) == ["homes", "cars", "fed back", "without control", "… and over the limit"]
 
 
 def test_the_hours_shown_begin_before_the_first_call_and_end_when_all_have_caught_up(tables):
@@ -130,11 +131,11 @@ def test_each_group_of_cars_is_counted_and_each_car_has_what_it_earned(tables, f
     both = len(set(tables.trades[tables.trades["kind"] == "feed"]["session"]) & set(sold(tables, "reduce")))
     titles = [text for text in texts(axes) if "car" in text]
     assert titles[0] == f"fed power back: {fed} cars"
-    assert titles[1].startswith("gave way: ")
+    assert titles[1].startswith("deferred energy: ")
     assert titles[1].endswith(f" of {gave - both} cars shown")
     earned = tables.trades.groupby("session")["nanos"].sum()
-    rows = carrows.car_rows(tables.cars, tables.trades, tables.rounds, shown_window(tables))
-    assert len(axes.get_yticks()) == len(rows) == carrows.MOST_ROWS
+    rows = car_selection.car_rows(tables.cars, tables.trades, tables.rounds, shown_window(tables))
+    assert len(axes.get_yticks()) == len(rows) == car_selection.MOST_ROWS
     shown = [text for text in texts(axes) if text == "–" or text.replace(".", "").isdigit()]
     assert shown == [f"{earned[row.session] / 1e9:.2f}" if row.session in earned else "–" for row in rows]
 
@@ -146,7 +147,7 @@ def sold(tables, kind) -> list[str]:
 def test_bars_cover_what_the_table_says_and_departures_are_marked(tables, figure):
     axes = panels(figure)[TITLES["cars"]]
     window = shown_window(tables)
-    rows = carrows.car_rows(tables.cars, tables.trades, tables.rounds, window)
+    rows = car_selection.car_rows(tables.cars, tables.trades, tables.rounds, window)
     shown = tables.cars[tables.cars["session"].isin([row.session for row in rows])]
     shown = shown[(shown["to_ms"] > window[0]) & (shown["from_ms"] < window[1])]
     assert sum(len(bars.get_paths()) for bars in axes.collections) == len(shown)
@@ -192,7 +193,7 @@ def test_a_run_of_days_is_shown_whole_and_its_most_contested_evening_closely(day
 
 def test_only_cars_plugged_in_the_hours_shown_have_a_row(days):
     window = shown_window(days)
-    for row in carrows.car_rows(days.cars, days.trades, days.rounds, window):
+    for row in car_selection.car_rows(days.cars, days.trades, days.rounds, window):
         mine = days.cars[days.cars["session"] == row.session]
         assert mine["from_ms"].min() < window[1]
         assert mine["to_ms"].max() > window[0]
@@ -218,7 +219,7 @@ def test_an_uncontrolled_run_has_no_market_and_shows_its_own_overload(uncontroll
 
 def test_cars_that_a_controller_keeps_waiting_come_first():
     shown = RunTables.of(run("demo", engine="fleet", controller="fcfs"))
-    rows = carrows.car_rows(shown.cars, shown.trades, shown.rounds, shown_window(shown))
+    rows = car_selection.car_rows(shown.cars, shown.trades, shown.rounds, shown_window(shown))
     assert [row.group for row in rows] == sorted((row.group for row in rows), reverse=True)  # waited, then kept
     assert rows[0].title.startswith("had to wait: ")
 
@@ -270,7 +271,8 @@ def test_the_same_run_gives_the_same_bytes_whatever_the_user_likes(tables, figur
 
 def test_no_window_opens_and_matplotlib_waits_until_it_is_needed():
     script = (
-        "import sys; from wattswap.experiments import plots, report; assert 'matplotlib' not in sys.modules;"
+        "import sys; import wattswap.experiments.plots.picture, wattswap.experiments.report\n"
+        "assert 'matplotlib' not in sys.modules\n"
         "from wattswap.experiments.api import run; run('demo', engine='fleet').plot();"
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
@@ -308,11 +310,11 @@ def test_groups_come_in_order_and_within_one_whoever_was_touched_first():
         ("late", "reduce", 50, 9), ("early", "reduce", 10, 1), ("fed", "reduce", 0, 5), ("fed", "feed", 60, 5),
         ("cut", "forced", 70, 0), ("cut", "reduce", 0, 5),
     )  # fmt: skip
-    rows = carrows.car_rows(cars, sold, pd.DataFrame({"t_ms": [10, 50]}), (0, 100))
+    rows = car_selection.car_rows(cars, sold, pd.DataFrame({"t_ms": [10, 50]}), (0, 100))
     assert [(row.session, row.group) for row in rows] == [
         ("cut", "forced"), ("fed", "feed"), ("early", "reduce"), ("late", "reduce"), ("kept", "kept"),
     ]  # fmt: skip
-    assert rows[2].title == "gave way: 2 cars"
+    assert rows[2].title == "deferred energy: 2 cars"
     assert rows[0].label == "CUT"
 
 
@@ -320,14 +322,14 @@ def test_of_too_many_cars_those_that_gave_most_are_shown():
     names = [f"car{number:02}" for number in range(50)]
     cars = stretches(*((name, 0, 100, "charging") for name in names))
     sold = trades(*((name, "reduce", 99 - number, number) for number, name in enumerate(names)))
-    rows = carrows.car_rows(cars, sold, pd.DataFrame({"t_ms": [1]}), (0, 100))
-    assert [row.session for row in rows] == names[: -carrows.MOST_ROWS - 1 : -1]
-    assert rows[0].title == f"gave way: {carrows.MOST_ROWS} of 50 cars shown"
+    rows = car_selection.car_rows(cars, sold, pd.DataFrame({"t_ms": [1]}), (0, 100))
+    assert [row.session for row in rows] == names[: -car_selection.MOST_ROWS - 1 : -1]
+    assert rows[0].title == f"deferred energy: {car_selection.MOST_ROWS} of 50 cars shown"
 
 
 def test_who_left_before_the_hours_shown_has_no_row():
     cars = stretches(("gone", 0, 100, "charging"), ("here", 100, 200, "charging"))
-    rows = carrows.car_rows(cars, trades(("gone", "reduce", 10, 1)), pd.DataFrame({"t_ms": [150]}), (100, 200))
+    rows = car_selection.car_rows(cars, trades(("gone", "reduce", 10, 1)), pd.DataFrame({"t_ms": [150]}), (100, 200))
     assert [row.session for row in rows] == ["here"]
 
 
@@ -346,11 +348,11 @@ def figures(**more: object) -> dict[str, object]:
         (figures(sessions_open=5), "1.5 min over the limit · no car has left yet"),
         (
             figures(rounds=3, deferred_wh=60_400, paid_nanos=19_800_000_000),
-            "1.5 min over the limit · 4 of 4 departing cars full · 60 kWh lent once, for 20 IOTA",
+            "1.5 min over the limit · 4 of 4 departing cars full · 60 kWh deferred, for 20 IOTA",
         ),
         (
             figures(rounds=3, deferred_wh=4_040, fed_back_wh=500, paid_nanos=2_000_000_000),
-            "1.5 min over the limit · 4 of 4 departing cars full · 4.0 kWh lent once, 0.50 kWh fed back, for 2.0 IOTA",
+            "1.5 min over the limit · 4 of 4 departing cars full · 4.0 kWh deferred, 0.50 kWh fed back, for 2.0 IOTA",
         ),
         (
             figures(status="interrupted", uncontrolled=figures()),
@@ -373,8 +375,8 @@ def test_figures_for_the_eye():
         "20",
         "2,287",
     ]
-    assert clean("a\tb\u2028c", 20) == "a?b?c"
-    assert clean("x" * 30, 8) == "xxxxxxx…"
+    assert printable("a\tb\u2028c", 20) == "a?b?c"
+    assert printable("x" * 30, 8) == "xxxxxxx…"
 
 
 def test_the_clock_is_that_of_the_street(tables):

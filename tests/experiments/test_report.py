@@ -16,10 +16,10 @@ import pytest
 
 from wattswap.experiments import report
 from wattswap.experiments.api import run
+from wattswap.experiments.headline import headline
+from wattswap.experiments.narrative import biggest_round, round_steps
 from wattswap.experiments.report import page, write_report
-from wattswap.experiments.runtables import RunTables
-from wattswap.experiments.story import biggest_round, round_steps
-from wattswap.experiments.words import headline
+from wattswap.experiments.run_tables import RunTables
 from wattswap.protocol.errors import InputError
 from wattswap.runners.scenario.bundled import DATA
 

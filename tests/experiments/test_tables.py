@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from wattswap.experiments import tables
+from wattswap.experiments.tables import TABLES, tables_of
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.recording.record import RunRecord
-from wattswap.runners.scenario import load_street
+from wattswap.runners.recording.time_series import TimeSeries
+from wattswap.runners.scenario import Street, load_street
+
+
+def columns(name: str, street: Street, record: RunRecord) -> dict[str, np.ndarray]:
+    return tables_of(street, record, TimeSeries.of(street, record))[name]
+
+
+def table(name: str, street: Street, record: RunRecord) -> pd.DataFrame:
+    return pd.DataFrame(columns(name, street, record))
 
 
 def seconds(street, column) -> list[int]:
@@ -17,7 +27,7 @@ def seconds(street, column) -> list[int]:
 
 
 def test_the_street_tick_by_tick(street, record):
-    series = tables.series(street, record)
+    series = table("series", street, record)
     assert seconds(street, series["t_ms"]) == [0, 30, 60, 90, 120]
     assert series["load_w"].tolist() == [13_000, 8_000, -3_000, 12_000, 2_000]
     assert series["drawn_w"].tolist() == [11_000, 6_000, -5_000, 6_000, 0]
@@ -28,7 +38,7 @@ def test_the_street_tick_by_tick(street, record):
 
 
 def test_what_each_car_did_when(street, record):
-    cars = tables.cars(street, record)
+    cars = table("cars", street, record)
     spans = zip(seconds(street, cars["from_ms"]), seconds(street, cars["to_ms"]), strict=True)
     told = list(zip(cars["vehicle"], cars["station"], cars["activity"], spans, strict=True))
     assert told == [
@@ -46,21 +56,21 @@ def test_what_each_car_did_when(street, record):
 
 
 def test_calls_and_trades_know_their_instant(street, record):
-    assert seconds(street, tables.rounds(street, record)["t_ms"]) == [30]
-    trades = tables.trades(street, record)
+    assert seconds(street, table("rounds", street, record)["t_ms"]) == [30]
+    trades = table("trades", street, record)
     assert seconds(street, trades["t_ms"]) == [30, 30, 60]
     assert trades["kind"].tolist() == ["reduce", "feed", "forced"]
 
 
 def test_sessions_know_when_they_came_and_left(street, record):
-    sessions = tables.sessions(street, record)
+    sessions = table("sessions", street, record)
     assert seconds(street, sessions["arrival_ms"]) == [30]
     assert seconds(street, sessions["departure_ms"]) == [120]
 
 
-@pytest.mark.parametrize("name", tables.COLUMNS)
+@pytest.mark.parametrize("name", TABLES)
 def test_a_run_that_never_began_has_every_column_and_no_row(street, record, name: str):
-    empty, some = (tables.COLUMNS[name](street, each) for each in (RunRecord(), record))
+    empty, some = (columns(name, street, each) for each in (RunRecord(), record))
     assert {key: column.dtype for key, column in empty.items()} == {key: column.dtype for key, column in some.items()}
     assert not any(map(len, empty.values()))
 
@@ -68,7 +78,7 @@ def test_a_run_that_never_began_has_every_column_and_no_row(street, record, name
 def test_stretches_cover_the_time_a_car_is_plugged_in_without_gap_or_overlap():
     street = load_street("demo")
     record = run_street(street, engine="fleet")
-    cars = tables.cars(street, record)
+    cars = table("cars", street, record)
     by_session = cars.groupby("session", sort=False)
     assert (by_session["to_ms"].shift() == cars["from_ms"])[by_session.cumcount() > 0].all()
     plugged_s = (cars["to_ms"] - cars["from_ms"]).sum() // 1000
@@ -81,7 +91,7 @@ def test_stretches_cover_the_time_a_car_is_plugged_in_without_gap_or_overlap():
 def test_baselines_are_what_the_street_would_draw_with_nobody_in_control(settings):
     street = load_street("demo", settings=settings)
     ours, alone = (
-        tables.series_columns(street, run_street(street, controller=controller, engine="fleet"))
+        columns("series", street, run_street(street, controller=controller, engine="fleet"))
         for controller in ("negotiated", "uncontrolled")
     )
     np.testing.assert_array_equal(ours["base_w"] + ours["baseline_w"], alone["load_w"])

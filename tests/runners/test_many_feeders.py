@@ -13,10 +13,15 @@ from hypothesis import strategies as st
 from tests.streets import random_street
 from tests.test_same_everywhere import differences
 
-from wattswap.experiments import tables
+from wattswap.experiments import api, growing_tables, tables
+from wattswap.experiments.replays import check_run
+from wattswap.experiments.run_tables import RunTables
+from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import Engine, run_street, start_run
 from wattswap.runners.recording.metrics import summary
 from wattswap.runners.recording.record import RunRecord
+from wattswap.runners.recording.replay import read_recorded
+from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.scenario import Street, load_street
 from wattswap.runners.scenario.schema import FeederTable
 from wattswap.runners.scenario.street import Sessions, concatenated
@@ -155,10 +160,32 @@ def test_a_feeder_taken_out_of_its_street_runs_as_it_did_there():
 def test_the_tables_of_several_feeders_name_each_car_by_its_feeder():
     street = joined(neighbours(131, 3))
     record = run_street(street, engine="fleet")
-    for name, columns_of in tables.COLUMNS.items():
-        found = set(columns_of(street, record)["feeder"].tolist())
-        assert found == {0, 1, 2} or (name in {"rounds", "trades"} and found < {0, 1, 2}), name
-    sessions = tables.sessions_columns(street, record)
-    names, feeders = sessions["session"].tolist(), sessions["feeder"].tolist()
+    found = tables.tables_of(street, record, TimeSeries.of(street, record))
+    for name, columns in found.items():
+        feeders = set(columns["feeder"].tolist())
+        assert feeders == {0, 1, 2} or (name in {"rounds", "trades"} and feeders < {0, 1, 2}), name
+    sessions = found["sessions"]
+    names, numbers = sessions["session"].tolist(), sessions["feeder"].tolist()
     assert len(set(names)) == len(names)
-    assert all(name.startswith(f"feeder-{number}/") for name, number in zip(names, feeders, strict=True))
+    assert all(name.startswith(f"feeder-{number}/") for name, number in zip(names, numbers, strict=True))
+
+
+def test_a_run_directory_of_several_feeders_is_written_as_it_grows_and_replays(tmp_path, monkeypatch):
+    monkeypatch.setattr(growing_tables, "PORTION_TICKS", 100)
+    scenario = tmp_path / "three.toml"
+    text = THREE.read_text(encoding="utf-8").replace("days = 7", "days = 1\nreading_s = 300")
+    scenario.write_text(text, encoding="utf-8")
+    result = api.run(scenario, out=tmp_path / "run")
+    assert sorted(path.name for path in (tmp_path / "run").glob("ledger*")) == [
+        f"ledger-{name}.sqlite" for name in NAMES
+    ]
+    checked = check_run(read_recorded(tmp_path / "run"))
+    assert (checked.differences, checked.compared) == ((), tables.TABLES)
+    shown = RunTables.read(tmp_path / "run")
+    assert len(shown.series) == 288, "pictures show the feeders together"
+    assert shown.series["load_w"].max() == result.summary["peak_w"]
+
+
+def test_payments_of_several_feeders_cross_no_ledger_yet(tmp_path):
+    with pytest.raises(InputError, match="has several feeders, and payments cross a ledger for one; leave --ledger"):
+        api.run(THREE, day=1, engine="fleet", ledger=f"sqlite:{tmp_path / 'tokens.sqlite'}")

@@ -13,7 +13,7 @@ from tests.smalltown import FAULTS, journal_of, run_into
 
 from wattswap.agents import law
 from wattswap.experiments.replays import Checked, check_run, rebuild
-from wattswap.experiments.tables import COLUMNS
+from wattswap.experiments.tables import TABLES
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.journal import Reader
 from wattswap.runners.recording.replay import read_recorded
@@ -101,16 +101,16 @@ def cut_after(journal: Path, lines: int, torn: int = 0) -> None:
 
 
 def test_what_a_power_cut_took_is_rebuilt_and_what_is_there_stays(copy: Path, once: Path):
-    for name in COLUMNS:
+    for name in TABLES:
         (copy / f"{name}.parquet").unlink()
     (copy / "ledger.sqlite").unlink()
     RunDir(copy).write_figures({}, "interrupted")
     assert rebuild(check(copy)) == [
-        *(f"{name}.parquet" for name in COLUMNS),
+        *(f"{name}.parquet" for name in TABLES),
         "ledger.sqlite",
         "the figures in run.json",
     ]
-    for name in COLUMNS:
+    for name in TABLES:
         assert read_run(copy).columns(name) == read_run(once).columns(name)
     rebuilt, was = read_run(copy), read_run(once)
     assert rebuilt.status == "complete"

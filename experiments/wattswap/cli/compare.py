@@ -152,7 +152,7 @@ def _show(comparison: Comparison) -> None:
 
 def _cell(spread: Spread, places: int) -> str:
     """The mean, and below it the range if there is one."""
-    from wattswap.cli.words import plain
+    from wattswap.experiments.formatting import plain
 
     mean, least, most = (plain(value, places) for value in spread)
     return mean if least == most else f"{mean}\n{least}–{most}"

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from wattswap.experiments.failing import HEAD, TITLE, costs, mishaps
+from wattswap.experiments.fault_costs import HEAD, TITLE, costs, mishaps
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from wattswap.cli.words import Figures
+    from wattswap.runners.recording.metrics import Summary
 
 
-def show_failures(console: Console, figures: Figures) -> None:
+def show_failures(console: Console, figures: Summary) -> None:
     """Print it; nothing for a run on a perfect network."""
     told, rows = mishaps(figures), costs(figures)
     if not told:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -30,7 +29,7 @@ BROKEN = 1
 @click.option("--from", "first", type=click.IntRange(0), default=0, show_default=True, help="The first of them.")
 @options.settings
 @click.option("--sign", is_flag=True, help="Let the agents sign what they say, and refuse what is not signed.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes; by default as many as this machine has processors.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes; by default one for each usable processor.")
 @click.pass_context
 def faults(
     ctx: click.Context, seeds: int, first: int, settings: tuple[str, ...], jobs: int | None, *, sign: bool
@@ -45,11 +44,12 @@ def faults(
     A seed that breaks a rule is told in one line, and repeats it whenever it is run again. Exit code 1 if there is one.
     """
     from wattswap.cli.progress import progress_bar
+    from wattswap.experiments.processors import usable_processors
     from wattswap.runners.network.fault_search import seed_results
 
     found: list[SeedResult] = []
     with progress_bar(seeds, f"{seeds} seeds") as progress:
-        processes = jobs or os.cpu_count() or 1
+        processes = jobs or usable_processors()
         for judged in seed_results(range(first, first + seeds), settings, processes, progress, sign=sign):
             found.append(judged)
             if judged.rule:

@@ -10,7 +10,7 @@ import click
 
 from wattswap.cli.examples import examples
 from wattswap.cli.where import as_json, where
-from wattswap.cli.words import counted
+from wattswap.experiments.formatting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +140,7 @@ def proof(
     from wattswap.experiments.meterproofs import proof_of, write_proof
     from wattswap.experiments.meters import open_site
     from wattswap.experiments.places import place_of
-    from wattswap.experiments.runclock import told
+    from wattswap.experiments.run_clock import told
 
     place = place_of(ledger, run_dir)
     with open_site(place, name=site, public_key=public_key, address=address) as found:
@@ -204,7 +204,7 @@ def _verify_proof(
 
 
 def _show_proven(file: ProofFile, site: MeterSite, *, given: bool) -> None:
-    from wattswap.experiments.runclock import told
+    from wattswap.experiments.run_clock import told
 
     reading = file.proof.reading
     click.echo(
@@ -249,7 +249,7 @@ def _about(site: MeterSite) -> dict[str, Any]:
 
 
 def _line(place: Place, one: Listed) -> str:
-    from wattswap.experiments.runclock import told
+    from wattswap.experiments.run_clock import told
 
     if one.record is None:
         return f"{one.sequence:6}  {'cannot be read':32}  {one.hash}  {one.where}"
@@ -260,7 +260,7 @@ def _line(place: Place, one: Listed) -> str:
 
 
 def _record(place: Place, one: Listed) -> dict[str, Any]:
-    from wattswap.experiments.runclock import told
+    from wattswap.experiments.run_clock import told
 
     record = one.record
     plain: dict[str, Any] = {"sequence": one.sequence, "hash": one.hash, "where": one.where}

@@ -32,6 +32,7 @@ def settle(ctx: click.Context, run_dir: Path, patience: int, as_json: bool) -> N
     from rich.console import Console
 
     from wattswap.cli.show import show_settlement
+    from wattswap.experiments.report import refresh_report
     from wattswap.experiments.settlements import finish
 
     block = finish(run_dir, patience)
@@ -39,5 +40,6 @@ def settle(ctx: click.Context, run_dir: Path, patience: int, as_json: bool) -> N
         click.echo(json.dumps(block, indent=2))
     else:
         show_settlement(Console(highlight=False), block, run_dir)
+    refresh_report(run_dir)
     if not block["agree"] or block["alarms"]:
         ctx.exit(NOT_SETTLED)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from wattswap.cli import words
 from wattswap.cli.failures import show_failures
+from wattswap.experiments.formatting import iota, kilo, minutes, plain
+from wattswap.experiments.headline import headline
 from wattswap.experiments.settlements import figures_of, verdict
-from wattswap.experiments.words import headline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from wattswap.cli.words import Figures
     from wattswap.experiments.api import Result
     from wattswap.runners.payments.run_payments import Block
+    from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.rundir import RunFiles, Status
 
     Rows = Mapping[str, Iterable[Any]]
@@ -28,8 +28,8 @@ TOP = 3
 """Cars named for each choice."""
 
 
-class Deed(NamedTuple):
-    """What one vehicle gave under awards of one kind."""
+class Sale(NamedTuple):
+    """What one vehicle sold under awards of one kind."""
 
     vehicle: str
     station: str
@@ -39,13 +39,13 @@ class Deed(NamedTuple):
 
 def show_result(result: Result) -> None:
     """Print a run that has just ended."""
-    from wattswap.experiments.tables import cars_columns, trades_columns
+    from wattswap.experiments.tables import table_of
 
     figures = result.summary
     console = _console()
     _show_figures(console, figures, None if result.twin is result else result.uncontrolled)
-    trades, cars = (table(result.street, result.record) for table in (trades_columns, cars_columns))
-    _show_deeds(console, figures, trades, cars)
+    trades, cars = (table_of(name, result.street, result.record, result.ticks) for name in ("trades", "cars"))
+    _show_sales(console, figures, trades, cars)
     show_settlement(console, figures.get("settlement"), result.out)
     if result.out is not None:
         _show_places(console, result.out, result.notes)
@@ -55,7 +55,7 @@ def show_run(run: RunFiles) -> None:
     """Print a run directory."""
     console = _console()
     _show_figures(console, run.figures, run.uncontrolled, run.status)
-    _show_deeds(console, run.figures, run.columns("trades"), run.columns("cars"))
+    _show_sales(console, run.figures, run.columns("trades"), run.columns("cars"))
     show_settlement(console, run.settlement, run.path)
     _show_places(console, run.path, ())
 
@@ -65,9 +65,9 @@ def _console() -> Console:
 
 
 def _show_figures(
-    console: Console, figures: Figures, uncontrolled: Figures | None, status: Status = "complete"
+    console: Console, figures: Summary, uncontrolled: Summary | None, status: Status = "complete"
 ) -> None:
-    wall_s = words.plain(figures["timing"]["wall_s"])
+    wall_s = plain(figures["timing"]["wall_s"])
     console.print(
         f"Street {figures['scenario']}, {figures['controller']}, seed {figures['seed']}:"
         f" {figures['sessions']} charging sessions, {figures['engine']} engine, {wall_s} s",
@@ -87,14 +87,14 @@ def _show_figures(
     console.print(table)
     _show_feeders(console, figures)
     if figures["fallback_unsafe_w"]:
-        unsafe_kw = words.kilo(figures["fallback_unsafe_w"])
+        unsafe_kw = kilo(figures["fallback_unsafe_w"])
         console.print(
             f"\nNote: without the network, homes and guaranteed minima alone exceed the limit by {unsafe_kw} kW."
         )
     show_failures(console, figures)
 
 
-def _show_feeders(console: Console, figures: Figures) -> None:
+def _show_feeders(console: Console, figures: Summary) -> None:
     """Each feeder by name, where there are several: the figures above are of all together."""
     feeders = figures.get("feeders") or []
     if not feeders:
@@ -109,47 +109,52 @@ def _show_feeders(console: Console, figures: Figures) -> None:
     console.print(table)
 
 
-_ROWS: list[tuple[str, Callable[[Figures], str]]] = [
-    ("Highest load", lambda of: f"{words.kilo(of['peak_w'])} kW"),
-    ("Limit", lambda of: f"{words.kilo(of['limit_w'])} kW"),
-    ("Time over the limit", lambda of: f"{words.minutes(of['overload_s'])} min"),
-    ("Cars that left short of energy", lambda of: f"{of['sessions_short']} of {words.departed(of)}"),
-    ("Energy lent once, paid", lambda of: f"{words.kilo(of['deferred_wh'])} kWh"),
-    ("Energy fed back, paid", lambda of: f"{words.kilo(of['fed_back_wh'])} kWh"),
-    ("Energy cut by the last resort", lambda of: f"{words.kilo(of['forced_wh'])} kWh"),
-    ("Tokens paid to cars", lambda of: f"{words.iota(of['paid_nanos'])} IOTA"),
-    ("Transformer life used", lambda of: f"{words.plain(of['ageing_h'])} h"),
+_ROWS: list[tuple[str, Callable[[Summary], str]]] = [
+    ("Highest load", lambda of: f"{kilo(of['peak_w'])} kW"),
+    ("Limit", lambda of: f"{kilo(of['limit_w'])} kW"),
+    ("Time over the limit", lambda of: f"{minutes(of['overload_s'])} min"),
+    ("Cars that left short of energy", lambda of: f"{of['sessions_short']} of {_departed(of)}"),
+    ("Deferred energy, paid", lambda of: f"{kilo(of['deferred_wh'])} kWh"),
+    ("Energy fed back, paid", lambda of: f"{kilo(of['fed_back_wh'])} kWh"),
+    ("Energy cut by the last resort", lambda of: f"{kilo(of['forced_wh'])} kWh"),
+    ("Tokens paid to cars", lambda of: f"{iota(of['paid_nanos'])} IOTA"),
+    ("Transformer life used", lambda of: f"{plain(of['ageing_h'])} h"),
 ]
 
 
-def _show_deeds(console: Console, figures: Figures, trades: Rows, cars: Rows) -> None:
-    """Who kept, who gave way, who fed back."""
+def _departed(figures: Summary) -> int:
+    """How many sessions left during the run."""
+    return int(figures["sessions"] - figures["sessions_open"])
+
+
+def _show_sales(console: Console, figures: Summary, trades: Rows, cars: Rows) -> None:
+    """Who kept charging, who deferred energy, who fed back."""
     if not figures["rounds"]:
         return
     choices = figures["choices"]
     console.print(f"\n{figures['rounds']} calls for relief. Of the cars that were called:")
     console.print(f"  kept charging  {choices['keep']:>6,} times")
-    for kind, label in (("reduce", "gave way      "), ("feed", "fed back      ")):
-        done = deeds(kind, trades, cars)
+    for kind, label in (("reduce", "deferred      "), ("feed", "fed back      ")):
+        done = sales(kind, trades, cars)
         total = f", {_total(done)}" if done else ""
         console.print(f"  {label} {choices[kind]:>6,} times{total}", markup=False)
         _show_top(console, done)
 
 
-def _total(done: Sequence[Deed]) -> str:
-    energy_wh, nanos = sum(deed.energy_ws for deed in done) / 3600, sum(deed.nanos for deed in done)
+def _total(done: Sequence[Sale]) -> str:
+    energy_wh, nanos = sum(sale.energy_ws for sale in done) / 3600, sum(sale.nanos for sale in done)
     cars = f"{len(done)} car{'s' if len(done) > 1 else ''}"
-    return f"{cars}, {words.kilo(energy_wh)} kWh for {words.iota(nanos)} IOTA"
+    return f"{cars}, {kilo(energy_wh)} kWh for {iota(nanos)} IOTA"
 
 
-def _show_top(console: Console, done: Sequence[Deed]) -> None:
+def _show_top(console: Console, done: Sequence[Sale]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    for deed in done[:TOP]:
-        kwh, tokens = words.kilo(deed.energy_ws / 3600), words.iota(deed.nanos)
+    for sale in done[:TOP]:
+        kwh, tokens = kilo(sale.energy_ws / 3600), iota(sale.nanos)
         table.add_row(
             "     ",
-            deed.vehicle,
-            "" if deed.station == deed.vehicle else f"at {deed.station}",
+            sale.vehicle,
+            "" if sale.station == sale.vehicle else f"at {sale.station}",
             f"{kwh} kWh",
             f"{tokens} IOTA",
         )
@@ -157,8 +162,8 @@ def _show_top(console: Console, done: Sequence[Deed]) -> None:
         console.print(table, markup=False)
 
 
-def deeds(kind: str, trades: Rows, cars: Rows) -> list[Deed]:
-    """What each vehicle gave under awards of this kind, the best paid first; ``cars`` knows whose session it was."""
+def sales(kind: str, trades: Rows, cars: Rows) -> list[Sale]:
+    """What each vehicle sold under awards of this kind, the best paid first; ``cars`` names each session's vehicle."""
     who = {session: (vehicle, station) for session, vehicle, station in _each(cars, "session", "vehicle", "station")}
     energy_ws: defaultdict[tuple[str, str], int] = defaultdict(int)
     nanos: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -166,8 +171,8 @@ def deeds(kind: str, trades: Rows, cars: Rows) -> list[Deed]:
         if of_kind == kind:
             energy_ws[who[session]] += int(delivered_ws)
             nanos[who[session]] += int(paid)
-    done = [Deed(*name, energy, nanos[name]) for name, energy in energy_ws.items() if energy]
-    return sorted(done, key=lambda deed: (-deed.nanos, deed.vehicle))
+    done = [Sale(*name, energy, nanos[name]) for name, energy in energy_ws.items() if energy]
+    return sorted(done, key=lambda sale: (-sale.nanos, sale.vehicle))
 
 
 def _each(rows: Rows, *names: str) -> Iterable[tuple[Any, ...]]:

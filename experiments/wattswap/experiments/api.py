@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
+from wattswap.experiments.run_job import RunJob
 from wattswap.protocol.errors import InputError
-from wattswap.runners.engines.launch import start_run
-from wattswap.runners.engines.observer import TickProgress
-from wattswap.runners.network.fault_free_twin import with_cost, without_faults
-from wattswap.runners.payments.run_payments import RunPayments, is_needed
+from wattswap.runners.network.fault_free_twin import without_faults
 from wattswap.runners.recording.journal import Header, sha256_of
-from wattswap.runners.recording.metrics import summary
-from wattswap.runners.recording.record import RunRecord
-from wattswap.runners.recording.rundir import SETTLEMENT, WITHOUT_TABLES, RunDir, wattswap_version
+from wattswap.runners.recording.rundir import WITHOUT_TABLES, RunDir, wattswap_version
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
@@ -29,13 +24,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from wattswap.runners.engines.launch import Engine
-    from wattswap.runners.engines.observer import Observer
-    from wattswap.runners.engines.run import Run
     from wattswap.runners.node.lockstep.plan import Processes
-    from wattswap.runners.recording.journal import Contents, Journal
+    from wattswap.runners.recording.journal import Contents
     from wattswap.runners.recording.metrics import Summary
+    from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.recording.rundir import Status
+    from wattswap.runners.recording.time_series import TimeSeries
     from wattswap.runners.scenario.street import Street
 
     Progress = Callable[[int], None]
@@ -55,6 +49,9 @@ class Result:
 
     street: Street
     record: RunRecord
+    """Its rounds, trades, sessions and book; of its ticks the last one only."""
+    ticks: TimeSeries
+    """Its ticks, summed up."""
     summary: Summary
     """The keys of ``wattswap run --json``."""
     out: Path | None = None
@@ -65,27 +62,30 @@ class Result:
     @cached_property
     def series(self) -> pd.DataFrame:
         """The street tick by tick, see :func:`.tables.series_columns`."""
-        return tables.series(self.street, self.record)
+        return _frame(self._table("series"))
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
         """Every call, see :func:`.tables.rounds_columns`."""
-        return tables.rounds(self.street, self.record)
+        return _frame(self._table("rounds"))
 
     @cached_property
     def trades(self) -> pd.DataFrame:
         """Every settled award and every forced cut, see :func:`.tables.trades_columns`."""
-        return tables.trades(self.street, self.record)
+        return _frame(self._table("trades"))
 
     @cached_property
     def sessions(self) -> pd.DataFrame:
         """Every session as it ended, see :func:`.tables.sessions_columns`."""
-        return tables.sessions(self.street, self.record)
+        return _frame(self._table("sessions"))
 
     @cached_property
     def cars(self) -> pd.DataFrame:
         """What each car did when, see :func:`.tables.cars_columns`."""
-        return tables.cars(self.street, self.record)
+        return _frame(self._table("cars"))
+
+    def _table(self, name: str) -> tables.Columns:
+        return tables.table_of(name, self.street, self.record, self.ticks)
 
     @cached_property
     def twin(self) -> Result:
@@ -101,9 +101,16 @@ class Result:
 
     def plot(self) -> Any:
         """The run as a picture (a matplotlib figure); needs the extras ``sim`` and ``plots``."""
-        from wattswap.experiments.plots import plot_run
+        from wattswap.experiments.plots.picture import plot_run
 
         return plot_run(self)
+
+
+def _frame(columns: tables.Columns) -> pd.DataFrame:
+    """A table as a DataFrame; needs pandas, which the extra ``sim`` brings."""
+    import pandas as pd
+
+    return pd.DataFrame(columns)
 
 
 def run(
@@ -170,7 +177,7 @@ def run_loaded(
     """
     controller_named(controller)
     _refuse_journal(journal, engine, out)
-    job = _Job(street, controller, engine, sign=sign, progress=progress, processes=processes)
+    job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes)
     if out is None:
         return _run_bare(job, ledger, wallets_seed)
     directory = RunDir.create(Path(out), street.resolved_toml)
@@ -188,7 +195,7 @@ _DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, err
 """What no run can do anything about."""
 
 
-def _run_with(directory: RunDir, job: _Job, journal: str, ledger: str, wallets_seed: int | None) -> Result:
+def _run_with(directory: RunDir, job: RunJob, journal: str, ledger: str, wallets_seed: int | None) -> Result:
     """Run into a directory that was made, with its journal and its ledger; both are closed afterwards."""
     try:
         if job.engine == "messages" and journal != "none" and job.processes is None:
@@ -200,102 +207,15 @@ def _run_with(directory: RunDir, job: _Job, journal: str, ledger: str, wallets_s
         directory.close()
 
 
-@dataclass
-class _Job:
-    """A run to be made, or being made."""
-
-    street: Street
-    controller: str
-    engine: str
-    _: KW_ONLY
-    sign: bool
-    progress: Progress
-    processes: Processes | None = None
-    journal: Journal | None = None
-    settlement: RunPayments | None = None
-    began_s: float = field(default_factory=perf_counter)
-
-    _run: Run | None = None
-
-    @property
-    def record(self) -> RunRecord:
-        """What there is so far."""
-        return RunRecord() if self._run is None else self._run.record
-
-    def settle_on(self, ledger: str, wallets_seed: int | None, directory: RunDir | None = None) -> None:
-        """Settle on this ledger, if there is anything to settle."""
-        if not is_needed(self.street, ledger):
-            return
-        if len(self.street.feeders) > 1:
-            raise InputError(
-                f"--ledger {ledger}: {self.street.name} has several feeders, and payments cross a ledger for one;"
-                " leave --ledger and ledger.anchor out, or run each feeder in a file of its own"
-            )
-        if directory is None:
-            self.settlement = RunPayments(self.street, ledger, wallets_seed=wallets_seed)
-            return
-        self.settlement = RunPayments(
-            self.street,
-            ledger,
-            folder=directory.path,
-            wallets_seed=wallets_seed,
-            opened=lambda block: directory.write_figures({SETTLEMENT: block}, "interrupted"),
-        )
-
-    def run(self) -> Summary:
-        """Run the street into the record, settle, and sum it up."""
-        observers = (self.settlement, self.journal, TickProgress(self.progress))
-        self._run = run = self._start([observer for observer in observers if observer is not None])
-        run.run()
-        wall_s = perf_counter() - self.began_s
-        if self.settlement is not None:
-            self.settlement.settle()
-        return with_cost(self.street, self.summed_up(wall_s))
-
-    def _start(self, observers: list[Observer]) -> Run:
-        if self.processes is None:
-            engine = cast("Engine", self.engine)
-            return start_run(
-                self.street, controller=self.controller, engine=engine, sign=self.sign, observers=observers
-            )
-        from wattswap.runners.node.lockstep.run import lockstep_run
-
-        controller = controller_named(self.controller)
-        return lockstep_run(self.street, controller, processes=self.processes, sign=self.sign, observers=observers)
-
-    def summed_up(self, wall_s: float | None = None) -> Summary:
-        """The figures of what there is."""
-        block = None
-        if self.settlement is not None:
-            block = self.settlement.block()
-            self.settlement.mark(self.record)
-        return summary(
-            self.street,
-            self.record,
-            controller=self.controller,
-            strategy=self.street.scenario.vehicles.strategy,
-            engine=self.engine,
-            wall_s=perf_counter() - self.began_s if wall_s is None else wall_s,
-            settlement=block,
-        )
-
-    def discard(self) -> None:
-        """Take back what the ledger has made: the run ended before it began."""
-        if self.settlement is not None:
-            self.settlement.discard()
-
-    def close(self) -> None:
-        """Let go of the ledger."""
-        if self.settlement is not None:
-            self.settlement.close()
+def _result(job: RunJob, figures: Summary) -> Result:
+    return Result(job.street, job.record, job.tables.series, figures, job.folder)
 
 
-def _run_bare(job: _Job, ledger: str, wallets_seed: int | None) -> Result:
+def _run_bare(job: RunJob, ledger: str, wallets_seed: int | None) -> Result:
     """A run that leaves no directory."""
     job.settle_on(ledger, wallets_seed)
     try:
-        figures = job.run()
-        return Result(job.street, job.record, figures)
+        return _result(job, job.run())
     except InputError:
         job.discard()
         raise
@@ -313,7 +233,7 @@ def _refuse_journal(journal: str, engine: str, out: str | Path | None) -> None:
         raise InputError("--journal full: a journal lies in a run directory; name one with --out DIR")
 
 
-def _header(job: _Job, journal: str) -> Header:
+def _header(job: RunJob, journal: str) -> Header:
     street = job.street
     return Header(
         wattswap=wattswap_version(),
@@ -328,9 +248,10 @@ def _header(job: _Job, journal: str) -> Header:
     )
 
 
-def _run_into(directory: RunDir, job: _Job) -> Result:
+def _run_into(directory: RunDir, job: RunJob) -> Result:
     """Run the street and leave its directory ``complete``, ``interrupted`` or ``failed``, or not at all."""
     street, controller, log = job.street, job.controller, directory.log
+    job.folder = directory.path
     log.info("run started", scenario=street.name, controller=controller, engine=job.engine, seed=street.scenario.seed)
     try:
         figures = job.run()
@@ -339,21 +260,22 @@ def _run_into(directory: RunDir, job: _Job) -> Result:
         directory.discard()
         raise
     except KeyboardInterrupt:
-        log.warning("run interrupted", ticks=len(job.record.ticks), of=street.ticks)
-        _write(directory, Result(street, job.record, job.summed_up(), directory.path), "interrupted")
+        job.tables.catch_up()
+        log.warning("run interrupted", ticks=len(job.tables.series), of=street.ticks)
+        _write(directory, job, _result(job, job.summed_up()), "interrupted")
         raise
     except BaseException:
-        log.exception("run failed", ticks=len(job.record.ticks), of=street.ticks)
+        log.exception("run failed", ticks=len(job.tables.series), of=street.ticks)
         directory.write_figures({}, "failed")
         raise
     try:
-        result = Result(street, job.record, figures, directory.path)
-        _write(directory, result, "complete")
+        result = _result(job, figures)
+        _write(directory, job, result, "complete")
         if controller != UNCONTROLLED:
             directory.write_figures({**figures, UNCONTROLLED: result.uncontrolled}, "complete")
-            directory.write_table(UNCONTROLLED, tables.load_columns(street, result.twin.record))
+            directory.write_table(UNCONTROLLED, tables.load_columns(street, result.twin.ticks.street))
         _report(directory, result)
-        log.info("run finished", ticks=len(job.record.ticks))
+        log.info("run finished", ticks=len(job.tables.series))
     except Exception:
         log.exception("run failed after its last tick")
         directory.write_figures(figures, "failed")
@@ -361,18 +283,18 @@ def _run_into(directory: RunDir, job: _Job) -> Result:
     return result
 
 
-def _write(directory: RunDir, result: Result, status: Status) -> None:
+def _write(directory: RunDir, job: RunJob, result: Result, status: Status) -> None:
     """Write figures, tables and ledger."""
-    log, figures = directory.log, result.summary
+    log, figures, street = directory.log, result.summary, result.street
     directory.write_figures(figures, status)
     if figures["fallback_unsafe_w"]:
         log.warning("limit exceeded if nobody answers the chargers", fallback_unsafe_w=figures["fallback_unsafe_w"])
-    written = [
-        directory.write_table(name, columns(result.street, result.record)) for name, columns in tables.COLUMNS.items()
-    ]
-    if not all(written):
+    job.tables.close()
+    if result.record.trades and job.settlement is not None:  # what the ledger made of them is known only now
+        directory.write_table("trades", tables.table_of("trades", street, result.record, result.ticks))
+    if not directory.write_table("cars", tables.table_of("cars", street, result.record, result.ticks)):
         _note(directory, result, f"tables were left out, they need pyarrow: {WITHOUT_TABLES}")
-    directory.write_ledgers(result.street, result.record)
+    directory.write_ledgers(street, result.record)
     log.info("figures", status=status, **figures)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.rundir import SCENARIO, WITHOUT_TABLES
@@ -43,7 +43,7 @@ MEASURES: Final = (
     Measure("sessions_short", "short cars", 1, 1),
     Measure("paid_nanos", "IOTA paid", 1e9, 1),
     Measure("stops", "stops per session", 1, 2),
-    Measure("deferred_wh", "kWh lent", 1000, 0),
+    Measure("deferred_wh", "kWh deferred", 1000, 0),
     Measure("forced_wh", "kWh forced", 1000, 1),
 )
 DRAWN: Final = MEASURES[:4]
@@ -139,7 +139,7 @@ def compare(
         settings=settings,
     )
     store = None if out is None else _store(Path(out), street)
-    processes = jobs or len(os.sched_getaffinity(0))
+    processes = jobs or usable_processors()
     done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)))
     comparison = Comparison(street.name, [described(outcome) for outcome in done], None if out is None else Path(out))
     if comparison.out is not None:

@@ -147,7 +147,7 @@ def _seeds_table(results: Results, streets: Sequence[str], seeds: Sequence[int])
                 _range(runs, lambda of: of["paid_nanos"] / 1e9, 0),
             ]
         )
-    header = [*_COMMON, "forced, % of relief", "stops per session", "kWh lent", "IOTA paid"]
+    header = [*_COMMON, "forced, % of relief", "stops per session", "kWh deferred", "IOTA paid"]
     return f"Seeds {seeds[0]} to {seeds[-1]}:\n\n" + table(header, rows)
 
 
@@ -170,7 +170,7 @@ def _steps_table(results: Results, streets: Sequence[str]) -> str:
                 f"{ours['paid_nanos'] / 1e9:,.0f}",
             ]
         )
-    header = [*_COMMON, "kWh lent", "IOTA paid"]
+    header = [*_COMMON, "kWh deferred", "IOTA paid"]
     return table(header, rows)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from wattswap.experiments import keystore
 from wattswap.experiments.nearest import nearest
-from wattswap.experiments.runclock import counts_from_1970
+from wattswap.experiments.run_clock import counts_from_1970
 from wattswap.ledger.anchors import Proof, prove, proves, read
 from wattswap.ledger.book import SITE
 from wattswap.protocol.errors import InputError

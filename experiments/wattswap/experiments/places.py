@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
+from wattswap.experiments.run_clock import RunClock, clock_of, seed_of
 from wattswap.experiments.runbook import RunBook, read_book
-from wattswap.experiments.runclock import RunClock, clock_of, seed_of
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.settlement_worker import open_node

@@ -8,18 +8,20 @@ from itertools import zip_longest
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from wattswap.experiments.tables import COLUMNS
+from wattswap.experiments.tables import TABLES, tables_of
 from wattswap.runners.network.fault_free_twin import with_cost
 from wattswap.runners.recording.difference import Difference
 from wattswap.runners.recording.metrics import summary
 from wattswap.runners.recording.replay import replay_run
 from wattswap.runners.recording.rundir import SETTLEMENT, RunDir
+from wattswap.runners.recording.time_series import TimeSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from wattswap.experiments.tables import Columns
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.replay import Recorded, Replay
     from wattswap.runners.recording.rundir import Status
@@ -43,6 +45,8 @@ class Checked:
     """The first of the agents' doings, and the first in a table or the figures; none where all is the same."""
     compared: tuple[str, ...]
     """The tables that were there to compare."""
+    tables: Mapping[str, Columns]
+    """All tables as the replay makes them."""
 
 
 def check_run(recorded: Recorded, progress: Callable[[int], None] = lambda _tick: None) -> Checked:
@@ -53,25 +57,25 @@ def check_run(recorded: Recorded, progress: Callable[[int], None] = lambda _tick
     """
     began = perf_counter()
     replay = replay_run(recorded, progress)
-    figures = _figures(replay, perf_counter() - began)
-    tables = tuple(name for name in COLUMNS if _is_compared(replay, name))
-    found = [row for name in tables if (row := _first_in_table(replay, name)) is not None]
+    series = TimeSeries.of(recorded.street, replay.record)
+    figures = _figures(replay, series, perf_counter() - began)
+    tables = tables_of(recorded.street, replay.record, series)
+    compared = tuple(name for name in TABLES if _is_compared(replay, name))
+    found = [row for name in compared if (row := _first_in_table(replay, name, tables[name])) is not None]
     rows = [min(found, key=lambda difference: difference.tick)] if found else _first_figure(replay, figures)
     doings = [replay.difference] if replay.difference else []
-    return Checked(replay, figures, (*doings, *rows), tables)
+    return Checked(replay, figures, (*doings, *rows), compared, tables)
 
 
 def rebuild(checked: Checked) -> list[str]:
     """Write the tables and figures that the run did not get to write; what is there stays. The names of what is new."""
     replay = checked.replay
-    run, street, record = replay.recorded.run, replay.recorded.street, replay.record
+    run, record = replay.recorded.run, replay.record
     directory = RunDir(run.path)
     written = [
-        _table(run.path, name).name
-        for name in missing(checked)
-        if directory.write_table(name, COLUMNS[name](street, record))
+        _table(run.path, name).name for name in missing(checked) if directory.write_table(name, checked.tables[name])
     ]
-    written += directory.write_ledgers(street, record)
+    written += directory.write_ledgers(replay.recorded.street, record)
     if not run.figures:
         status: Status = "complete" if replay.whole else run.status
         directory.write_figures({**checked.figures, SETTLEMENT: run.settlement}, status)
@@ -81,7 +85,7 @@ def rebuild(checked: Checked) -> list[str]:
 
 def missing(checked: Checked) -> list[str]:
     """The tables that are not there."""
-    return [name for name in COLUMNS if not _table(checked.replay.recorded.run.path, name).exists()]
+    return [name for name in TABLES if not _table(checked.replay.recorded.run.path, name).exists()]
 
 
 def instant(street: Street, tick: int) -> datetime:
@@ -89,7 +93,7 @@ def instant(street: Street, tick: int) -> datetime:
     return street.scenario.start + timedelta(milliseconds=tick * street.tick_ms)
 
 
-def _figures(replay: Replay, wall_s: float) -> Summary:
+def _figures(replay: Replay, series: TimeSeries, wall_s: float) -> Summary:
     header, street = replay.recorded.header, replay.recorded.street
     figures = summary(
         street,
@@ -98,6 +102,7 @@ def _figures(replay: Replay, wall_s: float) -> Summary:
         strategy=header.strategy,
         engine=header.engine,
         wall_s=wall_s,
+        series=series,
     )
     return with_cost(street, figures) if replay.whole else figures
 
@@ -110,13 +115,13 @@ def _is_compared(replay: Replay, name: str) -> bool:
     return _table(replay.recorded.run.path, name).exists() and (replay.whole or name not in _WHOLE_ONLY)
 
 
-def _first_in_table(replay: Replay, name: str) -> Difference | None:
+def _first_in_table(replay: Replay, name: str, columns: Columns) -> Difference | None:
     """The first row of a table that differs; where the journal ends early, the rows it does not reach do not count."""
     street = replay.recorded.street
-    recorded = replay.recorded.run.columns(name)
+    recorded = _by_feeder(replay.recorded.run.columns(name))
     if "status" in recorded:  # what the run's ledger made of a reward is not the agents' doing
         recorded["status"] = [_PAID if status in _ON_THE_LEDGER else status for status in recorded["status"]]
-    replayed = {key: column.tolist() for key, column in COLUMNS[name](street, replay.record).items()}
+    replayed = {key: column.tolist() for key, column in columns.items()}
     if recorded.keys() != replayed.keys():
         return Difference(0, f"{name}, its columns", ", ".join(recorded), ", ".join(replayed))
     for number, (one, other) in enumerate(_rows(recorded, replayed)):
@@ -126,6 +131,13 @@ def _first_in_table(replay: Replay, name: str) -> Difference | None:
             tick = (at_ms - street.start_unix_ms) // street.tick_ms
             return Difference(tick, f"{name}, row {number}", *_cells(tuple(recorded), one, other))
     return None
+
+
+def _by_feeder(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """The rows of one feeder below those of the other; as the run went on, they were written in portions of all."""
+    feeders = columns.get("feeder", [])
+    order = sorted(range(len(feeders)), key=feeders.__getitem__)
+    return {name: [column[row] for row in order] for name, column in columns.items()} if any(feeders) else columns
 
 
 def _rows(recorded: Mapping[str, Sequence[Any]], replayed: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, Any]]:

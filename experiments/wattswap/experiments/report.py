@@ -12,12 +12,12 @@ from pathlib import Path, PurePath
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
-from wattswap.experiments.failing import TITLE, failing
+from wattswap.experiments.data_credit import CREDIT
+from wattswap.experiments.fault_costs import TITLE, failing
+from wattswap.experiments.formatting import minutes
+from wattswap.experiments.headline import headline, is_complete, uncontrolled
 from wattswap.experiments.markup import element, paragraphs, section, steps, table
-from wattswap.experiments.plots import plot_run, save_png
-from wattswap.experiments.runtables import UNCONTROLLED, RunTables, input_names
-from wattswap.experiments.settlements import figures_of, verdict
-from wattswap.experiments.story import (
+from wattswap.experiments.narrative import (
     KWH_WS,
     ROUND_HEAD,
     biggest_round,
@@ -27,7 +27,10 @@ from wattswap.experiments.story import (
     were,
     what_you_see,
 )
-from wattswap.experiments.words import CREDIT, NANOS, headline, is_complete, minutes, uncontrolled
+from wattswap.experiments.plots.picture import plot_run, save_png
+from wattswap.experiments.run_tables import UNCONTROLLED, RunTables, input_names
+from wattswap.experiments.settlements import figures_of, verdict
+from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.recording.rundir import REPORT
 from wattswap.runners.scenario.bundled import DATA, PREFIX
 
@@ -57,6 +60,16 @@ def write_report(run_dir: Path) -> Path:
     return path
 
 
+def refresh_report(run_dir: Path) -> None:
+    """Write ``report.html`` anew where a run directory has one.
+
+    Raises:
+        InputError: as :func:`write_report` does.
+    """
+    if (run_dir / REPORT).is_file():
+        write_report(run_dir)
+
+
 def page(tables: RunTables) -> str:
     """The whole page."""
     sections = (
@@ -64,7 +77,7 @@ def page(tables: RunTables) -> str:
         section(*_comparison(tables)),
         section(TITLE, *failing(tables.summary)),
         section("One round, step by step", *_round(tables)),
-        section("Who kept, who gave way, who fed back", *_cars(tables)),
+        section("Who kept charging, who deferred energy, who fed back", *_cars(tables)),
         section("The last resort", *_last_resort(tables)),
         section("The ledger", *_ledger(tables)),
         section("Settings", _settings(tables)),
@@ -122,7 +135,7 @@ def _kwh(wh: float) -> str:
 
 
 def _iota(nanos: float) -> str:
-    return f"{nanos / NANOS:,.2f}"
+    return f"{nanos / NANOS_PER_IOTA:,.2f}"
 
 
 def _count(number: float) -> str:
@@ -142,7 +155,7 @@ _FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
     ("Energy owed × time, kWh h", "waiting_wh_h", _kwh),
     ("Stops while charging, per session", "stops", lambda stops: f"{stops:.2f}"),
     ("Calls for relief", "rounds", _count),
-    ("Lent: charging put off for tokens, kWh", "deferred_wh", _kwh),
+    ("Deferred energy: charging put off for tokens, kWh", "deferred_wh", _kwh),
     ("Fed back by cars and batteries, kWh", "fed_back_wh", _kwh),
     ("Cut by the last resort, kWh", "forced_wh", _kwh),
     ("Paid for relief, IOTA", "paid_nanos", _iota),
@@ -171,19 +184,20 @@ def _comparison(tables: RunTables) -> tuple[str, str]:
 
 
 def _cars(tables: RunTables) -> Iterator[str]:
-    """Choices, the characters behind them, then every car that sold something or was cut."""
+    """Choices, the strategies behind them, then every car that sold something or was cut."""
     choices = tables.summary.get("choices")
     if choices and tables.summary.get("rounds"):
         yield element(
             "p",
-            f"In {tables.summary['rounds']:,} calls, cars that could have given way kept charging {choices['keep']:,}"
-            f" times, charged less under {choices['reduce']:,} awards and fed back under {choices['feed']:,}.",
+            f"In {tables.summary['rounds']:,} calls, cars that could have reduced their power kept charging"
+            f" {choices['keep']:,} times, charged less under {choices['reduce']:,} awards"
+            f" and fed back under {choices['feed']:,}.",
         )
     sums = _sums(tables)
     if not len(tables.rounds) and not len(sums):
         return
     if len(tables.sessions):
-        yield table(_CHARACTER_HEAD, _character_rows(tables.sessions, sums))
+        yield table(_STRATEGY_HEAD, _strategy_rows(tables.sessions, sums))
     if len(sums):
         shown = sums.head(_MOST_CARS)
         yield element("h3", "Car by car")
@@ -193,55 +207,55 @@ def _cars(tables: RunTables) -> Iterator[str]:
                 "p", f"… and {len(sums) - len(shown):,} more; all are in sessions.parquet and trades.parquet."
             )
     elif len(tables.sessions):
-        yield element("p", "No car sold its place or was cut.")
+        yield element("p", "No car deferred energy, fed back or was cut.")
 
 
 def _sums(tables: RunTables) -> pd.DataFrame:
     """What each session sold, fed, lost to the last resort and earned, most tokens first; indexed by session."""
     trades, tick_s = tables.trades, tables.tick_ms // 1000
     parts = trades.assign(
-        lent_ws=trades["delivered_ws"].where(trades["kind"] == "reduce", 0),
+        deferred_ws=trades["delivered_ws"].where(trades["kind"] == "reduce", 0),
         fed_ws=trades["delivered_ws"].where(trades["kind"] == "feed", 0),
         forced_ws=trades["forced_w"] * tick_s,
     )
-    sums = parts.groupby("session")[["lent_ws", "fed_ws", "forced_ws", "nanos"]].sum()
+    sums = parts.groupby("session")[["deferred_ws", "fed_ws", "forced_ws", "nanos"]].sum()
     sums = sums.join(tables.sessions.drop_duplicates("session").set_index("session")[_SESSION_FACTS])
     return sums.sort_values(["nanos", "forced_ws"], ascending=False, kind="stable")
 
 
 _SESSION_FACTS: Final = ["station", "strategy", "arrival_ms", "departure_ms", "need_ws", "status"]
-_CHARACTER_HEAD: Final = (
+_STRATEGY_HEAD: Final = (
     "strategy",
     "sessions",
-    "gave way",
-    "lent, kWh",
+    "sold",
+    "deferred, kWh",
     "fed back, kWh",
     "earned, IOTA",
     "left short",
 )
 _CAR_HEAD: Final = (
-    "session", "charger", "strategy", "plugged in", "left", "needed, kWh", "lent, kWh", "fed back, kWh", "cut, kWh",
+    "session", "charger", "strategy", "plugged in", "left", "needed, kWh", "deferred, kWh", "fed back, kWh", "cut, kWh",
     "earned, IOTA", "outcome",
 )  # fmt: skip
 _ENDING: Final = {"full": "left full", "short": "left short", "open": "still plugged in", "battery": "battery"}
 _NOTHING: Final = "–"
 
 
-def _character_rows(sessions: pd.DataFrame, sums: pd.DataFrame) -> Iterator[list[str]]:
+def _strategy_rows(sessions: pd.DataFrame, sums: pd.DataFrame) -> Iterator[list[str]]:
     """Each strategy with what those who follow it sold and earned; stationary batteries for themselves."""
     strategy = sessions["strategy"].where(sessions["status"] != "battery", "stationary battery")
-    sold_columns = sums[["lent_ws", "fed_ws", "nanos"]]
+    sold_columns = sums[["deferred_ws", "fed_ws", "nanos"]]
     joined = sessions[["session", "status"]].assign(strategy=strategy).join(sold_columns, on="session")
     for name, each in joined.groupby("strategy", sort=True):
-        sold = ((each["lent_ws"] > 0) | (each["fed_ws"] > 0)).sum()
-        energies = [f"{each[column].sum() / KWH_WS:,.1f}" for column in ("lent_ws", "fed_ws")]
+        sold = ((each["deferred_ws"] > 0) | (each["fed_ws"] > 0)).sum()
+        energies = [f"{each[column].sum() / KWH_WS:,.1f}" for column in ("deferred_ws", "fed_ws")]
         short = (each["status"] == "short").sum()
         yield [str(name), f"{len(each):,}", f"{sold:,}", *energies, _iota(each["nanos"].sum()), f"{short:,}"]
 
 
 def _car_row(tables: RunTables, name: object, row: Mapping[Any, Any]) -> list[str]:
     energies = [
-        f"{row[column] / KWH_WS:,.2f}" if row[column] else _NOTHING for column in ("lent_ws", "fed_ws", "forced_ws")
+        f"{row[column] / KWH_WS:,.2f}" if row[column] else _NOTHING for column in ("deferred_ws", "fed_ws", "forced_ws")
     ]
     if row["station"] != row["station"]:  # an interrupted run did not come to write the session down
         return [str(name), "", "", "", "", "", *energies, _iota(row["nanos"]), ""]

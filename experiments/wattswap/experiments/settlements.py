@@ -17,7 +17,6 @@ from wattswap.runners.payments.run_payments import MEMORY, SQLITE, Block, detail
 from wattswap.runners.recording.rundir import (
     METERS,
     OUTBOX,
-    REPORT,
     RUN_JSON,
     SCENARIO,
     SETTLEMENT,
@@ -127,17 +126,13 @@ def _hand_in_records(run_dir: Path, worker: SettlementWorker) -> int:
 
 
 def _write_down(run: RunFiles, block: Block, unpaid: Mapping[str, str]) -> None:
-    """Bring figures, trades and report of a run directory up to date."""
+    """Bring figures and trades of a run directory up to date."""
     directory = RunDir(run.path)
     figures = {**run.figures, SETTLEMENT: block}
     if run.uncontrolled is not None:
         figures["uncontrolled"] = run.uncontrolled
     directory.write_figures(figures, run.status)
     _mark_trades(run.path, unpaid)
-    if (run.path / REPORT).is_file():
-        from wattswap.experiments.report import write_report
-
-        write_report(run.path)
 
 
 def _mark_trades(run_dir: Path, unpaid: Mapping[str, str]) -> None:

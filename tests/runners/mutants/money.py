@@ -13,7 +13,6 @@ from wattswap.ledger.book import Book
 from wattswap.protocol.effects import Bill, Pay, Reserve, Send
 from wattswap.protocol.messages import Sealed
 from wattswap.runners.audit.rules import Rule
-from wattswap.runners.engines.driver import Driver
 
 # -- reserves and payments --------------------------------------------------------------------------------------------
 
@@ -69,17 +68,6 @@ def rest_of_the_reserve_is_lost(patch: Patch) -> None:
 def book_and_memory_are_two_transactions(patch: Patch) -> None:
     """A transformer may crash between a reserve and remembering its award; the tokens stay reserved."""
     patch.setattr("wattswap.runners.engines.node.DURABLE", frozenset((Reserve, Pay, Bill)))
-
-
-def book_is_forgotten_after_a_crash(patch: Patch) -> None:
-    """What came back to the site just before a crash is counted again after it."""
-    pay = Driver._pay
-
-    def once_more(self, agent, effect):
-        reserved_nanos, _ = self.book._asked[effect.payment_id]
-        return msgspec.structs.replace(pay(self, agent, effect), returned_nanos=reserved_nanos - effect.nanos)
-
-    patch.setattr(Driver, "_pay", once_more)
 
 
 def billed_before_it_is_settled(patch: Patch) -> None:
@@ -160,7 +148,7 @@ def repeated_without_a_pause(patch: Patch) -> None:
 
 
 MANY_CRASHES = ("faults.crashes_per_day=240",)
-"""The transformer must crash between what came back to its site and forgetting what was reserved."""
+"""The transformer must crash between a reserve and its award."""
 LOW_FUNDS = ("transformer.funds_iota=5",)
 """The site can pay for few awards at a time."""
 
@@ -171,7 +159,6 @@ MONEY = (
     Mutant(paid_twice, Rule.PAID_ONCE),
     Mutant(rest_of_the_reserve_is_lost, Rule.CONSERVED),
     Mutant(book_and_memory_are_two_transactions, Rule.RELEASED, settings=MANY_CRASHES),
-    Mutant(book_is_forgotten_after_a_crash, Rule.BOOKS_AGREE, settings=MANY_CRASHES, seeds=(21, 115)),
     Mutant(billed_before_it_is_settled, Rule.BILLED_LAST),
     Mutant(receipts_add_up, Rule.NOTHING_FORGOTTEN),
     Mutant(receipts_state_too_much, Rule.PAID_ONCE),

@@ -106,8 +106,8 @@ class RunPayments(Observer):
                 self._worker.settle(entries)
             except OUTSIDE_ERRORS as error:  # the book has them, and whoever finishes the run takes them from there
                 self._weather = str(error)
-        if self._metering is not None and len(ticks) > self._metered:
-            self._metered = len(ticks)
+        if self._metering is not None and ticks and ticks[-1].tick >= self._metered:
+            self._metered = ticks[-1].tick + 1
             self._metering.passed(ticks[-1])
 
     def finished(self, run: Run) -> None:

@@ -1,8 +1,9 @@
 """A run in one dictionary: the keys of ``wattswap run --json``.
 
-Everything is reckoned afterwards from the record; nothing is counted along the way. Energies are whole watt-hours,
-rounded to the nearest; money is nanos; shares and hours are floats rounded to six places, so that two machines print
-the same. A stationary battery counts where power flows (load, fed back, deferred, paid), not where people wait.
+Everything is computed afterwards, from the rows of the record and from its ticks summed up. Energies are whole
+watt-hours, rounded to the nearest; money is nanos; shares and hours are floats rounded to six places, so that two
+machines print the same. A stationary battery counts where power flows (load, fed back, deferred, paid), not where
+people wait.
 """
 
 from __future__ import annotations
@@ -14,12 +15,10 @@ import numpy as np
 
 from wattswap.protocol.units import WS_PER_WH
 from wattswap.runners.recording.ageing import ageing_h
-from wattswap.runners.recording.time_series import CarTicks
+from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.world import World, fleet_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import ArrayLike, NDArray
 
     from wattswap.runners.recording.record import RunRecord
@@ -49,17 +48,20 @@ def summary(
     engine: str,
     wall_s: float,
     settlement: Summary | None = None,
+    series: TimeSeries | None = None,
 ) -> Summary:
     """What a run came to; energies in Wh, money in nanos, ``wall_s`` what the run took.
 
-    ``settlement`` is what became of its payments on a ledger, if it had one.
+    ``settlement`` is what became of its payments on a ledger, if it had one. ``series`` is needed of a record that has
+    forgotten its ticks.
     """
+    series = TimeSeries.of(street, record) if series is None else series
     feeders = []
-    for number, part in enumerate(record.feeders):
-        alone = street.alone(number)
-        figures = summary(alone, part, controller=controller, strategy=strategy, engine=engine, wall_s=wall_s)
-        feeders.append(_of_feeder(alone.feeders[0].name, part, figures))
-    cars = CarTicks.of(street, record)
+    for number, (part, ticks) in enumerate(zip(record.feeders, series.feeders, strict=True)):
+        alone = summary(
+            street.alone(number), part, controller=controller, strategy=strategy, engine=engine, wall_s=0, series=ticks
+        )
+        feeders.append(_of_feeder(street.feeders[number].name, part, alone))
     figures = {
         "scenario": street.name,
         "controller": controller,
@@ -67,10 +69,10 @@ def summary(
         "engine": engine,
         "seed": street.scenario.seed,
         "limit_w": sum(feeder.transformer.limit_w for feeder in street.feeders),
-        **_of_transformer(street, cars),
-        **_of_sessions(record, cars),
-        **_of_market(record, cars),
-        **_of_fairness(street, record, cars),
+        **_of_transformer(street, series),
+        **_of_sessions(record, series),
+        **_of_market(record, series),
+        **_of_fairness(street, record, series),
         "fallback_unsafe_w": fallback_unsafe_w(street),
         "trace_hash": record.trace_hash(),
         "events_hash": record.events_hash,
@@ -79,10 +81,10 @@ def summary(
         "feeders": feeders,
         "timing": {
             "wall_s": round(wall_s, 3),
-            "vehicle_steps_per_s": round(len(cars) / wall_s) if wall_s > 0 else 0,
+            "vehicle_steps_per_s": round(series.car_ticks / wall_s) if wall_s > 0 else 0,
         },
     }
-    # over a limit is each transformer by itself: room on another one does not help
+    # each transformer is over its own limit: room on another one does not help
     figures |= {key: sum(each[key] for each in feeders) for key in _BY_TRANSFORMER if feeders}
     if feeders:
         figures["ageing_h"] = max(each["ageing_h"] for each in feeders)
@@ -101,40 +103,40 @@ def _of_feeder(name: str, record: RunRecord, alone: Summary) -> Summary:
     return {"name": name, **figures, "trace_hash": record.trace_hash_alone()}
 
 
-def _of_transformer(street: Street, cars: CarTicks) -> Summary:
-    over_w = np.maximum(cars.load_w - cars.limit_w, 0)
+def _of_transformer(street: Street, series: TimeSeries) -> Summary:
+    load_w, limit_w, tick_s = series.street.load_w, series.street.limit_w, series.tick_s
+    over_w = np.maximum(load_w - limit_w, 0)
     transformer = street.feeders[0].transformer
-    hours = ageing_h(cars.load_w, transformer.rating_va, cars.tick_s, transformer.ambient_c)
+    hours = ageing_h(load_w, transformer.rating_va, tick_s, transformer.ambient_c)
     return {
-        "peak_w": int(cars.load_w.max(initial=0)) if len(cars.load_w) else 0,
-        "overload_s": int((over_w > 0).sum()) * cars.tick_s,
-        "overload_wh": _wh(int(over_w.sum()) * cars.tick_s),
+        "peak_w": int(load_w.max(initial=0)),
+        "overload_s": int((over_w > 0).sum()) * tick_s,
+        "overload_wh": _wh(int(over_w.sum()) * tick_s),
         "ageing_h": round(hours, _PLACES),
-        "oscillations": oscillations(cars.load_w, cars.limit_w),
+        "oscillations": oscillations(load_w, limit_w),
     }
 
 
-def _of_sessions(record: RunRecord, cars: CarTicks) -> Summary:
+def _of_sessions(record: RunRecord, series: TimeSeries) -> Summary:
     """Who was plugged in during the run; who is not known to have left is open."""
     left = [row for row in record.sessions if row.status in ("full", "short")]
-    plugged = len(cars.plugged)
-    stops = stops_total(cars)
+    plugged = len(series.plugged)
     return {
         "sessions": plugged,
         "sessions_short": sum(row.status == "short" for row in left),
         "sessions_open": plugged - len(left),
         "unserved_wh": _wh(sum(row.missing_ws for row in left)),
-        "waiting_wh_h": _wh(int(cars.owed_ws[cars.is_session].sum()) * cars.tick_s // 3600),
-        "stops": round(stops / plugged, _PLACES) if plugged else 0.0,
-        "stops_total": stops,
+        "waiting_wh_h": _wh(int(series.street.owed_ws.sum()) * series.tick_s // 3600),
+        "stops": round(series.stops / plugged, _PLACES) if plugged else 0.0,
+        "stops_total": series.stops,
     }
 
 
-def _of_market(record: RunRecord, cars: CarTicks) -> Summary:
+def _of_market(record: RunRecord, series: TimeSeries) -> Summary:
     return {
         "deferred_wh": _wh(sum(row.delivered_ws for row in record.trades if row.kind == "reduce")),
-        "fed_back_wh": _wh(int(cars.export_w.sum()) * cars.tick_s),
-        "forced_wh": _wh(int(cars.forced_w.sum()) * cars.tick_s),
+        "fed_back_wh": _wh(int(series.street.export_w.sum()) * series.tick_s),
+        "forced_wh": _wh(int(series.street.forced_w.sum()) * series.tick_s),
         "rounds": len(record.rounds),
         "choices": {
             "keep": sum(row.kept for row in record.rounds),
@@ -146,17 +148,14 @@ def _of_market(record: RunRecord, cars: CarTicks) -> Summary:
     }
 
 
-def _of_fairness(street: Street, record: RunRecord, cars: CarTicks) -> Summary:
+def _of_fairness(street: Street, record: RunRecord, series: TimeSeries) -> Summary:
     """Jain's index over the sessions that were plugged in: of their waiting, and of the tokens they earned."""
-    # as floats, but below 2^53 sums of whole numbers are exact
-    waiting_ws = np.bincount(cars.row, weights=cars.owed_ws, minlength=len(cars.of_a_session))
-    fleet = fleet_of(street)
+    fleet, several = fleet_of(street), len(street.feeders) > 1
     earned = dict.fromkeys(zip(fleet.feeder.tolist(), fleet.session_id, strict=True), 0)
-    several = len(street.feeders) > 1
     for row in record.trades:
         earned[row.feeder * several, row.session] += row.nanos
     nanos = np.array(list(earned.values()), dtype=np.float64)
-    return {"jain_waiting": jain(waiting_ws[cars.plugged]), "jain_tokens": jain(nanos[cars.plugged])}
+    return {"jain_waiting": jain(series.owed_ws[series.plugged]), "jain_tokens": jain(nanos[series.plugged])}
 
 
 def jain(shares: ArrayLike) -> float:
@@ -178,14 +177,6 @@ def oscillations(load_w: NDArray[np.int64], limit_w: NDArray[np.int64]) -> int:
     return int((over[1:] & ~over[:-1]).sum())
 
 
-def stops_total(cars: CarTicks) -> int:
-    """How often a session that drew power in one tick draws none in the next although it wants some."""
-    order = cars.by_row
-    draws = cars.import_w[order] > 0
-    stopped = cars.follows & ~draws & (cars.wanted_w[order] > 0) & cars.is_session[order]
-    return int((stopped[1:] & draws[:-1]).sum())
-
-
 def fallback_unsafe_w(street: Street) -> int:
     """The watts by which the site would exceed its limit at its worst moment, every charger at its guaranteed minimum.
 
@@ -193,21 +184,6 @@ def fallback_unsafe_w(street: Street) -> int:
     """
     world = World(street)
     return world.fallback_unsafe_w((world.base_w[:, 1:] - street.limit_w).max(axis=1, initial=-(1 << 60)))
-
-
-def peak_pct(figures: Summary) -> float:
-    """The peak as a percentage of the scenario's limit."""
-    return 100 * float(figures["peak_w"]) / max(float(figures["limit_w"]), 1.0)
-
-
-def tokens(nanos: float) -> float:
-    """Nanos as IOTA tokens."""
-    return nanos / 1e9
-
-
-def total(figures: Iterable[Summary], key: str) -> int:
-    """One figure of several runs, added up."""
-    return sum(int(each[key]) for each in figures)
 
 
 def _wh(energy_ws: int) -> int:

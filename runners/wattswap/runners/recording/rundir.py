@@ -30,6 +30,7 @@ import structlog
 
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.journal import FOLDER, STREET, Journal
+from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,13 +135,14 @@ class RunDir:
 
     def write_table(self, name: str, columns: Mapping[str, NDArray[Any]]) -> bool:
         """Write ``NAME.parquet``; False if pyarrow, which the extra ``sim`` brings, is not installed."""
-        try:
-            import pyarrow as pa
-            from pyarrow import parquet
-        except ModuleNotFoundError:
+        if not has_pyarrow():
             return False
-        table = pa.table({key: pa.array(column, _arrow_type(pa, column)) for key, column in columns.items()})
-        self._write(f"{name}.parquet", lambda path: parquet.write_table(table, path, compression="zstd"))
+        table = ParquetTable(self.path, name)
+        try:
+            table.append(columns)
+            table.close()
+        finally:
+            table.discard()
         return True
 
     def write_ledger(self, book: Book, name: str = LEDGER) -> None:
@@ -273,11 +275,6 @@ def _run_files(path: Path, file: Path, content: object) -> RunFiles:
     return RunFiles(
         path, content["status"], str(content.get("version")), figures, content.get("uncontrolled"), settlement
     )
-
-
-def _arrow_type(pa: Any, column: NDArray[Any]) -> Any:
-    """Texts come as arrays of objects, whose type an empty table would not tell."""
-    return pa.string() if column.dtype == object else pa.int64()
 
 
 _BOOK_TABLES: Final = """

@@ -1,129 +1,158 @@
-"""A record's per-tick arrays laid end to end, so that a week of a street is a handful of array calls.
+"""The street tick by tick, summed up as the ticks pass, so that a run need not hold what each car did in each of them.
 
-A *car-tick* is one plugged car at one tick; a *row* is its number in the street's fleet, sessions in file order and
-stationary batteries after them, feeder by feeder. All columns are int64.
+Ticks are added in portions. Of each portion stay the sums over all cars, what each car did when, and what the figures
+of a run need to know of each car; the ticks themselves may be forgotten.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from wattswap.agents.law import ChargingState
-from wattswap.runners.recording.record import TickRow
+from wattswap.runners.recording.activities import Stretches
+from wattswap.runners.recording.car_ticks import CarTicks
 from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from wattswap.runners.recording.record import RunRecord
+    from wattswap.runners.recording.record import RunRecord, TickRow
     from wattswap.runners.scenario.street import Street
 
     Ints = NDArray[np.int64]
     Bools = NDArray[np.bool_]
 
+PORTION: Final = 1 << 17
+"""Car-ticks that are added at once when all are there already: some 15 MB."""
 
-@dataclass(frozen=True)
-class CarTicks:
-    """Every car-tick of a record, tick after tick, and the street's own columns beside them."""
 
-    tick_s: int
-    of_a_session: Bools
-    """By row: whether it is a session, not a stationary battery."""
-    ticks: Ints
-    """The ticks that passed, shape (ticks,) as are ``base_w`` and ``limit_w``."""
+class StreetTicks(NamedTuple):
+    """A feeder's own columns, a row each tick; powers are sums over all plugged cars."""
+
+    tick: Ints
     base_w: Ints
     limit_w: Ints
-    starts: Ints
-    """Car-ticks ``starts[i]`` to ``starts[i + 1]`` belong to the i-th tick, shape (ticks + 1,)."""
-    row: Ints
-    """Shape (car-ticks,), as are the columns below."""
+    firm_w: Ints
     wanted_w: Ints
     baseline_w: Ints
-    firm_w: Ints
     import_w: Ints
     export_w: Ints
     reduce_w: Ints
+    """Reduction under awards."""
     forced_w: Ints
     owed_ws: Ints
+    """By how much sessions are behind their baseline; a stationary battery is owed nothing."""
+
+    @property
+    def load_w(self) -> Ints:
+        """What the transformer carries in each tick: homes and import less what is fed back."""
+        return self.base_w + self.import_w - self.export_w
 
     @classmethod
-    def of(cls, street: Street, record: RunRecord) -> CarTicks:
-        """Lay a record's ticks end to end; one that is empty or was interrupted will do."""
-        passed = record.ticks
-        # transposed once: a column of all ticks is then one tuple of arrays
-        columns = dict(zip(TickRow._fields, zip(*passed, strict=True), strict=True)) if passed else {}
-        standings = zip(*(row.charging for row in passed), strict=True)
-        columns |= dict(zip(ChargingState._fields, standings, strict=False))
+    def of(cls, cars: CarTicks, is_session: Bools) -> StreetTicks:
+        """The sums of these car-ticks; ``is_session`` is False for the rows of stationary batteries."""
+        owed_ws = np.where(is_session[cars.row], cars.owed_ws, 0)
+        columns = (cars.firm_w, cars.wanted_w, cars.baseline_w, cars.import_w, cars.export_w, cars.reduce_w)
+        sums = (cars.per_tick(column) for column in (*columns, cars.forced_w, owed_ws))
+        return cls(cars.ticks, cars.base_w, cars.limit_w, *sums)
 
-        def whole(name: str) -> Ints:
-            return np.array(columns.get(name, ()), dtype=np.int64)
 
-        def joined(name: str) -> Ints:
-            return np.concatenate(columns.get(name, (np.zeros(0, dtype=np.int64),)))
+class TimeSeries:
+    """A run's ticks, summed up: those of one feeder, or of all together with ``feeders``, the series of each."""
 
-        return cls(
-            tick_s=street.tick_ms // 1000,
-            of_a_session=fleet_of(street).is_session,
-            ticks=whole("tick"),
-            base_w=whole("base_w"),
-            limit_w=whole("limit_w"),
-            starts=np.cumsum([0, *(len(row.rows) for row in passed)], dtype=np.int64),
-            row=joined("rows"),
-            wanted_w=joined("wanted_w"),
-            baseline_w=joined("baseline_w"),
-            firm_w=joined("firm_w"),
-            import_w=joined("import_w"),
-            export_w=joined("export_w"),
-            reduce_w=joined("reduce_w"),
-            forced_w=joined("forced_w"),
-            owed_ws=joined("owed_ws"),
-        )
+    def __init__(self, street: Street) -> None:
+        self.tick_s, self.is_session = street.tick_ms // 1000, fleet_of(street).is_session
+        self.feeders: tuple[TimeSeries, ...] = ()
+        """Of a street with several; then powers and limits here are sums, and nothing can be added."""
+        rows = len(self.is_session)
+        self.car_ticks = 0
+        """How many there were: one plugged car at one tick is one."""
+        self.owed_ws = np.zeros(rows, dtype=np.int64)
+        """By row: the energy by which it was behind its baseline, summed over all ticks."""
+        self.seen = np.zeros(rows, dtype=bool)
+        """By row: whether it was plugged in at any tick."""
+        self.stops = 0
+        """How often a session that drew power in one tick draws none in the next although it wants some."""
+        self._street: list[StreetTicks] = [StreetTicks.of(CarTicks.of(()), self.is_session)]
+        self._stretches: list[Stretches] = [Stretches.of(CarTicks.of(()))]
+        self._last: TickRow | None = None
+
+    @classmethod
+    def of(cls, street: Street, record: RunRecord) -> TimeSeries:
+        """The series of a record that holds all of its ticks."""
+        if record.feeders:
+            return cls.joined(street, [cls.of(street.alone(n), part) for n, part in enumerate(record.feeders)])
+        series, car_ticks = cls(street), 0
+        portion: list[TickRow] = []
+        for row in record.ticks:
+            portion.append(row)
+            car_ticks += len(row.rows)
+            if car_ticks >= PORTION:
+                series.add(portion)
+                portion, car_ticks = [], 0
+        series.add(portion)
+        return series
+
+    @classmethod
+    def joined(cls, street: Street, parts: Sequence[TimeSeries]) -> TimeSeries:
+        """The series of all feeders of a street together: the rows of one after those of the other, powers added up."""
+        series = cls(street)
+        series.feeders = tuple(parts)
+        series.car_ticks, series.stops = sum(part.car_ticks for part in parts), sum(part.stops for part in parts)
+        series.owed_ws = np.concatenate([part.owed_ws for part in parts])
+        series.seen = np.concatenate([part.seen for part in parts])
+        tick, *powers = zip(*(part.street for part in parts), strict=True)
+        series._street = [StreetTicks(tick[0], *(np.sum(columns, axis=0) for columns in powers))]
+        first_row, stretches = 0, []
+        for part in parts:
+            mine = part.stretches
+            stretches.append(mine._replace(row=mine.row + first_row))
+            first_row += len(part.is_session)
+        series._stretches = stretches
+        return series
 
     def __len__(self) -> int:
-        return len(self.row)
+        return sum(len(part.tick) for part in self._street)
 
-    def per_tick(self, column: Ints) -> Ints:
-        """A column summed over the cars of each tick, shape (ticks,)."""
-        sums = np.concatenate(([0], np.cumsum(column, dtype=np.int64)))
-        total: Ints = sums[self.starts[1:]] - sums[self.starts[:-1]]
-        return total
+    def add(self, ticks: Sequence[TickRow]) -> StreetTicks:
+        """Sum up the ticks that have passed since the last time; the sums over all cars of these alone."""
+        cars = CarTicks.of(ticks)
+        part = StreetTicks.of(cars, self.is_session)
+        if not ticks:
+            return part
+        self.car_ticks += len(cars)
+        self.owed_ws += np.bincount(cars.row, weights=cars.owed_ws, minlength=len(self.owed_ws)).astype(np.int64)
+        self.seen[cars.row] = True
+        self.stops += stops(cars if self._last is None else CarTicks.of((self._last, *ticks)), self.is_session)
+        self._street.append(part)
+        self._stretches.append(Stretches.of(cars))
+        self._last = ticks[-1]
+        return part
 
-    @cached_property
-    def load_w(self) -> Ints:
-        """What the transformer carries in each tick: homes and import less what is fed back, shape (ticks,)."""
-        return self.base_w + self.per_tick(self.import_w) - self.per_tick(self.export_w)
+    @property
+    def street(self) -> StreetTicks:
+        """The street's own columns, all ticks."""
+        self._street = [StreetTicks(*(np.concatenate(column) for column in zip(*self._street, strict=True)))]
+        return self._street[0]
 
-    @cached_property
-    def is_session(self) -> Bools:
-        """Whether a car-tick is a session's, not a battery's."""
-        return self.of_a_session[self.row]
+    @property
+    def stretches(self) -> Stretches:
+        """What each car did when."""
+        self._stretches = [Stretches.joined(self._stretches)]
+        return self._stretches[0]
 
-    @cached_property
-    def plugged(self) -> Ints:
+    @property
+    def plugged(self) -> NDArray[np.intp]:
         """The sessions that were plugged in at some tick, in file order."""
-        seen: Ints = np.flatnonzero(self.of_a_session & (np.bincount(self.row, minlength=len(self.of_a_session)) > 0))
-        return seen
+        return np.flatnonzero(self.seen & self.is_session)
 
-    @cached_property
-    def place(self) -> Ints:
-        """The number of the tick each car-tick belongs to, counted in ``ticks``."""
-        return np.repeat(np.arange(len(self.ticks)), np.diff(self.starts))
 
-    @cached_property
-    def by_row(self) -> Ints:
-        """Car-ticks in the order of row, then tick."""
-        # numbers this small are sorted by radix, some ten times faster than int64
-        small = len(self) > 0 and int(self.row.max()) < 1 << 16
-        return np.argsort(self.row.astype(np.uint16) if small else self.row, kind="stable")
-
-    @cached_property
-    def follows(self) -> Bools:
-        """In the order of ``by_row``: whether a car-tick goes on where the one before it stopped."""
-        row, place = self.row[self.by_row], self.place[self.by_row]
-        goes_on = np.zeros(len(self), dtype=bool)
-        goes_on[1:] = (row[1:] == row[:-1]) & (place[1:] == place[:-1] + 1)
-        return goes_on
+def stops(cars: CarTicks, is_session: Bools) -> int:
+    """How often a session that drew power in one of these ticks draws none in the next although it wants some."""
+    order = cars.by_row
+    draws = cars.import_w[order] > 0
+    stopped = cars.follows & ~draws & (cars.wanted_w[order] > 0) & is_session[cars.row[order]]
+    return int((stopped[1:] & draws[:-1]).sum())

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from wattswap.experiments.runtables import UNCONTROLLED, is_long, shown_window
-from wattswap.experiments.words import NANOS, clean, minutes, uncontrolled
+from wattswap.experiments.formatting import minutes, printable
+from wattswap.experiments.headline import uncontrolled
+from wattswap.experiments.run_tables import UNCONTROLLED, is_long, shown_window
+from wattswap.protocol.units import NANOS_PER_IOTA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-    from wattswap.experiments.runtables import RunTables
+    from wattswap.experiments.run_tables import RunTables
 
 KWH_WS: Final = 3_600_000
 _MOST_TRADES: Final = 14
@@ -40,6 +42,10 @@ def _is_uncontrolled(tables: RunTables) -> bool:
 def kilowatts(watts: float) -> str:
     """Watts as kW, with a decimal where it says something."""
     return f"{watts / 1000:,.1f}".removesuffix(".0") + " kW"
+
+
+def _iota(nanos: float) -> str:
+    return f"{nanos / NANOS_PER_IOTA:.3f}"
 
 
 def _limit_sentence(tables: RunTables) -> str:
@@ -86,9 +92,9 @@ def _market_sentence(tables: RunTables) -> str:
 def _cars_sentence(tables: RunTables) -> str:
     sold = tables.trades[tables.trades["kind"] != "forced"]
     gave, fed = (sold[sold["kind"] == kind]["session"].nunique() for kind in ("reduce", "feed"))
-    told = f"{gave:,} {'car' if gave == 1 else 'cars'} gave up power for tokens (orange)"
+    told = f"{gave:,} {'car' if gave == 1 else 'cars'} deferred energy for tokens (orange)"
     told += f", {fed:,} cars or batteries fed power back (green)." if fed else "."
-    told += " What a car has given up it gets later, when there is room (light blue)."
+    told += " A car gets its deferred energy later, when there is room (light blue)."
     forced = tables.trades[tables.trades["kind"] == "forced"]["session"].nunique()
     if forced:
         told += f" Offers did not always cover the need: {were(forced)} cut without pay (dark red)."
@@ -154,7 +160,7 @@ def _reading_step(tables: RunTables, row: pd.Series[Any]) -> str:
 def _call_step(tables: RunTables, row: pd.Series[Any], until_ms: int) -> str:
     return (
         f"The transformer calls the {int(row['called']):,} cars that hold no award yet: who can spare power until"
-        f" {tables.clock(until_ms)}? It pays at most {row['ceiling_nanos_per_kwh'] / NANOS:.2f} IOTA per kWh."
+        f" {tables.clock(until_ms)}? It pays at most {row['ceiling_nanos_per_kwh'] / NANOS_PER_IOTA:.2f} IOTA per kWh."
     )
 
 
@@ -174,9 +180,7 @@ def _clearing_step(tables: RunTables, row: pd.Series[Any], trades: pd.DataFrame)
         told = f"{told} That is {kilowatts(row['need_w'] - row['awarded_w'])} short of the need."
     if tables.scenario.get("transformer", {}).get("clearing") == "pay-as-bid":
         return f"{told} Each is paid what it asked."
-    return (
-        f"{told} All get the same price, the highest that won: {row['price_nanos_per_kwh'] / NANOS:.3f} IOTA per kWh."
-    )
+    return f"{told} All get the same price, the highest that won: {_iota(row['price_nanos_per_kwh'])} IOTA per kWh."
 
 
 def _delivery_step(trades: pd.DataFrame, lasts_ms: int) -> str:
@@ -190,11 +194,11 @@ def _settlement_step(trades: pd.DataFrame) -> str:
     most = trades.groupby("session")["nanos"].sum().idxmax()
     one = trades[trades["session"] == most]
     prices = one["price_nanos_per_kwh"].unique()
-    at = f" at {prices[0] / NANOS:.3f} IOTA per kWh" if len(prices) == 1 else ""
+    at = f" at {_iota(prices[0])} IOTA per kWh" if len(prices) == 1 else ""
     return (
-        f"One payment per car, {trades['nanos'].sum() / NANOS:.3f} IOTA in all. One of them: {clean(str(most), 40)}"
-        f" delivered {one['delivered_ws'].sum() / KWH_WS:.3f} kWh{at}, which makes {one['nanos'].sum() / NANOS:.3f}"
-        f" IOTA: payment {clean(str(one['payment_id'].iloc[0]), 60)}."
+        f"One payment per car, {_iota(trades['nanos'].sum())} IOTA in all. One of them: {printable(str(most), 40)}"
+        f" delivered {one['delivered_ws'].sum() / KWH_WS:.3f} kWh{at}, which makes {_iota(one['nanos'].sum())}"
+        f" IOTA: payment {printable(str(one['payment_id'].iloc[0]), 60)}."
     )
 
 
@@ -210,11 +214,11 @@ def round_rows(tables: RunTables, row: pd.Series[Any]) -> tuple[list[list[str]],
         [
             str(trade["session"]),
             _SOLD.get(int(trade["tranche"]), str(trade["kind"])),
-            f"{trade['ask_nanos_per_kwh'] / NANOS:.3f}",
-            f"{trade['price_nanos_per_kwh'] / NANOS:.3f}",
+            f"{_iota(trade['ask_nanos_per_kwh'])}",
+            f"{_iota(trade['price_nanos_per_kwh'])}",
             f"{trade['awarded_w'] / 1000:.2f}",
             f"{trade['delivered_ws'] / KWH_WS:.3f}",
-            f"{trade['nanos'] / NANOS:.3f}",
+            f"{_iota(trade['nanos'])}",
         ]
         for trade in trades.head(_MOST_TRADES).to_dict("records")
     ]

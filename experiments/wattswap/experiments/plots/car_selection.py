@@ -1,4 +1,4 @@
-"""Which cars a picture shows, in which order: who was cut, fed back, gave way, waited or kept charging."""
+"""The cars that a picture shows, in order: who was cut, fed back, deferred energy, waited or kept charging."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from wattswap.experiments.tables import CHARGING, WAITING
+from wattswap.runners.recording.activities import CHARGING, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ GROUPS: Final = ("forced", "feed", "reduce", "waited", "kept")
 _TITLES: Final[Mapping[str, str]] = {
     "forced": "cut by the last resort",
     "feed": "fed power back",
-    "reduce": "gave way",
+    "reduce": "deferred energy",
     "waited": "had to wait",
     "kept": "kept charging",
 }

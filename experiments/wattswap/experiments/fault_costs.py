@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.experiments.markup import element, table
-from wattswap.experiments.words import NANOS
+from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.network.fault_free_twin import MORE
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ _COSTS: Final[tuple[tuple[str, str, Callable[[float], str]], ...]] = (
     ("Time over the limit, min", "overload_s", lambda seconds: f"{seconds / 60:,.1f}"),
     ("Energy missing at departure, kWh", "unserved_wh", lambda wh: f"{wh / 1000:,.1f}"),
     ("Energy cut by the last resort, kWh", "forced_wh", lambda wh: f"{wh / 1000:,.1f}"),
-    ("Tokens paid to cars, IOTA", "paid_nanos", lambda nanos: f"{nanos / NANOS:,.2f}"),
+    ("Tokens paid to cars, IOTA", "paid_nanos", lambda nanos: f"{nanos / NANOS_PER_IOTA:,.2f}"),
     ("Stops while charging", "stops_total", lambda stops: f"{stops:,}"),
 )
 

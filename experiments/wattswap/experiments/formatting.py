@@ -1,0 +1,46 @@
+"""Figures and names as people read them, on the terminal, in the picture and in the report."""
+
+from __future__ import annotations
+
+from wattswap.protocol.units import NANOS_PER_IOTA
+
+
+def plain(number: float, places: int = 1) -> str:
+    """A number with commas between thousands and without zeros at its end."""
+    text = f"{number:,.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def kilo(amount: float) -> str:
+    """Watts as kW, watt-hours as kWh, to one decimal."""
+    return plain(amount / 1000)
+
+
+def minutes(seconds: float) -> str:
+    """Seconds as minutes, to one decimal."""
+    return plain(seconds / 60)
+
+
+def iota(nanos: float) -> str:
+    """Nanos as tokens, to two decimals."""
+    return plain(nanos / NANOS_PER_IOTA, 2)
+
+
+def amount(value: float) -> str:
+    """A figure that is not negative with about three digits: whole from ten on, one or two decimals below."""
+    if value == 0 or value >= 10:
+        return f"{value:,.0f}"
+    if value < 0.005:
+        return "<0.01"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def counted(count: int, thing: str) -> str:
+    """A number of things, with an s unless it is one."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def printable(name: str, longest: int) -> str:
+    """A name from a file, fit to be drawn: one line, no longer than this, in letters that most fonts have."""
+    drawn = "".join(letter if letter.isprintable() and ord(letter) < 0x2E80 else "?" for letter in name)
+    return drawn if len(drawn) <= longest else drawn[: longest - 1] + "…"

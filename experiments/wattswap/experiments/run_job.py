@@ -1,0 +1,135 @@
+"""A run to be made: in which engine, with which observers, and what it came to."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from time import perf_counter
+from typing import TYPE_CHECKING, cast
+
+from wattswap.agents.controllers import controller_named
+from wattswap.experiments.growing_tables import GrowingTables
+from wattswap.protocol.errors import InputError
+from wattswap.runners.engines.launch import start_run
+from wattswap.runners.engines.observer import TickProgress
+from wattswap.runners.network.fault_free_twin import with_cost
+from wattswap.runners.payments.run_payments import RunPayments, is_needed
+from wattswap.runners.recording.metrics import summary
+from wattswap.runners.recording.record import RunRecord
+from wattswap.runners.recording.rundir import SETTLEMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from wattswap.runners.engines.launch import Engine
+    from wattswap.runners.engines.observer import Observer
+    from wattswap.runners.engines.run import Run
+    from wattswap.runners.node.lockstep.plan import Processes
+    from wattswap.runners.recording.journal import Journal
+    from wattswap.runners.recording.metrics import Summary
+    from wattswap.runners.recording.rundir import RunDir
+    from wattswap.runners.scenario.street import Street
+
+    Progress = Callable[[int], None]
+
+
+@dataclass
+class RunJob:
+    """A run to be made, or being made."""
+
+    street: Street
+    controller: str
+    engine: str
+    _: KW_ONLY
+    sign: bool
+    progress: Progress
+    processes: Processes | None = None
+    journal: Journal | None = None
+    settlement: RunPayments | None = None
+    folder: Path | None = None
+    """The run directory, if there is one."""
+    started: Run | None = None
+    """The run, once it has begun."""
+    began_s: float = field(default_factory=perf_counter)
+
+    def settle_on(self, ledger: str, wallets_seed: int | None, directory: RunDir | None = None) -> None:
+        """Settle on this ledger, if there is anything to settle."""
+        if not is_needed(self.street, ledger):
+            return
+        if len(self.street.feeders) > 1:
+            raise InputError(
+                f"--ledger {ledger}: {self.street.name} has several feeders, and payments cross a ledger for one;"
+                " leave --ledger and ledger.anchor out, or run each feeder in a file of its own"
+            )
+        if directory is None:
+            self.settlement = RunPayments(self.street, ledger, wallets_seed=wallets_seed)
+            return
+        self.settlement = RunPayments(
+            self.street,
+            ledger,
+            folder=directory.path,
+            wallets_seed=wallets_seed,
+            opened=lambda block: directory.write_figures({SETTLEMENT: block}, "interrupted"),
+        )
+
+    def run(self) -> Summary:
+        """Run the street into the record, settle, and sum it up."""
+        observers = (self.settlement, self.journal, self.tables, TickProgress(self.progress))
+        run = self._start([observer for observer in observers if observer is not None])
+        self.started = run
+        run.run()
+        wall_s = perf_counter() - self.began_s
+        if self.settlement is not None:
+            self.settlement.settle()
+        return with_cost(self.street, self.summed_up(wall_s))
+
+    @property
+    def record(self) -> RunRecord:
+        """What there is so far."""
+        return RunRecord() if self.started is None else self.started.record
+
+    @cached_property
+    def tables(self) -> GrowingTables:
+        """The tables as they grow."""
+        return GrowingTables(self.street, self.folder)
+
+    def _start(self, observers: list[Observer]) -> Run:
+        if self.processes is None:
+            engine = cast("Engine", self.engine)
+            return start_run(
+                self.street, controller=self.controller, engine=engine, sign=self.sign, observers=observers
+            )
+        from wattswap.runners.node.lockstep.run import lockstep_run
+
+        controller = controller_named(self.controller)
+        return lockstep_run(self.street, controller, processes=self.processes, sign=self.sign, observers=observers)
+
+    def summed_up(self, wall_s: float | None = None) -> Summary:
+        """The figures of what there is."""
+        block = None
+        if self.settlement is not None:
+            block = self.settlement.block()
+            self.settlement.mark(self.record)
+        return summary(
+            self.street,
+            self.record,
+            controller=self.controller,
+            strategy=self.street.scenario.vehicles.strategy,
+            engine=self.engine,
+            wall_s=perf_counter() - self.began_s if wall_s is None else wall_s,
+            settlement=block,
+            series=self.tables.series,
+        )
+
+    def discard(self) -> None:
+        """Take back what the ledger and the tables have made: the run ended before it began."""
+        self.tables.discard()
+        if self.settlement is not None:
+            self.settlement.discard()
+
+    def close(self) -> None:
+        """Let go of the ledger; tables that were not moved to their places by now are taken back."""
+        self.tables.discard()
+        if self.settlement is not None:
+            self.settlement.close()
