@@ -20,6 +20,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Name a genuine IOTA node for the tests that are marked ``node``."""
+    parser.addoption("--node", help="GraphQL of an IOTA node, for `pytest -m node`")
+    parser.addoption("--node-faucet", default="http://127.0.0.1:9123", help="the faucet of that network")
+
+
 @pytest.fixture
 def rules() -> Rules:
     """30-s ticks, 300-s windows, half an hour of guard, 690 W an ampere."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from functools import cache
 from itertools import count
 from pathlib import Path
 
 from wattswap.ledger.anchoring import Anchorer
-from wattswap.ledger.anchors import Detail, MeterReading
+from wattswap.ledger.anchors import Detail, MeterReading, Whose
 from wattswap.ledger.book import Book, wallet
-from wattswap.ledger.settlement_worker import open_worker, opening_of
-from wattswap.protocol.identity import seeded_signer
+from wattswap.ledger.crossing import opening_of
+from wattswap.ledger.keys import write_key_file
+from wattswap.ledger.settlement import open_settlement
+from wattswap.protocol.identity import Signer
 from wattswap.protocol.units import NANOS_PER_IOTA
-from wattswap.runners.engines.agent_factory import transformer_name
+from wattswap.runners.payments.run_payments import SITE_KEY, records_network
 from wattswap.runners.recording.rundir import RunDir
 from wattswap.runners.scenario import load_street
 
@@ -60,23 +63,33 @@ def readings(slot: int, meters: int = 3) -> list[MeterReading]:
 
 def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Detail.ROOT) -> Path:
     """A run at ``path`` whose bills were paid and whose meters were anchored on a ledger."""
-    seed = next(SEEDS)
+    seed, run_id = next(SEEDS), secrets.token_hex(16)
     directory, book = RunDir.create(path, scenario_toml()), new_book()
-    with (
-        open_worker(ledger, opening_of(book), wallets_seed=seed, outbox=path / "outbox.sqlite") as worker,
-        Anchorer(
-            path / "meters.sqlite", seeded_signer(1, transformer_name()), SITE_NAME, worker, detail=detail
-        ) as anchorer,
-    ):
-        for slot in range(1, slots + 1):
-            anchorer.add(readings(slot), slot * SLOT_MS)
-            anchorer.seal(slot * SLOT_MS)
+    with open_settlement(
+        ledger, opening_of(book), wallets_seed=seed, outbox=path / "outbox.sqlite", run=run_id
+    ) as settlement:
+        signer = Signer(secrets.token_bytes(32), network=records_network(settlement))
+        write_key_file(path / SITE_KEY, signer)
+        whose = Whose(site=SITE_NAME, run=run_id, begins="2018-11-25T00:00:00+01:00")
+        with Anchorer(path / "meters.sqlite", signer, whose, settlement, detail=detail) as anchorer:
+            for slot in range(1, slots + 1):
+                anchorer.add(readings(slot), slot * SLOT_MS)
+                anchorer.seal(slot * SLOT_MS)
+            identities = {**settlement.identities(), "meters": anchorer.identity}
         trade(book)
-        worker.settle(book.entries)
-        assert worker.drain().ok
+        settlement.post(book)
+        assert settlement.drain().ok
     directory.write_ledger(book)
     bare = ledger.removesuffix("/graphql")  # as people name a node
-    directory.write_figures({"seed": 1, "settlement": {"ledger": bare, "wallets_seed": seed}}, "complete")
+    block = {
+        "ledger": bare,
+        "wallets_seed": seed,
+        "run_id": run_id,
+        "identities": identities,
+        "records": slots,
+        "entries": len(book.entries),
+    }
+    directory.write_figures({"seed": 1, "settlement": block}, "complete")
     directory.close()
     return path
 

@@ -8,7 +8,9 @@ import re
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -20,15 +22,14 @@ from tests.ledger.local_node import local_node
 from tests.pages import DOCS, blocks
 
 from wattswap.ledger.anchoring import Anchorer
-from wattswap.ledger.anchors import Detail
+from wattswap.ledger.anchors import Detail, Whose, hash_of, seal
 from wattswap.ledger.base import Anchor
-from wattswap.ledger.local_adapter import LocalAdapter
+from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import BatchState
-from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.submitter import Submitter, anchor_item
-from wattswap.protocol.identity import seeded_signer
-from wattswap.runners.engines.agent_factory import transformer_name
+from wattswap.ledger.submitter import ANCHORS, anchor_item
+from wattswap.runners.payments.run_payments import SITE_KEY
+from wattswap.runners.recording.rundir import read_run
 
 STREET = "sqlite:street.sqlite"
 MANY = 1_000
@@ -44,6 +45,8 @@ def ledger(request, say) -> str:
 def forging(file: str) -> Iterator[sqlite3.Connection]:
     """What somebody with the file and SQLite can do."""
     with closing(sqlite3.connect(file)) as forger:
+        forger.create_function("inflate", 1, lambda content: zlib.decompress(content).decode())
+        forger.create_function("deflate", 1, lambda text: zlib.compress(text.encode()))
         yield forger
         forger.commit()
 
@@ -144,7 +147,7 @@ def test_a_changed_bit_in_one_of_a_thousand_names_that_record_alone(say, street,
 def test_a_forged_record_is_named_with_what_is_wrong(say, street, there, forged):
     run, file = street
     with forging(file) as forger:
-        swap = "update anchors set content = cast(replace(cast(content as text), ?, ?) as blob) where sequence = 500"
+        swap = "update anchors set content = deflate(replace(inflate(content), ?, ?)) where sequence = 500"
         forger.execute(swap, (there, forged))
     for where in (("--run", run), ("--ledger", f"sqlite:{file}")):
         code, out, _ = say("meter", "verify", *where)
@@ -178,43 +181,96 @@ def test_an_altered_archive_is_named_as_such(say, street, thousand):
         with forging(str(meters)) as forger:
             forger.execute("update records set readings = cast('[]' as blob) where sequence = 7")
             forger.execute("update records set hash = replace(hash, 'a', 'b') where sequence = 8")
-            forger.execute("update records set content = substr(content, 2) where sequence = 9")
+            forger.execute("update records set line = substr(line, 2) where sequence = 9")
             forger.execute("delete from records where sequence = 10")
         assert faults(say, "--run", run) == [(place, "archive") for place in (7, 8, 9, 10)]
     finally:
         meters.write_bytes(whole)
 
 
-def test_a_record_that_waits_in_the_runs_outbox_is_said_to(say, tmp_path: Path):
-    run = settled_run(tmp_path / "run", STREET)
-    with (
-        SqliteLedger(tmp_path / "street.sqlite") as tokens,
-        Outbox(run / "outbox.sqlite") as outbox,
-        Anchorer(
-            run / "meters.sqlite", seeded_signer(1, transformer_name()), SITE_NAME, Stalled(tokens, outbox)
-        ) as anchorer,
-    ):
-        anchorer.add(readings(7), 7 * SLOT_MS)
-        anchorer.seal(7 * SLOT_MS)
+def test_a_record_that_waits_in_the_runs_outbox_is_said_to(say, tmp_path: Path, node_url: str):
+    run = settled_run(tmp_path / "run", node_url)
+    block = read_run(run).settlement
+    assert block is not None
+    with Outbox(run / "outbox.sqlite", run=block["run_id"]) as outbox:
+        signer = read_key_file(run / SITE_KEY, network=block["identities"]["ledger"])
+        whose = Whose(site=SITE_NAME, run=block["run_id"], begins="2018-11-25T00:00:00+01:00")
+        with Anchorer(run / "meters.sqlite", signer, whose, Stalled(outbox)) as anchorer:
+            anchorer.add(readings(7), 7 * SLOT_MS)
+            anchorer.seal(7 * SLOT_MS)
     code, out, _ = say("meter", "verify", "--run", str(run))
     assert (code, out) == (1, "record 6: it is not on the ledger yet, it waits in the run's outbox\n")
-    with forging("street.sqlite") as forger:
-        forger.execute("delete from anchors where sequence = 5")
-    assert say("meter", "verify", "--run", str(run))[1].splitlines()[0] == "record 5: it is missing"
 
 
 class Stalled:
     """Where an anchorer's records are written down while nobody hands them in."""
 
-    def __init__(self, tokens: SqliteLedger, outbox: Outbox) -> None:
-        self._submitter = Submitter(outbox, lambda account: LocalAdapter(tokens, account))
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
 
-    def keep(self, anchor: Anchor) -> None:
-        self._submitter.keep([anchor])
+    def keep(self, anchors: Sequence[Anchor]) -> None:
+        self._outbox.owe([(ANCHORS, anchor_item(anchor), b"") for anchor in anchors], 0)
 
     def is_anchored(self, anchor: Anchor) -> bool:
-        known = self._submitter.outbox.find(anchor_item(anchor).key)
-        return known is not None and known.state is BatchState.FINAL
+        return self._outbox.anchor_state(anchor_item(anchor).key) is BatchState.FINAL
+
+    def anchored(self, site: str, first: int) -> list[Anchor]:
+        del site, first
+        return []
+
+
+# -- attacks ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_chain_that_was_cut_at_both_ends_is_not_all_as_signed(say, tmp_path: Path):
+    """Ledger and archive cut alike agree with each other: what the run says it wrote tells."""
+    run = str(settled_run(tmp_path / "run", STREET))
+    for file, table in (("street.sqlite", "anchors"), (f"{run}/meters.sqlite", "records")):
+        with forging(file) as forger:
+            forger.execute(f"delete from {table} where sequence in (0, 5)")
+    assert {(0, "archive"), (5, "archive")} <= set(faults(say, "--run", run))
+    assert "record 5: it is missing (in the archive)" in say("meter", "verify", "--run", run)[1]
+    assert [place for place, _ in faults(say, "--ledger", STREET)] == [0]
+
+
+def test_another_sites_archive_is_foreign_and_not_so_many_missing_records(say, tmp_path: Path):
+    run, other = (settled_run(tmp_path / name, f"sqlite:{name}.sqlite") for name in ("run", "other"))
+    shutil.copy(other / "meters.sqlite", run / "meters.sqlite")
+    code, out, err = say("meter", "verify", "--run", str(run))
+    assert (code, out, err.count("\n"), "is foreign: an archive of" in err) == (2, "", 1, True), err
+
+
+def test_records_of_another_run_under_the_same_key_are_foreign(say, tmp_path: Path):
+    run = settled_run(tmp_path / "run", STREET)
+    block = read_run(run).settlement
+    assert block is not None
+    signer, previous = read_key_file(run / SITE_KEY), "00" * 32
+    with forging("street.sqlite") as forger:
+        for slot in range(6):
+            period = (slot * SLOT_MS, (slot + 1) * SLOT_MS)
+            forged = seal(signer, Whose(site=SITE_NAME, run="ab" * 16), slot, previous, period, (), Detail.FULL)
+            previous = hash_of(forged)
+            forger.execute(
+                "update anchors set content = deflate(?) where sequence = ?", (forged.content.decode(), slot)
+            )
+    out = say("meter", "verify", "--run", str(run))[1].splitlines()
+    assert out[:6] == [f"record {slot}: it is foreign: of run abababab" for slot in range(6)]
+
+
+def test_garbage_in_taken_places_from_the_sites_own_wallet_is_named(say, tmp_path: Path, node_url: str):
+    run = settled_run(tmp_path / "run", node_url)
+    block = read_run(run).settlement
+    assert block is not None
+    from wattswap.ledger.iota import IotaClient
+    from wattswap.ledger.iota_adapter import IotaAdapter
+    from wattswap.ledger.iota_keys import SeededWallets
+
+    with IotaClient(node_url) as client:
+        adapter = IotaAdapter(client, SeededWallets(block["wallets_seed"]), ANCHORS)
+        garbage = anchor_item(Anchor(site=SITE_NAME, sequence=3, content=b"garbage"))
+        adapter.submit(adapter.sign([garbage], adapter.read(), b""))
+    code, out, _ = say("meter", "verify", "--run", str(run))
+    assert (code, out) == (1, "record 3: it is duplicated: another record was anchored in its place after it\n")
 
 
 def test_a_record_far_beyond_all_others_stops_nobody(say, tmp_path: Path):
@@ -271,7 +327,6 @@ def test_a_proof_for_a_record_that_was_altered_or_is_gone_does_not_hold(say, tmp
         (("c9", "--at", SLOT_5), "the nearest is 'c2'"),
         (("c1", "--at", "noon"), "is no instant"),
         (("c1", "--at", "2018-11-25T00:00:10"), "showed nothing at or before"),
-        (("c1", "--at", SLOT_5, "--key", "./other.key"), "not the one that signed"),
         (("c1", "--at", SLOT_5, "--out", "other.key"), "exists already"),
     ],
 )
@@ -340,3 +395,37 @@ def test_records_on_a_network_are_read_with_curl_as_the_page_shows(say, node_url
     assert last["record"]["sequence"] == 5
     assert [one["meter"] for one in last["record"]["readings"]] == ["c0", "c1", "c2"]
     assert blake2b(lines[-1], digest_size=32).hexdigest() == told["records"][5]["hash"]
+
+
+def test_the_checker_on_the_page_needs_none_of_our_software_and_finds_what_is_wrong(say, tmp_path: Path):
+    """At most 40 lines of plain Python with hashlib and PyNaCl; whoever reads the page can write it again."""
+    [checker] = [block for block in blocks(DOCS / "records.md") if block.file == "check.py"]
+    assert len(checker.text.splitlines()) <= 40
+    assert "wattswap." not in checker.text
+    (tmp_path / "check.py").write_text(checker.text)
+    run = settled_run(tmp_path / "run", STREET)
+    say("meter", "proof", "c1", "--at", SLOT_5, "--run", str(run), "--out", "mine.json")
+    key = read_key_file(run / SITE_KEY).public_key.hex()
+
+    def check(*words: str) -> int:
+        command = [sys.executable, "-I", "check.py", "street.sqlite", key, *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode
+
+    assert check("mine.json") == 0
+    text = (tmp_path / "mine.json").read_text()
+    for there, forged in (("450000", "450001"), ('"index": 1', '"index": 0'), ('"sequence": 4', '"sequence": 3')):
+        assert there in text
+        (tmp_path / "forged.json").write_text(text.replace(there, forged))
+        assert check("forged.json") != 0
+    whole = (tmp_path / "street.sqlite").read_bytes()
+    for harm in (
+        "update anchors set content = deflate(replace(inflate(content), ':3,', ':4,')) where sequence = 2",
+        "delete from anchors where sequence = 2",
+        "delete from anchors where sequence = 0",
+        "update anchors set content = (select content from anchors where sequence = 1) where sequence = 2",
+    ):
+        with forging("street.sqlite") as forger:
+            forger.execute(harm)
+        assert check() != 0, harm
+        (tmp_path / "street.sqlite").write_bytes(whole)
+    assert check() == 0

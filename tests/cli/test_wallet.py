@@ -187,7 +187,7 @@ def test_a_node_that_was_away_is_paid_on_once_when_it_is_back(say, tmp_path: Pat
         code, out, _ = say(*again)
         assert (code, out.splitlines()) == (
             0,
-            [f"1 IOTA from site to cy on {url.removesuffix('/graphql')}, key k", "Paid."],
+            [f"1 IOTA from site to cy on {url.removesuffix('/graphql')}, key k, fee at most 0.0086 IOTA", "Paid."],
         )
         assert say(*again)[0] == 0
         assert holds(say, run, "cy") == 6 * 10**9

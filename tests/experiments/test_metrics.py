@@ -73,8 +73,9 @@ def test_a_battery_neither_waits_nor_stops(street, record):
     """A battery is owed what it fed back, but nobody stands beside it with a coat on."""
     (feeder,) = street.feeders
     battery = Battery(capacity_wh=1, max_w=1)
-    alone = replace(street, feeders=(replace(feeder, sessions=slice(0, 1), batteries=(battery,)),))
-    series = TimeSeries.of(alone, record)
+    series = TimeSeries.of(
+        replace(street, feeders=(replace(feeder, sessions=slice(0, 1), batteries=(battery,)),)), record
+    )
     assert series.plugged.tolist() == [0]
     assert series.stops == 1
 

@@ -15,15 +15,12 @@ from wattswap.cli import main
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.settlements import finish
 from wattswap.ledger.anchors import read, verify
+from wattswap.ledger.crossing import differences
 from wattswap.ledger.iota_bytes import quicken
-from wattswap.ledger.memory import MemoryLedger
-from wattswap.ledger.settlement_worker import SettlementWorker, differences, open_worker
-from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.ledger.settlement import Settlement, open_settlement
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.identity import seeded_signer
-from wattswap.runners.engines.agent_factory import transformer_name
 from wattswap.runners.engines.launch import run_street
-from wattswap.runners.payments.run_payments import RunPayments, detail_of
+from wattswap.runners.payments.run_payments import RunPayments, detail_of, records_network, site_signer
 from wattswap.runners.recording.rundir import METERS, OUTBOX, read_book, read_run
 
 pytest.importorskip("iota_sdk")
@@ -40,14 +37,13 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("url")) if request.param == "devnet" else f"sqlite:{tmp_path / 'tokens.sqlite'}"
 
 
-def public_key() -> bytes:
-    return seeded_signer(STREET.scenario.seed, transformer_name()).public_key
-
-
-def reopened(run_dir: Path) -> SettlementWorker:
+def reopened(run_dir: Path) -> Settlement:
     block = read_run(run_dir).settlement
     assert block is not None
-    return open_worker(block["ledger"], None, wallets_seed=block["wallets_seed"], outbox=run_dir / OUTBOX)
+    outbox = run_dir / OUTBOX
+    return open_settlement(
+        block["ledger"], None, wallets_seed=block["wallets_seed"], outbox=outbox, run=block["run_id"]
+    )
 
 
 # -- all is well ------------------------------------------------------------------------------------------------------
@@ -57,11 +53,22 @@ def reopened(run_dir: Path) -> SettlementWorker:
 def test_a_run_on_a_ledger_is_the_run_in_memory_and_its_tokens_cross(where: str, engine: str, tmp_path: Path):
     result = run_loaded(STREET, engine=engine, ledger=where, out=tmp_path / "run")
     assert {**plain(result), "engine": 0, "events_hash": 0} == {**plain(MEMORY), "engine": 0, "events_hash": 0}
-    assert sorted(result.record.trades) == sorted(MEMORY.record.trades)
+    trades = [trade._replace(status="paid") for trade in result.record.trades if trade.status != "disputed"]
+    assert sorted(trades) == sorted(trade for trade in MEMORY.record.trades if trade.status != "disputed")
+    assert {trade.status for trade in result.record.trades} <= {
+        "netted",
+        "waiting",
+        "crossed",
+        "netted+waiting",
+        "unpaid",
+    }
     block = result.summary["settlement"]
     assert (block["ledger"], block["agree"], block["differences"], block["alarms"]) == (where, True, [], [])
     assert (block["pending"], block["refused"], block["anchors"]) == (0, 0, SLOTS)
     assert block["payments"] > 20
+    assert block["earned_nanos"] == block["netted_nanos"] + block["waiting_nanos"] + block["crossed_nanos"]
+    assert block["earned_nanos"] == result.summary["paid_nanos"] > 0
+    assert block["entries"] == len(result.record.book.entries)  # type: ignore[union-attr]
     assert 0 < block["agents_cpu_s"] < 60
     assert (block["fees_nanos"] > 0, block["deposits_nanos"] > 0) == (where.startswith("http"),) * 2
     written = read_run(tmp_path / "run")
@@ -70,12 +77,16 @@ def test_a_run_on_a_ledger_is_the_run_in_memory_and_its_tokens_cross(where: str,
 
 
 def test_what_lies_on_the_ledger_is_what_the_meters_showed(where: str, tmp_path: Path):
-    result = run_loaded(STREET, engine="fleet", ledger=where, out=tmp_path / "run")
-    with reopened(tmp_path / "run") as worker:
-        assert differences(read_book(tmp_path / "run")[1], worker.ledger) == []
-        anchored = worker.ledger.anchored(STREET.name)
-    assert verify(anchored, public_key(), last=SLOTS - 1) == []
-    records = [read(anchor, public_key()) for anchor in anchored]
+    full = quick_street("ledger.anchor=full")
+    result = run_loaded(full, engine="fleet", ledger=where, out=tmp_path / "run")
+    block = result.summary["settlement"]
+    with reopened(tmp_path / "run") as settlement:
+        assert differences(read_book(tmp_path / "run")[1], settlement.ledger) == []
+        anchored, network = settlement.ledger.anchored(STREET.name), records_network(settlement)
+        key = site_signer(tmp_path / "run", settlement).public_key
+    assert verify(anchored, key, network=network, last=SLOTS - 1, run=block["run_id"]) == []
+    records = [read(anchor, key, network=network) for anchor in anchored]
+    assert {record.begins for record in records} == {STREET.scenario.start.isoformat()}
     assert [record.to_ms for record in records] == [STREET.tick_ms * slot for slot in range(1, SLOTS + 1)]
     last = {reading.meter: reading for reading in records[-1].readings}
     assert sum(reading.import_ws for meter, reading in last.items() if meter.startswith("charger/")) == sum(
@@ -96,6 +107,17 @@ def test_a_second_run_on_the_same_node_has_wallets_of_its_own(url: str):
     seeds = [run_loaded(STREET, engine="fleet", ledger=url).summary["settlement"]["wallets_seed"] for _ in range(2)]
     assert seeds[0] != seeds[1]
     assert run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=7).summary["settlement"]["wallets_seed"] == 7
+    with pytest.raises(InputError, match="--wallets-seed 7: the wallets of this seed were used on chain"):
+        run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=7)
+
+
+def test_rewards_reach_the_wallet_as_soon_as_they_are_earned_if_asked_for(where: str, tmp_path: Path):
+    result = run_loaded(quick_street("ledger.pay=each"), engine="fleet", ledger=where, out=tmp_path / "run")
+    block = result.summary["settlement"]
+    assert (block["agree"], block["netted_nanos"], block["waiting_nanos"]) == (True, 0, 0)
+    assert block["crossed_nanos"] == block["earned_nanos"] == result.summary["paid_nanos"]
+    assert {trade.status for trade in result.record.trades} <= {"crossed", "disputed", "unpaid"}
+    assert result.summary["trace_hash"] == MEMORY.summary["trace_hash"]
 
 
 @pytest.mark.parametrize(("anchor", "records"), [("full", 48), ("root", 48), ("none", None), ("auto", None)])
@@ -111,12 +133,13 @@ def test_in_memory_meters_are_anchored_if_asked_for(anchor: str, records: int | 
 
 
 def test_readings_stand_in_the_open_only_where_the_ledger_is_ones_own():
-    here, elsewhere = SqliteLedger(None, {}), MemoryLedger({})
-    assert [detail_of("auto", where, here) for where in ("memory", "sqlite:x")] == [None, "full"]
-    assert (detail_of("auto", "https://x", elsewhere), detail_of("none", "https://x", elsewhere)) == ("root", None)
-    with pytest.raises(InputError, match="everyone could read who charges when"):
-        detail_of("full", "https://x", elsewhere)
-    here.close()
+    with open_settlement("memory", {}) as here:
+        assert [detail_of("auto", where, here) for where in ("memory", "sqlite:x", "http://x")] == [
+            None,
+            "root",
+            "root",
+        ]
+        assert [detail_of(word, "sqlite:x", here) for word in ("full", "root", "none")] == ["full", "root", None]
 
 
 def test_the_sdk_is_handed_its_bytes_in_one_piece():

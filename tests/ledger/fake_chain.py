@@ -218,13 +218,13 @@ class FakeLane:
             absent and self.chain.epoch() > signed.expires and all(self.consumer(coin) is None for coin in signed.coins)
         )
 
-    def sent(self, cursor: str) -> tuple[list[Sighting], str]:
+    def sent(self, after: int) -> tuple[list[Sighting], int]:
         self._weather()
         rows = self.chain.database.rows(
             "SELECT id, digest, raw FROM transactions WHERE id > ? AND verdict <> 'pending' ORDER BY id",
-            int(cursor or 0),
+            after,
         )
         bodies = [(row, msgspec.msgpack.decode(row[2], type=Body)) for row in rows]
         own = [(digest, body) for (_, digest, _), body in bodies if body.sender == self.owner]
         sightings = [Sighting(digest=d, outcome=self.chain.verdict(d), memo=body.memo) for d, body in own]
-        return sightings, str(rows[-1][0] if rows else cursor or 0)
+        return sightings, rows[-1][0] if rows else max(after, 0)

@@ -28,7 +28,7 @@ from tests.ledger.wrong_designs import PayFirst, Rebuild
 
 from wattswap.ledger.account_adapter import AccountAdapter
 from wattswap.ledger.base import Payment
-from wattswap.ledger.local_adapter import LocalAdapter
+from wattswap.ledger.book import Book, wallet
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import Submitter
@@ -47,15 +47,16 @@ def debt(number: int) -> Payment:
 def live(folder: Path, ledger: str, design: str, acknowledged: int, *, last: bool) -> None:
     """One life: go on where the last one died, take on debts until killed (none in the last life), and pay them."""
     seed = time.time_ns()
+    if ledger == "sqlite":
+        post(folder, acknowledged, last=last)
+        return
     if ledger == "chain":
         faults = Faults(seed, lost=0.05, unheard=0.1, late=0.05, abort=0.02)
         chain = FakeChain({"site": (OPENING, OPENING)}, folder / "ledger.sqlite", Faults() if last else faults)
         chain.execute_all()
         lane: AccountAdapter = FakeLane(chain, "site")
-    elif ledger.startswith("http"):
-        lane = iota_lane(folder, ledger)
     else:
-        lane = LocalAdapter(SqliteLedger(folder / "ledger.sqlite", {"site": OPENING}), "site")
+        lane = iota_lane(folder, ledger)
     outbox = Outbox(folder / "outbox.sqlite")
     submitter = DESIGNS[design](outbox, lambda _: lane)
     number = max(0, count(outbox) - 3)  # the last ones once more: a repeat must be harmless
@@ -67,6 +68,22 @@ def live(folder: Path, ledger: str, design: str, acknowledged: int, *, last: boo
     while outbox.backlog.items:
         submitter.work()
         time.sleep(submitter.wait_ms() / 1_000)
+
+
+def post(folder: Path, acknowledged: int, *, last: bool) -> None:
+    """The same over the embedded ledger: go on with the book as it was written down, and pay each reward."""
+    with SqliteLedger(folder / "ledger.sqlite", {"site": OPENING}) as ledger:
+        entries = ledger.entries()
+        book = Book.restore(entries) if entries else Book(OPENING)
+        book.pays = "each"
+        number = sum(entry[0] == "settle" for entry in entries)
+        while not last:
+            for one in (debt(number + more) for more in range(3)):
+                book.reserve(one.key, one.nanos)
+                book.settle(one.key, one.payee, one.nanos)
+            ledger.post(book)
+            number += 3
+            os.write(acknowledged, number.to_bytes(4, "big"))
 
 
 def iota_lane(folder: Path, url: str) -> AccountAdapter:
@@ -135,14 +152,15 @@ def paid_on(path: Path, ledger: str) -> Counter[str]:
                 {payee: sum(coin.nanos for coin in client.coins(wallets.address(payee))) for payee in payees}
             )
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    accounts, coins = "SELECT account, nanos FROM accounts", "SELECT owner, sum(nanos) FROM coins GROUP BY owner"
-    holds = Counter(dict(connection.execute(accounts if ledger == "sqlite" else coins).fetchall()))
+    holds = Counter(dict(connection.execute("SELECT owner, sum(nanos) FROM coins GROUP BY owner").fetchall()))
     connection.close()
     return holds
 
 
 def audit(folder: Path, ledger: str, acknowledged: int) -> dict[str, object]:
     """Compare what was acknowledged, what the outbox says and what the ledger did, with nothing but their files."""
+    if ledger == "sqlite":
+        return audit_book(folder / "ledger.sqlite", acknowledged)
     connection = sqlite3.connect(f"file:{folder / 'outbox.sqlite'}?mode=ro", uri=True)
     rows = connection.execute("SELECT key, payee, nanos, state FROM items LEFT JOIN batches USING (batch)").fetchall()
     states = Counter(dict(connection.execute("SELECT state, count(*) FROM batches GROUP BY state").fetchall()))
@@ -159,6 +177,32 @@ def audit(folder: Path, ledger: str, acknowledged: int) -> dict[str, object]:
     wrong += ["not all is paid"] * any(row[3] != "FINAL" for row in rows)
     paid, was_owed = sum(holds[payee] for payee in owed), sum(owed.values())
     return {"debts": len(rows), "owed": was_owed, "paid": paid, "batches": states, "wrong": wrong + alarms}
+
+
+def audit_book(path: Path, acknowledged: int) -> dict[str, object]:
+    """The same for the embedded ledger: entries, postings, payments and accounts must tell one story."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    settled = connection.execute("SELECT key, account, nanos FROM entries WHERE operation = 'settle'").fetchall()
+    payments = connection.execute("SELECT key, payee, nanos FROM payments").fetchall()
+    held = dict(connection.execute("SELECT account, nanos FROM accounts").fetchall())
+    posted = connection.execute(
+        "SELECT to_account, sum(nanos) FROM postings WHERE to_account LIKE 'wallet/%' GROUP BY 1"
+    )
+    postings = dict(posted.fetchall())
+    connection.close()
+    debts = [debt(number) for number in range(len(settled))]
+    owed: Counter[str] = Counter()
+    for one in debts:
+        owed[wallet(one.payee)] += one.nanos
+    wrong = ["acknowledged debts are gone"] * (acknowledged > len(settled))
+    wrong += ["the book holds other debts"] * (settled != [(one.key, one.payee, one.nanos) for one in debts])
+    wrong += ["entries and payments differ"] * (
+        sorted(payments) != sorted((f"reward/{one.key}", wallet(one.payee), one.nanos) for one in debts)
+    )
+    wrong += ["postings and debts differ"] * (postings != dict(owed))
+    wrong += ["accounts and debts differ"] * ({**held, "site": 0} != {**owed, "site": 0})
+    wrong += ["tokens were made or lost"] * (sum(held.values()) != OPENING)
+    return {"debts": len(debts), "owed": sum(owed.values()), "paid": OPENING - held["site"], "wrong": wrong}
 
 
 def main() -> None:

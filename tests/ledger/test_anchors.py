@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from wattswap.ledger import merkle
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import (
     GENESIS,
     Detail,
     Fault,
     MeterReading,
+    Whose,
     compare,
     hash_of,
     proves,
@@ -28,6 +32,8 @@ from wattswap.protocol.identity import Signer, seeded_signer
 SIGNER = seeded_signer(1, "site")
 KEY = SIGNER.public_key
 STRANGER = seeded_signer(2, "site")
+WHOSE = Whose(site="site", run="0f" * 16, begins="2018-11-25T00:00:00+01:00")
+SALT_KEY = bytes(range(32))
 
 
 def reading(meter: str, at_ms: int, import_ws: int = 0) -> MeterReading:
@@ -41,7 +47,7 @@ def chain(count: int, detail: Detail = Detail.FULL, signer: Signer = SIGNER) -> 
         readings = [reading(f"charger/{meter}", 30_000 * (number + 1), number * 330_000) for meter in range(3)]
         previous = hash_of(anchors[-1]) if anchors else GENESIS
         period = (30_000 * number, 30_000 * (number + 1))
-        anchors.append(seal(signer, "site", number, previous, period, readings, detail))
+        anchors.append(seal(signer, WHOSE, number, previous, period, readings, detail, SALT_KEY))
     return anchors
 
 
@@ -59,7 +65,7 @@ def resigned(anchor: Anchor, **changes: object) -> Anchor:
     record = read(anchor, KEY)
     plain = {name: getattr(record, name) for name in record.__struct_fields__} | changes
     period = (plain["from_ms"], plain["to_ms"])
-    return seal(SIGNER, plain["site"], plain["sequence"], plain["previous"], period, plain["readings"], Detail.FULL)
+    return seal(SIGNER, WHOSE, plain["sequence"], plain["previous"], period, plain["readings"], Detail.FULL)
 
 
 # -- a sound chain ----------------------------------------------------------------------------------------------------
@@ -177,7 +183,7 @@ def test_a_gap_in_time_is_found_though_all_is_signed() -> None:
 
 
 def test_a_record_of_another_site_or_network_is_none_of_this_one() -> None:
-    elsewhere = seal(SIGNER, "other", 0, GENESIS, (0, 1), [], Detail.FULL)
+    elsewhere = seal(SIGNER, Whose(site="other"), 0, GENESIS, (0, 1), [], Detail.FULL)
     misplaced = Anchor(site="site", sequence=0, content=elsewhere.content)
     with pytest.raises(ValueError, match="record 0 of 'other'"):
         read(misplaced, KEY)
@@ -202,10 +208,12 @@ class Shelf:
         self.there: list[Anchor] = []
         self.busy = False
 
-    def keep(self, anchor: Anchor) -> None:
-        if anchor not in self.waiting + self.there:
-            self.waiting.append(anchor)
+    def keep(self, anchors: Sequence[Anchor]) -> None:
+        self.waiting += [anchor for anchor in anchors if anchor not in self.waiting + self.there]
         self.pass_on()
+
+    def anchored(self, site: str, first: int) -> list[Anchor]:
+        return [anchor for anchor in self.there if (anchor.site, anchor.sequence >= first) == (site, True)]
 
     def is_anchored(self, anchor: Anchor) -> bool:
         self.pass_on()
@@ -218,7 +226,7 @@ class Shelf:
 
 def test_each_slot_becomes_a_record_and_the_last_one_at_the_end() -> None:
     shelf = Shelf()
-    with Anchorer(None, SIGNER, "site", shelf) as anchorer:
+    with Anchorer(None, SIGNER, WHOSE, shelf) as anchorer:
         for second in range(10, 101, 10):
             anchorer.add([reading("m", second * 1_000)], second * 1_000)
         anchorer.seal(100_000)
@@ -234,7 +242,7 @@ def test_each_slot_becomes_a_record_and_the_last_one_at_the_end() -> None:
 
 def test_a_slot_that_could_not_be_anchored_is_in_the_next_record() -> None:
     shelf = Shelf()
-    with Anchorer(None, SIGNER, "site", shelf) as anchorer:
+    with Anchorer(None, SIGNER, WHOSE, shelf) as anchorer:
         for slot in range(1, 7):
             shelf.busy = 2 <= slot <= 4
             anchorer.add([reading("m", slot * 30_000)], slot * 30_000)
@@ -251,7 +259,7 @@ def test_a_slot_that_could_not_be_anchored_is_in_the_next_record() -> None:
 @pytest.mark.parametrize("detail", Detail)
 def test_more_readings_than_a_record_holds_become_several(detail: Detail) -> None:
     shelf = Shelf()
-    with Anchorer(None, SIGNER, "site", shelf, detail=detail) as anchorer:
+    with Anchorer(None, SIGNER, WHOSE, shelf, detail=detail) as anchorer:
         anchorer.add([reading(f"charger/{number}", 30_000) for number in range(2_000)], 30_000)
     assert len(shelf.there) > 1
     assert verify(shelf.there, KEY) == []
@@ -262,17 +270,66 @@ def test_more_readings_than_a_record_holds_become_several(detail: Detail) -> Non
 def test_a_restart_goes_on_with_the_chain_and_hands_over_what_is_not_anchored(tmp_path: Path) -> None:
     path, shelf, later = tmp_path / "meters.sqlite", Shelf(), Shelf()
     shelf.busy = True
-    with Anchorer(path, SIGNER, "site", shelf) as anchorer:
+    with Anchorer(path, SIGNER, WHOSE, shelf) as anchorer:
         anchorer.add([reading("m", 30_000)], 30_000)
         anchorer.add([reading("m", 40_000)], 40_000)
     assert shelf.there == []
-    with Anchorer(path, SIGNER, "site", later) as anchorer:
+    with Anchorer(path, SIGNER, WHOSE, later) as anchorer:
         anchorer.add([reading("m", 60_000)], 60_000)
         assert anchorer.records() == later.there
         assert [one.at_ms for one in anchorer.readings(1)] == [40_000, 60_000]
     assert verify(later.there, KEY, last=1) == []
     with pytest.raises(InputError, match="records of 'site'"):
-        Anchorer(path, STRANGER, "site", Shelf())
+        Anchorer(path, STRANGER, WHOSE, Shelf())
+
+
+def test_a_restored_archive_raises_an_alarm_and_forks_no_chain(tmp_path: Path) -> None:
+    """Compared by content: the same sequence under another record is a fork, and so is a ledger that knows more."""
+    path, backup, shelf = tmp_path / "meters.sqlite", tmp_path / "backup.sqlite", Shelf()
+    with Anchorer(path, SIGNER, WHOSE, shelf) as anchorer:
+        anchorer.add([reading("m", 30_000)], 30_000)
+    shutil.copy(path, backup)
+    with Anchorer(path, SIGNER, WHOSE, shelf) as anchorer:
+        assert anchorer.alarm == ""
+        anchorer.add([reading("m", 60_000, 5)], 60_000)
+    there = list(shelf.there)
+    with Anchorer(backup, SIGNER, WHOSE, shelf) as anchorer:
+        assert "record 1 of site on the ledger is not in its archive" in anchorer.alarm
+        anchorer.add([reading("m", 60_000, 7)], 60_000)
+        anchorer.seal(70_000)
+        anchorer.add_each([(80_000, [reading("m", 80_000)])])
+        assert anchorer.made == 1
+    with Anchorer(None, SIGNER, WHOSE, shelf) as lost:
+        assert "record 0 of site on the ledger is not in its archive" in lost.alarm
+    assert shelf.there == there
+
+
+def test_a_record_of_another_run_is_foreign() -> None:
+    assert verify(THOUSAND[:2], KEY, run=WHOSE.run) == []
+    faults = verify(THOUSAND[:2], KEY, run="ab" * 16)
+    assert [str(fault) for fault in faults] == [
+        f"record {number}: it is foreign: of run 0f0f0f0f, not of abababab" for number in (0, 1)
+    ]
+    assert read(THOUSAND[0], KEY).begins == "2018-11-25T00:00:00+01:00"
+
+
+def test_roots_are_not_opened_by_guessing() -> None:
+    """The readings of a house are few: without a random salt, trying them all finds the one."""
+    shelves = Shelf(), Shelf()
+    for shelf in shelves:
+        with Anchorer(None, SIGNER, WHOSE, shelf) as anchorer:
+            anchorer.add([reading("m", 30_000, 330)], 30_000)
+    roots = {read(shelf.there[0], KEY).root for shelf in shelves}
+    assert len(roots) == 2
+    guessed = {merkle.leaf(bytes(16), msgspec.json.encode(reading("m", 30_000, ws))).hex() for ws in range(400)}
+    assert not roots & guessed
+
+
+def test_an_archive_of_another_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "meters.sqlite"
+    Anchorer(path, SIGNER, WHOSE, Shelf()).close()
+    with pytest.raises(InputError, match="meter archive of run 0f0f0f0f, not of run abababab"):
+        Anchorer(path, SIGNER, msgspec.structs.replace(WHOSE, run="ab" * 16), Shelf())
 
 
 # -- what a customer holds --------------------------------------------------------------------------------------------
@@ -280,7 +337,7 @@ def test_a_restart_goes_on_with_the_chain_and_hands_over_what_is_not_anchored(tm
 
 def test_a_customer_proves_their_own_reading_and_learns_no_other() -> None:
     shelf = Shelf()
-    with Anchorer(None, SIGNER, "site", shelf, detail=Detail.ROOT) as anchorer:
+    with Anchorer(None, SIGNER, WHOSE, shelf, detail=Detail.ROOT) as anchorer:
         anchorer.add([reading(f"charger/{number}", 30_000, number) for number in range(7)], 30_000)
         [proof] = anchorer.proofs(0, "charger/5")
     [anchor] = shelf.there
@@ -314,8 +371,8 @@ def test_many_slots_are_sealed_at_once_as_one_by_one():
     slots = [(1, readings(1, 3)), (2, readings(2, 2_000)), (3, []), (4, readings(4, 3))]
     shelves = Shelf(), Shelf()
     with (
-        Anchorer(None, SIGNER, "street", shelves[0]) as one,
-        Anchorer(None, SIGNER, "street", shelves[1]) as all_,
+        Anchorer(None, SIGNER, WHOSE, shelves[0], detail=Detail.FULL) as one,
+        Anchorer(None, SIGNER, WHOSE, shelves[1], detail=Detail.FULL) as all_,
     ):
         for now_ms, each in slots:
             one.add(each, now_ms)

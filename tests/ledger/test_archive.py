@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from tests.ledger.fake_chain import FakeChain, FakeLane
 
 from wattswap.ledger.anchoring import Anchorer
-from wattswap.ledger.anchors import Detail, Fault, MeterReading
+from wattswap.ledger.anchors import Fault, MeterReading, Whose
 from wattswap.ledger.archive import Archive
 from wattswap.ledger.base import Payment
-from wattswap.ledger.local_adapter import LocalAdapter
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
-from wattswap.ledger.settlement_worker import open_worker
+from wattswap.ledger.settlement import open_settlement
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, seeded_signer
 
 SIGNER = seeded_signer(1, "site")
+WHOSE = Whose(site="s")
 
 
 def reading(meter: str, at_ms: int) -> MeterReading:
@@ -32,7 +33,7 @@ def reading(meter: str, at_ms: int) -> MeterReading:
 def file(tmp_path: Path) -> Path:
     """Three records of two meters; the second shows nothing in the last slot."""
     path = tmp_path / "meters.sqlite"
-    with open_worker("memory", {}) as worker, Anchorer(path, SIGNER, "s", worker, detail=Detail.ROOT) as anchorer:
+    with open_settlement("memory", {}) as settlement, Anchorer(path, SIGNER, WHOSE, settlement) as anchorer:
         for slot, meters in enumerate((("a", "b"), ("a", "b"), ("a",)), 1):
             anchorer.add([reading(meter, slot * 30_000) for meter in meters], slot * 30_000)
             anchorer.seal(slot * 30_000)
@@ -44,7 +45,7 @@ def test_an_archive_is_read_as_it_was_kept(file: Path) -> None:
     with Archive(file) as archive:
         assert (archive.site, archive.public_key) == ("s", SIGNER.public_key)
         assert [anchor.sequence for anchor in archive.records()] == [0, 1, 2]
-        assert archive.noted(archive.records(), LOCAL_NETWORK) == []
+        assert archive.damaged(archive.records(), LOCAL_NETWORK) == []
         assert archive.meters() == {"a", "b"}
         assert archive.readings(1) == (reading("a", 60_000), reading("b", 60_000))
         assert archive.readings(3) == ()
@@ -69,33 +70,39 @@ def test_a_meters_last_reading_up_to_an_instant_is_found(file: Path, meter, at_m
         assert archive.last_before(meter, at_ms) == found
 
 
-def test_what_was_noted_beside_a_record_must_agree_with_it(file: Path) -> None:
+def test_what_was_written_beside_a_record_must_agree_with_it(file: Path) -> None:
     with closing(sqlite3.connect(file)) as forger:
         forger.execute("update records set hash = 'no' where sequence = 0")
-        forger.execute("update records set readings = cast('[]' as blob) where sequence = 1")
+        forger.execute("update records set readings = cast('[]' as blob) where sequence = 2")
         forger.commit()
     with Archive(file) as archive:
-        assert archive.noted(archive.records(), LOCAL_NETWORK) == [
-            Fault(0, "its hash is not the one noted when it was sealed"),
-            Fault(1, "the readings kept beside it are not those it stands for"),
+        assert archive.damaged(archive.records(), LOCAL_NETWORK) == [
+            Fault(0, "its hash is not the one written down when it was sealed"),
+            Fault(2, "the readings kept beside it are not those it stands for"),
         ]
 
 
 def test_a_file_is_read_while_its_owner_writes(tmp_path: Path) -> None:
     path, box = tmp_path / "street.sqlite", tmp_path / "outbox.sqlite"
-    with SqliteLedger(path, {"site": 10}) as owner, Outbox(box) as outbox:
-        submitter = Submitter(outbox, lambda account: LocalAdapter(owner, account))
-        with SqliteLedger(path, reads_only=True) as reader, read_outbox(box) as reading:
-            submitter.owe([Payment(key="k", payer="site", payee="car", nanos=3)])
-            while submitter.work():
-                pass
-            assert (reader.balance("car"), reader.accounts()) == (3, ["car", "site"])
-            assert reader.payment("k") == Payment(key="k", payer="site", payee="car", nanos=3)
-            assert reader.payment("other") is None
-            [receipt] = reading.receipts("car")
-            assert (receipt.payer, receipt.item.nanos, bool(receipt.digest)) == ("site", 3, True)
-            with pytest.raises(Exception, match="readonly"):
-                reader.pay([Payment(key="l", payer="site", payee="car", nanos=1)])
+    chain = FakeChain({"site": (10_000,)})
+    with ExitStack() as files:
+        owner, outbox = SqliteLedger(path, {"site": 10}), Outbox(box)
+        reader, reading = SqliteLedger(path, reads_only=True), read_outbox(box)
+        for file in (owner, outbox, reader, reading):
+            files.enter_context(file)
+        owner.pay([Payment(key="k", payer="site", payee="car", nanos=3)])
+        assert (reader.balance("car"), reader.accounts()) == (3, ["car", "site"])
+        assert reader.payment("k") == Payment(key="k", payer="site", payee="car", nanos=3)
+        assert reader.payment("other") is None
+        with pytest.raises(Exception, match="readonly"):
+            reader.pay([Payment(key="l", payer="site", payee="car", nanos=1)])
+        submitter = Submitter(outbox, lambda account: FakeLane(chain, account))
+        submitter.owe([Payment(key="k", payer="site", payee="car", nanos=3)])
+        while submitter.work():
+            pass
+        [receipt] = reading.receipts("car")
+        assert (receipt.payer, receipt.item.nanos, bool(receipt.digest)) == ("site", 3, True)
+    chain.database.close()
 
 
 @pytest.mark.parametrize("kind", [Archive, read_outbox, lambda path: SqliteLedger(path, reads_only=True)])

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from wattswap.ledger import database
-from wattswap.ledger.base import LedgerDownError, Payment
+from wattswap.ledger import database, sqlite
+from wattswap.ledger.base import DamagedError, LedgerDownError, Payment
+from wattswap.ledger.book import Book, wallet
+from wattswap.ledger.crossing import differences, opening_in
 from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.transactions import Ending, LocalTransaction, SupersededError, encode
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
 OPENING = {"site": 1_000, "car": 100}
@@ -27,10 +28,6 @@ def path(tmp_path: Path) -> Path:
 
 def payment(key: str, nanos: int = 10, payer: str = "site", payee: str = "car") -> Payment:
     return Payment(key=key, payer=payer, payee=payee, nanos=nanos)
-
-
-def transaction(sequence: int, *orders: tuple[str, str, int]) -> bytes:
-    return encode(LocalTransaction("site", sequence, orders, (), b""))
 
 
 # -- the file -------------------------------------------------------------------------------------------------------
@@ -98,7 +95,7 @@ def test_it_flushes_each_write_and_checks_what_rows_refer_to(path: Path) -> None
         assert database.row("PRAGMA synchronous") == (2,)
         assert database.row("PRAGMA foreign_keys") == (1,)
         with pytest.raises(sqlite3.IntegrityError), database.transaction() as sql:
-            sql.execute("INSERT INTO payments VALUES (NULL, 'k', 'nobody', 'site', 1, NULL, 0)")
+            sql.execute("INSERT INTO payments VALUES (NULL, 'k', 'nobody', 'site', 1, 0)")
         ledger.check()
 
 
@@ -139,7 +136,7 @@ def break_kind(path: Path) -> None:
     [
         (break_header, "file is not a database"),
         (break_page, "malformed|damaged"),
-        (break_version, "version 7, this program reads version 1"),
+        (break_version, "version 7, this program reads version 2"),
         (break_kind, "is not a ledger of ours"),
     ],
 )
@@ -209,48 +206,83 @@ def test_no_ledger_holds_more_than_its_integers_can() -> None:
         SqliteLedger(None, {"a": 1 << 62, "b": 1 << 62})
 
 
-# -- transactions -----------------------------------------------------------------------------------------------------
+# -- the book beside it -----------------------------------------------------------------------------------------------
 
 
-def test_a_transaction_happens_once_however_often_it_is_handed_in() -> None:
-    ledger = SqliteLedger(None, OPENING)
-    raw = transaction(0, ("a", "car", 5), ("b", "bus", 6))
-    first = ledger.execute(raw)
-    assert first.ending is Ending.DONE
-    assert ledger.execute(raw) == first == ledger.executed(first.digest)
-    assert (ledger.balance("site"), ledger.balance("car"), ledger.balance("bus")) == (989, 105, 6)
-    assert (ledger.next_sequence("site"), ledger.sent("site"), ledger.sent("site", 1)) == (1, [raw], [])
-    ledger.close()
+def a_book(rounds: int = 3) -> Book:
+    """The site gives ann and bob 100 each; ann gives way and charges."""
+    book = Book(1_000)
+    for car in ("ann", "bob"):
+        book.fund(f"opening/{car}", wallet(car), 100)
+    for number in range(rounds):
+        book.reserve(f"r{number}", 20)
+        book.settle(f"r{number}", "ann", 10 + number)
+    return book
 
 
-def test_a_transaction_that_cannot_be_done_whole_moves_nothing_but_has_had_its_turn() -> None:
-    ledger = SqliteLedger(None, OPENING)
-    ledger.pay([payment("taken")])
-    for number, order in enumerate((("b", "car", 10_000), ("taken", "car", 11))):
-        ended = ledger.execute(transaction(number, (f"a{number}", "car", 5), order))
-        assert ended.ending is Ending.FAILED
-        assert ended.error
-    assert (ledger.balance("car"), ledger.next_sequence("site")) == (110, 2)
-    ledger.check()
-    ledger.close()
+def test_an_entry_and_its_payment_are_written_together_and_once(path: Path) -> None:
+    book = a_book()
+    with SqliteLedger(path, opening_in(book.entries)) as ledger:
+        for billed in (0, 50):
+            book.bill(f"s{billed}", "ann", billed)
+            ledger.post(book)
+            ledger.post(book)
+        assert ledger.entries() == list(book.entries)
+        assert ledger.paid_keys() == {"bill/s0", "bill/s50"}
+        assert differences(book.balances(), ledger) == []
+        restored = Book.restore(ledger.entries())
+        assert (restored.entries, restored.balances()) == (book.entries, book.balances())
 
 
-def test_only_one_transaction_ever_stands_in_a_place() -> None:
-    ledger = SqliteLedger(None, OPENING)
-    first = ledger.execute(transaction(0, ("a", "car", 5)))
-    with pytest.raises(SupersededError) as late:
-        ledger.execute(transaction(0, ("b", "car", 5)))
-    assert late.value.digest == first.digest
-    with pytest.raises(SupersededError) as early:
-        ledger.execute(transaction(2, ("b", "car", 5)))
-    assert early.value.digest == ""
-    assert ledger.balance("car") == 105
-    ledger.close()
+def test_a_write_that_fails_halfway_leaves_neither_entry_nor_payment(path: Path) -> None:
+    book = a_book()
+    with SqliteLedger(path, opening_in(book.entries)) as ledger:
+        ledger.post(book)
+        book.bill("s", "ann", 0)
+        breaker = sqlite3.connect(path)
+        breaker.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON payments BEGIN SELECT RAISE(ABORT, 'the power failed'); END"
+        )
+        breaker.close()
+        with pytest.raises(sqlite3.IntegrityError, match="the power failed"):
+            ledger.post(book)
+        assert len(ledger.entries()) == len(book.entries) - 1
+        assert ledger.balance("wallet/ann") == 100
 
 
-def test_bytes_in_another_form_are_no_transaction() -> None:
-    ledger = SqliteLedger(None, OPENING)
-    for raw in (b"", b"\xc1", transaction(0) + b"\0", b"\xdc\x00\x05" + transaction(0)[1:]):
-        with pytest.raises(LocalProtocolError, match="not a transaction"):
-            ledger.execute(raw)
-    ledger.close()
+def test_another_books_entries_are_refused_and_nothing_is_paid(path: Path) -> None:
+    book = a_book()
+    book.bill("s", "ann", 0)
+    with SqliteLedger(path, opening_in(book.entries)) as ledger:
+        ledger.post(book)
+        other = a_book(4)
+        other.bill("other", "ann", 0)
+        with pytest.raises(DamagedError, match="another book"):
+            ledger.post(other)
+        assert ledger.paid_keys() == {"bill/s"}
+
+
+def test_a_file_of_another_run_is_refused(path: Path) -> None:
+    """Monday's run once paid 403 IOTA out of Tuesday's file of the same name."""
+    SqliteLedger(path, OPENING, run="monday").close()
+    with pytest.raises(InputError, match="is the ledger of run monday, not of run tuesday"):
+        SqliteLedger(path, OPENING, run="tuesday")
+    with SqliteLedger(path) as ledger:
+        first = ledger.identity
+    path.unlink()
+    with SqliteLedger(path, OPENING) as ledger:
+        assert ledger.identity != first
+
+
+def test_money_is_guarded_where_asserts_are_left_out(path: Path) -> None:
+    """``python -O`` runs no assert."""
+    SqliteLedger(path, OPENING).close()
+    meddler = sqlite3.connect(path)
+    meddler.execute("UPDATE accounts SET nanos = nanos + 5 WHERE account = 'car'")
+    meddler.commit()
+    meddler.close()
+    code = f"import pathlib; from wattswap.ledger.sqlite import SqliteLedger; SqliteLedger(pathlib.Path({str(path)!r}))"
+    ended = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True, check=False)
+    assert "car differs by 5 nanos" in ended.stderr
+    sources = [file.read_text() for file in Path(sqlite.__file__).parent.glob("*.py")]
+    assert not [text for text in sources if "\n        assert " in text or "\n    assert " in text]

@@ -15,8 +15,8 @@ class PayFirst(Submitter):
     """Pays, then writes down that it has paid: whoever dies in between pays again."""
 
     def _advance(self, name: str) -> bool:
-        lane = self._lane(name)
-        sql = "SELECT key, payee, nanos FROM items WHERE lane = ? AND batch IS NULL"
+        lane = self._adapter(name)
+        sql = "SELECT key, payee, nanos FROM items WHERE account = ? AND batch IS NULL"
         waiting = self.outbox._database.rows(sql, name)
         for key, payee, nanos in waiting:
             payment = Payment(key=key, payer=name, payee=payee, nanos=nanos)
@@ -24,7 +24,7 @@ class PayFirst(Submitter):
             lane.submit(signed)
             with self.outbox._database.transaction() as write:
                 number = write.execute(
-                    "INSERT INTO batches (lane, state, digest, fee_nanos, built_ms) VALUES (?, 'FINAL', ?, ?, 0)"
+                    "INSERT INTO batches (account, state, digest, fee_nanos, built_ms) VALUES (?, 'FINAL', ?, ?, 0)"
                     " ON CONFLICT DO UPDATE SET built_ms = 0",
                     (name, signed.digest, FEE),
                 ).lastrowid
@@ -37,8 +37,8 @@ class Rebuild(Submitter):
 
     def _ask(self, batch: Batch) -> bool:
         self.outbox.bury(batch, "no answer", 0)
-        self._done(batch.lane)
-        lane = self._lane(batch.lane)
+        self._done(batch.account)
+        lane = self._adapter(batch.account)
         real: Any = getattr(lane, "real", lane)
         real.pick += 1
         return True

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 from tests.streets import random_street
 from tests.test_same_everywhere import differences
 
-from wattswap.experiments import api, growing_tables, tables
+from wattswap.experiments.api import run, run_loaded
 from wattswap.experiments.replays import check_run
 from wattswap.experiments.run_tables import RunTables
+from wattswap.experiments.tables import TABLES, table_of
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import Engine, run_street, start_run
 from wattswap.runners.recording.metrics import summary
@@ -79,9 +82,9 @@ def joined(streets: list[Street]) -> Street:
 
 def records_of(engine: Engine, street: Street, controller: str = "negotiated") -> tuple[RunRecord, ...]:
     """The record of each feeder of a whole run."""
-    run = start_run(street, engine=engine, controller=controller)
-    run.run()
-    return run.records
+    begun = start_run(street, engine=engine, controller=controller)
+    begun.run()
+    return begun.records
 
 
 def renumbered(record: RunRecord) -> RunRecord:
@@ -160,27 +163,41 @@ def test_a_feeder_taken_out_of_its_street_runs_as_it_did_there():
 def test_the_tables_of_several_feeders_name_each_car_by_its_feeder():
     street = joined(neighbours(131, 3))
     record = run_street(street, engine="fleet")
-    found = tables.tables_of(street, record, TimeSeries.of(street, record))
-    for name, columns in found.items():
-        feeders = set(columns["feeder"].tolist())
-        assert feeders == {0, 1, 2} or (name in {"rounds", "trades"} and feeders < {0, 1, 2}), name
-    sessions = found["sessions"]
-    names, numbers = sessions["session"].tolist(), sessions["feeder"].tolist()
+    series = TimeSeries.of(street, record)
+    for name in TABLES:
+        found = set(table_of(name, street, record, series)["feeder"].tolist())
+        assert found == {0, 1, 2} or (name in {"rounds", "trades"} and found < {0, 1, 2}), name
+    sessions = table_of("sessions", street, record, series)
+    names, feeders = sessions["session"].tolist(), sessions["feeder"].tolist()
     assert len(set(names)) == len(names)
-    assert all(name.startswith(f"feeder-{number}/") for name, number in zip(names, numbers, strict=True))
+    assert all(name.startswith(f"feeder-{number}/") for name, number in zip(names, feeders, strict=True))
 
 
-def test_a_run_directory_of_several_feeders_is_written_as_it_grows_and_replays(tmp_path, monkeypatch):
-    monkeypatch.setattr(growing_tables, "PORTION_TICKS", 100)
+@pytest.mark.parametrize("engine", ["fleet", "messages"])
+def test_the_tables_of_several_feeders_grow_and_are_replayed(tmp_path: Path, monkeypatch, engine: Engine):
+    monkeypatch.setattr("wattswap.experiments.growing_tables.PORTION_TICKS", 20)
+    street = joined(neighbours(131, 3))
+    result = run_loaded(street, engine=engine, out=tmp_path / "out")
+    record = run_street(street, engine=engine)
+    series = TimeSeries.of(street, record)
+    for name in TABLES:
+        rows = parquet.read_table(tmp_path / "out" / f"{name}.parquet").to_pandas()
+        whole = pd.DataFrame(table_of(name, street, record, series))
+        pd.testing.assert_frame_equal(rows.sort_values("feeder", kind="stable", ignore_index=True), whole)
+    assert result.summary["stops_total"] == series.stops
+    assert [len(part.ticks) for part in result.record.feeders] == [1, 1, 1]
+
+
+def test_a_run_of_several_feeders_that_wrote_in_portions_replays_from_its_directory(tmp_path, monkeypatch):
+    monkeypatch.setattr("wattswap.experiments.growing_tables.PORTION_TICKS", 100)
     scenario = tmp_path / "three.toml"
     text = THREE.read_text(encoding="utf-8").replace("days = 7", "days = 1\nreading_s = 300")
     scenario.write_text(text, encoding="utf-8")
-    result = api.run(scenario, out=tmp_path / "run")
-    assert sorted(path.name for path in (tmp_path / "run").glob("ledger*")) == [
-        f"ledger-{name}.sqlite" for name in NAMES
-    ]
+    result = run(scenario, out=tmp_path / "run")
+    books = sorted(path.name for path in (tmp_path / "run").glob("ledger*"))
+    assert books == [f"ledger-{name}.sqlite" for name in NAMES]
     checked = check_run(read_recorded(tmp_path / "run"))
-    assert (checked.differences, checked.compared) == ((), tables.TABLES)
+    assert (checked.differences, checked.compared) == ((), TABLES)
     shown = RunTables.read(tmp_path / "run")
     assert len(shown.series) == 288, "pictures show the feeders together"
     assert shown.series["load_w"].max() == result.summary["peak_w"]
@@ -188,4 +205,4 @@ def test_a_run_directory_of_several_feeders_is_written_as_it_grows_and_replays(t
 
 def test_payments_of_several_feeders_cross_no_ledger_yet(tmp_path):
     with pytest.raises(InputError, match="has several feeders, and payments cross a ledger for one; leave --ledger"):
-        api.run(THREE, day=1, engine="fleet", ledger=f"sqlite:{tmp_path / 'tokens.sqlite'}")
+        run(THREE, day=1, engine="fleet", ledger=f"sqlite:{tmp_path / 'tokens.sqlite'}")

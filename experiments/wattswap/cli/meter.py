@@ -118,14 +118,12 @@ def verify(
 @meter.command(epilog=examples(f"wattswap meter proof TRD-3749 --at 2018-11-25T18:30:00 --run {_RUN} --out mine.json"))
 @click.argument("meter_name", metavar="METER")
 @click.option("--at", required=True, metavar="TIME", help="The last reading up to here; in the street's time.")
-@click.option("--key", metavar="FILE|NAME", help="The site's key, where it was not derived from the run's seed.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where to write it.")
 @_whose
 @where
 def proof(
     meter_name: str,
     at: str,
-    key: str | None,
     out: Path,
     site: str | None,
     address: str | None,
@@ -144,7 +142,7 @@ def proof(
 
     place = place_of(ledger, run_dir)
     with open_site(place, name=site, public_key=public_key, address=address) as found:
-        file = proof_of(found, meter_name, at, key)
+        file = proof_of(found, meter_name, at)
     write_proof(out, file)
     reading, sequence = file.proof.reading, file.proof.sequence
     click.echo(f"Wrote {out}: {reading.meter} at {told(place.clock, reading.at_ms)}, record {sequence} of {file.site}")

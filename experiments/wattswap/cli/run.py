@@ -21,6 +21,7 @@ NOT_SETTLED = 1
         "wattswap run b250 --controller uncontrolled --engine fleet --json",
         "wattswap run demo --ledger sqlite:street.sqlite",
         "wattswap run demo --ledger http://127.0.0.1:9125",
+        "wattswap run demo --ledger http://127.0.0.1:9000/graphql --keys ./wallets --allow 2304aa97",
     )
 )
 @click.argument("scenario", default="demo")
@@ -44,6 +45,10 @@ NOT_SETTLED = 1
     help="Where tokens change hands: memory, sqlite:FILE (a new one), or the URL of a `wattswap devnet`.",
 )
 @click.option("--wallets-seed", type=int, help="What a devnet's wallets are derived from; a new number by default.")
+@click.option(
+    "--keys", type=click.Path(path_type=Path), metavar="DIR", help="Key files of the wallets, for a chain of one's own."
+)
+@click.option("--allow", multiple=True, metavar="CHAIN", help="Settle on this public network, by its chain id.")
 @click.option("--sign", is_flag=True, help="Let the agents sign what they say. It changes no trade.")
 @click.option(
     "--journal",
@@ -65,6 +70,8 @@ def run(
     settings: tuple[str, ...],
     ledger: str,
     wallets_seed: int | None,
+    keys: Path | None,
+    allow: tuple[str, ...],
     sign: bool,
     journal: str,
     out: Path | None,
@@ -96,6 +103,8 @@ def run(
                 engine=engine,
                 ledger=ledger,
                 wallets_seed=wallets_seed,
+                keys=keys,
+                allow=allow,
                 sign=sign,
                 journal=journal,
                 out=out,

@@ -16,15 +16,31 @@ NOT_SETTLED = 1
     epilog=examples(
         "wattswap settle runs/20261122T181508-demo-negotiated-s1",
         "wattswap settle runs/20261122T181508-demo-negotiated-s1 --patience 600",
+        "wattswap settle runs/20261122T181508-demo-negotiated-s1 --thaw --acknowledge",
     )
 )
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option(
     "--patience", type=click.IntRange(0), default=60, show_default=True, help="Seconds without progress to wait."
 )
+@click.option("--thaw", is_flag=True, help="Let accounts go on that were frozen; look first why they were.")
+@click.option("--retry", is_flag=True, help="Try again what the ledger refused again and again.")
+@click.option("--acknowledge", is_flag=True, help="Take the alarms so far as read.")
+@click.option("--keys", type=click.Path(path_type=Path), metavar="DIR", help="The wallets' keys; else the run's.")
+@click.option("--allow", multiple=True, metavar="CHAIN", help="Pay on this public network, by its chain id.")
 @click.option("--json", "as_json", is_flag=True, help="The key `settlement` of run.json and nothing else.")
 @click.pass_context
-def settle(ctx: click.Context, run_dir: Path, patience: int, as_json: bool) -> None:
+def settle(
+    ctx: click.Context,
+    run_dir: Path,
+    patience: int,
+    thaw: bool,
+    retry: bool,
+    acknowledge: bool,
+    keys: Path | None,
+    allow: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Go on where a run's ledger was out of reach, and compare it with the book once more.
 
     Nothing is paid twice. Exit code 1: something is still on its way, or book and ledger differ.
@@ -33,9 +49,12 @@ def settle(ctx: click.Context, run_dir: Path, patience: int, as_json: bool) -> N
 
     from wattswap.cli.show import show_settlement
     from wattswap.experiments.report import refresh_report
-    from wattswap.experiments.settlements import finish
+    from wattswap.experiments.settlements import Wishes, finish
 
-    block = finish(run_dir, patience)
+    wishes = Wishes(thaw=thaw, retry=retry, acknowledge=acknowledge)
+    block = finish(
+        run_dir, patience, wishes=wishes, keys=keys, allow=allow, tell=lambda line: click.echo(line, err=as_json)
+    )
     if as_json:
         click.echo(json.dumps(block, indent=2))
     else:

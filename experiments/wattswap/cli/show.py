@@ -11,7 +11,7 @@ from rich.table import Table
 from wattswap.cli.failures import show_failures
 from wattswap.experiments.formatting import iota, kilo, minutes, plain
 from wattswap.experiments.headline import headline
-from wattswap.experiments.settlements import figures_of, verdict
+from wattswap.experiments.settlement_texts import figures_of, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -128,7 +128,8 @@ def pay(
     with wallets.open_purses(place, word=payer, allow=allow) as purses:
         order = purses.order(payer, payee, nanos, key)
     where = f"from {order.payer} to {order.payee} on {place.title}"
-    click.echo(f"{iota_of(nanos)} IOTA {where}, key {order.payment.key}", err=as_json)
+    fee = f", fee at most {iota_of(order.most_fee_nanos)} IOTA" if order.most_fee_nanos else ""
+    click.echo(f"{iota_of(nanos)} IOTA {where}, key {order.payment.key}{fee}", err=as_json)
     if not (yes or order.known or _agreed()):
         click.echo("Nothing was paid.", err=True)
         ctx.exit(NOT_YET)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
-from wattswap.experiments.run_job import RunJob
+from wattswap.experiments.run_job import LedgerChoice, RunJob
 from wattswap.protocol.errors import InputError
 from wattswap.runners.network.fault_free_twin import without_faults
 from wattswap.runners.recording.journal import Header, sha256_of
@@ -62,30 +62,27 @@ class Result:
     @cached_property
     def series(self) -> pd.DataFrame:
         """The street tick by tick, see :func:`.tables.series_columns`."""
-        return _frame(self._table("series"))
+        return _frame(tables.table_of("series", self.street, self.record, self.ticks))
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
         """Every call, see :func:`.tables.rounds_columns`."""
-        return _frame(self._table("rounds"))
+        return _frame(tables.table_of("rounds", self.street, self.record, self.ticks))
 
     @cached_property
     def trades(self) -> pd.DataFrame:
         """Every settled award and every forced cut, see :func:`.tables.trades_columns`."""
-        return _frame(self._table("trades"))
+        return _frame(tables.table_of("trades", self.street, self.record, self.ticks))
 
     @cached_property
     def sessions(self) -> pd.DataFrame:
         """Every session as it ended, see :func:`.tables.sessions_columns`."""
-        return _frame(self._table("sessions"))
+        return _frame(tables.table_of("sessions", self.street, self.record, self.ticks))
 
     @cached_property
     def cars(self) -> pd.DataFrame:
         """What each car did when, see :func:`.tables.cars_columns`."""
-        return _frame(self._table("cars"))
-
-    def _table(self, name: str) -> tables.Columns:
-        return tables.table_of(name, self.street, self.record, self.ticks)
+        return _frame(tables.table_of("cars", self.street, self.record, self.ticks))
 
     @cached_property
     def twin(self) -> Result:
@@ -124,6 +121,8 @@ def run(
     settings: Sequence[str] = (),
     ledger: str = "memory",
     wallets_seed: int | None = None,
+    keys: Path | None = None,
+    allow: Sequence[str] = (),
     sign: bool = False,
     journal: str = "inputs",
     out: str | Path | None = None,
@@ -132,7 +131,8 @@ def run(
     """Run a street; the options are those of ``wattswap run``.
 
     ``settings`` are texts like ``"vehicles.curve=taper"``. On a devnet every run takes new wallets, unless
-    ``wallets_seed`` says from which number to derive them. With ``out`` a run directory is written there, with a
+    ``wallets_seed`` says from which number to derive them; on any other chain, which ``allow`` must name, ``keys`` is
+    the folder with the wallets' key files. With ``out`` a run directory is written there, with a
     ``journal`` of what came into the run (``inputs``), of everything (``full``) or without (``none``). ``progress`` is
     called with each tick that has passed.
 
@@ -147,6 +147,8 @@ def run(
         engine=engine,
         ledger=ledger,
         wallets_seed=wallets_seed,
+        keys=keys,
+        allow=allow,
         sign=sign,
         journal=journal,
         out=out,
@@ -161,6 +163,8 @@ def run_loaded(
     engine: str = "messages",
     ledger: str = "memory",
     wallets_seed: int | None = None,
+    keys: Path | None = None,
+    allow: Sequence[str] = (),
     sign: bool = False,
     journal: str = "inputs",
     out: str | Path | None = None,
@@ -178,11 +182,12 @@ def run_loaded(
     controller_named(controller)
     _refuse_journal(journal, engine, out)
     job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes)
+    choice = LedgerChoice(ledger, wallets_seed, keys, allow)
     if out is None:
-        return _run_bare(job, ledger, wallets_seed)
+        return _run_bare(job, choice)
     directory = RunDir.create(Path(out), street.resolved_toml)
     try:
-        return _run_with(directory, job, journal, ledger, wallets_seed)
+        return _run_with(directory, job, journal, choice)
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise
@@ -195,12 +200,12 @@ _DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, err
 """What no run can do anything about."""
 
 
-def _run_with(directory: RunDir, job: RunJob, journal: str, ledger: str, wallets_seed: int | None) -> Result:
+def _run_with(directory: RunDir, job: RunJob, journal: str, choice: LedgerChoice) -> Result:
     """Run into a directory that was made, with its journal and its ledger; both are closed afterwards."""
     try:
         if job.engine == "messages" and journal != "none" and job.processes is None:
             job.journal = directory.journal(_header(job, journal))
-        job.settle_on(ledger, wallets_seed, directory)
+        job.settle_on(choice, directory)
         return _run_into(directory, job)
     finally:
         job.close()
@@ -211,9 +216,9 @@ def _result(job: RunJob, figures: Summary) -> Result:
     return Result(job.street, job.record, job.tables.series, figures, job.folder)
 
 
-def _run_bare(job: RunJob, ledger: str, wallets_seed: int | None) -> Result:
+def _run_bare(job: RunJob, choice: LedgerChoice) -> Result:
     """A run that leaves no directory."""
-    job.settle_on(ledger, wallets_seed)
+    job.settle_on(choice)
     try:
         return _result(job, job.run())
     except InputError:
@@ -285,16 +290,20 @@ def _run_into(directory: RunDir, job: RunJob) -> Result:
 
 def _write(directory: RunDir, job: RunJob, result: Result, status: Status) -> None:
     """Write figures, tables and ledger."""
-    log, figures, street = directory.log, result.summary, result.street
+    log, figures = directory.log, result.summary
     directory.write_figures(figures, status)
     if figures["fallback_unsafe_w"]:
         log.warning("limit exceeded if nobody answers the chargers", fallback_unsafe_w=figures["fallback_unsafe_w"])
     job.tables.close()
-    if result.record.trades and job.settlement is not None:  # what the ledger made of them is known only now
-        directory.write_table("trades", tables.table_of("trades", street, result.record, result.ticks))
-    if not directory.write_table("cars", tables.table_of("cars", street, result.record, result.ticks)):
+    rewritten = ("trades", "cars") if job.settlement is not None else ("cars",)
+    # the cars' stretches, and what the ledger made of trades, are known only now
+    written = [
+        directory.write_table(name, tables.table_of(name, result.street, result.record, result.ticks))
+        for name in rewritten
+    ]
+    if not all(written):
         _note(directory, result, f"tables were left out, they need pyarrow: {WITHOUT_TABLES}")
-    directory.write_ledgers(street, result.record)
+    directory.write_ledgers(result.street, result.record)
     log.info("figures", status=status, **figures)
 
 

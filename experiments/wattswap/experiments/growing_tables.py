@@ -12,14 +12,15 @@ from wattswap.experiments.interrupts import interrupt_deferred
 from wattswap.experiments.tables import places_of, rounds_columns, series_columns, sessions_columns, trades_columns
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow
-from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.recording.time_series import TimeSeries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from wattswap.experiments.tables import Columns, FeederPlace
+    from wattswap.experiments.tables import Place
     from wattswap.runners.engines.run import Run
+    from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
 
 PORTION_TICKS: Final = 1_024
@@ -30,27 +31,28 @@ PORTION_CAR_TICKS: Final = 1 << 17
 class GrowingTables(Observer):
     """Sums up the ticks of a run as they pass, and writes its tables if it has a directory.
 
-    The record keeps the newest tick only.
+    The records keep the newest tick only. Where there are several feeders, a table holds a portion of each in turn.
     """
 
     def __init__(self, street: Street, folder: Path | None = None) -> None:
         self._street = street
-        writes = folder is not None and has_pyarrow()
-        names = ("series", "rounds", "trades", "sessions") if writes else ()
+        names = ("series", "rounds", "trades", "sessions") if folder is not None and has_pyarrow() else ()
         self._tables = {name: ParquetTable(folder, name) for name in names if folder is not None}
-        self._feeders = [_FeederTables(place) for place in places_of(street)]
+        self._feeders: list[_Feeder] = []
         self._new_ticks = self._new_car_ticks = 0
 
     @property
     def series(self) -> TimeSeries:
-        """The ticks so far, summed up."""
+        """All ticks that were summed up so far."""
         parts = [feeder.series for feeder in self._feeders]
-        return parts[0] if len(parts) == 1 else TimeSeries.joined(self._street, parts)
+        if len(parts) > 1:
+            return TimeSeries.joined(self._street, parts)
+        return parts[0] if parts else TimeSeries(self._street)
 
     def begun(self, run: Run) -> None:
         """Learn which run this is."""
-        for feeder, record in zip(self._feeders, run.records, strict=True):
-            feeder.record = record
+        places = places_of(self._street)
+        self._feeders = [_Feeder(*part) for part in zip(places, run.records, strict=True)]
 
     def tick_passed(self, tick: int) -> None:  # noqa: ARG002 - the record says which
         """Sum up and write a portion once it is full."""
@@ -62,11 +64,9 @@ class GrowingTables(Observer):
     def catch_up(self) -> None:
         """Sum up and write what there is, and forget all ticks but the newest."""
         with interrupt_deferred():
-            self._new_ticks = self._new_car_ticks = 0
             for feeder in self._feeders:
-                portion = feeder.portion(written=bool(self._tables))
-                for name, columns in portion.items():
-                    self._tables[name].append(columns)
+                feeder.sum_up(self._tables)
+        self._new_ticks = self._new_car_ticks = 0
 
     def finished(self, run: Run) -> None:  # noqa: ARG002 - it is the one that has begun
         """Sum up and write what is left."""
@@ -84,29 +84,25 @@ class GrowingTables(Observer):
             table.discard()
 
 
-class _FeederTables:
-    """What of one feeder was summed up and written already."""
+class _Feeder:
+    """What was summed up and written of one feeder."""
 
-    def __init__(self, place: FeederPlace) -> None:
-        self._place = place
-        self.series, self.record = TimeSeries(place.street), RunRecord()
+    def __init__(self, place: Place, record: RunRecord) -> None:
+        self._place, self.record = place, record
+        self.series = TimeSeries(place.street)
         self._kept = self._rounds = self._trades = self._sessions = 0
         """How many of the record's ticks, rounds, trades and sessions were summed up or written already."""
 
-    def portion(self, *, written: bool) -> dict[str, Columns]:
-        """Sum up what is new; its rows, if they are to be written."""
+    def sum_up(self, tables: Mapping[str, ParquetTable]) -> None:
+        """Sum up the new ticks, forget all but the newest, and write the new rows."""
         record, place = self.record, self._place
-        new = len(record.ticks) - self._kept
-        ticks = self.series.add(record.ticks[-new:] if new else ())
+        portion = self.series.add(record.ticks[self._kept :])
         del record.ticks[:-1]
         self._kept = len(record.ticks)
-        if not written:
-            return {}
-        portion = {
-            "series": series_columns(place, ticks),
-            "rounds": rounds_columns(place, record.rounds[self._rounds :]),
-            "trades": trades_columns(place, record.trades[self._trades :]),
-            "sessions": sessions_columns(place, record.sessions[self._sessions :]),
-        }
+        if not tables:
+            return
+        tables["series"].append(series_columns(place, portion))
+        tables["rounds"].append(rounds_columns(place, record.rounds[self._rounds :]))
+        tables["trades"].append(trades_columns(place, record.trades[self._trades :]))
+        tables["sessions"].append(sessions_columns(place, record.sessions[self._sessions :]))
         self._rounds, self._trades, self._sessions = len(record.rounds), len(record.trades), len(record.sessions)
-        return portion

@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wattswap.experiments import keystore
 from wattswap.experiments.nearest import nearest
 from wattswap.experiments.run_clock import counts_from_1970
 from wattswap.ledger.anchors import Proof, prove, proves, read
-from wattswap.ledger.book import SITE
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.identity import Signer, seeded_signer
-from wattswap.runners.engines.agent_factory import transformer_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +18,6 @@ if TYPE_CHECKING:
     from wattswap.experiments.meters import MeterSite
 
 _MOST_PROOF_BYTES: Final = 100_000
-_SIGNERS: Final = (transformer_name(), SITE)
-"""What a run calls the key of its site, when it derives it from its seed."""
 
 
 class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,7 +33,7 @@ class ProofFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     proof: Proof
 
 
-def proof_of(site: MeterSite, meter: str, at: str, key: str | None) -> ProofFile:
+def proof_of(site: MeterSite, meter: str, at: str) -> ProofFile:
     """The proof of a meter's last reading at or before an instant.
 
     Raises:
@@ -60,7 +54,7 @@ def proof_of(site: MeterSite, meter: str, at: str, key: str | None) -> ProofFile
             f"record {sequence} holds its readings in the open: whoever has the ledger can read them, no proof is"
             " needed (a run with ledger.anchor=root keeps them private)"
         )
-    proof = prove(_signer(site, key), sequence, site.archive.readings(sequence), place)
+    proof = prove(site.archive.salt_key(sequence), sequence, site.archive.readings(sequence), place)
     file = ProofFile(
         ledger=site.place.ledger,
         address=site.address,
@@ -138,20 +132,3 @@ def _no_reading(site: MeterSite, meter: str, at: str) -> InputError:
     if meter not in known:
         return InputError(f"there is no meter {meter!r} at {site.name}; the nearest is {nearest(meter, known)!r}")
     return InputError(f"{meter} showed nothing at or before {at}: it was not there yet")
-
-
-def _signer(site: MeterSite, key: str | None) -> Signer:
-    """The site's key: from a file, or derived as the run did."""
-    if key is not None:
-        _, signer = keystore.read_key(key)
-        signer = Signer(signer.secret_seed(), network=site.network, seeded=signer.seeded)
-        if signer.public_key != site.public_key:
-            raise InputError(f"the key {key} is not the one that signed the records of {site.name}")
-        return signer
-    seeds = {seed for seed in (site.place.seed, site.place.wallets_seed) if seed is not None}
-    for seed in seeds:
-        for name in (site.name, *_SIGNERS):
-            signer = seeded_signer(seed, name, network=site.network)
-            if signer.public_key == site.public_key:
-                return signer
-    raise InputError(f"only {site.name} can prove its readings: give its key with --key")

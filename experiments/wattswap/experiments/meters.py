@@ -84,6 +84,8 @@ class Shelf:
     """Those from a sequence to another, both included."""
     extent: tuple[int, int]
     """How many there are, and the last one's sequence (-1 for none)."""
+    doubled: frozenset[int] = frozenset()
+    """Places in which a second, different record was anchored after the first."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ class MeterSite:
         """
         extents = [self.archive.extent()] if self.archive is not None else []
         extents += [self.ledger.extent] if self.ledger is not None else []
-        last = max(last for _, last in extents)
-        if last > sum(count for count, _ in extents) + _MOST_MISSING:
+        last = max(self.place.records - 1, *(last for _, last in extents))
+        if last > self.place.records + sum(count for count, _ in extents) + _MOST_MISSING:
             raise InputError(f"record {last} of {self.name} cannot be: nearly all records before it are missing")
         return last
 
@@ -175,6 +177,8 @@ class MeterSite:
         inside: list[Fault] = []
         before: Anchor | None = None
         last = self.last
+        doubled = "it is duplicated: another record was anchored in its place after it"
+        outside += [Fault(sequence, doubled) for sequence in sorted(self.ledger.doubled)]
         for first in range(0, last + 1, _CHUNK):
             until = min(first + _CHUNK - 1, last)
             kept, anchored = self.kept(first, until), self.anchored(first, until)
@@ -185,16 +189,17 @@ class MeterSite:
             if self.archive is None:
                 outside += faults
             else:
-                faults += self._noted(self.archive, kept, faults)
+                faults += self._damaged(self.archive, kept, faults)
                 inside += sorted(faults, key=lambda fault: fault.sequence)
                 outside += self._differing(kept, anchored, {fault.sequence for fault in faults})
             before = chain[-1] if chain else before
             progress(until)
+        outside.sort(key=lambda fault: fault.sequence)
         return Verified(count, readings, tuple(outside), tuple(inside))
 
     def _breaks(self, chain: Sequence[Anchor], before: Anchor | None, first: int, until: int) -> list[Fault]:
         """What is wrong with a stretch of one chain that follows the record ``before``."""
-        end = self.archive.extent()[1] if self.archive is not None else self.last
+        end = self.last
         faults = verify(
             chain if before is None else [before, *chain],
             self.public_key,
@@ -202,12 +207,13 @@ class MeterSite:
             first=0 if before is None else before.sequence,
             previous=GENESIS if before is None else None,
             last=min(until, end),
+            run=self.place.run_id,
         )
         return [fault for fault in faults if fault.sequence >= first]
 
-    def _noted(self, archive: Archive, kept: Sequence[Anchor], known: Sequence[Fault]) -> list[Fault]:
+    def _damaged(self, archive: Archive, kept: Sequence[Anchor], known: Sequence[Fault]) -> list[Fault]:
         named = {fault.sequence for fault in known}
-        return [fault for fault in archive.noted(kept, self.network) if fault.sequence not in named]
+        return [fault for fault in archive.damaged(kept, self.network) if fault.sequence not in named]
 
     def _differing(self, kept: Sequence[Anchor], anchored: Sequence[Anchor], named: set[int]) -> list[Fault]:
         """What on the ledger is not what was kept, unless it is the archive that was altered."""
@@ -227,10 +233,11 @@ class MeterSite:
             is_waiting = known is not None and known.state is not BatchState.FINAL
             return "it is not on the ledger yet, it waits in the run's outbox" if is_waiting else "it is missing"
         try:
-            read(anchor, self.public_key, network=self.network)
+            record = read(anchor, self.public_key, network=self.network)
         except ValueError as error:
             return str(error)
-        return ""
+        is_foreign = self.place.run_id is not None and record.run != self.place.run_id
+        return f"it is foreign: of run {record.run[:8]}" if is_foreign else ""
 
 
 class _Header(msgspec.Struct):
@@ -259,6 +266,11 @@ def open_site(
         archive = None
         if place.run is not None and (place.run / METERS).exists():
             archive = files.enter_context(Archive(place.run / METERS))
+            if archive.identity != (place.archive_id or archive.identity) or place.run_id not in (None, archive.run):
+                raise InputError(
+                    f"{place.run / METERS} is foreign: an archive of {archive.site!r}, run {archive.run[:8]}, not what"
+                    " this run wrote; put back the right one"
+                )
         elif place.ledger == MEMORY:
             raise InputError(f"{place.run}: this run kept no meter records; a run with --ledger does")
         if archive is not None and name not in (None, archive.site):
@@ -315,9 +327,14 @@ def _shelf(files: ExitStack, place: Place, name: str | None, address: str | None
     with opened_chain(place.ledger, FileWallets({}, {ANCHORS: there}), Outbox(None), allow=None) as chain:
         require_same_chain(place, chain.chain_id)
         site = _one_site(place, name, chain.sites())
-        anchored = chain.anchored(site)
+        anchored, doubled = chain.anchored(site), chain.doubled(site)
     extent = (len(anchored), anchored[-1].sequence if anchored else -1)
-    return site, Shelf(lambda first, last: [one for one in anchored if first <= one.sequence <= last], extent), there
+    by_place = {one.sequence: one for one in anchored}
+
+    def fetch(first: int, last: int) -> list[Anchor]:
+        return [by_place[number] for number in range(first, min(last, extent[1]) + 1) if number in by_place]
+
+    return site, Shelf(fetch, extent, doubled), there
 
 
 def _one_site(place: Place, name: str | None, sites: list[str]) -> str:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
-from wattswap.experiments.run_clock import RunClock, clock_of, seed_of
+from wattswap.experiments.run_clock import RunClock, clock_of
 from wattswap.experiments.runbook import RunBook, read_book
-from wattswap.ledger.base import LedgerDownError
+from wattswap.ledger.base import DamagedError, LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
-from wattswap.ledger.settlement_worker import open_node
+from wattswap.ledger.settlement import open_node
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.runners.recording.rundir import LEDGER, OUTBOX, RUN_JSON, read_run
 
@@ -40,8 +40,12 @@ class Place:
     book: RunBook | None = None
     clock: RunClock | None = None
     wallets_seed: int | None = None
-    seed: int | None = None
-    """The run's own."""
+    run_id: str | None = None
+    """What tells the run from all others."""
+    archive_id: str | None = None
+    """The same of its archive of meter records."""
+    records: int = 0
+    """How many meter records the run says that it wrote."""
 
     @property
     def title(self) -> str:
@@ -81,7 +85,16 @@ def place_of(ledger: str | None, run: Path | None) -> Place:
     if path is not None and ledger is None and not path.is_file():
         raise InputError(f"{run}: its ledger {where} is not here; name the file with --ledger sqlite:FILE")
     book = read_book(run) if (run / LEDGER).is_file() else None
-    return Place(where, run, book, clock_of(run), settlement.wallets_seed, seed_of(run))
+    return Place(
+        where,
+        run,
+        book,
+        clock_of(run),
+        settlement.wallets_seed,
+        settlement.run_id,
+        settlement.identities.get("meters"),
+        settlement.records,
+    )
 
 
 class _Settlement(Struct):
@@ -89,6 +102,9 @@ class _Settlement(Struct):
 
     ledger: str = MEMORY
     wallets_seed: int | None = None
+    run_id: str | None = None
+    identities: dict[str, str] = {}
+    records: int = 0
 
 
 class _Figures(Struct):
@@ -161,6 +177,8 @@ def answering() -> Iterator[None]:
         raise InputError(str(error)) from None
     except sqlite3.Error as error:
         raise InputError(f"a file of the ledger cannot be read: {error}") from None
+    except DamagedError as error:
+        raise InputError(f"what lies there is damaged: {error}") from None
     except LocalProtocolError as error:
         raise InputError(f"what lies there was not written by wattswap: {error}") from None
 

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from wattswap.experiments.tables import TABLES, tables_of
+from wattswap.experiments.tables import TABLES, table_of
 from wattswap.runners.network.fault_free_twin import with_cost
 from wattswap.runners.recording.difference import Difference
 from wattswap.runners.recording.metrics import summary
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
 
 _PAID: Final = "paid"
-_ON_THE_LEDGER: Final = ("pending", "refused")
+_ON_THE_LEDGER: Final = ("netted", "waiting", "crossed")
 _WHOLE_ONLY: Final = ("cars",)
 """Tables whose first rows are not the same when a run ends early."""
 _INSTANT: Final = ("t_ms", "from_ms", "departure_ms")
@@ -59,7 +59,7 @@ def check_run(recorded: Recorded, progress: Callable[[int], None] = lambda _tick
     replay = replay_run(recorded, progress)
     series = TimeSeries.of(recorded.street, replay.record)
     figures = _figures(replay, series, perf_counter() - began)
-    tables = tables_of(recorded.street, replay.record, series)
+    tables = {name: table_of(name, recorded.street, replay.record, series) for name in TABLES}
     compared = tuple(name for name in TABLES if _is_compared(replay, name))
     found = [row for name in compared if (row := _first_in_table(replay, name, tables[name])) is not None]
     rows = [min(found, key=lambda difference: difference.tick)] if found else _first_figure(replay, figures)
@@ -120,7 +120,7 @@ def _first_in_table(replay: Replay, name: str, columns: Columns) -> Difference |
     street = replay.recorded.street
     recorded = _by_feeder(replay.recorded.run.columns(name))
     if "status" in recorded:  # what the run's ledger made of a reward is not the agents' doing
-        recorded["status"] = [_PAID if status in _ON_THE_LEDGER else status for status in recorded["status"]]
+        recorded["status"] = [_PAID if status.startswith(_ON_THE_LEDGER) else status for status in recorded["status"]]
     replayed = {key: column.tolist() for key, column in columns.items()}
     if recorded.keys() != replayed.keys():
         return Difference(0, f"{name}, its columns", ", ".join(recorded), ", ".join(replayed))
@@ -134,10 +134,9 @@ def _first_in_table(replay: Replay, name: str, columns: Columns) -> Difference |
 
 
 def _by_feeder(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """The rows of one feeder below those of the other; as the run went on, they were written in portions of all."""
-    feeders = columns.get("feeder", [])
-    order = sorted(range(len(feeders)), key=feeders.__getitem__)
-    return {name: [column[row] for row in order] for name, column in columns.items()} if any(feeders) else columns
+    """A table that grew portion by portion, with the rows of one feeder below those of the other."""
+    order = sorted(range(len(columns["feeder"])), key=columns["feeder"].__getitem__) if "feeder" in columns else []
+    return {name: [column[at] for at in order] for name, column in columns.items()} if order else columns
 
 
 def _rows(recorded: Mapping[str, Sequence[Any]], replayed: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, Any]]:

@@ -29,7 +29,7 @@ from wattswap.experiments.narrative import (
 )
 from wattswap.experiments.plots.picture import plot_run, save_png
 from wattswap.experiments.run_tables import UNCONTROLLED, RunTables, input_names
-from wattswap.experiments.settlements import figures_of, verdict
+from wattswap.experiments.settlement_texts import figures_of, verdict
 from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.recording.rundir import REPORT
 from wattswap.runners.scenario.bundled import DATA, PREFIX

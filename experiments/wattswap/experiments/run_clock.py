@@ -69,16 +69,6 @@ def clock_of(run: Path) -> RunClock:
     return RunClock(start, reading_s * 1_000)
 
 
-def seed_of(run: Path) -> int | None:
-    """The seed of a run directory, if its scenario names one.
-
-    Raises:
-        InputError: its scenario cannot be read.
-    """
-    seed = _scenario(run).get("seed")
-    return seed if type(seed) is int else None
-
-
 def _scenario(run: Path) -> dict[str, Any]:
     path = run / SCENARIO
     try:

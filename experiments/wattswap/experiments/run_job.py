@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 from time import perf_counter
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments.growing_tables import GrowingTables
@@ -19,7 +19,7 @@ from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.recording.rundir import SETTLEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wattswap.runners.engines.launch import Engine
@@ -32,6 +32,16 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
 
     Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class LedgerChoice:
+    """Where a run settles, and with which wallets."""
+
+    ledger: str
+    wallets_seed: int | None
+    keys: Path | None
+    allow: Sequence[str]
 
 
 @dataclass
@@ -49,45 +59,47 @@ class RunJob:
     settlement: RunPayments | None = None
     folder: Path | None = None
     """The run directory, if there is one."""
-    started: Run | None = None
-    """The run, once it has begun."""
     began_s: float = field(default_factory=perf_counter)
+    _run: Run | None = None
 
-    def settle_on(self, ledger: str, wallets_seed: int | None, directory: RunDir | None = None) -> None:
+    @property
+    def record(self) -> RunRecord:
+        """What there is so far."""
+        return RunRecord() if self._run is None else self._run.record
+
+    def settle_on(self, choice: LedgerChoice, directory: RunDir | None = None) -> None:
         """Settle on this ledger, if there is anything to settle."""
-        if not is_needed(self.street, ledger):
+        if not is_needed(self.street, choice.ledger):
             return
         if len(self.street.feeders) > 1:
             raise InputError(
-                f"--ledger {ledger}: {self.street.name} has several feeders, and payments cross a ledger for one;"
-                " leave --ledger and ledger.anchor out, or run each feeder in a file of its own"
+                f"--ledger {choice.ledger}: {self.street.name} has several feeders, and payments cross a ledger for"
+                " one; leave --ledger and ledger.anchor out, or run each feeder in a file of its own"
             )
-        if directory is None:
-            self.settlement = RunPayments(self.street, ledger, wallets_seed=wallets_seed)
-            return
+
+        def opened(block: dict[str, Any]) -> None:
+            if directory is not None:
+                directory.write_figures({SETTLEMENT: block}, "interrupted")
+
         self.settlement = RunPayments(
             self.street,
-            ledger,
-            folder=directory.path,
-            wallets_seed=wallets_seed,
-            opened=lambda block: directory.write_figures({SETTLEMENT: block}, "interrupted"),
+            choice.ledger,
+            folder=None if directory is None else directory.path,
+            wallets_seed=choice.wallets_seed,
+            keys=choice.keys,
+            allow=choice.allow,
+            opened=opened,
         )
 
     def run(self) -> Summary:
         """Run the street into the record, settle, and sum it up."""
         observers = (self.settlement, self.journal, self.tables, TickProgress(self.progress))
-        run = self._start([observer for observer in observers if observer is not None])
-        self.started = run
+        self._run = run = self._start([observer for observer in observers if observer is not None])
         run.run()
         wall_s = perf_counter() - self.began_s
         if self.settlement is not None:
             self.settlement.settle()
         return with_cost(self.street, self.summed_up(wall_s))
-
-    @property
-    def record(self) -> RunRecord:
-        """What there is so far."""
-        return RunRecord() if self.started is None else self.started.record
 
     @cached_property
     def tables(self) -> GrowingTables:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from wattswap.ledger.book import SITE, payable, receivable, wallet
-from wattswap.ledger.settlement_worker import crossing, promised_nanos
+from wattswap.ledger.crossing import crossings, opening_in, promised_nanos
 from wattswap.runners.recording import rundir
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ class RunBook:
     @cached_property
     def payments(self) -> list[Payment]:
         """What crossed, or would cross, a ledger, in order."""
-        return [payment for entry in self.entries if (payment := crossing(entry)) is not None]
+        return crossings(self.entries)
 
     @property
     def openings(self) -> dict[str, int]:
         """Who was given what at the start."""
-        return {subject: nanos for operation, _, subject, nanos, _ in self.entries if operation == "fund"}
+        return opening_in(self.entries)
 
     def holds(self, account: str) -> int:
         """The tokens that lie in an account's wallet; what the site has promised still lies in its own."""

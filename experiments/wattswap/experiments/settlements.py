@@ -1,23 +1,31 @@
-"""What became of a run's tokens on its ledger, in words; and a run that could not settle, settled later."""
+"""A run that could not settle at its end, settled later."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
-from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.settlement_worker import DRAIN_S, open_worker
+from wattswap.ledger.base import DamagedError, LedgerDownError
+from wattswap.ledger.book import Book
+from wattswap.ledger.settlement import DRAIN_S, ChainSettlement, open_settlement
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.identity import seeded_signer
-from wattswap.runners.engines.agent_factory import transformer_name
-from wattswap.runners.payments.payment_status import payment_status, unpaid_sessions
-from wattswap.runners.payments.run_payments import MEMORY, SQLITE, Block, detail_of
+from wattswap.runners.payments.payment_status import payment_status, reward_states
+from wattswap.runners.payments.run_payments import (
+    MEMORY,
+    SQLITE,
+    Block,
+    detail_of,
+    site_signer,
+    wallets_in,
+    whose_records,
+)
 from wattswap.runners.recording.rundir import (
+    LEDGER,
     METERS,
     OUTBOX,
-    RUN_JSON,
     SCENARIO,
     SETTLEMENT,
     RunDir,
@@ -27,116 +35,150 @@ from wattswap.runners.recording.rundir import (
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from wattswap.ledger.settlement_worker import SettlementWorker
+    from wattswap.ledger.settlement import Progress, Settlement
     from wattswap.runners.recording.rundir import RunFiles
 
-_NANOS: Final = 1e9
-_MOST_TOLD: Final = 5
 
-AGREE: Final = "book and ledger agree to the nano"
-_ROWS: Final[tuple[tuple[str, Callable[[Block], str]], ...]] = (
-    ("Payments over the ledger", lambda of: f"{of['payments']:,}"),
-    ("Meter records anchored", lambda of: f"{of['anchors']:,}"),
-    ("Of both, still on their way", lambda of: f"{of['pending']:,}"),
-    ("Fees, burned", lambda of: f"{of['fees_nanos'] / _NANOS:,.6g} IOTA"),
-    ("Deposits, locked until freed", lambda of: f"{of['deposits_nanos'] / _NANOS:,.6g} IOTA"),
-)
+@dataclass(frozen=True)
+class Wishes:
+    """What a person, who has looked, lets a settlement do."""
 
-
-def figures_of(block: Block) -> list[tuple[str, str]]:
-    """Label and figure of what a settlement came to."""
-    return [(label, say(block)) for label, say in _ROWS]
+    thaw: bool = False
+    """Let frozen accounts go on."""
+    retry: bool = False
+    """Try again what was given up."""
+    acknowledge: bool = False
+    """Take the alarms so far as read."""
 
 
-def verdict(block: Block, run_dir: Path | None = None) -> list[str]:
-    """Whether book and ledger agree, and if not, what is wrong and what can be done, a sentence a line."""
-    where = name_of(block)
-    lines = []
-    if block["agree"]:
-        lines.append(f"Ledger {where}: {AGREE}.")
-    if block["pending"]:
-        how = "it ended with the run, for there is no run directory"
-        if run_dir is not None and block["ledger"] != MEMORY:
-            how = f"nothing is lost: `wattswap settle {run_dir}` goes on"
-        lines.append(f"Ledger {where}: {block['pending']:,} payments or records are still on their way; {how}.")
-    told = [*block["differences"], *block["alarms"]]
-    if block["differences"]:
-        lines.append(f"Ledger {where}: book and ledger differ.")
-    lines += [f"  {text}" for text in told[:_MOST_TOLD]]
-    if len(told) > _MOST_TOLD:
-        lines.append(f"  and {len(told) - _MOST_TOLD} more, see `{SETTLEMENT}` in {RUN_JSON}")
-    return lines or [f"Ledger {where}: the run ended before it was compared with the book."]
-
-
-def name_of(block: Block) -> str:
-    """The ledger as people know it: of a file its name alone."""
-    where = str(block["ledger"])
-    return f"{SQLITE}{Path(where.removeprefix(SQLITE)).name}" if where.startswith(SQLITE) else where
-
-
-def finish(run_dir: Path, patience_s: float = DRAIN_S) -> Block:
+def finish(
+    run_dir: Path,
+    patience_s: float = DRAIN_S,
+    *,
+    wishes: Wishes = Wishes(),
+    keys: Path | None = None,
+    allow: Sequence[str] = (),
+    progress: Progress = lambda _left: None,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> Block:
     """Settle a run that could not at its end, or check one that did; its directory says then what became of it.
 
-    What the book lets cross is handed in again, and what crossed before is not paid twice.
+    The book is read from the run directory, or from where it was written down as it grew. What it lets cross is handed
+    in again, and what crossed before is not paid twice.
 
     Raises:
-        InputError: there is no such run, it settled on no ledger, or the ledger cannot be reached or is another one.
+        InputError: there is no such run, it settled on no ledger, the ledger cannot be reached, or ledger, outbox and
+            meter records are not those of this run.
     """
     run = read_run(run_dir)
     block = run.settlement
     if block is None or block["ledger"] == MEMORY:
         raise InputError(f"{run_dir}: this run kept its tokens in memory; there is no ledger to settle on")
-    entries, balances = read_book(run_dir)
     _require_files(run_dir, block)
+    folder = keys or (Path(block["keys"]) if block.get("keys") else None)
     try:
-        with open_worker(block["ledger"], None, wallets_seed=block["wallets_seed"], outbox=run_dir / OUTBOX) as worker:
-            worker.settle(entries)
-            records = _hand_in_records(run_dir, worker)
-            worker.drain(patience_s)
-            block = {**block, "alarms": [], **payment_status(worker, entries, balances, records, compared=True)}
-            unpaid = unpaid_sessions(worker, entries)
+        with open_settlement(
+            block["ledger"],
+            None,
+            wallets_seed=block["wallets_seed"] or 0,
+            wallets=None if folder is None else wallets_in(folder),
+            allow=allow,
+            outbox=run_dir / OUTBOX,
+            run=block["run_id"],
+        ) as settlement:
+            _require_same(run_dir, block, settlement)
+            book = _book_of(run_dir, block, settlement)
+            for line in _grant(settlement, wishes):
+                tell(line)
+            settlement.post(book)
+            records, alarms = _hand_in_records(run_dir, block, settlement)
+            settlement.drain(patience_s, progress)
+            status = payment_status(settlement, book.entries, book.balances(), records, alarms, compared=True)
+            block = {**block, "alarms": [], **status, "entries": len(book.entries), "records": records}
+            states = reward_states(settlement, book.entries)
     except LedgerDownError as error:
         raise InputError(f"--ledger {block['ledger']}: {error}; start it again and try once more") from None
-    _write_down(run, block, unpaid)
+    except DamagedError as error:
+        raise InputError(f"{run_dir}: {error}; restore it from a backup") from None
+    _write_down(run, block, states)
     return block
+
+
+def _grant(settlement: Settlement, wishes: Wishes) -> list[str]:
+    """Do what a person wishes; a line for each that had an effect."""
+    told = []
+    if isinstance(settlement, ChainSettlement):
+        if wishes.thaw and (thawed := settlement.thaw()):
+            told.append(f"thawed: {', '.join(thawed)}")
+        if wishes.retry and (count := settlement.retry()):
+            told.append(f"tried again: {count} that were given up")
+        if wishes.acknowledge and (count := settlement.acknowledge()):
+            told.append(f"acknowledged: {count} alarms")
+    return told
 
 
 def _require_files(run_dir: Path, block: Mapping[str, Any]) -> None:
     """Make nothing anew: an empty outbox or ledger would pay everything once more, or nothing."""
-    needed = [run_dir / OUTBOX]
-    if block["ledger"].startswith(SQLITE):
-        needed.append(Path(block["ledger"].removeprefix(SQLITE)))
-    for path in needed:
-        if not path.is_file():
-            raise InputError(f"{path}: it is gone, and without it nobody knows what was paid; put it back")
+    if "run_id" not in block:
+        raise InputError(f"{run_dir}: written by an older version, which alone can settle it")
+    path = Path(block["ledger"].removeprefix(SQLITE)) if block["ledger"].startswith(SQLITE) else run_dir / OUTBOX
+    if not path.is_file():
+        raise InputError(f"{path}: it is gone, and without it nobody knows what was paid; put it back")
 
 
-def _hand_in_records(run_dir: Path, worker: SettlementWorker) -> int:
-    """Hand in the meter records that are not on the ledger; how many there are."""
+def _require_same(run_dir: Path, block: Mapping[str, Any], settlement: Settlement) -> None:
+    """Refuse a ledger or outbox that is not the run's own."""
+    for name, identity in settlement.identities().items():
+        wanted = block["identities"].get(name, "")
+        if identity != wanted:
+            raise InputError(
+                f"{run_dir} settled on {name} {wanted[:8]}, and this is {name} {identity[:8]}: put back the right one"
+            )
+
+
+def _book_of(run_dir: Path, block: Mapping[str, Any], settlement: Settlement) -> Book:
+    """The run's book, as whole as anybody has it."""
+    stored = settlement.entries()
+    is_written = (run_dir / LEDGER).is_file()
+    is_embedded = block["ledger"].startswith(SQLITE)
+    if len(stored) < block["entries"] and (is_embedded or not is_written):
+        where = block["ledger"] if is_embedded else run_dir / OUTBOX
+        raise InputError(
+            f"{where} holds {len(stored)} entries of the run's book and held {block['entries']}: it was rolled back to"
+            " an older copy; put back the newest"
+        )
+    return Book.restore(read_book(run_dir)[0] if is_written else stored)
+
+
+def _hand_in_records(run_dir: Path, block: Mapping[str, Any], settlement: Settlement) -> tuple[int, list[str]]:
+    """Hand in the meter records that are not on the ledger; how many there are, and what is wrong with them."""
     path = run_dir / METERS
     if not path.is_file():
-        return 0
+        lost = "meters" in block["identities"]
+        return block["records"], [f"{path} is gone: its meter records cannot be anchored any more"] if lost else []
     street = load_street(str(run_dir / SCENARIO))
-    signer = seeded_signer(street.scenario.seed, transformer_name(street.feeders[0].name))
-    detail = detail_of(street.scenario.ledger.anchor, "", worker.ledger)
-    with Anchorer(path, signer, street.name, worker, detail=detail or Detail.FULL) as anchorer:
-        return anchorer.made
+    detail = detail_of(street.scenario.ledger.anchor, "", settlement)
+    whose, signer = whose_records(street, block["run_id"]), site_signer(run_dir, settlement)
+    with Anchorer(path, signer, whose, settlement, detail=detail or Detail.ROOT) as anchorer:
+        if anchorer.identity != block["identities"].get("meters"):
+            raise InputError(f"{path} is another run's archive of meter records: put back the right one")
+        return max(anchorer.made, block["records"]), [anchorer.alarm] if anchorer.alarm else []
 
 
-def _write_down(run: RunFiles, block: Block, unpaid: Mapping[str, str]) -> None:
+def _write_down(run: RunFiles, block: Block, states: Mapping[str, str]) -> None:
     """Bring figures and trades of a run directory up to date."""
     directory = RunDir(run.path)
     figures = {**run.figures, SETTLEMENT: block}
     if run.uncontrolled is not None:
         figures["uncontrolled"] = run.uncontrolled
     directory.write_figures(figures, run.status)
-    _mark_trades(run.path, unpaid)
+    _mark_trades(run.path, states)
 
 
-def _mark_trades(run_dir: Path, unpaid: Mapping[str, str]) -> None:
-    """Write into trades.parquet, if there is one, which rewards are paid by now."""
+def _mark_trades(run_dir: Path, states: Mapping[str, str]) -> None:
+    """Write into trades.parquet, if there is one, what became of their rewards by now."""
     path = run_dir / "trades.parquet"
     if not path.is_file():
         return
@@ -144,10 +186,10 @@ def _mark_trades(run_dir: Path, unpaid: Mapping[str, str]) -> None:
     from pyarrow import parquet
 
     table = parquet.read_table(path)
-    if not {"session", "status"} <= set(table.column_names):
+    if not {"payment_id", "status"} <= set(table.column_names):
         return
-    rows = zip(table["session"].to_pylist(), table["status"].to_pylist(), strict=True)
-    status = [unpaid.get(session, "paid") if was in ("paid", "pending", "refused") else was for session, was in rows]
+    rows = zip(table["payment_id"].to_pylist(), table["status"].to_pylist(), strict=True)
+    status = [was if was in ("disputed", "unpaid") else states.get(key, was) for key, was in rows]
     marked = table.set_column(table.column_names.index("status"), "status", pa.array(status, pa.string()))
     beside = path.with_name(f".{path.name}.part")
     parquet.write_table(marked, beside, compression="zstd")

@@ -15,7 +15,7 @@ from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRo
 from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,46 +27,34 @@ if TYPE_CHECKING:
 
     Columns = dict[str, NDArray[Any]]
 
-TABLES: Final = ("series", "rounds", "trades", "sessions", "cars")
-"""The tables of a run directory by name."""
 
+class Place(NamedTuple):
+    """Where rows belong to: one feeder of a street, or its only one."""
 
-class FeederPlace(NamedTuple):
-    """A feeder, as the rows of its tables name it."""
-
-    number: int
-    name: str
-    """Empty unless there are several: then it stands before the names of sessions, stations and vehicles, as in
-    ``north/S1``, so that a name is one car."""
     street: Street
     """The street of this feeder alone."""
-
-    def named(self, columns: Columns) -> Columns:
-        """The columns with the feeder's number, and its name where there are several."""
-        length = len(next(iter(columns.values())))
-        columns["feeder"] = np.full(length, self.number, dtype=np.int64)
-        for column in ("session", "station", "vehicle"):
-            if self.name and column in columns:
-                names = [f"{self.name}/{name}" for name in columns[column]]
-                columns[column] = np.array(names, dtype=np.object_)
-        return columns
+    feeder: int = 0
+    """Its number."""
+    prefix: str = ""
+    """What stands before the names of its sessions, stations and vehicles, such as ``north/``: so a name is one car,
+    whoever else has it. Nothing where there is only one feeder."""
 
 
-def places_of(street: Street) -> list[FeederPlace]:
+def places_of(street: Street) -> list[Place]:
     """The feeders of a street."""
     if len(street.feeders) == 1:
-        return [FeederPlace(0, "", street)]
-    return [FeederPlace(number, feeder.name, street.alone(number)) for number, feeder in enumerate(street.feeders)]
+        return [Place(street)]
+    return [Place(street.alone(number), number, f"{feeder.name}/") for number, feeder in enumerate(street.feeders)]
 
 
-def series_columns(place: FeederPlace, ticks: StreetTicks) -> Columns:
-    """A feeder tick by tick: what it may, would and does draw, and what the transformer carries.
+def series_columns(place: Place, ticks: StreetTicks) -> Columns:
+    """A feeder tick by tick: what it may, would and does draw, and what its transformer carries.
 
     ``base_w + baseline_w`` is what the transformer would carry if nobody ever deferred energy.
     """
-    columns = {
+    return {
         "t_ms": _unix_ms(place.street, ticks.tick),
-        "feeder": ticks.tick,
+        "feeder": np.full(len(ticks.tick), place.feeder, dtype=np.int64),
         "base_w": ticks.base_w,
         "firm_w": ticks.firm_w,
         "wanted_w": ticks.wanted_w,
@@ -80,7 +68,6 @@ def series_columns(place: FeederPlace, ticks: StreetTicks) -> Columns:
         "forced_w": ticks.forced_w,
         "owed_ws": ticks.owed_ws,
     }
-    return place.named(columns)
 
 
 def load_columns(street: Street, ticks: StreetTicks) -> Columns:
@@ -88,81 +75,82 @@ def load_columns(street: Street, ticks: StreetTicks) -> Columns:
     return {"t_ms": _unix_ms(street, ticks.tick), "load_w": ticks.load_w}
 
 
-def rounds_columns(place: FeederPlace, rounds: Sequence[NoteRound]) -> Columns:
+def rounds_columns(place: Place, rounds: Sequence[NoteRound]) -> Columns:
     """One row per call: what was needed, offered and awarded, and at what price."""
-    rows = [round_row(note, place.number) for note in rounds]
-    return place.named(_with_instant(place.street, _columns(ROUND_COLUMNS, rows)))
+    return _with_instant(place, _columns(place, ROUND_COLUMNS, [round_row(note, place.feeder) for note in rounds]))
 
 
-def trades_columns(place: FeederPlace, trades: Sequence[TradeRow]) -> Columns:
+def trades_columns(place: Place, trades: Sequence[TradeRow]) -> Columns:
     """One row per settled award of a tranche, and per tick and session that the last resort cut."""
-    return place.named(_with_instant(place.street, _columns(TradeRow._fields, trades)))
+    return _with_instant(place, _columns(place, TradeRow._fields, trades))
 
 
-def sessions_columns(place: FeederPlace, sessions: Sequence[SessionRow]) -> Columns:
+def sessions_columns(place: Place, sessions: Sequence[SessionRow]) -> Columns:
     """One row per session as it ended, or as it stood when the run did; ``departure_ms`` of a battery is far away."""
-    columns = _columns(SessionRow._fields, sessions)
+    columns = _columns(place, SessionRow._fields, sessions)
+    columns["feeder"] = np.full(len(sessions), place.feeder, dtype=np.int64)
     columns["arrival_ms"] = _unix_ms(place.street, columns["arrival_tick"])
     columns["departure_ms"] = _unix_ms(place.street, columns["departure_tick"])
-    return place.named(columns)
+    return columns
 
 
-def cars_columns(place: FeederPlace, stretches: Stretches) -> Columns:
+def cars_columns(place: Place, stretches: Stretches) -> Columns:
     """One row per stretch of constant activity of a plugged session, in the order of session, then time."""
     fleet, ticks = fleet_of(place.street), stretches.ticks
-    columns = {
-        "session": _names(fleet.session_id, stretches.row),
-        "station": _names(fleet.station_id, stretches.row),
-        "vehicle": _names(fleet.vehicle_id, stretches.row),
+    session, station, vehicle = (
+        _names([f"{place.prefix}{name}" for name in names], stretches.row)
+        for names in (fleet.session_id, fleet.station_id, fleet.vehicle_id)
+    )
+    return {
+        "session": session,
+        "station": station,
+        "vehicle": vehicle,
         "from_ms": _unix_ms(place.street, stretches.from_tick),
         "to_ms": _unix_ms(place.street, stretches.from_tick + ticks),
         "activity": _names(ACTIVITIES, stretches.activity),
         "import_w": stretches.import_w // ticks,
         "export_w": stretches.export_w // ticks,
+        "feeder": np.full(len(ticks), place.feeder, dtype=np.int64),
     }
-    return place.named(columns)
+
+
+_MAKERS: Final[Mapping[str, Callable[[Place, RunRecord, TimeSeries], Columns]]] = {
+    "series": lambda place, _, series: series_columns(place, series.street),
+    "rounds": lambda place, record, _: rounds_columns(place, record.rounds),
+    "trades": lambda place, record, _: trades_columns(place, record.trades),
+    "sessions": lambda place, record, _: sessions_columns(place, record.sessions),
+    "cars": lambda place, _, series: cars_columns(place, series.stretches),
+}
+TABLES: Final = tuple(_MAKERS)
+"""The tables of a run directory by name."""
 
 
 def table_of(name: str, street: Street, record: RunRecord, series: TimeSeries) -> Columns:
-    """A table of a run under its name in ``TABLES``: the rows of one feeder below those of the other."""
-    places, records, ticks = places_of(street), record.feeders or (record,), series.feeders or (series,)
-    parts = [_part(name, *of) for of in zip(places, records, ticks, strict=True)]
-    return {column: np.concatenate([part[column] for part in parts]) for column in parts[0]}
-
-
-def _part(name: str, place: FeederPlace, record: RunRecord, series: TimeSeries) -> Columns:
-    match name:
-        case "series":
-            return series_columns(place, series.street)
-        case "rounds":
-            return rounds_columns(place, record.rounds)
-        case "trades":
-            return trades_columns(place, record.trades)
-        case "sessions":
-            return sessions_columns(place, record.sessions)
-        case _:
-            return cars_columns(place, series.stretches)
-
-
-def tables_of(street: Street, record: RunRecord, series: TimeSeries) -> dict[str, Columns]:
-    """All tables of a run, under the names in ``TABLES``."""
-    return {name: table_of(name, street, record, series) for name in TABLES}
+    """A table of a run, the rows of one feeder below those of the other."""
+    parts = zip(places_of(street), record.feeders or (record,), series.feeders or (series,), strict=True)
+    columns = [_MAKERS[name](*part) for part in parts]
+    return {column: np.concatenate([part[column] for part in columns]) for column in columns[0]}
 
 
 _TEXTS: Final = frozenset({"session", "station", "vehicle", "strategy", "kind", "payment_id", "status"})
 
 
-def _columns(names: Sequence[str], rows: Sequence[tuple[object, ...]]) -> Columns:
+_PLACED: Final = frozenset({"session", "station", "vehicle"})
+
+
+def _columns(place: Place, names: Sequence[str], rows: Sequence[tuple[object, ...]]) -> Columns:
     """The columns of a list of rows, typed even where there is none."""
-    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
+    columns: dict[str, Sequence[object]]
+    columns = dict(zip(names, zip(*rows, strict=True) if rows else ((),) * len(names), strict=True))
+    if place.prefix:
+        columns |= {name: [f"{place.prefix}{each}" for each in columns[name]] for name in _PLACED & columns.keys()}
     return {
-        name: np.array(column, dtype=np.object_ if name in _TEXTS else np.int64)
-        for name, column in zip(names, columns, strict=True)
+        name: np.array(column, dtype=np.object_ if name in _TEXTS else np.int64) for name, column in columns.items()
     }
 
 
-def _with_instant(street: Street, columns: Columns) -> Columns:
-    return {"t_ms": _unix_ms(street, columns["tick"]), **columns}
+def _with_instant(place: Place, columns: Columns) -> Columns:
+    return {"t_ms": _unix_ms(place.street, columns["tick"]), **columns}
 
 
 def _unix_ms(street: Street, ticks: NDArray[Any]) -> NDArray[np.int64]:

@@ -23,10 +23,10 @@ from wattswap.experiments.places import (
 )
 from wattswap.ledger.base import Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
+from wattswap.ledger.crossing import BILL
 from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
-from wattswap.ledger.settlement_worker import BILL
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import ANCHORS
 from wattswap.protocol.errors import InputError, LocalProtocolError
@@ -101,6 +101,8 @@ class Order:
     """The key file that pays; None for a wallet of the run."""
     outbox: Path | None = None
     """Where it is written down before it is sent, on a network."""
+    most_fee_nanos: int = 0
+    """What it may cost beside the amount, on a network; most of it is a deposit that comes back."""
 
 
 class Purses:
@@ -248,7 +250,8 @@ class Purses:
         known = self._known(payment)
         if not known:
             self._require_funds(payment)
-        return Order(payment, name_of(source), name_of(target), known, self._key_file, self._outbox_file)
+        fee = 0 if isinstance(self._ledger, SqliteLedger) else self._ledger.adapter(source).most_fee_nanos(1)
+        return Order(payment, name_of(source), name_of(target), known, self._key_file, self._outbox_file, fee)
 
     def _known(self, payment: Payment) -> bool:
         """Whether exactly this was written down before."""
@@ -259,7 +262,7 @@ class Purses:
             before = None
             if found is not None:
                 nanos = max(1, found.item.nanos)  # a record that is anchored has none
-                before = Payment(key=payment.key, payer=found.lane, payee=found.item.payee, nanos=nanos)
+                before = Payment(key=payment.key, payer=found.account, payee=found.item.payee, nanos=nanos)
         if before is not None and before != payment:
             raise InputError(
                 f"the key {payment.key!r} already stands for {iota_of(before.nanos)} IOTA from {name_of(before.payer)}"
@@ -280,7 +283,7 @@ class Purses:
         if isinstance(self._ledger, SqliteLedger):
             return self._ledger.balance(account)
         owed = sum(outbox.outstanding_nanos(account) for outbox in self._outboxes)
-        return max(0, self._ledger.adapter(account).read().nanos - owed)
+        return max(0, self._ledger.adapter(account).spendable() - owed)
 
 
 @contextmanager

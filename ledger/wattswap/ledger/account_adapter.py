@@ -1,6 +1,6 @@
-"""What the outbox needs of a ledger: one account's way of paying, in plain types. Every chain is met through this.
+"""What the outbox needs of a ledger: one account's way of paying, in plain types.
 
-A lane belongs to one payer and has one writer. It reads the coins its next transaction will consume, signs a
+An adapter belongs to one payer and has one writer. It reads the coins its next transaction will consume, signs a
 transaction that names exactly these, hands bytes in, and says what became of a digest. It decides nothing.
 """
 
@@ -39,11 +39,13 @@ class CoinRef(Struct, frozen=True):
 
 
 class Purse(Struct, frozen=True, kw_only=True):
-    """What a lane can spend now."""
+    """What an account can spend now."""
 
     coins: tuple[CoinRef, ...]
     nanos: int
     """What is left for payees after the most that fees can come to."""
+    more: bool = False
+    """Whether the account has more coins than these, so that putting small ones together would help."""
     epoch: int
     """The chain's, by which a transaction's expiry is reckoned."""
 
@@ -89,7 +91,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
 
 
 class Sighting(Struct, frozen=True, kw_only=True):
-    """A transaction of the lane's account, as the ledger lists it."""
+    """A transaction of the account, as the ledger lists it."""
 
     digest: str
     outcome: Outcome
@@ -131,8 +133,11 @@ class AccountAdapter(Protocol):
         """Whether there is proof that it never happened and never can: expired, unknown, and its coins untouched."""
         ...
 
-    def sent(self, cursor: str) -> tuple[list[Sighting], str]:
-        """The account's own transactions since the cursor, oldest first ("" is the beginning), and the next cursor."""
+    def sent(self, after: int) -> tuple[list[Sighting], int]:
+        """The account's own transactions in checkpoints after this one (-1: ever), oldest first.
+
+        With the newest checkpoint up to which the list is whole.
+        """
         ...
 
 

@@ -1,22 +1,26 @@
 """Makes a site's records, one per slot, and keeps them: written down before anything is anchored, so no chain forks.
 
 Readings come in as they are metered. When a slot is over they are sealed into the next record, unless the one before is
-still on its way: then they wait and become part of the next (a missed slot is merged, not lost). What was sealed is
-handed to the outbox, again after a crash if need be.
+still on its way: then they wait and become part of the next (a missed slot is merged, not lost). Before it signs
+anything, an anchorer compares its newest record with the ledger. An archive that was restored from a backup would sign
+other records in places that are taken: it raises an alarm instead, and makes no record.
 """
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol, Self
 
 import msgspec
 
-from wattswap.ledger.anchors import GENESIS, Detail, MeterReading, Proof, hash_of, prove, seal
-from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
-from wattswap.ledger.database import Database, Kind
+from wattswap.ledger.anchors import GENESIS, SALT_KEY_BYTES, Detail, MeterReading, Proof, Whose, prove, seal
+from wattswap.ledger.archive import KIND, RecordFile
+from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor, LedgerDownError
+from wattswap.ledger.database import Database
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
 
@@ -24,61 +28,55 @@ SLOT_MS: Final = 30_000
 _MOST_READING_BYTES: Final = MOST_ANCHOR_BYTES - 2_000
 """What a record's readings may come to, so that the signed line around them still fits."""
 
-_SCHEMA: Final = """
-CREATE TABLE site (site TEXT NOT NULL, public_key BLOB NOT NULL) STRICT;
-CREATE TABLE waiting (id INTEGER PRIMARY KEY, reading BLOB NOT NULL) STRICT;
-CREATE TABLE records (
-    sequence INTEGER PRIMARY KEY,
-    content BLOB NOT NULL,
-    hash TEXT NOT NULL,
-    to_ms INTEGER NOT NULL,
-    readings BLOB NOT NULL
-) STRICT;
-"""
-
-KIND: Final = Kind(name="meter archive", application_id=0x57_53_4D_31, version=1, schema=_SCHEMA)
-
 
 class Keeper(Protocol):
     """Where sealed records go."""
 
-    def keep(self, anchor: Anchor) -> None:
-        """Anchor this, some time; a repeat is harmless."""
+    def keep(self, anchors: Sequence[Anchor]) -> None:
+        """Anchor these, some time; a repeat is harmless."""
         ...
 
     def is_anchored(self, anchor: Anchor) -> bool:
         """Whether it is on the ledger for good."""
         ...
 
+    def anchored(self, site: str, first: int) -> list[Anchor]:
+        """The site's records from this sequence on, as the ledger lists them."""
+        ...
+
 
 class Anchorer:
     """The records of one site, in a file or (path ``None``) in memory.
 
-    Raises ``InputError`` if the file is another site's, or cannot be used.
+    Raises ``InputError`` if the file is another site's or run's, or cannot be used.
     """
 
     def __init__(
         self,
         path: Path | None,
         signer: Signer,
-        site: str,
+        whose: Whose,
         keeper: Keeper,
         *,
-        detail: Detail = Detail.FULL,
+        detail: Detail = Detail.ROOT,
         slot_ms: int = SLOT_MS,
         begins_ms: int = 0,
     ) -> None:
-        self._database = Database(path, KIND)
-        self._signer, self._site, self._keeper = signer, site, keeper
+        self._database = Database(path, KIND, run=whose.run)
+        self._file = RecordFile(self._database)
+        self._signer, self._whose, self._keeper = signer, whose, keeper
         self._detail, self._slot_ms, self._begins_ms = detail, slot_ms, begins_ms
+        self._unkept: list[Anchor] = []
         try:
             self._own()
+            self.alarm = self._fork()
+            """Why it makes no records; empty if all is well."""
+            if not self.alarm:
+                self._unkept += [anchor for anchor in self.records() if not keeper.is_anchored(anchor)]
+                self.hand_over()
         except BaseException:
             self._database.close()
             raise
-        for anchor in self.records():
-            if not keeper.is_anchored(anchor):
-                keeper.keep(anchor)
 
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""
@@ -106,55 +104,80 @@ class Anchorer:
         """
         sealed: list[Anchor] = []
         with self._database.transaction() as sql:
-            for now_ms, readings in slots:
+            for now_ms, readings in slots if not self.alarm else ():
                 sealed += self._seal_slot(sql, tuple(readings), now_ms)
         self._keep(sealed)
 
     def seal(self, now_ms: int) -> None:
         """Seal what waits, whether or not the slot is over: at the end of a run, or when it grows too large."""
+        if self.alarm:
+            return
         with self._database.transaction() as sql:
             sealed = self._seal_all(sql, now_ms)
         self._keep(sealed)
 
+    def hand_over(self) -> None:
+        """Hand over what a ledger that was down has not taken yet. Raises ``LedgerDownError`` if it still is."""
+        if self._unkept:
+            self._keeper.keep(self._unkept)
+            self._unkept = []
+
+    def _keep(self, sealed: Sequence[Anchor]) -> None:
+        """What is sealed is in the archive; a ledger that is down gets it later."""
+        self._unkept += sealed
+        with suppress(LedgerDownError):
+            self.hand_over()
+
+    @property
+    def identity(self) -> str:
+        """A random id that no other archive has."""
+        return self._database.identity
+
     @property
     def made(self) -> int:
         """How many records there are."""
-        last = self._last()
-        return 0 if last is None else last.sequence + 1
+        return self._file.extent()[1] + 1
 
     def records(self, first: int = 0) -> list[Anchor]:
         """The records so far, oldest first."""
-        rows = self._database.rows("SELECT sequence, content FROM records WHERE sequence >= ? ORDER BY sequence", first)
-        return [Anchor(site=self._site, sequence=sequence, content=content) for sequence, content in rows]
+        return self._file.records(first)
 
     def readings(self, sequence: int) -> tuple[MeterReading, ...]:
         """What a record stands for. Raises ``InputError`` if there is no such record."""
-        row = self._database.row("SELECT readings FROM records WHERE sequence = ?", sequence)
-        if row is None:
-            raise InputError(f"there is no record {sequence} of {self._site!r}")
-        return msgspec.json.decode(row[0], type=tuple[MeterReading, ...])
+        if not 0 <= sequence < self.made:
+            raise InputError(f"there is no record {sequence} of {self._whose.site!r}")
+        return self._file.readings(sequence)
 
     def proofs(self, sequence: int, meter: str) -> list[Proof]:
-        """One proof for each reading of a meter in a ``root`` record."""
-        readings = self.readings(sequence)
-        chosen = [index for index, reading in enumerate(readings) if reading.meter == meter]
-        return [prove(self._signer, sequence, readings, index) for index in chosen]
+        """Proofs of all of a meter's readings in a record: what its customer is handed."""
+        readings, key = self.readings(sequence), self._file.salt_key(sequence)
+        return [prove(key, sequence, readings, at) for at, one in enumerate(readings) if one.meter == meter]
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _own(self) -> None:
         """Write down whose records these are, or compare."""
-        mine = (self._site, self._signer.public_key)
-        row = self._database.row("SELECT site, public_key FROM site")
+        whose = self._whose
+        mine = (whose.site, self._signer.public_key, self._signer.network, whose.run, whose.begins)
+        row = self._database.row("SELECT site, public_key, network, run, begins FROM site")
         if row is None:
             with self._database.transaction() as sql:
-                sql.execute("INSERT INTO site VALUES (?, ?)", mine)
+                sql.execute("INSERT INTO site (site, public_key, network, run, begins) VALUES (?, ?, ?, ?, ?)", mine)
         elif row != mine:
-            raise InputError(f"{self._database.path} holds the records of {row[0]!r} under another key or name")
+            raise InputError(f"{self._database.path} holds the records of {row[0]!r} under another key, name or run")
 
-    def _keep(self, anchors: Iterable[Anchor]) -> None:
-        for anchor in anchors:
-            self._keeper.keep(anchor)
+    def _fork(self) -> str:
+        """What is wrong if the ledger holds other records than this archive, or more; empty if it does not."""
+        last = self._last()
+        there = self._keeper.anchored(self._whose.site, 0 if last is None else last.sequence)
+        ours = [] if last is None else [last]
+        for anchor in there:
+            if anchor not in ours:
+                return (
+                    f"meter records stopped: record {anchor.sequence} of {self._whose.site} on the ledger is not in its"
+                    " archive, which was restored from a backup or is another one; put the newest archive back"
+                )
+        return ""
 
     def _seal_all(self, sql: sqlite3.Connection, now_ms: int) -> list[Anchor]:
         """Make records of all that waits, inside the caller's write."""
@@ -165,7 +188,8 @@ class Anchorer:
 
     def _seal_slot(self, sql: sqlite3.Connection, readings: tuple[MeterReading, ...], now_ms: int) -> list[Anchor]:
         """Make a record of just these if they fit and nothing waits; else they wait in their turn."""
-        if self._size() or len(msgspec.json.encode(readings)) > _MOST_READING_BYTES:
+        encoded = msgspec.json.encode(readings)
+        if self._size() or len(encoded) > _MOST_READING_BYTES:
             _wait(sql, readings)
             return self._seal_all(sql, now_ms)
         return [self._record(sql, readings, now_ms)]
@@ -185,11 +209,11 @@ class Anchorer:
 
     def _record(self, sql: sqlite3.Connection, readings: tuple[MeterReading, ...], ends_ms: int) -> Anchor:
         """The next record, of exactly these readings."""
-        last = self._database.row("SELECT sequence, hash, to_ms FROM records ORDER BY sequence DESC LIMIT 1")
-        sequence, previous, begins_ms = (-1, GENESIS, self._begins_ms) if last is None else last
-        anchor = seal(self._signer, self._site, sequence + 1, previous, (begins_ms, ends_ms), readings, self._detail)
-        row = (anchor.sequence, anchor.content, hash_of(anchor), ends_ms, msgspec.json.encode(readings))
-        sql.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", row)
+        row = self._database.row("SELECT sequence, hash, to_ms FROM records ORDER BY sequence DESC LIMIT 1")
+        last, previous, begins_ms = (-1, GENESIS, self._begins_ms) if row is None else row
+        key = secrets.token_bytes(SALT_KEY_BYTES) if self._detail is Detail.ROOT else b""
+        anchor = seal(self._signer, self._whose, last + 1, previous, (begins_ms, ends_ms), readings, self._detail, key)
+        self._file.append(sql, anchor, readings, ends_ms, key)
         return anchor
 
     def _waiting(self) -> list[tuple[int, bytes]]:
@@ -200,8 +224,10 @@ class Anchorer:
         return int(row[0]) if row else 0
 
     def _last(self) -> Anchor | None:
-        row = self._database.row("SELECT sequence, content FROM records ORDER BY sequence DESC LIMIT 1")
-        return None if row is None else Anchor(site=self._site, sequence=row[0], content=row[1])
+        row = self._database.row("SELECT max(sequence) FROM records")
+        if row is None or row[0] is None:
+            return None
+        return self._file.records(row[0])[0]
 
     def _ended_ms(self) -> int:
         row = self._database.row("SELECT to_ms FROM records ORDER BY sequence DESC LIMIT 1")

@@ -4,19 +4,20 @@ The content of an anchor is one line of JSON that anyone can read and check,
 
     {"record":{...},"public_key":"<hex>","signature":"<hex>"}
 
-with the signature over the record's bytes as they stand there. Records are numbered from 0 without a gap and each
-begins where the one before ended, so a slot that could not be anchored is in the next record, not lost. In a ``full``
-record the readings themselves stand in the open; a ``root`` record holds only the root of a salted Merkle tree over
-them, and a customer gets a ``Proof`` of their own reading that shows nobody else's.
+with the signature over the record's bytes as they stand there; docs/records.md says which byte lies where. Records are
+numbered from 0 without a gap and each begins where the one before ended, so a slot that could not be anchored is in the
+next record, not lost. Each names its run and the run's date. In a ``full`` record the readings themselves stand in the
+open; a ``root`` record holds only the root of a Merkle tree over them, salted from a random key of the record, and a
+customer gets a ``Proof`` of their own reading that shows nobody else's.
 
-``verify`` names every record that was altered, is missing, or stands in another's place.
+``verify`` names every record that was altered, is missing, foreign, or stands in another's place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum, unique
-from hashlib import blake2b
+from hashlib import blake2b, shake_256
 from typing import Final
 
 import msgspec
@@ -24,6 +25,7 @@ from msgspec import Struct
 
 from wattswap.ledger import merkle
 from wattswap.ledger.base import Anchor
+from wattswap.protocol.errors import LocalProtocolError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES, Signer
 from wattswap.protocol.identity import verify as signed_by
 from wattswap.protocol.units import MOST_MS, MOST_WS
@@ -31,8 +33,10 @@ from wattswap.protocol.units import MOST_MS, MOST_WS
 GENESIS: Final = "00" * merkle.HASH_BYTES
 """What the first record names as the hash of the one before."""
 
+SALT_KEY_BYTES: Final = 32
+
 _DOMAIN: Final = b"wattswap/anchor\n"
-_SALTS: Final = b"wattswap/salts\n"
+SCHEMA: Final = 2
 _MOST_MISSING: Final = 100_000
 """So many missing records in a row are named one by one: a month of a record every 30 s."""
 
@@ -58,12 +62,24 @@ class MeterReading(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     export_ws: int
 
 
+class Whose(Struct, frozen=True, kw_only=True):
+    """What all records of a site have in common."""
+
+    site: str
+    run: str = ""
+    """The random id of the run; empty for a site that meters for ever."""
+    begins: str = ""
+    """The instant from which ``at_ms`` is counted, in ISO 8601; empty if that is 1970."""
+
+
 class Record(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What is signed: all meters of a site over [from_ms, to_ms]."""
 
     schema: int
     network: str
     site: str
+    run: str
+    begins: str
     sequence: int
     previous: str
     """The hash of the record before, as ``hash_of`` gives it; ``GENESIS`` for the first."""
@@ -111,30 +127,36 @@ class Proof(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def seal(
     signer: Signer,
-    site: str,
+    whose: Whose,
     sequence: int,
     previous: str,
     period_ms: tuple[int, int],
     readings: Sequence[MeterReading],
     detail: Detail,
+    salt_key: bytes = b"",
 ) -> Anchor:
-    """Sign a record of these readings. The same arguments always give the same bytes."""
+    """Sign a record of these readings; a ``root`` record needs a random ``salt_key``.
+
+    The same arguments always give the same bytes.
+    """
     record = Record(
-        schema=1,
+        schema=SCHEMA,
         network=signer.network,
-        site=site,
+        site=whose.site,
+        run=whose.run,
+        begins=whose.begins,
         sequence=sequence,
         previous=previous,
         from_ms=period_ms[0],
         to_ms=period_ms[1],
         count=len(readings),
-        root=merkle.root(_leaves(signer, sequence, readings)).hex() if detail is Detail.ROOT else "",
+        root=merkle.root(_leaves(salt_key, readings)).hex() if detail is Detail.ROOT else "",
         readings=tuple(readings) if detail is Detail.FULL else (),
     )
     raw = msgspec.json.encode(record)
     signature = signer.sign(_DOMAIN + raw)
     line = _Line(record=msgspec.Raw(raw), public_key=signer.public_key.hex(), signature=signature.hex())
-    return Anchor(site=site, sequence=sequence, content=msgspec.json.encode(line))
+    return Anchor(site=whose.site, sequence=sequence, content=msgspec.json.encode(line))
 
 
 def hash_of(anchor: Anchor) -> str:
@@ -142,13 +164,13 @@ def hash_of(anchor: Anchor) -> str:
     return blake2b(anchor.content, digest_size=merkle.HASH_BYTES).hexdigest()
 
 
-def prove(signer: Signer, sequence: int, readings: Sequence[MeterReading], index: int) -> Proof:
+def prove(salt_key: bytes, sequence: int, readings: Sequence[MeterReading], index: int) -> Proof:
     """The proof of one reading in a ``root`` record over exactly these readings."""
-    leaves = _leaves(signer, sequence, readings)
+    leaves = _leaves(salt_key, readings)
     return Proof(
         sequence=sequence,
         reading=readings[index],
-        salt=_salt(_salt_key(signer), sequence, index).hex(),
+        salt=_salts(salt_key, len(readings))[index].hex(),
         index=index,
         path=tuple(sibling.hex() for sibling in merkle.path(leaves, index)),
     )
@@ -172,6 +194,8 @@ def read(anchor: Anchor, public_key: bytes, *, network: str = LOCAL_NETWORK) -> 
     plain = msgspec.structs.replace(line, signature=signature.hex())  # hex may be written in two ways
     if msgspec.json.encode(plain) != anchor.content or msgspec.json.encode(record) != bytes(line.record):
         raise ValueError("it is not written as its site writes")
+    if record.schema != SCHEMA:
+        raise ValueError(f"it is written in schema {record.schema}, and this program reads {SCHEMA}")
     if (record.site, record.sequence, record.network) != (anchor.site, anchor.sequence, network):
         raise ValueError(f"it is record {record.sequence} of {record.site!r} on {record.network!r}, not this one")
     return record
@@ -185,11 +209,12 @@ def verify(
     first: int = 0,
     previous: str | None = GENESIS,
     last: int | None = None,
+    run: str | None = None,
 ) -> list[Fault]:
     """What is wrong with a site's records ``first`` to ``last`` as a ledger lists them; nothing, if all is as signed.
 
     ``previous`` is the hash of the record before ``first`` (None: not known). Without ``last``, records missing at the
-    end cannot be noticed.
+    end cannot be noticed. With ``run``, records of any other run are foreign.
     """
     faults: list[Fault] = []
     expected, ends_ms = first, None
@@ -203,6 +228,8 @@ def verify(
         try:
             record = read(anchor, public_key, network=network)
             faults += [Fault(anchor.sequence, text) for text in _breaks(record, previous, ends_ms)]
+            if run is not None and record.run != run:
+                faults.append(Fault(anchor.sequence, f"it is foreign: of run {record.run[:8]}, not of {run[:8]}"))
             previous, ends_ms = hash_of(anchor), record.to_ms
         except ValueError as error:
             faults.append(Fault(anchor.sequence, str(error)))
@@ -273,18 +300,15 @@ def _is_sound(reading: MeterReading, record: Record) -> bool:
     return in_time and all(0 <= register <= MOST_WS for register in (reading.import_ws, reading.export_ws))
 
 
-def _leaves(signer: Signer, sequence: int, readings: Sequence[MeterReading]) -> list[bytes]:
-    key = _salt_key(signer)
-    return [
-        merkle.leaf(_salt(key, sequence, index), msgspec.json.encode(reading)) for index, reading in enumerate(readings)
-    ]
+def _leaves(salt_key: bytes, readings: Sequence[MeterReading]) -> list[bytes]:
+    salts = _salts(salt_key, len(readings))
+    return [merkle.leaf(salt, msgspec.json.encode(one)) for salt, one in zip(salts, readings, strict=True)]
 
 
-def _salt_key(signer: Signer) -> bytes:
-    """A secret that only the site can make, and can make again: its signature over what is signed for nothing else."""
-    return blake2b(signer.sign(_SALTS), digest_size=32).digest()
-
-
-def _salt(key: bytes, sequence: int, index: int) -> bytes:
-    place = sequence.to_bytes(8, "big") + index.to_bytes(8, "big")
-    return blake2b(place, digest_size=merkle.SALT_BYTES, key=key, person=b"wattswap/salt").digest()
+def _salts(salt_key: bytes, count: int) -> list[bytes]:
+    """So many salts out of a record's random key; whoever knows one of them knows no other."""
+    if len(salt_key) != SALT_KEY_BYTES:
+        raise LocalProtocolError(f"a root record needs a random key of {SALT_KEY_BYTES} bytes")
+    size = merkle.SALT_BYTES
+    stream = shake_256(_DOMAIN + salt_key).digest(size * count)
+    return [stream[at : at + size] for at in range(0, size * count, size)]

@@ -1,34 +1,60 @@
-"""The records that a site kept, read back: by whoever checks them, perhaps while the site is at work."""
+"""The records that a site kept, in a file: each line as it was signed, and once, compactly, the readings behind it."""
 
 from __future__ import annotations
 
+import sqlite3
+import zlib
 from collections.abc import Sequence
+from hashlib import blake2b
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
-from wattswap.ledger.anchoring import KIND
 from wattswap.ledger.anchors import Fault, MeterReading, hash_of, read
-from wattswap.ledger.base import Anchor
-from wattswap.ledger.database import Database
+from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
+from wattswap.ledger.database import Database, Kind
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_NANOS
 
+_MOST_DICTIONARY_BYTES: Final = 32_000
+_KEY_EVERY: Final = 32
+"""Each so manieth record stands for itself; the readings of those after it are deflated with its own as dictionary."""
 
-class Archive:
-    """The file of an ``Anchorer``, to be read only.
+_SCHEMA: Final = """
+CREATE TABLE site (
+    site TEXT NOT NULL, public_key BLOB NOT NULL, network TEXT NOT NULL, run TEXT NOT NULL, begins TEXT NOT NULL,
+    dictionary BLOB NOT NULL DEFAULT x''
+) STRICT;
+CREATE TABLE waiting (id INTEGER PRIMARY KEY, reading BLOB NOT NULL) STRICT;
+CREATE TABLE records (
+    sequence INTEGER PRIMARY KEY,
+    hash TEXT NOT NULL,
+    to_ms INTEGER NOT NULL,
+    salt_key BLOB NOT NULL,
+    line BLOB NOT NULL,
+    readings_hash BLOB NOT NULL,
+    readings BLOB NOT NULL
+) STRICT;
+"""
+"""``line`` is deflated with the site's ``dictionary``. ``readings`` are columns (the names, the instants, and so on,
+each as a list), deflated with those of the last record whose number is a multiple of 32, and named by hash."""
 
-    Raises ``InputError`` if there is no such file, or if it cannot be used.
-    """
+KIND: Final = Kind(name="meter archive", application_id=0x57_53_4D_31, version=2, schema=_SCHEMA)
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path, KIND, reads_only=True)
-        row = self._database.row("SELECT site, public_key FROM site")
-        if row is None:
-            self._database.close()
-            raise InputError(f"{path} holds no site's records yet")
-        self.site, self.public_key = str(row[0]), bytes(row[1])
+
+class RecordFile:
+    """The records in an open archive."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._key: tuple[int, bytes] = (-1, b"")
+        """The columns that serve as a dictionary, and of which record they are."""
+
+    @property
+    def identity(self) -> str:
+        """A random id that no other archive has."""
+        return self._database.identity
 
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""
@@ -47,26 +73,92 @@ class Archive:
 
     def records(self, first: int = 0, last: int = MOST_NANOS) -> list[Anchor]:
         """The records from ``first`` to ``last``, both included, oldest first."""
+        site = self._database.row("SELECT site, dictionary FROM site")
         rows = self._database.rows(
-            "SELECT sequence, content FROM records WHERE sequence BETWEEN ? AND ? ORDER BY sequence", first, last
+            "SELECT sequence, line FROM records WHERE sequence BETWEEN ? AND ? ORDER BY sequence", first, last
         )
-        return [Anchor(site=self.site, sequence=sequence, content=content) for sequence, content in rows]
+        if site is None:
+            return []
+        return [Anchor(site=site[0], sequence=number, content=_inflated(line, site[1])) for number, line in rows]
 
     def readings(self, sequence: int) -> tuple[MeterReading, ...]:
         """What a record stands for; nothing for a record that is not here, or whose readings cannot be read."""
-        row = self._database.row("SELECT readings FROM records WHERE sequence = ?", sequence)
         try:
-            return () if row is None else msgspec.json.decode(row[0], type=tuple[MeterReading, ...])
-        except ValueError:
+            columns = msgspec.json.decode(self._raw_columns(sequence), type=list[list[str | int]])
+            return msgspec.convert(
+                [dict(zip(_NAMES, row, strict=True)) for row in zip(*columns, strict=True)], tuple[MeterReading, ...]
+            )
+        except (ValueError, msgspec.MsgspecError):
             return ()
 
-    def noted(self, anchors: Sequence[Anchor], network: str) -> list[Fault]:
-        """Where what was noted beside these records is not what they say; whether they are sound is not asked."""
+    def salt_key(self, sequence: int) -> bytes:
+        """The random key of a record's salts; empty for a record that shows its readings."""
+        row = self._database.row("SELECT salt_key FROM records WHERE sequence = ?", sequence)
+        return b"" if row is None else bytes(row[0])
+
+    def append(
+        self, sql: sqlite3.Connection, anchor: Anchor, readings: Sequence[MeterReading], to_ms: int, salt_key: bytes
+    ) -> None:
+        """Keep the next record, inside the caller's write."""
+        row = self._database.row("SELECT dictionary FROM site")
+        dictionary = b"" if row is None else bytes(row[0])
+        if not dictionary:
+            dictionary = anchor.content[:_MOST_DICTIONARY_BYTES]
+            sql.execute("UPDATE site SET dictionary = ?", (dictionary,))
+        columns = msgspec.json.encode([[getattr(one, name) for one in readings] for name in _NAMES])
+        hashed = blake2b(columns, digest_size=16).digest()
+        sql.execute(
+            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                anchor.sequence,
+                hash_of(anchor),
+                to_ms,
+                salt_key,
+                _deflated(anchor.content, dictionary),
+                hashed,
+                _deflated(columns, self._key_of(anchor.sequence)),
+            ),
+        )
+
+    def _raw_columns(self, sequence: int) -> bytes:
+        """The columns of a record; nothing if they are damaged, or if there is no such record."""
+        row = self._database.row("SELECT readings_hash, readings FROM records WHERE sequence = ?", sequence)
+        if row is None:
+            return b""
+        columns = _inflated(row[1], self._key_of(sequence))
+        return columns if blake2b(columns, digest_size=16).digest() == row[0] else b""
+
+    def _key_of(self, sequence: int) -> bytes:
+        """What a record's columns are deflated with."""
+        key = sequence - sequence % _KEY_EVERY
+        if key == sequence:
+            return b""
+        if self._key[0] != key:
+            self._key = (key, self._raw_columns(key))
+        return self._key[1]
+
+
+class Archive(RecordFile):
+    """The file of an ``Anchorer``, to be read only, perhaps while the site is at work.
+
+    Raises ``InputError`` if there is no such file, or if it cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Database(path, KIND, reads_only=True))
+        row = self._database.row("SELECT site, public_key, run FROM site")
+        if row is None:
+            self.close()
+            raise InputError(f"{path} holds no site's records yet")
+        self.site, self.public_key, self.run = str(row[0]), bytes(row[1]), str(row[2])
+
+    def damaged(self, anchors: Sequence[Anchor], network: str) -> list[Fault]:
+        """Where what lies beside these records is not what they say; whether they are sound is not asked."""
         faults = []
         for anchor in anchors:
             row = self._database.row("SELECT hash FROM records WHERE sequence = ?", anchor.sequence)
             if row is None or row[0] != hash_of(anchor):
-                faults.append(Fault(anchor.sequence, "its hash is not the one noted when it was sealed"))
+                faults.append(Fault(anchor.sequence, "its hash is not the one written down when it was sealed"))
                 continue
             try:
                 record = read(anchor, self.public_key, network=network)
@@ -94,3 +186,23 @@ class Archive:
             if places:
                 return sequence, max(places, key=lambda place: readings[place].at_ms)
         return None
+
+
+_NAMES: Final = MeterReading.__struct_fields__
+
+
+def _deflated(content: bytes, dictionary: bytes) -> bytes:
+    dictionary = dictionary[-_MOST_DICTIONARY_BYTES:]
+    deflater = zlib.compressobj(zdict=dictionary) if dictionary else zlib.compressobj()
+    return deflater.compress(content) + deflater.flush()
+
+
+def _inflated(deflated: bytes, dictionary: bytes) -> bytes:
+    """The content again; as it lies there if it is damaged, for whoever checks hashes to name."""
+    dictionary = dictionary[-_MOST_DICTIONARY_BYTES:]
+    inflater = zlib.decompressobj(zdict=dictionary) if dictionary else zlib.decompressobj()
+    try:
+        content = inflater.decompress(deflated, MOST_ANCHOR_BYTES)
+    except zlib.error:
+        return deflated
+    return content if inflater.eof else deflated

@@ -24,6 +24,19 @@ class LedgerDownError(Exception):
     """The ledger cannot be reached or written now. Whether what was under way happened is not known: try again."""
 
 
+class DamagedError(AssertionError):
+    """What is written down contradicts itself, or the ledger: nothing may be paid from it any more.
+
+    What an ``assert`` would say, but raised where ``python -O`` leaves asserts out.
+    """
+
+
+def require(holds: bool, otherwise: str) -> None:
+    """Raise ``DamagedError`` unless something holds that must wherever money is at stake."""
+    if not holds:
+        raise DamagedError(otherwise)
+
+
 class Payment(Struct, frozen=True, kw_only=True):
     """Tokens from one account to another, under the key that makes it happen at most once.
 

@@ -8,6 +8,7 @@ An award is a promise, so its tokens are set aside here, synchronously, before t
     payable/<vehicle> -> ...        ``bill``, at departure: rewards pay the energy first, only the net changes hands
 
 Rewards wait in ``payable`` until the car leaves, so that one payment per session crosses the ledger, not one per round.
+In a book that pays ``each`` they go into the car's wallet as soon as they are earned, and its bill is all energy.
 
 Every posting moves a positive whole number of nanos from one account to another, so all balances always sum to 0.
 What the signs mean:
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from msgspec import Struct
 
+from wattswap.ledger.base import require
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
@@ -42,6 +44,8 @@ FUNDING: Final = "funding"
 CLAIMS: Final = "claims"
 
 Operation: TypeAlias = Literal["fund", "reserve", "refuse", "settle", "bill"]
+Pays: TypeAlias = Literal["departure", "each"]
+"""When a reward reaches the car's wallet: netted with its bill when it departs, or as soon as it is earned."""
 Leg: TypeAlias = tuple[str, str, int]
 """One posting: (account that gives, account that receives, nanos > 0)."""
 Entry: TypeAlias = tuple[Operation, str, str, int, tuple[Leg, ...]]
@@ -81,7 +85,8 @@ class NettedBill(Struct, frozen=True, kw_only=True, gc=False):
 class Book:
     """One site's accounts. All amounts are plain ints in nanos; a numpy integer is refused, for it would overflow."""
 
-    def __init__(self, site_nanos: int) -> None:
+    def __init__(self, site_nanos: int, pays: Pays = "departure") -> None:
+        self.pays = pays
         self._balances: dict[str, int] = {SITE: 0, RESERVED: 0, FUNDING: 0, CLAIMS: 0}
         self._funds: dict[str, tuple[str, int]] = {}
         self._asked: dict[str, tuple[int, bool]] = {}
@@ -95,6 +100,8 @@ class Book:
     def restore(cls, entries: Iterable[Entry]) -> Book:
         """The book that wrote these ``entries``, down to what it refuses.
 
+        What it ``pays`` at is read from the first reward; before there is one, it is at departure.
+
         Raises:
             InputError: no book ever wrote them; the text names the first that cannot be.
         """
@@ -105,6 +112,8 @@ class Book:
                 if book is None:
                     book = cls(nanos)
                 else:
+                    if operation == "settle" and nanos:
+                        book.pays = "each" if (RESERVED, wallet(subject), nanos) in entry[4] else "departure"
                     book.repeat(operation, key, subject, nanos)
             except LocalProtocolError as error:
                 raise InputError(f"entry {number} of the book cannot be: {error}") from None
@@ -202,7 +211,8 @@ class Book:
         del self._held[key]
         self._settled[key] = outcome
         back = (RESERVED, SITE, held - nanos)
-        self._post("settle", key, *outcome, (RESERVED, payable(vehicle), nanos), back)
+        earned = payable(vehicle) if self.pays == "departure" else wallet(vehicle)
+        self._post("settle", key, *outcome, (RESERVED, earned, nanos), back)
 
     def release(self, key: str) -> None:
         """End a reserve that nothing was delivered for: all of it is the site's again."""
@@ -237,40 +247,41 @@ class Book:
                 self.bill(key, subject, nanos)
 
     def check(self) -> None:
-        """Assert what must hold after every operation (RELIABILITY S14, S15). O(accounts), for tests and audits."""
+        """Raise ``DamagedError`` unless all holds that must after every operation. O(accounts), for audits."""
         tokens = 0
         owed = 0
         for account, nanos in self._balances.items():
             if account.startswith("receivable/"):
                 owed += nanos
             elif account not in (FUNDING, CLAIMS):
-                assert nanos >= 0, f"{account} is negative: {nanos}"
+                require(nanos >= 0, f"{account} is negative: {nanos}")
                 tokens += nanos
-        assert tokens == -self._balances[FUNDING], "tokens were made or lost"
-        assert owed == -self._balances[CLAIMS], "a claim has no counterpart"
-        assert self._balances[RESERVED] == sum(self._held.values()), "the reserves do not add up"
-        assert self._held.keys().isdisjoint(self._settled), "a settled award still holds a reserve"
+        require(tokens == -self._balances[FUNDING], "tokens were made or lost")
+        require(owed == -self._balances[CLAIMS], "a claim has no counterpart")
+        require(self._balances[RESERVED] == sum(self._held.values()), "the reserves do not add up")
+        require(self._held.keys().isdisjoint(self._settled), "a settled award still holds a reserve")
         covered = {key for key, (_, ok) in self._asked.items() if ok}
-        assert covered == self._held.keys() | self._settled.keys(), "an award is neither open nor settled"
-        assert all(nanos <= self._asked[key][0] for key, (_, nanos) in self._settled.items()), "paid above reserve"
+        require(covered == self._held.keys() | self._settled.keys(), "an award is neither open nor settled")
+        require(all(nanos <= self._asked[key][0] for key, (_, nanos) in self._settled.items()), "paid above reserve")
 
     def audit(self) -> None:
         """``check``, that every reward is paid or still owed (S17), and that the journal explains all. O(entries)."""
         self.check()
         rewards: Counter[str] = Counter()
-        for vehicle, nanos in self._settled.values():
+        for vehicle, nanos in self._settled.values() if self.pays == "departure" else ():
             rewards[vehicle] += nanos
         for vehicle, bill in self._bills.values():
             rewards[vehicle] -= bill.rewards_nanos
         unpaid = {payable(vehicle): nanos for vehicle, nanos in rewards.items() if nanos}
-        assert unpaid == {account: n for account, n in self._balances.items() if n and account.startswith("payable/")}
+        still = {account: n for account, n in self._balances.items() if n and account.startswith("payable/")}
+        require(unpaid == still, "a reward is neither paid nor owed")
         replayed = dict.fromkeys(self._balances, 0)
         for *_, legs in self._entries:
             for source, target, nanos in legs:
-                assert nanos > 0, "a posting moves a positive amount"
+                require(nanos > 0, "a posting moves a positive amount")
                 replayed[source] -= nanos
                 replayed[target] += nanos
-        assert replayed == self._balances, "the journal does not explain the balances"
+        require(replayed == self._balances, "the journal does not explain the balances")
 
     # -- how --------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -17,10 +18,11 @@ from typing import Any, Final, Self
 
 from msgspec import Struct
 
-from wattswap.ledger.base import LedgerDownError
+from wattswap.ledger.base import LedgerDownError, require
 from wattswap.protocol.errors import InputError
 
 _OWNER_ONLY: Final = 0o600
+_IDENTITY_BYTES: Final = 16
 _BUSY_S: Final = 5.0
 """How long to wait for a reader of the file that is in the way, in seconds."""
 
@@ -37,13 +39,14 @@ class Kind(Struct, frozen=True, kw_only=True):
 class Database:
     """An open file of one ``Kind``, or one in memory if the path is ``None``. Usable from any thread, one at a time.
 
-    With ``reads_only`` it must be there, may meanwhile be written by another process, and is not changed.
+    With ``reads_only`` it must be there, may meanwhile be written by another process, and is not changed. A new file
+    takes a random ``identity`` and belongs to a ``run``; one that belongs to another run than is named is refused.
 
     Raises ``InputError`` with one line if the path cannot be used: it is open in another process, is no such file, was
     written by another version, or is damaged.
     """
 
-    def __init__(self, path: Path | None, kind: Kind, *, reads_only: bool = False) -> None:
+    def __init__(self, path: Path | None, kind: Kind, *, reads_only: bool = False, run: str = "") -> None:
         self.path, self.kind = path, kind
         self._mutex = threading.RLock()
         self._broken = ""
@@ -51,9 +54,16 @@ class Database:
         if path is not None and not reads_only:
             self._lock = _locked(path, kind.name)
         try:
-            self._connection = _opened_to_read(path, kind) if path is not None and reads_only else _opened(path, kind)
+            self._connection = (
+                _opened_to_read(path, kind) if path is not None and reads_only else _opened(path, kind, run)
+            )
         except BaseException:
             self._unlock()
+            raise
+        try:
+            self._require_run(run)
+        except BaseException:
+            self.close()
             raise
 
     def close(self) -> None:
@@ -107,6 +117,21 @@ class Database:
             found: tuple[Any, ...] | None = self._connection.execute(sql, arguments).fetchone()
             return found
 
+    @property
+    def identity(self) -> str:
+        """A random id that no other file has."""
+        row = self.row("SELECT id FROM identity")
+        return "" if row is None else str(row[0])
+
+    def _require_run(self, run: str) -> None:
+        row = self.row("SELECT run FROM identity")
+        if row is None:
+            raise InputError(f"{self.path} is damaged (it does not say whose it is): restore it from a backup")
+        if run and row[0] and row[0] != run:
+            raise InputError(
+                f"{self.path} is the {self.kind.name} of run {row[0][:8]}, not of run {run[:8]}: put the right one back"
+            )
+
     def _unlock(self) -> None:
         if self._lock is not None and self.path is not None:
             _lock_path(self.path).unlink(missing_ok=True)
@@ -114,7 +139,7 @@ class Database:
             self._lock = None
 
 
-def _opened(path: Path | None, kind: Kind) -> sqlite3.Connection:
+def _opened(path: Path | None, kind: Kind, run: str) -> sqlite3.Connection:
     """A connection to a file that has been made, or checked."""
     try:
         if path is not None:
@@ -128,7 +153,7 @@ def _opened(path: Path | None, kind: Kind) -> sqlite3.Connection:
         for pragma in ("foreign_keys=ON", "synchronous=FULL", "trusted_schema=OFF", "cell_size_check=ON"):
             connection.execute(f"PRAGMA {pragma}")
         if _is_blank(connection):
-            _lay_out(connection, kind)
+            _lay_out(connection, kind, run)
         _check(connection, path, kind)
     except sqlite3.Error as error:
         connection.close()
@@ -168,10 +193,12 @@ def _is_blank(connection: sqlite3.Connection) -> bool:
     return not any(marks)
 
 
-def _lay_out(connection: sqlite3.Connection, kind: Kind) -> None:
+def _lay_out(connection: sqlite3.Connection, kind: Kind, run: str) -> None:
     """Make an empty file of this kind, in one transaction: a crash on the way leaves an empty file, as before."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("BEGIN IMMEDIATE")
+    connection.execute("CREATE TABLE identity (id TEXT NOT NULL, run TEXT NOT NULL) STRICT")
+    connection.execute("INSERT INTO identity VALUES (?, ?)", (secrets.token_hex(_IDENTITY_BYTES), run))
     for statement in _statements(kind.schema):
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={kind.application_id}")
@@ -204,7 +231,7 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-    assert not statement.strip(), f"an unfinished statement: {statement}"
+    require(not statement.strip(), f"an unfinished statement: {statement}")
 
 
 def _one(connection: sqlite3.Connection, sql: str) -> object:

@@ -11,7 +11,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,7 +23,7 @@ from msgspec import Struct
 from wattswap.ledger.account_adapter import CoinRef
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.iota_bytes import quicken
-from wattswap.protocol.errors import InputError
+from wattswap.protocol.errors import InputError, LocalProtocolError
 
 quicken()
 
@@ -32,6 +32,8 @@ PUBLIC_CHAINS: Final = {"6364aad5": "mainnet", "2304aa97": "testnet", "daf90477"
 
 _T = TypeVar("_T")
 _PAGE: Final = 50
+_MOST_PAGES: Final = 60
+"""So many pages of one wallet's coins are read at most: putting small coins together makes them fewer."""
 _EPOCH_KNOWN_S: Final = 60.0
 _COINS: Final = "0x2::coin::Coin<0x2::iota::IOTA>"
 _DEVNET_QUERY: Final = "{ devnet { mintedNanos } }"
@@ -140,7 +142,7 @@ class IotaClient:
 
     def coins_of(self, addresses: Sequence[str]) -> list[list[Coin]]:
         """The same for several addresses, asked for at the same time."""
-        found = self._call(self._coins_of(addresses))
+        found = self._call(self._coins_of(addresses), limited=False)
         return [sorted(coins, key=lambda coin: (-coin.nanos, coin.ref.coin)) for coins in found]
 
     async def _coins_of(self, addresses: Sequence[str]) -> list[list[Coin]]:
@@ -148,16 +150,18 @@ class IotaClient:
 
     async def _coins(self, address: str) -> list[Coin]:
         owned = iota_sdk.ObjectFilter(owner=iota_sdk.Address.from_hex(address), type_tag=_COINS)
-        coins, cursor = [], None
-        while True:
-            page = await self._client.objects(owned, _forward(cursor))
+        coins: list[Coin] = []
+        cursor = None
+        for _ in range(_MOST_PAGES):
+            page = await self._in_time(self._client.objects(owned, _forward(cursor)))
             for thing in page.data:
                 ref = thing.object_ref()
                 name = CoinRef(ref.object_id.to_hex(), ref.version.as_u64(), ref.digest.to_base58())
                 coins.append(Coin(name, iota_sdk.Coin.try_from_object(thing).balance()))
             if not page.page_info.has_next_page:
-                return coins
+                break
             cursor = page.page_info.end_cursor
+        return coins
 
     def coin_version(self, coin: str) -> int | None:
         """The version of a coin as it is now; None if it is gone."""
@@ -191,29 +195,38 @@ class IotaClient:
             raise LedgerDownError("the transaction was executed but is in no checkpoint yet")
         return _effects(effects)
 
-    def sent(self, address: str, cursor: str) -> tuple[list[Sent], str]:
-        """All transactions that an address has sent since the cursor ("": ever), oldest first, and the next cursor."""
-        by = iota_sdk.TransactionsFilter(sent_address=iota_sdk.Address.from_hex(address))
-        return self._call(self._listed(by, cursor))
+    def sent(self, address: str, after: int) -> tuple[list[Sent], int]:
+        """All transactions that an address has sent in checkpoints after this one (-1: ever), oldest first.
 
-    async def _listed(self, by: Any, cursor: str) -> tuple[list[Sent], str]:
+        With the newest checkpoint up to which the list is whole. A cursor of the service is no place in time (it pins
+        the checkpoint it was made at as an upper bound), so none is ever kept.
+        """
+        return self._call(self._sent(address, after), limited=False)
+
+    async def _sent(self, address: str, after: int) -> tuple[list[Sent], int]:
+        newest = await self._in_time(self._client.latest_checkpoint_sequence_number())
+        if newest is None:
+            raise LedgerDownError(f"{self.url} does not say which checkpoint is the newest")
+        sender = iota_sdk.Address.from_hex(address)
+        by = iota_sdk.TransactionsFilter(sent_address=sender, after_checkpoint=None if after < 0 else after)
         found: list[Sent] = []
+        cursor = None
         while True:
-            page = await self._client.transactions_data_effects(by, _forward(cursor or None))
+            page = await self._in_time(self._client.transactions_data_effects(by, _forward(cursor)))
             found += [_sent(entry) for entry in page.data]
-            cursor = page.page_info.end_cursor or cursor
             if not page.page_info.has_next_page:
-                return found, cursor
+                return found, int(newest)
+            cursor = page.page_info.end_cursor
 
     def consumer(self, coin: CoinRef) -> str:
         """The digest of the transaction that consumed a version of a coin; "" if the node does not list it."""
-        return self._call(self._consumer(coin))
+        return self._call(self._consumer(coin), limited=False)
 
     async def _consumer(self, coin: CoinRef) -> str:
         by = iota_sdk.TransactionsFilter(input_object=iota_sdk.ObjectId.from_hex(coin.coin))
         cursor = None
         while True:
-            page = await self._client.transactions(by, _backward(cursor))
+            page = await self._in_time(self._client.transactions(by, _backward(cursor)))
             for entry in reversed(page.data):
                 if (coin.coin, coin.version) in _inputs(entry.transaction):
                     return str(entry.transaction.digest().to_base58())
@@ -223,19 +236,23 @@ class IotaClient:
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
-    def _run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        """Run on the client's loop, with its time limit."""
-        assert self._pid == os.getpid(), "a process with an IOTA client was forked"
-        limited = asyncio.wait_for(coroutine, self._timeout_s)
+    def _run(self, coroutine: Coroutine[Any, Any, _T], *, limited: bool = True) -> _T:
+        """Run on the client's loop, with its time limit; what comes in pages has one for each page."""
+        if self._pid != os.getpid():
+            raise LocalProtocolError("a process with an IOTA client was forked")
+        timely = self._in_time(coroutine) if limited else coroutine
+        return asyncio.run_coroutine_threadsafe(timely, self._loop).result()
+
+    async def _in_time(self, wanted: Awaitable[_T]) -> _T:
         try:
-            return asyncio.run_coroutine_threadsafe(limited, self._loop).result()
+            return await asyncio.wait_for(wanted, self._timeout_s)
         except TimeoutError:
             raise LedgerDownError(f"{self.url} did not answer within {self._timeout_s:g} s") from None
 
-    def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+    def _call(self, coroutine: Coroutine[Any, Any, _T], *, limited: bool = True) -> _T:
         """The same for questions, where an error is as good as no answer."""
         try:
-            return self._run(coroutine)
+            return self._run(coroutine, limited=limited)
         except (SdkFfiError, InternalError) as error:
             raise LedgerDownError(_said(self.url, _one_line(error))) from None
 

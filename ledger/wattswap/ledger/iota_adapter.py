@@ -1,4 +1,4 @@
-"""The lane of one IOTA wallet: its coins in, one transaction out, and what became of it."""
+"""The adapter of one IOTA wallet: its coins in, one transaction out, and what became of it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from typing import Final
 import msgspec
 
 from wattswap.ledger.account_adapter import CoinRef, Item, Outcome, Purse, Sighting, Signed, Verdict
-from wattswap.ledger.base import Anchor, LedgerDownError
+from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError
 from wattswap.ledger.iota import Coin, Effects, IotaClient, RefusedError
 from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.iota_transactions import (
     MOST_COINS,
+    MOST_GAS_PRICE,
     MOST_PAYEES,
     GasPayment,
     budget_nanos,
     build,
     carried,
+    digest_of,
     sign,
 )
-from wattswap.protocol.errors import LocalProtocolError
 
+_DUST: Final = 50
+"""So many of the smallest coins are put together with each payment of a wallet that has too many."""
 _EPOCHS: Final = 2
 """How long a transaction stays valid after the epoch it was signed in."""
 _SELF_PAID_ITEMS: Final = 64
@@ -50,13 +53,14 @@ class IotaAdapter:
         sponsor: str | None = None,
         witnesses: Sequence[IotaClient] = (),
         one_node_is_enough: bool = False,
+        most_gas_price: int = MOST_GAS_PRICE,
     ) -> None:
         self._client, self._wallets = client, wallets
         self._account, self._address = account, wallets.address(account)
         self._sponsor = None if sponsor in (None, account) else sponsor
         self._nodes = (client, *witnesses)
         self._one_node_is_enough = one_node_is_enough
-        self._price = 0
+        self._price, self._most_gas_price = 0, most_gas_price
         self.secret = blake2b(wallets.signer(account).sign(_SECRET), digest_size=32).digest()
         self.most_items = MOST_PAYEES if self._sponsor else _SELF_PAID_ITEMS
 
@@ -64,9 +68,10 @@ class IotaAdapter:
 
     def read(self) -> Purse:
         """The wallet's coins, then the sponsor's."""
-        epoch, self._price = self._client.epoch()
+        epoch = self._read_price()
         coins, gas = self._coins()
-        nanos = sum(coin.nanos for coin in coins)
+        spent = coins if self._sponsor else gas
+        nanos = sum(coin.nanos for coin in _chosen(spent))
         most_gas = budget_nanos(self.most_items, self._price)
         has = sum(coin.nanos for coin in gas)
         if has < most_gas:
@@ -77,17 +82,38 @@ class IotaAdapter:
             )
         if not self._sponsor:
             nanos -= most_gas
-        own = [coin.ref for coin in coins]
+        own = [coin.ref for coin in _chosen(spent)]
         gas_refs = [coin.ref for coin in gas] if self._sponsor else []
-        return Purse(coins=(*own, *gas_refs), nanos=nanos, epoch=epoch)
+        return Purse(coins=(*own, *gas_refs), nanos=nanos, more=len(spent) > MOST_COINS, epoch=epoch)
+
+    def spendable(self) -> int:
+        """All that the wallet can pay, perhaps after some transactions that put its coins together."""
+        self._read_price()
+        coins, _ = self._coins()
+        return sum(coin.nanos for coin in coins) - (0 if self._sponsor else budget_nanos(self.most_items, self._price))
+
+    def most_fee_nanos(self, payees: int) -> int:
+        """What a transaction may cost at most, fee and deposits together."""
+        self._read_price()
+        return budget_nanos(payees, self._price)
+
+    def _read_price(self) -> int:
+        """Read price and epoch, and return the latter. Raises ``LedgerDownError`` if gas is dearer than is allowed."""
+        epoch, self._price = self._client.epoch()
+        if self._price > self._most_gas_price:
+            raise LedgerDownError(
+                f"{self._client.url} asks {self._price} nanos for a unit of gas, and {self._most_gas_price} is the most"
+                " that is paid: look whether this is the right node"
+            )
+        return epoch
 
     def _coins(self) -> tuple[list[Coin], list[Coin]]:
-        """The wallet's coins, and those that pay the gas: of a sponsor's the largest alone, the others stay safe."""
+        """All coins of the wallet, and those that pay the gas: of a sponsor's the largest alone; the others rest."""
         if not self._sponsor:
-            coins = self._client.coins(self._address)[:MOST_COINS]
+            coins = self._client.coins(self._address)
             return coins, coins
         own, sponsors = self._client.coins_of([self._address, self._wallets.address(self._sponsor)])
-        return own[:MOST_COINS], sponsors[:1]
+        return own, sponsors[:1]
 
     def sign(self, items: list[Item], purse: Purse, memo: bytes) -> Signed:
         """Pay each payee once, whatever the number of items, and carry the anchors along."""
@@ -96,7 +122,7 @@ class IotaAdapter:
             if not item.content:
                 address = self._wallets.address(item.payee)
                 outputs[address] = outputs.get(address, 0) + item.nanos
-        own, gas = self._shares(purse, pays=bool(outputs))
+        own, gas = self._shares(purse, pays=bool(outputs) or not items)
         payer = self._sponsor or self._account
         raw, digest = build(
             self._address,
@@ -109,7 +135,7 @@ class IotaAdapter:
                 budget=budget_nanos(len(outputs), self._price),
             ),
             memo=memo,
-            notes=_notes(items),
+            anchors=[_anchor(item) for item in items if item.content],
             expires=purse.epoch + _EPOCHS,
         )
         signers = [self._account, payer] if self._sponsor else [self._account]
@@ -125,8 +151,10 @@ class IotaAdapter:
         return (own if pays else ()), gas
 
     def submit(self, signed: Signed) -> Outcome:
-        """Hand the bytes in and wait until they are final."""
+        """Hand the bytes in and wait until they are final. Bytes of another digest are never handed in."""
         raw, signatures = msgspec.msgpack.decode(signed.raw, type=tuple[bytes, list[str]])
+        if digest_of(raw) != signed.digest:
+            raise DamagedError(f"the stored bytes of transaction {signed.digest} are not those that were signed")
         try:
             return _outcome(self._client.execute(raw, signatures))
         except LedgerDownError as error:
@@ -169,18 +197,19 @@ class IotaAdapter:
             for node in self._nodes
         )
 
-    def sent(self, cursor: str) -> tuple[list[Sighting], str]:
-        """The wallet's own transactions since the cursor."""
-        since = "" if cursor == _NOTHING else cursor
-        found, after = self._client.sent(self._address, since)
-        sightings = [
+    def sent(self, after: int) -> tuple[list[Sighting], int]:
+        """The wallet's own transactions in checkpoints after this one."""
+        found, newest = self._client.sent(self._address, after)
+        return [
             Sighting(digest=one.digest, outcome=_outcome(one.effects), memo=carried(one.raw)[0]) for one in found
-        ]
-        return sightings, after or _NOTHING
+        ], newest
 
 
-_NOTHING: Final = "none yet"
-"""The cursor of a wallet that has sent nothing."""
+def _chosen(coins: Sequence[Coin]) -> Sequence[Coin]:
+    """The coins of one transaction: if there are too many, the largest with some of the smallest, which end in it."""
+    if len(coins) <= MOST_COINS:
+        return coins
+    return [*coins[: MOST_COINS - _DUST], *coins[-_DUST:]]
 
 
 def _outcome(effects: Effects) -> Outcome:
@@ -192,16 +221,10 @@ def _outcome(effects: Effects) -> Outcome:
     )
 
 
-def _notes(items: Sequence[Item]) -> bytes:
-    """The anchors among the items, as they are carried."""
-    notes = [(item.payee, item.sequence, item.content) for item in items if item.content]
-    return msgspec.msgpack.encode(notes) if notes else b""
+def _anchor(item: Item) -> Anchor:
+    return Anchor(site=item.payee, sequence=item.sequence, content=item.content)
 
 
 def anchors_in(raw: bytes) -> list[Anchor]:
     """The anchors that a transaction carries; none in one that is not ours."""
-    try:
-        notes = msgspec.msgpack.decode(carried(raw)[1], type=list[tuple[str, int, bytes]])
-        return [Anchor(site=site, sequence=sequence, content=content) for site, sequence, content in notes]
-    except (msgspec.MsgspecError, LocalProtocolError):
-        return []
+    return carried(raw)[1]

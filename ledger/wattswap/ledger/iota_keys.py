@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.keys import read_key_file
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer, seeded_signer
@@ -73,3 +74,26 @@ class FileWallets:
         if account not in self._signers:
             raise InputError(f"there is no key for the wallet of {account!r}: name its key file")
         return self._signers[account]
+
+
+def wallets_of_folder(folder: Path) -> FileWallets:
+    """The wallets whose keys lie in a folder: ``site.key``, ``gas.key``, ``anchors.key``, ``<vehicle>.key`` of cars.
+
+    Raises:
+        InputError: there is no such folder, others can read it, or one of the first three is missing.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"--keys {folder}: there is no such folder; make one and put site.key, gas.key, anchors.key there"
+        )
+    if folder.stat().st_mode & 0o077:
+        raise InputError(f"--keys {folder}: other users can look into it; run `chmod 700 {folder}`")
+    files = {path.stem: path for path in sorted(folder.glob("*.key"))}
+    for name in (SITE, "gas", "anchors"):
+        if name not in files:
+            raise InputError(
+                f"--keys {folder}: {name}.key is missing; `wattswap keys new {folder / name}.key` makes one"
+            )
+    return FileWallets(
+        {name if name in (SITE, "gas", "anchors") else wallet(name): path for name, path in files.items()}
+    )

@@ -1,4 +1,4 @@
-"""The contract of every ledger on an IOTA network: an outbox that never pays twice, and a lane for each wallet."""
+"""The contract of every ledger on an IOTA network: an outbox that never pays twice, and an adapter for each wallet."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from wattswap.ledger.base import (
     PaymentState,
     PaymentStatus,
 )
+from wattswap.ledger.book import SITE
 from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
 from wattswap.ledger.iota_adapter import IotaAdapter, anchors_in
 from wattswap.ledger.iota_keys import Wallets
@@ -65,7 +66,8 @@ class IotaLedger:
         self._free: dict[str, int] = {}
         """What a payer can certainly spend still: nobody else pays from a wallet, so between looks it only rises."""
         self._anchored: dict[str, dict[int, Anchor]] = {}
-        self._anchored_to = ""
+        self._doubled: dict[str, set[int]] = {}
+        self._anchored_to = -1
 
     def close(self) -> None:
         """Close the outbox and the connections. Closing twice is harmless."""
@@ -91,12 +93,28 @@ class IotaLedger:
         )
 
     def fund(self, opening: Mapping[str, int]) -> None:
-        """Have a devnet's faucet bring each account up to so many nanos. Raises ``InputError`` elsewhere."""
-        if not self.is_devnet:
-            raise InputError(f"{self.client.url} is no local devnet: nobody there gives tokens away")
-        for account, nanos in opening.items():
-            lacking = nanos - self.balance(account)
-            iota_faucet.give(self.client.url, self.wallets.address(account), lacking)
+        """See that each account holds so many nanos: a devnet's faucet gives what lacks, elsewhere it is an error."""
+        addresses = [self.wallets.address(account) for account in opening]
+        found = self.client.coins_of(addresses)
+        for (account, nanos), address, coins in zip(opening.items(), addresses, found, strict=True):
+            lacking = nanos - sum(coin.nanos for coin in coins)
+            if lacking > 0 and not self.is_devnet:
+                raise InputError(
+                    f"the wallet of {account!r} lacks {lacking} nanos of the {nanos} that the scenario gives it, and"
+                    f" {self.client.url} is no local devnet, where a faucet would: send them to {address}"
+                )
+            iota_faucet.give(self.client.url, address, lacking)
+
+    def require_unused(self, wallets_seed: int) -> None:
+        """Raise ``InputError`` if the wallets of a seed hold anything yet: tokens and payments are another run's."""
+        if not self.wallets.seeded:
+            return
+        first = [self.wallets.address(account) for account in (GAS, ANCHORS, SITE)]
+        if any(self.client.coins_of(first)):
+            raise InputError(
+                f"--wallets-seed {wallets_seed}: the wallets of this seed were used on chain {self.chain_id} before,"
+                " and belong to that run; take another number, or leave it out"
+            )
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
@@ -152,6 +170,10 @@ class IotaLedger:
             self._fetch_anchors()
             chain = self._anchored.get(site, {})
         return [chain[number] for number in sorted(chain) if first <= number and (last is None or number <= last)]
+
+    def doubled(self, site: str) -> frozenset[int]:
+        """Places of a site in which another record was anchored after the first."""
+        return frozenset(self._doubled.get(site, ()))
 
     def sites(self) -> list[str]:
         """All sites that have anchored a record with this wallet."""
@@ -216,7 +238,9 @@ class IotaLedger:
         found, self._anchored_to = self.client.sent(self.wallets.address(ANCHORS), self._anchored_to)
         for one in found:
             for anchor in anchors_in(one.raw) if one.effects.succeeded else ():
-                self._anchored.setdefault(anchor.site, {}).setdefault(anchor.sequence, anchor)
+                first = self._anchored.setdefault(anchor.site, {}).setdefault(anchor.sequence, anchor)
+                if first != anchor:
+                    self._doubled.setdefault(anchor.site, set()).add(anchor.sequence)
 
 
 def check_chain(client: IotaClient, chain_id: str, allow: Sequence[str], *, seeded: bool) -> bool:
@@ -242,8 +266,8 @@ def _repeats(things: Sequence[Payment] | Sequence[Anchor]) -> list[bool]:
 
 def _known_answer(payment: Payment, known: Known) -> PaymentStatus | None:
     """What is said of a key that the outbox knows; None if it is the same payment and still on its way."""
-    if (known.lane, known.item) != (payment.payer, payment_item(payment)):
-        error = f"the key already pays {known.item.nanos} nanos from {known.lane!r} to {known.item.payee!r}"
+    if (known.account, known.item) != (payment.payer, payment_item(payment)):
+        error = f"the key already pays {known.item.nanos} nanos from {known.account!r} to {known.item.payee!r}"
         return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error)
     return PaymentStatus(key=payment.key, state=PaymentState.EXISTS) if known.state is BatchState.FINAL else None
 

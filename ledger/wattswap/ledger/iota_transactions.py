@@ -7,7 +7,9 @@ was handed in is all that can ever happen.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import iota_sdk
@@ -15,7 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from wattswap.ledger.account_adapter import CoinRef
+from wattswap.ledger.base import Anchor
 from wattswap.ledger.iota_bytes import quicken
+from wattswap.protocol.errors import LocalProtocolError
 from wattswap.protocol.identity import Signer, uleb128
 
 quicken()
@@ -27,6 +31,8 @@ MOST_COINS: Final = 250
 CHUNK_BYTES: Final = 12_000
 """The most in one input; the network allows 16 KiB."""
 
+MOST_GAS_PRICE: Final = 10_000
+"""Nanos a unit: ten times the reference price. Whoever asks for more is not paid without a person's word."""
 COMPUTATION_UNITS: Final = 5_000
 """Five times the smallest bucket, for a network that puts a large transaction into a higher one."""
 COIN_DEPOSIT_NANOS: Final = 1_200_000
@@ -54,19 +60,19 @@ def build(
     gas: GasPayment,
     *,
     memo: bytes,
-    notes: bytes,
+    anchors: Sequence[Anchor],
     expires: int,
 ) -> tuple[bytes, str]:
-    """The BCS bytes and the digest of a transaction that pays outputs (address, nanos) and carries memo and notes.
+    """The BCS bytes and the digest of a transaction that pays outputs (address, nanos), with a memo and anchors.
 
     Tokens come from ``coins`` (the sender's own); if these are the gas coins, leave them out.
     """
     program = _Program()
     source = program.merged(coins) if coins else iota_sdk.Argument.new_gas()
     program.pay(source, outputs)
-    program.carry(memo)
-    if notes:
-        program.carry(notes)
+    program.carry([memo])
+    if anchors:
+        program.carry([chunk for anchor in anchors for chunk in chunks_of(anchor)])
     kind = iota_sdk.TransactionKind.new_programmable(iota_sdk.ProgrammableTransaction(program.inputs, program.commands))
     payment = iota_sdk.GasPayment(
         objects=[_reference(coin) for coin in gas.coins],
@@ -87,16 +93,54 @@ def sign(raw: bytes, signer: Signer) -> str:
     return str(key.sign_transaction(iota_sdk.Transaction.from_bcs(raw)).to_base64())
 
 
-def carried(raw: bytes) -> tuple[bytes, bytes]:
-    """Memo and notes of a transaction; empty for one that carries none."""
+def digest_of(raw: bytes) -> str:
+    """The name of a transaction: the hash of its bytes."""
+    return str(iota_sdk.Transaction.from_bcs(raw).digest().to_base58())
+
+
+def carried(raw: bytes) -> tuple[bytes, list[Anchor]]:
+    """Memo and anchors of a transaction; nothing for one that carries none."""
     kind = msgspec.json.decode(iota_sdk.Transaction.from_bcs(raw).to_json())["V1"]["kind"]
     program = kind.get("Programmable")
     if program is None:
-        return b"", b""
+        return b"", []
     vectors = [command["MakeMoveVector"]["elements"] for command in program["commands"] if "MakeMoveVector" in command]
-    values = [b"".join(_chunk(program["inputs"][element["Input"]]) for element in elements) for elements in vectors[:2]]
-    memo, notes, *_ = (*values, b"", b"")
-    return memo, notes
+    values = [[_plain(program["inputs"][element["Input"]]) for element in elements] for elements in vectors[:2]]
+    nothing: list[bytes] = []
+    memo, chunks, *_ = (*values, nothing, nothing)
+    return b"".join(memo), anchors_of(chunks)
+
+
+def chunks_of(anchor: Anchor) -> list[bytes]:
+    """An anchor as it lies in a transaction: ``LEFT SEQUENCE SITE`` and a line feed, then its bytes.
+
+    LEFT is how many chunks of this anchor follow; only a record of more than ``CHUNK_BYTES`` has any.
+    """
+    content = anchor.content
+    parts = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]
+    site = anchor.site.encode()
+    return [b"%d %d %s\n%s" % (len(parts) - 1 - n, anchor.sequence, site, part) for n, part in enumerate(parts)]
+
+
+def anchors_of(chunks: Sequence[bytes]) -> list[Anchor]:
+    """The anchors in these chunks; what others wrote there is left out."""
+    anchors: list[Anchor] = []
+    content = b""
+    for chunk in chunks:
+        head, _, body = chunk.partition(b"\n")
+        found = _HEAD.fullmatch(head)
+        if found is None:
+            content = b""
+            continue
+        content += body
+        if found["left"] == b"0":
+            with suppress(LocalProtocolError, UnicodeDecodeError):
+                anchors.append(Anchor(site=found["site"].decode(), sequence=int(found["sequence"]), content=content))
+            content = b""
+    return anchors
+
+
+_HEAD: Final = re.compile(rb"(?P<left>\d{1,4}) (?P<sequence>\d{1,19}) (?P<site>[^\n]{1,1000})")
 
 
 class _Program:
@@ -133,10 +177,9 @@ class _Program:
             handed = iota_sdk.TransferObjects([coin], self.plain(bytes.fromhex(address[2:])))
             self.commands.append(iota_sdk.Command.new_transfer_objects(handed))
 
-    def carry(self, content: bytes) -> None:
+    def carry(self, values: Sequence[bytes]) -> None:
         """Bytes that stay in the transaction for whoever reads it: as a vector that nobody uses."""
-        chunks = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)] or [b""]
-        elements = [self.plain(uleb128(len(chunk)) + chunk) for chunk in chunks]
+        elements = [self.plain(uleb128(len(value)) + value) for value in values]
         kind = iota_sdk.TypeTag.new_vector(iota_sdk.TypeTag.new_u8())
         self.commands.append(iota_sdk.Command.new_make_move_vector(iota_sdk.MakeMoveVector(kind, elements)))
 
@@ -153,7 +196,7 @@ def _reference(coin: CoinRef) -> Any:
     )
 
 
-def _chunk(value: dict[str, str]) -> bytes:
+def _plain(value: dict[str, str]) -> bytes:
     """The bytes of a plain input without the length before them; nothing for an input of another kind."""
     raw = base64.b64decode(value.get("Pure", ""))
     start = next((at + 1 for at, byte in enumerate(raw) if byte < 0x80), 0)

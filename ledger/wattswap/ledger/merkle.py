@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
+from wattswap.protocol.errors import LocalProtocolError
+
 HASH_BYTES: Final = 32
 SALT_BYTES: Final = 16
 
 
 def leaf(salt: bytes, content: bytes) -> bytes:
     """The hash of one record; without its salt (``SALT_BYTES``) nobody can try contents until one fits."""
-    assert len(salt) == SALT_BYTES
+    if len(salt) != SALT_BYTES:
+        raise LocalProtocolError(f"a salt has {SALT_BYTES} bytes")
     return _hash(b"\0" + salt + content)
 
 

@@ -1,7 +1,7 @@
 """The durable outbox: what is owed is written down before it is promised, and paid exactly once whatever crashes.
 
     A  owe      an item is accrued under its settlement key                              item without a batch
-    B  build    due items become a batch, netted per payee; one undecided batch a lane   BUILT
+    B  build    due items become a batch, netted per payee; one undecided batch a account   BUILT
     C  sign     the bytes, their digest and the coin versions they consume are stored    SIGNED
     D           the stored bytes are handed in, again and again, never others            SIGNED
     E, F, G     it happened / came to nothing / is proven never to happen                FINAL / FAILED / DEAD
@@ -17,12 +17,17 @@ This file only remembers. ``submitter`` moves batches along a ``AccountAdapter``
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from wattswap.ledger import book_file
 from wattswap.ledger.account_adapter import Item, Manifest, Outcome, Sighting, Signed, Verdict
+from wattswap.ledger.base import DamagedError, require
+from wattswap.ledger.book import Book
+from wattswap.ledger.crossing import crossings
 from wattswap.ledger.database import Database
-from wattswap.ledger.outbox_reading import OutboxReading
+from wattswap.ledger.outbox_reading import OutboxReading, hash_of_raw
 from wattswap.ledger.outbox_schema import ALONE_AFTER, GIVE_UP_AFTER, KIND, Batch, BatchState, Flush
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
@@ -33,57 +38,70 @@ class Outbox(OutboxReading):
     Raises ``InputError`` if the file cannot be used, ``LedgerDownError`` once it can no longer be written.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        super().__init__(Database(path, KIND))
+    def __init__(self, path: Path | None, *, run: str = "") -> None:
+        super().__init__(Database(path, KIND, run=run))
         try:
             self.check()
+        except DamagedError as error:
+            self._database.close()
+            raise InputError(f"{path} is damaged ({error}): restore it from a backup") from None
         except BaseException:
             self._database.close()
             raise
 
     def bind(self, network: str) -> None:
         """Belong to this network for ever. Raises ``InputError`` if it belongs to another."""
-        with self._database.transaction() as sql:
-            sql.execute("UPDATE identity SET network = ? WHERE network = ''", (network,))
-        row = self._database.row("SELECT network FROM identity")
-        if row != (network,):
-            mine = row[0] if row else ""
-            raise InputError(f"{self._database.path} pays on network {mine!r}, not on {network!r}: choose another file")
+        if not self.network:
+            with self._database.transaction() as sql:
+                sql.execute("INSERT INTO chain VALUES (?)", (network,))
+        if self.network != network:
+            raise InputError(
+                f"{self._database.path} pays on network {self.network!r}, not on {network!r}: choose another file"
+            )
 
     # -- A: what is owed ----------------------------------------------------------------------------------------------
 
     def owe(self, owed: Iterable[tuple[str, Item, bytes]], now_ms: int, *, due: bool = True) -> list[bool]:
-        """Write (lane, item, its tag) down; all are on the disk when this returns. For each, whether it was new.
+        """Write (account, item, its tag) down; all are on the disk when this returns. For each, whether it was new.
 
         An item that is ``due`` is paid with the next batch (a car that leaves), others wait for ``Flush``. Repeating an
         item is harmless; with other content its key is refused by ``LocalProtocolError``, and nothing is written.
         """
         with self._database.transaction() as sql:
-            return [self._owe(sql, lane, item, tag, now_ms, due=due) for lane, item, tag in owed]
+            return [self._owe(sql, account, item, tag, now_ms, due=due) for account, item, tag in owed]
 
-    def make_due(self, lane: str, payee: str | None = None) -> None:
+    def post(self, book: Book, tag_of: Callable[[str, str], bytes], now_ms: int) -> bool:
+        """Write down what is new in a book, and owe the payments it makes, all in one write; whether any is owed."""
+        with self._database.transaction() as sql:
+            payments = crossings(book_file.append(sql, self._database, book))
+            for one in payments:
+                item = Item(key=one.key, payee=one.payee, nanos=one.nanos)
+                self._owe(sql, one.payer, item, tag_of(one.payer, one.key), now_ms, due=True)
+        return bool(payments)
+
+    def make_due(self, account: str, payee: str | None = None) -> None:
         """Pay what is owed to this payee (or to all) with the next batch."""
-        where = "WHERE lane = ?1 AND batch IS NULL AND NOT due AND coalesce(?2, payee) = payee"
-        if self._database.row(f"SELECT 1 FROM items {where}", lane, payee) is None:  # noqa: S608
+        where = "WHERE account = ?1 AND batch IS NULL AND NOT due AND coalesce(?2, payee) = payee"
+        if self._database.row(f"SELECT 1 FROM items {where}", account, payee) is None:  # noqa: S608
             return
         with self._database.transaction() as sql:
-            sql.execute(f"UPDATE items SET due = 1 {where}", (lane, payee))  # noqa: S608
+            sql.execute(f"UPDATE items SET due = 1 {where}", (account, payee))  # noqa: S608
 
     # -- B to G: the life of a batch ----------------------------------------------------------------------------------
 
-    def is_due(self, lane: str, flush: Flush, now_ms: int) -> bool:
+    def is_due(self, account: str, flush: Flush, now_ms: int) -> bool:
         """Whether a batch could be built now, if there are tokens."""
-        return bool(_due_payees(self._database, lane, flush, now_ms))
+        return bool(_due_payees(self._database, account, flush, now_ms))
 
     def build(
-        self, lane: str, flush: Flush, now_ms: int, *, most_nanos: int, most_items: int, most_bytes: int
+        self, account: str, flush: Flush, now_ms: int, *, most_nanos: int, most_items: int, most_bytes: int
     ) -> Batch | None:
         """Make a batch of what is due and fits; None if nothing does. What does not fit is carried to the next."""
         with self._database.transaction() as sql:
             chosen = _choose(
                 self._database,
-                lane,
-                _due_payees(self._database, lane, flush, now_ms),
+                account,
+                _due_payees(self._database, account, flush, now_ms),
                 most_nanos,
                 most_items,
                 most_bytes,
@@ -91,10 +109,18 @@ class Outbox(OutboxReading):
             if not chosen:
                 return None
             number = sql.execute(
-                "INSERT INTO batches (lane, state, built_ms) VALUES (?, 'BUILT', ?)", (lane, now_ms)
+                "INSERT INTO batches (account, state, built_ms) VALUES (?, 'BUILT', ?)", (account, now_ms)
             ).lastrowid
             sql.executemany("UPDATE items SET batch = ? WHERE item = ?", [(number, item) for item in chosen])
-        return self.undecided(lane)
+        return self._undecided(account)
+
+    def build_merge(self, account: str, now_ms: int) -> Batch:
+        """Make a batch that pays nobody and only puts small coins together."""
+        with self._database.transaction() as sql:
+            sql.execute(
+                "INSERT INTO batches (account, state, merges, built_ms) VALUES (?, 'BUILT', 1, ?)", (account, now_ms)
+            )
+        return self._undecided(account)
 
     def dissolve(self, batch: Batch) -> None:
         """Take a BUILT batch apart: nobody has seen bytes of it."""
@@ -108,16 +134,15 @@ class Outbox(OutboxReading):
         with self._database.transaction() as sql:
             _require(sql, batch.number, BatchState.BUILT)
             sql.execute(
-                "UPDATE batches SET state = 'SIGNED', digest = ?, raw = ?, expires = ? WHERE batch = ?",
-                (signed.digest, signed.raw, signed.expires, batch.number),
+                "UPDATE batches SET state = 'SIGNED', digest = ?, raw = ?, raw_hash = ?, expires = ? WHERE batch = ?",
+                (signed.digest, signed.raw, hash_of_raw(signed.raw), signed.expires, batch.number),
             )
             sql.executemany(
                 "INSERT INTO coins (batch, place, coin, version, digest) VALUES (?, ?, ?, ?, ?)",
                 [(batch.number, place, c.coin, c.version, c.digest) for place, c in enumerate(signed.coins)],
             )
-        found = self.undecided(batch.lane)
-        assert found is not None
-        assert found.signed == signed, "what was stored is not what was signed"
+        found = self._undecided(batch.account)
+        require(found.signed == signed, "what was stored is not what was signed")
         return found
 
     def decide(self, batch: Batch, outcome: Outcome, now_ms: int) -> None:
@@ -126,7 +151,7 @@ class Outbox(OutboxReading):
         with self._database.transaction() as sql:
             _require(sql, batch.number, BatchState.SIGNED)
             sql.execute(
-                "UPDATE batches SET state = ?, fee_nanos = ?, deposit_nanos = ?, error = ?, decided_ms = ?"
+                "UPDATE batches SET state = ?, fee_nanos = ?, deposit_nanos = ?, error = ?, decided_ms = ?, raw = NULL"
                 " WHERE batch = ?",
                 (state, outcome.fee_nanos, outcome.deposit_nanos, outcome.error, now_ms, batch.number),
             )
@@ -147,7 +172,7 @@ class Outbox(OutboxReading):
 
     # -- reconciliation -----------------------------------------------------------------------------------------------
 
-    def adopt(self, lane: str, sighting: Sighting, manifest: Manifest, now_ms: int) -> int:
+    def adopt(self, account: str, sighting: Sighting, manifest: Manifest, now_ms: int) -> int:
         """Take in a transaction that it wrote and has forgotten, for a backup was restored; how many items that paid.
 
         They are never paid again: items that wait here count as paid, and keys that come later are recognised.
@@ -155,10 +180,10 @@ class Outbox(OutboxReading):
         state = {Verdict.FINAL: BatchState.FINAL, Verdict.FAILED: BatchState.FAILED}[sighting.outcome.verdict]
         with self._database.transaction() as sql:
             number = sql.execute(
-                "INSERT INTO batches (lane, state, digest, fee_nanos, deposit_nanos, error, built_ms, decided_ms)"
+                "INSERT INTO batches (account, state, digest, fee_nanos, deposit_nanos, error, built_ms, decided_ms)"
                 " VALUES (?, ?, ?, ?, ?, 'adopted from the ledger', ?, ?)",
                 (
-                    lane,
+                    account,
                     state,
                     sighting.digest,
                     sighting.outcome.fee_nanos,
@@ -170,95 +195,129 @@ class Outbox(OutboxReading):
             if state is BatchState.FAILED:
                 return 0
             for tag in manifest.tags:
-                sql.execute("INSERT INTO adopted VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (lane, tag, number))
-            _recognise(sql, lane)
+                sql.execute("INSERT INTO adopted VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (account, tag, number))
+            _recognise(sql, account)
             return len(manifest.tags)
 
-    def doubled(self, lane: str, manifest: Manifest) -> list[str]:
+    def doubled(self, account: str, manifest: Manifest) -> list[str]:
         """Keys of the manifest that a FINAL batch here has paid as well: paid twice."""
         keys = []
         for tag in manifest.tags:
             keys += self._database.rows(
-                "SELECT key FROM items JOIN batches USING (batch, lane) WHERE lane = ? AND tag = ? AND state = 'FINAL'",
-                lane,
+                "SELECT key FROM items JOIN batches USING (batch, account)"
+                " WHERE account = ? AND tag = ? AND state = 'FINAL'",
+                account,
                 tag,
             )
         return [str(key) for (key,) in keys]
 
-    def cursor(self, lane: str) -> str:
-        """Up to where the lane's transactions were compared with the ledger's list."""
-        row = self._database.row("SELECT cursor FROM lanes WHERE lane = ?", lane)
-        return "" if row is None else str(row[0])
+    def checked(self, account: str) -> int:
+        """The checkpoint up to which the account's transactions were compared with the ledger's list; -1: never."""
+        row = self._database.row("SELECT checked FROM accounts WHERE account = ?", account)
+        return -1 if row is None else int(row[0])
 
-    def move_cursor(self, lane: str, cursor: str) -> None:
+    def move_checked(self, account: str, checkpoint: int) -> None:
         """They agree up to here."""
         with self._database.transaction() as sql:
-            sql.execute("UPDATE lanes SET cursor = ? WHERE lane = ?", (cursor, lane))
+            sql.execute("UPDATE accounts SET checked = ? WHERE account = ?", (checkpoint, account))
 
-    def freeze(self, lane: str, why: str, now_ms: int) -> None:
-        """Stop a lane until a person has looked: nothing is built, signed or handed in any more."""
+    def freeze(self, account: str, why: str, now_ms: int, stranger: str = "") -> None:
+        """Stop an account until a person has looked: nothing is built, signed or handed in any more."""
         with self._database.transaction() as sql:
-            sql.execute("UPDATE lanes SET frozen = ? WHERE lane = ?", (why, lane))
-            sql.execute("INSERT INTO alarms (at_ms, lane, text) VALUES (?, ?, ?)", (now_ms, lane, why))
+            if stranger:
+                sql.execute(
+                    "INSERT INTO strangers (digest, account) VALUES (?, ?) ON CONFLICT DO NOTHING", (stranger, account)
+                )
+            sql.execute("UPDATE accounts SET frozen = ? WHERE account = ?", (why, account))
+            sql.execute("INSERT INTO alarms (at_ms, account, text) VALUES (?, ?, ?)", (now_ms, account, why))
 
-    def thaw(self, lane: str) -> None:
-        """A person has looked and lets the lane go on."""
+    def thaw(self, account: str) -> None:
+        """A person has looked, accepts what strangers have sent, and lets the account go on."""
         with self._database.transaction() as sql:
-            sql.execute("UPDATE lanes SET frozen = '' WHERE lane = ?", (lane,))
+            sql.execute("UPDATE accounts SET frozen = '' WHERE account = ?", (account,))
+            sql.execute("UPDATE strangers SET accepted = 1 WHERE account = ?", (account,))
 
-    def alarm(self, lane: str, text: str, now_ms: int) -> None:
+    def retry(self) -> int:
+        """Let what was given up be tried again; how many items that is."""
+        with self._database.transaction() as sql:
+            given_up = "UPDATE items SET attempts = 0 WHERE batch IS NULL AND attempts >= ?"
+            return sql.execute(given_up, (GIVE_UP_AFTER,)).rowcount
+
+    def acknowledge(self) -> int:
+        """A person has read all alarms; how many there were."""
+        with self._database.transaction() as sql:
+            return sql.execute("UPDATE alarms SET acknowledged = 1 WHERE NOT acknowledged").rowcount
+
+    def alarm(self, account: str, text: str, now_ms: int) -> None:
         """Write down what a person should look at."""
         with self._database.transaction() as sql:
-            sql.execute("INSERT INTO alarms (at_ms, lane, text) VALUES (?, ?, ?)", (now_ms, lane, text))
+            sql.execute("INSERT INTO alarms (at_ms, account, text) VALUES (?, ?, ?)", (now_ms, account, text))
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
-    def _owe(self, sql: sqlite3.Connection, lane: str, item: Item, tag: bytes, now_ms: int, *, due: bool) -> bool:
+    def _owe(self, sql: sqlite3.Connection, account: str, item: Item, tag: bytes, now_ms: int, *, due: bool) -> bool:
         known = self.find(item.key)
         if known is not None:
-            if (known.lane, known.item) != (lane, item):
+            if (known.account, known.item) != (account, item):
                 raise LocalProtocolError(f"item {item.key!r} came first as {known.item!r}, now as {item!r}")
             return False
-        sql.execute("INSERT INTO lanes (lane) VALUES (?) ON CONFLICT DO NOTHING", (lane,))
+        sql.execute("INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING", (account,))
         sql.execute(
-            "INSERT INTO items (lane, key, tag, payee, nanos, sequence, content, due, accrued_ms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (lane, item.key, tag, item.payee, item.nanos, item.sequence, item.content, due, now_ms),
+            "INSERT INTO items (account, key, tag, payee, nanos, sequence, size, content, due, accrued_ms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                account,
+                item.key,
+                tag,
+                item.payee,
+                item.nanos,
+                item.sequence,
+                len(item.content),
+                zlib.compress(item.content) if item.content else b"",
+                due,
+                now_ms,
+            ),
         )
-        _recognise(sql, lane)
+        _recognise(sql, account)
         return True
+
+    def _undecided(self, account: str) -> Batch:
+        found = self.undecided(account)
+        if found is None:
+            raise DamagedError(f"the batch of {account} is gone")
+        return found
 
 
 def _require(sql: sqlite3.Connection, number: int, state: BatchState) -> None:
-    """Assert that a batch stands where the step begins: no step is taken twice."""
+    """Raise ``DamagedError`` unless a batch stands where the step begins: no step is taken twice."""
     row = sql.execute("SELECT state FROM batches WHERE batch = ?", (number,)).fetchone()
-    assert row is not None, f"batch {number} is gone"
-    assert row[0] == state, f"batch {number} is {row[0]}, not {state}"
+    require(row is not None, f"batch {number} is gone")
+    require(row[0] == state, f"batch {number} is {row[0]}, not {state}")
 
 
 def _give_back(sql: sqlite3.Connection, number: int) -> None:
     """The batch's items wait again, but for those that an adopted transaction has paid."""
     sql.execute("UPDATE items SET batch = NULL WHERE batch = ?", (number,))
-    row = sql.execute("SELECT lane FROM batches WHERE batch = ?", (number,)).fetchone()
+    row = sql.execute("SELECT account FROM batches WHERE batch = ?", (number,)).fetchone()
     _recognise(sql, row[0])
 
 
-def _recognise(sql: sqlite3.Connection, lane: str) -> None:
+def _recognise(sql: sqlite3.Connection, account: str) -> None:
     """Items that wait although an adopted transaction has paid them are paid."""
     sql.execute(
         "UPDATE items SET batch ="
-        " (SELECT batch FROM adopted WHERE adopted.lane = items.lane AND adopted.tag = items.tag)"
-        " WHERE batch IS NULL AND lane = ? AND tag IN (SELECT tag FROM adopted WHERE lane = ?)",
-        (lane, lane),
+        " (SELECT batch FROM adopted WHERE adopted.account = items.account AND adopted.tag = items.tag)"
+        " WHERE batch IS NULL AND account = ? AND tag IN (SELECT tag FROM adopted WHERE account = ?)",
+        (account, account),
     )
 
 
-def _due_payees(database: Database, lane: str, flush: Flush, now_ms: int) -> list[str]:
-    """Whom the lane should pay now."""
+def _due_payees(database: Database, account: str, flush: Flush, now_ms: int) -> list[str]:
+    """Whom the account should pay now."""
     rows = database.rows(
-        "SELECT payee FROM items WHERE lane = ? AND batch IS NULL AND attempts < ?"
+        "SELECT payee FROM items WHERE account = ? AND batch IS NULL AND attempts < ?"
         " GROUP BY payee HAVING max(due) OR sum(nanos) >= ? OR min(accrued_ms) <= ? ORDER BY min(item)",
-        lane,
+        account,
         GIVE_UP_AFTER,
         flush.nanos,
         now_ms - flush.age_ms,
@@ -267,15 +326,15 @@ def _due_payees(database: Database, lane: str, flush: Flush, now_ms: int) -> lis
 
 
 def _choose(
-    database: Database, lane: str, payees: list[str], most_nanos: int, most_items: int, most_bytes: int
+    database: Database, account: str, payees: list[str], most_nanos: int, most_items: int, most_bytes: int
 ) -> list[int]:
     """Rows of items for the next batch: in the order they came, leaving out what is too much."""
     chosen: list[int] = []
     wanted = set(payees)
     for item, payee, nanos, size, attempts in database.rows(
-        "SELECT item, payee, nanos, length(content), attempts FROM items"
-        " WHERE lane = ? AND batch IS NULL AND attempts < ? ORDER BY item",
-        lane,
+        "SELECT item, payee, nanos, size, attempts FROM items"
+        " WHERE account = ? AND batch IS NULL AND attempts < ? ORDER BY item",
+        account,
         GIVE_UP_AFTER,
     ):
         if payee not in wanted or nanos > most_nanos or (chosen and size > most_bytes):

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, Self
 
-from wattswap.ledger.account_adapter import CoinRef, Item, Signed
+from wattswap.ledger import book_file
+from wattswap.ledger.account_adapter import OUTBOX_ID_BYTES, CoinRef, Item, Signed
+from wattswap.ledger.base import require
+from wattswap.ledger.book import Entry
 from wattswap.ledger.database import Database
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Backlog, Batch, BatchState, Known, PaymentReceipt
 
-_ITEM: Final = "key, payee, nanos, sequence, content"
+_ITEM: Final = "key, payee, nanos, sequence, size, content"
 _UNDECIDED: Final = """
-    SELECT item, lane, nanos FROM items WHERE batch IS NULL
+    SELECT item, account, nanos FROM items WHERE batch IS NULL
     UNION ALL
-    SELECT item, items.lane, nanos FROM batches JOIN items USING (batch) WHERE state IN ('BUILT', 'SIGNED')"""
+    SELECT item, items.account, nanos FROM batches JOIN items USING (batch) WHERE state IN ('BUILT', 'SIGNED')"""
 """Two selections, each with an index of its own: what is decided long since is not looked at."""
 
 
 def _item(columns: Sequence[Any]) -> Item:
-    key, payee, nanos, sequence, content = columns
-    return Item(key=key, payee=payee, nanos=nanos, sequence=sequence, content=content)
+    key, payee, nanos, sequence, size, content = columns
+    plain = zlib.decompress(content) if size else b""
+    return Item(key=key, payee=payee, nanos=nanos, sequence=sequence, content=plain)
+
+
+def hash_of_raw(raw: bytes) -> bytes:
+    """What tells whether stored bytes are still what was signed."""
+    return blake2b(raw, digest_size=16).digest()
 
 
 def read_outbox(path: Path) -> OutboxReading:
@@ -50,32 +61,39 @@ class OutboxReading:
     @property
     def identity(self) -> bytes:
         """What tells its own transactions from those of another outbox over the same account."""
-        row = self._database.row("SELECT outbox FROM identity")
-        assert row is not None
-        return bytes(row[0])
+        return bytes.fromhex(self._database.identity)[:OUTBOX_ID_BYTES]
+
+    @property
+    def name(self) -> str:
+        """A random id that no other outbox's file has."""
+        return self._database.identity
+
+    def entries(self) -> list[Entry]:
+        """The book's entries, as far as they were written down."""
+        return book_file.read(self._database)
 
     @property
     def network(self) -> str:
         """The network it belongs to; empty before it has paid on one."""
-        row = self._database.row("SELECT network FROM identity")
+        row = self._database.row("SELECT network FROM chain")
         return "" if row is None else str(row[0])
 
     @property
-    def lanes(self) -> list[str]:
-        """All lanes it ever knew."""
-        return [str(lane) for (lane,) in self._database.rows("SELECT lane FROM lanes ORDER BY lane")]
+    def accounts(self) -> list[str]:
+        """All accounts it ever knew."""
+        return [str(account) for (account,) in self._database.rows("SELECT account FROM accounts ORDER BY account")]
 
     @property
-    def busy_lanes(self) -> list[str]:
+    def busy_accounts(self) -> list[str]:
         """Lanes with something undecided, those that owe the oldest item first."""
-        rows = self._database.rows(f"SELECT lane FROM ({_UNDECIDED}) GROUP BY lane ORDER BY min(item)")  # noqa: S608
-        return [str(lane) for (lane,) in rows]
+        rows = self._database.rows(f"SELECT account FROM ({_UNDECIDED}) GROUP BY account ORDER BY min(item)")  # noqa: S608
+        return [str(account) for (account,) in rows]
 
     @property
     def alarms(self) -> list[str]:
-        """What a person should look at, oldest first, each with its lane."""
-        rows = self._database.rows("SELECT lane, text FROM alarms ORDER BY alarm")
-        return [f"{lane}: {text}" for lane, text in rows]
+        """What a person should look at, oldest first, each with its account."""
+        rows = self._database.rows("SELECT account, text FROM alarms WHERE NOT acknowledged ORDER BY alarm")
+        return [f"{account}: {text}" for account, text in rows]
 
     @property
     def stuck(self) -> list[str]:
@@ -95,10 +113,9 @@ class OutboxReading:
 
     @property
     def backlog(self) -> Backlog:
-        """What is owed or on its way, over all lanes."""
+        """What is owed or on its way, over all accounts."""
         row = self._database.row(f"SELECT count(*), coalesce(sum(nanos), 0) FROM ({_UNDECIDED})")  # noqa: S608
-        assert row is not None
-        return Backlog(items=row[0], nanos=row[1])
+        return Backlog(items=row[0] if row else 0, nanos=row[1] if row else 0)
 
     @property
     def payments_final(self) -> int:
@@ -112,20 +129,20 @@ class OutboxReading:
 
     @property
     def stalled(self) -> int:
-        """How many items wait for a person: given up, or on a frozen lane."""
+        """How many items wait for a person: given up, or on a frozen account."""
         return self._sum(
-            "SELECT count(*) FROM items JOIN lanes USING (lane) LEFT JOIN batches USING (batch)"
+            "SELECT count(*) FROM items JOIN accounts USING (account) LEFT JOIN batches USING (batch)"
             " WHERE (items.batch IS NULL AND attempts >= ?)"
             " OR (frozen <> '' AND (items.batch IS NULL OR state IN ('BUILT', 'SIGNED')))",
             GIVE_UP_AFTER,
         )
 
-    def outstanding_nanos(self, lane: str) -> int:
-        """What a lane owes or has on its way."""
+    def outstanding_nanos(self, account: str) -> int:
+        """What a account owes or has on its way."""
         return self._sum(
             "SELECT sum(nanos) FROM items LEFT JOIN batches USING (batch)"
-            " WHERE items.lane = ? AND (items.batch IS NULL OR state IN ('BUILT', 'SIGNED'))",
-            lane,
+            " WHERE items.account = ? AND (items.batch IS NULL OR state IN ('BUILT', 'SIGNED'))",
+            account,
         )
 
     def taken(self, coins: Iterable[CoinRef]) -> bool:
@@ -133,33 +150,46 @@ class OutboxReading:
         sql = "SELECT 1 FROM coins WHERE NOT released AND coin = ? AND version = ?"
         return any(self._database.row(sql, coin.coin, coin.version) is not None for coin in coins)
 
-    def frozen(self, lane: str) -> str:
-        """Why the lane is stopped; empty if it is not."""
-        row = self._database.row("SELECT frozen FROM lanes WHERE lane = ?", lane)
+    def paid_keys(self) -> set[str]:
+        """The keys of all payments that are FINAL."""
+        return {str(key) for (key,) in self._database.rows("SELECT key FROM receipts WHERE nanos > 0")}
+
+    def anchor_state(self, key: str) -> BatchState | None:
+        """Where an anchor stands, without reading it; None if it waits or is unknown."""
+        row = self._database.row("SELECT state FROM items JOIN batches USING (batch) WHERE key = ?", key)
+        return BatchState(row[0]) if row else None
+
+    def frozen(self, account: str) -> str:
+        """Why the account is stopped; empty if it is not."""
+        row = self._database.row("SELECT frozen FROM accounts WHERE account = ?", account)
         return "" if row is None else str(row[0])
 
     def knows(self, digest: str) -> bool:
         """Whether a transaction of this digest is one of its own."""
         return self._database.row("SELECT 1 FROM batches WHERE digest = ?", digest) is not None
 
+    def accepted(self, digest: str) -> bool:
+        """Whether a person has accepted a transaction that is not one of its own."""
+        return self._database.row("SELECT 1 FROM strangers WHERE digest = ? AND accepted", digest) is not None
+
     def state_of(self, digest: str) -> BatchState:
         """Where the batch of this digest stands."""
         row = self._database.row("SELECT state FROM batches WHERE digest = ?", digest)
-        assert row is not None
-        return BatchState(row[0])
+        require(row is not None, f"no batch has the digest {digest}")
+        return BatchState(row[0] if row else "")
 
     def find(self, key: str) -> Known | None:
         """What it knows of a settlement key."""
         row = self._database.row(
-            f"SELECT items.lane, state, digest, error, {_ITEM} FROM items"  # noqa: S608
+            f"SELECT items.account, state, digest, error, {_ITEM} FROM items"  # noqa: S608
             " LEFT JOIN batches USING (batch) WHERE key = ?",
             key,
         )
         if row is None:
             return None
-        lane, state, digest, error, *columns = row
+        account, state, digest, error, *columns = row
         return Known(
-            lane=lane,
+            account=account,
             item=_item(columns),
             state=BatchState(state) if state else None,
             digest=digest or "",
@@ -173,25 +203,26 @@ class OutboxReading:
     def receipts(self, account: str) -> list[PaymentReceipt]:
         """The same with what became of them."""
         rows = self._database.rows(
-            f"SELECT decided_ms, digest, items.lane, {_ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
-            " WHERE state = 'FINAL' AND content = x'' AND (items.lane = ?1 OR payee = ?1)"
+            f"SELECT decided_ms, digest, items.account, {_ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
+            " WHERE state = 'FINAL' AND size = 0 AND (items.account = ?1 OR payee = ?1)"
             " ORDER BY decided_ms, batch, item",
             account,
         )
         return [
-            PaymentReceipt(at_ms=at_ms, digest=digest, payer=lane, item=_item(columns))
-            for at_ms, digest, lane, *columns in rows
+            PaymentReceipt(at_ms=at_ms, digest=digest, payer=account, item=_item(columns))
+            for at_ms, digest, account, *columns in rows
         ]
 
-    def undecided(self, lane: str) -> Batch | None:
-        """The lane's one batch that is BUILT or SIGNED."""
+    def undecided(self, account: str) -> Batch | None:
+        """The account's one batch that is BUILT or SIGNED."""
         row = self._database.row(
-            "SELECT batch, state, digest, raw, expires FROM batches WHERE lane = ? AND state IN ('BUILT', 'SIGNED')",
-            lane,
+            "SELECT batch, state, digest, raw, expires, raw_hash FROM batches"
+            " WHERE account = ? AND state IN ('BUILT', 'SIGNED')",
+            account,
         )
         if row is None:
             return None
-        number, state, digest, raw, expires = row
+        number, state, digest, raw, expires, raw_hash = row
         signed = None
         if state == BatchState.SIGNED:
             coins = self._database.rows(
@@ -200,24 +231,29 @@ class OutboxReading:
             signed = Signed(raw=raw, digest=digest, coins=tuple(CoinRef(*coin) for coin in coins), expires=expires)
         items = self._database.rows(f"SELECT {_ITEM} FROM items WHERE batch = ? ORDER BY item", number)  # noqa: S608
         return Batch(
-            number=number, lane=lane, state=BatchState(state), items=tuple(_item(row) for row in items), signed=signed
+            number=number,
+            account=account,
+            state=BatchState(state),
+            items=tuple(_item(row) for row in items),
+            signed=signed,
+            damaged=signed is not None and hash_of_raw(raw) != raw_hash,
         )
 
     def check(self) -> None:
-        """Assert what must hold whenever nobody is writing: each item in one place, each coin version spent once."""
+        """Raise ``DamagedError`` unless all holds that must whenever nobody is writing."""
         rows = self._database.rows
         lost = rows(
             "SELECT key FROM items JOIN batches USING (batch)"
-            " WHERE state IN ('FAILED', 'DEAD') OR items.lane <> batches.lane"
+            " WHERE state IN ('FAILED', 'DEAD') OR items.account <> batches.account"
         )
-        assert not lost, f"{lost[0][0]} is neither owed nor paid"
+        require(not lost, f"{lost[0][0]} is neither owed nor paid" if lost else "")
         hollow = rows(
             "SELECT batch FROM batches LEFT JOIN items USING (batch)"
-            " WHERE state IN ('BUILT', 'SIGNED') GROUP BY batch HAVING count(item) = 0"
+            " WHERE state IN ('BUILT', 'SIGNED') AND NOT merges GROUP BY batch HAVING count(item) = 0"
         )
-        assert not hollow, f"batch {hollow[0][0]} is empty"
+        require(not hollow, f"batch {hollow[0][0]} is empty" if hollow else "")
         twice = rows("SELECT coin FROM coins WHERE NOT released GROUP BY coin, version HAVING count(*) > 1")
-        assert not twice, f"coin {twice[0][0]} is spent twice"
+        require(not twice, f"coin {twice[0][0]} is spent twice" if twice else "")
 
     def _sum(self, sql: str, *arguments: object) -> int:
         row = self._database.row(sql, *arguments)

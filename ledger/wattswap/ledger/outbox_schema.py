@@ -8,30 +8,34 @@ from typing import Final
 from msgspec import Struct
 
 from wattswap.ledger.account_adapter import Item, Signed
+from wattswap.ledger.book_file import BOOK_SCHEMA
 from wattswap.ledger.database import Kind
 
-_SCHEMA: Final = """
-CREATE TABLE identity (outbox BLOB NOT NULL, network TEXT NOT NULL DEFAULT '') STRICT;
-INSERT INTO identity (outbox) VALUES (randomblob(8));
-CREATE TABLE lanes (
-    lane TEXT NOT NULL PRIMARY KEY,
+_SCHEMA: Final = (
+    BOOK_SCHEMA  # noqa: S608 - our own words
+    + """
+CREATE TABLE chain (network TEXT NOT NULL) STRICT;
+CREATE TABLE accounts (
+    account TEXT NOT NULL PRIMARY KEY,
     frozen TEXT NOT NULL DEFAULT '',
-    cursor TEXT NOT NULL DEFAULT ''
+    checked INTEGER NOT NULL DEFAULT -1
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE batches (
     batch INTEGER PRIMARY KEY AUTOINCREMENT,
-    lane TEXT NOT NULL REFERENCES lanes,
+    account TEXT NOT NULL REFERENCES accounts,
     state TEXT NOT NULL CHECK (state IN ('BUILT', 'SIGNED', 'FINAL', 'FAILED', 'DEAD')),
+    merges INTEGER NOT NULL DEFAULT 0,
     digest TEXT UNIQUE CHECK ((digest IS NULL) = (state = 'BUILT')),
-    raw BLOB,
     expires INTEGER,
     fee_nanos INTEGER NOT NULL DEFAULT 0,
     deposit_nanos INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT '',
     built_ms INTEGER NOT NULL,
-    decided_ms INTEGER
+    decided_ms INTEGER,
+    raw_hash BLOB,
+    raw BLOB
 ) STRICT;
-CREATE UNIQUE INDEX one_undecided_a_lane ON batches (lane) WHERE state IN ('BUILT', 'SIGNED');
+CREATE UNIQUE INDEX one_undecided_an_account ON batches (account) WHERE state IN ('BUILT', 'SIGNED');
 CREATE TABLE coins (
     batch INTEGER NOT NULL REFERENCES batches,
     place INTEGER NOT NULL,
@@ -44,37 +48,51 @@ CREATE TABLE coins (
 CREATE UNIQUE INDEX one_writer_a_coin ON coins (coin, version) WHERE NOT released;
 CREATE TABLE items (
     item INTEGER PRIMARY KEY,
-    lane TEXT NOT NULL REFERENCES lanes,
+    account TEXT NOT NULL REFERENCES accounts,
     key TEXT NOT NULL UNIQUE CHECK (key <> ''),
     tag BLOB NOT NULL,
     payee TEXT NOT NULL CHECK (payee <> ''),
-    nanos INTEGER NOT NULL CHECK (nanos > 0 OR (nanos = 0 AND content <> x'')),
+    nanos INTEGER NOT NULL CHECK (nanos > 0 OR (nanos = 0 AND size > 0)),
     sequence INTEGER NOT NULL,
-    content BLOB NOT NULL,
     due INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     accrued_ms INTEGER NOT NULL,
-    batch INTEGER REFERENCES batches
+    batch INTEGER REFERENCES batches,
+    size INTEGER NOT NULL,
+    content BLOB NOT NULL
 ) STRICT;
-CREATE INDEX items_to_pay ON items (lane, payee) WHERE batch IS NULL;
+CREATE INDEX items_to_pay ON items (account, payee) WHERE batch IS NULL;
 CREATE INDEX items_by_batch ON items (batch);
-CREATE INDEX items_by_tag ON items (lane, tag);
+CREATE INDEX items_by_tag ON items (account, tag);
 CREATE TABLE adopted (
-    lane TEXT NOT NULL REFERENCES lanes,
+    account TEXT NOT NULL REFERENCES accounts,
     tag BLOB NOT NULL,
     batch INTEGER NOT NULL REFERENCES batches,
-    PRIMARY KEY (lane, tag)
+    PRIMARY KEY (account, tag)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE alarms (alarm INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, lane TEXT NOT NULL, text TEXT NOT NULL) STRICT;
+CREATE TABLE strangers (
+    digest TEXT NOT NULL PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts,
+    accepted INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE alarms (
+    alarm INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    text TEXT NOT NULL,
+    acknowledged INTEGER NOT NULL DEFAULT 0
+) STRICT;
 CREATE VIEW owed AS
-    SELECT lane, payee, count(*) AS items, sum(nanos) AS nanos, min(accrued_ms) AS since_ms
-    FROM items WHERE batch IS NULL GROUP BY lane, payee;
+    SELECT account, payee, count(*) AS items, sum(nanos) AS nanos, min(accrued_ms) AS since_ms
+    FROM items WHERE batch IS NULL GROUP BY account, payee;
 CREATE VIEW receipts AS
-    SELECT batch, key, lane AS payer, payee, nanos, digest, decided_ms
-    FROM items JOIN batches USING (batch, lane) WHERE state = 'FINAL' ORDER BY batch, item;
+    SELECT batch, key, account AS payer, payee, nanos, digest, decided_ms
+    FROM items JOIN batches USING (batch, account) WHERE state = 'FINAL' ORDER BY batch, item;
 """
+)
+"""``content`` is deflated (zlib), and ``size`` its length before; ``raw`` is kept until its batch is decided."""
 
-KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=1, schema=_SCHEMA)
+KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=2, schema=_SCHEMA)
 
 ALONE_AFTER: Final = 3
 """An item whose batches failed so often travels alone, so that one bad item stops no other."""
@@ -94,7 +112,7 @@ class BatchState(StrEnum):
 
 
 class Flush(Struct, frozen=True, kw_only=True):
-    """When what a lane owes to a payee is paid: at once if an item is due, else by sum or by age."""
+    """When what an account owes to a payee is paid: at once if an item is due, else by sum or by age."""
 
     nanos: int = 100_000_000
     age_ms: int = 600_000
@@ -104,11 +122,13 @@ class Batch(Struct, frozen=True, kw_only=True):
     """An undecided batch."""
 
     number: int
-    lane: str
+    account: str
     state: BatchState
     items: tuple[Item, ...]
     signed: Signed | None
     """What to hand in; None while it is only BUILT."""
+    damaged: bool = False
+    """What is stored is not what was signed: it must never be handed in."""
 
 
 class Backlog(Struct, frozen=True, kw_only=True):
@@ -121,7 +141,7 @@ class Backlog(Struct, frozen=True, kw_only=True):
 class Known(Struct, frozen=True, kw_only=True):
     """What the outbox knows of a settlement key."""
 
-    lane: str
+    account: str
     item: Item
     state: BatchState | None
     """Its batch's; None while it waits for one."""

@@ -6,55 +6,58 @@
 Tables, for those who want more than the two views; all amounts are whole nanos (1 IOTA = 10^9), times are in
 milliseconds since 1970 and only labels:
 
-- ``opening``        who held what at the start; no more is ever made.
-- ``accounts``       who holds what now, and how many transactions each account has handed in (``sequence``).
-- ``payments``       what moved, each once: the UNIQUE ``key`` is what makes a payment happen at most once.
-- ``transactions``   what outboxes handed in as one piece, done or failed, with its bytes.
-- ``anchors``        signed records of sites, ``(site, sequence)`` once each.
+- ``identity``             a random id of this file, and the run it belongs to.
+- ``opening``              who held what at the start; no more is ever made.
+- ``accounts``             who holds what now.
+- ``payments``             what moved, each once: the UNIQUE ``key`` is what makes a payment happen at most once.
+- ``entries``, ``postings``  the site's book, written in the same transaction as the payments it makes.
+- ``anchors``              signed records of sites, ``(site, sequence)`` once each, deflated (zlib).
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from wattswap.ledger.base import Anchor, AnchorState, AnchorStatus, Payment, PaymentState, PaymentStatus
+from wattswap.ledger import book_file
+from wattswap.ledger.base import (
+    MOST_ANCHOR_BYTES,
+    Anchor,
+    AnchorState,
+    AnchorStatus,
+    DamagedError,
+    Payment,
+    PaymentState,
+    PaymentStatus,
+    require,
+)
+from wattswap.ledger.book import Book, Entry
+from wattswap.ledger.crossing import crossings
 from wattswap.ledger.database import Database, Kind
-from wattswap.ledger.transactions import Ending, Executed, LocalTransaction, SupersededError, decode, digest
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
-_SCHEMA: Final = """
+_SCHEMA: Final = (
+    book_file.BOOK_SCHEMA  # noqa: S608 - our own words
+    + """
 CREATE TABLE opening (
     account TEXT NOT NULL PRIMARY KEY,
     nanos INTEGER NOT NULL CHECK (nanos >= 0)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE accounts (
     account TEXT NOT NULL PRIMARY KEY,
-    nanos INTEGER NOT NULL DEFAULT 0 CHECK (nanos >= 0),
-    sequence INTEGER NOT NULL DEFAULT 0 CHECK (sequence >= 0)
+    nanos INTEGER NOT NULL DEFAULT 0 CHECK (nanos >= 0)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE transactions (
-    id INTEGER PRIMARY KEY,
-    digest TEXT NOT NULL UNIQUE,
-    account TEXT NOT NULL REFERENCES accounts,
-    sequence INTEGER NOT NULL,
-    ending TEXT NOT NULL CHECK (ending IN ('done', 'failed')),
-    error TEXT NOT NULL,
-    raw BLOB NOT NULL,
-    at_ms INTEGER NOT NULL,
-    UNIQUE (account, sequence)
-) STRICT;
 CREATE TABLE payments (
     id INTEGER PRIMARY KEY,
     key TEXT NOT NULL UNIQUE CHECK (key <> ''),
     payer TEXT NOT NULL REFERENCES accounts,
     payee TEXT NOT NULL REFERENCES accounts CHECK (payee <> payer),
     nanos INTEGER NOT NULL CHECK (nanos > 0),
-    transaction_id INTEGER REFERENCES transactions,
     at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX payments_by_payer ON payments (payer);
@@ -63,8 +66,6 @@ CREATE TABLE anchors (
     site TEXT NOT NULL CHECK (site <> ''),
     sequence INTEGER NOT NULL CHECK (sequence >= 0),
     content BLOB NOT NULL,
-    transaction_id INTEGER REFERENCES transactions,
-    at_ms INTEGER NOT NULL,
     PRIMARY KEY (site, sequence)
 ) STRICT, WITHOUT ROWID;
 CREATE VIEW balances AS
@@ -73,8 +74,9 @@ CREATE VIEW history AS
     SELECT id, datetime(at_ms / 1000, 'unixepoch') AS at_utc, key, payer, payee, nanos, round(nanos / 1e9, 6) AS iota
     FROM payments ORDER BY id;
 """
+)
 
-KIND: Final = Kind(name="ledger", application_id=0x57_53_4C_31, version=1, schema=_SCHEMA)
+KIND: Final = Kind(name="ledger", application_id=0x57_53_4C_31, version=2, schema=_SCHEMA)
 
 
 def _wall_ms() -> int:
@@ -85,9 +87,9 @@ def _wall_ms() -> int:
 class SqliteLedger:
     """A ``Ledger`` in a file, or in memory if the path is ``None``. ``opening`` is who holds how many nanos at first.
 
-    A file that is there goes on where it ended; ``opening`` must then be what it began with, or be left out.
-    With ``reads_only`` it must be there, another process may be writing it, and nothing is written.
-    Raises ``InputError`` if the file cannot be used or began with other funds.
+    A file that is there goes on where it ended; ``opening`` must then be what it began with, or be left out, and
+    ``run`` the run it belongs to. With ``reads_only`` another process may be writing it, and nothing is written.
+    Raises ``InputError`` if the file cannot be used, began with other funds or belongs to another run.
     """
 
     def __init__(
@@ -97,19 +99,20 @@ class SqliteLedger:
         *,
         clock: Callable[[], int] = _wall_ms,
         reads_only: bool = False,
+        run: str = "",
     ) -> None:
         for account, nanos in (opening or {}).items():
             if type(nanos) is not int or not 0 <= nanos <= MOST_NANOS:
                 raise LocalProtocolError(f"{account!r} cannot open with {nanos!r} nanos")
         if sum((opening or {}).values()) >= 1 << 63:
             raise LocalProtocolError(f"more than {1 << 63} nanos in one ledger")
-        self._database = Database(path, KIND, reads_only=reads_only)
+        self._database = Database(path, KIND, reads_only=reads_only, run=run)
         self._clock = clock
         try:
             if not reads_only:
                 self._open_with(opening)
             self.check()
-        except AssertionError as error:
+        except DamagedError as error:
             self.close()
             raise InputError(f"{path} is damaged ({error}): restore it from a backup") from None
         except BaseException:
@@ -138,7 +141,7 @@ class SqliteLedger:
         if not payments:
             return []
         with self._database.transaction() as sql:
-            return [self._pay(sql, payment, None) for payment in payments]
+            return [self._pay(sql, payment) for payment in payments]
 
     def history(self, account: str) -> list[Payment]:
         """All payments made from or to the account, oldest first."""
@@ -152,19 +155,39 @@ class SqliteLedger:
         if not anchors:
             return []
         with self._database.transaction() as sql:
-            return [self._anchor(sql, anchor, None) for anchor in anchors]
+            return [self._anchor(sql, anchor) for anchor in anchors]
 
     def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
-        """The site's anchors, in the order of their sequence."""
+        """The site's anchors, in the order of their sequence. One whose bytes are damaged comes as it lies there."""
         rows = self._database.rows(
             "SELECT sequence, content FROM anchors WHERE site = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",
             site,
             first,
             MOST_NANOS if last is None else last,
         )
-        return [Anchor(site=site, sequence=sequence, content=content) for sequence, content in rows]
+        return [Anchor(site=site, sequence=sequence, content=_inflated(content)) for sequence, content in rows]
+
+    # -- the book beside it -------------------------------------------------------------------------------------------
+
+    def post(self, book: Book) -> None:
+        """Write down what is new in a book and make the payments it makes, all in one write.
+
+        A payment that a wallet cannot cover is not made; ``pay`` makes it when it is handed in again.
+        """
+        with self._database.transaction() as sql:
+            for payment in crossings(book_file.append(sql, self._database, book)):
+                self._pay(sql, payment)
+
+    def entries(self) -> list[Entry]:
+        """The book's entries, as far as they were written down."""
+        return book_file.read(self._database)
 
     # -- what else it knows -------------------------------------------------------------------------------------------
+
+    @property
+    def identity(self) -> str:
+        """A random id that no other ledger's file has."""
+        return self._database.identity
 
     def accounts(self) -> list[str]:
         """All accounts that ever held or were paid anything."""
@@ -175,6 +198,15 @@ class SqliteLedger:
         row = self._database.row("SELECT payer, payee, nanos FROM payments WHERE key = ?", key)
         return None if row is None else Payment(key=key, payer=row[0], payee=row[1], nanos=row[2])
 
+    def paid_keys(self) -> set[str]:
+        """The keys of all payments that were made."""
+        return {str(key) for (key,) in self._database.rows("SELECT key FROM payments")}
+
+    def anchors_kept(self) -> int:
+        """How many records all sites have anchored."""
+        row = self._database.row("SELECT count(*) FROM anchors")
+        return int(row[0]) if row else 0
+
     def extent(self, site: str) -> tuple[int, int]:
         """How many records a site has anchored, and the last one's sequence (-1 for none)."""
         row = self._database.row("SELECT count(*), coalesce(max(sequence), -1) FROM anchors WHERE site = ?", site)
@@ -184,48 +216,8 @@ class SqliteLedger:
         """All sites that have anchored a record."""
         return [str(site) for (site,) in self._database.rows("SELECT DISTINCT site FROM anchors ORDER BY site")]
 
-    # -- transactions -------------------------------------------------------------------------------------------------
-
-    def execute(self, raw: bytes) -> Executed:
-        """Carry a transaction out, as a whole or not at all; the same bytes again are answered as the first time.
-
-        Raises ``SupersededError`` if its sequence is not the account's next: then it has not happened.
-        """
-        transaction, name = decode(raw), digest(raw)
-        with self._database.transaction() as sql:
-            if (known := self.executed(name)) is not None:
-                return known
-            row = sql.execute("SELECT sequence FROM accounts WHERE account = ?", (transaction.account,)).fetchone()
-            if transaction.sequence != (row[0] if row else 0):
-                raise SupersededError(self.transaction_at(transaction.account, transaction.sequence))
-            return self._execute(sql, transaction, name, raw)
-
-    def executed(self, name: str) -> Executed | None:
-        """What became of the transaction of this digest; None if it was never carried out."""
-        row = self._database.row("SELECT digest, ending, error FROM transactions WHERE digest = ?", name)
-        return None if row is None else Executed(row[0], Ending(row[1]), row[2])
-
-    def next_sequence(self, account: str) -> int:
-        """The sequence of the account's next transaction."""
-        row = self._database.row("SELECT sequence FROM accounts WHERE account = ?", account)
-        return 0 if row is None else int(row[0])
-
-    def transaction_at(self, account: str, sequence: int) -> str:
-        """The digest of the account's transaction in this place; "" if there is none yet."""
-        row = self._database.row(
-            "SELECT digest FROM transactions WHERE account = ? AND sequence = ?", account, sequence
-        )
-        return "" if row is None else str(row[0])
-
-    def sent(self, account: str, first: int = 0) -> list[bytes]:
-        """The bytes of the account's transactions from this sequence on."""
-        rows = self._database.rows(
-            "SELECT raw FROM transactions WHERE account = ? AND sequence >= ? ORDER BY sequence", account, first
-        )
-        return [row[0] for row in rows]
-
     def check(self) -> None:
-        """Assert conservation: no tokens were made or lost, and the payments explain every balance. O(payments)."""
+        """Raise ``DamagedError`` if tokens were made or lost, or payments do not explain every balance. O(payments)."""
         differences = self._database.rows("""
             SELECT account, sum(nanos) FROM (
                 SELECT account, nanos FROM opening
@@ -233,15 +225,16 @@ class SqliteLedger:
                 UNION ALL SELECT payer, -nanos FROM payments
                 UNION ALL SELECT account, -nanos FROM accounts
             ) GROUP BY account HAVING sum(nanos) <> 0""")
-        assert not differences, f"{differences[0][0]} differs by {-differences[0][1]} nanos from its payments"
+        for account, nanos in differences:
+            require(nanos == 0, f"{account} differs by {-nanos} nanos from its payments")
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _open_with(self, opening: Mapping[str, int] | None) -> None:
         """Write down who holds what, or compare it with what was written down."""
         fresh = self._database.row("SELECT 1 FROM accounts") is None
-        with self._database.transaction() as sql:
-            if fresh and opening is not None:
+        if fresh and opening is not None:
+            with self._database.transaction() as sql:
                 sql.executemany("INSERT INTO opening VALUES (?, ?)", opening.items())
                 sql.executemany("INSERT INTO accounts (account, nanos) VALUES (?, ?)", opening.items())
         began = dict(self._database.rows("SELECT account, nanos FROM opening"))
@@ -251,25 +244,7 @@ class SqliteLedger:
                 " what was asked for: choose another file"
             )
 
-    def _execute(self, sql: sqlite3.Connection, transaction: LocalTransaction, name: str, raw: bytes) -> Executed:
-        """Carry out a transaction whose turn it is, inside the caller's write."""
-        account = transaction.account
-        sql.execute("INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING", (account,))
-        sql.execute("UPDATE accounts SET sequence = sequence + 1 WHERE account = ?", (account,))
-        row = (name, account, transaction.sequence, raw, self._clock())
-        insert = "INSERT INTO transactions (digest, account, sequence, ending, error, raw, at_ms)"
-        identity = sql.execute(f"{insert} VALUES (?, ?, ?, 'done', '', ?, ?)", row).lastrowid
-        sql.execute("SAVEPOINT content")
-        errors = [self._pay(sql, payment, identity).error for payment in transaction.payments()]
-        errors += [self._anchor(sql, anchor, identity).error for anchor in transaction.anchors()]
-        error = next((error for error in errors if error), "")
-        if error:
-            sql.execute("ROLLBACK TO content")
-            sql.execute("UPDATE transactions SET ending = 'failed', error = ? WHERE id = ?", (error, identity))
-        sql.execute("RELEASE content")
-        return Executed(name, Ending.FAILED if error else Ending.DONE, error)
-
-    def _pay(self, sql: sqlite3.Connection, payment: Payment, transaction_id: int | None) -> PaymentStatus:
+    def _pay(self, sql: sqlite3.Connection, payment: Payment) -> PaymentStatus:
         """Make one payment inside the caller's write."""
         known = sql.execute("SELECT payer, payee, nanos FROM payments WHERE key = ?", (payment.key,)).fetchone()
         if known == (payment.payer, payment.payee, payment.nanos):
@@ -286,21 +261,19 @@ class SqliteLedger:
             (payment.payee, payment.nanos),
         )
         sql.execute(
-            "INSERT INTO payments (key, payer, payee, nanos, transaction_id, at_ms) VALUES (?, ?, ?, ?, ?, ?)",
-            (payment.key, payment.payer, payment.payee, payment.nanos, transaction_id, self._clock()),
+            "INSERT INTO payments (key, payer, payee, nanos, at_ms) VALUES (?, ?, ?, ?, ?)",
+            (payment.key, payment.payer, payment.payee, payment.nanos, self._clock()),
         )
         return PaymentStatus(key=payment.key, state=PaymentState.PAID)
 
-    def _anchor(self, sql: sqlite3.Connection, anchor: Anchor, transaction_id: int | None) -> AnchorStatus:
+    def _anchor(self, sql: sqlite3.Connection, anchor: Anchor) -> AnchorStatus:
         """Keep one record inside the caller's write."""
         place = (anchor.site, anchor.sequence)
         known = sql.execute("SELECT content FROM anchors WHERE site = ? AND sequence = ?", place).fetchone()
         if known is None:
-            sql.execute(
-                "INSERT INTO anchors VALUES (?, ?, ?, ?, ?)", (*place, anchor.content, transaction_id, self._clock())
-            )
+            sql.execute("INSERT INTO anchors VALUES (?, ?, ?)", (*place, zlib.compress(anchor.content)))
             return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.ANCHORED)
-        if known[0] == anchor.content:
+        if _inflated(known[0]) == anchor.content:
             return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.EXISTS)
         error = f"another record {anchor.sequence} of {anchor.site!r} is anchored already"
         return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.REFUSED, error=error)
@@ -308,3 +281,13 @@ class SqliteLedger:
 
 def _refused(payment: Payment, error: str) -> PaymentStatus:
     return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error)
+
+
+def _inflated(content: bytes) -> bytes:
+    """The bytes of a record; what was damaged is handed out as it is, for whoever checks signatures to name."""
+    inflater = zlib.decompressobj()
+    try:
+        plain = inflater.decompress(content, MOST_ANCHOR_BYTES)
+    except zlib.error:
+        return content
+    return plain if inflater.eof else content

@@ -1,15 +1,16 @@
-"""Moves batches along their lanes: builds, signs once, hands in the stored bytes, and writes down what became of them.
+"""Moves batches through their account's adapter: builds, signs once, hands in the stored bytes, notes the outcome.
 
-Nothing here remembers anything that matters: after a crash a new submitter over the same outbox goes on. Before a lane
-does anything it is reconciled with its ledger:
+Nothing here remembers anything that matters: after a crash a new submitter over the same outbox goes on. Before an
+account pays anything it is reconciled with its ledger, and so is every account that the outbox knows, idle ones too:
 
 1. the outbox is sound (``Outbox.check``, when it is opened), and BUILT batches are taken apart;
 2. the SIGNED batch is looked up by its digest;
 3. its coins are compared with the ledger's;
-4. every transaction of the account since the last time must be one of ours. One that we wrote and forgot, for the
-   outbox was restored from a backup, is adopted and never sent again; an unknown one freezes the lane;
+4. every transaction of the account since the checkpoint up to which it was compared must be one of ours. One that we
+   wrote and forgot, for the outbox was restored from a backup, is adopted and never sent again; an unknown one freezes
+   the account;
 5. no settlement key was paid twice;
-6. only then may the lane pay.
+6. only then may the account pay.
 """
 
 from __future__ import annotations
@@ -26,21 +27,25 @@ from wattswap.ledger.account_adapter import (
     Manifest,
     Outcome,
     Sighting,
+    Signed,
     Verdict,
     open_manifest,
     tag,
 )
-from wattswap.ledger.base import Anchor, LedgerDownError, Payment
+from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError, Payment
+from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import Batch, BatchState, Flush
 
 ANCHORS: Final = "anchors"
-"""The account that anchors, and its lane: its coins are not those that pay, so neither ever waits for the other."""
+"""The account that anchors, and its account: its coins are not those that pay, so neither ever waits for the other."""
 FIRST_WAIT_MS: Final = 200
 COMPARE_AFTER: Final = 500
-"""A lane is compared with its ledger again after so many transactions, so that the next start has little to list."""
+"""A account is compared with its ledger again after so many transactions, so that the next start has little to list."""
+OVERLAP: Final = 20
+"""So many checkpoints are compared once more: a service behind several nodes may list a little less than it had."""
 LONGEST_WAIT_MS: Final = 30_000
-"""Between two tries on a lane: doubled each time, up to this, and spread by up to half so that lanes do not march."""
+"""Between two tries on an account: doubled each time, up to this, and spread by up to half so that none march."""
 
 
 def wall_ms() -> int:
@@ -49,7 +54,7 @@ def wall_ms() -> int:
 
 
 def payment_item(payment: Payment) -> Item:
-    """A payment as the outbox keeps it, on its payer's lane."""
+    """A payment as the outbox keeps it, on its payer's account."""
     return Item(key=payment.key, payee=payment.payee, nanos=payment.nanos)
 
 
@@ -60,19 +65,19 @@ def anchor_item(anchor: Anchor) -> Item:
 
 
 class Submitter:
-    """Pays what an outbox owes, over one lane for each payer. Usable from any thread, one at a time."""
+    """Pays what an outbox owes, over one account for each payer. Usable from any thread, one at a time."""
 
     def __init__(
         self,
         outbox: Outbox,
-        lane_of: Callable[[str], AccountAdapter],
+        adapter_of: Callable[[str], AccountAdapter],
         *,
         flush: Flush | None = None,
         clock: Callable[[], int] = wall_ms,
     ) -> None:
         self.outbox = outbox
-        self._lane_of, self._flush, self._clock = lane_of, flush or Flush(), clock
-        self._lanes: dict[str, AccountAdapter] = {}
+        self._adapter_of, self._flush, self._clock = adapter_of, flush or Flush(), clock
+        self._adapters: dict[str, AccountAdapter] = {}
         self._ready: set[str] = set()
         self._tries: dict[str, int] = {}
         self._decided: dict[str, int] = {}
@@ -85,59 +90,72 @@ class Submitter:
     # -- what is owed -------------------------------------------------------------------------------------------------
 
     def owe(self, payments: Sequence[Payment], *, due: bool = True) -> list[bool]:
-        """Write payments down, each on its payer's lane; for each, whether it was new."""
+        """Write payments down, each on its payer's account; for each, whether it was new."""
         owed = [(payment.payer, payment_item(payment)) for payment in payments]
         return self._owe(owed, due=due)
 
     def keep(self, anchors: Sequence[Anchor]) -> list[bool]:
-        """Write anchors down on their lane; for each, whether it was new."""
+        """Write anchors down on their account; for each, whether it was new."""
         return self._owe([(ANCHORS, anchor_item(anchor)) for anchor in anchors], due=True)
+
+    def post(self, book: Book) -> bool:
+        """Write down what is new in a book, with what it owes; whether it owes anything new."""
+        return self.outbox.post(book, self.tag_of, self._clock())
 
     # -- what is done about it ----------------------------------------------------------------------------------------
 
     def work(self, enough: Callable[[], bool] = lambda: False) -> bool:
-        """One pass over all lanes with something to do; whether anything changed, so that another pass may be due.
+        """One pass over all accounts with something to do; whether anything changed, so that another pass may be due.
 
-        ``enough`` is asked before each lane: a ledger that hangs would else hold up whoever wants to stop once a lane.
+        ``enough`` is asked before each account: a ledger that hangs would else hold up who wants to stop.
         """
         with self._mutex:
             if self._hurried:
                 self._hurried = False
                 self._wait_until_ms.clear()
                 self._tries = dict.fromkeys(self._tries, 1)
-            changed = [self._work(name) for name in self.outbox.busy_lanes if not enough()]
+            names = dict.fromkeys((*self.outbox.busy_accounts, *self._unchecked()))
+            changed = [self._work(name) for name in names if not enough()]
             return any(changed)
+
+    @property
+    def unchecked(self) -> int:
+        """How many accounts have not been compared with the ledger since the start."""
+        return len(self._unchecked())
+
+    def _unchecked(self) -> list[str]:
+        return [name for name in self.outbox.accounts if name not in self._ready and not self.outbox.frozen(name)]
 
     def flush_all(self) -> None:
         """Make everything due that is owed."""
-        for name in self.outbox.busy_lanes:
+        for name in self.outbox.busy_accounts:
             self.outbox.make_due(name)
 
     def hurry(self) -> None:
-        """Let lanes that wait try again in the next pass, and begin anew with short waits. Returns at once."""
+        """Let accounts that wait try again in the next pass, and begin anew with short waits. Returns at once."""
         self._hurried = True
 
     def reconcile(self) -> None:
-        """Compare every lane with its ledger, as at the start. Raises ``LedgerDownError`` if one cannot be reached."""
+        """Compare every account with its ledger, as at the start; ``LedgerDownError`` if one cannot be reached."""
         with self._mutex:
             self._ready.clear()
-            for name in self.outbox.lanes:
+            for name in self.outbox.accounts:
                 self._reconcile(name)
 
     def errors(self) -> dict[str, str]:
-        """Why lanes are waiting, by lane."""
+        """Why accounts are waiting, by account."""
         return dict(self._last_error)
 
     def wait_ms(self) -> int:
-        """How long until a waiting lane tries again, in ms; 0 if one can now."""
+        """How long until a waiting account tries again, in ms; 0 if one can now."""
         now_ms = self._clock()
-        waits = [self._wait_until_ms.get(name, 0) - now_ms for name in self.outbox.busy_lanes]
+        waits = [self._wait_until_ms.get(name, 0) - now_ms for name in self.outbox.busy_accounts]
         return max(0, min(waits, default=0))
 
-    # -- one lane -----------------------------------------------------------------------------------------------------
+    # -- one account ---------------------------------------------------------------------------------------------------
 
     def _work(self, name: str) -> bool:
-        """Take a lane as far as it goes now; whether anything changed."""
+        """Take an account as far as it goes now; whether anything changed."""
         if self.outbox.frozen(name) or self._clock() < self._wait_until_ms.get(name, 0):
             return False
         try:
@@ -165,8 +183,8 @@ class Submitter:
         """B and C: a batch with its bytes stored; None if there is nothing to pay, or nothing to pay with."""
         if batch is None and not self.outbox.is_due(name, self._flush, self._clock()):
             return None
-        lane = self._lane(name)
-        purse = lane.read()
+        adapter = self._adapter(name)
+        purse = adapter.read()
         if self.outbox.taken(purse.coins):
             raise LedgerDownError("waiting for another transaction to free the coins that this one needs")
         if batch is not None and sum(item.nanos for item in batch.items) > purse.nanos:
@@ -178,31 +196,39 @@ class Submitter:
                 self._flush,
                 self._clock(),
                 most_nanos=purse.nanos,
-                most_items=lane.most_items,
-                most_bytes=lane.most_bytes,
+                most_items=adapter.most_items,
+                most_bytes=adapter.most_bytes,
             )
+        if batch is None and purse.more:
+            batch = self.outbox.build_merge(name, self._clock())
         if batch is None:
             self._later(name, f"{name} can spend {purse.nanos} nanos, less than it owes")
             self._poor.add(name)
             return None
-        tags = tuple(tag(item.key, lane.secret) for item in batch.items)
-        memo = Manifest(self.outbox.identity, batch.number, tags).seal(lane.secret)
-        return self.outbox.sign(batch, lane.sign(list(batch.items), purse, memo))
+        tags = tuple(tag(item.key, adapter.secret) for item in batch.items)
+        memo = Manifest(self.outbox.identity, batch.number, tags).seal(adapter.secret)
+        return self.outbox.sign(batch, adapter.sign(list(batch.items), purse, memo))
 
     def _submit(self, batch: Batch) -> bool:
-        """D: hand in the stored bytes."""
-        assert batch.signed is not None
-        return self._take(batch, self._lane(batch.lane).submit(batch.signed))
+        """D: hand in the stored bytes, if they still are what was signed."""
+        if batch.damaged:
+            why = (
+                f"what is stored of transaction {batch.number} is damaged and was not handed in:"
+                " restore the outbox from a backup"
+            )
+            self.outbox.freeze(batch.account, why, self._clock())
+            return True
+        return self._take(batch, self._adapter(batch.account).submit(_signed_of(batch)))
 
     def _ask(self, batch: Batch) -> bool:
         """What became of bytes that were handed in before: decided, provably dead, or to be handed in again."""
-        assert batch.signed is not None
-        lane = self._lane(batch.lane)
-        outcome = lane.status(batch.signed.digest)
+        signed = _signed_of(batch)
+        adapter = self._adapter(batch.account)
+        outcome = adapter.status(signed.digest)
         if outcome.verdict is Verdict.ABSENT:
-            if lane.dead(batch.signed):
+            if adapter.dead(signed):
                 self.outbox.bury(batch, "it expired unseen", self._clock())
-                self._done(batch.lane)
+                self._done(batch.account)
                 return True
             return self._submit(batch)
         return self._take(batch, outcome)
@@ -212,85 +238,86 @@ class Submitter:
         match outcome.verdict:
             case Verdict.FINAL | Verdict.FAILED:
                 self.outbox.decide(batch, outcome, self._clock())
-                self._decided[batch.lane] = self._decided.get(batch.lane, 0) + 1
-                if self._decided[batch.lane] % COMPARE_AFTER == 0:
-                    self._ready.discard(batch.lane)
-                for name in (batch.lane, *self._poor):  # who lacked tokens may have been paid some
+                self._decided[batch.account] = self._decided.get(batch.account, 0) + 1
+                if self._decided[batch.account] % COMPARE_AFTER == 0:
+                    self._ready.discard(batch.account)
+                for name in (batch.account, *self._poor):  # who lacked tokens may have been paid some
                     self._done(name)
                 return True
-            case Verdict.CONFLICT if outcome.others and not any(map(self.outbox.knows, outcome.others)):
-                self._freeze_stranger(batch.lane, outcome.others[0])
+            case Verdict.CONFLICT if outcome.others and not any(map(self._explained, outcome.others)):
+                self._freeze_stranger(batch.account, outcome.others[0])
                 return True
             case Verdict.CONFLICT:
-                self._ready.discard(batch.lane)  # what holds the coin is ours or unnamed: compare with the ledger
-                self._later(batch.lane, outcome.error)
+                self._ready.discard(batch.account)  # what holds the coin is ours or unnamed: compare with the ledger
+                self._later(batch.account, outcome.error)
             case _:
-                self._later(batch.lane, outcome.error or "no answer yet")
+                self._later(batch.account, outcome.error or "no answer yet")
         return False
 
     # -- reconciliation -----------------------------------------------------------------------------------------------
 
     def _reconcile(self, name: str) -> None:
-        """Steps 1 to 5 for one lane; it is ready afterwards, or frozen, or ``LedgerDownError`` says to try later."""
-        lane = self._lane(name)
+        """Steps 1 to 5 for one account; it is ready afterwards, or frozen, or ``LedgerDownError`` says to try later."""
+        adapter = self._adapter(name)
         batch = self.outbox.undecided(name)
         if batch is not None and batch.state is BatchState.BUILT:
             self.outbox.dissolve(batch)
             batch = None
-        if batch is not None and self._look_up(lane, batch):
+        if batch is not None and self._look_up(adapter, batch):
             batch = None
-        self._compare_sent(name, lane)
+        self._compare_sent(name, adapter)
         if self.outbox.frozen(name):
             return
         if batch is not None and self.outbox.undecided(name) is not None:
-            self._compare_coins(lane, batch)
+            self._compare_coins(adapter, batch)
         if not self.outbox.frozen(name):
             self._ready.add(name)
 
-    def _compare_coins(self, lane: AccountAdapter, batch: Batch) -> None:
+    def _compare_coins(self, adapter: AccountAdapter, batch: Batch) -> None:
         """Step 3: a coin that went into another transaction of ours makes the batch dead; a stranger's is an alarm."""
-        assert batch.signed is not None
-        for coin in batch.signed.coins:
-            consumer = lane.consumer(coin)
+        signed = _signed_of(batch)
+        for coin in signed.coins:
+            consumer = adapter.consumer(coin)
             if consumer is None:
                 continue
-            if consumer in ("", batch.signed.digest):
+            if consumer in ("", signed.digest):
                 raise LedgerDownError("a coin has moved, and the ledger does not say yet by which transaction")
-            if self.outbox.knows(consumer):
-                self.outbox.bury(batch, f"its coin went into our transaction {consumer}", self._clock())
-                self._done(batch.lane)
+            if self.outbox.knows(consumer) or self.outbox.accepted(consumer):
+                self.outbox.bury(batch, f"its coin went into transaction {consumer}", self._clock())
+                self._done(batch.account)
             else:
-                self._freeze_stranger(batch.lane, consumer)
+                self._freeze_stranger(batch.account, consumer)
             return
 
-    def _look_up(self, lane: AccountAdapter, batch: Batch) -> bool:
+    def _look_up(self, adapter: AccountAdapter, batch: Batch) -> bool:
         """Step 2; whether the batch is decided."""
-        assert batch.signed is not None
-        outcome = lane.status(batch.signed.digest)
+        signed = _signed_of(batch)
+        outcome = adapter.status(signed.digest)
         if outcome.verdict is Verdict.UNKNOWN:
             raise LedgerDownError(outcome.error or "the ledger does not say what became of a transaction")
         return outcome.verdict is not Verdict.ABSENT and self._take(batch, outcome)
 
-    def _compare_sent(self, name: str, lane: AccountAdapter) -> None:
-        """Steps 4 and 5. Freezes the lane for what cannot be explained."""
-        start = self.outbox.cursor(name)
-        sightings, cursor = lane.sent(start)
-        assert cursor, "an empty cursor would mean the beginning"
-        adopted = [sighting for sighting in sightings if self._compare(name, lane, sighting, first=not start)]
+    def _compare_sent(self, name: str, adapter: AccountAdapter) -> None:
+        """Steps 4 and 5. Freezes the account for what cannot be explained."""
+        start = self.outbox.checked(name)
+        sightings, newest = adapter.sent(start)
+        adopted = [one for one in sightings if self._compare(name, adapter, one, first=start < 0)]
         if not self.outbox.frozen(name):
-            self.outbox.move_cursor(name, cursor)
+            self.outbox.move_checked(name, max(start, newest - OVERLAP, 0))
         if adopted:
             text = (
                 f"{len(adopted)} of its transactions were not in the outbox (restored from a backup?) and were adopted"
             )
             self.outbox.alarm(name, text, self._clock())
 
-    def _compare(self, name: str, lane: AccountAdapter, sighting: Sighting, *, first: bool) -> bool:
+    def _compare(self, name: str, adapter: AccountAdapter, sighting: Sighting, *, first: bool) -> bool:
         """Compare one transaction of the account with the outbox; whether it had to be adopted."""
         if self.outbox.knows(sighting.digest):
             self._agree(name, sighting)
             return False
-        manifest = open_manifest(sighting.memo, lane.secret)
+        if self.outbox.accepted(sighting.digest):
+            return False
+        manifest = open_manifest(sighting.memo, adapter.secret)
         if manifest is None or (manifest.outbox != self.outbox.identity and not first):
             if not first:
                 self._freeze_stranger(name, sighting.digest)
@@ -306,39 +333,56 @@ class Submitter:
         state = self.outbox.state_of(sighting.digest)
         if state is BatchState.SIGNED:
             batch = self.outbox.undecided(name)
-            assert batch is not None
-            self._take(batch, sighting.outcome)
+            if batch is not None:
+                self._take(batch, sighting.outcome)
         elif state.lower() != sighting.outcome.verdict:
             why = f"transaction {sighting.digest} is {state} here and {sighting.outcome.verdict} on the ledger"
             self.outbox.freeze(name, why, self._clock())
 
     def _freeze_stranger(self, name: str, digest: str) -> None:
         """Somebody else has the key."""
-        why = f"transaction {digest} spends from this account and is not ours: is the key stolen, or copied?"
-        self.outbox.freeze(name, why, self._clock())
+        why = (
+            f"transaction {digest} spends from this account and is not in this outbox. If the key file was copied, stop"
+            " the other copy and let one alone pay, then thaw; if nobody of yours paid, the key is stolen: move the"
+            " tokens to a new key"
+        )
+        self.outbox.freeze(name, why, self._clock(), digest)
+
+    def _explained(self, digest: str) -> bool:
+        return self.outbox.knows(digest) or self.outbox.accepted(digest)
 
     # -- small things -------------------------------------------------------------------------------------------------
 
     def _owe(self, owed: Sequence[tuple[str, Item]], *, due: bool) -> list[bool]:
         with self._mutex:
-            tagged = [(name, item, tag(item.key, self._lane(name).secret)) for name, item in owed]
+            tagged = [(name, item, tag(item.key, self._adapter(name).secret)) for name, item in owed]
             return self.outbox.owe(tagged, self._clock(), due=due)
 
-    def _lane(self, name: str) -> AccountAdapter:
-        if name not in self._lanes:
-            self._lanes[name] = self._lane_of(name)
-        return self._lanes[name]
+    def _adapter(self, name: str) -> AccountAdapter:
+        if name not in self._adapters:
+            self._adapters[name] = self._adapter_of(name)
+        return self._adapters[name]
+
+    def tag_of(self, account: str, key: str) -> bytes:
+        """What stands for a settlement key in what the account writes on the ledger."""
+        return tag(key, self._adapter(account).secret)
 
     def _done(self, name: str) -> None:
-        """The lane is well again."""
+        """The account is well again."""
         for table in (self._tries, self._wait_until_ms, self._last_error):
             table.pop(name, None)
         self._poor.discard(name)
 
     def _later(self, name: str, error: str) -> None:
-        """Try this lane again, later and later."""
+        """Try this account again, later and later."""
         tries = self._tries[name] = self._tries.get(name, 0) + 1
         wait_ms = min(FIRST_WAIT_MS << min(tries - 1, 20), LONGEST_WAIT_MS)
         spread_ms = crc32(f"{name} {tries}".encode()) % (wait_ms // 2 + 1)
         self._wait_until_ms[name] = self._clock() + wait_ms - spread_ms
         self._last_error[name] = error
+
+
+def _signed_of(batch: Batch) -> Signed:
+    if batch.signed is None:
+        raise DamagedError(f"batch {batch.number} is not signed")
+    return batch.signed

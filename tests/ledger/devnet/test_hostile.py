@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import resource
 import socket
 import sqlite3
 from base64 import b64encode
@@ -21,7 +22,7 @@ from tests.ledger.devnet.people import Arg, Person, a_story, figures, pay, perso
 
 from wattswap.ledger.devnet.answers import Answers
 from wattswap.ledger.devnet.api import Api, Request
-from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits, TooOften
+from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits, TooOftenError
 from wattswap.ledger.devnet.model import Refused
 from wattswap.ledger.devnet.node import Node
 from wattswap.ledger.devnet.store import Store
@@ -287,10 +288,10 @@ def test_the_faucets_limits_are_kept_by_the_minute():
     clock = [0]
     faucet = Faucet(FaucetLimits(nanos=5, most_nanos=10, per_minute=3, per_wallet=2), lambda: clock[0])
     assert [faucet.admit(b"a", None), faucet.admit(b"a", 10)] == [5, 10]
-    with pytest.raises(TooOften):
+    with pytest.raises(TooOftenError):
         faucet.admit(b"a", None)
     assert faucet.admit(b"b", None) == 5
-    with pytest.raises(TooOften):
+    with pytest.raises(TooOftenError):
         faucet.admit(b"c", None)
     for nanos in (0, -1, 11):
         with pytest.raises(Refused, match="1 to 10 nanos"):
@@ -341,3 +342,63 @@ async def test_only_the_faucets_own_gifts_have_a_status(node):
         line.request("GET", f"/v1/status/{task}")
         assert line.getresponse().status == 404
         line.close()
+
+
+# -- attacks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ devnet { " + " ".join(f"a{n}: stateHash" for n in range(145)) + " } }",
+        "{ ...f } fragment f on Query { "
+        + " ".join(f"a{n}: transactionBlocks {{ nodes {{ digest }} }}" for n in range(145))
+        + " }",
+        "{ ... on Query { " + " ".join(f"a{n}: objects {{ nodes {{ bcs }} }}" for n in range(145)) + " } }",
+        "{ ...f ...f ...f ...f ...f } fragment f on Query { devnet { stateHash } }",
+    ],
+)
+def test_what_costs_too_much_is_refused_wherever_it_hides(query: str):
+    """Counted by name at the root alone, 145 aliases of a hash over all coins stood the node still."""
+    node = Node(Store(None), lambda: 0)
+    answer = Api(node).answer(Request(query=query))
+    assert "costs more than" in answer["errors"][0]["message"] or "nodes" in answer["errors"][0]["message"]
+    assert "data" not in answer
+    assert "data" in Api(node).answer(Request(query="{ chainIdentifier devnet { stateHash mintedNanos } }"))
+    node.store.close()
+
+
+@a_story
+async def test_a_thousand_connections_that_say_nothing_stop_nobody(node):
+    """They filled the table of open files, and the log with 211 MB of tracebacks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4_096), hard))
+    silent = []
+    try:
+        for _ in range(1_100):
+            line = socket.create_connection(("127.0.0.1", node.port), timeout=10)
+            line.sendall(b"POST /graphql HTTP/1.1\r\n")
+            silent.append(line)
+        status, answer = post(node.url, b'{"query": "{ chainIdentifier }"}')
+        assert (status, b"chainIdentifier" in answer) == (200, True)
+        assert (await person(node)).client is not None
+    finally:
+        for line in silent:
+            line.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_the_faucet_is_not_emptied_but_refills():
+    clock = [0]
+    limits = FaucetLimits(most_nanos=100, per_minute=10**6, per_wallet=10**6, tank_nanos=250, refill_nanos=10)
+    faucet = Faucet(limits, lambda: clock[0])
+    assert [faucet.admit(b"a", 100) for _ in range(2)] == [100, 100]
+    with pytest.raises(TooOftenError, match="has 50 nanos just now, and 10 come in each second"):
+        faucet.admit(b"b", 100)
+    assert faucet.admit(b"b", 50) == 50
+    clock[0] = 3_000
+    assert faucet.admit(b"c", 30) == 30
+    with pytest.raises(TooOftenError):
+        faucet.admit(b"c", 1)
+    clock[0] = 10**9
+    assert faucet.admit(b"c", 100) == 100

@@ -22,7 +22,8 @@ from pathlib import Path
 import msgspec
 
 from wattswap.ledger.base import Anchor, Ledger, Payment
-from wattswap.ledger.settlement_worker import SettlementWorker, open_ledger, open_worker
+from wattswap.ledger.book import Book
+from wattswap.ledger.settlement import Settlement, open_settlement
 
 _NODE = """
 import sys
@@ -62,33 +63,30 @@ def debts(name: str, count: int) -> list[Payment]:
 
 def handed_in(where: str, name: str, batch: int, count: int) -> SettlingRow:
     """Call ``pay`` with so many at a time."""
-    ledger = open_ledger(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns())
-    seconds = _timed(lambda: _hand_in(ledger, debts(f"direct {batch}", count), batch))
-    cashier = getattr(ledger, "cashier", None)
-    fees = (cashier.outbox.fees_nanos, cashier.outbox.deposits_nanos) if cashier else (0, 0)
-    ledger.close()
-    return SettlingRow(name, "handed in", batch, count, seconds, *fees)
+    with open_settlement(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns()) as settlement:
+        seconds = _timed(lambda: _hand_in(settlement.ledger, debts(f"direct {batch}", count), batch))
+        return _row(settlement, name, "handed in", batch, count, seconds)
 
 
-def through_the_outbox(where: str, name: str, batch: int, count: int, folder: Path) -> SettlingRow:
-    """Let a settler pay, handing over so many at a time and waiting for them."""
-    outbox = folder / f"outbox {name} {batch}"
-    with open_worker(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns(), outbox=outbox) as settler:
-        seconds = _timed(lambda: _hand_over(settler, debts(f"settler {batch}", count), batch))
-        return SettlingRow(
-            name, "through the outbox", batch, count, seconds, settler.fees_nanos, settler.deposits_nanos
-        )
+def from_the_book(where: str, name: str, batch: int, count: int, folder: Path) -> SettlingRow:
+    """Post a book that pays each reward, so many at a time, and wait for them."""
+    outbox, book = folder / f"outbox {name} {batch}", Book(_PURSE_NANOS, "each")
+    with open_settlement(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns(), outbox=outbox) as settlement:
+        seconds = _timed(lambda: _post(settlement, book, batch, count))
+        return _row(settlement, name, "from the book", batch, count, seconds)
 
 
 def anchored(where: str, name: str, size: int, count: int) -> SettlingRow:
     """Anchor records of so many bytes one by one; ``batch`` stands for the size."""
-    ledger = open_ledger(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns())
     records = [Anchor(site="site", sequence=number, content=b"%06d" % number * (size // 6)) for number in range(count)]
-    seconds = _timed(lambda: [ledger.anchor([record]) for record in records])
-    cashier = getattr(ledger, "cashier", None)
-    fees = (cashier.outbox.fees_nanos, cashier.outbox.deposits_nanos) if cashier else (0, 0)
-    ledger.close()
-    return SettlingRow(name, f"anchored, {size} B", 1, count, seconds, *fees)
+    with open_settlement(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns()) as settlement:
+        seconds = _timed(lambda: [settlement.ledger.anchor([record]) for record in records])
+        return _row(settlement, name, f"anchored, {size} B", 1, count, seconds)
+
+
+def _row(settlement: Settlement, name: str, way: str, batch: int, count: int, seconds: float) -> SettlingRow:
+    settled = settlement.settled()
+    return SettlingRow(name, way, batch, count, seconds, settled.fees_nanos, settled.deposits_nanos)
 
 
 def measure(url: str, folder: Path, count: int) -> Iterator[SettlingRow]:
@@ -96,11 +94,11 @@ def measure(url: str, folder: Path, count: int) -> Iterator[SettlingRow]:
     for number, batch in enumerate(_BATCHES):
         few = count if batch > 1 else max(20, count // 5)
         yield handed_in(f"sqlite:{folder / f'direct {number}'}", "sqlite", batch, few)
-        yield through_the_outbox(f"sqlite:{folder / f'settler {number}'}", "sqlite", batch, few, folder)
+        yield from_the_book(f"sqlite:{folder / f'book {number}'}", "sqlite", batch, few, folder)
     for batch in _BATCHES:
         few = count if batch > 1 else max(20, count // 5)
         yield handed_in(url, "devnet", batch, few)
-        yield through_the_outbox(url, "devnet", batch, few, folder)
+        yield from_the_book(url, "devnet", batch, few, folder)
     for size in (300, 30_000):
         yield anchored(url, "devnet", size, max(20, count // 10))
 
@@ -154,13 +152,13 @@ def _hand_in(ledger: Ledger, payments: Sequence[Payment], batch: int) -> None:
         assert all(status.ok for status in ledger.pay(payments[at : at + batch]))
 
 
-def _hand_over(settler: SettlementWorker, payments: Sequence[Payment], batch: int) -> None:
-    for at in range(0, len(payments), batch):
-        settler.pay(payments[at : at + batch])
-        if batch == 1:
-            continue
-        assert settler.drain().ok
-    assert settler.drain().ok
+def _post(settlement: Settlement, book: Book, batch: int, count: int) -> None:
+    for at in range(0, count, batch):
+        for number in range(at, min(at + batch, count)):
+            book.reserve(f"{number}", 1 + number)
+            book.settle(f"{number}", f"car{number % 500}", 1 + number)
+        settlement.post(book)
+        assert settlement.drain().ok
 
 
 def _timed(work: Callable[[], object]) -> float:

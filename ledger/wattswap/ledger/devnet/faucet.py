@@ -1,8 +1,7 @@
-"""Who may have how much of the worthless tokens: the faucet's limits, so that a loop gone wild cannot fill the disk."""
+"""How much of the worthless tokens the faucet gives: it refills by the second, so no loop gone wild can empty it."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -11,6 +10,7 @@ from msgspec import Struct
 from wattswap.ledger.devnet.model import Refused
 from wattswap.ledger.devnet.rules import MINTED
 
+_MOST_WALLETS: Final = 10_000
 _MINUTE_MS: Final = 60_000
 
 
@@ -25,31 +25,56 @@ class FaucetLimits(Struct, frozen=True, kw_only=True):
     """Requests of all together."""
     per_wallet: int = 60
     """Requests for one wallet in a minute."""
+    tank_nanos: int = MINTED // 20
+    """All that it gives at once."""
+    refill_nanos: int = 10_000 * 10**9
+    """What comes back to the tank in a second."""
+
+
+class TooOftenError(Refused):
+    """Right in itself, but later."""
+
+
+class _Bucket:
+    """So much can be taken at once, and so much comes back in a millisecond."""
+
+    def __init__(self, size: float, per_ms: float, now_ms: int) -> None:
+        self.size, self.per_ms, self.left, self.at_ms = size, per_ms, size, now_ms
+
+    def take(self, amount: float, now_ms: int) -> bool:
+        """Take it, if so much is there."""
+        self.left = min(self.size, self.left + (now_ms - self.at_ms) * self.per_ms)
+        self.at_ms = now_ms
+        if amount > self.left:
+            return False
+        self.left -= amount
+        return True
 
 
 class Faucet:
-    """Counts requests by the minute."""
+    """Three limits: tokens and requests of all together, and requests for each wallet."""
 
     def __init__(self, limits: FaucetLimits, now_ms: Callable[[], int]) -> None:
-        self._limits = limits
-        self._now_ms = now_ms
-        self._minute = -1
-        self._given: Counter[bytes] = Counter()
+        self._limits, self._now_ms = limits, now_ms
+        begins = now_ms()
+        self._tank = _Bucket(limits.tank_nanos, limits.refill_nanos / 1_000, begins)
+        self._requests = _Bucket(limits.per_minute, limits.per_minute / _MINUTE_MS, begins)
+        self._wallets: dict[bytes, _Bucket] = {}
 
     def admit(self, recipient: bytes, nanos: int | None) -> int:
         """How many nanos the recipient gets; raises ``Refused`` if it asks for too much or too often."""
-        amount = self._limits.nanos if nanos is None else nanos
+        amount, now_ms = self._limits.nanos if nanos is None else nanos, self._now_ms()
         most = min(self._limits.most_nanos, MINTED)
         if not 0 < amount <= most:
             raise Refused(f"the faucet gives 1 to {most} nanos at a time")
-        minute = self._now_ms() // _MINUTE_MS
-        if minute != self._minute:
-            self._minute, self._given = minute, Counter()
-        if self._given.total() >= self._limits.per_minute or self._given[recipient] >= self._limits.per_wallet:
-            raise TooOften("the faucet has given enough for this minute: try again in the next")
-        self._given[recipient] += 1
+        if len(self._wallets) > _MOST_WALLETS:
+            self._wallets = {}
+        of_wallet = _Bucket(self._limits.per_wallet, self._limits.per_wallet / _MINUTE_MS, now_ms)
+        if not self._wallets.setdefault(recipient, of_wallet).take(1, now_ms) or not self._requests.take(1, now_ms):
+            raise TooOftenError("the faucet has given enough for this minute: try again in the next")
+        if not self._tank.take(amount, now_ms):
+            raise TooOftenError(
+                f"the faucet has {int(self._tank.left)} nanos just now, and {self._limits.refill_nanos} come in each"
+                " second: try again later"
+            )
         return amount
-
-
-class TooOften(Refused):
-    """Right in itself, but later."""

@@ -19,7 +19,14 @@ from graphql import (
 )
 
 from wattswap.ledger.devnet.model import Refused
-from wattswap.ledger.devnet.rules import MOST_QUERY_BYTES, MOST_QUERY_DEPTH, MOST_QUERY_NODES, MOST_ROOT_FIELDS
+from wattswap.ledger.devnet.rules import (
+    COSTS,
+    MOST_QUERY_BYTES,
+    MOST_QUERY_COST,
+    MOST_QUERY_DEPTH,
+    MOST_QUERY_NODES,
+    ROOT_COST,
+)
 
 _MOST_TOKENS: Final = 4_000
 _MOST_KEPT: Final = 256
@@ -60,24 +67,27 @@ class Guard:
 
 
 class _Weight:
-    """Counts what a document asks for, its fragments as often as they are spread."""
+    """Counts what a document asks for, its fragments as often as they are spread, and what answering it may cost.
+
+    A field at the root costs by what it makes the node do, whatever it is called and wherever it stands: an alias or a
+    fragment makes nothing cheaper.
+    """
 
     def __init__(self, document: DocumentNode) -> None:
         self._operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
         self._fragments = {
             one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
         }
-        self._nodes = 0
+        self._nodes = self._cost = 0
 
     def check(self) -> None:
         """Raise ``Refused`` if a limit is passed."""
         for operation in self._operations:
-            self._selections(operation.selection_set, 1, ())
-            roots = sum(isinstance(one, FieldNode) for one in operation.selection_set.selections)
-            if roots > MOST_ROOT_FIELDS:
-                raise Refused(f"the query asks {roots} things at once, and {MOST_ROOT_FIELDS} is the most")
+            self._selections(operation.selection_set, 1, (), root=True)
 
-    def _selections(self, selections: SelectionSetNode, depth: int, within: tuple[str, ...]) -> None:
+    def _selections(
+        self, selections: SelectionSetNode, depth: int, within: tuple[str, ...], *, root: bool = False
+    ) -> None:
         if depth > MOST_QUERY_DEPTH:
             raise Refused(f"the query is nested deeper than {MOST_QUERY_DEPTH} levels")
         for one in selections.selections:
@@ -89,6 +99,12 @@ class _Weight:
                 if name in within:
                     raise Refused(f"fragment {name[:80]!r} contains itself")
                 if name in self._fragments:
-                    self._selections(self._fragments[name].selection_set, depth + 1, (*within, name))
-            elif inner := getattr(one, "selection_set", None):
-                self._selections(inner, depth + 1, within)
+                    inside = self._fragments[name].selection_set
+                    self._selections(inside, depth + 1, (*within, name), root=root)
+                continue
+            if isinstance(one, FieldNode):
+                self._cost += COSTS.get(one.name.value, ROOT_COST if root else 0)
+                if self._cost > MOST_QUERY_COST:
+                    raise Refused(f"the query costs more than {MOST_QUERY_COST}: ask for less at once")
+            if inner := getattr(one, "selection_set", None):
+                self._selections(inner, depth + 1, within, root=root and not isinstance(one, FieldNode))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from wattswap.ledger.devnet import names, sdk
@@ -82,7 +84,7 @@ def coins(store: Store, wanted: CoinFilter, window: Window) -> Page[CoinObject]:
         _among("id", [names.address(one) for one in wanted.ids], where, values)
     _bound("id", window, names.address, where, values)
     rows = store.coins(where, values, count=window.size + 1, backwards=window.last is not None)
-    return _page(rows, window, lambda coin: names.shown(coin.id))
+    return _page(rows, window, viewed_at(store, window), lambda coin: names.shown(coin.id))
 
 
 def entries(store: Store, wanted: EntryFilter, window: Window) -> Page[Entry]:
@@ -101,9 +103,12 @@ def entries(store: Store, wanted: EntryFilter, window: Window) -> Page[Entry]:
     if wanted.digests is not None:
         _among("digest", [sdk.from_base58(one) for one in wanted.digests], where, values)
     _bound("seq", window, _number, where, values)
+    newest = viewed_at(store, window)
+    where.append("seq <= ?")
+    values.append(newest)
     named = _mentions(wanted)
     rows = store.entries(where, values, named, count=window.size + 1, backwards=window.last is not None)
-    return _page(rows, window, lambda entry: str(entry.seq))
+    return _page(rows, window, newest, lambda entry: str(entry.seq))
 
 
 def _mentions(wanted: EntryFilter) -> list[tuple[Mention, bytes]]:
@@ -127,21 +132,45 @@ def checkpoints(store: Store, window: Window) -> Page[Entry]:
     return entries(store, EntryFilter(), window)
 
 
+def viewed_at(store: Store, window: Window) -> int:
+    """The checkpoint a page is seen at: the newest, or the one its cursor was made at.
+
+    As on IOTA's own service, a cursor pins that checkpoint: whoever keeps one never sees anything newer with it.
+    """
+    last = store.entry()
+    newest = last.seq if last else 0
+    return min([newest, *(_cursor(one)[0] for one in (window.after, window.before) if one is not None)])
+
+
+def _cursor(text: str) -> tuple[int, str]:
+    """The checkpoint a cursor was made at, and the place it names."""
+    try:
+        checkpoint, place = msgspec.json.decode(names.from_base64(text), type=tuple[int, str])
+    except (msgspec.MsgspecError, UnicodeDecodeError, Refused):
+        raise Refused("a cursor is what an earlier answer gave") from None
+    if not 0 <= checkpoint < _MOST_SEQ:
+        raise Refused("a cursor is what an earlier answer gave")
+    return checkpoint, place
+
+
 def _bound(column: str, window: Window, read: Callable[[str], object], where: list[str], values: list[object]) -> None:
     """Let the page begin after, or end before, the cursor."""
     for sign, cursor in ((">", window.after), ("<", window.before)):
         if cursor is not None:
             where.append(f"{column} {sign} ?")
-            values.append(read(cursor))
+            values.append(read(_cursor(cursor)[1]))
 
 
-def _page(rows: list[Row], window: Window, write: Callable[[Row], str]) -> Page[Row]:
+def _page(rows: list[Row], window: Window, checkpoint: int, write: Callable[[Row], str]) -> Page[Row]:
     """A page from one row more than it holds: that one says whether there is another page."""
     more, rows = len(rows) > window.size, rows[: window.size]
+    before, after = window.before is not None, window.after is not None
     if window.last is not None:
         rows.reverse()
-        return Page(rows, [write(row) for row in rows], more, window.before is not None)
-    return Page(rows, [write(row) for row in rows], window.after is not None, more)
+    cursors = [b64encode(msgspec.json.encode((checkpoint, write(row)))).decode() for row in rows]
+    if window.last is not None:
+        return Page(rows, cursors, more, before)
+    return Page(rows, cursors, after, more)
 
 
 def _among(column: str, keys: list[bytes], where: list[str], values: list[object]) -> None:

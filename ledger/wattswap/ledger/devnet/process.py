@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import resource
 import signal
 import socket
 import sys
@@ -18,6 +19,7 @@ import msgspec
 import uvicorn
 from msgspec import Struct
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits
 from wattswap.ledger.devnet.model import Refused
@@ -28,6 +30,7 @@ from wattswap.protocol.errors import InputError
 
 _INTERRUPTED: Final = 130
 _GRACE_S: Final = 3
+_MOST_CONNECTIONS: Final = 400
 _KEEP_ALIVE_S: Final = 120  # longer than the SDK keeps an idle connection, so it never writes into one just closed
 
 
@@ -113,9 +116,31 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Connection(H11Protocol):
+    """A connection; where there are too many, the one that has been silent for longest makes room for a new one."""
+
+    silent_since = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take it in. Those that never say anything would else fill the table of open files."""
+        self.silent_since = self.loop.time()
+        most = min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        if len(self.connections) >= most:
+            silent = min(self.connections, key=lambda one: getattr(one, "silent_since", 0.0))
+            silent.transport.abort()
+            self.connections.discard(silent)
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """It says something."""
+        self.silent_since = self.loop.time()
+        super().data_received(data)
+
+
 def _config(web: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         web,
+        http=_Connection,
         access_log=False,
         log_level="error",  # a warning for each broken request would let strangers fill the log
         lifespan="off",

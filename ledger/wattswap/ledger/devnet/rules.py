@@ -37,7 +37,25 @@ MOST_PAGE_SIZE: Final = 50
 MOST_QUERY_BYTES: Final = 10_000
 MOST_QUERY_DEPTH: Final = 20
 MOST_QUERY_NODES: Final = 300
-MOST_ROOT_FIELDS: Final = 20
+MOST_QUERY_COST: Final = 250
+ROOT_COST: Final = 5
+"""Of a look-up at the root of a query."""
+COSTS: Final = {
+    "chainIdentifier": 1,
+    "serviceConfig": 1,
+    "stateHash": 60,
+    "supplyNanos": 20,
+    "depositsNanos": 20,
+    "burnedNanos": 5,
+    "coins": 10,
+    "supply": 20,
+    "objects": 20,
+    "transactionBlocks": 20,
+    "checkpoints": 20,
+    "dryRunTransactionBlock": 40,
+    "executeTransactionBlock": 40,
+}
+"""What a field makes the node do, wherever it stands; hashing the state reads every coin."""
 MOST_OUTPUT_NODES: Final = MOST_QUERY_NODES * MOST_PAGE_SIZE
 MOST_OUTPUT_BYTES: Final = 32 * 1_024 * 1_024
 MOST_BODY_BYTES: Final = 384 * 1_024

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from wattswap.ledger.devnet import names, sdk
 from wattswap.ledger.devnet.api import Api, where
 from wattswap.ledger.devnet.api import Request as Query
-from wattswap.ledger.devnet.faucet import Faucet, TooOften
+from wattswap.ledger.devnet.faucet import Faucet, TooOftenError
 from wattswap.ledger.devnet.model import Refused
 from wattswap.ledger.devnet.node import Node
 from wattswap.ledger.devnet.rules import MOST_BODY_BYTES
@@ -70,7 +70,7 @@ def app(node: Node, faucet: Faucet) -> Starlette:
         try:
             recipient = names.address(wanted.recipient)
             digest = node.give(recipient, faucet.admit(recipient, wanted.amount))
-        except TooOften as refused:
+        except TooOftenError as refused:
             return _json({"task": None, "error": str(refused)}, 429)
         except Refused as refused:
             return _json({"task": None, "error": str(refused)}, 400)

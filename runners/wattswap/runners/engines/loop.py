@@ -17,7 +17,7 @@ from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.runners.engines.event_queue import EventQueue
 from wattswap.runners.engines.node import Node, Running
 from wattswap.runners.engines.observer import Moved, Observers
-from wattswap.runners.engines.ranks import LAST_RANK, WORLD, rank_of, rank_of_kind
+from wattswap.runners.engines.ranks import LAST_RANK, RANK_OF_KIND, WORLD, rank_of
 from wattswap.runners.engines.sensor_feed import OF_A_SESSION, hearers_by_row
 from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.payments.opening_book import open_books
@@ -116,7 +116,7 @@ class SimulatedRun:
         """The closing step of the last instant: meters and departures, and the rows of who stays."""
         self.now_ms = self.tick * self.rules.tick_ms
         self._sense(self._feed.closing(self.tick))
-        self._drain(self.now_ms + 1, most_rank=rank_of_kind(events.Unplugged))
+        self._drain(self.now_ms + 1, most_rank=RANK_OF_KIND[events.Unplugged])
         self._tick_handled(self.tick)
         self._observers.finished(self)
         return self.record
@@ -129,7 +129,7 @@ class SimulatedRun:
         for who, event in sensed:
             names = self._hearers[who][event.session] if isinstance(event, OF_A_SESSION) else (str(who),)
             for name in names:
-                self._push(now_ms, rank_of_kind(type(event)), WORLD, name, event)
+                self._push(now_ms, RANK_OF_KIND[type(event)], WORLD, name, event)
 
     def _drain(self, until_ms: int, most_rank: int = LAST_RANK) -> None:
         """Let everything happen that happens before ``until_ms``."""
@@ -185,18 +185,19 @@ class SimulatedRun:
 
     def post(self, sender: str, to: str, message: Message) -> None:
         """Bring a message on its way; the network says when it arrives, and how often."""
-        received, nodes = events.Received(sender, message), self.nodes
+        rank, received, nodes = rank_of(message), events.Received(sender, message), self.nodes
         for at_ms in self.network.arrivals(nodes[sender], nodes[to], self.now_ms):
-            self._push(at_ms, rank_of(message), sender, to, received)
+            self._sequence += 1
+            self._queue.push(at_ms, rank, sender, self._sequence, to, received)
 
     def tell(self, agent: str, event: Event) -> None:
         """Let an agent learn of something at this instant."""
-        self._push(self.now_ms, rank_of_kind(type(event)), WORLD, agent, event)
+        self._push(self.now_ms, RANK_OF_KIND[type(event)], WORLD, agent, event)
 
     def wake_at(self, agent: str, at_ms: int) -> None:
         """Wake an agent when its clock says so."""
-        at_ms = max(self.nodes[agent].true_ms(at_ms), self.now_ms)
-        self._push(at_ms, rank_of_kind(events.Woken), agent, agent, events.Woken())
+        true_ms = max(self.nodes[agent].true_ms(at_ms), self.now_ms)
+        self._push(true_ms, RANK_OF_KIND[events.Woken], agent, agent, events.Woken(at_ms))
 
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """What the charger lets its car draw and feed from now on."""

@@ -33,8 +33,9 @@ _KINDS: Final = (
 )
 """By rank."""
 
-_RANK_OF: Final[Mapping[type, int]] = {kind: rank for rank, kinds in enumerate(_KINDS) for kind in kinds}
-_SEALED_RANK: Final = {kind.__struct_config__.tag: _RANK_OF[kind] for kind in messages.SEALED}
+RANK_OF_KIND: Final[Mapping[type, int]] = {kind: rank for rank, kinds in enumerate(_KINDS) for kind in kinds}
+"""Where in an instant an event or message of this class is handled."""
+_SEALED_RANK: Final = {kind.__struct_config__.tag: RANK_OF_KIND[kind] for kind in messages.SEALED}
 LAST_RANK: Final = len(_KINDS) - 1
 
 WORLD: Final = ""
@@ -43,9 +44,4 @@ WORLD: Final = ""
 
 def rank_of(message: Message) -> int:
     """Where in an instant a message is handled."""
-    return _SEALED_RANK[message.kind] if isinstance(message, messages.Sealed) else _RANK_OF[type(message)]
-
-
-def rank_of_kind(kind: type) -> int:
-    """Where in an instant an event of this class is handled."""
-    return _RANK_OF[kind]
+    return _SEALED_RANK[message.kind] if isinstance(message, messages.Sealed) else RANK_OF_KIND[type(message)]

@@ -16,11 +16,13 @@ import numpy as np
 
 from wattswap.ledger.anchors import MeterReading
 from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.settlement_worker import REST
+from wattswap.ledger.settlement import REST
 from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.engines.agent_factory import transformer_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from wattswap.ledger.anchoring import Anchorer
@@ -130,8 +132,10 @@ class MeterAnchoring:
                 began_s = thread_time()
                 rows = self._take()
                 going_on = None not in rows
-                self._write([slot for row in rows if row is not None for slot in self._counted(row)])
+                slots = [slot for row in rows if row is not None for slot in self._counted(row)]
+                self._patiently(lambda: self.anchorer.add_each(slots))  # noqa: B023 - called at once
                 self._pressed.wait(REST * (thread_time() - began_s))
+            self._patiently(self.anchorer.hand_over)
         except BaseException as error:  # noqa: BLE001 - it ends the thread, and is raised by `finish`
             self._failure = error
 
@@ -153,16 +157,17 @@ class MeterAnchoring:
         at_ms = (row.tick + 1) * self._tick_ms
         return [(at_ms, self._meters.readings(at_ms))]
 
-    def _write(self, slots: list[Slot]) -> None:
-        """Make the records, as soon as their file lets us."""
+    def _patiently(self, write: Callable[[], None]) -> None:
+        """Write, as soon as the files let us."""
         first_s: float | None = None
-        while slots:
+        while True:
             try:
-                self.anchorer.add_each(slots)
-                slots = []
+                write()
             except (LedgerDownError, sqlite3.Error):
                 if self._patience_s is not None:
                     first_s = first_s or monotonic()
                     if monotonic() - first_s >= self._patience_s:
                         raise
                 sleep(_AGAIN_S)
+            else:
+                return

@@ -33,7 +33,7 @@ def _open_book(street: Street, world: World, feeder: int) -> Book:
             f"transformer.funds_iota and {len(vehicles):,} times vehicles.funds_iota are {total_iota:,} IOTA, and no"
             f" ledger counts beyond {MOST_NANOS // NANOS_PER_IOTA:,}: lower them"
         )
-    book = Book(site_iota * NANOS_PER_IOTA)
+    book = Book(site_iota * NANOS_PER_IOTA, street.scenario.ledger.pay)
     for vehicle in vehicles:
         book.fund(f"opening/{vehicle}", wallet(vehicle), car_iota * NANOS_PER_IOTA)
     return book

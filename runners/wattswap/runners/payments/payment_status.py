@@ -6,77 +6,76 @@ import sqlite3
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.settlement_worker import crossing, differences
+from wattswap.ledger.base import DamagedError, LedgerDownError
+from wattswap.ledger.crossing import Earnings, crossings, differences, earnings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from wattswap.ledger.book import Entry
-    from wattswap.ledger.settlement_worker import Settled, SettlementWorker
+    from wattswap.ledger.settlement import Settlement
 
-OUTSIDE_ERRORS: Final = (LedgerDownError, sqlite3.Error, OSError)
+OUTSIDE_ERRORS: Final = (LedgerDownError, DamagedError, sqlite3.Error, OSError)
 """What may happen to files and networks; anything else is a bug of ours."""
+SPLIT: Final = ("earned", "netted", "waiting", "crossed")
+"""What cars have earned, and its three parts."""
 
 
 def payment_status(
-    worker: SettlementWorker,
-    entries: Iterable[Entry],
+    settlement: Settlement,
+    entries: Sequence[Entry],
     balances: Mapping[str, int],
     records: int,
-    weather: str = "",
+    alarms: Iterable[str] = (),
     *,
     compared: bool,
 ) -> dict[str, Any]:
     """Figures of a settlement: what the ledger made of a book's entries and of so many meter records."""
-    owed = [payment.key for entry in entries if (payment := crossing(entry)) is not None]
+    owed = [payment.key for payment in crossings(entries)]
+    told = list(alarms)
     try:
-        settled = worker.settled()
+        settled, paid = settlement.settled(), settlement.paid_keys()
     except OUTSIDE_ERRORS as error:
-        return {"payments": len(owed), "pending": len(owed) + records, "alarms": _lines((weather, str(error)))}
-    refused = len(settled.refused)
-    pending = max(len(owed) + records - settled.payments - settled.anchors - refused, 0)
+        return {
+            "payments": len(owed),
+            "pending": len(owed) + records,
+            **split_nanos(entries, set()),
+            "alarms": _lines((*told, str(error))),
+        }
+    refused = [text.partition(": ")[0] for text in settled.refused]
+    pending = max(len([key for key in owed if key not in paid]) + records - settled.anchors - len(refused), 0)
     differing = None
     if compared and not pending:
         try:
-            differing = differences(balances, worker.ledger)
+            differing = differences(balances, settlement.ledger)
         except OUTSIDE_ERRORS as error:
-            weather = weather or f"the ledger could not be compared with the book: {error}"
+            told.append(f"the ledger could not be compared with the book: {error}")
     return {
         "payments": len(owed),
         "pending": pending,
-        "refused": refused,
+        "refused": len(refused),
+        **split_nanos(entries, paid),
         "fees_nanos": settled.fees_nanos,
         "deposits_nanos": settled.deposits_nanos,
         "anchors": settled.anchors,
         "agree": differing == [] and not refused,
         "differences": differing or [],
-        "alarms": _lines((weather, *settled.alarms, *_refusals(settled), *(settled.waiting if pending else ()))),
+        "alarms": _lines((*told, *settled.alarms, *settled.refused, *(settled.waiting if pending else ()))),
     }
 
 
-def unpaid_sessions(worker: SettlementWorker, entries: Iterable[Entry]) -> dict[str, str]:
-    """Session -> ``pending`` or ``refused``, for those whose bill lets tokens cross that have not crossed."""
-    refused: set[str] = set()
+def split_nanos(entries: Iterable[Entry], paid: set[str]) -> dict[str, int]:
+    """What cars earned, what bills took of it, what waits and what crossed the ledger: the first is their sum."""
+    total = sum(earnings(entries, paid.__contains__).values(), Earnings())
+    return {f"{name}_nanos": getattr(total, name) for name in SPLIT}
+
+
+def reward_states(settlement: Settlement, entries: Iterable[Entry]) -> dict[str, str]:
+    """Settlement key of a reward -> ``netted``, ``waiting``, ``crossed``, or two of them with a plus."""
+    paid: set[str] = set()
     with suppress(*OUTSIDE_ERRORS):
-        refused = set(worker.settled().refused)
-    unpaid = {}
-    for entry in entries:
-        payment = crossing(entry)
-        if payment is not None and not _is_paid(worker, payment.key):
-            unpaid[entry[1]] = "refused" if payment.key in refused else "pending"
-    return unpaid
-
-
-def _is_paid(worker: SettlementWorker, key: str) -> bool:
-    try:
-        return worker.is_paid(key)
-    except OUTSIDE_ERRORS:
-        return False
-
-
-def _refusals(settled: Settled) -> list[str]:
-    return [f"{key}: the ledger refused it again and again" for key in settled.refused]
+        paid = settlement.paid_keys()
+    return {key: one.state for key, one in earnings(entries, paid.__contains__).items()}
 
 
 def _lines(texts: Iterable[str]) -> list[str]:

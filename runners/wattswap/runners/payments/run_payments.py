@@ -1,40 +1,42 @@
-"""A run's way to its ledger: its bills are paid and its meters anchored by other threads while the agents go on.
+"""A run's way to its ledger: its book and payments written down as it goes, its meters anchored by another thread.
 
-    settlement = Settlement(street, "sqlite:street.sqlite", folder=run_dir)
-    run_street(street, observers=[settlement])
-    settlement.settle()       # waits for the ledger, compares it with the book, and says what came of it
+    payments = RunPayments(street, "sqlite:street.sqlite", folder=run_dir)
+    run_street(street, observers=[payments])
+    payments.settle()       # waits for the ledger, compares it with the book, and says what came of it
 
-A ledger that is down costs the run nothing: the book holds what is owed, the outbox what was handed over, and whoever
-opens both again goes on where this ended.
+A ledger that is down costs the run nothing: book and debts are in its files, and whoever opens them again goes on where
+this ended. Ledger, outbox, meter records and run each have a random id, and none is ever used with another's.
 """
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from time import thread_time
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from nacl.utils import random
+
 from wattswap.ledger.anchoring import Anchorer
-from wattswap.ledger.anchors import Detail
+from wattswap.ledger.anchors import Detail, Whose
 from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.settlement_worker import SettlementWorker, open_worker, opening_of
-from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.ledger.crossing import opening_of
+from wattswap.ledger.keys import read_key_file, write_key_file
+from wattswap.ledger.settlement import EmbeddedSettlement, Progress, Settlement, open_settlement
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.protocol.identity import seeded_signer
+from wattswap.protocol.identity import LOCAL_NETWORK, SEED_BYTES, Signer
 from wattswap.protocol.units import MS_PER_S
-from wattswap.runners.engines.agent_factory import transformer_name
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.payments.meter_anchoring import MeterAnchoring
-from wattswap.runners.payments.payment_status import OUTSIDE_ERRORS, payment_status, unpaid_sessions
+from wattswap.runners.payments.payment_status import OUTSIDE_ERRORS, payment_status, reward_states
 from wattswap.runners.recording.rundir import LEDGER, METERS, OUTBOX
 
 if TYPE_CHECKING:
-    from wattswap.ledger.base import Ledger
     from wattswap.ledger.book import Book
+    from wattswap.ledger.iota_keys import Wallets
     from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
@@ -44,15 +46,20 @@ Block = dict[str, Any]
 
 MEMORY: Final = "memory"
 SQLITE: Final = "sqlite:"
+SITE_KEY: Final = "site.key"
+"""The random key that signs a run's meter records, in its directory."""
 _SEED_BITS: Final = 53
 """Any program that reads JSON reads such a number exactly."""
+_POST_EVERY_S: Final = 1.0
+"""So much of a run's book, in wall time, may be lost when the power fails."""
 
 
 class RunPayments(Observer):
     """One run's settlement. Its methods but ``settle`` and ``close`` return at once.
 
-    ``folder`` is where outbox and meter records lie; without one they are in memory. ``opened`` is called once the
-    ledger is open, with what must be known to go on after a crash.
+    ``folder`` is where outbox and meter records lie; without one they are in memory. ``keys`` is a folder with the
+    wallets' keys, for a chain that ``allow`` names. ``opened`` is called once the ledger is open, with what must be
+    known to go on after a crash.
     """
 
     def __init__(
@@ -62,17 +69,23 @@ class RunPayments(Observer):
         *,
         folder: Path | None = None,
         wallets_seed: int | None = None,
+        keys: Path | None = None,
+        allow: Sequence[str] = (),
         opened: Callable[[Block], None] = lambda _block: None,
     ) -> None:
         self._street, self._folder, self._opened = street, folder, opened
         self._where = _absolute(where)
         self._seed = secrets.randbits(_SEED_BITS) if wallets_seed is None else wallets_seed
+        self._keys, self._allow = keys, allow
+        self.run_id = secrets.token_hex(16)
         self._made: list[Path] = []
-        self._worker: SettlementWorker | None = None
+        self._settlement: Settlement | None = None
         self._metering: MeterAnchoring | None = None
         self._run: Run | None = None
-        self._told, self._metered = 0, 0
-        self._weather, self._is_over = "", False
+        self._metered, self._posted, self._posted_s = 0, 0, 0.0
+        self._alarms: list[str] = []
+        self._post_error = ""
+        self._is_over = False
         self._began_s, self.agents_cpu_s = 0.0, 0.0
 
     # -- while the run goes on ----------------------------------------------------------------------------------------
@@ -96,59 +109,75 @@ class RunPayments(Observer):
         self._began_s = thread_time()
 
     def tick_passed(self, tick: int) -> None:  # noqa: ARG002 - all there is since the last time
-        """Hand over what the run has come to since the last time."""
-        if self._run is None or self._worker is None:
+        """Write down what the run has come to since the last time, at most every second."""
+        if self._run is None or self._settlement is None:
             return
-        ticks, entries = self._run.record.ticks, _book_of(self._run).entries_since(self._told)
-        self._told += len(entries)
-        if entries and not self._weather:
-            try:
-                self._worker.settle(entries)
-            except OUTSIDE_ERRORS as error:  # the book has them, and whoever finishes the run takes them from there
-                self._weather = str(error)
+        ticks = self._run.record.ticks
         if self._metering is not None and ticks and ticks[-1].tick >= self._metered:
             self._metered = ticks[-1].tick + 1
             self._metering.passed(ticks[-1])
+        if monotonic() - self._posted_s >= _POST_EVERY_S:
+            self._post(_book_of(self._run))
 
     def finished(self, run: Run) -> None:
         """The run has made its closing step."""
         self.tick_passed(run.tick)
+        self._post(_book_of(run))
         self.agents_cpu_s = thread_time() - self._began_s
+
+    def _post(self, book: Book) -> None:
+        if self._settlement is not None and (self._is_over or not self._post_error):
+            try:
+                self._settlement.post(book)
+                self._posted, self._post_error = len(book.entries), ""
+            except OUTSIDE_ERRORS as error:  # the book has it, and whoever finishes the run takes it from there
+                self._post_error = str(error)
+        self._posted_s = monotonic()
 
     # -- afterwards ---------------------------------------------------------------------------------------------------
 
-    def settle(self) -> None:
+    def settle(self, progress: Progress = lambda _left: None) -> None:
         """Wait until the ledger has decided, or long enough; from now on it can be compared with the book."""
-        assert self._worker is not None
+        if self._settlement is None or self._run is None:
+            raise LocalProtocolError("a settlement begins before it ends")
         patience_s = float(self._street.scenario.ledger.drain_s)
         try:
             if self._metering is not None:
                 self._metering.finish(patience_s)
+                self._alarms += [self._metering.anchorer.alarm] if self._metering.anchorer.alarm else []
         except OUTSIDE_ERRORS as error:
-            self._weather = f"meter records end early, run it again to have them all: {error}"
+            self._alarms.append(f"meter records are not all on the ledger: {error}")
         try:
-            self._worker.drain(patience_s)
+            self._is_over = True
+            self._post(_book_of(self._run))
+            self._settlement.drain(patience_s, progress)
         except OUTSIDE_ERRORS as error:
-            self._weather = str(error)
-        self._is_over = True
+            self._alarms.append(str(error))
+        self._alarms += [self._post_error] if self._post_error else []
 
     def block(self) -> Block:
         """How it stands now; after ``settle`` with the differences between book and ledger."""
-        if self._worker is None or self._run is None:
+        if self._settlement is None or self._run is None:
             return self._block()
         book = _book_of(self._run)
         made = 0 if self._metering is None else self._metering.anchorer.made
         figures = payment_status(
-            self._worker, book.entries, book.balances(), made, self._weather, compared=self._is_over
+            self._settlement, book.entries, book.balances(), made, self._alarms, compared=self._is_over
         )
-        return {**self._block(), **figures, "agents_cpu_s": round(self.agents_cpu_s, 3)}
+        return {
+            **self._block(),
+            **figures,
+            "entries": self._posted,
+            "records": made,
+            "agents_cpu_s": round(self.agents_cpu_s, 3),
+        }
 
     def mark(self, record: RunRecord) -> None:
-        """Write into the record's trades which rewards are not paid: those in a bill that has not crossed."""
-        if self._worker is not None and record.book is not None:
-            unpaid = unpaid_sessions(self._worker, record.book.entries)
+        """Write into the record's trades what became of their rewards: netted, waiting, or crossed."""
+        if self._settlement is not None and record.book is not None:
+            states = reward_states(self._settlement, record.book.entries)
             record.trades = [
-                trade._replace(status=unpaid.get(trade.session, trade.status)) if trade.status == "paid" else trade
+                trade._replace(status=states.get(trade.payment_id, trade.status)) if trade.status == "paid" else trade
                 for trade in record.trades
             ]
 
@@ -156,8 +185,8 @@ class RunPayments(Observer):
         """Stop, whatever is left. Closing twice is harmless."""
         if self._metering is not None:
             self._metering.close()
-        if self._worker is not None:
-            self._worker.close()
+        if self._settlement is not None:
+            self._settlement.close()
 
     def discard(self) -> None:
         """Take back the ledger's own file: the run ended before it began, and bad input leaves nothing."""
@@ -173,22 +202,34 @@ class RunPayments(Observer):
         self._made = _fresh(self._where, self._folder)
         outbox = None if self._folder is None or self._where == MEMORY else self._folder / OUTBOX
         with ExitStack() as undo:
-            worker = open_worker(self._where, opening_of(_book_of(run)), wallets_seed=self._seed, outbox=outbox)
-            undo.callback(worker.close)
-            detail = detail_of(self._street.scenario.ledger.anchor, self._where, worker.ledger)
+            settlement = open_settlement(
+                self._where,
+                opening_of(_book_of(run)),
+                wallets_seed=self._seed,
+                wallets=None if self._keys is None else wallets_in(self._keys),
+                allow=self._allow,
+                outbox=outbox,
+                run=self.run_id,
+            )
+            undo.callback(settlement.close)
+            detail = detail_of(self._street.scenario.ledger.anchor, self._where, settlement)
             if detail is not None:
-                self._metering = self._meter(run, worker, detail)
+                self._metering = self._meter(run, settlement, detail)
             undo.pop_all()
-        self._worker = worker
+        self._settlement = settlement
 
-    def _meter(self, run: Run, worker: SettlementWorker, detail: Detail) -> MeterAnchoring:
+    def _meter(self, run: Run, settlement: Settlement, detail: Detail) -> MeterAnchoring:
         street, every_ms = self._street, self._street.scenario.ledger.anchor_s * MS_PER_S
         every_ticks = -(-every_ms // street.tick_ms)
+        signer = Signer(random(SEED_BYTES), network=records_network(settlement))
+        if self._folder is not None:
+            self._made.append(self._folder / SITE_KEY)
+            write_key_file(self._folder / SITE_KEY, signer)
         anchorer = Anchorer(
             None if self._folder is None else self._folder / METERS,
-            seeded_signer(street.scenario.seed, transformer_name(street.feeders[0].name)),
-            street.name,
-            worker,
+            signer,
+            whose_records(street, self.run_id),
+            settlement,
             detail=detail,
             slot_ms=every_ticks * street.tick_ms,
         )
@@ -196,15 +237,27 @@ class RunPayments(Observer):
 
     def _block(self) -> Block:
         """What is known before anything was paid."""
+        identities = {} if self._settlement is None else self._settlement.identities()
+        if self._metering is not None:
+            identities["meters"] = self._metering.anchorer.identity
         return {
             "ledger": self._where,
-            "wallets_seed": self._seed,
+            "run_id": self.run_id,
+            "identities": identities,
+            "wallets_seed": None if self._keys is not None else self._seed,
+            "keys": None if self._keys is None else str(self._keys.absolute()),
             "payments": 0,
             "pending": 0,
             "refused": 0,
+            "earned_nanos": 0,
+            "netted_nanos": 0,
+            "waiting_nanos": 0,
+            "crossed_nanos": 0,
             "fees_nanos": 0,
             "deposits_nanos": 0,
             "anchors": 0,
+            "entries": 0,
+            "records": 0,
             "agree": False,
             "differences": [],
             "alarms": [],
@@ -212,22 +265,50 @@ class RunPayments(Observer):
         }
 
 
+def whose_records(street: Street, run_id: str) -> Whose:
+    """What all meter records of a run say: of which site, of which run, and when it began."""
+    return Whose(site=street.name, run=run_id, begins=street.scenario.start.isoformat())
+
+
+def records_network(settlement: Settlement) -> str:
+    """The network for which a run's records are signed."""
+    return LOCAL_NETWORK if isinstance(settlement, EmbeddedSettlement) else settlement.identities()["ledger"]
+
+
+def site_signer(folder: Path, settlement: Settlement) -> Signer:
+    """The key that signs the meter records of the run in this folder.
+
+    Raises:
+        InputError: it is gone, or others can read it.
+    """
+    return read_key_file(folder / SITE_KEY, network=records_network(settlement))
+
+
+def wallets_in(keys: Path) -> Wallets:
+    """The wallets whose keys lie in a folder: ``site.key``, ``gas.key``, ``anchors.key``, and one for each car.
+
+    Raises:
+        InputError: there is no such folder, others can read it, or a key is missing.
+    """
+    from wattswap.ledger.iota_keys import wallets_of_folder
+
+    return wallets_of_folder(keys)
+
+
 def is_needed(street: Street, where: str) -> bool:
     """Whether a run has anything to do with a ledger: not one in memory that anchors nothing."""
     return where != MEMORY or street.scenario.ledger.anchor in ("full", "root")
 
 
-def detail_of(anchor: Literal["auto", "full", "root", "none"], where: str, ledger: Ledger) -> Detail | None:
+def detail_of(anchor: Literal["auto", "full", "root", "none"], where: str, settlement: Settlement) -> Detail | None:
     """How much of its readings a run puts on this ledger; None: nothing.
 
     Raises:
         InputError: the readings would stand in the open on a network that others read.
     """
-    ours = isinstance(ledger, SqliteLedger) or bool(getattr(ledger, "is_devnet", False))
     if anchor == "auto":
-        if where == MEMORY:
-            return None
-        return Detail.FULL if ours else Detail.ROOT
+        return None if where == MEMORY else Detail.ROOT
+    ours = isinstance(settlement, EmbeddedSettlement) or bool(getattr(settlement.ledger, "is_devnet", False))
     if anchor == "full" and not ours:
         raise InputError(
             f"ledger.anchor = full: at {where} everyone could read who charges when, for ever; root anchors a proof of"
@@ -237,7 +318,8 @@ def detail_of(anchor: Literal["auto", "full", "root", "none"], where: str, ledge
 
 
 def _book_of(run: Run) -> Book:
-    assert run.record.book is not None, "a run opens its book before its first tick"
+    if run.record.book is None:
+        raise LocalProtocolError("a run opens its book before its first tick")
     return run.record.book
 
 
@@ -257,10 +339,8 @@ def _fresh(where: str, folder: Path | None) -> list[Path]:
     path = Path(where.removeprefix(SQLITE))
     if folder is not None and path in {folder.absolute() / name for name in (LEDGER, OUTBOX, METERS)}:
         raise InputError(f"--ledger {where}: the run keeps its own {path.name} there; choose another name")
-    made = [path] if folder is not None else [path, path.with_name(f"{path.name}-outbox")]
-    for file in made:
-        if file.exists() or file.is_symlink():
-            raise InputError(
-                f"--ledger {where}: {file} is there already, and a ledger's file belongs to one run; name a new one"
-            )
-    return made
+    if path.exists() or path.is_symlink():
+        raise InputError(
+            f"--ledger {where}: {path} is there already, and a ledger's file belongs to one run; name a new one"
+        )
+    return [path]

@@ -57,11 +57,18 @@ def summary(
     """
     series = TimeSeries.of(street, record) if series is None else series
     feeders = []
-    for number, (part, ticks) in enumerate(zip(record.feeders, series.feeders, strict=True)):
-        alone = summary(
-            street.alone(number), part, controller=controller, strategy=strategy, engine=engine, wall_s=0, series=ticks
+    for number, part in enumerate(record.feeders):
+        alone = street.alone(number)
+        figures = summary(
+            alone,
+            part,
+            controller=controller,
+            strategy=strategy,
+            engine=engine,
+            wall_s=wall_s,
+            series=series.feeders[number],
         )
-        feeders.append(_of_feeder(street.feeders[number].name, part, alone))
+        feeders.append(_of_feeder(alone.feeders[0].name, part, figures))
     figures = {
         "scenario": street.name,
         "controller": controller,
@@ -84,7 +91,7 @@ def summary(
             "vehicle_steps_per_s": round(series.car_ticks / wall_s) if wall_s > 0 else 0,
         },
     }
-    # each transformer is over its own limit: room on another one does not help
+    # over a limit is each transformer by itself: room on another one does not help
     figures |= {key: sum(each[key] for each in feeders) for key in _BY_TRANSFORMER if feeders}
     if feeders:
         figures["ageing_h"] = max(each["ageing_h"] for each in feeders)
@@ -150,8 +157,9 @@ def _of_market(record: RunRecord, series: TimeSeries) -> Summary:
 
 def _of_fairness(street: Street, record: RunRecord, series: TimeSeries) -> Summary:
     """Jain's index over the sessions that were plugged in: of their waiting, and of the tokens they earned."""
-    fleet, several = fleet_of(street), len(street.feeders) > 1
+    fleet = fleet_of(street)
     earned = dict.fromkeys(zip(fleet.feeder.tolist(), fleet.session_id, strict=True), 0)
+    several = len(street.feeders) > 1
     for row in record.trades:
         earned[row.feeder * several, row.session] += row.nanos
     nanos = np.array(list(earned.values()), dtype=np.float64)

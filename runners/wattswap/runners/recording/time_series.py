@@ -30,7 +30,7 @@ PORTION: Final = 1 << 17
 
 
 class StreetTicks(NamedTuple):
-    """A feeder's own columns, a row each tick; powers are sums over all plugged cars."""
+    """The street's own columns, a row each tick; powers are sums over all plugged cars."""
 
     tick: Ints
     base_w: Ints
@@ -53,21 +53,28 @@ class StreetTicks(NamedTuple):
 
     @classmethod
     def of(cls, cars: CarTicks, is_session: Bools) -> StreetTicks:
-        """The sums of these car-ticks; ``is_session`` is False for the rows of stationary batteries."""
+        """The sums of these car-ticks; ``is_session`` says of each row whether it is one, not a stationary battery."""
         owed_ws = np.where(is_session[cars.row], cars.owed_ws, 0)
         columns = (cars.firm_w, cars.wanted_w, cars.baseline_w, cars.import_w, cars.export_w, cars.reduce_w)
         sums = (cars.per_tick(column) for column in (*columns, cars.forced_w, owed_ws))
         return cls(cars.ticks, cars.base_w, cars.limit_w, *sums)
 
+    @classmethod
+    def together(cls, feeders: Sequence[StreetTicks]) -> StreetTicks:
+        """The sums over several feeders, as far as all of them have come."""
+        ticks = min(len(feeder.tick) for feeder in feeders)
+        sums = (np.sum([column[:ticks] for column in columns], axis=0) for columns in zip(*feeders, strict=True))
+        return cls(*sums)._replace(tick=feeders[0].tick[:ticks])
+
 
 class TimeSeries:
-    """A run's ticks, summed up: those of one feeder, or of all together with ``feeders``, the series of each."""
+    """A run's ticks, summed up."""
 
     def __init__(self, street: Street) -> None:
         self.tick_s, self.is_session = street.tick_ms // 1000, fleet_of(street).is_session
-        self.feeders: tuple[TimeSeries, ...] = ()
-        """Of a street with several; then powers and limits here are sums, and nothing can be added."""
         rows = len(self.is_session)
+        self.feeders: tuple[TimeSeries, ...] = ()
+        """Of a street with several feeders, the series of each, as if it were alone."""
         self.car_ticks = 0
         """How many there were: one plugged car at one tick is one."""
         self.owed_ws = np.zeros(rows, dtype=np.int64)
@@ -97,21 +104,20 @@ class TimeSeries:
         return series
 
     @classmethod
-    def joined(cls, street: Street, parts: Sequence[TimeSeries]) -> TimeSeries:
-        """The series of all feeders of a street together: the rows of one after those of the other, powers added up."""
+    def joined(cls, street: Street, feeders: Sequence[TimeSeries]) -> TimeSeries:
+        """The series of a street from those of its feeders, whose rows follow on each other."""
         series = cls(street)
-        series.feeders = tuple(parts)
-        series.car_ticks, series.stops = sum(part.car_ticks for part in parts), sum(part.stops for part in parts)
-        series.owed_ws = np.concatenate([part.owed_ws for part in parts])
-        series.seen = np.concatenate([part.seen for part in parts])
-        tick, *powers = zip(*(part.street for part in parts), strict=True)
-        series._street = [StreetTicks(tick[0], *(np.sum(columns, axis=0) for columns in powers))]
-        first_row, stretches = 0, []
-        for part in parts:
-            mine = part.stretches
-            stretches.append(mine._replace(row=mine.row + first_row))
-            first_row += len(part.is_session)
-        series._stretches = stretches
+        series.feeders = tuple(feeders)
+        series.car_ticks = sum(feeder.car_ticks for feeder in feeders)
+        series.stops = sum(feeder.stops for feeder in feeders)
+        series.owed_ws = np.concatenate([feeder.owed_ws for feeder in feeders])
+        series.seen = np.concatenate([feeder.seen for feeder in feeders])
+        series._street = [StreetTicks.together([feeder.street for feeder in feeders])]
+        first_rows = np.cumsum([0, *(len(feeder.seen) for feeder in feeders)])[:-1]
+        series._stretches = [
+            feeder.stretches._replace(row=feeder.stretches.row + first)
+            for feeder, first in zip(feeders, first_rows, strict=True)
+        ]
         return series
 
     def __len__(self) -> int:
@@ -147,7 +153,7 @@ class TimeSeries:
     @property
     def plugged(self) -> NDArray[np.intp]:
         """The sessions that were plugged in at some tick, in file order."""
-        return np.flatnonzero(self.seen & self.is_session)
+        return np.flatnonzero(self.is_session & self.seen)
 
 
 def stops(cars: CarTicks, is_session: Bools) -> int:

@@ -183,10 +183,12 @@ class LedgerTable(_Table, frozen=True, kw_only=True):
     """What a run puts on its ledger beside its payments, and how long it waits for it."""
 
     anchor: Literal["auto", "full", "root", "none"] = "auto"
-    """Meter records: ``full`` readings in the open, ``root`` only what proves them; ``auto`` is ``full`` on a ledger
-    of one's own, ``root`` on any other, and ``none`` where the run's ledger is its memory."""
+    """Meter records: ``full`` readings in the open, ``root`` only what proves them; ``auto`` is ``root``, and ``none``
+    where the run's ledger is its memory."""
     anchor_s: SomeSeconds = 30
     """Between two records; rounded up to whole readings."""
+    pay: Literal["departure", "each"] = "departure"
+    """When a reward reaches its car's wallet: netted with the bill at departure, or as soon as it is earned."""
     drain_s: Seconds = 60
     """So long the end of a run waits for a ledger that decides nothing more."""
 

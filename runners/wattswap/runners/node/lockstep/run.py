@@ -11,7 +11,7 @@ from wattswap.protocol import events
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.agent_factory import AgentFactory
 from wattswap.runners.engines.observer import Moved, Observers
-from wattswap.runners.engines.ranks import LAST_RANK, rank_of_kind
+from wattswap.runners.engines.ranks import LAST_RANK, RANK_OF_KIND
 from wattswap.runners.engines.sensor_feed import OF_A_SESSION, SensorFeed, hearers_by_row
 from wattswap.runners.node.lockstep.conductor import Conductor
 from wattswap.runners.node.lockstep.plan import plan_of
@@ -67,7 +67,7 @@ class LockstepRun:
         """Tell the observers, and wake the transformers; called once, before the first step."""
         self._observers.begun(self)
         for name in self.factory.transformers:
-            self._conductor.sense(0, rank_of_kind(events.Woken), name, events.Woken())
+            self._conductor.sense(0, RANK_OF_KIND[events.Woken], name, events.Woken())
 
     def run(self) -> RunRecord:
         """Every tick of the run, then the closing step of its last instant; the processes are ended, come what may.
@@ -101,7 +101,7 @@ class LockstepRun:
         """The closing step of the last instant; the books are those of the transformers' processes."""
         self.now_ms = self.tick * self.rules.tick_ms
         self._sense(self._feed.closing(self.tick))
-        self._drain(self.now_ms + 1, rank_of_kind(events.Unplugged))
+        self._drain(self.now_ms + 1, RANK_OF_KIND[events.Unplugged])
         closed = self._conductor.close_books()
         self.books = [Book.restore(closed[name]) for name in self.factory.transformers]
         self._recorder.recovered("", ())
@@ -126,7 +126,7 @@ class LockstepRun:
         for who, event in sensed:
             names = self._hearers[who][event.session] if isinstance(event, OF_A_SESSION) else (str(who),)
             for name in names:
-                self._conductor.sense(now_ms, rank_of_kind(type(event)), name, event)
+                self._conductor.sense(now_ms, RANK_OF_KIND[type(event)], name, event)
 
     def _drain(self, until_ms: int, most_rank: int = LAST_RANK) -> None:
         """Let everything happen that happens before ``until_ms``."""

@@ -12,7 +12,7 @@ from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Event, Received, Woken
 from wattswap.runners.engines.event_queue import EventQueue
 from wattswap.runners.engines.node import Node
-from wattswap.runners.engines.ranks import WORLD, rank_of, rank_of_kind
+from wattswap.runners.engines.ranks import RANK_OF_KIND, WORLD, rank_of
 from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.node.lockstep.plan import OPTIONS
 from wattswap.runners.node.lockstep.wire import (
@@ -254,12 +254,12 @@ class _Worker:
     def tell(self, agent: str, event: Event) -> None:
         """Let an agent learn of something at this instant."""
         self._sequence += 1
-        self._push(self._now_ms, rank_of_kind(type(event)), WORLD, agent, event)
+        self._push(self._now_ms, RANK_OF_KIND[type(event)], WORLD, agent, event)
 
     def wake_at(self, agent: str, at_ms: int) -> None:
         """Wake an agent at an instant."""
         self._sequence += 1
-        self._push(max(at_ms, self._now_ms), rank_of_kind(Woken), agent, agent, Woken())
+        self._push(max(at_ms, self._now_ms), RANK_OF_KIND[Woken], agent, agent, Woken(at_ms))
 
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """The conductor's world does it."""

@@ -1,0 +1,65 @@
+"""A book as it lies in a file, beside the payments it makes: written as it grows, in the same transaction as these."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from wattswap.ledger.base import DamagedError
+from wattswap.ledger.book import Book, Entry, Leg
+from wattswap.ledger.database import Database
+
+BOOK_SCHEMA: Final = """
+CREATE TABLE entries (
+    seq INTEGER PRIMARY KEY,
+    operation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    account TEXT NOT NULL,
+    nanos INTEGER NOT NULL
+) STRICT;
+CREATE TABLE postings (
+    seq INTEGER NOT NULL REFERENCES entries,
+    from_account TEXT NOT NULL,
+    to_account TEXT NOT NULL,
+    nanos INTEGER NOT NULL CHECK (nanos > 0)
+) STRICT;
+"""
+"""``account`` of an entry is what the book calls its subject: an account, a vehicle, or nothing."""
+
+
+def count(database: Database) -> int:
+    """How many entries are written down."""
+    row = database.row("SELECT coalesce(max(seq), 0) FROM entries")
+    return int(row[0]) if row else 0
+
+
+def read(database: Database, first: int = 0) -> list[Entry]:
+    """The entries from the ``first`` (counted from 0) on."""
+    legs: dict[int, list[Leg]] = {}
+    for seq, *leg in database.rows(
+        "SELECT seq, from_account, to_account, nanos FROM postings WHERE seq > ? ORDER BY rowid", first
+    ):
+        legs.setdefault(seq, []).append((leg[0], leg[1], leg[2]))
+    rows = database.rows("SELECT seq, operation, key, account, nanos FROM entries WHERE seq > ? ORDER BY seq", first)
+    return [(*entry, tuple(legs.get(seq, ()))) for seq, *entry in rows]
+
+
+def append(sql: sqlite3.Connection, database: Database, book: Book) -> list[Entry]:
+    """Write down what is new in a book, inside the caller's write, and return it.
+
+    Raises ``DamagedError`` if the file holds another book's entries, or more than this book has.
+    """
+    known = count(database)
+    new = book.entries_since(max(known - 1, 0))
+    if known:
+        if read(database, known - 1) != new[:1]:
+            raise DamagedError(f"{database.path} holds entries that this book does not have: it is another book's file")
+        new = new[1:]
+    sql.executemany(
+        "INSERT INTO entries VALUES (?, ?, ?, ?, ?)", [(seq, *entry[:4]) for seq, entry in enumerate(new, known + 1)]
+    )
+    sql.executemany(
+        "INSERT INTO postings VALUES (?, ?, ?, ?)",
+        [(seq, *leg) for seq, entry in enumerate(new, known + 1) for leg in entry[4]],
+    )
+    return new
