@@ -206,3 +206,11 @@ def test_a_run_of_several_feeders_that_wrote_in_portions_replays_from_its_direct
 def test_payments_of_several_feeders_cross_no_ledger_yet(tmp_path):
     with pytest.raises(InputError, match="has several feeders, and payments cross a ledger for one; leave --ledger"):
         run(THREE, day=1, engine="fleet", ledger=f"sqlite:{tmp_path / 'tokens.sqlite'}")
+
+
+def test_what_goes_wrong_on_several_feeders_is_counted_for_all_together():
+    settings_ = ["reading_s=300", "faults.loss_pct=3", "faults.crashes_per_day=1"]
+    figures = run(THREE, day=7, settings=settings_).summary
+    assert figures["faults"]["lost"] > 100
+    assert figures["faults"]["crashes"] > 100
+    assert len(figures["feeders"]) == 3
