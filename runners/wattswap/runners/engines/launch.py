@@ -62,8 +62,6 @@ def start_run(
     if engine not in ENGINES:
         nearest = get_close_matches(engine, ENGINES, n=1, cutoff=0.0)[0]
         raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
-    if len(street.feeders) > 1:
-        raise InputError(f"{street.name} has several feeders, and runs of several are not ready yet; run one at a time")
     if engine == "fleet":
         _refuse_faults(street)
         fleet = FleetRun(street, controller_named(controller), observers)
