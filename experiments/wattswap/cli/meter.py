@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wattswap.experiments.meterproofs import ProofFile
     from wattswap.experiments.meters import Listed, MeterSite, Verified
-    from wattswap.experiments.places import Place
+    from wattswap.experiments.places import LedgerPlace
 
 BROKEN = 1
 _RUN = "runs/20261122T181508-demo-negotiated-s1"
@@ -148,7 +148,9 @@ def proof(
     click.echo(f"Wrote {out}: {reading.meter} at {told(place.clock, reading.at_ms)}, record {sequence} of {file.site}")
 
 
-def _verify_all(place: Place, site: str | None, address: str | None, public_key: str | None, *, as_json: bool) -> bool:
+def _verify_all(
+    place: LedgerPlace, site: str | None, address: str | None, public_key: str | None, *, as_json: bool
+) -> bool:
     from wattswap.cli.progress import progress_bar
     from wattswap.experiments.meters import open_site
 
@@ -246,7 +248,7 @@ def _about(site: MeterSite) -> dict[str, Any]:
     }
 
 
-def _line(place: Place, one: Listed) -> str:
+def _line(place: LedgerPlace, one: Listed) -> str:
     from wattswap.experiments.run_clock import told
 
     if one.record is None:
@@ -257,7 +259,7 @@ def _line(place: Place, one: Listed) -> str:
     return f"{one.sequence:6}  {period}  {meters}{counted(one.record.count, 'reading')}  {one.hash}  {one.where}"
 
 
-def _record(place: Place, one: Listed) -> dict[str, Any]:
+def _record(place: LedgerPlace, one: Listed) -> dict[str, Any]:
     from wattswap.experiments.run_clock import told
 
     record = one.record

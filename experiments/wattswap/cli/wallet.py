@@ -14,8 +14,8 @@ from wattswap.experiments.formatting import counted
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from wattswap.experiments.places import Place
-    from wattswap.experiments.wallets import Holding, Order, Statement, StatementLine
+    from wattswap.experiments.places import LedgerPlace
+    from wattswap.experiments.wallets import Holding, PaymentOrder, Statement, StatementLine
     from wattswap.ledger.base import PaymentStatus
 
 NOT_YET = 1
@@ -150,7 +150,7 @@ def _agreed() -> bool:
         raise
 
 
-def _show_paid(order: Order, status: PaymentStatus, *, as_json: bool) -> None:
+def _show_paid(order: PaymentOrder, status: PaymentStatus, *, as_json: bool) -> None:
     from wattswap.experiments.amounts import iota_of
 
     payment = order.payment
@@ -206,7 +206,7 @@ def _remark(holding: Holding) -> str:
     return f"  ({'; '.join(remarks)})" if remarks else ""
 
 
-def _show_statement(place: Place, statement: Statement, holding: Holding) -> None:
+def _show_statement(place: LedgerPlace, statement: Statement, holding: Holding) -> None:
     from wattswap.experiments.amounts import iota_of
 
     if statement.opening_nanos is not None:
@@ -218,7 +218,7 @@ def _show_statement(place: Place, statement: Statement, holding: Holding) -> Non
     click.echo(f"{statement.name} holds {iota_of(holding.nanos)} IOTA{_remark(holding)}")
 
 
-def _show_line(place: Place, line: StatementLine) -> None:
+def _show_line(place: LedgerPlace, line: StatementLine) -> None:
     from wattswap.experiments.amounts import iota_of
     from wattswap.experiments.wallets import name_of
 
@@ -235,7 +235,7 @@ def _show_line(place: Place, line: StatementLine) -> None:
         click.echo(f"        {_instant(place, one.round)}  round {one.round}  {iota_of(one.nanos)}")
 
 
-def _instant(place: Place, number: str) -> str:
+def _instant(place: LedgerPlace, number: str) -> str:
     """When a round was: its number is that of the feeder and that of the tick."""
     tick = number.partition(".")[2]
     if place.clock is None or not tick.isdecimal():
@@ -243,7 +243,7 @@ def _instant(place: Place, number: str) -> str:
     return f"{place.clock.at_tick(int(tick)):%Y-%m-%d %H:%M:%S}"
 
 
-def _about(place: Place) -> dict[str, Any]:
+def _about(place: LedgerPlace) -> dict[str, Any]:
     return {"ledger": place.ledger, "run": None if place.run is None else str(place.run)}
 
 
@@ -261,7 +261,7 @@ def _holding(holding: Holding) -> dict[str, Any]:
     }
 
 
-def _line(place: Place, line: StatementLine) -> dict[str, Any]:
+def _line(place: LedgerPlace, line: StatementLine) -> dict[str, Any]:
     from wattswap.experiments.amounts import iota_of
 
     payment, billed = line.payment, line.billed

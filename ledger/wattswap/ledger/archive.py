@@ -165,9 +165,7 @@ class Archive(RecordFile):
             except ValueError:
                 continue
             readings = self.readings(anchor.sequence)
-            same = (
-                record.readings == readings if record.readings or not record.root else self._has_root(record, readings)
-            )
+            same = self._has_root(record, readings) if record.root else record.readings == readings
             if len(readings) != record.count or not same:
                 faults.append(Fault(anchor.sequence, "the readings kept beside it are not those it stands for"))
         return faults
