@@ -14,7 +14,7 @@ from wattswap.experiments.formatting import counted
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from wattswap.experiments.places import LedgerPlace
+    from wattswap.experiments.ledger_places import LedgerPlace
     from wattswap.experiments.wallets import Holding, PaymentOrder, Statement, StatementLine
     from wattswap.ledger.base import PaymentStatus
 
@@ -46,7 +46,7 @@ def balance(name: str | None, run_dir: Path | None, ledger: str | None, as_json:
 
     Of a run's cars also what they have earned since their last bill (it is paid with the next one), and what they owe.
     """
-    from wattswap.experiments.places import place_of
+    from wattswap.experiments.ledger_places import place_of
     from wattswap.experiments.wallets import open_purses
 
     place = place_of(ledger, run_dir)
@@ -71,7 +71,7 @@ def balance(name: str | None, run_dir: Path | None, ledger: str | None, as_json:
 @as_json
 def history(name: str, run_dir: Path | None, ledger: str | None, as_json: bool) -> None:
     """Every payment from or to a wallet, oldest first, with the session it settles and the rounds netted in it."""
-    from wattswap.experiments.places import place_of
+    from wattswap.experiments.ledger_places import place_of
     from wattswap.experiments.wallets import open_purses
 
     place = place_of(ledger, run_dir)
@@ -121,7 +121,7 @@ def pay(
     """
     from wattswap.experiments import wallets
     from wattswap.experiments.amounts import iota_of, nanos_of
-    from wattswap.experiments.places import place_of
+    from wattswap.experiments.ledger_places import place_of
 
     nanos = nanos_of(amount)
     place = place_of(ledger, run_dir)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wattswap.experiments.nearest import nearest
-from wattswap.experiments.places import (
+from wattswap.experiments.ledger_places import (
     MEMORY,
     LedgerPlace,
     answering,
@@ -20,6 +19,7 @@ from wattswap.experiments.places import (
     seeded_wallets,
     sqlite_path,
 )
+from wattswap.experiments.nearest import nearest
 from wattswap.experiments.wallets import address_of
 from wattswap.ledger.anchors import GENESIS, Fault, Record, compare, hash_of, read, verify
 from wattswap.ledger.archive import Archive

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wattswap.experiments import keystore
+from wattswap.experiments import key_files
 from wattswap.experiments.amounts import iota_of
-from wattswap.experiments.nearest import nearest
-from wattswap.experiments.places import (
+from wattswap.experiments.ledger_places import (
     MEMORY,
     LedgerPlace,
     answering,
@@ -21,6 +20,7 @@ from wattswap.experiments.places import (
     seeded_wallets,
     sqlite_path,
 )
+from wattswap.experiments.nearest import nearest
 from wattswap.ledger.base import Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.crossing import BILL
@@ -35,7 +35,7 @@ from wattswap.runners.recording.rundir import OUTBOX
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wattswap.experiments.runbook import RunBook, SessionBill
+    from wattswap.experiments.run_book import RunBook, SessionBill
     from wattswap.ledger.base import PaymentStatus
     from wattswap.ledger.iota_keys import Wallets
     from wattswap.ledger.iota_ledger import IotaLedger
@@ -151,9 +151,9 @@ class Purses:
         on_network = self._ledger is not None and not isinstance(self._ledger, SqliteLedger)
         if on_network and word.lower().startswith("0x"):
             return address_of(word)
-        if on_network and (word in keystore.names() or keystore.key_path(word).is_file()):
-            return keystore.read_key(word)[1].address
-        names = [name_of(account) for account in known] + (keystore.names() if on_network else [])
+        if on_network and (word in key_files.names() or key_files.key_path(word).is_file()):
+            return key_files.read_key(word)[1].address
+        names = [name_of(account) for account in known] + (key_files.names() if on_network else [])
         if not names:
             raise InputError(f"nobody is known by the name {word!r} here: give an address, a key, or a run with --run")
         raise InputError(f"there is no wallet {word!r} on {self.place.title}; the nearest is {nearest(word, names)!r}")
@@ -347,8 +347,8 @@ def _key_of(place: LedgerPlace, word: str) -> Path | None:
     """The key file that a word names; None for a wallet of the run, an address, or what nobody knows."""
     if place.run is not None and _is_of_run(place.book, word):
         return None
-    if word in keystore.names() or (word and not word.lower().startswith("0x") and keystore.key_path(word).exists()):
-        return keystore.read_key(word)[0]
+    if word in key_files.names() or (word and not word.lower().startswith("0x") and key_files.key_path(word).exists()):
+        return key_files.read_key(word)[0]
     return None
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
+from wattswap.experiments.run_book import RunBook, read_book
 from wattswap.experiments.run_clock import RunClock, clock_of
-from wattswap.experiments.runbook import RunBook, read_book
 from wattswap.ledger.base import DamagedError, LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.settlement import open_node
