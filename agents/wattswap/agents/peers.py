@@ -46,6 +46,10 @@ class Peers:
         return [Remember(f"{_KEY}{session}", name.encode()), *(Forget(f"{_KEY}{old}") for old in forgotten)]
 
     def restore(self, remembered: Mapping[str, bytes]) -> None:
-        """Recall the peers after a crash. Sessions are numbered in the order in which they began."""
+        """Recall the peers after a crash, in the order of session numbers, which each charger counts upwards.
+
+        For a car that went from charger to charger this is not the order in time; all that it decides is which of its
+        settled sessions are forgotten first.
+        """
         peers = {int(key.removeprefix(_KEY)): value for key, value in remembered.items() if key.startswith(_KEY)}
         self._names = {session: peers[session].decode() for session in sorted(peers)}

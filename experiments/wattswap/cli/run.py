@@ -84,7 +84,7 @@ def run(
 
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
-    from wattswap.cli.progress import progress_bar
+    from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
     from wattswap.experiments.api import run_loaded
     from wattswap.runners.recording.rundir import default_path
     from wattswap.runners.scenario import load_street
@@ -96,7 +96,7 @@ def run(
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     try:
-        with progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
+        with strategies_print_to_stderr(), progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
             result = run_loaded(
                 street,
                 controller=controller,

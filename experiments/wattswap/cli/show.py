@@ -51,13 +51,13 @@ def show_result(result: Result) -> None:
         _show_places(console, result.out, result.notes)
 
 
-def show_run(run: RunFiles) -> None:
-    """Print a run directory."""
+def show_run(run: RunFiles, notes: Iterable[str] = ()) -> None:
+    """Print a run directory, and notes on what could not be done with it."""
     console = _console()
     _show_figures(console, run.figures, run.uncontrolled, run.status)
     _show_sales(console, run.figures, run.columns("trades"), run.columns("cars"))
     show_settlement(console, run.settlement, run.path)
-    _show_places(console, run.path, ())
+    _show_places(console, run.path, notes)
 
 
 def _console() -> Console:

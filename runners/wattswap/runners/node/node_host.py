@@ -101,8 +101,7 @@ class NodeHost:
                 self._pending.append(Received(sender, said))
         now_ms = self._clock.now_ms()
         while self._wakes and self._wakes[0] <= now_ms:
-            heappop(self._wakes)
-            self._pending.append(Woken())
+            self._pending.append(Woken(heappop(self._wakes)))
         if now_ms >= self._next_beat_ms:
             self._beat(now_ms)
         self._learn(now_ms)
