@@ -56,8 +56,7 @@ class Settled(Struct, frozen=True, kw_only=True):
     """Keys of what the ledger came to refuse for good."""
     alarms: tuple[str, ...] = ()
     """What a person should look at."""
-    waiting: tuple[str, ...] = ()
-    """Why accounts are waiting, if they are."""
+    waiting: tuple[str, ...] = ()  # why accounts are waiting, if they are
 
     @property
     def ok(self) -> bool:
