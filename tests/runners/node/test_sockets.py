@@ -427,6 +427,7 @@ def test_ten_thousand_malformed_frames_over_a_trusted_connection_disturb_nobody(
         counts = upper.gate.counts
         assert counts.malformed + counts.muted + counts.over_allowance + upper.transport.counts.misshapen > 5_000
         assert is_linked(upper, friend)
+        until(lambda: dealer.poll(0, zmq.POLLOUT), upper, friend)
         dealer.send(b"\x94" + bytes(70_000), zmq.NOBLOCK)  # longer than any frame: the connection is dropped
         friend.messenger.send("charger/2", "transformer", DEPARTED)
         until(lambda: any(message == DEPARTED for _, _, message in upper.heard), upper, friend)
