@@ -25,7 +25,7 @@ from wattswap.ledger.account_adapter import (
     AccountAdapter,
     Item,
     Manifest,
-    Outcome,
+    BatchOutcome,
     Sighting,
     Signed,
     Verdict,
@@ -233,7 +233,7 @@ class Submitter:
             return self._submit(batch)
         return self._take(batch, outcome)
 
-    def _take(self, batch: Batch, outcome: Outcome) -> bool:
+    def _take(self, batch: Batch, outcome: BatchOutcome) -> bool:
         """E, F, H: write down what the ledger says."""
         match outcome.verdict:
             case Verdict.FINAL | Verdict.FAILED:
