@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from wattswap.ledger.account_adapter import CoinRef, Item, BatchOutcome, Purse, Sighting, Signed, Verdict
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Item, Purse, Sighting, Signed, Verdict
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.database import Database, Kind
 

@@ -12,7 +12,7 @@ from tests.ledger.crashing import Boundaries, Clock, one_life
 from tests.ledger.fake_chain import FEE, FakeChain, FakeLane, Faults
 from tests.ledger.wrong_designs import PayFirst, Rebuild
 
-from wattswap.ledger.account_adapter import CoinRef, Manifest, BatchOutcome, Signed, Verdict, open_manifest, tag
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Manifest, Signed, Verdict, open_manifest, tag
 from wattswap.ledger.base import DamagedError, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from wattswap.ledger.account_adapter import CoinRef, Item, BatchOutcome, Purse, Sighting, Signed, Verdict
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Item, Purse, Sighting, Signed, Verdict
 from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError
 from wattswap.ledger.iota import Coin, Effects, IotaClient, RefusedError
 from wattswap.ledger.iota_keys import Wallets

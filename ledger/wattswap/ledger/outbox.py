@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from wattswap.ledger import book_file
-from wattswap.ledger.account_adapter import Item, Manifest, BatchOutcome, Sighting, Signed, Verdict
+from wattswap.ledger.account_adapter import BatchOutcome, Item, Manifest, Sighting, Signed, Verdict
 from wattswap.ledger.base import DamagedError, require
 from wattswap.ledger.book import Book
 from wattswap.ledger.crossing import crossings

@@ -23,9 +23,9 @@ from zlib import crc32
 
 from wattswap.ledger.account_adapter import (
     AccountAdapter,
+    BatchOutcome,
     Item,
     Manifest,
-    BatchOutcome,
     Sighting,
     Signed,
     Verdict,
