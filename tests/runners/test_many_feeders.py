@@ -15,11 +15,15 @@ from pyarrow import parquet
 from tests.streets import random_street
 from tests.test_same_everywhere import differences
 
-from wattswap.experiments.api import run_loaded
+from wattswap.experiments.api import run, run_loaded
+from wattswap.experiments.replays import check_run
+from wattswap.experiments.run_tables import RunTables
 from wattswap.experiments.tables import TABLES, table_of
+from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import Engine, run_street, start_run
 from wattswap.runners.recording.metrics import summary
 from wattswap.runners.recording.record import RunRecord
+from wattswap.runners.recording.replay import read_recorded
 from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.scenario import Street, load_street
 from wattswap.runners.scenario.schema import FeederTable
@@ -78,9 +82,9 @@ def joined(streets: list[Street]) -> Street:
 
 def records_of(engine: Engine, street: Street, controller: str = "negotiated") -> tuple[RunRecord, ...]:
     """The record of each feeder of a whole run."""
-    run = start_run(street, engine=engine, controller=controller)
-    run.run()
-    return run.records
+    begun = start_run(street, engine=engine, controller=controller)
+    begun.run()
+    return begun.records
 
 
 def renumbered(record: RunRecord) -> RunRecord:
@@ -182,3 +186,31 @@ def test_the_tables_of_several_feeders_grow_and_are_replayed(tmp_path: Path, mon
         pd.testing.assert_frame_equal(rows.sort_values("feeder", kind="stable", ignore_index=True), whole)
     assert result.summary["stops_total"] == series.stops
     assert [len(part.ticks) for part in result.record.feeders] == [1, 1, 1]
+
+
+def test_a_run_of_several_feeders_that_wrote_in_portions_replays_from_its_directory(tmp_path, monkeypatch):
+    monkeypatch.setattr("wattswap.experiments.growing_tables.PORTION_TICKS", 100)
+    scenario = tmp_path / "three.toml"
+    text = THREE.read_text(encoding="utf-8").replace("days = 7", "days = 1\nreading_s = 300")
+    scenario.write_text(text, encoding="utf-8")
+    result = run(scenario, out=tmp_path / "run")
+    books = sorted(path.name for path in (tmp_path / "run").glob("ledger*"))
+    assert books == [f"ledger-{name}.sqlite" for name in NAMES]
+    checked = check_run(read_recorded(tmp_path / "run"))
+    assert (checked.differences, checked.compared) == ((), TABLES)
+    shown = RunTables.read(tmp_path / "run")
+    assert len(shown.series) == 288, "pictures show the feeders together"
+    assert shown.series["load_w"].max() == result.summary["peak_w"]
+
+
+def test_payments_of_several_feeders_cross_no_ledger_yet(tmp_path):
+    with pytest.raises(InputError, match="has several feeders, and payments cross a ledger for one; leave --ledger"):
+        run(THREE, day=1, engine="fleet", ledger=f"sqlite:{tmp_path / 'tokens.sqlite'}")
+
+
+def test_what_goes_wrong_on_several_feeders_is_counted_for_all_together():
+    settings_ = ["reading_s=300", "faults.loss_pct=3", "faults.crashes_per_day=1"]
+    figures = run(THREE, day=7, settings=settings_).summary
+    assert figures["faults"]["lost"] > 100
+    assert figures["faults"]["crashes"] > 100
+    assert len(figures["feeders"]) == 3

@@ -15,7 +15,7 @@ from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
     from wattswap.experiments.ledger_places import LedgerPlace
-    from wattswap.experiments.wallets import Holding, Order, Statement, StatementLine
+    from wattswap.experiments.wallets import Holding, PaymentOrder, Statement, StatementLine
     from wattswap.ledger.base import PaymentStatus
 
 NOT_YET = 1
@@ -150,7 +150,7 @@ def _agreed() -> bool:
         raise
 
 
-def _show_paid(order: Order, status: PaymentStatus, *, as_json: bool) -> None:
+def _show_paid(order: PaymentOrder, status: PaymentStatus, *, as_json: bool) -> None:
     from wattswap.experiments.amounts import iota_of
 
     payment = order.payment

@@ -89,7 +89,7 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Order:
+class PaymentOrder:
     """A payment that can be made, and how its ends are called."""
 
     payment: Payment
@@ -226,7 +226,7 @@ class Purses:
 
     # -- one more payment ---------------------------------------------------------------------------------------------
 
-    def order(self, payer: str, payee: str, nanos: int, key: str | None) -> Order:
+    def order(self, payer: str, payee: str, nanos: int, key: str | None) -> PaymentOrder:
         """A payment that can be made now.
 
         Raises:
@@ -251,7 +251,7 @@ class Purses:
         if not known:
             self._require_funds(payment)
         fee = 0 if isinstance(self._ledger, SqliteLedger) else self._ledger.adapter(source).most_fee_nanos(1)
-        return Order(payment, name_of(source), name_of(target), known, self._key_file, self._outbox_file, fee)
+        return PaymentOrder(payment, name_of(source), name_of(target), known, self._key_file, self._outbox_file, fee)
 
     def _known(self, payment: Payment) -> bool:
         """Whether exactly this was written down before."""
@@ -323,7 +323,7 @@ def _open_network(place: LedgerPlace, word: str, allow: Sequence[str] | None) ->
         yield Purses(place, chain, [files.enter_context(read_outbox(path)) for path in there], (key, own))
 
 
-def pay(place: LedgerPlace, order: Order, *, allow: Sequence[str] = ()) -> PaymentStatus:
+def pay(place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = ()) -> PaymentStatus:
     """Write a payment down, hand it in and say what became of it.
 
     Raises:

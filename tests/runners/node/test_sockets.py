@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from wattswap.runners.node.zeromq import SocketOptions, Transport
 
 REPORT = Departed(7, 1_000, 0)
 RELEASE = Release(0, 3, 7)
+DEPARTED = Departed(8, 1, 1)
 
 
 def street() -> tuple[Person, Person, Person]:
@@ -394,3 +396,38 @@ def test_two_hundred_come_back_at_once_after_a_restart():
 @pytest.mark.long
 def test_a_thousand_come_back_at_once_after_a_restart():
     storm(1_000)
+
+
+def test_ten_thousand_malformed_frames_over_a_trusted_connection_disturb_nobody():
+    """The hostile one holds a key that is let in; it floods, cuts frames into parts and sends one that is too long."""
+    transformer, hostile, honest = street()
+    luck = random.Random(10_000)
+    with (
+        node(transformer, [hostile, honest], listens=True) as upper,
+        node(hostile, [transformer]) as liar,
+        node(honest, [transformer]) as friend,
+    ):
+        link(upper, liar)
+        link(upper, friend)
+        [dealer] = liar.transport._dealers.values()
+        sent = 0
+        while sent < 10_000:
+            for _ in range(100):
+                parts = [luck.randbytes(luck.randrange(1, 200)) for _ in range(luck.choice((1, 1, 1, 3)))]
+                try:
+                    dealer.send_multipart(parts, zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                sent += 1
+            friend.messenger.send("charger/2", "transformer", REPORT)
+            friend.turn(0)
+            upper.turn(0)
+        until(lambda: upper.heard, upper, friend)
+        assert {sender for sender, _, _ in upper.heard} == {"charger/2"}
+        counts = upper.gate.counts
+        assert counts.malformed + counts.muted + counts.over_allowance + upper.transport.counts.misshapen > 5_000
+        assert is_linked(upper, friend)
+        until(lambda: dealer.poll(0, zmq.POLLOUT), upper, friend)
+        dealer.send(b"\x94" + bytes(70_000), zmq.NOBLOCK)  # longer than any frame: the connection is dropped
+        friend.messenger.send("charger/2", "transformer", DEPARTED)
+        until(lambda: any(message == DEPARTED for _, _, message in upper.heard), upper, friend)
