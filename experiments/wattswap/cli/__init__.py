@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "live": "wattswap.cli.live:live",
     "compare": "wattswap.cli.compare:compare",
     "scenarios": "wattswap.cli.scenarios:scenarios",
+    "dashboard": "wattswap.cli.dashboard:dashboard",
     "report": "wattswap.cli.report:report",
     "replay": "wattswap.cli.replay:replay",
     "faults": "wattswap.cli.faults:faults",

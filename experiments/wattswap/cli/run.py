@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ NOT_SETTLED = 1
         "wattswap run demo",
         "wattswap run a400 --strategy need:0.6+keep:0.4 --set transformer.limit_w=350_000",
         "wattswap run b250 --controller uncontrolled --engine fleet --json",
+        "wattswap run demo --watch --speed 600",
         "wattswap run demo --ledger sqlite:street.sqlite",
         "wattswap run demo --ledger http://127.0.0.1:9125",
         "wattswap run demo --ledger http://127.0.0.1:9000/graphql --keys ./wallets --allow 2304aa97",
@@ -57,6 +59,13 @@ NOT_SETTLED = 1
     help="What to keep for `wattswap replay`: inputs, full (every event and effect), none.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run directory; runs/... by default.")
+@click.option("--watch", is_flag=True, help="Show it in a browser as it goes on; the page stays until Ctrl-C.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    help="With --watch: so many times faster than a clock; by default as fast as it can.",
+)
+@options.page
 @click.option("--json", "as_json", is_flag=True, help="One JSON object and nothing else; a directory only with --out.")
 @click.pass_context
 def run(
@@ -75,6 +84,10 @@ def run(
     sign: bool,
     journal: str,
     out: Path | None,
+    watch: bool,
+    speed: float | None,
+    host: str,
+    port: int,
     as_json: bool,
 ) -> None:
     """Run a street and print what came of it.
@@ -85,6 +98,7 @@ def run(
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
     from wattswap.cli.progress import progress_bar
+    from wattswap.cli.watching import until_interrupted, watching
     from wattswap.experiments.api import run_loaded
     from wattswap.runners.recording.rundir import default_path
     from wattswap.runners.scenario import load_street
@@ -95,31 +109,38 @@ def run(
             click.echo(f"Note: {note}", err=True)
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
-    try:
-        with progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
-            result = run_loaded(
-                street,
-                controller=controller,
-                engine=engine,
-                ledger=ledger,
-                wallets_seed=wallets_seed,
-                keys=keys,
-                allow=allow,
-                sign=sign,
-                journal=journal,
-                out=out,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""
-        click.echo(f"wattswap: interrupted{what_there_is}", err=True)
-        ctx.exit(INTERRUPTED)
-    if as_json:
-        click.echo(json.dumps(result.summary, indent=2))
-    else:
-        from wattswap.cli.show import show_result
+    if speed and not watch:
+        raise click.UsageError("--speed says how fast to watch a run: add --watch")
+    with watching(street, controller, speed, host, port) if watch else nullcontext() as watcher:
+        try:
+            with progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
+                result = run_loaded(
+                    street,
+                    controller=controller,
+                    engine=engine,
+                    ledger=ledger,
+                    wallets_seed=wallets_seed,
+                    keys=keys,
+                    allow=allow,
+                    sign=sign,
+                    journal=journal,
+                    out=out,
+                    progress=progress,
+                    observers=[watcher] if watcher else (),
+                )
+        except KeyboardInterrupt:
+            what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""
+            click.echo(f"wattswap: interrupted{what_there_is}", err=True)
+            ctx.exit(INTERRUPTED)
+        if as_json:
+            click.echo(json.dumps(result.summary, indent=2))
+        else:
+            from wattswap.cli.show import show_result
 
-        show_result(result)
+            show_result(result)
+        if watcher and not as_json:
+            watcher.history.end("complete")
+            until_interrupted()
     settlement = result.summary["settlement"]
     if settlement is not None and not (settlement["agree"] and not settlement["alarms"]):
         ctx.exit(NOT_SETTLED)

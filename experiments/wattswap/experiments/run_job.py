@@ -58,6 +58,8 @@ class RunJob:
     settlement: RunPayments | None = None
     folder: Path | None = None
     """The run directory, if there is one."""
+    observers: Sequence[Observer] = ()
+    """Who watches beside those that the run itself needs."""
     record: RunRecord = field(default_factory=RunRecord)
     began_s: float = field(default_factory=perf_counter)
 
@@ -82,7 +84,7 @@ class RunJob:
 
     def run(self) -> Summary:
         """Run the street into the record, settle, and sum it up."""
-        observers = (self.settlement, self.journal, self.tables, TickProgress(self.progress))
+        observers = (self.settlement, self.journal, self.tables, *self.observers, TickProgress(self.progress))
         run = self._start([observer for observer in observers if observer is not None])
         self.record = run.record
         run.run()
