@@ -10,10 +10,10 @@ const mark = (what) => h("span", {}, h("b", { class: `mark ${kind(what)}` }, wor
 const COLUMNS = [
   ["Charger", (row) => link(row.card)],
   ["Doing now", (row) => mark(row.car?.what ?? "gone")],
+  ["Earned, IOTA", (row) => (row.wallet.earned ? iota(row.wallet.earned) : "–"), true],
   ["Power", (row) => (row.car?.here ? kw(row.car.import_w - row.car.export_w) : ""), true],
   ["Charged", (row) => kwh(row.car?.imported_ws ?? 0), true],
   ["Fed back", (row) => (row.car?.exported_ws ? kwh(row.car.exported_ws) : "–"), true],
-  ["Earned, IOTA", (row) => (row.wallet.earned ? iota(row.wallet.earned) : "–"), true],
   ["Leaves", (row) => leaves(row.card), true],
   ["Strategy", (row) => row.card.strategy],
 ];
@@ -40,13 +40,14 @@ export class Cars {
     rows.sort((a, b) => b.wallet.earned - a.wallet.earned || a.card.station.localeCompare(b.card.station));
     const earning = rows.filter((row) => row.wallet.earned).length;
     this.head.textContent = `${rows.length} ${this.all.checked ? "sessions" : "cars plugged in"} at ${clock(tick)}, ${earning} of them have earned something`;
-    fill(this.list, table(COLUMNS, rows, "Cars"));
+    fill(this.list, table(COLUMNS, rows, "Cars"), store.head.is_live ? null
+      : h("p", { class: "soft" }, "A finished run keeps of a car's power the mean over the time in which it did the same."));
   }
 }
 
 function why(car, card, trades, tick) {
   const { head } = store, last = trades.at(-1), unit = head.price_unit;
-  const sold = last && `In the call of ${clock(last.tick)} it asked for at least ${iota(last[head.ask_column])} and gets ${iota(last[head.price_column])} ${unit}.`;
+  const sold = last && `In the call of ${clock(last.tick, true)} it asked for at least ${iota(last[head.ask_column])} and gets ${iota(last[head.price_column])} ${unit}.`;
   switch (car.what) {
     case "reduced": return sold && car.tick - last.tick < 120 ? `The transformer was short of power and asked. ${sold}`
       : "The transformer was short of power and asked; the car offered to wait. Its price is recorded once the trade is settled.";
@@ -61,7 +62,7 @@ function why(car, card, trades, tick) {
 }
 
 const TRADES = [
-  ["Call of", (trade) => h("a", { href: `#round/${trade.tick}` }, clock(trade.tick))],
+  ["Call of", (trade) => h("a", { href: `#round/${trade.tick}` }, clock(trade.tick, true))],
   ["It sold", (trade) => (trade.kind === "feed" ? "power fed back" : "its place: drew less")],
   ["Power", (trade) => kw(trade.awarded_w), true],
   ["Asked", (trade) => iota(trade[store.head.ask_column]), true],
@@ -97,7 +98,7 @@ export class Car {
     this.why.textContent = why(car, card, trades, tick);
     const power = car.import_w - car.export_w;
     fill(this.tiles, [
-      tile("Power now", kw(Math.abs(power)), power < 0 ? "out of the car" : "into the car"),
+      tile("Power now", kw(Math.abs(power)), `${power < 0 ? "out of" : "into"} the car${store.head.is_live ? "" : ", mean"}`),
       tile("Charged", kwh(car.imported_ws), `asked for ${kwh(card.need_ws)}`),
       tile("Fed back", kwh(car.exported_ws), ""),
       tile("Earned", `${iota(wallet.earned)} IOTA`, `in ${trades.length} ${trades.length === 1 ? "trade" : "trades"}`),

@@ -4,7 +4,7 @@ import { newest, roundsUntil, store, sum } from "./store.js";
 import { cars, clock, iota, kw, kwh } from "./words.js";
 
 const COLUMNS = [
-  ["Call of", (round) => h("a", { href: `#round/${round.tick}` }, clock(round.tick))],
+  ["Call of", (round) => h("a", { href: `#round/${round.tick}` }, clock(round.tick, true))],
   ["Power needed", (round) => kw(round.need_w), true],
   ["Cars asked", (round) => round.called, true],
   ["Kept charging", (round) => round.kept, true],
@@ -62,7 +62,7 @@ export class Round {
     }
     const trades = store.trades.filter((trade) => trade.tick === this.tick && trade.kind !== "forced");
     const taken = round.reduce_awards + round.feed_awards, settled = new Set(trades.map((trade) => trade.session)).size;
-    this.head.textContent = `At ${clock(round.tick)} the transformer needed ${kw(round.need_w)}, asked ${cars(round.called)} and bought ${kw(round.awarded_w)} from ${taken}`;
+    this.head.textContent = `At ${clock(round.tick, true)} the transformer needed ${kw(round.need_w)}, asked ${cars(round.called)} and bought ${kw(round.awarded_w)} from ${taken}`;
     fill(this.body,
       h("div", { class: "tiles" },
         tile("Needed", kw(round.need_w)), tile("Offered", kw(round.offered_w), `${round.kept} kept charging`),

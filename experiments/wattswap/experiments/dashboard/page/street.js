@@ -43,12 +43,12 @@ function tiles(tick, found, counts) {
   return [
     tile("Load", kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
     tile("Homes", kw(tickValue(tick, "base_w")), `cars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}`),
-    tile("Give way, paid", cars(counts.reduced + counts.feeding), `of ${found.length} plugged in`),
+    tile("Paid to wait", cars(counts.reduced + counts.feeding), `of ${found.length} plugged`),
     tile("Last call", last ? clock(last.tick) : "none yet",
-      last ? `${kw(last.awarded_w)} bought` : "nobody was asked"),
+      last ? `got ${kw(last.awarded_w)}` : "nobody was asked"),
     tile("Price", bought ? iota(bought[store.head.price_column]) : "–", unit),
     tile("Cars earned", iota(sum(trades, "nanos")), "IOTA so far"),
-    tile("Behind", kwh(behind), behind > 0 ? "to be caught up" : "all caught up"),
+    tile("Behind", kwh(behind), behind > 0 ? "to catch up" : "all caught up"),
   ];
 }
 
@@ -122,7 +122,7 @@ export class Street {
       { kind: "line", values: unasked, colour: "--over", dashed: true, width: 1.5 },
       { kind: "line", values: limit, colour: "--limit", width: 2.5 },
     ]);
-    this.priceHead.textContent = `Calls: the highest price the transformer paid in each, ${store.head.price_unit}`;
+    this.priceHead.textContent = `Highest price of each call, ${store.head.price_unit}`;
     const bought = store.rounds.filter((round) => round.awarded_w);
     this.price.draw([{ kind: "dots", points: bought.map((round) => [round.tick, round[store.head.price_column]]), colour: "--accent" }]);
     fill(this.squares, squares(found, counts));

@@ -20,11 +20,11 @@ export const kwh = (ws) => number(ws / 3_600_000, 1) + " kWh";
 export const iota = (nanos) => number(nanos / 1e9, Math.abs(nanos) < 100e9 ? 3 : 1);
 export const cars = (count) => `${count} ${count === 1 ? "car" : "cars"}`;
 
-export function clock(tick) {
+export function clock(tick, seconds = false) {
   const { head } = store;
   const at = new Date(head.start_ms + head.utc_offset_ms + Math.floor(tick) * head.tick_ms);
   const pad = (value) => String(value).padStart(2, "0");
-  const time = `${pad(at.getUTCHours())}:${pad(at.getUTCMinutes())}`;
+  const time = `${pad(at.getUTCHours())}:${pad(at.getUTCMinutes())}${seconds ? `:${pad(at.getUTCSeconds())}` : ""}`;
   const days = head.all_ticks * head.tick_ms > 25 * 3_600_000;
   return days ? `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][at.getUTCDay()]} ${time}` : time;
 }
