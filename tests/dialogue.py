@@ -130,7 +130,7 @@ class _Telling:
                 bought = [f"{w:,} W at {_iota(price)} per kWh" for w, price in zip(watts, prices, strict=True) if w]
                 return f"award: {', '.join(bought)}"
             case Ack():
-                return "noted"
+                return "award acknowledged"
             case Report():
                 return f"report: may draw {said.firm_w:,} W, wants {said.wanted_w:,} W"
             case Grant():

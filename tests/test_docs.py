@@ -34,7 +34,7 @@ from wattswap.agents.controllers import CONTROLLERS
 from wattswap.agents.offers import Call, Own
 from wattswap.agents.strategies import BUNDLED, parse_mix
 from wattswap.experiments.api import JOURNALS
-from wattswap.experiments.tables import tables_of
+from wattswap.experiments.tables import TABLES, table_of
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.recording.activities import ACTIVITIES
@@ -136,8 +136,8 @@ def test_results_names_every_figure_and_every_column():
     record = run_street(street, engine="fleet")
     shown = [names(row[0]) for table in tables(BY_NAME["results"]) if table[0][0] == "column" for row in table[1:]]
     pages = iter([name for row in shown for name in row])
-    for table, columns in tables_of(street, record, TimeSeries.of(street, record)).items():
-        wanted = set(columns)
+    for table in TABLES:
+        wanted = set(table_of(table, street, record, TimeSeries.of(street, record)))
         assert {next(pages) for _ in wanted} == wanted, table
     assert next(pages, None) is None
     assert keyed("results", "activity") == list(ACTIVITIES)

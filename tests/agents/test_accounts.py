@@ -43,34 +43,34 @@ def test_an_award_is_reserved_then_made_durable_then_said():
     assert effects[2].key == KEPT
 
 
-def test_an_award_is_repeated_until_it_is_noted():
+def test_an_award_is_repeated_until_it_is_acknowledged():
     site, _ = awarded()
     assert len(of_kind(site.due(30_000), Send)) == 1
-    site.ack(5, 0, 30_000)
+    site.ack("charger/5", 5, 0, 30_000)
     assert of_kind(site.due(60_000), Send) == []
 
 
-def test_a_noted_award_whose_delivery_stays_away_asks_for_it_but_never_twice_at_once():
+def test_an_acknowledged_award_whose_delivery_stays_away_asks_for_it_but_never_twice_at_once():
     site, _ = awarded()
-    site.ack(5, 0, 1)
+    site.ack("charger/5", 5, 0, 1)
     assert len(of_kind(site.due(330_000), Send)) == 1
-    assert of_kind(site.ack(5, 0, 330_000), WakeAt) == [], "the wake-up at 360 s is asked for already"
+    assert of_kind(site.ack("charger/5", 5, 0, 330_000), WakeAt) == [], "the wake-up at 360 s is asked for already"
     assert site.due(330_000) == []
 
 
 def test_the_lower_of_two_meters_is_paid_and_the_same_each_time():
     site, _ = awarded()
-    first = of_kind(site.deliver(witnessed(5, 360_000, 720_000)), Pay)
+    first = of_kind(site.deliver("charger/5", witnessed(5, 360_000, 720_000)), Pay)
     assert first == [Pay("0.0/s5", 5, 0, "s5", "vehicle/5", 10**8)]
-    assert site.deliver(witnessed(5, 720_000)) == [], "it is being paid"
+    assert site.deliver("charger/5", witnessed(5, 720_000)) == [], "it is being paid"
 
 
 def test_a_receipt_is_given_as_often_as_it_is_asked_for():
     site, _ = awarded()
-    site.deliver(witnessed(5, 360_000))
+    site.deliver("charger/5", witnessed(5, 360_000))
     receipt = Send("charger/5", seal(Receipt(0, 0, 5, 10**8)))
     assert receipt in site.paid(Paid(5, 0, 10**8, RESERVED - 10**8))
-    assert site.deliver(witnessed(5, 360_000)) == [receipt]
+    assert site.deliver("charger/5", witnessed(5, 360_000)) == [receipt]
     assert site.paid(Paid(5, 0, 10**8, RESERVED - 10**8)) == []
     assert site.uncommitted_nanos == FUNDS - 10**8
 
@@ -78,7 +78,7 @@ def test_a_receipt_is_given_as_often_as_it_is_asked_for():
 def test_a_bill_waits_for_its_awards():
     site, _ = awarded()
     assert of_kind(site.depart(PARTY, Departed(5, 3_600_000, 0)), Bill) == []
-    site.deliver(witnessed(5, 360_000))
+    site.deliver("charger/5", witnessed(5, 360_000))
     assert of_kind(site.paid(Paid(5, 0, 10**8, RESERVED - 10**8)), Bill) == [Bill(5, "s5", "vehicle/5", 3 * IOTA)]
 
 
@@ -87,7 +87,8 @@ def test_a_promise_survives_a_crash():
     again, said = restored(effects, FUNDS - RESERVED, 100_000)
     assert of_kind(said, Send) == of_kind(effects, Send)
     assert 5 in again
-    assert of_kind(again.deliver(witnessed(5, 360_000)), Pay) == [Pay("0.0/s5", 5, 0, "s5", "vehicle/5", 10**8)]
+    paid = of_kind(again.deliver("charger/5", witnessed(5, 360_000)), Pay)
+    assert paid == [Pay("0.0/s5", 5, 0, "s5", "vehicle/5", 10**8)]
 
 
 def test_the_award_of_a_car_that_left_binds_nobody_after_a_crash():
@@ -101,7 +102,7 @@ def test_the_award_of_a_car_that_left_binds_nobody_after_a_crash():
 
 def test_a_receipt_survives_a_crash():
     site, effects = awarded()
-    site.deliver(witnessed(5, 360_000))
+    site.deliver("charger/5", witnessed(5, 360_000))
     again, said = restored([*effects, *site.paid(Paid(5, 0, 10**8, RESERVED - 10**8))], FUNDS - 10**8, 400_000)
     assert said == []
-    assert len(again.deliver(witnessed(5, 360_000))) == 1
+    assert len(again.deliver("charger/5", witnessed(5, 360_000))) == 1

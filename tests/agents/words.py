@@ -14,7 +14,7 @@ from wattswap.agents.award_book import Site
 from wattswap.agents.base import Agent
 from wattswap.agents.rules import Rules
 from wattswap.protocol.codec import seal, unseal
-from wattswap.protocol.effects import Effect, Forget, Remember, WakeAt
+from wattswap.protocol.effects import Effect, Forget, Remember, Send, WakeAt
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Event, Received, Restarted
 from wattswap.protocol.messages import (
@@ -121,6 +121,10 @@ def shown(effects: Iterable[Effect]) -> list[Effect]:
 
 def of_kind(effects: Iterable[object], *kinds: type[Kind]) -> list[Kind]:
     return [effect for effect in effects if isinstance(effect, kinds)]
+
+
+def sent(effects: Iterable[Effect]) -> list[Message]:
+    return [effect.message for effect in effects if isinstance(effect, Send)]
 
 
 def plain(message: Message) -> Message | Inner:

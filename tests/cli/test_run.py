@@ -23,7 +23,7 @@ KEYS = (
     "scenario controller strategy engine seed limit_w peak_w overload_s overload_wh sessions sessions_short"
     " sessions_open unserved_wh deferred_wh waiting_wh_h fed_back_wh forced_wh rounds choices paid_nanos billed_nanos"
     " jain_waiting jain_tokens ageing_h oscillations stops stops_total fallback_unsafe_w trace_hash events_hash"
-    " faults settlement timing"
+    " faults settlement feeders timing"
 )
 
 
@@ -187,3 +187,49 @@ def test_a_run_from_python_has_tables_and_a_twin():
     assert len(result.sessions) == result.summary["sessions"]
     assert result.uncontrolled["overload_s"] > 0
     assert result.twin.uncontrolled is result.uncontrolled
+
+
+STRATEGIES = """
+from wattswap.agents.offers import OfferBook
+
+def prints(call, own, memory, draws):
+    print("hello")
+    return OfferBook.keep(own)
+
+def leaves(call, own, memory, draws):
+    raise SystemExit(3)
+"""
+
+
+@pytest.mark.parametrize("command", [("run", "demo", *FAST), ("compare", "demo", "--jobs", "2", "--out", "there")])
+def test_what_a_strategy_prints_stays_out_of_what_the_command_prints(wattswap, tmp_path: Path, command):
+    (tmp_path / "mine.py").write_text(STRATEGIES, encoding="utf-8")
+    option = "--strategy" if command[0] == "run" else "--strategies"
+    done = wattswap(*command, option, "mine.py:prints", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+    assert "hello" in done.stderr
+
+
+def test_a_strategy_that_ends_the_process_is_refused_in_one_line(wattswap, tmp_path: Path):
+    (tmp_path / "mine.py").write_text(STRATEGIES, encoding="utf-8")
+    done = wattswap("run", "demo", *FAST, "--strategy", "mine.py:leaves")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert "raises SystemExit: 3" in done.stderr
+
+
+def test_a_report_that_cannot_be_written_is_a_note_below_the_table(tmp_path: Path):
+    """On a read-only medium, or a full one; here no file may grow beyond 50 kB."""
+    api.run("demo", engine="fleet", out=tmp_path / "here")
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "from wattswap.cli import main\nmain(['report', 'here'])"
+    )
+    before = (tmp_path / "here" / "report.html").read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Highest load" in done.stdout
+    assert "Note: report.html was not written: File too large" in done.stdout
+    assert (tmp_path / "here" / "report.html").read_bytes() == before

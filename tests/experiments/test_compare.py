@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +207,26 @@ def test_a_table_without_pyarrow_or_matplotlib_says_what_it_left_out(small, monk
     found = compare(small, controllers=["uncontrolled"], jobs=1, out="there")
     assert [note.partition(" was")[0] for note in found.notes] == ["results.parquet", "comparison.png"]
     assert Path("there/results.csv").is_file()
+
+
+def test_a_module_that_a_strategy_imports_and_that_changed_is_noticed(small):
+    Path("helper.py").write_text("HOUR = 0\n", encoding="utf-8")
+    Path("mine.py").write_text(
+        "import sys\nsys.path.insert(0, '.')\nfrom helper import HOUR\n" + RAISES.replace("> 0", "< HOUR"),
+        encoding="utf-8",
+    )
+    asked: dict[str, Any] = {"controllers": ["negotiated"], "strategies": ["mine.py:picky"], "jobs": 1, "out": "there"}
+    try:
+        assert not compare(small, **asked).failed
+        Path("helper.py").write_text("HOUR = 1\n", encoding="utf-8")
+        with pytest.raises(InputError, match="strategy_sha256 changed since"):
+            compare(small, **asked)
+    finally:
+        sys.modules.pop("helper", None)
+        sys.path.remove(".")
+
+
+def test_seeds_that_would_count_beyond_the_greatest_are_refused(small):
+    greatest = (1 << 63) - 1
+    with pytest.raises(InputError, match=f"count up from the scenario's seed, {greatest}, and none may be above"):
+        compare(small, seeds=2, settings=[f"seed={greatest}"])

@@ -11,7 +11,7 @@ from tests.smalltown import found
 
 from wattswap.experiments import growing_tables, run
 from wattswap.experiments.growing_tables import GrowingTables
-from wattswap.experiments.tables import tables_of
+from wattswap.experiments.tables import TABLES, table_of
 from wattswap.runners.engines.launch import run_street, start_run
 from wattswap.runners.recording.parquet_table import ParquetTable
 from wattswap.runners.recording.time_series import TimeSeries
@@ -34,7 +34,8 @@ def test_tables_that_grew_are_those_that_are_written_at_once(tmp_path: Path, sma
     street = load_street("demo")
     result = run("demo", engine="fleet", out=tmp_path / "out")
     record = run_street(street, engine="fleet")
-    for name, columns in tables_of(street, record, TimeSeries.of(street, record)).items():
+    for name in TABLES:
+        columns = table_of(name, street, record, TimeSeries.of(street, record))
         assert parquet.read_table(tmp_path / "out" / f"{name}.parquet").to_pydict() == {
             key: column.tolist() for key, column in columns.items()
         }, name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -72,9 +71,11 @@ def test_a_run_that_never_began_has_figures_all_the_same(street):
 
 def test_a_battery_neither_waits_nor_stops(street, record):
     """A battery is owed what it fed back, but nobody stands beside it with a coat on."""
-    alone = replace(street, sessions=replace(street.sessions, session_id=("S1",)))
-    scenario = msgspec.structs.replace(street.scenario, battery=(Battery(capacity_wh=1, max_w=1),))
-    series = TimeSeries.of(replace(alone, scenario=scenario), record)
+    (feeder,) = street.feeders
+    battery = Battery(capacity_wh=1, max_w=1)
+    series = TimeSeries.of(
+        replace(street, feeders=(replace(feeder, sessions=slice(0, 1), batteries=(battery,)),)), record
+    )
     assert series.plugged.tolist() == [0]
     assert series.stops == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,8 +18,11 @@ from wattswap.experiments.settlements import finish
 from wattswap.ledger.anchors import read, verify
 from wattswap.ledger.crossing import differences
 from wattswap.ledger.iota_bytes import quicken
+from wattswap.ledger.iota_faucet import give
+from wattswap.ledger.keys import read_key_file, write_key_file
 from wattswap.ledger.settlement import Settlement, open_settlement
 from wattswap.protocol.errors import InputError
+from wattswap.protocol.identity import Signer
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.payments.run_payments import RunPayments, detail_of, records_network, site_signer
 from wattswap.runners.recording.rundir import METERS, OUTBOX, read_book, read_run
@@ -109,6 +113,25 @@ def test_a_second_run_on_the_same_node_has_wallets_of_its_own(url: str):
     assert run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=7).summary["settlement"]["wallets_seed"] == 7
     with pytest.raises(InputError, match="--wallets-seed 7: the wallets of this seed were used on chain"):
         run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=7)
+
+
+def test_a_run_settles_with_keys_of_ones_own_and_leaves_what_else_they_hold_alone(url: str, tmp_path: Path):
+    """As on any node of the real protocol: no key can be derived by anyone, and the wallets may hold more."""
+    keys, out = tmp_path / "wallets", tmp_path / "run"
+    keys.mkdir(mode=0o700)
+    with pytest.raises(InputError, match=r"site\.key is missing"):
+        run_loaded(STREET, engine="fleet", ledger=url, keys=keys)
+    for name in ("site", "gas", "anchors"):
+        write_key_file(keys / f"{name}.key", Signer(os.urandom(32)))
+    opening = STREET.scenario.transformer.funds_iota * 10**9
+    give(f"{url}/graphql", read_key_file(keys / "site.key").address, opening + 10**9)
+    block = run_loaded(STREET, engine="fleet", ledger=url, keys=keys, out=out).summary["settlement"]
+    assert (block["agree"], block["pending"], block["wallets_seed"]) == (True, 0, None)
+    assert block["surplus_nanos"] == {"site": 10**9}
+    assert finish(out)["agree"]
+    keys.chmod(0o755)
+    with pytest.raises(InputError, match="other users can look into it; run `chmod 700"):
+        finish(out)
 
 
 def test_rewards_reach_the_wallet_as_soon_as_they_are_earned_if_asked_for(where: str, tmp_path: Path):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wattswap.experiments.tables import TABLES, tables_of
+from wattswap.experiments.tables import TABLES, table_of
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.recording.time_series import TimeSeries
@@ -14,7 +14,7 @@ from wattswap.runners.scenario import Street, load_street
 
 
 def columns(name: str, street: Street, record: RunRecord) -> dict[str, np.ndarray]:
-    return tables_of(street, record, TimeSeries.of(street, record))[name]
+    return table_of(name, street, record, TimeSeries.of(street, record))
 
 
 def table(name: str, street: Street, record: RunRecord) -> pd.DataFrame:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from contextlib import ExitStack, closing
+from hashlib import blake2b
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.ledger.fake_chain import FakeChain, FakeLane
 
@@ -103,6 +106,21 @@ def test_a_file_is_read_while_its_owner_writes(tmp_path: Path) -> None:
         [receipt] = reading.receipts("car")
         assert (receipt.payer, receipt.item.nanos, bool(receipt.digest)) == ("site", 3, True)
     chain.database.close()
+
+
+def test_readings_that_were_altered_with_their_hash_are_not_those_of_the_root(file: Path) -> None:
+    with Archive(file) as archive:
+        columns = [[getattr(one, name) for one in archive.readings(2)] for name in MeterReading.__struct_fields__]
+    forged = msgspec.json.encode([*columns[:4], [5], *columns[5:]])
+    with closing(sqlite3.connect(file)) as forger:
+        forger.execute(
+            "update records set readings = ?, readings_hash = ? where sequence = 0",
+            (zlib.compress(forged), blake2b(forged, digest_size=16).digest()),
+        )
+        forger.commit()
+    with Archive(file) as archive:
+        named = [fault.sequence for fault in archive.damaged(archive.records(), LOCAL_NETWORK)]
+        assert 0 in named
 
 
 @pytest.mark.parametrize("kind", [Archive, read_outbox, lambda path: SqliteLedger(path, reads_only=True)])

@@ -156,7 +156,7 @@ def a_trade_forgotten(_street: Street, record: RunRecord) -> None:
 def forced_for_no_reason(street: Street, record: RunRecord) -> None:
     taken = {trade.tick for trade in record.trades if trade.kind == "forced"}
     tick = next(tick for tick in range(street.ticks) if tick not in taken)
-    record.trades.append(forced_row(tick, street.sessions.session_id[0], 1))
+    record.trades.append(forced_row(tick, 0, street.sessions.session_id[0], 1))
 
 
 def forced_and_hidden(_street: Street, record: RunRecord) -> None:

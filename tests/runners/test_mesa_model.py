@@ -106,6 +106,27 @@ def test_there_is_an_agent_for_the_transformer_each_charger_and_each_car(evening
     assert {agent.name for agent in of_type(evening, "vehicle")} == set(sessions.vehicle_id)
 
 
+@pytest.mark.parametrize("engine", ["fleet", "messages"])
+def test_several_feeders_have_a_transformer_each_and_cars_of_one_name_are_told_apart(engine, tmp_path):
+    path = tmp_path / "three.toml"
+    text = Path(__file__).with_name("three_feeders.toml").read_text(encoding="utf-8")
+    path.write_text(text.replace("days = 7", "days = 1\nreading_s = 300"), encoding="utf-8")
+    model = NeighbourhoodModel(path, engine=engine)
+    for _ in range(230):
+        model.step()
+    transformers = of_type(model, "transformer")
+    assert [each.name for each in transformers] == [f"transformer/{name}" for name in ("a400", "b250", "c250stress")]
+    for transformer, base_w in zip(transformers, model.state.now.base_w, strict=True):
+        cars = [car for car in of_type(model, "vehicle") if car.feeder == transformer.feeder]
+        assert any(car.plugged for car in cars)
+        assert transformer.power_w == base_w + sum(car.power_w for car in cars)
+        assert transformer.limit_w == {"a400": 380_000}.get(transformer.feeder, 237_500)
+    places = [(car.feeder, car.name) for car in of_type(model, "vehicle")]
+    assert len(set(places)) == len(places) > len({car.name for car in of_type(model, "vehicle")})
+    assert all((view.agent is None) == (engine == "fleet") for view in views(model))
+    assert all(engine == "fleet" or view.agent.name == view.agent_name for view in views(model))
+
+
 def test_in_the_messages_engine_the_real_agents_stand_behind_the_views(evening):
     kinds = {"transformer": Transformer, "charger": Charger, "vehicle": Vehicle}
     assert all(isinstance(view.agent, kinds[view.kind]) for view in views(evening))

@@ -19,7 +19,7 @@ from wattswap.protocol.messages import Award, Departed, Sealed
 from wattswap.runners.audit.audit_error import AuditError
 from wattswap.runners.audit.auditor import Auditor
 from wattswap.runners.audit.rules import Rule
-from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.agent_factory import transformer_name
 from wattswap.runners.engines.driver import Driver
 from wattswap.runners.engines.launch import faults_of
 from wattswap.runners.engines.loop import SimulatedRun
@@ -43,7 +43,7 @@ class Striking(Auditor):
 
     def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
         super().handled(now_ms, agent, event, effects)
-        if self.struck or agent != TRANSFORMER:
+        if self.struck or agent != transformer_name():
             return
         outage = self._strike(self._run, now_ms, event, list(effects))
         if outage is not None:
@@ -77,13 +77,13 @@ def silent_feeders_count(patch: Patch) -> None:
 
 def it_crashes_as_a_car_leaves(run: SimulatedRun, now_ms: int, event: Event, done: list[Effect]) -> Outage | None:
     """The departure is noted; the delivery of an award whose window goes on comes after it and finds nobody."""
-    transformer = run.nodes[TRANSFORMER].agent
+    transformer = run.nodes[transformer_name()].agent
     assert isinstance(transformer, Transformer)
     if not isinstance(event, Received) or not isinstance(event.message, Departed):
         return None
-    awards = [account.held.award for account in transformer._award_book._accounts.values()]
+    awards = [account.record.award for account in transformer._award_book._accounts.values()]
     unsettled = any(award.session == event.message.session and award.until_ms > now_ms + 60_000 for award in awards)
-    return Outage("crash", TRANSFORMER, now_ms, now_ms + 10_000) if unsettled else None
+    return Outage("crash", transformer_name(), now_ms, now_ms + 10_000) if unsettled else None
 
 
 def the_gone_are_bound(patch: Patch) -> None:
@@ -108,7 +108,7 @@ def it_crashes_before_it_hears_that_it_has_paid(
         return None
     *_, (*_, legs) = run.books[0].entries
     came_back = any(target == SITE for _, target, _ in legs)
-    return Outage("crash", TRANSFORMER, now_ms, now_ms + 10_000) if came_back else None
+    return Outage("crash", transformer_name(), now_ms, now_ms + 10_000) if came_back else None
 
 
 def what_came_back_counts_twice(patch: Patch) -> None:

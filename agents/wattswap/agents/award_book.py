@@ -1,7 +1,8 @@
-"""The transformer's account of its awards, from the reserve to the receipt, and of the bills of cars that left.
+"""The transformer's book of awards, from the reserve to the receipt, and of the bills of cars that have left.
 
-An award is repeated until its delivery arrives, a delivery until its receipt does; whatever comes twice is answered
-again and changes nothing. A bill waits until all awards of its session are settled, so that it is netted once.
+An award is repeated until the car acknowledges it, and again if no delivery follows its end; a delivery is repeated
+until its receipt comes. Whatever comes twice is answered again and changes nothing. A bill waits until all awards of
+its session are settled, so that it is netted once.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from wattswap.protocol.messages import Sealed, WitnessedDelivery
 
 MOST_RECEIPTS: Final = 4_096
-"""So many receipts are kept to be given again."""
+"""The number of receipts that are kept, to be sent again when a delivery comes once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Site:
 
 
 class Party(msgspec.Struct, frozen=True):
-    """Who is behind a session: what must be known to settle with it even after it left."""
+    """The agents of a session, as they must be known to settle with it even after it has left."""
 
     session_id: str
     charger: str
@@ -53,7 +54,7 @@ class Party(msgspec.Struct, frozen=True):
 
 
 class AwardRecord(msgspec.Struct):
-    """An award from its reserve to its receipt."""
+    """An award with what is needed to settle it; it stays durable from the reserve to the receipt."""
 
     award: Award
     party: Party
@@ -64,24 +65,26 @@ class AwardRecord(msgspec.Struct):
 
     @property
     def most_ws(self) -> tuple[int, ...]:
-        """The most each tranche can deliver: nobody is paid for more than was bought."""
+        """The most energy that each tranche can deliver; nobody is paid for more than was bought."""
         lasts_s = (self.award.until_ms - self.from_ms) // 1000
         return tuple(watts * lasts_s for watts in self.award.award_w)
 
     @property
     def payment_id(self) -> str:
-        """The key under which it is reserved and paid."""
+        """The key under which the award is reserved and paid."""
         return settlement.payment_id(self.award.feeder, self.award.tick, self.party.session_id)
 
 
 @dataclass(slots=True)
 class _Account:
-    held: AwardRecord
+    """An award that is not settled yet."""
+
+    record: AwardRecord
     state: State
 
 
 class AwardBook:
-    """All awards of one site that are not settled yet, by (session, tick), and the money that is not promised."""
+    """The awards of one site that are not settled yet, by (session, tick), and the tokens that are not promised."""
 
     def __init__(self, rules: Rules, site: Site, signer: Signer | None, trusted: Mapping[str, bytes] | None) -> None:
         self._rules, self._site, self._signer, self._trusted = rules, site, signer, trusted
@@ -90,130 +93,140 @@ class AwardBook:
         self._in_force: dict[int, _Account] = {}
         self._receipts: dict[tuple[int, int], tuple[str, Receipt]] = {}
         self._departed: dict[int, tuple[Party, Departed]] = {}
+        """The cars that have left and are not billed yet, by session."""
         self._owed = Obligations(rules.repeat_ms)
 
     # -- awards -------------------------------------------------------------------------------------------------------
 
     @property
     def in_force(self) -> list[Award]:
-        """The awards that bind now, at most one a session."""
-        return [account.held.award for account in self._in_force.values()]
+        """The awards that are in force now, at most one a session."""
+        return [account.record.award for account in self._in_force.values()]
 
     @property
     def open(self) -> int:
-        """How much is not done yet: awards without receipts, departures without bills."""
+        """The number of awards without receipts, of departures without bills, and of messages to be repeated."""
         return len(self._accounts) + len(self._departed) + len(self._owed)
 
     def __contains__(self, session: int) -> bool:
-        """Whether the session holds an award now."""
+        """Whether an award of the session is in force now."""
         return session in self._in_force
 
     def __len__(self) -> int:
         return len(self._in_force)
 
-    def award(self, held: AwardRecord, state: State, now_ms: int) -> list[Effect]:
-        """Reserve and send an award, and repeat it until the car has noted it."""
-        award, key = held.award, _key(held.award)
-        account = _Account(held, advance(state, Input.AWARD))
+    def state(self, session: int, tick: int) -> State | None:
+        """Where an award stands; None if it was never made, or is settled and forgotten."""
+        account = self._accounts.get((session, tick))
+        if account is not None:
+            return account.state
+        return State.SETTLED if (session, tick) in self._receipts else None
+
+    def award(self, record: AwardRecord, state: State, now_ms: int) -> list[Effect]:
+        """Reserve and send an award, and repeat it until the car has acknowledged it."""
+        award, key = record.award, (record.award.session, record.award.tick)
+        account = _Account(record, advance(state, Input.AWARD))
         self._accounts[key] = self._in_force[award.session] = account
-        self.uncommitted_nanos -= held.reserved_nanos
+        self.uncommitted_nanos -= record.reserved_nanos
         return [
-            Reserve(held.payment_id, held.reserved_nanos),
+            Reserve(record.payment_id, record.reserved_nanos),
             NoteAward(award.tick, award.session, sum(award.award_w[:FEED]), award.award_w[FEED]),
-            Remember(f"award/{held.payment_id}", msgspec.msgpack.encode(held)),
-            *self._owed.owe(key, held.party.charger, seal(award, self._signer), now_ms),
+            Remember(f"award/{record.payment_id}", msgspec.msgpack.encode(record)),
+            *self._owed.owe(key, record.party.charger, seal(award, self._signer), now_ms),
         ]
 
-    def ack(self, session: int, tick: int, now_ms: int) -> list[Effect]:
-        """The car knows of its award; should no delivery follow its end, the award asks for it once more."""
+    def ack(self, sender: str, session: int, tick: int, now_ms: int) -> list[Effect]:
+        """The car knows of its award. Should no delivery follow the award's end, the award is sent once more.
+
+        Raises:
+            RemoteProtocolError: the sender is not the charger of the award's car.
+        """
         account = self._accounts.get((session, tick))
         if account is None or account.state is State.DELIVERED:
             return []
-        award, charger = account.held.award, account.held.party.charger
-        from_ms = max(award.until_ms + self._rules.tick_ms, now_ms + self._rules.repeat_ms)
-        return self._owed.owe_from(_key(award), charger, seal(award, self._signer), from_ms)
+        _refuse_strangers(account, sender)
+        award, until_ms = account.record.award, account.record.award.until_ms
+        from_ms = max(until_ms + self._rules.tick_ms, now_ms + self._rules.repeat_ms)
+        return self._owed.owe_from((session, tick), sender, seal(award, self._signer), from_ms)
 
     def expire(self, now_ms: int) -> list[Award]:
-        """The awards whose window is over: they bind no longer, their deliveries may still come."""
+        """End the awards whose window is over, and return them; their deliveries may still come."""
         over = [award for award in self.in_force if award.until_ms <= now_ms]
         for award in over:
             self.end(award.session)
         return over
 
     def end(self, session: int) -> str:
-        """The session's award binds no longer; the charger it went to."""
+        """End the award that is in force for a session, and return the charger that it went to."""
         account = self._in_force.pop(session)
         account.state = advance(account.state, Input.END)
-        return account.held.party.charger
+        return account.record.party.charger
 
     def due(self, now_ms: int) -> list[Effect]:
-        """The awards to be said again."""
+        """The awards that are repeated now."""
         return self._owed.due(now_ms)
 
     # -- deliveries and receipts --------------------------------------------------------------------------------------
 
-    def deliver(self, witnessed: WitnessedDelivery) -> list[Effect]:
-        """Settle an award: the lower of two meters counts, and what it is worth is paid from the reserve."""
+    def deliver(self, sender: str, witnessed: WitnessedDelivery) -> list[Effect]:
+        """Settle an award: pay from its reserve what the lower of two meters is worth.
+
+        Raises:
+            RemoteProtocolError: the sender is not the charger of the award's car, or one of the two claims is forged.
+        """
         claim = _delivery(witnessed.vehicle, None, witnessed.session)
         key = claim.session, claim.tick
         account = self._accounts.get(key)
-        if account is None or account.state is State.DELIVERED or account.held.award.feeder != claim.feeder:
-            return self._receipt_again(key)
-        held = account.held
-        vehicle = _delivery(witnessed.vehicle, self.author(held.party.vehicle), witnessed.session)
-        charger = _delivery(witnessed.charger, self.author(held.party.charger), witnessed.session)
-        if (charger.feeder, charger.tick) != (vehicle.feeder, vehicle.tick):
+        if account is None or account.state is State.DELIVERED or account.record.award.feeder != claim.feeder:
+            return self._receipt_again(key, sender)
+        _refuse_strangers(account, sender)
+        record = account.record
+        vehicle = _delivery(witnessed.vehicle, self.author(record.party.vehicle), witnessed.session)
+        charger = _delivery(witnessed.charger, self.author(record.party.charger), witnessed.session)
+        if charger.part != vehicle.part:
             raise RemoteProtocolError("charger and car claim the deliveries of two different awards")
         if self._in_force.get(claim.session) is account:
             del self._in_force[claim.session]
         account.state = advance(account.state, Input.DELIVERY)
         self._owed.done(key)
-        note = _trade(held, charger, vehicle)
-        party = held.party
-        pay = Pay(note.payment_id, claim.session, claim.tick, party.session_id, party.vehicle, sum(note.nanos))
-        return [note, pay]
+        trade, party = _trade(record, charger, vehicle), record.party
+        payment = sum(trade.nanos)
+        return [trade, Pay(trade.payment_id, claim.session, claim.tick, party.session_id, party.vehicle, payment)]
 
     def paid(self, paid: Paid) -> list[Effect]:
-        """The book has paid: the rest of the reserve is free again, the car gets its receipt, perhaps its bill."""
+        """The ledger has paid: free the rest of the reserve, send the receipt, and perhaps the bill."""
         key = paid.session, paid.tick
         account = self._accounts.pop(key, None)
         if account is None:
             return []
         account.state = advance(account.state, Input.RECEIPT)
-        held = account.held
+        record = account.record
         self.uncommitted_nanos += paid.returned_nanos
-        receipt = Receipt(held.award.feeder, paid.tick, paid.session, paid.nanos)
-        self._receipts[key] = held.party.charger, receipt
-        return [
-            Remember(_name("receipt", key), msgspec.msgpack.encode((held.party.charger, receipt))),
-            Forget(f"award/{held.payment_id}"),
-            *self._forget_oldest_receipt(),
-            *self._receipt_again(key),
-            *self._bill(paid.session),
+        charger, receipt = record.party.charger, Receipt(record.award.feeder, paid.tick, paid.session, paid.nanos)
+        self._receipts[key] = charger, receipt
+        effects: list[Effect] = [
+            Remember(f"receipt/{paid.session}/{paid.tick}", msgspec.msgpack.encode((charger, receipt))),
+            Forget(f"award/{record.payment_id}"),
         ]
+        if len(self._receipts) > MOST_RECEIPTS:
+            oldest = next(iter(self._receipts))
+            del self._receipts[oldest]
+            effects.append(Forget(f"receipt/{oldest[0]}/{oldest[1]}"))
+        return [*effects, *self._receipt_again(key, charger), *self._bill(paid.session)]
 
-    def _receipt_again(self, key: tuple[int, int]) -> list[Effect]:
-        """The receipt of what is settled, as often as it is asked for."""
-        if key not in self._receipts:
-            return []
-        charger, receipt = self._receipts[key]
-        return [Send(charger, seal(receipt, self._signer))]
-
-    def _forget_oldest_receipt(self) -> list[Effect]:
-        if len(self._receipts) <= MOST_RECEIPTS:
-            return []
-        oldest = next(iter(self._receipts))
-        del self._receipts[oldest]
-        return [Forget(_name("receipt", oldest))]
+    def _receipt_again(self, key: tuple[int, int], sender: str) -> list[Effect]:
+        """Send the receipt of a settled award to its charger, and to nobody else, as often as it asks."""
+        charger, receipt = self._receipts.get(key, ("", None))
+        return [Send(charger, seal(receipt, self._signer))] if receipt is not None and charger == sender else []
 
     def author(self, name: str) -> bytes | None:
-        """The key this agent must sign with; None where nobody signs."""
+        """The key that this agent must sign with; None where nobody signs."""
         return None if self._trusted is None else self._trusted.get(name, b"")
 
     # -- departures ---------------------------------------------------------------------------------------------------
 
     def depart(self, party: Party, departed: Departed) -> list[Effect]:
-        """A car left; its bill follows when all its awards are settled."""
+        """A car has left; it is billed when all its awards are settled."""
         if departed.session in self._in_force:
             self.end(departed.session)
         self._departed[departed.session] = party, departed
@@ -230,7 +243,7 @@ class AwardBook:
     # -- after a crash ------------------------------------------------------------------------------------------------
 
     def restore(self, remembered: Mapping[str, bytes], site_nanos: int, now_ms: int) -> list[Effect]:
-        """Go on with what was promised: awards, receipts and departures that were made durable."""
+        """Go on with the awards, receipts and departures that were made durable."""
         self.uncommitted_nanos = site_nanos
         effects: list[Effect] = []
         awards: list[AwardRecord] = []
@@ -244,27 +257,27 @@ class AwardBook:
             elif kind == "departed":
                 party, departed = msgspec.msgpack.decode(value, type=tuple[Party, Departed])
                 self._departed[departed.session] = party, departed
-        for held in sorted(awards, key=lambda held: _key(held.award)):
-            effects += self._restore_award(held, now_ms)
+        for record in sorted(awards, key=lambda record: (record.award.session, record.award.tick)):
+            effects += self._restore_award(record, now_ms)
         for session in list(self._departed):
             effects += self._bill(session)
         return effects
 
-    def _restore_award(self, held: AwardRecord, now_ms: int) -> list[Effect]:
-        """Ask for its delivery again; it binds if its window still runs and its car is still here."""
-        award, key = held.award, _key(held.award)
-        self._accounts[key] = account = _Account(held, State.AWARDED)
+    def _restore_award(self, record: AwardRecord, now_ms: int) -> list[Effect]:
+        """Ask for its delivery again. It is in force if its window still runs and its car is still here."""
+        award, key = record.award, (record.award.session, record.award.tick)
+        self._accounts[key] = account = _Account(record, State.ENDED)
         if award.until_ms > now_ms and award.session not in self._departed:
+            account.state = State.AWARDED
             self._in_force[award.session] = account
-        return self._owed.owe(key, held.party.charger, seal(award, self._signer), now_ms)
+        return self._owed.owe(key, record.party.charger, seal(award, self._signer), now_ms)
 
 
-def _key(award: Award) -> tuple[int, int]:
-    return award.session, award.tick
-
-
-def _name(kind: str, key: tuple[int, int]) -> str:
-    return f"{kind}/{key[0]}/{key[1]}"
+def _refuse_strangers(account: _Account, sender: str) -> None:
+    if (charger := account.record.party.charger) != sender:
+        raise RemoteProtocolError(
+            f"{sender} speaks for an award of session {account.record.award.session} at {charger}"
+        )
 
 
 def _delivery(sealed: Sealed, author: bytes | None, session: int) -> Delivery:
@@ -274,25 +287,25 @@ def _delivery(sealed: Sealed, author: bytes | None, session: int) -> Delivery:
     return delivery
 
 
-def _trade(held: AwardRecord, charger: Delivery, vehicle: Delivery) -> NoteTrade:
-    """What the two meters agree on, and its worth."""
-    award = held.award
+def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery) -> NoteTrade:
+    """The energy on which the two meters agree, and what it is worth."""
+    award = record.award
     agreed = [
         settlement.agreed_ws(min(mine, most), min(theirs, most))
-        for mine, theirs, most in zip(charger.delivered_ws, vehicle.delivered_ws, held.most_ws, strict=True)
+        for mine, theirs, most in zip(charger.delivered_ws, vehicle.delivered_ws, record.most_ws, strict=True)
     ]
     delivered_ws = tuple(energy_ws for energy_ws, _ in agreed)
     prices = zip(award.price_nanos_per_kwh, delivered_ws, strict=True)
     return NoteTrade(
         tick=award.tick,
         session=award.session,
-        payment_id=held.payment_id,
+        payment_id=record.payment_id,
         award_w=award.award_w,
         price_nanos_per_kwh=award.price_nanos_per_kwh,
         delivered_ws=delivered_ws,
         nanos=tuple(settlement.value_nanos(price, energy_ws) for price, energy_ws in prices),
-        offered_w=held.offered_w,
-        ask_nanos_per_kwh=held.ask,
+        offered_w=record.offered_w,
+        ask_nanos_per_kwh=record.ask,
         baseline_ws=charger.baseline_ws,
         disputed=any(differs for _, differs in agreed),
     )

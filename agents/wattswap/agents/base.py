@@ -1,4 +1,4 @@
-"""What every agent is: it takes (event, now) and returns a list of effects, and nothing else."""
+"""The contract of every agent: it takes (event, now) and returns a list of effects, and does nothing else."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ class Agent(Protocol):
         ...
 
     def check(self) -> None:
-        """Assert all that must hold about the agent's state; called after events in tests."""
+        """Assert all that must hold about the agent's state. Tests and fault runs call it after every event."""
         ...

@@ -32,8 +32,8 @@ class BaseLoad:
         return bool(self._heard) and all(heard_ms + self._lease_ms > now_ms for _, heard_ms in self._heard.values())
 
     def hear(self, household: str, watts: int, now_ms: int) -> None:
-        """Note a household's report."""
-        if now_ms >= self._deaf_until_ms:
+        """Take a household's report; whoever is none of this feeder's households is not heard."""
+        if household in self._heard and now_ms >= self._deaf_until_ms:
             self._heard[household] = watts, now_ms
 
     def forget(self, now_ms: int) -> None:

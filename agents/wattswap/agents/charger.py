@@ -1,23 +1,24 @@
-"""The charger agent: it stands between transformer and car, obeys grants, meters, and passes on what is sealed.
+"""The charger agent: it stands between transformer and car, obeys grants, meters, and passes sealed messages on.
 
-It never holds money and decides little: what is said end to end, between transformer and car, is repeated by those
-two; the charger itself owes only the word that its car has left.
+It holds no money and decides little. Transformer and car repeat to each other what must arrive; the charger itself
+repeats only that its car has left.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from wattswap.agents.delivery_meter import DeliveryMeter, nothing_delivered
+from wattswap.agents.delivery_meter import DeliveryMeter
 from wattswap.agents.lease import Lease
 from wattswap.agents.obligations import Obligations
+from wattswap.agents.peers import Peers
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.effects import Forget, Remember, Send, SetPower, WakeAt
 from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
 from wattswap.protocol.messages import (
+    AWARD,
     DEPARTED,
     Ack,
     Award,
@@ -34,18 +35,14 @@ from wattswap.protocol.messages import (
     Sealed,
     WitnessedDelivery,
 )
+from wattswap.protocol.round import State
 
 if TYPE_CHECKING:
     from wattswap.agents.rules import Rules
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.identity import Signer
-
-_MOST_PEERS: Final = 16
-"""So many cars may still have business here after they left."""
-
-_MOST_ROUNDS: Final = 64
-"""So many settled awards are remembered, to recognise what comes late."""
+    from wattswap.protocol.round import Part
 
 
 class Charger:
@@ -64,112 +61,122 @@ class Charger:
         self.name, self._transformer, self._max_w, self._rules = name, transformer, max_w, rules
         self._signer, self._transformer_key = signer, transformer_key
         self._epoch, self._seq = 1, 0
-        self._plug: PluggedIn | None = None
+        self._plugged: int | None = None
+        """The session of the car that is plugged in."""
         self._reading: Reading | None = None
         self._lease = Lease(rules.guaranteed_w)
         self._woken_at_ms: int | None = None
-        self._awards: dict[tuple[int, int], DeliveryMeter] = {}
-        self._settled: deque[tuple[int, int]] = deque(maxlen=_MOST_ROUNDS)
-        self._vehicles: dict[int, str] = {}
+        """The wake-up that was asked for to end the lease."""
+        self._vehicles = Peers()
+        self._meter = DeliveryMeter(rules.tick_s, State.OFFERED)
+        self._early_claim: Sealed | None = None
+        """The car's claim for the award in force, which this charger's own meter has not counted to its end."""
         self._owed = Obligations(rules.repeat_ms)
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
-        """What the charger wants done about an event; a lease that is over ends before anything else is heard."""
-        due_ms = self._woken_at_ms
-        if due_ms is None or now_ms < due_ms:
+        """What the charger wants done about an event. A lease that is over ends before the event is looked at."""
+        if self._woken_at_ms is None or now_ms < self._woken_at_ms:
             return self._on(event, now_ms)
         return [*self._lapse(now_ms), *self._on(event, now_ms)]
 
     @property
     def owes(self) -> int:
-        """Departures that nobody has noted yet."""
+        """The number of departures that the transformer has not acknowledged."""
         return len(self._owed)
 
     @property
     def lease_ends_ms(self) -> int | None:
-        """When what was granted is over, on this charger's clock; None while nothing is."""
+        """When the lease in force ends, on this charger's clock; None without one."""
         return self._lease.expires_ms
 
+    def state(self, part: Part) -> State:
+        """Where a car's part of a round stands for this charger."""
+        return self._meter.state(part)
+
     def check(self) -> None:
-        """It bears no more than it was granted and keeps no account of cars it does not know."""
+        """It draws no more than it was granted, and counts for cars that it knows."""
         assert self._lease.import_w <= max(self._max_w, self._rules.guaranteed_w)
-        assert len(self._vehicles) <= _MOST_PEERS
-        assert {session for session, _ in self._awards} <= set(self._vehicles)
+        assert all(self._vehicles.get(session) is not None for session in self._meter.unsettled)
+        self._meter.check()
 
     def _on(self, event: Event, now_ms: int) -> list[Effect]:
         match event:
-            case Reading() if self._plugs(event.session):
+            case Reading() if event.session == self._plugged:
                 self._reading = event
                 return [self._report(event, now_ms)]
-            case Received(self._transformer, message):
-                return self._on_transformer(message, now_ms)
-            case Received(sender, Sealed() as sealed):
-                return self._on_vehicle(sender, sealed)
-            case Received(sender, Ack() as ack) if sender == self._vehicles.get(ack.session):
+            case Received(self._transformer, Grant() as grant):
+                return self._on_grant(grant, now_ms)
+            case Received(self._transformer, Sealed() as sealed):
+                return self._on_sealed(sealed, now_ms)
+            case Received(self._transformer, Release() as release):
+                ended = self._meter.end(release.session, only=release.part)
+                return [*self._witness_early_claim(ended), *self._pass_on(release.session, release)]
+            case Received(self._transformer, Ack() as ack):
+                return self._on_ack(ack, now_ms)
+            case Received(vehicle, Sealed() as sealed):
+                return self._on_vehicle(vehicle, sealed)
+            case Received(vehicle, Ack(kind, session) as ack) if kind == AWARD and vehicle == self._vehicles.get(
+                session
+            ):
                 return [Send(self._transformer, ack)]
-            case Woken():
-                return self._owed.due(now_ms)
+            case Woken(at_ms):
+                return [WakeAt(at_ms)] if now_ms < at_ms else self._owed.due(now_ms)
+            case Metered():
+                return self._witness_early_claim(self._meter.add(event, now_ms))
             case PluggedIn():
                 return self._on_plugged_in(event)
             case Unplugged():
                 return self._on_unplugged(event, now_ms)
-            case Metered():
-                self._on_metered(event, now_ms)
             case Restarted():
                 return self._on_restarted(event, now_ms)
             case _:
                 pass
         return []
 
-    # -- the cable and the meter --------------------------------------------------------------------------------------
+    # -- the cable ----------------------------------------------------------------------------------------------------
 
     def _on_plugged_in(self, plug: PluggedIn) -> list[Effect]:
-        self._plug, self._reading = plug, None
-        known = self._know(plug.session, plug.peer)
-        return [*known, *self._set_power()] if self._lease.import_w else known
-
-    def _know(self, session: int, vehicle: str) -> list[Effect]:
-        """Remember who is behind a session, for as long as there may be business, a crash or not."""
-        if self._vehicles.get(session) == vehicle:
-            return []
-        self._vehicles[session] = vehicle
-        effects: list[Effect] = [Remember(f"peer/{session}", vehicle.encode())]
-        while len(self._vehicles) > _MOST_PEERS:
-            oldest = next(old for old in self._vehicles if not self._plugs(old))
-            del self._vehicles[oldest]
-            effects.append(Forget(f"peer/{oldest}"))
-            self._awards = {key: award for key, award in self._awards.items() if key[0] != oldest}
-        return effects
-
-    def _on_metered(self, metered: Metered, now_ms: int) -> None:
-        """Count the tick that ended; the car's own claim follows and sends both on their way."""
-        for (session, _), delivering in self._awards.items():
-            if session == metered.session and delivering.runs:
-                delivering.add(metered)
-                if now_ms >= delivering.award.until_ms:
-                    delivering.end()
+        """Remember whose session this is, and let the car draw the guaranteed minimum."""
+        last = self._meter.in_force
+        ended = [] if last is None or last.session == plug.session else self._meter.end(last.session)
+        self._plugged, self._reading = plug.session, None
+        effects = self._witness_early_claim(ended)
+        effects += self._vehicles.meet(plug.session, plug.peer, self._meter.unsettled)
+        return [*effects, *self._set_power()] if self._lease.import_w else effects
 
     def _on_unplugged(self, unplugged: Unplugged, now_ms: int) -> list[Effect]:
-        """Report the meter's totals until the transformer has noted them."""
-        self._end_awards(unplugged.session)
-        if self._plugs(unplugged.session):
-            self._plug, self._reading = None, None
+        """Report the meter's totals until the transformer has acknowledged them."""
+        ended = self._meter.end(unplugged.session)
+        if unplugged.session == self._plugged:
+            self._plugged = self._reading = None
             self._lease.end()
         departed = Departed(unplugged.session, unplugged.imported_ws, unplugged.exported_ws)
         key = f"departed/{unplugged.session}"
         return [
             SetPower(unplugged.session, 0, 0),
+            *self._witness_early_claim(ended),
             Remember(key, msgspec.msgpack.encode(departed)),
             *self._owed.owe(key, self._transformer, departed, now_ms),
         ]
 
-    def _plugs(self, session: int) -> bool:
-        return self._plug is not None and self._plug.session == session
+    def _on_ack(self, ack: Ack, now_ms: int) -> list[Effect]:
+        """The transformer knows that a car has left, or, from its mandate, that one is plugged in.
+
+        A report that came before the mandate was of no use to the transformer, so it is made once more.
+        """
+        if ack.kind == DEPARTED:
+            key = f"departed/{ack.session}"
+            self._owed.done(key)
+            return [Forget(key)]
+        effects = self._pass_on(ack.session, ack)
+        if ack.session == self._plugged and self._reading is not None:
+            effects.append(self._report(self._reading, now_ms))
+        return effects
 
     # -- power --------------------------------------------------------------------------------------------------------
 
     def _report(self, reading: Reading, now_ms: int) -> Effect:
-        """The beat: where the car stands, this charger's clock, and which grant it heard last."""
+        """The heartbeat: the car's state, this charger's clock, and the newest grant that it has accepted."""
         self._seq += 1
         report = Report(
             reading.session,
@@ -185,146 +192,105 @@ class Charger:
         return Send(self._transformer, report)
 
     def _on_grant(self, grant: Grant, now_ms: int) -> list[Effect]:
-        """Obey; and confirm at once whatever gives the street room."""
-        before, before_net_w = (self._lease.import_w, self._lease.export_w), self._lease.net_w
-        if not self._plugs(grant.session) or not self._lease.accept(grant, self._epoch, now_ms):
-            return []
+        """Obey a grant, and report at once if it lowers the load, so that others may be granted the room."""
+        lease = self._lease
         effects: list[Effect] = []
-        if (self._lease.import_w, self._lease.export_w) != before:
+        import_w, export_w = lease.import_w, lease.export_w
+        if grant.session != self._plugged or not lease.accept(grant, self._epoch, now_ms):
+            return []
+        if (lease.import_w, lease.export_w) != (import_w, export_w):
             effects += self._set_power()
-        if self._lease.net_w < before_net_w and self._reading is not None:
+        if lease.import_w - lease.export_w < import_w - export_w and self._reading is not None:
             effects.append(self._report(self._reading, now_ms))
         return [*effects, *self._wake_for_lease()]
 
     def _set_power(self) -> list[Effect]:
-        if self._plug is None:
+        if self._plugged is None:
             return []
-        return [SetPower(self._plug.session, self._lease.import_w, self._lease.export_w)]
+        return [SetPower(self._plugged, self._lease.import_w, self._lease.export_w)]
 
     def _lapse(self, now_ms: int) -> list[Effect]:
-        """Nothing was heard for the length of a lease: fall back to the guaranteed minimum."""
+        """Fall back to the guaranteed minimum if the lease was not renewed."""
         self._woken_at_ms = None
-        if self._lease.lapse(now_ms):
-            return self._set_power()
-        return self._wake_for_lease()
+        return self._set_power() if self._lease.lapse(now_ms) else self._wake_for_lease()
 
     def _wake_for_lease(self) -> list[Effect]:
-        """One wake-up is asked for at a time; when it comes and the lease was renewed, the next."""
+        """Ask for one wake-up at a time; if the lease was renewed until it comes, ask for the next one then."""
         if self._woken_at_ms is not None or self._lease.expires_ms is None:
             return []
         self._woken_at_ms = self._lease.expires_ms
         return [WakeAt(self._lease.expires_ms)]
 
-    # -- what is passed on --------------------------------------------------------------------------------------------
-
-    def _on_transformer(self, message: object, now_ms: int) -> list[Effect]:
-        """Obey grants; pass calls, awards, releases and receipts on to the car, untouched."""
-        match message:
-            case Grant():
-                return self._on_grant(message, now_ms)
-            case Sealed():
-                return self._on_sealed(message, now_ms)
-            case Release():
-                if (account := self._account(message)) is not None:
-                    account.end()
-                return self._pass_on(message.session, message)
-            case Ack(kind, session) if kind == DEPARTED:
-                self._owed.done(f"departed/{session}")
-                return [Forget(f"departed/{session}")]
-            case Ack(_, session):
-                return self._pass_on(session, message)
-            case _:
-                return []
+    # -- a round ------------------------------------------------------------------------------------------------------
 
     def _on_sealed(self, sealed: Sealed, now_ms: int) -> list[Effect]:
+        """Pass calls, awards and receipts on to the car, untouched."""
         match unseal(sealed, self._transformer_key):
-            case ReliefCall() if self._plug is not None:
-                return self._pass_on(self._plug.session, sealed)
+            case ReliefCall() if self._plugged is not None:
+                return self._pass_on(self._plugged, sealed)
             case Award() as award:
                 return [*self._on_award(award, now_ms), *self._pass_on(award.session, sealed)]
             case Receipt() as receipt:
-                return [*self._on_receipt(receipt), *self._pass_on(receipt.session, sealed)]
+                return [*self._meter.receipt(receipt.part), *self._pass_on(receipt.session, sealed)]
             case _:
                 return []
 
     def _on_award(self, award: Award, now_ms: int) -> list[Effect]:
-        """Open this charger's account of it, and beat, so that the grant that follows finds a fresh stamp.
-
-        A car holds one award at a time: whichever is newer ends the other, should its release have been lost.
-        """
-        key = award.session, award.tick
-        known = key in self._awards or key in self._settled
-        if known or not self._plugs(award.session) or now_ms >= award.until_ms:
+        """Count for it, and report, so that the grant that follows finds a fresh stamp."""
+        if self._vehicles.get(award.session) is None:
             return []
-        self._end_awards(award.session, before=award.tick)
-        self._awards[key] = delivering = DeliveryMeter(award, self._rules.tick_s)
-        if any(session == award.session and tick > award.tick for session, tick in self._awards):
-            delivering.end()
-        beat = [] if self._reading is None else [self._report(self._reading, now_ms)]
-        remembered = msgspec.msgpack.encode((self._vehicles[award.session], award))
-        return [Remember(_key(*key), remembered), *beat]
-
-    def _on_receipt(self, receipt: Receipt) -> list[Effect]:
-        """Close this charger's account; should the award come once more, it opens none."""
-        if self._account(receipt) is None:
+        ended = self._meter.award(award, now_ms, plugged=award.session == self._plugged)
+        if ended is None:
             return []
-        del self._awards[receipt.session, receipt.tick]
-        self._settled.append((receipt.session, receipt.tick))
-        return [Forget(_key(receipt.session, receipt.tick))]
-
-    def _account(self, said: Delivery | Receipt | Release) -> DeliveryMeter | None:
-        """This charger's account of the very award that something is said of."""
-        account = self._awards.get((said.session, said.tick))
-        return account if account is not None and account.is_of(said) else None
+        effects: list[Effect] = [Remember(f"award/{award.part}", msgspec.msgpack.encode(award))]
+        effects += self._witness_early_claim(ended)
+        if self._meter.in_force == award.part and self._reading is not None:
+            effects.append(self._report(self._reading, now_ms))
+        return effects
 
     def _pass_on(self, session: int, message: Sealed | Release | Ack) -> list[Effect]:
         vehicle = self._vehicles.get(session)
         return [] if vehicle is None else [Send(vehicle, message)]
 
     def _on_vehicle(self, vehicle: str, sealed: Sealed) -> list[Effect]:
-        """Pass on what the car says, with this charger's own word beside it."""
-        match unseal(sealed):
-            case Mandate(session) if vehicle == self._vehicles.get(session):
+        """Pass on what the car of a session says, with what this charger has to add; strangers are not listened to."""
+        message = unseal(sealed)
+        session = None if isinstance(message, ReliefCall) else message.session
+        if session is None or vehicle != self._vehicles.get(session):
+            return []
+        match message:
+            case Mandate():
                 return [Send(self._transformer, sealed)]
-            case Offer() as offer if self._plugs(offer.session) and vehicle == self._vehicles.get(offer.session):
-                return [Send(self._transformer, CappedOffer(offer.session, self._max_w, sealed))]
-            case Delivery() as delivery if vehicle == self._vehicles.get(delivery.session, vehicle):
-                if delivery.session not in self._vehicles:
-                    self._know(delivery.session, vehicle)
-                return [self._witness(delivery, sealed)]
+            case Offer() if session == self._plugged:
+                return [Send(self._transformer, CappedOffer(session, self._max_w, sealed))]
+            case Delivery() if message.part == self._meter.in_force:
+                self._early_claim = sealed
+                return []
+            case Delivery():
+                return self._witness(message.part, sealed)
             case _:
                 return []
 
-    def _witness(self, delivery: Delivery, sealed: Sealed) -> Effect:
-        """The car's claim beside this charger's; an award that never arrived here delivered nothing here."""
-        account = self._account(delivery)
-        mine = nothing_delivered(delivery) if account is None else account.claim()
-        return Send(self._transformer, WitnessedDelivery(delivery.session, seal(mine, self._signer), sealed))
+    def _witness(self, part: Part, claim: Sealed) -> list[Effect]:
+        """Send the car's claim on, with this charger's own count beside it."""
+        mine, durable = self._meter.deliver(part)
+        return [*durable, Send(self._transformer, WitnessedDelivery(part.session, seal(mine, self._signer), claim))]
 
-    def _end_awards(self, session: int, before: int | None = None) -> None:
-        """End what runs for a session, all of it or what is older than a tick."""
-        for (award_session, tick), delivering in self._awards.items():
-            if award_session == session and delivering.runs and (before is None or tick < before):
-                delivering.end()
+    def _witness_early_claim(self, ended: list[Part]) -> list[Effect]:
+        """The award in force has ended for this charger too: a claim that came before that is witnessed now."""
+        claim, self._early_claim = (self._early_claim, None) if ended else (None, self._early_claim)
+        return [] if claim is None else self._witness(ended[0], claim)
 
     # -- after a crash ------------------------------------------------------------------------------------------------
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
-        """Start at the minimum, in a new epoch; go on with what was promised."""
+        """Start in a new epoch at the guaranteed minimum, and go on with what was promised."""
         self._epoch = restarted.epoch
+        self._vehicles.restore(restarted.remembered)
+        self._meter.restore(restarted.remembered, now_ms, settled=[])
         effects: list[Effect] = []
         for key, value in restarted.remembered.items():
-            if key.startswith("peer/"):
-                self._vehicles[int(key.removeprefix("peer/"))] = value.decode()
-            elif key.startswith("departed/"):
+            if key.startswith("departed/"):
                 departed = msgspec.msgpack.decode(value, type=Departed)
                 effects += self._owed.owe(key, self._transformer, departed, now_ms)
-            else:
-                vehicle, award = msgspec.msgpack.decode(value, type=tuple[str, Award])
-                self._vehicles[award.session] = vehicle
-                self._awards[award.session, award.tick] = DeliveryMeter(award, self._rules.tick_s)
         return effects
-
-
-def _key(session: int, tick: int) -> str:
-    return f"award/{session}/{tick}"

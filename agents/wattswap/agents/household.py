@@ -1,4 +1,4 @@
-"""The household agent: it only meters."""
+"""The household agent: it reports the base load."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 class Household:
-    """The homes behind one meter; each tick they tell the transformer what they drew."""
+    """The homes behind one meter. Each tick it reports to the transformer what they drew."""
 
     def __init__(self, name: str, transformer: str) -> None:
         self.name, self._transformer = name, transformer
 
-    def handle(self, event: Event, now_ms: int) -> list[Effect]:  # noqa: ARG002 - it passes on what it meters, whenever
-        """Pass the meter's reading on."""
+    def handle(self, event: Event, now_ms: int) -> list[Effect]:  # noqa: ARG002 - a report does not depend on the time
+        """Report the meter's reading."""
         if isinstance(event, BaseRead):
             return [Send(self._transformer, BaseReport(event.base_w))]
         return []
 
     def check(self) -> None:
-        """It has no state."""
+        """Nothing to check: it has no state."""

@@ -1,8 +1,8 @@
-"""The charger's side of a grant: what is in force, and until when.
+"""The charger's side of a lease: which grant is in force, and until when.
 
-A grant is a pull lease. The charger's report carries its own clock's stamp, the grant echoes it, and the lease is
-counted from there on that same clock. So no two clocks are compared, a grant that was long under way is short or void
-when it arrives, and a charger that hears nothing falls back by itself.
+The charger's report carries a stamp of its own clock, the grant echoes it, and the lease is counted from that stamp on
+the same clock. So no two clocks are compared, a grant that was on its way for long is short or void when it arrives,
+and a charger that hears nothing falls back by itself.
 """
 
 from __future__ import annotations
@@ -14,19 +14,14 @@ if TYPE_CHECKING:
 
 
 class Lease:
-    """The grant in force at one charger, or its guaranteed minimum when there is none."""
+    """The grant in force at one charger, or the guaranteed minimum without one."""
 
     def __init__(self, guaranteed_w: int) -> None:
         self._guaranteed_w = guaranteed_w
         self.import_w, self.export_w = guaranteed_w, 0
         self.expires_ms: int | None = None
         self.heard = (0, 0)
-        """Epoch and number of the newest grant accepted."""
-
-    @property
-    def net_w(self) -> int:
-        """What the street bears for it."""
-        return self.import_w - self.export_w
+        """Epoch and number of the newest grant that was accepted."""
 
     def accept(self, grant: Grant, epoch: int, now_ms: int) -> bool:
         """Put a grant in force; False if it is older than another, from before a restart, or over already."""
@@ -39,7 +34,7 @@ class Lease:
         return True
 
     def end(self) -> None:
-        """The car is gone: what it was granted is not the next one's."""
+        """The car has left; what it was granted is not for the next one."""
         self.import_w, self.export_w, self.expires_ms = self._guaranteed_w, 0, None
 
     def lapse(self, now_ms: int) -> bool:

@@ -55,13 +55,14 @@ class Purchase(NamedTuple):
 
 
 def relief_call(feeder: int, now_ms: int, need_w: int, ceiling_nanos_per_kwh: int, rules: Rules) -> ReliefCall:
-    """A feeder's call at this tick; relief is wanted until the end of the window."""
+    """A feeder's call at this tick; relief is wanted from the tick's begin, however late it is, to the window's end."""
+    tick = now_ms // rules.tick_ms
     return ReliefCall(
         feeder=feeder,
-        tick=now_ms // rules.tick_ms,
+        tick=tick,
         need_w=need_w,
         ceiling_nanos_per_kwh=ceiling_nanos_per_kwh,
-        from_ms=now_ms,
+        from_ms=tick * rules.tick_ms,
         until_ms=rules.window_end_ms(now_ms),
         offers_due_ms=now_ms + rules.deadline_ms,
     )

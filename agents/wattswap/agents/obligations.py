@@ -1,8 +1,9 @@
-"""What an agent owes an answer for: said again until it is acknowledged."""
+"""Messages that must be acknowledged: an agent repeats each of them until it is."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wattswap.protocol.effects import Send, WakeAt
 
@@ -13,7 +14,20 @@ if TYPE_CHECKING:
     from wattswap.protocol.messages import Message
 
 MOST: Final = 4_096
-"""No agent owes more than this at once; a peer that never acknowledges cannot fill our memory."""
+"""No agent owes more than this at once, so a peer that never acknowledges cannot fill our memory."""
+
+_MOST_STALE: Final = 64
+"""The queue may hold this much that is not owed any more, beside as much again as is owed."""
+
+
+class _Owed(NamedTuple):
+    """One message that is owed, and when it is sent next; messages of one instant go out in the order of numbers."""
+
+    at_ms: int
+    number: int
+    key: Hashable
+    to: str
+    message: Message
 
 
 class Obligations:
@@ -21,8 +35,12 @@ class Obligations:
 
     def __init__(self, repeat_ms: int) -> None:
         self._repeat_ms = repeat_ms
-        self._owed: dict[Hashable, tuple[int, str, Message]] = {}
+        self._owed: dict[Hashable, _Owed] = {}
+        self._queue: list[_Owed] = []
+        """A heap of what is owed, by instant, with entries that are done or replaced and not taken out yet."""
+        self._number = 0
         self._woken_at_ms: int | None = None
+        """The earliest wake-up that was asked for and has not come yet."""
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._owed
@@ -31,37 +49,46 @@ class Obligations:
         return len(self._owed)
 
     def owe(self, key: Hashable, to: str, message: Message, now_ms: int) -> list[Effect]:
-        """Say this now, and again until it is done."""
+        """Send a message now, and again until it is done."""
         return [Send(to, message), *self.owe_from(key, to, message, now_ms + self._repeat_ms)]
 
     def owe_from(self, key: Hashable, to: str, message: Message, from_ms: int) -> list[Effect]:
-        """Say this from an instant on, unless it is done by then."""
+        """Send a message from an instant on, unless it is done by then; it replaces what was owed under its key."""
         assert len(self._owed) < MOST, f"{len(self._owed)} obligations and nobody acknowledges"
-        self._owed[key] = (from_ms, to, message)
-        return self._wake()
+        self._number += 1
+        self._owed[key] = owed = _Owed(from_ms, self._number, key, to, message)
+        heappush(self._queue, owed)
+        if len(self._queue) > 2 * len(self._owed) + _MOST_STALE:
+            self._queue = sorted(self._owed.values())
+        if self._woken_at_ms is not None and self._woken_at_ms <= from_ms:
+            return []
+        self._woken_at_ms = from_ms
+        return [WakeAt(from_ms)]
 
     def done(self, key: Hashable) -> None:
-        """It is acknowledged."""
+        """A message is acknowledged, or void; one that is not owed is done already."""
         self._owed.pop(key, None)
 
     def due(self, now_ms: int) -> list[Effect]:
-        """Say again what is due; called at every wake-up."""
+        """Send again what is due; called at every wake-up."""
         if self._woken_at_ms is None or now_ms < self._woken_at_ms:
             return []
         self._woken_at_ms = None
-        effects: list[Effect] = []
-        for key, (at_ms, to, message) in self._owed.items():
-            if at_ms <= now_ms:
-                effects.append(Send(to, message))
-                self._owed[key] = (now_ms + self._repeat_ms, to, message)
-        return [*effects, *self._wake()]
+        again: list[_Owed] = []
+        while self._queue and (self._queue[0].at_ms <= now_ms or not self._is_owed(self._queue[0])):
+            owed = heappop(self._queue)
+            if self._is_owed(owed):
+                self._number += 1
+                again.append(owed._replace(at_ms=now_ms + self._repeat_ms, number=self._number))
+        for owed in again:  # only now: an interval of 0 must not repeat a message for ever within one instant
+            self._owed[owed.key] = owed
+            heappush(self._queue, owed)
+        effects: list[Effect] = [Send(owed.to, owed.message) for owed in again]
+        if not self._queue:
+            return effects
+        self._woken_at_ms = self._queue[0].at_ms
+        return [*effects, WakeAt(self._woken_at_ms)]
 
-    def _wake(self) -> list[Effect]:
-        """Ask for one wake-up, for the earliest of all."""
-        if not self._owed:
-            return []
-        earliest_ms = min(at_ms for at_ms, _, _ in self._owed.values())
-        if self._woken_at_ms is not None and self._woken_at_ms <= earliest_ms:
-            return []
-        self._woken_at_ms = earliest_ms
-        return [WakeAt(earliest_ms)]
+    def _is_owed(self, owed: _Owed) -> bool:
+        """Whether an entry of the queue has neither been done nor replaced."""
+        return self._owed.get(owed.key) is owed

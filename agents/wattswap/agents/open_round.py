@@ -1,4 +1,4 @@
-"""A round while it is open, on the transformer's side: who was called, and what they have answered so far."""
+"""A round while it is open, on the transformer's side: which cars were called, and what they have answered so far."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, TRANCHES
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.round import Input, State, advance
+from wattswap.protocol.round import Input, State, advance, hear
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,43 +18,50 @@ if TYPE_CHECKING:
 
 
 class OpenRound:
-    """One call and the answers to it; of each car the first counts."""
+    """One call and the answers to it; the first answer of each car counts."""
 
     def __init__(self, call: ReliefCall, called: Sequence[int]) -> None:
         self.call, self.called = call, called
-        self._states = dict.fromkeys(called, advance(State.IDLE, Input.CALL))
+        self.states = dict.fromkeys(called, advance(State.IDLE, Input.CALL))
+        """Where the part of each called car stands."""
         self._offers: dict[int, tuple[list[int], list[int]]] = {}
         self._unanswered = len(called)
 
     @property
     def is_complete(self) -> bool:
-        """Whether all who were called have answered."""
+        """Whether every called car has answered or left."""
         return not self._unanswered
 
-    def awaits(self, offer: Offer) -> bool:
-        """Whether this is the first answer of a car that was called, and to this call."""
-        of_this_round = (offer.feeder, offer.tick) == (self.call.feeder, self.call.tick)
-        return of_this_round and self._states.get(offer.session) is State.CALLED
+    def answer(self, offer: Offer, firm_w: int, cap_w: int) -> bool:
+        """Take a car's answer, as far as the car draws and the charger carries what it offers; False if none counts.
 
-    def note(self, offer: Offer, firm_w: int, cap_w: int) -> None:
-        """Take an awaited answer down, as far as the car draws and the charger carries what it offers.
+        An answer counts if it is the first one of a car that was called, and answers this call.
 
         Raises:
             RemoteProtocolError: no honest car offers this.
         """
-        session = offer.session
+        session, call = offer.session, self.call
+        before = self.states.get(session)
+        if before is None or (offer.feeder, offer.tick) != (call.feeder, call.tick):
+            return False
+        after = hear(before, Input.OFFER if offer.tranches else Input.KEEP)
+        if after is before:
+            return False
         if offer.tranches:
             self._offers[session] = _columns(offer, firm_w, cap_w)
-        said = Input.OFFER if offer.tranches else Input.KEEP
-        self._states[session] = advance(self._states[session], said)
+        self.states[session] = after
         self._unanswered -= 1
+        return True
 
-    def state_of(self, session: int) -> State:
-        """Where a called car's part of the round stands."""
-        return self._states[session]
+    def leave(self, session: int) -> None:
+        """A car that was called has unplugged before the round was cleared."""
+        before = self.states.get(session)
+        if before is not None:
+            self.states[session] = advance(before, Input.END)
+            self._unanswered -= before is State.CALLED
 
     def offers_of(self, sessions: Sequence[int]) -> tuple[Ints, Ints]:
-        """Relief in watts and asks of these called cars, shape (cars, 3) each; zeros for who keeps charging."""
+        """Relief in watts and asks of these called cars, shape (cars, 3) each; zeros for who goes on charging."""
         offered_w = np.zeros((len(sessions), TRANCHES), dtype=np.int64)
         ask = np.zeros_like(offered_w)
         for at, session in enumerate(sessions):

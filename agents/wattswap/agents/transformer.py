@@ -45,6 +45,7 @@ from wattswap.protocol.messages import (
     Sealed,
     WitnessedDelivery,
 )
+from wattswap.protocol.round import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,13 +55,14 @@ if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.identity import Signer
+    from wattswap.protocol.round import Part
 
 
 _GONE: Final = "gone/"
-"""Under names that begin like this the transformer remembers who has departed, each session for itself."""
+"""Under this key, a charger's name and a session's number the transformer remembers that the car has departed."""
 
-_MOST_GONE: Final = 4_096
-"""So many departed sessions are remembered, to recognise what comes late."""
+_MOST_GONE: Final = 16
+"""The number of departed sessions that are remembered for each charger, to recognise mandates that come late."""
 
 
 class Transformer:
@@ -84,7 +86,8 @@ class Transformer:
         self._vehicles, self._leases = VehicleTable(), LeaseIssuer(rules)
         self._award_book = AwardBook(rules, site, signer, trusted)
         self._sessions: dict[int, Session] = {}
-        self._gone: deque[int] = deque()
+        self._gone: dict[str, deque[int]] = {}
+        """By charger: its word voids the late mandates of its own cars, and of no others."""
         self._round: OpenRound | None = None
         self._next_tick_ms = 0
         self._quiet_until_ms = 0
@@ -96,8 +99,8 @@ class Transformer:
         match event:
             case Received(sender, message):
                 return self._on_message(sender, message, now_ms)
-            case Woken():
-                return self._on_woken(now_ms)
+            case Woken(at_ms):
+                return [WakeAt(at_ms)] if now_ms < at_ms else self._on_woken(now_ms)
             case LimitChanged():
                 self._limit_w = event.limit_w
                 self._leases.wait()
@@ -121,12 +124,19 @@ class Transformer:
         """Awards that are not settled yet, and departures that are not billed."""
         return self._award_book.open
 
+    def state(self, part: Part) -> State:
+        """Where a car's part of a round stands; IDLE before the call, and when nothing came of it."""
+        call = None if self._round is None else self._round.call
+        if self._round is not None and call is not None and (call.feeder, call.tick) == (part.feeder, part.tick):
+            return self._round.states.get(part.session, State.IDLE)
+        return self._award_book.state(part.session, part.tick) or State.IDLE
+
     def worst_import_w(self, session: int, now_ms: int) -> int | None:
         """What it believes a session may be drawing at worst; None if it does not know it, or keeps quiet still."""
         return None if now_ms < self._quiet_until_ms else self._leases.worst_import_w(session)
 
     def check(self) -> None:
-        """Tokens promised are covered, and awards are held by plugged cars only."""
+        """Tokens promised are covered, and awards are record by plugged cars only."""
         assert self._award_book.uncommitted_nanos >= 0
         assert set(self._vehicles.sessions) == set(self._sessions)
         assert {award.session for award in self._award_book.in_force} <= set(self._sessions)
@@ -152,11 +162,11 @@ class Transformer:
             case CappedOffer() if message.session in self._sessions:
                 return self._on_offer(message, now_ms)
             case WitnessedDelivery():
-                return self._on_delivery(message)
+                return self._on_delivery(charger, message)
             case Departed():
                 return self._on_departed(charger, message)
             case Ack(kind, session, tick) if kind == AWARD:
-                return self._award_book.ack(session, tick, now_ms)
+                return self._award_book.ack(charger, session, tick, now_ms)
             case _:
                 return []
 
@@ -177,7 +187,7 @@ class Transformer:
             return []
         unseal(sealed, self._award_book.author(mandate.payee))
         ack = Send(charger, Ack(MANDATE, mandate.session))
-        if mandate.session in self._sessions or mandate.session in self._gone:
+        if mandate.session in self._sessions or mandate.session in self._gone.get(charger, ()):
             return [ack]
         self._enter(charger, mandate, now_ms)
         remembered = msgspec.msgpack.encode((charger, mandate, now_ms))
@@ -203,23 +213,28 @@ class Transformer:
         """
         session, ack = departed.session, Send(charger, Ack(DEPARTED, departed.session))
         if session not in self._sessions:
-            return [ack] if session in self._gone else [*self._remember_gone(session), ack]
+            if session in self._gone.get(charger, ()):
+                return [ack]
+            return [*self._remember_gone(charger, session), ack]
         party = self._sessions.pop(session).party
+        if self._round is not None:
+            self._round.leave(session)
         self._vehicles.leave(session)
         self._leases.leave(session)
         return [
             Remember(f"departed/{session}", msgspec.msgpack.encode((party, departed))),
-            *self._remember_gone(session),
+            *self._remember_gone(charger, session),
             Forget(f"session/{session}"),
             ack,
             *self._award_book.depart(party, departed),
         ]
 
-    def _remember_gone(self, session: int) -> list[Effect]:
-        """Remember that a session has departed, and no longer the oldest of too many."""
-        oldest = [Forget(f"{_GONE}{self._gone.popleft()}")] if len(self._gone) == _MOST_GONE else []
-        self._gone.append(session)
-        return [Remember(f"{_GONE}{session}", b""), *oldest]
+    def _remember_gone(self, charger: str, session: int) -> list[Effect]:
+        """Remember that a session has departed from a charger, and no longer the oldest of too many."""
+        gone = self._gone.setdefault(charger, deque())
+        oldest = [Forget(f"{_GONE}{charger}/{gone.popleft()}")] if len(gone) == _MOST_GONE else []
+        gone.append(session)
+        return [Remember(f"{_GONE}{charger}/{session}", b""), *oldest]
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Start in a new epoch, and grant nothing until every grant from before is certainly over."""
@@ -227,7 +242,8 @@ class Transformer:
         self._quiet_until_ms = now_ms + self._rules.quiet_ms
         for name, value in restarted.remembered.items():
             if name.startswith(_GONE):
-                self._gone.append(int(name.removeprefix(_GONE)))
+                charger, _, session = name.removeprefix(_GONE).rpartition("/")
+                self._gone.setdefault(charger, deque()).append(int(session))
             elif name.startswith("session/"):
                 charger, mandate, arrival_ms = msgspec.msgpack.decode(value, type=tuple[str, Mandate, int])
                 self._enter(charger, mandate, arrival_ms)
@@ -351,10 +367,8 @@ class Transformer:
         offer = unseal(capped.offer, self._award_book.author(self._sessions[capped.session].party.vehicle))
         if not isinstance(offer, Offer) or offer.session != capped.session:
             raise RemoteProtocolError("a charger's offer holds no offer of its car")
-        if not open_round.awaits(offer):
-            return []
-        open_round.note(offer, int(self._vehicles.firm_w([offer.session])[0]), capped.cap_w)
-        return self._clear(open_round, now_ms) if open_round.is_complete else []
+        counts = open_round.answer(offer, int(self._vehicles.firm_w([offer.session])[0]), capped.cap_w)
+        return self._clear(open_round, now_ms) if counts and open_round.is_complete else []
 
     def _clear(self, open_round: OpenRound, now_ms: int) -> list[Effect]:
         """Buy the cheapest relief, award what the site's tokens cover, and grant power accordingly.
@@ -368,19 +382,19 @@ class Transformer:
         funds_nanos, seed = self._award_book.uncommitted_nanos, self._site.seed
         note, records = cleared(open_round, self._sessions, self._vehicles, funds_nanos, seed, self._terms)
         effects: list[Effect] = [note]
-        for held in records:
-            award = held.award
+        for record in records:
+            award = record.award
             self._vehicles.award(award.session, sum(award.award_w[:FEED]), award.award_w[FEED])
-            effects += self._award_book.award(held, open_round.state_of(award.session), now_ms)
+            effects += self._award_book.award(record, open_round.states[award.session], now_ms)
         return [*effects, *self._grant_by_law(self._cars(now_ms), now_ms)]
 
     def _lapsed(self, open_round: OpenRound) -> NoteRound:
         """The end of a round in which nothing is bought."""
         return lapsed(open_round, self._sessions, self._vehicles)
 
-    def _on_delivery(self, witnessed: WitnessedDelivery) -> list[Effect]:
+    def _on_delivery(self, charger: str, witnessed: WitnessedDelivery) -> list[Effect]:
         """Settle an award; it binds no longer."""
-        effects = self._award_book.deliver(witnessed)
+        effects = self._award_book.deliver(charger, witnessed)
         if witnessed.session in self._sessions and witnessed.session not in self._award_book:
             self._vehicles.award(witnessed.session, 0, 0)
         return effects

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMANDS: Final = {
     "run": "wattswap.cli.run:run",
     "live": "wattswap.cli.live:live",
+    "agent": "wattswap.cli.agent:agent",
     "compare": "wattswap.cli.compare:compare",
     "scenarios": "wattswap.cli.scenarios:scenarios",
     "dashboard": "wattswap.cli.dashboard:dashboard",

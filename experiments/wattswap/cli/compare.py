@@ -83,12 +83,12 @@ def compare(
         raise InputError("--cluster: this version compares on this machine only; use --jobs N")
     if not controllers:
         raise InputError("--controllers: name at least one")
-    from wattswap.cli.progress import progress_bar
+    from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
     from wattswap.experiments.comparison import compare as compare_runs
 
     runs = len(controllers) * max(len(strategies), 1) * max(seeds, 0)
     try:
-        with progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed:
+        with strategies_print_to_stderr(), progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed:
             comparison = compare_runs(
                 scenario,
                 controllers=controllers,

@@ -45,7 +45,7 @@ def new(key: str, agent: str | None, role: str | None, as_json: bool) -> None:
 
     An existing file is never overwritten. Keep a copy: whoever loses the file loses what the wallet holds.
     """
-    from wattswap.experiments.keystore import new_key
+    from wattswap.experiments.key_files import new_key
 
     if agent is not None and role is not None:
         new_agent(Path(key), agent, cast("Role", role), as_json=as_json)
@@ -61,7 +61,7 @@ def new(key: str, agent: str | None, role: str | None, as_json: bool) -> None:
 @as_json
 def show(key: str | None, as_json: bool) -> None:
     """Public key and IOTA address of a key, or of all your keys; never the secret."""
-    from wattswap.experiments.keystore import folder, key_path, names, read_key
+    from wattswap.experiments.key_files import folder, key_path, names, read_key
 
     if key is not None and key_path(key).is_dir():
         show_agent(key_path(key), as_json=as_json)

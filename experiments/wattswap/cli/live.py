@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,8 +79,9 @@ def live(
 
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
-    from wattswap.cli.progress import progress_bar
+    from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
     from wattswap.experiments.api import run_loaded
+    from wattswap.experiments.processors import usable_processors
     from wattswap.runners.node.lockstep.conductor import WorkerLostError
     from wattswap.runners.recording.rundir import default_path
     from wattswap.runners.scenario import load_street
@@ -96,7 +96,7 @@ def live(
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
+        with strategies_print_to_stderr(), progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
             result = run_loaded(
                 street,
                 controller=controller,
@@ -105,7 +105,7 @@ def live(
                 sign=sign,
                 out=out,
                 progress=progress,
-                processes=processes or _PROCESSES_A_CORE * (os.cpu_count() or 1),
+                processes=processes or _PROCESSES_A_CORE * usable_processors(),
             )
     except KeyboardInterrupt:
         click.echo("wattswap: interrupted", err=True)

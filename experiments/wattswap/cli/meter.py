@@ -15,9 +15,9 @@ from wattswap.experiments.formatting import counted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wattswap.experiments.meterproofs import ProofFile
+    from wattswap.experiments.ledger_places import LedgerPlace
+    from wattswap.experiments.meter_proofs import ProofFile
     from wattswap.experiments.meters import Listed, MeterSite, Verified
-    from wattswap.experiments.places import Place
 
 BROKEN = 1
 _RUN = "runs/20261122T181508-demo-negotiated-s1"
@@ -61,8 +61,8 @@ def list_(
     as_json: bool,
 ) -> None:
     """A site's records: when, which, how many meters and readings, their hash, and where they lie."""
+    from wattswap.experiments.ledger_places import place_of
     from wattswap.experiments.meters import open_site
-    from wattswap.experiments.places import place_of
 
     place = place_of(ledger, run_dir)
     with open_site(place, name=site, public_key=public_key, address=address) as found:
@@ -105,7 +105,7 @@ def verify(
     Each record names the hash of the one before, begins where that one ended, and is signed. With a run, the records
     are also compared with those the site kept. Exit code 1 if a check failed.
     """
-    from wattswap.experiments.places import place_of
+    from wattswap.experiments.ledger_places import place_of
 
     if proof is not None:
         sound = _verify_proof(proof, ledger, run_dir, site, address, public_key, as_json=as_json)
@@ -135,9 +135,9 @@ def proof(
 
     For sites that keep their readings private (only the root of a salted Merkle tree is on the ledger).
     """
-    from wattswap.experiments.meterproofs import proof_of, write_proof
+    from wattswap.experiments.ledger_places import place_of
+    from wattswap.experiments.meter_proofs import proof_of, write_proof
     from wattswap.experiments.meters import open_site
-    from wattswap.experiments.places import place_of
     from wattswap.experiments.run_clock import told
 
     place = place_of(ledger, run_dir)
@@ -148,7 +148,9 @@ def proof(
     click.echo(f"Wrote {out}: {reading.meter} at {told(place.clock, reading.at_ms)}, record {sequence} of {file.site}")
 
 
-def _verify_all(place: Place, site: str | None, address: str | None, public_key: str | None, *, as_json: bool) -> bool:
+def _verify_all(
+    place: LedgerPlace, site: str | None, address: str | None, public_key: str | None, *, as_json: bool
+) -> bool:
     from wattswap.cli.progress import progress_bar
     from wattswap.experiments.meters import open_site
 
@@ -181,9 +183,9 @@ def _verify_proof(
     *,
     as_json: bool,
 ) -> bool:
-    from wattswap.experiments.meterproofs import checked, read_proof
+    from wattswap.experiments.ledger_places import place_of
+    from wattswap.experiments.meter_proofs import checked, read_proof
     from wattswap.experiments.meters import open_site
-    from wattswap.experiments.places import place_of
 
     file = read_proof(path)
     place = place_of(ledger or (file.ledger if run_dir is None else None), run_dir)
@@ -246,7 +248,7 @@ def _about(site: MeterSite) -> dict[str, Any]:
     }
 
 
-def _line(place: Place, one: Listed) -> str:
+def _line(place: LedgerPlace, one: Listed) -> str:
     from wattswap.experiments.run_clock import told
 
     if one.record is None:
@@ -257,7 +259,7 @@ def _line(place: Place, one: Listed) -> str:
     return f"{one.sequence:6}  {period}  {meters}{counted(one.record.count, 'reading')}  {one.hash}  {one.where}"
 
 
-def _record(place: Place, one: Listed) -> dict[str, Any]:
+def _record(place: LedgerPlace, one: Listed) -> dict[str, Any]:
     from wattswap.experiments.run_clock import told
 
     record = one.record

@@ -1,19 +1,25 @@
-"""A progress bar on stderr, for people only, and only for what takes a while."""
+"""What goes to stderr while runs are made: a progress bar for people, and what strategies print."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 PATIENCE_S: Final = 2.0
 """What takes no longer than this shows no bar."""
 _LOOK_EVERY: Final = 64
 """Ticks between two looks at the clock."""
+
+
+def strategies_print_to_stderr() -> AbstractContextManager[object]:
+    """While runs are made, what a user's strategy prints goes to stderr: stdout is for what the command prints."""
+    return redirect_stdout(sys.stderr)
 
 
 @contextmanager

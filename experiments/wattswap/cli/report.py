@@ -26,5 +26,9 @@ def report(run_dir: Path) -> None:
         raise InputError(f"report.html needs pictures, and matplotlib is not installed: {WITHOUT_REPORT}")
     from wattswap.experiments.report import write_report
 
-    write_report(run_dir)
-    show_run(run)
+    try:
+        write_report(run_dir)
+        notes = []
+    except OSError as error:
+        notes = [f"report.html was not written: {error.strerror}"]
+    show_run(run, notes)

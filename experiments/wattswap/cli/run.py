@@ -97,7 +97,7 @@ def run(
 
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
-    from wattswap.cli.progress import progress_bar
+    from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
     from wattswap.cli.watching import until_interrupted, watching
     from wattswap.experiments.api import run_loaded
     from wattswap.runners.recording.rundir import default_path
@@ -111,9 +111,9 @@ def run(
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     if speed and not watch:
         raise click.UsageError("--speed says how fast to watch a run: add --watch")
-    with watching(street, controller, speed, host, port) if watch else nullcontext() as watcher:
+    with watching(street, controller, engine, speed, host, port) if watch else nullcontext() as watched:
         try:
-            with progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
+            with strategies_print_to_stderr(), progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
                 result = run_loaded(
                     street,
                     controller=controller,
@@ -126,7 +126,8 @@ def run(
                     journal=journal,
                     out=out,
                     progress=progress,
-                    observers=[watcher] if watcher else (),
+                    observers=[watched.watcher] if watched else (),
+                    operator=watched.operator if watched else None,
                 )
         except KeyboardInterrupt:
             what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""
@@ -138,8 +139,8 @@ def run(
             from wattswap.cli.show import show_result
 
             show_result(result)
-        if watcher and not as_json:
-            watcher.history.end("complete")
+        if watched and not as_json:
+            watched.watcher.history.end("complete")
             until_interrupted()
     settlement = result.summary["settlement"]
     if settlement is not None and not (settlement["agree"] and not settlement["alarms"]):

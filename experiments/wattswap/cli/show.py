@@ -39,26 +39,25 @@ class Sale(NamedTuple):
 
 def show_result(result: Result) -> None:
     """Print a run that has just ended."""
-    from wattswap.experiments.tables import cars_columns, trades_columns
+    from wattswap.experiments.tables import table_of
 
     figures = result.summary
     console = _console()
     _show_figures(console, figures, None if result.twin is result else result.uncontrolled)
-    trades = trades_columns(result.street, result.record.trades)
-    cars = cars_columns(result.street, result.ticks.stretches)
+    trades, cars = (table_of(name, result.street, result.record, result.ticks) for name in ("trades", "cars"))
     _show_sales(console, figures, trades, cars)
     show_settlement(console, figures.get("settlement"), result.out)
     if result.out is not None:
         _show_places(console, result.out, result.notes)
 
 
-def show_run(run: RunFiles) -> None:
-    """Print a run directory."""
+def show_run(run: RunFiles, notes: Iterable[str] = ()) -> None:
+    """Print a run directory, and notes on what could not be done with it."""
     console = _console()
     _show_figures(console, run.figures, run.uncontrolled, run.status)
     _show_sales(console, run.figures, run.columns("trades"), run.columns("cars"))
     show_settlement(console, run.settlement, run.path)
-    _show_places(console, run.path, ())
+    _show_places(console, run.path, notes)
 
 
 def _console() -> Console:
@@ -86,12 +85,28 @@ def _show_figures(
     for label, cell in _ROWS:
         table.add_row(label, *(cell(column) for column in columns))
     console.print(table)
+    _show_feeders(console, figures)
     if figures["fallback_unsafe_w"]:
         unsafe_kw = kilo(figures["fallback_unsafe_w"])
         console.print(
             f"\nNote: without the network, homes and guaranteed minima alone exceed the limit by {unsafe_kw} kW."
         )
     show_failures(console, figures)
+
+
+def _show_feeders(console: Console, figures: Summary) -> None:
+    """Each feeder by name, where there are several: the figures above are of all together."""
+    feeders = figures.get("feeders") or []
+    if not feeders:
+        return
+    console.print()
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column("")
+    for feeder in feeders:
+        table.add_column(feeder["name"], justify="right")
+    for label, cell in _ROWS:
+        table.add_row(label, *(cell(feeder) for feeder in feeders))
+    console.print(table)
 
 
 _ROWS: list[tuple[str, Callable[[Summary], str]]] = [

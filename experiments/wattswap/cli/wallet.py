@@ -14,8 +14,8 @@ from wattswap.experiments.formatting import counted
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from wattswap.experiments.places import Place
-    from wattswap.experiments.wallets import Holding, Order, Statement, StatementLine
+    from wattswap.experiments.ledger_places import LedgerPlace
+    from wattswap.experiments.wallets import Holding, PaymentOrder, Statement, StatementLine
     from wattswap.ledger.base import PaymentStatus
 
 NOT_YET = 1
@@ -46,7 +46,7 @@ def balance(name: str | None, run_dir: Path | None, ledger: str | None, as_json:
 
     Of a run's cars also what they have earned since their last bill (it is paid with the next one), and what they owe.
     """
-    from wattswap.experiments.places import place_of
+    from wattswap.experiments.ledger_places import place_of
     from wattswap.experiments.wallets import open_purses
 
     place = place_of(ledger, run_dir)
@@ -71,7 +71,7 @@ def balance(name: str | None, run_dir: Path | None, ledger: str | None, as_json:
 @as_json
 def history(name: str, run_dir: Path | None, ledger: str | None, as_json: bool) -> None:
     """Every payment from or to a wallet, oldest first, with the session it settles and the rounds netted in it."""
-    from wattswap.experiments.places import place_of
+    from wattswap.experiments.ledger_places import place_of
     from wattswap.experiments.wallets import open_purses
 
     place = place_of(ledger, run_dir)
@@ -121,7 +121,7 @@ def pay(
     """
     from wattswap.experiments import wallets
     from wattswap.experiments.amounts import iota_of, nanos_of
-    from wattswap.experiments.places import place_of
+    from wattswap.experiments.ledger_places import place_of
 
     nanos = nanos_of(amount)
     place = place_of(ledger, run_dir)
@@ -150,7 +150,7 @@ def _agreed() -> bool:
         raise
 
 
-def _show_paid(order: Order, status: PaymentStatus, *, as_json: bool) -> None:
+def _show_paid(order: PaymentOrder, status: PaymentStatus, *, as_json: bool) -> None:
     from wattswap.experiments.amounts import iota_of
 
     payment = order.payment
@@ -206,7 +206,7 @@ def _remark(holding: Holding) -> str:
     return f"  ({'; '.join(remarks)})" if remarks else ""
 
 
-def _show_statement(place: Place, statement: Statement, holding: Holding) -> None:
+def _show_statement(place: LedgerPlace, statement: Statement, holding: Holding) -> None:
     from wattswap.experiments.amounts import iota_of
 
     if statement.opening_nanos is not None:
@@ -218,7 +218,7 @@ def _show_statement(place: Place, statement: Statement, holding: Holding) -> Non
     click.echo(f"{statement.name} holds {iota_of(holding.nanos)} IOTA{_remark(holding)}")
 
 
-def _show_line(place: Place, line: StatementLine) -> None:
+def _show_line(place: LedgerPlace, line: StatementLine) -> None:
     from wattswap.experiments.amounts import iota_of
     from wattswap.experiments.wallets import name_of
 
@@ -235,7 +235,7 @@ def _show_line(place: Place, line: StatementLine) -> None:
         click.echo(f"        {_instant(place, one.round)}  round {one.round}  {iota_of(one.nanos)}")
 
 
-def _instant(place: Place, number: str) -> str:
+def _instant(place: LedgerPlace, number: str) -> str:
     """When a round was: its number is that of the feeder and that of the tick."""
     tick = number.partition(".")[2]
     if place.clock is None or not tick.isdecimal():
@@ -243,7 +243,7 @@ def _instant(place: Place, number: str) -> str:
     return f"{place.clock.at_tick(int(tick)):%Y-%m-%d %H:%M:%S}"
 
 
-def _about(place: Place) -> dict[str, Any]:
+def _about(place: LedgerPlace) -> dict[str, Any]:
     return {"ledger": place.ledger, "run": None if place.run is None else str(place.run)}
 
 
@@ -261,7 +261,7 @@ def _holding(holding: Holding) -> dict[str, Any]:
     }
 
 
-def _line(place: Place, line: StatementLine) -> dict[str, Any]:
+def _line(place: LedgerPlace, line: StatementLine) -> dict[str, Any]:
     from wattswap.experiments.amounts import iota_of
 
     payment, billed = line.payment, line.billed

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import contextmanager, suppress
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -15,35 +16,52 @@ if TYPE_CHECKING:
 
     from wattswap.experiments.dashboard.history import History
     from wattswap.experiments.dashboard.watcher import Watcher
+    from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.scenario.street import Street
 
 
+class Watched(NamedTuple):
+    """A run with a dashboard."""
+
+    watcher: Watcher
+    operator: LimitOrder | None
+    """Through which the page moves the limit; None where no agents would hear of it."""
+
+
 @contextmanager
-def serving(history: History, host: str, port: int) -> Iterator[str]:
-    """Serve a history until the block is left; the address stands on stderr.
+def serving(history: History, host: str, port: int, limits: LimitOrder | None = None) -> Iterator[None]:
+    """Serve a history until the block is left; the address stands on stderr, and the operator's with its token.
 
     Raises:
         InputError: the server is not installed, or the port is taken.
     """
     try:
+        from wattswap.experiments.dashboard.server import Operator
         from wattswap.experiments.dashboard.serving import served
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("wattswap"):
             raise
         raise InputError(f"the dashboard needs {error.name}: pip install 'wattswap[dashboard]'") from None
-    with served(history, host, port) as address:
+    operator = None if limits is None else Operator(secrets.token_urlsafe(16), limits.order)
+    with served(history, host, port, operator) as address:
         click.echo(f"Dashboard: {address}  (Ctrl-C ends it)", err=True)
-        yield address
+        if operator is not None:
+            click.echo(f"Operator:  {address}#operator={operator.token}  (may move the limit)", err=True)
+        yield
 
 
 @contextmanager
-def watching(street: Street, controller: str, speed: float | None, host: str, port: int) -> Iterator[Watcher]:
-    """An observer whose history is served until the block is left."""
+def watching(
+    street: Street, controller: str, engine: str, speed: float | None, host: str, port: int
+) -> Iterator[Watched]:
+    """A dashboard of a run that is about to begin, served until the block is left."""
     from wattswap.experiments.dashboard.watcher import Watcher
+    from wattswap.runners.engines.limit_order import LimitOrder
 
-    watcher = Watcher(street, controller, speed)
-    with serving(watcher.history, host, port):
-        yield watcher
+    operator = LimitOrder() if engine == "messages" else None
+    watcher = Watcher(street, controller, speed, is_steered=operator is not None)
+    with serving(watcher.history, host, port, operator):
+        yield Watched(watcher, operator)
 
 
 def until_interrupted() -> None:

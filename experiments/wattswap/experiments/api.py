@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.node.lockstep.plan import Processes
     from wattswap.runners.recording.journal import Contents
@@ -63,27 +64,27 @@ class Result:
     @cached_property
     def series(self) -> pd.DataFrame:
         """The street tick by tick, see :func:`.tables.series_columns`."""
-        return _frame(tables.series_columns(self.street, self.ticks.street))
+        return _frame(tables.table_of("series", self.street, self.record, self.ticks))
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
         """Every call, see :func:`.tables.rounds_columns`."""
-        return _frame(tables.rounds_columns(self.street, self.record.rounds))
+        return _frame(tables.table_of("rounds", self.street, self.record, self.ticks))
 
     @cached_property
     def trades(self) -> pd.DataFrame:
         """Every settled award and every forced cut, see :func:`.tables.trades_columns`."""
-        return _frame(tables.trades_columns(self.street, self.record.trades))
+        return _frame(tables.table_of("trades", self.street, self.record, self.ticks))
 
     @cached_property
     def sessions(self) -> pd.DataFrame:
         """Every session as it ended, see :func:`.tables.sessions_columns`."""
-        return _frame(tables.sessions_columns(self.street, self.record.sessions))
+        return _frame(tables.table_of("sessions", self.street, self.record, self.ticks))
 
     @cached_property
     def cars(self) -> pd.DataFrame:
         """What each car did when, see :func:`.tables.cars_columns`."""
-        return _frame(tables.cars_columns(self.street, self.ticks.stretches))
+        return _frame(tables.table_of("cars", self.street, self.record, self.ticks))
 
     @cached_property
     def twin(self) -> Result:
@@ -172,8 +173,11 @@ def run_loaded(
     progress: Progress = _silent,
     processes: Processes | None = None,
     observers: Sequence[Observer] = (),
+    operator: LimitOrder | None = None,
 ) -> Result:
-    """Run a street that is loaded already; otherwise as :func:`run`. ``observers`` watch it.
+    """Run a street that is loaded already; otherwise as :func:`run`.
+
+    ``observers`` watch it, and ``operator`` may move its limit as it goes on.
 
     With ``processes`` the agents of the messages engine run in so many processes, in lockstep over ZeroMQ, and there
     is no journal.
@@ -183,7 +187,8 @@ def run_loaded(
     """
     controller_named(controller)
     _refuse_journal(journal, engine, out)
-    job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes, observers=observers)
+    job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes)
+    job.observers, job.operator = observers, operator
     choice = LedgerChoice(ledger, wallets_seed, keys, allow)
     if out is None:
         return _run_bare(job, choice)
@@ -297,12 +302,15 @@ def _write(directory: RunDir, job: RunJob, result: Result, status: Status) -> No
     if figures["fallback_unsafe_w"]:
         log.warning("limit exceeded if nobody answers the chargers", fallback_unsafe_w=figures["fallback_unsafe_w"])
     job.tables.close()
-    if result.record.trades and job.settlement is not None:  # what the ledger made of them is known only now
-        directory.write_table("trades", tables.trades_columns(result.street, result.record.trades))
-    if not directory.write_table("cars", tables.cars_columns(result.street, result.ticks.stretches)):
+    rewritten = ("trades", "cars") if job.settlement is not None else ("cars",)
+    # the cars' stretches, and what the ledger made of trades, are known only now
+    written = [
+        directory.write_table(name, tables.table_of(name, result.street, result.record, result.ticks))
+        for name in rewritten
+    ]
+    if not all(written):
         _note(directory, result, f"tables were left out, they need pyarrow: {WITHOUT_TABLES}")
-    if result.record.book is not None:
-        directory.write_ledger(result.record.book)
+    directory.write_ledgers(result.street, result.record)
     log.info("figures", status=status, **figures)
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from wattswap.experiments.interrupts import interrupt_deferred
-from wattswap.experiments.tables import rounds_columns, series_columns, sessions_columns, trades_columns
+from wattswap.experiments.tables import places_of, rounds_columns, series_columns, sessions_columns, trades_columns
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow
 from wattswap.runners.recording.time_series import TimeSeries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from wattswap.experiments.tables import Place
     from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
@@ -29,51 +31,42 @@ PORTION_CAR_TICKS: Final = 1 << 17
 class GrowingTables(Observer):
     """Sums up the ticks of a run as they pass, and writes its tables if it has a directory.
 
-    The record keeps the newest tick only.
+    The records keep the newest tick only. Where there are several feeders, a table holds a portion of each in turn.
     """
 
     def __init__(self, street: Street, folder: Path | None = None) -> None:
         self._street = street
-        self.series = TimeSeries(street)
-        writes = folder is not None and has_pyarrow()
-        names = ("series", "rounds", "trades", "sessions") if writes else ()
+        names = ("series", "rounds", "trades", "sessions") if folder is not None and has_pyarrow() else ()
         self._tables = {name: ParquetTable(folder, name) for name in names if folder is not None}
-        self._record: RunRecord | None = None
+        self._feeders: list[_Feeder] = []
         self._new_ticks = self._new_car_ticks = 0
-        self._kept = self._rounds = self._trades = self._sessions = 0
-        """How many of the record's ticks, rounds, trades and sessions were summed up or written already."""
+
+    @property
+    def series(self) -> TimeSeries:
+        """All ticks that were summed up so far."""
+        parts = [feeder.series for feeder in self._feeders]
+        if len(parts) > 1:
+            return TimeSeries.joined(self._street, parts)
+        return parts[0] if parts else TimeSeries(self._street)
 
     def begun(self, run: Run) -> None:
         """Learn which run this is."""
-        self._record = run.record
+        places = places_of(self._street)
+        self._feeders = [_Feeder(*part) for part in zip(places, run.records, strict=True)]
 
     def tick_passed(self, tick: int) -> None:  # noqa: ARG002 - the record says which
         """Sum up and write a portion once it is full."""
-        assert self._record is not None
         self._new_ticks += 1
-        self._new_car_ticks += len(self._record.ticks[-1].rows)
+        self._new_car_ticks += sum(len(feeder.record.ticks[-1].rows) for feeder in self._feeders)
         if self._new_ticks >= PORTION_TICKS or self._new_car_ticks >= PORTION_CAR_TICKS:
             self.catch_up()
 
     def catch_up(self) -> None:
         """Sum up and write what there is, and forget all ticks but the newest."""
-        if self._record is not None:
-            with interrupt_deferred():
-                self._write(self._record)
-
-    def _write(self, record: RunRecord) -> None:
-        new = len(record.ticks) - self._kept
-        portion = self.series.add(record.ticks[-new:] if new else ())
-        del record.ticks[:-1]
-        self._kept = len(record.ticks)
+        with interrupt_deferred():
+            for feeder in self._feeders:
+                feeder.sum_up(self._tables)
         self._new_ticks = self._new_car_ticks = 0
-        if not self._tables:
-            return
-        self._tables["series"].append(series_columns(self._street, portion))
-        self._tables["rounds"].append(rounds_columns(self._street, record.rounds[self._rounds :]))
-        self._tables["trades"].append(trades_columns(self._street, record.trades[self._trades :]))
-        self._tables["sessions"].append(sessions_columns(self._street, record.sessions[self._sessions :]))
-        self._rounds, self._trades, self._sessions = len(record.rounds), len(record.trades), len(record.sessions)
 
     def finished(self, run: Run) -> None:  # noqa: ARG002 - it is the one that has begun
         """Sum up and write what is left."""
@@ -89,3 +82,27 @@ class GrowingTables(Observer):
         """The run failed or never began: no table stays half written."""
         for table in self._tables.values():
             table.discard()
+
+
+class _Feeder:
+    """What was summed up and written of one feeder."""
+
+    def __init__(self, place: Place, record: RunRecord) -> None:
+        self._place, self.record = place, record
+        self.series = TimeSeries(place.street)
+        self._kept = self._rounds = self._trades = self._sessions = 0
+        """How many of the record's ticks, rounds, trades and sessions were summed up or written already."""
+
+    def sum_up(self, tables: Mapping[str, ParquetTable]) -> None:
+        """Sum up the new ticks, forget all but the newest, and write the new rows."""
+        record, place = self.record, self._place
+        portion = self.series.add(record.ticks[self._kept :])
+        del record.ticks[:-1]
+        self._kept = len(record.ticks)
+        if not tables:
+            return
+        tables["series"].append(series_columns(place, portion))
+        tables["rounds"].append(rounds_columns(place, record.rounds[self._rounds :]))
+        tables["trades"].append(trades_columns(place, record.trades[self._trades :]))
+        tables["sessions"].append(sessions_columns(place, record.sessions[self._sessions :]))
+        self._rounds, self._trades, self._sessions = len(record.rounds), len(record.trades), len(record.sessions)

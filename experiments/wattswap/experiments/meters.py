@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wattswap.experiments.nearest import nearest
-from wattswap.experiments.places import (
+from wattswap.experiments.ledger_places import (
     MEMORY,
-    Place,
+    LedgerPlace,
     answering,
     opened_chain,
     require_same_chain,
     seeded_wallets,
     sqlite_path,
 )
+from wattswap.experiments.nearest import nearest
 from wattswap.experiments.wallets import address_of
 from wattswap.ledger.anchors import GENESIS, Fault, Record, compare, hash_of, read, verify
 from wattswap.ledger.archive import Archive
@@ -92,7 +92,7 @@ class Shelf:
 class MeterSite:
     """The records of one site: on the ledger, in its archive, or both."""
 
-    place: Place
+    place: LedgerPlace
     name: str
     public_key: bytes
     is_key_known: bool
@@ -254,7 +254,7 @@ class _Written(msgspec.Struct):
 
 @contextmanager
 def open_site(
-    place: Place, *, name: str | None = None, public_key: str | None = None, address: str | None = None
+    place: LedgerPlace, *, name: str | None = None, public_key: str | None = None, address: str | None = None
 ) -> Iterator[MeterSite]:
     """The records of a site, on the ledger of a place and in the archive of its run, nothing of which is changed.
 
@@ -308,7 +308,9 @@ def key_of(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-def _shelf(files: ExitStack, place: Place, name: str | None, address: str | None) -> tuple[str, Shelf | None, str]:
+def _shelf(
+    files: ExitStack, place: LedgerPlace, name: str | None, address: str | None
+) -> tuple[str, Shelf | None, str]:
     """Which site, its records on the ledger, and whose wallet anchored them; the ledger is closed with ``files``."""
     if place.ledger == MEMORY:
         assert name is not None
@@ -337,7 +339,7 @@ def _shelf(files: ExitStack, place: Place, name: str | None, address: str | None
     return site, Shelf(fetch, extent, doubled), there
 
 
-def _one_site(place: Place, name: str | None, sites: list[str]) -> str:
+def _one_site(place: LedgerPlace, name: str | None, sites: list[str]) -> str:
     if name is not None and (name in sites or place.run is not None):
         return name  # a run's site may have lost all its records there: that is for ``verify`` to say
     if not sites:

@@ -8,12 +8,12 @@ from itertools import zip_longest
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from wattswap.experiments.tables import TABLES, tables_of
+from wattswap.experiments.tables import TABLES, table_of
 from wattswap.runners.network.fault_free_twin import with_cost
 from wattswap.runners.recording.difference import Difference
 from wattswap.runners.recording.metrics import summary
 from wattswap.runners.recording.replay import replay_run
-from wattswap.runners.recording.rundir import LEDGER, SETTLEMENT, RunDir
+from wattswap.runners.recording.rundir import SETTLEMENT, RunDir
 from wattswap.runners.recording.time_series import TimeSeries
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def check_run(recorded: Recorded, progress: Callable[[int], None] = lambda _tick
     replay = replay_run(recorded, progress)
     series = TimeSeries.of(recorded.street, replay.record)
     figures = _figures(replay, series, perf_counter() - began)
-    tables = tables_of(recorded.street, replay.record, series)
+    tables = {name: table_of(name, recorded.street, replay.record, series) for name in TABLES}
     compared = tuple(name for name in TABLES if _is_compared(replay, name))
     found = [row for name in compared if (row := _first_in_table(replay, name, tables[name])) is not None]
     rows = [min(found, key=lambda difference: difference.tick)] if found else _first_figure(replay, figures)
@@ -75,9 +75,7 @@ def rebuild(checked: Checked) -> list[str]:
     written = [
         _table(run.path, name).name for name in missing(checked) if directory.write_table(name, checked.tables[name])
     ]
-    if not (run.path / LEDGER).exists() and record.book is not None:
-        directory.write_ledger(record.book)
-        written.append(LEDGER)
+    written += directory.write_ledgers(replay.recorded.street, record)
     if not run.figures:
         status: Status = "complete" if replay.whole else run.status
         directory.write_figures({**checked.figures, SETTLEMENT: run.settlement}, status)
@@ -120,7 +118,7 @@ def _is_compared(replay: Replay, name: str) -> bool:
 def _first_in_table(replay: Replay, name: str, columns: Columns) -> Difference | None:
     """The first row of a table that differs; where the journal ends early, the rows it does not reach do not count."""
     street = replay.recorded.street
-    recorded = replay.recorded.run.columns(name)
+    recorded = _by_feeder(replay.recorded.run.columns(name))
     if "status" in recorded:  # what the run's ledger made of a reward is not the agents' doing
         recorded["status"] = [_PAID if status.startswith(_ON_THE_LEDGER) else status for status in recorded["status"]]
     replayed = {key: column.tolist() for key, column in columns.items()}
@@ -133,6 +131,12 @@ def _first_in_table(replay: Replay, name: str, columns: Columns) -> Difference |
             tick = (at_ms - street.start_unix_ms) // street.tick_ms
             return Difference(tick, f"{name}, row {number}", *_cells(tuple(recorded), one, other))
     return None
+
+
+def _by_feeder(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """A table that grew portion by portion, with the rows of one feeder below those of the other."""
+    order = sorted(range(len(columns["feeder"])), key=columns["feeder"].__getitem__) if "feeder" in columns else []
+    return {name: [column[at] for at in order] for name, column in columns.items()} if order else columns
 
 
 def _rows(recorded: Mapping[str, Sequence[Any]], replayed: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, Any]]:

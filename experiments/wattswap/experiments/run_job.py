@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments.growing_tables import GrowingTables
+from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import start_run
 from wattswap.runners.engines.observer import TickProgress
 from wattswap.runners.network.fault_free_twin import with_cost
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wattswap.runners.engines.launch import Engine
+    from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.engines.run import Run
     from wattswap.runners.node.lockstep.plan import Processes
@@ -60,13 +62,25 @@ class RunJob:
     """The run directory, if there is one."""
     observers: Sequence[Observer] = ()
     """Who watches beside those that the run itself needs."""
-    record: RunRecord = field(default_factory=RunRecord)
+    operator: LimitOrder | None = None
+    """Who may move the limit while the run goes on."""
     began_s: float = field(default_factory=perf_counter)
+    _run: Run | None = None
+
+    @property
+    def record(self) -> RunRecord:
+        """What there is so far."""
+        return RunRecord() if self._run is None else self._run.record
 
     def settle_on(self, choice: LedgerChoice, directory: RunDir | None = None) -> None:
         """Settle on this ledger, if there is anything to settle."""
         if not is_needed(self.street, choice.ledger):
             return
+        if len(self.street.feeders) > 1:
+            raise InputError(
+                f"--ledger {choice.ledger}: {self.street.name} has several feeders, and payments cross a ledger for"
+                " one; leave --ledger and ledger.anchor out, or run each feeder in a file of its own"
+            )
 
         def opened(block: dict[str, Any]) -> None:
             if directory is not None:
@@ -85,8 +99,7 @@ class RunJob:
     def run(self) -> Summary:
         """Run the street into the record, settle, and sum it up."""
         observers = (self.settlement, self.journal, self.tables, *self.observers, TickProgress(self.progress))
-        run = self._start([observer for observer in observers if observer is not None])
-        self.record = run.record
+        self._run = run = self._start([observer for observer in observers if observer is not None])
         run.run()
         wall_s = perf_counter() - self.began_s
         if self.settlement is not None:
@@ -102,7 +115,12 @@ class RunJob:
         if self.processes is None:
             engine = cast("Engine", self.engine)
             return start_run(
-                self.street, controller=self.controller, engine=engine, sign=self.sign, observers=observers
+                self.street,
+                controller=self.controller,
+                engine=engine,
+                sign=self.sign,
+                observers=observers,
+                operator=self.operator,
             )
         from wattswap.runners.node.lockstep.run import lockstep_run
 

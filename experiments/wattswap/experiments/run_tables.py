@@ -83,6 +83,7 @@ class RunTables:
             summary={**about, UNCONTROLLED: run.uncontrolled} if run.uncontrolled else about,
             scenario=_read_scenario(run_dir / SCENARIO),
             uncontrolled=_read_table(curve, ()) if curve.is_file() else None,
+            series=_together(_read_table(run_dir / "series.parquet", _SERIES_COLUMNS)),
             **{name: _read_table(run_dir / f"{name}.parquet", columns) for name, columns in _COLUMNS.items()},
         )
 
@@ -97,7 +98,7 @@ class RunTables:
         return cls(
             summary=about,
             scenario=tomllib.loads(run.street.resolved_toml),
-            series=run.series,
+            series=_together(run.series),
             rounds=run.rounds,
             trades=run.trades,
             sessions=run.sessions,
@@ -165,13 +166,13 @@ class RunTables:
 
 
 _SERIES = ("t_ms", "feeder", "base_w", "firm_w", "wanted_w", "drawn_w", "load_w", "limit_w", "import_w", "export_w")
-_CARS = ("session", "station", "vehicle", "from_ms", "to_ms", "activity", "import_w", "export_w")
+_CARS = ("session", "station", "vehicle", "from_ms", "to_ms", "activity", "import_w", "export_w", "feeder")
+_SERIES_COLUMNS: Final = (*_SERIES, "awarded_w", "forced_w", "owed_ws")
 _TEXTS: Final = frozenset({"session", "station", "vehicle", "activity", "strategy", "kind", "payment_id", "status"})
 _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
-    "series": (*_SERIES, "awarded_w", "forced_w", "owed_ws"),
     "rounds": ("t_ms", *ROUND_COLUMNS),
     "trades": ("t_ms", *TradeRow._fields),
-    "sessions": (*SessionRow._fields, "arrival_ms", "departure_ms"),
+    "sessions": (*SessionRow._fields, "feeder", "arrival_ms", "departure_ms"),
     "cars": _CARS,
 }
 
@@ -185,6 +186,13 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         return pd.read_parquet(path)
     except (OSError, ValueError):  # pyarrow's complaints about a torn file are ValueErrors
         raise InputError(f"{path}: not a readable Parquet file; run the scenario again") from None
+
+
+def _together(series: pd.DataFrame) -> pd.DataFrame:
+    """The series of all feeders together, a row for each tick: pictures show the street as one."""
+    if not series["feeder"].any():
+        return series
+    return series.groupby("t_ms", as_index=False, sort=False).sum().assign(feeder=0)
 
 
 def _read_scenario(path: Path) -> dict[str, Any]:

@@ -95,7 +95,15 @@ def finish(
             settlement.post(book)
             records, alarms = _hand_in_records(run_dir, block, settlement)
             settlement.drain(patience_s, progress)
-            status = payment_status(settlement, book.entries, book.balances(), records, alarms, compared=True)
+            status = payment_status(
+                settlement,
+                book.entries,
+                book.balances(),
+                records,
+                alarms,
+                surplus=block.get("surplus_nanos", {}),
+                compared=True,
+            )
             block = {**block, "alarms": [], **status, "entries": len(book.entries), "records": records}
             states = reward_states(settlement, book.entries)
     except LedgerDownError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments.api import run
+from wattswap.experiments.strategy_sources import strategy_sources
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import start_run
 from wattswap.runners.recording.rundir import wattswap_version
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 SCHEMA: Final = 1
 RUNS: Final = "runs"
 """The folder of the runs' files."""
+MOST_SEED: Final = (1 << 63) - 1
+"""The greatest seed that a scenario may have."""
 _DIED: Final = "the process died (out of memory, or killed)"
 
 
@@ -93,7 +97,7 @@ def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[JobOutcome]:
 
 
 def _in_processes(jobs: Iterable[Job], processes: int) -> Iterator[JobOutcome]:
-    with ProcessPoolExecutor(processes, get_context("spawn"), _die_quietly) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin_quietly) as pool:
         futures = [pool.submit(measure, job) for job in jobs]
         try:
             for future in as_completed(futures):
@@ -110,9 +114,13 @@ def _alone(job: Job) -> JobOutcome:
         return JobOutcome(job, None, _DIED)
 
 
-def _die_quietly() -> None:
-    """Ctrl-C on a terminal reaches every process; one of them has to speak about it, the one that started us."""
+def _begin_quietly() -> None:
+    """Ctrl-C on a terminal reaches every process; one of them has to speak about it, the one that started us.
+
+    What a strategy prints goes to stderr: stdout is for what the command prints.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.stdout = sys.stderr
 
 
 class ResultStore:
@@ -175,20 +183,12 @@ class ResultStore:
         return {
             "version": wattswap_version(),
             "scenario_sha256": self._scenario_sha256,
-            "strategy_sha256": self._sources(job.strategy),
+            "strategy_sha256": strategy_sources(job.strategy, self._strategy_folder),
             "controller": job.controller,
             "strategy": job.strategy,
             "engine": job.engine,
             "seed": job.seed,
         }
-
-    def _sources(self, strategy: str) -> dict[str, str]:
-        """What the strategy files of a mix hold."""
-        names = [f"{part.partition('.py:')[0]}.py" for part in strategy.split("+") if ".py:" in part]
-        places = {
-            name: next((p for p in (Path(name), self._strategy_folder / name) if p.is_file()), None) for name in names
-        }
-        return {name: _sha256(path.read_text(encoding="utf-8")) if path else "" for name, path in places.items()}
 
 
 def checked_jobs(
@@ -219,6 +219,11 @@ def checked_jobs(
         tried = load_street(scenario, settings=list(settings), day=day, strategy=mix)
         start_run(tried, engine=cast("Engine", engine))
     first = street.scenario.seed
+    if first + seeds - 1 > MOST_SEED:
+        raise InputError(
+            f"--seeds {seeds}: they count up from the scenario's seed, {first}, and none may be above {MOST_SEED};"
+            " set a smaller seed"
+        )
     jobs = [
         Job(scenario, controller, mix, engine, seed, day, tuple(settings))
         for controller in controllers

@@ -6,7 +6,7 @@ nanos. Sessions and stations go by their names in the scenario's files; stationa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRo
 from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,18 +27,34 @@ if TYPE_CHECKING:
 
     Columns = dict[str, NDArray[Any]]
 
-TABLES: Final = ("series", "rounds", "trades", "sessions", "cars")
-"""The tables of a run directory by name."""
+
+class Place(NamedTuple):
+    """Where rows belong to: one feeder of a street, or its only one."""
+
+    street: Street
+    """The street of this feeder alone."""
+    feeder: int = 0
+    """Its number."""
+    prefix: str = ""
+    """What stands before the names of its sessions, stations and vehicles, such as ``north/``: so a name is one car,
+    whoever else has it. Nothing where there is only one feeder."""
 
 
-def series_columns(street: Street, ticks: StreetTicks) -> Columns:
-    """The street tick by tick: what it may, would and does draw, and what the transformer carries.
+def places_of(street: Street) -> list[Place]:
+    """The feeders of a street."""
+    if len(street.feeders) == 1:
+        return [Place(street)]
+    return [Place(street.alone(number), number, f"{feeder.name}/") for number, feeder in enumerate(street.feeders)]
+
+
+def series_columns(place: Place, ticks: StreetTicks) -> Columns:
+    """A feeder tick by tick: what it may, would and does draw, and what its transformer carries.
 
     ``base_w + baseline_w`` is what the transformer would carry if nobody ever deferred energy.
     """
     return {
-        "t_ms": _unix_ms(street, ticks.tick),
-        "feeder": np.zeros(len(ticks.tick), dtype=np.int64),
+        "t_ms": _unix_ms(place.street, ticks.tick),
+        "feeder": np.full(len(ticks.tick), place.feeder, dtype=np.int64),
         "base_w": ticks.base_w,
         "firm_w": ticks.firm_w,
         "wanted_w": ticks.wanted_w,
@@ -59,64 +75,82 @@ def load_columns(street: Street, ticks: StreetTicks) -> Columns:
     return {"t_ms": _unix_ms(street, ticks.tick), "load_w": ticks.load_w}
 
 
-def rounds_columns(street: Street, rounds: Sequence[NoteRound]) -> Columns:
+def rounds_columns(place: Place, rounds: Sequence[NoteRound]) -> Columns:
     """One row per call: what was needed, offered and awarded, and at what price."""
-    return _with_instant(street, _columns(ROUND_COLUMNS, [round_row(note) for note in rounds]))
+    return _with_instant(place, _columns(place, ROUND_COLUMNS, [round_row(note, place.feeder) for note in rounds]))
 
 
-def trades_columns(street: Street, trades: Sequence[TradeRow]) -> Columns:
+def trades_columns(place: Place, trades: Sequence[TradeRow]) -> Columns:
     """One row per settled award of a tranche, and per tick and session that the last resort cut."""
-    return _with_instant(street, _columns(TradeRow._fields, trades))
+    return _with_instant(place, _columns(place, TradeRow._fields, trades))
 
 
-def sessions_columns(street: Street, sessions: Sequence[SessionRow]) -> Columns:
+def sessions_columns(place: Place, sessions: Sequence[SessionRow]) -> Columns:
     """One row per session as it ended, or as it stood when the run did; ``departure_ms`` of a battery is far away."""
-    columns = _columns(SessionRow._fields, sessions)
-    columns["arrival_ms"] = _unix_ms(street, columns["arrival_tick"])
-    columns["departure_ms"] = _unix_ms(street, columns["departure_tick"])
+    columns = _columns(place, SessionRow._fields, sessions)
+    columns["feeder"] = np.full(len(sessions), place.feeder, dtype=np.int64)
+    columns["arrival_ms"] = _unix_ms(place.street, columns["arrival_tick"])
+    columns["departure_ms"] = _unix_ms(place.street, columns["departure_tick"])
     return columns
 
 
-def cars_columns(street: Street, stretches: Stretches) -> Columns:
+def cars_columns(place: Place, stretches: Stretches) -> Columns:
     """One row per stretch of constant activity of a plugged session, in the order of session, then time."""
-    fleet, ticks = fleet_of(street), stretches.ticks
+    fleet, ticks = fleet_of(place.street), stretches.ticks
+    session, station, vehicle = (
+        _names([f"{place.prefix}{name}" for name in names], stretches.row)
+        for names in (fleet.session_id, fleet.station_id, fleet.vehicle_id)
+    )
     return {
-        "session": _names(fleet.session_id, stretches.row),
-        "station": _names(fleet.station_id, stretches.row),
-        "vehicle": _names(fleet.vehicle_id, stretches.row),
-        "from_ms": _unix_ms(street, stretches.from_tick),
-        "to_ms": _unix_ms(street, stretches.from_tick + ticks),
+        "session": session,
+        "station": station,
+        "vehicle": vehicle,
+        "from_ms": _unix_ms(place.street, stretches.from_tick),
+        "to_ms": _unix_ms(place.street, stretches.from_tick + ticks),
         "activity": _names(ACTIVITIES, stretches.activity),
         "import_w": stretches.import_w // ticks,
         "export_w": stretches.export_w // ticks,
+        "feeder": np.full(len(ticks), place.feeder, dtype=np.int64),
     }
 
 
-def tables_of(street: Street, record: RunRecord, series: TimeSeries) -> dict[str, Columns]:
-    """All tables of a run, under the names in ``TABLES``."""
-    return {
-        "series": series_columns(street, series.street),
-        "rounds": rounds_columns(street, record.rounds),
-        "trades": trades_columns(street, record.trades),
-        "sessions": sessions_columns(street, record.sessions),
-        "cars": cars_columns(street, series.stretches),
-    }
+_MAKERS: Final[Mapping[str, Callable[[Place, RunRecord, TimeSeries], Columns]]] = {
+    "series": lambda place, _, series: series_columns(place, series.street),
+    "rounds": lambda place, record, _: rounds_columns(place, record.rounds),
+    "trades": lambda place, record, _: trades_columns(place, record.trades),
+    "sessions": lambda place, record, _: sessions_columns(place, record.sessions),
+    "cars": lambda place, _, series: cars_columns(place, series.stretches),
+}
+TABLES: Final = tuple(_MAKERS)
+"""The tables of a run directory by name."""
+
+
+def table_of(name: str, street: Street, record: RunRecord, series: TimeSeries) -> Columns:
+    """A table of a run, the rows of one feeder below those of the other."""
+    parts = zip(places_of(street), record.feeders or (record,), series.feeders or (series,), strict=True)
+    columns = [_MAKERS[name](*part) for part in parts]
+    return {column: np.concatenate([part[column] for part in columns]) for column in columns[0]}
 
 
 _TEXTS: Final = frozenset({"session", "station", "vehicle", "strategy", "kind", "payment_id", "status"})
 
 
-def _columns(names: Sequence[str], rows: Sequence[tuple[object, ...]]) -> Columns:
+_PLACED: Final = frozenset({"session", "station", "vehicle"})
+
+
+def _columns(place: Place, names: Sequence[str], rows: Sequence[tuple[object, ...]]) -> Columns:
     """The columns of a list of rows, typed even where there is none."""
-    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
+    columns: dict[str, Sequence[object]]
+    columns = dict(zip(names, zip(*rows, strict=True) if rows else ((),) * len(names), strict=True))
+    if place.prefix:
+        columns |= {name: [f"{place.prefix}{each}" for each in columns[name]] for name in _PLACED & columns.keys()}
     return {
-        name: np.array(column, dtype=np.object_ if name in _TEXTS else np.int64)
-        for name, column in zip(names, columns, strict=True)
+        name: np.array(column, dtype=np.object_ if name in _TEXTS else np.int64) for name, column in columns.items()
     }
 
 
-def _with_instant(street: Street, columns: Columns) -> Columns:
-    return {"t_ms": _unix_ms(street, columns["tick"]), **columns}
+def _with_instant(place: Place, columns: Columns) -> Columns:
+    return {"t_ms": _unix_ms(place.street, columns["tick"]), **columns}
 
 
 def _unix_ms(street: Street, ticks: NDArray[Any]) -> NDArray[np.int64]:

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wattswap.experiments import keystore
+from wattswap.experiments import key_files
 from wattswap.experiments.amounts import iota_of
-from wattswap.experiments.nearest import nearest
-from wattswap.experiments.places import (
+from wattswap.experiments.ledger_places import (
     MEMORY,
-    Place,
+    LedgerPlace,
     answering,
     opened_chain,
     require_same_chain,
     seeded_wallets,
     sqlite_path,
 )
+from wattswap.experiments.nearest import nearest
 from wattswap.ledger.base import Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.crossing import BILL
@@ -35,7 +35,7 @@ from wattswap.runners.recording.rundir import OUTBOX
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wattswap.experiments.runbook import RunBook, SessionBill
+    from wattswap.experiments.run_book import RunBook, SessionBill
     from wattswap.ledger.base import PaymentStatus
     from wattswap.ledger.iota_keys import Wallets
     from wattswap.ledger.iota_ledger import IotaLedger
@@ -89,7 +89,7 @@ class Statement:
 
 
 @dataclass(frozen=True)
-class Order:
+class PaymentOrder:
     """A payment that can be made, and how its ends are called."""
 
     payment: Payment
@@ -110,7 +110,7 @@ class Purses:
 
     def __init__(
         self,
-        place: Place,
+        place: LedgerPlace,
         ledger: SqliteLedger | IotaLedger | None,
         outboxes: Sequence[OutboxReading] = (),
         files: tuple[Path | None, Path | None] = (None, None),
@@ -151,9 +151,9 @@ class Purses:
         on_network = self._ledger is not None and not isinstance(self._ledger, SqliteLedger)
         if on_network and word.lower().startswith("0x"):
             return address_of(word)
-        if on_network and (word in keystore.names() or keystore.key_path(word).is_file()):
-            return keystore.read_key(word)[1].address
-        names = [name_of(account) for account in known] + (keystore.names() if on_network else [])
+        if on_network and (word in key_files.names() or key_files.key_path(word).is_file()):
+            return key_files.read_key(word)[1].address
+        names = [name_of(account) for account in known] + (key_files.names() if on_network else [])
         if not names:
             raise InputError(f"nobody is known by the name {word!r} here: give an address, a key, or a run with --run")
         raise InputError(f"there is no wallet {word!r} on {self.place.title}; the nearest is {nearest(word, names)!r}")
@@ -226,7 +226,7 @@ class Purses:
 
     # -- one more payment ---------------------------------------------------------------------------------------------
 
-    def order(self, payer: str, payee: str, nanos: int, key: str | None) -> Order:
+    def order(self, payer: str, payee: str, nanos: int, key: str | None) -> PaymentOrder:
         """A payment that can be made now.
 
         Raises:
@@ -251,7 +251,7 @@ class Purses:
         if not known:
             self._require_funds(payment)
         fee = 0 if isinstance(self._ledger, SqliteLedger) else self._ledger.adapter(source).most_fee_nanos(1)
-        return Order(payment, name_of(source), name_of(target), known, self._key_file, self._outbox_file, fee)
+        return PaymentOrder(payment, name_of(source), name_of(target), known, self._key_file, self._outbox_file, fee)
 
     def _known(self, payment: Payment) -> bool:
         """Whether exactly this was written down before."""
@@ -287,7 +287,7 @@ class Purses:
 
 
 @contextmanager
-def open_purses(place: Place, *, word: str = "", allow: Sequence[str] | None = None) -> Iterator[Purses]:
+def open_purses(place: LedgerPlace, *, word: str = "", allow: Sequence[str] | None = None) -> Iterator[Purses]:
     """The accounts of a place, nothing of which is changed. ``word`` names the one that is meant, if it is one.
 
     ``allow`` names the public chains that may be paid on; None is for looking only.
@@ -308,7 +308,7 @@ def open_purses(place: Place, *, word: str = "", allow: Sequence[str] | None = N
 
 
 @contextmanager
-def _open_network(place: Place, word: str, allow: Sequence[str] | None) -> Iterator[Purses]:
+def _open_network(place: LedgerPlace, word: str, allow: Sequence[str] | None) -> Iterator[Purses]:
     key = _key_of(place, word)
     with ExitStack() as files:
         chain = files.enter_context(
@@ -323,7 +323,7 @@ def _open_network(place: Place, word: str, allow: Sequence[str] | None) -> Itera
         yield Purses(place, chain, [files.enter_context(read_outbox(path)) for path in there], (key, own))
 
 
-def pay(place: Place, order: Order, *, allow: Sequence[str] = ()) -> PaymentStatus:
+def pay(place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = ()) -> PaymentStatus:
     """Write a payment down, hand it in and say what became of it.
 
     Raises:
@@ -343,12 +343,12 @@ def pay(place: Place, order: Order, *, allow: Sequence[str] = ()) -> PaymentStat
     return status
 
 
-def _key_of(place: Place, word: str) -> Path | None:
+def _key_of(place: LedgerPlace, word: str) -> Path | None:
     """The key file that a word names; None for a wallet of the run, an address, or what nobody knows."""
     if place.run is not None and _is_of_run(place.book, word):
         return None
-    if word in keystore.names() or (word and not word.lower().startswith("0x") and keystore.key_path(word).exists()):
-        return keystore.read_key(word)[0]
+    if word in key_files.names() or (word and not word.lower().startswith("0x") and key_files.key_path(word).exists()):
+        return key_files.read_key(word)[0]
     return None
 
 
@@ -359,7 +359,7 @@ def _is_of_run(book: RunBook | None, word: str) -> bool:
     return name_of(word) in names
 
 
-def _wallets(place: Place, key: Path | None) -> Wallets:
+def _wallets(place: LedgerPlace, key: Path | None) -> Wallets:
     from wattswap.ledger.iota_keys import FileWallets
 
     of_run = seeded_wallets(place)

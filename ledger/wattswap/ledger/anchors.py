@@ -150,7 +150,7 @@ def seal(
         from_ms=period_ms[0],
         to_ms=period_ms[1],
         count=len(readings),
-        root=merkle.root(_leaves(salt_key, readings)).hex() if detail is Detail.ROOT else "",
+        root=root_of(salt_key, readings) if detail is Detail.ROOT else "",
         readings=tuple(readings) if detail is Detail.FULL else (),
     )
     raw = msgspec.json.encode(record)
@@ -162,6 +162,11 @@ def seal(
 def hash_of(anchor: Anchor) -> str:
     """What the next record names: blake2b-256 over the whole line, signature and all."""
     return blake2b(anchor.content, digest_size=merkle.HASH_BYTES).hexdigest()
+
+
+def root_of(salt_key: bytes, readings: Sequence[MeterReading]) -> str:
+    """What a ``root`` record says of exactly these readings."""
+    return merkle.root(_leaves(salt_key, readings)).hex()
 
 
 def prove(salt_key: bytes, sequence: int, readings: Sequence[MeterReading], index: int) -> Proof:

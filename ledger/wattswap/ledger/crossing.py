@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
@@ -109,11 +110,16 @@ def opening_in(entries: Iterable[Entry]) -> dict[str, int]:
     return opening
 
 
-def differences(balances: Mapping[str, int], ledger: Ledger) -> list[str]:
-    """Where the ledger's wallets hold something else than a book says, once all is settled; nothing if they agree."""
+def differences(
+    balances: Mapping[str, int], ledger: Ledger, surplus: Mapping[str, int] = MappingProxyType({})
+) -> list[str]:
+    """Where the ledger's wallets hold something else than a book says, once all is settled; nothing if they agree.
+
+    ``surplus`` is what wallets held beyond their opening funds, and is none of the book's business.
+    """
     expected = _wallets(balances)
     expected[SITE] += promised_nanos(balances)
-    held = {account: ledger.balance(account) for account in expected}
+    held = {account: ledger.balance(account) - surplus.get(account, 0) for account in expected}
     return [
         f"{account} holds {held[account]} nanos on the ledger, {nanos} in the book"
         for account, nanos in expected.items()

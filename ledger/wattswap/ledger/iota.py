@@ -56,7 +56,7 @@ class Effects(Struct, frozen=True, kw_only=True):
     deposit_nanos: int
 
 
-class Sent(Struct, frozen=True, kw_only=True):
+class SentTransaction(Struct, frozen=True, kw_only=True):
     """A transaction that is on the chain."""
 
     digest: str
@@ -195,7 +195,7 @@ class IotaClient:
             raise LedgerDownError("the transaction was executed but is in no checkpoint yet")
         return _effects(effects)
 
-    def sent(self, address: str, after: int) -> tuple[list[Sent], int]:
+    def sent(self, address: str, after: int) -> tuple[list[SentTransaction], int]:
         """All transactions that an address has sent in checkpoints after this one (-1: ever), oldest first.
 
         With the newest checkpoint up to which the list is whole. A cursor of the service is no place in time (it pins
@@ -203,13 +203,13 @@ class IotaClient:
         """
         return self._call(self._sent(address, after), limited=False)
 
-    async def _sent(self, address: str, after: int) -> tuple[list[Sent], int]:
+    async def _sent(self, address: str, after: int) -> tuple[list[SentTransaction], int]:
         newest = await self._in_time(self._client.latest_checkpoint_sequence_number())
         if newest is None:
             raise LedgerDownError(f"{self.url} does not say which checkpoint is the newest")
         sender = iota_sdk.Address.from_hex(address)
         by = iota_sdk.TransactionsFilter(sent_address=sender, after_checkpoint=None if after < 0 else after)
-        found: list[Sent] = []
+        found: list[SentTransaction] = []
         cursor = None
         while True:
             page = await self._in_time(self._client.transactions_data_effects(by, _forward(cursor)))
@@ -291,9 +291,11 @@ def _failure(status: Any) -> str:
     return f"{error} in command {said['command']}" if "command" in said else error
 
 
-def _sent(entry: Any) -> Sent:
+def _sent(entry: Any) -> SentTransaction:
     transaction = entry.signed_transaction.transaction
-    return Sent(digest=transaction.digest().to_base58(), raw=transaction.to_bcs(), effects=_effects(entry.effects))
+    return SentTransaction(
+        digest=transaction.digest().to_base58(), raw=transaction.to_bcs(), effects=_effects(entry.effects)
+    )
 
 
 def _inputs(transaction: Any) -> set[tuple[str, int]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from nacl.utils import random
+
 from wattswap.ledger.book import SITE, wallet
-from wattswap.ledger.keys import read_key_file
+from wattswap.ledger.keys import read_key_file, write_key_file
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.identity import Signer, seeded_signer
+from wattswap.protocol.identity import SEED_BYTES, Signer, seeded_signer
 
 _ADDRESS = re.compile(r"0x[0-9a-f]{64}")
 
@@ -76,8 +78,10 @@ class FileWallets:
         return self._signers[account]
 
 
-def wallets_of_folder(folder: Path) -> FileWallets:
+def wallets_of_folder(folder: Path, vehicles: Iterable[str] = ()) -> FileWallets:
     """The wallets whose keys lie in a folder: ``site.key``, ``gas.key``, ``anchors.key``, ``<vehicle>.key`` of cars.
+
+    A car of ``vehicles`` that has no key yet gets a random one.
 
     Raises:
         InputError: there is no such folder, others can read it, or one of the first three is missing.
@@ -94,6 +98,10 @@ def wallets_of_folder(folder: Path) -> FileWallets:
             raise InputError(
                 f"--keys {folder}: {name}.key is missing; `wattswap keys new {folder / name}.key` makes one"
             )
+    for vehicle in vehicles:
+        if vehicle not in files:
+            files[vehicle] = folder / f"{vehicle}.key"
+            write_key_file(files[vehicle], Signer(random(SEED_BYTES)))
     return FileWallets(
         {name if name in (SITE, "gas", "anchors") else wallet(name): path for name, path in files.items()}
     )

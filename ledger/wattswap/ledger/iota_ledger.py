@@ -67,6 +67,8 @@ class IotaLedger:
         """What a payer can certainly spend still: nobody else pays from a wallet, so between looks it only rises."""
         self._anchored: dict[str, dict[int, Anchor]] = {}
         self._doubled: dict[str, set[int]] = {}
+        self.surplus: dict[str, int] = {}
+        """What wallets held at the opening beyond what it gives them: not the run's, and never counted as such."""
         self._anchored_to = -1
 
     def close(self) -> None:
@@ -98,6 +100,7 @@ class IotaLedger:
         found = self.client.coins_of(addresses)
         for (account, nanos), address, coins in zip(opening.items(), addresses, found, strict=True):
             lacking = nanos - sum(coin.nanos for coin in coins)
+            self.surplus[account] = max(0, -lacking)
             if lacking > 0 and not self.is_devnet:
                 raise InputError(
                     f"the wallet of {account!r} lacks {lacking} nanos of the {nanos} that the scenario gives it, and"

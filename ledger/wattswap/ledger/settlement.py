@@ -109,6 +109,10 @@ class Settlement(ABC):
     def identities(self) -> dict[str, str]:
         """What tells this ledger, and what lies beside it, from all others."""
 
+    def surplus(self) -> dict[str, int]:
+        """What wallets held when it was opened beyond their opening funds."""
+        return {}
+
     @abstractmethod
     def close(self) -> None:
         """Let go of everything; what was written down goes on when it is opened again. Twice is harmless."""
@@ -253,6 +257,10 @@ class ChainSettlement(Settlement):
     def identities(self) -> dict[str, str]:
         """The chain's id, and that of the outbox's file."""
         return {"ledger": self.ledger.chain_id, "outbox": self._outbox.name}
+
+    def surplus(self) -> dict[str, int]:
+        """What wallets held when it was opened beyond their opening funds."""
+        return {account: nanos for account, nanos in self.ledger.surplus.items() if nanos}
 
     def thaw(self) -> list[str]:
         """A person has looked at frozen accounts and lets them go on; which these were."""

@@ -12,7 +12,7 @@ class LocalProtocolError(ProtocolError):
 
 
 class RemoteProtocolError(ProtocolError):
-    """A peer broke the protocol or sent what cannot be read: weather. Count it, drop the message, go on."""
+    """A peer broke the protocol or sent what cannot be read: not our fault. Count it, drop the message, go on."""
 
 
 class InputError(ValueError):

@@ -19,7 +19,10 @@ class Received(_Event, frozen=True, tag=1):
 
 
 class Woken(_Event, frozen=True, tag=2):
-    """A wake-up that was asked for, or one too many: harmless when early, repeated or needless."""
+    """A wake-up that was asked for. One that is late, repeated or needless is harmless; an early one is asked again."""
+
+    at_ms: int = 0
+    """The instant that was asked for; 0 if nobody asked."""
 
 
 class PluggedIn(_Event, frozen=True, tag=3):

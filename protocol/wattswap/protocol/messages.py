@@ -1,10 +1,10 @@
-"""What agents say to each other: one class per message, closed, positional and bounded; integers and bytes only.
+"""The messages that agents send each other: one class per message, closed, positional and bounded.
 
-On the wire a message is the MessagePack array ``[tag, field, ...]``. Those that carry rights or money (call, offer,
-award, delivery, receipt, mandate) travel ``Sealed``: as the very bytes that were signed, so that whoever passes them on
-cannot alter them and no one re-encodes them.
+On the wire a message is the MessagePack array ``[tag, field, ...]``, and its fields are integers, short texts and
+bytes. Messages that carry rights or money (call, offer, award, delivery, receipt, mandate) travel ``Sealed``, as the
+very bytes that were signed: a relay cannot alter them, and nobody encodes them a second time.
 
-A session is known by its number and a round by (feeder, tick): the tick at which its call went out.
+A session is named by its number and a round by (feeder, tick): the tick at which its call went out.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
+from wattswap.protocol.round import Part
 from wattswap.protocol.units import MOST_MS, MOST_NANOS, MOST_W, MOST_WS
 
 Power = Annotated[int, Meta(ge=0, le=MOST_W)]
@@ -22,18 +23,33 @@ Instant = Annotated[int, Meta(ge=-MOST_MS, le=MOST_MS)]
 Price = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
 Nanos = Annotated[int, Meta(ge=-MOST_NANOS, le=MOST_NANOS)]
 Number = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+SessionNumber = Annotated[int, Meta(ge=0, le=(1 << 52) - 1)]
+"""A charger mints it: 32 bits of its key, 20 of a durable count. A number of JavaScript's holds it."""
 Payload = Annotated[bytes, Meta(max_length=768)]
-"""Room for a mandate with two names of 80 characters of any script; two of these fit into one frame."""
+"""A mandate with two names of 80 characters of any script fits, and two payloads fit into one frame."""
 Signature = Annotated[bytes, Meta(max_length=64)]
 Name = Annotated[str, Meta(max_length=80)]
 
 
-class _Said(Struct, frozen=True, array_like=True, gc=False):
-    """Base of all messages: immutable and positional."""
+class _Message(Struct, frozen=True, array_like=True, gc=False):
+    """The base of all messages: immutable and positional."""
 
 
-class Tranche(_Said, frozen=True):
-    """One step of an offer: so much relief, for at least this price."""
+class _PartMessage(_Message, frozen=True):
+    """The base of messages about one car's part of a round."""
+
+    feeder: Number
+    tick: Number
+    session: SessionNumber
+
+    @property
+    def part(self) -> Part:
+        """The part of a round that it is about."""
+        return Part(self.feeder, self.tick, self.session)
+
+
+class Tranche(_Message, frozen=True):
+    """One step of an offer: the car gives this much relief for at least this price."""
 
     relief_w: Power
     ask_nanos_per_kwh: Price
@@ -45,27 +61,27 @@ TranchePowers = Annotated[tuple[Power, ...], Meta(max_length=4)]
 TranchePrices = Annotated[tuple[Price, ...], Meta(max_length=4)]
 
 
-class Mandate(_Said, frozen=True, tag=1):
-    """Vehicle -> charger -> transformer, at plug-in: its need and departure, and that its bill may be taken.
+class Mandate(_Message, frozen=True, tag=1):
+    """Vehicle -> charger -> transformer, at plug-in: the car states its need and departure and agrees to be billed.
 
-    The transformer enters the session; the need fixes the baseline until the car leaves.
+    The transformer opens the session and sends an ``Ack``. The need fixes the baseline until the car leaves.
     """
 
-    session: Number
+    session: SessionNumber
     session_id: Name
     need_ws: Energy
     departure_ms: Instant
     payee: Name
 
 
-class Report(_Said, frozen=True, tag=2):
-    """Charger -> transformer: its beat, and where its car stands. Replaces the report before.
+class Report(_Message, frozen=True, tag=2):
+    """Charger -> transformer: the charger's heartbeat, with the state of its car. It replaces the report before.
 
-    It comes with the charger's own reading, so it stops when the charger's mind does. The transformer may answer with
-    a grant, whose lease is counted from ``stamp_ms``: two clocks need not agree.
+    The charger's own step sends it, so a charger that hangs sends none. The transformer may answer with a grant, whose
+    lease is counted from ``stamp_ms``, so the two clocks need not agree.
     """
 
-    session: Number
+    session: SessionNumber
     firm_w: Power
     wanted_w: Power
     due_ms: Instant
@@ -74,20 +90,23 @@ class Report(_Said, frozen=True, tag=2):
     """How often the charger has started."""
     seq: Number
     stamp_ms: Instant
-    """The charger's own clock."""
+    """The time of the report on the charger's own clock."""
     heard_epoch: Number
     heard_seq: Number
-    """The grant in force, or the last one that was."""
+    """The newest grant that the charger has accepted; (0, 0) before the first."""
 
 
-class BaseReport(_Said, frozen=True, tag=3):
-    """Household -> transformer, each tick: the homes' mean power over the tick that ended; negative with much sun."""
+class BaseReport(_Message, frozen=True, tag=3):
+    """Household -> transformer, each tick: the homes' mean power over the tick that ended, negative with much sun."""
 
     base_w: SignedPower
 
 
-class ReliefCall(_Said, frozen=True, tag=4):
-    """Transformer -> charger -> vehicle: its bid. The vehicle answers with an offer before ``offers_due_ms``."""
+class ReliefCall(_Message, frozen=True, tag=4):
+    """Transformer -> charger -> vehicle: the transformer asks for relief in a window, at most at the ceiling price.
+
+    The vehicle answers with an offer before ``offers_due_ms``.
+    """
 
     feeder: Number
     tick: Number
@@ -98,42 +117,36 @@ class ReliefCall(_Said, frozen=True, tag=4):
     offers_due_ms: Instant
 
 
-class Offer(_Said, frozen=True, tag=5):
-    """Vehicle -> charger: its answer; no tranche means keep. The charger adds its cap and passes it on."""
+class Offer(_PartMessage, frozen=True, tag=5):
+    """Vehicle -> charger: the answer to a call. No tranche means that the car goes on charging.
 
-    feeder: Number
-    tick: Number
-    session: Number
+    The charger adds what it can carry and passes it on as a ``CappedOffer``.
+    """
+
     tranches: Tranches
 
 
-class Award(_Said, frozen=True, tag=6):
-    """Transformer -> charger -> vehicle: relief bought until the window's end. It sets no power; a grant does."""
+class Award(_PartMessage, frozen=True, tag=6):
+    """Transformer -> charger -> vehicle: relief is bought until the window's end. Only a grant sets power."""
 
-    feeder: Number
-    tick: Number
-    session: Number
     until_ms: Instant
     award_w: TranchePowers
     price_nanos_per_kwh: TranchePrices
 
 
-class Release(_Said, frozen=True, tag=7):
-    """Transformer -> charger -> vehicle: the award ends now; what was delivered until now is paid."""
-
-    feeder: Number
-    tick: Number
-    session: Number
+class Release(_PartMessage, frozen=True, tag=7):
+    """Transformer -> charger -> vehicle: the award ends now, and what was delivered until now is paid."""
 
 
-class Grant(_Said, frozen=True, tag=8):
-    """Transformer -> charger: what the car may draw and shall feed, until the next grant or until the lease is over.
+class Grant(_Message, frozen=True, tag=8):
+    """Transformer -> charger: what the car may draw and shall feed until the next grant, or until the lease is over.
 
-    The lease runs ``lease_ms`` from ``echo_ms``, the stamp of the report it answers; then the charger falls back to
-    its guaranteed minimum. A grant that is older than another, or answers a stamp from before a restart, is void.
+    The lease runs for ``lease_ms`` from ``echo_ms``, the stamp of the report that the grant answers; then the charger
+    falls back to its guaranteed minimum. A grant is void if a newer one was accepted or if it answers a report from
+    before the charger's restart.
     """
 
-    session: Number
+    session: SessionNumber
     import_w: Power
     export_w: Power
     epoch: Number
@@ -144,78 +157,75 @@ class Grant(_Said, frozen=True, tag=8):
     lease_ms: Instant
 
 
-class Delivery(_Said, frozen=True, tag=9):
-    """Vehicle -> charger -> transformer, when an award ended: what one meter saw of each tranche."""
+class Delivery(_PartMessage, frozen=True, tag=9):
+    """Vehicle -> charger -> transformer, when an award has ended: the energy of each tranche that one meter counted."""
 
-    feeder: Number
-    tick: Number
-    session: Number
     delivered_ws: TrancheEnergies
     baseline_ws: Energy
 
 
-class Receipt(_Said, frozen=True, tag=10):
-    """Transformer -> charger -> vehicle: this award is settled with so many nanos."""
+class Receipt(_PartMessage, frozen=True, tag=10):
+    """Transformer -> charger -> vehicle: this award is settled, and so many nanos were paid."""
 
-    feeder: Number
-    tick: Number
-    session: Number
     nanos: Nanos
 
 
-class Departed(_Said, frozen=True, tag=11):
-    """Charger -> transformer: the car unplugged; its meter's totals, from which the bill is made."""
+class Departed(_Message, frozen=True, tag=11):
+    """Charger -> transformer: the car unplugged. The bill is made from these totals of the charger's meter.
 
-    session: Number
+    The transformer sends an ``Ack``.
+    """
+
+    session: SessionNumber
     imported_ws: Energy
     exported_ws: Energy
 
 
-class Sealed(_Said, frozen=True, tag=12):
-    """A message as the bytes its author signed. The signature is empty in runs that leave signatures out."""
+class Sealed(_Message, frozen=True, tag=12):
+    """A message as the bytes that its author signed. The signature is empty where nobody signs."""
 
     kind: Number
-    """The tag of the message inside, for whoever orders messages without opening them."""
+    """The tag of the message inside, so that messages can be ordered without being opened."""
     payload: Payload
     signature: Signature = b""
 
 
-class CappedOffer(_Said, frozen=True, tag=13):
-    """Charger -> transformer: a vehicle's sealed offer, untouched, beside what this charger can carry out of it."""
+class CappedOffer(_Message, frozen=True, tag=13):
+    """Charger -> transformer: a vehicle's sealed offer, and the most that this charger can carry."""
 
-    session: Number
+    session: SessionNumber
     cap_w: Power
     offer: Sealed
 
 
-class WitnessedDelivery(_Said, frozen=True, tag=14):
-    """Charger -> transformer: a vehicle's sealed delivery, untouched, beside the charger's own sealed one."""
+class WitnessedDelivery(_Message, frozen=True, tag=14):
+    """Charger -> transformer: a vehicle's sealed delivery, and the charger's own sealed one for the same award."""
 
-    session: Number
+    session: SessionNumber
     charger: Sealed
     vehicle: Sealed
 
 
-class Ack(_Said, frozen=True, tag=15):
-    """Transformer -> vehicle of a mandate, or -> charger of a departure; vehicle -> transformer of an award.
+class Ack(_Message, frozen=True, tag=15):
+    """Transformer -> vehicle (of a mandate) or charger (of a departure), vehicle -> transformer (of an award).
 
-    It was received at the other end: whoever owed it stops repeating it.
+    The message has arrived and is durable at the other end, so its sender stops repeating it.
     """
 
     kind: Number
-    """The tag of what was noted."""
-    session: Number
+    """The tag of the message that is acknowledged."""
+    session: SessionNumber
     tick: Number = 0
 
 
 MANDATE: Final = 1
 AWARD: Final = 6
 DEPARTED: Final = 11
-"""The kinds that are noted."""
+"""The tags of the messages that are acknowledged."""
 
 Inner = Mandate | ReliefCall | Offer | Award | Delivery | Receipt
-"""What travels sealed."""
+"""The messages that travel sealed."""
 SEALED: Final = (Mandate, ReliefCall, Offer, Award, Delivery, Receipt)
-"""The same, for those who look messages up by class."""
+"""The same as a tuple of classes."""
 Message = Report | BaseReport | Release | Grant | Departed | Sealed | CappedOffer | WitnessedDelivery | Ack
-"""What is sent; the closed union that the codec reads."""
+"""The messages as they are sent: the closed union that the codec reads."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from tests.agents.transformer.two_cars import AWARD, FULL_STOP, awarded, offer, opened, plug_in, report, tell, wakes
-from tests.agents.words import IOTA, KWH, RULES, SITE, WORTH, happens, of_kind, remembered, survived, witnessed
+from tests.agents.words import IOTA, KWH, RULES, SITE, WORTH, happens, mandate, of_kind, remembered, survived, witnessed
 
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol import messages
+from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import Bill, Effect, Pay, Send
 from wattswap.protocol.events import Paid, Woken
 from wattswap.protocol.messages import DEPARTED, Ack, BaseReport, Departed, Grant, Receipt
@@ -14,13 +15,13 @@ from wattswap.protocol.messages import DEPARTED, Ack, BaseReport, Departed, Gran
 
 def restarted(now_ms: int, *steps: list[Effect]) -> tuple[Transformer, list[Effect]]:
     """Another transformer that starts with what the one before had made durable."""
-    of = Transformer("transformer", SITE, RULES)
+    of = Transformer("transformer", SITE, RULES, households=["homes"])
     return of, happens(of, survived(*steps, site_nanos=SITE.funds_nanos), now_ms)
 
 
 def until_an_award() -> list[Effect]:
     """All that a transformer does from its first car to its first award."""
-    of = Transformer("transformer", SITE, RULES)
+    of = Transformer("transformer", SITE, RULES, households=["homes"])
     done = plug_in(of)
     done += tell(of, "homes", BaseReport(3_000))
     done += happens(of, Woken())
@@ -43,8 +44,8 @@ def test_after_a_crash_it_keeps_quiet_until_all_grants_from_before_are_certainly
     tell(of, "A", Ack(messages.AWARD, 1, 0), 1_000)
     for now_ms in (30_000, 60_000, 90_000, 120_000):
         for charger, session in (("A", 1), ("B", 2)):
-            beat = report(session, seq=1 + now_ms // 30_000, stamp_ms=now_ms, heard=(1, session))
-            assert tell(of, charger, beat, now_ms) == []
+            heartbeat = report(session, seq=1 + now_ms // 30_000, stamp_ms=now_ms, heard=(1, session))
+            assert tell(of, charger, heartbeat, now_ms) == []
         tell(of, "homes", BaseReport(3_000), now_ms)
         assert opened(happens(of, Woken(), now_ms)) == []
         assert of.worst_import_w(1, now_ms) is None
@@ -74,3 +75,12 @@ def test_after_a_crash_a_bill_still_waits_for_its_award() -> None:
     tell(again, "A", witnessed(1, 0), 62_000)
     assert Bill(1, "stay 1", "car 1", 3 * IOTA) in happens(again, Paid(1, 0, 0, WORTH), 62_000)
     assert opened(tell(again, "A", Departed(1, KWH, 0), 63_000)) == [("A", Ack(DEPARTED, 1))]
+
+
+def test_after_a_crash_a_late_mandate_of_a_car_that_has_left_is_void() -> None:
+    """Its first mandates were lost, so the transformer hears of its departure before it hears of the car."""
+    left = tell(Transformer("transformer", SITE, RULES), "A", Departed(1, KWH, 0))
+    again, _ = restarted(61_000, left)
+    tell(again, "A", seal(mandate(1)), 62_000)
+    assert tell(again, "A", report(1), 62_000) == []
+    assert again.worst_import_w(1, 200_000) is None

@@ -35,7 +35,7 @@ def test_a_street_that_fits_is_granted_what_it_may_draw() -> None:
     ]
 
 
-def test_what_was_granted_is_said_again_each_tick_and_answers_the_newest_beat() -> None:
+def test_what_was_granted_is_said_again_each_tick_and_answers_the_newest_report() -> None:
     """A grant is a lease; the charger's own clock says from when it runs."""
     of = street(base_w=-2_800)
     assert happens(of, Woken()) == [
@@ -132,7 +132,7 @@ def test_when_demand_passes_the_target_every_car_is_called_and_nothing_granted_y
 
 
 def test_the_homes_are_added_up() -> None:
-    of = street(base_w=1_000)
+    of = street(base_w=1_000, households=("homes", "more homes"))
     tell(of, "more homes", BaseReport(2_000))
     assert ("A", CALL) in opened(happens(of, Woken()))
 

@@ -22,9 +22,9 @@ from tests.agents.words import CALL, RULES, SITE, WORTH, happens, mandate, refus
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol import messages
 from wattswap.protocol.codec import seal, unseal
-from wattswap.protocol.effects import Pay, Send
+from wattswap.protocol.effects import Pay, Send, WakeAt
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.events import Woken
+from wattswap.protocol.events import Paid, Woken
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.messages import (
     MANDATE,
@@ -40,6 +40,7 @@ from wattswap.protocol.messages import (
     Sealed,
     WitnessedDelivery,
 )
+from wattswap.protocol.round import Part, State
 
 KEYS = {name: Signer(bytes([number] * 32)) for number, name in enumerate(("transformer", "A", "B", "car 1", "car 2"))}
 
@@ -67,6 +68,44 @@ def test_of_a_car_that_is_not_plugged_in_any_more_nothing_counts(message: Messag
     assert tell(called(), "A", message) == []
 
 
+def test_homes_that_are_not_its_own_do_not_count() -> None:
+    """Otherwise a stranger that speaks once and falls silent would stop all grants for good."""
+    of = street()
+    tell(of, "stranger", BaseReport(20_000))
+    assert opened(happens(of, Woken())) == [("A", CALL), ("B", CALL)]
+    tell(of, "homes", BaseReport(3_000), 120_000)
+    for charger, session in (("A", 1), ("B", 2)):
+        tell(of, charger, report(session, 0, seq=9, stamp_ms=120_000), 120_000)
+    assert of.state(Part(0, 0, 1)) is State.CALLED
+    happens(of, Woken(), 120_000)
+    assert of.state(Part(0, 0, 1)) is State.IDLE
+
+
+def test_a_stranger_cannot_report_a_departure_before_the_car_comes() -> None:
+    of = Transformer("transformer", SITE, RULES)
+    for session in range(5_000):
+        tell(of, "stranger", Departed(session, 0, 0))
+    tell(of, "A", seal(mandate(1)))
+    assert of.worst_import_w(1, 0) == 0
+
+
+def test_of_a_car_that_has_left_only_its_charger_still_speaks() -> None:
+    of = awarded()
+    tell(of, "A", Departed(1, 0, 0), 60_000)
+    for message in (witnessed(1, 1_863_000), Ack(messages.AWARD, 1, 0)):
+        with pytest.raises(RemoteProtocolError, match="B speaks for an award of session 1 at A"):
+            tell(of, "B", message, 60_000)
+    claimed = tell(of, "A", witnessed(1, 372_600), 60_000)
+    assert claimed[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
+    happens(of, Paid(1, 0, 62_100_000, 0), 60_000)
+    assert tell(of, "B", witnessed(1, 372_600), 90_000) == []
+
+
+def test_a_wake_up_that_comes_early_is_asked_for_again() -> None:
+    of = street()
+    assert happens(of, Woken(30_000), 29_999) == [WakeAt(30_000)]
+
+
 def test_a_charger_cannot_pass_on_another_cars_offer_as_its_own() -> None:
     with pytest.raises(RemoteProtocolError, match="holds no offer of its car"):
         tell(called(), "B", CappedOffer(2, 11_000, offer(1, *FULL_STOP).offer))
@@ -78,7 +117,7 @@ def test_what_is_no_offer_is_not_taken_for_one(inside: Inner) -> None:
         tell(called(), "A", CappedOffer(1, 11_000, seal(inside)))
 
 
-def test_a_mandate_said_again_is_noted_again_and_changes_nothing() -> None:
+def test_a_mandate_said_again_is_acknowledged_again_and_changes_nothing() -> None:
     of = awarded()
     for charger in ("A", "B"):
         assert tell(of, charger, seal(mandate(1))) == [Send(charger, Ack(MANDATE, 1))]
@@ -95,7 +134,7 @@ def test_what_only_it_says_itself_is_not_for_it(message: Message) -> None:
 def trusting() -> Transformer:
     """The same street where everyone signs and every key is known."""
     keys = {name: signer.public_key for name, signer in KEYS.items()}
-    of = Transformer("transformer", SITE, RULES, signer=KEYS["transformer"], trusted=keys)
+    of = Transformer("transformer", SITE, RULES, signer=KEYS["transformer"], trusted=keys, households=["homes"])
     plug_in(of, KEYS)
     tell(of, "homes", BaseReport(3_000))
     happens(of, Woken())

@@ -20,7 +20,7 @@ from wattswap.protocol.messages import Ack, BaseReport, CappedOffer, Grant, Inne
 def report(
     session: int, firm_w: int = 11_000, *, seq: int = 1, stamp_ms: int = 0, heard: tuple[int, int] = (0, 0)
 ) -> Report:
-    """A charger's beat. Without a newer ``seq`` it counts as one that came before."""
+    """A charger's report. Without a newer ``seq`` it counts as one that came before."""
     return Report(session, firm_w, firm_w, 3 * HOUR, True, 1, seq, stamp_ms, *heard)
 
 
@@ -34,16 +34,18 @@ def offer(session: int, *tranches: tuple[int, int], tick: int = 0, feeder: int =
     return CappedOffer(session, 11_000, sealed)
 
 
-def street(site: Site = SITE, *, base_w: int = 3_000, rules: Rules = RULES) -> Transformer:
+def street(
+    site: Site = SITE, *, base_w: int = 3_000, rules: Rules = RULES, households: tuple[str, ...] = ("homes",)
+) -> Transformer:
     """Two cars at chargers A and B that may draw 11 kW each; with 3 kW of homes 5,800 W too much."""
-    of = Transformer("transformer", site, rules)
+    of = Transformer("transformer", site, rules, households=households)
     plug_in(of)
     tell(of, "homes", BaseReport(base_w))
     return of
 
 
 def plug_in(of: Transformer, signers: Mapping[str, Signer] | None = None) -> list[Effect]:
-    """Both cars give their mandates, signed where they can, and their chargers beat for the first time."""
+    """Both cars give their mandates, signed where they can, and their chargers report for the first time."""
     done = []
     for charger, session in (("A", 1), ("B", 2)):
         signer = signers[f"car {session}"] if signers else None
@@ -77,7 +79,7 @@ def wakes(effects: list[Effect]) -> list[int]:
 
 
 def pass_ticks(of: Transformer, until_ms: int, base_w: int = 3_000, *, since_ms: int = 0) -> None:
-    """Ticks go by as ever, up to this one: chargers beat, homes are read, the transformer is woken."""
+    """Ticks go by as ever, up to this one: chargers report, homes are read, the transformer is woken."""
     for now_ms in range(since_ms + 30_000, until_ms + 1, 30_000):
         for charger, session in (("A", 1), ("B", 2)):
             tell(of, charger, report(session, seq=1 + now_ms // 30_000, stamp_ms=now_ms), now_ms)

@@ -13,7 +13,7 @@ from typing import Any
 import iota_sdk as iota
 
 from wattswap.ledger.devnet import load
-from wattswap.ledger.devnet.process import Ready
+from wattswap.ledger.devnet.process import DevnetReady
 
 IOTA = 10**9
 FEE = 1_000_000
@@ -76,7 +76,7 @@ class Person(load.Wallet):
         self.coin = (await self.coins())[0]
 
 
-async def person(ready: Ready) -> Person:
+async def person(ready: DevnetReady) -> Person:
     """Somebody with 1,000 IOTA."""
     somebody = Person(ready)
     await somebody.fund()
@@ -99,21 +99,21 @@ def post(url: str, body: bytes, content_type: str = "application/json") -> tuple
             return error.code, error.read()
 
 
-def ask(ready: Ready, query: str, **variables: object) -> Any:
+def ask(ready: DevnetReady, query: str, **variables: object) -> Any:
     """What a person's ad hoc query gives, errors and all."""
     status, answer = post(ready.url, json.dumps({"query": query, "variables": variables}).encode())
     assert status == 200
     return json.loads(answer)
 
 
-def figures(ready: Ready) -> Any:
+def figures(ready: DevnetReady) -> Any:
     """Where all tokens are, and the hash of the state."""
     fields = "mintedNanos supplyNanos burnedNanos depositsNanos coins transactions stateHash"
     found = ask(ready, f"{{ devnet {{ {fields} }} }}")["data"]["devnet"]
     return {name: value if name == "stateHash" else int(value) for name, value in found.items()}
 
 
-def assert_conserved(ready: Ready) -> None:
+def assert_conserved(ready: DevnetReady) -> None:
     """Every token is in a coin, in a deposit, or burned."""
     now = figures(ready)
     assert now["supplyNanos"] + now["burnedNanos"] + now["depositsNanos"] == now["mintedNanos"]

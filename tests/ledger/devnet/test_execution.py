@@ -30,7 +30,7 @@ GAS = Argument("gas")
 
 
 class Coins:
-    """A state in memory: what ``Store`` does, without a file."""
+    """A state in memory: what ``ChainStore`` does, without a file."""
 
     def __init__(self, *coins: CoinObject) -> None:
         self.now = {coin.id: coin for coin in coins}

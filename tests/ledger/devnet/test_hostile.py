@@ -24,8 +24,8 @@ from wattswap.ledger.devnet.answers import Answers
 from wattswap.ledger.devnet.api import Api, Request
 from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits, TooOftenError
 from wattswap.ledger.devnet.model import Refused
-from wattswap.ledger.devnet.node import Node
-from wattswap.ledger.devnet.store import Store
+from wattswap.ledger.devnet.node import DevnetNode
+from wattswap.ledger.devnet.store import ChainStore
 
 EXECUTE = """mutation ($signatures: [String!]!, $txBytes: String!) {
   executeTransactionBlock(signatures: $signatures, txBytes: $txBytes) { errors effects { bcs } } }"""
@@ -237,7 +237,7 @@ def test_other_places_and_methods_are_not_there(node):
 def test_an_answer_has_a_most_length(monkeypatch):
     """A small query can ask for much; what it may take is counted in bytes."""
     monkeypatch.setattr("wattswap.ledger.devnet.answers.MOST_OUTPUT_BYTES", 1_000)
-    node = Node(Store(None), lambda: 0)
+    node = DevnetNode(ChainStore(None), lambda: 0)
     for number in range(20):
         node.give(bytes([number]) * 32, 10**9)
     answer = Api(node).answer(Request("{ transactionBlocks(first: 20) { nodes { bcs } } }"))
@@ -247,7 +247,7 @@ def test_an_answer_has_a_most_length(monkeypatch):
 
 def test_an_error_nobody_foresaw_shows_nothing_and_changes_nothing(monkeypatch, caplog):
     """Our own bug, played: one line in the log without the values at hand, a bare answer, the state as before."""
-    node = Node(Store(None), lambda: 0)
+    node = DevnetNode(ChainStore(None), lambda: 0)
     monkeypatch.setattr(Answers, "_owner", lambda self, address: "abc".index(address))
     answer = Api(node).answer(Request('{ owner(address: "0x7") { address } }'))
     assert answer["errors"] == [{"message": "internal error"}]
@@ -258,7 +258,7 @@ def test_an_error_nobody_foresaw_shows_nothing_and_changes_nothing(monkeypatch, 
 
 def test_a_transaction_that_cannot_be_written_leaves_no_part_of_it(monkeypatch):
     """The disk is full in the middle of writing: nothing of it is there afterwards, and the next one goes through."""
-    node = Node(Store(None), lambda: 0)
+    node = DevnetNode(ChainStore(None), lambda: 0)
     before = node.store.state_hash(), node.store.sums(), node.store.count()
     node.store._db.execute("CREATE TRIGGER full BEFORE INSERT ON transactions BEGIN SELECT RAISE(ABORT, 'full'); END")
     with pytest.raises(sqlite3.Error, match="full"):
@@ -273,7 +273,7 @@ def test_a_transaction_that_cannot_be_written_leaves_no_part_of_it(monkeypatch):
 
 def test_a_second_spending_is_stopped_by_the_database_too():
     """Should the checks ever let one through, the primary key does not."""
-    node = Node(Store(None), lambda: 0)
+    node = DevnetNode(ChainStore(None), lambda: 0)
     node.give(b"a" * 32, 10**9)
     entry = node.store.entry()
     assert entry
@@ -301,7 +301,7 @@ def test_the_faucets_limits_are_kept_by_the_minute():
 
 
 def test_an_empty_faucet_says_so_and_dust_does_not_hide_its_purse():
-    node = Node(Store(None), lambda: 0)
+    node = DevnetNode(ChainStore(None), lambda: 0)
     for _ in range(150):
         node.give(node.faucet_address, 1)
     assert node.gift(node.give(b"a" * 32, 5 * 10**17))
@@ -360,7 +360,7 @@ async def test_only_the_faucets_own_gifts_have_a_status(node):
 )
 def test_what_costs_too_much_is_refused_wherever_it_hides(query: str):
     """Counted by name at the root alone, 145 aliases of a hash over all coins stood the node still."""
-    node = Node(Store(None), lambda: 0)
+    node = DevnetNode(ChainStore(None), lambda: 0)
     answer = Api(node).answer(Request(query=query))
     assert "costs more than" in answer["errors"][0]["message"] or "nodes" in answer["errors"][0]["message"]
     assert "data" not in answer

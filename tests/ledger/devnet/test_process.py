@@ -18,10 +18,10 @@ from tests.ledger.devnet.people import Person, a_story, ask, assert_conserved, f
 
 from wattswap.ledger.devnet import load
 from wattswap.ledger.devnet.child import Child, running
-from wattswap.ledger.devnet.node import Node
+from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.process import Settings, serve
 from wattswap.ledger.devnet.rules import PUBLIC_CHAINS
-from wattswap.ledger.devnet.store import Store
+from wattswap.ledger.devnet.store import ChainStore
 from wattswap.protocol.errors import InputError
 
 
@@ -86,7 +86,7 @@ def test_a_chain_stays_the_same_over_a_restart_and_every_chain_has_its_own_id(tm
 
 def test_a_commit_is_on_the_disk_before_it_is_acknowledged(tmp_path):
     """A kill cannot show the difference, only a power cut: so the switches themselves are looked at."""
-    store = Store(tmp_path / "chain.sqlite")
+    store = ChainStore(tmp_path / "chain.sqlite")
     assert [store._one(f"PRAGMA {name}")[0] for name in ("journal_mode", "synchronous")] == ["wal", 2]
     store.close()
 
@@ -146,7 +146,7 @@ def test_a_database_in_use_is_left_alone(tmp_path):
         assert "in use by another node" in starts(tmp_path, db=db)
         assert figures(child.ready)["transactions"] == 1
         child.kill()
-    Node(Store(Path(db)), lambda: 0).store.close()
+    DevnetNode(ChainStore(Path(db)), lambda: 0).store.close()
 
 
 def test_a_port_in_use_is_named(tmp_path):
@@ -171,7 +171,7 @@ def test_files_of_others_are_refused_and_not_touched(tmp_path):
 
 def test_a_database_of_another_version_or_with_forged_tokens_is_refused(tmp_path):
     db = tmp_path / "chain.sqlite"
-    Node(Store(db), lambda: 0).store.close()
+    DevnetNode(ChainStore(db), lambda: 0).store.close()
     with contextlib.closing(sqlite3.connect(db)) as other:
         other.execute("PRAGMA user_version = 99")
     assert "format 99" in starts(tmp_path, db=str(db))

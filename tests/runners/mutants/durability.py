@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
 from tests.runners.mutants.mutant import Mutant, Patch
 
 from wattswap.agents.award_book import AwardBook
+from wattswap.agents.delivery_meter import DeliveryMeter
 from wattswap.agents.vehicle import Vehicle
 from wattswap.protocol.effects import Forget, Remember
-from wattswap.protocol.messages import Delivery
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.engines.driver import Driver
 
@@ -57,8 +56,8 @@ def remembered_after_it_was_sent(patch: Patch) -> None:
     """An award is sent, then made durable: a crash between the two forgets a promise."""
     award = AwardBook.award
 
-    def late(self, held, state, now_ms):
-        effects = award(self, held, state, now_ms)
+    def late(self, record, state, now_ms):
+        effects = award(self, record, state, now_ms)
         return sorted(effects, key=lambda effect: isinstance(effect, Remember))
 
     patch.setattr(AwardBook, "award", late)
@@ -66,21 +65,21 @@ def remembered_after_it_was_sent(patch: Patch) -> None:
 
 def reward_counted_again_after_a_crash(patch: Patch) -> None:
     """A car that crashes between the receipt and forgetting its claim counts the reward once more."""
-    on_receipt, restarted = Vehicle._on_receipt, Vehicle._on_restarted
+    on_receipt, restore = Vehicle._on_receipt, DeliveryMeter.restore
 
     def forgetting_later(self, receipt):
         return [effect for effect in on_receipt(self, receipt) if not isinstance(effect, Forget)]
 
-    def without_settled(self, event, now_ms):
-        effects = restarted(self, event, now_ms)
-        for key, value in event.remembered.items():
-            if key.startswith("claim/"):
-                charger, delivery = msgspec.msgpack.decode(value, type=tuple[str, Delivery])
-                effects += self._restore(charger, delivery, now_ms)
-        return effects
+    def without_settled(self, remembered, now_ms, settled):
+        restore(self, remembered, now_ms, [])
 
     patch.setattr(Vehicle, "_on_receipt", forgetting_later)
-    patch.setattr(Vehicle, "_on_restarted", without_settled)
+    patch.setattr(DeliveryMeter, "restore", without_settled)
+
+
+def peers_are_not_durable(patch: Patch) -> None:
+    """Chargers and cars forget in a crash with whom they still have an award to settle."""
+    _not_remembered(patch, "peer")
 
 
 CRASHES_AND_LOSS = ("faults.crashes_per_day=240", "faults.loss_pct=50")
@@ -95,4 +94,5 @@ DURABILITY = (
     Mutant(earnings_are_not_durable, Rule.NOTHING_FORGOTTEN),
     Mutant(remembered_after_it_was_sent, Rule.NOTHING_FORGOTTEN),
     Mutant(reward_counted_again_after_a_crash, Rule.NOTHING_FORGOTTEN),
+    Mutant(peers_are_not_durable, Rule.IN_ORDER),
 )

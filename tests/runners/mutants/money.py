@@ -27,8 +27,8 @@ def reserved_after_it_was_sent(patch: Patch) -> None:
     """An award is sent, then its tokens are reserved."""
     award = AwardBook.award
 
-    def late(self, held, state, now_ms):
-        effects = award(self, held, state, now_ms)
+    def late(self, record, state, now_ms):
+        effects = award(self, record, state, now_ms)
         return sorted(effects, key=lambda effect: isinstance(effect, Reserve))
 
     patch.setattr(AwardBook, "award", late)
@@ -38,9 +38,9 @@ def funds_are_not_counted(patch: Patch) -> None:
     """The transformer promises what its site does not have."""
     award = AwardBook.award
 
-    def generous(self, held, state, now_ms):
-        self.uncommitted_nanos += held.reserved_nanos
-        return award(self, held, state, now_ms)
+    def generous(self, record, state, now_ms):
+        self.uncommitted_nanos += record.reserved_nanos
+        return award(self, record, state, now_ms)
 
     patch.setattr(AwardBook, "award", generous)
 
@@ -112,10 +112,10 @@ def receipts_are_given_once(patch: Patch) -> None:
     """A car that missed its receipt is not sent another."""
     deliver = AwardBook.deliver
 
-    def once(self, witnessed):
+    def once(self, sender, witnessed):
         return [
             effect
-            for effect in deliver(self, witnessed)
+            for effect in deliver(self, sender, witnessed)
             if not (isinstance(effect, Send) and isinstance(effect.message, Sealed))
         ]
 
@@ -129,8 +129,8 @@ def deliveries_are_sent_once(patch: Patch) -> None:
     """A car does not repeat its claims: a lost claim is a lost reward."""
     claim = Vehicle._claim
 
-    def once(self, charger, delivering, now_ms):
-        effects = claim(self, charger, delivering, now_ms)
+    def once(self, ended, now_ms):
+        effects = claim(self, ended, now_ms)
         self._owed._owed.clear()
         return effects
 

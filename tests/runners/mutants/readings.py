@@ -41,7 +41,7 @@ def the_departed_come_back(patch: Patch) -> None:
         try:
             return on_mandate(self, charger, sealed, now_ms)
         finally:
-            self._gone.extend(gone)
+            self._gone.update(gone)
 
     patch.setattr(Transformer, "_on_mandate", forgetful)
 

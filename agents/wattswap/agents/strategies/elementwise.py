@@ -39,7 +39,7 @@ def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
         book = strategy(call, own, None, draws)
     except StrategyError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StrategyError(0, raised(error)) from error
     if not isinstance(book, OfferBook):
         raise StrategyError(0, f"returns {type(book).__name__}, not an OfferBook")
@@ -53,7 +53,7 @@ def answer(strategy: Strategy, call: Call, own: Own, draws: Draws) -> OfferBook:
     return book
 
 
-def raised(error: Exception) -> str:
+def raised(error: BaseException) -> str:
     """What an exception out of a user's file says, on one line."""
     return " ".join(f"raises {type(error).__name__}: {error}".split())
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from wattswap.ledger.devnet import load
 from wattswap.ledger.devnet.child import running
-from wattswap.ledger.devnet.process import Ready
+from wattswap.ledger.devnet.process import DevnetReady
 from wattswap.ledger.devnet.rules import MOST_ARGUMENTS
 
 _WALLETS = 20
@@ -40,7 +40,7 @@ class DevnetRow(Struct, frozen=True):
         return f"{self.what:44} {self.payments / self.wall_s:9,.0f} payments/s {each_us:9,.0f} us node CPU each"
 
 
-async def measure(ready: Ready, payments: int) -> list[DevnetRow]:
+async def measure(ready: DevnetReady, payments: int) -> list[DevnetRow]:
     """All lines."""
     wallets = await load.funded(ready, _WALLETS)
     first, batches, each = wallets[0], max(1, payments // 50), max(1, payments // _WALLETS)

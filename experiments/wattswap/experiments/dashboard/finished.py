@@ -6,7 +6,9 @@ import tomllib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from wattswap.experiments.dashboard.history import TICK_COLUMNS, CarCard, Head, History
+import msgspec
+
+from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, CarCard, FeederCard, Head, History
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
@@ -38,9 +40,11 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
     start: datetime = scenario["start"]
     start_ms, tick_ms = round(start.timestamp() * 1_000), int(scenario.get("reading_s", 30)) * 1_000
     offset = start.utcoffset()
-    series, cars = run.columns("series"), run.columns("cars")
-    sessions = _rows(run.columns("sessions"), SessionRow._fields)
-    cards = _cards(sessions)
+    feeders = [str(feeder.get("name", "")) for feeder in scenario.get("feeder", ())] or [""]
+    ticks = _tick_rows(run.columns("series"), len(feeders))
+    cars, columns = run.columns("cars"), run.columns("sessions")
+    sessions = _rows(columns, SessionRow._fields)
+    cards = _cards(sessions, columns["feeder"])
     history = History()
     history.head = Head(
         name=str(run.figures.get("scenario", path.name)),
@@ -48,16 +52,15 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
         start_ms=start_ms,
         utc_offset_ms=round(offset.total_seconds() * 1_000) if offset else 0,
         tick_ms=tick_ms,
-        all_ticks=len(series["t_ms"]),
-        limit_w=int(run.figures.get("limit_w", 0)),
+        all_ticks=len(ticks),
+        feeders=[FeederCard(name=name) for name in feeders],
         is_live=False,
         play_speed=play_speed,
         cars=cards,
     )
-
     numbers = {card.session: row for row, card in enumerate(cards)}
     history.add(
-        ticks=_rows(series, TICK_COLUMNS),
+        ticks=ticks,
         cars=_car_rows(cars, numbers, start_ms, tick_ms),
         rounds=_rows(run.columns("rounds"), ROUND_COLUMNS),
         trades=_rows(run.columns("trades"), TradeRow._fields),
@@ -84,9 +87,20 @@ def _rows(columns: Columns, names: Sequence[str]) -> list[Row]:
     return [list(row) for row in zip(*(columns[name] for name in names), strict=True)]
 
 
-def _cards(sessions: Iterable[Row]) -> list[CarCard]:
-    named = (dict(zip(SessionRow._fields, row, strict=True)) for row in sessions)
-    return [CarCard(**{name: row[name] for name in CarCard.__struct_fields__}) for row in named]  # type: ignore[arg-type]
+def _tick_rows(series: Columns, feeders: int) -> list[Row]:
+    """The figures of all feeders at each tick, side by side; an interrupted run may lack some of the last ticks."""
+    parts: list[list[Row]] = [[] for _ in range(feeders)]
+    for feeder, row in zip(series["feeder"], _rows(series, FEEDER_COLUMNS), strict=True):
+        parts[feeder].append(row)
+    return [[figure for row in rows for figure in row] for rows in zip(*parts, strict=False)]
+
+
+def _cards(sessions: Iterable[Row], feeders: Iterable[int]) -> list[CarCard]:
+    named = [
+        dict(zip((*SessionRow._fields, "feeder"), (*row, feeder), strict=True))
+        for row, feeder in zip(sessions, feeders, strict=True)
+    ]
+    return msgspec.convert([{name: row[name] for name in CarCard.__struct_fields__} for row in named], list[CarCard])
 
 
 def _car_rows(cars: Columns, numbers: Mapping[str, int], start_ms: int, tick_ms: int) -> Iterator[Row]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 State = Literal["running", "complete", "interrupted", "failed"]
 Row = list[int | str]
 
-TICK_COLUMNS: Final = ("base_w", "limit_w", "import_w", "export_w", "baseline_w", "owed_ws")
+FEEDER_COLUMNS: Final = ("base_w", "limit_w", "import_w", "export_w", "baseline_w", "owed_ws")
+"""Of each feeder at a tick; a tick's row has them for one feeder after the other."""
 CAR_COLUMNS: Final = ("tick", "row", "activity", "import_w", "export_w", "imported_ws", "exported_ws")
 """What a car does from a tick on, and what its meter shows at that tick. Its activity is -1 once it has left."""
 MOST_ROWS: Final = 4_096
@@ -40,6 +41,15 @@ class CarCard(msgspec.Struct, frozen=True, kw_only=True):
     arrival_tick: int
     departure_tick: int
     need_ws: int
+    feeder: int = 0
+
+
+class FeederCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change about a feeder."""
+
+    name: str
+    most_limit_w: int | None = None
+    """What its limit may be set to at most, by whoever may; None where nobody can."""
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +63,12 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """What the street's own clock is ahead of UTC."""
     tick_ms: int
     all_ticks: int
-    limit_w: int
+    feeders: list[FeederCard]
     is_live: bool
     play_speed: float | None = None
     """A finished run is to be played so many times faster than it was."""
     cars: list[CarCard]
-    tick_columns: Sequence[str] = TICK_COLUMNS
+    feeder_columns: Sequence[str] = FEEDER_COLUMNS
     car_columns: Sequence[str] = CAR_COLUMNS
     round_columns: Sequence[str] = ROUND_COLUMNS
     trade_columns: Sequence[str] = TradeRow._fields

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from wattswap.experiments.dashboard.history import History
+    from wattswap.experiments.dashboard.server import Operator
 
 _GRACE_S: Final = 2
 
 
 @contextmanager
-def served(history: History, host: str, port: int) -> Iterator[str]:
+def served(history: History, host: str, port: int, operator: Operator | None = None) -> Iterator[str]:
     """Serve until the block is left; gives the page's address.
 
     Raises:
@@ -31,7 +32,7 @@ def served(history: History, host: str, port: int) -> Iterator[str]:
     over = Event()
     listening = _listen(host, port)
     config = uvicorn.Config(
-        dashboard_app(history, over.is_set),
+        dashboard_app(history, over.is_set, operator),
         log_level="critical",
         access_log=False,
         lifespan="off",

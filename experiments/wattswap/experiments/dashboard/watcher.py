@@ -7,63 +7,68 @@ from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
-from wattswap.experiments.dashboard.history import CarCard, Head, History
+from wattswap.experiments.dashboard.history import CarCard, FeederCard, Head, History
+from wattswap.experiments.tables import places_of
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.activities import activity
 from wattswap.runners.recording.car_ticks import CarTicks
 from wattswap.runners.recording.record import round_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from wattswap.experiments.dashboard.history import Row
     from wattswap.runners.engines.run import Run
-    from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
 
 _STEP_W: Final = 250
-"""A car's power is told anew when it has changed by so much; its meter is told each time, so nothing adds up wrongly."""
+"""A car's power is told anew when it has changed by so much; its meter is told with it, so nothing adds up wrongly."""
 _GONE: Final = -1
 
 
 class Watcher(Observer):
-    """Watches the first feeder of a run, in either engine, through what it records."""
+    """Watches a run of either engine through what it records."""
 
-    def __init__(self, street: Street, controller: str, speed: float | None = None) -> None:
+    def __init__(
+        self, street: Street, controller: str, speed: float | None = None, *, is_steered: bool = False
+    ) -> None:
         self.history = History()
-        self._street, self._controller = street, controller
+        self._street, self._controller, self._is_steered = street, controller, is_steered
         self._tick_s = street.tick_ms / 1_000 / speed if speed else 0.0
         """How long a tick takes on the wall clock at least."""
         self._began_s = 0.0
         self._run: Run | None = None
-        self._rounds = self._trades = self._sessions = 0
-        """How many of each were told."""
+        self._prefix = [place.prefix for place in places_of(street)]
+        self._had: list[tuple[int, int, int]] = [(0, 0, 0)] * len(street.feeders)
+        """By feeder: how many rounds, trades and sessions were told."""
 
     def begun(self, run: Run) -> None:
         """Learn which run this is."""
         self._run, self._began_s = run, monotonic()
         self._told = np.full((3, len(run.world.fleet)), _GONE, dtype=np.int64)
         """By row: the activity and the two powers that were told last."""
-        self.history.head = _head(self._street, self._controller, run)
+        feeders = np.arange(len(run.records))
+        self._first_row = np.searchsorted(run.world.fleet.feeder, feeders).tolist()
+        self.history.head = _head(self._street, self._controller, run, is_steered=self._is_steered)
 
     def tick_passed(self, tick: int) -> None:
         """Tell of the tick, and wait until it is its time."""
         assert self._run is not None
-        record = self._run.record
-        cars = CarTicks.of(record.ticks[-1:])
-        sums = (cars.import_w, cars.export_w, cars.baseline_w, cars.owed_ws)
-        street: Row = [int(cars.base_w[0]), int(cars.limit_w[0]), *(int(column.sum()) for column in sums)]
-        self.history.add(ticks=[street], cars=self._changes(self._run, tick, cars), **self._new(record))
+        parts = [CarTicks.of(record.ticks[-1:]) for record in self._run.records]
+        street: Row = [figure for cars in parts for figure in _feeder_row(cars)]
+        changes = list(self._changes(self._run, tick, parts))
+        self.history.add(ticks=[street], cars=changes, **self._new(self._run))
         if self._tick_s:
             sleep(max(0.0, self._began_s + (tick + 1) * self._tick_s - monotonic()))
 
     def finished(self, run: Run) -> None:
         """Tell what the closing step brought."""
-        self.history.add(**self._new(run.record))
+        self.history.add(**self._new(run))
 
-    def _changes(self, run: Run, tick: int, cars: CarTicks) -> Iterator[Row]:
+    def _changes(self, run: Run, tick: int, parts: Sequence[CarTicks]) -> Iterator[Row]:
         now = np.full_like(self._told, _GONE)
-        now[:, cars.row] = activity(cars), cars.import_w, cars.export_w
+        for first, cars in zip(self._first_row, parts, strict=True):
+            now[:, first + cars.row] = activity(cars), cars.import_w, cars.export_w
         changed = (now[0] != self._told[0]) | (abs(now[1:] - self._told[1:]) >= _STEP_W).any(axis=0)
         (rows,) = changed.nonzero()
         self._told[:, rows] = now[:, rows]
@@ -73,21 +78,27 @@ class Watcher(Observer):
         for row, told, meter in zip(rows.tolist(), now[:, rows].T.tolist(), meters_ws.T.tolist(), strict=True):
             yield [tick, row, *told, *meter]
 
-    def _new(self, record: RunRecord) -> dict[str, Iterable[Row]]:
+    def _new(self, run: Run) -> dict[str, list[Row]]:
         """The rounds, trades and sessions that were recorded since the last time."""
-        rounds, trades = record.rounds[self._rounds :], record.trades[self._trades :]
-        sessions = record.sessions[self._sessions :]
-        self._rounds, self._trades = self._rounds + len(rounds), self._trades + len(trades)
-        self._sessions += len(sessions)
-        return {
-            "rounds": [list(round_row(note)) for note in rounds],
-            "trades": [cast("Row", list(row)) for row in trades],
-            "sessions": [cast("Row", list(row)) for row in sessions],
-        }
+        new: dict[str, list[Row]] = {"rounds": [], "trades": [], "sessions": []}
+        for feeder, record in enumerate(run.records):
+            rounds, trades, sessions = self._had[feeder]
+            new["rounds"] += [list(round_row(note, feeder)) for note in record.rounds[rounds:]]
+            for name, rows in (("trades", record.trades[trades:]), ("sessions", record.sessions[sessions:])):
+                named = (row._replace(session=f"{self._prefix[feeder]}{row.session}") for row in rows)
+                new[name] += [cast("Row", list(row)) for row in named]
+            self._had[feeder] = len(record.rounds), len(record.trades), len(record.sessions)
+        return new
 
 
-def _head(street: Street, controller: str, run: Run) -> Head:
+def _feeder_row(cars: CarTicks) -> Row:
+    sums = (cars.import_w, cars.export_w, cars.baseline_w, cars.owed_ws)
+    return [int(cars.base_w[0]), int(cars.limit_w[0]), *(int(column.sum()) for column in sums)]
+
+
+def _head(street: Street, controller: str, run: Run, *, is_steered: bool) -> Head:
     fleet, assignment = run.world.fleet, run.assignment
+    prefix = [place.prefix for place in places_of(street)]
     offset = street.scenario.start.utcoffset()
     cars = zip(
         fleet.session_id,
@@ -97,6 +108,7 @@ def _head(street: Street, controller: str, run: Run) -> Head:
         fleet.arrival_tick.tolist(),
         fleet.departure_tick.tolist(),
         fleet.need_ws.tolist(),
+        fleet.feeder.tolist(),
         strict=True,
     )
     return Head(
@@ -106,18 +118,22 @@ def _head(street: Street, controller: str, run: Run) -> Head:
         utc_offset_ms=round(offset.total_seconds() * 1_000) if offset else 0,
         tick_ms=street.tick_ms,
         all_ticks=street.ticks,
-        limit_w=street.feeders[0].transformer.limit_w,
+        feeders=[
+            FeederCard(name=feeder.name, most_limit_w=feeder.transformer.rating_va if is_steered else None)
+            for feeder in street.feeders
+        ],
         is_live=True,
         cars=[
             CarCard(
-                session=session,
-                station=station,
+                session=f"{prefix[feeder]}{session}",
+                station=f"{prefix[feeder]}{station}",
                 vehicle=vehicle,
                 strategy=strategy,
                 arrival_tick=arrival,
                 departure_tick=departure,
                 need_ws=need_ws,
+                feeder=feeder,
             )
-            for session, station, vehicle, strategy, arrival, departure, need_ws in cars
+            for session, station, vehicle, strategy, arrival, departure, need_ws, feeder in cars
         ],
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from wattswap.ledger.devnet import bcs, names, pages, sdk
 from wattswap.ledger.devnet.model import CoinObject, Reference, Refused
-from wattswap.ledger.devnet.node import Node
+from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.pages import CoinFilter, EntryFilter, Page, Window
 from wattswap.ledger.devnet.rules import (
     EPOCH,
@@ -40,7 +40,7 @@ _NO_PAGE: Final = Page[CoinObject]([], [], has_previous=False, has_next=False)
 class Answers:
     """The root of a query and of a mutation."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: DevnetNode) -> None:
         self._node = node
         self._store = node.store
         self._bytes = 0

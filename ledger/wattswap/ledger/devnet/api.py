@@ -13,7 +13,7 @@ from msgspec import Struct
 from wattswap.ledger.devnet.answers import Answers, Fields
 from wattswap.ledger.devnet.guard import Guard
 from wattswap.ledger.devnet.model import Refused
-from wattswap.ledger.devnet.node import Node
+from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.schema import schema
 
 _MOST_TEXT: Final = 500
@@ -31,7 +31,7 @@ class Request(Struct, frozen=True, rename="camel"):
 class Api:
     """Answers GraphQL for a node."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: DevnetNode) -> None:
         self._node = node
         self._schema = schema()
         self._guard = Guard(self._schema)

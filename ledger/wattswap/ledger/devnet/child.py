@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from wattswap.ledger.devnet.process import Ready, Settings
+from wattswap.ledger.devnet.process import DevnetReady, Settings
 from wattswap.protocol.errors import InputError
 
 _LEAVES_WITHIN_S = 10.0
@@ -28,7 +28,7 @@ class Child:
         if not line:
             _, error = self.process.communicate()
             raise InputError(f"the node did not start: {error.decode(errors='replace').strip()}")
-        self.ready = msgspec.json.decode(line, type=Ready)
+        self.ready = msgspec.json.decode(line, type=DevnetReady)
 
     def kill(self) -> None:
         """End it the way a power cut does."""

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 import iota_sdk
 
-from wattswap.ledger.devnet.process import Ready
+from wattswap.ledger.devnet.process import DevnetReady
 from wattswap.ledger.devnet.rules import MOST_ARGUMENTS, REFERENCE_GAS_PRICE
 
 _BUDGET: Final = 1_000_000_000
@@ -22,7 +22,7 @@ _Given = TypeVar("_Given")
 class Wallet:
     """A key, a client, and the reference of the one coin that it pays from."""
 
-    def __init__(self, ready: Ready) -> None:
+    def __init__(self, ready: DevnetReady) -> None:
         self.client: Any = iota_sdk.GraphQlClient(ready.url)
         self._faucet: Any = iota_sdk.FaucetClient(ready.faucet)
         self.key: Any = iota_sdk.Ed25519PrivateKey.random()
@@ -65,7 +65,7 @@ class Wallet:
         return str(effects.transaction_digest().to_base58())
 
 
-async def funded(ready: Ready, count: int) -> list[Wallet]:
+async def funded(ready: DevnetReady, count: int) -> list[Wallet]:
     """New wallets with tokens."""
     wallets = [Wallet(ready) for _ in range(count)]
     for wallet in wallets:

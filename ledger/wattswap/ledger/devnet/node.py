@@ -11,7 +11,7 @@ from msgspec import Struct
 from wattswap.ledger.devnet import bcs, decode, execution, names, sdk
 from wattswap.ledger.devnet.model import CoinObject, Execution, GasCost, MoveCall, Refused, Transaction
 from wattswap.ledger.devnet.rules import COIN_DEPOSIT, MINTED, PUBLIC_CHAINS, REFERENCE_GAS_PRICE
-from wattswap.ledger.devnet.store import Entry, Mention, Store
+from wattswap.ledger.devnet.store import ChainStore, Entry, Mention
 
 _GIFT_BUDGET: Final = 10_000_000
 
@@ -24,10 +24,10 @@ class DryRun(Struct, frozen=True):
     error: str
 
 
-class Node:
+class DevnetNode:
     """Serves one chain. ``now_ms`` is the clock of the checkpoints."""
 
-    def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
+    def __init__(self, store: ChainStore, now_ms: Callable[[], int]) -> None:
         self.store = store
         self._now_ms = now_ms
         if store.entry(seq=0) is None:

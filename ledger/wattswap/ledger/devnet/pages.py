@@ -12,7 +12,7 @@ from msgspec import Struct
 from wattswap.ledger.devnet import names, sdk
 from wattswap.ledger.devnet.model import CoinObject, Refused
 from wattswap.ledger.devnet.rules import MOST_PAGE_SIZE, PAGE_SIZE
-from wattswap.ledger.devnet.store import Entry, Mention, Store
+from wattswap.ledger.devnet.store import ChainStore, Entry, Mention
 
 _MOST_SEQ: Final = 2**53
 
@@ -72,7 +72,7 @@ class EntryFilter(Struct, frozen=True):
     digests: list[str] | None = None
 
 
-def coins(store: Store, wanted: CoinFilter, window: Window) -> Page[CoinObject]:
+def coins(store: ChainStore, wanted: CoinFilter, window: Window) -> Page[CoinObject]:
     """Coins as they are now, by id."""
     where, values = list[str](), list[object]()
     if wanted.type is not None and names.short_type(wanted.type) not in names.COIN_TYPES:
@@ -87,7 +87,7 @@ def coins(store: Store, wanted: CoinFilter, window: Window) -> Page[CoinObject]:
     return _page(rows, window, viewed_at(store, window), lambda coin: names.shown(coin.id))
 
 
-def entries(store: Store, wanted: EntryFilter, window: Window) -> Page[Entry]:
+def entries(store: ChainStore, wanted: EntryFilter, window: Window) -> Page[Entry]:
     """Transactions in the order in which they were carried out."""
     where, values = list[str](), list[object]()
     for condition, value in (
@@ -127,12 +127,12 @@ def _mentions(wanted: EntryFilter) -> list[tuple[Mention, bytes]]:
     return found
 
 
-def checkpoints(store: Store, window: Window) -> Page[Entry]:
+def checkpoints(store: ChainStore, window: Window) -> Page[Entry]:
     """All checkpoints; each is kept with its transaction."""
     return entries(store, EntryFilter(), window)
 
 
-def viewed_at(store: Store, window: Window) -> int:
+def viewed_at(store: ChainStore, window: Window) -> int:
     """The checkpoint a page is seen at: the newest, or the one its cursor was made at.
 
     As on IOTA's own service, a cursor pins that checkpoint: whoever keeps one never sees anything newer with it.

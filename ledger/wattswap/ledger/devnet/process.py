@@ -23,9 +23,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits
 from wattswap.ledger.devnet.model import Refused
-from wattswap.ledger.devnet.node import Node
+from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.server import app
-from wattswap.ledger.devnet.store import Store
+from wattswap.ledger.devnet.store import ChainStore
 from wattswap.protocol.errors import InputError
 
 _INTERRUPTED: Final = 130
@@ -49,7 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """End with whoever started it, however that one ends: its standard input ends then."""
 
 
-class Ready(Struct, frozen=True, kw_only=True):
+class DevnetReady(Struct, frozen=True, kw_only=True):
     """What a node says in JSON as soon as it listens."""
 
     url: str
@@ -69,7 +69,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
         closing(_listen(settings)) as listening,
     ):
         try:
-            node = Node(store, _now_ms)
+            node = DevnetNode(store, _now_ms)
         except Refused as refused:
             raise InputError(f"cannot use database {settings.db}: {refused}") from None
         web = app(node, Faucet(settings.limits, _now_ms))
@@ -152,12 +152,12 @@ def _config(web: Starlette) -> uvicorn.Config:
     )
 
 
-def _ready(settings: Settings, node: Node, listening: socket.socket) -> str:
+def _ready(settings: Settings, node: DevnetNode, listening: socket.socket) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     port = listening.getsockname()[1]
     url = f"http://{host}:{port}/graphql"
     if settings.as_json:
-        ready = Ready(url=url, faucet=f"http://{host}:{port}", chain_id=node.chain_id, port=port, pid=os.getpid())
+        ready = DevnetReady(url=url, faucet=f"http://{host}:{port}", chain_id=node.chain_id, port=port, pid=os.getpid())
         return msgspec.json.encode(ready).decode()
     kept = settings.db or "memory only: gone when it ends"
     return f"IOTA devnet {node.chain_id} is ready: {url}, faucet at /v1/gas, state in {kept}"
@@ -201,8 +201,8 @@ def _sole_use(db: str | None) -> Iterator[None]:
         os.close(handle)
 
 
-def _open(db: str | None) -> Store:
-    return Store(Path(db) if db else None)
+def _open(db: str | None) -> ChainStore:
+    return ChainStore(Path(db) if db else None)
 
 
 def _now_ms() -> int:

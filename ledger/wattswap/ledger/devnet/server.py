@@ -18,7 +18,7 @@ from wattswap.ledger.devnet.api import Api, where
 from wattswap.ledger.devnet.api import Request as Query
 from wattswap.ledger.devnet.faucet import Faucet, TooOftenError
 from wattswap.ledger.devnet.model import Refused
-from wattswap.ledger.devnet.node import Node
+from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.rules import MOST_BODY_BYTES
 
 _BODY_S: Final = 20.0
@@ -54,7 +54,7 @@ Read = TypeVar("Read")
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def app(node: Node, faucet: Faucet) -> Starlette:
+def app(node: DevnetNode, faucet: Faucet) -> Starlette:
     """The routes. A handler does its work without letting go in between, so requests never mix."""
     api = Api(node)
 
@@ -90,7 +90,7 @@ def app(node: Node, faucet: Faucet) -> Starlette:
     )
 
 
-def _gift_status(node: Node, task: str) -> tuple[dict[str, Any], int]:
+def _gift_status(node: DevnetNode, task: str) -> tuple[dict[str, Any], int]:
     """What became of a request to the faucet: it is done as soon as it is accepted."""
     try:
         coin = node.gift(sdk.from_base58(task))

@@ -84,7 +84,7 @@ class Sums(Struct, frozen=True):
     deposits: int
 
 
-class Store:
+class ChainStore:
     """One open database. Not for several threads; ``file`` None keeps it in memory, for this process only."""
 
     def __init__(self, file: Path | None) -> None:

@@ -19,7 +19,6 @@ from wattswap.runners.audit.offers import OfferAudit
 from wattswap.runners.audit.power import PowerAudit
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.audit.trades import TradeAudit
-from wattswap.runners.engines.agent_factory import TRANSFORMER
 from wattswap.runners.engines.loop import SimulatedRun
 from wattswap.runners.engines.observer import Observer
 
@@ -60,6 +59,7 @@ class Auditor(Observer):
         """
         assert isinstance(run, SimulatedRun), "the fleet engine has no events to audit"
         self._run = run
+        (self._transformer,) = run.factory.transformers  # the rules are those of one feeder
         self._offers = OfferAudit(run, sign=self._sign)
         self._power, self._trades, self._endings = PowerAudit(run), TradeAudit(run, self._offers), EndingAudit(run)
         self._ticks = 0
@@ -166,7 +166,7 @@ class Auditor(Observer):
         departed_ms = run.world.fleet.departure_tick * run.rules.tick_ms
         long_gone = (departed_ms + self._recovery_ms < run.now_ms).nonzero()[0].tolist()
         self._trades.all_are_settled(self._offers.accepted & set(long_gone))
-        transformer = run.nodes[TRANSFORMER].agent
+        transformer = run.nodes[self._transformer].agent
         assert isinstance(transformer, Transformer)
         assumes, has = transformer.uncommitted_nanos, run.books[0].site_uncommitted_nanos
         require(

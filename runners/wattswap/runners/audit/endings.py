@@ -16,7 +16,6 @@ from wattswap.protocol.messages import DEPARTED, Ack, Grant, ReliefCall, Sealed
 from wattswap.runners.audit.audit_error import AuditError, require
 from wattswap.runners.audit.power import RAMP_MS
 from wattswap.runners.audit.rules import Rule
-from wattswap.runners.engines.agent_factory import TRANSFORMER
 
 if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
@@ -29,6 +28,7 @@ class EndingAudit:
     """Follows the open round, the time of each charger's last grant, and the sessions that have left."""
 
     def __init__(self, run: SimulatedRun) -> None:
+        (self._transformer,) = run.factory.transformers
         self._run, self._rules = run, run.rules
         self._call: ReliefCall | None = None
         """The call of the open round, as far as its messages tell; None between rounds."""
@@ -42,9 +42,9 @@ class EndingAudit:
     def look(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
         """Audit one event."""
         self.round_ends(now_ms)
-        if agent == TRANSFORMER:
+        if agent == self._transformer:
             self._look_at_transformer(event, done)
-        elif isinstance(event, Received) and isinstance(event.message, Grant) and event.sender == TRANSFORMER:
+        elif isinstance(event, Received) and isinstance(event.message, Grant) and event.sender == self._transformer:
             self._granted_ms[agent] = now_ms
 
     def _look_at_transformer(self, event: Event, done: list[Effect]) -> None:
@@ -75,7 +75,7 @@ class EndingAudit:
         call = self._call
         if call is None:
             return
-        if self._run.is_down(TRANSFORMER):
+        if self._run.is_down(self._transformer):
             self._call = None
         elif now_ms > call.offers_due_ms + self._rules.tick_ms:
             raise AuditError(
@@ -103,9 +103,9 @@ class EndingAudit:
         self._left_for_good()
 
     def _left_for_good(self) -> None:
-        if self._run.is_down(TRANSFORMER):
+        if self._run.is_down(self._transformer):
             return
-        transformer = self._run.nodes[TRANSFORMER].agent
+        transformer = self._run.nodes[self._transformer].agent
         assert isinstance(transformer, Transformer)
         back = [session for session in self._left if transformer.worst_import_w(session, self._run.now_ms) is not None]
         require(

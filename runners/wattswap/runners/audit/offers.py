@@ -17,7 +17,6 @@ from wattswap.protocol.identity import seeded_signer, verify
 from wattswap.protocol.messages import MANDATE, Mandate, Sealed
 from wattswap.runners.audit.audit_error import require
 from wattswap.runners.audit.rules import Rule
-from wattswap.runners.engines.agent_factory import TRANSFORMER
 
 if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
@@ -29,6 +28,7 @@ class OfferAudit:
     """Knows what each car has sent."""
 
     def __init__(self, run: SimulatedRun, *, sign: bool) -> None:
+        (self._transformer,) = run.factory.transformers
         self._run, self._sign = run, sign
         self._sent: defaultdict[str, set[bytes]] = defaultdict(set)
         self.accepted: set[int] = set()
@@ -44,7 +44,7 @@ class OfferAudit:
                 for effect in done
                 if isinstance(effect, Send) and isinstance(effect.message, Sealed)
             }
-        elif agent == TRANSFORMER and isinstance(event, Received) and isinstance(event.message, Sealed):
+        elif agent == self._transformer and isinstance(event, Received) and isinstance(event.message, Sealed):
             self._accepted(event.message, done)
 
     def is_authentic(self, sealed: Sealed, session: int) -> bool:

@@ -15,7 +15,6 @@ from wattswap.protocol.messages import BaseReport, Grant, Report
 from wattswap.protocol.units import MOST_MS
 from wattswap.runners.audit.audit_error import AuditError
 from wattswap.runners.audit.rules import Rule
-from wattswap.runners.engines.agent_factory import TRANSFORMER
 
 if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
@@ -95,6 +94,7 @@ class PowerAudit:
     """Follows leases, envelopes, raises and overloads."""
 
     def __init__(self, run: SimulatedRun) -> None:
+        (self._transformer,) = run.factory.transformers
         self._run, self._rules = run, run.rules
         grace_ms = run.rules.certain_lease_ms + run.rules.tick_ms
         self._stations = {name: _Station(run.rules.guaranteed_w, grace_ms) for name in run.factory.charger_of}
@@ -125,7 +125,7 @@ class PowerAudit:
         """Audit one event."""
         if agent in self._stations:
             self._look_at_charger(now_ms, agent, event, done)
-        elif agent == TRANSFORMER:
+        elif agent == self._transformer:
             self._look_at_transformer(now_ms, event, done)
         else:
             reports = (did.message for did in done if isinstance(did, Send) and isinstance(did.message, BaseReport))
@@ -167,7 +167,9 @@ class PowerAudit:
                 station.fall()
                 station.granted, station.granted_until_ms = (self._rules.guaranteed_w, 0), 0
                 station.session = None
-            case Received(sender, Grant() as grant) if sender == TRANSFORMER and station.must_obey(grant, local_ms):
+            case Received(sender, Grant() as grant) if sender == self._transformer and station.must_obey(
+                grant, local_ms
+            ):
                 station.obey(grant)
                 fed_w = 0
             case _:
@@ -178,9 +180,9 @@ class PowerAudit:
 
     def _within_envelope(self, name: str, station: _Station, now_ms: int) -> None:
         """S2: the charger's limit is at most what the transformer assumes for it."""
-        if station.session is None or self._run.is_down(TRANSFORMER):
+        if station.session is None or self._run.is_down(self._transformer):
             return
-        transformer = self._run.nodes[TRANSFORMER].agent
+        transformer = self._run.nodes[self._transformer].agent
         assert isinstance(transformer, Transformer)
         assumed_w = transformer.worst_import_w(station.session, now_ms)
         if assumed_w is not None and station.import_w > assumed_w:

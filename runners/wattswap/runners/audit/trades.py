@@ -27,7 +27,6 @@ from wattswap.protocol.messages import (
 )
 from wattswap.runners.audit.audit_error import AuditError, require
 from wattswap.runners.audit.rules import Rule
-from wattswap.runners.engines.agent_factory import TRANSFORMER
 
 if TYPE_CHECKING:
     from wattswap.protocol.effects import Effect
@@ -65,6 +64,7 @@ class TradeAudit:
     """Follows calls, offers, awards, claims, payments and receipts."""
 
     def __init__(self, run: SimulatedRun, offers: OfferAudit) -> None:
+        (self._transformer,) = run.factory.transformers
         self._run, self._authentic = run, offers
         self._calls: dict[int, ReliefCall] = {}
         self._offers: dict[Key, Offer] = {}
@@ -86,7 +86,7 @@ class TradeAudit:
 
     def look(self, now_ms: int, agent: str, event: Event, done: list[Effect]) -> None:
         """Audit one event."""
-        if agent == TRANSFORMER:
+        if agent == self._transformer:
             self._look_at_transformer(now_ms, event, done)
         elif agent.startswith("vehicle/"):
             self._look_at_vehicle(now_ms, agent, event, done)

@@ -8,7 +8,7 @@ follows the first part, as in ``charger/north/S1``, so two feeders may have stat
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from wattswap.agents.award_book import Site
 from wattswap.agents.charger import Charger
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
     from wattswap.runners.world import World
 
-TRANSFORMER: Final = "transformer"
-
 
 def agent_name(kind: str, feeder: str, own: str = "") -> str:
     """The name of an agent: what it is, its feeder where that has a name, and which one it is there."""
     return "/".join(part for part in (kind, feeder, own) if part)
+
+
+def transformer_name(feeder: str = "") -> str:
+    """The name of a feeder's transformer, which is that of its site's key as well."""
+    return agent_name("transformer", feeder)
 
 
 class AgentFactory:
@@ -48,7 +51,7 @@ class AgentFactory:
         """By row."""
         self.vehicle_of = tuple(map(partial(agent_name, "vehicle"), on, fleet.vehicle_id))
         """By row."""
-        self.transformers = tuple(agent_name("transformer", name) for name in names)
+        self.transformers = tuple(transformer_name(name) for name in names)
         """By feeder."""
         homes = [
             [agent_name("household", feeder.name, str(number)) for number in range(len(feeder.base_w))]

@@ -16,7 +16,7 @@ from wattswap.protocol.effects import NoteTrade
 from wattswap.runners.engines.observer import Observers
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.payments.opening_book import open_books
-from wattswap.runners.recording.record import FEEDER, RunRecord, TickRow, forced_row, session_row, trade_rows
+from wattswap.runners.recording.record import RunRecord, TickRow, forced_row, session_row, trade_rows
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
@@ -75,11 +75,11 @@ class FleetRun:
         self._terms = Terms.of(*world.feeder_rules)
         self.assignment = StrategyAssignment(world.fleet, street.scenario.seed, rules, street.folder)
         self.rules, self.seed = rules, street.scenario.seed
-        self.record, self._observers = RunRecord(), Observers(observers)
-        self.records = (self.record, *(RunRecord() for _ in street.feeders[1:]))
-        """One a feeder; the first is ``record``."""
+        self._observers = Observers(observers)
+        self._records = tuple(RunRecord() for _ in street.feeders)
+        self._first_rows = [world.rows_of(feeder).start for feeder in range(len(street.feeders))]
         self.books = open_books(street, world)
-        for each, book in zip(self.records, self.books, strict=True):
+        for each, book in zip(self._records, self.books, strict=True):
             each.book = book
         self.awards = Awards.none()
         self.tick = 0
@@ -114,6 +114,16 @@ class FleetRun:
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
         self._observers.finished(self)
         return self.record
+
+    @property
+    def record(self) -> RunRecord:
+        """What there is so far, of all feeders."""
+        return self._records[0] if len(self._records) == 1 else RunRecord.joined(self._records, self._first_rows)
+
+    @property
+    def records(self) -> tuple[RunRecord, ...]:
+        """The record of each feeder."""
+        return self._records
 
     def earned_nanos(self, row: int) -> int:
         """What a session has been paid so far."""
@@ -215,7 +225,7 @@ class FleetRun:
         world, won = self.world, bought.won
         rows, reserved_nanos = called[won], bought.reserved_nanos[won]
         for row, nanos in zip(rows.tolist(), reserved_nanos.tolist(), strict=True):
-            key = settlement.payment_id(FEEDER, tick, world.fleet.session_id[row])
+            key = settlement.payment_id(int(world.fleet.feeder[row]), tick, world.fleet.session_id[row])
             assert self.books[world.fleet.feeder[row]].reserve(key, nanos), "the market has counted these tokens"
         awards = Awards(
             row=rows,
@@ -241,18 +251,18 @@ class FleetRun:
             awards.delivered_ws = awards.delivered_ws + delivered_w * self.rules.tick_s
             awards.baseline_ws = awards.baseline_ws + charging.baseline_w[at] * self.rules.tick_s
         columns = (plugged, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
-        for feeder, record in enumerate(self.records):
+        for feeder, record in enumerate(self._records):
             rows = segments.rows(feeder)
             cars_here, drawn_here, fed_here, reduce_here, forced_here, owed_here = (column[rows] for column in columns)
             for car in forced_here.nonzero()[0].tolist():
                 session_id = world.fleet.session_id[cars_here[car]]
-                record.trades.append(forced_row(tick, session_id, int(forced_here[car])))
+                record.trades.append(forced_row(tick, feeder, session_id, int(forced_here[car])))
             record.ticks.append(
                 TickRow(
                     tick,
                     int(world.base_w[feeder, tick + 1]),
                     int(self.street.limit_w[feeder, tick]),
-                    cars_here,
+                    cars_here - self._first_rows[feeder],
                     law.ChargingState(*(column[rows] for column in charging)),
                     drawn_here,
                     fed_here,
@@ -281,7 +291,7 @@ class FleetRun:
             note = NoteTrade(
                 tick=tick,
                 session=row,
-                payment_id=settlement.payment_id(FEEDER, tick, session_id),
+                payment_id=settlement.payment_id(feeder, tick, session_id),
                 award_w=tuple(awards.award_w[i].tolist()),
                 price_nanos_per_kwh=tuple(awards.price[i].tolist()),
                 delivered_ws=tuple(awards.delivered_ws[i].tolist()),
@@ -292,7 +302,7 @@ class FleetRun:
                 disputed=False,
             )
             self.books[feeder].settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
-            self.records[feeder].trades.extend(trade_rows(note, session_id))
+            self.records[feeder].trades.extend(trade_rows(note, feeder, session_id))
         self._earned[awards.row] += nanos.sum(axis=1)
         self._deferred_ws[awards.row] += awards.delivered_ws[:, :FEED].sum(axis=1)
 

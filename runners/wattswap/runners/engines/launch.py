@@ -17,6 +17,7 @@ from wattswap.runners.world import NEVER_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import RunRecord
@@ -49,11 +50,13 @@ def start_run(
     engine: Engine = "messages",
     sign: bool = False,
     observers: Iterable[Observer] = (),
+    operator: LimitOrder | None = None,
 ) -> Run:
     """A run before its first tick, of which its observers have been told.
 
     Its record is filled as it goes, so whoever holds the run has what there is when it is interrupted. ``sign`` lets
-    the agents of the messages engine sign what they say; it changes no trade.
+    the agents of the messages engine sign what they say; it changes no trade. Through ``operator`` somebody may
+    move the limit while that engine goes on; the journal has the changes.
 
     Raises:
         InputError: there is no such controller, engine or strategy (the nearest is named), or the scenario lets things
@@ -62,14 +65,19 @@ def start_run(
     if engine not in ENGINES:
         nearest = get_close_matches(engine, ENGINES, n=1, cutoff=0.0)[0]
         raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
-    if len(street.feeders) > 1:
-        raise InputError(f"{street.name} has several feeders, and runs of several are not ready yet; run one at a time")
     if engine == "fleet":
         _refuse_faults(street)
         fleet = FleetRun(street, controller_named(controller), observers)
         fleet.begin()
         return fleet
-    return simulated_run(street, controller_named(controller), sign=sign, faults=faults_of(street), observers=observers)
+    return simulated_run(
+        street,
+        controller_named(controller),
+        sign=sign,
+        faults=faults_of(street),
+        observers=observers,
+        operator=operator,
+    )
 
 
 def _refuse_faults(street: Street) -> None:

@@ -196,8 +196,8 @@ class SimulatedRun:
 
     def wake_at(self, agent: str, at_ms: int) -> None:
         """Wake an agent when its clock says so."""
-        at_ms = max(self.nodes[agent].true_ms(at_ms), self.now_ms)
-        self._push(at_ms, RANK_OF_KIND[events.Woken], agent, agent, events.Woken())
+        true_ms = max(self.nodes[agent].true_ms(at_ms), self.now_ms)
+        self._push(true_ms, RANK_OF_KIND[events.Woken], agent, agent, events.Woken(at_ms))
 
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """What the charger lets its car draw and feed from now on."""
@@ -246,12 +246,12 @@ class SimulatedRun:
 
     @property
     def record(self) -> RunRecord:
-        """What there is so far."""
+        """What there is so far, of all feeders."""
         return self._recorder.record
 
     @property
     def records(self) -> tuple[RunRecord, ...]:
-        """The record of each feeder; the first is ``record``."""
+        """The record of each feeder."""
         return self._recorder.records
 
     @property

@@ -24,7 +24,11 @@ class Run(Protocol):
 
     @property
     def record(self) -> RunRecord:
-        """What there is so far."""
+        """What there is so far, of all feeders; put together when asked for, where there are several."""
+
+    @property
+    def records(self) -> tuple[RunRecord, ...]:
+        """What there is so far, by feeder."""
 
     @property
     def books(self) -> Sequence[Book]:

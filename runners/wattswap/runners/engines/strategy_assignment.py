@@ -99,7 +99,7 @@ def _from_package(points: list[EntryPoint]) -> Strategy:
         raise InputError(f"strategy {point.name!r} is provided by {packages}; uninstall all but one of them")
     try:
         strategy = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"strategy {point.name!r} of {_package(point)} {raised(error)}") from error
     if not callable(strategy):
         raise InputError(f"strategy {point.name!r} of {_package(point)}: {point.value} is no function")
@@ -127,6 +127,6 @@ def _module(path: Path) -> object:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"strategy file {path} {raised(error)}") from error
     return module

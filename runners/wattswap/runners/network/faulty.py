@@ -31,7 +31,7 @@ class FaultyNetwork:
     def attach(self, run: SimulatedRun) -> None:
         """Let chargers' clocks drift, for theirs are the leases, and enter all outages into the run's events."""
         self._run = run
-        run.record.counts = self.counts
+        run.records[0].counts = self.counts
         for name, node in run.nodes.items():
             if isinstance(node.agent, Charger):
                 node.clock = DriftingClock(self.schedule.drift_ppm[name])

@@ -169,6 +169,8 @@ class VehicleConfig(NodeConfig, frozen=True, kw_only=True):
     """The file of a car."""
 
     upstream: UpstreamTable
+    transformer: str = "transformer"
+    """Whose calls and awards it believes; also in ``trusted/``."""
     car: CarTable = CarTable()
 
 

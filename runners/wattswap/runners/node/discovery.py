@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SERVICE: Final = "_wattswap._tcp.local."
-_LOOK_S: Final = 3.0
+_LOOK_S: Final = 1.0
 """So often the machine's own addresses are looked at: Wi-Fi comes and goes."""
 _ASK_MS: Final = 3_000
 _MOST_WAITING: Final = 1_000

@@ -18,7 +18,7 @@ from wattswap.ledger.anchors import MeterReading
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.settlement import REST
 from wattswap.protocol.units import MS_PER_S
-from wattswap.runners.engines.agent_factory import TRANSFORMER
+from wattswap.runners.engines.agent_factory import transformer_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,11 @@ class Meters:
         self._base_w, self._tick_ms = street.household_w, street.tick_ms
         stations = list(dict.fromkeys(fleet.station_id))
         households = [f"household/{number}" for number in range(len(street.household_w))]
-        self.names = (*households, *(f"charger/{station}" for station in stations), TRANSFORMER)
+        self.names = (
+            *households,
+            *(f"charger/{station}" for station in stations),
+            transformer_name(street.feeders[0].name),
+        )
         """In the order of a record's readings."""
         place = {station: len(households) + number for number, station in enumerate(stations)}
         self._meter_of = np.array([place[station] for station in fleet.station_id], dtype=np.int64)

@@ -28,6 +28,7 @@ def payment_status(
     records: int,
     alarms: Iterable[str] = (),
     *,
+    surplus: Mapping[str, int],
     compared: bool,
 ) -> dict[str, Any]:
     """Figures of a settlement: what the ledger made of a book's entries and of so many meter records."""
@@ -47,7 +48,7 @@ def payment_status(
     differing = None
     if compared and not pending:
         try:
-            differing = differences(balances, settlement.ledger)
+            differing = differences(balances, settlement.ledger, surplus)
         except OUTSIDE_ERRORS as error:
             told.append(f"the ledger could not be compared with the book: {error}")
     return {

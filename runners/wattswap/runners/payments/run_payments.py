@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic, thread_time
@@ -162,7 +162,13 @@ class RunPayments(Observer):
         book = _book_of(self._run)
         made = 0 if self._metering is None else self._metering.anchorer.made
         figures = payment_status(
-            self._settlement, book.entries, book.balances(), made, self._alarms, compared=self._is_over
+            self._settlement,
+            book.entries,
+            book.balances(),
+            made,
+            self._alarms,
+            surplus=self._settlement.surplus(),
+            compared=self._is_over,
         )
         return {
             **self._block(),
@@ -206,7 +212,7 @@ class RunPayments(Observer):
                 self._where,
                 opening_of(_book_of(run)),
                 wallets_seed=self._seed,
-                wallets=None if self._keys is None else wallets_in(self._keys),
+                wallets=None if self._keys is None else wallets_in(self._keys, run.world.fleet.vehicle_id),
                 allow=self._allow,
                 outbox=outbox,
                 run=self.run_id,
@@ -246,6 +252,7 @@ class RunPayments(Observer):
             "identities": identities,
             "wallets_seed": None if self._keys is not None else self._seed,
             "keys": None if self._keys is None else str(self._keys.absolute()),
+            "surplus_nanos": {} if self._settlement is None else self._settlement.surplus(),
             "payments": 0,
             "pending": 0,
             "refused": 0,
@@ -284,15 +291,17 @@ def site_signer(folder: Path, settlement: Settlement) -> Signer:
     return read_key_file(folder / SITE_KEY, network=records_network(settlement))
 
 
-def wallets_in(keys: Path) -> Wallets:
+def wallets_in(keys: Path, vehicles: Iterable[str] = ()) -> Wallets:
     """The wallets whose keys lie in a folder: ``site.key``, ``gas.key``, ``anchors.key``, and one for each car.
+
+    Cars that have none yet get a random one.
 
     Raises:
         InputError: there is no such folder, others can read it, or a key is missing.
     """
     from wattswap.ledger.iota_keys import wallets_of_folder
 
-    return wallets_of_folder(keys)
+    return wallets_of_folder(keys, vehicles)
 
 
 def is_needed(street: Street, where: str) -> bool:

@@ -1,7 +1,7 @@
 """Some ticks' arrays laid end to end, so that hundreds of ticks are a handful of array calls.
 
 A *car-tick* is one plugged car at one tick; a *row* is its number in the street's fleet, sessions in file order and
-stationary batteries after them. All columns are int64.
+stationary batteries after them, feeder by feeder. All columns are int64.
 """
 
 from __future__ import annotations

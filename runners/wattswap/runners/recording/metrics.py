@@ -16,7 +16,7 @@ import numpy as np
 from wattswap.protocol.units import WS_PER_WH
 from wattswap.runners.recording.ageing import ageing_h
 from wattswap.runners.recording.time_series import TimeSeries
-from wattswap.runners.world import World
+from wattswap.runners.world import World, fleet_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -31,7 +31,7 @@ KEYS: Final = tuple(
     scenario controller strategy engine seed limit_w peak_w overload_s overload_wh ageing_h oscillations
     sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh
     forced_wh rounds choices paid_nanos billed_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash
-    events_hash faults settlement timing
+    events_hash faults settlement feeders timing
     """.split()  # noqa: SIM905 - thirty names are read best as words
 )
 """The keys of a summary, in its order."""
@@ -56,13 +56,26 @@ def summary(
     forgotten its ticks.
     """
     series = TimeSeries.of(street, record) if series is None else series
-    return {
+    feeders = []
+    for number, part in enumerate(record.feeders):
+        alone = street.alone(number)
+        figures = summary(
+            alone,
+            part,
+            controller=controller,
+            strategy=strategy,
+            engine=engine,
+            wall_s=wall_s,
+            series=series.feeders[number],
+        )
+        feeders.append(_of_feeder(alone.feeders[0].name, part, figures))
+    figures = {
         "scenario": street.name,
         "controller": controller,
         "strategy": strategy,
         "engine": engine,
         "seed": street.scenario.seed,
-        "limit_w": street.scenario.transformer.limit_w,
+        "limit_w": sum(feeder.transformer.limit_w for feeder in street.feeders),
         **_of_transformer(street, series),
         **_of_sessions(record, series),
         **_of_market(record, series),
@@ -72,17 +85,35 @@ def summary(
         "events_hash": record.events_hash,
         "faults": None if record.counts is None else asdict(record.counts),
         "settlement": settlement,
+        "feeders": feeders,
         "timing": {
             "wall_s": round(wall_s, 3),
             "vehicle_steps_per_s": round(series.car_ticks / wall_s) if wall_s > 0 else 0,
         },
     }
+    # over a limit is each transformer by itself: room on another one does not help
+    figures |= {key: sum(each[key] for each in feeders) for key in _BY_TRANSFORMER if feeders}
+    if feeders:
+        figures["ageing_h"] = max(each["ageing_h"] for each in feeders)
+    return figures
+
+
+_BY_TRANSFORMER: Final = ("overload_s", "overload_wh", "oscillations")
+_NOT_OF_A_FEEDER: Final = frozenset(
+    {"scenario", "controller", "strategy", "engine", "seed", "events_hash", "faults", "settlement", "feeders", "timing"}
+)
+
+
+def _of_feeder(name: str, record: RunRecord, alone: Summary) -> Summary:
+    """The figures of one of several feeders, as those of a run of it alone; ``trace_hash`` too."""
+    figures = {key: value for key, value in alone.items() if key not in _NOT_OF_A_FEEDER}
+    return {"name": name, **figures, "trace_hash": record.trace_hash_alone()}
 
 
 def _of_transformer(street: Street, series: TimeSeries) -> Summary:
     load_w, limit_w, tick_s = series.street.load_w, series.street.limit_w, series.tick_s
     over_w = np.maximum(load_w - limit_w, 0)
-    transformer = street.scenario.transformer
+    transformer = street.feeders[0].transformer
     hours = ageing_h(load_w, transformer.rating_va, tick_s, transformer.ambient_c)
     return {
         "peak_w": int(load_w.max(initial=0)),
@@ -126,10 +157,11 @@ def _of_market(record: RunRecord, series: TimeSeries) -> Summary:
 
 def _of_fairness(street: Street, record: RunRecord, series: TimeSeries) -> Summary:
     """Jain's index over the sessions that were plugged in: of their waiting, and of the tokens they earned."""
-    earned = dict.fromkeys(street.sessions.session_id, 0)
+    fleet = fleet_of(street)
+    earned = dict.fromkeys(zip(fleet.feeder.tolist(), fleet.session_id, strict=True), 0)
+    several = len(street.feeders) > 1
     for row in record.trades:
-        if row.session in earned:
-            earned[row.session] += row.nanos
+        earned[row.feeder * several, row.session] += row.nanos
     nanos = np.array(list(earned.values()), dtype=np.float64)
     return {"jain_waiting": jain(series.owed_ws[series.plugged]), "jain_tokens": jain(nanos[series.plugged])}
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgpack
+import numpy as np
 from msgspec.structs import astuple
 
+from wattswap.agents.law import ChargingState
 from wattswap.agents.offers import FEED
 from wattswap.protocol.effects import NoteRound
 from wattswap.protocol.units import WS_PER_WH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from wattswap.agents.law import ChargingState
     from wattswap.agents.physics import Ints
     from wattswap.ledger.book import Book
     from wattswap.protocol.effects import NoteTrade
     from wattswap.runners.network.fault_schedule import FaultCounts
     from wattswap.runners.world import World
-
-FEEDER = 0
-"""A scenario has one feeder so far; tables carry its number so that more can join."""
 
 
 class TradeRow(NamedTuple):
@@ -89,10 +88,24 @@ class TickRow(NamedTuple):
     owed_ws: Ints
     """Energy by which each plugged car is behind its baseline, at the tick's start."""
 
+    @classmethod
+    def joined(cls, parts: Sequence[TickRow], first_rows: Sequence[int]) -> TickRow:
+        """One tick of several feeders, whose rows begin at these numbers in the street's fleet."""
+        columns = [np.concatenate(column) for column in zip(*(part[5:] for part in parts), strict=True)]
+        charging = zip(*(part.charging for part in parts), strict=True)
+        return cls(
+            parts[0].tick,
+            sum(part.base_w for part in parts),
+            sum(part.limit_w for part in parts),
+            np.concatenate([part.rows + first for part, first in zip(parts, first_rows, strict=True)]),
+            ChargingState(*(np.concatenate(column) for column in charging)),
+            *columns,
+        )
+
 
 @dataclass(slots=True)
 class RunRecord:
-    """Everything a run produces, collected in memory."""
+    """Everything that happens on one feeder, or with ``feeders`` on all of a street's, collected in memory."""
 
     ticks: list[TickRow] = field(default_factory=list)
     rounds: list[NoteRound] = field(default_factory=list)
@@ -106,14 +119,38 @@ class RunRecord:
     """The site's double-entry book as the run left it."""
     counts: FaultCounts | None = None
     """What has gone wrong; None on a perfect network."""
+    feeders: tuple[RunRecord, ...] = ()
+    """Of a street with several feeders, what happened on each: as if it were alone, but for the feeder's number in
+    its trades."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[RunRecord], first_rows: Sequence[int]) -> RunRecord:
+        """The record of several feeders, whose rows begin at these numbers in the street's fleet.
+
+        A tick's base load and limit are sums; ``book`` is None, for each feeder has its own.
+        """
+        return cls(
+            ticks=[TickRow.joined(rows, first_rows) for rows in zip(*(part.ticks for part in parts), strict=False)],
+            rounds=sorted(chain(*(part.rounds for part in parts)), key=lambda note: note.tick),
+            trades=list(chain(*(part.trades for part in parts))),
+            sessions=list(chain(*(part.sessions for part in parts))),
+            refused=sum(part.refused for part in parts),
+            events_hash=parts[0].events_hash,
+            counts=parts[0].counts,
+            feeders=tuple(parts),
+        )
 
     def trace_hash(self) -> str:
         """blake2b-256 over the trade rows in canonical MessagePack, sorted: equal in all engines, to the last nano."""
         return trace_hash(self.trades)
 
+    def trace_hash_alone(self) -> str:
+        """The trace hash of a feeder as a street of its own: its number is 0 then."""
+        return trace_hash(row._replace(feeder=0) for row in self.trades)
+
 
 def trace_hash(trades: Iterable[TradeRow]) -> str:
-    """The hash of trade rows; see ``Record.trace_hash``."""
+    """The hash of trade rows; see ``RunRecord.trace_hash``."""
     digest = blake2b(digest_size=32)
     for row in sorted(trades, key=lambda trade: trade[:4]):
         digest.update(msgpack.packb(tuple(row[:HASHED])))
@@ -123,20 +160,20 @@ def trace_hash(trades: Iterable[TradeRow]) -> str:
 ROUND_COLUMNS = ("tick", "feeder", *NoteRound.__struct_fields__[1:])
 
 
-def round_row(note: NoteRound) -> tuple[int, ...]:
-    """A cleared round under ``ROUND_COLUMNS``: what its transformer noted, and whose it was."""
+def round_row(note: NoteRound, feeder: int) -> tuple[int, ...]:
+    """A cleared round under ``ROUND_COLUMNS``: what a transformer noted, and on which feeder."""
     tick, *columns = astuple(note)
-    return (tick, FEEDER, *columns)
+    return (tick, feeder, *columns)
 
 
-def trade_rows(note: NoteTrade, session_id: str) -> Iterator[TradeRow]:
+def trade_rows(note: NoteTrade, feeder: int, session_id: str) -> Iterator[TradeRow]:
     """The trade rows of one settled award, one per awarded tranche."""
     for t, awarded_w in enumerate(note.award_w):
         if not awarded_w:
             continue
         yield TradeRow(
             tick=note.tick,
-            feeder=FEEDER,
+            feeder=feeder,
             session=session_id,
             tranche=t + 1,
             kind="feed" if t == FEED else "reduce",
@@ -153,9 +190,9 @@ def trade_rows(note: NoteTrade, session_id: str) -> Iterator[TradeRow]:
         )
 
 
-def forced_row(tick: int, session_id: str, forced_w: int) -> TradeRow:
+def forced_row(tick: int, feeder: int, session_id: str, forced_w: int) -> TradeRow:
     """What the last resort took from a session at a tick."""
-    return TradeRow(tick, FEEDER, session_id, 0, "forced", 0, 0, 0, 0, forced_w, 0, 0, 0, "", "unpaid")
+    return TradeRow(tick, feeder, session_id, 0, "forced", 0, 0, 0, 0, forced_w, 0, 0, 0, "", "unpaid")
 
 
 SHORT_WS = 100 * WS_PER_WH

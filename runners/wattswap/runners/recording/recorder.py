@@ -36,10 +36,10 @@ class Recorder(Observer):
 
     def __init__(self, street: Street, world: World, factory: AgentFactory) -> None:
         self.records = tuple(RunRecord() for _ in street.feeders)
-        """One a feeder; the first holds also what there is but one of."""
-        self.record = self.records[0]
+        """By feeder; the first holds also what there is but one of."""
+        self._first_rows = [world.rows_of(feeder).start for feeder in range(len(street.feeders))]
         self._ticks, self._world, self._assignment = street.ticks, world, factory.assignment
-        self._record_of = dict(zip(factory.transformers, self.records, strict=True))
+        self._feeder_of = {name: feeder for feeder, name in enumerate(factory.transformers)}
         rows = len(world.fleet)
         self._reduce_w, self._forced_w = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
         self._award_tick = np.full(rows, -1, dtype=np.int64)
@@ -65,6 +65,11 @@ class Recorder(Observer):
     def _open_books(self) -> None:
         for record, book in zip(self.records, self._run.books, strict=True):
             record.book = book
+
+    @property
+    def record(self) -> RunRecord:
+        """What there is so far, of all feeders."""
+        return self.records[0] if len(self.records) == 1 else RunRecord.joined(self.records, self._first_rows)
 
     def earned_nanos(self, row: int) -> int:
         """What a session has been paid so far."""
@@ -94,11 +99,12 @@ class Recorder(Observer):
 
     def refused(self, now_ms: int, agent: str, event: Event) -> None:  # noqa: ARG002 - only the number counts
         """Count it."""
-        self.record.refused += 1
+        self.records[0].refused += 1
 
     def noted(self, transformer: str, note: Note) -> None:
         """Write it down."""
-        record, session_id = self._record_of[transformer], self._world.fleet.session_id
+        feeder, session_id = self._feeder_of[transformer], self._world.fleet.session_id
+        record = self.records[feeder]
         match note:
             case NoteRound():
                 record.rounds.append(note)
@@ -106,14 +112,14 @@ class Recorder(Observer):
                 self._award_tick[session], self._reduce_w[session] = tick, reduce_w
             case NoteForced():
                 self._forced_w[note.session] = note.forced_w
-                record.trades.append(forced_row(note.tick, session_id[note.session], note.forced_w))
+                record.trades.append(forced_row(note.tick, feeder, session_id[note.session], note.forced_w))
             case NoteTrade() if note.payment_id not in self._noted:
                 self._noted.add(note.payment_id)
                 if self._award_tick[note.session] == note.tick:
                     self._award_tick[note.session], self._reduce_w[note.session] = -1, 0
                 self._earned[note.session] += sum(note.nanos)
                 self._deferred_ws[note.session] += sum(note.delivered_ws[:-1])
-                record.trades.extend(trade_rows(note, session_id[note.session]))
+                record.trades.extend(trade_rows(note, feeder, session_id[note.session]))
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """A departed session is closed, once."""
@@ -131,7 +137,7 @@ class Recorder(Observer):
                     moved.tick,
                     int(moved.base_w[feeder]),
                     int(moved.limit_w[feeder]),
-                    rows[here],
+                    rows[here] - self._first_rows[feeder],
                     ChargingState(*(column[here] for column in moved.charging)),
                     moved.import_w[here],
                     moved.export_w[here],
@@ -148,7 +154,7 @@ class Recorder(Observer):
             if self._world.fleet.arrival_tick[row] < self._ticks:
                 self._end_session(row, billed_nanos=0, receivable_nanos=0)
         self._hash()
-        self.record.events_hash = self._digest.hexdigest()
+        self.records[0].events_hash = self._digest.hexdigest()
 
     def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:
         self._ended.add(row)

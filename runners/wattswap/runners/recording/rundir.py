@@ -4,7 +4,7 @@
     scenario.toml    the scenario as it was run, every key written out, with the sha256 of its inputs
     journal/         what came into the run from outside, tick by tick: see :mod:`.journal`; not of a fleet run
     *.parquet        series, rounds, trades, sessions, cars; uncontrolled: the load had nobody given way
-    ledger.sqlite    the site's book: entries, their postings, balances
+    ledger.sqlite    the site's book: entries, their postings, balances; of several feeders ``ledger-<feeder>.sqlite``
     outbox.sqlite    what was to cross the run's ledger, and what became of it; only where that is not memory
     meters.sqlite    the meter records that were anchored
     log.jsonl        what happened to the run itself, a JSON object a line
@@ -21,7 +21,7 @@ import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from wattswap.ledger.book import Book, Entry, Leg
     from wattswap.runners.recording.journal import Header
+    from wattswap.runners.recording.record import RunRecord
+    from wattswap.runners.scenario.street import Street
 
 Status = Literal["complete", "interrupted", "failed"]
 SCHEMA: Final = 2
@@ -143,9 +145,17 @@ class RunDir:
             table.discard()
         return True
 
-    def write_ledger(self, book: Book) -> None:
-        """Write the book's journal and balances to ``ledger.sqlite``."""
-        self._write(LEDGER, lambda path: _write_book(book, path))
+    def write_ledger(self, book: Book, name: str = LEDGER) -> None:
+        """Write a site's book, its journal and balances, under this name."""
+        self._write(name, partial(_write_book, book))
+
+    def write_ledgers(self, street: Street, record: RunRecord) -> list[str]:
+        """Write the book of each site, unless it is there; the files that are new."""
+        books = {ledger_of(street, number): part.book for number, part in enumerate(record.feeders or (record,))}
+        new = {name: book for name, book in books.items() if book is not None and not (self.path / name).exists()}
+        for name, book in new.items():
+            self.write_ledger(book, name)
+        return list(new)
 
     def discard(self) -> None:
         """Take the directory back: the run ended before it began, and bad input leaves nothing."""
@@ -167,6 +177,11 @@ class RunDir:
             beside.replace(self.path / name)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def ledger_of(street: Street, number: int) -> str:
+    """The file of a feeder's book: ``ledger.sqlite``, or ``ledger-<feeder>.sqlite`` where there are several."""
+    return f"ledger-{street.feeders[number].name}.sqlite" if len(street.feeders) > 1 else LEDGER
 
 
 def refuse_taken(path: Path) -> None:
@@ -276,6 +291,9 @@ def read_book(run_dir: Path) -> tuple[list[Entry], dict[str, int]]:
         InputError: there is none, or it cannot be read.
     """
     path = run_dir / LEDGER
+    if several := sorted(each.name for each in run_dir.glob("ledger-*.sqlite")):
+        files = ", ".join(several)
+        raise InputError(f"{run_dir}: several feeders, each with a book ({files}); only a run of one feeder is shown")
     if not path.is_file():
         raise InputError(f"{path}: the run ended before its book was written; `wattswap replay {run_dir}` rebuilds it")
     try:

@@ -12,6 +12,7 @@ import numpy as np
 
 from wattswap.runners.recording.activities import Stretches
 from wattswap.runners.recording.car_ticks import CarTicks
+from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
 
     Ints = NDArray[np.int64]
+    Bools = NDArray[np.bool_]
 
 PORTION: Final = 1 << 17
 """Car-ticks that are added at once when all are there already: some 15 MB."""
@@ -50,20 +52,29 @@ class StreetTicks(NamedTuple):
         return self.base_w + self.import_w - self.export_w
 
     @classmethod
-    def of(cls, cars: CarTicks, sessions: int) -> StreetTicks:
-        """The sums of these car-ticks; rows below ``sessions`` are sessions, the others stationary batteries."""
-        owed_ws = np.where(cars.row < sessions, cars.owed_ws, 0)
+    def of(cls, cars: CarTicks, is_session: Bools) -> StreetTicks:
+        """The sums of these car-ticks; ``is_session`` says of each row whether it is one, not a stationary battery."""
+        owed_ws = np.where(is_session[cars.row], cars.owed_ws, 0)
         columns = (cars.firm_w, cars.wanted_w, cars.baseline_w, cars.import_w, cars.export_w, cars.reduce_w)
         sums = (cars.per_tick(column) for column in (*columns, cars.forced_w, owed_ws))
         return cls(cars.ticks, cars.base_w, cars.limit_w, *sums)
+
+    @classmethod
+    def together(cls, feeders: Sequence[StreetTicks]) -> StreetTicks:
+        """The sums over several feeders, as far as all of them have come."""
+        ticks = min(len(feeder.tick) for feeder in feeders)
+        sums = (np.sum([column[:ticks] for column in columns], axis=0) for columns in zip(*feeders, strict=True))
+        return cls(*sums)._replace(tick=feeders[0].tick[:ticks])
 
 
 class TimeSeries:
     """A run's ticks, summed up."""
 
     def __init__(self, street: Street) -> None:
-        self.tick_s, self.sessions = street.tick_ms // 1000, len(street.sessions.session_id)
-        rows = self.sessions + len(street.scenario.battery)
+        self.tick_s, self.is_session = street.tick_ms // 1000, fleet_of(street).is_session
+        rows = len(self.is_session)
+        self.feeders: tuple[TimeSeries, ...] = ()
+        """Of a street with several feeders, the series of each, as if it were alone."""
         self.car_ticks = 0
         """How many there were: one plugged car at one tick is one."""
         self.owed_ws = np.zeros(rows, dtype=np.int64)
@@ -72,13 +83,15 @@ class TimeSeries:
         """By row: whether it was plugged in at any tick."""
         self.stops = 0
         """How often a session that drew power in one tick draws none in the next although it wants some."""
-        self._street: list[StreetTicks] = [StreetTicks.of(CarTicks.of(()), self.sessions)]
+        self._street: list[StreetTicks] = [StreetTicks.of(CarTicks.of(()), self.is_session)]
         self._stretches: list[Stretches] = [Stretches.of(CarTicks.of(()))]
         self._last: TickRow | None = None
 
     @classmethod
     def of(cls, street: Street, record: RunRecord) -> TimeSeries:
         """The series of a record that holds all of its ticks."""
+        if record.feeders:
+            return cls.joined(street, [cls.of(street.alone(n), part) for n, part in enumerate(record.feeders)])
         series, car_ticks = cls(street), 0
         portion: list[TickRow] = []
         for row in record.ticks:
@@ -90,19 +103,36 @@ class TimeSeries:
         series.add(portion)
         return series
 
+    @classmethod
+    def joined(cls, street: Street, feeders: Sequence[TimeSeries]) -> TimeSeries:
+        """The series of a street from those of its feeders, whose rows follow on each other."""
+        series = cls(street)
+        series.feeders = tuple(feeders)
+        series.car_ticks = sum(feeder.car_ticks for feeder in feeders)
+        series.stops = sum(feeder.stops for feeder in feeders)
+        series.owed_ws = np.concatenate([feeder.owed_ws for feeder in feeders])
+        series.seen = np.concatenate([feeder.seen for feeder in feeders])
+        series._street = [StreetTicks.together([feeder.street for feeder in feeders])]
+        first_rows = np.cumsum([0, *(len(feeder.seen) for feeder in feeders)])[:-1]
+        series._stretches = [
+            feeder.stretches._replace(row=feeder.stretches.row + first)
+            for feeder, first in zip(feeders, first_rows, strict=True)
+        ]
+        return series
+
     def __len__(self) -> int:
         return sum(len(part.tick) for part in self._street)
 
     def add(self, ticks: Sequence[TickRow]) -> StreetTicks:
         """Sum up the ticks that have passed since the last time; the sums over all cars of these alone."""
         cars = CarTicks.of(ticks)
-        part = StreetTicks.of(cars, self.sessions)
+        part = StreetTicks.of(cars, self.is_session)
         if not ticks:
             return part
         self.car_ticks += len(cars)
         self.owed_ws += np.bincount(cars.row, weights=cars.owed_ws, minlength=len(self.owed_ws)).astype(np.int64)
         self.seen[cars.row] = True
-        self.stops += stops(cars if self._last is None else CarTicks.of((self._last, *ticks)), self.sessions)
+        self.stops += stops(cars if self._last is None else CarTicks.of((self._last, *ticks)), self.is_session)
         self._street.append(part)
         self._stretches.append(Stretches.of(cars))
         self._last = ticks[-1]
@@ -123,12 +153,12 @@ class TimeSeries:
     @property
     def plugged(self) -> NDArray[np.intp]:
         """The sessions that were plugged in at some tick, in file order."""
-        return np.flatnonzero(self.seen[: self.sessions])
+        return np.flatnonzero(self.is_session & self.seen)
 
 
-def stops(cars: CarTicks, sessions: int) -> int:
+def stops(cars: CarTicks, is_session: Bools) -> int:
     """How often a session that drew power in one of these ticks draws none in the next although it wants some."""
     order = cars.by_row
     draws = cars.import_w[order] > 0
-    stopped = cars.follows & ~draws & (cars.wanted_w[order] > 0) & (cars.row[order] < sessions)
+    stopped = cars.follows & ~draws & (cars.wanted_w[order] > 0) & is_session[cars.row[order]]
     return int((stopped[1:] & draws[:-1]).sum())

@@ -110,6 +110,21 @@ class Street:
         """Each transformer's limit, shape (feeders, ticks)."""
         return np.stack([feeder.limit_w for feeder in self.feeders])
 
+    def alone(self, number: int) -> Street:
+        """The street of one of its feeders, as it would be in a scenario of its own."""
+        feeder, table = self.feeders[number], self.scenario.feeders[number]
+        sessions = rows_of(self.sessions, feeder.sessions)
+        scenario = msgspec.structs.replace(
+            self.scenario,
+            transformer=feeder.transformer,
+            feeder=(table,) if table.name else (),
+            household=self.scenario.on(table, self.scenario.household),
+            battery=feeder.batteries,
+            event=self.scenario.on(table, self.scenario.event),
+        )
+        rows = slice(0, len(sessions.session_id))
+        return replace(self, scenario=scenario, feeders=(replace(feeder, sessions=rows),), sessions=sessions)
+
     @property
     def resolved_toml(self) -> str:
         """The scenario of this run as TOML that can be run again from any folder."""

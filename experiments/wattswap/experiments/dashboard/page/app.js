@@ -66,7 +66,17 @@ at("moment").addEventListener("input", (event) => {
   changed();
 });
 
+at("feeder").addEventListener("change", (event) => { store.feeder = Number(event.target.value); shown = null; changed(); });
+
+function showFeeders() {
+  const { feeders } = store.head;
+  at("feeders").hidden = feeders.length < 2;
+  if (at("feeder").childElementCount === feeders.length) return;
+  at("feeder").replaceChildren(...feeders.map((feeder, number) => h("option", { value: number }, feeder.name)));
+}
+
 function showTime() {
+  showFeeders();
   at("time").hidden = !store.ticks.length;
   at("clock").textContent = clock(store.now);
   at("play").textContent = store.plays ? "Pause" : "Play";

@@ -1,7 +1,7 @@
 // The cars as a list, and one of them: what it does and why, its energy and its wallet.
 import { fill, h, table, tile } from "./dom.js";
 import { carAt, newest, store, tradesOf, walletOf } from "./store.js";
-import { clock, iota, kind, kw, kwh, word } from "./words.js";
+import { clock, iota, kind, kw, kwh, sold, word } from "./words.js";
 
 const link = (card) => h("a", { href: `#car/${encodeURIComponent(card.session)}` }, card.station);
 const mark = (what) => h("span", {}, h("b", { class: `mark ${kind(what)}` }, word(what).mark), word(what).short);
@@ -35,6 +35,7 @@ export class Cars {
   update() {
     const tick = Math.min(Math.floor(store.now), newest()), wanted = this.search.value.trim().toLowerCase();
     const rows = store.head.cars.map((card, row) => ({ card, car: carAt(row, tick), wallet: walletOf(card.session, tick) }))
+      .filter((row) => row.card.feeder === store.feeder)
       .filter((row) => this.all.checked || row.car?.here)
       .filter((row) => `${row.card.station} ${row.card.strategy} ${row.card.session}`.toLowerCase().includes(wanted));
     rows.sort((a, b) => b.wallet.earned - a.wallet.earned || a.card.station.localeCompare(b.card.station));
@@ -63,7 +64,7 @@ function why(car, card, trades, tick) {
 
 const TRADES = [
   ["Call of", (trade) => h("a", { href: `#round/${trade.tick}` }, clock(trade.tick, true))],
-  ["It sold", (trade) => (trade.kind === "feed" ? "power fed back" : "its place: drew less")],
+  ["It sold", (trade) => sold(trade)],
   ["Power", (trade) => kw(trade.awarded_w), true],
   ["Asked", (trade) => iota(trade[store.head.ask_column]), true],
   ["Price", (trade) => iota(trade[store.head.price_column]), true],

@@ -1,7 +1,7 @@
 // The rounds: each is a call for relief, the offers it got and the awards it made.
 import { fill, h, table, tile } from "./dom.js";
-import { newest, roundsUntil, store, sum } from "./store.js";
-import { cars, clock, iota, kw, kwh } from "./words.js";
+import { newest, rounds, roundsUntil, store, sum, trades } from "./store.js";
+import { cars, clock, iota, kw, kwh, sold } from "./words.js";
 
 const COLUMNS = [
   ["Call of", (round) => h("a", { href: `#round/${round.tick}` }, clock(round.tick, true))],
@@ -24,11 +24,11 @@ export class Rounds {
   }
 
   update() {
-    const tick = Math.min(Math.floor(store.now), newest()), rounds = roundsUntil(tick);
-    this.head.textContent = rounds.length
-      ? `${rounds.length} ${rounds.length === 1 ? "call" : "calls"} until ${clock(tick)}; ${sum(rounds, "reduce_awards") + sum(rounds, "feed_awards")} offers were taken`
+    const tick = Math.min(Math.floor(store.now), newest()), calls = roundsUntil(tick);
+    this.head.textContent = calls.length
+      ? `${calls.length} ${calls.length === 1 ? "call" : "calls"} until ${clock(tick)}; ${sum(calls, "reduce_awards") + sum(calls, "feed_awards")} offers were taken`
       : `No call until ${clock(tick)}: the transformer had room for everyone`;
-    fill(this.list, rounds.length ? table(COLUMNS, rounds.reverse(), "Calls, newest first") : null,
+    fill(this.list, calls.length ? table(COLUMNS, calls.reverse(), "Calls, newest first") : null,
       h("p", { class: "soft" }, `Newest first; prices in ${store.head.price_unit}.`));
   }
 }
@@ -36,7 +36,7 @@ export class Rounds {
 const station = (trade) => store.head.cars[store.bySession.get(trade.session)]?.station ?? trade.session;
 const AWARDS = [
   ["Charger", (trade) => h("a", { href: `#car/${encodeURIComponent(trade.session)}` }, station(trade))],
-  ["Sold", (trade) => (trade.kind === "feed" ? "power fed back" : "its place: drew less")],
+  ["Sold", (trade) => sold(trade)],
   ["Offered", (trade) => kw(trade.offered_w), true],
   ["Taken", (trade) => kw(trade.awarded_w), true],
   ["Asked", (trade) => iota(trade[store.head.ask_column]), true],
@@ -55,13 +55,13 @@ export class Round {
   }
 
   update() {
-    const round = store.rounds.find((one) => one.tick === this.tick), { head } = store;
+    const round = rounds().find((one) => one.tick === this.tick), { head } = store;
     if (!round) {
       this.head.textContent = "There was no call at this moment";
       return;
     }
-    const trades = store.trades.filter((trade) => trade.tick === this.tick && trade.kind !== "forced");
-    const taken = round.reduce_awards + round.feed_awards, settled = new Set(trades.map((trade) => trade.session)).size;
+    const awards = trades().filter((trade) => trade.tick === this.tick && trade.kind !== "forced");
+    const taken = round.reduce_awards + round.feed_awards, settled = new Set(awards.map((trade) => trade.session)).size;
     this.head.textContent = `At ${clock(round.tick, true)} the transformer needed ${kw(round.need_w)}, asked ${cars(round.called)} and bought ${kw(round.awarded_w)} from ${taken}`;
     fill(this.body,
       h("div", { class: "tiles" },
@@ -69,7 +69,7 @@ export class Round {
         tile("Bought", kw(round.awarded_w), `from ${cars(taken)}`),
         tile("Highest price", iota(round[head.price_column]), head.price_unit)),
       h("h3", {}, "The offers it took"),
-      trades.length ? table(AWARDS, trades, "Awards of this round") : null,
+      awards.length ? table(AWARDS, awards, "Awards of this round") : null,
       settled < taken ? h("p", { class: "soft" }, `${taken - settled} of them are not settled yet, and appear here when they are.`) : null);
   }
 }

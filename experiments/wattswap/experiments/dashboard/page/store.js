@@ -2,7 +2,7 @@
 
 export const store = {
   head: null, state: "running", ticks: [], rounds: [], trades: [], sessions: new Map(),
-  changes: [], now: 0, follows: true, plays: false, speed: 300, view: null,
+  changes: [], now: 0, feeder: 0, follows: true, plays: false, speed: 300, view: null,
 };
 
 let listeners = [];
@@ -14,7 +14,7 @@ export function begin(head) {
   Object.assign(store, {
     head, ticks: [], rounds: [], trades: [], sessions: new Map(), changes: head.cars.map(() => []), now: 0, view: null,
     follows: head.is_live, plays: false, bySession: new Map(head.cars.map((car, row) => [car.session, row])),
-    column: index(head.tick_columns),
+    column: index(head.feeder_columns), feeder: Math.min(store.feeder, head.feeders.length - 1),
   });
   changed();
 }
@@ -53,7 +53,7 @@ function showPeak() {
 }
 
 export const newest = () => Math.max(store.ticks.length - 1, 0);
-export const tickValue = (tick, name) => store.ticks[tick]?.[store.column[name]] ?? 0;
+export const tickValue = (tick, name) => store.ticks[tick]?.[store.feeder * store.head.feeder_columns.length + store.column[name]] ?? 0;
 export const loadAt = (tick) => tickValue(tick, "base_w") + tickValue(tick, "import_w") - tickValue(tick, "export_w");
 export const unasked = (tick) => tickValue(tick, "base_w") + tickValue(tick, "baseline_w");
 
@@ -76,7 +76,10 @@ export function carAt(row, tick) {
   };
 }
 
-export const roundsUntil = (tick) => store.rounds.filter((round) => round.tick <= tick);
+// Of the feeder that is shown.
+export const rounds = () => store.rounds.filter((round) => round.feeder === store.feeder);
+export const roundsUntil = (tick) => rounds().filter((round) => round.tick <= tick);
+export const trades = () => store.trades.filter((trade) => trade.feeder === store.feeder);
 export const tradesOf = (session, tick) =>
   store.trades.filter((trade) => trade.session === session && trade.tick <= tick && trade.kind !== "forced");
 export const sum = (rows, name) => rows.reduce((total, row) => total + row[name], 0);

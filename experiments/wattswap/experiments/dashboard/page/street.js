@@ -1,7 +1,8 @@
 // The street: what the transformer carries against what it may, and what each plugged car does.
 import { TimeChart, windowButtons } from "./chart.js";
 import { fill, h, tile } from "./dom.js";
-import { carAt, loadAt, newest, roundsUntil, store, sum, tickValue, unasked } from "./store.js";
+import { limitForm } from "./operator.js";
+import { carAt, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, trades, unasked } from "./store.js";
 import { cars, clock, iota, kind, kw, kwh, WORDS, word } from "./words.js";
 
 const ORDER = ["forced", "reduced", "feeding", "waiting", "catching up", "charging", "full"];
@@ -9,6 +10,7 @@ const ORDER = ["forced", "reduced", "feeding", "waiting", "catching up", "chargi
 function carsAt(tick) {
   const found = [];
   store.head.cars.forEach((card, row) => {
+    if (card.feeder !== store.feeder) return;
     const car = carAt(row, tick);
     if (car?.here) found.push({ card, ...car });
   });
@@ -36,9 +38,9 @@ function headline(tick, counts) {
 
 function tiles(tick, found, counts) {
   const load = loadAt(tick), limit = tickValue(tick, "limit_w");
-  const rounds = roundsUntil(tick), last = rounds.at(-1), unit = store.head.price_unit;
-  const bought = rounds.filter((round) => round.awarded_w).at(-1);
-  const trades = store.trades.filter((trade) => trade.tick <= tick);
+  const calls = roundsUntil(tick), last = calls.at(-1), unit = store.head.price_unit;
+  const bought = calls.filter((round) => round.awarded_w).at(-1);
+  const settled = trades().filter((trade) => trade.tick <= tick);
   const behind = tickValue(tick, "owed_ws");
   return [
     tile("Load", kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
@@ -47,7 +49,7 @@ function tiles(tick, found, counts) {
     tile("Last call", last ? clock(last.tick) : "none yet",
       last ? `got ${kw(last.awarded_w)}` : "nobody was asked"),
     tile("Price", bought ? iota(bought[store.head.price_column]) : "–", unit),
-    tile("Cars earned", iota(sum(trades, "nanos")), "IOTA so far"),
+    tile("Cars earned", iota(sum(settled, "nanos")), "IOTA so far"),
     tile("Behind", kwh(behind), behind > 0 ? "to catch up" : "all caught up"),
   ];
 }
@@ -102,7 +104,7 @@ export class Street {
   }
 
   priceTip(tick) {
-    const near = store.rounds.filter((round) => Math.abs(round.tick - tick) < 6)
+    const near = rounds().filter((round) => Math.abs(round.tick - tick) < 6)
       .sort((a, b) => Math.abs(a.tick - tick) - Math.abs(b.tick - tick))[0];
     return near ? `call of ${clock(near.tick)}: needed ${kw(near.need_w)}\n${iota(near[store.head.price_column])} ${store.head.price_unit}` : "no call";
   }
@@ -114,6 +116,8 @@ export class Street {
     fill(this.tiles, tiles(tick, found, counts));
     if (!this.legend.childElementCount || this.shown !== String(store.view)) this.legend.replaceChildren(legend());
     this.shown = String(store.view);
+    if (!this.formMade) this.form.append(...[limitForm()].filter(Boolean));
+    this.formMade = true;
     const base = (at) => tickValue(at, "base_w"), limit = (at) => tickValue(at, "limit_w");
     this.load.draw([
       { kind: "area", values: (at) => Math.max(unasked(at), limit(at)), below: limit, colour: "--over", alpha: 0.25 },
@@ -123,7 +127,8 @@ export class Street {
       { kind: "line", values: limit, colour: "--limit", width: 2.5 },
     ]);
     this.priceHead.textContent = `Highest price of each call, ${store.head.price_unit}`;
-    const bought = store.rounds.filter((round) => round.awarded_w);
+    const bought = rounds().filter((round) => round.awarded_w);
+    this.price.element.hidden = this.priceHead.hidden = !bought.length;
     this.price.draw([{ kind: "dots", points: bought.map((round) => [round.tick, round[store.head.price_column]]), colour: "--accent" }]);
     fill(this.squares, squares(found, counts));
   }

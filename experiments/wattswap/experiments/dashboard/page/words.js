@@ -28,3 +28,6 @@ export function clock(tick, seconds = false) {
   const days = head.all_ticks * head.tick_ms > 25 * 3_600_000;
   return days ? `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][at.getUTCDay()]} ${time}` : time;
 }
+
+// What an award bought: each car offers to draw less in steps, and maybe to feed.
+export const sold = (trade) => ({ 1: "charging at the least", 2: "a pause", 3: "power fed back" })[trade.tranche] ?? trade.kind;

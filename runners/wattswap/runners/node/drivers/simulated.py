@@ -1,4 +1,4 @@
-"""A charging point that is not there: it draws what it is allowed and what its car still wants."""
+"""Hardware that is not there: a charging point that draws what it is allowed and what its car still wants, a meter."""
 
 from __future__ import annotations
 
@@ -49,3 +49,20 @@ class SimulatedDevice:
         self._exported_w_ms += self._export_w * passed_ms
         self._at_ms = at_ms
         return at_ms
+
+
+class SteadyMeter:
+    """A meter that always shows the same."""
+
+    def __init__(self, power_w: int, clock: Callable[[], int] = monotonic_ms) -> None:
+        self._power_w, self._clock = power_w, clock
+
+    def read(self) -> DeviceReading:
+        """The power."""
+        return DeviceReading(self._clock(), self._power_w)
+
+    def allow(self, import_w: int, export_w: int) -> None:
+        """A meter sets nothing."""
+
+    def close(self) -> None:
+        """There is nothing to let go of."""

@@ -106,7 +106,7 @@ class LockstepRun:
         self.books = [Book.restore(closed[name]) for name in self.factory.transformers]
         self._recorder.recovered("", ())
         self._observers.finished(self)
-        self.record.events_hash = None  # events happen in several places at once, and nobody sees them all
+        self.records[0].events_hash = None  # events happen in several places at once, and nobody sees them all
         return self.record
 
     def close(self) -> None:
@@ -156,6 +156,11 @@ class LockstepRun:
         moved = Moved(tick, base_w, limit_w, rows, charging, drawn_w, fed_w, owed_ws)
         for hear in self._observers.moved:
             hear(moved)
+
+    @property
+    def records(self) -> tuple[RunRecord, ...]:
+        """The record of each feeder."""
+        return self._recorder.records
 
     @property
     def record(self) -> RunRecord:

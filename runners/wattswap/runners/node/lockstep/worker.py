@@ -259,7 +259,7 @@ class _Worker:
     def wake_at(self, agent: str, at_ms: int) -> None:
         """Wake an agent at an instant."""
         self._sequence += 1
-        self._push(max(at_ms, self._now_ms), RANK_OF_KIND[Woken], agent, agent, Woken())
+        self._push(max(at_ms, self._now_ms), RANK_OF_KIND[Woken], agent, agent, Woken(at_ms))
 
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """The conductor's world does it."""

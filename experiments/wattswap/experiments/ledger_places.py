@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import Struct
 
+from wattswap.experiments.run_book import RunBook, read_book
 from wattswap.experiments.run_clock import RunClock, clock_of
-from wattswap.experiments.runbook import RunBook, read_book
 from wattswap.ledger.base import DamagedError, LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.settlement import open_node
@@ -31,7 +31,7 @@ _SQLITE: Final = "sqlite:"
 
 
 @dataclass(frozen=True)
-class Place:
+class LedgerPlace:
     """A ledger, a run, or both."""
 
     ledger: str
@@ -64,7 +64,7 @@ class Place:
         return self.book
 
 
-def place_of(ledger: str | None, run: Path | None) -> Place:
+def place_of(ledger: str | None, run: Path | None) -> LedgerPlace:
     """What is meant by ``--ledger`` and ``--run``; the first may be left out where the run names its own.
 
     Raises:
@@ -77,7 +77,7 @@ def place_of(ledger: str | None, run: Path | None) -> Place:
             raise InputError(
                 "say where: a run directory with --run DIR, or a ledger with --ledger sqlite:FILE or a URL"
             )
-        return Place(ledger)
+        return LedgerPlace(ledger)
     settlement = _settlement(run)
     where = ledger or settlement.ledger
     _require_ledger(where, also=(MEMORY,))
@@ -85,7 +85,7 @@ def place_of(ledger: str | None, run: Path | None) -> Place:
     if path is not None and ledger is None and not path.is_file():
         raise InputError(f"{run}: its ledger {where} is not here; name the file with --ledger sqlite:FILE")
     book = read_book(run) if (run / LEDGER).is_file() else None
-    return Place(
+    return LedgerPlace(
         where,
         run,
         book,
@@ -126,7 +126,7 @@ def sqlite_path(ledger: str) -> Path | None:
     return Path(ledger.removeprefix(_SQLITE)) if ledger.startswith(_SQLITE) else None
 
 
-def seeded_wallets(place: Place) -> SeededWallets | None:
+def seeded_wallets(place: LedgerPlace) -> SeededWallets | None:
     """The wallets of a run on a devnet."""
     from wattswap.ledger.iota_keys import SeededWallets
 
@@ -151,7 +151,7 @@ def opened_chain(
         yield undo.enter_context(IotaLedger(client, wallets, outbox, allow=chains, sponsored=sponsored))
 
 
-def require_same_chain(place: Place, chain_id: str) -> None:
+def require_same_chain(place: LedgerPlace, chain_id: str) -> None:
     """Refuse a node that is not of the chain on which the run settled.
 
     Raises:

@@ -1,0 +1,161 @@
+"""A charger counts for an award with its own meter and reports its count beside the car's claim."""
+
+from __future__ import annotations
+
+import pytest
+from tests.agents.charger.one_charger import (
+    AWARD,
+    CLAIM,
+    LEAVE,
+    NEWER,
+    NEWER_CLAIM,
+    NEXT,
+    NOTHING,
+    REDUCED,
+    charger,
+    claim_after,
+    claimed,
+    does,
+    from_car,
+    tell,
+)
+from tests.agents.words import (
+    delivered,
+)
+
+from wattswap.protocol.codec import seal
+from wattswap.protocol.effects import Effect, Send
+from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.protocol.events import Event, Metered, Received
+from wattswap.protocol.identity import Signer
+from wattswap.protocol.messages import (
+    Delivery,
+    Inner,
+    Receipt,
+    Release,
+    WitnessedDelivery,
+)
+
+
+def test_it_puts_its_own_meter_beside_the_cars_claim() -> None:
+    of = charger(AWARD, Metered(7, 5_000, 0, 11_000))
+    assert claimed(claim_after(of, CLAIM)) == (delivered(7, 30, sold_w=6_000), CLAIM)
+
+
+def test_its_word_is_signed_and_the_cars_stays_as_it_was() -> None:
+    mine, cars = Signer(bytes(32)), Signer(bytes([1] * 32))
+    of = charger(AWARD, REDUCED, signer=mine)
+    (effect,) = claim_after(of, seal(CLAIM, cars))
+    assert isinstance(effect, Send)
+    assert effect.message == WitnessedDelivery(7, seal(CLAIM, mine), seal(CLAIM, cars))
+
+
+def test_a_claim_said_again_is_witnessed_again_and_nothing_is_added() -> None:
+    of = charger(AWARD, REDUCED)
+    first = claim_after(of, CLAIM)
+    tell(of, REDUCED)
+    assert claim_after(of, CLAIM) == first
+    assert claimed(first)[0] == CLAIM
+
+
+def test_it_counts_no_further_than_the_windows_end() -> None:
+    of = charger(AWARD)
+    tell(of, REDUCED, 300_000)
+    tell(of, REDUCED, 330_000)
+    assert claimed(claim_after(of, CLAIM))[0] == CLAIM
+
+
+def test_a_release_ends_the_count_and_reaches_the_car() -> None:
+    of = charger(AWARD, REDUCED)
+    assert tell(of, Release(0, 0, 7)) == [Send("car", Release(0, 0, 7))]
+    tell(of, REDUCED)
+    assert claimed(claim_after(of, CLAIM))[0] == CLAIM
+
+
+@pytest.mark.parametrize("release", [Release(0, 1, 7), Release(1, 0, 7), Release(0, 0, 8)])
+def test_a_release_of_another_award_does_not_end_the_count(release: Release) -> None:
+    of = charger(AWARD, release, REDUCED)
+    assert claimed(claim_after(of, CLAIM))[0] == CLAIM
+
+
+def test_an_award_said_again_does_not_wipe_what_was_counted() -> None:
+    of = charger(AWARD, REDUCED, AWARD)
+    assert claimed(claim_after(of, CLAIM))[0] == CLAIM
+
+
+def test_an_award_that_comes_after_a_newer_one_does_not_replace_it() -> None:
+    of = charger(NEWER, AWARD, REDUCED)
+    assert claimed(claim_after(of, NEWER_CLAIM))[0] == NEWER_CLAIM
+
+
+@pytest.mark.parametrize("claim", [Delivery(0, 4, 7, (1, 0, 0), 1), Delivery(1, 0, 7, (1, 0, 0), 1)], ids=repr)
+def test_a_claim_of_an_award_that_never_came_is_witnessed_as_nothing_and_ends_nothing(claim: Delivery) -> None:
+    of = charger(AWARD, REDUCED)
+    assert claimed(claim_after(of, claim)) == (Delivery(claim.feeder, claim.tick, 7, (0, 0, 0), 0), claim)
+    tell(of, REDUCED)
+    assert claimed(claim_after(of, CLAIM))[0] == delivered(7, 60)
+
+
+def test_after_the_receipt_it_bears_witness_of_nothing() -> None:
+    of = charger(AWARD, REDUCED)
+    claim_after(of, CLAIM)
+    tell(of, Receipt(0, 0, 7, 5))
+    assert claimed(claim_after(of, CLAIM)) == (NOTHING, CLAIM)
+    assert does(of, AWARD) == [Send("car", seal(AWARD))]
+    tell(of, REDUCED)
+    assert claimed(claim_after(of, CLAIM)) == (NOTHING, CLAIM)
+
+
+@pytest.mark.parametrize("receipt", [Receipt(0, 1, 7, 5), Receipt(1, 0, 7, 5), Receipt(0, 0, 8, 5)])
+def test_a_receipt_for_another_award_closes_nothing(receipt: Receipt) -> None:
+    of = charger(AWARD, receipt, REDUCED)
+    assert claimed(claim_after(of, CLAIM))[0] == CLAIM
+
+
+def test_a_receipt_said_again_is_passed_on_and_moves_nothing() -> None:
+    of = charger(AWARD, REDUCED)
+    claim_after(of, CLAIM)
+    receipt = seal(Receipt(0, 0, 7, 5))
+    assert tell(of, receipt) == tell(of, receipt) == [Send("car", receipt)]
+
+
+def test_a_receipt_before_any_claim_is_a_lie() -> None:
+    of = charger(AWARD)
+    with pytest.raises(RemoteProtocolError, match="RECEIPT is not possible in a round that is AWARDED"):
+        tell(of, Receipt(0, 0, 7, 5))
+
+
+def test_a_claim_without_an_award_is_witnessed_as_nothing() -> None:
+    assert claimed(from_car(charger(REDUCED), CLAIM)) == (NOTHING, CLAIM)
+
+
+def test_an_award_that_comes_when_its_window_is_over_counts_for_nothing() -> None:
+    of = charger()
+    assert tell(of, AWARD, 300_000) == [Send("car", seal(AWARD))]
+    tell(of, REDUCED, 300_000)
+    assert claimed(claim_after(of, CLAIM)) == (NOTHING, CLAIM)
+
+
+def test_a_newer_award_ends_the_older_one_whose_release_was_lost() -> None:
+    of = charger(AWARD, REDUCED, NEWER, REDUCED)
+    assert claimed(claim_after(of, CLAIM)) == (CLAIM, CLAIM)
+    assert claimed(claim_after(of, NEWER_CLAIM)) == (NEWER_CLAIM, NEWER_CLAIM)
+
+
+def test_a_claim_that_overtakes_its_own_meter_waits_until_the_meter_has_counted_to_the_end() -> None:
+    of = charger(AWARD, REDUCED)
+    two_ticks = delivered(7, 60)
+    assert does(of, Received("car", seal(two_ticks)), 300_000) == []
+    assert claimed(tell(of, REDUCED, 300_000)) == (two_ticks, two_ticks)
+
+
+@pytest.mark.parametrize("event", [LEAVE, NEXT, Release(0, 0, 7), NEWER], ids=lambda event: type(event).__name__)
+def test_a_claim_that_came_too_early_is_witnessed_when_the_award_ends(event: Event | Inner) -> None:
+    of = charger(AWARD, REDUCED)
+    assert from_car(of, CLAIM) == []
+    assert [claimed([sent]) for sent in tell(of, event) if is_witness(sent)] == [(CLAIM, CLAIM)]
+    assert claimed(from_car(of, CLAIM)) == (CLAIM, CLAIM)
+
+
+def is_witness(effect: Effect) -> bool:
+    return isinstance(effect, Send) and isinstance(effect.message, WitnessedDelivery)

@@ -1,0 +1,73 @@
+"""The car under test, in session 7 at its charger, and what is said to it and of it."""
+
+from __future__ import annotations
+
+from tests.agents.words import (
+    CALL,
+    HOUR,
+    IOTA,
+    KWH,
+    award,
+    delivered,
+    happens,
+    plain,
+    said_by,
+    shown,
+)
+
+from wattswap.agents.offers import Strategy
+from wattswap.agents.rules import Rules
+from wattswap.agents.strategies import BUNDLED
+from wattswap.agents.vehicle import Vehicle, VehicleProfile
+from wattswap.protocol.effects import Effect, Send
+from wattswap.protocol.events import Event, Metered, PluggedIn, Reading, Received, Unplugged
+from wattswap.protocol.identity import Signer
+from wattswap.protocol.messages import AWARD as AN_AWARD
+from wattswap.protocol.messages import (
+    MANDATE,
+    Ack,
+    Inner,
+    Release,
+)
+
+PLUG = PluggedIn(7, "stay 7", "charger", 10 * KWH, 6 * HOUR, 11_000, 11_000, 60 * KWH, 18 * KWH)
+READING = Reading(7, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, 11_000, 11_000, 3 * HOUR, drew=True)
+AWARD = award(7)
+REDUCED, FULL = Metered(7, 4_790, 0, 11_000), Metered(7, 11_000, 0, 11_000)
+ONE_TICK, NOTHING = delivered(7, 30), delivered(7, 0)
+ACKED = Ack(AN_AWARD, 7, 0)
+LEAVE = Unplugged(7, 5 * KWH, 0)
+
+
+def car(strategy: Strategy = BUNDLED["need"], **keys: Signer | bytes | None) -> Vehicle:
+    profile = VehicleProfile(strategy, "mine", 1, 880, IOTA // 2, 3 * IOTA)
+    return Vehicle("car", profile, Rules(), **keys)  # type: ignore[arg-type]
+
+
+def at_work(*events: Event | Inner | Release, strategy: Strategy = BUNDLED["need"]) -> Vehicle:
+    """A car that is plugged in, its mandate acknowledged, and knows where it stands, after these events."""
+    vehicle = car(strategy)
+    for event in (PLUG, Received("charger", Ack(MANDATE, 7)), READING, *events):
+        tell(vehicle, event)
+    return vehicle
+
+
+def awarded(*events: Event | Inner | Release) -> Vehicle:
+    """A car that answered a call and won, after these events."""
+    return at_work(CALL, AWARD, *events)
+
+
+def tell(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[object]:
+    """What the car says to its charger, unsealed. Messages come from the charger, sealed where they travel so."""
+    return [said(effect) for effect in shown(does(vehicle, event, now_ms))]
+
+
+def does(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[Effect]:
+    """The same as it stands, with what it wants remembered and when it wants to be woken."""
+    return happens(vehicle, said_by("charger", event), now_ms)
+
+
+def said(effect: Effect) -> object:
+    assert isinstance(effect, Send)
+    assert effect.to == "charger"
+    return plain(effect.message)

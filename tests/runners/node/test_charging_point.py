@@ -1,0 +1,199 @@
+"""What a charging point makes of its cable, its meter and its driver's wish; hardware and car are the test's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wattswap.agents.rules import Rules
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.events import Metered, PluggedIn, Reading, Unplugged
+from wattswap.runners.engines.store import MemoryStore
+from wattswap.runners.node.charging_point import ChargingPoint, read_wish
+from wattswap.runners.node.clock import EPOCH_S, NodeClock, wall_ms
+from wattswap.runners.node.config import CarTable, PointTable
+from wattswap.runners.node.drivers.device import DeviceError, DeviceReading
+from wattswap.runners.node.sensors import CarSensor
+
+RULES = Rules(tick_ms=1_000, window_ms=60_000, lease_ms=5_000)
+
+
+class Hardware:
+    """A meter that shows what the test says."""
+
+    def __init__(self) -> None:
+        self.reading = DeviceReading(0, 0, 0, 0, plugged=False)
+        self.allowed: list[tuple[int, int]] = []
+        self.silent = False
+
+    def read(self) -> DeviceReading:
+        if self.silent:
+            raise DeviceError("the meter is silent")
+        return self.reading
+
+    def allow(self, import_w: int, export_w: int) -> None:
+        self.allowed.append((import_w, export_w))
+
+    def close(self) -> None:
+        self.allow(0, 0)
+
+    def show(self, at_s: int, power_w: int, imported_ws: int | None, *, plugged: bool = True) -> None:
+        self.reading = DeviceReading(
+            at_s * 1_000, power_w, imported_ws, 0 if imported_ws is not None else None, plugged
+        )
+
+
+class Place:
+    """A charging point of 11 kW whose driver needs 2 kWh, with a car that is connected."""
+
+    def __init__(self, folder: Path, store: MemoryStore | None = None) -> None:
+        self.hardware, self.store = Hardware(), store or MemoryStore()
+        self.cars, self.told = ["vehicle/1"], list[Any]()
+        self.point = ChargingPoint(
+            PointTable(need_wh=2_000),
+            RULES,
+            self.hardware,
+            self.store,
+            charger="charger/7",
+            key_hash=0xDEADBEEF,
+            driver_file=folder / "driver.json",
+            linked=lambda: self.cars,
+            signal=lambda vehicle, events: self.told.extend(events),
+        )
+
+    def beat(self, at_s: int, power_w: int, imported_ws: int | None, *, plugged: bool = True) -> list[Any]:
+        self.hardware.show(at_s, power_w, imported_ws, plugged=plugged)
+        self.told.clear()
+        return self.point.beat(at_s * 1_000)
+
+
+@pytest.fixture
+def place(tmp_path) -> Place:
+    return Place(tmp_path)
+
+
+def test_a_cable_opens_a_session_whose_number_is_minted_here_and_counted_durably(place):
+    assert place.beat(1, 0, 0, plugged=False) == []
+    plugged, reading = place.beat(2, 0, 0)
+    assert isinstance(plugged, PluggedIn)
+    assert (plugged.session >> 20, plugged.session & 0xFFFFF) == (0xDEADBEEF, 1)
+    assert plugged.session < 1 << 52
+    assert (plugged.session_id, plugged.peer, plugged.need_ws) == ("charger/7#1", "vehicle/1", 7_200_000)
+    assert isinstance(reading, Reading)
+    assert (reading.remaining_ws, reading.wanted_w, reading.firm_w) == (7_200_000, 11_000, 11_000)
+    assert [type(event) for event in place.told] == [PluggedIn, Reading]
+    place.beat(3, 0, 0, plugged=False)
+    assert place.beat(4, 0, 0)[0].session & 0xFFFFF == 2
+
+
+def test_the_meters_difference_is_what_was_drawn_beside_the_baseline_of_the_same_beat(place):
+    place.beat(1, 0, 500)
+    metered, reading = place.beat(2, 11_000, 500 + 11_000)
+    assert metered == Metered(place.told[0].session, 11_000, 0, 11_000)
+    assert reading.remaining_ws == 7_200_000 - 11_000
+    assert reading.drew
+    metered, reading = place.beat(3, 4_000, 500 + 15_000)
+    assert (metered.import_w, reading.remaining_ws - reading.baseline_remaining_ws) == (4_000, 7_000)
+
+
+def test_a_meter_without_totals_is_counted_by_its_power(place):
+    place.beat(1, 0, None)
+    place.beat(2, 6_000, None)
+    metered, reading = place.beat(3, 6_000, None)
+    assert (metered.import_w, reading.remaining_ws) == (6_000, 7_200_000 - 6_000)
+
+
+def test_beats_that_were_missed_are_told_one_by_one(place):
+    place.beat(1, 0, 0)
+    events = place.beat(5, 8_000, 32_000)
+    assert [event.import_w for event in events if isinstance(event, Metered)] == [8_000] * 4
+
+
+def test_when_the_cable_is_out_both_learn_the_totals(place):
+    place.beat(1, 0, 0)
+    place.beat(2, 11_000, 11_000)
+    events = place.beat(3, 0, 15_000, plugged=False)
+    assert [type(event) for event in events] == [Metered, Unplugged]
+    assert (events[1].imported_ws, events[1].exported_ws) == (15_000, 0)
+    assert place.told == events
+    assert place.beat(4, 0, 15_000, plugged=False) == []
+
+
+def test_without_a_car_that_is_connected_the_cable_waits(place):
+    place.cars = []
+    assert place.beat(1, 0, 0) == []
+    place.cars = ["vehicle/1"]
+    assert isinstance(place.beat(2, 0, 0)[0], PluggedIn)
+
+
+def test_a_car_that_connects_anew_is_told_of_its_cable_again(place):
+    place.beat(1, 0, 0)
+    place.beat(2, 0, 0)
+    assert [type(event) for event in place.told] == [Metered, Reading]
+    place.point.link_opened("vehicle/1")
+    place.beat(3, 0, 0)
+    assert [type(event) for event in place.told] == [PluggedIn, Metered, Reading]
+
+
+def test_after_a_crash_the_session_goes_on(place, tmp_path):
+    place.beat(1, 0, 0)
+    place.beat(2, 11_000, 11_000)
+    again = Place(tmp_path, place.store)
+    plugged, reading = again.beat(10, 0, 11_000)
+    assert (plugged.session, reading.remaining_ws) == (place.told[-1].session, 7_200_000 - 11_000)
+    assert reading.baseline_remaining_ws == 7_200_000 - 9 * 11_000
+
+
+def test_a_silent_meter_tells_nothing_and_power_is_safe_at_the_start_and_the_end(place):
+    place.hardware.silent = True
+    with pytest.raises(DeviceError, match="the meter is silent"):
+        place.point.beat(1_000)
+    place.point.close()
+    assert place.hardware.allowed == [(0, 0), (0, 0)]
+
+
+def test_the_driver_says_need_and_departure(place, tmp_path):
+    (tmp_path / "driver.json").write_text('{"need_wh": 5000, "departure": "2020-01-01T09:00:00+01:00"}')
+    plugged = place.beat(1, 0, 0)[0]
+    assert (plugged.need_ws, plugged.departure_ms) == (5_000 * 3_600, 8 * 3_600_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "write {"),
+        ('{"need_wh": 0, "departure": "2026-01-01T00:00:00Z"}', "need_wh"),
+        ('{"need_wh": 1, "departure": "tomorrow"}', "departure"),
+        ('{"need_wh": 1, "departure": "2026-01-01T00:00:00"}', "has no offset from UTC"),
+        ('{"need_wh": 1, "departure": "2026-01-01T00:00:00Z", "soc": 5}', "soc"),
+    ],
+)
+def test_a_wish_that_cannot_be_read_is_said_and_the_settings_count(place, tmp_path, text, what):
+    path = tmp_path / "driver.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=what):
+        read_wish(path)
+    assert place.beat(1, 0, 0)[0].need_ws == 7_200_000
+    assert what in place.point.trouble
+
+
+def test_a_car_adds_what_only_it_knows(place):
+    car = CarSensor(CarTable(capacity_wh=40_000, reserve_pct=25, feed_w=20_000))
+    plugged = car.told(place.beat(1, 0, 0)[0])
+    assert isinstance(plugged, PluggedIn)
+    assert (plugged.feed_w, plugged.capacity_ws, plugged.reserve_ws) == (11_000, 144_000_000, 36_000_000)
+    reading = car.told(place.told[-1])
+    assert isinstance(reading, Reading)
+    assert reading.stored_ws == 144_000_000 * 8 // 10 - 7_200_000
+
+
+def test_ticks_never_repeat_though_the_walls_clock_was_set_back():
+    floor_ms = wall_ms() + 3_600_000
+    clock = NodeClock(floor_ms)
+    assert floor_ms <= clock.now_ms() <= clock.now_ms()
+    assert clock.ahead_of_wall_ms() >= 3_599_000
+    assert abs(NodeClock().now_ms() - wall_ms()) < 1_000
+    assert wall_ms() // 1_000 < 1 << 31
+    assert EPOCH_S % 86_400 == 0

@@ -1,0 +1,102 @@
+"""Agents as commands of their own, with keys, encrypted sockets and the wall's clock: what a street of Pis does.
+
+The beat is a second and a window ten; nothing here is timed but for patience.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from typing import Any
+
+import pytest
+from tests.runners.node.street_of_nodes import StreetOfNodes, running, until
+
+from wattswap.runners.node.trust import TrustDirectory
+
+LEASE_S = 5
+
+
+def power_w(charger) -> int | None:
+    """What a charger last set, or nothing."""
+    powers = charger.events("power")
+    return powers[-1]["import_w"] if powers else None
+
+
+@pytest.fixture
+def street(tmp_path) -> StreetOfNodes:
+    """8 kW of homes and two cars of 11 kW under a limit of 26 kW: somebody has to give way."""
+    return StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2)
+
+
+def trades(street: StreetOfNodes) -> list[dict[str, Any]]:
+    return [trade for trade in street.transformer.events("NoteTrade") if sum(trade["nanos"])]
+
+
+def test_a_car_gives_way_is_paid_and_all_end_when_told(street):
+    with running(street):
+        trade = until(lambda: trades(street), street)[0]
+        assert sum(trade["delivered_ws"]) > 0
+        assert not trade["disputed"]
+        assert trade["session"] >= 1 << 31, "numbers are minted by the charger, 52 bits wide"
+        shared = until(lambda: [one for one in street.chargers if 0 < (power_w(one) or 0) < 11_000], street)
+        assert len(shared) >= 1
+        codes = {agent.name: agent.end(signal.SIGTERM) for agent in street.all[1:]}
+        assert set(codes.values()) == {0}
+        assert street.transformer.end(signal.SIGINT) == 130
+    assert [agent.err() for agent in street.all] == [""] * len(street.all)
+    everything = "".join((agent.folder / "log").read_text() for agent in street.all)
+    for agent in street.all:
+        secret = json.loads((agent.folder / "keys/transport.key").read_text())["secret_key"]
+        assert secret not in everything
+        assert json.loads((agent.folder / "keys/signing.key").read_text())["secret_seed"] not in everything
+
+
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGSTOP])
+def test_without_the_transformer_every_charger_falls_back_and_comes_back_with_it(street, how):
+    with running(street):
+        until(lambda: all(power_w(charger) for charger in street.chargers), street)
+        transformer = street.transformer
+        assert transformer.process
+        if how is signal.SIGKILL:
+            transformer.end(how)
+        else:
+            transformer.process.send_signal(how)
+        lost = time.monotonic()
+        until(lambda: all(power_w(charger) == 0 for charger in street.chargers), street)
+        assert time.monotonic() - lost < LEASE_S + 5, "the lease, and room for a slow machine"
+        before = [len(charger.events("power")) for charger in street.chargers]
+        if how is signal.SIGKILL:
+            transformer.start()
+        else:
+            transformer.process.send_signal(signal.SIGCONT)
+        until(lambda: all(power_w(charger) for charger in street.chargers), street)
+        assert all(len(charger.events("power")) > n for charger, n in zip(street.chargers, before, strict=True))
+        done = len(trades(street))
+        until(lambda: len(trades(street)) > done, street)
+
+
+@pytest.mark.long
+def test_a_charger_that_crashes_goes_on_with_its_session(street):
+    with running(street):
+        until(lambda: trades(street), street)
+        charger = street.chargers[0]
+        [session] = {power["session"] for power in charger.events("power")}
+        charger.end(signal.SIGKILL)
+        told = len(charger.events("power"))
+        charger.start()
+        until(lambda: len(charger.events("power")) > told, street)
+        assert {power["session"] for power in charger.events("power")} == {session}
+        assert charger.events("started")[-1]["restarted"]
+
+
+@pytest.mark.long
+def test_a_car_that_is_revoked_is_cut_off_and_another_stays(street):
+    with running(street):
+        until(lambda: all(power_w(charger) for charger in street.chargers), street)
+        TrustDirectory(street.chargers[0].folder / "keys").revoke("vehicle/0")
+        until(lambda: street.chargers[0].events("revoked"), street)
+        until(lambda: street.cars[0].events("refused-by"), street)
+        until(lambda: [one for one in street.chargers[0].events("stranger") if "revoked" in one["detail"]], street)
+        assert not street.cars[1].events("lost")
