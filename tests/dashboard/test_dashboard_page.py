@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyarrow import parquet
@@ -43,8 +43,8 @@ def address(finished: Path) -> Iterator[str]:
         yield url
 
 
-def rows(out: Path, name: str) -> list[dict[str, object]]:
-    table: list[dict[str, object]] = parquet.read_table(out / f"{name}.parquet").to_pylist()
+def rows(out: Path, name: str) -> list[dict[str, Any]]:
+    table: list[dict[str, Any]] = parquet.read_table(out / f"{name}.parquet").to_pylist()
     return table
 
 

@@ -28,6 +28,6 @@ def dashboard(ctx: click.Context, run_dir: Path, speed: float | None, host: str,
     from wattswap.cli.watching import serving, until_interrupted
     from wattswap.experiments.dashboard.finished import finished_run
 
-    with serving(finished_run(run_dir, speed), host, port):
+    with serving(finished_run(run_dir, speed), host, port, run_dir):
         until_interrupted()
     ctx.exit(INTERRUPTED)

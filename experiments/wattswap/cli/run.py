@@ -111,7 +111,10 @@ def run(
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     if speed and not watch:
         raise click.UsageError("--speed says how fast to watch a run: add --watch")
-    with watching(street, controller, engine, speed, host, port) if watch else nullcontext() as watched:
+    page = (
+        watching(street, controller, engine, speed=speed, host=host, port=port, run_dir=out) if watch else nullcontext()
+    )
+    with page as watched:
         try:
             with strategies_print_to_stderr(), progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
                 result = run_loaded(

@@ -13,6 +13,7 @@ from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from wattswap.experiments.dashboard.history import History
     from wattswap.experiments.dashboard.watcher import Watcher
@@ -29,7 +30,9 @@ class Watched(NamedTuple):
 
 
 @contextmanager
-def serving(history: History, host: str, port: int, limits: LimitOrder | None = None) -> Iterator[None]:
+def serving(
+    history: History, host: str, port: int, run_dir: Path | None, limits: LimitOrder | None = None
+) -> Iterator[None]:
     """Serve a history until the block is left; the address stands on stderr, and the operator's with its token.
 
     Raises:
@@ -43,7 +46,7 @@ def serving(history: History, host: str, port: int, limits: LimitOrder | None = 
             raise
         raise InputError(f"the dashboard needs {error.name}: pip install 'wattswap[dashboard]'") from None
     operator = None if limits is None else Operator(secrets.token_urlsafe(16), limits.order)
-    with served(history, host, port, operator) as address:
+    with served(history, host, port, operator, run_dir) as address:
         click.echo(f"Dashboard: {address}  (Ctrl-C ends it)", err=True)
         if operator is not None:
             click.echo(f"Operator:  {address}#operator={operator.token}  (may move the limit)", err=True)
@@ -52,7 +55,14 @@ def serving(history: History, host: str, port: int, limits: LimitOrder | None = 
 
 @contextmanager
 def watching(
-    street: Street, controller: str, engine: str, speed: float | None, host: str, port: int
+    street: Street,
+    controller: str,
+    engine: str,
+    *,
+    speed: float | None,
+    host: str,
+    port: int,
+    run_dir: Path | None,
 ) -> Iterator[Watched]:
     """A dashboard of a run that is about to begin, served until the block is left."""
     from wattswap.experiments.dashboard.watcher import Watcher
@@ -60,7 +70,7 @@ def watching(
 
     operator = LimitOrder() if engine == "messages" else None
     watcher = Watcher(street, controller, speed, is_steered=operator is not None)
-    with serving(watcher.history, host, port, operator):
+    with serving(watcher.history, host, port, run_dir, operator):
         yield Watched(watcher, operator)
 
 

@@ -44,7 +44,7 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
     ticks = _tick_rows(run.columns("series"), len(feeders))
     cars, columns = run.columns("cars"), run.columns("sessions")
     sessions = _rows(columns, SessionRow._fields)
-    cards = _cards(sessions, columns["feeder"])
+    cards = _cards(_rows(columns, CarCard.__struct_fields__))
     history = History()
     history.head = Head(
         name=str(run.figures.get("scenario", path.name)),
@@ -90,17 +90,14 @@ def _rows(columns: Columns, names: Sequence[str]) -> list[Row]:
 def _tick_rows(series: Columns, feeders: int) -> list[Row]:
     """The figures of all feeders at each tick, side by side; an interrupted run may lack some of the last ticks."""
     parts: list[list[Row]] = [[] for _ in range(feeders)]
-    for feeder, row in zip(series["feeder"], _rows(series, FEEDER_COLUMNS), strict=True):
-        parts[feeder].append(row)
+    for row in _rows(series, ("feeder", *FEEDER_COLUMNS)):
+        parts[int(row[0])].append(row[1:])
     return [[figure for row in rows for figure in row] for rows in zip(*parts, strict=False)]
 
 
-def _cards(sessions: Iterable[Row], feeders: Iterable[int]) -> list[CarCard]:
-    named = [
-        dict(zip((*SessionRow._fields, "feeder"), (*row, feeder), strict=True))
-        for row, feeder in zip(sessions, feeders, strict=True)
-    ]
-    return msgspec.convert([{name: row[name] for name in CarCard.__struct_fields__} for row in named], list[CarCard])
+def _cards(rows: Iterable[Row]) -> list[CarCard]:
+    names = CarCard.__struct_fields__
+    return msgspec.convert([dict(zip(names, row, strict=True)) for row in rows], list[CarCard])
 
 
 def _car_rows(cars: Columns, numbers: Mapping[str, int], start_ms: int, tick_ms: int) -> Iterator[Row]:
@@ -109,6 +106,7 @@ def _car_rows(cars: Columns, numbers: Mapping[str, int], start_ms: int, tick_ms:
     ends: dict[int, int] = {}
     rows: list[Row] = []
     names = ("session", "from_ms", "to_ms", "activity", "import_w", "export_w")
+    _rows(cars, names)  # refuses what lacks a column
     for session, from_ms, to_ms, what, import_w, export_w in zip(*(cars[name] for name in names), strict=True):
         number, seconds = numbers[session], (to_ms - from_ms) // 1_000
         imported_ws, exported_ws = meters.get(number, (0, 0))

@@ -17,9 +17,12 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from wattswap.experiments.dashboard.history import MOST_ROWS, Cursor
+from wattswap.experiments.dashboard.transcript import transcript
+from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
     from typing import Any
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -53,16 +56,38 @@ class Operator(NamedTuple):
     """Takes a feeder and its limit in watts, or None for the scenario's own."""
 
 
-def dashboard_app(history: History, is_over: Callable[[], bool], operator: Operator | None = None) -> ASGIApp:
-    """The application; its streams end when ``is_over``."""
+def dashboard_app(
+    history: History, is_over: Callable[[], bool], operator: Operator | None = None, run_dir: Path | None = None
+) -> ASGIApp:
+    """The application; its streams end when ``is_over``. What was said is looked up in the journal of ``run_dir``."""
     streams = _Streams(history, is_over)
-    routes = [Route("/stream", streams.stream)]
+    routes = [
+        Route("/stream", streams.stream),
+        Route("/transcript/{feeder:int}/{tick:int}", _Transcripts(run_dir).get),
+    ]
     if operator is not None:
         routes.append(Route("/limit", _Limit(history, operator).post, methods=["POST"]))
     for entry in files(__package__).joinpath("page").iterdir():
         page = _Page(entry.read_bytes(), _MEDIA[entry.name.rpartition(".")[2]])
         routes += [Route(path, page.get) for path in _paths(entry.name)]
     return _Guard(Starlette(routes=routes))
+
+
+class _Transcripts:
+    """What was said in a round."""
+
+    def __init__(self, run_dir: Path | None) -> None:
+        self._run_dir = run_dir
+
+    def get(self, request: Request) -> Response:
+        """A round's messages as JSON, read in a thread of its own; 404 with the reason if they are not there."""
+        if self._run_dir is None:
+            return PlainTextResponse("this run leaves no directory, so it has no journal; name one with --out\n", 404)
+        try:
+            steps = transcript(self._run_dir, request.path_params["feeder"], request.path_params["tick"])
+        except InputError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+        return Response(msgspec.json.encode(steps), media_type="application/json")
 
 
 class _Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,6 +15,7 @@ from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from wattswap.experiments.dashboard.history import History
     from wattswap.experiments.dashboard.server import Operator
@@ -23,7 +24,9 @@ _GRACE_S: Final = 2
 
 
 @contextmanager
-def served(history: History, host: str, port: int, operator: Operator | None = None) -> Iterator[str]:
+def served(
+    history: History, host: str, port: int, operator: Operator | None = None, run_dir: Path | None = None
+) -> Iterator[str]:
     """Serve until the block is left; gives the page's address.
 
     Raises:
@@ -32,7 +35,7 @@ def served(history: History, host: str, port: int, operator: Operator | None = N
     over = Event()
     listening = _listen(host, port)
     config = uvicorn.Config(
-        dashboard_app(history, over.is_set, operator),
+        dashboard_app(history, over.is_set, operator, run_dir),
         log_level="critical",
         access_log=False,
         lifespan="off",

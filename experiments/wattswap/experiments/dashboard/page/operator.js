@@ -33,5 +33,5 @@ export function limitForm() {
   show();
   return h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); send(Number(slider.value)); } },
     h("label", { for: "limit" }, "Limit"), slider, said, h("button", { type: "submit", id: "order" }, "Set the limit"),
-    h("button", { type: "button", id: "unorder", onclick: () => send(null) }, "Back to the scenario's"), answer);
+    h("button", { type: "button", id: "unorder", onclick: () => send(null) }, "Back to the scenario's limit"), answer);
 }

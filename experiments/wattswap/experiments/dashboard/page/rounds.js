@@ -1,4 +1,5 @@
 // The rounds: each is a call for relief, the offers it got and the awards it made.
+import { Transcript } from "./transcript.js";
 import { fill, h, table, tile } from "./dom.js";
 import { newest, rounds, roundsUntil, store, sum, trades } from "./store.js";
 import { cars, clock, iota, kw, kwh, sold } from "./words.js";
@@ -51,7 +52,8 @@ export class Round {
     this.tick = Number(tick);
     this.head = h("h2", {});
     this.body = h("div", {});
-    this.element = h("section", { "aria-label": "Round" }, h("p", {}, h("a", { href: "#rounds" }, "All calls")), this.head, this.body);
+    this.element = h("section", { "aria-label": "Round" }, h("p", {}, h("a", { href: "#rounds" }, "All calls")), this.head, this.body, h("h3", {}, "What was said"),
+      new Transcript(this.tick).element);
   }
 
   update() {

@@ -4,11 +4,11 @@ import { store } from "./store.js";
 export const WORDS = {
   "charging": { mark: "↓", short: "charging", says: "charges as it would without anybody asking" },
   "catching up": { mark: "⇊", short: "catching up", says: "draws energy that it had put off" },
-  "reduced": { mark: "–", short: "gives way, paid", says: "gives way: it is paid to draw less" },
-  "feeding": { mark: "↑", short: "feeds back, paid", says: "feeds power into the street, for pay" },
+  "reduced": { mark: "–", short: "giving way, paid", says: "gives way: it is paid to draw less" },
+  "feeding": { mark: "↑", short: "feeding back, paid", says: "feeds power into the street, for pay" },
   "forced": { mark: "×", short: "cut, unpaid", says: "was cut by the last resort, without pay" },
-  "waiting": { mark: "…", short: "waits", says: "wants power and must wait" },
-  "full": { mark: "•", short: "wants none", says: "is plugged in and wants no power" },
+  "waiting": { mark: "…", short: "waiting", says: "wants power and must wait" },
+  "full": { mark: "•", short: "full", says: "is plugged in and wants no power" },
   "gone": { mark: "", short: "not plugged in", says: "is not plugged in" },
 };
 export const word = (what) => WORDS[what] ?? { mark: "?", short: what, says: what };
@@ -31,3 +31,21 @@ export function clock(tick, seconds = false) {
 
 // What an award bought: each car offers to draw less in steps, and maybe to feed.
 export const sold = (trade) => ({ 1: "charging at the least", 2: "a pause", 3: "power fed back" })[trade.tranche] ?? trade.kind;
+
+const SAYS = {
+  ReliefCall: "calls for relief", Offer: "answers with its offer", CappedOffer: "passes the offer on, with what it can carry",
+  Award: "buys from the offer", Ack: "acknowledges", Release: "ends the award early", Delivery: "says what was delivered",
+  WitnessedDelivery: "passes the car's delivery on beside its own", Receipt: "has paid",
+};
+export const says = (step) => SAYS[step.kind] ?? step.kind;
+
+// A field of a message, in the unit its name says.
+export function field(name, value) {
+  if (Array.isArray(value)) return value.map((one) => field(name, one)).join(", ") || "none";
+  if (value && typeof value === "object") return Object.entries(value).map(([inner, one]) => `${inner.replace(/_.*/, "")} ${field(inner, one)}`).join(", ");
+  if (typeof value !== "number") return String(value);
+  if (name.endsWith("_w")) return kw(value);
+  if (name.endsWith("_ws")) return kwh(value);
+  if (/nanos/.test(name)) return iota(value);
+  return name.endsWith("_ms") ? clock(value / store.head.tick_ms, true) : String(value);
+}
