@@ -18,11 +18,12 @@ settings = click.option(
 
 
 def page(command: _Command) -> _Command:
-    """Give a command ``--host`` and ``--port`` of the page it serves."""
+    """Give a command ``--host`` and ``--port`` of the page it serves, and ``--text`` for a terminal instead."""
     host = click.option(
         "--host", default="127.0.0.1", show_default=True, help="Where the page is served; others reach it only if told."
     )
     port = click.option(
         "--port", type=click.IntRange(0, 65_535), default=8100, show_default=True, help="Of the page; 0: a free one."
     )
-    return host(port(command))
+    text = click.option("--text", is_flag=True, help="Show it in this terminal, not in a browser.")
+    return host(port(text(command)))

@@ -88,6 +88,7 @@ def run(
     speed: float | None,
     host: str,
     port: int,
+    text: bool,
     as_json: bool,
 ) -> None:
     """Run a street and print what came of it.
@@ -98,7 +99,7 @@ def run(
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
-    from wattswap.cli.watching import until_interrupted, watching
+    from wattswap.cli.watching import Page, until_interrupted, watching
     from wattswap.experiments.api import run_loaded
     from wattswap.runners.recording.rundir import default_path
     from wattswap.runners.scenario import load_street
@@ -109,14 +110,14 @@ def run(
             click.echo(f"Note: {note}", err=True)
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
-    if speed and not watch:
-        raise click.UsageError("--speed says how fast to watch a run: add --watch")
-    page = (
-        watching(street, controller, engine, speed=speed, host=host, port=port, run_dir=out) if watch else nullcontext()
-    )
-    with page as watched:
+    if (speed or text) and not watch:
+        raise click.UsageError("--speed and --text say how to watch a run: add --watch")
+    page = Page(host, port, text)
+    looking = watching(street, controller, engine, speed=speed, page=page, run_dir=out) if watch else nullcontext()
+    with looking as watched:
         try:
-            with strategies_print_to_stderr(), progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
+            bar = nullcontext(_silent) if text else progress_bar(street.ticks, f"{street.name}, {controller}")
+            with strategies_print_to_stderr(), bar as progress:
                 result = run_loaded(
                     street,
                     controller=controller,
@@ -142,9 +143,13 @@ def run(
             from wattswap.cli.show import show_result
 
             show_result(result)
-        if watched and not as_json:
+        if watched and not (as_json or text):
             watched.watcher.history.end("complete")
             until_interrupted()
     settlement = result.summary["settlement"]
     if settlement is not None and not (settlement["agree"] and not settlement["alarms"]):
         ctx.exit(NOT_SETTLED)
+
+
+def _silent(tick: int) -> None:
+    """The view in the terminal says it already."""

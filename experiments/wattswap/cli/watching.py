@@ -11,14 +11,26 @@ import click
 
 from wattswap.protocol.errors import InputError
 
+_REFRESHES_A_SECOND = 4
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from wattswap.experiments.dashboard.history import History
+    from wattswap.experiments.dashboard.terminal import TerminalView
     from wattswap.experiments.dashboard.watcher import Watcher
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.scenario.street import Street
+
+
+class Page(NamedTuple):
+    """Where somebody wants to look."""
+
+    host: str
+    port: int
+    text: bool
+    """In the terminal, not in a browser."""
 
 
 class Watched(NamedTuple):
@@ -30,9 +42,7 @@ class Watched(NamedTuple):
 
 
 @contextmanager
-def serving(
-    history: History, host: str, port: int, run_dir: Path | None, limits: LimitOrder | None = None
-) -> Iterator[None]:
+def serving(history: History, page: Page, run_dir: Path | None, limits: LimitOrder | None = None) -> Iterator[None]:
     """Serve a history until the block is left; the address stands on stderr, and the operator's with its token.
 
     Raises:
@@ -46,7 +56,7 @@ def serving(
             raise
         raise InputError(f"the dashboard needs {error.name}: pip install 'wattswap[dashboard]'") from None
     operator = None if limits is None else Operator(secrets.token_urlsafe(16), limits.order)
-    with served(history, host, port, operator, run_dir) as address:
+    with served(history, page.host, page.port, operator, run_dir) as address:
         click.echo(f"Dashboard: {address}  (Ctrl-C ends it)", err=True)
         if operator is not None:
             click.echo(f"Operator:  {address}#operator={operator.token}  (may move the limit)", err=True)
@@ -60,18 +70,28 @@ def watching(
     engine: str,
     *,
     speed: float | None,
-    host: str,
-    port: int,
+    page: Page,
     run_dir: Path | None,
 ) -> Iterator[Watched]:
-    """A dashboard of a run that is about to begin, served until the block is left."""
+    """A dashboard of a run that is about to begin, until the block is left."""
+    from wattswap.experiments.dashboard.terminal import TerminalView
     from wattswap.experiments.dashboard.watcher import Watcher
     from wattswap.runners.engines.limit_order import LimitOrder
 
-    operator = LimitOrder() if engine == "messages" else None
+    operator = LimitOrder() if engine == "messages" and not page.text else None
     watcher = Watcher(street, controller, speed, is_steered=operator is not None)
-    with serving(watcher.history, host, port, run_dir, operator):
+    with shown(TerminalView(watcher.history)) if page.text else serving(watcher.history, page, run_dir, operator):
         yield Watched(watcher, operator)
+
+
+@contextmanager
+def shown(view: TerminalView) -> Iterator[None]:
+    """Show a view in the terminal until the block is left."""
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(get_renderable=view.render, console=Console(stderr=True), refresh_per_second=_REFRESHES_A_SECOND):
+        yield
 
 
 def until_interrupted() -> None:

@@ -14,7 +14,7 @@ from wattswap.protocol.messages import Sealed
 from wattswap.runners.recording.journal import STREET, HandledEvent, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 LATEST_TICKS: Final = 45
@@ -48,21 +48,28 @@ def transcript(run_dir: Path, feeder: int, tick: int) -> list[Step]:
         raise InputError("this run's journal holds only what came from outside; run it again with --journal full")
     after = dropwhile(lambda line: line.tick < tick, reader.lines())
     lines = takewhile(lambda line: line.tick <= tick + LATEST_TICKS, after)
-    return [step for line in lines for raw in line.events for step in _step(raw, feeder, tick)]
+    return list(_of_the_round((raw for line in lines for raw in line.events), feeder, tick))
 
 
-def _step(raw: msgspec.Raw, feeder: int, tick: int) -> Iterator[Step]:
-    happened = msgspec.msgpack.decode(raw, type=HandledEvent)
-    event = happened.event
-    if isinstance(event, Received):
+def _of_the_round(happenings: Iterable[msgspec.Raw], feeder: int, tick: int) -> Iterator[Step]:
+    sessions: set[int] = set()
+    """Those that the round's messages have named: an acknowledgement names no feeder."""
+    for raw in happenings:
+        happened = msgspec.msgpack.decode(raw, type=HandledEvent)
+        event = happened.event
+        if not isinstance(event, Received):
+            continue
         kind, fields = _opened(event.message)
         if _is_of(fields, feeder, tick):
-            yield Step(happened.now_ms, event.sender, happened.agent, kind, fields)
+            sessions.add(fields.get("session", -1))
+        elif fields.get("tick") != tick or fields.get("session") not in sessions or "feeder" in fields:
+            continue
+        yield Step(happened.now_ms, event.sender, happened.agent, kind, fields)
 
 
 def _is_of(fields: dict[str, Any], feeder: int, tick: int) -> bool:
-    """Whether a message, or one inside it, names the round; an acknowledgement names its tick alone."""
-    if fields.get("tick") == tick and fields.get("feeder", feeder) == feeder:
+    """Whether a message, or one inside it, names the round."""
+    if (fields.get("feeder"), fields.get("tick")) == (feeder, tick):
         return True
     return any(_is_of(inner, feeder, tick) for inner in fields.values() if isinstance(inner, dict))
 

@@ -30,7 +30,7 @@ export function clock(tick, seconds = false) {
 }
 
 // What an award bought: each car offers to draw less in steps, and maybe to feed.
-export const sold = (trade) => ({ 1: "charging at the least", 2: "a pause", 3: "power fed back" })[trade.tranche] ?? trade.kind;
+export const sold = (trade) => ({ 1: "slower charging", 2: "a pause", 3: "power fed back" })[trade.tranche] ?? trade.kind;
 
 const SAYS = {
   ReliefCall: "calls for relief", Offer: "answers with its offer", CappedOffer: "passes the offer on, with what it can carry",
