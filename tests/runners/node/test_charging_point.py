@@ -12,7 +12,6 @@ from wattswap.protocol.errors import InputError
 from wattswap.protocol.events import Metered, PluggedIn, Reading, Unplugged
 from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.node.charging_point import ChargingPoint, read_wish
-from wattswap.runners.node.clock import EPOCH_S, NodeClock, wall_ms
 from wattswap.runners.node.config import CarTable, PointTable
 from wattswap.runners.node.drivers.device import DeviceError, DeviceReading
 from wattswap.runners.node.sensors import CarSensor
@@ -187,13 +186,3 @@ def test_a_car_adds_what_only_it_knows(place):
     reading = car.told(place.told[-1])
     assert isinstance(reading, Reading)
     assert reading.stored_ws == 144_000_000 * 8 // 10 - 7_200_000
-
-
-def test_ticks_never_repeat_though_the_walls_clock_was_set_back():
-    floor_ms = wall_ms() + 3_600_000
-    clock = NodeClock(floor_ms)
-    assert floor_ms <= clock.now_ms() <= clock.now_ms()
-    assert clock.ahead_of_wall_ms() >= 3_599_000
-    assert abs(NodeClock().now_ms() - wall_ms()) < 1_000
-    assert wall_ms() // 1_000 < 1 << 31
-    assert EPOCH_S % 86_400 == 0
