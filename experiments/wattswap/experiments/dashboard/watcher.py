@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     from wattswap.experiments.dashboard.history import Row
     from wattswap.runners.engines.run import Run
+    from wattswap.runners.recording.record import SessionRow, TradeRow
     from wattswap.runners.scenario.street import Street
 
 _STEP_W: Final = 250
 """A car's power is told anew when it has changed by so much; its meter is told with it, so nothing adds up wrongly."""
 _GONE: Final = -1
+_NAMES: Final = ("session", "station", "vehicle")
 
 
 class Watcher(Observer):
@@ -84,11 +86,17 @@ class Watcher(Observer):
         for feeder, record in enumerate(run.records):
             rounds, trades, sessions = self._had[feeder]
             new["rounds"] += [list(round_row(note, feeder)) for note in record.rounds[rounds:]]
-            for name, rows in (("trades", record.trades[trades:]), ("sessions", record.sessions[sessions:])):
-                named = (row._replace(session=f"{self._prefix[feeder]}{row.session}") for row in rows)
-                new[name] += [cast("Row", list(row)) for row in named]
+            prefix = self._prefix[feeder]
+            new["trades"] += [_named(row, prefix) for row in record.trades[trades:]]
+            new["sessions"] += [_named(row, prefix) for row in record.sessions[sessions:]]
             self._had[feeder] = len(record.rounds), len(record.trades), len(record.sessions)
         return new
+
+
+def _named(row: TradeRow | SessionRow, prefix: str) -> Row:
+    """A row with its names as the tables have them: those of a feeder begin with its name, where there are several."""
+    columns = zip(row._fields, row, strict=True)
+    return cast("Row", [f"{prefix}{value}" if name in _NAMES else value for name, value in columns])
 
 
 def _feeder_row(cars: CarTicks) -> Row:
@@ -127,7 +135,7 @@ def _head(street: Street, controller: str, run: Run, *, is_steered: bool) -> Hea
             CarCard(
                 session=f"{prefix[feeder]}{session}",
                 station=f"{prefix[feeder]}{station}",
-                vehicle=vehicle,
+                vehicle=f"{prefix[feeder]}{vehicle}",
                 strategy=strategy,
                 arrival_tick=arrival,
                 departure_tick=departure,

@@ -1,7 +1,7 @@
 // A round as a sequence of messages, step by step, as far as the run's journal holds every event.
 import { h } from "./dom.js";
 import { store } from "./store.js";
-import { clock, field, says } from "./words.js";
+import { clock, fields, says } from "./words.js";
 
 export class Transcript {
   constructor(tick) {
@@ -57,10 +57,9 @@ export class Transcript {
   }
 
   step(step) {
-    const told = Object.entries(step.fields).filter(([name]) => !["feeder", "tick", "session", "kind"].includes(name));
     const name = (agent) => agent.replace("charger/", "charger ").replace("vehicle/", "car ");
     return h("li", {}, h("span", { class: "soft" }, `${clock(step.at_ms / store.head.tick_ms, true)} `),
       h("b", {}, `${name(step.sender)} → ${name(step.to)} `), says(step),
-      h("code", {}, told.map(([key, value]) => `${key.replace(/_(nanos_.*|nanos|ms|ws|w)$/, "").replaceAll("_", " ")}: ${field(key, value)}`).join(" · ")));
+      h("code", {}, fields(step.fields).join(" · ")));
   }
 }

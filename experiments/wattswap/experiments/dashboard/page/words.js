@@ -37,15 +37,21 @@ const SAYS = {
   Award: "buys from the offer", Ack: "acknowledges", Release: "ends the award early", Delivery: "says what was delivered",
   WitnessedDelivery: "passes the car's delivery on beside its own", Receipt: "has paid",
 };
-export const says = (step) => SAYS[step.kind] ?? step.kind;
+export const says = (step) => (step.sender.includes("charger/") && ["ReliefCall", "Award", "Release", "Receipt", "Ack"].includes(step.kind)
+  ? `passes on: ${SAYS[step.kind]}` : SAYS[step.kind] ?? step.kind);
 
-// A field of a message, in the unit its name says.
-export function field(name, value) {
+// The fields of a message that say something beyond which round it is of, each in the unit that its name says.
+export function fields(message) {
+  return Object.entries(message).filter(([name]) => !["feeder", "tick", "session", "kind"].includes(name))
+    .map(([name, value]) => `${name.replace(/_?(nanos_.*|nanos|ms|ws|w)$/, "").replaceAll("_", " ") || "amount"}: ${field(name, value)}`);
+}
+
+function field(name, value) {
   if (Array.isArray(value)) return value.map((one) => field(name, one)).join(", ") || "none";
-  if (value && typeof value === "object") return Object.entries(value).map(([inner, one]) => `${inner.replace(/_.*/, "")} ${field(inner, one)}`).join(", ");
+  if (value && typeof value === "object") return `(${fields(value).join(", ")})`;
   if (typeof value !== "number") return String(value);
   if (name.endsWith("_w")) return kw(value);
   if (name.endsWith("_ws")) return kwh(value);
-  if (/nanos/.test(name)) return iota(value);
+  if (/nanos/.test(name)) return `${iota(value)} IOTA`;
   return name.endsWith("_ms") ? clock(value / store.head.tick_ms, true) : String(value);
 }
