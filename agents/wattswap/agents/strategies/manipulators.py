@@ -1,4 +1,5 @@
 """Asks of cars that try to get more out of the market than waiting costs them; see ``wattswap compare --games``."""
+# ruff: noqa: ARG002 - every strategy is called alike
 
 from __future__ import annotations
 
@@ -31,4 +32,6 @@ class AsksTimes:
 
     def __call__(self, call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
         """Asks its own cost, times a factor."""
-        return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh_h=own.waiting_nanos_per_kwh_h * self.permille // 1000)
+        return OfferBook.keep(own).reduce(
+            to_w=0, ask_nanos_per_kwh_h=own.waiting_nanos_per_kwh_h * self.permille // 1000
+        )

@@ -1,4 +1,5 @@
 """The bundled manipulations: each turns an honest street into one where the chosen cars play a game."""
+# ruff: noqa: ARG001 - every manipulation is told the peaks, and uses them or not
 
 from __future__ import annotations
 
@@ -58,8 +59,9 @@ def _phantom(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
 
 
 def _inflated(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
-    energy_ws = honest.street.sessions.energy_ws
-    return honest.saying(energy_ws=np.where(honest.plays, INFLATED_BY * energy_ws, energy_ws))
+    sessions = honest.street.sessions
+    energy_ws = np.where(honest.plays, INFLATED_BY * sessions.energy_ws, sessions.energy_ws)
+    return honest.saying(replace(sessions, energy_ws=energy_ws))
 
 
 def _replug(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
@@ -69,7 +71,8 @@ def _replug(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
     splits &= full_tick < honest.street.ticks
     rows = np.flatnonzero(splits)
     again = replace(_copies(sessions, rows, "again"), arrival_tick=full_tick[rows])
-    first = honest.saying(departure_tick=np.where(splits, full_tick, sessions.departure_tick))
+    departure_tick = np.where(splits, full_tick, sessions.departure_tick)
+    first = honest.saying(replace(sessions, departure_tick=departure_tick))
     return first.with_more(again, honest.real_ws[rows], rows)
 
 
@@ -81,7 +84,8 @@ def _false_urgency(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
     sessions, tick_ms = honest.street.sessions, honest.street.tick_ms
     full_ms = np.maximum(sessions.arrival_tick, 0) * tick_ms + _full_ms(honest) + HURRY_MS
     said_ms = np.minimum(ceil_div(full_ms, tick_ms) * tick_ms, sessions.stated_departure_ms)
-    return honest.saying(stated_departure_ms=np.where(honest.plays, said_ms, sessions.stated_departure_ms))
+    said_ms = np.where(honest.plays, said_ms, sessions.stated_departure_ms)
+    return honest.saying(replace(sessions, stated_departure_ms=said_ms))
 
 
 def _ring(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
@@ -95,7 +99,7 @@ def _at_the_peak(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
         in_time = (peak * tick_ms + _full_ms(honest) + HURRY_MS) // tick_ms < sessions.departure_tick
         waits = (sessions.arrival_tick >= peak - PEAK_MS // tick_ms) & (sessions.arrival_tick < peak)
         arrival[honest.plays & (sessions.arrival_tick >= 0) & in_time & waits] = peak
-    return honest.saying(arrival_tick=arrival)
+    return honest.saying(replace(sessions, arrival_tick=arrival))
 
 
 def _full_ms(honest: PlayedStreet) -> Ints:

@@ -51,9 +51,9 @@ class PlayedStreet:
         none = np.zeros(rows, dtype=bool)
         return cls(street, plays, sessions.energy_ws.copy(), np.full(rows, -1, dtype=np.int64), none)
 
-    def saying(self, **columns: Ints) -> PlayedStreet:
-        """The same, with other columns of ``Sessions`` than the true ones."""
-        return replace(self, street=replace(self.street, sessions=replace(self.street.sessions, **columns)))
+    def saying(self, sessions: Sessions) -> PlayedStreet:
+        """The same, with other sessions than the true ones, row by row."""
+        return replace(self, street=replace(self.street, sessions=sessions))
 
     def with_more(self, more: Sessions, real_ws: Ints, continues: Ints) -> PlayedStreet:
         """The same with more sessions, all of them of cars that manipulate."""
