@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from wattswap.ledger.account_adapter import CoinRef, Item, Outcome, Purse, Sighting, Signed, Verdict
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Item, Purse, Sighting, Signed, Verdict
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.database import Database, Kind
 
@@ -97,22 +97,22 @@ class FakeChain:
         """All tokens there are or were: constant for ever."""
         return int(self.database.rows("SELECT (SELECT sum(nanos) FROM coins) + burned FROM state")[0][0])
 
-    def accept(self, raw: bytes, digest: str, fault: str) -> Outcome:
+    def accept(self, raw: bytes, digest: str, fault: str) -> BatchOutcome:
         """Take bytes in: lock their coins, and execute now or later."""
         body = msgspec.msgpack.decode(raw, type=Body)
         known = self.verdict(digest)
         if known.verdict in (Verdict.FINAL, Verdict.FAILED):
             return known
         if body.expires < self.epoch():
-            return Outcome(verdict=Verdict.UNKNOWN, error="expired")
+            return BatchOutcome(verdict=Verdict.UNKNOWN, error="expired")
         with self.database.transaction() as sql:
             for coin, version in body.coins:
                 held_by = "SELECT digest FROM locks WHERE coin = ? AND version = ?"
                 holder = sql.execute(held_by, (coin, version)).fetchone()
                 if holder is not None and holder[0] != digest:
-                    return Outcome(verdict=Verdict.CONFLICT, error="double used", others=(holder[0],))
+                    return BatchOutcome(verdict=Verdict.CONFLICT, error="double used", others=(holder[0],))
                 if (coin, version) not in sql.execute("SELECT coin, version FROM coins").fetchall():
-                    return Outcome(verdict=Verdict.CONFLICT, error="no such coin version")
+                    return BatchOutcome(verdict=Verdict.CONFLICT, error="no such coin version")
             for coin, version in body.coins:
                 sql.execute("INSERT INTO locks VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (coin, version, digest))
             sql.execute(
@@ -121,10 +121,10 @@ class FakeChain:
                 (digest, raw),
             )
         if fault == "late":
-            return Outcome(verdict=Verdict.UNKNOWN, error="timed out")
+            return BatchOutcome(verdict=Verdict.UNKNOWN, error="timed out")
         return self.execute(digest, abort=fault == "abort")
 
-    def execute(self, digest: str, *, abort: bool = False) -> Outcome:
+    def execute(self, digest: str, *, abort: bool = False) -> BatchOutcome:
         [(raw,)] = self.database.rows("SELECT raw FROM transactions WHERE digest = ?", digest)
         body = msgspec.msgpack.decode(raw, type=Body)
         with self.database.transaction() as sql:
@@ -151,11 +151,11 @@ class FakeChain:
         for (digest,) in self.database.rows("SELECT digest FROM transactions WHERE verdict = 'pending' ORDER BY id"):
             self.execute(digest)
 
-    def verdict(self, digest: str) -> Outcome:
+    def verdict(self, digest: str) -> BatchOutcome:
         row = self.database.row("SELECT verdict, error FROM transactions WHERE digest = ?", digest)
         if row is None or row[0] == "pending":
-            return Outcome(verdict=Verdict.ABSENT)
-        return Outcome(verdict=Verdict(row[0]), fee_nanos=FEE, error=row[1])
+            return BatchOutcome(verdict=Verdict.ABSENT)
+        return BatchOutcome(verdict=Verdict(row[0]), fee_nanos=FEE, error=row[1])
 
 
 class FakeLane:
@@ -191,18 +191,18 @@ class FakeLane:
         raw = msgspec.msgpack.encode(Body(self.owner, coins, tuple(outputs.items()), memo, expires))
         return Signed(raw=raw, digest=blake2b(raw, digest_size=16).hexdigest(), coins=purse.coins, expires=expires)
 
-    def submit(self, signed: Signed) -> Outcome:
+    def submit(self, signed: Signed) -> BatchOutcome:
         fault = self.chain.faults.draw()
         if self.down or fault == "lost":
-            return Outcome(verdict=Verdict.UNKNOWN, error="lost on the way")
+            return BatchOutcome(verdict=Verdict.UNKNOWN, error="lost on the way")
         outcome = self.chain.accept(signed.raw, signed.digest, fault)
         if fault == "unheard":
-            return Outcome(verdict=Verdict.UNKNOWN, error="the answer was lost")
+            return BatchOutcome(verdict=Verdict.UNKNOWN, error="the answer was lost")
         return outcome
 
-    def status(self, digest: str) -> Outcome:
+    def status(self, digest: str) -> BatchOutcome:
         if self.down:
-            return Outcome(verdict=Verdict.UNKNOWN, error="no route")
+            return BatchOutcome(verdict=Verdict.UNKNOWN, error="no route")
         return self.chain.verdict(digest)
 
     def consumer(self, coin: CoinRef) -> str | None:

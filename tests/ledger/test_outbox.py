@@ -12,7 +12,7 @@ from tests.ledger.crashing import Boundaries, Clock, one_life
 from tests.ledger.fake_chain import FEE, FakeChain, FakeLane, Faults
 from tests.ledger.wrong_designs import PayFirst, Rebuild
 
-from wattswap.ledger.account_adapter import CoinRef, Manifest, Outcome, Signed, Verdict, open_manifest, tag
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Manifest, Signed, Verdict, open_manifest, tag
 from wattswap.ledger.base import DamagedError, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
@@ -435,7 +435,7 @@ def test_no_step_is_taken_twice_or_out_of_turn(place: Place) -> None:
     submitter = place.submitter()
     submitter.owe(DEBTS[:1])
     batch = place.build("site")
-    final = Outcome(verdict=Verdict.FINAL)
+    final = BatchOutcome(verdict=Verdict.FINAL)
     with pytest.raises(DamagedError, match="is BUILT, not SIGNED"):
         place.outbox.decide(batch, final, 0)
     batch = place.outbox.sign(batch, Signed(raw=b"1", digest="1", coins=(), expires=1))

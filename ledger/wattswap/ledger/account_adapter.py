@@ -76,7 +76,7 @@ class Verdict(StrEnum):
     """No answer, or none that decides."""
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class BatchOutcome(Struct, frozen=True, kw_only=True):
     """A verdict with what belongs to it."""
 
     verdict: Verdict
@@ -94,7 +94,7 @@ class Sighting(Struct, frozen=True, kw_only=True):
     """A transaction of the account, as the ledger lists it."""
 
     digest: str
-    outcome: Outcome
+    outcome: BatchOutcome
     memo: bytes
     """The manifest that its writer put in, if any."""
 
@@ -117,11 +117,11 @@ class AccountAdapter(Protocol):
         """A transaction over exactly the purse's coins. Touches no network; the same arguments give the same bytes."""
         ...
 
-    def submit(self, signed: Signed) -> Outcome:
+    def submit(self, signed: Signed) -> BatchOutcome:
         """Hand the bytes in, perhaps for the second time."""
         ...
 
-    def status(self, digest: str) -> Outcome:
+    def status(self, digest: str) -> BatchOutcome:
         """What became of a transaction: ``FINAL``, ``FAILED``, ``ABSENT`` or ``UNKNOWN``."""
         ...
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from wattswap.ledger.account_adapter import CoinRef, Item, Outcome, Purse, Sighting, Signed, Verdict
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Item, Purse, Sighting, Signed, Verdict
 from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError
 from wattswap.ledger.iota import Coin, Effects, IotaClient, RefusedError
 from wattswap.ledger.iota_keys import Wallets
@@ -150,7 +150,7 @@ class IotaAdapter:
         own, gas = purse.coins[:-1], purse.coins[-1:]
         return (own if pays else ()), gas
 
-    def submit(self, signed: Signed) -> Outcome:
+    def submit(self, signed: Signed) -> BatchOutcome:
         """Hand the bytes in and wait until they are final. Bytes of another digest are never handed in."""
         raw, signatures = msgspec.msgpack.decode(signed.raw, type=tuple[bytes, list[str]])
         if digest_of(raw) != signed.digest:
@@ -158,27 +158,27 @@ class IotaAdapter:
         try:
             return _outcome(self._client.execute(raw, signatures))
         except LedgerDownError as error:
-            return Outcome(verdict=Verdict.UNKNOWN, error=str(error))
+            return BatchOutcome(verdict=Verdict.UNKNOWN, error=str(error))
         except RefusedError as error:
             return self._refused(signed, str(error))
 
-    def _refused(self, signed: Signed, error: str) -> Outcome:
+    def _refused(self, signed: Signed, error: str) -> BatchOutcome:
         """A refusal proves nothing by itself, save that another transaction holds a coin."""
         if _CONFLICT.search(error) is None:
-            return Outcome(verdict=Verdict.UNKNOWN, error=error)
+            return BatchOutcome(verdict=Verdict.UNKNOWN, error=error)
         own = {signed.digest, *(coin.digest for coin in signed.coins)}
         others = tuple(digest for digest in _DIGEST.findall(error) if digest not in own)
-        return Outcome(verdict=Verdict.CONFLICT, error=error, others=others)
+        return BatchOutcome(verdict=Verdict.CONFLICT, error=error, others=others)
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
-    def status(self, digest: str) -> Outcome:
+    def status(self, digest: str) -> BatchOutcome:
         """What became of a transaction."""
         try:
             effects = self._client.effects(digest)
         except LedgerDownError as error:
-            return Outcome(verdict=Verdict.UNKNOWN, error=str(error))
-        return Outcome(verdict=Verdict.ABSENT) if effects is None else _outcome(effects)
+            return BatchOutcome(verdict=Verdict.UNKNOWN, error=str(error))
+        return BatchOutcome(verdict=Verdict.ABSENT) if effects is None else _outcome(effects)
 
     def consumer(self, coin: CoinRef) -> str | None:
         """The transaction that consumed this version."""
@@ -212,8 +212,8 @@ def _chosen(coins: Sequence[Coin]) -> Sequence[Coin]:
     return [*coins[: MOST_COINS - _DUST], *coins[-_DUST:]]
 
 
-def _outcome(effects: Effects) -> Outcome:
-    return Outcome(
+def _outcome(effects: Effects) -> BatchOutcome:
+    return BatchOutcome(
         verdict=Verdict.FINAL if effects.succeeded else Verdict.FAILED,
         fee_nanos=effects.fee_nanos,
         deposit_nanos=effects.deposit_nanos,

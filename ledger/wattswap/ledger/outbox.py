@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from wattswap.ledger import book_file
-from wattswap.ledger.account_adapter import Item, Manifest, Outcome, Sighting, Signed, Verdict
+from wattswap.ledger.account_adapter import BatchOutcome, Item, Manifest, Sighting, Signed, Verdict
 from wattswap.ledger.base import DamagedError, require
 from wattswap.ledger.book import Book
 from wattswap.ledger.crossing import crossings
@@ -145,7 +145,7 @@ class Outbox(OutboxReading):
         require(found.signed == signed, "what was stored is not what was signed")
         return found
 
-    def decide(self, batch: Batch, outcome: Outcome, now_ms: int) -> None:
+    def decide(self, batch: Batch, outcome: BatchOutcome, now_ms: int) -> None:
         """Write down that a SIGNED batch is FINAL or FAILED. Repeating it is harmless."""
         state = {Verdict.FINAL: BatchState.FINAL, Verdict.FAILED: BatchState.FAILED}[outcome.verdict]
         with self._database.transaction() as sql:

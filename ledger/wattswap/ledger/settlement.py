@@ -1,11 +1,5 @@
 """What a run needs of a ledger: its book written down as it grows, what the book pays, and its meter records.
 
-    with open_settlement("sqlite:street.sqlite", opening) as settlement:
-        settlement.post(book)            # as often as one likes: the same entries are written and paid once
-        settlement.keep(records)
-        settlement.drain()               # all is decided now, or ``settled`` says what is not
-        differences(book.balances(), settlement.ledger)
-
 On the embedded ledger an entry and its payment are one write. On a chain an entry and what it owes are one write, into
 an outbox, and a thread of its own brings that over the network.
 """
@@ -42,8 +36,7 @@ _MOST_REST_S: Final = 10.0
 _GAS_NANOS: Final = 1_000 * NANOS_PER_IOTA
 """What a devnet's faucet gives to the wallets that pay gas and that anchor."""
 
-Progress = Callable[[int], None]
-"""Is told how much is undecided still."""
+Progress = Callable[[int], None]  # is told how much is undecided still
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -63,8 +56,7 @@ class Settled(Struct, frozen=True, kw_only=True):
     """Keys of what the ledger came to refuse for good."""
     alarms: tuple[str, ...] = ()
     """What a person should look at."""
-    waiting: tuple[str, ...] = ()
-    """Why accounts are waiting, if they are."""
+    waiting: tuple[str, ...] = ()  # why accounts are waiting, if they are
 
     @property
     def ok(self) -> bool:

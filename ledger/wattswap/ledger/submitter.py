@@ -23,9 +23,9 @@ from zlib import crc32
 
 from wattswap.ledger.account_adapter import (
     AccountAdapter,
+    BatchOutcome,
     Item,
     Manifest,
-    Outcome,
     Sighting,
     Signed,
     Verdict,
@@ -233,7 +233,7 @@ class Submitter:
             return self._submit(batch)
         return self._take(batch, outcome)
 
-    def _take(self, batch: Batch, outcome: Outcome) -> bool:
+    def _take(self, batch: Batch, outcome: BatchOutcome) -> bool:
         """E, F, H: write down what the ledger says."""
         match outcome.verdict:
             case Verdict.FINAL | Verdict.FAILED:

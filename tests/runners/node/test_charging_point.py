@@ -9,10 +9,9 @@ import pytest
 
 from wattswap.agents.rules import Rules
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.events import Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Unplugged
 from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.node.charging_point import ChargingPoint, read_wish
-from wattswap.runners.node.clock import EPOCH_S, NodeClock, wall_ms
 from wattswap.runners.node.config import CarTable, PointTable
 from wattswap.runners.node.drivers.device import DeviceError, DeviceReading
 from wattswap.runners.node.sensors import CarSensor
@@ -76,13 +75,13 @@ def place(tmp_path) -> Place:
 
 def test_a_cable_opens_a_session_whose_number_is_minted_here_and_counted_durably(place):
     assert place.beat(1, 0, 0, plugged=False) == []
-    plugged, reading = place.beat(2, 0, 0)
+    plugged, status = place.beat(2, 0, 0)
     assert isinstance(plugged, PluggedIn)
     assert (plugged.session >> 20, plugged.session & 0xFFFFF) == (0xDEADBEEF, 1)
     assert plugged.session < 1 << 52
     assert (plugged.session_id, plugged.peer, plugged.need_ws) == ("charger/7#1", "vehicle/1", 7_200_000)
-    assert isinstance(reading, Reading)
-    assert (reading.remaining_ws, reading.wanted_w, reading.firm_w) == (7_200_000, 11_000, 11_000)
+    assert status == CarStatus(plugged.session, 11_000, 11_000, drew=False)
+    assert place.told[1].remaining_ws == 7_200_000
     assert [type(event) for event in place.told] == [PluggedIn, Reading]
     place.beat(3, 0, 0, plugged=False)
     assert place.beat(4, 0, 0)[0].session & 0xFFFFF == 2
@@ -90,25 +89,28 @@ def test_a_cable_opens_a_session_whose_number_is_minted_here_and_counted_durably
 
 def test_the_meters_difference_is_what_was_drawn_beside_the_baseline_of_the_same_beat(place):
     place.beat(1, 0, 500)
-    metered, reading = place.beat(2, 11_000, 500 + 11_000)
-    assert metered == Metered(place.told[0].session, 11_000, 0, 11_000)
-    assert reading.remaining_ws == 7_200_000 - 11_000
-    assert reading.drew
-    metered, reading = place.beat(3, 4_000, 500 + 15_000)
+    place.point.allow(0, 9_000, 0)
+    metered, status = place.beat(2, 11_000, 500 + 11_000)
+    assert metered == Metered(place.told[0].session, 11_000, 0, 11_000, granted_w=9_000, tick=1)
+    assert place.told[-1].remaining_ws == 7_200_000 - 11_000
+    assert status.drew
+    metered, _ = place.beat(3, 4_000, 500 + 15_000)
+    reading = place.told[-1]
     assert (metered.import_w, reading.remaining_ws - reading.baseline_remaining_ws) == (4_000, 7_000)
 
 
 def test_a_meter_without_totals_is_counted_by_its_power(place):
     place.beat(1, 0, None)
     place.beat(2, 6_000, None)
-    metered, reading = place.beat(3, 6_000, None)
-    assert (metered.import_w, reading.remaining_ws) == (6_000, 7_200_000 - 6_000)
+    metered, _ = place.beat(3, 6_000, None)
+    assert (metered.import_w, place.told[-1].remaining_ws) == (6_000, 7_200_000 - 6_000)
 
 
 def test_beats_that_were_missed_are_told_one_by_one(place):
     place.beat(1, 0, 0)
     events = place.beat(5, 8_000, 32_000)
-    assert [event.import_w for event in events if isinstance(event, Metered)] == [8_000] * 4
+    metered = [event for event in events if isinstance(event, Metered)]
+    assert [(event.tick, event.import_w) for event in metered] == [(tick, 8_000) for tick in range(1, 5)]
 
 
 def test_when_the_cable_is_out_both_learn_the_totals(place):
@@ -141,7 +143,8 @@ def test_after_a_crash_the_session_goes_on(place, tmp_path):
     place.beat(1, 0, 0)
     place.beat(2, 11_000, 11_000)
     again = Place(tmp_path, place.store)
-    plugged, reading = again.beat(10, 0, 11_000)
+    plugged, _ = again.beat(10, 0, 11_000)
+    reading = again.told[-1]
     assert (plugged.session, reading.remaining_ws) == (place.told[-1].session, 7_200_000 - 11_000)
     assert reading.baseline_remaining_ws == 7_200_000 - 9 * 11_000
 
@@ -187,13 +190,3 @@ def test_a_car_adds_what_only_it_knows(place):
     reading = car.told(place.told[-1])
     assert isinstance(reading, Reading)
     assert reading.stored_ws == 144_000_000 * 8 // 10 - 7_200_000
-
-
-def test_ticks_never_repeat_though_the_walls_clock_was_set_back():
-    floor_ms = wall_ms() + 3_600_000
-    clock = NodeClock(floor_ms)
-    assert floor_ms <= clock.now_ms() <= clock.now_ms()
-    assert clock.ahead_of_wall_ms() >= 3_599_000
-    assert abs(NodeClock().now_ms() - wall_ms()) < 1_000
-    assert wall_ms() // 1_000 < 1 << 31
-    assert EPOCH_S % 86_400 == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from wattswap.runners.node.zeromq import SocketOptions, Transport
 
 REPORT = Departed(7, 1_000, 0)
 RELEASE = Release(0, 3, 7)
+DEPARTED = Departed(8, 1, 1)
 
 
 def street() -> tuple[Person, Person, Person]:
@@ -394,3 +397,59 @@ def test_two_hundred_come_back_at_once_after_a_restart():
 @pytest.mark.long
 def test_a_thousand_come_back_at_once_after_a_restart():
     storm(1_000)
+
+
+def test_ten_thousand_malformed_frames_over_a_trusted_connection_disturb_nobody():
+    """The hostile one holds a key that is let in; it floods, cuts frames into parts and sends one that is too long."""
+    transformer, hostile, honest = street()
+    luck = random.Random(10_000)
+    with (
+        node(transformer, [hostile, honest], listens=True) as upper,
+        node(hostile, [transformer]) as liar,
+        node(honest, [transformer]) as friend,
+    ):
+        link(upper, liar)
+        link(upper, friend)
+        [dealer] = liar.transport._dealers.values()
+        sent = 0
+        while sent < 10_000:
+            for _ in range(100):
+                parts = [luck.randbytes(luck.randrange(1, 200)) for _ in range(luck.choice((1, 1, 1, 3)))]
+                try:
+                    dealer.send_multipart(parts, zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                sent += 1
+            friend.messenger.send("charger/2", "transformer", REPORT)
+            friend.turn(0)
+            upper.turn(0)
+        until(lambda: upper.heard, upper, friend)
+        assert {sender for sender, _, _ in upper.heard} == {"charger/2"}
+        counts = upper.gate.counts
+        assert counts.malformed + counts.muted + counts.over_allowance + upper.transport.counts.misshapen > 5_000
+        assert is_linked(upper, friend)
+        until(lambda: dealer.poll(0, zmq.POLLOUT), upper, friend)
+        dealer.send(b"\x94" + bytes(70_000), zmq.NOBLOCK)  # longer than any frame: the connection is dropped
+        friend.messenger.send("charger/2", "transformer", DEPARTED)
+        until(lambda: any(message == DEPARTED for _, _, message in upper.heard), upper, friend)
+
+
+def test_a_port_that_cannot_be_had_again_at_once_is_tried_until_it_can(monkeypatch):
+    """Somebody else holds the port when a revoked key is cut: the node runs on, and listens as soon as it is free."""
+    transformer, charger, other = street()
+    with node(transformer, [charger, other], listens=True) as upper, node(other, [transformer]) as good:
+        link(upper, good)
+        with node(charger, [transformer]) as bad:
+            link(upper, bad)
+        refusals = iter([True] * 5)
+        listen: Callable[[str, int], int] = upper.transport.listen
+
+        def taken(host: str, port: int) -> int:
+            if next(refusals, False):
+                raise InputError(f"port {port} is taken")
+            return listen(host, port)
+
+        monkeypatch.setattr(upper.transport, "listen", taken)
+        upper.messenger.trust(TrustStore([other.identity], [charger.identity]))
+        until(lambda: upper.heard or good.messenger.send("charger/2", "transformer", REPORT), upper, good)
+        assert next(refusals, None) is None

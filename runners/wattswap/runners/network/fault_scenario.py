@@ -31,7 +31,7 @@ _LOW_W, _HIGH_W = 78_000, 220_000
 _CARS: Final = 10
 
 
-class _Stay(NamedTuple):
+class _Visit(NamedTuple):
     station: int
     vehicle: int
     arrives: int
@@ -82,20 +82,20 @@ def _limits(random: Random, usual_w: int) -> NDArray[np.int64]:
     return limit_w
 
 
-def _stays(random: Random) -> Iterable[_Stay]:
+def _stays(random: Random) -> Iterable[_Visit]:
     """Ten cars; two of them take over a station at the very tick at which another leaves it."""
     for car in range(_CARS - 4):
         arrives = random.choice((0, random.randint(-30, 40)))
         departs = random.choice((TICKS + random.randint(120, 1_200), random.randint(50, 145)))
-        yield _Stay(car, car, arrives, departs, random.randint(3, 30) * WS_PER_KWH)
+        yield _Visit(car, car, arrives, departs, random.randint(3, 30) * WS_PER_KWH)
     for at in range(2):
         leaves = random.randint(30, 95)
         station = _CARS - 4 + at
-        yield _Stay(station, station, random.randint(-30, 20), leaves, random.randint(2, 6) * WS_PER_KWH)
-        yield _Stay(station, station + 2, leaves, TICKS + 600, random.randint(5, 20) * WS_PER_KWH)
+        yield _Visit(station, station, random.randint(-30, 20), leaves, random.randint(2, 6) * WS_PER_KWH)
+        yield _Visit(station, station + 2, leaves, TICKS + 600, random.randint(5, 20) * WS_PER_KWH)
 
 
-def _sessions(stays: list[_Stay], tick_ms: int) -> Sessions:
+def _sessions(stays: list[_Visit], tick_ms: int) -> Sessions:
     stays.sort(key=lambda stay: (stay.arrives, stay.station))
     names = tuple(f"session-{number}" for number in range(len(stays)))
     vehicles = tuple(f"car-{stay.vehicle}" for stay in stays)

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from wattswap.agents.law import charging_state
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.events import Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Unplugged
 from wattswap.protocol.units import MS_PER_HOUR, WS_PER_WH
 from wattswap.runners.node.clock import EPOCH_S
 
@@ -87,7 +87,8 @@ class ChargingPoint:
         self._imported_ws = self._exported_ws = 0
         """Counted from power where the meter has no totals."""
         self._before: tuple[int, int] = (0, 0)
-        self._baseline_w = 0
+        self._baseline_w = self._granted_w = 0
+        """What the car would draw had it never given way, and what this charger lets it draw."""
         self.trouble = ""
         """What is wrong with the driver's file."""
         self.allow(0, rules.guaranteed_w, 0)
@@ -104,7 +105,7 @@ class ChargingPoint:
         is_plugged = reading.plugged is not False
         if self._stay is None:
             return self._plug_in(now_ms) if is_plugged else []
-        metered = self._metered(before, reading)
+        metered = self._metered(before, reading, now_ms)
         if not is_plugged:
             return [*metered, *self._unplug(metered)]
         events: list[Event] = []
@@ -119,6 +120,7 @@ class ChargingPoint:
 
     def allow(self, session: int, import_w: int, export_w: int) -> None:  # noqa: ARG002 - there is one cable
         """Set what may flow."""
+        self._granted_w = import_w
         self._device.allow(import_w, export_w)
 
     def close(self) -> None:
@@ -177,13 +179,13 @@ class ChargingPoint:
         )
 
     def _tell(self, stay: _Stay, metered: list[Metered], now_ms: int) -> list[Event]:
-        """Where the session stands, to the charger; the same and the cable, if it does not know it, to the car."""
+        """What the car may draw, to the charger; where it stands, and the cable if it does not know it, to the car."""
         reading = self._reading(stay, now_ms)
         cable = [] if self._told_to_car else [self._cable(stay, self._charger)]
         if stay.vehicle in self._linked():
             self._signal(stay.vehicle, [*cable, *metered, reading])
             self._told_to_car = True
-        return [reading]
+        return [CarStatus(stay.session, reading.firm_w, reading.wanted_w, reading.drew)]
 
     # -- the meter ----------------------------------------------------------------------------------------------------
 
@@ -205,7 +207,7 @@ class ChargingPoint:
             max(0, self._exported_ws - stay.exported_before_ws),
         )
 
-    def _metered(self, before: DeviceReading | None, reading: DeviceReading) -> list[Metered]:
+    def _metered(self, before: DeviceReading | None, reading: DeviceReading, now_ms: int) -> list[Metered]:
         """The mean powers of the beats that have passed, one each."""
         assert self._stay is not None
         totals = self._totals(self._stay)
@@ -217,8 +219,9 @@ class ChargingPoint:
             return []
         beats = min(max(1, round((reading.at_ms - before.at_ms) / self._rules.tick_ms)), _MOST_MISSED)
         span_s = beats * self._rules.tick_s
-        metered = Metered(self._stay.session, imported_ws // span_s, exported_ws // span_s, self._baseline_w)
-        return [metered] * beats
+        powers_w = imported_ws // span_s, exported_ws // span_s, self._baseline_w, self._granted_w
+        this_tick = now_ms // self._rules.tick_ms
+        return [Metered(self._stay.session, *powers_w, tick) for tick in range(this_tick - beats, this_tick)]
 
     def _reading(self, stay: _Stay, now_ms: int) -> Reading:
         """Where the session stands now."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from wattswap.protocol.errors import InputError, RemoteProtocolError
 from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Received, Unplugged, Woken
-from wattswap.runners.node.clock import AHEAD_MS
+from wattswap.runners.node.clock import KEEP_MS
 from wattswap.runners.node.drivers.device import DeviceError
 
 if TYPE_CHECKING:
@@ -155,10 +155,10 @@ class NodeHost:
         self._sensor_trouble = trouble
 
     def _keep_clock(self, now_ms: int) -> None:
-        """Remember an instant ahead of now, and say when somebody has set the wall's clock."""
-        if now_ms + AHEAD_MS // 2 > self._clock_kept_ms:
-            self._clock_kept_ms = now_ms + AHEAD_MS
-            self._store.commit(((CLOCK_KEY, self._clock_kept_ms.to_bytes(8, "big")),), ())
+        """Remember what the clock says, and say when somebody has set the wall's."""
+        if now_ms >= self._clock_kept_ms + KEEP_MS:
+            self._clock_kept_ms = now_ms
+            self._store.commit(((CLOCK_KEY, self._clock.record().encode()),), ())
         jump_ms = self._clock.ahead_of_wall_ms()
         if abs(jump_ms - self._jump_ms) > _CLOCK_JUMP_MS:
             self._jump_ms = jump_ms

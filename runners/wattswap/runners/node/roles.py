@@ -15,7 +15,9 @@ Role = Literal["transformer", "charger", "vehicle", "household"]
 """A stationary battery is a charger (its inverter) and a vehicle that never departs."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
-_PASSED_DOWN: Final = frozenset({messages.ReliefCall, messages.Award, messages.Receipt, messages.Release, messages.Ack})
+_PASSED_DOWN: Final = frozenset(
+    {messages.ReliefCall, messages.Cleared, messages.Award, messages.Receipt, messages.Release, messages.Ack}
+)
 _MAY_SEND: Final[Mapping[tuple[Role, Role], frozenset[type]]] = {
     ("vehicle", "charger"): frozenset({messages.Mandate, messages.Offer, messages.Delivery, messages.Ack}),
     ("charger", "transformer"): frozenset(

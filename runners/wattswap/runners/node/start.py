@@ -102,7 +102,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
         trust = trusted.read()
         options = SocketOptions(beat_ms=config.market.beat_ms)
         transport = stack.enter_context(closing(Transport(keys.transport, trust.allows, options)))
-        clock = NodeClock(int.from_bytes(host_store.remembered().get(CLOCK_KEY, b""), "big"))
+        clock = NodeClock(host_store.remembered().get(CLOCK_KEY))
         messenger = Messenger(
             transport, _gate(loaded, keys, trust, host_store), trust, beat_ms=config.market.beat_ms, clock=clock.now_ms
         )

@@ -23,7 +23,7 @@ from wattswap.runners.node.lockstep.wire import (
     Failed,
     Joined,
     Order,
-    Peers,
+    PeerSockets,
     Ready,
     SensedEvent,
     Stop,
@@ -108,7 +108,7 @@ class Conductor:
             os.write(port_writing, f"{port:05}".encode() * self._plan.processes)
             os.close(port_writing)
             joined = {number: wire.port for number, wire in self._answers(Joined, set(range(self._plan.processes)))}
-            ports = Peers(tuple(joined[number] for number in range(self._plan.processes)))
+            ports = PeerSockets(tuple(joined[number] for number in range(self._plan.processes)))
             for number in joined:
                 self._tell(number, ports)
             self._answers(Ready, set(joined))

@@ -30,7 +30,7 @@ class Joined(_Wire, frozen=True, tag=1):
     port: int
 
 
-class Peers(_Wire, frozen=True, tag=2):
+class PeerSockets(_Wire, frozen=True, tag=2):
     """The ports of all workers, by their number: connect to those that you talk to and that come before you."""
 
     ports: tuple[int, ...]
@@ -123,7 +123,7 @@ class Stop(_Wire, frozen=True, tag=11):
     """The run is over."""
 
 
-Wire = Joined | Peers | Knock | Ready | Order | Letters | Done | CloseBooks | Account | Failed | Stop
+Wire = Joined | PeerSockets | Knock | Ready | Order | Letters | Done | CloseBooks | Account | Failed | Stop
 
 encode_wire: Final = msgspec.msgpack.Encoder().encode
 _decoder: Final[msgspec.msgpack.Decoder[Wire]] = msgspec.msgpack.Decoder(Wire)

@@ -25,7 +25,7 @@ from wattswap.runners.node.lockstep.wire import (
     Letter,
     Letters,
     Order,
-    Peers,
+    PeerSockets,
     Ready,
     Sent,
     Stop,
@@ -112,7 +112,7 @@ class _Worker:
         joined = encode_wire(Joined(mine))
         while not transport.send(plan.conductor.public, joined):
             self._receive(_KNOCK_MS)
-        peers = self._wait_for(Peers)
+        peers = self._wait_for(PeerSockets)
         neighbours = plan.talks_to[self._number]
         callers = {other for other in neighbours if other > self._number}
         silent = neighbours - callers
