@@ -41,11 +41,11 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
 
 def test_json_is_one_object_and_nothing_else(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run_main("demo", *FAST, "--controllers", "edf", "--out", "here", "--json") == 0
+    assert run_main("demo", *FAST, "--controllers", "fcfs", "--out", "here", "--json") == 0
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert err == ""
-    assert [(group["controller"], group["runs"]) for group in found["groups"]] == [("edf", 2)]
+    assert [(group["controller"], group["runs"]) for group in found["groups"]] == [("fcfs", 2)]
     assert {row["seed"] for row in found["runs"]} == {1, 2}
 
 
@@ -74,6 +74,7 @@ def test_a_failed_run_is_told_and_the_code_is_1(tmp_path: Path, monkeypatch, cap
         (("demo", "--out", "here", "--controllers", "egf"), "the nearest is"),
         (("demo", "--out", "here", "--controllers", ","), "--controllers: name at least one"),
         (("demo", "--out", "here", "--seeds", "0"), "--seeds 0"),
+        (("demo", "--out", "here", "--controllers", "edf"), "--set vehicles.disclose=departure"),
         (("demo", "--games", "--seeds", "0"), "--seeds 0"),
         (("demo", "--games", "--share", "0"), "--share 0"),
         (("demo", "--games", "--out", "here"), "--out: not with --games"),

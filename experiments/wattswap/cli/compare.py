@@ -27,7 +27,7 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 
 @click.command(
     epilog=examples(
-        "wattswap compare b250 --controllers uncontrolled,edf,negotiated --seeds 5 --out b250-controllers",
+        "wattswap compare b250 --controllers uncontrolled,fcfs,negotiated --seeds 5 --out b250-controllers",
         "wattswap compare demo --strategies need,altruist,need:0.5+keep:0.5 --seeds 20 --jobs 4 --out strategies",
         "wattswap compare c250stress --games --day 5 --seeds 3",
     )
