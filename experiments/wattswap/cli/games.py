@@ -56,12 +56,16 @@ def _show(scenario: str, outcomes: Sequence[GameOutcome], seeds: int) -> None:
     for game in dict.fromkeys(outcome.game for outcome in outcomes):
         table.add_row(game, *_cells([outcome for outcome in outcomes if outcome.game == game]))
     console.print(table, markup=False)
-    short = sum(outcome.short for outcome in outcomes)
+    short = ", ".join(
+        f"{outcome.game} {outcome.short} and {outcome.others_short} of others (seed {outcome.seed})"
+        for outcome in outcomes
+        if outcome.short or outcome.others_short
+    )
     invented = max(outcome.invented_paid_iota for outcome in outcomes)
     console.print(
         "\nFor each car that plays: what it earned beyond what waiting cost it, honest and playing, and the gain; what"
         " each other car gains; what the site pays, over the honest run's payments."
-        f" Paid to cars that are not there: at most {invented:g} IOTA. Sessions that played and left short: {short}.\n",
+        f" Paid to cars that are not there: at most {invented:g} IOTA. Sessions that left short: {short or 'none'}.\n",
         markup=False,
         soft_wrap=True,
     )

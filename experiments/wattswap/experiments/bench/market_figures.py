@@ -24,6 +24,8 @@ from wattswap.protocol.units import NANOS_PER_IOTA, Purpose
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from wattswap.runners.scenario.street import Street
 
 FINE_PERMILLE: Final = (800, 900, 1_100, 1_250, 1_500)
@@ -32,8 +34,8 @@ RIVALS: Final = ("edf", "llf")
 _DISCLOSED: Final = ("vehicles.disclose=departure",)
 
 
-def best_deviations(street: Street, cars: int = CARS) -> list[tuple[float, float]]:
-    """For each of so many cars, in IOTA: its utility when truthful, and the most that any ask of the grid adds.
+def deviations(street: Street, cars: int = CARS) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of so many cars, in IOTA: the utility of each when truthful, and what each ask of the grid adds, a row a car.
 
     The cars are drawn among those that earn something when everyone is truthful.
     """
@@ -42,13 +44,13 @@ def best_deviations(street: Street, cars: int = CARS) -> list[tuple[float, float
     honest = run_played(nobody)
     earning = np.unique(keys[honest.earned_nanos > 0])
     order = np.argsort(draw(street.scenario.seed, earning, Purpose.MANIPULATION))
-    found = []
+    utility, added = [], []
     for key in earning[order][:cars].tolist():
         mine = keys == np.uint64(key)
-        truthful = honest.utility_iota(mine, 1)
-        tried = (run_played(replace(nobody, plays=mine, asks=AsksTimes(permille))) for permille in FINE_PERMILLE)
-        found.append((truthful, max(0.0, *(each.utility_iota(mine, 1) - truthful for each in tried))))
-    return found
+        utility.append(honest.utility_iota(mine, 1))
+        tried = (run_played(replace(nobody, asking=mine, asks=AsksTimes(permille))) for permille in FINE_PERMILLE)
+        added.append([each.utility_iota(mine, 1) - utility[-1] for each in tried])
+    return np.array(utility), np.array(added)
 
 
 def waiting_cost_iota(scenario: str, controller: str, seed: int, day: int | None) -> float:
@@ -61,11 +63,15 @@ def waiting_cost_iota(scenario: str, controller: str, seed: int, day: int | None
 
 
 def _print_deviations(scenario: str, day: int | None) -> None:
-    found = best_deviations(load_street(scenario, strategy=HONEST, day=day))
-    utility, gain = (sum(column) for column in zip(*found, strict=True))
-    gainers = sum(best > 0 for _, best in found)
-    print(f"{len(found)} cars: utility {utility:.3f} IOTA, best deviations {gain:.4f}: {gain / utility:.2%}")
-    print(f"{gainers} of them gain anything; the most {max(best for _, best in found):.4f} IOTA")
+    utility, added = deviations(load_street(scenario, strategy=HONEST, day=day))
+    total = utility.sum()
+    shares = zip(FINE_PERMILLE, added.sum(axis=0).tolist(), strict=True)
+    print(
+        f"{len(utility)} cars, utility {total:.2f} IOTA when truthful. All of them asking so much of their cost gain:"
+    )
+    print(", ".join(f"x {permille / 1000}: {gain / total:+.2%}" for permille, gain in shares))
+    hindsight = np.maximum(added.max(axis=1), 0)
+    print(f"Each the best of the grid in hindsight: {hindsight.sum() / total:+.2%}, for {(hindsight > 0).sum()} cars")
 
 
 def _print_rivals(scenario: str, seeds: int, day: int | None) -> None:

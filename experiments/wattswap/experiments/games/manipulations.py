@@ -55,7 +55,8 @@ def _phantom(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
         double, station_id=stations, vehicle_id=vehicles, key=keys_of(double.session_id), energy_ws=need_ws
     )
     played = honest.with_more(double, np.zeros_like(rows), np.full_like(rows, -1))
-    return replace(played, asks=altruist)
+    invented = np.arange(len(played.plays)) >= len(honest.plays)
+    return replace(played, asks=altruist, asking=invented)
 
 
 def _inflated(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:

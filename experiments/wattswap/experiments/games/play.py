@@ -75,6 +75,8 @@ class GameOutcome(NamedTuple):
     """Paid to cars that are not there."""
     short: int
     """Manipulating cars' sessions that left short of their real need."""
+    others_short: int
+    """Those of the other cars; nobody is when all are honest."""
 
     @property
     def gain_iota(self) -> float:
@@ -135,6 +137,7 @@ def play(game: Manipulation, street: Street, honest: PlayedRun, share: float) ->
         payments_ratio=run.paid_nanos / honest.paid_nanos if honest.paid_nanos else 1.0,
         invented_paid_iota=int(run.earned_nanos[invented].sum()) / NANOS_PER_IOTA,
         short=int((run.short & played.plays).sum()),
+        others_short=int((run.short & ~played.plays).sum()),
     )
 
 
@@ -143,7 +146,7 @@ def run_played(played: PlayedStreet) -> PlayedRun:
     street, world = played.street, PlayedWorld(played)
     run = FleetRun(street, world=world)
     if played.asks is not None:
-        run.assignment.follow(np.flatnonzero(played.plays), "manipulates", played.asks)
+        run.assignment.follow(np.flatnonzero(played.asking), "manipulates", played.asks)
     while run.tick < street.ticks:
         run.step()
         run.record.ticks.clear()  # a week of columns would fill the memory, and nobody reads them

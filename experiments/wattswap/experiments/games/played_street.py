@@ -32,8 +32,10 @@ class PlayedStreet:
     """The session of the same car that ends when this one begins, without the car having left; -1 if none does."""
     stalls: NDArray[np.bool_]
     """Draws back what it sold only when it must."""
+    asking: NDArray[np.bool_]
+    """The sessions that answer with ``asks``."""
     asks: Strategy | None = None
-    """What the manipulating sessions answer; ``truthful`` if None."""
+    """``truthful`` if None."""
 
     @classmethod
     def honest(cls, street: Street, plays: NDArray[np.bool_]) -> PlayedStreet:
@@ -49,7 +51,7 @@ class PlayedStreet:
         sessions = street.sessions
         rows = len(sessions.session_id)
         none = np.zeros(rows, dtype=bool)
-        return cls(street, plays, sessions.energy_ws.copy(), np.full(rows, -1, dtype=np.int64), none)
+        return cls(street, plays, sessions.energy_ws.copy(), np.full(rows, -1, dtype=np.int64), none, plays)
 
     def saying(self, sessions: Sessions) -> PlayedStreet:
         """The same, with other sessions than the true ones, row by row."""
@@ -67,6 +69,7 @@ class PlayedStreet:
             real_ws=np.append(self.real_ws, real_ws),
             continues=np.append(self.continues, continues),
             stalls=np.append(self.stalls, np.zeros(count, dtype=bool)),
+            asking=np.append(self.asking, np.ones(count, dtype=bool)),
         )
 
     @property
