@@ -79,6 +79,15 @@ def test_only_the_cars_that_play_say_what_is_not_true(friday, honest, game):
     assert len(set(after.session_id)) == len(after.session_id)
 
 
+def test_only_the_phantom_itself_asks_nothing(friday, honest):
+    truth = PlayedStreet.honest(friday, np.ones(len(friday.sessions.session_id), dtype=bool))
+    played = BY_NAME["phantom"].play(truth, honest.peaks)
+    names = np.array(played.street.sessions.session_id)
+    assert all(name.endswith("+phantom") for name in names[played.asking])
+    assert played.asking.sum() == len(truth.plays)
+    assert not played.real_ws[played.asking].any()
+
+
 def test_a_car_draws_what_it_really_needs_and_no_more():
     street = street_of([Stay(0, 400, 20 * WS_PER_KWH)], 400)
     played = replace(_nobody(street), real_ws=np.array([5 * WS_PER_KWH]))
