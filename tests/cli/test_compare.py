@@ -41,11 +41,11 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
 
 def test_json_is_one_object_and_nothing_else(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run_main("demo", *FAST, "--controllers", "edf", "--out", "here", "--json") == 0
+    assert run_main("demo", *FAST, "--controllers", "fcfs", "--out", "here", "--json") == 0
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert err == ""
-    assert [(group["controller"], group["runs"]) for group in found["groups"]] == [("edf", 2)]
+    assert [(group["controller"], group["runs"]) for group in found["groups"]] == [("fcfs", 2)]
     assert {row["seed"] for row in found["runs"]} == {1, 2}
 
 
@@ -74,6 +74,13 @@ def test_a_failed_run_is_told_and_the_code_is_1(tmp_path: Path, monkeypatch, cap
         (("demo", "--out", "here", "--controllers", "egf"), "the nearest is"),
         (("demo", "--out", "here", "--controllers", ","), "--controllers: name at least one"),
         (("demo", "--out", "here", "--seeds", "0"), "--seeds 0"),
+        (("demo", "--out", "here", "--controllers", "edf"), "--set vehicles.disclose=departure"),
+        (("demo", "--games", "--seeds", "0"), "--seeds 0"),
+        (("demo", "--games", "--share", "0"), "--share 0"),
+        (("demo", "--games", "--out", "here"), "--out: not with --games"),
+        (("demo", "--games", "--controllers", "edf"), "--controllers: not with --games"),
+        (("demo", "--share", "0.2", "--out", "here"), "--share: only with --games"),
+        (("demmo", "--games"), "did you mean demo?"),
     ],
 )
 def test_bad_input_is_one_line_with_exit_code_2_and_leaves_nothing(
@@ -86,3 +93,25 @@ def test_bad_input_is_one_line_with_exit_code_2_and_leaves_nothing(
     assert what in err
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+GAMES = ("demo", "--games", "--set", "reading_s=300", "--seeds", "1")
+
+
+def test_the_games_are_a_table_that_says_what_each_car_does(wattswap):
+    done = wattswap("compare", *GAMES)
+    assert (done.returncode, done.stderr) == (0, "")
+    table, _, told = done.stdout.partition("\n\nFor each car")
+    assert max(map(len, table.splitlines())) <= 80
+    for game in ("phantom", "inflated need", "replug", "stall", "false urgency", "ring", "at the peak"):
+        assert f"\n{game} " in table
+        assert f"\n{game}: " in told
+    assert "not there: at most 0 IOTA" in told
+
+
+def test_the_games_as_json(monkeypatch, tmp_path: Path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_main(*GAMES, "--share", "0.5", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {game["share"] for game in found["games"]} == {0.5}
+    assert all(game["gain_iota"] == game["utility_iota"] - game["honest_iota"] for game in found["games"])

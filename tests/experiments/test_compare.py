@@ -161,12 +161,12 @@ def test_a_run_that_fails_is_a_row_and_is_tried_again(small, made):
 
 def test_our_own_bug_in_one_run_does_not_end_the_others(small, monkeypatch):
     def broken(scenario, **options):
-        if options["controller"] == "edf":
+        if options["controller"] == "fcfs":
             raise AssertionError("our bug")
         return api.run(scenario, **options)
 
     monkeypatch.setattr("wattswap.experiments.sweep.run", broken)
-    found = compare(small, controllers=["edf", "llf"], jobs=1)
+    found = compare(small, controllers=["fcfs", "equal-share"], jobs=1)
     assert [row["error"] for row in found.rows] == ["AssertionError: our bug", None]
 
 

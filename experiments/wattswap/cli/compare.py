@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from wattswap.cli import INTERRUPTED, options
 from wattswap.cli.examples import examples
+from wattswap.cli.games import play_and_show
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,8 +27,9 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 
 @click.command(
     epilog=examples(
-        "wattswap compare b250 --controllers uncontrolled,edf,negotiated --seeds 5 --out b250-controllers",
+        "wattswap compare b250 --controllers uncontrolled,fcfs,negotiated --seeds 5 --out b250-controllers",
         "wattswap compare demo --strategies need,altruist,need:0.5+keep:0.5 --seeds 20 --jobs 4 --out strategies",
+        "wattswap compare c250stress --games --day 5 --seeds 3",
     )
 )
 @click.argument("scenario", default="demo")
@@ -53,8 +56,13 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
     "--out",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    required=True,
-    help="Where each finished run is kept; the same command again goes on from there.",
+    help="Where each finished run is kept; the same command again goes on from there. Needed without --games.",
+)
+@click.option(
+    "--games", is_flag=True, help="What the bundled manipulations earn: some cars play, the honest run beside."
+)
+@click.option(
+    "--share", type=float, metavar="S", help="With --games: the share of cars that play; 0.1 by default, the ring 0.5."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object and nothing else.")
 @click.pass_context
@@ -69,7 +77,9 @@ def compare(
     engine: str,
     day: int | None,
     settings: tuple[str, ...],
-    out: Path,
+    out: Path | None,
+    games: bool,
+    share: float | None,
     as_json: bool,
 ) -> None:
     """Run a street under several controllers and strategies.
@@ -77,10 +87,21 @@ def compare(
     It leaves a table of all runs (results.csv, results.parquet) and a picture in DIR. A run that fails is a row with
     its error, and the exit code is 1.
 
+    With --games it plays the bundled manipulations of the market in the fleet engine, everyone else truthful, and
+    prints what each earns a car beside the same car's honest run. DIR is not needed then.
+
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
     if cluster is not None:
         raise InputError("--cluster: this version compares on this machine only; use --jobs N")
+    if games:
+        _refuse_beside_games(ctx)
+        play_and_show(scenario, seeds=seeds, share=share, day=day, settings=settings, as_json=as_json)
+        return
+    if share is not None:
+        raise InputError("--share: only with --games; it is the share of the cars that play")
+    if out is None:
+        raise InputError("--out DIR is missing: say where each finished run is kept")
     if not controllers:
         raise InputError("--controllers: name at least one")
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
@@ -110,6 +131,13 @@ def compare(
         _show(comparison)
     if comparison.failed:
         ctx.exit(CHECK_FAILED)
+
+
+def _refuse_beside_games(ctx: click.Context) -> None:
+    """Raise for an option that a game would not look at."""
+    for name in ("controllers", "strategies", "engine", "jobs", "out"):
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise InputError(f"--{name}: not with --games, which play the negotiation in the fleet engine and print")
 
 
 def _as_json(comparison: Comparison) -> dict[str, object]:

@@ -40,3 +40,4 @@ class Purpose(IntEnum):
     ASK = 4
     WAITING_COST = 5
     DEPARTURE = 6
+    MANIPULATION = 7

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 from tests.agents.controllers.parked import parked
 
-from wattswap.agents.controllers.capped import edf, fcfs, llf
+from wattswap.agents.controllers.capped import KEPT_MS, edf, fcfs, llf
 from wattswap.agents.rules import Rules
 
 ELEVEN = [11_000, 11_000, 11_000]
@@ -22,6 +23,14 @@ def test_the_earliest_stated_departure_is_first_served(rules):
 def test_the_least_laxity_is_first_served_however_late_it_is(rules):
     street = parked(ELEVEN, arrival=[1, 2, 3], departure=[1, 2, 3], laxity=[60_000, 0, -60_000])
     assert llf(40_000, 55_140, *street, rules).import_w.tolist() == [0, 4_140, 11_000]
+
+
+def test_a_car_that_draws_is_kept_for_an_hour_of_laxity(rules):
+    street = parked(ELEVEN[:2], laxity=[KEPT_MS - 1, 0])
+    draws = street.cars._replace(drew=np.array([True, False]))
+    assert llf(40_000, 51_000, draws, street.plugged, rules).import_w.tolist() == [11_000, 0]
+    street = parked(ELEVEN[:2], laxity=[KEPT_MS + 1, 0])
+    assert llf(40_000, 51_000, draws, street.plugged, rules).import_w.tolist() == [0, 11_000]
 
 
 def test_among_equals_the_order_of_sessions_decides(rules):

@@ -32,31 +32,38 @@ if TYPE_CHECKING:
 
 
 class FleetRun:
-    """One run of a street in the fleet engine: all its feeders at once, each with a record of its own."""
+    """One run of a street in the fleet engine: all its feeders at once, each with a record of its own.
+
+    ``world`` is given where cars do other than they said; else they draw what they are granted.
+    """
 
     def __init__(
-        self, street: Street, controller: Controller | None = None, observers: Iterable[Observer] = ()
+        self,
+        street: Street,
+        controller: Controller | None = None,
+        observers: Iterable[Observer] = (),
+        world: World | None = None,
     ) -> None:
-        self.street, self.controller, self.world = street, controller, World(street)
-        world, rules = self.world, self.world.rules
-        self._terms = Terms.of(*world.feeder_rules)
-        self.assignment = StrategyAssignment(world.fleet, street.scenario.seed, rules, street.folder)
+        self.street, self.controller, self.world = street, controller, world or World(street)
+        fleet, rules = self.world.fleet, self.world.rules
+        self._terms = Terms.of(*self.world.feeder_rules)
+        self.assignment = StrategyAssignment(fleet, street.scenario.seed, rules, street.folder)
         self.rules, self.seed = rules, street.scenario.seed
         self._observers = Observers(observers)
         self._records = tuple(RunRecord() for _ in street.feeders)
-        self._first_rows = [world.rows_of(feeder).start for feeder in range(len(street.feeders))]
-        self.books = open_books(street, world)
+        self._first_rows = [self.world.rows_of(feeder).start for feeder in range(len(street.feeders))]
+        self.books = open_books(street, self.world)
         for each, book in zip(self._records, self.books, strict=True):
             each.book = book
         self.awards = AwardTable.none()
-        self._stopped_at = np.full(len(world.fleet), NEVER)
+        self._stopped_at = np.full(len(fleet), NEVER)
         """By row: the tick at which a car failed to draw back what it was paid to wait for."""
         self.tick = 0
         """The next one."""
-        self._earned = np.zeros(len(world.fleet), dtype=np.int64)
-        self._deferred_ws = np.zeros(len(world.fleet), dtype=np.int64)
-        self._drawn_w = np.zeros(len(world.fleet), dtype=np.int64)
-        self._most_w = np.zeros(len(world.fleet), dtype=np.int64)
+        self._earned = np.zeros(len(fleet), dtype=np.int64)
+        self._deferred_ws = np.zeros(len(fleet), dtype=np.int64)
+        self._drawn_w = np.zeros(len(fleet), dtype=np.int64)
+        self._most_w = np.zeros(len(fleet), dtype=np.int64)
 
     def begin(self) -> None:
         """Tell the observers; called once, before the first step."""

@@ -51,6 +51,13 @@ class StrategyAssignment:
         self._memories: dict[int, Memory] = {}
         """By strategy, the memory of all rows."""
 
+    def follow(self, rows: Ints, name: str, strategy: Strategy) -> None:
+        """Let these rows follow this strategy, whatever they were drawn to follow; before the first call."""
+        self.number[rows] = len(self.strategies)
+        self.strategies.append(strategy)
+        self.names.append(name)
+        self._learns = self._learns or isinstance(strategy, LearningStrategy)
+
     def admitted(self, call: Call, own: Own, rows: Ints) -> tuple[Ints, Ints]:
         """What these cars answer and the law admits: relief in watts and asks, shape (cars, 3) each.
 
