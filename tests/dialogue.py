@@ -131,7 +131,9 @@ class _Telling:
                 return f"that offer, sealed; my cap is {said.cap_w:,} W"
             case Award():
                 watts, prices = said.award_w, said.price_nanos_per_kwh_h
-                bought = [f"{w:,} W at {_iota(price)} per kWh and hour" for w, price in zip(watts, prices, strict=True) if w]
+                bought = [
+                    f"{w:,} W at {_iota(price)} per kWh and hour" for w, price in zip(watts, prices, strict=True) if w
+                ]
                 return f"award: {', '.join(bought)}"
             case Ack():
                 return "award acknowledged"
@@ -141,7 +143,9 @@ class _Telling:
                 return f"grant: draw {said.import_w:,} W, for {said.lease_ms // MS_PER_S} s"
             case Delivery():
                 hours = said.rent * self.tick_s / WS_PER_KWH / 3_600
-                return f"delivery: {_kwh(sum(said.delivered_ws))} sold, {_kwh(said.returned_ws)} back, {hours:.3f} kWh·h"
+                return (
+                    f"delivery: {_kwh(sum(said.delivered_ws))} sold, {_kwh(said.returned_ws)} back, {hours:.3f} kWh·h"
+                )
             case WitnessedDelivery():
                 return "both deliveries, the charger's meter's and the car's"
             case Receipt():

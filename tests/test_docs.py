@@ -127,7 +127,9 @@ def test_strategies_names_all_that_a_strategy_is_told_and_all_that_are_bundled()
     assert keyed("strategies", "name") == list(BUNDLED)
     for row in table_with("strategies", "column", "key")[1:]:
         suffix = names(row[0])[0].rpartition("_")[2]
-        unit = {"w": "W", "ws": "W·s", "ms": "ms", "permille": "‰", "kwh": "nanos/kWh", "h": "nanos/kWh/h", "key": ""}[suffix]
+        unit = {"w": "W", "ws": "W·s", "ms": "ms", "permille": "‰", "kwh": "nanos/kWh", "h": "nanos/kWh/h", "key": ""}[
+            suffix
+        ]
         assert row[1] == unit, row
 
 

@@ -113,13 +113,22 @@ _ROWS: list[tuple[str, Callable[[Summary], str]]] = [
     ("Highest load", lambda of: f"{kilo(of['peak_w'])} kW"),
     ("Limit", lambda of: f"{kilo(of['limit_w'])} kW"),
     ("Time over the limit", lambda of: f"{minutes(of['overload_s'])} min"),
+    ("Time above 92 % of the limit", lambda of: f"{minutes(of['near_limit_s'])} min"),
     ("Cars that left short of energy", lambda of: f"{of['sessions_short']} of {_departed(of)}"),
-    ("Deferred energy, paid", lambda of: f"{kilo(of['deferred_wh'])} kWh"),
-    ("Energy fed back, paid", lambda of: f"{kilo(of['fed_back_wh'])} kWh"),
+    ("Deferred energy", lambda of: f"{kilo(of['deferred_wh'])} kWh"),
+    ("Energy fed back", lambda of: f"{kilo(of['fed_back_wh'])} kWh"),
     ("Energy cut by the last resort", lambda of: f"{kilo(of['forced_wh'])} kWh"),
+    ("What waiting cost all cars", lambda of: f"{iota(of['waiting_cost_nanos'])} IOTA"),
     ("Tokens paid to cars", lambda of: f"{iota(of['paid_nanos'])} IOTA"),
+    ("Rent still open", lambda of: f"{iota(of['rent_open_nanos'])} IOTA"),
+    ("Cars that sold waiting", lambda of: _sellers(of)),
     ("Transformer life used", lambda of: f"{plain(of['ageing_h'])} h"),
 ]
+
+
+def _sellers(figures: Summary) -> str:
+    """How many sold, and how many of them earned less than it cost them."""
+    return f"{figures['sellers']}, {figures['sellers_losing'] or 'none'} at a loss" if figures["sellers"] else "0"
 
 
 def _departed(figures: Summary) -> int:
