@@ -7,7 +7,6 @@ import pytest
 from wattswap.experiments.figures import BEGIN, END, jobs, markdown, replaced
 from wattswap.protocol.errors import InputError
 
-
 KNOWS = "(knows departures)"
 CONTROLLERS_AS_SHOWN = ("poc", "fcfs", "equal-share", f"edf {KNOWS}", f"llf {KNOWS}", "negotiated")
 RIVALS = ("", f", edf {KNOWS}", f", llf {KNOWS}")

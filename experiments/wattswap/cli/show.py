@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wattswap.cli.failures import show_failures
-from wattswap.experiments.formatting import iota, kilo, minutes, plain
+from wattswap.experiments.formatting import controller_name, iota, kilo, minutes, plain
 from wattswap.experiments.headline import headline
 from wattswap.experiments.settlement_texts import figures_of, verdict
 
@@ -80,7 +80,8 @@ def _show_figures(
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("")
     for column in columns:
-        name = "nobody in control" if column["controller"] == "uncontrolled" else column["controller"]
+        controller = column["controller"]
+        name = "nobody in control" if controller == "uncontrolled" else controller_name(controller)
         table.add_column(name, justify="right")
     for label, cell in _ROWS:
         table.add_row(label, *(cell(column) for column in columns))
@@ -109,6 +110,11 @@ def _show_feeders(console: Console, figures: Summary) -> None:
     console.print(table)
 
 
+def _sellers(figures: Summary) -> str:
+    """How many sold, and how many of them earned less than it cost them."""
+    return f"{figures['sellers']}, {figures['sellers_losing'] or 'none'} at a loss" if figures["sellers"] else "0"
+
+
 _ROWS: list[tuple[str, Callable[[Summary], str]]] = [
     ("Highest load", lambda of: f"{kilo(of['peak_w'])} kW"),
     ("Limit", lambda of: f"{kilo(of['limit_w'])} kW"),
@@ -121,14 +127,9 @@ _ROWS: list[tuple[str, Callable[[Summary], str]]] = [
     ("What waiting cost all cars", lambda of: f"{iota(of['waiting_cost_nanos'])} IOTA"),
     ("Tokens paid to cars", lambda of: f"{iota(of['paid_nanos'])} IOTA"),
     ("Rent still open", lambda of: f"{iota(of['rent_open_nanos'])} IOTA"),
-    ("Cars that sold waiting", lambda of: _sellers(of)),
+    ("Cars that sold waiting", _sellers),
     ("Transformer life used", lambda of: f"{plain(of['ageing_h'])} h"),
 ]
-
-
-def _sellers(figures: Summary) -> str:
-    """How many sold, and how many of them earned less than it cost them."""
-    return f"{figures['sellers']}, {figures['sellers_losing'] or 'none'} at a loss" if figures["sellers"] else "0"
 
 
 def _departed(figures: Summary) -> int:

@@ -15,6 +15,7 @@ import click
 
 from wattswap.agents.controllers import NEED_DEPARTURES
 from wattswap.experiments.api import run
+from wattswap.experiments.formatting import controller_name
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ _STEPS_TEXT: Final = (
 
 _OTHERS_TEXT: Final = (
     "The same weeks under rules that ask nobody and pay nobody, beside the negotiation (`poc` is the original of 2019);"
-    " *near* is the time above 92 % of the limit, *swings* are the times the load rose above the limit, *waiting cost* is"
-    " what waiting costs the cars by each owner's own price. `edf` and `llf` decide by departures, which cars tell nobody"
-    " else:"
+    " *near* is the time above 92 % of the limit, *swings* are the times the load rose above the limit, *waiting cost*"
+    " is what waiting costs the cars by each owner's own price. `edf` and `llf` decide by departures, which cars tell"
+    " nobody else:"
 )
 
 
@@ -98,11 +99,6 @@ def under(street: str, controller: str, settings: tuple[str, ...] = ()) -> Figur
     return FigureJob(street, controller, settings=(*settings, *disclosed))
 
 
-def named(job: FigureJob) -> str:
-    """A controller by name, marked if it knows when cars will leave."""
-    return f"{job.controller} (knows departures)" if job.controller in NEED_DEPARTURES else job.controller
-
-
 def hardships(streets: Sequence[str]) -> list[tuple[str, FigureJob]]:
     """What the negotiation is put through besides, in words and as a run; rivals too where departures are uncertain."""
     found = []
@@ -112,7 +108,7 @@ def hardships(streets: Sequence[str]) -> list[tuple[str, FigureJob]]:
                 found.append((f"{street}: {what}", FigureJob(street, engine=engine, settings=settings)))
             if settings == UNSURE:
                 rivals = (under(street, controller, settings) for controller in sorted(NEED_DEPARTURES))
-                found += [(f"{street}, {named(job)}: {what}", job) for job in rivals]
+                found += [(f"{street}, {controller_name(job.controller)}: {what}", job) for job in rivals]
     return found
 
 
@@ -203,7 +199,9 @@ def _controllers_table(results: Results, streets: Sequence[str]) -> str:
             job = under(street, controller)
             of = results[job]
             near_h, cost = of["near_limit_s"] / 3_600, of["waiting_cost_nanos"] / 1e9
-            rows.append([f"{street}, {named(job)}", *_hard_facts(of), f"{near_h:,.1f}", f"{cost:,.1f}"])
+            rows.append(
+                [f"{street}, {controller_name(controller)}", *_hard_facts(of), f"{near_h:,.1f}", f"{cost:,.1f}"]
+            )
     return table(["street, controller", *_HARD_FACTS, "near, h", "waiting cost, IOTA"], rows)
 
 

@@ -17,7 +17,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from wattswap.agents.controllers import controller_named
 from wattswap.experiments.api import run
 from wattswap.experiments.strategy_sources import strategy_sources
 from wattswap.protocol.errors import InputError
@@ -213,11 +212,10 @@ def checked_jobs(
     street = load_street(scenario, settings=list(settings), day=day)
     controllers = list(dict.fromkeys(controllers))
     mixes = list(dict.fromkeys(strategies)) or [street.scenario.vehicles.strategy]
-    for controller in controllers:
-        controller_named(controller)
     for mix in mixes:
         tried = load_street(scenario, settings=list(settings), day=day, strategy=mix)
-        start_run(tried, engine=cast("Engine", engine))
+        for controller in controllers:
+            start_run(tried, controller=controller, engine=cast("Engine", engine))
     first = street.scenario.seed
     if first + seeds - 1 > MOST_SEED:
         raise InputError(
