@@ -37,9 +37,9 @@ def draw_tokens(axes: Axes, tables: RunTables, window: Window) -> None:
     """
     hours = " in these hours" if is_long(tables) else ""
     dress(axes, tables, window, f"Tokens for what was sold{hours}, IOTA, added up")
-    paid, rent_open = tables.trades["nanos"], tables.rent_open_nanos
-    sold = tables.trades["t_ms"].between(*window) & (paid + rent_open > 0)
-    columns = (column[sold].groupby(tables.trades["t_ms"][sold]).sum().sort_index() for column in (paid, rent_open))
+    nanos = (tables.trades["nanos"], tables.rent_open_nanos)
+    sold = tables.trades["t_ms"].between(*window) & (nanos[0] + nanos[1] > 0)
+    columns = (column[sold].groupby(tables.trades["t_ms"][sold]).sum().sort_index() for column in nanos)
     paid, rent_open = (column.cumsum() / NANOS_PER_IOTA for column in columns)
     x = np.concatenate(([window[0]], paid.index.to_numpy(dtype=np.float64), [window[1]]))
     y, top = (
