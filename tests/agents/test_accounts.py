@@ -99,7 +99,7 @@ def test_the_award_of_a_car_that_left_binds_nobody_after_a_crash():
     gone = Remember("departed/5", msgspec.msgpack.encode((PARTY, Departed(5, 1, 0))))
     again, _ = restored([*effects, gone], FUNDS - RESERVED, 100_000)
     assert 5 not in again
-    assert again.open == 2, "an award that is repeated, and a bill"
+    assert again.open == 2, "the award that is repeated, and a bill"
 
 
 def test_a_receipt_survives_a_crash():

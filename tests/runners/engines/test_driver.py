@@ -34,9 +34,10 @@ from wattswap.runners.engines.sqlite_store import SqliteStore
 from wattswap.runners.engines.store import MemoryStore
 
 SAID = Send("car", Ack(AWARD, 7, 1))
+NOTE = NoteAward(1, 7, "0.1/s7", (4_000, 0, 0), (10**9, 0, 0), (4_000, 0, 0), (10**9, 0, 0))
 ROUND: list[Effect] = [
     Reserve("0.1/s7", 700),
-    NoteAward(1, 7, 4_000, 0),
+    NOTE,
     SAID,
     WakeAt(60_000),
     Remember("award/0.1/s7", b"kept"),
@@ -89,7 +90,7 @@ def test_everything_durable_is_one_transaction_before_anything_is_said():
     place = Notebook()
     Driver(place, place, Book(1_000)).carry_out("transformer", ROUND)
     assert place.asked == [
-        ("note", "transformer", NoteAward(1, 7, 4_000, 0)),
+        ("note", "transformer", NOTE),
         ("commit", ["award/0.1/s7"], ["reserve"]),
         ("post", "transformer", "car", SAID.message),
         ("wake", "transformer", 60_000),
