@@ -36,6 +36,7 @@ from wattswap.protocol import messages
 from wattswap.protocol.effects import (
     Bill,
     NoteAward,
+    NoteEnd,
     NoteForced,
     NoteRound,
     NoteTrade,
@@ -172,7 +173,7 @@ def test_a_round_is_said_in_this_order() -> None:
     meter(wire, 4_790)
     assert (wire.heard(), wire.did()) == ([], [])
     draw_back(wire, ticks=9)
-    assert (wire.heard(), wire.did()) == ([], [])
+    assert (wire.heard(), paid(wire.did())) == ([], [])
 
     # All is drawn back: the car claims, its charger bears witness, it is paid and receipted.
     wire.happens("charger A", BACK)
@@ -185,18 +186,19 @@ def test_a_round_is_said_in_this_order() -> None:
         ("charger A", "car A", Receipt(0, 0, PATIENT, worth())),
     ]
     assert wire.did() == [
+        NoteEnd(0, PATIENT),  # it has slept since the window's end
         NoteTrade(
             tick=0,
             session=PATIENT,
             payment_id="0.0/stay A",
             award_w=(6_210, 0, 0),
-            price_nanos_per_kwh=(CHEAP, 0, 0),
+            price_nanos_per_kwh_h=(CHEAP, 0, 0),
             delivered_ws=(1_863_000, 0, 0),
             returned_ws=1_863_000,
             rent=waited(),
             nanos=(worth(), 0, 0),
             offered_w=(6_860, 4_140, 0),
-            ask_nanos_per_kwh=(CHEAP, CHEAP, 0),
+            ask_nanos_per_kwh_h=(CHEAP, CHEAP, 0),
             baseline_ws=3_300_000,
             disputed=False,
         ),

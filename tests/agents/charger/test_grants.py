@@ -129,6 +129,6 @@ def test_a_wake_up_that_comes_early_is_asked_for_again() -> None:
 
 
 def test_a_report_that_came_before_its_mandate_is_made_again_when_the_mandate_is_acknowledged() -> None:
-    of = charger(READING)
+    of = charger(STATUS)
     assert tell(of, Ack(MANDATE, 7)) == [Send("car", Ack(MANDATE, 7)), report(2)]
     assert tell(of, Ack(MANDATE, 6)) == []
