@@ -73,9 +73,7 @@ BACK = Metered(PATIENT, 11_000, 0, 4_790, 11_000, WAITED + 9)
 def drawn_back(gave_way: int, back: int | None = None) -> Delivery:
     """The claim of who gave way for so many ticks and drew what it gave up in so many of them, or in all, back."""
     back = gave_way if back is None else back
-    return Delivery(
-        0, 0, PATIENT, (SOLD_WS * gave_way, 0, 0), 330_000 * gave_way, SOLD_WS * back, waited(back)
-    )
+    return Delivery(0, 0, PATIENT, (SOLD_WS * gave_way, 0, 0), 330_000 * gave_way, SOLD_WS * back, waited(back))
 
 
 def test_a_round_is_said_in_this_order() -> None:
@@ -140,9 +138,7 @@ def test_a_round_is_said_in_this_order() -> None:
             feed_awards=0,
         ),
         Reserve("0.0/stay A", MOST),
-        NoteAward(
-            0, PATIENT, "0.0/stay A", (6_210, 0, 0), (CHEAP, 0, 0), (6_860, 4_140, 0), (CHEAP, CHEAP, 0)
-        ),
+        NoteAward(0, PATIENT, "0.0/stay A", (6_210, 0, 0), (CHEAP, 0, 0), (6_860, 4_140, 0), (CHEAP, CHEAP, 0)),
         SetPower(PATIENT, 4_790, 0),
         SetPower(HASTY, 11_000, 0),
     ]

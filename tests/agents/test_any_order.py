@@ -96,9 +96,7 @@ class Evening:
         at_ms = tick * TICK_MS
         for at, session, laxity_h, watts in CARS:
             firm_w = watts if tick >= SOLD else 11_000
-            reading = Reading(
-                session, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, firm_w, firm_w, laxity_h * HOUR, drew=True
-            )
+            reading = Reading(session, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, firm_w, firm_w, laxity_h * HOUR, drew=True)
             sensed_ms = sorted(at_ms + self.disorder.random.randint(0, self.disorder.delay_ms) for _ in range(2))
             if not self.disorder.charger_first:
                 self.disorder.random.shuffle(sensed_ms)

@@ -166,7 +166,9 @@ def street(arrives: Loss = lambda sender, to, message: 1, *, signed: bool = Fals
 
     transformer_signer = signer("transformer")
     key = keys["transformer"] if signed else None
-    profiles = {at: VehicleProfile(asks(ask), "asks", 1, 880, IOTA // 2, 3 * IOTA) for at, ask in (("A", CHEAP), ("B", DEAR))}
+    profiles = {
+        at: VehicleProfile(asks(ask), "asks", 1, 880, IOTA // 2, 3 * IOTA) for at, ask in (("A", CHEAP), ("B", DEAR))
+    }
     site = replace(SITE, funds_nanos=funds_iota * IOTA)
     agents: list[Agent] = [
         *(Charger(f"charger {at}", "transformer", 11_000, RULES, signer=signer(f"charger {at}"), transformer_key=key)
