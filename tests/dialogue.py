@@ -14,6 +14,7 @@ from wattswap.protocol.messages import (
     Award,
     BaseReport,
     CappedOffer,
+    Cleared,
     Delivery,
     Departed,
     Grant,
@@ -117,8 +118,7 @@ class _Telling:
     def _words(self, said: object) -> str:
         match said:
             case ReliefCall():
-                ceiling = _iota(said.ceiling_nanos_per_kwh)
-                return f"call: {said.need_w:,} W until {self._at(said.until_ms)}, at most {ceiling} per kWh"
+                return f"call: {said.need_w:,} W until {self._at(said.until_ms)}"
             case Offer():
                 return f"offer: {_tranches(said.tranches)}"
             case CappedOffer():
@@ -127,7 +127,7 @@ class _Telling:
                 return f"that offer, sealed; my cap is {said.cap_w:,} W"
             case Award():
                 watts, prices = said.award_w, said.price_nanos_per_kwh_h
-                bought = [f"{w:,} W at {_iota(price)} per kWh" for w, price in zip(watts, prices, strict=True) if w]
+                bought = [f"{w:,} W at {_iota(price)} per kWh and hour" for w, price in zip(watts, prices, strict=True) if w]
                 return f"award: {', '.join(bought)}"
             case Ack():
                 return "award acknowledged"
@@ -136,7 +136,10 @@ class _Telling:
             case Grant():
                 return f"grant: draw {said.import_w:,} W, for {said.lease_ms // MS_PER_S} s"
             case Delivery():
-                return f"delivery: {_kwh(sum(said.delivered_ws))}"
+                return f"delivery: {_kwh(sum(said.delivered_ws))}, {_kwh(said.returned_ws)} of it drawn back"
+            case Cleared():
+                price, reserve = _iota(said.price_nanos_per_kwh_h), _iota(said.reserve_nanos_per_kwh_h)
+                return f"cleared: {price} per kWh and hour; none above {reserve} was admitted"
             case WitnessedDelivery():
                 return "both deliveries, the charger's meter's and the car's"
             case Receipt():
