@@ -127,7 +127,9 @@ class _Telling:
                 return f"that offer, sealed; my cap is {said.cap_w:,} W"
             case Award():
                 watts, prices = said.award_w, said.price_nanos_per_kwh_h
-                bought = [f"{w:,} W at {_iota(price)} per kWh and hour" for w, price in zip(watts, prices, strict=True) if w]
+                bought = [
+                    f"{w:,} W at {_iota(price)} per kWh and hour" for w, price in zip(watts, prices, strict=True) if w
+                ]
                 return f"award: {', '.join(bought)}"
             case Ack():
                 return "award acknowledged"
