@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.agents.two_chargers import (
     HASTY,
     PATIENT,
+    SOLD_WS,
+    draw_back,
     earned,
     heartbeat,
     meter,
@@ -12,7 +14,9 @@ from tests.agents.two_chargers import (
     plug_in,
     read,
     street,
+    waited,
     whole_round,
+    worth,
 )
 from tests.agents.words import (
     CALL,
@@ -21,9 +25,9 @@ from tests.agents.words import (
     HOUR,
     IOTA,
     KWH,
-    WORTH,
+    MOST,
+    WAITED,
     award,
-    delivered,
     full_stop,
     of_kind,
 )
@@ -32,6 +36,7 @@ from wattswap.protocol import messages
 from wattswap.protocol.effects import (
     Bill,
     NoteAward,
+    NoteEnd,
     NoteForced,
     NoteRound,
     NoteTrade,
@@ -40,6 +45,7 @@ from wattswap.protocol.effects import (
     SetPower,
 )
 from wattswap.protocol.events import (
+    Metered,
     Unplugged,
     Woken,
 )
@@ -48,6 +54,8 @@ from wattswap.protocol.messages import (
     MANDATE,
     Ack,
     BaseReport,
+    Cleared,
+    Delivery,
     Departed,
     Grant,
     Mandate,
@@ -58,6 +66,14 @@ from wattswap.protocol.messages import (
 )
 
 OFFER, AWARD = full_stop(PATIENT), award(PATIENT)
+CLEARED = Cleared(0, 0, CHEAP, IOTA)
+BACK = Metered(PATIENT, 11_000, 0, 4_790, 11_000, WAITED + 9)
+
+
+def drawn_back(gave_way: int, back: int | None = None) -> Delivery:
+    """The claim of who gave way for so many ticks and drew what it gave up in so many of them, or in all, back."""
+    back = gave_way if back is None else back
+    return Delivery(0, 0, PATIENT, (SOLD_WS * gave_way, 0, 0), 330_000 * gave_way, SOLD_WS * back, waited(back))
 
 
 def test_a_round_is_said_in_this_order() -> None:
@@ -66,12 +82,12 @@ def test_a_round_is_said_in_this_order() -> None:
     # A car says what it needs when it is plugged in; then everyone says where it stands.
     plug_in(wire)
     assert wire.heard() == [
-        ("car A", "charger A", Mandate(PATIENT, "stay A", 10 * KWH, 3 * HOUR + 3_272_728, "car A")),
-        ("charger A", "transformer", Mandate(PATIENT, "stay A", 10 * KWH, 3 * HOUR + 3_272_728, "car A")),
+        ("car A", "charger A", Mandate(PATIENT, "stay A", 10 * KWH, 11_000, "car A", 3 * HOUR + 3_272_728)),
+        ("charger A", "transformer", Mandate(PATIENT, "stay A", 10 * KWH, 11_000, "car A", 3 * HOUR + 3_272_728)),
         ("transformer", "charger A", Ack(MANDATE, PATIENT)),
         ("charger A", "car A", Ack(MANDATE, PATIENT)),
-        ("car B", "charger B", Mandate(HASTY, "stay B", 10 * KWH, 1 * HOUR + 3_272_728, "car B")),
-        ("charger B", "transformer", Mandate(HASTY, "stay B", 10 * KWH, 1 * HOUR + 3_272_728, "car B")),
+        ("car B", "charger B", Mandate(HASTY, "stay B", 10 * KWH, 11_000, "car B", 1 * HOUR + 3_272_728)),
+        ("charger B", "transformer", Mandate(HASTY, "stay B", 10 * KWH, 11_000, "car B", 1 * HOUR + 3_272_728)),
         ("transformer", "charger B", Ack(MANDATE, HASTY)),
         ("charger B", "car B", Ack(MANDATE, HASTY)),
         ("charger A", "transformer", heartbeat(PATIENT, 1)),
@@ -96,10 +112,14 @@ def test_a_round_is_said_in_this_order() -> None:
         ("charger A", "transformer", (PATIENT, 11_000, OFFER)),
         ("charger B", "transformer", (HASTY, 11_000, hasty_offer)),
         ("transformer", "charger A", AWARD),
+        ("transformer", "charger A", CLEARED),
+        ("transformer", "charger B", CLEARED),
         ("transformer", "charger A", Grant(PATIENT, 4_790, 0, 1, 1, 1, 0, 90_000)),
         ("transformer", "charger B", Grant(HASTY, 11_000, 0, 1, 2, 1, 0, 90_000)),
         ("charger A", "transformer", heartbeat(PATIENT, 2)),
         ("charger A", "car A", AWARD),
+        ("charger A", "car A", CLEARED),
+        ("charger B", "car B", CLEARED),
         ("car A", "charger A", Ack(messages.AWARD, PATIENT, 0)),
         ("charger A", "transformer", Ack(messages.AWARD, PATIENT, 0)),
     ]
@@ -109,17 +129,16 @@ def test_a_round_is_said_in_this_order() -> None:
         NoteRound(
             tick=0,
             need_w=5_800,
-            ceiling_nanos_per_kwh=5 * IOTA,
             called=2,
             kept=0,
             offered_w=22_000,
             awarded_w=6_210,
-            price_nanos_per_kwh=CHEAP,
+            price_nanos_per_kwh_h=CHEAP,
             reduce_awards=1,
             feed_awards=0,
         ),
-        Reserve("0.0/stay A", WORTH),
-        NoteAward(0, PATIENT, 6_210, 0),
+        Reserve("0.0/stay A", MOST),
+        NoteAward(0, PATIENT, "0.0/stay A", (6_210, 0, 0), (CHEAP, 0, 0), (6_860, 4_140, 0), (CHEAP, CHEAP, 0)),
         SetPower(PATIENT, 4_790, 0),
         SetPower(HASTY, 11_000, 0),
     ]
@@ -131,7 +150,7 @@ def test_a_round_is_said_in_this_order() -> None:
     assert (wire.heard(), wire.did()) == ([], [])
     meter(wire, 4_790)
     assert wire.heard() == [
-        ("charger A", "transformer", heartbeat(PATIENT, 3, 30_000, heard=1)),
+        ("charger A", "transformer", heartbeat(PATIENT, 3, 30_000, heard=1, gave_way=1)),
         ("charger B", "transformer", heartbeat(HASTY, 2, 30_000, heard=2)),
         ("homes", "transformer", BaseReport(3_000)),
         ("transformer", "charger A", Grant(PATIENT, 4_790, 0, 1, 3, 1, 30_000, 90_000)),
@@ -146,32 +165,42 @@ def test_a_round_is_said_in_this_order() -> None:
     wire.wake()
     wire.heard()
 
-    # With the tenth the window is over: the car claims, its charger bears witness, it is paid and receipted.
+    # With the tenth the window is over. What was given up waits; nothing is said of it.
     meter(wire, 4_790)
-    delivery = delivered(PATIENT, 300)
+    assert (wire.heard(), wire.did()) == ([], [])
+    draw_back(wire, ticks=9)
+    assert (wire.heard(), paid(wire.did())) == ([], [])
+
+    # All is drawn back: the car claims, its charger bears witness, it is paid and receipted.
+    wire.happens("charger A", BACK)
+    wire.happens("car A", BACK)
+    delivery = drawn_back(10)
     assert wire.heard() == [
         ("car A", "charger A", delivery),
         ("charger A", "transformer", (PATIENT, delivery, delivery)),
-        ("transformer", "charger A", Receipt(0, 0, PATIENT, WORTH)),
-        ("charger A", "car A", Receipt(0, 0, PATIENT, WORTH)),
+        ("transformer", "charger A", Receipt(0, 0, PATIENT, worth())),
+        ("charger A", "car A", Receipt(0, 0, PATIENT, worth())),
     ]
     assert wire.did() == [
+        NoteEnd(0, PATIENT),  # it has slept since the window's end
         NoteTrade(
             tick=0,
             session=PATIENT,
             payment_id="0.0/stay A",
             award_w=(6_210, 0, 0),
-            price_nanos_per_kwh=(CHEAP, 0, 0),
+            price_nanos_per_kwh_h=(CHEAP, 0, 0),
             delivered_ws=(1_863_000, 0, 0),
-            nanos=(WORTH, 0, 0),
+            returned_ws=1_863_000,
+            rent=waited(),
+            nanos=(worth(), 0, 0),
             offered_w=(6_860, 4_140, 0),
-            ask_nanos_per_kwh=(CHEAP, CHEAP, 0),
+            ask_nanos_per_kwh_h=(CHEAP, CHEAP, 0),
             baseline_ws=3_300_000,
             disputed=False,
         ),
-        Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH),
+        Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", worth()),
     ]
-    assert earned(wire, "car A") == WORTH
+    assert earned(wire, "car A") == worth()
     assert earned(wire, "car B") == 0
 
     # The car leaves: its energy is billed, 47.9 kW-ticks of 30 s at 3 IOTA/kWh.
@@ -195,7 +224,7 @@ def test_when_every_message_comes_twice_the_same_is_done() -> None:
         wire = street(lambda sender, to, message, times=times: times)  # type: ignore[misc]
         did = [effect for effect in whole_round(wire)[1] if not isinstance(effect, SetPower)]
         assert did == [effect for effect in expected if not isinstance(effect, SetPower)]
-        assert earned(wire, "car A") == WORTH
+        assert earned(wire, "car A") == worth()
 
 
 def test_a_release_pays_what_was_delivered_until_then() -> None:
@@ -207,18 +236,21 @@ def test_a_release_pays_what_was_delivered_until_then() -> None:
     read(wire, base_w=-3_400)
     wire.heard(), wire.did()
     wire.happens("transformer", Woken())
-    delivery = delivered(PATIENT, 120)
     assert wire.heard() == [
         ("transformer", "charger A", Release(0, 0, PATIENT)),
         ("transformer", "charger B", Grant(HASTY, 11_000, 0, 1, 9, 1, 120_000, 90_000)),
         ("transformer", "charger A", Grant(PATIENT, 11_000, 0, 1, 10, 1, 120_000, 90_000)),
         ("charger A", "car A", Release(0, 0, PATIENT)),
+    ]
+    draw_back(wire, ticks=4)
+    delivery = drawn_back(4)
+    assert wire.heard() == [
         ("car A", "charger A", delivery),
         ("charger A", "transformer", (PATIENT, delivery, delivery)),
-        ("transformer", "charger A", Receipt(0, 0, PATIENT, WORTH * 4 // 10)),
-        ("charger A", "car A", Receipt(0, 0, PATIENT, WORTH * 4 // 10)),
+        ("transformer", "charger A", Receipt(0, 0, PATIENT, worth(4))),
+        ("charger A", "car A", Receipt(0, 0, PATIENT, worth(4))),
     ]
-    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH * 4 // 10)]
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", worth(4))]
 
 
 def test_after_a_release_a_new_call_in_the_same_window_is_a_new_round() -> None:
@@ -233,41 +265,58 @@ def test_after_a_release_a_new_call_in_the_same_window_is_a_new_round() -> None:
     wire.heard(), wire.did()
     wire.happens("transformer", Woken())
     calls = [message for _, _, message in wire.heard() if isinstance(message, ReliefCall)]
-    assert set(calls) == {ReliefCall(0, 5, 5_800, 5 * IOTA, 150_000, 300_000, 152_000)}
+    assert set(calls) == {ReliefCall(0, 5, 5_800, 150_000, 300_000, 152_000)}
     meter(wire, 4_790, ticks=5)
-    half = 606_000_000 * 6_210 * 150 // KWH  # two and a half minutes later its hours are worth a little more
-    assert paid(wire.did()) == [Pay("0.5/stay A", PATIENT, 5, "stay A", "car A", half)]
-    assert earned(wire, "car A") == WORTH * 4 // 10 + half
+    assert not paid(wire.did())
+    draw_back(wire, ticks=9)
+    # Both lots are as dear, and what is drawn back goes to the older one first.
+    second = CHEAP // 1_000_000 * (waited(9, since=5) - waited(4, since=5)) * 30 // 12_960
+    assert paid(wire.did()) == [
+        Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", worth(4)),
+        Pay("0.5/stay A", PATIENT, 5, "stay A", "car A", second),
+    ]
+    assert earned(wire, "car A") == worth(4) + second
 
 
-def test_a_car_that_leaves_is_paid_for_what_it_delivered() -> None:
+def test_a_car_that_leaves_is_paid_for_what_it_drew_back_until_then() -> None:
+    wire = street()
+    plug_in(wire)
+    wire.happens("transformer", Woken())
+    meter(wire, 4_790, ticks=10)
+    draw_back(wire, ticks=3)
+    wire.heard(), wire.did()
+    wire.happens("car A", Unplugged(PATIENT, KWH, 0))
+    delivery = drawn_back(10, 3)
+    assert wire.heard() == [
+        ("car A", "charger A", delivery),
+        ("charger A", "transformer", (PATIENT, delivery, delivery)),
+        ("transformer", "charger A", Receipt(0, 0, PATIENT, worth(3))),
+        ("charger A", "car A", Receipt(0, 0, PATIENT, worth(3))),
+    ]
+    wire.happens("charger A", Unplugged(PATIENT, KWH, 0))
+    assert wire.heard() == [
+        ("charger A", "transformer", Departed(PATIENT, KWH, 0)),
+        ("transformer", "charger A", Ack(DEPARTED, PATIENT)),
+    ]
+    assert of_kind(wire.did(), Pay, Bill) == [
+        Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", worth(3)),
+        Bill(PATIENT, "stay A", "car A", 3 * IOTA),
+    ]
+    assert earned(wire, "car A") == worth(3)
+
+
+def test_a_car_that_leaves_with_all_that_it_gave_up_is_paid_nothing() -> None:
     wire = street()
     plug_in(wire)
     wire.happens("transformer", Woken())
     meter(wire, 4_790, ticks=3)
-    wire.heard(), wire.did()
-    wire.happens("car A", Unplugged(PATIENT, 4_790 * 90, 0))
-    assert wire.heard() == [("car A", "charger A", delivered(PATIENT, 90))], (
-        "its charger has not counted to the end yet"
-    )
-    wire.happens("charger A", Unplugged(PATIENT, 4_790 * 90, 0))
-    delivery = delivered(PATIENT, 90)
-    part = WORTH * 3 // 10
-    assert wire.heard() == [
-        ("charger A", "transformer", (PATIENT, delivery, delivery)),
-        ("charger A", "transformer", Departed(PATIENT, 4_790 * 90, 0)),
-        ("transformer", "charger A", Ack(DEPARTED, PATIENT)),
-        ("transformer", "charger A", Receipt(0, 0, PATIENT, part)),
-        ("charger A", "car A", Receipt(0, 0, PATIENT, part)),
-    ]
-    bill = Bill(PATIENT, "stay A", "car A", 4_790 * 90 * 3 * IOTA // KWH)
-    did = wire.did()
-    assert (did[0], *did[2:]) == (SetPower(PATIENT, 0, 0), Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", part), bill)
-    assert earned(wire, "car A") == part
+    for agent in ("car A", "charger A"):
+        wire.happens(agent, Unplugged(PATIENT, 4_790 * 90, 0))
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", 0)]
 
 
 def test_an_award_the_site_cannot_pay_is_not_made() -> None:
-    """0.3105 IOTA are more than nothing: the last resort cuts instead, and no token moves."""
+    """3.726 IOTA are more than nothing: the last resort cuts instead, and no token moves."""
     _, did = whole_round(street(funds_iota=0))
     assert not of_kind(did, Reserve, NoteAward, Pay)
     assert of_kind(did, NoteForced)

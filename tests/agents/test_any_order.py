@@ -11,8 +11,8 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.agents.two_chargers import HASTY, PATIENT, street
-from tests.agents.words import HOUR, KWH, WORTH, happens
+from tests.agents.two_chargers import HASTY, PATIENT, SOLD_WS, street
+from tests.agents.words import CHEAP, HOUR, KWH, happens
 
 from wattswap.agents.charger import Charger
 from wattswap.agents.transformer import Transformer
@@ -21,6 +21,7 @@ from wattswap.protocol.effects import Bill, Effect, Pay, Reserve, Send, WakeAt
 from wattswap.protocol.events import (
     BaseRead,
     Billed,
+    CarStatus,
     Event,
     Metered,
     Paid,
@@ -31,9 +32,11 @@ from wattswap.protocol.events import (
     Woken,
 )
 
-TICK_MS, TICKS = 30_000, 11
+TICK_MS, SOLD, BACK, TICKS = 30_000, 10, 11, 22
+"""For a window the patient car gives way; a tick later it begins to draw that back, for as long."""
 CARS = (("A", PATIENT, 3, 4_790), ("B", HASTY, 1, 11_000))
-"""Each with its session, its laxity in hours, and what it draws."""
+"""Each with its session, its laxity in hours, and what it draws before the patient one draws back."""
+WORTH = CHEAP // 1_000_000 * SOLD_WS * sum(range(BACK, BACK + SOLD)) * 30 // 12_960
 
 
 @dataclass
@@ -49,6 +52,8 @@ class Disorder:
     """The most by which a wake-up is early, the first time that it is asked for."""
     late_ms: int = 0
     """By so much every wake-up of the transformer is late."""
+    charger_first: bool = False
+    """Whether a charger's meter is always read before its car's."""
 
 
 @dataclass
@@ -66,7 +71,7 @@ class Evening:
         self.reserved: dict[str, int] = {}
 
     def run(self) -> None:
-        """Plug in, let both cars be metered for more than a window, and leave; then what is open is repeated.
+        """Plug in, let both cars be metered until all is drawn back, and leave; then what is open is repeated.
 
         They plug in a second before the first tick. The cable is felt by the charger first: a car learns of its session
         from its charger.
@@ -83,20 +88,27 @@ class Evening:
             for agent in (f"charger {at}", f"car {at}"):
                 left_ms = TICKS * TICK_MS + 2 * self.disorder.delay_ms + 1
                 self.late(left_ms, agent, Unplugged(session, watts * TICKS * 30, 0))
-        while self.queue and min(at_ms for at_ms, _, _ in self.queue) < 20 * TICK_MS:
+        while self.queue and min(at_ms for at_ms, _, _ in self.queue) < 2 * TICKS * TICK_MS:
             self.step()
 
     def sense(self, tick: int) -> None:
         """The meters of the tick that ended, where the cars stand, and what the homes draw."""
         at_ms = tick * TICK_MS
         for at, session, laxity_h, watts in CARS:
-            full = 10 * KWH
-            reading = Reading(session, full, full, 30 * KWH, 11_000, 11_000, 11_000, laxity_h * HOUR, drew=True)
-            for agent in (f"charger {at}", f"car {at}"):
-                sensed_ms = at_ms + self.disorder.random.randint(0, self.disorder.delay_ms)
+            firm_w = watts if tick >= SOLD else 11_000
+            reading = Reading(session, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, firm_w, firm_w, laxity_h * HOUR, drew=True)
+            sensed_ms = sorted(at_ms + self.disorder.random.randint(0, self.disorder.delay_ms) for _ in range(2))
+            if not self.disorder.charger_first:
+                self.disorder.random.shuffle(sensed_ms)
+            import_w = 11_000 if tick > BACK else watts
+            baseline_w = watts if tick > SOLD else 11_000
+            metered = Metered(session, import_w, 0, baseline_w, 11_000, tick - 1)
+            status = CarStatus(session, firm_w, 11_000, drew=True)
+            stands: tuple[tuple[str, Event], ...] = ((f"charger {at}", status), (f"car {at}", reading))
+            for late, (agent, event) in enumerate(stands):
                 if tick:
-                    self.queue.append((sensed_ms, agent, Metered(session, watts, 0, 11_000)))
-                self.queue.append((sensed_ms + 2, agent, reading))
+                    self.queue.append((sensed_ms[late] + self.disorder.charger_first * late, agent, metered))
+                self.queue.append((sensed_ms[late] + 2, agent, event))
         self.late(at_ms, "homes", BaseRead(3_000))
 
     def late(self, at_ms: int, agent: str, event: Event) -> None:
@@ -183,8 +195,11 @@ def test_whatever_comes_out_of_order_all_is_settled_and_nobody_is_paid_twice(dis
 def test_within_200_ms_any_order_pays_the_same_if_the_transformer_decides_after_it_has_heard(
     random: Random, delay_ms: int, copies: int, early_ms: int
 ) -> None:
-    """Half a second after each tick is late enough; then a window's relief is paid as if all had come in order."""
-    evening = Evening(Disorder(random, delay_ms, copies, early_ms, late_ms=500))
+    """Half a second after each tick is late enough; then a lot is paid as if all had come in order.
+
+    A charger bears witness of what it has counted when its car claims, so its meter is read before the car's.
+    """
+    evening = Evening(Disorder(random, delay_ms, copies, early_ms, late_ms=500, charger_first=True))
     evening.run()
     is_sound(evening)
     first = [effect.nanos for effect in evening.done if isinstance(effect, Pay) and effect.tick == 0]

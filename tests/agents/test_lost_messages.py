@@ -14,11 +14,12 @@ from tests.agents.two_chargers import (
     plug_in,
     street,
     whole_round,
+    worth,
 )
 from tests.agents.words import (
+    DEAR,
     IOTA,
     KWH,
-    WORTH,
     of_kind,
 )
 
@@ -52,14 +53,14 @@ def test_a_car_whose_call_or_offer_is_lost_keeps_charging_and_the_deadline_clear
     """The other one gives way in its place, at its own price."""
     wire = street(lambda sender, to, message: 0 if carries(message, lost) and "A" in sender + to else 1)
     _, did = whole_round(wire, patient_w=11_000)
-    assert of_kind(did, NoteAward) == [NoteAward(0, HASTY, 6_210, 0)]
+    assert [(note.session, note.price_nanos_per_kwh_h) for note in of_kind(did, NoteAward)] == [(HASTY, (DEAR, 0, 0))]
     assert next(effect for effect in did if isinstance(effect, NoteRound)).kept == 1
 
 
 def test_without_a_single_answer_everyone_keeps_and_the_last_resort_cuts_unpaid() -> None:
     wire = street(lambda sender, to, message: 0 if carries(message, CappedOffer) else 1)
     _, did = whole_round(wire)
-    assert of_kind(did, NoteRound) == [NoteRound(tick, 5_800, 5 * IOTA, 2, 2, 0, 0, 0, 0, 0) for tick in range(10)]
+    assert of_kind(did, NoteRound) == [NoteRound(tick, 5_800, 2, 2, 0, 0, 0, 0, 0) for tick in range(10)]
     assert of_kind(did, NoteForced) == [
         NoteForced(tick, session, 2_900) for tick in range(10) for session in (PATIENT, HASTY)
     ]
@@ -79,8 +80,8 @@ def test_an_award_that_is_lost_on_the_way_is_not_paid_and_nobody_is_harmed() -> 
 def test_an_award_that_is_lost_once_is_said_again_and_counts_from_then_on() -> None:
     wire = street(losing(1, Award))
     _, did = whole_round(wire)
-    assert paid(did) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH * 9 // 10)]
-    assert earned(wire, "car A") == WORTH * 9 // 10
+    assert paid(did) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", worth(9))]
+    assert earned(wire, "car A") == worth(9)
 
 
 @pytest.mark.parametrize("lost", [Mandate, Departed])
@@ -118,8 +119,8 @@ def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
     meter(wire, 11_000, ticks=2)
     assert not paid(wire.did())
     meter(wire, 11_000)
-    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH)]
-    assert earned(wire, "car A") == WORTH
+    assert paid(wire.did()) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", worth())]
+    assert earned(wire, "car A") == worth()
     wire.heard()
     meter(wire, 11_000, ticks=3)
     assert not [message for _, _, message in wire.heard() if isinstance(message, Delivery | Receipt)]
@@ -128,10 +129,10 @@ def test_a_delivery_that_is_lost_is_said_again_until_it_is_receipted() -> None:
 
 def test_a_receipt_that_is_lost_is_said_again_and_counts_once() -> None:
     wire = street(losing(2, Receipt, to="charger A"))
-    assert paid(whole_round(wire)[1]) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", WORTH)]
+    assert paid(whole_round(wire)[1]) == [Pay("0.0/stay A", PATIENT, 0, "stay A", "car A", worth())]
     assert earned(wire, "car A") == 0
     meter(wire, 11_000, ticks=5)
-    assert earned(wire, "car A") == WORTH
+    assert earned(wire, "car A") == worth()
     assert not paid(wire.did())
     wire.heard()
     meter(wire, 11_000)

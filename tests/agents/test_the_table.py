@@ -45,7 +45,7 @@ class Line(NamedTuple):
     inputs: tuple[Input, ...]
 
 
-# -- the vehicle: its own answer follows a call at once, and its delivery the end of an award -------------------------
+# -- the vehicle: its own answer follows a call at once, and its delivery what it has drawn back ----------------------
 
 
 def heard(message: Message | Inner, now_ms: int = 30_000) -> Step:
@@ -55,7 +55,8 @@ def heard(message: Message | Inner, now_ms: int = 30_000) -> Step:
 
 CALLED, AWARDED, RELEASED = heard(CALL), heard(award(7)), heard(Release(0, 0, 7))
 LATE, RECEIPTED = heard(award(7), 300_000), heard(Receipt(0, 0, 7, WORTH))
-WINDOW_OVER: Step = (300_000, one_car.REDUCED)
+WINDOW_OVER: Step = (300_000, structs.replace(one_car.REDUCED, tick=9))
+DRAWN_BACK: Step = (1_230_000, one_car.BACK)
 LEFT: Step = (60_000, one_car.LEAVE)
 AN_AWARD = (CALLED, AWARDED)
 
@@ -85,7 +86,11 @@ VEHICLE = [
     car(_S.AWARDED, AN_AWARD, AWARDED, _I.AWARD),
     car(_S.AWARDED, AN_AWARD, RELEASED, _I.END, _I.DELIVERY),
     car(_S.AWARDED, AN_AWARD, LEFT, _I.END, _I.DELIVERY),
-    car(_S.AWARDED, AN_AWARD, WINDOW_OVER, _I.END, _I.DELIVERY),
+    car(_S.AWARDED, AN_AWARD, WINDOW_OVER, _I.END),
+    car(_S.ENDED, (*AN_AWARD, WINDOW_OVER), AWARDED, _I.AWARD),
+    car(_S.ENDED, (*AN_AWARD, WINDOW_OVER), RELEASED, _I.END),
+    car(_S.ENDED, (*AN_AWARD, WINDOW_OVER), DRAWN_BACK, _I.DELIVERY),
+    car(_S.ENDED, (*AN_AWARD, WINDOW_OVER), LEFT, _I.DELIVERY),
     car(_S.DELIVERED, (*AN_AWARD, RELEASED), CALLED, _I.CALL),
     car(_S.DELIVERED, (*AN_AWARD, RELEASED), AWARDED, _I.AWARD),
     car(_S.DELIVERED, (*AN_AWARD, RELEASED), RELEASED, _I.END),
@@ -111,7 +116,7 @@ GIVEN, GIVEN_LATE, TAKEN = passed(award(7)), passed(award(7), 300_000), passed(R
 CLAIMED: Step = (300_000, Received("car", seal(delivered(7, 30))))
 PAID = passed(Receipt(0, 0, 7, WORTH))
 UNPLUGGED: Step = (60_000, Unplugged(7, 1, 1))
-OVER: Step = (300_000, Metered(7, 4_790, 0, 11_000, 4_790, 0))
+OVER: Step = (300_000, Metered(7, 4_790, 0, 11_000, 4_790, 9))
 
 
 def station(state: State, before: tuple[Step, ...], happens: Step, *inputs: Input) -> Line:

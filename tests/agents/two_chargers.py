@@ -1,7 +1,8 @@
 """An evening with two cars at two chargers, whose agents are joined by a pretend wire.
 
 A transformer of 20 kW, homes of 3 kW, and two cars that draw 11 kW each: 25 kW where 19.2 kW are the target. The car
-that can wait three hours asks 0.6 IOTA/kWh, the one with a single hour 1.1; so the patient one sells.
+that can wait three hours asks 0.3 IOTA for each kWh and hour, the one with a single hour 0.45; so the patient one
+sells, and two hours after the round's beginning it draws back what it gave up.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tests.agents.words import (
+    CHEAP,
+    DEAR,
     HOUR,
     IOTA,
     KWH,
     RULES,
     SITE,
+    WAITED,
     happens,
     of_kind,
     plain,
@@ -24,10 +28,11 @@ from tests.agents.words import (
 from wattswap.agents.base import Agent
 from wattswap.agents.charger import Charger
 from wattswap.agents.household import Household
-from wattswap.agents.strategies import BUNDLED
+from wattswap.agents.offers import Call, Memory, OfferBook, Own, Strategy
 from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Vehicle, VehicleProfile
 from wattswap.protocol.codec import decode, encode, unseal
+from wattswap.protocol.draws import Draws
 from wattswap.protocol.effects import (
     Bill,
     Effect,
@@ -40,6 +45,7 @@ from wattswap.protocol.effects import (
 from wattswap.protocol.events import (
     BaseRead,
     Billed,
+    CarStatus,
     Event,
     Metered,
     Paid,
@@ -58,6 +64,9 @@ from wattswap.protocol.messages import (
 
 PATIENT, HASTY = 1, 2
 """The two cars' sessions; the patient one is at charger A."""
+
+SOLD_WS = 6_210 * 30
+"""What the patient car gives up in a tick, and later draws back in one."""
 
 Loss = Callable[[str, str, Message], int]
 """How often a message arrives: 1 without faults."""
@@ -157,17 +166,28 @@ def street(arrives: Loss = lambda sender, to, message: 1, *, signed: bool = Fals
 
     transformer_signer = signer("transformer")
     key = keys["transformer"] if signed else None
-    profile = VehicleProfile(BUNDLED["need"], "need", 1, 880, IOTA // 2, 3 * IOTA)
+    profiles = {
+        at: VehicleProfile(asks(ask), "asks", 1, 880, IOTA // 2, 3 * IOTA) for at, ask in (("A", CHEAP), ("B", DEAR))
+    }
     site = replace(SITE, funds_nanos=funds_iota * IOTA)
     agents: list[Agent] = [
         *(Charger(f"charger {at}", "transformer", 11_000, RULES, signer=signer(f"charger {at}"), transformer_key=key)
           for at in "AB"),
-        *(Vehicle(f"car {at}", profile, RULES, signer=signer(f"car {at}"), transformer_key=key) for at in "AB"),
+        *(Vehicle(f"car {at}", profiles[at], RULES, signer=signer(f"car {at}"), transformer_key=key) for at in "AB"),
         Household("homes", "transformer"),
         Transformer("transformer", site, RULES, signer=transformer_signer, trusted=keys if signed else None,
                     households=["homes"]),
     ]  # fmt: skip
     return Wire({agent.name: agent for agent in agents}, arrives)
+
+
+def asks(nanos: int) -> Strategy:
+    """Gives way for this price, whatever it is asked for."""
+
+    def strategy(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
+        return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh_h=nanos)
+
+    return strategy
 
 
 def plug_in(wire: Wire) -> None:
@@ -182,11 +202,9 @@ def plug_in(wire: Wire) -> None:
 def read(wire: Wire, base_w: int = 3_000) -> None:
     """Both cars want their full power, now and in their baseline."""
     for at, session, laxity_h in (("A", PATIENT, 3), ("B", HASTY, 1)):
-        for agent in (f"car {at}", f"charger {at}"):
-            wire.happens(
-                agent,
-                Reading(session, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, 11_000, 11_000, laxity_h * HOUR, drew=True),
-            )
+        reading = Reading(session, 10 * KWH, 10 * KWH, 30 * KWH, 11_000, 11_000, 11_000, laxity_h * HOUR, drew=True)
+        wire.happens(f"car {at}", reading)
+        wire.happens(f"charger {at}", CarStatus(session, 11_000, 11_000, drew=True))
     wire.happens("homes", BaseRead(base_w))
     wire.base_w, wire.read_ms = base_w, wire.now_ms
 
@@ -203,13 +221,31 @@ def meter(wire: Wire, patient_w: int, ticks: int = 1) -> None:
         wire.sleep_until((wire.now_ms // 30_000 + 1) * 30_000)
         for at, session, import_w in (("A", PATIENT, patient_w), ("B", HASTY, 11_000)):
             for agent in (f"charger {at}", f"car {at}"):
-                wire.happens(agent, Metered(session, import_w, 0, 11_000))
+                wire.happens(agent, Metered(session, import_w, 0, 11_000, import_w, wire.now_ms // 30_000 - 1))
 
 
-def heartbeat(session: int, seq: int, stamp_ms: int = 0, *, heard: int = 0) -> Report:
-    """A charger's report of its car: how it stands, and which grant was accepted last."""
-    due_ms = (3 if session == PATIENT else 1) * HOUR
-    return Report(session, 11_000, 11_000, due_ms, True, 1, seq, stamp_ms, min(heard, 1), heard)
+def draw_back(wire: Wire, ticks: int = 10) -> None:
+    """From two hours on, the patient car draws back in each tick what it gave up in one; nobody else is heard of."""
+    for tick in range(WAITED, WAITED + ticks):
+        wire.now_ms = (tick + 1) * 30_000
+        for agent in ("charger A", "car A"):
+            wire.happens(agent, Metered(PATIENT, 11_000, 0, 4_790, 11_000, tick))
+
+
+def waited(ticks: int = 10, since: int = 0) -> int:
+    """The rent of so many ticks' energy, given up under an award of that tick and drawn back from two hours on."""
+    return sum(SOLD_WS * (tick - since) for tick in range(WAITED, WAITED + ticks))
+
+
+def worth(ticks: int = 10, since: int = 0) -> int:
+    """The nanos that are paid for it."""
+    return CHEAP // 1_000_000 * waited(ticks, since) * 30 // 12_960
+
+
+def heartbeat(session: int, seq: int, stamp_ms: int = 0, *, heard: int = 0, gave_way: int = 0) -> Report:
+    """A charger's report of its car: how it stands, what it gave up in so many ticks, and the newest grant."""
+    owed_ws, price = gave_way * SOLD_WS, CHEAP if gave_way else 0
+    return Report(session, 11_000, 11_000, True, owed_ws, price, 1, seq, stamp_ms, min(heard, 1), heard)
 
 
 def earned(wire: Wire, car: str) -> int:
@@ -219,11 +255,13 @@ def earned(wire: Wire, car: str) -> int:
 
 
 def whole_round(wire: Wire, patient_w: int = 4_790) -> tuple[list[tuple[str, str, object]], list[Effect]]:
+    """A window in which one gives way, and its drawing back."""
     plug_in(wire)
     wire.happens("transformer", Woken())
     wire.now_ms = 2_000
     wire.happens("transformer", Woken())
     meter(wire, patient_w, ticks=10)
+    draw_back(wire)
     return wire.heard(), wire.did()
 
 

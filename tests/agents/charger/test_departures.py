@@ -62,7 +62,7 @@ def test_the_next_car_has_no_part_in_what_the_last_one_delivered() -> None:
     of = charger(AWARD, REDUCED, LEAVE, NEXT)
     assert tell(of, Received("other", seal(CLAIM))) == []
     tell(of, Metered(8, 0, 0, 11_000, 0, 0))
-    assert claimed(from_car(of, CLAIM))[0] == CLAIM
+    assert claimed(claim_after(of, CLAIM))[0] == CLAIM
     assert tell(of, Unplugged(8, 5, 6))[1:] == [Send("transformer", Departed(8, 5, 6))]
 
 

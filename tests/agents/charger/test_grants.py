@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 from tests.agents.charger.one_charger import (
     AWARD,
+    BACK,
     LEAVE,
     LEFT,
     NEXT,
     PLUG,
+    REDUCED,
     STATUS,
     charger,
     does,
@@ -17,6 +19,7 @@ from tests.agents.charger.one_charger import (
     tell,
 )
 from tests.agents.words import (
+    CHEAP,
     of_kind,
 )
 
@@ -29,6 +32,7 @@ from wattswap.protocol.messages import (
     MANDATE,
     Ack,
     Grant,
+    Release,
 )
 
 
@@ -41,6 +45,14 @@ def test_every_reading_is_a_beat_with_its_own_clock_and_the_grant_it_heard() -> 
     assert tell(of, STATUS, 60_000) == [report(2, 60_000)]
     tell(of, grant(4_790, seq=9), 60_000)
     assert tell(of, STATUS, 90_000) == [report(3, 90_000, (1, 9))]
+
+
+def test_it_reports_what_its_car_has_given_up_and_what_waiting_for_it_costs() -> None:
+    of = charger(AWARD, REDUCED)
+    assert tell(of, STATUS) == [report(owed_ws=186_300, price=CHEAP)]
+    tell(of, Release(0, 0, 7))
+    tell(of, BACK)
+    assert tell(of, STATUS) == [report(2)]
 
 
 def test_an_award_brings_one_report() -> None:
@@ -129,6 +141,6 @@ def test_a_wake_up_that_comes_early_is_asked_for_again() -> None:
 
 
 def test_a_report_that_came_before_its_mandate_is_made_again_when_the_mandate_is_acknowledged() -> None:
-    of = charger(READING)
+    of = charger(STATUS)
     assert tell(of, Ack(MANDATE, 7)) == [Send("car", Ack(MANDATE, 7)), report(2)]
     assert tell(of, Ack(MANDATE, 6)) == []

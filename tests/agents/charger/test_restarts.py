@@ -60,12 +60,12 @@ def crashed_after(*events: Event | Inner | Release) -> Charger:
     return after
 
 
-def test_after_a_crash_it_goes_on_with_its_award_but_has_lost_its_count() -> None:
+def test_after_a_crash_it_goes_on_with_its_award_from_its_last_count() -> None:
     of = crashed_after(AWARD, REDUCED)
     for event in (PLUG, REDUCED):
         tell(of, event, 60_000)
     two_ticks = delivered(7, 60)
-    assert claimed(claim_after(of, two_ticks)) == (CLAIM, two_ticks)
+    assert claimed(claim_after(of, two_ticks)) == (two_ticks, two_ticks)
 
 
 def test_after_a_crash_it_bears_witness_as_it_did_before() -> None:

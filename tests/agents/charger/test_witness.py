@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 from tests.agents.charger.one_charger import (
     AWARD,
+    BACK,
     CLAIM,
-    LEAVE,
     NEWER,
     NEWER_CLAIM,
-    NEXT,
     NOTHING,
     REDUCED,
+    RETURNED,
     charger,
     claim_after,
     claimed,
@@ -24,13 +25,12 @@ from tests.agents.words import (
 )
 
 from wattswap.protocol.codec import seal
-from wattswap.protocol.effects import Effect, Send
+from wattswap.protocol.effects import Send
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.events import Event, Metered, Received
+from wattswap.protocol.events import Metered
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.messages import (
     Delivery,
-    Inner,
     Receipt,
     Release,
     WitnessedDelivery,
@@ -60,8 +60,8 @@ def test_a_claim_said_again_is_witnessed_again_and_nothing_is_added() -> None:
 
 def test_it_counts_no_further_than_the_windows_end() -> None:
     of = charger(AWARD)
-    tell(of, REDUCED, 300_000)
-    tell(of, REDUCED, 330_000)
+    tell(of, structs.replace(REDUCED, tick=9), 300_000)
+    tell(of, structs.replace(REDUCED, tick=10), 330_000)
     assert claimed(claim_after(of, CLAIM))[0] == CLAIM
 
 
@@ -93,7 +93,7 @@ def test_an_award_that_comes_after_a_newer_one_does_not_replace_it() -> None:
 )
 def test_a_claim_of_an_award_that_never_came_is_witnessed_as_nothing_and_ends_nothing(claim: Delivery) -> None:
     of = charger(AWARD, REDUCED)
-    assert claimed(claim_after(of, claim)) == (Delivery(claim.feeder, claim.tick, 7, (0, 0, 0), 0), claim)
+    assert claimed(claim_after(of, claim)) == (Delivery(claim.feeder, claim.tick, 7, (0, 0, 0), 0, 0, 0), claim)
     tell(of, REDUCED)
     assert claimed(claim_after(of, CLAIM))[0] == delivered(7, 60)
 
@@ -144,20 +144,15 @@ def test_a_newer_award_ends_the_older_one_whose_release_was_lost() -> None:
     assert claimed(claim_after(of, NEWER_CLAIM)) == (NEWER_CLAIM, NEWER_CLAIM)
 
 
-def test_a_claim_that_overtakes_its_own_meter_waits_until_the_meter_has_counted_to_the_end() -> None:
-    of = charger(AWARD, REDUCED)
-    two_ticks = delivered(7, 60)
-    assert does(of, Received("car", seal(two_ticks)), 300_000) == []
-    assert claimed(tell(of, REDUCED, 300_000)) == (two_ticks, two_ticks)
+def test_it_counts_what_is_drawn_back_and_how_long_that_has_waited() -> None:
+    of = charger(AWARD, REDUCED, Release(0, 0, 7), BACK)
+    assert claimed(from_car(of, RETURNED)) == (RETURNED, RETURNED)
 
 
-@pytest.mark.parametrize("event", [LEAVE, NEXT, Release(0, 0, 7), NEWER], ids=lambda event: type(event).__name__)
-def test_a_claim_that_came_too_early_is_witnessed_when_the_award_ends(event: Event | Inner) -> None:
-    of = charger(AWARD, REDUCED)
-    assert from_car(of, CLAIM) == []
-    assert [claimed([sent]) for sent in tell(of, event) if is_witness(sent)] == [(CLAIM, CLAIM)]
-    assert claimed(from_car(of, CLAIM)) == (CLAIM, CLAIM)
-
-
-def is_witness(effect: Effect) -> bool:
-    return isinstance(effect, Send) and isinstance(effect.message, WitnessedDelivery)
+@pytest.mark.parametrize("ends", [(), (Release(0, 0, 7),)], ids=["running", "ended"])
+def test_a_claim_closes_its_lot_whatever_the_meter_sees_later(ends: tuple[Release, ...]) -> None:
+    of = charger(AWARD, REDUCED, *ends)
+    assert claimed(from_car(of, RETURNED)) == (CLAIM, RETURNED)
+    for metered in (REDUCED, BACK):
+        tell(of, metered)
+    assert claimed(from_car(of, RETURNED)) == (CLAIM, RETURNED)
