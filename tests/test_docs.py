@@ -31,7 +31,7 @@ from tests.pages import (
 
 from wattswap import cli
 from wattswap.agents.controllers import CONTROLLERS
-from wattswap.agents.offers import Call, Own
+from wattswap.agents.offers import Call, Outcome, Own
 from wattswap.agents.strategies import BUNDLED, parse_mix
 from wattswap.experiments.api import JOURNALS
 from wattswap.experiments.tables import TABLES, table_of
@@ -123,10 +123,13 @@ def table_with(page: str, head: str, name: str) -> list[list[str]]:
 def test_strategies_names_all_that_a_strategy_is_told_and_all_that_are_bundled():
     assert keyed("strategies", "column") == [column.name for column in fields(Own)]
     assert keyed("strategies", "field") == [field.name for field in fields(Call)]
+    assert keyed("strategies", "of the outcome") == [field.name for field in fields(Outcome)]
     assert keyed("strategies", "name") == list(BUNDLED)
     for row in table_with("strategies", "column", "key")[1:]:
         suffix = names(row[0])[0].rpartition("_")[2]
-        unit = {"w": "W", "ws": "W·s", "ms": "ms", "permille": "‰", "kwh": "nanos/kWh", "key": ""}[suffix]
+        unit = {"w": "W", "ws": "W·s", "ms": "ms", "permille": "‰", "kwh": "nanos/kWh", "h": "nanos/kWh/h", "key": ""}[
+            suffix
+        ]
         assert row[1] == unit, row
 
 

@@ -49,8 +49,8 @@ ONE_PLACE = {
     "mesa": ("wattswap.runners.mesa_model",),
     "iota_sdk": ("wattswap.ledger.iota", "wattswap.ledger.devnet"),
     "graphql": ("wattswap.ledger.devnet",),
-    "starlette": ("wattswap.ledger.devnet",),
-    "uvicorn": ("wattswap.ledger.devnet",),
+    "starlette": ("wattswap.ledger.devnet", "wattswap.experiments.dashboard"),
+    "uvicorn": ("wattswap.ledger.devnet", "wattswap.experiments.dashboard"),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from wattswap.cli import main
 
 FAST = ("--set", "reading_s=300", "--jobs", "1", "--seeds", "2")
+DISCLOSED = ("--set", "vehicles.disclose=departure")
 
 
 def run_main(*args: str) -> int:
@@ -41,12 +42,20 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
 
 def test_json_is_one_object_and_nothing_else(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run_main("demo", *FAST, "--controllers", "fcfs", "--out", "here", "--json") == 0
+    assert run_main("demo", *FAST, "--controllers", "edf", *DISCLOSED, "--out", "here", "--json") == 0
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert err == ""
     assert [(group["controller"], group["runs"]) for group in found["groups"]] == [("fcfs", 2)]
     assert {row["seed"] for row in found["runs"]} == {1, 2}
+
+
+def test_who_knows_when_cars_leave_is_marked(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_main("demo", *FAST, "--controllers", "edf,fcfs", *DISCLOSED, "--out", "here") == 0
+    lines = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines[lines.index("edf") + 1] == "(knows departures)"
+    assert lines[lines.index("fcfs") + 1].startswith("need:")
 
 
 def test_a_failed_run_is_told_and_the_code_is_1(tmp_path: Path, monkeypatch, capsys):

@@ -103,12 +103,16 @@ def test_without_the_extras_the_agents_are_compared_and_the_tables_left_out(tmp_
     )
 
 
+def _a_watt_more(found: law.Assessment) -> law.Assessment:
+    return found._replace(need_w=found.need_w + (found.need_w > 0))
+
+
 @pytest.mark.parametrize("args", [("--check",), ()], ids=["check", "rebuild"])
 def test_a_difference_is_a_readable_pair_and_nothing_is_written(tmp_path: Path, monkeypatch, capsys, args):
-    ceiling = law.ceiling_nanos_per_kwh
+    assess = law.assess
     run_dir = run_into(tmp_path)
     (run_dir / "series.parquet").unlink()
-    monkeypatch.setattr(law, "ceiling_nanos_per_kwh", lambda *of: ceiling(*of) + 1_000_000)
+    monkeypatch.setattr(law, "assess", lambda *of: _a_watt_more(assess(*of)))
     code, out, err = replayed(capsys, str(run_dir), *args)
     assert (code, err) == (1, "")
     assert not (run_dir / "series.parquet").exists()
@@ -119,7 +123,7 @@ def test_a_difference_is_a_readable_pair_and_nothing_is_written(tmp_path: Path, 
     assert recorded.startswith("  recorded: ")
     assert again.startswith("  replayed: ")
     assert more[0] == "rounds, row 0"
-    assert "ceiling_nanos_per_kwh" in more[1]
+    assert "need_w" in more[1]
     assert more[-1] == "Note: a run with --journal full shows the first event that differs."
 
 

@@ -56,11 +56,11 @@ def record() -> RunRecord:
     """Ann gives way and feeds back, then waits; Bob is cut and leaves short of 200 Wh."""
     return RunRecord(
         ticks=[tick_row(tick, BASE_W[tick], cars) for tick, cars in enumerate(CARS)],
-        rounds=[NoteRound(1, 9_000, 10**9, 2, 1, 16_000, 16_000, 10**9, 1, 1)],
+        rounds=[NoteRound(1, 9_000, 2, 1, 16_000, 16_000, 10**9, 1, 1)],
         trades=[
             trade("reduce", 1, delivered_ws=660_000, nanos=100),
             trade("feed", 3, delivered_ws=150_000, nanos=300),
-            TradeRow(2, 0, "S2", 0, "forced", 0, 0, 0, 0, 6_000, 0, 0, 0, "", "unpaid"),
+            TradeRow(2, 0, "S2", 0, "forced", 0, 0, 0, 0, 0, 0, 6_000, 0, 0, 0, "", "unpaid"),
         ],
         sessions=[SessionRow("S2", "C2", "Bob", "keep", 1, 4, 720_000, 720_000, 360_000, 0, 0, 0, 900, 0, "short")],
     )
@@ -74,19 +74,21 @@ def tick_row(tick: int, base_w: int, cars: tuple[tuple[int, ...], ...]) -> TickR
 
 def trade(kind: Literal["reduce", "feed"], tranche: int, delivered_ws: int, nanos: int) -> TradeRow:
     return TradeRow(
-        1,
-        0,
-        "S1",
-        tranche,
-        kind,
-        5_000,
-        10**9,
-        delivered_ws,
-        nanos,
-        0,
-        5_000,
-        10**8,
-        0,
-        "0.1/S1",
-        "paid",
+        tick=1,
+        feeder=0,
+        session="S1",
+        tranche=tranche,
+        kind=kind,
+        awarded_w=5_000,
+        price_nanos_per_kwh_h=10**9,
+        delivered_ws=delivered_ws,
+        returned_ws=delivered_ws if kind == "reduce" else 0,
+        rent=2 * delivered_ws if kind == "reduce" else 0,
+        nanos=nanos,
+        forced_w=0,
+        offered_w=5_000,
+        ask_nanos_per_kwh_h=10**8,
+        baseline_ws=0,
+        payment_id="0.1/S1",
+        status="paid",
     )

@@ -166,7 +166,7 @@ def test_our_own_bug_in_one_run_does_not_end_the_others(small, monkeypatch):
         return api.run(scenario, **options)
 
     monkeypatch.setattr("wattswap.experiments.sweep.run", broken)
-    found = compare(small, controllers=["fcfs", "equal-share"], jobs=1)
+    found = compare(small, controllers=["edf", "fcfs"], settings=["vehicles.disclose=departure"], jobs=1)
     assert [row["error"] for row in found.rows] == ["AssertionError: our bug", None]
 
 
@@ -185,6 +185,7 @@ def test_processes_make_the_same_rows_and_a_dead_one_costs_only_its_own_run(smal
     ("options", "what"),
     [
         ({"controllers": ["negotiatd"]}, "the nearest is 'negotiated'"),
+        ({"controllers": ["negotiated", "edf"]}, "add --set vehicles.disclose=departure"),
         ({"strategies": ["ned"]}, "the nearest is 'need'"),
         ({"engine": "fleat"}, "the nearest is 'fleet'"),
         ({"seeds": 0}, "--seeds 0"),

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from wattswap.experiments.figures import BEGIN, CONTROLLERS, END, jobs, markdown, replaced
+from wattswap.experiments.figures import BEGIN, END, jobs, markdown, replaced
 from wattswap.protocol.errors import InputError
+
+KNOWS = "(knows departures)"
+CONTROLLERS_AS_SHOWN = ("poc", "fcfs", "equal-share", f"edf {KNOWS}", f"llf {KNOWS}", "negotiated")
+RIVALS = ("", f", edf {KNOWS}", f", llf {KNOWS}")
+HARD = "0 | 0.0 | 0.0 | 125.0 | 0 | 0.25"
 
 
 def result(job):
@@ -20,6 +25,10 @@ def result(job):
         "stops": 0.25,
         "deferred_wh": 250_400,
         "paid_nanos": 60_400_000_000,
+        "waiting_cost_nanos": 30_250_000_000,
+        "near_limit_s": 5_400,
+        "sellers": 40,
+        "sellers_losing": 1,
         "trace_hash": job.street,
         "timing": {"wall_s": 1.25},
     }
@@ -29,14 +38,22 @@ def test_every_table_has_a_row_per_street():
     text = markdown({job: result(job) for job in jobs(["a400"], [1, 2, 3])}, ["a400"], [1, 2, 3])
     rows = [line for line in text.splitlines() if line.startswith("| a400")]
     assert rows == [
-        "| a400 | 500.0 kW | 122.5 | 0.0 to 1.0 | 125.0 | 0 | 0.00 | 0.25 | 250 | 60 |",
-        "| a400 | 500.0 kW | 122.5 | 0.0 | 125.0 | 0 | 250 | 60 |",
+        "| a400 | 500.0 kW | 122.5 | 0.0 to 1.0 | 125.0 | 0 | 0.00 | 0.25 | 250 | 60 | 30.2 | 2.5 |",
+        "| a400 | 500.0 kW | 122.5 | 0.0 | 125.0 | 0 | 250 | 60 | 30.2 | 2.5 |",
         "| a400 | 1.2 s | 1.2 s | yes |",
-        "| a400, uncontrolled | 0 | 0.0 | 122.5 | 125.0 | 0 | 0.25 | 0 |",
-        *(f"| a400, {other} | 0 | 0.0 | 0.0 | 125.0 | 0 | 0.25 | 0 |" for other in CONTROLLERS[1:]),
-        "| a400: half of the cars keep charging whatever is called | 0 | 0.0 | 0.0 | 125.0 | 0 | 0.25 | 0.00 |",
-        "| a400: stated departures are off by 2 h (standard deviation) | 0 | 0.0 | 0.0 | 125.0 | 0 | 0.25 | 0.00 |",
+        "| a400, uncontrolled | 0 | 0.0 | 122.5 | 125.0 | 0 | 0.25 | 1.5 | 30.2 |",
+        *(f"| a400, {other} | 0 | 0.0 | 0.0 | 125.0 | 0 | 0.25 | 1.5 | 30.2 |" for other in CONTROLLERS_AS_SHOWN),
+        f"| a400: half of the cars keep charging whatever is called | {HARD} | 0.00 |",
+        *(
+            f"| a400{rival}: expected departures are off by 2 h (standard deviation) | {HARD} | 0.00 |"
+            for rival in RIVALS
+        ),
     ]
+
+
+def test_cars_tell_their_departures_to_the_controllers_that_need_them_and_to_nobody_else():
+    for job in jobs():
+        assert ("vehicles.disclose=departure" in job.settings) == (job.controller in ("edf", "llf")), job
 
 
 def test_engines_that_disagree_are_shown_in_bold():

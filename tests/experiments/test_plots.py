@@ -25,8 +25,8 @@ TITLES = {
     "overview": "The whole run: load of the transformer, kW",
     "load": "Load of the transformer, kW",
     "cars": "What the cars did",
-    "price": "Price of each round (its highest accepted offer), IOTA per kWh",
-    "tokens": "Tokens the cars earned, IOTA, added up",
+    "price": "Price of each round, IOTA per kWh and hour of waiting",
+    "tokens": "Tokens for what was sold, IOTA, added up",
 }
 
 
@@ -157,12 +157,16 @@ def test_bars_cover_what_the_table_says_and_departures_are_marked(tables, figure
     assert legend(axes)[-1] == "leaves"
 
 
-def test_the_tokens_add_up_to_what_was_paid(tables, figure):
+def test_the_tokens_add_up_to_what_was_paid_and_what_is_open_stands_above(tables, figure):
     axes = panels(figure)[TITLES["tokens"]]
     (line,) = axes.lines
     assert line.get_ydata()[0] == 0
     assert line.get_ydata()[-1] == pytest.approx(tables.summary["paid_nanos"] / 1e9)
-    assert texts(axes) == [f"{amount(tables.summary['paid_nanos'] / 1e9)} IOTA"]
+    paid, rent_open = (tables.summary[key] / 1e9 for key in ("paid_nanos", "rent_open_nanos"))
+    assert rent_open > 0
+    assert texts(axes) == [f"{amount(paid)} IOTA", f"+ {amount(rent_open)} open"]
+    top = axes.collections[1].get_paths()[0].vertices[:, 1].max()
+    assert top == pytest.approx(paid + rent_open)
 
 
 def test_a_dot_per_round_with_a_price(tables, figure):
@@ -188,7 +192,7 @@ def test_a_run_of_days_is_shown_whole_and_its_most_contested_evening_closely(day
     assert need.idxmax() == "Sunday"
     whole = panels(figure)[TITLES["overview"]].get_xlim()
     assert np.diff(whole) * DAY_MS == pytest.approx(3 * DAY_MS)
-    assert "Tokens the cars earned in these hours, IOTA, added up" in panels(figure)
+    assert "Tokens for what was sold in these hours, IOTA, added up" in panels(figure)
 
 
 def test_only_cars_plugged_in_the_hours_shown_have_a_row(days):

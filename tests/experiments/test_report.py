@@ -17,7 +17,7 @@ import pytest
 from wattswap.experiments import report
 from wattswap.experiments.api import run
 from wattswap.experiments.headline import headline
-from wattswap.experiments.narrative import biggest_round, round_steps
+from wattswap.experiments.narrative import biggest_round, round_steps, trades_of
 from wattswap.experiments.report import page, write_report
 from wattswap.experiments.run_tables import RunTables
 from wattswap.protocol.errors import InputError
@@ -139,9 +139,9 @@ def test_every_figure_beside_the_uncontrolled_one_is_that_of_run_json(demo, tabl
     rows = Page(page(tables)).table("", "negotiated", "uncontrolled")
     keys = [(words, key) for words, key, _ in report._FIGURES]
     assert [row[0] for row in rows] == [words for words, _ in keys]
-    scale = {"overload_s": 60, "paid_nanos": 1e9, "billed_nanos": 1e9}
+    scale = {"overload_s": 60, "near_limit_s": 60}
     for row, (_, key) in zip(rows, keys, strict=True):
-        by = scale.get(key, 1000 if key.endswith(("_wh", "_w", "_wh_h")) else 1)
+        by = 1e9 if key.endswith("_nanos") else scale.get(key, 1000 if key.endswith(("_wh", "_w", "_wh_h")) else 1)
         for text, told in zip(row[1:], (about, about["uncontrolled"]), strict=True):
             half = 0.5 * 10 ** -len(text.partition(".")[2])
             assert number(text) == pytest.approx(told[key] / by, abs=half * 1.001), key  # type: ignore[index]
@@ -157,8 +157,9 @@ def test_all_cars_that_sold_something_are_listed_with_what_they_earned(demo, tab
     assignment = Page(page(tables)).table("strategy")
     assert [row[0] for row in assignment] == ["keep", "need", "prosumer"]
     assert sum(int(row[1]) for row in assignment) == figures(demo)["sessions"]
-    assert sum(number(row[5]) for row in assignment) == pytest.approx(figures(demo)["paid_nanos"] / 1e9, abs=0.02)  # type: ignore[operator]
-    assert assignment[0][2:] == ["0", "0.0", "0.0", "0.00", "0"]
+    for column, key in ((5, "paid_nanos"), (6, "rent_open_nanos")):
+        assert sum(number(row[column]) for row in assignment) == pytest.approx(figures(demo)[key] / 1e9, abs=0.02)  # type: ignore[operator]
+    assert assignment[0][2:] == ["0", "0.0", "0.0", "0.00", "0.00", "0"]
 
 
 def test_the_biggest_round_is_told_from_the_reading_to_the_payment(tables, without_picture):
@@ -170,7 +171,8 @@ def test_the_biggest_round_is_told_from_the_reading_to_the_payment(tables, witho
     trades = tables.trades[(tables.trades["tick"] == row["tick"]) & (tables.trades["kind"] != "forced")]
     assert f"{row['need_w'] / 1000:,.1f} kW too much" in steps["Reading."].replace(".0 kW", " kW")
     assert f"calls the {row['called']} cars" in steps["Call."]
-    assert f"at most {row['ceiling_nanos_per_kwh'] / 1e9:.2f} IOTA" in steps["Call."]
+    assert "What it pays at most it does not tell" in steps["Call."]
+    assert f"{row['price_nanos_per_kwh_h'] / 1e9:.3f} IOTA per kWh and hour" in steps["Clearing."]
     assert f"{len(trades)} from {trades['session'].nunique()} cars" in steps["Clearing."]
     assert f"count {trades['delivered_ws'].sum() / 3.6e6:.2f} of at most" in steps["Delivery."]
     assert f"{trades['nanos'].sum() / 1e9:.3f} IOTA in all" in steps["Settlement."]
@@ -178,8 +180,12 @@ def test_the_biggest_round_is_told_from_the_reading_to_the_payment(tables, witho
     assert all(text in found.text for text in steps.values())
     told = found.table("session", "sold")
     assert [number(row[2]) for row in told] == sorted(number(row[2]) for row in told)
-    for told_row in told:
-        assert number(told_row[3]) * number(told_row[5]) == pytest.approx(number(told_row[6]), abs=0.002)
+    for told_row, trade in zip(told, trades_of(tables, row["tick"]).to_dict("records"), strict=False):
+        assert told_row[0] == trade["session"]
+        assert number(told_row[3]) == pytest.approx(trade["price_nanos_per_kwh_h"] / 1e9, abs=0.000501)
+        assert number(told_row[5]) == pytest.approx(trade["delivered_ws"] / 3.6e6, abs=0.000501)
+        assert number(told_row[6] or "0") == pytest.approx(trade["returned_ws"] / 3.6e6, abs=0.000501)
+        assert number(told_row[7]) == pytest.approx(trade["nanos"] / 1e9, abs=0.000501)
 
 
 def test_the_sources_and_their_licences_are_named(tables, without_picture):

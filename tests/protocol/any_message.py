@@ -20,6 +20,8 @@ def any_of(type_: msgspec.inspect.Type) -> st.SearchStrategy[object]:
             return st.booleans()
         case msgspec.inspect.IntType(ge=low, le=high):
             return st.integers(low, high)
+        case msgspec.inspect.UnionType(types=(some, msgspec.inspect.NoneType())):
+            return any_of(some) | st.none()
         case msgspec.inspect.StrType(max_length=most):
             return st.text(st.characters(exclude_categories=["Cs"]), max_size=most)
         case msgspec.inspect.BytesType(max_length=most):

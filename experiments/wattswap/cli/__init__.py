@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "agent": "wattswap.cli.agent:agent",
     "compare": "wattswap.cli.compare:compare",
     "scenarios": "wattswap.cli.scenarios:scenarios",
+    "dashboard": "wattswap.cli.dashboard:dashboard",
     "report": "wattswap.cli.report:report",
     "replay": "wattswap.cli.replay:replay",
     "faults": "wattswap.cli.faults:faults",

@@ -27,7 +27,7 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 
 @click.command(
     epilog=examples(
-        "wattswap compare b250 --controllers uncontrolled,fcfs,negotiated --seeds 5 --out b250-controllers",
+        "wattswap compare b250 --controllers edf,negotiated --set vehicles.disclose=departure --out b250-edf",
         "wattswap compare demo --strategies need,altruist,need:0.5+keep:0.5 --seeds 20 --jobs 4 --out strategies",
         "wattswap compare c250stress --games --day 5 --seeds 3",
     )
@@ -153,6 +153,7 @@ def _show(comparison: Comparison) -> None:
     from rich.table import Table
 
     from wattswap.experiments.comparison import MEASURES
+    from wattswap.experiments.formatting import controller_name
 
     console = Console(highlight=False, soft_wrap=False)
     console.print(
@@ -165,7 +166,8 @@ def _show(comparison: Comparison) -> None:
     for group in comparison.groups:
         cells = (_cell(group.spread[measure.key], measure.places) if group.spread else "–" for measure in MEASURES)
         failed = f"\n({group.failed} of {group.runs} failed)" if group.failed else ""
-        table.add_row(f"{group.controller}\n{group.strategy}{failed}", *cells)
+        name = controller_name(group.controller).replace(" ", "\n", 1)
+        table.add_row(f"{name}\n{group.strategy}{failed}", *cells)
     console.print(table, markup=False)
     for row in comparison.failed:
         console.print(

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
 
 day = click.option("--day", type=int, help="One day of the scenario, counted from 1.")
 settings = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario. Repeatable."
 )
+
+
+def page(command: _Command) -> _Command:
+    """Give a command ``--host`` and ``--port`` of the page it serves, and ``--text`` for a terminal instead."""
+    host = click.option(
+        "--host", default="127.0.0.1", show_default=True, help="Where the page is served; others reach it only if told."
+    )
+    port = click.option(
+        "--port", type=click.IntRange(0, 65_535), default=8100, show_default=True, help="Of the page; 0: a free one."
+    )
+    text = click.option("--text", is_flag=True, help="Show it in this terminal, not in a browser.")
+    return host(port(text(command)))

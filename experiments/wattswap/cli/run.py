@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ NOT_SETTLED = 1
         "wattswap run demo",
         "wattswap run a400 --strategy need:0.6+keep:0.4 --set transformer.limit_w=350_000",
         "wattswap run b250 --controller uncontrolled --engine fleet --json",
+        "wattswap run demo --watch --speed 600",
         "wattswap run demo --ledger sqlite:street.sqlite",
         "wattswap run demo --ledger http://127.0.0.1:9125",
         "wattswap run demo --ledger http://127.0.0.1:9000/graphql --keys ./wallets --allow 2304aa97",
@@ -29,7 +31,8 @@ NOT_SETTLED = 1
     "--controller",
     default="negotiated",
     show_default=True,
-    help="Who sets the cars' power: negotiated, or to compare uncontrolled, fcfs, equal-share, edf, llf, poc.",
+    help="Who sets the cars' power: negotiated, or to compare uncontrolled, fcfs, equal-share, poc,"
+    " and edf and llf, which need --set vehicles.disclose=departure.",
 )
 @click.option(
     "--strategy", metavar="MIX", help="How cars answer, by shares: need:0.8+prosumer:0.2, or mine.py:patient."
@@ -57,6 +60,13 @@ NOT_SETTLED = 1
     help="What to keep for `wattswap replay`: inputs, full (every event and effect), none.",
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run directory; runs/... by default.")
+@click.option("--watch", is_flag=True, help="Show it in a browser as it goes on; the page stays until Ctrl-C.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    help="With --watch: so many times faster than a clock; by default as fast as it can.",
+)
+@options.page
 @click.option("--json", "as_json", is_flag=True, help="One JSON object and nothing else; a directory only with --out.")
 @click.pass_context
 def run(
@@ -75,6 +85,11 @@ def run(
     sign: bool,
     journal: str,
     out: Path | None,
+    watch: bool,
+    speed: float | None,
+    host: str,
+    port: int,
+    text: bool,
     as_json: bool,
 ) -> None:
     """Run a street and print what came of it.
@@ -85,6 +100,7 @@ def run(
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
+    from wattswap.cli.watching import Page, until_interrupted, watching
     from wattswap.experiments.api import run_loaded
     from wattswap.runners.recording.rundir import default_path
     from wattswap.runners.scenario import load_street
@@ -95,31 +111,46 @@ def run(
             click.echo(f"Note: {note}", err=True)
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
-    try:
-        with strategies_print_to_stderr(), progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
-            result = run_loaded(
-                street,
-                controller=controller,
-                engine=engine,
-                ledger=ledger,
-                wallets_seed=wallets_seed,
-                keys=keys,
-                allow=allow,
-                sign=sign,
-                journal=journal,
-                out=out,
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""
-        click.echo(f"wattswap: interrupted{what_there_is}", err=True)
-        ctx.exit(INTERRUPTED)
-    if as_json:
-        click.echo(json.dumps(result.summary, indent=2))
-    else:
-        from wattswap.cli.show import show_result
+    if (speed or text) and not watch:
+        raise click.UsageError("--speed and --text say how to watch a run: add --watch")
+    page = Page(host, port, text)
+    looking = watching(street, controller, engine, speed=speed, page=page, run_dir=out) if watch else nullcontext()
+    with looking as watched:
+        try:
+            bar = nullcontext(_silent) if text else progress_bar(street.ticks, f"{street.name}, {controller}")
+            with strategies_print_to_stderr(), bar as progress:
+                result = run_loaded(
+                    street,
+                    controller=controller,
+                    engine=engine,
+                    ledger=ledger,
+                    wallets_seed=wallets_seed,
+                    keys=keys,
+                    allow=allow,
+                    sign=sign,
+                    journal=journal,
+                    out=out,
+                    progress=progress,
+                    observers=[watched.watcher] if watched else (),
+                    operator=watched.operator if watched else None,
+                )
+        except KeyboardInterrupt:
+            what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""
+            click.echo(f"wattswap: interrupted{what_there_is}", err=True)
+            ctx.exit(INTERRUPTED)
+        if as_json:
+            click.echo(json.dumps(result.summary, indent=2))
+        else:
+            from wattswap.cli.show import show_result
 
-        show_result(result)
+            show_result(result)
+        if watched and not (as_json or text):
+            watched.watcher.history.end("complete")
+            until_interrupted()
     settlement = result.summary["settlement"]
     if settlement is not None and not (settlement["agree"] and not settlement["alarms"]):
         ctx.exit(NOT_SETTLED)
+
+
+def _silent(tick: int) -> None:
+    """The view in the terminal says it already."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wattswap.cli.failures import show_failures
-from wattswap.experiments.formatting import iota, kilo, minutes, plain
+from wattswap.experiments.formatting import controller_name, iota, kilo, minutes, plain
 from wattswap.experiments.headline import headline
 from wattswap.experiments.settlement_texts import figures_of, verdict
 
@@ -80,7 +80,8 @@ def _show_figures(
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("")
     for column in columns:
-        name = "nobody in control" if column["controller"] == "uncontrolled" else column["controller"]
+        controller = column["controller"]
+        name = "nobody in control" if controller == "uncontrolled" else controller_name(controller)
         table.add_column(name, justify="right")
     for label, cell in _ROWS:
         table.add_row(label, *(cell(column) for column in columns))
@@ -109,15 +110,24 @@ def _show_feeders(console: Console, figures: Summary) -> None:
     console.print(table)
 
 
+def _sellers(figures: Summary) -> str:
+    """How many sold, and how many of them earned less than it cost them."""
+    return f"{figures['sellers']}, {figures['sellers_losing'] or 'none'} at a loss" if figures["sellers"] else "0"
+
+
 _ROWS: list[tuple[str, Callable[[Summary], str]]] = [
     ("Highest load", lambda of: f"{kilo(of['peak_w'])} kW"),
     ("Limit", lambda of: f"{kilo(of['limit_w'])} kW"),
     ("Time over the limit", lambda of: f"{minutes(of['overload_s'])} min"),
+    ("Time above 92 % of the limit", lambda of: f"{minutes(of['near_limit_s'])} min"),
     ("Cars that left short of energy", lambda of: f"{of['sessions_short']} of {_departed(of)}"),
-    ("Deferred energy, paid", lambda of: f"{kilo(of['deferred_wh'])} kWh"),
-    ("Energy fed back, paid", lambda of: f"{kilo(of['fed_back_wh'])} kWh"),
+    ("Deferred energy", lambda of: f"{kilo(of['deferred_wh'])} kWh"),
+    ("Energy fed back", lambda of: f"{kilo(of['fed_back_wh'])} kWh"),
     ("Energy cut by the last resort", lambda of: f"{kilo(of['forced_wh'])} kWh"),
+    ("What waiting cost all cars", lambda of: f"{iota(of['waiting_cost_nanos'])} IOTA"),
     ("Tokens paid to cars", lambda of: f"{iota(of['paid_nanos'])} IOTA"),
+    ("Rent still open", lambda of: f"{iota(of['rent_open_nanos'])} IOTA"),
+    ("Cars that sold waiting", _sellers),
     ("Transformer life used", lambda of: f"{plain(of['ageing_h'])} h"),
 ]
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from wattswap.runners.engines.limit_order import LimitOrder
+    from wattswap.runners.engines.observer import Observer
     from wattswap.runners.node.lockstep.plan import Processes
     from wattswap.runners.recording.journal import Contents
     from wattswap.runners.recording.metrics import Summary
@@ -170,8 +172,12 @@ def run_loaded(
     out: str | Path | None = None,
     progress: Progress = _silent,
     processes: Processes | None = None,
+    observers: Sequence[Observer] = (),
+    operator: LimitOrder | None = None,
 ) -> Result:
     """Run a street that is loaded already; otherwise as :func:`run`.
+
+    ``observers`` watch it, and ``operator`` may move its limit as it goes on.
 
     With ``processes`` the agents of the messages engine run in so many processes, in lockstep over ZeroMQ, and there
     is no journal.
@@ -182,6 +188,7 @@ def run_loaded(
     controller_named(controller)
     _refuse_journal(journal, engine, out)
     job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes)
+    job.observers, job.operator = observers, operator
     choice = LedgerChoice(ledger, wallets_seed, keys, allow)
     if out is None:
         return _run_bare(job, choice)

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from wattswap.experiments.formatting import controller_name
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
 from wattswap.protocol.errors import InputError
@@ -41,10 +42,10 @@ class Measure(NamedTuple):
 MEASURES: Final = (
     Measure("overload_s", "min over limit", 60, 1),
     Measure("sessions_short", "short cars", 1, 1),
+    Measure("waiting_cost_nanos", "waiting cost IOTA", 1e9, 1),
     Measure("paid_nanos", "IOTA paid", 1e9, 1),
+    Measure("sellers_losing", "sellers that lose", 1, 1),
     Measure("stops", "stops per session", 1, 2),
-    Measure("deferred_wh", "kWh deferred", 1000, 0),
-    Measure("forced_wh", "kWh forced", 1000, 1),
 )
 DRAWN: Final = MEASURES[:4]
 
@@ -208,7 +209,7 @@ def _picture(scenario: str, groups: Sequence[Group]) -> Figure:
     from matplotlib.figure import Figure
 
     shown = [group for group in groups if group.spread]
-    labels = [f"{group.controller}\n{group.strategy}" for group in shown]
+    labels = [f"{controller_name(group.controller)}\n{group.strategy}" for group in shown]
     figure = Figure(figsize=(11, 1.6 + 0.95 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(

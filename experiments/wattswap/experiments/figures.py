@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
+from wattswap.agents.controllers import NEED_DEPARTURES
 from wattswap.experiments.api import run
+from wattswap.experiments.formatting import controller_name
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,12 +34,14 @@ PROCESSES: Final = 2
 
 CONTROLLERS: Final = ("uncontrolled", "poc", "fcfs", "equal-share", "edf", "llf", "negotiated")
 """What each week is run under; ``poc`` is the law of the 2019 original."""
+DISCLOSED: Final = ("vehicles.disclose=departure",)
+"""Under controllers that decide by departures cars tell them theirs; the tables say so."""
 HALF_KEEP: Final = ("vehicles.strategy=need:0.5+keep:0.5",)
 UNSURE: Final = ("vehicles.departure=error:2h",)
 LOSSY: Final = ("faults.loss_pct=20", "faults.repeat_pct=20", "faults.crashes_per_day=1", "faults.cuts_per_day=2")
 HARDSHIPS: Final = (
     ("half of the cars keep charging whatever is called", "fleet", HALF_KEEP),
-    ("stated departures are off by 2 h (standard deviation)", "fleet", UNSURE),
+    ("expected departures are off by 2 h (standard deviation)", "fleet", UNSURE),
     ("20 % of messages lost, 20 % repeated; every agent crashes once and is cut off twice a day", "messages", LOSSY),
 )
 """What the negotiation is put through besides; on the network, only the smallest street, for its time."""
@@ -50,6 +54,7 @@ _COMMON: Final = (
     "peak, % of limit",
     "short cars",
 )
+_MARKET: Final = ("kWh deferred", "IOTA paid", "waiting cost, IOTA", "sellers that lose, %")
 _STEPS_TEXT: Final = (
     "The same weeks with the quarter-hourly means replayed as steps, without noise; what remains over the limit is the"
     " first 30 s after a step, before anyone can know of it:"
@@ -57,7 +62,9 @@ _STEPS_TEXT: Final = (
 
 _OTHERS_TEXT: Final = (
     "The same weeks under rules that ask nobody and pay nobody, beside the negotiation (`poc` is the original of 2019);"
-    " *swings* are the times the load rose above the limit, *owed* is energy that waited times how long:"
+    " *near* is the time above 92 % of the limit, *swings* are the times the load rose above the limit, *waiting cost*"
+    " is what waiting costs the cars by each owner's own price. `edf` and `llf` decide by departures, which cars tell"
+    " nobody else:"
 )
 
 
@@ -82,23 +89,27 @@ def jobs(streets: Sequence[str] = STREETS, seeds: Sequence[int] = SEEDS) -> list
         *(FigureJob(street, seed=seed) for street in reversed(streets) for seed in seeds),
         *(FigureJob(street, settings=STEPS) for street in reversed(streets)),
         *(FigureJob(street, "uncontrolled", settings=STEPS) for street in streets),
-        *(
-            FigureJob(street, controller)
-            for street in streets
-            for controller in CONTROLLERS
-            if controller != "negotiated"
-        ),
+        *(under(street, controller) for street in streets for controller in CONTROLLERS if controller != "negotiated"),
     ]
+
+
+def under(street: str, controller: str, settings: tuple[str, ...] = ()) -> FigureJob:
+    """A week under a controller, whom cars tell their departures if it cannot do without."""
+    disclosed = DISCLOSED if controller in NEED_DEPARTURES else ()
+    return FigureJob(street, controller, settings=(*settings, *disclosed))
 
 
 def hardships(streets: Sequence[str]) -> list[tuple[str, FigureJob]]:
-    """What the negotiation is put through besides, in words and as a run."""
-    return [
-        (f"{street}: {what}", FigureJob(street, engine=engine, settings=settings))
-        for what, engine, settings in HARDSHIPS
-        for street in streets
-        if engine == "fleet" or street == SMALLEST
-    ]
+    """What the negotiation is put through besides, in words and as a run; rivals too where departures are uncertain."""
+    found = []
+    for what, engine, settings in HARDSHIPS:
+        for street in streets:
+            if engine == "fleet" or street == SMALLEST:
+                found.append((f"{street}: {what}", FigureJob(street, engine=engine, settings=settings)))
+            if settings == UNSURE:
+                rivals = (under(street, controller, settings) for controller in sorted(NEED_DEPARTURES))
+                found += [(f"{street}, {controller_name(job.controller)}: {what}", job) for job in rivals]
+    return found
 
 
 def measure(job: FigureJob) -> Summary:
@@ -143,11 +154,10 @@ def _seeds_table(results: Results, streets: Sequence[str], seeds: Sequence[int])
                 _range(runs, lambda of: of["sessions_short"], 0),
                 _range(runs, _forced_pct, 2),
                 _range(runs, lambda of: of["stops"], 2),
-                _range(runs, lambda of: of["deferred_wh"] / 1000, 0),
-                _range(runs, lambda of: of["paid_nanos"] / 1e9, 0),
+                *(_range(runs, figure, places) for figure, places in _MARKET_FIGURES),
             ]
         )
-    header = [*_COMMON, "forced, % of relief", "stops per session", "kWh deferred", "IOTA paid"]
+    header = [*_COMMON, "forced, % of relief", "stops per session", *_MARKET]
     return f"Seeds {seeds[0]} to {seeds[-1]}:\n\n" + table(header, rows)
 
 
@@ -166,11 +176,10 @@ def _steps_table(results: Results, streets: Sequence[str]) -> str:
                 f"{ours['overload_s'] / 60:,.1f}",
                 f"{100 * ours['peak_w'] / ours['limit_w']:.1f}",
                 f"{ours['sessions_short']}",
-                f"{ours['deferred_wh'] / 1000:,.0f}",
-                f"{ours['paid_nanos'] / 1e9:,.0f}",
+                *(f"{figure(ours):,.{places}f}" for figure, places in _MARKET_FIGURES),
             ]
         )
-    header = [*_COMMON, "kWh deferred", "IOTA paid"]
+    header = [*_COMMON, *_MARKET]
     return table(header, rows)
 
 
@@ -187,9 +196,13 @@ def _controllers_table(results: Results, streets: Sequence[str]) -> str:
     rows = []
     for street in streets:
         for controller in CONTROLLERS:
-            of = results[FigureJob(street, controller)]
-            rows.append([f"{street}, {controller}", *_hard_facts(of), f"{of['waiting_wh_h'] / 1000:,.0f}"])
-    return table(["street, controller", *_HARD_FACTS, "owed, kWh·h"], rows)
+            job = under(street, controller)
+            of = results[job]
+            near_h, cost = of["near_limit_s"] / 3_600, of["waiting_cost_nanos"] / 1e9
+            rows.append(
+                [f"{street}, {controller_name(controller)}", *_hard_facts(of), f"{near_h:,.1f}", f"{cost:,.1f}"]
+            )
+    return table(["street, controller", *_HARD_FACTS, "near, h", "waiting cost, IOTA"], rows)
 
 
 def _hardships_table(results: Results, streets: Sequence[str]) -> str:
@@ -212,6 +225,19 @@ def _hard_facts(of: Summary) -> list[str]:
         f"{of['oscillations']}",
         f"{of['stops']:.2f}",
     ]
+
+
+def _losing_pct(of: Mapping[str, float]) -> float:
+    """Those who earned less than waiting cost them, as a share of those who sold."""
+    return 100 * of["sellers_losing"] / of["sellers"] if of["sellers"] else 0.0
+
+
+_MARKET_FIGURES: Final[tuple[tuple[Callable[[Mapping[str, float]], float], int], ...]] = (
+    (lambda of: of["deferred_wh"] / 1000, 0),
+    (lambda of: of["paid_nanos"] / 1e9, 0),
+    (lambda of: of["waiting_cost_nanos"] / 1e9, 1),
+    (_losing_pct, 1),
+)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

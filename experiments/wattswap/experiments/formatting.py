@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wattswap.agents.controllers import NEED_DEPARTURES
 from wattswap.protocol.units import NANOS_PER_IOTA
 
 
@@ -33,6 +34,11 @@ def amount(value: float) -> str:
     if value < 0.005:
         return "<0.01"
     return f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def controller_name(controller: str) -> str:
+    """A controller by name, marked if it knows when cars will leave."""
+    return f"{controller} (knows departures)" if controller in NEED_DEPARTURES else controller
 
 
 def counted(count: int, thing: str) -> str:

@@ -84,8 +84,8 @@ def _market_sentence(tables: RunTables) -> str:
     return (
         f"Every {reading_s} seconds the transformer compares what homes and cars would draw with what it may carry."
         " When it is too much, it calls the cars; each answers for itself: keep charging, charge less for a price, or"
-        " feed power back for a price. The cheapest offers win until the need is met, and are paid in IOTA tokens for"
-        " what the meters say was delivered."
+        " feed power back for a price. The cheapest offers win until the need is met. What a car sells is waiting: its"
+        " price is per kWh and hour, and it is paid in IOTA tokens once the energy it gave up has been drawn back."
     )
 
 
@@ -183,6 +183,8 @@ def _clearing_step(tables: RunTables, row: pd.Series[Any], trades: pd.DataFrame)
     price = f"{_iota(row['price_nanos_per_kwh_h'])} IOTA per kWh and hour of waiting"
     if tables.scenario.get("transformer", {}).get("clearing") == "uniform":
         return f"{told} All get the same price, the highest that won: {price}."
+    if row["price_nanos_per_kwh_h"] == tables.scenario.get("market", {}).get("reserve_nanos_per_kwh_h"):
+        return f"{told} All get the same price, and since no ask beside them was left, that is the reserve: {price}."
     return f"{told} All get the same price, the lowest ask that did not win: {price}."
 
 
@@ -207,7 +209,8 @@ def _settlement_step(trades: pd.DataFrame) -> str:
 
 
 ROUND_HEAD: Final[Sequence[str]] = (
-    "session", "sold", "asked, IOTA/kWh/h", "price, IOTA/kWh/h", "agreed, kW", "delivered, kWh", "paid, IOTA",
+    "session", "sold", "asked, IOTA/kWh/h", "price, IOTA/kWh/h", "agreed, kW", "delivered, kWh", "back, kWh",
+    "paid, IOTA",
 )  # fmt: skip
 
 
@@ -222,6 +225,7 @@ def round_rows(tables: RunTables, row: pd.Series[Any]) -> tuple[list[list[str]],
             f"{_iota(trade['price_nanos_per_kwh_h'])}",
             f"{trade['awarded_w'] / 1000:.2f}",
             f"{trade['delivered_ws'] / KWH_WS:.3f}",
+            f"{trade['returned_ws'] / KWH_WS:.3f}" if trade["returned_ws"] else "",
             f"{_iota(trade['nanos'])}",
         ]
         for trade in trades.head(_MOST_TRADES).to_dict("records")

@@ -147,18 +147,23 @@ _FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
     ("Energy over the limit, kWh", "overload_wh", _kwh),
     ("Highest load, kW", "peak_w", _kwh),
     ("Times the load rose over the limit", "oscillations", _count),
+    ("Minutes above 92 % of the limit", "near_limit_s", minutes),
     ("Hours of life the transformer lost", "ageing_h", lambda hours: f"{hours:.2f}"),
     ("Charging sessions", "sessions", _count),
     ("… still plugged in at the end", "sessions_open", _count),
     ("… that left with less than needed", "sessions_short", _count),
     ("Energy missing at departure, kWh", "unserved_wh", _kwh),
     ("Energy owed × time, kWh h", "waiting_wh_h", _kwh),
+    ("What waiting cost all cars, by each owner's own price, IOTA", "waiting_cost_nanos", _iota),
     ("Stops while charging, per session", "stops", lambda stops: f"{stops:.2f}"),
     ("Calls for relief", "rounds", _count),
     ("Deferred energy: charging put off for tokens, kWh", "deferred_wh", _kwh),
     ("Fed back by cars and batteries, kWh", "fed_back_wh", _kwh),
     ("Cut by the last resort, kWh", "forced_wh", _kwh),
-    ("Paid for relief, IOTA", "paid_nanos", _iota),
+    ("Sessions that sold waiting", "sellers", _count),
+    ("… that earned less than it cost them", "sellers_losing", _count),
+    ("Paid for waiting and feeding, IOTA", "paid_nanos", _iota),
+    ("Earned by energy not drawn back yet, open, IOTA", "rent_open_nanos", _iota),
     ("Energy bills of cars that left, IOTA", "billed_nanos", _iota),
     ("Evenness of waiting (Jain; 1: all alike)", "jain_waiting", lambda index: f"{index:.2f}"),
     ("Evenness of tokens (Jain; 1: all alike)", "jain_tokens", lambda index: f"{index:.2f}"),
@@ -217,8 +222,9 @@ def _sums(tables: RunTables) -> pd.DataFrame:
         deferred_ws=trades["delivered_ws"].where(trades["kind"] == "reduce", 0),
         fed_ws=trades["delivered_ws"].where(trades["kind"] == "feed", 0),
         forced_ws=trades["forced_w"] * tick_s,
+        open_nanos=tables.rent_open_nanos,
     )
-    sums = parts.groupby("session")[["deferred_ws", "fed_ws", "forced_ws", "nanos"]].sum()
+    sums = parts.groupby("session")[["deferred_ws", "fed_ws", "forced_ws", "nanos", "open_nanos"]].sum()
     sums = sums.join(tables.sessions.drop_duplicates("session").set_index("session")[_SESSION_FACTS])
     return sums.sort_values(["nanos", "forced_ws"], ascending=False, kind="stable")
 
@@ -230,12 +236,13 @@ _STRATEGY_HEAD: Final = (
     "sold",
     "deferred, kWh",
     "fed back, kWh",
-    "earned, IOTA",
+    "paid, IOTA",
+    "rent open, IOTA",
     "left short",
 )
 _CAR_HEAD: Final = (
     "session", "charger", "strategy", "plugged in", "left", "needed, kWh", "deferred, kWh", "fed back, kWh", "cut, kWh",
-    "earned, IOTA", "outcome",
+    "paid, IOTA", "rent open, IOTA", "outcome",
 )  # fmt: skip
 _ENDING: Final = {"full": "left full", "short": "left short", "open": "still plugged in", "battery": "battery"}
 _NOTHING: Final = "–"
@@ -244,25 +251,27 @@ _NOTHING: Final = "–"
 def _strategy_rows(sessions: pd.DataFrame, sums: pd.DataFrame) -> Iterator[list[str]]:
     """Each strategy with what those who follow it sold and earned; stationary batteries for themselves."""
     strategy = sessions["strategy"].where(sessions["status"] != "battery", "stationary battery")
-    sold_columns = sums[["deferred_ws", "fed_ws", "nanos"]]
+    sold_columns = sums[["deferred_ws", "fed_ws", "nanos", "open_nanos"]]
     joined = sessions[["session", "status"]].assign(strategy=strategy).join(sold_columns, on="session")
     for name, each in joined.groupby("strategy", sort=True):
         sold = ((each["deferred_ws"] > 0) | (each["fed_ws"] > 0)).sum()
         energies = [f"{each[column].sum() / KWH_WS:,.1f}" for column in ("deferred_ws", "fed_ws")]
         short = (each["status"] == "short").sum()
-        yield [str(name), f"{len(each):,}", f"{sold:,}", *energies, _iota(each["nanos"].sum()), f"{short:,}"]
+        tokens = [_iota(each[column].sum()) for column in ("nanos", "open_nanos")]
+        yield [str(name), f"{len(each):,}", f"{sold:,}", *energies, *tokens, f"{short:,}"]
 
 
 def _car_row(tables: RunTables, name: object, row: Mapping[Any, Any]) -> list[str]:
     energies = [
         f"{row[column] / KWH_WS:,.2f}" if row[column] else _NOTHING for column in ("deferred_ws", "fed_ws", "forced_ws")
     ]
+    tokens = [_iota(row["nanos"]), _iota(row["open_nanos"]) if row["open_nanos"] else _NOTHING]
     if row["station"] != row["station"]:  # an interrupted run did not come to write the session down
-        return [str(name), "", "", "", "", "", *energies, _iota(row["nanos"]), ""]
+        return [str(name), "", "", "", "", "", *energies, *tokens, ""]
     left = tables.clock(int(row["departure_ms"]), "%a %H:%M") if row["status"] in ("full", "short") else _NOTHING
     facts = [tables.clock(int(row["arrival_ms"]), "%a %H:%M"), left, f"{row['need_ws'] / KWH_WS:,.1f}"]
     ending = _ENDING.get(str(row["status"]), str(row["status"]))
-    return [str(name), str(row["station"]), str(row["strategy"]), *facts, *energies, _iota(row["nanos"]), ending]
+    return [str(name), str(row["station"]), str(row["strategy"]), *facts, *energies, *tokens, ending]
 
 
 # --- one round, the last resort ----------------------------------------------------------------------------------
@@ -292,8 +301,8 @@ def _last_resort(tables: RunTables) -> Iterator[str]:
     cars = cars.sort_values("watts", ascending=False, kind="stable")
     yield element(
         "p",
-        f"There was less power than was needed, so {were(len(cars))} cut without pay: all down to one level, and what"
-        " is under 6 A goes to those with least time to spare.",
+        f"There was less power than was needed, so {were(len(cars))} cut without pay: all down to one level; where that"
+        " is under 6 A, a draw decides who goes on.",
     )
     yield table(
         ("session", "first cut", "minutes", "kWh"),

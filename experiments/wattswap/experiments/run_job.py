@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wattswap.runners.engines.launch import Engine
+    from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.engines.run import Run
     from wattswap.runners.node.lockstep.plan import Processes
@@ -59,6 +60,10 @@ class RunJob:
     settlement: RunPayments | None = None
     folder: Path | None = None
     """The run directory, if there is one."""
+    observers: Sequence[Observer] = ()
+    """Who watches beside those that the run itself needs."""
+    operator: LimitOrder | None = None
+    """Who may move the limit while the run goes on."""
     began_s: float = field(default_factory=perf_counter)
     _run: Run | None = None
 
@@ -93,7 +98,7 @@ class RunJob:
 
     def run(self) -> Summary:
         """Run the street into the record, settle, and sum it up."""
-        observers = (self.settlement, self.journal, self.tables, TickProgress(self.progress))
+        observers = (self.settlement, self.journal, self.tables, *self.observers, TickProgress(self.progress))
         self._run = run = self._start([observer for observer in observers if observer is not None])
         run.run()
         wall_s = perf_counter() - self.began_s
@@ -110,7 +115,12 @@ class RunJob:
         if self.processes is None:
             engine = cast("Engine", self.engine)
             return start_run(
-                self.street, controller=self.controller, engine=engine, sign=self.sign, observers=observers
+                self.street,
+                controller=self.controller,
+                engine=engine,
+                sign=self.sign,
+                observers=observers,
+                operator=self.operator,
             )
         from wattswap.runners.node.lockstep.run import lockstep_run
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
+from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
 from wattswap.runners.recording.rundir import SCENARIO, read_run, wattswap_version
@@ -143,6 +144,14 @@ class RunTables:
         """The limit in each row of ``series``."""
         limit_w: Floats = self.series["limit_w"].to_numpy(dtype=np.float64)
         return limit_w
+
+    @cached_property
+    def rent_open_nanos(self) -> pd.Series[int]:
+        """For each row of ``trades``, what its lot had earned by the run's end while it was open: not paid yet."""
+        tick_s, still_open = self.tick_ms // 1000, self.trades["status"] == "open"
+        columns = self.trades["price_nanos_per_kwh_h"], self.trades["rent"]
+        nanos = [rent_nanos(int(price), int(rent), tick_s) for price, rent in zip(*columns, strict=True)]
+        return self.trades["nanos"].mul(0).add(nanos).where(still_open, 0)
 
     def uncontrolled_w(self) -> Floats | None:
         """The uncontrolled load on the rows of ``series``; an interrupted run ends before the other does."""

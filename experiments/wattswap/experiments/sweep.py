@@ -212,11 +212,10 @@ def checked_jobs(
     street = load_street(scenario, settings=list(settings), day=day)
     controllers = list(dict.fromkeys(controllers))
     mixes = list(dict.fromkeys(strategies)) or [street.scenario.vehicles.strategy]
-    for controller in controllers:
-        start_run(street, controller=controller, engine=cast("Engine", engine))
     for mix in mixes:
         tried = load_street(scenario, settings=list(settings), day=day, strategy=mix)
-        start_run(tried, engine=cast("Engine", engine))
+        for controller in controllers:
+            start_run(tried, controller=controller, engine=cast("Engine", engine))
     first = street.scenario.seed
     if first + seeds - 1 > MOST_SEED:
         raise InputError(

@@ -35,7 +35,7 @@ def test_after_a_crash_it_asks_for_what_it_was_promised_and_wakes_at_the_next_ti
     of, effects = restarted(61_000, before)
     assert opened(effects) == [("A", AWARD)]
     assert wakes(effects) == [91_000, 90_000]
-    assert tell(of, "A", witnessed(1, 372_600), 62_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
+    assert tell(of, "A", witnessed(1, 372_600), 62_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
 
 
 def test_after_a_crash_it_keeps_quiet_until_all_grants_from_before_are_certainly_over() -> None:

@@ -20,11 +20,11 @@ from tests.agents.transformer.two_cars import (
     tell,
     wakes,
 )
-from tests.agents.words import CHEAP, IOTA, KWH, SITE, WORTH, happens, mandate, of_kind, witnessed
+from tests.agents.words import CHEAP, IOTA, KWH, MOST, SITE, WAITED, WORTH, happens, mandate, of_kind, witnessed
 
 from wattswap.protocol import messages
 from wattswap.protocol.codec import seal
-from wattswap.protocol.effects import Bill, Forget, NoteAward, NoteTrade, Pay, Remember, Reserve, Send
+from wattswap.protocol.effects import Bill, Forget, NoteAward, NoteEnd, NoteTrade, Pay, Remember, Reserve, Send
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Billed, Paid, Woken
 from wattswap.protocol.messages import (
@@ -45,6 +45,7 @@ from wattswap.protocol.messages import (
 
 def test_a_delivery_is_noted_and_paid() -> None:
     assert tell(awarded(), "A", witnessed(1, 1_863_000), 300_000) == [
+        NoteEnd(0, 1),
         NoteTrade(
             tick=0,
             session=1,
@@ -52,6 +53,8 @@ def test_a_delivery_is_noted_and_paid() -> None:
             award_w=(6_210, 0, 0),
             price_nanos_per_kwh_h=(CHEAP, 0, 0),
             delivered_ws=(1_863_000, 0, 0),
+            returned_ws=1_863_000,
+            rent=1_863_000 * WAITED,
             nanos=(WORTH, 0, 0),
             offered_w=(6_860, 4_140, 0),
             ask_nanos_per_kwh_h=(CHEAP, CHEAP, 0),
@@ -67,16 +70,16 @@ def test_a_delivery_is_noted_and_paid() -> None:
     [(1_800_000, 1_700_000, 1_700_000, False), (1_700_000, 1_800_000, 1_700_000, False), (0, 1_863_000, 0, True)],
 )
 def test_the_lower_of_two_meters_is_paid(charger_ws: int, car_ws: int, counts_ws: int, disputed: bool) -> None:
-    note, pay = tell(awarded(), "A", witnessed(1, charger_ws, car_ws), 300_000)
+    *_, note, pay = tell(awarded(), "A", witnessed(1, charger_ws, car_ws), 300_000)
     assert isinstance(note, NoteTrade)
     assert note.delivered_ws == (counts_ws, 0, 0)
     assert note.disputed is disputed
-    assert pay == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", CHEAP * counts_ws // KWH)
+    assert pay == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 2 * CHEAP * counts_ws // KWH)
 
 
 def test_no_claim_is_paid_beyond_what_was_awarded() -> None:
     """Charger and car may belong to the same person; its reserve is the most they get."""
-    assert tell(awarded(), "A", witnessed(1, 10**12), 300_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
+    assert tell(awarded(), "A", witnessed(1, 10**12), 300_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", MOST)
 
 
 def test_a_delivery_said_again_is_paid_once() -> None:
@@ -124,22 +127,22 @@ def test_once_the_book_has_paid_the_car_gets_its_receipt() -> None:
 
 @pytest.mark.parametrize(("watts", "covered"), [(3_105, True), (3_106, False)])
 def test_what_a_reserve_had_left_can_be_promised_again_and_no_more(watts: int, covered: bool) -> None:
-    """Half was delivered; the other half of the reserve buys 3,105 W for the same time."""
-    of = awarded(replace(SITE, funds_nanos=WORTH))
+    """Half of the reserve was paid; the other half buys 3,105 W for the same time."""
+    of = awarded(replace(SITE, funds_nanos=MOST))
     pass_ticks(of, 300_000)
     tell(of, "A", witnessed(1, 931_500), 300_000)
-    happens(of, Paid(1, 0, WORTH // 2, WORTH - WORTH // 2), 300_000)
+    happens(of, Paid(1, 0, MOST // 2, MOST - MOST // 2), 300_000)
     happens(of, Woken(), 300_000)
     tell(of, "A", offer(1, tick=10), 300_000)
     effects = opened(tell(of, "B", offer(2, (watts, CHEAP), tick=10), 300_000))
-    assert (Reserve("0.10/stay 2", WORTH // 2) in effects) == covered
+    assert (Reserve("0.10/stay 2", MOST // 2) in effects) == covered
     assert any(isinstance(effect, NoteAward) for effect in effects) == covered
 
 
 def test_who_claims_early_ends_its_award_and_may_be_called_again() -> None:
     of = awarded()
     pass_ticks(of, 60_000)
-    assert tell(of, "A", witnessed(1, 372_600), 60_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
+    assert tell(of, "A", witnessed(1, 372_600), 60_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
     calls = of_kind(opened(happens(of, Woken(), 60_000)), tuple)
     assert [to for to, _ in calls] == ["A", "B"]
 
@@ -156,12 +159,12 @@ def test_an_award_is_said_again_until_the_car_has_noted_it() -> None:
     assert opened(happens(of, Woken(), 90_000)) == [("A", grant(1, 4_790, 0)), ("B", grant(2, 11_000, 0))]
 
 
-def test_a_tick_after_its_window_an_award_asks_for_its_delivery_until_it_comes() -> None:
+def test_once_its_car_has_left_an_award_asks_for_its_delivery_until_it_comes() -> None:
     of = awarded()
-    pass_ticks(of, 330_000)
-    assert ("A", AWARD) in opened(happens(of, Woken(), 330_000))
-    tell(of, "A", witnessed(1, 1_863_000), 331_000)
-    assert ("A", AWARD) not in opened(happens(of, Woken(), 360_000))
+    tell(of, "A", Departed(1, KWH, 0), 301_000)
+    assert ("A", AWARD) in opened(happens(of, Woken(), 331_000))
+    tell(of, "A", witnessed(1, 1_863_000), 332_000)
+    assert ("A", AWARD) not in opened(happens(of, Woken(), 361_000))
 
 
 def test_what_is_noted_and_not_owed_changes_nothing() -> None:
@@ -178,10 +181,11 @@ def test_awards_whose_window_is_over_bind_no_longer_and_are_still_paid() -> None
     of = awarded()
     pass_ticks(of, 300_000)
     assert opened(happens(of, Woken(), 300_000)) == [
+        NoteEnd(0, 1),
         ("A", ReliefCall(0, 10, 5_800, 300_000, 600_000, 302_000)),
         ("B", ReliefCall(0, 10, 5_800, 300_000, 600_000, 302_000)),
     ]
-    assert tell(of, "A", witnessed(1, 1_863_000), 301_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
+    assert tell(of, "A", witnessed(1, 1_863_000), 301_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
 
 
 def test_awards_no_longer_needed_are_released_and_their_power_is_granted_again() -> None:
@@ -189,11 +193,12 @@ def test_awards_no_longer_needed_are_released_and_their_power_is_granted_again()
     pass_ticks(of, 60_000)
     tell(of, "homes", BaseReport(-3_200), 60_000)
     assert opened(happens(of, Woken(), 60_000)) == [
+        NoteEnd(0, 1),
         ("A", Release(0, 0, 1)),
         ("B", grant(2, 11_000, 0)),
         ("A", grant(1, 11_000, 0)),
     ]
-    assert tell(of, "A", witnessed(1, 372_600), 60_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
+    assert tell(of, "A", witnessed(1, 372_600), 60_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
 
 
 def test_a_watt_too_much_and_awards_stay() -> None:
@@ -219,10 +224,10 @@ def test_a_departure_is_made_durable_before_it_is_noted_and_billed() -> None:
 
 def test_a_bill_waits_until_the_award_is_settled() -> None:
     of = awarded()
-    assert opened(tell(of, "A", Departed(1, KWH, 0), 60_000)) == [("A", Ack(DEPARTED, 1))]
+    assert opened(tell(of, "A", Departed(1, KWH, 0), 60_000)) == [("A", Ack(DEPARTED, 1)), NoteEnd(0, 1)]
     assert of.owes
-    assert tell(of, "A", witnessed(1, 372_600), 61_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
-    assert opened(happens(of, Paid(1, 0, 62_100_000, WORTH - 62_100_000), 61_000)) == [
+    assert tell(of, "A", witnessed(1, 372_600), 61_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
+    assert opened(happens(of, Paid(1, 0, 62_100_000, MOST - 62_100_000), 61_000)) == [
         ("A", Receipt(0, 0, 1, 62_100_000)),
         Bill(1, "stay 1", "car 1", 3 * IOTA),
     ]
@@ -242,6 +247,6 @@ def test_a_mandate_that_comes_after_its_departure_is_void() -> None:
 
 def test_what_a_bill_brings_can_be_promised() -> None:
     of = called(replace(SITE, funds_nanos=0))
-    happens(of, Billed(9, WORTH))
+    happens(of, Billed(9, MOST))
     tell(of, "A", offer(1, *FULL_STOP))
     assert opened(tell(of, "B", offer(2))) == CLEARED

@@ -17,7 +17,7 @@ from tests.agents.transformer.two_cars import (
     street,
     tell,
 )
-from tests.agents.words import CALL, RULES, SITE, WORTH, happens, mandate, refused_as_unsigned, witnessed
+from tests.agents.words import CALL, RULES, SITE, WAITED, WORTH, happens, mandate, refused_as_unsigned, witnessed
 
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol import messages
@@ -121,7 +121,7 @@ def test_a_mandate_said_again_is_acknowledged_again_and_changes_nothing() -> Non
     of = awarded()
     for charger in ("A", "B"):
         assert tell(of, charger, seal(mandate(1))) == [Send(charger, Ack(MANDATE, 1))]
-    assert tell(of, "A", witnessed(1, 1_863_000), 300_000)[1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
+    assert tell(of, "A", witnessed(1, 1_863_000), 300_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
 
 
 @pytest.mark.parametrize("message", [grant(1, 1, 1), Release(0, 0, 1), seal(Receipt(0, 0, 1, 5)), seal(CALL)], ids=repr)
@@ -173,7 +173,7 @@ def test_an_offer_altered_on_the_way_is_refused() -> None:
 
 def test_both_the_charger_and_the_car_sign_what_was_delivered() -> None:
     def claim(charger: Signer | None, car: Signer | None) -> WitnessedDelivery:
-        plain = Delivery(0, 0, 1, (1_863_000, 0, 0), 3_300_000, 0, 0)
+        plain = Delivery(0, 0, 1, (1_863_000, 0, 0), 3_300_000, 1_863_000, 1_863_000 * WAITED)
         return WitnessedDelivery(1, seal(plain, charger), seal(plain, car))
 
     of = trusting()
@@ -182,7 +182,7 @@ def test_both_the_charger_and_the_car_sign_what_was_delivered() -> None:
     for charger, car in ((None, "car 1"), ("A", None), ("car 1", "car 1"), ("A", "A"), ("B", "car 1")):
         with refused_as_unsigned():
             tell(of, "A", claim(KEYS[charger] if charger else None, KEYS[car] if car else None), 300_000)
-    assert tell(of, "A", claim(KEYS["A"], KEYS["car 1"]), 300_000)[1] == Pay(
+    assert tell(of, "A", claim(KEYS["A"], KEYS["car 1"]), 300_000)[-1] == Pay(
         "0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH
     )
 

@@ -97,12 +97,12 @@ def _departures(axes: Axes, tables: RunTables, shown: Mapping[str, int], window:
 
 
 def _earnings(axes: Axes, tables: RunTables, shown: Mapping[str, int]) -> None:
-    """What each car earned in the whole run, beside its row."""
+    """What each car was paid in the whole run, beside its row."""
     earned = tables.trades.groupby("session")["nanos"].sum()
     if not earned.any():
         return
     where = axes.get_yaxis_transform()
-    axes.text(1.004, 0, "IOTA earned", transform=where, size=9.5, weight="bold", va="center")
+    axes.text(1.004, 0, "IOTA paid", transform=where, size=9.5, weight="bold", va="center")
     for name, y in shown.items():
         nanos = float(earned.get(name, 0))
         words = f"{nanos / NANOS_PER_IOTA:.2f}" if nanos else "–"

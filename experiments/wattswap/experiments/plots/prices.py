@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def draw_price(axes: Axes, tables: RunTables, window: Window) -> None:
     """Draw the price of each round."""
-    dress(axes, tables, window, "Price of each round (its highest accepted offer), IOTA per kWh")
+    dress(axes, tables, window, "Price of each round, IOTA per kWh and hour of waiting")
     axes.tick_params(axis="x", labelbottom=False)
     rounds = tables.rounds[tables.rounds["price_nanos_per_kwh_h"] > 0]
     x, price = days(rounds["t_ms"]), rounds["price_nanos_per_kwh_h"].to_numpy(dtype=np.float64) / NANOS_PER_IOTA
@@ -31,20 +31,34 @@ def draw_price(axes: Axes, tables: RunTables, window: Window) -> None:
 
 
 def draw_tokens(axes: Axes, tables: RunTables, window: Window) -> None:
-    """Paid at the end of the window an award ran in, which is when it is settled unless released earlier."""
-    title = "Tokens the cars earned in these hours, IOTA" if is_long(tables) else "Tokens the cars earned, IOTA"
-    dress(axes, tables, window, f"{title}, added up")
-    paid = tables.trades[tables.trades["nanos"] > 0]
-    paid_ms = (paid["t_ms"] - tables.start_ms) // tables.window_ms * tables.window_ms + tables.window_ms
-    settled = paid["nanos"].groupby(paid_ms + tables.start_ms).sum().sort_index()
-    settled = settled[(settled.index >= window[0]) & (settled.index <= window[1])]
-    x = np.concatenate(([window[0]], settled.index.to_numpy(dtype=np.float64), [window[1]]))
-    total = np.cumsum(settled.to_numpy(dtype=np.float64)) / NANOS_PER_IOTA
-    y = np.concatenate(([0.0], total, total[-1:] if len(total) else [0.0]))
-    axes.fill_between(days(x), 0, y, step="post", color=TEAL, alpha=0.18, linewidth=0)
+    """Tokens stand where their waiting was sold; they are paid later, when the energy has been drawn back.
+
+    What was still open when the run ended is the pale area above.
+    """
+    hours = " in these hours" if is_long(tables) else ""
+    dress(axes, tables, window, f"Tokens for what was sold{hours}, IOTA, added up")
+    nanos = (tables.trades["nanos"], tables.rent_open_nanos)
+    sold = tables.trades["t_ms"].between(*window) & (nanos[0] + nanos[1] > 0)
+    columns = (column[sold].groupby(tables.trades["t_ms"][sold]).sum().sort_index() for column in nanos)
+    paid, rent_open = (column.cumsum() / NANOS_PER_IOTA for column in columns)
+    x = np.concatenate(([window[0]], paid.index.to_numpy(dtype=np.float64), [window[1]]))
+    y, top = (
+        np.pad(column.to_numpy(dtype=np.float64), 1, "edge") if len(column) else np.zeros(2)
+        for column in (paid, paid + rent_open)
+    )
+    y[0] = top[0] = 0
+    axes.fill_between(days(x), 0, y, step="post", color=TEAL, alpha=0.3, linewidth=0)
+    axes.fill_between(days(x), y, top, step="post", color=TEAL, alpha=0.1, linewidth=0)
     axes.step(days(x), y, where="post", color=TEAL, linewidth=1.8)
-    axes.set_ylim(0, max(y[-1], 1e-9) * 1.2)
+    axes.set_ylim(0, max(top[-1], 1e-9) * 1.2)
+    _name_height(axes, y[-1], f"{amount(y[-1])} IOTA", below=top[-1] > y[-1])
+    if top[-1] > y[-1]:
+        _name_height(axes, top[-1], f"+ {amount(top[-1] - y[-1])} open")
+
+
+def _name_height(axes: Axes, y: float, words: str, *, below: bool = False) -> None:
+    """Words beside the right end of a curve, just under its height if there is another above."""
     axes.annotate(
-        f"{amount(y[-1])} IOTA", (1, y[-1]), xycoords=("axes fraction", "data"), xytext=(6, 0),
-        textcoords="offset points", va="center", weight="bold", size=11, color=TEAL, annotation_clip=False,
+        words, (1, y), xycoords=("axes fraction", "data"), xytext=(6, -5 if below else 3), textcoords="offset points",
+        va="top" if below else "bottom", weight="bold", size=11, color=TEAL, annotation_clip=False,
     )  # fmt: skip

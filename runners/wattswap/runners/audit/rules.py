@@ -54,7 +54,7 @@ class Rule(StrEnum):
     )
     AWARD_SOUND = (
         "S8 award sound",
-        "An award buys at most what its car offered in time, at a price from the ask to the ceiling, for the window.",
+        "An award buys at most what its car offered in time, at a price from the ask to the reserve, for the window.",
     )
     BOUND_ONCE = (
         "S9 bound once",

@@ -17,6 +17,7 @@ from wattswap.runners.world import NEVER_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import RunRecord
@@ -49,11 +50,13 @@ def start_run(
     engine: Engine = "messages",
     sign: bool = False,
     observers: Iterable[Observer] = (),
+    operator: LimitOrder | None = None,
 ) -> Run:
     """A run before its first tick, of which its observers have been told.
 
     Its record is filled as it goes, so whoever holds the run has what there is when it is interrupted. ``sign`` lets
-    the agents of the messages engine sign what they say; it changes no trade.
+    the agents of the messages engine sign what they say; it changes no trade. Through ``operator`` somebody may
+    move the limit while that engine goes on; the journal has the changes.
 
     Raises:
         InputError: there is no such controller, engine or strategy (the nearest is named), or the scenario lets things
@@ -72,7 +75,14 @@ def start_run(
         fleet = FleetRun(street, controller_named(controller), observers)
         fleet.begin()
         return fleet
-    return simulated_run(street, controller_named(controller), sign=sign, faults=faults_of(street), observers=observers)
+    return simulated_run(
+        street,
+        controller_named(controller),
+        sign=sign,
+        faults=faults_of(street),
+        observers=observers,
+        operator=operator,
+    )
 
 
 def _refuse_faults(street: Street) -> None:

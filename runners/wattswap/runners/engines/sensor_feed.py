@@ -146,9 +146,14 @@ class SensorFeed(Observer):
         yield from self._readings(charging, granted)
         for household, base_w in zip(self._factory.households, self._street.household_w[:, tick].tolist(), strict=True):
             yield household, BaseRead(base_w)
-        before_w, self._limit_w = self._limit_w, self._street.limit_w[:, tick]
+        before_w, self._limit_w = self._limit_w, self._limits_w(tick)
         for feeder in (self._limit_w != before_w).nonzero()[0].tolist():
             yield self._factory.transformers[feeder], LimitChanged(int(self._limit_w[feeder]))
+
+    def _limits_w(self, tick: int) -> Ints:
+        """What holds from this tick on, by feeder."""
+        limits_w: Ints = self._street.limit_w[:, tick]
+        return limits_w
 
     def _readings(self, charging: ChargingState, granted: NDArray[np.bool_]) -> Iterator[Sensed]:
         world, plugged = self._world, self._world.plugged

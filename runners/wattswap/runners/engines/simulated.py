@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wattswap.runners.engines.agent_factory import AgentFactory
+from wattswap.runners.engines.limit_order import SteeredFeed
 from wattswap.runners.engines.loop import SimulatedRun
 from wattswap.runners.engines.sensor_feed import SensorFeed
 from wattswap.runners.network.fault_schedule import FaultSchedule
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wattswap.agents.controllers import Controller
+    from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.engines.sensor_feed import Feed
     from wattswap.runners.network.fault_schedule import FaultOptions
@@ -30,14 +32,16 @@ def simulated_run(
     sign: bool = False,
     faults: FaultOptions | None = None,
     observers: Iterable[Observer] = (),
+    operator: LimitOrder | None = None,
 ) -> SimulatedRun:
     """A run before its first tick; its observers have been told of it.
 
-    With ``faults``, in which something can go wrong, its network is a ``FaultyNetwork``.
+    With ``faults``, in which something can go wrong, its network is a ``FaultyNetwork``. With an ``operator`` the
+    limit is the scenario's until one is ordered.
     """
     world = World(street)
     factory = AgentFactory(street, world, controller, sign=sign)
-    feed = SensorFeed(street, world, factory)
+    feed = SensorFeed(street, world, factory) if operator is None else SteeredFeed(street, world, factory, operator)
     return assembled(street, world, factory, feed, faults, (feed, *observers))
 
 

@@ -1,0 +1,117 @@
+"""The history of a run that is over, read from the tables of its directory."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, CarCard, FeederCard, Head, History
+from wattswap.protocol.errors import InputError
+from wattswap.runners.recording.activities import ACTIVITIES
+from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
+from wattswap.runners.recording.rundir import SCENARIO, read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from wattswap.experiments.dashboard.history import Row
+
+    Columns = Mapping[str, Sequence[Any]]
+
+
+def finished_run(path: Path, play_speed: float | None = None) -> History:
+    """The history of the run in a directory.
+
+    Raises:
+        InputError: there is none, it ended before its tables were written, or a table cannot be read.
+    """
+    run = read_run(path)
+    if not run.figures:
+        raise InputError(
+            f"{path}: this run {'failed' if run.status == 'failed' else 'is not finished'}, its tables are not written"
+            f" yet; to watch a run as it goes, start it with `wattswap run --watch`; `wattswap replay {path}` rebuilds"
+            " the tables of one that was broken off"
+        )
+    scenario = _scenario(path)
+    start: datetime = scenario["start"]
+    start_ms, tick_ms = round(start.timestamp() * 1_000), int(scenario.get("reading_s", 30)) * 1_000
+    offset = start.utcoffset()
+    feeders = [str(feeder.get("name", "")) for feeder in scenario.get("feeder", ())] or [""]
+    ticks = _tick_rows(run.columns("series"), len(feeders))
+    cars, columns = run.columns("cars"), run.columns("sessions")
+    sessions = _rows(columns, SessionRow._fields)
+    cards = _cards(_rows(columns, CarCard.__struct_fields__))
+    history = History()
+    history.head = Head(
+        name=str(run.figures.get("scenario", path.name)),
+        controller=str(run.figures.get("controller", "")),
+        start_ms=start_ms,
+        utc_offset_ms=round(offset.total_seconds() * 1_000) if offset else 0,
+        tick_ms=tick_ms,
+        all_ticks=len(ticks),
+        feeders=[FeederCard(name=name) for name in feeders],
+        is_live=False,
+        play_speed=play_speed,
+        cars=cards,
+    )
+    numbers = {card.session: row for row, card in enumerate(cards)}
+    history.add(
+        ticks=ticks,
+        cars=_car_rows(cars, numbers, start_ms, tick_ms),
+        rounds=_rows(run.columns("rounds"), ROUND_COLUMNS),
+        trades=_rows(run.columns("trades"), TradeRow._fields),
+        sessions=sessions,
+    )
+    history.end(run.status)
+    return history
+
+
+def _scenario(path: Path) -> dict[str, Any]:
+    try:
+        scenario = tomllib.loads((path / SCENARIO).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path / SCENARIO}: cannot be read ({error}); run the scenario again") from None
+    if not isinstance(scenario.get("start"), datetime):
+        raise InputError(f"{path / SCENARIO}: not the scenario of a run, it has no start; run the scenario again")
+    return scenario
+
+
+def _rows(columns: Columns, names: Sequence[str]) -> list[Row]:
+    """The rows of a table in this order of columns."""
+    if missing := [name for name in names if name not in columns]:
+        raise InputError(f"the run's tables lack {', '.join(missing)}: another version wrote them; run it again")
+    return [list(row) for row in zip(*(columns[name] for name in names), strict=True)]
+
+
+def _tick_rows(series: Columns, feeders: int) -> list[Row]:
+    """The figures of all feeders at each tick, side by side; an interrupted run may lack some of the last ticks."""
+    parts: list[list[Row]] = [[] for _ in range(feeders)]
+    for row in _rows(series, ("feeder", *FEEDER_COLUMNS)):
+        parts[int(row[0])].append(row[1:])
+    return [[figure for row in rows for figure in row] for rows in zip(*parts, strict=False)]
+
+
+def _cards(rows: Iterable[Row]) -> list[CarCard]:
+    names = CarCard.__struct_fields__
+    return msgspec.convert([dict(zip(names, row, strict=True)) for row in rows], list[CarCard])
+
+
+def _car_rows(cars: Columns, numbers: Mapping[str, int], start_ms: int, tick_ms: int) -> Iterator[Row]:
+    """Each stretch of constant activity, and after a car's last one that it has gone; in the order of time."""
+    meters: dict[int, tuple[int, int]] = {}
+    ends: dict[int, int] = {}
+    rows: list[Row] = []
+    names = ("session", "from_ms", "to_ms", "activity", "import_w", "export_w")
+    _rows(cars, names)  # refuses what lacks a column
+    for session, from_ms, to_ms, what, import_w, export_w in zip(*(cars[name] for name in names), strict=True):
+        number, seconds = numbers[session], (to_ms - from_ms) // 1_000
+        imported_ws, exported_ws = meters.get(number, (0, 0))
+        begins, ends[number] = (from_ms - start_ms) // tick_ms, (to_ms - start_ms) // tick_ms
+        rows.append([begins, number, ACTIVITIES.index(what), import_w, export_w, imported_ws, exported_ws])
+        meters[number] = imported_ws + import_w * seconds, exported_ws + export_w * seconds
+    rows += [[end, number, -1, 0, 0, *meters[number]] for number, end in ends.items()]
+    yield from sorted(rows)

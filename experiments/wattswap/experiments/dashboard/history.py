@@ -1,0 +1,139 @@
+"""What a page is told of a run: lists that only grow, and for each watcher how much of them it has.
+
+Whoever watches asks for what is new since it last asked. Nothing is queued for anybody: a slow browser gets fewer and
+larger parts, and the run never waits for one.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from wattswap.experiments.dashboard.columns import ASK, PRICE, PRICE_UNIT
+from wattswap.runners.recording.activities import ACTIVITIES
+from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+State = Literal["running", "complete", "interrupted", "failed"]
+Row = list[int | str]
+
+FEEDER_COLUMNS: Final = ("base_w", "limit_w", "import_w", "export_w", "baseline_w", "owed_ws")
+"""Of each feeder at a tick; a tick's row has them for one feeder after the other."""
+CAR_COLUMNS: Final = ("tick", "row", "activity", "import_w", "export_w", "imported_ws", "exported_ws")
+"""What a car does from a tick on, and what its meter shows at that tick. Its activity is -1 once it has left."""
+MOST_ROWS: Final = 4_096
+"""Of each list, in one part."""
+
+_LISTS: Final = ("ticks", "cars", "rounds", "trades", "sessions")
+
+
+class CarCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change about a car's session."""
+
+    session: str
+    station: str
+    vehicle: str
+    strategy: str
+    arrival_tick: int
+    departure_tick: int
+    need_ws: int
+    feeder: int = 0
+
+
+class FeederCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not change about a feeder."""
+
+    name: str
+    most_limit_w: int | None = None
+    """What its limit may be set to at most, by whoever may; None where nobody can."""
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What a page must know before the first tick: the run, its clock, its cars, and what the columns are called."""
+
+    name: str
+    controller: str
+    start_ms: int
+    """Unix milliseconds."""
+    utc_offset_ms: int
+    """What the street's own clock is ahead of UTC."""
+    tick_ms: int
+    all_ticks: int
+    feeders: list[FeederCard]
+    is_live: bool
+    play_speed: float | None = None
+    """A finished run is to be played so many times faster than it was."""
+    cars: list[CarCard]
+    feeder_columns: Sequence[str] = FEEDER_COLUMNS
+    car_columns: Sequence[str] = CAR_COLUMNS
+    round_columns: Sequence[str] = ROUND_COLUMNS
+    trade_columns: Sequence[str] = TradeRow._fields
+    session_columns: Sequence[str] = SessionRow._fields
+    activities: Sequence[str] = ACTIVITIES
+    price_column: str = PRICE
+    ask_column: str = ASK
+    price_unit: str = PRICE_UNIT
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How much of each list a watcher has, and which state it knows."""
+
+    had: tuple[int, ...] = (0,) * len(_LISTS)
+    state: State | None = None
+
+
+class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is new; the lists' rows are in the order of the head's columns."""
+
+    state: State
+    ticks: list[Row] = []
+    cars: list[Row] = []
+    rounds: list[Row] = []
+    trades: list[Row] = []
+    sessions: list[Row] = []
+
+
+class History:
+    """A run as far as it is known, for one thread that adds and any number that read."""
+
+    def __init__(self) -> None:
+        self.head: Head | None = None
+        """None until the run has begun."""
+        self._lock = Lock()
+        self._lists: dict[str, list[Row]] = {name: [] for name in _LISTS}
+        self._state: State = "running"
+
+    def add(
+        self,
+        *,
+        ticks: Iterable[Row] = (),
+        cars: Iterable[Row] = (),
+        rounds: Iterable[Row] = (),
+        trades: Iterable[Row] = (),
+        sessions: Iterable[Row] = (),
+    ) -> None:
+        """Add rows to the lists."""
+        with self._lock:
+            for name, rows in zip(_LISTS, (ticks, cars, rounds, trades, sessions), strict=True):
+                self._lists[name].extend(rows)
+
+    def end(self, state: State) -> None:
+        """Nothing will be added any more."""
+        with self._lock:
+            self._state = state
+
+    def since(self, cursor: Cursor) -> tuple[Part, Cursor] | None:
+        """What a watcher lacks, at most ``MOST_ROWS`` of each list, and what it will then have; None if nothing."""
+        with self._lock:
+            rows = {
+                name: self._lists[name][had : had + MOST_ROWS] for name, had in zip(_LISTS, cursor.had, strict=True)
+            }
+            state = self._state
+        if not any(rows.values()) and state == cursor.state:
+            return None
+        had = tuple(before + len(rows[name]) for name, before in zip(_LISTS, cursor.had, strict=True))
+        return Part(state=state, **rows), Cursor(had, state)

@@ -1,0 +1,145 @@
+// Puts the page together: the stream that fills the store, the moment that is shown, and the screens.
+import { Car, Cars } from "./cars.js";
+import { h } from "./dom.js";
+import { Round, Rounds } from "./rounds.js";
+import { begin, changed, newest, onChange, store, take } from "./store.js";
+import { Street } from "./street.js";
+import { clock } from "./words.js";
+
+const at = (id) => document.getElementById(id);
+const main = at("screen"), SPEEDS = [1, 10, 60, 300, 1200, 3600];
+
+// -- the stream -----------------------------------------------------------------------------------------------------
+
+let connected = false;
+
+function listen() {
+  if (!("EventSource" in window)) {
+    main.replaceChildren(h("p", { class: "notice" },
+      "This browser has no EventSource, which the page needs to be told what happens; any browser since 2020 has it."));
+    return;
+  }
+  const stream = new EventSource("stream");
+  stream.addEventListener("head", (event) => { connected = true; begin(JSON.parse(event.data)); });
+  stream.addEventListener("part", (event) => { connected = true; take(JSON.parse(event.data)); });
+  stream.addEventListener("open", () => { connected = true; changed(); });
+  stream.addEventListener("error", () => { connected = false; changed(); });
+}
+
+function stateText() {
+  const { head, state } = store;
+  if (!head) return connected ? "The run begins …" : "Waiting for the run …";
+  if (!connected) return "Connection lost: this is how it was last; trying again …";
+  if (state === "running") return `${head.name}, running: ${clock(newest())}`;
+  return head.is_live ? `${head.name}, the run is over` : `${head.name}, ${state === "complete" ? "a finished run" : `a run that was ${state}`}`;
+}
+
+// -- the moment -----------------------------------------------------------------------------------------------------
+
+let playedFrom = null;
+
+function advance(now) {
+  if (store.plays && playedFrom != null) {
+    store.now += (now - playedFrom) / store.head.tick_ms * store.speed;
+    if (store.now >= newest()) Object.assign(store, { now: newest(), plays: false, follows: store.head.is_live });
+    changed();
+  }
+  playedFrom = store.plays ? now : null;
+  if (store.plays) requestAnimationFrame(advance);
+}
+
+function play() {
+  store.plays = !store.plays;
+  store.follows = store.atPeak = false;
+  if (store.plays && store.now >= newest()) store.now = 0;
+  playedFrom = null;
+  requestAnimationFrame(advance);
+  changed();
+}
+
+for (const speed of SPEEDS) at("speed").append(h("option", { value: speed }, `${speed.toLocaleString("en")} ×`));
+at("speed").addEventListener("change", (event) => { store.speed = Number(event.target.value); });
+at("play").addEventListener("click", play);
+at("newest").addEventListener("click", () => { Object.assign(store, { follows: true, plays: false, now: newest() }); changed(); });
+at("moment").addEventListener("input", (event) => {
+  Object.assign(store, { now: Number(event.target.value), follows: false, plays: false, atPeak: false });
+  changed();
+});
+
+at("feeder").addEventListener("change", (event) => { store.feeder = Number(event.target.value); shown = null; changed(); });
+
+function showFeeders() {
+  const { feeders } = store.head;
+  at("feeders").hidden = feeders.length < 2;
+  if (at("feeder").childElementCount === feeders.length) return;
+  at("feeder").replaceChildren(...feeders.map((feeder, number) => h("option", { value: number }, feeder.name)));
+}
+
+function showTime() {
+  showFeeders();
+  at("time").hidden = !store.ticks.length;
+  at("clock").textContent = clock(store.now);
+  at("play").textContent = store.plays ? "Pause" : "Play";
+  at("moment").max = newest();
+  at("moment").value = Math.floor(store.now);
+  at("moment").setAttribute("aria-valuetext", clock(store.now));
+  at("newest").hidden = !store.head.is_live || store.follows;
+  if (!SPEEDS.includes(store.speed)) {
+    SPEEDS.push(store.speed);
+    at("speed").append(h("option", { value: store.speed }, `${store.speed} ×`));
+  }
+  if (document.activeElement !== at("speed")) at("speed").value = store.speed;
+}
+
+// -- the screens ----------------------------------------------------------------------------------------------------
+
+const SCREENS = { street: Street, cars: Cars, car: Car, rounds: Rounds, round: Round };
+let screen = null, shown = null;
+
+function show() {
+  if (!store.head) return;
+  const [name, argument] = location.hash.slice(1).split("/");
+  const known = name in SCREENS ? name : "street", key = `${known}/${argument ?? ""}`;
+  if (shown !== key) {
+    screen = new SCREENS[known](argument && decodeURIComponent(argument));
+    main.replaceChildren(screen.element);
+    shown = key;
+    window.scrollTo(0, 0);
+  }
+  for (const anchor of document.querySelectorAll("nav a")) {
+    if (anchor.hash.slice(1).startsWith(known.slice(0, 3))) anchor.setAttribute("aria-current", "page");
+    else anchor.removeAttribute("aria-current");
+  }
+  document.title = `${store.head.name} · Wattswap`;
+}
+
+let isHeld = false, isDue = false, drawnAt = 0;
+const FRAME_MS = 100;
+
+// At most ten times a second, and never between the press and the release of a button: a click must find its target.
+function render() {
+  if (isDue) return;
+  isDue = true;
+  setTimeout(() => requestAnimationFrame(() => {
+    isDue = false;
+    if (isHeld) return;
+    drawnAt = performance.now();
+    at("state").textContent = stateText();
+    at("state").classList.toggle("bad", Boolean(store.head) && !connected);
+    if (!store.head) return;
+    show();
+    showTime();
+    if (store.ticks.length) screen.update();
+    document.body.dataset.tick = String(newest());
+    if (store.plays && playedFrom == null) requestAnimationFrame(advance);
+  }), Math.max(0, drawnAt + FRAME_MS - performance.now()));
+}
+
+window.addEventListener("pointerdown", () => { isHeld = true; });
+for (const release of ["pointerup", "pointercancel"]) window.addEventListener(release, () => { isHeld = false; setTimeout(render, 0); });
+window.addEventListener("hashchange", () => { shown = null; render(); });
+window.addEventListener("resize", render);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", render);
+at("skip").addEventListener("click", (event) => { event.preventDefault(); main.focus(); });
+onChange(render);
+listen();

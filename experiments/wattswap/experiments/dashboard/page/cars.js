@@ -1,0 +1,124 @@
+// The cars as a list, and one of them: what it does and why, its energy and its wallet.
+import { fill, h, table, tile } from "./dom.js";
+import { carAt, newest, store, tradesOf, walletOf } from "./store.js";
+import { clock, iota, kind, kw, kwh, sold, word } from "./words.js";
+
+const link = (card) => h("a", { href: `#car/${encodeURIComponent(card.session)}` }, card.station);
+const mark = (what) => h("span", {}, h("b", { class: `mark ${kind(what)}` }, word(what).mark), word(what).short);
+
+// Of two sessions at one station the list tells them apart by what they earned and when they leave.
+const COLUMNS = [
+  ["Charger", (row) => link(row.card)],
+  ["Doing now", (row) => mark(row.car?.what ?? "gone")],
+  ["Earned, IOTA", (row) => (row.wallet.earned ? iota(row.wallet.earned) : "–"), true],
+  ["Power", (row) => (row.car?.here ? kw(row.car.import_w - row.car.export_w) : ""), true],
+  ["Charged", (row) => kwh(row.car?.imported_ws ?? 0), true],
+  ["Fed back", (row) => (row.car?.exported_ws ? kwh(row.car.exported_ws) : "–"), true],
+  ["Leaves", (row) => leaves(row.card), true],
+  ["Strategy", (row) => row.card.strategy],
+];
+
+function leaves(card) {
+  return card.departure_tick > store.head.all_ticks ? "after the run" : clock(card.departure_tick);
+}
+
+export class Cars {
+  constructor() {
+    this.search = h("input", { type: "search", placeholder: "charger or strategy", oninput: () => this.update() });
+    this.all = h("input", { type: "checkbox", onchange: () => this.update() });
+    this.list = h("div", {});
+    this.head = h("h2", {});
+    this.element = h("section", { "aria-label": "Cars" }, this.head,
+      h("div", { class: "form" }, h("label", {}, "Find ", this.search), h("label", {}, this.all, " also those not plugged in")), this.list);
+  }
+
+  update() {
+    const tick = Math.min(Math.floor(store.now), newest()), wanted = this.search.value.trim().toLowerCase();
+    const rows = store.head.cars.map((card, row) => ({ card, car: carAt(row, tick), wallet: walletOf(card.session, tick) }))
+      .filter((row) => row.card.feeder === store.feeder)
+      .filter((row) => this.all.checked || row.car?.here)
+      .filter((row) => `${row.card.station} ${row.card.strategy} ${row.card.session}`.toLowerCase().includes(wanted));
+    rows.sort((a, b) => b.wallet.earned - a.wallet.earned || a.card.station.localeCompare(b.card.station));
+    const earning = rows.filter((row) => row.wallet.earned).length;
+    this.head.textContent = `${rows.length} ${this.all.checked ? "sessions" : "cars plugged in"} at ${clock(tick)}, ${earning} of them have earned something`;
+    fill(this.list, table(COLUMNS, rows, "Cars"), store.head.is_live ? null
+      : h("p", { class: "soft" }, "A finished run keeps of a car's power the mean over the time in which it did the same."));
+  }
+}
+
+function why(car, card, trades, tick) {
+  const { head } = store, last = trades.at(-1), unit = head.price_unit;
+  const sold = last && `In the call of ${clock(last.tick, true)} it asked for at least ${iota(last[head.ask_column])} and gets ${iota(last[head.price_column])} ${unit}.`;
+  switch (car.what) {
+    case "reduced": return sold && car.tick - last.tick < 120 ? `The transformer was short of power and asked. ${sold}`
+      : "The transformer was short of power and asked; the car offered to wait. Its price is recorded once the trade is settled.";
+    case "feeding": return sold ? `The transformer was short of power and asked. ${sold}` : "The transformer was short of power and the car offered some of its own.";
+    case "catching up": return "It gave way before; the transformer has room again, so it draws what it had put off.";
+    case "forced": return "No offer was enough, so the last resort cut it for a moment. That is not paid.";
+    case "waiting": return "The transformer has no room for it now, and it holds no award.";
+    case "full": return `It has what it needs until it leaves (${leaves(card)}).`;
+    case "charging": return last ? `The transformer does not need it to give way now. ${sold}` : "It has not given way so far.";
+    default: return tick < card.arrival_tick ? `It comes at ${clock(card.arrival_tick)}.` : "It has left.";
+  }
+}
+
+const TRADES = [
+  ["Call of", (trade) => h("a", { href: `#round/${trade.tick}` }, clock(trade.tick, true))],
+  ["It sold", (trade) => sold(trade)],
+  ["Power", (trade) => kw(trade.awarded_w), true],
+  ["Asked", (trade) => iota(trade[store.head.ask_column]), true],
+  ["Price", (trade) => iota(trade[store.head.price_column]), true],
+  ["Delivered", (trade) => kwh(trade.delivered_ws), true],
+  ["Earned, IOTA", (trade) => iota(trade.nanos), true],
+  ["Status", (trade) => trade.status],
+];
+
+export class Car {
+  constructor(session) {
+    this.row = store.bySession.get(session);
+    this.head = h("h2", {});
+    this.why = h("p", {});
+    this.tiles = h("div", { class: "tiles" });
+    this.strip = h("div", {});
+    this.trades = h("div", {});
+    this.element = h("section", { "aria-label": "Car" }, h("p", {}, h("a", { href: "#cars" }, "All cars")), this.head, this.why,
+      this.tiles, this.strip, h("h3", {}, "What it sold so far"), this.trades);
+  }
+
+  update() {
+    const card = store.head.cars[this.row];
+    if (!card) {
+      fill(this.element, h("p", { class: "notice" }, "There is no such car in this run. ", h("a", { href: "#cars" }, "All cars")));
+      return;
+    }
+    const tick = Math.min(Math.floor(store.now), newest());
+    const car = carAt(this.row, tick) ?? { what: "gone", here: false, import_w: 0, export_w: 0, imported_ws: 0, exported_ws: 0 };
+    const trades = tradesOf(card.session, tick), wallet = walletOf(card.session, tick);
+    this.head.replaceChildren(h("b", { class: `mark ${kind(car.what)}` }, word(car.what).mark),
+      `The car at ${card.station} ${word(car.what).says}.`);
+    this.why.textContent = why(car, card, trades, tick);
+    const power = car.import_w - car.export_w;
+    fill(this.tiles, [
+      tile("Power now", kw(Math.abs(power)), `${power < 0 ? "out of" : "into"} the car${store.head.is_live ? "" : ", mean"}`),
+      tile("Charged", kwh(car.imported_ws), `asked for ${kwh(card.need_ws)}`),
+      tile("Fed back", kwh(car.exported_ws), ""),
+      tile("Earned", `${iota(wallet.earned)} IOTA`, `in ${trades.length} ${trades.length === 1 ? "trade" : "trades"}`),
+      wallet.left ? tile("Netted", `${iota(wallet.netted)} IOTA`, `against its bill of ${iota(wallet.bill)}`)
+        : tile("Waiting", `${iota(wallet.waiting)} IOTA`, "netted when it leaves"),
+      tile("Leaves", leaves(card), `came ${card.arrival_tick < 0 ? "before the run" : clock(card.arrival_tick)}`),
+    ]);
+    fill(this.strip, this.days(tick));
+    fill(this.trades, trades.length ? table(TRADES, trades.slice().reverse(), "Trades") : h("p", { class: "soft" }, "Nothing yet."),
+      h("p", { class: "soft" }, `Strategy: ${card.strategy || "unknown"} · session ${card.session} · prices in ${store.head.price_unit}`));
+  }
+
+  // What it did until now, newest first.
+  days(tick) {
+    const done = store.changes[this.row].filter((change) => change.tick <= tick);
+    const steps = done.filter((change, place) => !place || change.activity !== done[place - 1].activity).slice(-8).reverse();
+    if (!steps.length) return null;
+    const name = (change) => store.head.activities[change.activity] ?? "gone";
+    return [h("h3", {}, "What it did, newest first"), h("div", { class: "legend" }, steps.map((change) =>
+      h("span", {}, h("b", { class: `mark ${kind(name(change))}` }, word(name(change)).mark), `${clock(change.tick)} ${word(name(change)).short}`)))];
+  }
+}

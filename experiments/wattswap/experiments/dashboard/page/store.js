@@ -1,0 +1,95 @@
+// What the page knows of the run: lists that grow as the stream brings more, and the moment that is shown.
+
+export const store = {
+  head: null, state: "running", ticks: [], rounds: [], trades: [], sessions: new Map(),
+  changes: [], now: 0, feeder: 0, follows: true, plays: false, speed: 300, view: null,
+};
+
+let listeners = [];
+export const onChange = (listener) => listeners.push(listener);
+export const changed = () => listeners.forEach((listener) => listener());
+
+export function begin(head) {
+  const index = (names) => Object.fromEntries(names.map((name, place) => [name, place]));
+  Object.assign(store, {
+    head, ticks: [], rounds: [], trades: [], sessions: new Map(), changes: head.cars.map(() => []), now: 0, view: null,
+    follows: head.is_live, plays: false, bySession: new Map(head.cars.map((car, row) => [car.session, row])),
+    column: index(head.feeder_columns), feeder: Math.min(store.feeder, head.feeders.length - 1),
+  });
+  changed();
+}
+
+const named = (names, row) => Object.fromEntries(names.map((name, place) => [name, row[place]]));
+
+export function take(part) {
+  const { head } = store, first = !store.ticks.length;
+  for (const row of part.ticks ?? []) store.ticks.push(row);
+  for (const row of part.cars ?? []) {
+    const change = named(head.car_columns, row);
+    (store.changes[change.row] ??= []).push(change);
+  }
+  for (const row of part.rounds ?? []) store.rounds.push(named(head.round_columns, row));
+  for (const row of part.trades ?? []) store.trades.push(named(head.trade_columns, row));
+  for (const row of part.sessions ?? []) {
+    const session = named(head.session_columns, row);
+    store.sessions.set(session.session, session);
+  }
+  store.state = part.state;
+  if (store.follows) store.now = newest();
+  else if (!head.is_live && (first || store.atPeak)) showPeak();
+  changed();
+}
+
+// A finished run opens at its most contested moment, or begins to play.
+function showPeak() {
+  store.atPeak = true;
+  if (store.head.play_speed) {
+    Object.assign(store, { speed: store.head.play_speed, plays: true, atPeak: false, now: 0 });
+    return;
+  }
+  const hardest = store.rounds.reduce((best, round) => (round.need_w > (best?.need_w ?? 0) ? round : best), null);
+  const loads = store.ticks.map((_, tick) => loadAt(tick));
+  store.now = hardest ? Math.min(hardest.tick + 2, newest()) : loads.indexOf(loads.reduce((a, b) => Math.max(a, b), 0));
+}
+
+export const newest = () => Math.max(store.ticks.length - 1, 0);
+export const tickValue = (tick, name) => store.ticks[tick]?.[store.feeder * store.head.feeder_columns.length + store.column[name]] ?? 0;
+export const loadAt = (tick) => tickValue(tick, "base_w") + tickValue(tick, "import_w") - tickValue(tick, "export_w");
+export const unasked = (tick) => tickValue(tick, "base_w") + tickValue(tick, "baseline_w");
+
+// What a car does at a tick: the last change until then; null before it came and after it left.
+export function carAt(row, tick) {
+  const changes = store.changes[row] ?? [];
+  let low = 0, high = changes.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (changes[middle].tick <= tick) low = middle + 1; else high = middle;
+  }
+  const change = changes[low - 1];
+  if (!change) return null;
+  const seconds = (tick - change.tick) * store.head.tick_ms / 1000;
+  const here = change.activity >= 0;
+  return {
+    ...change, here, what: here ? store.head.activities[change.activity] : "gone",
+    imported_ws: change.imported_ws + (here ? change.import_w * seconds : 0),
+    exported_ws: change.exported_ws + (here ? change.export_w * seconds : 0),
+  };
+}
+
+// Of the feeder that is shown.
+export const rounds = () => store.rounds.filter((round) => round.feeder === store.feeder);
+export const roundsUntil = (tick) => rounds().filter((round) => round.tick <= tick);
+export const trades = () => store.trades.filter((trade) => trade.feeder === store.feeder);
+export const tradesOf = (session, tick) =>
+  store.trades.filter((trade) => trade.session === session && trade.tick <= tick && trade.kind !== "forced");
+export const sum = (rows, name) => rows.reduce((total, row) => total + row[name], 0);
+
+// What a car earned until a tick: netted against its bill once it has left, waiting until then.
+export function walletOf(session, tick) {
+  const earned = sum(tradesOf(session, tick), "nanos"), ended = store.sessions.get(session);
+  const left = ended && ended.status !== "open" && ended.departure_tick <= tick;
+  return {
+    earned, left, netted: left ? earned : 0, waiting: left ? 0 : earned,
+    bill: left ? ended.billed_nanos : null, owes: left ? ended.receivable_nanos : 0,
+  };
+}

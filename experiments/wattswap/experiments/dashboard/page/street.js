@@ -1,0 +1,135 @@
+// The street: what the transformer carries against what it may, and what each plugged car does.
+import { TimeChart, windowButtons } from "./chart.js";
+import { fill, h, tile } from "./dom.js";
+import { limitForm } from "./operator.js";
+import { carAt, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, trades, unasked } from "./store.js";
+import { cars, clock, iota, kind, kw, kwh, WORDS, word } from "./words.js";
+
+const ORDER = ["forced", "reduced", "feeding", "waiting", "catching up", "charging", "full"];
+
+function carsAt(tick) {
+  const found = [];
+  store.head.cars.forEach((card, row) => {
+    if (card.feeder !== store.feeder) return;
+    const car = carAt(row, tick);
+    if (car?.here) found.push({ card, ...car });
+  });
+  const rank = (car) => ORDER.indexOf(car.what);
+  return found.sort((a, b) => rank(a) - rank(b) || a.card.station.localeCompare(b.card.station));
+}
+
+function count(found) {
+  const counts = Object.fromEntries(ORDER.map((what) => [what, 0]));
+  for (const car of found) counts[car.what] = (counts[car.what] ?? 0) + 1;
+  return counts;
+}
+
+function headline(tick, counts) {
+  const load = loadAt(tick), limit = tickValue(tick, "limit_w"), saved = unasked(tick) - load;
+  const carries = load > limit
+    ? `The transformer carries ${kw(load)}, ${kw(load - limit)} more than it may.`
+    : `The transformer carries ${kw(load)} of the ${kw(limit)} it may.`;
+  const gives = counts.reduced + counts.feeding;
+  if (gives) return `${carries} ${cars(gives)} ${gives === 1 ? "is" : "are"} paid to give way` +
+    (saved > 1000 && unasked(tick) > limit ? `; with nobody giving way it would be ${kw(unasked(tick))}.` : ".");
+  if (counts.forced) return `${carries} ${cars(counts.forced)} had to be cut without pay.`;
+  return `${carries} Nobody has to give way.`;
+}
+
+function tiles(tick, found, counts) {
+  const load = loadAt(tick), limit = tickValue(tick, "limit_w");
+  const calls = roundsUntil(tick), last = calls.at(-1), unit = store.head.price_unit;
+  const bought = calls.filter((round) => round.awarded_w).at(-1);
+  const settled = trades().filter((trade) => trade.tick <= tick);
+  const behind = tickValue(tick, "owed_ws");
+  return [
+    tile("Load", kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
+    tile("Homes", kw(tickValue(tick, "base_w")), `cars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}`),
+    tile("Paid to wait", cars(counts.reduced + counts.feeding), `of ${found.length} plugged`),
+    tile("Last call", last ? clock(last.tick) : "none yet",
+      last ? `got ${kw(last.awarded_w)}` : "nobody was asked"),
+    tile("Price", bought ? iota(bought[store.head.price_column]) : "–", unit),
+    tile("Cars earned", iota(sum(settled, "nanos")), "IOTA so far"),
+    tile("Behind", kwh(behind), behind > 0 ? "to catch up" : "all caught up"),
+  ];
+}
+
+const LEGEND = [
+  ["--homes", "homes", ""], ["--cars", "cars", ""], ["--limit", "limit", "thin"], ["--over", "with nobody giving way", "thin dashed"],
+];
+
+function legend() {
+  const entry = ([name, text, style]) => {
+    const chip = h("i", { class: style });
+    chip.style[style ? "borderColor" : "background"] = `var(${name})`;
+    return h("span", {}, chip, text);
+  };
+  return h("div", { class: "legend" }, LEGEND.map(entry), windowButtons());
+}
+
+function squares(found, counts) {
+  const square = (car) => h("a", {
+    href: `#car/${encodeURIComponent(car.card.session)}`, class: kind(car.what),
+    title: `${car.card.station} ${word(car.what).says}, ${kw(car.import_w - car.export_w)}`,
+    "aria-label": `${car.card.station}: ${word(car.what).short}`,
+  }, word(car.what).mark);
+  const entries = ORDER.filter((what) => counts[what]).map((what) =>
+    h("span", {}, h("b", { class: `mark ${kind(what)}` }, WORDS[what].mark), `${counts[what]} ${WORDS[what].short}`));
+  return [h("h3", {}, "Each square is a plugged car"), h("div", { class: "legend marks" }, entries),
+    h("div", { class: "squares" }, found.map(square))];
+}
+
+export class Street {
+  constructor() {
+    const small = window.innerHeight < 600;
+    this.load = new TimeChart({
+      title: "Power of homes and cars against the transformer's limit", height: small ? 170 : 300, unit: (w) => `${Math.round(w / 1000)} kW`,
+      tip: (tick) => `load ${kw(loadAt(tick))} of ${kw(tickValue(tick, "limit_w"))}\nhomes ${kw(tickValue(tick, "base_w"))}` +
+        `\ncars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}\nwith nobody giving way ${kw(unasked(tick))}`,
+      summary: () => `At ${clock(store.now)} ${kw(loadAt(Math.floor(store.now)))} of ${kw(tickValue(Math.floor(store.now), "limit_w"))}.`,
+    });
+    this.price = new TimeChart({
+      title: "Price of each call", height: small ? 80 : 110, unit: (nanos) => (nanos / 1e9).toFixed(1),
+      tip: (tick) => this.priceTip(tick),
+      summary: () => `${roundsUntil(store.now).length} calls until ${clock(store.now)}.`,
+    });
+    this.head = h("h2", {});
+    this.tiles = h("div", { class: "tiles" });
+    this.legend = h("div", {});
+    this.form = h("div", {});
+    this.priceHead = h("h3", {});
+    this.squares = h("div", {});
+    this.element = h("section", { "aria-label": "Street" }, this.head, this.tiles, this.form,
+      h("div", { class: "beside" }, h("div", {}, this.legend, this.load.element, this.priceHead, this.price.element), this.squares));
+  }
+
+  priceTip(tick) {
+    const near = rounds().filter((round) => Math.abs(round.tick - tick) < 6)
+      .sort((a, b) => Math.abs(a.tick - tick) - Math.abs(b.tick - tick))[0];
+    return near ? `call of ${clock(near.tick)}: needed ${kw(near.need_w)}\n${iota(near[store.head.price_column])} ${store.head.price_unit}` : "no call";
+  }
+
+  update() {
+    const tick = Math.min(Math.floor(store.now), newest());
+    const found = carsAt(tick), counts = count(found);
+    this.head.textContent = headline(tick, counts);
+    fill(this.tiles, tiles(tick, found, counts));
+    if (!this.legend.childElementCount || this.shown !== String(store.view)) this.legend.replaceChildren(legend());
+    this.shown = String(store.view);
+    if (!this.formMade) this.form.append(...[limitForm()].filter(Boolean));
+    this.formMade = true;
+    const base = (at) => tickValue(at, "base_w"), limit = (at) => tickValue(at, "limit_w");
+    this.load.draw([
+      { kind: "area", values: (at) => Math.max(unasked(at), limit(at)), below: limit, colour: "--over", alpha: 0.25 },
+      { kind: "area", values: loadAt, below: base, colour: "--cars" },
+      { kind: "area", values: base, colour: "--homes" },
+      { kind: "line", values: unasked, colour: "--over", dashed: true, width: 1.5 },
+      { kind: "line", values: limit, colour: "--limit", width: 2.5 },
+    ]);
+    this.priceHead.textContent = `Highest price of each call, ${store.head.price_unit}`;
+    const bought = rounds().filter((round) => round.awarded_w);
+    this.price.element.hidden = this.priceHead.hidden = !bought.length;
+    this.price.draw([{ kind: "dots", points: bought.map((round) => [round.tick, round[store.head.price_column]]), colour: "--accent" }]);
+    fill(this.squares, squares(found, counts));
+  }
+}

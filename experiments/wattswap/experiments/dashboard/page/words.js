@@ -1,0 +1,57 @@
+// How figures and doings are said; the one place with the page's vocabulary.
+import { store } from "./store.js";
+
+export const WORDS = {
+  "charging": { mark: "↓", short: "charging", says: "charges as it would without anybody asking" },
+  "catching up": { mark: "⇊", short: "catching up", says: "draws energy that it had put off" },
+  "reduced": { mark: "–", short: "giving way, paid", says: "gives way: it is paid to draw less" },
+  "feeding": { mark: "↑", short: "feeding back, paid", says: "feeds power into the street, for pay" },
+  "forced": { mark: "×", short: "cut, unpaid", says: "was cut by the last resort, without pay" },
+  "waiting": { mark: "…", short: "waiting", says: "wants power and must wait" },
+  "full": { mark: "•", short: "full", says: "is plugged in and wants no power" },
+  "gone": { mark: "", short: "not plugged in", says: "is not plugged in" },
+};
+export const word = (what) => WORDS[what] ?? { mark: "?", short: what, says: what };
+export const kind = (what) => `a-${what.replaceAll(" ", "-")}`;
+
+const number = (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+export const kw = (watts) => number(watts / 1000, Math.abs(watts) < 100_000 ? 1 : 0) + " kW";
+export const kwh = (ws) => number(ws / 3_600_000, 1) + " kWh";
+export const iota = (nanos) => number(nanos / 1e9, Math.abs(nanos) < 100e9 ? 3 : 1);
+export const cars = (count) => `${count} ${count === 1 ? "car" : "cars"}`;
+
+export function clock(tick, seconds = false) {
+  const { head } = store;
+  const at = new Date(head.start_ms + head.utc_offset_ms + Math.floor(tick) * head.tick_ms);
+  const pad = (value) => String(value).padStart(2, "0");
+  const time = `${pad(at.getUTCHours())}:${pad(at.getUTCMinutes())}${seconds ? `:${pad(at.getUTCSeconds())}` : ""}`;
+  const days = head.all_ticks * head.tick_ms > 25 * 3_600_000;
+  return days ? `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][at.getUTCDay()]} ${time}` : time;
+}
+
+// What an award bought: each car offers to draw less in steps, and maybe to feed.
+export const sold = (trade) => ({ 1: "slower charging", 2: "a pause", 3: "power fed back" })[trade.tranche] ?? trade.kind;
+
+const SAYS = {
+  ReliefCall: "calls for relief", Offer: "answers with its offer", CappedOffer: "passes the offer on, with what it can carry",
+  Award: "buys from the offer", Ack: "acknowledges", Release: "ends the award early", Delivery: "says what was delivered",
+  WitnessedDelivery: "passes the car's delivery on beside its own", Receipt: "has paid",
+};
+export const says = (step) => (step.sender.includes("charger/") && ["ReliefCall", "Award", "Release", "Receipt", "Ack"].includes(step.kind)
+  ? `passes on: ${SAYS[step.kind]}` : SAYS[step.kind] ?? step.kind);
+
+// The fields of a message that say something beyond which round it is of, each in the unit that its name says.
+export function fields(message) {
+  return Object.entries(message).filter(([name]) => !["feeder", "tick", "session", "kind"].includes(name))
+    .map(([name, value]) => `${name.replace(/_?(nanos_.*|nanos|ms|ws|w)$/, "").replaceAll("_", " ") || "amount"}: ${field(name, value)}`);
+}
+
+function field(name, value) {
+  if (Array.isArray(value)) return value.map((one) => field(name, one)).join(", ") || "none";
+  if (value && typeof value === "object") return `(${fields(value).join(", ")})`;
+  if (typeof value !== "number") return String(value);
+  if (name.endsWith("_w")) return kw(value);
+  if (name.endsWith("_ws")) return kwh(value);
+  if (/nanos/.test(name)) return `${iota(value)} IOTA`;
+  return name.endsWith("_ms") ? clock(value / store.head.tick_ms, true) : String(value);
+}

@@ -1,0 +1,251 @@
+"""The dashboard's web server: a page, its stream of server-sent events, and nothing that a foreign page may ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+import socket
+from collections.abc import Callable
+from importlib.resources import files
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from wattswap.experiments.dashboard.history import MOST_ROWS, Cursor
+from wattswap.experiments.dashboard.transcript import transcript
+from wattswap.protocol.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from wattswap.experiments.dashboard.history import History
+
+_MEDIA: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+_HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_LOOK_S: Final = 0.2
+"""How often a watcher's stream looks for news."""
+_BEAT_S: Final = 10.0
+"""A silent stream says so often that it is still there."""
+_MOST_WATCHERS: Final = 64
+_MOST_ORDER_BYTES: Final = 1_000
+
+
+class Operator(NamedTuple):
+    """Who may order limits: whoever knows the token."""
+
+    token: str
+    order: Callable[[int, int | None], None]
+    """Takes a feeder and its limit in watts, or None for the scenario's own."""
+
+
+def dashboard_app(
+    history: History, is_over: Callable[[], bool], operator: Operator | None = None, run_dir: Path | None = None
+) -> ASGIApp:
+    """The application; its streams end when ``is_over``. What was said is looked up in the journal of ``run_dir``."""
+    streams = _Streams(history, is_over)
+    routes = [
+        Route("/stream", streams.stream),
+        Route("/transcript/{feeder:int}/{tick:int}", _Transcripts(run_dir).get),
+    ]
+    if operator is not None:
+        routes.append(Route("/limit", _Limit(history, operator).post, methods=["POST"]))
+    for entry in files(__package__).joinpath("page").iterdir():
+        page = _Page(entry.read_bytes(), _MEDIA[entry.name.rpartition(".")[2]])
+        routes += [Route(path, page.get) for path in _paths(entry.name)]
+    return _Guard(Starlette(routes=routes))
+
+
+class _Transcripts:
+    """What was said in a round."""
+
+    def __init__(self, run_dir: Path | None) -> None:
+        self._run_dir = run_dir
+
+    def get(self, request: Request) -> Response:
+        """A round's messages as JSON, read in a thread of its own; 404 with the reason if they are not there."""
+        if self._run_dir is None:
+            return PlainTextResponse("this run leaves no directory, so it has no journal; name one with --out\n", 404)
+        try:
+            steps = transcript(self._run_dir, request.path_params["feeder"], request.path_params["tick"])
+        except InputError as error:
+            return PlainTextResponse(f"{error}\n", 404)
+        return Response(msgspec.json.encode(steps), media_type="application/json")
+
+
+class _Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the slider sends."""
+
+    feeder: Annotated[int, msgspec.Meta(ge=0)]
+    limit_w: Annotated[int, msgspec.Meta(ge=0)] | None
+
+
+class _Limit:
+    """Where limits are ordered."""
+
+    def __init__(self, history: History, operator: Operator) -> None:
+        self._history, self._operator = history, operator
+
+    async def post(self, request: Request) -> Response:
+        """Order a limit. The token is no cookie, so no other page can make a browser send it along."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme != "Bearer" or not secrets.compare_digest(token.encode(), self._operator.token.encode()):
+            return PlainTextResponse("this token may not set the limit; open the operator's address again\n", 401)
+        if request.headers.get("content-type") != "application/json":
+            return PlainTextResponse("an order is JSON\n", 415)
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MOST_ORDER_BYTES:
+                return PlainTextResponse("an order is shorter\n", 413)
+        try:
+            order = msgspec.json.decode(body, type=_Order)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return PlainTextResponse(f"no order: {error}\n", 400)
+        feeders = self._history.head.feeders if self._history.head else []
+        most_w = feeders[order.feeder].most_limit_w if order.feeder < len(feeders) else None
+        if most_w is None:
+            return PlainTextResponse("there is no such feeder\n", 400)
+        if order.limit_w is not None and order.limit_w > most_w:
+            return PlainTextResponse(f"the transformer is built for {most_w} W and no more\n", 400)
+        self._operator.order(order.feeder, order.limit_w)
+        return Response(status_code=204)
+
+
+def _paths(name: str) -> tuple[str, ...]:
+    return ("/", "/index.html") if name == "index.html" else (f"/{name}",)
+
+
+class _Page:
+    """A file of the page."""
+
+    def __init__(self, content: bytes, media: str) -> None:
+        self._content, self._media = content, media
+
+    async def get(self, request: Request) -> Response:  # noqa: ARG002 - it is the same for everybody
+        return Response(self._content, media_type=self._media)
+
+
+class _Streams:
+    """A stream for each watcher."""
+
+    def __init__(self, history: History, is_over: Callable[[], bool]) -> None:
+        self._history, self._is_over = history, is_over
+        self._name = secrets.token_hex(8)
+        """Of this run: a page that reconnects to another one must begin anew."""
+        self._watchers = 0
+
+    async def stream(self, request: Request) -> Response:
+        """What happened so far, then what happens; from where the browser left off, if it comes back."""
+        if self._watchers >= _MOST_WATCHERS:
+            return PlainTextResponse(f"{_MOST_WATCHERS} watchers are too many already; close one\n", status_code=503)
+        cursor = self._resumed(request.headers.get("last-event-id", ""))
+        headers = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
+        return StreamingResponse(self._events(request, cursor), headers=headers)
+
+    def _resumed(self, event_id: str) -> Cursor | None:
+        """Where a browser left off; None for one that is new or watched another run."""
+        name, _, numbers = event_id.partition(":")
+        had = tuple(int(number) for number in numbers.split("-") if number.isdecimal() and len(number) < 10)
+        return Cursor(had) if name == self._name and len(had) == len(Cursor().had) else None
+
+    async def _events(self, request: Request, cursor: Cursor | None) -> AsyncIterator[bytes]:
+        self._watchers += 1
+        try:
+            silent_s = 0.0
+            while not self._is_over() and not await request.is_disconnected():
+                if self._history.head is None:
+                    await asyncio.sleep(_LOOK_S)
+                    continue
+                if cursor is None:
+                    yield _event("head", self._history.head)
+                    cursor = Cursor()
+                news = self._history.since(cursor)
+                if news is not None:
+                    part, cursor = news
+                    yield _event("part", part, f"{self._name}:{'-'.join(map(str, cursor.had))}")
+                    silent_s = 0.0
+                    if max(len(part.ticks), len(part.cars)) == MOST_ROWS:
+                        continue
+                elif silent_s >= _BEAT_S:
+                    yield b": still here\n\n"
+                    silent_s = 0.0
+                await asyncio.sleep(_LOOK_S)
+                silent_s += _LOOK_S
+            if self._is_over():
+                yield _event("over", {})
+        finally:
+            self._watchers -= 1
+
+
+def _event(kind: str, content: object, event_id: str = "") -> bytes:
+    """A server-sent event; JSON has no line breaks, so one line of data holds it."""
+    named = f"id: {event_id}\n" if event_id else ""
+    return f"event: {kind}\n{named}data: ".encode() + msgspec.json.encode(content) + b"\n\n"
+
+
+class _Guard:
+    """Answers only requests that name this machine as their host and come from this page, and says so in headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._names = {"localhost", socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    *((name.encode(), text.encode()) for name, text in _HEADERS.items()),
+                ]
+            await send(message)
+
+        refusal = self._refusal(Request(scope).headers)
+        if refusal is None:
+            await self._app(scope, receive, guarded)
+        else:
+            await PlainTextResponse(refusal + "\n", status_code=403)(scope, receive, guarded)
+
+    def _refusal(self, headers: Mapping[str, Any]) -> str | None:
+        """Why a request is refused. A name that somebody else pointed at this machine is not ours, a number is."""
+        host = str(headers.get("host", ""))
+        if not self._is_ours(host):
+            return f"{host[:100]!r} is not a name of this machine; open the address that wattswap printed"
+        origin = headers.get("origin")
+        if origin is not None and origin != f"http://{host}":
+            return f"a page from {str(origin)[:100]!r} may not ask here; open the address that wattswap printed"
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return "another page may not ask here; open the address that wattswap printed"
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+        if name.lower() in self._names:
+            return True
+        try:
+            ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            return False
+        return True

@@ -1,0 +1,147 @@
+"""An observer that tells a history of a run as it goes on, and lets it go on no faster than one wants to look."""
+
+from __future__ import annotations
+
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Final, cast
+
+import numpy as np
+
+from wattswap.experiments.dashboard.history import CarCard, FeederCard, Head, History
+from wattswap.experiments.tables import places_of
+from wattswap.runners.engines.observer import Observer
+from wattswap.runners.recording.activities import activity
+from wattswap.runners.recording.car_ticks import CarTicks
+from wattswap.runners.recording.record import round_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wattswap.experiments.dashboard.history import Row
+    from wattswap.runners.engines.run import Run
+    from wattswap.runners.recording.record import SessionRow, TradeRow
+    from wattswap.runners.scenario.street import Street
+
+_STEP_W: Final = 250
+"""A car's power is told anew when it has changed by so much; its meter is told with it, so nothing adds up wrongly."""
+_GONE: Final = -1
+_NAMES: Final = ("session", "station", "vehicle")
+
+
+class Watcher(Observer):
+    """Watches a run of either engine through what it records."""
+
+    def __init__(
+        self, street: Street, controller: str, speed: float | None = None, *, is_steered: bool = False
+    ) -> None:
+        self.history = History()
+        self._street, self._controller, self._is_steered = street, controller, is_steered
+        self._tick_s = street.tick_ms / 1_000 / speed if speed else 0.0
+        """How long a tick takes on the wall clock at least."""
+        self._began_s = 0.0
+        self._run: Run | None = None
+        self._prefix = [place.prefix for place in places_of(street)]
+        self._had: list[tuple[int, int, int]] = [(0, 0, 0)] * len(street.feeders)
+        """By feeder: how many rounds, trades and sessions were told."""
+
+    def begun(self, run: Run) -> None:
+        """Learn which run this is."""
+        self._run, self._began_s = run, monotonic()
+        self._told = np.full((3, len(run.world.fleet)), _GONE, dtype=np.int64)
+        """By row: the activity and the two powers that were told last."""
+        feeders = np.arange(len(run.records))
+        self._first_row = np.searchsorted(run.world.fleet.feeder, feeders).tolist()
+        self.history.head = _head(self._street, self._controller, run, is_steered=self._is_steered)
+
+    def tick_passed(self, tick: int) -> None:
+        """Tell of the tick, and wait until it is its time."""
+        assert self._run is not None
+        parts = [CarTicks.of(record.ticks[-1:]) for record in self._run.records]
+        street: Row = [figure for cars in parts for figure in _feeder_row(cars)]
+        changes = list(self._changes(self._run, tick, parts))
+        self.history.add(ticks=[street], cars=changes, **self._new(self._run))
+        if self._tick_s:
+            sleep(max(0.0, self._began_s + (tick + 1) * self._tick_s - monotonic()))
+
+    def finished(self, run: Run) -> None:
+        """Tell what the closing step brought."""
+        self.history.add(**self._new(run))
+
+    def _changes(self, run: Run, tick: int, parts: Sequence[CarTicks]) -> Iterator[Row]:
+        now = np.full_like(self._told, _GONE)
+        for first, cars in zip(self._first_row, parts, strict=True):
+            now[:, first + cars.row] = activity(cars), cars.import_w, cars.export_w
+        changed = (now[0] != self._told[0]) | (abs(now[1:] - self._told[1:]) >= _STEP_W).any(axis=0)
+        (rows,) = changed.nonzero()
+        self._told[:, rows] = now[:, rows]
+        # the world has moved on already; what its meters showed when the tick began is a tick's energy less
+        before_ws = np.maximum(now[1:, rows], 0) * (run.street.tick_ms // 1_000)
+        meters_ws = np.stack((run.world.imported_ws[rows], run.world.exported_ws[rows])) - before_ws
+        for row, told, meter in zip(rows.tolist(), now[:, rows].T.tolist(), meters_ws.T.tolist(), strict=True):
+            yield [tick, row, *told, *meter]
+
+    def _new(self, run: Run) -> dict[str, list[Row]]:
+        """The rounds, trades and sessions that were recorded since the last time."""
+        new: dict[str, list[Row]] = {"rounds": [], "trades": [], "sessions": []}
+        for feeder, record in enumerate(run.records):
+            rounds, trades, sessions = self._had[feeder]
+            new["rounds"] += [list(round_row(note, feeder)) for note in record.rounds[rounds:]]
+            prefix = self._prefix[feeder]
+            new["trades"] += [_named(row, prefix) for row in record.trades[trades:]]
+            new["sessions"] += [_named(row, prefix) for row in record.sessions[sessions:]]
+            self._had[feeder] = len(record.rounds), len(record.trades), len(record.sessions)
+        return new
+
+
+def _named(row: TradeRow | SessionRow, prefix: str) -> Row:
+    """A row with its names as the tables have them: those of a feeder begin with its name, where there are several."""
+    columns = zip(row._fields, row, strict=True)
+    return cast("Row", [f"{prefix}{value}" if name in _NAMES else value for name, value in columns])
+
+
+def _feeder_row(cars: CarTicks) -> Row:
+    sums = (cars.import_w, cars.export_w, cars.baseline_w, cars.owed_ws)
+    return [int(cars.base_w[0]), int(cars.limit_w[0]), *(int(column.sum()) for column in sums)]
+
+
+def _head(street: Street, controller: str, run: Run, *, is_steered: bool) -> Head:
+    fleet, assignment = run.world.fleet, run.assignment
+    prefix = [place.prefix for place in places_of(street)]
+    offset = street.scenario.start.utcoffset()
+    cars = zip(
+        fleet.session_id,
+        fleet.station_id,
+        fleet.vehicle_id,
+        (assignment.names[number] for number in assignment.number),
+        fleet.arrival_tick.tolist(),
+        fleet.departure_tick.tolist(),
+        fleet.need_ws.tolist(),
+        fleet.feeder.tolist(),
+        strict=True,
+    )
+    return Head(
+        name=street.name,
+        controller=controller,
+        start_ms=street.start_unix_ms,
+        utc_offset_ms=round(offset.total_seconds() * 1_000) if offset else 0,
+        tick_ms=street.tick_ms,
+        all_ticks=street.ticks,
+        feeders=[
+            FeederCard(name=feeder.name, most_limit_w=feeder.transformer.rating_va if is_steered else None)
+            for feeder in street.feeders
+        ],
+        is_live=True,
+        cars=[
+            CarCard(
+                session=f"{prefix[feeder]}{session}",
+                station=f"{prefix[feeder]}{station}",
+                vehicle=f"{prefix[feeder]}{vehicle}",
+                strategy=strategy,
+                arrival_tick=arrival,
+                departure_tick=departure,
+                need_ws=need_ws,
+                feeder=feeder,
+            )
+            for session, station, vehicle, strategy, arrival, departure, need_ws, feeder in cars
+        ],
+    )

@@ -1,0 +1,172 @@
+"""The page in a real browser: it shows what the run's tables hold, while a run goes on and afterwards."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pyarrow import parquet
+from tests.dashboard.browser import MISSING, Browser, browser
+
+from wattswap.experiments.api import run
+from wattswap.experiments.dashboard.finished import finished_run
+from wattswap.experiments.dashboard.serving import served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Browser]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "demo"
+    run("demo", engine="fleet", out=out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def address(finished: Path) -> Iterator[str]:
+    with served(finished_run(finished), "127.0.0.1", 0) as url:
+        yield url
+
+
+def rows(out: Path, name: str) -> list[dict[str, Any]]:
+    table: list[dict[str, Any]] = parquet.read_table(out / f"{name}.parquet").to_pylist()
+    return table
+
+
+def show(window: Browser, tick: int) -> None:
+    """Move the page's slider to a tick."""
+    window.js(f"const s = document.getElementById('moment'); s.value = {tick}; s.dispatchEvent(new Event('input'))")
+
+
+def test_the_street_is_the_series_table(window, address, finished):
+    series, limit_tick = rows(finished, "series"), 2262
+    window.open(address)
+    window.until(f"document.body.dataset.tick == '{len(series) - 1}'")
+    show(window, limit_tick)
+    row = series[limit_tick]
+    expected = f"The transformer carries {row['load_w'] / 1000:.0f} kW of the {row['limit_w'] / 1000:.0f} kW it may."
+    window.until(f"document.querySelector('h2').textContent.startsWith('{expected}')")
+    assert window.complaints() == []
+
+
+def test_the_squares_are_the_cars_that_are_plugged_in(window, address, finished):
+    start_ms = rows(finished, "series")[0]["t_ms"]
+    at_ms = start_ms + 2262 * 30_000
+    plugged = [car for car in rows(finished, "cars") if car["from_ms"] <= at_ms < car["to_ms"]]
+    window.open(address)
+    window.until("document.body.dataset.tick > 0")
+    show(window, 2262)
+    window.until(f"document.querySelectorAll('.squares a').length == {len(plugged)}")
+    reduced = sum(car["activity"] == "reduced" for car in plugged)
+    assert window.js("return document.querySelectorAll('.squares .a-reduced').length") == reduced > 0
+
+
+def test_rounds_and_awards_are_the_tables_rows(window, address, finished):
+    rounds, trades = rows(finished, "rounds"), rows(finished, "trades")
+    window.open(f"{address}#rounds")
+    window.until("document.body.dataset.tick > 0")
+    show(window, 2879)
+    window.until(f"document.querySelectorAll('tbody tr').length == {len(rounds)}")
+    tick = max(rounds, key=lambda one: one["need_w"])["tick"]
+    window.open(f"{address}#round/{tick}")
+    awards = [trade for trade in trades if trade["tick"] == tick and trade["kind"] != "forced"]
+    window.until(f"document.querySelectorAll('tbody tr').length == {len(awards)}")
+
+
+def test_a_car_knows_its_choice_and_its_wallet(window, address, finished):
+    session = max(rows(finished, "sessions"), key=lambda one: one["earned_nanos"])
+    window.open(f"{address}#car/{session['session']}")
+    window.until("document.body.dataset.tick > 0")
+    show(window, 2879)
+    earned = f"{session['earned_nanos'] / 1e9:.3f} IOTA"
+    window.until(f"document.querySelector('section .tiles')?.innerText.includes('{earned}')")
+    assert re.search("Waiting|Netted", window.js("return document.querySelector('section .tiles').innerText"))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (800, 480), (390, 844)])
+@pytest.mark.parametrize("screen", ["street", "cars", "rounds"])
+def test_nothing_is_cut_off_on_any_screen(window, address, width, height, screen):
+    window.size(width, height)
+    window.open(f"{address}#{screen}")
+    window.until("document.body.dataset.tick > 0")
+    assert window.until("document.documentElement.scrollWidth") <= width
+
+
+def test_the_keyboard_reaches_every_control(window, address):
+    window.size(1280, 800)
+    window.open(address)
+    window.until("document.querySelectorAll('.squares a').length > 0")
+    unreachable = window.js(
+        "return [...document.querySelectorAll('a, button, select, input, canvas')]"
+        ".filter(one => one.offsetParent && one.tabIndex < 0).length"
+    )
+    assert unreachable == 0
+    unnamed = window.js(
+        "return [...document.querySelectorAll('a, button, select, input, canvas')].filter(one => one.offsetParent"
+        " && !(one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length)).length"
+    )
+    assert unnamed == 0
+
+
+def test_a_page_without_eventsource_says_so(window, address):
+    script = "delete window.EventSource"
+    added = window.cdp("Page.addScriptToEvaluateOnNewDocument", source=script)
+    try:
+        window.open(address)
+        assert "EventSource" in window.until("document.querySelector('.notice')?.textContent")
+    finally:
+        window.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
+
+
+@contextmanager
+def watched(*options: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """A run with a dashboard, and the addresses it says."""
+    command = [sys.executable, "-m", "wattswap", "run", "demo", "--watch", "--port", "0", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            addresses: list[str] = []
+            assert process.stderr is not None
+            while len(addresses) < 2:
+                line = process.stderr.readline()
+                assert line, "the run ended before it said where its page is"
+                addresses += re.findall(r"http://\S+", line)
+            yield process, addresses
+        finally:
+            process.kill()
+
+
+def test_the_slider_moves_the_limit_of_a_running_street(window, tmp_path):
+    with watched("--speed", "1200", "--out", str(tmp_path / "run")) as (_, (page, operator)):
+        window.open(page)
+        window.until("document.body.dataset.tick > 5")
+        assert not window.js("return document.getElementById('limit')")
+        window.open(operator)
+        window.until("document.getElementById('limit')")
+        assert "operator" not in window.js("return location.href")
+        window.js("document.getElementById('limit').value = 150000; document.getElementById('order').click()")
+        window.until("document.querySelector('.tiles').innerText.includes('limit 150 kW')")
+        window.open(f"{page}#rounds")
+        window.until("document.querySelectorAll('tbody tr').length > 0")
+
+
+def test_watching_changes_no_trade(window):
+    with watched("--json") as (process, (page, _)):
+        window.open(page)
+        window.until("document.body.dataset.tick > 0")
+        output, _ = process.communicate(timeout=300)
+    assert json.loads(output)["trace_hash"] == run("demo", engine="fleet").summary["trace_hash"]

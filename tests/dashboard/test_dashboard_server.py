@@ -1,0 +1,233 @@
+"""What the server tells whom, and whom it refuses; what a history keeps."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from contextlib import closing, contextmanager
+from importlib.resources import files
+from threading import active_count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, MOST_ROWS, Cursor, FeederCard, Head, History
+from wattswap.experiments.dashboard.server import Operator
+from wattswap.experiments.dashboard.serving import served
+from wattswap.protocol.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "the-operators-token"
+RATING_VA = 400_000
+
+
+def history_of(ticks: int) -> History:
+    """A street without a car."""
+    history = History()
+    history.head = Head(
+        name="lane",
+        controller="negotiated",
+        start_ms=0,
+        utc_offset_ms=0,
+        tick_ms=30_000,
+        all_ticks=ticks,
+        feeders=[FeederCard(name="", most_limit_w=RATING_VA)],
+        is_live=True,
+        cars=[],
+    )
+    history.add(ticks=[[tick] * len(FEEDER_COLUMNS) for tick in range(ticks)])
+    return history
+
+
+class Server:
+    """A dashboard being served, and what its operator ordered."""
+
+    def __init__(self, port: int, history: History, ordered: list[tuple[int, int | None]]) -> None:
+        self.port, self.history, self.ordered = port, history, ordered
+
+    def ask(self, method: str = "GET", path: str = "/", body: Any = None, **headers: str) -> tuple[int, str]:
+        """The status and the text of an answer."""
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request(method, path, body, named)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def order(self, body: object, token: str = TOKEN, **headers: str) -> tuple[int, str]:
+        """Order a limit."""
+        sent = {"content_type": "application/json", "authorization": f"Bearer {token}"} | headers
+        return self.ask("POST", "/limit", json.dumps(body), **sent)
+
+    @contextmanager
+    def watching(self, last_event_id: str = "") -> Iterator[Iterator[tuple[str, str, Any]]]:
+        """A stream's events: kind, id, content."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request("GET", "/stream", headers={"last-event-id": last_event_id} if last_event_id else {})
+            yield _events(connection.getresponse())
+
+
+def _events(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str, Any]]:
+    fields: dict[str, str] = {}
+    while line := answer.readline().decode():
+        if line == "\n":
+            yield fields.get("event", ""), fields.get("id", ""), json.loads(fields.get("data", "null"))
+            fields = {}
+        else:
+            name, _, text = line.rstrip("\n").partition(": ")
+            fields[name] = text
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    history, ordered = history_of(100), []
+    operator = Operator(TOKEN, lambda feeder, limit_w: ordered.append((feeder, limit_w)))
+    with served(history, "127.0.0.1", 0, operator) as address:
+        yield Server(int(address.rstrip("/").rpartition(":")[2]), history, ordered)
+
+
+def test_a_watcher_is_told_the_past_then_the_news(server):
+    with server.watching() as events:
+        assert next(events)[0::2] == ("head", json.loads(json.dumps(_plain(server.history.head))))
+        kind, _, part = next(events)
+        assert (kind, len(part["ticks"]), part["state"]) == ("part", 100, "running")
+        server.history.add(ticks=[[7] * len(FEEDER_COLUMNS)])
+        assert next(events)[2]["ticks"] == [[7] * len(FEEDER_COLUMNS)]
+        server.history.end("complete")
+        assert next(events)[2] == {"state": "complete"}
+
+
+def _plain(head: Head | None) -> Any:
+    import msgspec
+
+    return msgspec.to_builtins(head)
+
+
+def test_a_browser_that_comes_back_goes_on_where_it_was(server):
+    with server.watching() as events:
+        next(events)
+        _, event_id, _ = next(events)
+    server.history.add(ticks=[[7] * len(FEEDER_COLUMNS)])
+    with server.watching(event_id) as events:
+        assert next(events)[2]["ticks"] == [[7] * len(FEEDER_COLUMNS)]
+
+
+@pytest.mark.parametrize("event_id", ["of-another-run:1-0-0-0-0", "nonsense", "", ":::", "x:1-2"])
+def test_a_browser_of_another_run_begins_anew(server, event_id):
+    with server.watching(event_id) as events:
+        assert next(events)[0] == "head"
+
+
+def test_who_is_slow_gets_fewer_and_larger_parts():
+    history = history_of(3 * MOST_ROWS)
+    parts, cursor = [], Cursor()
+    while news := history.since(cursor):
+        part, cursor = news
+        parts.append(len(part.ticks))
+    assert parts == [MOST_ROWS] * 3
+
+
+def test_watchers_that_come_and_go_leave_nothing_behind(server):
+    before = active_count()
+    for _ in range(100):  # more than may watch at once
+        with server.watching() as events:
+            next(events)
+    assert server.ask()[0] == 200
+    assert active_count() == before
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example"]
+)
+def test_a_name_that_somebody_pointed_at_this_machine_is_refused(server, host):
+    status, text = server.ask(host=host)
+    assert (status, "not a name of this machine" in text) == (403, True)
+
+
+@pytest.mark.parametrize("path", ["/", "/stream", "/limit"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1:1"])
+def test_a_foreign_page_is_refused(server, path, origin):
+    assert server.ask("POST" if path == "/limit" else "GET", path, origin=origin)[0] == 403
+
+
+def test_another_site_is_refused_whatever_it_calls_itself(server):
+    assert server.ask(sec_fetch_site="cross-site")[0] == 403
+
+
+def test_every_answer_has_the_strict_policy(server):
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+        for path in ("/", "/app.js", "/nothing"):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            assert "default-src 'none'" in (answer.getheader("content-security-policy") or "")
+            assert answer.getheader("x-content-type-options") == "nosniff"
+
+
+def test_the_operator_orders_a_limit_and_gives_it_back(server):
+    assert server.order({"feeder": 0, "limit_w": 250_000})[0] == 204
+    assert server.order({"feeder": 0, "limit_w": None})[0] == 204
+    assert server.ordered == [(0, 250_000), (0, None)]
+
+
+@pytest.mark.parametrize("token", ["", "forged", TOKEN + "x", TOKEN[:-1], "\xe9"])
+def test_a_forged_token_orders_nothing(server, token):
+    status, text = server.order({"feeder": 0, "limit_w": 1}, token)
+    assert (status, "token" in text, server.ordered) == (401, True, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"feeder": 0, "limit_w": RATING_VA + 1},
+        {"feeder": 0, "limit_w": -1},
+        {"feeder": 1, "limit_w": 1},
+        {"feeder": 0, "limit_w": 1.5},
+        {"feeder": 0},
+        {"feeder": 0, "limit_w": 1, "more": 1},
+        [],
+    ],
+)
+def test_an_order_that_cannot_be_is_refused(server, body):
+    assert (server.order(body)[0], server.ordered) == (400, [])
+
+
+def test_an_order_too_long_or_in_another_form_is_refused(server):
+    assert server.order("x" * 2_000)[0] == 413
+    assert server.order({"feeder": 0, "limit_w": 1}, content_type="text/plain")[0] == 415
+    assert server.ordered == []
+
+
+def test_nothing_is_done_by_looking(server):
+    assert server.ask("GET", "/limit", authorization=f"Bearer {TOKEN}")[0] == 405
+
+
+def test_a_run_without_an_operator_has_nowhere_to_order():
+    with served(history_of(1), "127.0.0.1", 0) as address:
+        assert Server(int(address.rstrip("/").rpartition(":")[2]), history_of(1), []).order({})[0] == 404
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(InputError, match=f"port {port} is taken; .*--port"),
+            served(history_of(1), "127.0.0.1", port),
+        ):
+            pass
+
+
+def test_an_address_of_nobodys_is_named():
+    with pytest.raises(InputError, match="--host"), served(history_of(1), "no.such.host.invalid", 0):
+        pass
+
+
+def test_the_page_is_small_and_asks_nobody_else():
+    page = [
+        entry.read_text(encoding="utf-8")
+        for entry in files("wattswap.experiments.dashboard").joinpath("page").iterdir()
+    ]
+    assert sum(len(text.encode()) for text in page) < 200_000
+    assert not [text for text in page if "https://" in text]

@@ -1,0 +1,65 @@
+"""What a run tells while it goes on is what its tables hold afterwards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wattswap.experiments.api import run_loaded
+from wattswap.experiments.dashboard.finished import finished_run
+from wattswap.experiments.dashboard.history import Cursor, History
+from wattswap.experiments.dashboard.watcher import Watcher
+from wattswap.runners.recording.activities import ACTIVITIES
+from wattswap.runners.scenario import load_street
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HALVES = "feeder=[{name = 'north', sessions = {share = 0.5}}, {name = 'south', sessions = {share = 0.5}}]"
+
+
+def lists_of(history: History) -> dict[str, list[list[int | str]]]:
+    """Everything that a page would be told; rows that have no order of their own, sorted."""
+    rows: dict[str, list[list[int | str]]] = {name: [] for name in ("ticks", "cars", "rounds", "trades", "sessions")}
+    cursor = Cursor()
+    while news := history.since(cursor):
+        part, cursor = news
+        for name, kept in rows.items():
+            kept.extend(getattr(part, name))
+    for name in ("rounds", "trades", "sessions"):
+        rows[name].sort(key=str)
+    return rows
+
+
+@pytest.mark.parametrize("engine", ["messages", "fleet"])
+@pytest.mark.parametrize("settings", [(), (HALVES,)], ids=["one feeder", "two"])
+def test_a_run_tells_what_its_tables_hold(tmp_path: Path, engine, settings):
+    street = load_street("a400", day=7, settings=settings)
+    watcher = Watcher(street, "negotiated")
+    run_loaded(street, engine=engine, observers=[watcher], out=tmp_path / "run", journal="none")
+    watcher.history.end("complete")
+    finished = finished_run(tmp_path / "run")
+    live, afterwards = lists_of(watcher.history), lists_of(finished)
+    for name in ("ticks", "rounds", "trades", "sessions"):
+        assert live[name] == afterwards[name], name
+    assert watcher.history.head is not None
+    assert finished.head is not None
+    assert {card.session for card in finished.head.cars} <= {card.session for card in watcher.history.head.cars}
+
+
+def test_a_cars_meter_is_the_sessions_meter(tmp_path: Path):
+    street = load_street("demo")
+    watcher = Watcher(street, "negotiated")
+    result = run_loaded(street, engine="fleet", observers=[watcher])
+    last = {row[1]: row for row in lists_of(watcher.history)["cars"]}
+    head = watcher.history.head
+    assert head is not None
+    number = {card.session: row for row, card in enumerate(head.cars)}
+    for session in result.record.sessions:
+        _, _, activity, _, _, imported_ws, exported_ws = last[number[session.session]]
+        if activity == -1:
+            assert (imported_ws, exported_ws) == (session.imported_ws, session.exported_ws)
+        else:
+            assert ACTIVITIES[int(activity)]
+            assert int(imported_ws) <= session.imported_ws
