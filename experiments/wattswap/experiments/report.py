@@ -163,7 +163,7 @@ _FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
     ("Sessions that sold waiting", "sellers", _count),
     ("… that earned less than it cost them", "sellers_losing", _count),
     ("Paid for waiting and feeding, IOTA", "paid_nanos", _iota),
-    ("Earned by energy not drawn back yet, open, IOTA", "rent_open_nanos", _iota),
+    ("Rent of lots still open, not paid yet, IOTA", "rent_open_nanos", _iota),
     ("Energy bills of cars that left, IOTA", "billed_nanos", _iota),
     ("Evenness of waiting (Jain; 1: all alike)", "jain_waiting", lambda index: f"{index:.2f}"),
     ("Evenness of tokens (Jain; 1: all alike)", "jain_tokens", lambda index: f"{index:.2f}"),
