@@ -26,7 +26,7 @@ from wattswap.runners.recording.rundir import METERS, read_run
 pytest.importorskip("iota_sdk")
 
 
-WAITING = {"netted", "netted+waiting", "waiting", "unpaid", "disputed"}
+WAITING = {"open", "netted", "netted+waiting", "waiting", "unpaid", "disputed"}
 """What trades say whose ledger has decided nothing."""
 
 

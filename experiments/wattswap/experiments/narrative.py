@@ -209,7 +209,7 @@ def _settlement_step(trades: pd.DataFrame) -> str:
 
 
 ROUND_HEAD: Final[Sequence[str]] = (
-    "session", "sold", "asked, IOTA/kWh/h", "price, IOTA/kWh/h", "agreed, kW", "delivered, kWh", "back, kWh",
+    "session", "sold", "asked, IOTA/kWh/h", "price, IOTA/kWh/h", "agreed, kW", "delivered, kWh", "back, kWh a car",
     "paid, IOTA",
 )  # fmt: skip
 

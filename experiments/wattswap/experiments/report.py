@@ -163,7 +163,7 @@ _FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
     ("Sessions that sold waiting", "sellers", _count),
     ("… that earned less than it cost them", "sellers_losing", _count),
     ("Paid for waiting and feeding, IOTA", "paid_nanos", _iota),
-    ("Earned by energy not drawn back yet, open, IOTA", "rent_open_nanos", _iota),
+    ("Rent of lots still open, not paid yet, IOTA", "rent_open_nanos", _iota),
     ("Energy bills of cars that left, IOTA", "billed_nanos", _iota),
     ("Evenness of waiting (Jain; 1: all alike)", "jain_waiting", lambda index: f"{index:.2f}"),
     ("Evenness of tokens (Jain; 1: all alike)", "jain_tokens", lambda index: f"{index:.2f}"),
@@ -207,10 +207,8 @@ def _cars(tables: RunTables) -> Iterator[str]:
         shown = sums.head(_MOST_CARS)
         yield element("h3", "Car by car")
         yield table(_CAR_HEAD, (_car_row(tables, name, row) for name, row in shown.to_dict("index").items()), words=3)
-        if len(sums) > len(shown):
-            yield element(
-                "p", f"… and {len(sums) - len(shown):,} more; all are in sessions.parquet and trades.parquet."
-            )
+        if more := len(sums) - len(shown):
+            yield element("p", f"… and {more:,} more; all are in sessions.parquet and trades.parquet.")
     elif len(tables.sessions):
         yield element("p", "No car deferred energy, fed back or was cut.")
 
@@ -231,15 +229,8 @@ def _sums(tables: RunTables) -> pd.DataFrame:
 
 _SESSION_FACTS: Final = ["station", "strategy", "arrival_ms", "departure_ms", "need_ws", "status"]
 _STRATEGY_HEAD: Final = (
-    "strategy",
-    "sessions",
-    "sold",
-    "deferred, kWh",
-    "fed back, kWh",
-    "paid, IOTA",
-    "rent open, IOTA",
-    "left short",
-)
+    "strategy", "sessions", "sold", "deferred, kWh", "fed back, kWh", "paid, IOTA", "rent open, IOTA", "left short",
+)  # fmt: skip
 _CAR_HEAD: Final = (
     "session", "charger", "strategy", "plugged in", "left", "needed, kWh", "deferred, kWh", "fed back, kWh", "cut, kWh",
     "paid, IOTA", "rent open, IOTA", "outcome",

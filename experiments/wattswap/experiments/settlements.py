@@ -197,7 +197,7 @@ def _mark_trades(run_dir: Path, states: Mapping[str, str]) -> None:
     if not {"payment_id", "status"} <= set(table.column_names):
         return
     rows = zip(table["payment_id"].to_pylist(), table["status"].to_pylist(), strict=True)
-    status = [was if was in ("disputed", "unpaid") else states.get(key, was) for key, was in rows]
+    status = [was if was in ("disputed", "open", "unpaid") else states.get(key, was) for key, was in rows]
     marked = table.set_column(table.column_names.index("status"), "status", pa.array(status, pa.string()))
     beside = path.with_name(f".{path.name}.part")
     parquet.write_table(marked, beside, compression="zstd")

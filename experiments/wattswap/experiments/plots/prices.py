@@ -37,14 +37,13 @@ def draw_tokens(axes: Axes, tables: RunTables, window: Window) -> None:
     """
     hours = " in these hours" if is_long(tables) else ""
     dress(axes, tables, window, f"Tokens for what was sold{hours}, IOTA, added up")
-    nanos = (tables.trades["nanos"], tables.rent_open_nanos)
-    sold = tables.trades["t_ms"].between(*window) & (nanos[0] + nanos[1] > 0)
-    columns = (column[sold].groupby(tables.trades["t_ms"][sold]).sum().sort_index() for column in nanos)
-    paid, rent_open = (column.cumsum() / NANOS_PER_IOTA for column in columns)
-    x = np.concatenate(([window[0]], paid.index.to_numpy(dtype=np.float64), [window[1]]))
+    tokens = tables.trades[["t_ms"]].assign(paid=tables.trades["nanos"], rent_open=tables.rent_open_nanos)
+    tokens = tokens[tokens["t_ms"].between(*window) & (tokens["paid"] + tokens["rent_open"] > 0)]
+    total = tokens.groupby("t_ms").sum().sort_index().cumsum() / NANOS_PER_IOTA
+    x = np.concatenate(([window[0]], total.index.to_numpy(dtype=np.float64), [window[1]]))
     y, top = (
         np.pad(column.to_numpy(dtype=np.float64), 1, "edge") if len(column) else np.zeros(2)
-        for column in (paid, paid + rent_open)
+        for column in (total["paid"], total["paid"] + total["rent_open"])
     )
     y[0] = top[0] = 0
     axes.fill_between(days(x), 0, y, step="post", color=TEAL, alpha=0.3, linewidth=0)
