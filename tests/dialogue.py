@@ -29,7 +29,7 @@ from wattswap.protocol.messages import (
     Tranche,
     WitnessedDelivery,
 )
-from wattswap.protocol.units import MS_PER_S
+from wattswap.protocol.units import MS_PER_S, WS_PER_KWH
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.scenario import load_street
@@ -69,7 +69,7 @@ def dialogue(scenario: str = "demo") -> list[str]:
         receipt = next((said for said in listener.sent() if isinstance(said, Receipt) and _is_of(said, award)), None)
     party = ("transformer", run.factory.charger_of[award.session], run.factory.vehicle_of[award.session])
     clock = datetime.fromtimestamp(street.start_unix_ms / MS_PER_S, street.scenario.start.tzinfo or UTC)
-    told = _Telling(clock, party, award, run.record.rounds[-1].tick)
+    told = _Telling(clock, party, award, run.record.rounds[-1].tick, street.scenario.reading_s)
     ends = [each for each in listener.done if not _goes_on(each[2])]
     return [line for each in (*done, *ends) if (line := told.line(*each))]
 
@@ -96,6 +96,7 @@ class _Telling:
     party: tuple[str, str, str]
     award: Award
     tick: int
+    tick_s: int
 
     def line(self, now_ms: int, agent: str, effect: Effect) -> str:
         """What was done, or nothing if it was not part of it."""
@@ -119,6 +120,9 @@ class _Telling:
         match said:
             case ReliefCall():
                 return f"call: {said.need_w:,} W until {self._at(said.until_ms)}"
+            case Cleared():
+                price, reserve = _iota(said.price_nanos_per_kwh_h), _iota(said.reserve_nanos_per_kwh_h)
+                return f"cleared: {price} per kWh and hour; the reserve was {reserve}"
             case Offer():
                 return f"offer: {_tranches(said.tranches)}"
             case CappedOffer():
@@ -138,10 +142,10 @@ class _Telling:
             case Grant():
                 return f"grant: draw {said.import_w:,} W, for {said.lease_ms // MS_PER_S} s"
             case Delivery():
-                return f"delivery: {_kwh(sum(said.delivered_ws))}, {_kwh(said.returned_ws)} of it drawn back"
-            case Cleared():
-                price, reserve = _iota(said.price_nanos_per_kwh_h), _iota(said.reserve_nanos_per_kwh_h)
-                return f"cleared: {price} per kWh and hour; none above {reserve} was admitted"
+                hours = said.rent * self.tick_s / WS_PER_KWH / 3_600
+                return (
+                    f"delivery: {_kwh(sum(said.delivered_ws))} sold, {_kwh(said.returned_ws)} back, {hours:.3f} kWh·h"
+                )
             case WitnessedDelivery():
                 return "both deliveries, the charger's meter's and the car's"
             case Receipt():
@@ -169,4 +173,4 @@ def _iota(nanos: int) -> str:
 
 
 def _kwh(energy_ws: int) -> str:
-    return f"{energy_ws / 3_600_000:.3f} kWh"
+    return f"{energy_ws / WS_PER_KWH:.3f} kWh"

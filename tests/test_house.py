@@ -128,7 +128,7 @@ def test_no_arrow_turns_and_each_library_stays_in_its_place():
         ("wattswap.ledger.book", "from wattswap.agents.law import need"),
         ("wattswap.runners.world", "from wattswap.experiments import sweep"),
         ("wattswap.experiments.sweep", "importlib.import_module('wattswap.cli')"),
-        ("wattswap.cli.run", "from tests.checkers import audit"),
+        ("wattswap.cli.run", "from tests.streets import Stay"),
         ("wattswap.agents.vehicle", "import time"),
         ("wattswap.agents.vehicle", "from datetime import UTC"),
         ("wattswap.agents.vehicle", "from numpy.random import default_rng"),

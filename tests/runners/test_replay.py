@@ -11,10 +11,11 @@ import msgspec
 import pytest
 from tests.smalltown import FAULTS, journal_of, run_into
 
-from wattswap.agents import law
+from wattswap.agents import market
 from wattswap.experiments.replays import Checked, check_run, rebuild
 from wattswap.experiments.tables import TABLES
 from wattswap.protocol.errors import InputError
+from wattswap.protocol.messages import ReliefCall
 from wattswap.runners.recording.journal import Reader
 from wattswap.runners.recording.replay import read_recorded
 from wattswap.runners.recording.rundir import RunDir, read_run
@@ -50,7 +51,7 @@ def check(run_dir: Path) -> Checked:
         ((), {}),
         (FAULTS, {}),
         ((*FAULTS, "seed=2"), {"journal": "full", "sign": True}),
-        (("vehicles.curve=taper", "vehicles.departure=error:2h"), {"controller": "edf"}),
+        (("vehicles.curve=taper", "vehicles.departure=error:2h", "vehicles.disclose=departure"), {"controller": "edf"}),
     ],
     ids=["calm", "faults", "faults, signed, full", "tapering, edf"],
 )
@@ -130,29 +131,29 @@ def test_a_run_that_was_cut_off_says_so_when_it_is_rebuilt(copy: Path):
 # -- differences ------------------------------------------------------------------------------------------------------
 
 
-def dearer(*figures: Any) -> Any:
-    """Another ceiling than the law's."""
-    return ceiling(*figures) + 1_000_000
+def hungrier(call: ReliefCall) -> ReliefCall:
+    """Another need than the law's."""
+    return msgspec.structs.replace(call, need_w=call.need_w + 1)
 
 
-ceiling = law.ceiling_nanos_per_kwh
+relief_call = market.relief_call
 
 
 def test_a_changed_agent_is_found_and_the_row_it_changes_is_named(once: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(law, "ceiling_nanos_per_kwh", dearer)
+    monkeypatch.setattr(market, "relief_call", lambda *figures: hungrier(relief_call(*figures)))
     doing, row = check(once).differences
     rounds = read_run(once).columns("rounds")
     assert doing.tick == row.tick == rounds["tick"][0]
     assert "hash" in doing.what
     assert len(doing.recorded) == len(doing.replayed) == 16
     assert row.what == "rounds, row 0"
-    was = rounds["ceiling_nanos_per_kwh"][0]
-    assert row.recorded.startswith(f"ceiling_nanos_per_kwh {was}")
-    assert row.replayed.startswith(f"ceiling_nanos_per_kwh {was + 1_000_000}")
+    was = rounds["need_w"][0]
+    assert row.recorded.startswith(f"need_w {was}")
+    assert row.replayed.startswith(f"need_w {was + 1}")
 
 
 def test_with_everything_journalled_the_first_effect_is_named(full_once: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(law, "ceiling_nanos_per_kwh", dearer)
+    monkeypatch.setattr(market, "relief_call", lambda *figures: hungrier(relief_call(*figures)))
     doing, _ = check(full_once).differences
     assert doing.what.startswith("event ")
     assert doing.recorded.startswith("transformer, at ")
@@ -180,7 +181,7 @@ def test_an_agent_that_fails_is_a_difference(once: Path, monkeypatch: pytest.Mon
     def broken(*args: object) -> int:
         raise ZeroDivisionError("a new bug")
 
-    monkeypatch.setattr(law, "ceiling_nanos_per_kwh", broken)
+    monkeypatch.setattr(market, "relief_call", broken)
     (doing,) = check(once).differences
     assert (doing.recorded, doing.replayed) == ("it passed", "it ends with ZeroDivisionError a new bug")
     assert doing.tick == read_run(once).columns("rounds")["tick"][0]

@@ -26,6 +26,7 @@ from wattswap.protocol.messages import AWARD as AN_AWARD
 from wattswap.protocol.messages import (
     MANDATE,
     Ack,
+    Cleared,
     Inner,
     Release,
 )
@@ -60,12 +61,12 @@ def awarded(*events: Event | Inner | Release) -> Vehicle:
     return at_work(CALL, AWARD, *events)
 
 
-def tell(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[object]:
+def tell(vehicle: Vehicle, event: Event | Inner | Release | Cleared, now_ms: int = 30_000) -> list[object]:
     """What the car says to its charger, unsealed. Messages come from the charger, sealed where they travel so."""
     return [said(effect) for effect in shown(does(vehicle, event, now_ms))]
 
 
-def does(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[Effect]:
+def does(vehicle: Vehicle, event: Event | Inner | Release | Cleared, now_ms: int = 30_000) -> list[Effect]:
     """The same as it stands, with what it wants remembered and when it wants to be woken."""
     return happens(vehicle, said_by("charger", event), now_ms)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 from tests.runners.mutants.mutant import Mutant, Patch
 
 from wattswap.agents import market
 from wattswap.agents.award_book import AwardBook, AwardRecord
-from wattswap.agents.charger import Charger
 from wattswap.agents.delivery_meter import DeliveryMeter
+from wattswap.agents.offers import Own
+from wattswap.agents.rules import Rules
 from wattswap.agents.vehicle import Vehicle
-from wattswap.protocol.messages import Award, Delivery
+from wattswap.protocol.round import State
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.world import World
 
@@ -22,14 +24,12 @@ def more_is_bought_than_offered(patch: Patch) -> None:
     """An award buys one ampere more than was offered."""
     award = AwardBook.award
 
-    def more(self, held, state, now_ms):
-        bought = held.award
+    def more(self, record, state, now_ms):
+        bought = record.award
         more_w = tuple(watts + 690 * (watts > 0) for watts in bought.award_w)
-        held.award = Award(
-            bought.feeder, bought.tick, bought.session, bought.until_ms, more_w, bought.price_nanos_per_kwh_h
-        )
-        held.reserved_nanos *= 2
-        return award(self, held, state, now_ms)
+        record.award = msgspec.structs.replace(bought, award_w=more_w)
+        record.reserved_nanos *= 2
+        return award(self, record, state, now_ms)
 
     patch.setattr(AwardBook, "award", more)
 
@@ -49,13 +49,10 @@ def awards_outlast_their_window(patch: Patch) -> None:
     """An award holds for a minute longer than was called for."""
     award = AwardBook.award
 
-    def longer(self, held, state, now_ms):
-        bought = held.award
-        until_ms = bought.until_ms + 60_000
-        held.award = Award(
-            bought.feeder, bought.tick, bought.session, until_ms, bought.award_w, bought.price_nanos_per_kwh_h
-        )
-        return award(self, held, state, now_ms)
+    def longer(self, record, state, now_ms):
+        bought = record.award
+        record.award = msgspec.structs.replace(bought, until_ms=bought.until_ms + 60_000)
+        return award(self, record, state, now_ms)
 
     patch.setattr(AwardBook, "award", longer)
 
@@ -70,10 +67,10 @@ def awards_outlive_their_car(patch: Patch) -> None:
     """A departure does not end the award that its car holds."""
     depart = AwardBook.depart
 
-    def keeping(self, party, departed):
+    def keeping(self, party, departed, now_ms):
         in_force, self._in_force = self._in_force, {}
         try:
-            return depart(self, party, departed)
+            return depart(self, party, departed, now_ms)
         finally:
             self._in_force = in_force
 
@@ -85,39 +82,43 @@ def awards_outlive_their_car(patch: Patch) -> None:
 
 def late_awards_bind(patch: Patch) -> None:
     """A car counts for an award whose window is over, or that is older than the one it holds."""
-    on_award = Vehicle._on_award
-    patch.setattr(Vehicle, "_binds", lambda _self, _award: True)
-    patch.setattr(Vehicle, "_on_award", lambda self, charger, award, now_ms: on_award(self, charger, award, 0))
+    on_award = DeliveryMeter.award
+    patch.setattr(DeliveryMeter, "_has_newer", lambda _self, _part: False)
+    patch.setattr(
+        DeliveryMeter, "award", lambda self, award, _now_ms, plugged: on_award(self, award, 0, plugged=plugged)
+    )
 
 
 def settled_rounds_are_forgotten(patch: Patch) -> None:
     """A car takes an award for new that it has been paid for, when the award arrives once more."""
-    on_award = Vehicle._on_award
+    on_award = DeliveryMeter.award
 
-    def forgetful(self, charger, award, now_ms):
-        self._settled.clear()
-        return on_award(self, charger, award, now_ms)
+    def forgetful(self, award, now_ms, *, plugged):
+        if self.state(award.part) is State.SETTLED:
+            del self._states[award.part]
+        return on_award(self, award, now_ms, plugged=plugged)
 
-    patch.setattr(Vehicle, "_on_award", forgetful)
+    patch.setattr(DeliveryMeter, "award", forgetful)
 
 
 def releases_are_trusted(patch: Patch) -> None:
     """Only a release ends an award: if it is lost, the car counts for the next award beside the old one."""
-    end_awards, on_award = Charger._end_awards, Vehicle._on_award
+    add, end = DeliveryMeter.add, DeliveryMeter.end
 
-    def on_departure_only(self, session, before=None):
-        if before is None:
-            end_awards(self, session)
+    def but_for_newer_awards(self, session, *, only=None, before_tick=None):
+        if before_tick is None:
+            end(self, session, only=only)
 
-    def keeping_the_older(self, charger, award, now_ms):
-        self._claim_all = lambda *_: []
-        try:
-            return on_award(self, charger, award, now_ms)
-        finally:
-            del self._claim_all
+    def for_each(self, metered):
+        effects = []
+        for part in [part for part, state in self._states.items() if state is State.AWARDED]:
+            self.in_force = part
+            effects += add(self, metered)
+        return effects
 
-    patch.setattr(Charger, "_end_awards", on_departure_only)
-    patch.setattr(Vehicle, "_on_award", keeping_the_older)
+    patch.setattr(DeliveryMeter, "end", but_for_newer_awards)
+    patch.setattr(DeliveryMeter, "add", for_each)
+    patch.setattr(DeliveryMeter, "check", lambda _self: None)
 
 
 def cars_count_after_they_left(patch: Patch) -> None:
@@ -125,24 +126,28 @@ def cars_count_after_they_left(patch: Patch) -> None:
     on_unplugged = Vehicle._on_unplugged
 
     def running_on(self, unplugged, now_ms):
-        self._claim_all = lambda *_: []
+        meter, self._meter = self._meter, DeliveryMeter(Rules(), State.IDLE)
         try:
             return on_unplugged(self, unplugged, now_ms)
         finally:
-            del self._claim_all
+            self._meter = meter
 
     patch.setattr(Vehicle, "_on_unplugged", running_on)
 
 
 def claims_are_doubled(patch: Patch) -> None:
     """Car and charger claim twice what they have metered."""
-    claim = DeliveryMeter.claim
+    deliver = DeliveryMeter.deliver
 
-    def doubled(self):
-        said = claim(self)
-        return Delivery(said.feeder, said.tick, said.session, tuple(2 * ws for ws in said.delivered_ws), 0)
+    def doubled(self, part):
+        said, durable = deliver(self, part)
+        twice_ws = tuple(2 * ws for ws in said.delivered_ws)
+        twice = msgspec.structs.replace(
+            said, delivered_ws=twice_ws, returned_ws=2 * said.returned_ws, rent=2 * said.rent
+        )
+        return twice, durable
 
-    patch.setattr(DeliveryMeter, "claim", doubled)
+    patch.setattr(DeliveryMeter, "deliver", doubled)
 
 
 def any_energy_is_paid(patch: Patch) -> None:
@@ -155,11 +160,11 @@ def any_energy_is_paid(patch: Patch) -> None:
 
 def owners_reserves_are_ignored(patch: Patch) -> None:
     """Cars offer what their owners keep in reserve, and their batteries give it."""
-    own, feed = Vehicle._own, World._feed
+    feed = World._feed
 
-    def offering_all(self, now_ms):
-        known = own(self, now_ms)
-        return known and replace(known, reserve_ws=known.reserve_ws * 0)
+    def offering_all(*columns):
+        known = Own(*columns)
+        return replace(known, reserve_ws=known.reserve_ws * 0)
 
     def draining(self, export_w):
         reserve_ws = self.fleet.reserve_ws.copy()
@@ -169,7 +174,7 @@ def owners_reserves_are_ignored(patch: Patch) -> None:
         finally:
             self.fleet.reserve_ws[:] = reserve_ws
 
-    patch.setattr(Vehicle, "_own", offering_all)
+    patch.setattr("wattswap.agents.vehicle.Own", offering_all)
     patch.setattr(World, "_feed", draining)
 
 

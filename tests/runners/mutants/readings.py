@@ -80,7 +80,7 @@ def mandates_are_altered(patch: Patch) -> None:
     def lying(self, vehicle, sealed):
         mandate = unseal(sealed)
         if isinstance(mandate, Mandate):
-            fields = (mandate.session, mandate.session_id, mandate.need_ws, mandate.departure_ms, self.name)
+            fields = (mandate.session, mandate.session_id, mandate.need_ws, mandate.max_w, self.name)
             sealed = seal(Mandate(*fields), self._signer)
         return on_vehicle(self, vehicle, sealed)
 

@@ -110,7 +110,13 @@ SAID_OF_SETTINGS = [
     ("vehicles.model=Mazda MX-30:x", "vehicles.model: the share of 'Mazda MX-30' must be a positive number, not 'x'"),
     ("vehicles.model=Mazda MX-30:inf", "the share of 'Mazda MX-30' must be a positive number, not 'inf'"),
     ("vehicles.model=Mazda MX-30+", "vehicles.model: there is no car ''; there are Audi e-tron 55"),
-    ("transformer.clearing=vcg", 'transformer.clearing must be one of "uniform", "pay-as-bid", not the text \'vcg\''),
+    (
+        "transformer.clearing=vcg",
+        (
+            "transformer.clearing=vcg",
+            'transformer.clearing must be one of "next", "uniform", "pay-as-bid", not the text \'vcg\'',
+        ),
+    ),
     (
         "sessions.format=trond",
         '"wattswap", "acn", "trondheim", not the text \'trond\'; did you mean "trondheim"?',
@@ -146,8 +152,7 @@ SAID_OF_SETTINGS = [
     ("vehicles.strategy=", "vehicles.strategy is empty; name one, like need:0.8+prosumer:0.2"),
     ("vehicles.tariff_nanos_per_kwh=2_600_000", "prices are whole multiples of 1_000_000, the nearest is 3_000_000"),
     ("market.deadline_ms=30_001", "market.deadline_ms (30001) must not be longer than reading_s (30 s)"),
-    ("market.ceiling_to_nanos_per_kwh=0", "must not be over market.ceiling_to_nanos_per_kwh (0): the ceiling rises"),
-    ("market.ceiling_at_pct=100", "market.ceiling_at_pct is 100; choose 101 to 1_000"),
+    ("market.ceiling_at_pct=100", "market.reserve_nanos_per_kwh_h"),
     ("event.0.to=2018-11-25T17:30:00Z", "event.0.to (2018-11-25T17:30:00+00:00) must be after event.0.from ("),
     ("event.0.to=2018-11-25T19:30:00", "event.0.to (2018-11-25T19:30:00) has no time zone; add the offset"),
     ("battery=[{capacity_wh=1,max_w=1,feeder=1}]", "battery.0.feeder must be a text in quotes, not 1"),
