@@ -26,6 +26,7 @@ from wattswap.protocol.messages import AWARD as AN_AWARD
 from wattswap.protocol.messages import (
     MANDATE,
     Ack,
+    Cleared,
     Inner,
     Release,
 )
@@ -47,7 +48,7 @@ def car(strategy: Strategy = BUNDLED["need"], **keys: Signer | bytes | None) -> 
     return Vehicle("car", profile, Rules(), **keys)  # type: ignore[arg-type]
 
 
-def at_work(*events: Event | Inner | Release, strategy: Strategy = BUNDLED["need"]) -> Vehicle:
+def at_work(*events: Event | Inner | Release | Cleared, strategy: Strategy = BUNDLED["need"]) -> Vehicle:
     """A car that is plugged in, its mandate acknowledged, and knows where it stands, after these events."""
     vehicle = car(strategy)
     for event in (PLUG, Received("charger", Ack(MANDATE, 7)), READING, *events):
@@ -55,17 +56,17 @@ def at_work(*events: Event | Inner | Release, strategy: Strategy = BUNDLED["need
     return vehicle
 
 
-def awarded(*events: Event | Inner | Release) -> Vehicle:
+def awarded(*events: Event | Inner | Release | Cleared) -> Vehicle:
     """A car that answered a call and won, after these events."""
     return at_work(CALL, AWARD, *events)
 
 
-def tell(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[object]:
+def tell(vehicle: Vehicle, event: Event | Inner | Release | Cleared, now_ms: int = 30_000) -> list[object]:
     """What the car says to its charger, unsealed. Messages come from the charger, sealed where they travel so."""
     return [said(effect) for effect in shown(does(vehicle, event, now_ms))]
 
 
-def does(vehicle: Vehicle, event: Event | Inner | Release, now_ms: int = 30_000) -> list[Effect]:
+def does(vehicle: Vehicle, event: Event | Inner | Release | Cleared, now_ms: int = 30_000) -> list[Effect]:
     """The same as it stands, with what it wants remembered and when it wants to be woken."""
     return happens(vehicle, said_by("charger", event), now_ms)
 
