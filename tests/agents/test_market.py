@@ -134,7 +134,7 @@ def cars_of(rows: list[tuple[int, int, int, bool, int, int]]) -> Cars:
 
 
 def joined(parts: list[Cars]) -> Cars:
-    return Cars(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))  # type: ignore[arg-type]
+    return Cars(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 @given(feeders)

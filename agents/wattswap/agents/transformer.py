@@ -7,8 +7,7 @@ their deliveries come in.
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -17,6 +16,7 @@ from wattswap.agents import law, market
 from wattswap.agents.award_book import AwardBook, Party, Site
 from wattswap.agents.awarding import Session, cleared, lapsed
 from wattswap.agents.base_load import BaseLoad
+from wattswap.agents.departed_sessions import DepartedSessions
 from wattswap.agents.lease_issuer import LeaseIssuer
 from wattswap.agents.offers import FEED
 from wattswap.agents.open_round import OpenRound
@@ -59,13 +59,6 @@ if TYPE_CHECKING:
     from wattswap.protocol.round import Part
 
 
-_GONE: Final = "gone/"
-"""Under this key, a charger's name and a session's number the transformer remembers that the car has departed."""
-
-_MOST_GONE: Final = 16
-"""The number of departed sessions that are remembered for each charger, to recognise mandates that come late."""
-
-
 class Transformer:
     """One feeder's transformer and its site account."""
 
@@ -87,8 +80,7 @@ class Transformer:
         self._vehicles, self._leases = VehicleTable(), LeaseIssuer(rules)
         self._award_book = AwardBook(rules, site, signer, trusted)
         self._sessions: dict[int, Session] = {}
-        self._gone: dict[str, deque[int]] = {}
-        """By charger: its word voids the late mandates of its own cars, and of no others."""
+        self._departed = DepartedSessions()
         self._round: OpenRound | None = None
         self._next_tick_ms = 0
         self._quiet_until_ms = 0
@@ -188,7 +180,7 @@ class Transformer:
             return []
         unseal(sealed, self._award_book.author(mandate.payee))
         ack = Send(charger, Ack(MANDATE, mandate.session))
-        if mandate.session in self._sessions or mandate.session in self._gone.get(charger, ()):
+        if mandate.session in self._sessions or self._departed.has(charger, mandate.session):
             return [ack]
         self._enter(charger, mandate, now_ms)
         remembered = msgspec.msgpack.encode((charger, mandate, now_ms))
@@ -215,9 +207,9 @@ class Transformer:
         """
         session, ack = departed.session, Send(charger, Ack(DEPARTED, departed.session))
         if session not in self._sessions:
-            if session in self._gone.get(charger, ()):
+            if self._departed.has(charger, session):
                 return [ack]
-            return [*self._remember_gone(charger, session), ack]
+            return [*self._departed.add(charger, session), ack]
         party = self._sessions.pop(session).party
         if self._round is not None:
             self._round.leave(session)
@@ -225,28 +217,19 @@ class Transformer:
         self._leases.leave(session)
         return [
             Remember(f"departed/{session}", msgspec.msgpack.encode((party, departed))),
-            *self._remember_gone(charger, session),
+            *self._departed.add(charger, session),
             Forget(f"session/{session}"),
             ack,
             *self._award_book.depart(party, departed, now_ms),
         ]
 
-    def _remember_gone(self, charger: str, session: int) -> list[Effect]:
-        """Remember that a session has departed from a charger, and no longer the oldest of too many."""
-        gone = self._gone.setdefault(charger, deque())
-        oldest = [Forget(f"{_GONE}{charger}/{gone.popleft()}")] if len(gone) == _MOST_GONE else []
-        gone.append(session)
-        return [Remember(f"{_GONE}{charger}/{session}", b""), *oldest]
-
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Start in a new epoch, and grant nothing until every grant from before is certainly over."""
         self._leases = LeaseIssuer(self._rules, restarted.epoch)
         self._quiet_until_ms = now_ms + self._rules.quiet_ms
+        self._departed.restore(restarted.remembered)
         for name, value in restarted.remembered.items():
-            if name.startswith(_GONE):
-                charger, _, session = name.removeprefix(_GONE).rpartition("/")
-                self._gone.setdefault(charger, deque()).append(int(session))
-            elif name.startswith("session/"):
+            if name.startswith("session/"):
                 charger, mandate, arrival_ms = msgspec.msgpack.decode(value, type=tuple[str, Mandate, int])
                 self._enter(charger, mandate, arrival_ms)
         effects = self._award_book.restore(restarted.remembered, restarted.site_nanos, now_ms)

@@ -48,7 +48,7 @@ def car(strategy: Strategy = BUNDLED["need"], **keys: Signer | bytes | None) -> 
     return Vehicle("car", profile, Rules(), **keys)  # type: ignore[arg-type]
 
 
-def at_work(*events: Event | Inner | Release, strategy: Strategy = BUNDLED["need"]) -> Vehicle:
+def at_work(*events: Event | Inner | Release | Cleared, strategy: Strategy = BUNDLED["need"]) -> Vehicle:
     """A car that is plugged in, its mandate acknowledged, and knows where it stands, after these events."""
     vehicle = car(strategy)
     for event in (PLUG, Received("charger", Ack(MANDATE, 7)), READING, *events):
@@ -56,7 +56,7 @@ def at_work(*events: Event | Inner | Release, strategy: Strategy = BUNDLED["need
     return vehicle
 
 
-def awarded(*events: Event | Inner | Release) -> Vehicle:
+def awarded(*events: Event | Inner | Release | Cleared) -> Vehicle:
     """A car that answered a call and won, after these events."""
     return at_work(CALL, AWARD, *events)
 

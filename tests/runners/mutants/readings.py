@@ -6,6 +6,7 @@ from tests.runners.mutants.mutant import Mutant, Patch
 
 from wattswap.agents.base_load import BaseLoad
 from wattswap.agents.charger import Charger
+from wattswap.agents.departed_sessions import DepartedSessions
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.messages import Mandate, Offer, Tranche
@@ -36,12 +37,11 @@ def the_departed_come_back(patch: Patch) -> None:
     on_mandate = Transformer._on_mandate
 
     def forgetful(self, charger, sealed, now_ms):
-        gone = self._gone.copy()
-        self._gone.clear()
+        departed, self._departed = self._departed, DepartedSessions()
         try:
             return on_mandate(self, charger, sealed, now_ms)
         finally:
-            self._gone.update(gone)
+            self._departed = departed
 
     patch.setattr(Transformer, "_on_mandate", forgetful)
 
