@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -140,7 +139,7 @@ def running(street: StreetOfNodes) -> Iterator[StreetOfNodes]:
     finally:
         for agent in street.all:
             if agent.process is not None:
-                os.kill(agent.process.pid, signal.SIGCONT)
+                agent.process.send_signal(signal.SIGCONT)  # none is sent to one that has ended
                 agent.process.kill()
                 agent.process.wait()
 

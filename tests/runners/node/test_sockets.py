@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -431,3 +432,24 @@ def test_ten_thousand_malformed_frames_over_a_trusted_connection_disturb_nobody(
         dealer.send(b"\x94" + bytes(70_000), zmq.NOBLOCK)  # longer than any frame: the connection is dropped
         friend.messenger.send("charger/2", "transformer", DEPARTED)
         until(lambda: any(message == DEPARTED for _, _, message in upper.heard), upper, friend)
+
+
+def test_a_port_that_cannot_be_had_again_at_once_is_tried_until_it_can(monkeypatch):
+    """Somebody else holds the port when a revoked key is cut: the node runs on, and listens as soon as it is free."""
+    transformer, charger, other = street()
+    with node(transformer, [charger, other], listens=True) as upper, node(other, [transformer]) as good:
+        link(upper, good)
+        with node(charger, [transformer]) as bad:
+            link(upper, bad)
+        refusals = iter([True] * 5)
+        listen: Callable[[str, int], int] = upper.transport.listen
+
+        def taken(host: str, port: int) -> int:
+            if next(refusals, False):
+                raise InputError(f"port {port} is taken")
+            return listen(host, port)
+
+        monkeypatch.setattr(upper.transport, "listen", taken)
+        upper.messenger.trust(TrustStore([other.identity], [charger.identity]))
+        until(lambda: upper.heard or good.messenger.send("charger/2", "transformer", REPORT), upper, good)
+        assert next(refusals, None) is None

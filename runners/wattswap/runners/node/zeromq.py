@@ -7,7 +7,6 @@ on real sockets; what each is for stands beside it.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 _REFUSALS: Final = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
-_REBIND_S: Final = 2.0
-_REBIND_STEP_S: Final = 0.01
+_LISTEN_AGAIN_MS: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +76,8 @@ class Transport:
         self._poller = zmq.Poller()
         self._router: zmq.Socket[bytes] | None = None
         self._listens_at = ""
+        self._listens_again: tuple[str, int] | None = None
+        """The address to listen at as soon as it can be had."""
         self._route_of: dict[bytes, bytes] = {}
         self._dealers: dict[bytes, zmq.Socket[bytes]] = {}
         self._peer_of: dict[zmq.Socket[bytes], bytes] = {}
@@ -166,14 +166,15 @@ class Transport:
         self._router.close(0)
         self._router = None
         self._route_of.clear()
-        until = time.monotonic() + _REBIND_S
-        while self._router is None:  # the I/O thread lets go of the port a moment after the call
-            try:
-                self.listen(host.strip("[]"), int(port))
-            except InputError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(_REBIND_STEP_S)
+        self._listens_again = host.strip("[]"), int(port)
+        self._listen_again()
+
+    def _listen_again(self) -> None:
+        """Take the port again that was let go of; the I/O thread or another program may hold it for a while yet."""
+        if self._listens_again is not None:
+            with suppress(InputError):
+                self.listen(*self._listens_again)
+                self._listens_again = None
 
     def send(self, peer: bytes, frame: bytes) -> bool:
         """Hand a frame over for a peer; False if there is no connection to it or its queue is full."""
@@ -210,6 +211,9 @@ class Transport:
 
         Peers are asked in turn, so one that sends without end delays the others but cannot keep them out.
         """
+        self._listen_again()
+        if self._listens_again is not None:
+            timeout_ms = min(timeout_ms, _LISTEN_AGAIN_MS)
         found: list[tuple[bytes, bytes]] = []
         for ready, _ in self._poller.poll(max(timeout_ms, 0)):
             if ready is self._router:
