@@ -101,26 +101,6 @@ def settled_rounds_are_forgotten(patch: Patch) -> None:
     patch.setattr(DeliveryMeter, "award", forgetful)
 
 
-def releases_are_trusted(patch: Patch) -> None:
-    """Only a release ends an award: if it is lost, the car counts for the next award beside the old one."""
-    add, end = DeliveryMeter.add, DeliveryMeter.end
-
-    def but_for_newer_awards(self, session, *, only=None, before_tick=None):
-        if before_tick is None:
-            end(self, session, only=only)
-
-    def for_each(self, metered):
-        effects = []
-        for part in [part for part, state in self._states.items() if state is State.AWARDED]:
-            self.in_force = part
-            effects += add(self, metered)
-        return effects
-
-    patch.setattr(DeliveryMeter, "end", but_for_newer_awards)
-    patch.setattr(DeliveryMeter, "add", for_each)
-    patch.setattr(DeliveryMeter, "check", lambda _self: None)
-
-
 def cars_count_after_they_left(patch: Patch) -> None:
     """A car that is unplugged does not end what it counts."""
     on_unplugged = Vehicle._on_unplugged
@@ -197,8 +177,7 @@ AWARDS = (
     Mutant(awards_outlive_their_car, Rule.IN_ORDER),
     Mutant(late_awards_bind, Rule.NO_LATE_BINDING),
     Mutant(settled_rounds_are_forgotten, Rule.SAME_AGAIN),
-    Mutant(releases_are_trusted, Rule.SOLD_ONCE, settings=MANY_RELEASES, seeds=(19,)),
-    Mutant(cars_count_after_they_left, Rule.IN_ORDER),
+    Mutant(cars_count_after_they_left, Rule.ALL_SETTLED),
     Mutant(claims_are_doubled, Rule.PAID_FOR_DELIVERY),
     Mutant(any_energy_is_paid, Rule.PAID_FOR_DELIVERY, before=(Rule.NO_EXCEPTION,)),
     Mutant(owners_reserves_are_ignored, Rule.RESERVE_HELD, settings=HIGH_RESERVE),

@@ -10,7 +10,7 @@ from wattswap.agents.obligations import Obligations
 from wattswap.agents.rules import Rules
 from wattswap.agents.vehicle import Vehicle
 from wattswap.ledger.book import Book
-from wattswap.protocol.effects import Bill, Pay, Reserve, Send
+from wattswap.protocol.effects import Reserve, Send
 from wattswap.protocol.messages import Sealed
 from wattswap.runners.audit.rules import Rule
 
@@ -63,11 +63,6 @@ def rest_of_the_reserve_is_lost(patch: Patch) -> None:
     """What a reserve holds beyond the payment does not go back to the site."""
     post = Book._post
     patch.setattr(Book, "_post", lambda self, op, *entry: post(self, op, *(entry[:-1] if op == "settle" else entry)))
-
-
-def book_and_memory_are_two_transactions(patch: Patch) -> None:
-    """A transformer may crash between a reserve and remembering its award; the tokens stay reserved."""
-    patch.setattr("wattswap.runners.engines.node.DURABLE", frozenset((Reserve, Pay, Bill)))
 
 
 def billed_before_it_is_settled(patch: Patch) -> None:
@@ -158,7 +153,6 @@ MONEY = (
     Mutant(funds_are_not_counted, Rule.NO_EXCEPTION, settings=LOW_FUNDS),
     Mutant(paid_twice, Rule.PAID_ONCE),
     Mutant(rest_of_the_reserve_is_lost, Rule.CONSERVED),
-    Mutant(book_and_memory_are_two_transactions, Rule.RELEASED, settings=MANY_CRASHES),
     Mutant(billed_before_it_is_settled, Rule.BILLED_LAST),
     Mutant(receipts_add_up, Rule.NOTHING_FORGOTTEN),
     Mutant(receipts_state_too_much, Rule.PAID_ONCE),
