@@ -161,7 +161,7 @@ def test_a_run_that_fails_is_a_row_and_is_tried_again(small, made):
 
 def test_our_own_bug_in_one_run_does_not_end_the_others(small, monkeypatch):
     def broken(scenario, **options):
-        if options["controller"] == "fcfs":
+        if options["controller"] == "edf":
             raise AssertionError("our bug")
         return api.run(scenario, **options)
 

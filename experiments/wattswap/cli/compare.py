@@ -11,7 +11,6 @@ from click.core import ParameterSource
 
 from wattswap.cli import INTERRUPTED, options
 from wattswap.cli.examples import examples
-from wattswap.cli.games import play_and_show
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,6 +95,8 @@ def compare(
         raise InputError("--cluster: this version compares on this machine only; use --jobs N")
     if games:
         _refuse_beside_games(ctx)
+        from wattswap.cli.games import play_and_show
+
         play_and_show(scenario, seeds=seeds, share=share, day=day, settings=settings, as_json=as_json)
         return
     if share is not None:
