@@ -10,7 +10,6 @@ import click
 
 from wattswap.cli.examples import examples
 from wattswap.cli.where import as_json, where
-from wattswap.experiments.formatting import counted
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
