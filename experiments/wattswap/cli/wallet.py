@@ -219,6 +219,7 @@ def _show_statement(place: LedgerPlace, statement: Statement, holding: Holding) 
 
 def _show_line(place: LedgerPlace, line: StatementLine) -> None:
     from wattswap.experiments.amounts import iota_of
+    from wattswap.experiments.formatting import counted
     from wattswap.experiments.wallets import name_of
 
     payment = line.payment
