@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from wattswap.agents.controllers import NEED_DEPARTURES
 from wattswap.protocol.units import NANOS_PER_IOTA
 
 
@@ -38,6 +37,8 @@ def amount(value: float) -> str:
 
 def controller_name(controller: str) -> str:
     """A controller by name, marked if it knows when cars will leave."""
+    from wattswap.agents.controllers import NEED_DEPARTURES
+
     return f"{controller} (knows departures)" if controller in NEED_DEPARTURES else controller
 
 
