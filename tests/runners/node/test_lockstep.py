@@ -21,7 +21,7 @@ from wattswap.runners.engines.observer import Observer
 from wattswap.runners.node.lockstep import conductor
 from wattswap.runners.node.lockstep.conductor import Conductor, WorkerLostError
 from wattswap.runners.node.lockstep.run import LockstepRun, lockstep_run
-from wattswap.runners.node.lockstep.wire import Ready
+from wattswap.runners.node.lockstep.wire import Ready, Stop, encode_wire
 from wattswap.runners.scenario import Street, load_street
 
 CRASH_TICK = 200
@@ -162,16 +162,20 @@ def test_ctrl_c_and_sigterm_end_all_processes(tmp_path, how):
     assert ended(children)
 
 
-def test_processes_that_still_connect_end_quietly_when_the_run_is_interrupted(tmp_path, monkeypatch, capfd):
-    """The conductor has told them each other's ports, and stops before they have said that they are connected."""
+def test_processes_that_still_connect_end_quietly_when_they_are_told_to_stop(tmp_path, monkeypatch, capfd):
+    """The word comes right after each other's ports, before they have said that they are connected."""
     answers = Conductor._answers
 
-    def interrupted(self, kind, missing):
+    def stopped(self, kind, missing):
         if kind is Ready:
+            for key in self._plan.keys:
+                self._transport.send(key.public, encode_wire(Stop()))
+            for worker in self._workers:
+                worker.join()
             raise KeyboardInterrupt
         return answers(self, kind, missing)
 
-    monkeypatch.setattr(Conductor, "_answers", interrupted)
+    monkeypatch.setattr(Conductor, "_answers", stopped)
     with pytest.raises(KeyboardInterrupt):
         lockstep_run(town(tmp_path), processes=4)
     assert capfd.readouterr().err == ""
