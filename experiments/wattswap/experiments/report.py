@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
-from wattswap.experiments.data_credit import CREDIT
+from wattswap.experiments.data_credit import credit
 from wattswap.experiments.fault_costs import TITLE, failing
 from wattswap.experiments.formatting import minutes
 from wattswap.experiments.headline import headline, is_complete, uncontrolled
@@ -147,11 +147,16 @@ _FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
     ("Energy over the limit, kWh", "overload_wh", _kwh),
     ("Highest load, kW", "peak_w", _kwh),
     ("Times the load rose over the limit", "oscillations", _count),
+    ("Minutes in which homes alone are over the limit", "homes_over_s", minutes),
     ("Minutes above 92 % of the limit", "near_limit_s", minutes),
     ("Hours of life the transformer lost", "ageing_h", lambda hours: f"{hours:.2f}"),
     ("Charging sessions", "sessions", _count),
     ("… still plugged in at the end", "sessions_open", _count),
     ("… that left with less than needed", "sessions_short", _count),
+    ("Sessions that gave way", "gave_way", _count),
+    ("… and left full", "gave_way_full", _count),
+    ("… and left with less than needed", "gave_way_short", _count),
+    ("… and are still plugged in", "gave_way_open", _count),
     ("Energy missing at departure, kWh", "unserved_wh", _kwh),
     ("Energy owed × time, kWh h", "waiting_wh_h", _kwh),
     ("What waiting cost all cars, by each owner's own price, IOTA", "waiting_cost_nanos", _iota),
@@ -345,8 +350,8 @@ def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:
 
 def _sources(tables: RunTables) -> Iterator[str]:
     """The notices of the bundled data that were used, and which files went in."""
-    if tables.bundled():
-        yield element("p", CREDIT.replace("\n", " "))
+    if due := credit(input_names(tables.scenario)):
+        yield element("p", due)
     folders = {PurePath(name.removeprefix(PREFIX)).parts[0] for name in input_names(tables.scenario) if _ours(name)}
     for folder in sorted(folders):
         notice = _notice(folder)

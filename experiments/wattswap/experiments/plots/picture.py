@@ -6,9 +6,10 @@ no window opens and no global state of pyplot is touched. matplotlib and pandas 
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
-from wattswap.experiments.data_credit import CREDIT
+from wattswap.experiments.data_credit import credit
 from wattswap.experiments.formatting import printable
 from wattswap.experiments.headline import headline
 from wattswap.experiments.plots.axes import INK, SOFT
@@ -16,7 +17,7 @@ from wattswap.experiments.plots.car_selection import CarRow, car_rows
 from wattswap.experiments.plots.cars import draw_cars
 from wattswap.experiments.plots.load import draw_load, draw_overview
 from wattswap.experiments.plots.prices import draw_price, draw_tokens
-from wattswap.experiments.run_tables import RunTables, is_long, shown_window
+from wattswap.experiments.run_tables import RunTables, input_names, is_long, shown_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -130,8 +131,9 @@ def _subtitle(tables: RunTables, window: Window) -> str:
 
 
 def _footer(figure: Figure, tables: RunTables, height_in: float) -> None:
-    if tables.bundled():
-        figure.text(0.35 / _WIDTH_IN, 0.16 / height_in, CREDIT, size=8.5, color=SOFT, va="bottom", linespacing=1.35)
+    if due := credit(input_names(tables.scenario)):
+        words = "\n".join(wrap(due, 165))
+        figure.text(0.35 / _WIDTH_IN, 0.16 / height_in, words, size=8.5, color=SOFT, va="bottom", linespacing=1.35)
 
 
 def _draw(tables: RunTables, axes: Mapping[str, Axes], rows: Sequence[CarRow], window: Window) -> None:
