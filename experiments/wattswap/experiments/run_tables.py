@@ -152,6 +152,15 @@ class RunTables:
         nanos = [rent_nanos(int(price), int(rent), tick_s) for price, rent in zip(*columns, strict=True)]
         return self.trades["nanos"].mul(0).add(nanos).where(still_open, 0)
 
+    @cached_property
+    def _vehicles(self) -> dict[str, str]:
+        both = (self.cars, self.sessions)
+        return {str(s): str(v) for table in both for s, v in zip(table["session"], table["vehicle"], strict=True)}
+
+    def vehicle_of(self, session: object) -> str:
+        """The car of a session, by the name that it has everywhere; the session's own where that is not known."""
+        return self._vehicles.get(str(session), str(session))
+
     def uncontrolled_w(self) -> Floats | None:
         """The uncontrolled load on the rows of ``series``; an interrupted run ends before the other does."""
         if self.uncontrolled is None or not len(self.series):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wattswap.experiments.run_tables import FinishedRun, Window
 
 
-_WIDTH_IN, _LEFT_IN, _RIGHT_IN = 14.0, 1.15, 1.15
+_WIDTH_IN, _LEFT_IN, _RIGHT_IN = 14.0, 1.55, 1.15
 _HEADER_IN, _FOOTER_IN, _GAP_IN = 1.05, 0.85, 0.74
 _FIRST_IN: Final = 0.42
 _ROW_IN: Final = 0.168
@@ -112,7 +112,9 @@ def _place(figure: Figure, panels: Sequence[_Panel], height_in: float, header_in
 def _header(figure: Figure, tables: RunTables, height_in: float, window: Window) -> None:
     left = 0.35 / _WIDTH_IN
     text = headline(tables.summary)
-    size = min(18.0, 18.0 * 92 / max(len(text), 1))
+    lines = wrap(text, 92 if len(text) <= 184 else 120)
+    text = "\n".join(lines)
+    size = {1: 18.0, 2: 15.0}.get(len(lines), 12.0)
     figure.text(left, 1 - 0.42 / height_in, text, size=size, weight="bold", va="center", parse_math=False)
     below = _subtitle(tables, window) if len(tables.series) else "The run ended before its first tick: nothing to draw."
     figure.text(left, 1 - 0.8 / height_in, below, size=12, color=SOFT, va="center", parse_math=False)
