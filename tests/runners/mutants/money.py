@@ -142,8 +142,6 @@ def repeated_without_a_pause(patch: Patch) -> None:
     patch.setattr(Rules, "repeat_ms", property(lambda _self: 0))
 
 
-MANY_CRASHES = ("faults.crashes_per_day=240",)
-"""The transformer must crash between a reserve and its award."""
 LOW_FUNDS = ("transformer.funds_iota=5",)
 """The site can pay for few awards at a time."""
 
