@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -101,9 +102,12 @@ def test_a_lost_transformer_leaves_every_charger_at_its_minimum_within_a_lease(s
     rules, rows = run.rules, range(len(run.world.fleet))
     bound_ms = rules.lease_ms * (1_000_000 + rules.drift_ppm) // 1_000_000 + ramp_ms
     powers: list[tuple[int, int]] = []
+
+    def look(row: int) -> None:
+        powers.append(run.power_w(row))
+
     for row in rows:
-        due_ms = stamped.get(run.factory.charger_of[row], 0) + bound_ms
-        run.at(due_ms, lambda row=row: powers.append(run.power_w(row)))
+        run.at(stamped.get(run.factory.charger_of[row], 0) + bound_ms, partial(look, row))
     while run.now_ms < lost_ms + 300_000:
         run.step()
     assert powers == [(0, 0)] * len(rows)
