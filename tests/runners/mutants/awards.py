@@ -12,7 +12,6 @@ from wattswap.agents.award_book import AwardBook, AwardRecord
 from wattswap.agents.delivery_meter import DeliveryMeter
 from wattswap.agents.offers import Own
 from wattswap.agents.rules import Rules
-from wattswap.agents.session_lots import _deliver
 from wattswap.agents.vehicle import Vehicle
 from wattswap.protocol.round import State
 from wattswap.runners.audit.rules import Rule
@@ -113,7 +112,7 @@ def each_award_counts_until_its_window_ends(patch: Patch) -> None:
     def for_each(self, metered):
         older = [part for part, state in self._states.items() if state is State.AWARDED and part != self.in_force]
         for lot in map(self._lot, older):
-            lot.owed_ws += _deliver(lot, metered, self._rules)
+            lot.deliver(metered, self._rules)
         return add(self, metered)
 
     patch.setattr(DeliveryMeter, "end", at_its_window_end)
@@ -192,7 +191,7 @@ AWARDS = (
     Mutant(late_awards_bind, Rule.NO_LATE_BINDING),
     Mutant(settled_rounds_are_forgotten, Rule.SAME_AGAIN),
     Mutant(each_award_counts_until_its_window_ends, Rule.SOLD_ONCE, settings=MANY_RELEASES),
-    Mutant(cars_count_after_they_left, Rule.ALL_SETTLED),
+    Mutant(cars_count_after_they_left, Rule.LOTS_CLOSED),
     Mutant(claims_are_doubled, Rule.PAID_FOR_DELIVERY),
     Mutant(any_energy_is_paid, Rule.PAID_FOR_DELIVERY, before=(Rule.NO_EXCEPTION,)),
     Mutant(owners_reserves_are_ignored, Rule.RESERVE_HELD, settings=HIGH_RESERVE),

@@ -109,8 +109,8 @@ class Auditor(Observer):
         self._offers.look(agent, event, done)
         self._endings.look(now_ms, agent, event, done)
         self._power.look(now_ms, agent, event, done)
-        self._rent.look(agent, done)
         self._trades.look(now_ms, agent, event, done)
+        self._rent.look(agent, done)
         if _moves_money(done):
             _conserved(f"after {event} of {agent}", self._run.books[0].check)
         if not self._run.is_down(agent):
