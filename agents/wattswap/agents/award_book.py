@@ -164,15 +164,11 @@ class AwardBook:
             self.owed.done((session, tick))
         return []
 
-    def expire(self, now_ms: int) -> list[Award]:
-        """End the awards whose window is over, and return them; their deliveries may still come."""
-        over = [award for award in self.in_force if award.until_ms <= now_ms]
-        for award in over:
-            self.end(award.session)
-        return over
-
     def end(self, session: int) -> str:
-        """End the award that is in force for a session, and return the charger that it went to."""
+        """End the award that is in force for a session, and return the charger that it went to.
+
+        Its delivery may still come.
+        """
         account = self._in_force.pop(session)
         account.state = advance(account.state, Input.END)
         return account.record.party.charger

@@ -292,8 +292,9 @@ class Transformer:
 
     def _expire(self, now_ms: int) -> list[Effect]:
         """Strike out awards whose window is over."""
-        over = self._award_book.expire(now_ms)
+        over = [award for award in self._award_book.in_force if award.until_ms <= now_ms]
         for award in over:
+            self._award_book.end(award.session)
             self._vehicles.award(award.session, 0, 0)
         return [NoteEnd(award.tick, award.session) for award in over]
 
