@@ -75,7 +75,7 @@ class Driver:
                 case Forget(key):
                     memories.append((key, None))
                 case Reserve(payment_id, nanos):
-                    covered = self.book is not None and self.book.reserve(payment_id, nanos)
+                    covered = self._book_of(agent).reserve(payment_id, nanos)
                     assert covered, f"{agent} promised {nanos} nanos it does not have"
                 case Pay():
                     answers.append(self._pay(agent, effect))
