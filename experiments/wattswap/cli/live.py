@@ -83,7 +83,7 @@ def live(
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
     from wattswap.experiments.api import run_loaded
     from wattswap.experiments.processors import usable_processors
-    from wattswap.runners.node.lockstep.conductor import WorkerLostError
+    from wattswap.runners.node.processes.pool import WorkerLostError
     from wattswap.runners.recording.rundir import default_path
     from wattswap.runners.scenario import load_street
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.engines.run import Run
-    from wattswap.runners.node.lockstep.plan import Processes
+    from wattswap.runners.node.processes.plan import Processes
     from wattswap.runners.recording.journal import Journal
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.rundir import RunDir
