@@ -119,6 +119,10 @@ class ProcessRun(ABC):
         self.records[0].events_hash = None  # events happen in several places at once, and nobody sees them all
         return self.record
 
+    def hosted(self, process: int) -> list[str]:
+        """The agents of a process."""
+        return self._plan.hosted(process)
+
     def close(self) -> None:
         """End the processes. Calling it twice is harmless."""
         self.pool.stop()

@@ -127,7 +127,7 @@ class Begin(_Wire, frozen=True, tag=12):
 
 
 class Beat(_Wire, frozen=True, tag=13):
-    """On the wall clock: what the world tells the agents of a process, in this order."""
+    """On the wall clock: what the world tells agents, in this order; what is for a car passes through its charger."""
 
     told: tuple[tuple[str, Event], ...]
 
