@@ -38,8 +38,7 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "meters.sqlite"
     with open_settlement("memory", {}) as settlement, Anchorer(path, SIGNER, WHOSE, settlement) as anchorer:
         for slot, meters in enumerate((("a", "b"), ("a", "b"), ("a",)), 1):
-            anchorer.add([reading(meter, slot * 30_000) for meter in meters], slot * 30_000)
-            anchorer.seal(slot * 30_000)
+            anchorer.add([(slot * 30_000, [reading(meter, slot * 30_000) for meter in meters])])
     return path
 
 

@@ -26,7 +26,6 @@ CREATE TABLE site (
     site TEXT NOT NULL, public_key BLOB NOT NULL, network TEXT NOT NULL, run TEXT NOT NULL, begins TEXT NOT NULL,
     dictionary BLOB NOT NULL DEFAULT x''
 ) STRICT;
-CREATE TABLE waiting (id INTEGER PRIMARY KEY, reading BLOB NOT NULL) STRICT;
 CREATE TABLE records (
     sequence INTEGER PRIMARY KEY,
     hash TEXT NOT NULL,
@@ -40,7 +39,7 @@ CREATE TABLE records (
 """``line`` is deflated with the site's ``dictionary``. ``readings`` are columns (the names, the instants, and so on,
 each as a list), deflated with those of the last record whose number is a multiple of 32, and named by hash."""
 
-KIND: Final = Kind(name="meter archive", application_id=0x57_53_4D_31, version=2, schema=_SCHEMA)
+KIND: Final = Kind(name="meter archive", application_id=0x57_53_4D_31, version=3, schema=_SCHEMA)
 
 
 class RecordFile:

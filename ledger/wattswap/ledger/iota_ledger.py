@@ -21,7 +21,7 @@ from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
 from wattswap.ledger.iota_adapter import IotaAdapter, anchors_in
 from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import BatchState, Flush, Known
+from wattswap.ledger.outbox_schema import BatchState, Known
 from wattswap.ledger.submitter import ANCHORS, Submitter, anchor_item, payment_item
 from wattswap.protocol.errors import InputError
 
@@ -45,19 +45,14 @@ class IotaLedger:
         outbox: Outbox,
         *,
         allow: Sequence[str] = (),
-        witnesses: Sequence[IotaClient] = (),
         sponsored: bool = True,
-        flush: Flush | None = None,
     ) -> None:
-        self.client, self.wallets, self._witnesses = client, wallets, witnesses
+        self.client, self.wallets = client, wallets
         self._sponsor = GAS if sponsored else None
-        self.submitter = Submitter(outbox, self.adapter, flush=flush)
+        self.submitter = Submitter(outbox, self.adapter)
         try:
             self.chain_id = client.chain_id()
             self.is_devnet = check_chain(client, self.chain_id, allow, seeded=wallets.seeded)
-            for witness in witnesses:
-                if witness.chain_id() != self.chain_id:
-                    raise InputError(f"{witness.url} and {client.url} are nodes of different networks")
             outbox.bind(self.chain_id)
         except BaseException:
             self.close()
@@ -74,8 +69,7 @@ class IotaLedger:
     def close(self) -> None:
         """Close the outbox and the connections. Closing twice is harmless."""
         self.submitter.outbox.close()
-        for node in (self.client, *self._witnesses):
-            node.close()
+        self.client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -90,8 +84,7 @@ class IotaLedger:
             self.wallets,
             account,
             sponsor=None if account == ANCHORS else self._sponsor,
-            witnesses=self._witnesses,
-            one_node_is_enough=self.is_devnet,
+            gives_up=self.is_devnet,
         )
 
     def fund(self, opening: Mapping[str, int]) -> None:

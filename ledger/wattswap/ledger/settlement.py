@@ -284,8 +284,6 @@ class ChainSettlement(Settlement):
             rest_s = 0.0
             while self._wait(rest_s):
                 began_s = time.monotonic()
-                if self._draining:
-                    self._submitter.flush_all()
                 while self._submitter.work(lambda: self._stopping) and self._draining:
                     with self._signal:
                         self._signal.notify_all()
