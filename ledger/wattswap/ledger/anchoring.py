@@ -1,8 +1,8 @@
 """Makes a site's records, one per slot, and keeps them: written down before anything is anchored, so no chain forks.
 
 What was metered up to an instant is sealed into the next record, whatever is still on its way to the ledger. Before it
-signs anything, an anchorer compares its newest record with the ledger. An archive that was restored from a backup would sign
-other records in places that are taken: it raises an alarm instead, and makes no record.
+signs anything, an anchorer compares its newest record with the ledger. An archive that was restored from a backup would
+sign other records in places that are taken: it raises an alarm instead, and makes no record.
 """
 
 from __future__ import annotations
