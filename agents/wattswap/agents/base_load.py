@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from wattswap.protocol.units import MOST_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
 _NEVER: Final = (0, -MOST_MS)
 """The report of a household that has not been heard of."""
@@ -16,7 +16,7 @@ _NEVER: Final = (0, -MOST_MS)
 class BaseLoad:
     """The newest report of every household."""
 
-    def __init__(self, households: Sequence[str], lease_ms: int) -> None:
+    def __init__(self, households: Collection[str], lease_ms: int) -> None:
         self._lease_ms = lease_ms
         self._heard: dict[str, tuple[int, int]] = dict.fromkeys(households, _NEVER)
         """By household: its power, and when it was heard of."""

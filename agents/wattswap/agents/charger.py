@@ -258,7 +258,7 @@ class Charger:
         if session is None or vehicle != self._vehicles.get(session):
             return []
         match message:
-            case Mandate():
+            case Mandate(payee=payee) if session == self._plugged and payee == vehicle:
                 return [Send(self._transformer, sealed)]
             case Offer() if session == self._plugged:
                 return [Send(self._transformer, CappedOffer(session, self._max_w, sealed))]

@@ -49,9 +49,10 @@ from wattswap.protocol.messages import (
 from wattswap.protocol.round import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from wattswap.agents.controllers import Controller
+    from wattswap.agents.roster import Roster
     from wattswap.agents.rules import Rules
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
@@ -67,16 +68,16 @@ class Transformer:
         name: str,
         site: Site,
         rules: Rules,
+        roster: Roster,
         *,
         controller: Controller | None = None,
         signer: Signer | None = None,
         trusted: Mapping[str, bytes] | None = None,
-        households: Sequence[str] = (),
     ) -> None:
         self.name, self._site, self._rules, self._controller = name, site, rules, controller
-        self._terms, self._signer = Terms.of(rules), signer
+        self._terms, self._signer, self._roster = Terms.of(rules), signer, roster
         self._limit_w = site.limit_w
-        self._base = BaseLoad(households, rules.lease_ms)
+        self._base = BaseLoad(roster.households, rules.lease_ms)
         self._vehicles, self._leases = VehicleTable(), LeaseIssuer(rules)
         self._award_book = AwardBook(rules, site, signer, trusted)
         self._sessions: dict[int, Session] = {}
@@ -135,13 +136,15 @@ class Transformer:
         assert {award.session for award in self._award_book.in_force} <= set(self._sessions)
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
+        if isinstance(message, BaseReport):
+            self._base.hear(sender, message.base_w, now_ms)
+            return []
+        if sender not in self._roster.chargers:
+            raise RemoteProtocolError(f"{sender} is no charger of {self.name}, and says what only chargers say")
         match message:
             case Report():
                 self._refuse_strangers(message.session, sender)
                 return self._on_report(message, now_ms) if message.session in self._sessions else []
-            case BaseReport():
-                self._base.hear(sender, message.base_w, now_ms)
-                return []
             case Sealed():
                 return self._on_mandate(sender, message, now_ms)
             case CappedOffer() | WitnessedDelivery() | Departed() | Ack():
@@ -174,17 +177,40 @@ class Transformer:
             raise RemoteProtocolError(f"{sender} speaks for session {session} at {known.party.charger}")
 
     def _on_mandate(self, charger: str, sealed: Sealed, now_ms: int) -> list[Effect]:
-        """A car is plugged in; its need fixes its baseline until it leaves."""
+        """A car is plugged in; its need fixes its baseline until it leaves.
+
+        Raises:
+            RemoteProtocolError: the car is none of this feeder's or did not sign, or the session is another's.
+        """
         mandate = unseal(sealed)
         if not isinstance(mandate, Mandate):
             return []
+        if mandate.payee not in self._roster.vehicles:
+            raise RemoteProtocolError(f"a mandate of {mandate.payee}, which is no vehicle of {self.name}")
         unseal(sealed, self._award_book.author(mandate.payee))
+        party = Party(mandate.session_id, charger, mandate.payee)
+        self._refuse_second(mandate.session, party)
         ack = Send(charger, Ack(MANDATE, mandate.session))
         if mandate.session in self._sessions or self._departed.has(charger, mandate.session):
             return [ack]
         self._enter(charger, mandate, now_ms)
         remembered = msgspec.msgpack.encode((charger, mandate, now_ms))
         return [Remember(f"session/{mandate.session}", remembered), ack]
+
+    def _refuse_second(self, session: int, party: Party) -> None:
+        """A session belongs to the charger and the car that opened it, and payments go by its id.
+
+        Raises:
+            RemoteProtocolError: the session is open for another charger or car, or its id for another session.
+        """
+        for number, known in self._sessions.items():
+            if (number == session) != (known.party.session_id == party.session_id):
+                raise RemoteProtocolError(f"session {session} and its id {party.session_id} are of two sessions")
+            if number == session and known.party != party:
+                raise RemoteProtocolError(
+                    f"{party.charger} and {party.vehicle} speak for session {session} "
+                    f"of {known.party.vehicle} at {known.party.charger}"
+                )
 
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
         party = Party(mandate.session_id, charger, mandate.payee)

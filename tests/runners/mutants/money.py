@@ -157,7 +157,7 @@ MONEY = (
     Mutant(receipts_add_up, Rule.NOTHING_FORGOTTEN),
     Mutant(receipts_state_too_much, Rule.PAID_ONCE),
     Mutant(receipts_are_given_once, Rule.ALL_SETTLED),
-    Mutant(deliveries_are_sent_once, Rule.ALL_SETTLED),
+    Mutant(deliveries_are_sent_once, Rule.ALL_SETTLED, seeds=(1,)),
     Mutant(nothing_is_repeated, Rule.POWER_RETURNS, before=(Rule.ALL_SETTLED,)),
     Mutant(repeated_without_a_pause, Rule.BOUNDED),
 )

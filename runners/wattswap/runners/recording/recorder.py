@@ -149,7 +149,9 @@ class Recorder(Observer):
         rows, awards = moved.rows, self._awards
         reduce_w = np.zeros(len(self._world.fleet), dtype=np.int64)
         reduce_w[awards.row[awards.runs]] = awards.award_w[awards.runs, :FEED].sum(axis=1)
-        gone = ~np.isin(awards.row, rows)
+        plugged = np.zeros(len(self._world.fleet), dtype=bool)
+        plugged[rows] = True
+        gone = ~plugged[awards.row]
         if gone.any():  # a car that left, whose last delivery is on its way
             awards = self._awards = awards.where(~gone)
         awards.meter(moved.tick, moved, self._stopped_at, self._rules)
