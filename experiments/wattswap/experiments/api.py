@@ -171,13 +171,15 @@ def run_loaded(
     journal: str = "inputs",
     out: str | Path | None = None,
     progress: Progress = _silent,
+    settling: Progress = _silent,
     processes: Processes | None = None,
     observers: Sequence[Observer] = (),
     operator: LimitOrder | None = None,
 ) -> Result:
     """Run a street that is loaded already; otherwise as :func:`run`.
 
-    ``observers`` watch it, and ``operator`` may move its limit as it goes on.
+    ``observers`` watch it, and ``operator`` may move its limit as it goes on. ``settling`` is told how much is still on
+    its way to the ledger once the last tick has passed.
 
     With ``processes`` the agents of the messages engine run in so many processes, in lockstep over ZeroMQ, and there
     is no journal.
@@ -188,7 +190,7 @@ def run_loaded(
     controller_named(controller)
     _refuse_journal(journal, engine, out)
     job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes)
-    job.observers, job.operator = observers, operator
+    job.observers, job.operator, job.settling = observers, operator, settling
     choice = LedgerChoice(ledger, wallets_seed, keys, allow)
     if out is None:
         return _run_bare(job, choice)

@@ -62,6 +62,13 @@ class Outbox(OutboxReading):
                 f"{self._database.path} pays on network {self.network!r}, not on {network!r}: choose another file"
             )
 
+    def watch(self, accounts: Iterable[str]) -> None:
+        """Compare these accounts with the ledger at every start, though they may never owe anything."""
+        with self._database.transaction() as sql:
+            sql.executemany(
+                "INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING", [(name,) for name in accounts]
+            )
+
     # -- A: what is owed ----------------------------------------------------------------------------------------------
 
     def owe(self, owed: Iterable[tuple[str, Item, bytes]], now_ms: int) -> list[bool]:
