@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Self
 
 from wattswap.ledger import iota_faucet
@@ -180,27 +180,30 @@ class IotaLedger:
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _admit(self, payments: Sequence[Payment]) -> list[PaymentStatus | None]:
-        """Write down what can be paid; for each, the answer that is known already, or None."""
+        """Write down what can be paid, all in one write; for each, the answer that is known already, or None."""
         answers: list[PaymentStatus | None] = []
+        new: dict[str, Payment] = {}
         for payment in payments:
-            known = self.submitter.outbox.find(payment.key)
+            known = _taken(new[payment.key]) if payment.key in new else self.submitter.outbox.find(payment.key)
             if known is not None:
                 answers.append(_known_answer(payment, known))
-                continue
-            if (free := self._can_spend(payment)) < payment.nanos:
+            elif (free := self._can_spend(payment, new.values())) < payment.nanos:
                 error = f"{payment.payer!r} holds {free} nanos, not {payment.nanos}"
                 answers.append(PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error))
-                continue
-            self._free[payment.payer] = free - payment.nanos
-            self.submitter.owe([payment])
-            answers.append(None)
+            else:
+                self._free[payment.payer] = free - payment.nanos
+                new[payment.key] = payment
+                answers.append(None)
+        self.submitter.owe(list(new.values()))
         return answers
 
-    def _can_spend(self, payment: Payment) -> int:
+    def _can_spend(self, payment: Payment, promised: Iterable[Payment]) -> int:
         """What the payer can spend; looked up if what is known does not suffice, or if it pays its own gas."""
-        free = self._free.get(payment.payer, 0) if self._sponsor else 0
+        payer = payment.payer
+        free = self._free.get(payer, 0) if self._sponsor else 0
         if free < payment.nanos:
-            free = self.balance(payment.payer) - self.submitter.outbox.outstanding_nanos(payment.payer)
+            owed = self.submitter.outbox.outstanding_nanos(payer)
+            free = self.balance(payer) - owed - sum(one.nanos for one in promised if one.payer == payer)
         return free
 
     def _work_until(self, keys: Sequence[str]) -> None:
@@ -258,6 +261,11 @@ def _repeats(things: Sequence[Payment] | Sequence[Anchor]) -> list[bool]:
         repeats.append(thing in seen)
         seen.add(thing)
     return repeats
+
+
+def _taken(payment: Payment) -> Known:
+    """What is known of a key that an earlier payment of the same call has taken."""
+    return Known(account=payment.payer, item=payment_item(payment), state=None, digest="", error="")
 
 
 def _known_answer(payment: Payment, known: Known) -> PaymentStatus | None:
