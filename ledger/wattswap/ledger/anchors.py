@@ -206,6 +206,14 @@ def read(anchor: Anchor, public_key: bytes, *, network: str = LOCAL_NETWORK) -> 
     return record
 
 
+def said(anchor: Anchor) -> Record | None:
+    """What an anchor says, whoever signed it; None if it is no record any more."""
+    try:
+        return msgspec.json.decode(msgspec.json.decode(anchor.content, type=_Line).record, type=Record)
+    except ValueError:
+        return None
+
+
 def verify(
     anchors: Sequence[Anchor],
     public_key: bytes,
