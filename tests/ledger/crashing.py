@@ -76,7 +76,7 @@ class CrashingLane:
         return call
 
 
-class Clock:
+class LeapingClock:
     """Time that jumps ahead whenever it is read, so that no wait lasts."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ def one_life(
     database._connection = Connection(real, boundaries)  # type: ignore[assignment]
     try:
         outbox.check()
-        live(submitter(outbox, lambda name: CrashingLane(lane_of(name), boundaries), clock=Clock()))
+        live(submitter(outbox, lambda name: CrashingLane(lane_of(name), boundaries), clock=LeapingClock()))
     except Crash:
         return True
     finally:

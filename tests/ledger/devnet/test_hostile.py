@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import iota_sdk as iota
 import pytest
-from tests.ledger.devnet.people import Arg, Person, a_story, figures, pay, person, post
+from tests.ledger.devnet.people import Arg, WalletOwner, a_story, figures, pay, person, post
 
 from wattswap.ledger.devnet.answers import Answers
 from wattswap.ledger.devnet.api import Api, Request
@@ -66,16 +66,16 @@ def mutated(body: bytes, luck: random.Random) -> bytes:
     return bytes(out)
 
 
-async def originals(node) -> tuple[Person, bytes, list[bytes]]:
+async def originals(node) -> tuple[WalletOwner, bytes, list[bytes]]:
     """Bodies as a customer sends them, and a transaction that its owner could still send."""
     anna = await person(node)
     transaction = anna.priced(
-        pay(anna, Person(node).address, 5).make_move_vec(
+        pay(anna, WalletOwner(node).address, 5).make_move_vec(
             [iota.MoveArg.u8_vec(b"record")], iota.TypeTag.new_vector(iota.TypeTag.new_u8()), "r"
         )
     )
     # signed by a stranger: an accident around a right one, in a blank for example, would leave it right
-    data, signature = transaction.to_bcs(), Person(node).key.sign_transaction(transaction).to_base64()
+    data, signature = transaction.to_bcs(), WalletOwner(node).key.sign_transaction(transaction).to_base64()
     filters = {"type": "0x2::coin::Coin", "owner": anna.address.to_hex(), "objectIds": None}
     reference = {"address": anna.coin.object_id.to_hex(), "version": 2, "digest": anna.coin.digest.to_base58()}
     meta = {"sender": anna.address.to_hex(), "gasObjects": [reference], "gasBudget": 0, "gasPrice": 1_000}
@@ -314,7 +314,7 @@ def test_an_empty_faucet_says_so_and_dust_does_not_hide_its_purse():
 
 @a_story
 async def test_the_faucet_answers_clearly_whatever_it_is_asked(node):
-    anna = Person(node)
+    anna = WalletOwner(node)
     before = figures(node)
     for recipient, amount in (("0xzz", None), ("", 5), ("0x1", -5), ("0x1", 10**30), ("0x" + "1" * 65, None)):
         request = {"recipient": recipient} if amount is None else {"recipient": recipient, "amount": amount}
