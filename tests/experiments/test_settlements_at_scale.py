@@ -83,10 +83,10 @@ def test_a_node_that_is_away_for_an_hour_of_the_day_loses_nothing(node: DevnetPr
 def away(street: Street, node: DevnetProcess, from_hour: int, to_hour: int) -> Any:
     tick_of = {hour: hour * 3_600_000 // street.tick_ms for hour in (from_hour, to_hour)}
 
-    def weather(tick: int) -> None:
+    def outage(tick: int) -> None:
         if tick == tick_of[from_hour]:
             node.kill()
         if tick == tick_of[to_hour]:
             node.start()
 
-    return weather
+    return outage

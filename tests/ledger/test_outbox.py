@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.ledger.crashing import Boundaries, LeapingClock, one_life
-from tests.ledger.fake_chain import FEE, FakeChain, FakeLane, Faults
+from tests.ledger.fake_chain import FEE, FakeAdapter, FakeChain, Faults
 from tests.ledger.wrong_designs import PayFirst, Rebuild
 
 from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Manifest, Signed, Verdict, open_manifest, tag
@@ -32,29 +32,29 @@ OWED = {"bus": 103, "van": 20}
 
 
 class OutboxPlace:
-    """An outbox, a chain and the lanes between them, for one test."""
+    """An outbox, a chain and the adapters between them, for one test."""
 
     def __init__(self, faults: Faults | None = None) -> None:
         self.chain = FakeChain(OPENING, faults=faults)
         self.outbox = Outbox(None)
-        self.lanes: dict[str, FakeLane] = {}
+        self.adapters: dict[str, FakeAdapter] = {}
         self.minted = self.chain.supply()
 
-    def lane(self, name: str) -> FakeLane:
-        return self.lanes.setdefault(name, FakeLane(self.chain, name))
+    def adapter(self, name: str) -> FakeAdapter:
+        return self.adapters.setdefault(name, FakeAdapter(self.chain, name))
 
     def state(self, key: str) -> BatchState | None:
         known = self.outbox.find(key)
         assert known is not None
         return known.state
 
-    def build(self, lane: str, most_items: int = 1) -> Batch:
-        batch = self.outbox.build(lane, Flush(), 0, most_nanos=100, most_items=most_items, most_bytes=0)
+    def build(self, adapter: str, most_items: int = 1) -> Batch:
+        batch = self.outbox.build(adapter, Flush(), 0, most_nanos=100, most_items=most_items, most_bytes=0)
         assert batch is not None
         return batch
 
     def submitter(self, **options) -> Submitter:
-        return Submitter(self.outbox, self.lane, clock=LeapingClock(), **options)
+        return Submitter(self.outbox, self.adapter, clock=LeapingClock(), **options)
 
     def close(self) -> None:
         self.outbox.close()
@@ -130,7 +130,7 @@ def test_a_debt_repeated_is_owed_once_and_a_key_never_changes_its_meaning(place:
 
 def test_small_debts_wait_for_sum_age_or_departure(place: OutboxPlace) -> None:
     now = [0]
-    submitter = Submitter(place.outbox, place.lane, flush=Flush(nanos=100, age_ms=1_000), clock=lambda: now[0])
+    submitter = Submitter(place.outbox, place.adapter, flush=Flush(nanos=100, age_ms=1_000), clock=lambda: now[0])
 
     def owe(key: str, payee: str, nanos: int, *, due: bool = False) -> None:
         submitter.owe([Payment(key=key, payer="site", payee=payee, nanos=nanos)], due=due)
@@ -199,7 +199,7 @@ def test_an_item_that_always_fails_stops_no_other_and_is_given_up() -> None:
     place.close()
 
 
-# -- weather ----------------------------------------------------------------------------------------------------------
+# -- faults -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -219,7 +219,7 @@ def test_lost_unheard_late_and_aborted_transactions_pay_once_all_the_same(seed: 
 
 def test_while_the_ledger_is_away_debts_are_taken_on_and_paid_when_it_is_back(place: OutboxPlace) -> None:
     for name in ("site", "car"):
-        place.lane(name).down = True
+        place.adapter(name).down = True
     submitter = place.submitter()
     submitter.owe(DEBTS)
     for _ in range(10):
@@ -227,7 +227,7 @@ def test_while_the_ledger_is_away_debts_are_taken_on_and_paid_when_it_is_back(pl
     assert place.outbox.backlog.items == 4
     assert submitter.errors() == {"site": "no route", "car": "no route"}
     for name in ("site", "car"):
-        place.lane(name).down = False
+        place.adapter(name).down = False
     settle(submitter)
     assert audit(place) == []
     assert submitter.errors() == {}
@@ -235,9 +235,9 @@ def test_while_the_ledger_is_away_debts_are_taken_on_and_paid_when_it_is_back(pl
 
 def test_tries_grow_rarer_but_never_too_rare() -> None:
     place = OutboxPlace()
-    place.lane("site").down = True
+    place.adapter("site").down = True
     now = [0]
-    submitter = Submitter(place.outbox, place.lane, clock=lambda: now[0])
+    submitter = Submitter(place.outbox, place.adapter, clock=lambda: now[0])
     submitter.owe(DEBTS[:1])
     waits = []
     for _ in range(14):
@@ -286,13 +286,13 @@ def test_a_late_transaction_is_waited_for_and_never_replaced(place: OutboxPlace)
 
 def steal(place: OutboxPlace) -> None:
     """Somebody else spends the site's first coin with the site's key."""
-    thief = FakeLane(place.chain, "site")
+    thief = FakeAdapter(place.chain, "site")
     purse = thief.read()
     loot = Payment(key="x", payer="site", payee="thief", nanos=1)
     thief.submit(thief.sign([payment_item(loot)], purse, b""))
 
 
-def test_a_stranger_who_spends_our_coin_freezes_the_lane(place: OutboxPlace) -> None:
+def test_a_stranger_who_spends_our_coin_freezes_the_adapter(place: OutboxPlace) -> None:
     place.chain.faults = Faults(lost=1.0)
     submitter = place.submitter()
     submitter.owe(DEBTS)
@@ -334,7 +334,7 @@ def test_a_restored_backup_pays_nothing_twice(tmp_path: Path) -> None:
     chain = FakeChain(OPENING)
     path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
     with Outbox(path) as outbox:
-        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=LeapingClock())
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.owe(DEBTS[:1])
         settle(submitter)
         submitter.owe(DEBTS[1:2], due=False)
@@ -346,7 +346,7 @@ def test_a_restored_backup_pays_nothing_twice(tmp_path: Path) -> None:
         submitter.owe(DEBTS[3:])
         settle(submitter)
     with Outbox(backup) as outbox:
-        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=LeapingClock())
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.reconcile()
         assert [text for text in outbox.alarms if "2 of its transactions were not in the outbox" in text]
         assert outbox.fees_nanos == 3 * FEE
@@ -362,7 +362,7 @@ def test_a_backup_whose_own_batch_was_overtaken_buries_it_and_pays_what_is_left(
     chain = FakeChain(OPENING, faults=Faults(lost=1.0))
     path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
     with Outbox(path) as outbox:
-        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=LeapingClock())
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.owe(DEBTS[:1])
         submitter.work()
         copy = sqlite3.connect(backup)
@@ -375,7 +375,7 @@ def test_a_backup_whose_own_batch_was_overtaken_buries_it_and_pays_what_is_left(
         submitter.owe(DEBTS[1:2])
         settle(submitter)
     with Outbox(backup) as outbox:
-        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=LeapingClock())
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.owe(DEBTS)
         settle(submitter)
         assert outbox.backlog.items == 0
@@ -396,7 +396,7 @@ def test_an_outbox_that_was_lost_altogether_learns_from_the_ledger_what_is_paid(
 def test_a_second_copy_that_lives_at_the_same_time_stops_instead_of_paying_twice() -> None:
     place, twin = OutboxPlace(), Outbox(None)
     first = place.submitter()
-    second = Submitter(twin, place.lane, clock=LeapingClock())
+    second = Submitter(twin, place.adapter, clock=LeapingClock())
     for submitter in (first, second):
         submitter.owe(DEBTS[:1])
     place.chain.faults = Faults(late=1.0)
@@ -553,16 +553,16 @@ def test_an_outbox_of_another_run_or_book_is_refused(tmp_path: Path) -> None:
 def lives(place: OutboxPlace, deaths: list[int], submitter: type[Submitter] = Submitter) -> list[str]:
     """Die at each of these boundaries, one life after the other, then live on; what the audit finds."""
     for fatal in deaths:
-        if not one_life(place.outbox, place.lane, Boundaries(fatal), live, submitter):
+        if not one_life(place.outbox, place.adapter, Boundaries(fatal), live, submitter):
             break
-    assert not one_life(place.outbox, place.lane, Boundaries(), live, submitter)
+    assert not one_life(place.outbox, place.adapter, Boundaries(), live, submitter)
     return audit(place)
 
 
 def boundaries_of(faults: Faults | None = None) -> list[str]:
     """The names of all boundaries of one undisturbed life."""
     place, all_of_them = OutboxPlace(faults), Boundaries()
-    one_life(place.outbox, place.lane, all_of_them, live)
+    one_life(place.outbox, place.adapter, all_of_them, live)
     place.close()
     return all_of_them.names
 
@@ -585,9 +585,9 @@ def test_a_death_at_any_boundary_costs_and_creates_nothing() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_nor_does_one_while_answers_are_lost_and_transactions_late(seed: int) -> None:
-    weather = {"lost": 0.2, "unheard": 0.3, "late": 0.1, "abort": 0.1}
-    for fatal in range(0, len(boundaries_of(Faults(seed, **weather))), 2):
-        place = OutboxPlace(Faults(seed, **weather))
+    faults = {"lost": 0.2, "unheard": 0.3, "late": 0.1, "abort": 0.1}
+    for fatal in range(0, len(boundaries_of(Faults(seed, **faults))), 2):
+        place = OutboxPlace(Faults(seed, **faults))
         assert lives(place, [fatal + seed % 2]) == [], f"died at boundary {fatal + seed % 2}"
         place.close()
 
@@ -623,8 +623,8 @@ def restored(fatal: int | None) -> list[str]:
     place.outbox.close()
     place.outbox = backup
     boundaries = Boundaries(fatal)
-    if one_life(backup, place.lane, boundaries, live):
-        one_life(backup, place.lane, Boundaries(), live)
+    if one_life(backup, place.adapter, boundaries, live):
+        one_life(backup, place.adapter, Boundaries(), live)
     assert {payee: place.chain.received()[payee] for payee in OWED} == OWED, f"died at boundary {fatal}"
     assert backup.backlog.items == 0
     assert len([text for text in backup.alarms if "were adopted" in text]) >= (fatal is None)

@@ -42,13 +42,13 @@ def node(tmp_path: Path) -> Iterator[DevnetProcess]:
 def test_a_node_that_dies_for_an_hour_of_the_run_changes_nothing(node: DevnetProcess, tmp_path: Path):
     begins, hour = EVENING, 4
 
-    def weather(tick: int) -> None:
+    def outage(tick: int) -> None:
         if tick == begins:
             node.kill()
         if tick == begins + hour:
             node.start()
 
-    result = run_loaded(STREET, engine="messages", ledger=node.url, out=tmp_path / "run", progress=weather)
+    result = run_loaded(STREET, engine="messages", ledger=node.url, out=tmp_path / "run", progress=outage)
     assert result.summary["trace_hash"] == MEMORY.summary["trace_hash"]
     block = result.summary["settlement"]
     assert (block["agree"], block["pending"], block["alarms"], block["anchors"]) == (True, 0, [], SLOTS)
