@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from wattswap.experiments.interrupts import interrupt_deferred
+from wattswap.experiments.interrupts import interrupt_deferred, signals_to
 
 
 def interrupted(then: Callable[[], object]) -> None:
@@ -53,3 +53,12 @@ def test_other_threads_cannot_be_interrupted_and_need_no_deferring():
     thread.start()
     thread.join()
     assert done == ["here"]
+
+
+def test_signals_go_to_a_listener_for_a_block_and_then_to_who_listened_before():
+    heard: list[int] = []
+    before = signal.getsignal(signal.SIGTERM)
+    with signals_to(lambda number, _frame: heard.append(number), signal.SIGTERM):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert heard == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -145,7 +145,8 @@ def finished(street: Any, out: Path, record: Any, block: dict[str, Any]) -> dict
     return finish(out)
 
 
-def test_a_file_that_another_program_writes_is_waited_for(tmp_path: Path):
+def test_a_file_that_another_program_writes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("wattswap.ledger.database._BUSY_S", 0.5)
     street, out, file = quick_street("ledger.drain_s=0"), tmp_path / "run", tmp_path / "tokens.sqlite"
     with ExitStack() as others:
 

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "live": "wattswap.cli.live:live",
     "agent": "wattswap.cli.agent:agent",
     "compare": "wattswap.cli.compare:compare",
+    "optimum": "wattswap.cli.optimum:optimum",
     "scenarios": "wattswap.cli.scenarios:scenarios",
     "dashboard": "wattswap.cli.dashboard:dashboard",
     "report": "wattswap.cli.report:report",

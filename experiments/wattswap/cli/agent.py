@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from wattswap.cli.examples import examples
+from wattswap.experiments.interrupts import signals_to
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -45,7 +46,6 @@ def agent(ctx: click.Context, role: str, path: Path) -> None:
     def stop(number: int, _frame: FrameType | None) -> None:
         told.append(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    run_agent(loaded, lambda: bool(told), sys.stdout)
+    with signals_to(stop, signal.SIGINT, signal.SIGTERM):
+        run_agent(loaded, lambda: bool(told), sys.stdout)
     ctx.exit(_INTERRUPTED if told[0] == signal.SIGINT else 0)

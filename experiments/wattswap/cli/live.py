@@ -12,6 +12,7 @@ import click
 
 from wattswap.cli import INTERRUPTED, options
 from wattswap.cli.examples import examples
+from wattswap.experiments.interrupts import signals_to
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -94,9 +95,12 @@ def live(
             click.echo(f"Note: {note}", err=True)
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with strategies_print_to_stderr(), progress_bar(street.ticks, f"{street.name}, {controller}") as progress:
+        with (
+            signals_to(_interrupt, signal.SIGTERM),
+            strategies_print_to_stderr(),
+            progress_bar(street.ticks, f"{street.name}, {controller}") as progress,
+        ):
             result = run_loaded(
                 street,
                 controller=controller,

@@ -1,4 +1,4 @@
-"""Ctrl-C that waits: what must be done in one piece is not cut in two by an interruption."""
+"""Signals for a while: who listens to Ctrl-C and SIGTERM during a block, and listens no longer after it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
+
+
+@contextmanager
+def signals_to(listener: Callable[[int, FrameType | None], None], *numbers: signal.Signals) -> Iterator[None]:
+    """Hand these signals to a listener until the block is over, then to who listened before. Main thread only."""
+    before = {number: signal.signal(number, listener) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, listened in before.items():
+            signal.signal(number, listened)
 
 
 @contextmanager

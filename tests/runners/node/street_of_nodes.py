@@ -76,19 +76,30 @@ class StreetOfNodes:
     """A transformer, a household, and chargers with a car each.
 
     Without ``hosts`` all are here and know each other's addresses. With hosts the transformer and the household are on
-    the first, the cars on the last, a charger on each between, and nobody is told any address.
+    the first, the cars on the last, a charger on each between, and nobody is told any address. Each car wants
+    ``need_wh``: some 60 Wh are charged within half a minute, so that who gave way draws it back and is paid.
     """
 
     def __init__(
-        self, folder: Path, *, limit_w: int, base_w: int, points: int, hosts: Sequence[NetworkHost] = ()
+        self,
+        folder: Path,
+        *,
+        limit_w: int,
+        base_w: int,
+        points: int,
+        need_wh: int = 20_000,
+        hosts: Sequence[NetworkHost] = (),
     ) -> None:
         self._hosts, ports = hosts, [free_port() for _ in range(points + 1)]
         site = f"[site]\nlimit_w = {limit_w}\n"
         self.transformer = self._agent(folder, "transformer", "transformer", 0, _listen(ports[0], hosts) + site)
         above = _upstream("transformer", ports[0], hosts)
         self.household = self._agent(folder, "household/0", "household", 0, above + f"[device]\npower_w = {base_w}\n")
+        point = f"[point]\nneed_wh = {need_wh}\n"
         self.chargers = [
-            self._agent(folder, f"charger/{number}", "charger", number + 1, above + _listen(ports[number + 1], hosts))
+            self._agent(
+                folder, f"charger/{number}", "charger", number + 1, above + _listen(ports[number + 1], hosts) + point
+            )
             for number in range(points)
         ]
         taste = '[car]\nstrategy = "need"\n'

@@ -19,8 +19,9 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.node.lockstep import conductor
-from wattswap.runners.node.lockstep.conductor import WorkerLostError
+from wattswap.runners.node.lockstep.conductor import Conductor, WorkerLostError
 from wattswap.runners.node.lockstep.run import LockstepRun, lockstep_run
+from wattswap.runners.node.lockstep.wire import Ready, Stop, encode_wire
 from wattswap.runners.scenario import Street, load_street
 
 CRASH_TICK = 200
@@ -125,7 +126,7 @@ def test_what_goes_wrong_on_purpose_is_refused(tmp_path):
 
 
 def started(tmp_path: Path) -> tuple[subprocess.Popen[str], list[int]]:
-    """The command with four processes in the middle of a run that takes a while, and their numbers."""
+    """The command with four processes that all have their sockets, and their numbers; the run takes a while."""
     command = [sys.executable, "-m", "wattswap", "live", "c250stress", "--lockstep", "--processes", "4", "--json"]
     running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 60
@@ -159,6 +160,25 @@ def test_ctrl_c_and_sigterm_end_all_processes(tmp_path, how):
     out, err = running.communicate(timeout=60)
     assert (running.returncode, out, err) == (130, "", "wattswap: interrupted\n")
     assert ended(children)
+
+
+def test_processes_that_still_connect_end_quietly_when_they_are_told_to_stop(tmp_path, monkeypatch, capfd):
+    """The word comes right after each other's ports, before they have said that they are connected."""
+    answers = Conductor._answers
+
+    def stopped(self, kind, missing):
+        if kind is Ready:
+            for key in self._plan.keys:
+                self._transport.send(key.public, encode_wire(Stop()))
+            for worker in self._workers:
+                worker.join()
+            raise KeyboardInterrupt
+        return answers(self, kind, missing)
+
+    monkeypatch.setattr(Conductor, "_answers", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        lockstep_run(town(tmp_path), processes=4)
+    assert capfd.readouterr().err == ""
 
 
 def test_when_the_conductor_is_killed_nobody_is_left_behind(tmp_path):

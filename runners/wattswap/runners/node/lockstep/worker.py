@@ -48,8 +48,8 @@ _LAST_WORD_MS: Final = 500
 _W = TypeVar("_W", bound=Wire)
 
 
-class _ConductorGoneError(Exception):
-    """The process that conducts the run has ended, or ends it."""
+class _RunOverError(Exception):
+    """The process that conducts the run has ended, or ends the run."""
 
 
 def work(plan: Plan, number: int, port: int, lifeline: int) -> None:
@@ -63,7 +63,7 @@ def work(plan: Plan, number: int, port: int, lifeline: int) -> None:
     try:
         worker.join(port)
         worker.serve()
-    except _ConductorGoneError:
+    except _RunOverError:
         pass
     except BaseException:
         transport.send(plan.conductor.public, encode_wire(Failed(traceback.format_exc())))
@@ -137,11 +137,15 @@ class _Worker:
         self._tell_conductor(Ready())
 
     def _receive(self, timeout_ms: int) -> None:
-        """Take in what comes; the conductor's end ends this process."""
+        """Take in what comes; the conductor's end, or its word, ends this process at any time."""
         arrived = self._transport.receive(timeout_ms)
-        self._inbox.extend((key, decode_wire(data)) for key, data in arrived)
+        for key, data in arrived:
+            wire = decode_wire(data)
+            if isinstance(wire, Stop):
+                raise _RunOverError
+            self._inbox.append((key, wire))
         if not arrived and _is_closed(self._lifeline):
-            raise _ConductorGoneError
+            raise _RunOverError
 
     def _wait_for(self, kind: type[_W]) -> _W:
         """The next message of the conductor, which must be of this kind; others wait."""
@@ -168,8 +172,6 @@ class _Worker:
                     self._tell_conductor(self._carry_out(wire))
                 case CloseBooks():
                     self._close_books()
-                case Stop():
-                    return
                 case _:
                     raise AssertionError(f"a worker hears {wire}")
 
@@ -221,7 +223,7 @@ class _Worker:
             frame = encode_wire(Letters(order.stage, order.at_ms, tuple(letters)))
             if not self._transport.send(self._plan.keys[other].public, frame):
                 self._wait_for(Stop)  # that process is gone; the conductor will see it, and end this one too
-                raise _ConductorGoneError
+                raise _RunOverError
         done = Done(
             order.stage,
             tuple(
