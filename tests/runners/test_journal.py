@@ -84,7 +84,7 @@ class Overheard(Observer):
         self.by_tick.append([])
 
 
-@pytest.mark.parametrize("faults", [None, CRASHES], ids=["calm", "faults"])
+@pytest.mark.parametrize("faults", [None, CRASHES], ids=["fault-free", "faults"])
 def test_a_journal_changes_nothing(tmp_path: Path, faults: FaultOptions | None):
     plain = simulated_run(street(), faults=faults).run()
     for contents in ("inputs", "full"):
@@ -102,7 +102,7 @@ def test_it_is_a_stream_that_any_reader_of_messagepack_can_read(journal: Path):
     assert end[:2] == ["end", len(lines)]
 
 
-@pytest.mark.parametrize("faults", [None, CRASHES], ids=["calm", "faults"])
+@pytest.mark.parametrize("faults", [None, CRASHES], ids=["fault-free", "faults"])
 def test_what_is_read_is_what_the_world_told_and_whom(tmp_path: Path, faults: FaultOptions | None):
     path, overheard = tmp_path / "street.msgpack", Overheard()
     run(path, faults=faults)

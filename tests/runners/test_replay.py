@@ -54,7 +54,7 @@ def check(run_dir: Path) -> Checked:
         ((*FAULTS, "seed=2"), {"journal": "full", "sign": True}),
         (("vehicles.curve=taper", "vehicles.departure=error:2h", "vehicles.disclose=departure"), {"controller": "edf"}),
     ],
-    ids=["calm", "faults", "faults, signed, full", "tapering, edf"],
+    ids=["fault-free", "faults", "faults, signed, full", "tapering, edf"],
 )
 def test_a_replay_is_identical(tmp_path: Path, settings: tuple[str, ...], options: dict[str, Any]):
     run_dir = run_into(tmp_path, *settings, **options)

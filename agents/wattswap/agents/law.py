@@ -203,7 +203,7 @@ def claimed_w(cars: Cars, rules: Rules) -> Ints:
 
     A car that says it wants less than that is offered it all the same, so that its meters see it stall.
     """
-    if not np.count_nonzero(cars.rent_price):  # in a calm street nobody waits
+    if not np.count_nonzero(cars.rent_price):  # nobody waits
         return cars.wanted_w
     return np.maximum(cars.wanted_w, np.where(cars.rent_price > 0, could_w(cars.owed_ws, rules), 0))
 

@@ -215,7 +215,7 @@ class Transformer:
         self._leases.enter(mandate.session)
 
     def _on_report(self, report: Report, now_ms: int) -> list[Effect]:
-        """A beat: note where the car stands; if it gave way, others may rise."""
+        """A heartbeat: note where the car stands; if it gave way, others may rise."""
         if not self._leases.hears(report, now_ms):
             return []
         self._vehicles.report(report)

@@ -102,7 +102,7 @@ def live(
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
-    from wattswap.cli.watching import Page, watching
+    from wattswap.cli.watching import WatchPage, watching
     from wattswap.experiments.api import run_loaded
     from wattswap.experiments.live_log import Lateness
     from wattswap.experiments.processors import usable_processors
@@ -120,7 +120,7 @@ def live(
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     shows = not lockstep and not as_json and (watch or text or sys.stderr.isatty())
-    page, lateness = Page(host, port, text or not watch), Lateness()
+    page, lateness = WatchPage(host, port, text or not watch), Lateness()
     looking = watching(street, controller, "processes", speed=None, page=page, run_dir=out) if shows else nullcontext()
     bar = nullcontext(_silent) if shows or not lockstep else progress_bar(street.ticks, f"{street.name}, {controller}")
     try:
