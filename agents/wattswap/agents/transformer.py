@@ -14,7 +14,7 @@ import numpy as np
 
 from wattswap.agents import law, market
 from wattswap.agents.award_book import AwardBook, Party, Site
-from wattswap.agents.awarding import Session, cleared, lapsed
+from wattswap.agents.awarding import Session, cleared, lapsed, refuse_second
 from wattswap.agents.base_load import BaseLoad
 from wattswap.agents.departed_sessions import DepartedSessions
 from wattswap.agents.lease_issuer import LeaseIssuer
@@ -184,28 +184,13 @@ class Transformer:
             raise RemoteProtocolError(f"a mandate of {mandate.payee}, which is no vehicle of {self.name}")
         unseal(sealed, self._award_book.author(mandate.payee))
         party = Party(mandate.session_id, charger, mandate.payee)
-        self._refuse_second(mandate.session, party)
+        refuse_second(self._sessions, mandate.session, party)
         ack = Send(charger, Ack(MANDATE, mandate.session))
         if mandate.session in self._sessions or self._departed.has(charger, mandate.session):
             return [ack]
         self._enter(charger, mandate, now_ms)
         remembered = msgspec.msgpack.encode((charger, mandate, now_ms))
         return [Remember(f"session/{mandate.session}", remembered), ack]
-
-    def _refuse_second(self, session: int, party: Party) -> None:
-        """A session belongs to the charger and the car that opened it, and payments go by its id.
-
-        Raises:
-            RemoteProtocolError: the session is open for another charger or car, or its id for another session.
-        """
-        for number, known in self._sessions.items():
-            if (number == session) != (known.party.session_id == party.session_id):
-                raise RemoteProtocolError(f"session {session} and its id {party.session_id} are of two sessions")
-            if number == session and known.party != party:
-                raise RemoteProtocolError(
-                    f"{party.charger} and {party.vehicle} speak for session {session} "
-                    f"of {known.party.vehicle} at {known.party.charger}"
-                )
 
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
         party = Party(mandate.session_id, charger, mandate.payee)
