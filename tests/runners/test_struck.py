@@ -1,4 +1,4 @@
-"""Trouble that strikes at the worst moment, for what chance hardly ever hits; and the rule it is for, switched off."""
+"""A fault that strikes at the worst moment, for what chance hardly ever hits; and the rule it is for, switched off."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Striking(Auditor):
 
 
 def struck(strike: Strike, seed: int, settings: tuple[str, ...]) -> bool:
-    """One seed of the proving ground in which messages are late and nothing goes wrong but this; whether it did."""
+    """One seed of the fault scenario in which messages are late and nothing goes wrong but this; whether it did."""
     street = fault_street(seed, [*(f"faults.{key}=0" for key in QUIET), *settings])
     auditor = Striking(strike, street)
     simulated_run(street, faults=faults_of(street), observers=[auditor]).run()
@@ -129,7 +129,7 @@ def it_crashes_in_the_midst_of_awarding(
     transformer = run.nodes[transformer_name()].agent
     assert isinstance(transformer, Transformer)
     open_round = transformer._round
-    if open_round is None or open_round._unanswered != 1:
+    if open_round is None or open_round.unanswered != 1:
         return None
     return Outage("torn crash", transformer_name(), now_ms, now_ms + 10_000)
 
@@ -178,7 +178,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_when_trouble_strikes_at_the_worst_moment_no_rule_is_broken(name):
+def test_when_a_fault_strikes_at_the_worst_moment_no_rule_is_broken(name):
     strike, settings, _, _, seeds = CASES[name]
     assert sum(struck(strike, seed, settings) for seed in seeds) > 1
 

@@ -1,4 +1,4 @@
-"""The proving ground: 75 minutes of a street of ten cars, in the first 50 of which anything goes wrong.
+"""The fault scenario: 75 minutes of a street of ten cars, in the first 50 of which anything goes wrong.
 
 It is tight on purpose, so that rounds never cease: the homes come and go, the limit is lowered once for a while, cars
 keep, give way or feed back, some leave in the midst of it, and two stations are taken over by the next car at once.
@@ -41,7 +41,7 @@ class _Visit(NamedTuple):
 
 
 def fault_street(seed: int, settings: Sequence[str] = ()) -> Street:
-    """The proving ground of this seed: homes, arrivals, departures, needs and characters differ from seed to seed.
+    """The fault scenario of this seed: homes, arrivals, departures, needs and strategies differ from seed to seed.
 
     ``settings`` change its scenario, ``KEY=VALUE`` as on the command line, such as ``faults.loss_pct=40``.
     """
