@@ -165,6 +165,15 @@ class DeliveryMeter:
             return []
         return [lot.part for lot in of.lots if lot.part != self.in_force and (left or lot.owed_ws < most_ws)]
 
+    def is_behind(self, claim: Delivery) -> bool:
+        """Whether the other meter has counted more for a lot than this one has until now."""
+        lot = self._lot(claim.part)
+        if lot is None:
+            return False
+        mine = lot.delivery()
+        more = any(theirs > ours for ours, theirs in zip(mine.delivered_ws, claim.delivered_ws, strict=False))
+        return more or claim.returned_ws > mine.returned_ws or claim.rent > mine.rent
+
     # -- its settlement -----------------------------------------------------------------------------------------------
 
     def deliver(self, part: Part) -> tuple[Delivery, list[Effect]]:

@@ -79,7 +79,9 @@ class _Worker:
         self._plan, self._number, self._transport, self._lifeline = plan, number, transport, lifeline
         self._process_of = plan.process_of
         self._nodes = {
-            name: Node(partial(plan.factory.make, name), self, MemoryStore(), plan.books.get(name))
+            name: Node(
+                partial(plan.factory.make, name), self, MemoryStore(), plan.books.get(name), plan.factory.wallets
+            )
             for name in plan.hosted(number)
         }
         for node in self._nodes.values():
