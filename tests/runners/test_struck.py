@@ -129,7 +129,7 @@ def it_crashes_in_the_midst_of_awarding(
     transformer = run.nodes[transformer_name()].agent
     assert isinstance(transformer, Transformer)
     open_round = transformer._round
-    if open_round is None or open_round._unanswered != 1:
+    if open_round is None or open_round.unanswered != 1:
         return None
     return Outage("torn crash", transformer_name(), now_ms, now_ms + 10_000)
 
