@@ -49,6 +49,12 @@ LINES = [pytest.param(line, id=f"{page.relative_to(HOUSE)}: {line}") for page in
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_block_of_a_page_is_overlooked(page: Path):
+    """A block that is opened otherwise than the tests read it would be shown and never run."""
+    assert len(re.findall(r"(?m)^```", page.read_text(encoding="utf-8"))) == 2 * len(blocks(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_shows_runs(page: Path, tmp_path, monkeypatch, capsys):
     """Python blocks in one namespace, as a reader would type them one after the other; consoles where marked."""
     monkeypatch.chdir(tmp_path)
@@ -64,6 +70,14 @@ def test_what_a_page_shows_runs(page: Path, tmp_path, monkeypatch, capsys):
                 assert cli._code(arguments(line)) == 0, f"{line}: {capsys.readouterr().err}"
                 said = capsys.readouterr().out
                 assert agrees(shown, said), f"{line} prints:\n{said}"
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_each_block_of_the_page_on_mesa_runs_alone(number: int):
+    """Who copies one into a notebook has not run those before it."""
+    pythons = [block for block in blocks(BY_NAME["mesa"]) if block.kind == "python"]
+    assert len(pythons) == 4
+    exec(compile(pythons[number].text, "mesa.md", "exec"), {"__name__": f"mesa block {number}"})
 
 
 def test_the_page_on_failure_states_every_rule_of_the_audit():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Say
-from tests.experiments.settled_runs import Node, a_node, quick_street
+from tests.experiments.settled_runs import DevnetProcess, a_node, quick_street
 
 from wattswap.experiments.api import run_loaded
 from wattswap.ledger.book import SITE
@@ -22,7 +22,7 @@ from wattswap.runners.recording.rundir import OUTBOX, read_run
 
 
 @pytest.fixture
-def stranded(tmp_path: Path) -> Iterator[tuple[Node, Path]]:
+def stranded(tmp_path: Path) -> Iterator[tuple[DevnetProcess, Path]]:
     """A run whose node died while it went on, and the node that is back."""
     out = tmp_path / "run"
     street = quick_street("ledger.drain_s=0", "ledger.anchor=none", "ledger.pay=each")
@@ -55,7 +55,7 @@ def spend_with_a_copied_key(url: str, out: Path) -> None:
         assert adapter.submit(adapter.sign([], adapter.read(), b"")).verdict == "final"
 
 
-def test_a_person_lets_go_on_what_was_frozen_given_up_and_alarmed(stranded: tuple[Node, Path], say: Say):
+def test_a_person_lets_go_on_what_was_frozen_given_up_and_alarmed(stranded: tuple[DevnetProcess, Path], say: Say):
     node, out = stranded
     assert give_up(out) == 2
     code, text, _ = say("settle", str(out))

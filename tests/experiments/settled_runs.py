@@ -30,7 +30,7 @@ def plain(result: Result) -> dict[str, Any]:
     return {key: value for key, value in result.summary.items() if key not in ("settlement", "timing")}
 
 
-class Node:
+class DevnetProcess:
     """A local IOTA node that can be killed and started again over the same chain."""
 
     def __init__(self, db: Path) -> None:
@@ -54,8 +54,8 @@ class Node:
 
 
 @contextmanager
-def a_node(folder: Path) -> Iterator[Node]:
-    node = Node(folder / "chain.sqlite")
+def a_node(folder: Path) -> Iterator[DevnetProcess]:
+    node = DevnetProcess(folder / "chain.sqlite")
     try:
         yield node
     finally:

@@ -39,7 +39,7 @@ def result(job):
         "sellers_losing": 1,
         "sellers_gain_nanos": 20_000_000_000,
         "trace_hash": job.street,
-        "timing": {"wall_s": 1.25},
+        "cpu_s": 1.25,
     }
 
 

@@ -200,7 +200,7 @@ def test_what_was_kept_and_what_is_anchored_are_compared_both_ways() -> None:
 # -- a site at work ---------------------------------------------------------------------------------------------------
 
 
-class Shelf:
+class RecordShelf:
     """Where an anchorer's records go; while ``busy`` nothing gets through."""
 
     def __init__(self) -> None:
@@ -225,7 +225,7 @@ class Shelf:
 
 
 def test_each_slot_becomes_a_record_whatever_is_still_on_its_way() -> None:
-    shelf = Shelf()
+    shelf = RecordShelf()
     with Anchorer(None, SIGNER, WHOSE, shelf, begins_ms=5_000) as anchorer:
         anchorer.add([(30_000, [reading("m", 10_000), reading("m", 30_000)]), (60_000, [])])
         shelf.busy = True
@@ -246,7 +246,7 @@ def test_each_slot_becomes_a_record_whatever_is_still_on_its_way() -> None:
 
 @pytest.mark.parametrize("detail", Detail)
 def test_more_readings_than_a_record_holds_become_several(detail: Detail) -> None:
-    shelf = Shelf()
+    shelf = RecordShelf()
     with Anchorer(None, SIGNER, WHOSE, shelf, detail=detail) as anchorer:
         anchorer.add([(30_000, [reading(f"charger/{number}", 30_000) for number in range(2_000)])])
     assert len(shelf.there) > 1
@@ -256,7 +256,7 @@ def test_more_readings_than_a_record_holds_become_several(detail: Detail) -> Non
 
 
 def test_a_restart_goes_on_with_the_chain_and_hands_over_what_is_not_anchored(tmp_path: Path) -> None:
-    path, shelf, later = tmp_path / "meters.sqlite", Shelf(), Shelf()
+    path, shelf, later = tmp_path / "meters.sqlite", RecordShelf(), RecordShelf()
     shelf.busy = True
     with Anchorer(path, SIGNER, WHOSE, shelf) as anchorer:
         anchorer.add([(30_000, [reading("m", 30_000)])])
@@ -266,12 +266,12 @@ def test_a_restart_goes_on_with_the_chain_and_hands_over_what_is_not_anchored(tm
         assert anchorer.records() == later.there
     assert verify(later.there, KEY, last=1) == []
     with pytest.raises(InputError, match="records of 'site'"):
-        Anchorer(path, STRANGER, WHOSE, Shelf())
+        Anchorer(path, STRANGER, WHOSE, RecordShelf())
 
 
 def test_a_restored_archive_raises_an_alarm_and_forks_no_chain(tmp_path: Path) -> None:
     """Compared by content: the same sequence under another record is a fork, and so is a ledger that knows more."""
-    path, backup, shelf = tmp_path / "meters.sqlite", tmp_path / "backup.sqlite", Shelf()
+    path, backup, shelf = tmp_path / "meters.sqlite", tmp_path / "backup.sqlite", RecordShelf()
     with Anchorer(path, SIGNER, WHOSE, shelf) as anchorer:
         anchorer.add([(30_000, [reading("m", 30_000)])])
     shutil.copy(path, backup)
@@ -299,7 +299,7 @@ def test_a_record_of_another_run_is_foreign() -> None:
 
 def test_roots_are_not_opened_by_guessing() -> None:
     """The readings of a house are few: without a random salt, trying them all finds the one."""
-    shelves = Shelf(), Shelf()
+    shelves = RecordShelf(), RecordShelf()
     for shelf in shelves:
         with Anchorer(None, SIGNER, WHOSE, shelf) as anchorer:
             anchorer.add([(30_000, [reading("m", 30_000, 330)])])
@@ -311,16 +311,16 @@ def test_roots_are_not_opened_by_guessing() -> None:
 
 def test_an_archive_of_another_run_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "meters.sqlite"
-    Anchorer(path, SIGNER, WHOSE, Shelf()).close()
+    Anchorer(path, SIGNER, WHOSE, RecordShelf()).close()
     with pytest.raises(InputError, match="meter archive of run 0f0f0f0f, not of run abababab"):
-        Anchorer(path, SIGNER, msgspec.structs.replace(WHOSE, run="ab" * 16), Shelf())
+        Anchorer(path, SIGNER, msgspec.structs.replace(WHOSE, run="ab" * 16), RecordShelf())
 
 
 # -- what a customer holds --------------------------------------------------------------------------------------------
 
 
 def test_a_customer_proves_their_own_reading_and_learns_no_other() -> None:
-    shelf = Shelf()
+    shelf = RecordShelf()
     with Anchorer(None, SIGNER, WHOSE, shelf, detail=Detail.ROOT) as anchorer:
         anchorer.add([(30_000, [reading(f"charger/{number}", 30_000, number) for number in range(7)])])
         [proof] = anchorer.proofs(0, "charger/5")
@@ -353,7 +353,7 @@ def test_many_slots_are_sealed_at_once_as_one_by_one():
         ]
 
     slots = [(1, readings(1, 3)), (2, readings(2, 2_000)), (3, []), (4, readings(4, 3))]
-    shelves = Shelf(), Shelf()
+    shelves = RecordShelf(), RecordShelf()
     with (
         Anchorer(None, SIGNER, WHOSE, shelves[0], detail=Detail.FULL) as one,
         Anchorer(None, SIGNER, WHOSE, shelves[1], detail=Detail.FULL) as all_,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.ledger.fake_chain import FakeChain, FakeLane
+from tests.ledger.fake_chain import FakeAdapter, FakeChain
 
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Fault, MeterReading, Whose
@@ -98,7 +98,7 @@ def test_a_file_is_read_while_its_owner_writes(tmp_path: Path) -> None:
         assert reader.payment("other") is None
         with pytest.raises(Exception, match="readonly"):
             reader.pay([Payment(key="l", payer="site", payee="car", nanos=1)])
-        submitter = Submitter(outbox, lambda account: FakeLane(chain, account))
+        submitter = Submitter(outbox, lambda account: FakeAdapter(chain, account))
         submitter.owe([Payment(key="k", payer="site", payee="car", nanos=3)])
         while submitter.work():
             pass

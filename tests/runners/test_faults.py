@@ -22,7 +22,7 @@ SEEDS = 50
 SIGNED = 5
 
 
-def test_fifty_seeds_of_trouble_break_no_rule():
+def test_fifty_seeds_of_faults_break_no_rule():
     found = list(seed_results(range(SEEDS)))
     assert [judged.found for judged in found if judged.rule] == []
     assert sum(judged.rounds for judged in found) > 20 * SEEDS
@@ -53,7 +53,7 @@ def test_signing_changes_no_trade():
 
 
 @pytest.mark.long
-def test_ten_thousand_seeds_of_trouble_break_no_rule():
+def test_ten_thousand_seeds_of_faults_break_no_rule():
     assert [judged.found for judged in seed_results(range(10_000), processes=2) if judged.rule] == []
 
 
@@ -63,11 +63,11 @@ def test_a_seed_goes_wrong_in_the_same_way_every_time():
     assert one.record.trace_hash() == other.record.trace_hash()
 
 
-def test_trouble_is_felt():
+def test_faults_are_felt():
     """A fifth of all messages lost and everyone crashing: were it not felt, nothing would be proved."""
     quiet = ["faults.loss_pct=0", "faults.repeat_pct=0", "faults.delay_ms=0", "faults.drift_pct=0"]
-    calm = [*quiet, "faults.crashes_per_day=0", "faults.freezes_per_day=0", "faults.cuts_per_day=0"]
-    troubled, undisturbed = run_seed(3)[0].record, run_seed(3, calm)[0].record
+    fault_free = [*quiet, "faults.crashes_per_day=0", "faults.freezes_per_day=0", "faults.cuts_per_day=0"]
+    troubled, undisturbed = run_seed(3)[0].record, run_seed(3, fault_free)[0].record
     assert troubled.trace_hash() != undisturbed.trace_hash()
     assert len(troubled.rounds) < len(undisturbed.rounds)
     assert sum(trade.delivered_ws for trade in troubled.trades) < sum(one.delivered_ws for one in undisturbed.trades)

@@ -90,7 +90,7 @@ class SessionLots(msgspec.Struct):
         return True
 
     def _comes_back_or_stalls(self, metered: Metered, rules: Rules, *, awarded: bool) -> bool:
-        """Whether energy may have been drawn back, or could have been; in most ticks the car just gives way or waits."""
+        """Whether energy may have been drawn back, or could have been; in most ticks a car gives way or waits."""
         if metered.import_w > metered.baseline_w:
             return True
         return not awarded and metered.import_w < min(rules.min_w, self.owed_ws // rules.tick_s) <= metered.granted_w

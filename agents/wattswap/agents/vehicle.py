@@ -198,8 +198,7 @@ class Vehicle:
             return []
         if self._meter.state(part) is State.IDLE:
             tranches = self._choose(call, self._reading, plug)
-            self._meter.move(part, Input.CALL)
-            self._meter.move(part, Input.OFFER if tranches else Input.KEEP)
+            self._meter.move(part, Input.CALL, Input.OFFER if tranches else Input.KEEP)
             self._answers[part] = seal(Offer(*part, tranches), self._signer)
             if len(self._answers) > _MOST_ANSWERS:
                 del self._answers[next(iter(self._answers))]
@@ -210,6 +209,7 @@ class Vehicle:
     def _choose(self, call: ReliefCall, reading: Reading, plug: PluggedIn) -> tuple[Tranche, ...]:
         """Ask the strategy, and admit of its answer what the law lets a car sell; nothing if it goes on charging."""
         profile = self._profile
+        owed_ws, _ = self._meter.owed(plug.session)
         # What the car knows of itself, as the one row of an array.
         columns = (
             reading.wanted_w,
@@ -219,7 +219,7 @@ class Vehicle:
             plug.max_w,
             plug.feed_w,
             reading.remaining_ws,
-            self._meter.owed_ws(plug.session),
+            owed_ws,
             reading.stored_ws,
             plug.capacity_ws,
             plug.reserve_ws,

@@ -111,7 +111,7 @@ def test_what_homes_said_before_a_long_sleep_is_old_and_nothing_is_granted_on_it
     tell(of, "homes", BaseReport(-2_800), 60_000)
     assert happens(of, Woken(), 89_999) == []
     tell(of, "homes", BaseReport(-2_800), 90_000)
-    assert opened(happens(of, Woken(), 90_000)) == []  # the cars' last beats are a lease old by now
+    assert opened(happens(of, Woken(), 90_000)) == []  # the cars' last heartbeats are a lease old by now
     assert opened(tell(of, "A", report(1, seq=2, stamp_ms=90_000), 90_000)) == [("A", grant(1, 11_000, 0))]
 
 

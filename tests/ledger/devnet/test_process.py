@@ -14,7 +14,7 @@ from pathlib import Path
 
 import iota_sdk as iota
 import pytest
-from tests.ledger.devnet.people import Person, a_story, ask, assert_conserved, figures, pay, person
+from tests.ledger.devnet.people import WalletOwner, a_story, ask, assert_conserved, figures, pay, person
 
 from wattswap.experiments.bench import devnet_load as load
 from wattswap.ledger.devnet.child import Child, running
@@ -97,7 +97,7 @@ async def test_the_same_bytes_after_a_restart_give_the_same_effects(tmp_path):
     db = str(tmp_path / "chain.sqlite")
     with running(db=db) as child:
         anna = await person(child.ready)
-        transaction = anna.priced(pay(anna, Person(child.ready).address, 5))
+        transaction = anna.priced(pay(anna, WalletOwner(child.ready).address, 5))
         effects = await anna.send(transaction)
         child.kill()
     with running(db=db) as again:

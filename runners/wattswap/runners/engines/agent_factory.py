@@ -52,6 +52,8 @@ class AgentFactory:
         """By row."""
         self.vehicle_of = tuple(map(partial(agent_name, "vehicle"), on, fleet.vehicle_id))
         """By row."""
+        self.wallets = dict(zip(self.vehicle_of, fleet.vehicle_id, strict=True))
+        """The names of the cars' wallets in the book of their feeder's site: a feeder's name is left out."""
         self.transformers = tuple(transformer_name(name) for name in names)
         """By feeder."""
         homes = [
