@@ -50,6 +50,7 @@ def test_a_run_directory_is_loaded_as_it_was_returned(written):
     assert loaded.summary["trace_hash"] == written.summary["trace_hash"]
     assert loaded.frame("trades").equals(written.frame("trades"))
     assert loaded.trades["nanos"].tolist() == written.trades["nanos"].tolist()
+    assert loaded.uncontrolled and written.uncontrolled
     assert loaded.uncontrolled["overload_s"] == written.uncontrolled["overload_s"]
 
 
@@ -84,7 +85,7 @@ def test_a_comparison_of_which_nothing_came_through_raises(tmp_path: Path, monke
         "    return OfferBook.keep(own)\n",
         encoding="utf-8",
     )
-    with pytest.raises(ComparisonError, match="none of 1 runs came through.*not at this hour"):
+    with pytest.raises(ComparisonError, match=r"none of 1 runs came through.*not at this hour"):
         compare("demo", controllers=["negotiated"], strategies=["mine.py:picky"], jobs=1, settings=COARSE)
 
 
