@@ -11,7 +11,7 @@ from wattswap.runners.scenario import Street
 
 
 @dataclass
-class Car:
+class CheckedCar:
     """One row of the street as the auditor follows it."""
 
     name: str
@@ -68,7 +68,7 @@ class Car:
         self.exported_ws += export_w * tick_s
 
 
-def cars_of(street: Street) -> list[Car]:
+def cars_of(street: Street) -> list[CheckedCar]:
     """The street's sessions in file order, then its batteries; all cars alike, as they are without models."""
     assert street.scenario.vehicles.curve != "model"
     scenario, sessions = street.scenario, street.sessions
@@ -79,7 +79,7 @@ def cars_of(street: Street) -> list[Car]:
         need_ws = int(sessions.energy_ws[row])
         capacity_ws = max(vehicles.capacity_wh * 3600, -(-need_ws * 1000 // max(target_permille - 100, 1)))
         cars.append(
-            Car(
+            CheckedCar(
                 name=name,
                 station=sessions.station_id[row],
                 vehicle=sessions.vehicle_id[row],
@@ -101,7 +101,7 @@ def cars_of(street: Street) -> list[Car]:
     for number, battery in enumerate(scenario.battery, start=1):
         capacity_ws = battery.capacity_wh * 3600
         cars.append(
-            Car(
+            CheckedCar(
                 name=f"battery-{number}",
                 station=f"battery-{number}",
                 vehicle=f"battery-{number}",

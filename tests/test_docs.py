@@ -91,6 +91,14 @@ def test_what_a_page_shows_runs(page: Path, tmp_path, monkeypatch, capsys):
                 assert agrees(shown, said), f"{line} prints:\n{said}"
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_each_block_of_the_page_on_mesa_runs_alone(number: int):
+    """Who copies one into a notebook has not run those before it."""
+    pythons = [block for block in blocks(BY_NAME["mesa"]) if block.kind == "python"]
+    assert len(pythons) == 4
+    exec(compile(pythons[number].text, "mesa.md", "exec"), {"__name__": f"mesa block {number}"})
+
+
 def test_the_page_on_failure_states_every_rule_of_the_audit():
     rows = [f"| {rule} | {rule.statement} |" for rule in Rule]
     assert [line for line in (DOCS / "failure.md").read_text().splitlines() if line.startswith(("| S", "| L"))] == rows

@@ -57,7 +57,7 @@ class Disorder:
 
 
 @dataclass
-class Evening:
+class ShuffledEvening:
     """The agents, what is under way to them, and what has been done about money."""
 
     disorder: Disorder
@@ -157,7 +157,7 @@ class Evening:
         return {session: sum(pay.nanos for pay in payments if pay.session == session) for session in (PATIENT, HASTY)}
 
 
-def is_sound(evening: Evening) -> None:
+def is_sound(evening: ShuffledEvening) -> None:
     """Nothing is open, cars were paid what they think they were, and no more than was reserved; all are billed once."""
     for agent in evening.agents.values():
         assert not isinstance(agent, Vehicle | Charger | Transformer) or not agent.owes
@@ -185,7 +185,7 @@ disorders = st.builds(
 @settings(max_examples=25, deadline=None)
 @given(disorders)
 def test_whatever_comes_out_of_order_all_is_settled_and_nobody_is_paid_twice(disorder: Disorder) -> None:
-    evening = Evening(disorder)
+    evening = ShuffledEvening(disorder)
     evening.run()
     is_sound(evening)
 
@@ -199,7 +199,7 @@ def test_within_200_ms_any_order_pays_the_same_if_the_transformer_decides_after_
 
     A charger bears witness of what it has counted when its car claims, so its meter is read before the car's.
     """
-    evening = Evening(Disorder(random, delay_ms, copies, early_ms, late_ms=500, charger_first=True))
+    evening = ShuffledEvening(Disorder(random, delay_ms, copies, early_ms, late_ms=500, charger_first=True))
     evening.run()
     is_sound(evening)
     first = [effect.nanos for effect in evening.done if isinstance(effect, Pay) and effect.tick == 0]
@@ -209,7 +209,7 @@ def test_within_200_ms_any_order_pays_the_same_if_the_transformer_decides_after_
 @pytest.mark.parametrize("early_ms", [0, 1, 29_999])
 def test_a_street_whose_wake_ups_are_all_early_once_still_charges(early_ms: int) -> None:
     """They were once dropped: woken a millisecond early, the transformer slept for the rest of the day."""
-    evening = Evening(Disorder(Random(1), early_ms=early_ms))
+    evening = ShuffledEvening(Disorder(Random(1), early_ms=early_ms))
     evening.run()
     is_sound(evening)
     assert evening.paid()[PATIENT] > 0

@@ -217,7 +217,7 @@ def test_what_was_given_back_does_not_set_the_price() -> None:
 
 
 @dataclass(frozen=True)
-class Market:
+class DrawnMarket:
     relief_w: Ints
     ask: Ints
     need_w: int
@@ -239,13 +239,13 @@ class Market:
 
 
 @st.composite
-def markets(draw: st.DrawFn) -> Market:
+def markets(draw: st.DrawFn) -> DrawnMarket:
     cars = draw(st.integers(0, 5))
     sizes = st.sampled_from([0, 0, 690, 4_140, 6_860, 11_000]) | st.integers(0, 12_000)
     asks = st.lists(st.integers(0, 6), min_size=3, max_size=3).map(sorted)
     relief = draw(st.lists(st.lists(sizes, min_size=3, max_size=3), min_size=cars, max_size=cars))
     ask = draw(st.lists(asks, min_size=cars, max_size=cars))
-    return Market(
+    return DrawnMarket(
         np.array(relief, dtype=np.int64).reshape(-1, 3),
         np.array(ask, dtype=np.int64).reshape(-1, 3),
         draw(st.integers(-5_000, 40_000)),
@@ -255,7 +255,7 @@ def markets(draw: st.DrawFn) -> Market:
 
 
 @given(markets())
-def test_the_need_is_met_or_nothing_more_is_on_offer_under_the_reserve(given_market: Market) -> None:
+def test_the_need_is_met_or_nothing_more_is_on_offer_under_the_reserve(given_market: DrawnMarket) -> None:
     award_w = given_market.clear().award_w
     affordable_w = np.where(given_market.ask <= given_market.reserve, given_market.relief_w, 0)
     assert award_w.sum() >= given_market.need_w or (award_w == affordable_w).all()
@@ -263,7 +263,7 @@ def test_the_need_is_met_or_nothing_more_is_on_offer_under_the_reserve(given_mar
 
 
 @given(markets())
-def test_a_full_stop_is_never_divided_and_only_one_tranche_is(given_market: Market) -> None:
+def test_a_full_stop_is_never_divided_and_only_one_tranche_is(given_market: DrawnMarket) -> None:
     award_w = given_market.clear().award_w
     parted = (award_w > 0) & (award_w < given_market.relief_w)
     assert not parted[:, 1].any()
@@ -272,7 +272,7 @@ def test_a_full_stop_is_never_divided_and_only_one_tranche_is(given_market: Mark
 
 
 @given(markets())
-def test_no_tranche_is_bought_without_those_before_it(given_market: Market) -> None:
+def test_no_tranche_is_bought_without_those_before_it(given_market: DrawnMarket) -> None:
     award_w = given_market.clear().award_w
     for tranche in (1, 2):
         sold = award_w[:, tranche] > 0
@@ -280,7 +280,7 @@ def test_no_tranche_is_bought_without_those_before_it(given_market: Market) -> N
 
 
 @given(markets())
-def test_nothing_bought_could_be_given_back_whole(given_market: Market) -> None:
+def test_nothing_bought_could_be_given_back_whole(given_market: DrawnMarket) -> None:
     award_w = given_market.clear().award_w
     total_w = int(award_w.sum())
     for car, tranche in np.argwhere(award_w > 0).tolist():
@@ -289,7 +289,7 @@ def test_nothing_bought_could_be_given_back_whole(given_market: Market) -> None:
 
 
 @given(markets())
-def test_everyone_is_paid_its_ask_at_least_and_the_reserve_at_most(given_market: Market) -> None:
+def test_everyone_is_paid_its_ask_at_least_and_the_reserve_at_most(given_market: DrawnMarket) -> None:
     award_w, price = given_market.clear()
     sold = award_w > 0
     assert (price[sold] >= given_market.ask[sold]).all()
@@ -304,7 +304,7 @@ def test_everyone_is_paid_its_ask_at_least_and_the_reserve_at_most(given_market:
 
 
 @given(markets())
-def test_the_next_price_is_the_lowest_ask_that_lost_and_is_not_below_those_that_won(given_market: Market) -> None:
+def test_the_next_price_is_the_lowest_ask_that_lost_and_is_not_below_those_that_won(given_market: DrawnMarket) -> None:
     """Reckoned as the law says it, one ask at a time."""
     award_w, price = replace(given_market, rule="next").clear()
     if not award_w.any():
@@ -321,7 +321,7 @@ def test_the_next_price_is_the_lowest_ask_that_lost_and_is_not_below_those_that_
 
 
 @given(markets(), st.data())
-def test_the_order_of_the_cars_does_not_matter(given_market: Market, data: st.DataObject) -> None:
+def test_the_order_of_the_cars_does_not_matter(given_market: DrawnMarket, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(given_market.relief_w))))
     plain, shuffled = given_market.clear(), given_market.clear(order)
     assert shuffled.award_w.tolist() == plain.award_w[order].tolist()
@@ -329,7 +329,7 @@ def test_the_order_of_the_cars_does_not_matter(given_market: Market, data: st.Da
 
 
 @given(markets())
-def test_the_same_market_clears_the_same_again_and_its_offers_are_left_alone(given_market: Market) -> None:
+def test_the_same_market_clears_the_same_again_and_its_offers_are_left_alone(given_market: DrawnMarket) -> None:
     before = given_market.relief_w.copy(), given_market.ask.copy()
     assert given_market.clear().award_w.tolist() == given_market.clear().award_w.tolist()
     assert given_market.relief_w.tolist() == before[0].tolist()

@@ -165,14 +165,16 @@ def test_no_lot_earns_more_than_its_reserve() -> None:
 
 
 @dataclass
-class Lot:
+class CountedLot:
     price: int
     tick: int
     owed: int
     rent: int = 0
 
 
-def by_the_text(of: list[Lot], k: int, given_up: list[int], i: int, b: int, g: int, awarded: bool, stopped: int) -> int:
+def by_the_text(
+    of: list[CountedLot], k: int, given_up: list[int], i: int, b: int, g: int, awarded: bool, stopped: int
+) -> int:
     """LAW 3, step by step; the tick at which the car's clock stopped."""
     could = min(RULES.min_w, sum(lot.owed for lot in of) // 30)
     for lot, more in zip(of, given_up, strict=True):
@@ -198,7 +200,7 @@ def test_all_cars_in_one_call_do_what_the_text_says_of_each(cars, start) -> None
     rows = [row for rows, _ in cars for row in rows]
     owner = [car for car, (rows, _) in enumerate(cars) for _ in rows]
     of, stopped = lots_of(*rows, car=owner), ints([NEVER] * len(cars))
-    plain = [[Lot(price * TICK, tick, owed) for price, tick, owed in rows] for rows, _ in cars]
+    plain = [[CountedLot(price * TICK, tick, owed) for price, tick, owed in rows] for rows, _ in cars]
     expected = [NEVER] * len(cars)
     for step in range(min(len(told) for _, told in cars)):
         told = [told[step] for _, told in cars]

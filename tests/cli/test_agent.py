@@ -33,7 +33,7 @@ def written(tmp_path: Path, text: str) -> str:
         ("transformer", "", "site is missing; it must be a table"),
         ("transformer", "[site]\n", "site.limit_w is missing"),
         ("vehicle", UPSTREAM + "[market]\nbeat_ms = 1500\n", "it must be whole seconds"),
-        ("vehicle", UPSTREAM + "[market]\ndeadline_ms = 1000\n", "it must be less than a beat"),
+        ("vehicle", UPSTREAM + "[market]\ndeadline_ms = 1000\n", "it must be less than a heartbeat"),
         ("vehicle", UPSTREAM + "[upstrem]\n", "did you mean upstream?"),
         ("vehicle", "name = ", "not valid TOML"),
         ("vehicle", UPSTREAM, "there is no key directory keys"),

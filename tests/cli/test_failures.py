@@ -47,10 +47,10 @@ def test_what_went_wrong_is_told_with_what_it_cost(tmp_path: Path, monkeypatch, 
 def test_json_has_it_in_figures(tmp_path: Path, capsys):
     scenario = str(found(tmp_path))
     troubled = json.loads(ran(capsys, "run", scenario, *SET, "--json")[1])
-    calm = json.loads(ran(capsys, "run", scenario, "--engine", "fleet", "--json")[1])
-    assert calm["faults"] is None
+    fault_free = json.loads(ran(capsys, "run", scenario, "--engine", "fleet", "--json")[1])
+    assert fault_free["faults"] is None
     for key in ("overload_s", "unserved_wh", "forced_wh", "paid_nanos", "stops_total"):
-        assert troubled["faults"][f"more_{key}"] == troubled[key] - calm[key]
+        assert troubled["faults"][f"more_{key}"] == troubled[key] - fault_free[key]
 
 
 def test_where_nothing_goes_wrong_nothing_is_said_of_it(tmp_path: Path, monkeypatch, capsys):

@@ -196,8 +196,7 @@ def test_a_record_that_waits_in_the_runs_outbox_is_said_to(say, tmp_path: Path, 
         signer = read_key_file(run / SITE_KEY, network=block["identities"]["ledger"])
         whose = Whose(site=SITE_NAME, run=block["run_id"], begins="2018-11-25T00:00:00+01:00")
         with Anchorer(run / "meters.sqlite", signer, whose, Stalled(outbox)) as anchorer:
-            anchorer.add(readings(7), 7 * SLOT_MS)
-            anchorer.seal(7 * SLOT_MS)
+            anchorer.add([(7 * SLOT_MS, readings(7))])
     code, out, _ = say("meter", "verify", "--run", str(run))
     assert (code, out) == (1, "record 6: it is not on the ledger yet, it waits in the run's outbox\n")
 
@@ -285,63 +284,6 @@ def test_a_record_far_beyond_all_others_stops_nobody(say, tmp_path: Path):
 def test_another_key_than_the_sites_is_found_in_every_record(say, tmp_path: Path):
     settled_run(tmp_path / "run", STREET)
     assert [place for place, _ in faults(say, "--ledger", STREET, "--public-key", "ab" * 32)] == list(range(6))
-
-
-# -- proofs -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_customers_proof_holds_on_the_ledger_and_shows_no_other_meter(say, tmp_path: Path, ledger):
-    run = str(settled_run(tmp_path / "run", ledger))
-    code, out, _ = say("meter", "proof", "c1", "--at", SLOT_5, "--run", run, "--out", "mine.json")
-    assert (code, out) == (0, "Wrote mine.json: c1 at 2018-11-25 00:02:30, record 4 of demo\n")
-    text = (tmp_path / "mine.json").read_text()
-    assert '"c1"' in text
-    assert '"c0"' not in text
-    for where in ((), ("--run", run)):
-        code, out, err = say("meter", "verify", "--proof", "mine.json", *where)
-        assert (code, err) == (0, "")
-        assert "showed 450,000 W·s drawn" in out
-    told = json.loads(say("meter", "verify", "--proof", "mine.json", "--json")[1])
-    assert (told["ok"], told["record"], told["reading"]["import_ws"]) == (True, 4, 450_000)
-    (tmp_path / "forged.json").write_text(text.replace('"sequence": 4', f'"sequence": {10**30}'))
-    assert say("meter", "verify", "--proof", "forged.json")[:2] == (1, f"record {10**30}: it is missing\n")
-    (tmp_path / "forged.json").write_text(text.replace("450000", "400000"))
-    code, out, _ = say("meter", "verify", "--proof", "forged.json")
-    assert (code, out) == (1, "record 4: it does not hold this reading\n")
-
-
-def test_a_proof_for_a_record_that_was_altered_or_is_gone_does_not_hold(say, tmp_path: Path):
-    run = str(settled_run(tmp_path / "run", STREET))
-    say("meter", "proof", "c1", "--at", SLOT_5, "--run", run, "--out", "mine.json")
-    with forging("street.sqlite") as forger:
-        forger.execute("update anchors set content = substr(content, 2) where sequence = 4")
-    assert say("meter", "verify", "--proof", "mine.json")[:2][0] == 1
-    with forging("street.sqlite") as forger:
-        forger.execute("delete from anchors where sequence = 4")
-    assert say("meter", "verify", "--proof", "mine.json")[:2] == (1, "record 4: it is missing\n")
-
-
-@pytest.mark.parametrize(
-    ("words", "what"),
-    [
-        (("c9", "--at", SLOT_5), "the nearest is 'c2'"),
-        (("c1", "--at", "noon"), "is no instant"),
-        (("c1", "--at", "2018-11-25T00:00:10"), "showed nothing at or before"),
-        (("c1", "--at", SLOT_5, "--out", "other.key"), "exists already"),
-    ],
-)
-def test_a_proof_that_cannot_be_made_is_one_line(say, tmp_path: Path, words, what):
-    run = str(settled_run(tmp_path / "run", STREET))
-    say("keys", "new", "./other.key")
-    code, out, err = say("meter", "proof", "--run", run, "--out", "mine.json", *words)
-    assert (code, out, err.count("\n"), what in err) == (2, "", 1, True), err
-    assert not (tmp_path / "mine.json").exists()
-
-
-def test_readings_in_the_open_need_no_proof(say, tmp_path: Path):
-    run = str(settled_run(tmp_path / "run", STREET, detail=Detail.FULL))
-    code, _, err = say("meter", "proof", "c1", "--at", SLOT_5, "--run", run, "--out", "mine.json")
-    assert (code, "in the open" in err) == (2, True)
 
 
 # -- what cannot be used ----------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ KEYS = (
     " sessions_open unserved_wh deferred_wh waiting_wh_h fed_back_wh forced_wh rounds choices paid_nanos billed_nanos"
     " jain_waiting jain_tokens ageing_h oscillations stops stops_total fallback_unsafe_w trace_hash events_hash"
     " faults settlement feeders timing near_limit_s waiting_cost_nanos sellers sellers_losing rent_open_nanos"
+    " sellers_gain_nanos"
     " eur_per_iota homes_over_s homes_over_w gave_way gave_way_full gave_way_short gave_way_open"
 )
 

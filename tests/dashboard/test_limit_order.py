@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FROM, UNTIL, LIMIT_W = 2_160, 2_200, 250_000
 
 
-class Order(Observer):
+class OrderAtTick(Observer):
     """Lowers the limit at one tick and gives it back at another."""
 
     def __init__(self, limits: LimitOrder) -> None:
@@ -30,7 +30,7 @@ class Order(Observer):
 
 def test_an_ordered_limit_holds_from_the_next_tick_and_is_replayed(tmp_path: Path):
     street, limits = load_street("demo"), LimitOrder()
-    result = run_loaded(street, operator=limits, observers=[Order(limits)], out=tmp_path / "run")
+    result = run_loaded(street, operator=limits, observers=[OrderAtTick(limits)], out=tmp_path / "run")
     lowered = result.ticks.street.limit_w
     assert (lowered[FROM:UNTIL] == LIMIT_W).all()
     assert (lowered[:FROM] == street.limit_w[0, :FROM]).all()

@@ -30,16 +30,16 @@ def plain(result: Result) -> dict[str, Any]:
     return {key: value for key, value in result.summary.items() if key not in ("settlement", "timing")}
 
 
-class Node:
+class DevnetProcess:
     """A local IOTA node that can be killed and started again over the same chain."""
 
     def __init__(self, db: Path) -> None:
-        self._db, self._stack, self._port = db, ExitStack(), 0
+        self.db, self._stack, self._port = db, ExitStack(), 0
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
     def start(self) -> None:
-        url, self._process = self._stack.enter_context(local_node(self._db, self._port))
+        url, self._process = self._stack.enter_context(local_node(self.db, self._port))
         self.url = url.removesuffix("/graphql")
         self._port = int(self.url.rpartition(":")[2])
 
@@ -54,8 +54,8 @@ class Node:
 
 
 @contextmanager
-def a_node(folder: Path) -> Iterator[Node]:
-    node = Node(folder / "chain.sqlite")
+def a_node(folder: Path) -> Iterator[DevnetProcess]:
+    node = DevnetProcess(folder / "chain.sqlite")
     try:
         yield node
     finally:

@@ -26,7 +26,7 @@ from wattswap.runners.scenario.bundled import DATA
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "</td></table><b>&amp;", "'--><svg onload=x>")
 
 
-class Page(HTMLParser):
+class ReadPage(HTMLParser):
     """A page taken apart: tags, attributes, tables as lists of rows, and the text of everything."""
 
     def __init__(self, html: str) -> None:
@@ -116,7 +116,7 @@ def test_the_report_opens_with_the_headline_of_the_run(demo):
 
 def test_it_needs_nothing_but_itself(demo):
     html = write_report(demo).read_text(encoding="utf-8")
-    found = Page(html)
+    found = ReadPage(html)
     assert not {"script", "link", "iframe", "object", "embed", "base", "form", "a"} & set(found.tags)
     loads = [value for _, name, value in found.attributes if name in ("src", "href", "srcset", "background", "data")]
     assert len(loads) == 1
@@ -136,7 +136,7 @@ def test_the_picture_in_it_is_one(demo):
 
 def test_every_figure_beside_the_uncontrolled_one_is_that_of_run_json(demo, tables, without_picture):
     about = figures(demo)
-    rows = Page(page(tables)).table("", "negotiated", "uncontrolled")
+    rows = ReadPage(page(tables)).table("", "negotiated", "uncontrolled")
     keys = [(words, key) for words, key, _ in report._FIGURES]
     assert [row[0] for row in rows] == [words for words, _ in keys]
     scale = {"overload_s": 60, "near_limit_s": 60}
@@ -148,13 +148,13 @@ def test_every_figure_beside_the_uncontrolled_one_is_that_of_run_json(demo, tabl
 
 
 def test_all_cars_that_sold_something_are_listed_with_what_they_earned(demo, tables, without_picture):
-    cars = Page(page(tables)).table("car", "charger", "session", "strategy")
+    cars = ReadPage(page(tables)).table("car", "charger", "session", "strategy")
     sold = tables.trades.groupby("session")["nanos"].sum()
     assert {row[2] for row in cars} == set(sold.index)
     for row in cars:
         assert number(row[10]) == pytest.approx(sold[row[2]] / 1e9, abs=0.00501)
     assert [number(row[10]) for row in cars] == sorted((number(row[10]) for row in cars), reverse=True)
-    assignment = Page(page(tables)).table("strategy")
+    assignment = ReadPage(page(tables)).table("strategy")
     assert [row[0] for row in assignment] == ["keep", "need", "prosumer"]
     assert sum(int(row[1]) for row in assignment) == figures(demo)["sessions"]
     for column, key in ((5, "paid_nanos"), (6, "rent_open_nanos")):
@@ -176,7 +176,7 @@ def test_the_biggest_round_is_told_from_the_reading_to_the_payment(tables, witho
     assert f"{len(trades)} from {trades['session'].nunique()} cars" in steps["Clearing."]
     assert f"count {trades['delivered_ws'].sum() / 3.6e6:.2f} of at most" in steps["Delivery."]
     assert f"{trades['nanos'].sum() / 1e9:.3f} IOTA in all" in steps["Settlement."]
-    found = Page(page(tables))
+    found = ReadPage(page(tables))
     assert all(text in found.text for text in steps.values())
     told = found.table("car", "sold")
     assert [number(row[2]) for row in told] == sorted(number(row[2]) for row in told)
@@ -189,7 +189,7 @@ def test_the_biggest_round_is_told_from_the_reading_to_the_payment(tables, witho
 
 
 def test_the_sources_and_their_licences_are_named(tables, without_picture):
-    text = " ".join(Page(page(tables)).text.split())
+    text = " ".join(ReadPage(page(tables)).text.split())
     for words in ("Sørensen", "CC BY 4.0", "University of Bamberg", "CC BY-SA 4.0", "SimBench", "ODbL"):
         assert words in text
     for folder in ("sessions", "households", "sun"):
@@ -199,7 +199,7 @@ def test_the_sources_and_their_licences_are_named(tables, without_picture):
 
 
 def test_how_to_run_it_again_is_said(demo, tables, without_picture):
-    text = Page(page(tables)).text
+    text = ReadPage(page(tables)).text
     assert "wattswap run scenario.toml --controller negotiated --engine fleet" in text
     assert str(figures(demo)["trace_hash"]) in text
     assert f"Made by wattswap {figures(demo)['version']}." in text
@@ -209,7 +209,7 @@ def test_how_to_run_it_again_is_said(demo, tables, without_picture):
 
 
 def test_an_uncontrolled_run_has_figures_but_no_round_and_nobody_to_pay(uncontrolled):
-    found = Page(write_report(uncontrolled).read_text(encoding="utf-8"))
+    found = ReadPage(write_report(uncontrolled).read_text(encoding="utf-8"))
     assert found.table("", "uncontrolled")
     assert "Side by side" not in found.text
     assert "One round" not in found.text
@@ -224,7 +224,7 @@ def test_an_interrupted_run_says_so_and_compares_nothing(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         made(tmp_path / "run", progress=stop)
-    found = Page(write_report(tmp_path / "run").read_text(encoding="utf-8"))
+    found = ReadPage(write_report(tmp_path / "run").read_text(encoding="utf-8"))
     assert "This run was interrupted" in found.text
     assert "Interrupted run, so far:" in found.text
     assert "One round, step by step" in found.text
@@ -238,7 +238,7 @@ def test_what_a_power_cut_leaves_has_a_report_too(demo, tmp_path):
     bare = {key: about[key] for key in ("schema", "version")} | {"status": "interrupted"}
     (tmp_path / "run.json").write_text(json.dumps(bare), encoding="utf-8")
     shutil.copy(demo / "scenario.toml", tmp_path)
-    found = Page(write_report(tmp_path).read_text(encoding="utf-8"))
+    found = ReadPage(write_report(tmp_path).read_text(encoding="utf-8"))
     assert "Interrupted run: it left no figures" in found.text
     assert "nothing to see" in found.text
     assert "Sørensen" in found.text
@@ -246,7 +246,7 @@ def test_what_a_power_cut_leaves_has_a_report_too(demo, tmp_path):
 
 def test_whoever_was_cut_without_pay_is_listed(tmp_path, without_picture):
     path = made(tmp_path / "run", strategy="keep")
-    found = Page(page(RunTables.read(path)))
+    found = ReadPage(page(RunTables.read(path)))
     cut = found.table("car", "session", "first cut")
     assert len(cut) > 10
     assert sum(number(row[4]) for row in cut) == pytest.approx(figures(path)["forced_wh"] / 1000, abs=0.01 * len(cut))  # type: ignore[operator]
@@ -288,7 +288,7 @@ def test_names_that_are_markup_stay_text(tables):
     about = {**tables.summary, **dict.fromkeys(("scenario", "strategy", "engine", "trace_hash", "version"), HOSTILE[1])}
     scenario = {**tables.scenario, "name": HOSTILE[2], HOSTILE[0]: HOSTILE[3], "inputs": {HOSTILE[1]: HOSTILE[0]}}
     html = page(replace(tables, summary=about, scenario=scenario, **frames))
-    found = Page(html)
+    found = ReadPage(html)
     assert not {"script", "svg", "b"} & set(found.tags)
     assert found.tags.count("img") == 1
     assert {name for _, name, _ in found.attributes} <= {"alt", "charset", "class", "content", "lang", "name", "src"}
@@ -315,14 +315,14 @@ def test_a_street_of_ones_own_needs_no_credit_and_its_folders_stay_private(tmp_p
 
 def test_sessions_an_interrupted_run_never_wrote_down_are_listed_all_the_same(tables, without_picture):
     nobody = tables.sessions.iloc[:0]
-    cars = Page(page(replace(tables, sessions=nobody))).table("car", "charger")
+    cars = ReadPage(page(replace(tables, sessions=nobody))).table("car", "charger")
     assert {row[2] for row in cars} == set(tables.trades["session"])
     assert {row[1] for row in cars} == {""}
 
 
 def test_a_long_list_is_cut_and_says_so(tables, without_picture):
     many = pd.concat([tables.trades.assign(session=tables.trades["session"] + f"-{number}") for number in range(5)])
-    found = Page(page(replace(tables, trades=many)))
+    found = ReadPage(page(replace(tables, trades=many)))
     count = many["session"].nunique()
     assert len(found.table("car", "charger")) == 120
     assert f"… and {count - 120} more; all are in sessions.parquet and trades.parquet." in found.text

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.experiments.settled_runs import Node, a_node
+from tests.experiments.settled_runs import DevnetProcess, a_node
 
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.settlements import finish
@@ -24,12 +24,12 @@ CENT_NANOS = NANOS_PER_IOTA // 100
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
+def node(tmp_path: Path) -> Iterator[DevnetProcess]:
     with a_node(tmp_path) as found:
         yield found
 
 
-def small_rewards(node: Node, cars: int) -> tuple[int, int]:
+def small_rewards(node: DevnetProcess, cars: int) -> tuple[int, int]:
     """Each car earns 0.01 IOTA and leaves; what was burned and what was locked for it."""
     book = Book(cars * CENT_NANOS)
     for car in range(cars):
@@ -48,7 +48,7 @@ def small_rewards(node: Node, cars: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("cars", [300, pytest.param(1_000, marks=pytest.mark.long)])
-def test_gas_is_at_most_a_thousandth_of_small_rewards(node: Node, cars: int):
+def test_gas_is_at_most_a_thousandth_of_small_rewards(node: DevnetProcess, cars: int):
     """A tenth of each reward is locked with the coin that carries it, and goes to the car; nobody burns that."""
     fees_nanos, deposits_nanos = small_rewards(node, cars)
     assert 0 < fees_nanos <= cars * CENT_NANOS // 1_000
@@ -57,7 +57,7 @@ def test_gas_is_at_most_a_thousandth_of_small_rewards(node: Node, cars: int):
 
 @pytest.mark.long
 @pytest.mark.parametrize("engine", ["fleet", "messages"])
-def test_a_day_of_a_street_ends_with_the_chain_as_the_book_has_it(node: Node, engine: str, tmp_path: Path):
+def test_a_day_of_a_street_ends_with_the_chain_as_the_book_has_it(node: DevnetProcess, engine: str, tmp_path: Path):
     street = load_street("b250", day=7)
     result = run_loaded(street, engine=engine, ledger=node.url, out=tmp_path / "run")
     memory = run_loaded(street, engine=engine)
@@ -68,7 +68,7 @@ def test_a_day_of_a_street_ends_with_the_chain_as_the_book_has_it(node: Node, en
 
 
 @pytest.mark.long
-def test_a_node_that_is_away_for_an_hour_of_the_day_loses_nothing(node: Node, tmp_path: Path):
+def test_a_node_that_is_away_for_an_hour_of_the_day_loses_nothing(node: DevnetProcess, tmp_path: Path):
     """Killed at 18:00 in the middle of its work, and started again over the same chain at 19:00."""
     street = load_street("b250", day=7)
     result = run_loaded(street, ledger=node.url, out=tmp_path / "run", progress=away(street, node, 18, 19))
@@ -80,13 +80,13 @@ def test_a_node_that_is_away_for_an_hour_of_the_day_loses_nothing(node: Node, tm
     assert {**again, "agents_cpu_s": 0} == {**block, "agents_cpu_s": 0}
 
 
-def away(street: Street, node: Node, from_hour: int, to_hour: int) -> Any:
+def away(street: Street, node: DevnetProcess, from_hour: int, to_hour: int) -> Any:
     tick_of = {hour: hour * 3_600_000 // street.tick_ms for hour in (from_hour, to_hour)}
 
-    def weather(tick: int) -> None:
+    def outage(tick: int) -> None:
         if tick == tick_of[from_hour]:
             node.kill()
         if tick == tick_of[to_hour]:
             node.start()
 
-    return weather
+    return outage

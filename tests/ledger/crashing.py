@@ -56,8 +56,8 @@ class Connection:
         return result
 
 
-class CrashingLane:
-    """A lane whose calls have boundaries around them."""
+class CrashingAdapter:
+    """A adapter whose calls have boundaries around them."""
 
     def __init__(self, real: AccountAdapter, boundaries: Boundaries) -> None:
         self.real, self.boundaries = real, boundaries
@@ -76,7 +76,7 @@ class CrashingLane:
         return call
 
 
-class Clock:
+class LeapingClock:
     """Time that jumps ahead whenever it is read, so that no wait lasts."""
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Clock:
 
 
 def one_life(
-    outbox: Outbox, lane_of: Any, boundaries: Boundaries, live: Any, submitter: type[Submitter] = Submitter
+    outbox: Outbox, adapter_of: Any, boundaries: Boundaries, live: Any, submitter: type[Submitter] = Submitter
 ) -> bool:
     """Let a process live over the outbox until it is done or dies; whether it died."""
     database = outbox._database
@@ -96,7 +96,7 @@ def one_life(
     database._connection = Connection(real, boundaries)  # type: ignore[assignment]
     try:
         outbox.check()
-        live(submitter(outbox, lambda name: CrashingLane(lane_of(name), boundaries), clock=Clock()))
+        live(submitter(outbox, lambda name: CrashingAdapter(adapter_of(name), boundaries), clock=LeapingClock()))
     except Crash:
         return True
     finally:

@@ -158,7 +158,7 @@ class FakeChain:
         return BatchOutcome(verdict=Verdict(row[0]), fee_nanos=FEE, error=row[1])
 
 
-class FakeLane:
+class FakeAdapter:
     """An owner's way of paying on it. ``pick`` says which of the owner's coins the next transaction spends."""
 
     most_items = 50

@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.ledger.fake_chain import FakeChain, FakeLane, Faults
+from tests.ledger.fake_chain import FakeAdapter, FakeChain, Faults
 from tests.ledger.wrong_designs import PayFirst, Rebuild
 
 from wattswap.ledger.account_adapter import AccountAdapter
@@ -54,11 +54,11 @@ def live(folder: Path, ledger: str, design: str, acknowledged: int, *, last: boo
         faults = Faults(seed, lost=0.05, unheard=0.1, late=0.05, abort=0.02)
         chain = FakeChain({"site": (OPENING, OPENING)}, folder / "ledger.sqlite", Faults() if last else faults)
         chain.execute_all()
-        lane: AccountAdapter = FakeLane(chain, "site")
+        adapter: AccountAdapter = FakeAdapter(chain, "site")
     else:
-        lane = iota_lane(folder, ledger)
+        adapter = iota_adapter(folder, ledger)
     outbox = Outbox(folder / "outbox.sqlite")
-    submitter = DESIGNS[design](outbox, lambda _: lane)
+    submitter = DESIGNS[design](outbox, lambda _: adapter)
     number = max(0, count(outbox) - 3)  # the last ones once more: a repeat must be harmless
     while not last:
         submitter.owe([debt(number + more) for more in range(3)])
@@ -86,7 +86,7 @@ def post(folder: Path, acknowledged: int, *, last: bool) -> None:
             os.write(acknowledged, number.to_bytes(4, "big"))
 
 
-def iota_lane(folder: Path, url: str) -> AccountAdapter:
+def iota_adapter(folder: Path, url: str) -> AccountAdapter:
     """The site's wallet on a devnet; the first life has the faucet fill it."""
     from wattswap.ledger.iota import IotaClient
     from wattswap.ledger.iota_adapter import IotaAdapter
@@ -96,7 +96,7 @@ def iota_lane(folder: Path, url: str) -> AccountAdapter:
     for account, least in (("site", 10**12), ("gas", 10**12)):
         if sum(coin.nanos for coin in client.coins(wallets.address(account))) < least // 2:
             give(url, wallets.address(account), least)
-    return IotaAdapter(client, wallets, "site", sponsor="gas", one_node_is_enough=True)
+    return IotaAdapter(client, wallets, "site", sponsor="gas", gives_up=True)
 
 
 def iota_wallets(folder: Path) -> Any:

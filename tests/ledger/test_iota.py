@@ -85,7 +85,7 @@ def test_payments_and_anchors_never_share_a_coin(ledger: IotaLedger) -> None:
     ledger.pay([payment("k")])
     ledger.anchor([Anchor(site="site", sequence=0, content=b"x" * 30_000)])
     rows = ledger.submitter.outbox._database.rows("SELECT account, coin FROM coins JOIN batches USING (batch)")
-    coins = {lane: {coin for other, coin in rows if other == lane} for lane in ("site", ANCHORS)}
+    coins = {adapter: {coin for other, coin in rows if other == adapter} for adapter in ("site", ANCHORS)}
     assert coins["site"]
     assert coins[ANCHORS]
     assert not coins["site"] & coins[ANCHORS]
@@ -101,41 +101,41 @@ def test_a_wallet_may_pay_its_own_gas(node_url: str) -> None:
 
 def test_without_gas_nothing_is_signed_and_the_error_names_the_wallet_to_fund(node_url: str) -> None:
     with fresh_ledger(node_url, {"site": 10**12}) as rich:
-        lane = IotaAdapter(rich.client, rich.wallets, "site", sponsor="pauper")
+        adapter = IotaAdapter(rich.client, rich.wallets, "site", sponsor="pauper")
         with pytest.raises(LedgerDownError, match=rich.wallets.address("pauper")):
-            lane.read()
+            adapter.read()
 
 
 def test_a_transaction_that_comes_to_nothing_is_returned_as_failed_and_its_fee_is_booked(ledger: IotaLedger) -> None:
-    lane = ledger.adapter("alice")
-    signed = lane.sign([payment_item(payment("k", "bob", 2_000_000))], lane.read(), b"")
-    outcome = lane.submit(signed)
+    adapter = ledger.adapter("alice")
+    signed = adapter.sign([payment_item(payment("k", "bob", 2_000_000))], adapter.read(), b"")
+    outcome = adapter.submit(signed)
     assert (outcome.verdict, outcome.fee_nanos) == (Verdict.FAILED, GAS_COMPUTATION)
     assert "InsufficientCoinBalance" in outcome.error
-    assert lane.status(signed.digest) == outcome
+    assert adapter.status(signed.digest) == outcome
     assert ledger.balance("alice") == 1_000_000
 
 
 def test_the_same_bytes_again_give_the_same_outcome_and_move_nothing(ledger: IotaLedger) -> None:
-    lane = ledger.adapter("site")
-    purse = lane.read()
-    signed = lane.sign([payment_item(payment("k"))], purse, b"memo")
-    assert lane.sign([payment_item(payment("k"))], purse, b"memo") == signed
-    assert lane.status(signed.digest).verdict is Verdict.ABSENT
-    assert lane.consumer(purse.coins[0]) is None
-    first = lane.submit(signed)
-    assert [lane.submit(signed) for _ in range(3)] == [first] * 3
+    adapter = ledger.adapter("site")
+    purse = adapter.read()
+    signed = adapter.sign([payment_item(payment("k"))], purse, b"memo")
+    assert adapter.sign([payment_item(payment("k"))], purse, b"memo") == signed
+    assert adapter.status(signed.digest).verdict is Verdict.ABSENT
+    assert adapter.consumer(purse.coins[0]) is None
+    first = adapter.submit(signed)
+    assert [adapter.submit(signed) for _ in range(3)] == [first] * 3
     assert first.verdict is Verdict.FINAL
-    assert {lane.consumer(coin) for coin in purse.coins} == {signed.digest}
+    assert {adapter.consumer(coin) for coin in purse.coins} == {signed.digest}
     assert ledger.balance("bob") == 10
 
 
 def test_another_transaction_on_the_same_coin_is_a_conflict_that_names_the_first(ledger: IotaLedger) -> None:
-    lane = ledger.adapter("site")
-    purse = lane.read()
-    first, second = (lane.sign([payment_item(payment(key, nanos=n))], purse, b"") for key, n in (("a", 1), ("b", 2)))
-    lane.submit(first)
-    outcome = lane.submit(second)
+    adapter = ledger.adapter("site")
+    purse = adapter.read()
+    first, second = (adapter.sign([payment_item(payment(key, nanos=n))], purse, b"") for key, n in (("a", 1), ("b", 2)))
+    adapter.submit(first)
+    outcome = adapter.submit(second)
     assert (outcome.verdict, outcome.others) == (Verdict.CONFLICT, (first.digest,))
 
 
@@ -184,11 +184,10 @@ def test_a_restored_backup_pays_nothing_twice(node_url: str, tmp_path: Path) -> 
     path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
     with fresh_ledger(node_url, OPENING, path) as ledger:
         ledger.pay([payment("a")])
-        ledger.submitter.owe([payment("b", nanos=20)], due=False)
+        ledger.submitter.owe([payment("b", nanos=20)])
         copy = sqlite3.connect(backup)
         ledger.submitter.outbox._database._connection.backup(copy)
         copy.close()
-        ledger.submitter.flush_all()
         ledger.submitter.work()
         ledger.pay([payment("c", nanos=30)])
         wallets = ledger.wallets

@@ -8,15 +8,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.ledger.crashing import Boundaries, Clock, one_life
-from tests.ledger.fake_chain import FEE, FakeChain, FakeLane, Faults
+from tests.ledger.crashing import Boundaries, LeapingClock, one_life
+from tests.ledger.fake_chain import FEE, FakeAdapter, FakeChain, Faults
 from tests.ledger.wrong_designs import PayFirst, Rebuild
 
 from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Manifest, Signed, Verdict, open_manifest, tag
 from wattswap.ledger.base import DamagedError, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, Batch, BatchState, Flush
+from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, Batch, BatchState
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import Submitter, payment_item
 from wattswap.protocol.errors import InputError, LocalProtocolError
@@ -31,17 +31,17 @@ DEBTS = [
 OWED = {"bus": 103, "van": 20}
 
 
-class Place:
+class OutboxPlace:
     """An outbox, a chain and the lanes between them, for one test."""
 
     def __init__(self, faults: Faults | None = None) -> None:
         self.chain = FakeChain(OPENING, faults=faults)
         self.outbox = Outbox(None)
-        self.lanes: dict[str, FakeLane] = {}
+        self.lanes: dict[str, FakeAdapter] = {}
         self.minted = self.chain.supply()
 
-    def lane(self, name: str) -> FakeLane:
-        return self.lanes.setdefault(name, FakeLane(self.chain, name))
+    def lane(self, name: str) -> FakeAdapter:
+        return self.lanes.setdefault(name, FakeAdapter(self.chain, name))
 
     def state(self, key: str) -> BatchState | None:
         known = self.outbox.find(key)
@@ -49,12 +49,12 @@ class Place:
         return known.state
 
     def build(self, lane: str, most_items: int = 1) -> Batch:
-        batch = self.outbox.build(lane, Flush(), 0, most_nanos=100, most_items=most_items, most_bytes=0)
+        batch = self.outbox.build(lane, 0, most_nanos=100, most_items=most_items, most_bytes=0)
         assert batch is not None
         return batch
 
     def submitter(self, **options) -> Submitter:
-        return Submitter(self.outbox, self.lane, clock=Clock(), **options)
+        return Submitter(self.outbox, self.lane, clock=LeapingClock(), **options)
 
     def close(self) -> None:
         self.outbox.close()
@@ -64,7 +64,7 @@ class Place:
 @pytest.fixture
 def place():
     """A place without faults."""
-    fresh = Place()
+    fresh = OutboxPlace()
     yield fresh
     fresh.close()
 
@@ -84,7 +84,7 @@ def settle(submitter: Submitter, passes: int = 200) -> None:
         submitter.work()
 
 
-def audit(place: Place, owed: dict[str, int] = OWED) -> list[str]:
+def audit(place: OutboxPlace, owed: dict[str, int] = OWED) -> list[str]:
     """What is wrong, seen from outside: what payees hold on the chain against what they were owed."""
     place.chain.execute_all()
     holds = place.chain.received()
@@ -103,7 +103,7 @@ def audit(place: Place, owed: dict[str, int] = OWED) -> list[str]:
 # -- the ordinary way -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_owed_is_paid_and_netted_per_payee(place: Place) -> None:
+def test_what_is_owed_is_paid_and_netted_per_payee(place: OutboxPlace) -> None:
     submitter = place.submitter()
     assert submitter.owe(DEBTS) == [True] * 4
     settle(submitter)
@@ -115,7 +115,7 @@ def test_what_is_owed_is_paid_and_netted_per_payee(place: Place) -> None:
     assert {place.state(key) for key in "abcd"} == {BatchState.FINAL}
 
 
-def test_a_debt_repeated_is_owed_once_and_a_key_never_changes_its_meaning(place: Place) -> None:
+def test_a_debt_repeated_is_owed_once_and_a_key_never_changes_its_meaning(place: OutboxPlace) -> None:
     submitter = place.submitter()
     submitter.owe(DEBTS)
     assert submitter.owe(DEBTS) == [False] * 4
@@ -128,35 +128,7 @@ def test_a_debt_repeated_is_owed_once_and_a_key_never_changes_its_meaning(place:
     assert audit(place) == []
 
 
-def test_small_debts_wait_for_sum_age_or_departure(place: Place) -> None:
-    now = [0]
-    submitter = Submitter(place.outbox, place.lane, flush=Flush(nanos=100, age_ms=1_000), clock=lambda: now[0])
-
-    def owe(key: str, payee: str, nanos: int, *, due: bool = False) -> None:
-        submitter.owe([Payment(key=key, payer="site", payee=payee, nanos=nanos)], due=due)
-        submitter.work()
-
-    owe("1", "sum", 60)
-    owe("2", "leaves", 1)
-    assert place.outbox.backlog.items == 2
-    owe("3", "sum", 40)
-    assert place.chain.received().get("sum") == 100
-    owe("4", "leaves", 1, due=True)
-    assert place.chain.received().get("leaves") == 2
-    owe("5", "old", 1)
-    now[0] = 999
-    submitter.work()
-    assert place.chain.received().get("old") is None
-    now[0] = 1_000
-    submitter.work()
-    assert place.chain.received().get("old") == 1
-    owe("6", "rest", 1)
-    submitter.flush_all()
-    submitter.work()
-    assert place.outbox.backlog.items == 0
-
-
-def test_what_does_not_fit_is_carried_to_the_next_batch(place: Place) -> None:
+def test_what_does_not_fit_is_carried_to_the_next_batch(place: OutboxPlace) -> None:
     submitter = place.submitter()
     submitter.owe([Payment(key=f"k{n}", payer="site", payee=f"p{n % 7}", nanos=1) for n in range(120)])
     settle(submitter)
@@ -165,7 +137,7 @@ def test_what_does_not_fit_is_carried_to_the_next_batch(place: Place) -> None:
     assert sum(place.chain.received()[f"p{n}"] for n in range(7)) == 120
 
 
-def test_who_lacks_tokens_pays_what_it_can_and_the_rest_when_it_has_been_paid(place: Place) -> None:
+def test_who_lacks_tokens_pays_what_it_can_and_the_rest_when_it_has_been_paid(place: OutboxPlace) -> None:
     submitter = place.submitter()
     big, small = ("big", "bus", 600), ("small", "van", 9)
     submitter.owe([Payment(key=key, payer="car", payee=payee, nanos=nanos) for key, payee, nanos in (big, small)])
@@ -180,7 +152,7 @@ def test_who_lacks_tokens_pays_what_it_can_and_the_rest_when_it_has_been_paid(pl
 
 
 def test_a_batch_that_came_to_nothing_gives_its_items_back_and_its_fee_is_booked() -> None:
-    place = Place(Faults(1, abort=0.5))
+    place = OutboxPlace(Faults(1, abort=0.5))
     live(place.submitter())
     assert audit(place) == []
     states = Counter(state for (state,) in place.outbox._database.rows("SELECT state FROM batches"))
@@ -189,7 +161,7 @@ def test_a_batch_that_came_to_nothing_gives_its_items_back_and_its_fee_is_booked
 
 
 def test_an_item_that_always_fails_stops_no_other_and_is_given_up() -> None:
-    place = Place(Faults(abort=1.0))
+    place = OutboxPlace(Faults(abort=1.0))
     submitter = place.submitter()
     submitter.owe(DEBTS[:2])
     for _ in range(60):
@@ -204,7 +176,7 @@ def test_an_item_that_always_fails_stops_no_other_and_is_given_up() -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_lost_unheard_late_and_aborted_transactions_pay_once_all_the_same(seed: int) -> None:
-    place = Place(Faults(seed, lost=0.25, unheard=0.25, late=0.15, abort=0.1))
+    place = OutboxPlace(Faults(seed, lost=0.25, unheard=0.25, late=0.15, abort=0.1))
     submitter = place.submitter()
     submitter.owe(DEBTS)
     luck = random.Random(seed)
@@ -217,7 +189,7 @@ def test_lost_unheard_late_and_aborted_transactions_pay_once_all_the_same(seed: 
     place.close()
 
 
-def test_while_the_ledger_is_away_debts_are_taken_on_and_paid_when_it_is_back(place: Place) -> None:
+def test_while_the_ledger_is_away_debts_are_taken_on_and_paid_when_it_is_back(place: OutboxPlace) -> None:
     for name in ("site", "car"):
         place.lane(name).down = True
     submitter = place.submitter()
@@ -234,7 +206,7 @@ def test_while_the_ledger_is_away_debts_are_taken_on_and_paid_when_it_is_back(pl
 
 
 def test_tries_grow_rarer_but_never_too_rare() -> None:
-    place = Place()
+    place = OutboxPlace()
     place.lane("site").down = True
     now = [0]
     submitter = Submitter(place.outbox, place.lane, clock=lambda: now[0])
@@ -249,7 +221,7 @@ def test_tries_grow_rarer_but_never_too_rare() -> None:
     place.close()
 
 
-def test_a_transaction_is_rebuilt_only_with_proof_that_it_can_never_happen(place: Place) -> None:
+def test_a_transaction_is_rebuilt_only_with_proof_that_it_can_never_happen(place: OutboxPlace) -> None:
     """Absent is not dead: it must have expired, and its coin must lie where it lay."""
     place.chain.faults = Faults(lost=1.0)
     submitter = place.submitter()
@@ -269,7 +241,7 @@ def test_a_transaction_is_rebuilt_only_with_proof_that_it_can_never_happen(place
     assert audit(place, {"bus": 100}) == []
 
 
-def test_a_late_transaction_is_waited_for_and_never_replaced(place: Place) -> None:
+def test_a_late_transaction_is_waited_for_and_never_replaced(place: OutboxPlace) -> None:
     place.chain.faults = Faults(late=1.0)
     submitter = place.submitter()
     submitter.owe(DEBTS[:1])
@@ -284,15 +256,15 @@ def test_a_late_transaction_is_waited_for_and_never_replaced(place: Place) -> No
 # -- strangers and copies ---------------------------------------------------------------------------------------------
 
 
-def steal(place: Place) -> None:
+def steal(place: OutboxPlace) -> None:
     """Somebody else spends the site's first coin with the site's key."""
-    thief = FakeLane(place.chain, "site")
+    thief = FakeAdapter(place.chain, "site")
     purse = thief.read()
     loot = Payment(key="x", payer="site", payee="thief", nanos=1)
     thief.submit(thief.sign([payment_item(loot)], purse, b""))
 
 
-def test_a_stranger_who_spends_our_coin_freezes_the_lane(place: Place) -> None:
+def test_a_stranger_who_spends_our_coin_freezes_the_lane(place: OutboxPlace) -> None:
     place.chain.faults = Faults(lost=1.0)
     submitter = place.submitter()
     submitter.owe(DEBTS)
@@ -306,7 +278,7 @@ def test_a_stranger_who_spends_our_coin_freezes_the_lane(place: Place) -> None:
     assert [key for key in "abcd" if place.state(key) is BatchState.FINAL] == ["c"]
 
 
-def test_a_strangers_transaction_is_noticed_at_the_next_start(place: Place) -> None:
+def test_a_strangers_transaction_is_noticed_at_the_next_start(place: OutboxPlace) -> None:
     first = place.submitter()
     first.owe(DEBTS[:1])
     settle(first)
@@ -318,7 +290,7 @@ def test_a_strangers_transaction_is_noticed_at_the_next_start(place: Place) -> N
     assert place.chain.received().get("van") is None
 
 
-def test_a_person_can_set_a_frozen_lane_free(place: Place) -> None:
+def test_a_person_can_set_a_frozen_lane_free(place: OutboxPlace) -> None:
     test_a_strangers_transaction_is_noticed_at_the_next_start(place)
     place.outbox.thaw("site")
     settle(place.submitter())
@@ -334,20 +306,19 @@ def test_a_restored_backup_pays_nothing_twice(tmp_path: Path) -> None:
     chain = FakeChain(OPENING)
     path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
     with Outbox(path) as outbox:
-        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.owe(DEBTS[:1])
         settle(submitter)
-        submitter.owe(DEBTS[1:2], due=False)
+        submitter.owe(DEBTS[1:2])
         copy = sqlite3.connect(backup)
         outbox._database._connection.backup(copy)
         copy.close()
-        submitter.flush_all()
         settle(submitter)
         submitter.owe(DEBTS[3:])
         settle(submitter)
     with Outbox(backup) as outbox:
-        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=Clock())
-        submitter.reconcile()
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
+        submitter.work()
         assert [text for text in outbox.alarms if "2 of its transactions were not in the outbox" in text]
         assert outbox.fees_nanos == 3 * FEE
         submitter.owe(DEBTS)
@@ -362,7 +333,7 @@ def test_a_backup_whose_own_batch_was_overtaken_buries_it_and_pays_what_is_left(
     chain = FakeChain(OPENING, faults=Faults(lost=1.0))
     path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
     with Outbox(path) as outbox:
-        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.owe(DEBTS[:1])
         submitter.work()
         copy = sqlite3.connect(backup)
@@ -375,7 +346,7 @@ def test_a_backup_whose_own_batch_was_overtaken_buries_it_and_pays_what_is_left(
         submitter.owe(DEBTS[1:2])
         settle(submitter)
     with Outbox(backup) as outbox:
-        submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=Clock())
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.owe(DEBTS)
         settle(submitter)
         assert outbox.backlog.items == 0
@@ -385,7 +356,7 @@ def test_a_backup_whose_own_batch_was_overtaken_buries_it_and_pays_what_is_left(
     chain.database.close()
 
 
-def test_an_outbox_that_was_lost_altogether_learns_from_the_ledger_what_is_paid(place: Place) -> None:
+def test_an_outbox_that_was_lost_altogether_learns_from_the_ledger_what_is_paid(place: OutboxPlace) -> None:
     live(place.submitter())
     place.outbox.close()
     place.outbox = Outbox(None)
@@ -394,9 +365,9 @@ def test_an_outbox_that_was_lost_altogether_learns_from_the_ledger_what_is_paid(
 
 
 def test_a_second_copy_that_lives_at_the_same_time_stops_instead_of_paying_twice() -> None:
-    place, twin = Place(), Outbox(None)
+    place, twin = OutboxPlace(), Outbox(None)
     first = place.submitter()
-    second = Submitter(twin, place.lane, clock=Clock())
+    second = Submitter(twin, place.lane, clock=LeapingClock())
     for submitter in (first, second):
         submitter.owe(DEBTS[:1])
     place.chain.faults = Faults(late=1.0)
@@ -415,7 +386,7 @@ def test_a_second_copy_that_lives_at_the_same_time_stops_instead_of_paying_twice
 # -- the file ---------------------------------------------------------------------------------------------------------
 
 
-def test_there_is_one_undecided_batch_a_lane_and_one_spender_a_coin_version(place: Place) -> None:
+def test_there_is_one_undecided_batch_a_lane_and_one_spender_a_coin_version(place: OutboxPlace) -> None:
     """The rule that everything rests on is the database's, not the program's."""
     submitter = place.submitter()
     submitter.owe(DEBTS[:2])
@@ -431,7 +402,7 @@ def test_there_is_one_undecided_batch_a_lane_and_one_spender_a_coin_version(plac
     place.outbox.check()
 
 
-def test_no_step_is_taken_twice_or_out_of_turn(place: Place) -> None:
+def test_no_step_is_taken_twice_or_out_of_turn(place: OutboxPlace) -> None:
     submitter = place.submitter()
     submitter.owe(DEBTS[:1])
     batch = place.build("site")
@@ -468,7 +439,7 @@ def test_a_manifest_is_read_by_its_writer_alone() -> None:
 # -- attacks ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_flipped_bit_in_a_stored_batch_is_never_handed_in(place: Place) -> None:
+def test_a_flipped_bit_in_a_stored_batch_is_never_handed_in(place: OutboxPlace) -> None:
     place.chain.faults = Faults(lost=1.0)
     submitter = place.submitter()
     submitter.owe(DEBTS[:1])
@@ -487,7 +458,7 @@ def test_a_flipped_bit_in_a_stored_batch_is_never_handed_in(place: Place) -> Non
     assert place.chain.database.rows("SELECT 1 FROM transactions") == []
 
 
-def test_a_stolen_key_is_noticed_on_an_account_that_has_nothing_to_pay(place: Place) -> None:
+def test_a_stolen_key_is_noticed_on_an_account_that_has_nothing_to_pay(place: OutboxPlace) -> None:
     """An alarm that rings only when the next payment is due rings too late."""
     first = place.submitter()
     first.owe(DEBTS[:1])
@@ -500,7 +471,7 @@ def test_a_stolen_key_is_noticed_on_an_account_that_has_nothing_to_pay(place: Pl
 
 
 def test_what_was_given_up_is_tried_again_when_a_person_says_so() -> None:
-    place = Place(Faults(abort=1.0))
+    place = OutboxPlace(Faults(abort=1.0))
     submitter = place.submitter()
     submitter.owe(DEBTS[:2])
     for _ in range(60):
@@ -514,7 +485,7 @@ def test_what_was_given_up_is_tried_again_when_a_person_says_so() -> None:
     place.close()
 
 
-def test_alarms_are_told_until_a_person_has_read_them(place: Place) -> None:
+def test_alarms_are_told_until_a_person_has_read_them(place: OutboxPlace) -> None:
     test_a_strangers_transaction_is_noticed_at_the_next_start(place)
     assert len(place.outbox.alarms) == 1
     assert place.outbox.acknowledge() == 1
@@ -522,7 +493,7 @@ def test_alarms_are_told_until_a_person_has_read_them(place: Place) -> None:
     assert place.outbox.frozen("site")
 
 
-def test_the_book_and_what_it_owes_are_one_write(place: Place) -> None:
+def test_the_book_and_what_it_owes_are_one_write(place: OutboxPlace) -> None:
     book = Book(1_000, "each")
     for number in range(3):
         book.reserve(f"r{number}", 10)
@@ -550,7 +521,7 @@ def test_an_outbox_of_another_run_or_book_is_refused(tmp_path: Path) -> None:
 # -- every crash point ------------------------------------------------------------------------------------------------
 
 
-def lives(place: Place, deaths: list[int], submitter: type[Submitter] = Submitter) -> list[str]:
+def lives(place: OutboxPlace, deaths: list[int], submitter: type[Submitter] = Submitter) -> list[str]:
     """Die at each of these boundaries, one life after the other, then live on; what the audit finds."""
     for fatal in deaths:
         if not one_life(place.outbox, place.lane, Boundaries(fatal), live, submitter):
@@ -561,7 +532,7 @@ def lives(place: Place, deaths: list[int], submitter: type[Submitter] = Submitte
 
 def boundaries_of(faults: Faults | None = None) -> list[str]:
     """The names of all boundaries of one undisturbed life."""
-    place, all_of_them = Place(faults), Boundaries()
+    place, all_of_them = OutboxPlace(faults), Boundaries()
     one_life(place.outbox, place.lane, all_of_them, live)
     place.close()
     return all_of_them.names
@@ -578,7 +549,7 @@ def test_the_boundaries_cover_every_step() -> None:
 
 def test_a_death_at_any_boundary_costs_and_creates_nothing() -> None:
     for fatal in range(len(boundaries_of())):
-        place = Place()
+        place = OutboxPlace()
         assert lives(place, [fatal]) == [], f"died at boundary {fatal}"
         place.close()
 
@@ -587,14 +558,14 @@ def test_a_death_at_any_boundary_costs_and_creates_nothing() -> None:
 def test_nor_does_one_while_answers_are_lost_and_transactions_late(seed: int) -> None:
     weather = {"lost": 0.2, "unheard": 0.3, "late": 0.1, "abort": 0.1}
     for fatal in range(0, len(boundaries_of(Faults(seed, **weather))), 2):
-        place = Place(Faults(seed, **weather))
+        place = OutboxPlace(Faults(seed, **weather))
         assert lives(place, [fatal + seed % 2]) == [], f"died at boundary {fatal + seed % 2}"
         place.close()
 
 
 def two_deaths(chosen: list[tuple[int, int]]) -> None:
     for first, second in chosen:
-        place = Place(Faults(first, unheard=0.5))
+        place = OutboxPlace(Faults(first, unheard=0.5))
         assert lives(place, [first, second]) == [], f"died at boundaries {first} and {second}"
         place.close()
 
@@ -613,11 +584,11 @@ def test_nor_do_any_two_deaths() -> None:
 
 def restored(fatal: int | None) -> list[str]:
     """Restore a backup, die at a boundary while it is compared with the ledger, live on; the boundaries passed."""
-    place, backup = Place(), Outbox(None)
+    place, backup = OutboxPlace(), Outbox(None)
     submitter = place.submitter()
     submitter.owe(DEBTS[:1])
     settle(submitter)
-    submitter.owe(DEBTS[1:2], due=False)
+    submitter.owe(DEBTS[1:2])
     place.outbox._database._connection.backup(backup._database._connection)
     live(submitter)
     place.outbox.close()
@@ -646,7 +617,7 @@ def test_nor_does_one_while_a_restored_backup_is_compared_with_the_ledger() -> N
 def test_the_same_audit_catches_designs_that_are_wrong(design: type[Submitter]) -> None:
     caught, count = 0, 40
     for fatal in range(count):
-        place = Place(Faults(fatal, unheard=0.3))
+        place = OutboxPlace(Faults(fatal, unheard=0.3))
         caught += bool(lives(place, [fatal], design))
         place.close()
     assert caught > count // 10, f"{caught} of {count}"

@@ -15,13 +15,13 @@ class PayFirst(Submitter):
     """Pays, then writes down that it has paid: whoever dies in between pays again."""
 
     def _advance(self, name: str) -> bool:
-        lane = self._adapter(name)
+        adapter = self._adapter(name)
         sql = "SELECT key, payee, nanos FROM items WHERE account = ? AND batch IS NULL"
         waiting = self.outbox._database.rows(sql, name)
         for key, payee, nanos in waiting:
             payment = Payment(key=key, payer=name, payee=payee, nanos=nanos)
-            signed = lane.sign([payment_item(payment)], lane.read(), b"")
-            lane.submit(signed)
+            signed = adapter.sign([payment_item(payment)], adapter.read(), b"")
+            adapter.submit(signed)
             with self.outbox._database.transaction() as write:
                 number = write.execute(
                     "INSERT INTO batches (account, state, digest, fee_nanos, built_ms) VALUES (?, 'FINAL', ?, ?, 0)"
@@ -38,8 +38,8 @@ class Rebuild(Submitter):
     def _ask(self, batch: Batch) -> bool:
         self.outbox.bury(batch, "no answer", 0)
         self._done(batch.account)
-        lane = self._adapter(batch.account)
-        real: Any = getattr(lane, "real", lane)
+        adapter = self._adapter(batch.account)
+        real: Any = getattr(adapter, "real", adapter)
         real.pick += 1
         return True
 

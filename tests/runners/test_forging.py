@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.runners.mutants.mutant import Patch
-from tests.runners.mutants.readings import offers_are_altered
+from tests.runners.mutants.readings import mandates_are_altered, offers_are_altered
 
 from wattswap.agents.charger import Charger
 from wattswap.protocol.codec import unseal
@@ -12,7 +12,7 @@ from wattswap.protocol.messages import Offer, Sealed
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.network.fault_search import run_seed, seed_result
 
-CALM = ("faults.loss_pct=0", "faults.crashes_per_day=0", "faults.cuts_per_day=0")
+FAULT_FREE = ("faults.loss_pct=0", "faults.crashes_per_day=0", "faults.cuts_per_day=0")
 
 
 def offers_are_stripped(patch: Patch) -> None:
@@ -34,16 +34,16 @@ def signatures_are_not_checked(patch: Patch) -> None:
 
 @pytest.mark.parametrize("lie", [offers_are_altered, offers_are_stripped])
 def test_where_agents_sign_whoever_alters_offers_sells_nothing(lie, monkeypatch):
-    honest, _ = run_seed(0, CALM, sign=True)
+    honest, _ = run_seed(0, FAULT_FREE, sign=True)
     lie(monkeypatch)
-    run, _ = run_seed(0, CALM, sign=True)
+    run, _ = run_seed(0, FAULT_FREE, sign=True)
     assert sum(row.nanos for row in honest.record.trades) > 0
     assert run.record.refused > 0
     assert not any(row.nanos for row in run.record.trades)
 
 
-@pytest.mark.parametrize("lie", [offers_are_altered, offers_are_stripped])
+@pytest.mark.parametrize("lie", [offers_are_altered, mandates_are_altered, offers_are_stripped])
 def test_a_transformer_that_does_not_check_is_found_out(lie, monkeypatch):
     lie(monkeypatch)
     signatures_are_not_checked(monkeypatch)
-    assert seed_result(0, CALM, sign=True).rule == Rule.AUTHENTIC
+    assert seed_result(0, FAULT_FREE, sign=True).rule == Rule.AUTHENTIC

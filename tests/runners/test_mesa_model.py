@@ -156,13 +156,13 @@ def test_what_cars_earned_adds_up_to_what_was_paid(small):
     assert {view.agent for view in views(model)} == {None}, "the fleet engine has only arrays"
 
 
-class Watched(NeighbourhoodModel):
+class WatchedModel(NeighbourhoodModel):
     step_reporters = {"load_w": "load_w"}  # noqa: RUF012 - as a user writes it
     agent_reporters = {"power_w": "power_w", "soc": "soc", "choice": "choice"}  # noqa: RUF012
 
 
 def test_a_subclass_names_what_to_collect_at_each_step(small):
-    model = Watched(small, engine="fleet")
+    model = WatchedModel(small, engine="fleet")
     for _ in range(10):
         model.step()
     assert model.datacollector.get_model_vars_dataframe()["load_w"].tolist()[1:] == [
@@ -175,7 +175,7 @@ def test_a_subclass_names_what_to_collect_at_each_step(small):
 
 
 def test_figures_stand_beside_what_was_collected_last(small):
-    model = Watched(small, engine="fleet")
+    model = WatchedModel(small, engine="fleet")
     model.run_model()
     frame = model.datacollector.get_model_vars_dataframe()
     assert len(frame) == STEPS + 1

@@ -10,6 +10,7 @@ import numpy as np
 from wattswap.agents import market, settlement
 from wattswap.agents.award_book import AwardRecord, Party
 from wattswap.agents.segments import Segments
+from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.messages import Award
 
 if TYPE_CHECKING:
@@ -83,3 +84,19 @@ def _offers(
     called = [session for session in open_round.called if session in sessions]
     key = np.array([sessions[session].key for session in called], dtype=np.uint64)
     return called, market.Offers(key, vehicles.firm_w(called), *open_round.offers_of(called))
+
+
+def refuse_second(sessions: Mapping[int, Session], session: int, party: Party) -> None:
+    """A session belongs to the charger and the car that opened it, and payments go by its id.
+
+    Raises:
+        RemoteProtocolError: the session is open for another charger or car, or its id for another session.
+    """
+    for number, known in sessions.items():
+        if (number == session) != (known.party.session_id == party.session_id):
+            raise RemoteProtocolError(f"session {session} and its id {party.session_id} are of two sessions")
+        if number == session and known.party != party:
+            raise RemoteProtocolError(
+                f"{party.charger} and {party.vehicle} speak for session {session} "
+                f"of {known.party.vehicle} at {known.party.charger}"
+            )

@@ -31,7 +31,7 @@ def dashboard(ctx: click.Context, run_dir: Path, speed: float | None, host: str,
     With --text it is played in this terminal, an hour a second by default. To watch a run while it goes on: `wattswap
     run --watch`.
     """
-    from wattswap.cli.watching import Page, serving, shown, until_interrupted
+    from wattswap.cli.watching import WatchPage, serving, shown, until_interrupted
     from wattswap.experiments.dashboard.finished import finished_run
     from wattswap.experiments.dashboard.terminal import TerminalView
 
@@ -42,6 +42,6 @@ def dashboard(ctx: click.Context, run_dir: Path, speed: float | None, host: str,
             while not view.is_over:
                 time.sleep(_LOOK_S)
         return
-    with serving(history, Page(host, port, text), run_dir):
+    with serving(history, WatchPage(host, port, text), run_dir):
         until_interrupted()
     ctx.exit(INTERRUPTED)

@@ -11,6 +11,7 @@ from wattswap.cli.examples import examples
 
 if TYPE_CHECKING:
     from wattswap.experiments.replays import Checked
+    from wattswap.runners.recording.process_replay import ProcessesChecked
 
 DIFFERENT = 1
 
@@ -28,13 +29,20 @@ def replay(ctx: click.Context, run_dir: Path, check: bool) -> None:
     """Tell a run again from its journal.
 
     The agents learn what they learned then, and are compared tick by tick with what they did. Without --check, the
-    tables that the run did not get to write (a power cut, a Raspberry Pi) are rebuilt; what is there stays.
+    tables that the run did not get to write (a power cut, a Raspberry Pi) are rebuilt; what is there stays. The
+    processes of `wattswap live` have a journal each: with --check every agent is told again what it learned.
     """
     from wattswap.cli.progress import progress_bar
     from wattswap.experiments.replays import check_run, missing, rebuild
+    from wattswap.runners.recording.process_replay import check_processes, process_journals
     from wattswap.runners.recording.replay import read_recorded
     from wattswap.runners.recording.rundir import WITHOUT_TABLES
 
+    if journals := process_journals(run_dir):
+        if not check:
+            raise click.UsageError("a street of processes can only be checked: add --check")
+        with progress_bar(len(journals), f"{run_dir.name}, replayed", every=1) as progress:
+            ctx.exit(_show_processes(check_processes(run_dir, progress)))
     recorded = read_recorded(run_dir)
     with progress_bar(recorded.street.ticks, f"{recorded.street.name}, replayed") as progress:
         checked = check_run(recorded, progress)
@@ -50,6 +58,18 @@ def replay(ctx: click.Context, run_dir: Path, check: bool) -> None:
     click.echo(f"replayed: {_reach(checked)}; {f'wrote {written}' if written else nothing}")
     if left_out:
         click.echo(f"Note: tables were left out, they need pyarrow: {WITHOUT_TABLES}")
+
+
+def _show_processes(checked: ProcessesChecked) -> int:
+    """What came of the journals of a street of processes; the exit code."""
+    reach = f"{checked.processes} processes, {checked.agents} agents, {checked.events:,} events"
+    if checked.difference is None:
+        click.echo(f"identical: {reach}")
+        return 0
+    click.echo(f"different: {checked.difference.what}")
+    click.echo(f"  recorded: {checked.difference.recorded}")
+    click.echo(f"  replayed: {checked.difference.replayed}")
+    return DIFFERENT
 
 
 def _show_differences(checked: Checked) -> None:
@@ -83,7 +103,7 @@ def _reach(checked: Checked) -> str:
         "failed": ", for the run failed",
     }[status]
     ends = instant(street, replay.ticks)
-    return f"{replay.ticks} of {street.ticks} ticks, the journal ends at {ends}{why}"
+    return f"{replay.ticks} of {street.ticks} ticks, the journal is unfinished and ends at {ends}{why}"
 
 
 def _compared(checked: Checked) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
 
 
-class Page(NamedTuple):
+class WatchPage(NamedTuple):
     """Where somebody wants to look."""
 
     host: str
@@ -42,7 +42,9 @@ class Watched(NamedTuple):
 
 
 @contextmanager
-def serving(history: History, page: Page, run_dir: Path | None, limits: LimitOrder | None = None) -> Iterator[None]:
+def serving(
+    history: History, page: WatchPage, run_dir: Path | None, limits: LimitOrder | None = None
+) -> Iterator[None]:
     """Serve a history until the block is left; the address stands on stderr, and the operator's with its token.
 
     Raises:
@@ -70,7 +72,7 @@ def watching(
     engine: str,
     *,
     speed: float | None,
-    page: Page,
+    page: WatchPage,
     run_dir: Path | None,
 ) -> Iterator[Watched]:
     """A dashboard of a run that is about to begin, until the block is left."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wattswap.agents.offers import Strategy
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
-    from wattswap.runners.node.lockstep.plan import Processes
+    from wattswap.runners.node.processes.plan import Processes
     from wattswap.runners.recording.journal import Contents
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.record import RunRecord
@@ -196,24 +196,27 @@ def run_loaded(
     journal: str = "inputs",
     out: str | Path | None = None,
     progress: Progress = _silent,
+    settling: Progress = _silent,
     processes: Processes | None = None,
+    speed: float | None = None,
     observers: Sequence[Observer] = (),
     operator: LimitOrder | None = None,
 ) -> Result:
     """Run a street that is loaded already; otherwise as :func:`run`.
 
-    ``observers`` watch it, and ``operator`` may move its limit as it goes on.
+    ``observers`` watch it, and ``operator`` may move its limit as it goes on. ``settling`` is told how much is still on
+    its way to the ledger once the last tick has passed.
 
-    With ``processes`` the agents of the messages engine run in so many processes, in lockstep over ZeroMQ, and there
-    is no journal.
+    With ``processes`` the agents of the messages engine run in so many processes over ZeroMQ: with ``speed`` on the
+    wall clock, so many times faster, each with a journal of its own; without it in lockstep, and without a journal.
 
     Raises:
         WorkerLostError: one of the processes died, hung or failed.
     """
     controller_named(controller)
     _refuse_journal(journal, engine, out)
-    job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes)
-    job.observers, job.operator = observers, operator
+    job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes, speed=speed)
+    job.observers, job.operator, job.settling = observers, operator, settling
     choice = LedgerChoice(ledger, wallets_seed, keys, allow)
     if out is None:
         return _run_bare(job, choice)
@@ -237,11 +240,20 @@ def _run_with(directory: RunDir, job: RunJob, journal: str, choice: LedgerChoice
     try:
         if job.engine == "messages" and journal != "none" and job.processes is None:
             job.journal = directory.journal(_header(job, journal))
+        elif job.speed is not None and journal != "none":
+            job.observers = (*job.observers, _live_log(directory))
+            job.journals = directory.journal_folder(), _header(job, "full")
         job.settle_on(choice, directory)
         return _run_into(directory, job)
     finally:
         job.close()
         directory.close()
+
+
+def _live_log(directory: RunDir) -> Observer:
+    from wattswap.experiments.live_log import LiveLog
+
+    return LiveLog(directory.log)
 
 
 def _result(job: RunJob, figures: Summary) -> Result:

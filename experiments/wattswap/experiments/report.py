@@ -167,6 +167,7 @@ _FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
     ("Cut by the last resort, kWh", "forced_wh", _kwh),
     ("Sessions that sold waiting", "sellers", _count),
     ("… that earned less than it cost them", "sellers_losing", _count),
+    ("What they earned beyond what waiting cost them, IOTA", "sellers_gain_nanos", _iota),
     ("Paid for waiting and feeding, IOTA", "paid_nanos", _iota),
     ("Rent of lots still open, not paid yet, IOTA", "rent_open_nanos", _iota),
     ("Energy bills of cars that left, IOTA", "billed_nanos", _iota),

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.engines.run import Run
-    from wattswap.runners.node.lockstep.plan import Processes
-    from wattswap.runners.recording.journal import Journal
+    from wattswap.runners.node.processes.plan import Processes
+    from wattswap.runners.recording.journal import Header, Journal
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.recording.rundir import RunDir
     from wattswap.runners.scenario.street import Street
@@ -56,6 +56,10 @@ class RunJob:
     sign: bool
     progress: Progress
     processes: Processes | None = None
+    speed: float | None = None
+    """Of processes on the wall clock, how many times faster they are; None in lockstep."""
+    journals: tuple[Path, Header] | None = None
+    """Where processes on the wall clock keep theirs, and how each begins."""
     journal: Journal | None = None
     settlement: RunPayments | None = None
     folder: Path | None = None
@@ -64,6 +68,8 @@ class RunJob:
     """Who watches beside those that the run itself needs."""
     operator: LimitOrder | None = None
     """Who may move the limit while the run goes on."""
+    settling: Progress = lambda _left: None
+    """Is told how much is still on its way once the last tick has passed."""
     began_s: float = field(default_factory=perf_counter)
     _run: Run | None = None
 
@@ -103,7 +109,7 @@ class RunJob:
         run.run()
         wall_s = perf_counter() - self.began_s
         if self.settlement is not None:
-            self.settlement.settle()
+            self.settlement.settle(self.settling)
         return with_cost(self.street, self.summed_up(wall_s))
 
     @cached_property
@@ -122,9 +128,21 @@ class RunJob:
                 observers=observers,
                 operator=self.operator,
             )
+        controller = controller_named(self.controller)
+        if self.speed is not None:
+            from wattswap.runners.node.live.run import live_run
+
+            return live_run(
+                self.street,
+                controller,
+                speed=self.speed,
+                processes=self.processes,
+                sign=self.sign,
+                observers=observers,
+                journals=self.journals,
+            )
         from wattswap.runners.node.lockstep.run import lockstep_run
 
-        controller = controller_named(self.controller)
         return lockstep_run(self.street, controller, processes=self.processes, sign=self.sign, observers=observers)
 
     def summed_up(self, wall_s: float | None = None) -> Summary:

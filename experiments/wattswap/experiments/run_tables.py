@@ -237,7 +237,7 @@ def is_long(tables: RunTables) -> bool:
 
 
 def shown_window(tables: RunTables) -> Window:
-    """The hours worth looking at closely: from before the first trouble to when the cars have caught up.
+    """The hours worth looking at closely: from before the first shortage to when the cars have caught up.
 
     Of a long run, those of its most contested day; where nothing happened, a whole day.
     """

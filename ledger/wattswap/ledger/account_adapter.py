@@ -100,7 +100,7 @@ class Sighting(Struct, frozen=True, kw_only=True):
 
 
 class AccountAdapter(Protocol):
-    """One account's way of paying. What can fail for the weather raises ``LedgerDownError`` or is an ``UNKNOWN``."""
+    """One account's way of paying. A failing network or node raises ``LedgerDownError`` or is an ``UNKNOWN``."""
 
     secret: bytes
     """Keys the tags and the seal of its manifests; at most 64 bytes."""

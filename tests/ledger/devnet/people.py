@@ -12,7 +12,7 @@ from typing import Any
 
 import iota_sdk as iota
 
-from wattswap.ledger.devnet import load
+from wattswap.experiments.bench import devnet_load as load
 from wattswap.ledger.devnet.process import DevnetReady
 
 IOTA = 10**9
@@ -32,7 +32,7 @@ def a_story(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     return told
 
 
-class Person(load.Wallet):
+class WalletOwner(load.Wallet):
     """A wallet with the words that tests use."""
 
     @property
@@ -76,14 +76,14 @@ class Person(load.Wallet):
         self.coin = (await self.coins())[0]
 
 
-async def person(ready: DevnetReady) -> Person:
+async def person(ready: DevnetReady) -> WalletOwner:
     """Somebody with 1,000 IOTA."""
-    somebody = Person(ready)
+    somebody = WalletOwner(ready)
     await somebody.fund()
     return somebody
 
 
-def pay(person: Person, payee: Any, nanos: int) -> Any:
+def pay(person: WalletOwner, payee: Any, nanos: int) -> Any:
     """A builder for an offline payment."""
     return person.offline.send_iota(payee, Arg.u64(nanos))
 

@@ -18,12 +18,11 @@ from urllib.parse import urlsplit
 
 import iota_sdk as iota
 import pytest
-from tests.ledger.devnet.people import Arg, Person, a_story, figures, pay, person, post
+from tests.ledger.devnet.people import WalletOwner, a_story, figures, pay, person, post
 
 from wattswap.ledger.devnet.answers import Answers
 from wattswap.ledger.devnet.api import Api, Request
 from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits, TooOftenError
-from wattswap.ledger.devnet.model import Refused
 from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.store import ChainStore
 
@@ -66,16 +65,16 @@ def mutated(body: bytes, luck: random.Random) -> bytes:
     return bytes(out)
 
 
-async def originals(node) -> tuple[Person, bytes, list[bytes]]:
+async def originals(node) -> tuple[WalletOwner, bytes, list[bytes]]:
     """Bodies as a customer sends them, and a transaction that its owner could still send."""
     anna = await person(node)
     transaction = anna.priced(
-        pay(anna, Person(node).address, 5).make_move_vec(
+        pay(anna, WalletOwner(node).address, 5).make_move_vec(
             [iota.MoveArg.u8_vec(b"record")], iota.TypeTag.new_vector(iota.TypeTag.new_u8()), "r"
         )
     )
     # signed by a stranger: an accident around a right one, in a blank for example, would leave it right
-    data, signature = transaction.to_bcs(), Person(node).key.sign_transaction(transaction).to_base64()
+    data, signature = transaction.to_bcs(), WalletOwner(node).key.sign_transaction(transaction).to_base64()
     filters = {"type": "0x2::coin::Coin", "owner": anna.address.to_hex(), "objectIds": None}
     reference = {"address": anna.coin.object_id.to_hex(), "version": 2, "digest": anna.coin.digest.to_base58()}
     meta = {"sender": anna.address.to_hex(), "gasObjects": [reference], "gasBudget": 0, "gasPrice": 1_000}
@@ -260,11 +259,13 @@ def test_a_transaction_that_cannot_be_written_leaves_no_part_of_it(monkeypatch):
     """The disk is full in the middle of writing: nothing of it is there afterwards, and the next one goes through."""
     node = DevnetNode(ChainStore(None), lambda: 0)
     before = node.store.state_hash(), node.store.sums(), node.store.count()
-    node.store._db.execute("CREATE TRIGGER full BEFORE INSERT ON transactions BEGIN SELECT RAISE(ABORT, 'full'); END")
+    node.store._database._connection.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON transactions BEGIN SELECT RAISE(ABORT, 'full'); END"
+    )
     with pytest.raises(sqlite3.Error, match="full"):
         node.give(b"a" * 32, 10**9)
     assert (node.store.state_hash(), node.store.sums(), node.store.count()) == before
-    node.store._db.execute("DROP TRIGGER full")
+    node.store._database._connection.execute("DROP TRIGGER full")
     digest = node.give(b"a" * 32, 10**9)
     assert node.gift(digest)
     node._check()
@@ -282,66 +283,6 @@ def test_a_second_spending_is_stopped_by_the_database_too():
         node.store.write(entry, [coin, coin], [], [])
     node._check()
     node.store.close()
-
-
-def test_the_faucets_limits_are_kept_by_the_minute():
-    clock = [0]
-    faucet = Faucet(FaucetLimits(nanos=5, most_nanos=10, per_minute=3, per_wallet=2), lambda: clock[0])
-    assert [faucet.admit(b"a", None), faucet.admit(b"a", 10)] == [5, 10]
-    with pytest.raises(TooOftenError):
-        faucet.admit(b"a", None)
-    assert faucet.admit(b"b", None) == 5
-    with pytest.raises(TooOftenError):
-        faucet.admit(b"c", None)
-    for nanos in (0, -1, 11):
-        with pytest.raises(Refused, match="1 to 10 nanos"):
-            faucet.admit(b"c", nanos)
-    clock[0] = 60_000
-    assert faucet.admit(b"a", None) == 5
-
-
-def test_an_empty_faucet_says_so_and_dust_does_not_hide_its_purse():
-    node = DevnetNode(ChainStore(None), lambda: 0)
-    for _ in range(150):
-        node.give(node.faucet_address, 1)
-    assert node.gift(node.give(b"a" * 32, 5 * 10**17))
-    before = node.store.state_hash()
-    with pytest.raises(Refused, match="empty"):
-        node.give(b"a" * 32, 5 * 10**17)
-    assert node.store.state_hash() == before
-    node.store.close()
-
-
-@a_story
-async def test_the_faucet_answers_clearly_whatever_it_is_asked(node):
-    anna = Person(node)
-    before = figures(node)
-    for recipient, amount in (("0xzz", None), ("", 5), ("0x1", -5), ("0x1", 10**30), ("0x" + "1" * 65, None)):
-        request = {"recipient": recipient} if amount is None else {"recipient": recipient, "amount": amount}
-        status, answer = post(node.faucet + "/v1/gas", json.dumps({"FixedAmountRequest": request}).encode())
-        assert status == 400
-        assert b"error" in answer
-    assert figures(node) == before
-    request = {"recipient": anna.address.to_hex(), "amount": 123}
-    status, answer = post(node.faucet + "/v1/gas", json.dumps({"FixedAmountRequest": request}).encode())
-    assert status == 202
-    assert await anna.balance() == 123
-    client = iota.FaucetClient(node.faucet)
-    found = await client.request_status(json.loads(answer)["task"])
-    assert found.status.name == "SUCCEEDED"
-    assert await client.request_and_wait_for_finalized(anna.address, anna.client)
-    assert await anna.balance() == 123 + 1_000 * 10**9
-
-
-@a_story
-async def test_only_the_faucets_own_gifts_have_a_status(node):
-    anna = await person(node)
-    effects = await anna.do(anna.build.send_iota(anna.address, Arg.u64(5)))
-    for task in (effects.transaction_digest().to_base58(), "nonsense", "1" * 44, "%2e%2e"):
-        line = http.client.HTTPConnection("127.0.0.1", node.port, timeout=10)
-        line.request("GET", f"/v1/status/{task}")
-        assert line.getresponse().status == 404
-        line.close()
 
 
 # -- attacks ----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import iota_sdk as iota
 import pytest
-from tests.ledger.devnet.people import Arg, Person, a_story, ask, pay, person
+from tests.ledger.devnet.people import Arg, WalletOwner, a_story, ask, pay, person
 
 FORWARD, BACKWARD = iota.Direction.FORWARD, iota.Direction.BACKWARD
 
@@ -21,9 +21,9 @@ def digests(found) -> list[str]:
     return [one.transaction.digest().to_base58() for one in found.data]
 
 
-async def busy(node, payments: int) -> tuple[Person, Person, list[str]]:
+async def busy(node, payments: int) -> tuple[WalletOwner, WalletOwner, list[str]]:
     """Two wallets, and the digests of so many payments between them."""
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     made = []
     for _ in range(payments):
         effects = await anna.send(anna.priced(pay(anna, bert.address, 5)))
@@ -124,7 +124,7 @@ async def test_an_object_is_seen_as_it_was_in_every_version(node):
     assert iota.Coin.try_from_object(now).balance() == int((await _contents(anna, coin))["balance"]["value"])
 
 
-async def _contents(anna: Person, coin):
+async def _contents(anna: WalletOwner, coin):
     found = await anna.client.move_object_contents(coin)
     return json.loads(found) if isinstance(found, str) else found
 

@@ -13,7 +13,7 @@ from tests.ledger.devnet.people import (
     FEE,
     IOTA,
     Arg,
-    Person,
+    WalletOwner,
     a_story,
     assert_conserved,
     figures,
@@ -36,11 +36,11 @@ def with_digest(reference, digest: bytes):
     )
 
 
-def five(anna: Person, **terms: Any) -> Any:
+def five(anna: WalletOwner, **terms: Any) -> Any:
     return anna.priced(pay(anna, anna.address, 5), **terms)
 
 
-REFUSED: dict[str, tuple[str, Callable[[Person, Person], Any]]] = {
+REFUSED: dict[str, tuple[str, Callable[[WalletOwner, WalletOwner], Any]]] = {
     "wrong version": ("current version is", lambda a, b: five(a, gas=[of_version(a.coin, 99)])),
     "a version beyond all": ("no object has", lambda a, b: five(a, gas=[of_version(a.coin, 2**63)])),
     "wrong digest": ("has the digest", lambda a, b: five(a, gas=[with_digest(a.coin, bytes(32))])),
@@ -85,7 +85,7 @@ def _clock():
     return iota.Input.new_shared(iota.ObjectId.from_hex("0x" + "0" * 63 + "6"), iota.Version.from_u64(1), False)
 
 
-def _raw(anna: Person, inputs, commands=(), gas=None):
+def _raw(anna: WalletOwner, inputs, commands=(), gas=None):
     """A transaction exactly as given: the SDK's builder would mend some of these."""
     kind = iota.TransactionKind.new_programmable(iota.ProgrammableTransaction(inputs, list(commands)))
     coins = [anna.coin] if gas is None else gas
@@ -93,11 +93,11 @@ def _raw(anna: Person, inputs, commands=(), gas=None):
     return iota.Transaction.new_v1(iota.TransactionV1(kind, anna.address, payment, iota.TransactionExpiration.NONE()))
 
 
-def _publish(anna: Person):
+def _publish(anna: WalletOwner):
     return _raw(anna, [], [iota.Command.new_publish(iota.Publish([b"module"], []))])
 
 
-def _many(anna: Person, count: int):
+def _many(anna: WalletOwner, count: int):
     one = iota.Command.new_split_coins(iota.SplitCoins(iota.Argument.new_gas(), [iota.Argument.new_input(0)]))
     return _raw(anna, [iota.Input.new_pure(bytes(8))], [one] * count)
 
@@ -115,7 +115,7 @@ async def test_what_is_refused_costs_nothing_and_changes_nothing(node, case: str
 
 @a_story
 async def test_a_budget_that_the_coin_does_not_hold_is_refused(node):
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     await anna.send(anna.priced(pay(anna, bert.address, 5 * FEE)))
     await bert.refresh()
     before = figures(node)
@@ -149,7 +149,7 @@ async def test_only_the_right_signatures_open_a_wallet(node):
 @a_story
 async def test_a_failing_transaction_is_charged_and_rolled_back(node):
     """The second command overspends: the first leaves nothing behind, the fee is gone, the coin has a new version."""
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     builder = pay(anna, bert.address, 5).send_iota(bert.address, Arg.u64(2_000 * IOTA))
     effects = await anna.send(anna.priced(builder))
     assert effects.status().is_failure()
@@ -183,7 +183,7 @@ async def test_a_failure_smashes_gas_and_renews_every_coin_it_named(node):
 
 @a_story
 async def test_gas_that_runs_out_takes_the_fee_and_nothing_else(node):
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     effects = await anna.send(anna.priced(pay(anna, bert.address, 5), budget=FEE + DEPOSIT - 1))
     assert "InsufficientGas" in effects.status().to_json()
     assert (await anna.balance(), await bert.balance()) == (1_000 * IOTA - FEE, 0)
@@ -196,7 +196,7 @@ async def test_gas_that_runs_out_takes_the_fee_and_nothing_else(node):
 async def test_the_budget_is_out_of_the_commands_reach(node):
     """All but the budget can be sent; one nano more is overspending."""
     for extra, works in ((0, True), (1, False)):
-        anna, bert = await person(node), Person(node)
+        anna, bert = await person(node), WalletOwner(node)
         budget = 10 * FEE
         effects = await anna.send(anna.priced(pay(anna, bert.address, 1_000 * IOTA - budget + extra), budget=budget))
         assert effects.status().is_success() == works
@@ -215,7 +215,7 @@ async def test_an_unknown_function_fails_as_a_missing_one(node):
 @a_story
 async def test_a_coin_is_never_spent_twice(node):
     """Equivocation: two payments from one version of a coin. One takes place, the other names it in its refusal."""
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     first, second = five(anna), anna.priced(pay(anna, bert.address, 6))
     effects = await anna.send(first)
     digest = effects.transaction_digest().to_base58()
@@ -228,7 +228,7 @@ async def test_a_coin_is_never_spent_twice(node):
 @a_story
 async def test_of_many_payments_at_once_from_one_coin_one_wins(node):
     anna = await person(node)
-    transactions = [anna.priced(pay(anna, Person(node).address, 5 + n)) for n in range(20)]
+    transactions = [anna.priced(pay(anna, WalletOwner(node).address, 5 + n)) for n in range(20)]
     results = await asyncio.gather(*(anna.send(one) for one in transactions), return_exceptions=True)
     assert sum(not isinstance(one, BaseException) for one in results) == 1
     assert sum("already used" in str(one) for one in results) == 19
@@ -238,7 +238,7 @@ async def test_of_many_payments_at_once_from_one_coin_one_wins(node):
 @a_story
 async def test_the_same_bytes_again_give_the_same_effects(node):
     """A customer that lost the answer sends once more; nothing moves twice, whoever else has spent since."""
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     transaction = anna.priced(pay(anna, bert.address, 5))
     effects = await anna.send(transaction)
     anna.coin = effects.gas_object().reference

@@ -13,7 +13,7 @@ from tests.ledger.devnet.people import (
     FINALIZED,
     IOTA,
     Arg,
-    Person,
+    WalletOwner,
     a_story,
     ask,
     assert_conserved,
@@ -40,12 +40,12 @@ async def test_the_chain_has_an_id_of_its_own_and_a_gas_price(node):
 async def test_the_faucet_fills_an_empty_wallet(node):
     anna = await person(node)
     assert await anna.balance() == 1_000 * IOTA
-    assert await Person(node).balance() == 0
+    assert await WalletOwner(node).balance() == 0
 
 
 @a_story
 async def test_a_payment_left_to_the_sdk_is_final_at_once(node):
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     effects = await anna.do(anna.build.send_iota(bert.address, Arg.u64(10_000_000)))
     assert effects.status().is_success()
     assert await bert.balance() == 10_000_000
@@ -61,7 +61,7 @@ async def test_a_payment_left_to_the_sdk_is_final_at_once(node):
 @a_story
 async def test_one_transaction_pays_many(node, payees: int):
     anna = await person(node)
-    wallets = [Person(node) for _ in range(payees)]
+    wallets = [WalletOwner(node) for _ in range(payees)]
     builder = anna.build
     builder.pay_iota([iota.Payment(recipient=one.address, amount=Arg.u64(5 + n)) for n, one in enumerate(wallets)])
     effects = await anna.send(await builder.finish())
@@ -76,7 +76,7 @@ async def test_one_transaction_pays_many(node, payees: int):
 async def test_a_network_takes_511_payees_and_no_more(node):
     """The SDK builds a payment to 512 without a word; only the network says no."""
     anna = await person(node)
-    payments = [iota.Payment(recipient=Person(node).address, amount=Arg.u64(1)) for _ in range(512)]
+    payments = [iota.Payment(recipient=WalletOwner(node).address, amount=Arg.u64(1)) for _ in range(512)]
     transaction = anna.priced(anna.offline.pay_iota(payments), budget=IOTA)
     with pytest.raises(iota.SdkFfiError, match="1 to 511"):
         await anna.send(transaction)
@@ -85,7 +85,7 @@ async def test_a_network_takes_511_payees_and_no_more(node):
 
 @a_story
 async def test_coins_are_split_merged_and_given_away(node):
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     builder = anna.build
     builder.split_coins(Arg.gas(), [Arg.u64(100), Arg.u64(200), Arg.u64(300)], ["x", "y", "z"])
     builder.merge_coins(Arg.assigned("x"), [Arg.assigned("y")])
@@ -99,7 +99,7 @@ async def test_coins_are_split_merged_and_given_away(node):
 
 @a_story
 async def test_a_whole_coin_changes_hands_and_keeps_its_id(node):
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     await anna.do(anna.build.send_iota(anna.address, Arg.u64(7)))
     small = next(coin for coin in (await anna.client.gas_coins(anna.address)).data if coin.balance() == 7)
     effects = await anna.do(anna.build.send_coins([Arg.object_id(small.id())], bert.address))
@@ -151,7 +151,7 @@ async def test_a_record_is_anchored_by_a_call_and_found_by_it(node):
 
 @a_story
 async def test_a_sponsor_pays_the_gas_in_one_step(node):
-    anna, sponsor = Person(node), await person(node)
+    anna, sponsor = WalletOwner(node), await person(node)
     builder = anna.build.make_move_vec([iota.MoveArg.u8_vec(b"record")], U8S, "record").sponsor(sponsor.address)
     effects = (await builder.execute_with_sponsor(anna.signer, sponsor.signer, FINALIZED)).as_v1()
     assert effects.status().is_success()
@@ -177,7 +177,7 @@ async def test_a_sponsor_pays_the_gas_in_two_steps(node):
 
 @a_story
 async def test_payments_built_offline_chain_on_the_gas_coin_of_the_last(node):
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     for _ in range(5):
         effects = await anna.send(anna.priced(pay(anna, bert.address, 5)))
         assert effects.status().is_success()
@@ -188,7 +188,7 @@ async def test_payments_built_offline_chain_on_the_gas_coin_of_the_last(node):
 @a_story
 async def test_a_transaction_made_by_hand_is_taken_too(node):
     """Raw commands: the amount stands in the order and form of the protocol, and nothing was resolved for us."""
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     ptb = iota.ProgrammableTransaction(
         [iota.Input.new_pure((9).to_bytes(8, "little")), iota.Input.new_pure(bert.address.to_bytes())],
         [
@@ -206,7 +206,7 @@ async def test_a_transaction_made_by_hand_is_taken_too(node):
 
 @a_story
 async def test_a_dry_run_says_the_cost_and_changes_nothing(node):
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     transaction = anna.priced(pay(anna, bert.address, 5))
     result = await anna.client.dry_run_transaction(transaction)
     assert result.error is None
@@ -221,7 +221,7 @@ async def test_a_dry_run_says_the_cost_and_changes_nothing(node):
 @a_story
 async def test_a_person_may_dry_run_a_whole_transaction(node):
     """Without the meta data beside them, the bytes are those of the transaction itself."""
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     query = """query ($tx: String!) {
       dryRunTransactionBlock(txBytes: $tx) { error transaction { digest effects { status } } } }"""
     transaction = anna.priced(pay(anna, bert.address, 5))
@@ -232,7 +232,7 @@ async def test_a_person_may_dry_run_a_whole_transaction(node):
 
 @a_story
 async def test_a_dry_run_tells_what_would_fail(node):
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
     overspent = await anna.client.dry_run_transaction(anna.priced(pay(anna, bert.address, 2_000 * IOTA)))
     assert overspent.error == "InsufficientCoinBalance in command 0"
     stale = anna.priced(pay(anna, bert.address, 5))
@@ -245,14 +245,14 @@ async def test_a_dry_run_tells_what_would_fail(node):
 @a_story
 async def test_a_signer_of_ones_own_signs_for_the_builder(node):
     """The way a wallet in other hardware would."""
-    anna, bert = await person(node), Person(node)
+    anna, bert = await person(node), WalletOwner(node)
 
-    class Hardware(iota.TransactionSignerFn):  # type: ignore[misc] # the SDK has no types
+    class HardwareSigner(iota.TransactionSignerFn):  # type: ignore[misc] # the SDK has no types
         async def sign(self, transaction):
             return iota.TransactionSignerFnOutput(signature=anna.key.sign_transaction(transaction))
 
     effects = await anna.build.send_iota(bert.address, Arg.u64(5)).execute(
-        iota.TransactionSigner(Hardware()), FINALIZED
+        iota.TransactionSigner(HardwareSigner()), FINALIZED
     )
     assert effects.as_v1().status().is_success()
 
@@ -260,7 +260,7 @@ async def test_a_signer_of_ones_own_signs_for_the_builder(node):
 @pytest.mark.parametrize("key", [iota.Secp256k1PrivateKey, iota.Secp256r1PrivateKey])
 @a_story
 async def test_the_other_kinds_of_keys_sign_too(node, key):
-    anna, bert = Person(node), Person(node)
+    anna, bert = WalletOwner(node), WalletOwner(node)
     anna.key = key.random()
     anna.address = anna.key.public_key().derive_address()
     await anna.fund()

@@ -22,7 +22,7 @@ class Mutant(NamedTuple):
     before: tuple[Rule, ...] = ()
     """Rules that may break in seeds before that: the same fault shows in more than one way. No others may."""
     settings: tuple[str, ...] = ()
-    """Changes to the fault scenario, for faults that need more trouble than usual, or another kind."""
+    """Changes to the fault scenario, for faults that need more of them than usual, or another kind."""
     seeds: tuple[int, ...] = ()
     """Seeds to try first, found by a search. They change whenever agents send more or fewer messages."""
 

@@ -19,7 +19,7 @@ from wattswap.runners.node.sensors import CarSensor
 RULES = Rules(tick_ms=1_000, window_ms=60_000, lease_ms=5_000)
 
 
-class Hardware:
+class ShownMeter:
     """A meter that shows what the test says."""
 
     def __init__(self) -> None:
@@ -44,11 +44,11 @@ class Hardware:
         )
 
 
-class Place:
+class PluggedPoint:
     """A charging point of 11 kW whose driver needs 2 kWh, with a car that is connected."""
 
     def __init__(self, folder: Path, store: MemoryStore | None = None) -> None:
-        self.hardware, self.store = Hardware(), store or MemoryStore()
+        self.hardware, self.store = ShownMeter(), store or MemoryStore()
         self.cars, self.told = ["vehicle/1"], list[Any]()
         self.point = ChargingPoint(
             PointTable(need_wh=2_000),
@@ -69,8 +69,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path) -> PluggedPoint:
+    return PluggedPoint(tmp_path)
 
 
 def test_a_cable_opens_a_session_whose_number_is_minted_here_and_counted_durably(place):
@@ -142,7 +142,7 @@ def test_a_car_that_connects_anew_is_told_of_its_cable_again(place):
 def test_after_a_crash_the_session_goes_on(place, tmp_path):
     place.beat(1, 0, 0)
     place.beat(2, 11_000, 11_000)
-    again = Place(tmp_path, place.store)
+    again = PluggedPoint(tmp_path, place.store)
     plugged, _ = again.beat(10, 0, 11_000)
     reading = again.told[-1]
     assert (plugged.session, reading.remaining_ws) == (place.told[-1].session, 7_200_000 - 11_000)

@@ -74,7 +74,7 @@ def test_nothing_is_heard_before_a_hello():
     made = gate()
     judged = made.judge(PEER, bundle(1, DEPARTED), 0)
     assert (judged.heard, reason(judged.answer)) == ([], Reason.HELLO_FIRST)
-    assert made.judge(PEER, bundle(2, DEPARTED), 1).answer is None, "told once a beat"
+    assert made.judge(PEER, bundle(2, DEPARTED), 1).answer is None, "told once a heartbeat"
     made.judge(PEER, hello(), 2)
     assert made.judge(PEER, bundle(3, DEPARTED), 3).heard == [("charger/1", "transformer", DEPARTED)]
 
@@ -149,7 +149,7 @@ def test_whoever_sends_more_than_its_allowance_is_not_heard_and_others_are():
     assert heard <= FRAMES_A_BEAT * BURST_BEATS
     assert made.counts.over_allowance > 1_000
     assert made.judge(OTHER.key.public, bundle(1, DEPARTED, sender="charger/2"), 1).heard
-    assert made.judge(PEER, bundle(5_000, DEPARTED), 2_000).heard, "a beat later there is room again"
+    assert made.judge(PEER, bundle(5_000, DEPARTED), 2_000).heard, "a heartbeat later there is room again"
 
 
 def test_a_peer_that_strikes_often_is_not_listened_to_for_a_while():

@@ -18,10 +18,10 @@ from wattswap.agents.vehicle import Vehicle
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.engines.observer import Observer
-from wattswap.runners.node.lockstep import conductor
-from wattswap.runners.node.lockstep.conductor import Conductor, WorkerLostError
 from wattswap.runners.node.lockstep.run import LockstepRun, lockstep_run
-from wattswap.runners.node.lockstep.wire import Ready, Stop, encode_wire
+from wattswap.runners.node.processes import pool
+from wattswap.runners.node.processes.pool import ProcessPool, WorkerLostError
+from wattswap.runners.node.processes.wire import Ready, Stop, encode_wire
 from wattswap.runners.scenario import Street, load_street
 
 CRASH_TICK = 200
@@ -85,7 +85,7 @@ def lose(street: Street, number: int, how: signal.Signals) -> str:
         os.kill(pids[number] or 0, how)
 
     run.append(lockstep_run(street, processes=3, observers=[_At(CRASH_TICK, hit)]))
-    pids = [worker.pid for worker in run[0]._conductor._workers]
+    pids = run[0].pool.pids
     assert all(pids)
     with pytest.raises(WorkerLostError) as told:
         run[0].run()
@@ -105,7 +105,7 @@ def test_a_process_that_dies_is_named_with_its_agents_and_the_stage(tmp_path):
 
 
 def test_a_process_that_hangs_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(conductor, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(pool, "PATIENCE_S", 1.0)
     assert "process 2 (" in (said := lose(town(tmp_path), 2, signal.SIGSTOP))
     assert "has said nothing for 1 s" in said
 
@@ -164,7 +164,7 @@ def test_ctrl_c_and_sigterm_end_all_processes(tmp_path, how):
 
 def test_processes_that_still_connect_end_quietly_when_they_are_told_to_stop(tmp_path, monkeypatch, capfd):
     """The word comes right after each other's ports, before they have said that they are connected."""
-    answers = Conductor._answers
+    answers = ProcessPool.answers
 
     def stopped(self, kind, missing):
         if kind is Ready:
@@ -175,7 +175,7 @@ def test_processes_that_still_connect_end_quietly_when_they_are_told_to_stop(tmp
             raise KeyboardInterrupt
         return answers(self, kind, missing)
 
-    monkeypatch.setattr(Conductor, "_answers", stopped)
+    monkeypatch.setattr(ProcessPool, "answers", stopped)
     with pytest.raises(KeyboardInterrupt):
         lockstep_run(town(tmp_path), processes=4)
     assert capfd.readouterr().err == ""

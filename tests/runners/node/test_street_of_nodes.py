@@ -1,6 +1,6 @@
 """Agents as commands of their own, with keys, encrypted sockets and the wall's clock: what a street of Pis does.
 
-The beat is a second and a window ten; nothing here is timed but for patience.
+The heartbeat is a second and a window ten; nothing here is timed but for patience.
 """
 
 from __future__ import annotations

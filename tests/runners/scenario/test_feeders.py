@@ -184,6 +184,10 @@ def test_a_street_with_nothing_on_it_is_refused(scenario, complaint):
 EVENT = "[[event]]\nfrom = 2024-01-01T00:00:00+01:00\nto = 2024-01-01T00:01:00+01:00\nlimit_w = 5\n"
 SAID = {
     "feeder.1.name is 'north', and so is feeder.0.name; give each feeder a name of its own": (NORTH, NORTH),
+    "feeder.1.name is 'North', and feeder.0.name is 'north'; capitals do not tell files apart on every disk": (
+        NORTH,
+        NORTH.replace("north", "North"),
+    ),
     "feeder.0.name is 'a/b'; agents are named after it: use up to 64 letters": (NORTH.replace("north", "a/b"),),
     "feeder.0.name is missing; it must be a text in quotes": ("[[feeder]]",),
     "event.0.feeder is missing, and there are several feeders; write one of north, south": (NORTH, SOUTH, EVENT),

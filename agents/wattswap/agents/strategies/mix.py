@@ -1,4 +1,4 @@
-"""Mixes of strategies: ``need:0.8+prosumer:0.2``. A person keeps a character from session to session."""
+"""Mixes of strategies: ``need:0.8+prosumer:0.2``. A person keeps a strategy from session to session."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Mix:
     cumulated: NDArray[np.float64]
 
     def assign(self, seed: int, assignment: NDArray[np.uint64]) -> Ints:
-        """The number of the strategy each character follows; the same in every run with this seed."""
+        """The number of the strategy each person follows; the same in every run with this seed."""
         place = uniform(draw(seed, assignment, Purpose.STRATEGY))
         return np.searchsorted(self.cumulated[:-1], place, side="right")
 

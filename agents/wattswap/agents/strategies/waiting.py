@@ -1,4 +1,4 @@
-"""What waiting costs a car: a trait of its character, drawn once, that nobody else knows."""
+"""What waiting costs a car: a trait of its owner, drawn once, that nobody else knows."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Cursor(msgspec.Struct, frozen=True):
     state: State | None = None
 
 
-class Part(msgspec.Struct, frozen=True, omit_defaults=True):
+class NewRows(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is new; the lists' rows are in the order of the head's columns."""
 
     state: State
@@ -126,7 +126,7 @@ class History:
         with self._lock:
             self._state = state
 
-    def since(self, cursor: Cursor) -> tuple[Part, Cursor] | None:
+    def since(self, cursor: Cursor) -> tuple[NewRows, Cursor] | None:
         """What a watcher lacks, at most ``MOST_ROWS`` of each list, and what it will then have; None if nothing."""
         with self._lock:
             rows = {
@@ -136,4 +136,4 @@ class History:
         if not any(rows.values()) and state == cursor.state:
             return None
         had = tuple(before + len(rows[name]) for name, before in zip(_LISTS, cursor.had, strict=True))
-        return Part(state=state, **rows), Cursor(had, state)
+        return NewRows(state=state, **rows), Cursor(had, state)

@@ -35,7 +35,7 @@ GROUP: Final = "wattswap.strategies"
 
 
 class StrategyAssignment:
-    """The strategies of all rows of a street: a person keeps a character from session to session."""
+    """The strategies of all rows of a street: a person keeps a strategy from session to session."""
 
     def __init__(self, fleet: Fleet, seed: int, rules: Rules, folder: Path) -> None:
         self._seed, self._rules, self._session_id = seed, rules, fleet.session_id

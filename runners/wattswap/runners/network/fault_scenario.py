@@ -1,7 +1,8 @@
-"""The proving ground: 75 minutes of a street of ten cars, in the first 50 of which anything goes wrong.
+"""The fault scenario: 75 minutes of a street of ten cars, in the first 50 of which anything goes wrong.
 
 It is tight on purpose, so that rounds never cease: the homes come and go, the limit is lowered once for a while, cars
 keep, give way or feed back, some leave in the midst of it, and two stations are taken over by the next car at once.
+Most need little enough to draw back what they sold and to be paid before the end.
 Then the limit rises and all is quiet, so that whatever was promised must be settled before the end.
 """
 
@@ -40,7 +41,7 @@ class _Visit(NamedTuple):
 
 
 def fault_street(seed: int, settings: Sequence[str] = ()) -> Street:
-    """The proving ground of this seed: homes, arrivals, departures, needs and characters differ from seed to seed.
+    """The fault scenario of this seed: homes, arrivals, departures, needs and strategies differ from seed to seed.
 
     ``settings`` change its scenario, ``KEY=VALUE`` as on the command line, such as ``faults.loss_pct=40``.
     """
@@ -87,7 +88,7 @@ def _stays(random: Random) -> Iterable[_Visit]:
     for car in range(_CARS - 4):
         arrives = random.choice((0, random.randint(-30, 40)))
         departs = random.choice((TICKS + random.randint(120, 1_200), random.randint(50, 145)))
-        yield _Visit(car, car, arrives, departs, random.randint(3, 30) * WS_PER_KWH)
+        yield _Visit(car, car, arrives, departs, random.randint(2, 12) * WS_PER_KWH)
     for at in range(2):
         leaves = random.randint(30, 95)
         station = _CARS - 4 + at

@@ -1,4 +1,4 @@
-"""Searching for a seed that breaks a rule: many seeds of the proving ground, each audited from end to end."""
+"""Searching for a seed that breaks a rule: many seeds of the fault scenario, each audited from end to end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SeedResult(NamedTuple):
 
 
 def run_seed(seed: int, settings: Sequence[str] = (), *, sign: bool = False) -> tuple[SimulatedRun, Auditor]:
-    """One seed of the proving ground, audited from end to end; ``settings`` change its scenario.
+    """One seed of the fault scenario, audited from end to end; ``settings`` change its scenario.
 
     With ``sign`` the agents sign what they say.
 

@@ -1,4 +1,4 @@
-"""A charging point with its cable and its meter: what its charger agent and the car at it learn, beat by beat.
+"""A charging point with its cable and its meter: what its charger and the car at it learn at each heartbeat.
 
 The session's number is minted here. Need and departure are the driver's, from a file. What the car still needs, and
 what it would need had it never given way, follow from the meter by the functions of the law.
@@ -34,7 +34,7 @@ _STAY: Final = "stay"
 _COUNT: Final = "sessions"
 _COUNT_BITS: Final = 20
 _MOST_MISSED: Final = 10
-"""After a longer silence the meters of the beats in between are not told one by one."""
+"""After a longer silence the meters of the heartbeats in between are not told one by one."""
 
 
 class DriverWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -208,7 +208,7 @@ class ChargingPoint:
         )
 
     def _metered(self, before: DeviceReading | None, reading: DeviceReading, now_ms: int) -> list[Metered]:
-        """The mean powers of the beats that have passed, one each."""
+        """The mean powers of the heartbeats that have passed, one each."""
         assert self._stay is not None
         totals = self._totals(self._stay)
         (imported_ws, exported_ws), self._before = (

@@ -246,7 +246,7 @@ def read_config(path: Path, role: Role) -> LoadedConfig:
         )
     if market.deadline_ms >= market.beat_ms:
         raise origin.wrong(
-            f"market.deadline_ms is {market.deadline_ms}; it must be less than a beat ({market.beat_ms} ms)",
+            f"market.deadline_ms is {market.deadline_ms}; it must be less than a heartbeat ({market.beat_ms} ms)",
             "market.deadline_ms",
         )
     return LoadedConfig(config, path, role)

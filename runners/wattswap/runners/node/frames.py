@@ -11,14 +11,14 @@ kind of frame and the version of this page, so that any two versions can tell ea
     signals    [5, 1, epoch, seq, [[sender, receiver, event], ...]]  a charger tells a car what the cable tells it
 
 - ``epoch`` counts how often the node has started; it is durable, and a lower one than before is refused.
-- ``beat_ms`` is the length of the node's beat; two nodes that talk must agree on it.
+- ``beat_ms`` is the length of the node's heartbeat; two nodes that talk must agree on it.
 - ``name`` is an agent that speaks and listens through this connection. Each must be bound to the connection's key.
 - ``seq`` counts the frames from this node to that one within the epoch, from 1; one that does not rise is dropped.
 - ``message`` is a byte string of at most 2,048 bytes, as ``wattswap.protocol.codec`` reads and writes it.
 - ``event`` is an event as ``wattswap.protocol.events`` defines it, one of ``PluggedIn``, ``Unplugged``, ``Metered``,
   ``CarStatus`` and ``Reading``: a car has no other way to know that it is plugged in, and what the charger's meter
   shows.
-- A bundle without messages is a sign of life. Whoever has sent nothing for a beat sends one.
+- A bundle without messages is a sign of life. Whoever has sent nothing for a heartbeat sends one.
 
 A frame has at most 65,536 bytes and 1,024 messages. ``reason`` is one of :class:`Reason`.
 """
@@ -63,7 +63,7 @@ class Reason(IntEnum):
     EPOCH = 4
     """A node with this key has already spoken in a later epoch: an old copy of it."""
     BEAT = 5
-    """The two nodes' beats differ."""
+    """The two nodes' heartbeats differ."""
 
 
 class Envelope(Struct, frozen=True, array_like=True, gc=False):
@@ -105,7 +105,7 @@ class Rejection(_FrameKind, frozen=True, tag=3):
 
 
 class Bundle(_FrameKind, frozen=True, tag=4):
-    """Messages of one beat from one node to another."""
+    """Messages of one heartbeat from one node to another."""
 
     version: Version
     epoch: Epoch
@@ -125,7 +125,7 @@ class Signal(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Signals(_FrameKind, frozen=True, tag=5):
-    """Signals of one beat, from a charger to a car."""
+    """Signals of one heartbeat, from a charger to a car."""
 
     version: Version
     epoch: Epoch

@@ -2,7 +2,8 @@
 
 The checks run from cheap to dear: is the key still trusted, does the peer keep within its allowance, is it a frame of
 ours, did a hello open the link, does the frame's number rise, does each name belong to the key, may the role say
-this, is it a message. What fails is dropped and counted; a peer is told at most once a beat why. No socket in here.
+this, is it a message. What fails is dropped and counted; a peer is told why, at most once a
+heartbeat. No socket in here.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from wattswap.runners.node.trust import TrustStore
 
 FRAMES_A_BEAT: Final = 50
-"""So many frames a beat a peer may send for each agent that speaks through it."""
+"""So many frames a heartbeat a peer may send for each agent that speaks through it."""
 BURST_BEATS: Final = 4
 STRIKES: Final = 100
 """After so many frames or messages that no honest peer sends, a peer is not listened to for a while."""
@@ -140,7 +141,7 @@ class Gate:
         return None if (link := self._links.get(peer)) is None else link.heard_ms
 
     def quiet(self, now_ms: int) -> list[bytes]:
-        """Peers with an open link that were told nothing for a beat: each is due a sign of life."""
+        """Peers with an open link that were told nothing for a heartbeat: each is due a sign of life."""
         due_ms = now_ms - self._beat_ms
         return [peer for peer, link in self._links.items() if link.names and (link.said_ms or 0) <= due_ms]
 
@@ -273,7 +274,7 @@ class Gate:
         return Judgement(rejected=frame)
 
     def _reject(self, link: _Link, reason: Reason, text: str, now_ms: int) -> Judgement:
-        """Tell a peer why, at most once a beat: what is rejected never causes more traffic than it brought."""
+        """Tell a peer why, at most once a heartbeat: what is rejected never causes more traffic than it brought."""
         if link.rejected_ms is not None and now_ms - link.rejected_ms < self._beat_ms:
             return Judgement()
         link.rejected_ms = now_ms

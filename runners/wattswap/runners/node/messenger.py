@@ -1,8 +1,8 @@
 """The post of a node: what its agents say goes out, one frame a peer; what others say comes in through the gate.
 
 It also keeps the connections alive: it says hello until it is welcomed, gives a sign of life when there is nothing to
-say, makes a socket anew when a peer was silent for four beats or has moved to another address, and cuts off whoever is
-trusted no longer. One thread calls it.
+say, makes a socket anew when a peer was silent for four heartbeats or has moved to another address, and cuts off
+whoever is trusted no longer. One thread calls it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from wattswap.runners.node.zeromq import Transport
 
 SILENT_BEATS: Final = 4
-"""After so many beats without a word the socket to a peer is made anew."""
+"""After so many heartbeats without a word the socket to a peer is made anew."""
 
 _SUSPECT_BEATS: Final = 2
 """After so many, if another address of the peer was heard of."""
@@ -149,7 +149,7 @@ class Messenger:
         return found
 
     def tick(self) -> None:
-        """Several times a beat: hellos, signs of life, and sockets that have to be made anew."""
+        """Several times a heartbeat: hellos, signs of life, and sockets that have to be made anew."""
         now_ms = self._clock()
         for uplink in self._uplinks.values():
             self._tend(uplink, now_ms)

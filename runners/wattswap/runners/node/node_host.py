@@ -125,7 +125,7 @@ class NodeHost:
                 self._node.driver.carry_out(self.name, effects)
 
     def _beat(self, now_ms: int) -> None:
-        """Once a beat: the sensors, the clock, whom to trust, and where others are."""
+        """Once a heartbeat: the sensors, the clock, whom to trust, and where others are."""
         self._next_beat_ms = now_ms // self._beat_ms * self._beat_ms + self._beat_ms
         try:
             self._pending.extend(self._sensor.beat(now_ms))

@@ -1,4 +1,4 @@
-"""What an agent on its own machine senses at each beat: its meter, its cable; and what sets its power."""
+"""What an agent on its own machine senses at each heartbeat: its meter, its cable; and what sets its power."""
 
 from __future__ import annotations
 

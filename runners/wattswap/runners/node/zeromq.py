@@ -34,7 +34,7 @@ class SocketOptions:
     """Limits and times of a node's sockets."""
 
     beat_ms: int = 1_000
-    """A peer that is silent for one beat is taken for gone: heartbeats go out three times as often."""
+    """A peer that is silent for one heartbeat is taken for gone: heartbeats go out three times as often."""
     queue: int = 64
     """Frames that wait at most in each direction for one peer."""
     most_frame_bytes: int = MOST_FRAME_BYTES

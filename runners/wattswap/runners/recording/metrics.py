@@ -33,8 +33,8 @@ KEYS: Final = tuple(
     scenario controller strategy engine seed eur_per_iota limit_w peak_w overload_s overload_wh near_limit_s
     homes_over_s homes_over_w ageing_h oscillations sessions sessions_short sessions_open gave_way gave_way_full
     gave_way_short gave_way_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh forced_wh rounds
-    choices paid_nanos billed_nanos waiting_cost_nanos sellers sellers_losing rent_open_nanos jain_waiting
-    jain_tokens fallback_unsafe_w trace_hash events_hash faults settlement feeders timing
+    choices paid_nanos billed_nanos waiting_cost_nanos sellers sellers_losing sellers_gain_nanos rent_open_nanos
+    jain_waiting jain_tokens fallback_unsafe_w trace_hash events_hash faults settlement feeders timing
     """.split()  # noqa: SIM905 - forty names are read best as words
 )
 """The keys of a summary, in its order."""
@@ -216,6 +216,7 @@ def _of_sellers(street: Street, record: RunRecord, series: TimeSeries) -> Summar
         "waiting_cost_nanos": sum(cost),
         "sellers": len(sellers),
         "sellers_losing": len(losing),
+        "sellers_gain_nanos": sum(earned[sessions[row]] - cost[row] for row in sellers),
         "rent_open_nanos": rent_open_nanos,
     }
 

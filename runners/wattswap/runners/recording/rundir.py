@@ -2,7 +2,8 @@
 
     run.json         the figures, with schema, version and status
     scenario.toml    the scenario as it was run, every key written out, with the sha256 of its inputs
-    journal/         what came into the run from outside, tick by tick: see :mod:`.journal`; not of a fleet run
+    journal/         what came into the run from outside, tick by tick: see :mod:`.journal`; not of a fleet run; of
+                     processes on the wall clock one each: see :mod:`.process_journal`
     *.parquet        series, rounds, trades, sessions, cars; uncontrolled: the load had nobody given way
     ledger.sqlite    the site's book: entries, their postings, balances; of several feeders ``ledger-<feeder>.sqlite``
     outbox.sqlite    what was to cross the run's ledger, and what became of it; only where that is not memory
@@ -113,9 +114,15 @@ class RunDir:
 
     def journal(self, header: Header) -> Journal:
         """Begin the journal of the street; it is closed with the directory."""
-        (self.path / FOLDER).mkdir()
+        self.journal_folder()
         self._journal = Journal(self.path / STREET, header)
         return self._journal
+
+    def journal_folder(self) -> Path:
+        """Make the folder of journals, for whoever writes into it."""
+        folder = self.path / FOLDER
+        folder.mkdir()
+        return folder
 
     def close(self) -> None:
         """Close log and journal; nothing may be written to them after this."""
@@ -164,7 +171,8 @@ class RunDir:
             if entry.name.startswith((RUN_JSON, SCENARIO, LOG, LEDGER, OUTBOX, METERS)) or entry.suffix == ".parquet":
                 entry.unlink()
         with suppress(OSError):  # there may be no journal
-            (self.path / STREET).unlink()
+            for journal in (self.path / FOLDER).glob("*.msgpack"):
+                journal.unlink()
             (self.path / FOLDER).rmdir()
         with suppress(OSError):  # somebody else put something there meanwhile: it is theirs, and so is the folder
             for folder in self._created:

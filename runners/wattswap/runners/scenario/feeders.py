@@ -38,10 +38,15 @@ def complete_feeders(raw: dict[str, Any], origin: Origin) -> None:
 def feeder_problems(scenario: Scenario) -> Iterator[tuple[str, ...]]:
     """What is wrong with the feeders: what and what to do, then the paths of the values it is about."""
     names = [feeder.name for feeder in scenario.feeder]
+    folded = [name.casefold() for name in names]
     for index, name in enumerate(names):
-        if name in names[:index]:
-            paths = f"feeder.{index}.name", f"feeder.{names.index(name)}.name"
-            yield f"{paths[0]} is {name!r}, and so is {paths[1]}; give each feeder a name of its own", *paths
+        if (first := folded.index(name.casefold())) < index:
+            paths = f"feeder.{index}.name", f"feeder.{first}.name"
+            told = f"{paths[0]} is {name!r}, and "
+            if name == names[first]:
+                yield f"{told}so is {paths[1]}; give each feeder a name of its own", *paths
+            else:
+                yield f"{told}{paths[1]} is {names[first]!r}; capitals do not tell files apart on every disk", *paths
     for key in ("household", "battery", "event"):
         listed: tuple[HouseholdTable | Battery | Event, ...] = getattr(scenario, key)
         for index, table in enumerate(listed):

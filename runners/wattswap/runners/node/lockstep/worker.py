@@ -2,95 +2,45 @@
 
 from __future__ import annotations
 
-import os
-import traceback
-from collections import Counter, defaultdict, deque
-from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
 
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Event, Received, Woken
 from wattswap.runners.engines.event_queue import EventQueue
-from wattswap.runners.engines.node import Node
 from wattswap.runners.engines.ranks import RANK_OF_KIND, WORLD, rank_of
-from wattswap.runners.engines.store import MemoryStore
-from wattswap.runners.node.lockstep.plan import OPTIONS
-from wattswap.runners.node.lockstep.wire import (
-    Account,
+from wattswap.runners.node.processes.member import Member, RunOverError
+from wattswap.runners.node.processes.wire import (
     CloseBooks,
     Done,
-    Failed,
-    Joined,
-    Knock,
     Letter,
     Letters,
     Order,
-    PeerSockets,
-    Ready,
     Sent,
     Stop,
-    Wire,
-    decode_wire,
     encode_wire,
 )
-from wattswap.runners.node.zeromq import Transport
 
 if TYPE_CHECKING:
     from wattswap.protocol.messages import Message
     from wattswap.runners.engines.observer import Note
-    from wattswap.runners.node.lockstep.plan import Plan
-
-LOCALHOST: Final = "127.0.0.1"
-_LOOK_MS: Final = 1_000
-_KNOCK_MS: Final = 20
-_LAST_WORD_MS: Final = 500
-
-_W = TypeVar("_W", bound=Wire)
+    from wattswap.runners.node.processes.plan import Plan
+    from wattswap.runners.node.zeromq import Transport
 
 
-class _RunOverError(Exception):
-    """The process that conducts the run has ended, or ends the run."""
-
-
-def work(plan: Plan, number: int, port: int, lifeline: int) -> None:
-    """Be worker ``number`` until the run is over; ``port`` is the conductor's.
-
-    ``lifeline`` is the reading end of a pipe that the conductor holds open as long as it lives.
-    """
-    transport = Transport(plan.keys[number], plan.allows, OPTIONS)
-    transport.watch(lifeline)
-    worker = _Worker(plan, number, transport, lifeline)
-    try:
-        worker.join(port)
-        worker.serve()
-    except _RunOverError:
-        pass
-    except BaseException:
-        transport.send(plan.conductor.public, encode_wire(Failed(traceback.format_exc())))
-        transport.close(_LAST_WORD_MS)
-        raise
-    transport.close()
-
-
-class _Worker:
-    """The host of the agents of one process."""
+class LockstepWorker(Member):
+    """The host of the agents of one process; it handles stage after stage, as the conductor orders them."""
 
     def __init__(self, plan: Plan, number: int, transport: Transport, lifeline: int) -> None:
-        self._plan, self._number, self._transport, self._lifeline = plan, number, transport, lifeline
+        super().__init__(plan, number, transport, lifeline)
         self._process_of = plan.process_of
-        self._nodes = {
-            name: Node(partial(plan.factory.make, name), self, MemoryStore(), plan.books.get(name))
-            for name in plan.hosted(number)
-        }
-        for node in self._nodes.values():
-            node.start()
+        self._nodes = self._hosted(self)
         self._queue = EventQueue[Event]()
         self._sequence = self._now_ms = 0
         self._letters_in = 0
         """So many letters are in the queue."""
         self._early: list[Letters] = []
         """Letters of the stage that is being handled: they belong to a later one."""
-        self._inbox: deque[tuple[bytes, Wire]] = deque()
         self._begin_stage()
 
     def _begin_stage(self) -> None:
@@ -102,62 +52,6 @@ class _Worker:
         self._bills: list[tuple[int, int, int]] = []
         self._refused: list[tuple[str, Event]] = []
 
-    # -- connections --------------------------------------------------------------------------------------------------
-
-    def join(self, port: int) -> None:
-        """Connect to the conductor and to all workers that this one's agents talk to."""
-        plan, transport = self._plan, self._transport
-        mine = transport.listen(LOCALHOST, 0)
-        transport.connect(plan.conductor.public, LOCALHOST, port)
-        joined = encode_wire(Joined(mine))
-        while not transport.send(plan.conductor.public, joined):
-            self._receive(_KNOCK_MS)
-        peers = self._wait_for(PeerSockets)
-        neighbours = plan.talks_to[self._number]
-        callers = {other for other in neighbours if other > self._number}
-        silent = neighbours - callers
-        for other in silent:
-            transport.connect(plan.keys[other].public, LOCALHOST, peers.ports[other])
-        knock, knocked = encode_wire(Knock()), set[int]()
-        while callers or silent:
-            for other in silent - knocked:
-                if transport.send(plan.keys[other].public, knock):
-                    knocked.add(other)
-            self._receive(_KNOCK_MS)
-            for key, wire in self._inbox:
-                assert isinstance(wire, Knock), f"{wire} before all workers are connected"
-                other = plan.number_of[key]
-                if other in callers:
-                    callers.discard(other)
-                    transport.send(key, knock)
-                silent -= {other}
-            self._inbox.clear()
-        self._tell_conductor(Ready())
-
-    def _receive(self, timeout_ms: int) -> None:
-        """Take in what comes; the conductor's end, or its word, ends this process at any time."""
-        arrived = self._transport.receive(timeout_ms)
-        for key, data in arrived:
-            wire = decode_wire(data)
-            if isinstance(wire, Stop):
-                raise _RunOverError
-            self._inbox.append((key, wire))
-        if not arrived and _is_closed(self._lifeline):
-            raise _RunOverError
-
-    def _wait_for(self, kind: type[_W]) -> _W:
-        """The next message of the conductor, which must be of this kind; others wait."""
-        while True:
-            for place, (_, wire) in enumerate(self._inbox):
-                if isinstance(wire, kind):
-                    del self._inbox[place]
-                    return wire
-            self._receive(_LOOK_MS)
-
-    def _tell_conductor(self, wire: Wire) -> None:
-        sent = self._transport.send(self._plan.conductor.public, encode_wire(wire))
-        assert sent, "the conductor takes nothing any more"
-
     # -- stages -------------------------------------------------------------------------------------------------------
 
     def serve(self) -> None:
@@ -167,17 +61,11 @@ class _Worker:
                 case Letters():
                     self._early.append(wire)
                 case Order():
-                    self._tell_conductor(self._carry_out(wire))
+                    self._tell_command(self._carry_out(wire))
                 case CloseBooks():
-                    self._close_books()
+                    self._tell_accounts(self._nodes)
                 case _:
                     raise AssertionError(f"a worker hears {wire}")
-
-    def _next(self) -> Wire:
-        """What came first of all that has not been looked at."""
-        while not self._inbox:
-            self._receive(_LOOK_MS)
-        return self._inbox.popleft()[1]
 
     def _carry_out(self, order: Order) -> Done:
         """This process's part of a stage: what is there for it, sorted by sender and the sender's own sequence."""
@@ -221,7 +109,7 @@ class _Worker:
             frame = encode_wire(Letters(order.stage, order.at_ms, tuple(letters)))
             if not self._transport.send(self._plan.keys[other].public, frame):
                 self._wait_for(Stop)  # that process is gone; the conductor will see it, and end this one too
-                raise _RunOverError
+                raise RunOverError
         done = Done(
             order.stage,
             tuple(
@@ -235,11 +123,6 @@ class _Worker:
         )
         self._begin_stage()
         return done
-
-    def _close_books(self) -> None:
-        for name in self._plan.factory.transformers:
-            if (node := self._nodes.get(name)) is not None and (book := node.driver.book) is not None:
-                self._tell_conductor(Account(name, tuple(book.entries)))
 
     # -- what a driver needs of its host ------------------------------------------------------------------------------
 
@@ -278,12 +161,3 @@ class _Worker:
     def _push(self, at_ms: int, rank: int, sender: str, to: str, event: Event) -> None:
         self._pending.add((at_ms, rank))
         self._queue.push(at_ms, rank, sender, self._sequence, to, event)
-
-
-def _is_closed(lifeline: int) -> bool:
-    """Whether the other end of the pipe is closed; nothing is ever written into it."""
-    os.set_blocking(lifeline, False)
-    try:
-        return os.read(lifeline, 1) == b""
-    except BlockingIOError:
-        return False

@@ -35,11 +35,11 @@ class Plan:
     """By the agent's name."""
     keys: tuple[TransportKey, ...]
     """Of the processes' connections, by their number; made for this run alone."""
-    conductor: TransportKey
+    command: TransportKey
 
     @property
     def processes(self) -> int:
-        """How many there are besides the conductor's."""
+        """How many there are besides the command's."""
         return len(self.keys)
 
     def hosted(self, process: int) -> list[str]:
@@ -52,7 +52,7 @@ class Plan:
 
     @cached_property
     def _public(self) -> frozenset[bytes]:
-        return frozenset(key.public for key in (*self.keys, self.conductor))
+        return frozenset(key.public for key in (*self.keys, self.command))
 
     @cached_property
     def number_of(self) -> Mapping[bytes, int]:

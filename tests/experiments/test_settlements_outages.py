@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.experiments.settled_runs import EVENING, MEMORY, SLOTS, STREET, Node, a_node, plain, quick_street
+from tests.experiments.settled_runs import EVENING, MEMORY, SLOTS, STREET, DevnetProcess, a_node, plain, quick_street
 
 from wattswap.cli import main
 from wattswap.experiments.api import run_loaded
@@ -31,7 +31,7 @@ WAITING = {"open", "netted", "netted+waiting", "waiting", "unpaid", "disputed"}
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
+def node(tmp_path: Path) -> Iterator[DevnetProcess]:
     with a_node(tmp_path) as found:
         yield found
 
@@ -39,22 +39,22 @@ def node(tmp_path: Path) -> Iterator[Node]:
 # -- the ledger is away -----------------------------------------------------------------------------------------------
 
 
-def test_a_node_that_dies_for_an_hour_of_the_run_changes_nothing(node: Node, tmp_path: Path):
+def test_a_node_that_dies_for_an_hour_of_the_run_changes_nothing(node: DevnetProcess, tmp_path: Path):
     begins, hour = EVENING, 4
 
-    def weather(tick: int) -> None:
+    def outage(tick: int) -> None:
         if tick == begins:
             node.kill()
         if tick == begins + hour:
             node.start()
 
-    result = run_loaded(STREET, engine="messages", ledger=node.url, out=tmp_path / "run", progress=weather)
+    result = run_loaded(STREET, engine="messages", ledger=node.url, out=tmp_path / "run", progress=outage)
     assert result.summary["trace_hash"] == MEMORY.summary["trace_hash"]
     block = result.summary["settlement"]
     assert (block["agree"], block["pending"], block["alarms"], block["anchors"]) == (True, 0, [], SLOTS)
 
 
-def test_a_node_that_stays_away_leaves_a_run_that_can_be_settled_later(node: Node, tmp_path: Path, capsys):
+def test_a_node_that_stays_away_leaves_a_run_that_can_be_settled_later(node: DevnetProcess, tmp_path: Path, capsys):
     street, out = quick_street("ledger.drain_s=1"), tmp_path / "run"
     result = run_loaded(
         street, engine="fleet", ledger=node.url, out=out, progress=lambda tick: node.kill() if tick == 9 else None

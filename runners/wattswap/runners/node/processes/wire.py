@@ -1,8 +1,8 @@
-"""What the conductor and the workers of a lockstep run say to each other.
+"""What a command and the processes of its street say to each other.
 
-    worker -> conductor   joined, ready, done, account, failed
-    conductor -> worker   peers, order, close books, stop
-    worker -> worker      knock, letters
+    process -> command   joined, ready, account, failed; in lockstep done; on the wall clock news
+    command -> process   peers, close books, stop; in lockstep order; on the wall clock begin, beat
+    process -> process   knock, letters
 
 All processes are children of one command and share its code, so these messages have no version and need no gate.
 """
@@ -72,9 +72,10 @@ class Letter(_Wire, frozen=True):
 
 
 class Letters(_Wire, frozen=True, tag=6):
-    """All that one worker has to say to another after its part of a stage."""
+    """All that one process has to say to another at once."""
 
     stage: int
+    """In lockstep; on the wall clock there are no stages."""
     at_ms: int
     letters: tuple[Letter, ...]
 
@@ -119,11 +120,49 @@ class Failed(_Wire, frozen=True, tag=10):
     text: str
 
 
+class Begin(_Wire, frozen=True, tag=12):
+    """On the wall clock: the run began at this count of the machine's monotonic clock."""
+
+    began_ns: int
+
+
+class Beat(_Wire, frozen=True, tag=13):
+    """On the wall clock: what the world tells agents, in this order; what is for a car passes through its charger."""
+
+    told: tuple[tuple[str, Event], ...]
+
+
+class News(_Wire, frozen=True, tag=14):
+    """On the wall clock: what came of what a process's agents have just handled."""
+
+    powers: tuple[tuple[int, int, int], ...]
+    """(session, import_w, export_w) that its chargers have set."""
+    notes: tuple[tuple[str, NoteRound | NoteAward | NoteEnd | NoteTrade | NoteForced], ...]
+    bills: tuple[tuple[int, int, int], ...]
+    """(session, billed nanos, receivable nanos)."""
+    refused: tuple[tuple[int, str, Event], ...]
+
+
 class Stop(_Wire, frozen=True, tag=11):
     """The run is over."""
 
 
-Wire = Joined | PeerSockets | Knock | Ready | Order | Letters | Done | CloseBooks | Account | Failed | Stop
+Wire = (
+    Joined
+    | PeerSockets
+    | Knock
+    | Ready
+    | Order
+    | Letters
+    | Done
+    | CloseBooks
+    | Account
+    | Failed
+    | Stop
+    | Begin
+    | Beat
+    | News
+)
 
 encode_wire: Final = msgspec.msgpack.Encoder().encode
 _decoder: Final[msgspec.msgpack.Decoder[Wire]] = msgspec.msgpack.Decoder(Wire)

@@ -1,0 +1,158 @@
+"""Sockets under load: full queues, storms of connections, floods of frames, ports that are not free at once."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+import zmq
+from tests.runners.node.people import BEAT_MS, NodeOfOne, Person, is_linked, link, node, until
+from tests.runners.node.test_sockets import DEPARTED, RELEASE, REPORT, street
+
+from wattswap.protocol.errors import InputError
+from wattswap.runners.node.auth import DOMAIN
+from wattswap.runners.node.frames import FRAME_VERSION, Hello, encode_frame
+from wattswap.runners.node.trust import TrustStore
+from wattswap.runners.node.zeromq import SocketOptions, Transport
+
+
+def test_a_peer_that_takes_nothing_fills_only_its_own_queue():
+    """Frames to it are refused and counted; another peer is served all the while."""
+    transformer, slow, quick = street()
+    with (
+        node(transformer, [slow, quick], listens=True, queue=4) as upper,
+        node(slow, [transformer], queue=4) as idle,
+        node(quick, [transformer]) as busy,
+    ):
+        link(upper, idle)
+        link(upper, busy)
+        frame = b"x" * 60_000
+        end = time.monotonic() + 20
+        while upper.transport.counts.full < 100 and time.monotonic() < end:
+            upper.transport.send(slow.key.public, frame)
+        assert upper.transport.counts.full >= 100
+        upper.messenger.send("transformer", "charger/2", RELEASE)
+        until(lambda: busy.heard, upper, busy)
+
+
+def test_options_stand_before_the_socket_is_bound():
+    transport = Transport(Person("t", "transformer").key, lambda _key: True, SocketOptions(beat_ms=900, queue=7))
+    try:
+        transport.listen("127.0.0.1", 0)
+        router = transport._router
+        assert router is not None
+        assert router.getsockopt(zmq.HEARTBEAT_IVL) == 300
+        assert router.getsockopt(zmq.HEARTBEAT_TIMEOUT) == 900
+        assert router.getsockopt(zmq.SNDHWM) == router.getsockopt(zmq.RCVHWM) == 7
+        assert router.getsockopt(zmq.MAXMSGSIZE) == 65_536
+        assert router.getsockopt_string(zmq.ZAP_DOMAIN) == DOMAIN
+    finally:
+        transport.close()
+
+
+def storm(count: int) -> None:
+    """So many sockets of their own with a key each connect at once, are welcomed, and come back after a restart."""
+    transformer = Person("transformer", "transformer")
+    people = [Person(f"charger/{number}", "charger") for number in range(count)]
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, 4_096)
+    dealers: list[zmq.Socket[bytes]] = []
+
+    def hello_from_all(upper: NodeOfOne) -> None:
+        opened: set[str] = set()
+        end = time.monotonic() + 60
+        while len(opened) < count:
+            assert time.monotonic() < end, len(opened)
+            for person, dealer in zip(people, dealers, strict=True):
+                if person.name not in opened:
+                    frame = encode_frame(Hello(FRAME_VERSION, 1, BEAT_MS, (person.name,)))
+                    try:
+                        dealer.send(frame, zmq.NOBLOCK)
+                    except zmq.Again:
+                        continue
+            upper.turn(20)
+            opened = {person.name for person in people if upper.gate.is_open(person.key.public)}
+
+    with node(transformer, people, listens=True) as upper:
+        port = upper.port
+        for person in people:
+            dealer = context.socket(zmq.DEALER)
+            for option, value in ((zmq.IMMEDIATE, 1), (zmq.LINGER, 0), (zmq.RECONNECT_IVL, 100)):
+                dealer.setsockopt(option, value)
+            dealer.curve_serverkey = transformer.key.public
+            dealer.curve_publickey, dealer.curve_secretkey = person.key.public, person.key.secret
+            dealer.connect(f"tcp://127.0.0.1:{port}")
+            dealers.append(dealer)
+        hello_from_all(upper)
+    with node(transformer, people, listens=True, epoch=2, port=port) as upper:
+        hello_from_all(upper)
+    for dealer in dealers:
+        dealer.close(0)
+    context.term()
+
+
+def test_two_hundred_come_back_at_once_after_a_restart():
+    storm(200)
+
+
+@pytest.mark.long
+def test_a_thousand_come_back_at_once_after_a_restart():
+    storm(1_000)
+
+
+def test_ten_thousand_malformed_frames_over_a_trusted_connection_disturb_nobody():
+    """The hostile one holds a key that is let in; it floods, cuts frames into parts and sends one that is too long."""
+    transformer, hostile, honest = street()
+    luck = random.Random(10_000)
+    with (
+        node(transformer, [hostile, honest], listens=True) as upper,
+        node(hostile, [transformer]) as liar,
+        node(honest, [transformer]) as friend,
+    ):
+        link(upper, liar)
+        link(upper, friend)
+        [dealer] = liar.transport._dealers.values()
+        sent = 0
+        while sent < 10_000:
+            for _ in range(100):
+                parts = [luck.randbytes(luck.randrange(1, 200)) for _ in range(luck.choice((1, 1, 1, 3)))]
+                try:
+                    dealer.send_multipart(parts, zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                sent += 1
+            friend.messenger.send("charger/2", "transformer", REPORT)
+            friend.turn(0)
+            upper.turn(0)
+        until(lambda: upper.heard, upper, friend)
+        assert {sender for sender, _, _ in upper.heard} == {"charger/2"}
+        counts = upper.gate.counts
+        assert counts.malformed + counts.muted + counts.over_allowance + upper.transport.counts.misshapen > 5_000
+        assert is_linked(upper, friend)
+        until(lambda: dealer.poll(0, zmq.POLLOUT), upper, friend)
+        dealer.send(b"\x94" + bytes(70_000), zmq.NOBLOCK)  # longer than any frame: the connection is dropped
+        friend.messenger.send("charger/2", "transformer", DEPARTED)
+        until(lambda: any(message == DEPARTED for _, _, message in upper.heard), upper, friend)
+
+
+def test_a_port_that_cannot_be_had_again_at_once_is_tried_until_it_can(monkeypatch):
+    """Somebody else holds the port when a revoked key is cut: the node runs on, and listens as soon as it is free."""
+    transformer, charger, other = street()
+    with node(transformer, [charger, other], listens=True) as upper, node(other, [transformer]) as good:
+        link(upper, good)
+        with node(charger, [transformer]) as bad:
+            link(upper, bad)
+        refusals = iter([True] * 5)
+        listen: Callable[[str, int], int] = upper.transport.listen
+
+        def taken(host: str, port: int) -> int:
+            if next(refusals, False):
+                raise InputError(f"port {port} is taken")
+            return listen(host, port)
+
+        monkeypatch.setattr(upper.transport, "listen", taken)
+        upper.messenger.trust(TrustStore([other.identity], [charger.identity]))
+        until(lambda: upper.heard or good.messenger.send("charger/2", "transformer", REPORT), upper, good)
+        assert next(refusals, None) is None
