@@ -34,12 +34,12 @@ class DevnetProcess:
     """A local IOTA node that can be killed and started again over the same chain."""
 
     def __init__(self, db: Path) -> None:
-        self._db, self._stack, self._port = db, ExitStack(), 0
+        self.db, self._stack, self._port = db, ExitStack(), 0
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
     def start(self) -> None:
-        url, self._process = self._stack.enter_context(local_node(self._db, self._port))
+        url, self._process = self._stack.enter_context(local_node(self.db, self._port))
         self.url = url.removesuffix("/graphql")
         self._port = int(self.url.rpartition(":")[2])
 

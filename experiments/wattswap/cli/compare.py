@@ -106,6 +106,7 @@ def compare(
     if not controllers:
         raise InputError("--controllers: name at least one")
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
+    from wattswap.experiments.comparison import ComparisonError
     from wattswap.experiments.comparison import compare as compare_runs
 
     runs = len(controllers) * max(len(strategies), 1) * max(seeds, 0)
@@ -126,6 +127,8 @@ def compare(
     except KeyboardInterrupt:
         click.echo(f"wattswap: interrupted; finished runs lie in {out}, the same command goes on from there", err=True)
         ctx.exit(INTERRUPTED)
+    except ComparisonError as error:
+        comparison = error.comparison
     if as_json:
         click.echo(json.dumps(_as_json(comparison), indent=2))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from io import StringIO
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wattswap.experiments.formatting import controller_name
+from wattswap.experiments.markup import table
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
 from wattswap.protocol.errors import InputError
@@ -69,7 +70,7 @@ class Group(NamedTuple):
     """By key of ``MEASURES``, in its unit; empty if no run came through."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """The outcome of :func:`compare`."""
 
@@ -80,6 +81,17 @@ class Comparison:
     out: Path | None = None
     notes: list[str] = field(default_factory=list)
     """What could not be written, and how to change that."""
+
+    def __repr__(self) -> str:
+        """One line: how many runs of what, and how many failed."""
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        return f"<Comparison of {self.scenario!r}: {len(self.rows)} runs in {len(self.groups)} groups{failed}>"
+
+    def _repr_html_(self) -> str:
+        """The means, as notebooks show them."""
+        head = ("controller", "strategy", *(measure.title for measure in MEASURES))
+        rows = [[group.controller, group.strategy, *_means(group.spread)] for group in self.groups]
+        return table(head, rows, words=2)
 
     @property
     def results(self) -> pd.DataFrame:
@@ -106,6 +118,20 @@ class Comparison:
         return _picture(self.scenario, self.groups)
 
 
+class ComparisonError(RuntimeError):
+    """No run of a comparison came through; the text has the first one's error."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        first = comparison.rows[0]
+        who = f"{first['controller']}, {first['strategy']}, seed {first['seed']}"
+        super().__init__(f"none of {len(comparison.rows)} runs came through; the first, {who}: {first['error']}")
+        self.comparison = comparison
+
+
+def _means(spread: Mapping[str, Spread]) -> list[str]:
+    return [f"{spread[m.key].mean:,.{m.places}f}" if spread else "–" for m in MEASURES]
+
+
 def compare(
     scenario: str | Path = "demo",
     *,
@@ -127,6 +153,7 @@ def compare(
 
     Raises:
         InputError: something that was asked for cannot be, or ``out`` holds runs that were made from other inputs.
+        ComparisonError: no run came through; it holds the comparison.
     """
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: at least one process is needed")
@@ -145,6 +172,8 @@ def compare(
     comparison = Comparison(street.name, [described(outcome) for outcome in done], None if out is None else Path(out))
     if comparison.out is not None:
         _write(comparison, comparison.out)
+    if len(comparison.failed) == len(comparison.rows):
+        raise ComparisonError(comparison)
     return comparison
 
 
@@ -170,9 +199,9 @@ def _write(comparison: Comparison, out: Path) -> None:
     """The table, twice, and the picture."""
     names = list(dict.fromkeys(name for row in comparison.rows for name in row))
     text = StringIO()
-    table = csv.DictWriter(text, names, lineterminator="\n")
-    table.writeheader()
-    table.writerows(comparison.rows)
+    written = csv.DictWriter(text, names, lineterminator="\n")
+    written.writeheader()
+    written.writerows(comparison.rows)
     (out / TABLE_CSV).write_text(text.getvalue(), encoding="utf-8")
     if not _write_parquet(comparison.rows, names, out / TABLE_PARQUET):
         comparison.notes.append(f"{TABLE_PARQUET} was left out, it needs pyarrow: {WITHOUT_TABLES}")

@@ -74,6 +74,8 @@ def finish(
     """
     run = read_run(run_dir)
     block = run.settlement
+    if block is None and run.status != "complete":
+        raise InputError(f"{run_dir}: this run ended before it had opened a ledger; no token has moved, run it again")
     if block is None or block["ledger"] == MEMORY:
         raise InputError(f"{run_dir}: this run kept its tokens in memory; there is no ledger to settle on")
     _require_files(run_dir, block)

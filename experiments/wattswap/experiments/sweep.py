@@ -11,6 +11,7 @@ import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing import get_context
@@ -97,13 +98,31 @@ def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[JobOutcome]:
 
 def _in_processes(jobs: Iterable[Job], processes: int) -> Iterator[JobOutcome]:
     with ProcessPoolExecutor(processes, get_context("spawn"), _begin_quietly) as pool:
-        futures = [pool.submit(measure, job) for job in jobs]
+        with _without_main():
+            futures = [pool.submit(measure, job) for job in jobs]
         try:
             for future in as_completed(futures):
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Start processes that do not run the user's script again.
+
+    A job needs nothing of it, and a script without ``if __name__ == "__main__"`` would compare once more in each.
+    """
+    main = sys.modules["__main__"]
+    hidden: dict[str, Any] = {
+        name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__
+    }
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__dict__.update(hidden)
 
 
 def _alone(job: Job) -> JobOutcome:
