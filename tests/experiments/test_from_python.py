@@ -51,7 +51,6 @@ def test_a_run_directory_is_loaded_as_it_was_returned(written):
     assert loaded.frame("trades").equals(written.frame("trades"))
     assert loaded.trades["nanos"].tolist() == written.trades["nanos"].tolist()
     assert loaded.uncontrolled is not None
-    assert written.uncontrolled is not None
     assert loaded.uncontrolled["overload_s"] == written.uncontrolled["overload_s"]
 
 
