@@ -135,4 +135,5 @@ def session(block: Block) -> Iterator[tuple[str, list[str]]]:
 def agrees(shown: list[str], said: str) -> bool:
     """Whether an output is the one shown; ``...`` on a line of its own stands for any lines, in a line for any text."""
     pattern = "\n".join(".*" if line == "..." else re.escape(line).replace(r"\.\.\.", ".*") for line in shown)
-    return not shown or re.fullmatch(pattern, said.strip("\n"), re.DOTALL) is not None
+    text = "\n".join(line.rstrip() for line in said.strip("\n").splitlines())  # no page shows blanks at a line's end
+    return not shown or re.fullmatch(pattern, text, re.DOTALL) is not None

@@ -49,6 +49,12 @@ LINES = [pytest.param(line, id=f"{page.relative_to(HOUSE)}: {line}") for page in
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_block_of_a_page_is_overlooked(page: Path):
+    """A block that is opened otherwise than the tests read it would be shown and never run."""
+    assert len(re.findall(r"(?m)^```", page.read_text(encoding="utf-8"))) == 2 * len(blocks(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_shows_runs(page: Path, tmp_path, monkeypatch, capsys):
     """Python blocks in one namespace, as a reader would type them one after the other; consoles where marked."""
     monkeypatch.chdir(tmp_path)

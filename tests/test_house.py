@@ -47,7 +47,7 @@ ONE_PLACE = {
     "paho": ("wattswap.runners.node.drivers",),
     "gpiozero": ("wattswap.runners.node.drivers",),
     "mesa": ("wattswap.runners.mesa_model",),
-    "iota_sdk": ("wattswap.ledger.iota", "wattswap.ledger.devnet"),
+    "iota_sdk": ("wattswap.ledger.iota", "wattswap.ledger.devnet", "wattswap.experiments.bench.devnet_load"),
     "graphql": ("wattswap.ledger.devnet",),
     "starlette": ("wattswap.ledger.devnet", "wattswap.experiments.dashboard"),
     "uvicorn": ("wattswap.ledger.devnet", "wattswap.experiments.dashboard"),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from itertools import product
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec import structs
 from tests.checked import checked_run
 from tests.streets import random_street, streets
 
+from wattswap.agents.rules import ClearingRule
+from wattswap.agents.strategies.bundled import BUNDLED
 from wattswap.runners.engines.fleet import FleetRun
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.recording.record import RunRecord, TickRow
@@ -58,6 +63,42 @@ def _columns(row: TickRow) -> list[tuple[str, Any]]:
 def test_engines_agree_about_any_small_street(street):
     fleet, messages = FleetRun(street), checked_run(street)
     assert differences(fleet.run(), messages.run()) == []
+
+
+STRATEGIES = (*BUNDLED, "+".join(BUNDLED))
+CLEARING = get_args(ClearingRule)
+
+
+def disagreements(seed: int, strategy: str, clearing: str, disclose: str) -> list[str]:
+    """In what the engines differ about the street of this seed, if all its cars follow this strategy."""
+    street = random_street(seed, 1 + seed % 8, 40 + seed % 60)
+    scenario, (feeder,) = street.scenario, street.feeders
+    transformer = structs.replace(scenario.transformer, clearing=clearing)
+    vehicles = structs.replace(scenario.vehicles, strategy=strategy, disclose=disclose)
+    street = replace(
+        street,
+        scenario=structs.replace(scenario, transformer=transformer, vehicles=vehicles),
+        feeders=(replace(feeder, transformer=transformer),),
+    )
+    return differences(FleetRun(street).run(), checked_run(street).run())
+
+
+@pytest.mark.parametrize("clearing", CLEARING)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_engines_agree_whatever_cars_ask_and_however_a_round_clears(strategy, clearing):
+    seed = STRATEGIES.index(strategy) * len(CLEARING) + CLEARING.index(clearing)
+    assert disagreements(seed, strategy, clearing, ("nothing", "departure")[seed % 2]) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("disclose", ["nothing", "departure"])
+@pytest.mark.parametrize("clearing", CLEARING)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_engines_agree_about_two_hundred_streets(strategy, clearing, disclose):
+    """Five streets for each of 42 ways to trade."""
+    ways = [*product(STRATEGIES, CLEARING, ("nothing", "departure"))]
+    for seed in range(100 + ways.index((strategy, clearing, disclose)), 100 + 5 * len(ways), len(ways)):
+        assert disagreements(seed, strategy, clearing, disclose) == [], seed
 
 
 @pytest.mark.parametrize("name", ["demo", "b250"])

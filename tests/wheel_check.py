@@ -1,6 +1,6 @@
 """Looks into a wheel, installs it in a fresh place and imports it there. Run by `make wheel`; not a test by itself.
 
-python tests/wheel_check.py dist/wattswap-0.1.0-py3-none-any.whl
+python tests/wheel_check.py dist/wattswap-0.2.0-py3-none-any.whl
 """
 
 from __future__ import annotations

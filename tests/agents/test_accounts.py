@@ -48,17 +48,17 @@ def test_an_award_is_reserved_then_made_durable_then_said():
 
 def test_an_award_is_repeated_until_it_is_acknowledged():
     site, _ = awarded()
-    assert len(of_kind(site.due(30_000), Send)) == 1
+    assert len(of_kind(site.owed.due(30_000), Send)) == 1
     site.ack("charger/5", 5, 0)
-    assert of_kind(site.due(60_000), Send) == []
+    assert of_kind(site.owed.due(60_000), Send) == []
 
 
 def test_an_award_asks_for_its_delivery_once_its_car_has_left_but_never_twice_at_once():
     site, _ = awarded()
     site.ack("charger/5", 5, 0)
     site.depart(PARTY, Departed(5, 0, 0), 300_000)
-    assert len(of_kind(site.due(330_000), Send)) == 1
-    assert site.due(330_000) == []
+    assert len(of_kind(site.owed.due(330_000), Send)) == 1
+    assert site.owed.due(330_000) == []
 
 
 def test_the_lower_of_two_meters_is_paid_and_the_same_each_time():

@@ -29,6 +29,7 @@ from wattswap.agents.base import Agent
 from wattswap.agents.charger import Charger
 from wattswap.agents.household import Household
 from wattswap.agents.offers import Call, Memory, OfferBook, Own, Strategy
+from wattswap.agents.roster import Roster
 from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Vehicle, VehicleProfile
 from wattswap.protocol.codec import decode, encode, unseal
@@ -170,13 +171,13 @@ def street(arrives: Loss = lambda sender, to, message: 1, *, signed: bool = Fals
         at: VehicleProfile(asks(ask), "asks", 1, 880, IOTA // 2, 3 * IOTA) for at, ask in (("A", CHEAP), ("B", DEAR))
     }
     site = replace(SITE, funds_nanos=funds_iota * IOTA)
+    roster = Roster(("charger A", "charger B"), ("car A", "car B"), ("homes",))
     agents: list[Agent] = [
         *(Charger(f"charger {at}", "transformer", 11_000, RULES, signer=signer(f"charger {at}"), transformer_key=key)
           for at in "AB"),
         *(Vehicle(f"car {at}", profiles[at], RULES, signer=signer(f"car {at}"), transformer_key=key) for at in "AB"),
         Household("homes", "transformer"),
-        Transformer("transformer", site, RULES, signer=transformer_signer, trusted=keys if signed else None,
-                    households=["homes"]),
+        Transformer("transformer", site, RULES, roster, signer=transformer_signer, trusted=keys if signed else None),
     ]  # fmt: skip
     return Wire({agent.name: agent for agent in agents}, arrives)
 

@@ -73,8 +73,7 @@ def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Det
         whose = Whose(site=SITE_NAME, run=run_id, begins="2018-11-25T00:00:00+01:00")
         with Anchorer(path / "meters.sqlite", signer, whose, settlement, detail=detail) as anchorer:
             for slot in range(1, slots + 1):
-                anchorer.add(readings(slot), slot * SLOT_MS)
-                anchorer.seal(slot * SLOT_MS)
+                anchorer.add([(slot * SLOT_MS, readings(slot))])
             identities = {**settlement.identities(), "meters": anchorer.identity}
         trade(book)
         settlement.post(book)

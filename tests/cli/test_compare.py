@@ -46,7 +46,7 @@ def test_json_is_one_object_and_nothing_else(tmp_path: Path, monkeypatch, capsys
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert err == ""
-    assert [(group["controller"], group["runs"]) for group in found["groups"]] == [("fcfs", 2)]
+    assert [(group["controller"], group["runs"]) for group in found["groups"]] == [("edf", 2)]
     assert {row["seed"] for row in found["runs"]} == {1, 2}
 
 

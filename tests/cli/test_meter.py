@@ -196,8 +196,7 @@ def test_a_record_that_waits_in_the_runs_outbox_is_said_to(say, tmp_path: Path, 
         signer = read_key_file(run / SITE_KEY, network=block["identities"]["ledger"])
         whose = Whose(site=SITE_NAME, run=block["run_id"], begins="2018-11-25T00:00:00+01:00")
         with Anchorer(run / "meters.sqlite", signer, whose, Stalled(outbox)) as anchorer:
-            anchorer.add(readings(7), 7 * SLOT_MS)
-            anchorer.seal(7 * SLOT_MS)
+            anchorer.add([(7 * SLOT_MS, readings(7))])
     code, out, _ = say("meter", "verify", "--run", str(run))
     assert (code, out) == (1, "record 6: it is not on the ledger yet, it waits in the run's outbox\n")
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from wattswap.cli import progress
-from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
+from wattswap.cli.progress import countdown_bar, progress_bar, strategies_print_to_stderr
 
 
 class Terminal(io.StringIO):
@@ -39,6 +39,16 @@ def test_what_is_over_soon_shows_none(monkeypatch: pytest.MonkeyPatch):
         for tick in range(128):
             passed(tick)
     assert "demo" not in screen.getvalue()
+
+
+def test_what_is_still_on_its_way_counts_down_from_what_there_was(monkeypatch: pytest.MonkeyPatch):
+    screen = on_screen(monkeypatch)
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.0)
+    with countdown_bar("on their way") as left:
+        for count in (1_200, 600, 0):
+            left(count)
+    assert "on their way, 1,200" in screen.getvalue()
+    assert "100%" in screen.getvalue()
 
 
 def test_whoever_reads_from_a_pipe_sees_none(monkeypatch: pytest.MonkeyPatch):

@@ -59,7 +59,7 @@ def test_a_run_that_was_interrupted_is_replayed_to_its_end(tmp_path: Path, capsy
     code, out, err = replayed(capsys, str(run_dir), "--check")
     assert (code, err) == (0, "")
     assert out.startswith("identical: ")
-    assert " of 2880 ticks, the journal ends at 2024-01-01 " in out
+    assert " of 2880 ticks, the journal is unfinished and ends at 2024-01-01 " in out
     assert "for the run was interrupted; tables compared: series, rounds, trades, sessions\n" in out
     ticks = int(out.split()[1])
     assert len(run.columns("series")["t_ms"]) in {ticks - 1, ticks}
@@ -71,7 +71,7 @@ def test_after_a_power_cut_the_tables_are_rebuilt_from_the_journal(tmp_path: Pat
     assert left == {"run.json", "scenario.toml", "journal", "log.jsonl"}
     code, out, err = replayed(capsys, str(run_dir))
     assert (code, err) == (0, "")
-    assert "ticks, the journal ends at" in out
+    assert "ticks, the journal is unfinished and ends at" in out
     assert "wrote series.parquet, rounds.parquet" in out
     run = read_run(run_dir)
     assert not list(run_dir.glob(".*.part")), "what was half written is written whole"
@@ -145,7 +145,7 @@ def test_what_cannot_be_replayed_is_one_line_with_exit_code_2(tmp_path: Path, mo
 
 def of_another_version(run_dir: Path) -> None:
     journal = journal_of(run_dir)
-    journal.write_bytes(journal.read_bytes().replace(b"format_version\x02", b"format_version\x07"))
+    journal.write_bytes(journal.read_bytes().replace(b"format_version\x03", b"format_version\x07"))
 
 
 def with_a_hole(run_dir: Path) -> None:
@@ -168,7 +168,7 @@ def with_other_data(run_dir: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
-        (of_another_version, "journal of format version 7, this version reads 2; use wattswap "),
+        (of_another_version, "journal of format version 7, this version reads 3; use wattswap "),
         (with_a_hole, "damaged after tick "),
         (with_another_scenario, "not the scenario of this journal"),
         (with_other_data, "not the file this scenario was recorded with"),
@@ -188,16 +188,15 @@ def test_a_journal_that_does_not_fit_is_one_line_and_nothing_is_overwritten(
     assert there == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
-def test_a_torn_end_is_replayed_up_to_there_and_nothing_is_overwritten(tmp_path: Path, capsys):
+def test_a_complete_run_whose_journal_is_torn_is_found_out_and_nothing_is_overwritten(tmp_path: Path, capsys):
     run_dir = run_into(tmp_path)
     journal = journal_of(run_dir)
     journal.write_bytes(journal.read_bytes()[:-2_000])
     there = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
     code, out, err = replayed(capsys, str(run_dir))
-    assert (code, err) == (0, "")
-    assert out.startswith("replayed: ")
-    assert "of 288 ticks, the journal ends at 2024-01-0" in out
-    assert out.endswith("though the run is complete; nothing was missing\n")
+    assert (code, err) == (1, "")
+    assert out.startswith("different from tick 2")
+    assert "the journal ends too early\n  recorded: 288 ticks and the journal's end\n  replayed: 2" in out
     assert there == {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
 
 

@@ -24,6 +24,8 @@ KEYS = (
     " sessions_open unserved_wh deferred_wh waiting_wh_h fed_back_wh forced_wh rounds choices paid_nanos billed_nanos"
     " jain_waiting jain_tokens ageing_h oscillations stops stops_total fallback_unsafe_w trace_hash events_hash"
     " faults settlement feeders timing near_limit_s waiting_cost_nanos sellers sellers_losing rent_open_nanos"
+    " sellers_gain_nanos"
+    " eur_per_iota homes_over_s homes_over_w gave_way gave_way_full gave_way_short gave_way_open"
 )
 
 
@@ -43,7 +45,15 @@ def test_json_is_one_object_on_stdout_and_nothing_else_anywhere(wattswap, tmp_pa
 def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_again(wattswap, tmp_path: Path):
     done = wattswap("run", "demo", *FAST)
     assert (done.returncode, done.stderr) == (0, "")
-    for words in ("min over the limit", "departing cars full", "nobody in control", "deferred", "fed back", "IOTA"):
+    for words in (
+        "min over the limit",
+        "of 42 cars that gave way",
+        "left full",
+        "nobody in control",
+        "deferred",
+        "fed back",
+        "IOTA",
+    ):
         assert words in done.stdout
     (path,) = (tmp_path / "runs").iterdir()
     assert f"Run directory: runs/{path.name}" in done.stdout
@@ -181,7 +191,7 @@ def test_our_own_bug_is_a_traceback_and_a_directory_marked_failed(tmp_path: Path
 def test_a_run_from_python_has_tables_and_a_twin():
     result = api.run("demo", engine="fleet", settings=["base.noise_pct=0"])
     assert result.out is None
-    assert len(result.series) == 2_880
+    assert len(result.series) == 36 * 120
     assert result.trades["nanos"].sum() == result.summary["paid_nanos"]
     assert len(result.rounds) == result.summary["rounds"]
     assert len(result.sessions) == result.summary["sessions"]

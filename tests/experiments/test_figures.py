@@ -8,8 +8,16 @@ from wattswap.experiments.figures import BEGIN, END, jobs, markdown, replaced
 from wattswap.protocol.errors import InputError
 
 KNOWS = "(knows departures)"
-CONTROLLERS_AS_SHOWN = ("poc", "fcfs", "equal-share", f"edf {KNOWS}", f"llf {KNOWS}", "negotiated")
-RIVALS = ("", f", edf {KNOWS}", f", llf {KNOWS}")
+CONTROLLERS_AS_SHOWN = (
+    "poc",
+    "fcfs",
+    "equal-share",
+    f"edf {KNOWS}",
+    f"llf {KNOWS}",
+    "negotiated",
+    "negotiated, no car feeds",
+)
+RIVALS = ("", ", fcfs", ", equal-share", f", edf {KNOWS}", f", llf {KNOWS}")
 HARD = "0 | 0.0 | 0.0 | 125.0 | 0 | 0.25"
 
 
@@ -29,8 +37,9 @@ def result(job):
         "near_limit_s": 5_400,
         "sellers": 40,
         "sellers_losing": 1,
+        "sellers_gain_nanos": 20_000_000_000,
         "trace_hash": job.street,
-        "timing": {"wall_s": 1.25},
+        "cpu_s": 1.25,
     }
 
 
@@ -38,8 +47,8 @@ def test_every_table_has_a_row_per_street():
     text = markdown({job: result(job) for job in jobs(["a400"], [1, 2, 3])}, ["a400"], [1, 2, 3])
     rows = [line for line in text.splitlines() if line.startswith("| a400")]
     assert rows == [
-        "| a400 | 500.0 kW | 122.5 | 0.0 to 1.0 | 125.0 | 0 | 0.00 | 0.25 | 250 | 60 | 30.2 | 2.5 |",
-        "| a400 | 500.0 kW | 122.5 | 0.0 | 125.0 | 0 | 250 | 60 | 30.2 | 2.5 |",
+        "| a400 | 500.0 kW | 122.5 | 0.0 to 1.0 | 125.0 | 0 | 0.00 | 0.25 | 250 | 60 | 30.2 | 20.0 | 2.5 |",
+        "| a400 | 500.0 kW | 122.5 | 0.0 | 125.0 | 0 | 250 | 60 | 30.2 | 20.0 | 2.5 |",
         "| a400 | 1.2 s | 1.2 s | yes |",
         "| a400, uncontrolled | 0 | 0.0 | 122.5 | 125.0 | 0 | 0.25 | 1.5 | 30.2 |",
         *(f"| a400, {other} | 0 | 0.0 | 0.0 | 125.0 | 0 | 0.25 | 1.5 | 30.2 |" for other in CONTROLLERS_AS_SHOWN),

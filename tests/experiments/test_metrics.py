@@ -36,6 +36,9 @@ def test_the_load_is_homes_and_import_less_what_is_fed_back(street, record):
         ("sessions", 2),
         ("sessions_short", 1),
         ("sessions_open", 1),
+        ("gave_way", 1),
+        ("gave_way_open", 1),
+        ("homes_over_s", 0),
         ("unserved_wh", 200),
         ("deferred_wh", 183),  # 660 kWs
         ("fed_back_wh", 42),  # 5 kW x 30 s

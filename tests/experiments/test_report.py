@@ -148,12 +148,12 @@ def test_every_figure_beside_the_uncontrolled_one_is_that_of_run_json(demo, tabl
 
 
 def test_all_cars_that_sold_something_are_listed_with_what_they_earned(demo, tables, without_picture):
-    cars = Page(page(tables)).table("session", "charger", "strategy")
+    cars = Page(page(tables)).table("car", "charger", "session", "strategy")
     sold = tables.trades.groupby("session")["nanos"].sum()
-    assert {row[0] for row in cars} == set(sold.index)
+    assert {row[2] for row in cars} == set(sold.index)
     for row in cars:
-        assert number(row[9]) == pytest.approx(sold[row[0]] / 1e9, abs=0.00501)
-    assert [number(row[9]) for row in cars] == sorted((number(row[9]) for row in cars), reverse=True)
+        assert number(row[10]) == pytest.approx(sold[row[2]] / 1e9, abs=0.00501)
+    assert [number(row[10]) for row in cars] == sorted((number(row[10]) for row in cars), reverse=True)
     assignment = Page(page(tables)).table("strategy")
     assert [row[0] for row in assignment] == ["keep", "need", "prosumer"]
     assert sum(int(row[1]) for row in assignment) == figures(demo)["sessions"]
@@ -178,10 +178,10 @@ def test_the_biggest_round_is_told_from_the_reading_to_the_payment(tables, witho
     assert f"{trades['nanos'].sum() / 1e9:.3f} IOTA in all" in steps["Settlement."]
     found = Page(page(tables))
     assert all(text in found.text for text in steps.values())
-    told = found.table("session", "sold")
+    told = found.table("car", "sold")
     assert [number(row[2]) for row in told] == sorted(number(row[2]) for row in told)
     for told_row, trade in zip(told, trades_of(tables, row["tick"]).to_dict("records"), strict=False):
-        assert told_row[0] == trade["session"]
+        assert told_row[0] == tables.vehicle_of(trade["session"])
         assert number(told_row[3]) == pytest.approx(trade["price_nanos_per_kwh_h"] / 1e9, abs=0.000501)
         assert number(told_row[5]) == pytest.approx(trade["delivered_ws"] / 3.6e6, abs=0.000501)
         assert number(told_row[6] or "0") == pytest.approx(trade["returned_ws"] / 3.6e6, abs=0.000501)
@@ -247,9 +247,9 @@ def test_what_a_power_cut_leaves_has_a_report_too(demo, tmp_path):
 def test_whoever_was_cut_without_pay_is_listed(tmp_path, without_picture):
     path = made(tmp_path / "run", strategy="keep")
     found = Page(page(RunTables.read(path)))
-    cut = found.table("session", "first cut")
+    cut = found.table("car", "session", "first cut")
     assert len(cut) > 10
-    assert sum(number(row[3]) for row in cut) == pytest.approx(figures(path)["forced_wh"] / 1000, abs=0.01 * len(cut))  # type: ignore[operator]
+    assert sum(number(row[4]) for row in cut) == pytest.approx(figures(path)["forced_wh"] / 1000, abs=0.01 * len(cut))  # type: ignore[operator]
     assert "no offer was accepted" in found.text
     assert "cut without pay" in found.text
 
@@ -292,7 +292,7 @@ def test_names_that_are_markup_stay_text(tables):
     assert not {"script", "svg", "b"} & set(found.tags)
     assert found.tags.count("img") == 1
     assert {name for _, name, _ in found.attributes} <= {"alt", "charset", "class", "content", "lang", "name", "src"}
-    assert set(names.values()) == {row[0] for row in found.table("session", "charger")}
+    assert set(names.values()) == {row[2] for row in found.table("car", "charger")}
     assert HOSTILE[2] in found.text
     assert re.search(r"--controller negotiated --engine '\"><img src=x onerror=alert\(2\)>'", found.text)
 
@@ -315,8 +315,8 @@ def test_a_street_of_ones_own_needs_no_credit_and_its_folders_stay_private(tmp_p
 
 def test_sessions_an_interrupted_run_never_wrote_down_are_listed_all_the_same(tables, without_picture):
     nobody = tables.sessions.iloc[:0]
-    cars = Page(page(replace(tables, sessions=nobody))).table("session", "charger")
-    assert {row[0] for row in cars} == set(tables.trades["session"])
+    cars = Page(page(replace(tables, sessions=nobody))).table("car", "charger")
+    assert {row[2] for row in cars} == set(tables.trades["session"])
     assert {row[1] for row in cars} == {""}
 
 
@@ -324,5 +324,5 @@ def test_a_long_list_is_cut_and_says_so(tables, without_picture):
     many = pd.concat([tables.trades.assign(session=tables.trades["session"] + f"-{number}") for number in range(5)])
     found = Page(page(replace(tables, trades=many)))
     count = many["session"].nunique()
-    assert len(found.table("session", "charger")) == 120
+    assert len(found.table("car", "charger")) == 120
     assert f"… and {count - 120} more; all are in sessions.parquet and trades.parquet." in found.text

@@ -43,7 +43,7 @@ def test_what_each_car_did_when(street, record):
     told = list(zip(cars["vehicle"], cars["station"], cars["activity"], spans, strict=True))
     assert told == [
         ("Ann", "C1", "charging", (0, 30)),
-        ("Ann", "C1", "reduced", (30, 60)),
+        ("Ann", "C1", "paused", (30, 60)),
         ("Ann", "C1", "feeding", (60, 90)),
         ("Ann", "C1", "waiting", (90, 120)),
         ("Ann", "C1", "full", (120, 150)),

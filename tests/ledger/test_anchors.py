@@ -224,43 +224,31 @@ class Shelf:
             self.there, self.waiting = self.there + self.waiting, []
 
 
-def test_each_slot_becomes_a_record_and_the_last_one_at_the_end() -> None:
+def test_each_slot_becomes_a_record_whatever_is_still_on_its_way() -> None:
     shelf = Shelf()
-    with Anchorer(None, SIGNER, WHOSE, shelf) as anchorer:
-        for second in range(10, 101, 10):
-            anchorer.add([reading("m", second * 1_000)], second * 1_000)
-        anchorer.seal(100_000)
+    with Anchorer(None, SIGNER, WHOSE, shelf, begins_ms=5_000) as anchorer:
+        anchorer.add([(30_000, [reading("m", 10_000), reading("m", 30_000)]), (60_000, [])])
+        shelf.busy = True
+        anchorer.add([(90_000, [reading("m", 90_000)])])
+        anchorer.add([(100_000, [reading("m", 100_000)])])
+        shelf.busy = False
+        assert anchorer.made == 4
+        assert all(map(shelf.is_anchored, anchorer.records()))
     records = [read(anchor, KEY) for anchor in shelf.there]
     assert [(record.from_ms, record.to_ms, record.count) for record in records] == [
-        (0, 30_000, 3),
-        (30_000, 60_000, 3),
-        (60_000, 90_000, 3),
+        (5_000, 30_000, 2),
+        (30_000, 60_000, 0),
+        (60_000, 90_000, 1),
         (90_000, 100_000, 1),
     ]
     assert verify(shelf.there, KEY, last=3) == []
-
-
-def test_a_slot_that_could_not_be_anchored_is_in_the_next_record() -> None:
-    shelf = Shelf()
-    with Anchorer(None, SIGNER, WHOSE, shelf) as anchorer:
-        for slot in range(1, 7):
-            shelf.busy = 2 <= slot <= 4
-            anchorer.add([reading("m", slot * 30_000)], slot * 30_000)
-    records = [read(anchor, KEY) for anchor in shelf.there]
-    assert [(record.from_ms, record.to_ms, record.count) for record in records] == [
-        (0, 30_000, 1),
-        (30_000, 60_000, 1),
-        (60_000, 150_000, 3),
-        (150_000, 180_000, 1),
-    ]
-    assert verify(shelf.there, KEY) == []
 
 
 @pytest.mark.parametrize("detail", Detail)
 def test_more_readings_than_a_record_holds_become_several(detail: Detail) -> None:
     shelf = Shelf()
     with Anchorer(None, SIGNER, WHOSE, shelf, detail=detail) as anchorer:
-        anchorer.add([reading(f"charger/{number}", 30_000) for number in range(2_000)], 30_000)
+        anchorer.add([(30_000, [reading(f"charger/{number}", 30_000) for number in range(2_000)])])
     assert len(shelf.there) > 1
     assert verify(shelf.there, KEY) == []
     assert max(len(anchor.content) for anchor in shelf.there) <= MOST_ANCHOR_BYTES
@@ -271,13 +259,11 @@ def test_a_restart_goes_on_with_the_chain_and_hands_over_what_is_not_anchored(tm
     path, shelf, later = tmp_path / "meters.sqlite", Shelf(), Shelf()
     shelf.busy = True
     with Anchorer(path, SIGNER, WHOSE, shelf) as anchorer:
-        anchorer.add([reading("m", 30_000)], 30_000)
-        anchorer.add([reading("m", 40_000)], 40_000)
+        anchorer.add([(30_000, [reading("m", 30_000)])])
     assert shelf.there == []
     with Anchorer(path, SIGNER, WHOSE, later) as anchorer:
-        anchorer.add([reading("m", 60_000)], 60_000)
+        anchorer.add([(60_000, [reading("m", 60_000)])])
         assert anchorer.records() == later.there
-        assert [one.at_ms for one in anchorer.readings(1)] == [40_000, 60_000]
     assert verify(later.there, KEY, last=1) == []
     with pytest.raises(InputError, match="records of 'site'"):
         Anchorer(path, STRANGER, WHOSE, Shelf())
@@ -287,17 +273,15 @@ def test_a_restored_archive_raises_an_alarm_and_forks_no_chain(tmp_path: Path) -
     """Compared by content: the same sequence under another record is a fork, and so is a ledger that knows more."""
     path, backup, shelf = tmp_path / "meters.sqlite", tmp_path / "backup.sqlite", Shelf()
     with Anchorer(path, SIGNER, WHOSE, shelf) as anchorer:
-        anchorer.add([reading("m", 30_000)], 30_000)
+        anchorer.add([(30_000, [reading("m", 30_000)])])
     shutil.copy(path, backup)
     with Anchorer(path, SIGNER, WHOSE, shelf) as anchorer:
         assert anchorer.alarm == ""
-        anchorer.add([reading("m", 60_000, 5)], 60_000)
+        anchorer.add([(60_000, [reading("m", 60_000, 5)])])
     there = list(shelf.there)
     with Anchorer(backup, SIGNER, WHOSE, shelf) as anchorer:
         assert "record 1 of site on the ledger is not in its archive" in anchorer.alarm
-        anchorer.add([reading("m", 60_000, 7)], 60_000)
-        anchorer.seal(70_000)
-        anchorer.add_each([(80_000, [reading("m", 80_000)])])
+        anchorer.add([(60_000, [reading("m", 60_000, 7)])])
         assert anchorer.made == 1
     with Anchorer(None, SIGNER, WHOSE, shelf) as lost:
         assert "record 0 of site on the ledger is not in its archive" in lost.alarm
@@ -318,7 +302,7 @@ def test_roots_are_not_opened_by_guessing() -> None:
     shelves = Shelf(), Shelf()
     for shelf in shelves:
         with Anchorer(None, SIGNER, WHOSE, shelf) as anchorer:
-            anchorer.add([reading("m", 30_000, 330)], 30_000)
+            anchorer.add([(30_000, [reading("m", 30_000, 330)])])
     roots = {read(shelf.there[0], KEY).root for shelf in shelves}
     assert len(roots) == 2
     guessed = {merkle.leaf(bytes(16), msgspec.json.encode(reading("m", 30_000, ws))).hex() for ws in range(400)}
@@ -338,7 +322,7 @@ def test_an_archive_of_another_run_is_refused(tmp_path: Path) -> None:
 def test_a_customer_proves_their_own_reading_and_learns_no_other() -> None:
     shelf = Shelf()
     with Anchorer(None, SIGNER, WHOSE, shelf, detail=Detail.ROOT) as anchorer:
-        anchorer.add([reading(f"charger/{number}", 30_000, number) for number in range(7)], 30_000)
+        anchorer.add([(30_000, [reading(f"charger/{number}", 30_000, number) for number in range(7)])])
         [proof] = anchorer.proofs(0, "charger/5")
     [anchor] = shelf.there
     assert b"charger" not in anchor.content
@@ -375,9 +359,8 @@ def test_many_slots_are_sealed_at_once_as_one_by_one():
         Anchorer(None, SIGNER, WHOSE, shelves[1], detail=Detail.FULL) as all_,
     ):
         for now_ms, each in slots:
-            one.add(each, now_ms)
-            one.seal(now_ms)
-        all_.add_each(slots)
+            one.add([(now_ms, each)])
+        all_.add(slots)
         assert one.records() == all_.records() == shelves[0].there == shelves[1].there
         assert all_.made == len(shelves[1].there) > len(slots)
         assert [all_.readings(number) for number in range(all_.made)] == [

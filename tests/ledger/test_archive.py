@@ -22,7 +22,7 @@ from wattswap.ledger.settlement import open_settlement
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.identity import LOCAL_NETWORK, seeded_signer
+from wattswap.protocol.identity import seeded_signer
 
 SIGNER = seeded_signer(1, "site")
 WHOSE = Whose(site="s")
@@ -38,8 +38,7 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "meters.sqlite"
     with open_settlement("memory", {}) as settlement, Anchorer(path, SIGNER, WHOSE, settlement) as anchorer:
         for slot, meters in enumerate((("a", "b"), ("a", "b"), ("a",)), 1):
-            anchorer.add([reading(meter, slot * 30_000) for meter in meters], slot * 30_000)
-            anchorer.seal(slot * 30_000)
+            anchorer.add([(slot * 30_000, [reading(meter, slot * 30_000) for meter in meters])])
     return path
 
 
@@ -48,7 +47,7 @@ def test_an_archive_is_read_as_it_was_kept(file: Path) -> None:
     with Archive(file) as archive:
         assert (archive.site, archive.public_key) == ("s", SIGNER.public_key)
         assert [anchor.sequence for anchor in archive.records()] == [0, 1, 2]
-        assert archive.damaged(archive.records(), LOCAL_NETWORK) == []
+        assert archive.damaged(archive.records()) == []
         assert archive.meters() == {"a", "b"}
         assert archive.readings(1) == (reading("a", 60_000), reading("b", 60_000))
         assert archive.readings(3) == ()
@@ -79,7 +78,7 @@ def test_what_was_written_beside_a_record_must_agree_with_it(file: Path) -> None
         forger.execute("update records set readings = cast('[]' as blob) where sequence = 2")
         forger.commit()
     with Archive(file) as archive:
-        assert archive.damaged(archive.records(), LOCAL_NETWORK) == [
+        assert archive.damaged(archive.records()) == [
             Fault(0, "its hash is not the one written down when it was sealed"),
             Fault(2, "the readings kept beside it are not those it stands for"),
         ]
@@ -119,7 +118,7 @@ def test_readings_that_were_altered_with_their_hash_are_not_those_of_the_root(fi
         )
         forger.commit()
     with Archive(file) as archive:
-        named = [fault.sequence for fault in archive.damaged(archive.records(), LOCAL_NETWORK)]
+        named = [fault.sequence for fault in archive.damaged(archive.records())]
         assert 0 in named
 
 

@@ -184,11 +184,10 @@ def test_a_restored_backup_pays_nothing_twice(node_url: str, tmp_path: Path) -> 
     path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
     with fresh_ledger(node_url, OPENING, path) as ledger:
         ledger.pay([payment("a")])
-        ledger.submitter.owe([payment("b", nanos=20)], due=False)
+        ledger.submitter.owe([payment("b", nanos=20)])
         copy = sqlite3.connect(backup)
         ledger.submitter.outbox._database._connection.backup(copy)
         copy.close()
-        ledger.submitter.flush_all()
         ledger.submitter.work()
         ledger.pay([payment("c", nanos=30)])
         wallets = ledger.wallets

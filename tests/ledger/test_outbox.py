@@ -16,7 +16,7 @@ from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Manifest, Sig
 from wattswap.ledger.base import DamagedError, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, Batch, BatchState, Flush
+from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, Batch, BatchState
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import Submitter, payment_item
 from wattswap.protocol.errors import InputError, LocalProtocolError
@@ -49,7 +49,7 @@ class Place:
         return known.state
 
     def build(self, lane: str, most_items: int = 1) -> Batch:
-        batch = self.outbox.build(lane, Flush(), 0, most_nanos=100, most_items=most_items, most_bytes=0)
+        batch = self.outbox.build(lane, 0, most_nanos=100, most_items=most_items, most_bytes=0)
         assert batch is not None
         return batch
 
@@ -126,34 +126,6 @@ def test_a_debt_repeated_is_owed_once_and_a_key_never_changes_its_meaning(place:
             submitter.owe([Payment(key="a", payer=other[0], payee=other[1], nanos=other[2])])
     settle(submitter)
     assert audit(place) == []
-
-
-def test_small_debts_wait_for_sum_age_or_departure(place: Place) -> None:
-    now = [0]
-    submitter = Submitter(place.outbox, place.lane, flush=Flush(nanos=100, age_ms=1_000), clock=lambda: now[0])
-
-    def owe(key: str, payee: str, nanos: int, *, due: bool = False) -> None:
-        submitter.owe([Payment(key=key, payer="site", payee=payee, nanos=nanos)], due=due)
-        submitter.work()
-
-    owe("1", "sum", 60)
-    owe("2", "leaves", 1)
-    assert place.outbox.backlog.items == 2
-    owe("3", "sum", 40)
-    assert place.chain.received().get("sum") == 100
-    owe("4", "leaves", 1, due=True)
-    assert place.chain.received().get("leaves") == 2
-    owe("5", "old", 1)
-    now[0] = 999
-    submitter.work()
-    assert place.chain.received().get("old") is None
-    now[0] = 1_000
-    submitter.work()
-    assert place.chain.received().get("old") == 1
-    owe("6", "rest", 1)
-    submitter.flush_all()
-    submitter.work()
-    assert place.outbox.backlog.items == 0
 
 
 def test_what_does_not_fit_is_carried_to_the_next_batch(place: Place) -> None:
@@ -337,17 +309,16 @@ def test_a_restored_backup_pays_nothing_twice(tmp_path: Path) -> None:
         submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=Clock())
         submitter.owe(DEBTS[:1])
         settle(submitter)
-        submitter.owe(DEBTS[1:2], due=False)
+        submitter.owe(DEBTS[1:2])
         copy = sqlite3.connect(backup)
         outbox._database._connection.backup(copy)
         copy.close()
-        submitter.flush_all()
         settle(submitter)
         submitter.owe(DEBTS[3:])
         settle(submitter)
     with Outbox(backup) as outbox:
         submitter = Submitter(outbox, lambda name: FakeLane(chain, name), clock=Clock())
-        submitter.reconcile()
+        submitter.work()
         assert [text for text in outbox.alarms if "2 of its transactions were not in the outbox" in text]
         assert outbox.fees_nanos == 3 * FEE
         submitter.owe(DEBTS)
@@ -617,7 +588,7 @@ def restored(fatal: int | None) -> list[str]:
     submitter = place.submitter()
     submitter.owe(DEBTS[:1])
     settle(submitter)
-    submitter.owe(DEBTS[1:2], due=False)
+    submitter.owe(DEBTS[1:2])
     place.outbox._database._connection.backup(backup._database._connection)
     live(submitter)
     place.outbox.close()

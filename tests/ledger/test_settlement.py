@@ -84,11 +84,9 @@ def test_records_are_anchored_beside_the_payments(where: str) -> None:
                 MeterReading(meter=car, at_ms=slot * 30_000, import_w=1, export_w=0, import_ws=slot * 30, export_ws=0)
                 for car in CARS * 40
             ]
-            full.add(readings, slot * 30_000)
-            root.add(readings, slot * 30_000)
+            full.add([(slot * 30_000, readings)])
+            root.add([(slot * 30_000, readings)])
         live(book, settlement, 5)
-        for anchorer in (full, root):
-            anchorer.seal(150_000)
         assert settlement.drain().ok
         for site, anchorer in (("street", full), ("meters", root)):
             anchored = settlement.anchored(site, 0)

@@ -21,7 +21,7 @@ from wattswap.runners.engines.launch import run_street
 from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.scenario import Street, load_street
 
-DEMO = "3a2160330647"
+DEMO = "03d6ef77b452"
 """How the demo's trace hash begins. Whoever changes it has changed what is traded, and says so in the change log."""
 
 RUN = """

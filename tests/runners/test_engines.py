@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.streets import Stay, street_of
 
+from wattswap.protocol.effects import NoteRound
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA, WS_PER_KWH
 from wattswap.runners.engines.launch import run_street, start_run
@@ -35,6 +38,78 @@ def imports(record: RunRecord, row: int = 0) -> list[int]:
 
 def sold(record: RunRecord) -> list[TradeRow]:
     return [trade for trade in record.trades if trade.kind != "forced"]
+
+
+def test_one_car_gives_way_for_one_window(engine):
+    """Nobody else could set the price, so it is the reserve; nothing is paid before the energy is back."""
+    record = run_street(one_car(), engine=engine)
+    assert record.rounds == [NoteRound(0, 6_000, 1, 0, 11_000, 9 * 690, IOTA, 1, 0)]
+    delivered_ws = 9 * 690 * 300
+    (trade,) = record.trades
+    assert trade.ask_nanos_per_kwh_h < IOTA
+    assert trade == TradeRow(
+        tick=0,
+        feeder=0,
+        session="s0",
+        tranche=1,
+        kind="reduce",
+        awarded_w=9 * 690,
+        price_nanos_per_kwh_h=IOTA,
+        delivered_ws=delivered_ws,
+        returned_ws=0,
+        rent=delivered_ws * WINDOW,
+        nanos=0,
+        forced_w=0,
+        offered_w=11_000 - 4_140,
+        ask_nanos_per_kwh_h=trade.ask_nanos_per_kwh_h,
+        baseline_ws=11_000 * 300,
+        payment_id="0.0/s0",
+        status="open",
+    )
+    assert imports(record) == [11_000 - 9 * 690] * WINDOW
+    assert [int(tick.owed_ws[0]) for tick in record.ticks] == [9 * 690 * TICK_S * tick for tick in range(WINDOW)]
+    (session,) = record.sessions
+    assert (session.status, session.deferred_ws, session.earned_nanos) == ("open", delivered_ws, 0)
+
+
+def test_who_departs_is_billed_and_rewards_pay_the_bill_first(engine):
+    street = street_of(
+        [Stay(0, 25, 11_000 * 300, user="ann")],
+        30,
+        base_w=[[10_000] * WINDOW + [0] * 21],
+        transformer={"limit_w": 15_000, "margin_pct": 0},
+        vehicles={"strategy": "altruist", "guard_s": 0, "funds_iota": 1},
+    )
+    record = run_street(street, engine=engine)
+    assert imports(record)[:17] == [4_790] * 10 + [11_000] * 5 + [7_100, 0], "its baseline ends with the window"
+    (session,), (trade,) = record.sessions, record.trades
+    back_ws = [330_000] * 5 + [213_000]
+    assert trade.returned_ws == trade.delivered_ws == sum(back_ws)
+    assert trade.rent == sum(ws * tick for tick, ws in enumerate(back_ws, start=10))
+    earned = IOTA * trade.rent * TICK_S // (WS_PER_KWH * 3_600)
+    assert (session.status, session.missing_ws, session.imported_ws) == ("full", 0, 11_000 * 300)
+    assert (trade.nanos, session.earned_nanos) == (earned, earned)
+    assert session.billed_nanos == 3 * IOTA * 11_000 * 300 // WS_PER_KWH
+    assert session.receivable_nanos == session.billed_nanos - earned - IOTA, "one token is all it has"
+    assert record.book is not None
+    assert record.book.balance("wallet/ann") == 0
+    assert record.book.site_uncommitted_nanos == 100_001 * IOTA
+
+
+def test_who_leaves_before_the_energy_is_back_is_paid_only_for_what_is(engine):
+    street = street_of(
+        [Stay(0, 12, 11_000 * 300)],
+        30,
+        base_w=[[10_000] * WINDOW + [0] * 21],
+        transformer={"limit_w": 15_000, "margin_pct": 0},
+        vehicles={"strategy": "altruist", "guard_s": 0, "departure": "stated"},
+    )
+    street = replace(street, sessions=replace(street.sessions, stated_departure_ms=np.array([60 * 30_000])))
+    record = run_street(street, engine=engine)
+    (trade,) = record.trades
+    assert (trade.delivered_ws, trade.returned_ws) == (9 * 690 * 300, 2 * 330_000)
+    assert trade.rent == 330_000 * (10 + 11)
+    assert trade.nanos == IOTA * trade.rent * TICK_S // (WS_PER_KWH * 3_600)
 
 
 def test_awards_end_early_when_there_is_room_again(engine):
@@ -83,6 +158,45 @@ def test_the_guaranteed_minimum_holds_beyond_the_limit(engine):
         one_car(ticks=2, base_w=20_000, vehicles={"strategy": "keep"}, chargers={"guaranteed_w": 1_500}), engine=engine
     )
     assert imports(record) == [1_500, 1_500]
+
+
+def test_the_site_awards_only_what_its_tokens_cover(engine):
+    """A day of waiting for what 11 kW are in five minutes may cost 22 IOTA, half a minute later a tenth less."""
+    awards = {}
+    for funds_iota in (20, 45):
+        street = street_of(
+            [Stay(0, 240, 11 * WS_PER_KWH), Stay(0, 240, 11 * WS_PER_KWH)],
+            WINDOW,
+            base_w=[[10_000] * (WINDOW + 1)],
+            transformer={"limit_w": 10_000, "margin_pct": 0, "funds_iota": funds_iota},
+            vehicles={"strategy": "need", "guard_s": 0},
+        )
+        record = run_street(street, engine=engine)
+        awards[funds_iota] = {(trade.tick, trade.session) for trade in sold(record)}
+        assert imports(record, 0) == imports(record, 1) == [0] * WINDOW, "the limit holds all the same"
+        assert record.book is not None
+        reserved = sum(22 * IOTA * (WINDOW - tick) // WINDOW for tick, _ in awards[funds_iota])
+        assert record.book.balance("reserved") == reserved <= funds_iota * IOTA
+    assert awards == {20: {(1, "s0")}, 45: {(0, "s0"), (0, "s1")}}, "in session order"
+
+
+def test_a_car_with_nothing_to_charge_feeds_and_its_refill_is_owed(engine):
+    street = street_of(
+        [Stay(0, 400, 0)],
+        3 * WINDOW,
+        base_w=[[20_000] * WINDOW + [0] * (2 * WINDOW + 1)],
+        transformer={"limit_w": 15_000, "margin_pct": 0},
+        vehicles={"strategy": "prosumer"},
+    )
+    record = run_street(street, engine=engine)
+    (fed,) = record.trades
+    assert (fed.kind, fed.tranche, fed.awarded_w, fed.rent) == ("feed", 3, 8 * 690, 0), "5 kW, to the next ampere"
+    assert fed.ask_nanos_per_kwh_h >= (IOTA // 2 + 3 * IOTA * 120 // 880) // 2, "wear and loss, by two hours"
+    assert fed.nanos == IOTA * fed.delivered_ws * 2 // WS_PER_KWH, "as if it had waited two hours"
+    assert [int(tick.export_w.sum()) for tick in record.ticks] == [5_520] * WINDOW + [0] * 2 * WINDOW
+    drained_ws = WINDOW * -(-5_520 * TICK_S * 1000 // 880)
+    assert sum(imports(record)) == drained_ws // TICK_S, "what was drained comes back, unpaid"
+    assert imports(record)[WINDOW] == 11_000
 
 
 def test_a_limit_below_zero_asks_cars_to_feed(engine):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.runners.mutants.mutant import Patch
-from tests.runners.mutants.readings import offers_are_altered
+from tests.runners.mutants.readings import mandates_are_altered, offers_are_altered
 
 from wattswap.agents.charger import Charger
 from wattswap.protocol.codec import unseal
@@ -42,7 +42,7 @@ def test_where_agents_sign_whoever_alters_offers_sells_nothing(lie, monkeypatch)
     assert not any(row.nanos for row in run.record.trades)
 
 
-@pytest.mark.parametrize("lie", [offers_are_altered, offers_are_stripped])
+@pytest.mark.parametrize("lie", [offers_are_altered, mandates_are_altered, offers_are_stripped])
 def test_a_transformer_that_does_not_check_is_found_out(lie, monkeypatch):
     lie(monkeypatch)
     signatures_are_not_checked(monkeypatch)

@@ -12,16 +12,17 @@ import pytest
 from tests.runners.mutants.awards import AWARDS, HIGH_RESERVE, MANY_RELEASES
 from tests.runners.mutants.durability import CRASHES_AND_LOSS, DURABILITY
 from tests.runners.mutants.leases import LEASES
-from tests.runners.mutants.money import LOW_FUNDS, MANY_CRASHES, MONEY
+from tests.runners.mutants.money import LOW_FUNDS, MONEY
 from tests.runners.mutants.mutant import SEEDS
 from tests.runners.mutants.readings import LATE_MANDATES, LONG_FREEZES, LONG_SILENCES, READINGS
+from tests.runners.mutants.waiting import WAITING, a_cap_of_ten_minutes
 from tests.runners.test_struck import CASES
 
 from wattswap.runners.audit.audit_error import AuditError
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.network.fault_search import run_seed, seed_result
 
-MUTANTS = (*LEASES, *READINGS, *AWARDS, *MONEY, *DURABILITY)
+MUTANTS = (*LEASES, *READINGS, *AWARDS, *MONEY, *WAITING, *DURABILITY)
 TESTED_ALONE = {Rule.FEASIBLE}
 """Rules with a test of their own below."""
 
@@ -46,7 +47,6 @@ def test_a_protection_that_is_switched_off_breaks_its_rule(mutant, monkeypatch):
         MANY_RELEASES,
         HIGH_RESERVE,
         LOW_FUNDS,
-        MANY_CRASHES,
         CRASHES_AND_LOSS,
     ],
     ids=[
@@ -56,13 +56,17 @@ def test_a_protection_that_is_switched_off_breaks_its_rule(mutant, monkeypatch):
         "releases",
         "high reserve",
         "low funds",
-        "crashes",
         "crashes and loss",
     ],
 )
 def test_the_real_agents_break_no_rule_where_more_goes_wrong(settings):
     seeds = {seed for mutant in MUTANTS if mutant.settings == settings for seed in mutant.seeds}
     assert [result.found for seed in seeds | {*range(10)} if (result := seed_result(seed, settings)).rule] == []
+
+
+def test_under_a_cap_of_ten_minutes_the_real_agents_break_no_rule(monkeypatch):
+    a_cap_of_ten_minutes(monkeypatch)
+    assert [result.found for seed in range(10) if (result := seed_result(seed)).rule] == []
 
 
 def test_a_street_whose_minima_exceed_its_limit_is_not_feasible():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from tests.streets import Stay, street_of
@@ -11,10 +12,12 @@ from wattswap.agents.charger import Charger
 from wattswap.protocol.effects import Effect
 from wattswap.protocol.events import Event, Restarted
 from wattswap.protocol.units import WS_PER_KWH
+from wattswap.runners.engines.launch import faults_of
 from wattswap.runners.engines.loop import SimulatedRun
 from wattswap.runners.engines.node import Running
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.engines.simulated import simulated_run
+from wattswap.runners.network.fault_scenario import fault_street
 from wattswap.runners.network.fault_schedule import FaultOptions, FaultSchedule, Outage
 from wattswap.runners.network.faulty import FaultyNetwork
 
@@ -130,11 +133,16 @@ def test_a_cut_begins_and_ends_at_its_millisecond_and_cuts_may_overlap():
     assert heard == [(True, True), (False, False), (False, False), (False, True), (False, True), (True, True)]
 
 
-def test_an_outage_of_an_agent_that_is_down_is_left_out():
-    run, _ = a_run(Outage("crash", "transformer", 100, 200), Outage("freeze", "transformer", 150, 300))
-    run.run()
+def test_an_outage_of_an_agent_that_is_down_begins_when_that_is_over():
+    run, _ = a_run(
+        Outage("crash", "transformer", 100, 200),
+        Outage("freeze", "transformer", 150, 300),
+        Outage("freeze", "transformer", 160, 190),
+    )
+    seen = states(run, "transformer", 199, 201, 299, 301)
+    assert seen == [Running.CRASHED, Running.FROZEN, Running.FROZEN, Running.RUNS]
     assert run.record.counts is not None
-    assert (run.record.counts.crashes, run.record.counts.freezes) == (1, 0)
+    assert (run.record.counts.crashes, run.record.counts.freezes) == (1, 1)
 
 
 def test_an_outage_may_be_scheduled_while_the_run_goes_on():
@@ -153,3 +161,34 @@ def test_a_crash_is_torn_as_often_as_not_and_every_step_may_be_the_last():
     torn = [outage.kind for outage in schedule.outages].count("torn crash")
     assert 0.4 < torn / len(schedule.outages) < 0.6
     assert {schedule.part(30) for _ in range(2_000)} == set(range(31))
+
+
+def test_every_outage_that_is_drawn_happens():
+    """Freezes and crashes of one agent never meet, whichever was drawn first."""
+    drawn, felt = 0, 0
+    for seed in range(6):
+        street = fault_street(seed, ["faults.crashes_per_day=60", "faults.freezes_per_day=60", "faults.loss_pct=0"])
+        run = simulated_run(street, faults=faults_of(street))
+        assert isinstance(run.network, FaultyNetwork)
+        drawn += len(run.network.schedule.outages)
+        counts = run.run().counts
+        assert counts is not None
+        felt += counts.crashes + counts.freezes + counts.partitions
+    assert felt == drawn > 300
+
+
+def test_there_are_as_many_outages_of_each_kind_as_its_rate_says():
+    """Freezes were once left out before an agent's last crash."""
+    faults = FaultOptions(crashes_per_day=48, freezes_per_day=72, cuts_per_day=24)
+    schedule = FaultSchedule(faults, 3, ["one", "other"], 86_400_000)
+    kinds = [outage.kind.split()[-1] for outage in schedule.outages]
+    assert (kinds.count("crash"), kinds.count("freeze"), kinds.count("cut")) == (96, 144, 48)
+
+
+@pytest.mark.parametrize("last_ms", [0, 1, 5_000, 3_600_000])
+def test_more_outages_than_there_is_time_for_are_shorter_and_apart(last_ms):
+    faults = FaultOptions(crashes_per_day=50_000, freezes_per_day=50_000)
+    spans = [outage[2:] for outage in FaultSchedule(faults, 1, ["one"], last_ms).outages]
+    assert len(spans) >= 2 * (50_000 * last_ms // 86_400_000)
+    assert all(0 <= begins_ms <= ends_ms <= last_ms for begins_ms, ends_ms in spans)
+    assert all(before_ms < begins_ms for (_, before_ms), (begins_ms, _) in pairwise(spans))

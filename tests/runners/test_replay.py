@@ -15,6 +15,7 @@ from wattswap.agents import market
 from wattswap.experiments.replays import Checked, check_run, rebuild
 from wattswap.experiments.tables import TABLES
 from wattswap.protocol.errors import InputError
+from wattswap.protocol.events import BaseRead, Event, Metered, Reading
 from wattswap.protocol.messages import ReliefCall
 from wattswap.runners.recording.journal import Reader
 from wattswap.runners.recording.replay import read_recorded
@@ -84,6 +85,7 @@ def test_the_world_is_not_asked(once: Path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("lines", [1, 230, TICKS])
 def test_a_journal_that_ends_early_is_replayed_to_its_end(copy: Path, lines: int):
     cut_after(journal_of(copy), lines, torn=7)
+    RunDir(copy).write_figures(dict(read_run(copy).figures), "interrupted")
     checked = check(copy)
     assert checked.differences == ()
     assert (checked.replay.ticks, checked.replay.whole) == (lines, False)
@@ -170,7 +172,8 @@ def test_an_event_too_few_or_too_many_is_named(full_once: Path, tmp_path: Path, 
     events = lines[250].events
     lines[250] = msgspec.structs.replace(lines[250], events=[*events, events[0]] if more else events[:-1])
     journal_of(run_dir).write_bytes(b"".join(map(msgspec.msgpack.encode, (reader.header, *lines))))
-    (doing,) = check(run_dir).differences
+    altered, doing = check(run_dir).differences
+    assert (altered.tick, altered.what) == (250, "the journal's line is not as it was written")
     assert (doing.tick, doing.what) == (250, f"event {len(events) + more} of the tick")
     nothing, something = (doing.replayed, doing.recorded) if more else (doing.recorded, doing.replayed)
     assert nothing.startswith("nothing more happen")
@@ -236,7 +239,7 @@ def test_a_falsified_figure_is_found(copy: Path):
 def test_whatever_byte_of_a_journal_is_falsified_it_is_found(copy: Path):
     journal = journal_of(copy)
     written = journal.read_bytes()
-    begins = written.index(b"\x97\xa4tick")
+    begins = written.index(b"\x98\xa4tick")
     for place in [*range(begins, len(written), len(written) // 7), len(written) - 3]:
         changed = bytearray(written)
         changed[place] ^= 1
@@ -245,7 +248,42 @@ def test_whatever_byte_of_a_journal_is_falsified_it_is_found(copy: Path):
             checked = check(copy)
         except InputError:
             continue
-        assert checked.differences or not checked.replay.whole, f"byte {place}"
+        assert checked.differences, f"byte {place}"
+
+
+@pytest.mark.parametrize("kind", [Metered, Reading, BaseRead])
+def test_an_altered_sensor_is_found_even_where_no_agent_minds(copy: Path, kind: type[Event]):
+    """The line that follows knows what stood there; all checksums after it are made to fit."""
+    path = journal_of(copy)
+    reader = Reader(path)
+    lines = list(reader.lines())
+    at = next(at for at, line in enumerate(lines) if any(isinstance(event, kind) for _, event in line.told))
+    told = [(who, _altered(event) if isinstance(event, kind) else event) for who, event in lines[at].told]
+    lines[at] = msgspec.structs.replace(lines[at], told=told)
+    end = path.read_bytes()[path.read_bytes().rindex(b"\x93\xa3end") :]
+    path.write_bytes(b"".join(map(msgspec.msgpack.encode, (reader.header, *lines))) + end)
+    found = check(copy).differences[0]
+    assert (found.tick, found.what) == (at, "the journal's line is not as it was written")
+
+
+def _altered(event: Event) -> Event:
+    name = next(name for name in event.__struct_fields__ if name.endswith(("_w", "_ws")))
+    return msgspec.structs.replace(event, **{name: getattr(event, name) + 1})
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\x01\x02", b"garbage\xc1\xc1", b"\x93\xa3end"])
+def test_whatever_follows_the_end_of_a_journal_is_found(copy: Path, more: bytes):
+    with journal_of(copy).open("ab") as file:
+        file.write(more)
+    (found,) = check(copy).differences
+    assert (found.tick, found.recorded) == (TICKS + 1, "the journal's end")
+
+
+@pytest.mark.parametrize("lines", [1, TICKS, TICKS + 1])
+def test_a_complete_run_whose_journal_was_cut_short_is_found(copy: Path, lines: int):
+    cut_after(journal_of(copy), lines)
+    found = check(copy).differences[0]
+    assert (found.tick, found.what) == (lines, "the journal ends too early")
 
 
 # -- input that cannot be used ----------------------------------------------------------------------------------------
@@ -286,8 +324,8 @@ def test_a_journal_without_a_tick_is_refused(copy: Path):
 
 def test_a_journal_of_another_version_is_refused(copy: Path):
     journal = journal_of(copy)
-    journal.write_bytes(journal.read_bytes().replace(b"format_version\x02", b"format_version\x01"))
-    assert "journal of format version 1, this version reads 2; use wattswap" in refused(copy)
+    journal.write_bytes(journal.read_bytes().replace(b"format_version\x03", b"format_version\x01"))
+    assert "journal of format version 1, this version reads 3; use wattswap" in refused(copy)
 
 
 def test_a_journal_that_is_torn_in_the_middle_is_refused(copy: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tomllib
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from wattswap.runners.recording.journal import Header
 from wattswap.runners.recording.rundir import RunDir, default_path, read_run
 
 HEADER = Header(
-    wattswap="0.1.0",
+    wattswap="0.2.0",
     scenario="demo",
     scenario_sha256="",
     seed=1,
@@ -156,6 +157,14 @@ def test_a_directory_that_is_missing_foreign_or_torn_is_refused_in_one_line(tmp_
     with pytest.raises(InputError, match=what) as refused:
         read_run(tmp_path)
     assert "\n" not in str(refused.value)
+
+
+def test_the_version_that_wrote_the_former_formats_is_not_this_one():
+    """Who is told to use wattswap 0.1.0 must not have it already."""
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["version"] == "0.2.0"
+    assert f"## [{project['version']}]" in (root / "CHANGELOG.md").read_text("utf-8")
 
 
 def test_a_directory_that_is_not_there_is_refused(tmp_path: Path):

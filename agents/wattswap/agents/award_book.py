@@ -94,7 +94,8 @@ class AwardBook:
         self._receipts: dict[tuple[int, int], tuple[str, Receipt]] = {}
         self._departed: dict[int, tuple[Party, Departed]] = {}
         """The cars that have left and are not billed yet, by session."""
-        self._owed = Obligations(rules.repeat_ms)
+        self.owed = Obligations(rules.repeat_ms)
+        """The awards that are repeated."""
 
     # -- awards -------------------------------------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ class AwardBook:
         A lot that has not been drawn back is no debt yet.
         """
         reported = sum(account.state is State.DELIVERED for account in self._accounts.values())
-        return reported + len(self._departed) + len(self._owed)
+        return reported + len(self._departed) + len(self.owed)
 
     def __contains__(self, session: int) -> bool:
         """Whether an award of the session is in force now."""
@@ -144,7 +145,7 @@ class AwardBook:
                 record.ask,
             ),
             Remember(f"award/{record.payment_id}", msgspec.msgpack.encode(record)),
-            *self._owed.owe(key, record.party.charger, seal(award, self._signer), now_ms),
+            *self.owed.owe(key, record.party.charger, seal(award, self._signer), now_ms),
         ]
 
     def ack(self, sender: str, session: int, tick: int) -> list[Effect]:
@@ -160,25 +161,17 @@ class AwardBook:
             return []
         _refuse_strangers(account, sender)
         if session not in self._departed:
-            self._owed.done((session, tick))
+            self.owed.done((session, tick))
         return []
 
-    def expire(self, now_ms: int) -> list[Award]:
-        """End the awards whose window is over, and return them; their deliveries may still come."""
-        over = [award for award in self.in_force if award.until_ms <= now_ms]
-        for award in over:
-            self.end(award.session)
-        return over
-
     def end(self, session: int) -> str:
-        """End the award that is in force for a session, and return the charger that it went to."""
+        """End the award that is in force for a session, and return the charger that it went to.
+
+        Its delivery may still come.
+        """
         account = self._in_force.pop(session)
         account.state = advance(account.state, Input.END)
         return account.record.party.charger
-
-    def due(self, now_ms: int) -> list[Effect]:
-        """The awards that are repeated now."""
-        return self._owed.due(now_ms)
 
     # -- deliveries and receipts --------------------------------------------------------------------------------------
 
@@ -204,7 +197,7 @@ class AwardBook:
             del self._in_force[claim.session]
             ended.append(NoteEnd(claim.tick, claim.session))
         account.state = advance(account.state, Input.DELIVERY)
-        self._owed.done(key)
+        self.owed.done(key)
         trade, party = _trade(record, charger, vehicle, self._rules), record.party
         pay = Pay(trade.payment_id, claim.session, claim.tick, party.session_id, party.vehicle, sum(trade.nanos))
         return [*ended, trade, pay]
@@ -251,7 +244,7 @@ class AwardBook:
         for key, account in self._accounts.items():
             if key[0] == departed.session and account.state is not State.DELIVERED:
                 award, charger = seal(account.record.award, self._signer), account.record.party.charger
-                effects += self._owed.owe_from(key, charger, award, now_ms + self._rules.repeat_ms)
+                effects += self.owed.owe_from(key, charger, award, now_ms + self._rules.repeat_ms)
         return [*effects, *self._bill(departed.session)]
 
     def _bill(self, session: int) -> list[Effect]:
@@ -292,7 +285,7 @@ class AwardBook:
         if award.until_ms > now_ms and award.session not in self._departed:
             account.state = State.AWARDED
             self._in_force[award.session] = account
-        return self._owed.owe(key, record.party.charger, seal(award, self._signer), now_ms)
+        return self.owed.owe(key, record.party.charger, seal(award, self._signer), now_ms)
 
 
 def _refuse_strangers(account: _Account, sender: str) -> None:

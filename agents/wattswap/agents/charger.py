@@ -70,6 +70,8 @@ class Charger:
         """The wake-up that was asked for to end the lease."""
         self._vehicles = Peers()
         self._meter = DeliveryMeter(rules, State.OFFERED)
+        self._held: dict[Part, Sealed] = {}
+        """Claims that count a tick which this charger's own meter has not counted yet."""
         self._owed = Obligations(rules.repeat_ms)
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
@@ -123,7 +125,8 @@ class Charger:
             case Woken(at_ms):
                 return [WakeAt(at_ms)] if now_ms < at_ms else self._owed.due(now_ms)
             case Metered():
-                return self._meter.add(event)
+                counted = self._meter.add(event)
+                return [*counted, *self._witness_held(event.session)] if self._held else counted
             case PluggedIn():
                 return self._on_plugged_in(event)
             case Unplugged():
@@ -154,6 +157,7 @@ class Charger:
         key = f"departed/{unplugged.session}"
         return [
             *forget,
+            *self._witness_held(unplugged.session),
             SetPower(unplugged.session, 0, 0),
             Remember(key, msgspec.msgpack.encode(departed)),
             *self._owed.owe(key, self._transformer, departed, now_ms),
@@ -183,8 +187,7 @@ class Charger:
             status.firm_w,
             status.wanted_w,
             status.drew,
-            self._meter.owed_ws(status.session),
-            self._meter.rent_price(status.session),
+            *self._meter.owed(status.session),
             self._epoch,
             self._seq,
             now_ms,
@@ -258,10 +261,13 @@ class Charger:
         if session is None or vehicle != self._vehicles.get(session):
             return []
         match message:
-            case Mandate():
+            case Mandate(payee=payee) if session == self._plugged and payee == vehicle:
                 return [Send(self._transformer, sealed)]
             case Offer() if session == self._plugged:
                 return [Send(self._transformer, CappedOffer(session, self._max_w, sealed))]
+            case Delivery() if session == self._plugged and self._meter.is_behind(message):
+                self._held[message.part] = sealed
+                return []
             case Delivery():
                 return self._witness(message.part, sealed)
             case _:
@@ -271,6 +277,11 @@ class Charger:
         """Send the car's claim on, with this charger's own count beside it."""
         mine, durable = self._meter.deliver(part)
         return [*durable, Send(self._transformer, WitnessedDelivery(part.session, seal(mine, self._signer), claim))]
+
+    def _witness_held(self, session: int) -> list[Effect]:
+        """A claim that overtook this charger's meter waits for its next count, or for the car's departure."""
+        held = [part for part in self._held if part.session == session]
+        return [effect for part in held for effect in self._witness(part, self._held.pop(part))]
 
     # -- after a crash ------------------------------------------------------------------------------------------------
 

@@ -75,13 +75,16 @@ class DeliveryMeter:
 
     # -- before an award ----------------------------------------------------------------------------------------------
 
-    def move(self, part: Part, said: Input) -> None:
-        """Follow a part by what this agent did itself."""
-        self._states[part] = advance(self.state(part), said)
+    def move(self, part: Part, *said: Input) -> None:
+        """Follow a part by what this agent heard and did itself."""
+        state = self.state(part)
+        for each in said:
+            state = advance(state, each)
+        self._states[part] = state
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:
-        if len(self._states) - len(self) > MOST_PARTS:
+        if len(self._states) > MOST_PARTS and len(self._states) - len(self) > MOST_PARTS:
             done = (old for old, state in self._states.items() if state not in _UNSETTLED)
             del self._states[next(done)]
 
@@ -147,15 +150,13 @@ class DeliveryMeter:
         self._durable.add(session)
         return [Remember(f"lots/{session}", msgspec.msgpack.encode(of))]
 
-    def owed_ws(self, session: int) -> int:
-        """What a session has given up and not drawn back yet."""
-        of = self._open.get(session)
-        return 0 if of is None else of.owed_ws
+    def owed(self, session: int) -> tuple[int, int]:
+        """What a session has given up and not drawn back yet, and the dearest price at which that waits.
 
-    def rent_price(self, session: int) -> int:
-        """The dearest price at which a session's energy waits; 0 if none does, or once its clock has stopped."""
+        The price is 0 if nothing waits, or once the session's clock has stopped.
+        """
         of = self._open.get(session)
-        return 0 if of is None else of.rent_price
+        return (0, 0) if of is None else (of.owed_ws, of.rent_price)
 
     def over(self, session: int, *, left: bool = False) -> list[Part]:
         """The parts of a session whose lots are to be reported: drawn back, or all of them once the car has left."""
@@ -163,6 +164,15 @@ class DeliveryMeter:
         if of is None:
             return []
         return [lot.part for lot in of.lots if lot.part != self.in_force and (left or lot.owed_ws < most_ws)]
+
+    def is_behind(self, claim: Delivery) -> bool:
+        """Whether the other meter has counted more for a lot than this one has until now."""
+        lot = self._lot(claim.part)
+        if lot is None:
+            return False
+        mine = lot.delivery()
+        more = any(theirs > ours for ours, theirs in zip(mine.delivered_ws, claim.delivered_ws, strict=False))
+        return more or claim.returned_ws > mine.returned_ws or claim.rent > mine.rent
 
     # -- its settlement -----------------------------------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
     if not np.count_nonzero(relief_w):  # most cars that are called, most of the time
         return relief_w, np.zeros_like(ask)
     _refuse_unsound(own, relief_w, ask)
-    can_wait = own.laxity_ms > rules.wary_guard_ms + rules.window_ms + rules.spare_ms
+    can_wait = own.laxity_ms > rules.wary_guard_ms + rules.window_ms + rules.unsure_ms
     relief_w = np.where(can_wait[:, None], relief_w, 0)
     if np.count_nonzero(relief_w[:, FEED]):
         stops = (own.firm_w == 0) | (relief_w[:, TO_ZERO] > 0)
@@ -157,7 +157,7 @@ def _feeds_within_bounds(own: Own, feed_w: Ints, call: Call, rules: Rules) -> ND
     refilled_by_ms = physics.charging_ms(own.remaining_ws + drained_ws, own.max_w)
     charging_now_ms = physics.charging_ms(own.remaining_ws, own.max_w)
     laxity_after_ms = own.laxity_ms + charging_now_ms - (call.until_ms - call.from_ms) - refilled_by_ms
-    return (own.stored_ws - drained_ws >= own.reserve_ws) & (laxity_after_ms >= rules.wary_guard_ms + rules.spare_ms)
+    return (own.stored_ws - drained_ws >= own.reserve_ws) & (laxity_after_ms >= rules.wary_guard_ms + rules.unsure_ms)
 
 
 def _refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:

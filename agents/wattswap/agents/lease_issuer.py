@@ -154,13 +154,10 @@ class LeaseIssuer:
                 grants += self._grant(session, envelope, import_w, export_w, now_ms)
         return grants + self._raise(raised, now_ms, renew=True)
 
-    @property
-    def waits(self) -> bool:
-        """Whether there are raises that did not fit yet."""
-        return bool(self._waiting)
-
     def go_on(self, base_w: int, now_ms: int) -> list[Grant]:
         """The raises that fit by now, after a charger has confirmed that it draws less."""
+        if not self._waiting:
+            return []
         self._expire(now_ms)
         self._base_w = base_w
         return self._raise(sorted(self._waiting), now_ms, renew=False)

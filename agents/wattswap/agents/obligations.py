@@ -75,9 +75,13 @@ class Obligations:
             return []
         self._woken_at_ms = None
         again: list[_Owed] = []
-        while self._queue and (self._queue[0].at_ms <= now_ms or not self._is_owed(self._queue[0])):
-            owed = heappop(self._queue)
-            if self._is_owed(owed):
+        while self._queue:
+            owed = self._queue[0]
+            stands = self._owed.get(owed.key) is owed  # neither done nor replaced
+            if stands and owed.at_ms > now_ms:
+                break
+            heappop(self._queue)
+            if stands:
                 self._number += 1
                 again.append(owed._replace(at_ms=now_ms + self._repeat_ms, number=self._number))
         for owed in again:  # only now: an interval of 0 must not repeat a message for ever within one instant
@@ -88,7 +92,3 @@ class Obligations:
             return effects
         self._woken_at_ms = self._queue[0].at_ms
         return [*effects, WakeAt(self._woken_at_ms)]
-
-    def _is_owed(self, owed: _Owed) -> bool:
-        """Whether an entry of the queue has neither been done nor replaced."""
-        return self._owed.get(owed.key) is owed

@@ -108,7 +108,10 @@ class Own:
 
     def read_only(self) -> Own:
         """The same columns as nobody can change them."""
-        views = [getattr(self, column.name).view() for column in fields(self)]
+        columns = [getattr(self, column.name) for column in fields(self)]
+        if not any(column.flags.writeable for column in columns):
+            return self
+        views = [column.view() for column in columns]
         for view in views:
             view.flags.writeable = False
         return Own(*views)

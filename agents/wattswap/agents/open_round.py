@@ -25,12 +25,8 @@ class OpenRound:
         self.states = dict.fromkeys(called, advance(State.IDLE, Input.CALL))
         """Where the part of each called car stands."""
         self._offers: dict[int, tuple[list[int], list[int]]] = {}
-        self._unanswered = len(called)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every called car has answered or left."""
-        return not self._unanswered
+        self.unanswered = len(called)
+        """So many of the called cars have neither answered nor left."""
 
     def answer(self, offer: Offer, firm_w: int, cap_w: int) -> bool:
         """Take a car's answer, as far as the car draws and the charger carries what it offers; False if none counts.
@@ -50,7 +46,7 @@ class OpenRound:
         if offer.tranches:
             self._offers[session] = _columns(offer, firm_w, cap_w)
         self.states[session] = after
-        self._unanswered -= 1
+        self.unanswered -= 1
         return True
 
     def leave(self, session: int) -> None:
@@ -58,7 +54,7 @@ class OpenRound:
         before = self.states.get(session)
         if before is not None:
             self.states[session] = advance(before, Input.END)
-            self._unanswered -= before is State.CALLED
+            self.unanswered -= before is State.CALLED
 
     def offers_of(self, sessions: Sequence[int]) -> tuple[Ints, Ints]:
         """Relief in watts and asks of these called cars, shape (cars, 3) each; zeros for who goes on charging."""

@@ -21,28 +21,21 @@ MOST_PEERS: Final = 16
 _KEY: Final = "peer/"
 
 
-class Peers:
-    """The name of the peer of each session that this agent was plugged into, the oldest first."""
+class Peers(dict[int, str]):
+    """The name of the peer of each session that this agent was plugged into, the oldest first.
 
-    def __init__(self) -> None:
-        self._names: dict[int, str] = {}
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def get(self, session: int) -> str | None:
-        """The peer of a session; None if this agent has no part in it, or has had none for a long time."""
-        return self._names.get(session)
+    A session is missing if the agent has no part in it, or has had none for a long time.
+    """
 
     def meet(self, session: int, name: str, unsettled: Container[int]) -> list[Effect]:
         """A cable joins this agent and that peer; the oldest sessions that are not ``unsettled`` are forgotten."""
-        if self._names.get(session) == name:
+        if self.get(session) == name:
             return []
-        self._names[session] = name
-        done = [old for old in self._names if old != session and old not in unsettled]
+        self[session] = name
+        done = [old for old in self if old != session and old not in unsettled]
         forgotten = done[: max(len(done) + 1 - MOST_PEERS, 0)]
         for old in forgotten:
-            del self._names[old]
+            del self[old]
         return [Remember(f"{_KEY}{session}", name.encode()), *(Forget(f"{_KEY}{old}") for old in forgotten)]
 
     def restore(self, remembered: Mapping[str, bytes]) -> None:
@@ -52,4 +45,5 @@ class Peers:
         settled sessions are forgotten first.
         """
         peers = {int(key.removeprefix(_KEY)): value for key, value in remembered.items() if key.startswith(_KEY)}
-        self._names = {session: peers[session].decode() for session in sorted(peers)}
+        self.clear()
+        self.update((session, peers[session].decode()) for session in sorted(peers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 ClearingRule = Literal["next", "uniform", "pay-as-bid"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rules:
     """Every number of the law that a scenario may set; see ``[transformer]``, ``[chargers]`` and ``[market]``."""
 
@@ -29,7 +30,10 @@ class Rules:
     guard_ms: int = 1_800_000
     """The laxity below which a car that knows its departure draws all it still needs."""
     unsure_ms: int = 0
-    """The standard deviation of a departure that is only expected: how cautious that makes a car is its business."""
+    """The standard deviation of a departure that is only expected: how cautious that makes a car is its business.
+
+    So much laxity beyond its guard it keeps when it sells.
+    """
     margin_w: int = 15_200
     """How far below the limit the target lies, whatever limit is in force."""
     release_w: int = 7_600
@@ -45,27 +49,22 @@ class Rules:
     feed_h: int = 2
     """Fed energy is paid as if each kWh waited for so many hours."""
 
-    @property
+    @cached_property
     def wary_guard_ms(self) -> int:
         """The laxity below which a car draws all it still needs: two deviations more if its departure is unsure."""
         return self.guard_ms + 2 * self.unsure_ms
 
-    @property
-    def spare_ms(self) -> int:
-        """So much laxity beyond its guard a car keeps when it sells: one deviation of an unsure departure."""
-        return self.unsure_ms
-
-    @property
+    @cached_property
     def tick_s(self) -> int:
         """The tick in whole seconds."""
         return self.tick_ms // 1000
 
-    @property
+    @cached_property
     def certain_lease_ms(self) -> int:
         """How long after a report came in a grant that answers it may still hold, whatever the two clocks do."""
         return self.lease_ms + 2 * self.lease_ms * self.drift_ppm // 1_000_000
 
-    @property
+    @cached_property
     def quiet_ms(self) -> int:
         """How long a transformer that has just started says nothing: until every grant from before is over."""
         return self.certain_lease_ms + self.tick_ms

@@ -43,7 +43,7 @@ class Segments(NamedTuple):
 
     def sum(self, values: Ints) -> Ints:
         """The exact sum over each feeder's rows, shape (feeders,)."""
-        if self.feeders == 1:
+        if len(self.bounds) == 2:  # one feeder
             return np.array([values.sum()])
         upto = np.concatenate(([0], np.cumsum(values)))
         return upto[self.bounds[1:]] - upto[self.bounds[:-1]]

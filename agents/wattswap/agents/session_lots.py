@@ -37,6 +37,15 @@ class Lot(msgspec.Struct):
         """The lot of an award, of which nothing is delivered yet."""
         return cls(award, award.part, max(award.price_nanos_per_kwh_h[:FEED]), [0] * TRANCHES)
 
+    def deliver(self, metered: Metered, rules: Rules) -> None:
+        """Count a tick under the award: what each tranche delivered, and what of it is owed to the car."""
+        award_w: Ints = np.array([self.award.award_w], dtype=np.int64)
+        powers = np.array((metered.baseline_w, metered.import_w, metered.export_w), dtype=np.int64)
+        delivered_ws = (settlement.relief_w(award_w, *powers[:, np.newaxis]) * rules.tick_s)[0].tolist()
+        self.delivered_ws = [before + more for before, more in zip(self.delivered_ws, delivered_ws, strict=True)]
+        self.baseline_ws += metered.baseline_w * rules.tick_s
+        self.owed_ws += sum(delivered_ws[:FEED])
+
     def delivery(self) -> Delivery:
         """The count as it is reported."""
         returned_ws = sum(self.delivered_ws[:FEED]) - self.owed_ws
@@ -66,23 +75,25 @@ class SessionLots(msgspec.Struct):
 
     def add(self, metered: Metered, in_force: Lot | None, rules: Rules) -> bool:
         """Count the tick that ended for the award in force and for all lots; whether that changed anything."""
-        if in_force is None and not self._matters(metered, rules):
-            return False
-        given_up_ws = np.array([lot is in_force and _deliver(lot, metered, rules) for lot in self.lots], dtype=np.int64)
+        if in_force is not None:
+            in_force.deliver(metered, rules)
+        if not self._comes_back_or_stalls(metered, rules, awarded=in_force is not None):
+            return in_force is not None
         stopped_at, awarded = np.array([self.stopped_at]), np.array([in_force is not None])
         import_w, baseline_w, granted_w = np.array([[metered.import_w], [metered.baseline_w], [metered.granted_w]])
         meters = CarMeters(import_w, baseline_w, granted_w, awarded, stopped_at)
+        given_up_ws = np.zeros(len(self.lots), dtype=np.int64)  # it is in the lots already
         after, stopped_at = lots.after_tick(self._columns(rules), given_up_ws, meters, metered.tick, rules)
         for lot, owed_ws, rent in zip(self.lots, after.owed_ws.tolist(), after.rent.tolist(), strict=True):
             lot.owed_ws, lot.rent = owed_ws, rent
         self.stopped_at = int(stopped_at[0])
         return True
 
-    def _matters(self, metered: Metered, rules: Rules) -> bool:
-        """Whether a car without an award may have drawn back, or could have; most ticks it just waits."""
-        return metered.import_w > metered.baseline_w or (
-            metered.import_w < min(rules.min_w, self.owed_ws // rules.tick_s) <= metered.granted_w
-        )
+    def _comes_back_or_stalls(self, metered: Metered, rules: Rules, *, awarded: bool) -> bool:
+        """Whether energy may have been drawn back, or could have been; in most ticks a car gives way or waits."""
+        if metered.import_w > metered.baseline_w:
+            return True
+        return not awarded and metered.import_w < min(rules.min_w, self.owed_ws // rules.tick_s) <= metered.granted_w
 
     def _columns(self, rules: Rules) -> Lots:
         """The lots as the law sees those of a single car."""
@@ -91,13 +102,3 @@ class SessionLots(msgspec.Struct):
             for lot in self.lots
         ]
         return Lots(*np.array(rows, dtype=np.int64).T)
-
-
-def _deliver(lot: Lot, metered: Metered, rules: Rules) -> int:
-    """Count a tick under an award; the energy that was given up in it."""
-    award_w: Ints = np.array([lot.award.award_w], dtype=np.int64)
-    powers = np.array((metered.baseline_w, metered.import_w, metered.export_w), dtype=np.int64)
-    delivered_ws = (settlement.relief_w(award_w, *powers[:, np.newaxis]) * rules.tick_s)[0].tolist()
-    lot.delivered_ws = [before + more for before, more in zip(lot.delivered_ws, delivered_ws, strict=True)]
-    lot.baseline_ws += metered.baseline_w * rules.tick_s
-    return sum(delivered_ws[:FEED])

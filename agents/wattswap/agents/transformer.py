@@ -21,7 +21,6 @@ from wattswap.agents.lease_issuer import LeaseIssuer
 from wattswap.agents.offers import FEED
 from wattswap.agents.open_round import OpenRound
 from wattswap.agents.rules import Terms
-from wattswap.agents.segments import Segments
 from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key
@@ -49,9 +48,10 @@ from wattswap.protocol.messages import (
 from wattswap.protocol.round import State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from wattswap.agents.controllers import Controller
+    from wattswap.agents.roster import Roster
     from wattswap.agents.rules import Rules
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
@@ -67,16 +67,16 @@ class Transformer:
         name: str,
         site: Site,
         rules: Rules,
+        roster: Roster,
         *,
         controller: Controller | None = None,
         signer: Signer | None = None,
         trusted: Mapping[str, bytes] | None = None,
-        households: Sequence[str] = (),
     ) -> None:
         self.name, self._site, self._rules, self._controller = name, site, rules, controller
-        self._terms, self._signer = Terms.of(rules), signer
+        self._terms, self._signer, self._roster = Terms.of(rules), signer, roster
         self._limit_w = site.limit_w
-        self._base = BaseLoad(households, rules.lease_ms)
+        self._base = BaseLoad(roster.households, rules.lease_ms)
         self._vehicles, self._leases = VehicleTable(), LeaseIssuer(rules)
         self._award_book = AwardBook(rules, site, signer, trusted)
         self._sessions: dict[int, Session] = {}
@@ -135,56 +135,77 @@ class Transformer:
         assert {award.session for award in self._award_book.in_force} <= set(self._sessions)
 
     def _on_message(self, sender: str, message: object, now_ms: int) -> list[Effect]:
+        if isinstance(message, BaseReport):
+            self._base.hear(sender, message.base_w, now_ms)
+            return []
+        if sender not in self._roster.chargers:
+            raise RemoteProtocolError(f"{sender} is no charger of {self.name}, and says what only chargers say")
         match message:
-            case Report():
-                self._refuse_strangers(message.session, sender)
-                return self._on_report(message, now_ms) if message.session in self._sessions else []
-            case BaseReport():
-                self._base.hear(sender, message.base_w, now_ms)
-                return []
+            case Report() | CappedOffer() | WitnessedDelivery() | Departed() | Ack():
+                return self._on_session(sender, message, now_ms)
             case Sealed():
                 return self._on_mandate(sender, message, now_ms)
-            case CappedOffer() | WitnessedDelivery() | Departed() | Ack():
-                self._refuse_strangers(message.session, sender)
-                return self._on_session(sender, message, now_ms)
             case _:
                 return []
 
-    def _on_session(self, charger: str, message: object, now_ms: int) -> list[Effect]:
-        match message:
-            case CappedOffer() if message.session in self._sessions:
-                return self._on_offer(message, now_ms)
-            case WitnessedDelivery():
-                return self._on_delivery(charger, message)
-            case Departed():
-                return self._on_departed(charger, message, now_ms)
-            case Ack(kind, session, tick) if kind == AWARD:
-                return self._award_book.ack(charger, session, tick)
-            case _:
-                return []
-
-    def _refuse_strangers(self, session: int, sender: str) -> None:
+    def _on_session(
+        self, charger: str, message: Report | CappedOffer | WitnessedDelivery | Departed | Ack, now_ms: int
+    ) -> list[Effect]:
         """A charger speaks for its own car only.
 
         Raises:
             RemoteProtocolError: the car is plugged in at another charger.
         """
-        known = self._sessions.get(session)
-        if known is not None and known.party.charger != sender:
-            raise RemoteProtocolError(f"{sender} speaks for session {session} at {known.party.charger}")
+        session = self._sessions.get(message.session)
+        if session is not None and session.party.charger != charger:
+            raise RemoteProtocolError(f"{charger} speaks for session {message.session} at {session.party.charger}")
+        match message:
+            case Report():
+                return [] if session is None else self._on_report(message, now_ms)
+            case CappedOffer():
+                return [] if session is None else self._on_offer(message, session, now_ms)
+            case WitnessedDelivery():
+                return self._on_delivery(charger, message)
+            case Departed():
+                return self._on_departed(charger, message, now_ms)
+            case Ack(kind, number, tick):
+                return self._award_book.ack(charger, number, tick) if kind == AWARD else []
 
     def _on_mandate(self, charger: str, sealed: Sealed, now_ms: int) -> list[Effect]:
-        """A car is plugged in; its need fixes its baseline until it leaves."""
+        """A car is plugged in; its need fixes its baseline until it leaves.
+
+        Raises:
+            RemoteProtocolError: the car is none of this feeder's or did not sign, or the session is another's.
+        """
         mandate = unseal(sealed)
         if not isinstance(mandate, Mandate):
             return []
+        if mandate.payee not in self._roster.vehicles:
+            raise RemoteProtocolError(f"a mandate of {mandate.payee}, which is no vehicle of {self.name}")
         unseal(sealed, self._award_book.author(mandate.payee))
+        party = Party(mandate.session_id, charger, mandate.payee)
+        self._refuse_second(mandate.session, party)
         ack = Send(charger, Ack(MANDATE, mandate.session))
         if mandate.session in self._sessions or self._departed.has(charger, mandate.session):
             return [ack]
         self._enter(charger, mandate, now_ms)
         remembered = msgspec.msgpack.encode((charger, mandate, now_ms))
         return [Remember(f"session/{mandate.session}", remembered), ack]
+
+    def _refuse_second(self, session: int, party: Party) -> None:
+        """A session belongs to the charger and the car that opened it, and payments go by its id.
+
+        Raises:
+            RemoteProtocolError: the session is open for another charger or car, or its id for another session.
+        """
+        for number, known in self._sessions.items():
+            if (number == session) != (known.party.session_id == party.session_id):
+                raise RemoteProtocolError(f"session {session} and its id {party.session_id} are of two sessions")
+            if number == session and known.party != party:
+                raise RemoteProtocolError(
+                    f"{party.charger} and {party.vehicle} speak for session {session} "
+                    f"of {known.party.vehicle} at {known.party.charger}"
+                )
 
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
         party = Party(mandate.session_id, charger, mandate.payee)
@@ -198,7 +219,7 @@ class Transformer:
         if not self._leases.hears(report, now_ms):
             return []
         self._vehicles.report(report)
-        return self._send(self._leases.go_on(self._base.watts, now_ms)) if self._leases.waits else []
+        return self._send(self._leases.go_on(self._base.watts, now_ms))
 
     def _on_departed(self, charger: str, departed: Departed, now_ms: int) -> list[Effect]:
         """A car unplugged: its energy is billed, netted against what it earned.
@@ -243,7 +264,7 @@ class Transformer:
     def _on_woken(self, now_ms: int) -> list[Effect]:
         if self._next_tick_ms and now_ms >= self._next_tick_ms + self._rules.tick_ms:
             self._base.forget(now_ms)
-        effects = self._award_book.due(now_ms)
+        effects = self._award_book.owed.due(now_ms)
         if self._round is not None and now_ms >= self._round.call.offers_due_ms:
             effects += self._clear(self._round, now_ms)
         if now_ms >= self._next_tick_ms:
@@ -261,7 +282,7 @@ class Transformer:
         if self._controller is not None:
             return [*effects, *self._control(self._controller, cars, now_ms)]
         limit_w = np.array([self._limit_w])
-        assessment = law.assess(np.array([self._base.watts]), limit_w, cars, self._segments, self._terms)
+        assessment = law.assess(np.array([self._base.watts]), limit_w, cars, self._vehicles.segments, self._terms)
         if assessment.release[0]:
             effects, cars = [*effects, *self._release_all()], self._cars(now_ms)
         if assessment.need_w[0] > 0 and len(self._award_book) < len(self._sessions):
@@ -271,8 +292,9 @@ class Transformer:
 
     def _expire(self, now_ms: int) -> list[Effect]:
         """Strike out awards whose window is over."""
-        over = self._award_book.expire(now_ms)
+        over = [award for award in self._award_book.in_force if award.until_ms <= now_ms]
         for award in over:
+            self._award_book.end(award.session)
             self._vehicles.award(award.session, 0, 0)
         return [NoteEnd(award.tick, award.session) for award in over]
 
@@ -296,15 +318,11 @@ class Transformer:
         feed_w[silent] = 0
         return cars._replace(feed_w=feed_w)
 
-    @property
-    def _segments(self) -> Segments:
-        return Segments.one_feeder(len(self._vehicles.sessions))
-
     def _grant_by_law(self, cars: law.Cars, now_ms: int) -> list[Effect]:
         """Grant under the limit in force now, whatever it was when a call went out."""
         base_w, target_w = np.array([self._base.watts]), law.target_w(np.array([self._limit_w]), self._terms)
         granted = law.grants(
-            base_w, target_w, cars, self._segments, now_ms=now_ms, seed=self._site.seed, rules=self._rules
+            base_w, target_w, cars, self._vehicles.segments, now_ms=now_ms, seed=self._site.seed, rules=self._rules
         )
         return self._grant(granted, int(target_w[0]), now_ms)
 
@@ -345,16 +363,16 @@ class Transformer:
         calls = [Send(self._sessions[session].party.charger, sealed) for session in self._round.called]
         return [*over, *calls, WakeAt(call.offers_due_ms)]
 
-    def _on_offer(self, capped: CappedOffer, now_ms: int) -> list[Effect]:
+    def _on_offer(self, capped: CappedOffer, session: Session, now_ms: int) -> list[Effect]:
         """Note a car's answer; the first counts, if it comes in time. The last one clears the round."""
         open_round = self._round
         if open_round is None or now_ms >= open_round.call.offers_due_ms:
             return []
-        offer = unseal(capped.offer, self._award_book.author(self._sessions[capped.session].party.vehicle))
+        offer = unseal(capped.offer, self._award_book.author(session.party.vehicle))
         if not isinstance(offer, Offer) or offer.session != capped.session:
             raise RemoteProtocolError("a charger's offer holds no offer of its car")
         counts = open_round.answer(offer, int(self._vehicles.firm_w([offer.session])[0]), capped.cap_w)
-        return self._clear(open_round, now_ms) if counts and open_round.is_complete else []
+        return self._clear(open_round, now_ms) if counts and not open_round.unanswered else []
 
     def _clear(self, open_round: OpenRound, now_ms: int) -> list[Effect]:
         """Buy the cheapest relief, award what the site's tokens cover, and grant power accordingly.

@@ -94,6 +94,8 @@ class Vehicle:
         self._plug: PluggedIn | None = None
         self._key = np.zeros(1, dtype=np.uint64)
         """The session's key for random draws."""
+        self._waiting_nanos = 0
+        """What it costs the owner of this session when a kWh comes an hour later."""
         self._reading: Reading | None = None
         self._chargers = Peers()
         self._called: _Called | None = None
@@ -156,6 +158,8 @@ class Vehicle:
         left = [self._meter.leave(session) for session in self._meter.unsettled if session != plug.session]
         self._plug, self._reading, self._called = plug, None, None
         self._key = np.array([agent_key(plug.session_id)], dtype=np.uint64)
+        self._key.flags.writeable = False
+        self._waiting_nanos = int(waiting_cost(self._profile.seed, self._key)[0]) if self._profile.waits else 0
         self._memory = np.zeros((1, memory_columns(self._profile.strategy)))
         mandate = Mandate(plug.session, plug.session_id, plug.need_ws, plug.max_w, self.name, plug.departure_ms)
         return [
@@ -194,8 +198,7 @@ class Vehicle:
             return []
         if self._meter.state(part) is State.IDLE:
             tranches = self._choose(call, self._reading, plug)
-            self._meter.move(part, Input.CALL)
-            self._meter.move(part, Input.OFFER if tranches else Input.KEEP)
+            self._meter.move(part, Input.CALL, Input.OFFER if tranches else Input.KEEP)
             self._answers[part] = seal(Offer(*part, tranches), self._signer)
             if len(self._answers) > _MOST_ANSWERS:
                 del self._answers[next(iter(self._answers))]
@@ -206,6 +209,7 @@ class Vehicle:
     def _choose(self, call: ReliefCall, reading: Reading, plug: PluggedIn) -> tuple[Tranche, ...]:
         """Ask the strategy, and admit of its answer what the law lets a car sell; nothing if it goes on charging."""
         profile = self._profile
+        owed_ws, _ = self._meter.owed(plug.session)
         # What the car knows of itself, as the one row of an array.
         columns = (
             reading.wanted_w,
@@ -215,7 +219,7 @@ class Vehicle:
             plug.max_w,
             plug.feed_w,
             reading.remaining_ws,
-            self._meter.owed_ws(plug.session),
+            owed_ws,
             reading.stored_ws,
             plug.capacity_ws,
             plug.reserve_ws,
@@ -223,9 +227,11 @@ class Vehicle:
             profile.round_trip_permille,
             profile.wear_nanos_per_kwh,
             profile.tariff_nanos_per_kwh,
-            int(waiting_cost(profile.seed, self._key)[0]) if profile.waits else 0,
+            self._waiting_nanos,
         )
-        own = Own(self._key, *np.array(columns, dtype=np.int64)[:, np.newaxis])
+        rows = np.array(columns, dtype=np.int64)[:, np.newaxis]
+        rows.flags.writeable = False
+        own = Own(self._key, *rows)
         bid = Call(np.array([call.need_w]), call.from_ms, call.until_ms, self._rules.feed_h)
         self._called = _Called(call, bid, own)
         try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from wattswap.agents.controllers.plugged import Plugged
 from wattswap.agents.law import Cars
+from wattswap.agents.segments import Segments
 
 if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
@@ -25,6 +26,8 @@ class VehicleTable:
 
     def __init__(self) -> None:
         self.sessions: list[int] = []
+        self.segments = Segments.one_feeder(0)
+        """All of them are one feeder's."""
         self._keys = np.zeros(0, dtype=np.uint64)
         """Under which each draws."""
         self._table: Ints = np.zeros((_COLUMNS, 0), dtype=np.int64)
@@ -44,6 +47,7 @@ class VehicleTable:
         table, at = self._columns(), self.at(session)
         self._keys = np.insert(self._keys, at, np.uint64(key))
         self.sessions.insert(at, session)
+        self.segments = Segments.one_feeder(len(self.sessions))
         self._table = np.insert(table, at, 0, axis=1)
         self._table[[_ARRIVAL, _DEPARTURE], at] = arrival_ms, departure_ms
 
@@ -51,6 +55,7 @@ class VehicleTable:
         """A car unplugged."""
         table, at = self._columns(), self.at(session)
         del self.sessions[at]
+        self.segments = Segments.one_feeder(len(self.sessions))
         self._keys = np.delete(self._keys, at)
         self._table = np.delete(table, at, axis=1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
@@ -53,3 +53,18 @@ def progress_bar(ticks: int, title: str, every: int = _LOOK_EVERY) -> Iterator[C
         yield passed
     finally:
         bar.stop()
+
+
+@contextmanager
+def countdown_bar(title: str) -> Iterator[Callable[[int], None]]:
+    """What is to be called with how much is left; the first call says how much there is in all."""
+    with ExitStack() as shown:
+        bars: list[tuple[int, Callable[[int], None]]] = []
+
+        def left(count: int) -> None:
+            if not bars:
+                bars.append((count, shown.enter_context(progress_bar(count, f"{title}, {count:,}", every=1))))
+            total, passed = bars[0]
+            passed(total - count - 1)
+
+        yield left

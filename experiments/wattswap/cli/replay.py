@@ -103,7 +103,7 @@ def _reach(checked: Checked) -> str:
         "failed": ", for the run failed",
     }[status]
     ends = instant(street, replay.ticks)
-    return f"{replay.ticks} of {street.ticks} ticks, the journal ends at {ends}{why}"
+    return f"{replay.ticks} of {street.ticks} ticks, the journal is unfinished and ends at {ends}{why}"
 
 
 def _compared(checked: Checked) -> str:

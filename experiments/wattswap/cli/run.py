@@ -99,7 +99,7 @@ def run(
 
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
-    from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
+    from wattswap.cli.progress import countdown_bar, progress_bar, strategies_print_to_stderr
     from wattswap.cli.watching import Page, until_interrupted, watching
     from wattswap.experiments.api import run_loaded
     from wattswap.runners.recording.rundir import default_path
@@ -118,7 +118,8 @@ def run(
     with looking as watched:
         try:
             bar = nullcontext(_silent) if text else progress_bar(street.ticks, f"{street.name}, {controller}")
-            with strategies_print_to_stderr(), bar as progress:
+            drain = nullcontext(_silent) if text else countdown_bar("payments and records on their way")
+            with strategies_print_to_stderr(), bar as progress, drain as settling:
                 result = run_loaded(
                     street,
                     controller=controller,
@@ -131,6 +132,7 @@ def run(
                     journal=journal,
                     out=out,
                     progress=progress,
+                    settling=settling,
                     observers=[watched.watcher] if watched else (),
                     operator=watched.operator if watched else None,
                 )

@@ -47,14 +47,22 @@ def settle(
     """
     from rich.console import Console
 
+    from wattswap.cli.progress import countdown_bar
     from wattswap.cli.show import show_settlement
     from wattswap.experiments.report import refresh_report
     from wattswap.experiments.settlements import Wishes, finish
 
     wishes = Wishes(thaw=thaw, retry=retry, acknowledge=acknowledge)
-    block = finish(
-        run_dir, patience, wishes=wishes, keys=keys, allow=allow, tell=lambda line: click.echo(line, err=as_json)
-    )
+    with countdown_bar("payments and records on their way") as progress:
+        block = finish(
+            run_dir,
+            patience,
+            wishes=wishes,
+            keys=keys,
+            allow=allow,
+            progress=progress,
+            tell=lambda line: click.echo(line, err=as_json),
+        )
     if as_json:
         click.echo(json.dumps(block, indent=2))
     else:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wattswap.cli.failures import show_failures
-from wattswap.experiments.formatting import controller_name, iota, kilo, minutes, plain
+from wattswap.experiments.formatting import controller_name, iota, kilo, minutes, plain, with_euros
 from wattswap.experiments.headline import headline
 from wattswap.experiments.settlement_texts import figures_of, verdict
 
@@ -110,6 +110,15 @@ def _show_feeders(console: Console, figures: Summary) -> None:
     console.print(table)
 
 
+def _of_those_who_gave_way(figures: Summary, key: str) -> str:
+    """So many of those who gave way; nothing of a run that does not tell, or in which nobody did."""
+    return f"{figures[key]} of {figures['gave_way']}" if figures.get("gave_way") else "–"
+
+
+def _money(figures: Summary, key: str) -> str:
+    return with_euros(figures[key], figures.get("eur_per_iota", 0))
+
+
 def _sellers(figures: Summary) -> str:
     """How many sold, and how many of them earned less than it cost them."""
     return f"{figures['sellers']}, {figures['sellers_losing'] or 'none'} at a loss" if figures["sellers"] else "0"
@@ -121,12 +130,15 @@ _ROWS: list[tuple[str, Callable[[Summary], str]]] = [
     ("Time over the limit", lambda of: f"{minutes(of['overload_s'])} min"),
     ("Time above 92 % of the limit", lambda of: f"{minutes(of['near_limit_s'])} min"),
     ("Cars that left short of energy", lambda of: f"{of['sessions_short']} of {_departed(of)}"),
+    ("Cars that gave way and left full", lambda of: _of_those_who_gave_way(of, "gave_way_full")),
+    ("… and left short", lambda of: _of_those_who_gave_way(of, "gave_way_short")),
+    ("… and are still here", lambda of: _of_those_who_gave_way(of, "gave_way_open")),
     ("Deferred energy", lambda of: f"{kilo(of['deferred_wh'])} kWh"),
     ("Energy fed back", lambda of: f"{kilo(of['fed_back_wh'])} kWh"),
     ("Energy cut by the last resort", lambda of: f"{kilo(of['forced_wh'])} kWh"),
-    ("What waiting cost all cars", lambda of: f"{iota(of['waiting_cost_nanos'])} IOTA"),
-    ("Tokens paid to cars", lambda of: f"{iota(of['paid_nanos'])} IOTA"),
-    ("Rent still open", lambda of: f"{iota(of['rent_open_nanos'])} IOTA"),
+    ("What waiting cost all cars", lambda of: _money(of, "waiting_cost_nanos")),
+    ("Tokens paid to cars", lambda of: _money(of, "paid_nanos")),
+    ("Rent still open", lambda of: _money(of, "rent_open_nanos")),
     ("Cars that sold waiting", _sellers),
     ("Transformer life used", lambda of: f"{plain(of['ageing_h'])} h"),
 ]

@@ -171,6 +171,7 @@ def run_loaded(
     journal: str = "inputs",
     out: str | Path | None = None,
     progress: Progress = _silent,
+    settling: Progress = _silent,
     processes: Processes | None = None,
     speed: float | None = None,
     observers: Sequence[Observer] = (),
@@ -178,7 +179,8 @@ def run_loaded(
 ) -> Result:
     """Run a street that is loaded already; otherwise as :func:`run`.
 
-    ``observers`` watch it, and ``operator`` may move its limit as it goes on.
+    ``observers`` watch it, and ``operator`` may move its limit as it goes on. ``settling`` is told how much is still on
+    its way to the ledger once the last tick has passed.
 
     With ``processes`` the agents of the messages engine run in so many processes over ZeroMQ: with ``speed`` on the
     wall clock, so many times faster, each with a journal of its own; without it in lockstep, and without a journal.
@@ -189,7 +191,7 @@ def run_loaded(
     controller_named(controller)
     _refuse_journal(journal, engine, out)
     job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes, speed=speed)
-    job.observers, job.operator = observers, operator
+    job.observers, job.operator, job.settling = observers, operator, settling
     choice = LedgerChoice(ledger, wallets_seed, keys, allow)
     if out is None:
         return _run_bare(job, choice)

@@ -1,6 +1,6 @@
 """The tables of the README, measured: ``python -m wattswap.experiments.figures [--write README.md]``.
 
-Two processes side by side, so a time is what a run takes on a machine that does something else as well.
+Two processes side by side; a time is the processor's, from reading the scenario's files to the summary.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from time import process_time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
@@ -34,8 +35,12 @@ PROCESSES: Final = 2
 
 CONTROLLERS: Final = ("uncontrolled", "poc", "fcfs", "equal-share", "edf", "llf", "negotiated")
 """What each week is run under; ``poc`` is the law of the 2019 original."""
+RIVALS: Final = ("fcfs", "equal-share", "edf", "llf")
+"""Those that keep the load below the limit, which they share with the negotiation."""
 DISCLOSED: Final = ("vehicles.disclose=departure",)
 """Under controllers that decide by departures cars tell them theirs; the tables say so."""
+TRUTHFUL: Final = ("vehicles.strategy=truthful",)
+"""No car feeds back, as none does under the others."""
 HALF_KEEP: Final = ("vehicles.strategy=need:0.5+keep:0.5",)
 UNSURE: Final = ("vehicles.departure=error:2h",)
 LOSSY: Final = ("faults.loss_pct=20", "faults.repeat_pct=20", "faults.crashes_per_day=1", "faults.cuts_per_day=2")
@@ -54,7 +59,7 @@ _COMMON: Final = (
     "peak, % of limit",
     "short cars",
 )
-_MARKET: Final = ("kWh deferred", "IOTA paid", "waiting cost, IOTA", "sellers that lose, %")
+_MARKET: Final = ("kWh deferred", "IOTA paid", "waiting cost, IOTA", "earned beyond it, IOTA", "sellers that lose, %")
 _STEPS_TEXT: Final = (
     "The same weeks with the quarter-hourly means replayed as steps, without noise; what remains over the limit is the"
     " first 30 s after a step, before anyone can know of it:"
@@ -64,7 +69,7 @@ _OTHERS_TEXT: Final = (
     "The same weeks under rules that ask nobody and pay nobody, beside the negotiation (`poc` is the original of 2019);"
     " *near* is the time above 92 % of the limit, *swings* are the times the load rose above the limit, *waiting cost*"
     " is what waiting costs the cars by each owner's own price. `edf` and `llf` decide by departures, which cars tell"
-    " nobody else:"
+    " nobody else. No rival lets a car feed back; the last row of each street is the negotiation without feeding:"
 )
 
 
@@ -89,6 +94,7 @@ def jobs(streets: Sequence[str] = STREETS, seeds: Sequence[int] = SEEDS) -> list
         *(FigureJob(street, seed=seed) for street in reversed(streets) for seed in seeds),
         *(FigureJob(street, settings=STEPS) for street in reversed(streets)),
         *(FigureJob(street, "uncontrolled", settings=STEPS) for street in streets),
+        *(FigureJob(street, settings=TRUTHFUL) for street in streets),
         *(under(street, controller) for street in streets for controller in CONTROLLERS if controller != "negotiated"),
     ]
 
@@ -107,14 +113,16 @@ def hardships(streets: Sequence[str]) -> list[tuple[str, FigureJob]]:
             if engine == "fleet" or street == SMALLEST:
                 found.append((f"{street}: {what}", FigureJob(street, engine=engine, settings=settings)))
             if settings == UNSURE:
-                rivals = (under(street, controller, settings) for controller in sorted(NEED_DEPARTURES))
+                rivals = (under(street, controller, settings) for controller in RIVALS)
                 found += [(f"{street}, {controller_name(job.controller)}: {what}", job) for job in rivals]
     return found
 
 
 def measure(job: FigureJob) -> Summary:
-    """Run it and keep the figures."""
-    return run(job.street, controller=job.controller, engine=job.engine, seed=job.seed, settings=job.settings).summary
+    """Run it and keep the figures, and the processor time that all of it took."""
+    began = process_time()
+    result = run(job.street, controller=job.controller, engine=job.engine, seed=job.seed, settings=job.settings)
+    return result.summary | {"cpu_s": process_time() - began}
 
 
 def measured(wanted: Sequence[FigureJob]) -> Results:
@@ -129,7 +137,7 @@ def markdown(results: Results, streets: Sequence[str] = STREETS, seeds: Sequence
         _seeds_table(results, streets, seeds),
         _STEPS_TEXT,
         _steps_table(results, streets),
-        "What a week takes, and whether the two engines made the same trades to the last nano:",
+        "What a week takes of a processor, and whether the two engines made the same trades to the last nano:",
         _times_table(results, streets),
         _OTHERS_TEXT,
         _controllers_table(results, streets),
@@ -188,20 +196,19 @@ def _times_table(results: Results, streets: Sequence[str]) -> str:
     for street in streets:
         fleet, messages = results[FigureJob(street)], results[FigureJob(street, engine="messages")]
         same = "yes" if fleet["trace_hash"] == messages["trace_hash"] else "**no**"
-        rows.append([street, *(f"{of['timing']['wall_s']:.1f} s" for of in (fleet, messages)), same])
+        rows.append([street, *(f"{of['cpu_s']:.1f} s" for of in (fleet, messages)), same])
     return table(["street, one week", "fleet", "messages", "same trades"], rows)
 
 
 def _controllers_table(results: Results, streets: Sequence[str]) -> str:
     rows = []
     for street in streets:
-        for controller in CONTROLLERS:
-            job = under(street, controller)
+        jobs = {controller_name(controller): under(street, controller) for controller in CONTROLLERS}
+        jobs["negotiated, no car feeds"] = FigureJob(street, settings=TRUTHFUL)
+        for name, job in jobs.items():
             of = results[job]
             near_h, cost = of["near_limit_s"] / 3_600, of["waiting_cost_nanos"] / 1e9
-            rows.append(
-                [f"{street}, {controller_name(controller)}", *_hard_facts(of), f"{near_h:,.1f}", f"{cost:,.1f}"]
-            )
+            rows.append([f"{street}, {name}", *_hard_facts(of), f"{near_h:,.1f}", f"{cost:,.1f}"])
     return table(["street, controller", *_HARD_FACTS, "near, h", "waiting cost, IOTA"], rows)
 
 
@@ -236,6 +243,7 @@ _MARKET_FIGURES: Final[tuple[tuple[Callable[[Mapping[str, float]], float], int],
     (lambda of: of["deferred_wh"] / 1000, 0),
     (lambda of: of["paid_nanos"] / 1e9, 0),
     (lambda of: of["waiting_cost_nanos"] / 1e9, 1),
+    (lambda of: of["sellers_gain_nanos"] / 1e9, 1),
     (_losing_pct, 1),
 )
 

@@ -26,6 +26,12 @@ def iota(nanos: float) -> str:
     return plain(nanos / NANOS_PER_IOTA, 2)
 
 
+def with_euros(nanos: float, eur_per_iota: float) -> str:
+    """Nanos as tokens, and in euros at this rate; a rate of 0 says no euros."""
+    tokens = f"{iota(nanos)} IOTA"
+    return f"{tokens} ({nanos / NANOS_PER_IOTA * eur_per_iota:,.2f} EUR)" if eur_per_iota and nanos else tokens
+
+
 def amount(value: float) -> str:
     """A figure that is not negative with about three digits: whole from ten on, one or two decimals below."""
     if value == 0 or value >= 10:

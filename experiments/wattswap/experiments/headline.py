@@ -27,7 +27,13 @@ def headline(summary: Mapping[str, Any]) -> str:
     state = str(summary.get("status", "complete"))
     if "overload_s" not in summary:
         return f"{state.capitalize()} run: it left no figures"
-    parts = [_overload_text(summary), _full_text(summary), _money_text(summary)]
+    parts = [
+        _homes_text(summary),
+        *_hurt_texts(summary),
+        _overload_text(summary),
+        _full_text(summary),
+        _money_text(summary),
+    ]
     text = " · ".join(part for part in parts if part)
     return text if is_complete(summary) else f"{state.capitalize()} run, so far: {text}"
 
@@ -39,16 +45,57 @@ def _overload_text(summary: Mapping[str, Any]) -> str:
     return f"{minutes(other['overload_s'])} min over the limit → {minutes(own)}"
 
 
+def _homes_text(summary: Mapping[str, Any]) -> str:
+    """What no car can help by waiting: homes that are over the limit without any car."""
+    if not summary.get("homes_over_s"):
+        return ""
+    over_kw = amount(summary["homes_over_w"] / 1000)
+    return (
+        f"homes alone are over the limit for {minutes(summary['homes_over_s'])} min, by up to {over_kw} kW:"
+        " no car that waits can help there"
+    )
+
+
+def _hurt_texts(summary: Mapping[str, Any]) -> list[str]:
+    """Who would have been better off with nobody in control, and what was cut unpaid: that comes first."""
+    texts, other = [], uncontrolled(summary)
+    if other and (more := summary["sessions_short"] - other["sessions_short"]) > 0:
+        texts.append(f"{_cars(more)} left short that would have been full with nobody in control")
+    if summary.get("forced_wh"):
+        texts.append(f"{amount(summary['forced_wh'] / 1000)} kWh cut without pay")
+    return texts
+
+
 def _full_text(summary: Mapping[str, Any]) -> str:
+    """How those who gave way ended, and where nobody did, all."""
     departing = summary["sessions"] - summary["sessions_open"]
+    if not summary["sessions"]:
+        return "no cars"
+    if summary.get("gave_way"):
+        return _gave_way_text(summary)
     if departing <= 0:
-        return "no car has left yet" if summary["sessions"] else "no cars"
+        return "no car has left yet"
     return f"{departing - summary['sessions_short']:,} of {departing:,} departing cars full"
+
+
+def _gave_way_text(summary: Mapping[str, Any]) -> str:
+    text = f"of {_cars(summary['gave_way'])} that gave way {summary['gave_way_full']:,} left full"
+    text += f", {summary['gave_way_short']:,} short" if summary["gave_way_short"] else ", none short"
+    if summary["gave_way_open"]:
+        text += f", {summary['gave_way_open']:,} still here"
+    others = summary["sessions_short"] - summary["gave_way_short"]
+    return f"{text}; {_cars(others)} that did not give way left short" if others else text
+
+
+def _cars(count: int) -> str:
+    return "1 car" if count == 1 else f"{count:,} cars"
 
 
 def _money_text(summary: Mapping[str, Any]) -> str:
     if not summary["rounds"]:
-        return ""
+        return "" if summary["controller"] != "negotiated" else "no round: your strategy was never asked"
     fed_wh, paid_iota = summary["fed_back_wh"], summary["paid_nanos"] / NANOS_PER_IOTA
     and_fed = f", {amount(fed_wh / 1000)} kWh fed back" if fed_wh else ""
-    return f"{amount(summary['deferred_wh'] / 1000)} kWh deferred{and_fed}, for {amount(paid_iota)} IOTA"
+    rate = summary.get("eur_per_iota", 0)
+    euros = f" ({amount(paid_iota * rate)} EUR)" if rate and paid_iota else ""
+    return f"{amount(summary['deferred_wh'] / 1000)} kWh deferred{and_fed}, for {amount(paid_iota)} IOTA{euros}"

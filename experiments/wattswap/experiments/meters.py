@@ -213,7 +213,7 @@ class MeterSite:
 
     def _damaged(self, archive: Archive, kept: Sequence[Anchor], known: Sequence[Fault]) -> list[Fault]:
         named = {fault.sequence for fault in known}
-        return [fault for fault in archive.damaged(kept, self.network) if fault.sequence not in named]
+        return [fault for fault in archive.damaged(kept) if fault.sequence not in named]
 
     def _differing(self, kept: Sequence[Anchor], anchored: Sequence[Anchor], named: set[int]) -> list[Fault]:
         """What on the ledger is not what was kept, unless it is the archive that was altered."""

@@ -143,7 +143,7 @@ def round_steps(tables: RunTables, row: pd.Series[Any]) -> list[tuple[str, str]]
         ("Offers.", _offers_step(row)),
         ("Clearing.", _clearing_step(tables, row, trades)),
         ("Delivery.", _delivery_step(trades, until_ms - at_ms)),
-        ("Settlement.", _settlement_step(trades)),
+        ("Settlement.", _settlement_step(tables, trades)),
     ]
 
 
@@ -195,21 +195,21 @@ def _delivery_step(trades: pd.DataFrame, lasts_ms: int) -> str:
     return f"{told}{less if delivered < 0.995 * most else ''}."
 
 
-def _settlement_step(trades: pd.DataFrame) -> str:
+def _settlement_step(tables: RunTables, trades: pd.DataFrame) -> str:
     most = trades.groupby("session")["nanos"].sum().idxmax()
     one = trades[trades["session"] == most]
     prices = one["price_nanos_per_kwh_h"].unique()
     at = f" at {_iota(prices[0])} IOTA per kWh and hour" if len(prices) == 1 else ""
     return (
         "What a car gave up waits until it has been drawn back; then it is paid, once a car:"
-        f" {_iota(trades['nanos'].sum())} IOTA in all. One of them: {printable(str(most), 40)} drew"
+        f" {_iota(trades['nanos'].sum())} IOTA in all. One of them: {printable(tables.vehicle_of(most), 40)} drew"
         f" {one['returned_ws'].sum() / KWH_WS:.3f} of {one['delivered_ws'].sum() / KWH_WS:.3f} kWh back{at}, which"
         f" makes {_iota(one['nanos'].sum())} IOTA: payment {printable(str(one['payment_id'].iloc[0]), 60)}."
     )
 
 
 ROUND_HEAD: Final[Sequence[str]] = (
-    "session", "sold", "asked, IOTA/kWh/h", "price, IOTA/kWh/h", "agreed, kW", "delivered, kWh", "back, kWh a car",
+    "car", "sold", "asked, IOTA/kWh/h", "price, IOTA/kWh/h", "agreed, kW", "delivered, kWh", "back, kWh a car",
     "paid, IOTA",
 )  # fmt: skip
 
@@ -219,7 +219,7 @@ def round_rows(tables: RunTables, row: pd.Series[Any]) -> tuple[list[list[str]],
     trades = trades_of(tables, int(row["tick"]))
     told = [
         [
-            str(trade["session"]),
+            tables.vehicle_of(trade["session"]),
             _SOLD.get(int(trade["tranche"]), str(trade["kind"])),
             f"{_iota(trade['ask_nanos_per_kwh_h'])}",
             f"{_iota(trade['price_nanos_per_kwh_h'])}",

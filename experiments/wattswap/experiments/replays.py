@@ -63,7 +63,7 @@ def check_run(recorded: Recorded, progress: Callable[[int], None] = lambda _tick
     compared = tuple(name for name in TABLES if _is_compared(replay, name))
     found = [row for name in compared if (row := _first_in_table(replay, name, tables[name])) is not None]
     rows = [min(found, key=lambda difference: difference.tick)] if found else _first_figure(replay, figures)
-    doings = [replay.difference] if replay.difference else []
+    doings = [found for found in (replay.altered, replay.difference) if found is not None]
     return Checked(replay, figures, (*doings, *rows), compared, tables)
 
 

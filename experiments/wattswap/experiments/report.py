@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
-from wattswap.experiments.data_credit import CREDIT
+from wattswap.experiments.data_credit import credit
 from wattswap.experiments.fault_costs import TITLE, failing
 from wattswap.experiments.formatting import minutes
 from wattswap.experiments.headline import headline, is_complete, uncontrolled
@@ -147,11 +147,16 @@ _FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
     ("Energy over the limit, kWh", "overload_wh", _kwh),
     ("Highest load, kW", "peak_w", _kwh),
     ("Times the load rose over the limit", "oscillations", _count),
+    ("Minutes in which homes alone are over the limit", "homes_over_s", minutes),
     ("Minutes above 92 % of the limit", "near_limit_s", minutes),
     ("Hours of life the transformer lost", "ageing_h", lambda hours: f"{hours:.2f}"),
     ("Charging sessions", "sessions", _count),
     ("… still plugged in at the end", "sessions_open", _count),
     ("… that left with less than needed", "sessions_short", _count),
+    ("Sessions that gave way", "gave_way", _count),
+    ("… and left full", "gave_way_full", _count),
+    ("… and left with less than needed", "gave_way_short", _count),
+    ("… and are still plugged in", "gave_way_open", _count),
     ("Energy missing at departure, kWh", "unserved_wh", _kwh),
     ("Energy owed × time, kWh h", "waiting_wh_h", _kwh),
     ("What waiting cost all cars, by each owner's own price, IOTA", "waiting_cost_nanos", _iota),
@@ -162,6 +167,7 @@ _FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
     ("Cut by the last resort, kWh", "forced_wh", _kwh),
     ("Sessions that sold waiting", "sellers", _count),
     ("… that earned less than it cost them", "sellers_losing", _count),
+    ("What they earned beyond what waiting cost them, IOTA", "sellers_gain_nanos", _iota),
     ("Paid for waiting and feeding, IOTA", "paid_nanos", _iota),
     ("Rent of lots still open, not paid yet, IOTA", "rent_open_nanos", _iota),
     ("Energy bills of cars that left, IOTA", "billed_nanos", _iota),
@@ -182,7 +188,18 @@ def _comparison(tables: RunTables) -> tuple[str, str]:
     ]
     head = ["", name, UNCONTROLLED] if other else ["", name]
     title = f"Side by side: {name} and {UNCONTROLLED}" if other else "Figures"
-    return title, table(head, rows, wrap=True) if rows else ""
+    return title, table(head, rows, wrap=True) + _euros(about) if rows else ""
+
+
+def _euros(figures: Mapping[str, Any]) -> str:
+    """What was paid in euros, at the scenario's rate."""
+    rate, nanos = figures.get("eur_per_iota"), figures.get("paid_nanos")
+    if not (rate and nanos):
+        return ""
+    text = (
+        f"At {rate:g} EUR per IOTA, a rate of the scenario, what was paid is {nanos / NANOS_PER_IOTA * rate:,.2f} EUR."
+    )
+    return element("p", text)
 
 
 # --- cars --------------------------------------------------------------------------------------------------------
@@ -206,7 +223,7 @@ def _cars(tables: RunTables) -> Iterator[str]:
     if len(sums):
         shown = sums.head(_MOST_CARS)
         yield element("h3", "Car by car")
-        yield table(_CAR_HEAD, (_car_row(tables, name, row) for name, row in shown.to_dict("index").items()), words=3)
+        yield table(_CAR_HEAD, (_car_row(tables, name, row) for name, row in shown.to_dict("index").items()), words=4)
         if more := len(sums) - len(shown):
             yield element("p", f"… and {more:,} more; all are in sessions.parquet and trades.parquet.")
     elif len(tables.sessions):
@@ -227,13 +244,13 @@ def _sums(tables: RunTables) -> pd.DataFrame:
     return sums.sort_values(["nanos", "forced_ws"], ascending=False, kind="stable")
 
 
-_SESSION_FACTS: Final = ["station", "strategy", "arrival_ms", "departure_ms", "need_ws", "status"]
+_SESSION_FACTS: Final = ["vehicle", "station", "strategy", "arrival_ms", "departure_ms", "need_ws", "status"]
 _STRATEGY_HEAD: Final = (
     "strategy", "sessions", "sold", "deferred, kWh", "fed back, kWh", "paid, IOTA", "rent open, IOTA", "left short",
 )  # fmt: skip
 _CAR_HEAD: Final = (
-    "session", "charger", "strategy", "plugged in", "left", "needed, kWh", "deferred, kWh", "fed back, kWh", "cut, kWh",
-    "paid, IOTA", "rent open, IOTA", "outcome",
+    "car", "charger", "session", "strategy", "plugged in", "left", "needed, kWh", "deferred, kWh", "fed back, kWh",
+    "cut, kWh", "paid, IOTA", "rent open, IOTA", "outcome",
 )  # fmt: skip
 _ENDING: Final = {"full": "left full", "short": "left short", "open": "still plugged in", "battery": "battery"}
 _NOTHING: Final = "–"
@@ -258,11 +275,20 @@ def _car_row(tables: RunTables, name: object, row: Mapping[Any, Any]) -> list[st
     ]
     tokens = [_iota(row["nanos"]), _iota(row["open_nanos"]) if row["open_nanos"] else _NOTHING]
     if row["station"] != row["station"]:  # an interrupted run did not come to write the session down
-        return [str(name), "", "", "", "", "", *energies, *tokens, ""]
+        return ["", "", str(name), "", "", "", "", *energies, *tokens, ""]
     left = tables.clock(int(row["departure_ms"]), "%a %H:%M") if row["status"] in ("full", "short") else _NOTHING
     facts = [tables.clock(int(row["arrival_ms"]), "%a %H:%M"), left, f"{row['need_ws'] / KWH_WS:,.1f}"]
     ending = _ENDING.get(str(row["status"]), str(row["status"]))
-    return [str(name), str(row["station"]), str(row["strategy"]), *facts, *energies, *tokens, ending]
+    return [
+        str(row["vehicle"]),
+        str(row["station"]),
+        str(name),
+        str(row["strategy"]),
+        *facts,
+        *energies,
+        *tokens,
+        ending,
+    ]
 
 
 # --- one round, the last resort ----------------------------------------------------------------------------------
@@ -296,9 +322,10 @@ def _last_resort(tables: RunTables) -> Iterator[str]:
         " is under 6 A, a draw decides who goes on.",
     )
     yield table(
-        ("session", "first cut", "minutes", "kWh"),
+        ("car", "session", "first cut", "minutes", "kWh"),
         (
             [
+                tables.vehicle_of(name),
                 str(name),
                 tables.clock(int(row["first"]), "%a %H:%M"),
                 minutes(row["ticks"] * tick_s),
@@ -306,6 +333,7 @@ def _last_resort(tables: RunTables) -> Iterator[str]:
             ]
             for name, row in cars.head(_MOST_CARS).to_dict("index").items()
         ),
+        words=2,
     )
     if len(cars) > _MOST_CARS:
         yield element("p", f"… and {len(cars) - _MOST_CARS:,} more.")
@@ -345,8 +373,8 @@ def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:
 
 def _sources(tables: RunTables) -> Iterator[str]:
     """The notices of the bundled data that were used, and which files went in."""
-    if tables.bundled():
-        yield element("p", CREDIT.replace("\n", " "))
+    if due := credit(input_names(tables.scenario)):
+        yield element("p", due)
     folders = {PurePath(name.removeprefix(PREFIX)).parts[0] for name in input_names(tables.scenario) if _ours(name)}
     for folder in sorted(folders):
         notice = _notice(folder)

@@ -68,6 +68,8 @@ class RunJob:
     """Who watches beside those that the run itself needs."""
     operator: LimitOrder | None = None
     """Who may move the limit while the run goes on."""
+    settling: Progress = lambda _left: None
+    """Is told how much is still on its way once the last tick has passed."""
     began_s: float = field(default_factory=perf_counter)
     _run: Run | None = None
 
@@ -107,7 +109,7 @@ class RunJob:
         run.run()
         wall_s = perf_counter() - self.began_s
         if self.settlement is not None:
-            self.settlement.settle()
+            self.settlement.settle(self.settling)
         return with_cost(self.street, self.summed_up(wall_s))
 
     @cached_property

@@ -14,7 +14,6 @@ from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
 from wattswap.runners.recording.rundir import SCENARIO, read_run, wattswap_version
-from wattswap.runners.scenario.bundled import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -153,6 +152,15 @@ class RunTables:
         nanos = [rent_nanos(int(price), int(rent), tick_s) for price, rent in zip(*columns, strict=True)]
         return self.trades["nanos"].mul(0).add(nanos).where(still_open, 0)
 
+    @cached_property
+    def _vehicles(self) -> dict[str, str]:
+        both = (self.cars, self.sessions)
+        return {str(s): str(v) for table in both for s, v in zip(table["session"], table["vehicle"], strict=True)}
+
+    def vehicle_of(self, session: object) -> str:
+        """The car of a session, by the name that it has everywhere; the session's own where that is not known."""
+        return self._vehicles.get(str(session), str(session))
+
     def uncontrolled_w(self) -> Floats | None:
         """The uncontrolled load on the rows of ``series``; an interrupted run ends before the other does."""
         if self.uncontrolled is None or not len(self.series):
@@ -168,10 +176,6 @@ class RunTables:
     def clock(self, t_ms: float, pattern: str = "%H:%M") -> str:
         """An instant as the local clock shows it."""
         return self.at(t_ms).strftime(pattern)
-
-    def bundled(self) -> bool:
-        """Whether any of the inputs came with the package, whose licences then want naming."""
-        return any(name.startswith(PREFIX) for name in input_names(self.scenario))
 
 
 _SERIES = ("t_ms", "feeder", "base_w", "firm_w", "wanted_w", "drawn_w", "load_w", "limit_w", "import_w", "export_w")
@@ -212,11 +216,19 @@ def _read_scenario(path: Path) -> dict[str, Any]:
 
 
 def input_names(scenario: Mapping[str, Any]) -> Iterator[str]:
-    """The input files a scenario names, bundled ones with their prefix."""
-    for household in (scenario.get("base", {}), *scenario.get("household", ())):
+    """The input files a scenario uses, bundled ones with their prefix: what feeders have replaced is not among them."""
+    feeders = scenario.get("feeder") or (scenario,)
+    homes = [feeder.get("base", {}) for feeder in feeders]
+    for household in (*homes, *scenario.get("household", ())):
         yield from (household[key] for key in ("household_csv", "pv_csv") if household.get(key))
-    if name := scenario.get("sessions", {}).get("csv"):
-        yield name
+    files = [feeder.get("sessions", {}).get("csv") for feeder in feeders]
+    yield from (name for name in dict.fromkeys([*files, *_common_sessions(scenario, files)]) if name)
+
+
+def _common_sessions(scenario: Mapping[str, Any], files: Sequence[str | None]) -> Iterator[str | None]:
+    """The common file of sessions, where a feeder has none of its own and so takes its share."""
+    if not all(files):
+        yield scenario.get("sessions", {}).get("csv")
 
 
 def is_long(tables: RunTables) -> bool:

@@ -5,10 +5,10 @@ The content of an anchor is one line of JSON that anyone can read and check,
     {"record":{...},"public_key":"<hex>","signature":"<hex>"}
 
 with the signature over the record's bytes as they stand there; docs/records.md says which byte lies where. Records are
-numbered from 0 without a gap and each begins where the one before ended, so a slot that could not be anchored is in the
-next record, not lost. Each names its run and the run's date. In a ``full`` record the readings themselves stand in the
-open; a ``root`` record holds only the root of a Merkle tree over them, salted from a random key of the record, and a
-customer gets a ``Proof`` of their own reading that shows nobody else's.
+numbered from 0 without a gap and each begins where the one before ended. Each names its run and the run's date. In a
+``full`` record the readings themselves stand in the open; a ``root`` record holds only the root of a Merkle tree over
+them, salted from a random key of the record, and a customer gets a ``Proof`` of their own reading that shows nobody
+else's.
 
 ``verify`` names every record that was altered, is missing, foreign, or stands in another's place.
 """
@@ -204,6 +204,14 @@ def read(anchor: Anchor, public_key: bytes, *, network: str = LOCAL_NETWORK) -> 
     if (record.site, record.sequence, record.network) != (anchor.site, anchor.sequence, network):
         raise ValueError(f"it is record {record.sequence} of {record.site!r} on {record.network!r}, not this one")
     return record
+
+
+def said(anchor: Anchor) -> Record | None:
+    """What an anchor says, whoever signed it; None if it is no record any more."""
+    try:
+        return msgspec.json.decode(msgspec.json.decode(anchor.content, type=_Line).record, type=Record)
+    except ValueError:
+        return None
 
 
 def verify(

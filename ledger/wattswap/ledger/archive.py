@@ -11,7 +11,7 @@ from typing import Final, Self
 
 import msgspec
 
-from wattswap.ledger.anchors import SALT_KEY_BYTES, Fault, MeterReading, Record, hash_of, read, root_of
+from wattswap.ledger.anchors import SALT_KEY_BYTES, Fault, MeterReading, Record, hash_of, root_of, said
 from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
 from wattswap.ledger.database import Database, Kind
 from wattswap.protocol.errors import InputError
@@ -26,7 +26,6 @@ CREATE TABLE site (
     site TEXT NOT NULL, public_key BLOB NOT NULL, network TEXT NOT NULL, run TEXT NOT NULL, begins TEXT NOT NULL,
     dictionary BLOB NOT NULL DEFAULT x''
 ) STRICT;
-CREATE TABLE waiting (id INTEGER PRIMARY KEY, reading BLOB NOT NULL) STRICT;
 CREATE TABLE records (
     sequence INTEGER PRIMARY KEY,
     hash TEXT NOT NULL,
@@ -40,7 +39,7 @@ CREATE TABLE records (
 """``line`` is deflated with the site's ``dictionary``. ``readings`` are columns (the names, the instants, and so on,
 each as a list), deflated with those of the last record whose number is a multiple of 32, and named by hash."""
 
-KIND: Final = Kind(name="meter archive", application_id=0x57_53_4D_31, version=2, schema=_SCHEMA)
+KIND: Final = Kind(name="meter archive", application_id=0x57_53_4D_31, version=3, schema=_SCHEMA)
 
 
 class RecordFile:
@@ -152,7 +151,7 @@ class Archive(RecordFile):
             raise InputError(f"{path} holds no site's records yet")
         self.site, self.public_key, self.run = str(row[0]), bytes(row[1]), str(row[2])
 
-    def damaged(self, anchors: Sequence[Anchor], network: str) -> list[Fault]:
+    def damaged(self, anchors: Sequence[Anchor]) -> list[Fault]:
         """Where what lies beside these records is not what they say; whether they are sound is not asked."""
         faults = []
         for anchor in anchors:
@@ -160,9 +159,8 @@ class Archive(RecordFile):
             if row is None or row[0] != hash_of(anchor):
                 faults.append(Fault(anchor.sequence, "its hash is not the one written down when it was sealed"))
                 continue
-            try:
-                record = read(anchor, self.public_key, network=network)
-            except ValueError:
+            record = said(anchor)
+            if record is None:
                 continue
             readings = self.readings(anchor.sequence)
             same = self._has_root(record, readings) if record.root else record.readings == readings

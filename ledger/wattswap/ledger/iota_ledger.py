@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Self
 
 from wattswap.ledger import iota_faucet
@@ -21,7 +21,7 @@ from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
 from wattswap.ledger.iota_adapter import IotaAdapter, anchors_in
 from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import BatchState, Flush, Known
+from wattswap.ledger.outbox_schema import BatchState, Known
 from wattswap.ledger.submitter import ANCHORS, Submitter, anchor_item, payment_item
 from wattswap.protocol.errors import InputError
 
@@ -45,19 +45,14 @@ class IotaLedger:
         outbox: Outbox,
         *,
         allow: Sequence[str] = (),
-        witnesses: Sequence[IotaClient] = (),
         sponsored: bool = True,
-        flush: Flush | None = None,
     ) -> None:
-        self.client, self.wallets, self._witnesses = client, wallets, witnesses
+        self.client, self.wallets = client, wallets
         self._sponsor = GAS if sponsored else None
-        self.submitter = Submitter(outbox, self.adapter, flush=flush)
+        self.submitter = Submitter(outbox, self.adapter)
         try:
             self.chain_id = client.chain_id()
             self.is_devnet = check_chain(client, self.chain_id, allow, seeded=wallets.seeded)
-            for witness in witnesses:
-                if witness.chain_id() != self.chain_id:
-                    raise InputError(f"{witness.url} and {client.url} are nodes of different networks")
             outbox.bind(self.chain_id)
         except BaseException:
             self.close()
@@ -74,8 +69,7 @@ class IotaLedger:
     def close(self) -> None:
         """Close the outbox and the connections. Closing twice is harmless."""
         self.submitter.outbox.close()
-        for node in (self.client, *self._witnesses):
-            node.close()
+        self.client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -90,8 +84,7 @@ class IotaLedger:
             self.wallets,
             account,
             sponsor=None if account == ANCHORS else self._sponsor,
-            witnesses=self._witnesses,
-            one_node_is_enough=self.is_devnet,
+            gives_up=self.is_devnet,
         )
 
     def fund(self, opening: Mapping[str, int]) -> None:
@@ -187,27 +180,30 @@ class IotaLedger:
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _admit(self, payments: Sequence[Payment]) -> list[PaymentStatus | None]:
-        """Write down what can be paid; for each, the answer that is known already, or None."""
+        """Write down what can be paid, all in one write; for each, the answer that is known already, or None."""
         answers: list[PaymentStatus | None] = []
+        new: dict[str, Payment] = {}
         for payment in payments:
-            known = self.submitter.outbox.find(payment.key)
+            known = _taken(new[payment.key]) if payment.key in new else self.submitter.outbox.find(payment.key)
             if known is not None:
                 answers.append(_known_answer(payment, known))
-                continue
-            if (free := self._can_spend(payment)) < payment.nanos:
+            elif (free := self._can_spend(payment, new.values())) < payment.nanos:
                 error = f"{payment.payer!r} holds {free} nanos, not {payment.nanos}"
                 answers.append(PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error))
-                continue
-            self._free[payment.payer] = free - payment.nanos
-            self.submitter.owe([payment])
-            answers.append(None)
+            else:
+                self._free[payment.payer] = free - payment.nanos
+                new[payment.key] = payment
+                answers.append(None)
+        self.submitter.owe(list(new.values()))
         return answers
 
-    def _can_spend(self, payment: Payment) -> int:
+    def _can_spend(self, payment: Payment, promised: Iterable[Payment]) -> int:
         """What the payer can spend; looked up if what is known does not suffice, or if it pays its own gas."""
-        free = self._free.get(payment.payer, 0) if self._sponsor else 0
+        payer = payment.payer
+        free = self._free.get(payer, 0) if self._sponsor else 0
         if free < payment.nanos:
-            free = self.balance(payment.payer) - self.submitter.outbox.outstanding_nanos(payment.payer)
+            owed = self.submitter.outbox.outstanding_nanos(payer)
+            free = self.balance(payer) - owed - sum(one.nanos for one in promised if one.payer == payer)
         return free
 
     def _work_until(self, keys: Sequence[str]) -> None:
@@ -265,6 +261,11 @@ def _repeats(things: Sequence[Payment] | Sequence[Anchor]) -> list[bool]:
         repeats.append(thing in seen)
         seen.add(thing)
     return repeats
+
+
+def _taken(payment: Payment) -> Known:
+    """What is known of a key that an earlier payment of the same call has taken."""
+    return Known(account=payment.payer, item=payment_item(payment), state=None, digest="", error="")
 
 
 def _known_answer(payment: Payment, known: Known) -> PaymentStatus | None:

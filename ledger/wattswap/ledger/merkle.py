@@ -25,10 +25,13 @@ def leaf(salt: bytes, content: bytes) -> bytes:
 
 def root(leaves: Sequence[bytes]) -> bytes:
     """The one hash over all leaves, in their order; that of no leaves is the hash of nothing."""
-    if len(leaves) <= 1:
-        return leaves[0] if leaves else _hash(b"")
-    split = _split(len(leaves))
-    return _hash(b"\1" + root(leaves[:split]) + root(leaves[split:]))
+    if not leaves:
+        return _hash(b"")
+    level = list(leaves)
+    while len(level) > 1:  # pairs from the left, the odd one goes up as it is: the same tree as split by powers of two
+        pairs = zip(level[::2], level[1::2], strict=False)
+        level = [_hash(b"\1" + left + right) for left, right in pairs] + level[len(level) & ~1 :]
+    return level[0]
 
 
 def path(leaves: Sequence[bytes], index: int) -> list[bytes]:

@@ -20,6 +20,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Final
 
 from wattswap.ledger import book_file
 from wattswap.ledger.account_adapter import BatchOutcome, Item, Manifest, Sighting, Signed, Verdict
@@ -28,8 +29,10 @@ from wattswap.ledger.book import Book
 from wattswap.ledger.crossing import crossings
 from wattswap.ledger.database import Database
 from wattswap.ledger.outbox_reading import OutboxReading, hash_of_raw
-from wattswap.ledger.outbox_schema import ALONE_AFTER, GIVE_UP_AFTER, KIND, Batch, BatchState, Flush
+from wattswap.ledger.outbox_schema import ALONE_AFTER, GIVE_UP_AFTER, KIND, Batch, BatchState
 from wattswap.protocol.errors import InputError, LocalProtocolError
+
+_TO_PAY: Final = "FROM items WHERE account = ? AND batch IS NULL AND attempts < ?"
 
 
 class Outbox(OutboxReading):
@@ -59,16 +62,23 @@ class Outbox(OutboxReading):
                 f"{self._database.path} pays on network {self.network!r}, not on {network!r}: choose another file"
             )
 
+    def watch(self, accounts: Iterable[str]) -> None:
+        """Compare these accounts with the ledger at every start, though they may never owe anything."""
+        with self._database.transaction() as sql:
+            sql.executemany(
+                "INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING", [(name,) for name in accounts]
+            )
+
     # -- A: what is owed ----------------------------------------------------------------------------------------------
 
-    def owe(self, owed: Iterable[tuple[str, Item, bytes]], now_ms: int, *, due: bool = True) -> list[bool]:
+    def owe(self, owed: Iterable[tuple[str, Item, bytes]], now_ms: int) -> list[bool]:
         """Write (account, item, its tag) down; all are on the disk when this returns. For each, whether it was new.
 
-        An item that is ``due`` is paid with the next batch (a car that leaves), others wait for ``Flush``. Repeating an
-        item is harmless; with other content its key is refused by ``LocalProtocolError``, and nothing is written.
+        Repeating an item is harmless; with other content its key is refused by ``LocalProtocolError``, and nothing is
+        written.
         """
         with self._database.transaction() as sql:
-            return [self._owe(sql, account, item, tag, now_ms, due=due) for account, item, tag in owed]
+            return [self._owe(sql, account, item, tag, now_ms) for account, item, tag in owed]
 
     def post(self, book: Book, tag_of: Callable[[str, str], bytes], now_ms: int) -> bool:
         """Write down what is new in a book, and owe the payments it makes, all in one write; whether any is owed."""
@@ -76,36 +86,19 @@ class Outbox(OutboxReading):
             payments = crossings(book_file.append(sql, self._database, book))
             for one in payments:
                 item = Item(key=one.key, payee=one.payee, nanos=one.nanos)
-                self._owe(sql, one.payer, item, tag_of(one.payer, one.key), now_ms, due=True)
+                self._owe(sql, one.payer, item, tag_of(one.payer, one.key), now_ms)
         return bool(payments)
-
-    def make_due(self, account: str, payee: str | None = None) -> None:
-        """Pay what is owed to this payee (or to all) with the next batch."""
-        where = "WHERE account = ?1 AND batch IS NULL AND NOT due AND coalesce(?2, payee) = payee"
-        if self._database.row(f"SELECT 1 FROM items {where}", account, payee) is None:  # noqa: S608
-            return
-        with self._database.transaction() as sql:
-            sql.execute(f"UPDATE items SET due = 1 {where}", (account, payee))  # noqa: S608
 
     # -- B to G: the life of a batch ----------------------------------------------------------------------------------
 
-    def is_due(self, account: str, flush: Flush, now_ms: int) -> bool:
+    def is_due(self, account: str) -> bool:
         """Whether a batch could be built now, if there are tokens."""
-        return bool(_due_payees(self._database, account, flush, now_ms))
+        return self._database.row(f"SELECT 1 {_TO_PAY}", account, GIVE_UP_AFTER) is not None
 
-    def build(
-        self, account: str, flush: Flush, now_ms: int, *, most_nanos: int, most_items: int, most_bytes: int
-    ) -> Batch | None:
-        """Make a batch of what is due and fits; None if nothing does. What does not fit is carried to the next."""
+    def build(self, account: str, now_ms: int, *, most_nanos: int, most_items: int, most_bytes: int) -> Batch | None:
+        """Make a batch of what is owed and fits; None if nothing does. What does not fit is carried to the next."""
         with self._database.transaction() as sql:
-            chosen = _choose(
-                self._database,
-                account,
-                _due_payees(self._database, account, flush, now_ms),
-                most_nanos,
-                most_items,
-                most_bytes,
-            )
+            chosen = _choose(self._database, account, most_nanos, most_items, most_bytes)
             if not chosen:
                 return None
             number = sql.execute(
@@ -255,7 +248,7 @@ class Outbox(OutboxReading):
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
-    def _owe(self, sql: sqlite3.Connection, account: str, item: Item, tag: bytes, now_ms: int, *, due: bool) -> bool:
+    def _owe(self, sql: sqlite3.Connection, account: str, item: Item, tag: bytes, now_ms: int) -> bool:
         known = self.find(item.key)
         if known is not None:
             if (known.account, known.item) != (account, item):
@@ -263,8 +256,8 @@ class Outbox(OutboxReading):
             return False
         sql.execute("INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING", (account,))
         sql.execute(
-            "INSERT INTO items (account, key, tag, payee, nanos, sequence, size, content, due, accrued_ms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO items (account, key, tag, payee, nanos, sequence, size, content, accrued_ms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 account,
                 item.key,
@@ -274,7 +267,6 @@ class Outbox(OutboxReading):
                 item.sequence,
                 len(item.content),
                 zlib.compress(item.content) if item.content else b"",
-                due,
                 now_ms,
             ),
         )
@@ -312,32 +304,12 @@ def _recognise(sql: sqlite3.Connection, account: str) -> None:
     )
 
 
-def _due_payees(database: Database, account: str, flush: Flush, now_ms: int) -> list[str]:
-    """Whom the account should pay now."""
-    rows = database.rows(
-        "SELECT payee FROM items WHERE account = ? AND batch IS NULL AND attempts < ?"
-        " GROUP BY payee HAVING max(due) OR sum(nanos) >= ? OR min(accrued_ms) <= ? ORDER BY min(item)",
-        account,
-        GIVE_UP_AFTER,
-        flush.nanos,
-        now_ms - flush.age_ms,
-    )
-    return [str(payee) for (payee,) in rows]
-
-
-def _choose(
-    database: Database, account: str, payees: list[str], most_nanos: int, most_items: int, most_bytes: int
-) -> list[int]:
+def _choose(database: Database, account: str, most_nanos: int, most_items: int, most_bytes: int) -> list[int]:
     """Rows of items for the next batch: in the order they came, leaving out what is too much."""
     chosen: list[int] = []
-    wanted = set(payees)
-    for item, payee, nanos, size, attempts in database.rows(
-        "SELECT item, payee, nanos, size, attempts FROM items"
-        " WHERE account = ? AND batch IS NULL AND attempts < ? ORDER BY item",
-        account,
-        GIVE_UP_AFTER,
-    ):
-        if payee not in wanted or nanos > most_nanos or (chosen and size > most_bytes):
+    rows = database.rows(f"SELECT item, nanos, size, attempts {_TO_PAY} ORDER BY item", account, GIVE_UP_AFTER)
+    for item, nanos, size, attempts in rows:
+        if nanos > most_nanos or (chosen and size > most_bytes):
             continue
         if attempts >= ALONE_AFTER:
             if not chosen:

@@ -54,14 +54,13 @@ CREATE TABLE items (
     payee TEXT NOT NULL CHECK (payee <> ''),
     nanos INTEGER NOT NULL CHECK (nanos > 0 OR (nanos = 0 AND size > 0)),
     sequence INTEGER NOT NULL,
-    due INTEGER NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0,
     accrued_ms INTEGER NOT NULL,
     batch INTEGER REFERENCES batches,
     size INTEGER NOT NULL,
     content BLOB NOT NULL
 ) STRICT;
-CREATE INDEX items_to_pay ON items (account, payee) WHERE batch IS NULL;
+CREATE INDEX items_to_pay ON items (account, item) WHERE batch IS NULL;
 CREATE INDEX items_by_batch ON items (batch);
 CREATE INDEX items_by_tag ON items (account, tag);
 CREATE TABLE adopted (
@@ -82,9 +81,6 @@ CREATE TABLE alarms (
     text TEXT NOT NULL,
     acknowledged INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE VIEW owed AS
-    SELECT account, payee, count(*) AS items, sum(nanos) AS nanos, min(accrued_ms) AS since_ms
-    FROM items WHERE batch IS NULL GROUP BY account, payee;
 CREATE VIEW receipts AS
     SELECT batch, key, account AS payer, payee, nanos, digest, decided_ms
     FROM items JOIN batches USING (batch, account) WHERE state = 'FINAL' ORDER BY batch, item;
@@ -92,7 +88,7 @@ CREATE VIEW receipts AS
 )
 """``content`` is deflated (zlib), and ``size`` its length before; ``raw`` is kept until its batch is decided."""
 
-KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=2, schema=_SCHEMA)
+KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=3, schema=_SCHEMA)
 
 ALONE_AFTER: Final = 3
 """An item whose batches failed so often travels alone, so that one bad item stops no other."""
@@ -109,13 +105,6 @@ class BatchState(StrEnum):
     FINAL = "FINAL"
     FAILED = "FAILED"
     DEAD = "DEAD"
-
-
-class Flush(Struct, frozen=True, kw_only=True):
-    """When what an account owes to a payee is paid: at once if an item is due, else by sum or by age."""
-
-    nanos: int = 100_000_000
-    age_ms: int = 600_000
 
 
 class Batch(Struct, frozen=True, kw_only=True):

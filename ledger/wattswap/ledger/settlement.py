@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 from msgspec import Struct
 
 from wattswap.ledger.base import Anchor, Ledger, LedgerDownError, PaymentState
-from wattswap.ledger.book import Book, Entry
+from wattswap.ledger.book import SITE, Book, Entry
 from wattswap.ledger.crossing import crossings
 from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.sqlite import SqliteLedger
@@ -36,7 +36,7 @@ _MOST_REST_S: Final = 10.0
 _GAS_NANOS: Final = 1_000 * NANOS_PER_IOTA
 """What a devnet's faucet gives to the wallets that pay gas and that anchor."""
 
-Progress = Callable[[int], None]  # is told how much is undecided still
+Progress = Callable[[int], None]  # is told how much is undecided, at first and whenever it has become less
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -218,6 +218,7 @@ class ChainSettlement(Settlement):
             self._draining = self._news = True
             self._signal.notify_all()
             left, ends = self._left(), time.monotonic() + timeout_s
+            progress(left)
             while left > self._outbox.stalled and self._thread.is_alive() and time.monotonic() < ends:
                 self._signal.wait(max(0.0, ends - time.monotonic()))
                 before, left = left, self._left()
@@ -284,8 +285,6 @@ class ChainSettlement(Settlement):
             rest_s = 0.0
             while self._wait(rest_s):
                 began_s = time.monotonic()
-                if self._draining:
-                    self._submitter.flush_all()
                 while self._submitter.work(lambda: self._stopping) and self._draining:
                     with self._signal:
                         self._signal.notify_all()
@@ -388,6 +387,7 @@ def _open_iota(
         raise
     ledger = IotaLedger(client, wallets or SeededWallets(wallets_seed), box, allow=allow)
     try:
+        box.watch((SITE, GAS, ANCHORS))
         if opening is not None:
             ledger.require_unused(wallets_seed)
             ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **opening})

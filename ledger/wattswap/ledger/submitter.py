@@ -35,7 +35,7 @@ from wattswap.ledger.account_adapter import (
 from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import Batch, BatchState, Flush
+from wattswap.ledger.outbox_schema import Batch, BatchState
 
 ANCHORS: Final = "anchors"
 """The account that anchors, and its account: its coins are not those that pay, so neither ever waits for the other."""
@@ -72,11 +72,10 @@ class Submitter:
         outbox: Outbox,
         adapter_of: Callable[[str], AccountAdapter],
         *,
-        flush: Flush | None = None,
         clock: Callable[[], int] = wall_ms,
     ) -> None:
         self.outbox = outbox
-        self._adapter_of, self._flush, self._clock = adapter_of, flush or Flush(), clock
+        self._adapter_of, self._clock = adapter_of, clock
         self._adapters: dict[str, AccountAdapter] = {}
         self._ready: set[str] = set()
         self._tries: dict[str, int] = {}
@@ -89,14 +88,13 @@ class Submitter:
 
     # -- what is owed -------------------------------------------------------------------------------------------------
 
-    def owe(self, payments: Sequence[Payment], *, due: bool = True) -> list[bool]:
+    def owe(self, payments: Sequence[Payment]) -> list[bool]:
         """Write payments down, each on its payer's account; for each, whether it was new."""
-        owed = [(payment.payer, payment_item(payment)) for payment in payments]
-        return self._owe(owed, due=due)
+        return self._owe([(payment.payer, payment_item(payment)) for payment in payments])
 
     def keep(self, anchors: Sequence[Anchor]) -> list[bool]:
         """Write anchors down on their account; for each, whether it was new."""
-        return self._owe([(ANCHORS, anchor_item(anchor)) for anchor in anchors], due=True)
+        return self._owe([(ANCHORS, anchor_item(anchor)) for anchor in anchors])
 
     def post(self, book: Book) -> bool:
         """Write down what is new in a book, with what it owes; whether it owes anything new."""
@@ -126,21 +124,9 @@ class Submitter:
     def _unchecked(self) -> list[str]:
         return [name for name in self.outbox.accounts if name not in self._ready and not self.outbox.frozen(name)]
 
-    def flush_all(self) -> None:
-        """Make everything due that is owed."""
-        for name in self.outbox.busy_accounts:
-            self.outbox.make_due(name)
-
     def hurry(self) -> None:
         """Let accounts that wait try again in the next pass, and begin anew with short waits. Returns at once."""
         self._hurried = True
-
-    def reconcile(self) -> None:
-        """Compare every account with its ledger, as at the start; ``LedgerDownError`` if one cannot be reached."""
-        with self._mutex:
-            self._ready.clear()
-            for name in self.outbox.accounts:
-                self._reconcile(name)
 
     def errors(self) -> dict[str, str]:
         """Why accounts are waiting, by account."""
@@ -181,7 +167,7 @@ class Submitter:
 
     def _signed(self, name: str, batch: Batch | None) -> Batch | None:
         """B and C: a batch with its bytes stored; None if there is nothing to pay, or nothing to pay with."""
-        if batch is None and not self.outbox.is_due(name, self._flush, self._clock()):
+        if batch is None and not self.outbox.is_due(name):
             return None
         adapter = self._adapter(name)
         purse = adapter.read()
@@ -193,7 +179,6 @@ class Submitter:
         if batch is None:
             batch = self.outbox.build(
                 name,
-                self._flush,
                 self._clock(),
                 most_nanos=purse.nanos,
                 most_items=adapter.most_items,
@@ -353,10 +338,10 @@ class Submitter:
 
     # -- small things -------------------------------------------------------------------------------------------------
 
-    def _owe(self, owed: Sequence[tuple[str, Item]], *, due: bool) -> list[bool]:
+    def _owe(self, owed: Sequence[tuple[str, Item]]) -> list[bool]:
         with self._mutex:
             tagged = [(name, item, tag(item.key, self._adapter(name).secret)) for name, item in owed]
-            return self.outbox.owe(tagged, self._clock(), due=due)
+            return self.outbox.owe(tagged, self._clock())
 
     def _adapter(self, name: str) -> AccountAdapter:
         if name not in self._adapters:

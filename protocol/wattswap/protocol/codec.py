@@ -7,14 +7,14 @@ Further fields at the end of a message are tolerated, so that a newer peer may s
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.identity import Signer, verify
-from wattswap.protocol.messages import Inner, Message, Sealed
+from wattswap.protocol.messages import SEALED, Inner, Message, Sealed
 
 VERSION: Final = 1
 MOST_BYTES: Final = 2_048
@@ -30,6 +30,9 @@ class _InnerFrame(Struct, frozen=True, array_like=True):
     version: Literal[1]
     message: Inner
 
+
+KIND_OF: Final = {kind: cast("int", kind.__struct_config__.tag) for kind in SEALED}
+"""The number that stands on the wire for each class of message that travels sealed."""
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(_Frame)
@@ -53,7 +56,7 @@ def decode(frame: bytes) -> Message:
 def seal(message: Inner, signer: Signer | None = None) -> Sealed:
     """A message as the bytes its author signs; without a signer the signature stays empty."""
     payload = _encoder.encode((VERSION, message))
-    return Sealed(kind_of(message), payload, b"" if signer is None else signer.sign(payload))
+    return Sealed(KIND_OF[type(message)], payload, b"" if signer is None else signer.sign(payload))
 
 
 def unseal(sealed: Sealed, author: bytes | None = None) -> Inner:
@@ -65,16 +68,9 @@ def unseal(sealed: Sealed, author: bytes | None = None) -> Inner:
     if author is not None and not verify(author, sealed.payload, sealed.signature):
         raise RemoteProtocolError(f"a sealed message of kind {sealed.kind} is not signed by who should have said it")
     message = _read(_inner_decoder, sealed.payload).message
-    if kind_of(message) != sealed.kind:
+    if KIND_OF[type(message)] != sealed.kind:
         raise RemoteProtocolError(f"a sealed {type(message).__name__} says it is of kind {sealed.kind}")
     return message
-
-
-def kind_of(message: Inner) -> int:
-    """The number that stands for the message's class on the wire."""
-    tag = message.__struct_config__.tag
-    assert isinstance(tag, int)
-    return tag
 
 
 _FrameT = TypeVar("_FrameT", _Frame, _InnerFrame)

@@ -43,6 +43,7 @@ LEAVE, LEFT = Unplugged(7, 473_700, 60_000), Departed(7, 473_700, 60_000)
 REDUCED = Metered(7, 4_790, 0, 11_000, 4_790, 0)
 BACK = Metered(7, 11_000, 0, 4_790, 11_000, 40)
 """Twenty minutes later the car draws as much beyond its baseline as it gave up in a tick."""
+CHARGES = Metered(7, 11_000, 0, 11_000, 11_000, 41)
 RETURNED = delivered(7, 30, back_ws=186_300, ticks=40)
 CLAIM, NOTHING = delivered(7, 30), delivered(7, 0)
 NEWER, NEWER_CLAIM = Award(0, 5, 7, 300_000, (690, 0, 0), (CHEAP, 0, 0), DAY_S), delivered(7, 30, sold_w=690, tick=5)
@@ -94,11 +95,11 @@ def from_car(of: Charger, message: Inner | Sealed) -> list[Effect]:
 
 
 def claim_after(of: Charger, message: Delivery | Sealed) -> list[Effect]:
-    """What comes of the car's claim when its award has ended for the charger too."""
+    """What comes of the car's claim when its award has ended for the charger too, and its meter has counted again."""
     claim = unseal(message) if isinstance(message, Sealed) else message
     assert isinstance(claim, Delivery)
     tell(of, Release(*claim.part))
-    return from_car(of, message)
+    return from_car(of, message) or tell(of, CHARGES)
 
 
 def claimed(effects: list[Effect]) -> tuple[object, object]:

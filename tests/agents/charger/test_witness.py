@@ -8,6 +8,7 @@ from tests.agents.charger.one_charger import (
     AWARD,
     BACK,
     CLAIM,
+    LEAVE,
     NEWER,
     NEWER_CLAIM,
     NOTHING,
@@ -27,7 +28,6 @@ from tests.agents.words import (
 from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import Send
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.events import Metered
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.messages import (
     Delivery,
@@ -38,8 +38,9 @@ from wattswap.protocol.messages import (
 
 
 def test_it_puts_its_own_meter_beside_the_cars_claim() -> None:
-    of = charger(AWARD, Metered(7, 5_000, 0, 11_000, 5_000, 0))
-    assert claimed(from_car(of, CLAIM)) == (delivered(7, 30, sold_w=6_000), CLAIM)
+    of = charger(AWARD, REDUCED)
+    less = delivered(7, 30, sold_w=6_000)
+    assert claimed(from_car(of, less)) == (CLAIM, less)
 
 
 def test_its_word_is_signed_and_the_cars_stays_as_it_was() -> None:
@@ -152,7 +153,29 @@ def test_it_counts_what_is_drawn_back_and_how_long_that_has_waited() -> None:
 @pytest.mark.parametrize("ends", [(), (Release(0, 0, 7),)], ids=["running", "ended"])
 def test_a_claim_closes_its_lot_whatever_the_meter_sees_later(ends: tuple[Release, ...]) -> None:
     of = charger(AWARD, REDUCED, *ends)
-    assert claimed(from_car(of, RETURNED)) == (CLAIM, RETURNED)
+    assert claimed(from_car(of, CLAIM)) == (CLAIM, CLAIM)
     for metered in (REDUCED, BACK):
         tell(of, metered)
+    assert claimed(from_car(of, CLAIM)) == (CLAIM, CLAIM)
+
+
+def test_a_claim_that_overtakes_the_chargers_meter_waits_for_its_count() -> None:
+    """Else the lower of two counts would lack the last tick, in which most of the rent is earned."""
+    of = charger(AWARD, REDUCED, Release(0, 0, 7))
+    assert from_car(of, RETURNED) == from_car(of, RETURNED) == []
+    assert claimed(tell(of, BACK)) == (RETURNED, RETURNED)
+    assert claimed(from_car(of, RETURNED)) == (RETURNED, RETURNED)
+
+
+def test_a_claim_that_counts_more_than_the_chargers_meter_ever_does_waits_for_one_count() -> None:
+    of = charger(AWARD, REDUCED, Release(0, 0, 7))
+    from_car(of, RETURNED)
+    assert claimed(tell(of, REDUCED)) == (CLAIM, RETURNED)
+
+
+def test_a_claim_that_waits_for_a_count_waits_no_longer_than_the_car_stays() -> None:
+    of = charger(AWARD, REDUCED, Release(0, 0, 7))
+    from_car(of, RETURNED)
+    witnessed, *_ = tell(of, LEAVE)
+    assert claimed([witnessed]) == (CLAIM, RETURNED)
     assert claimed(from_car(of, RETURNED)) == (CLAIM, RETURNED)

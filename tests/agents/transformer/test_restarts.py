@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from tests.agents.transformer.two_cars import AWARD, FULL_STOP, awarded, offer, opened, plug_in, report, tell, wakes
-from tests.agents.words import IOTA, KWH, RULES, SITE, WORTH, happens, mandate, of_kind, remembered, survived, witnessed
+from tests.agents.words import (
+    IOTA,
+    KWH,
+    ROSTER,
+    RULES,
+    SITE,
+    WORTH,
+    happens,
+    mandate,
+    of_kind,
+    remembered,
+    survived,
+    witnessed,
+)
 
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol import messages
@@ -15,13 +28,13 @@ from wattswap.protocol.messages import DEPARTED, Ack, BaseReport, Departed, Gran
 
 def restarted(now_ms: int, *steps: list[Effect]) -> tuple[Transformer, list[Effect]]:
     """Another transformer that starts with what the one before had made durable."""
-    of = Transformer("transformer", SITE, RULES, households=["homes"])
+    of = Transformer("transformer", SITE, RULES, ROSTER)
     return of, happens(of, survived(*steps, site_nanos=SITE.funds_nanos), now_ms)
 
 
 def until_an_award() -> list[Effect]:
     """All that a transformer does from its first car to its first award."""
-    of = Transformer("transformer", SITE, RULES, households=["homes"])
+    of = Transformer("transformer", SITE, RULES, ROSTER)
     done = plug_in(of)
     done += tell(of, "homes", BaseReport(3_000))
     done += happens(of, Woken())
@@ -79,7 +92,7 @@ def test_after_a_crash_a_bill_still_waits_for_its_award() -> None:
 
 def test_after_a_crash_a_late_mandate_of_a_car_that_has_left_is_void() -> None:
     """Its first mandates were lost, so the transformer hears of its departure before it hears of the car."""
-    left = tell(Transformer("transformer", SITE, RULES), "A", Departed(1, KWH, 0))
+    left = tell(Transformer("transformer", SITE, RULES, ROSTER), "A", Departed(1, KWH, 0))
     again, _ = restarted(61_000, left)
     tell(again, "A", seal(mandate(1)), 62_000)
     assert tell(again, "A", report(1), 62_000) == []

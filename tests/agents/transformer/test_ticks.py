@@ -17,7 +17,7 @@ from tests.agents.transformer.two_cars import (
     tell,
     wakes,
 )
-from tests.agents.words import CALL, DEAR, RULES, SITE, happens, mandate, of_kind
+from tests.agents.words import CALL, DEAR, ROSTER, RULES, SITE, happens, mandate, of_kind
 
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol import messages
@@ -116,7 +116,7 @@ def test_what_homes_said_before_a_long_sleep_is_old_and_nothing_is_granted_on_it
 
 
 def test_while_one_of_its_homes_is_silent_it_knows_of_no_room() -> None:
-    of = Transformer("transformer", SITE, RULES, households=("homes", "more homes"))
+    of = Transformer("transformer", SITE, RULES, replace(ROSTER, households=("homes", "more homes")))
     tell(of, "A", seal(mandate(1)))
     tell(of, "A", report(1))
     tell(of, "homes", BaseReport(0))
@@ -154,7 +154,7 @@ def test_an_island_must_live_on_what_it_has() -> None:
 
 
 def test_without_cars_there_is_nobody_to_call() -> None:
-    of = Transformer("transformer", SITE, RULES)
+    of = Transformer("transformer", SITE, RULES, ROSTER)
     tell(of, "homes", BaseReport(90_000))
     assert happens(of, Woken()) == [WakeAt(30_000)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 from tests.agents.transformer.two_cars import (
     AWARD,
     CLEARED,
@@ -17,7 +18,18 @@ from tests.agents.transformer.two_cars import (
     street,
     tell,
 )
-from tests.agents.words import CALL, RULES, SITE, WAITED, WORTH, happens, mandate, refused_as_unsigned, witnessed
+from tests.agents.words import (
+    CALL,
+    ROSTER,
+    RULES,
+    SITE,
+    WAITED,
+    WORTH,
+    happens,
+    mandate,
+    refused_as_unsigned,
+    witnessed,
+)
 
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol import messages
@@ -34,6 +46,7 @@ from wattswap.protocol.messages import (
     Delivery,
     Departed,
     Inner,
+    Mandate,
     Message,
     Receipt,
     Release,
@@ -52,8 +65,10 @@ KEYS = {name: Signer(bytes([number] * 32)) for number, name in enumerate(("trans
 )
 def test_a_charger_speaks_for_its_own_car_only(message: Message) -> None:
     of = called()
-    for stranger in ("B", "homes", "car 1"):
-        with pytest.raises(RemoteProtocolError, match=f"{stranger} speaks for session 1 at A"):
+    with pytest.raises(RemoteProtocolError, match="B speaks for session 1 at A"):
+        tell(of, "B", message)
+    for stranger in ("homes", "car 1", "nobody"):
+        with pytest.raises(RemoteProtocolError, match=f"{stranger} is no charger of transformer"):
             tell(of, stranger, message)
     tell(of, "A", offer(1, *FULL_STOP))
     assert opened(tell(of, "B", offer(2))) == CLEARED
@@ -82,9 +97,9 @@ def test_homes_that_are_not_its_own_do_not_count() -> None:
 
 
 def test_a_stranger_cannot_report_a_departure_before_the_car_comes() -> None:
-    of = Transformer("transformer", SITE, RULES)
+    of = Transformer("transformer", SITE, RULES, ROSTER)
     for session in range(5_000):
-        tell(of, "stranger", Departed(session, 0, 0))
+        tell(of, "C", Departed(session, 0, 0))
     tell(of, "A", seal(mandate(1)))
     assert of.worst_import_w(1, 0) == 0
 
@@ -119,8 +134,7 @@ def test_what_is_no_offer_is_not_taken_for_one(inside: Inner) -> None:
 
 def test_a_mandate_said_again_is_acknowledged_again_and_changes_nothing() -> None:
     of = awarded()
-    for charger in ("A", "B"):
-        assert tell(of, charger, seal(mandate(1))) == [Send(charger, Ack(MANDATE, 1))]
+    assert tell(of, "A", seal(mandate(1))) == [Send("A", Ack(MANDATE, 1))]
     assert tell(of, "A", witnessed(1, 1_863_000), 300_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
 
 
@@ -134,7 +148,7 @@ def test_what_only_it_says_itself_is_not_for_it(message: Message) -> None:
 def trusting() -> Transformer:
     """The same street where everyone signs and every key is known."""
     keys = {name: signer.public_key for name, signer in KEYS.items()}
-    of = Transformer("transformer", SITE, RULES, signer=KEYS["transformer"], trusted=keys, households=["homes"])
+    of = Transformer("transformer", SITE, RULES, ROSTER, signer=KEYS["transformer"], trusted=keys)
     plug_in(of, KEYS)
     tell(of, "homes", BaseReport(3_000))
     happens(of, Woken())
@@ -197,6 +211,35 @@ def test_a_car_is_plugged_in_by_its_own_signature_only(signer: Signer | None) ->
     assert of.worst_import_w(3, 0) is None
 
 
+@pytest.mark.parametrize(
+    ("charger", "forged", "match"),
+    [
+        ("car 3", mandate(3), "car 3 is no charger of transformer"),
+        ("C", mandate(3, "C"), "a mandate of C, which is no vehicle of transformer"),
+        ("C", mandate(3, "transformer"), "a mandate of transformer, which is no vehicle"),
+        ("B", mandate(1), "B and car 1 speak for session 1 of car 1 at A"),
+        ("A", mandate(1, "car 3"), "A and car 3 speak for session 1 of car 1 at A"),
+        ("C", structs.replace(mandate(3), session_id="stay 1"), "session 3 and its id stay 1 are of two sessions"),
+        ("A", structs.replace(mandate(1), session_id="stay 9"), "session 1 and its id stay 9 are of two sessions"),
+    ],
+)
+def test_a_mandate_counts_from_a_charger_for_its_own_session_and_for_the_account_of_its_car(
+    charger: str, forged: Mandate, match: str
+) -> None:
+    of = awarded()
+    with pytest.raises(RemoteProtocolError, match=match):
+        tell(of, charger, seal(forged))
+    assert of.worst_import_w(3, 0) is None
+    assert tell(of, "A", witnessed(1, 1_863_000), 300_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", WORTH)
+
+
+def test_what_only_a_charger_signed_binds_no_car_and_pays_no_charger() -> None:
+    of = trusting()
+    with pytest.raises(RemoteProtocolError, match="a mandate of A, which is no vehicle"):
+        tell(of, "A", seal(mandate(3, "A"), KEYS["A"]))
+    assert of.worst_import_w(3, 0) is None
+
+
 def test_a_car_whose_key_nobody_knows_is_not_plugged_in() -> None:
     with refused_as_unsigned():
-        tell(trusting(), "C", seal(mandate(3, "unknown"), Signer(bytes([99] * 32))))
+        tell(trusting(), "C", seal(mandate(3), Signer(bytes([99] * 32))))

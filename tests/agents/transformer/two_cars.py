@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
-from tests.agents.words import CHEAP, IOTA, MOST, RULES, SITE, award, happens, mandate, plain, shown
+from tests.agents.words import CHEAP, IOTA, MOST, ROSTER, RULES, SITE, award, happens, mandate, plain, shown
 
 from wattswap.agents.award_book import Site
 from wattswap.agents.rules import Rules
@@ -49,7 +50,7 @@ def street(
     site: Site = SITE, *, base_w: int = 3_000, rules: Rules = RULES, households: tuple[str, ...] = ("homes",)
 ) -> Transformer:
     """Two cars at chargers A and B that may draw 11 kW each; with 3 kW of homes 5,800 W too much."""
-    of = Transformer("transformer", site, rules, households=households)
+    of = Transformer("transformer", site, rules, replace(ROSTER, households=households))
     plug_in(of)
     tell(of, "homes", BaseReport(base_w))
     return of

@@ -12,7 +12,7 @@ from typing import Any
 
 import iota_sdk as iota
 
-from wattswap.ledger.devnet import load
+from wattswap.experiments.bench import devnet_load as load
 from wattswap.ledger.devnet.process import DevnetReady
 
 IOTA = 10**9

@@ -260,11 +260,13 @@ def test_a_transaction_that_cannot_be_written_leaves_no_part_of_it(monkeypatch):
     """The disk is full in the middle of writing: nothing of it is there afterwards, and the next one goes through."""
     node = DevnetNode(ChainStore(None), lambda: 0)
     before = node.store.state_hash(), node.store.sums(), node.store.count()
-    node.store._db.execute("CREATE TRIGGER full BEFORE INSERT ON transactions BEGIN SELECT RAISE(ABORT, 'full'); END")
+    node.store._database._connection.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON transactions BEGIN SELECT RAISE(ABORT, 'full'); END"
+    )
     with pytest.raises(sqlite3.Error, match="full"):
         node.give(b"a" * 32, 10**9)
     assert (node.store.state_hash(), node.store.sums(), node.store.count()) == before
-    node.store._db.execute("DROP TRIGGER full")
+    node.store._database._connection.execute("DROP TRIGGER full")
     digest = node.give(b"a" * 32, 10**9)
     assert node.gift(digest)
     node._check()

@@ -16,7 +16,7 @@ import iota_sdk as iota
 import pytest
 from tests.ledger.devnet.people import Person, a_story, ask, assert_conserved, figures, pay, person
 
-from wattswap.ledger.devnet import load
+from wattswap.experiments.bench import devnet_load as load
 from wattswap.ledger.devnet.child import Child, running
 from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.process import Settings, serve
@@ -143,7 +143,7 @@ def starts(tmp_path, **settings) -> str:
 def test_a_database_in_use_is_left_alone(tmp_path):
     db = str(tmp_path / "chain.sqlite")
     with running(db=db) as child:
-        assert "in use by another node" in starts(tmp_path, db=db)
+        assert "in use by another program" in starts(tmp_path, db=db)
         assert figures(child.ready)["transactions"] == 1
         child.kill()
     DevnetNode(ChainStore(Path(db)), lambda: 0).store.close()
@@ -157,16 +157,16 @@ def test_a_port_in_use_is_named(tmp_path):
 def test_files_of_others_are_refused_and_not_touched(tmp_path):
     db = tmp_path / "chain.sqlite"
     db.write_bytes(b"my diary" * 1_000)
-    assert "cannot use database" in starts(tmp_path, db=str(db))
+    assert "cannot open devnet chain" in starts(tmp_path, db=str(db))
     assert db.read_bytes() == b"my diary" * 1_000
     db.unlink()
     with contextlib.closing(sqlite3.connect(db)) as other:
         other.execute("CREATE TABLE diary (day)")
     before = db.read_bytes()
-    assert "belongs to another program" in starts(tmp_path, db=str(db))
+    assert "is not a devnet chain of ours" in starts(tmp_path, db=str(db))
     assert db.read_bytes() == before
-    assert "cannot use database" in starts(tmp_path, db=str(tmp_path / "none" / "chain.sqlite"))
-    assert "cannot use database" in starts(tmp_path, db=str(tmp_path))
+    assert "cannot open devnet chain" in starts(tmp_path, db=str(tmp_path / "none" / "chain.sqlite"))
+    assert "cannot open devnet chain" in starts(tmp_path, db=str(tmp_path))
 
 
 def test_a_database_of_another_version_or_with_forged_tokens_is_refused(tmp_path):
@@ -174,9 +174,9 @@ def test_a_database_of_another_version_or_with_forged_tokens_is_refused(tmp_path
     DevnetNode(ChainStore(db), lambda: 0).store.close()
     with contextlib.closing(sqlite3.connect(db)) as other:
         other.execute("PRAGMA user_version = 99")
-    assert "format 99" in starts(tmp_path, db=str(db))
+    assert "of version 99" in starts(tmp_path, db=str(db))
     with contextlib.closing(sqlite3.connect(db, isolation_level=None)) as other:
-        other.execute("PRAGMA user_version = 1")
+        other.execute("PRAGMA user_version = 2")
         other.execute("UPDATE coins SET nanos = nanos + 1")
     assert "do not add up" in starts(tmp_path, db=str(db))
 

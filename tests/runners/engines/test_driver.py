@@ -27,7 +27,7 @@ from wattswap.protocol.effects import (
 )
 from wattswap.protocol.events import Billed, Event, Paid, Restarted, Woken
 from wattswap.protocol.messages import AWARD, Ack, Message
-from wattswap.runners.engines.driver import Driver, wallet_of
+from wattswap.runners.engines.driver import Driver
 from wattswap.runners.engines.node import Node, Running, torn
 from wattswap.runners.engines.observer import Note
 from wattswap.runners.engines.sqlite_store import SqliteStore
@@ -118,16 +118,16 @@ def test_who_the_mandate_names_is_paid_and_the_agent_is_told_what_came_back():
     pay = Pay("0.1/s7", 7, 1, "s7", "vehicle/zoe", 300)
     driver.carry_out("transformer", [Reserve("0.1/s7", 700), pay])
     assert place.asked[-1] == ("tell", "transformer", Paid(7, 1, 300, 400))
-    assert book.balance("payable/zoe") == 300
+    assert book.balance("payable/vehicle/zoe") == 300
     driver.carry_out("transformer", [pay])
     assert place.asked[-1] == ("tell", "transformer", Paid(7, 1, 300, 0)), "a repeat moves nothing"
-    assert book.balance("payable/zoe") == 300
+    assert book.balance("payable/vehicle/zoe") == 300
 
 
 def test_a_bill_is_netted_under_its_session_id_for_whom_the_mandate_names():
     place, book = Notebook(), Book(1_000)
     book.fund("opening/zoe", "wallet/zoe", 40)
-    Driver(place, place, book).carry_out("transformer", [Bill(7, "s7", "vehicle/zoe", 100)])
+    Driver(place, place, book).carry_out("transformer", [Bill(7, "s7", "zoe", 100)])
     assert place.asked == [
         ("billed", 7, 100, 60),
         ("commit", [], ["bill"]),
@@ -136,12 +136,18 @@ def test_a_bill_is_netted_under_its_session_id_for_whom_the_mandate_names():
     assert book.entries[-1][:3] == ("bill", "s7", "zoe")
 
 
-@pytest.mark.parametrize(
-    ("transformer", "payee"),
-    [("transformer", "vehicle/a/zoe"), ("transformer/north", "vehicle/north/a/zoe")],
-)
-def test_a_wallet_is_called_as_its_car_is_on_its_feeder(transformer: str, payee: str):
-    assert wallet_of(payee, transformer) == "a/zoe"
+def test_agents_of_two_kinds_with_one_number_have_two_wallets():
+    book = Book(1_000)
+    bills = [Bill(7, "s7", "vehicle/1", 100), Bill(8, "s8", "charger/1", 100)]
+    Driver(Notebook(), MemoryStore(), book).carry_out("transformer", bills)
+    assert [entry[:3] for entry in book.entries[1:]] == [("bill", "s7", "vehicle/1"), ("bill", "s8", "charger/1")]
+
+
+def test_a_wallet_may_have_another_name_than_its_agent():
+    book = Book(1_000)
+    driver = Driver(Notebook(), MemoryStore(), book, {"vehicle/north/zoe": "zoe"})
+    driver.carry_out("transformer", [Bill(7, "s7", "vehicle/north/zoe", 100)])
+    assert book.entries[-1][:3] == ("bill", "s7", "zoe")
 
 
 def test_only_a_transformer_moves_money():

@@ -101,6 +101,25 @@ def settled_rounds_are_forgotten(patch: Patch) -> None:
     patch.setattr(DeliveryMeter, "award", forgetful)
 
 
+def each_award_counts_until_its_window_ends(patch: Patch) -> None:
+    """Neither a release nor a newer award ends an award: charger and car count for two awards at a time."""
+    add, end = DeliveryMeter.add, DeliveryMeter.end
+
+    def at_its_window_end(self, session, *, only=None, before_tick=None):
+        if only is None and before_tick is None:
+            end(self, session)
+
+    def for_each(self, metered):
+        older = [part for part, state in self._states.items() if state is State.AWARDED and part != self.in_force]
+        for lot in map(self._lot, older):
+            lot.deliver(metered, self._rules)
+        return add(self, metered)
+
+    patch.setattr(DeliveryMeter, "end", at_its_window_end)
+    patch.setattr(DeliveryMeter, "add", for_each)
+    patch.setattr(DeliveryMeter, "check", lambda _self: None)
+
+
 def cars_count_after_they_left(patch: Patch) -> None:
     """A car that is unplugged does not end what it counts."""
     on_unplugged = Vehicle._on_unplugged
@@ -158,13 +177,7 @@ def owners_reserves_are_ignored(patch: Patch) -> None:
     patch.setattr(World, "_feed", draining)
 
 
-MANY_RELEASES = (
-    "market.release_pct=0",
-    "window_s=1_800",
-    "faults.loss_pct=30",
-    "faults.crashes_per_day=0",
-    "faults.freezes_per_day=0",
-)
+MANY_RELEASES = ("market.release_pct=0", "window_s=1_800", "faults.crashes_per_day=0", "faults.freezes_per_day=0")
 """Windows are long and awards are released as soon as there is room, so that another follows in the same window."""
 HIGH_RESERVE = ("vehicles.reserve_pct=80", "vehicles.strategy=prosumer", "window_s=1_800")
 """Owners keep most of their energy, and all cars feed for half an hour at a time."""
@@ -177,7 +190,8 @@ AWARDS = (
     Mutant(awards_outlive_their_car, Rule.IN_ORDER),
     Mutant(late_awards_bind, Rule.NO_LATE_BINDING),
     Mutant(settled_rounds_are_forgotten, Rule.SAME_AGAIN),
-    Mutant(cars_count_after_they_left, Rule.ALL_SETTLED),
+    Mutant(each_award_counts_until_its_window_ends, Rule.SOLD_ONCE, settings=MANY_RELEASES),
+    Mutant(cars_count_after_they_left, Rule.LOTS_CLOSED),
     Mutant(claims_are_doubled, Rule.PAID_FOR_DELIVERY),
     Mutant(any_energy_is_paid, Rule.PAID_FOR_DELIVERY, before=(Rule.NO_EXCEPTION,)),
     Mutant(owners_reserves_are_ignored, Rule.RESERVE_HELD, settings=HIGH_RESERVE),

@@ -172,7 +172,7 @@ LEASES = (
     Mutant(no_expiry, Rule.LEASE_OBEYED, before=(Rule.BOUNDED,)),
     Mutant(no_sequence, Rule.NEWEST_OBEYED),
     Mutant(no_echo_of_epoch, Rule.LEASE_OBEYED, before=(Rule.NEWEST_OBEYED,)),
-    Mutant(charger_keeps_its_epoch, Rule.NEWEST_OBEYED),
+    Mutant(charger_keeps_its_epoch, Rule.LEASE_OBEYED, before=(Rule.NEWEST_OBEYED,)),
     Mutant(no_residual_validity, Rule.LEASE_OBEYED),
     Mutant(lease_outlives_its_car, Rule.LEASE_OBEYED),
     Mutant(no_watchdog, Rule.LEASE_OBEYED),

@@ -142,8 +142,6 @@ def repeated_without_a_pause(patch: Patch) -> None:
     patch.setattr(Rules, "repeat_ms", property(lambda _self: 0))
 
 
-MANY_CRASHES = ("faults.crashes_per_day=240",)
-"""The transformer must crash between a reserve and its award."""
 LOW_FUNDS = ("transformer.funds_iota=5",)
 """The site can pay for few awards at a time."""
 
@@ -157,7 +155,7 @@ MONEY = (
     Mutant(receipts_add_up, Rule.NOTHING_FORGOTTEN),
     Mutant(receipts_state_too_much, Rule.PAID_ONCE),
     Mutant(receipts_are_given_once, Rule.ALL_SETTLED),
-    Mutant(deliveries_are_sent_once, Rule.ALL_SETTLED),
+    Mutant(deliveries_are_sent_once, Rule.LOTS_CLOSED),
     Mutant(nothing_is_repeated, Rule.POWER_RETURNS, before=(Rule.ALL_SETTLED,)),
     Mutant(repeated_without_a_pause, Rule.BOUNDED),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from tests.runners.mutants.mutant import Mutant, Patch
 
 from wattswap.agents.base_load import BaseLoad
@@ -74,14 +75,13 @@ def offers_are_altered(patch: Patch) -> None:
 
 
 def mandates_are_altered(patch: Patch) -> None:
-    """Every charger names itself as the payee."""
+    """Every charger states twice the need of its car."""
     on_vehicle = Charger._on_vehicle
 
     def lying(self, vehicle, sealed):
         mandate = unseal(sealed)
         if isinstance(mandate, Mandate):
-            fields = (mandate.session, mandate.session_id, mandate.need_ws, mandate.max_w, self.name)
-            sealed = seal(Mandate(*fields), self._signer)
+            sealed = seal(msgspec.structs.replace(mandate, need_ws=2 * mandate.need_ws + 1), self._signer)
         return on_vehicle(self, vehicle, sealed)
 
     patch.setattr(Charger, "_on_vehicle", lying)
@@ -98,7 +98,7 @@ READINGS = (
     Mutant(homes_may_be_silent, Rule.NO_LATE_BINDING, before=(Rule.ROOM_TO_RAISE,), settings=LONG_SILENCES),
     Mutant(one_home_speaks_for_all, Rule.NO_LATE_BINDING, before=(Rule.ROOM_TO_RAISE,), settings=LONG_SILENCES),
     Mutant(old_reports_count_after_a_freeze, Rule.NO_LATE_BINDING, settings=LONG_FREEZES, seeds=(4,)),
-    Mutant(the_departed_come_back, Rule.RELEASED, settings=LATE_MANDATES, seeds=(23,)),
+    Mutant(the_departed_come_back, Rule.RELEASED, settings=LATE_MANDATES),
     Mutant(rounds_wait_for_everyone, Rule.ROUNDS_END),
     Mutant(offers_are_altered, Rule.AUTHENTIC),
     Mutant(mandates_are_altered, Rule.AUTHENTIC),

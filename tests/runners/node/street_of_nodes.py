@@ -89,10 +89,17 @@ class StreetOfNodes:
         self.transformer = self._agent(folder, "transformer", "transformer", 0, _listen(ports[0], hosts) + site)
         above = _upstream("transformer", ports[0], hosts)
         self.household = self._agent(folder, "household/0", "household", 0, above + f"[device]\npower_w = {base_w}\n")
+        self.page_port = free_port()
+        """Where the first charger tells other programs what it may draw."""
         point = f"[point]\nneed_wh = {need_wh}\n"
+        pages = [f"[page]\nport = {self.page_port}\n", *[""] * (points - 1)]
         self.chargers = [
             self._agent(
-                folder, f"charger/{number}", "charger", number + 1, above + _listen(ports[number + 1], hosts) + point
+                folder,
+                f"charger/{number}",
+                "charger",
+                number + 1,
+                above + _listen(ports[number + 1], hosts) + point + pages[number],
             )
             for number in range(points)
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+import urllib.request
 from typing import Any
 
 import pytest
@@ -30,6 +31,13 @@ def street(tmp_path) -> StreetOfNodes:
     return StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2)
 
 
+def allowed(port: int) -> dict[str, Any] | None:
+    """What a charger's page says while its car may draw something."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
+        said: dict[str, Any] = json.load(answer)
+    return said if said["maxconsumptionpower"] else None
+
+
 def awards(street: StreetOfNodes) -> list[dict[str, Any]]:
     return street.transformer.events("NoteAward")
 
@@ -37,6 +45,10 @@ def awards(street: StreetOfNodes) -> list[dict[str, Any]]:
 def test_a_car_gives_way_is_paid_and_all_end_when_told(tmp_path):
     street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, need_wh=60)
     with running(street):
+        until(lambda: power_w(street.chargers[0]), street)
+        said = until(lambda: allowed(street.page_port), street)
+        assert said["maxconsumptionpower"] <= 11_000
+        assert 0 < said["lease_left_ms"] <= LEASE_S * 1_000
         trade = until(lambda: street.transformer.events("NoteTrade"), street)[0]
         assert sum(trade["nanos"]) > 0
         assert 0 < trade["returned_ws"] <= sum(trade["delivered_ws"])

@@ -47,12 +47,32 @@ def test_ramp_keeps_the_weeks_energy(name):
 
 def test_demo_is_the_sunday_of_a400_with_an_order_to_use_less():
     demo, sunday = load_street("demo"), load_street("a400", day=7)
-    assert np.array_equal(demo.base_w, sunday.base_w)
+    assert (demo.ticks, sunday.ticks) == (36 * 120, 24 * 120)
+    assert np.array_equal(demo.base_w[:, : -12 * 120 - 30], sunday.base_w[:, :-30]), "until its last quarter of an hour"
     assert demo.sessions.session_id == sunday.sessions.session_id
     assert demo.sessions.energy_ws.tolist() == sunday.sessions.energy_ws.tolist()
     ordered = np.flatnonzero(demo.limit_w == 280_000)
     assert (ordered[0], ordered[-1] + 1) == (18.5 * 120, 19.5 * 120)
     assert set(np.delete(demo.limit_w, ordered).tolist()) == {380_000}
+
+
+def test_the_demo_s_monday_morning_is_the_monday_before():
+    silent = ["base.noise_pct=0"]
+    demo, monday = load_street("demo", settings=silent), load_street("a400", settings=silent, day=1)
+    assert np.array_equal(demo.base_w[:, -12 * 120 + 30 : -30], monday.base_w[:, 31 : 12 * 120 - 29])
+    left = demo.sessions.departure_tick <= demo.ticks
+    assert np.count_nonzero(left) == 186, "of 200; on Sunday at midnight 95 were still here"
+
+
+def test_a_profile_of_less_than_a_week_has_no_week_to_go_on_from(tmp_path, complaint):
+    (tmp_path / "homes.csv").write_text(
+        "timestamp,household_kw\n2024-01-01T00:00:00Z,1\n2024-01-01T12:00:00Z,2\n", encoding="utf-8"
+    )
+    (tmp_path / "x.toml").write_text(
+        "start = 2024-01-01T00:00:00Z\ndays = 2\n[base]\nhousehold_csv = 'homes.csv'\nbeyond = 'week-before'\n",
+        encoding="utf-8",
+    )
+    assert "no whole week to go on from" in complaint(lambda: load_street(str(tmp_path / "x.toml")))
 
 
 def test_only_b250_has_a_battery_and_it_is_one_that_acts():

@@ -112,10 +112,7 @@ SAID_OF_SETTINGS = [
     ("vehicles.model=Mazda MX-30+", "vehicles.model: there is no car ''; there are Audi e-tron 55"),
     (
         "transformer.clearing=vcg",
-        (
-            "transformer.clearing=vcg",
-            'transformer.clearing must be one of "next", "uniform", "pay-as-bid", not the text \'vcg\'',
-        ),
+        'transformer.clearing must be one of "next", "uniform", "pay-as-bid", not the text \'vcg\'',
     ),
     (
         "sessions.format=trond",

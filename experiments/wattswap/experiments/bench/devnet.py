@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import click
 from msgspec import Struct
 
-from wattswap.ledger.devnet import load
+from wattswap.experiments.bench import devnet_load as load
 from wattswap.ledger.devnet.child import running
 from wattswap.ledger.devnet.process import DevnetReady
 from wattswap.ledger.devnet.rules import MOST_ARGUMENTS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wattswap.experiments.run_tables import DAY_MS, HOUR_MS
-from wattswap.runners.recording.activities import CATCHING_UP, CHARGING, FEEDING, FORCED, FULL, REDUCED, WAITING
+from wattswap.runners.recording.activities import CATCHING_UP, CHARGING, FEEDING, FORCED, FULL, PAUSED, REDUCED, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 HOMES, INK, SOFT, RED, OVER, TEAL = "#b8bcc2", "#1d2329", "#6b7178", "#a3081a", "#d0596b", "#0f766e"
 COLOURS: Final[Mapping[str, str]] = {
     CHARGING: "#0072b2",
-    REDUCED: "#e69f00",
+    REDUCED: "#f2c14e",
+    PAUSED: "#c46f00",
     FEEDING: "#009e73",
     CATCHING_UP: "#6cc0ee",
     FORCED: RED,
-    WAITING: "#f6e3b4",
+    WAITING: "#d8b25c",
     FULL: "#c9cdd2",
 }
 
@@ -67,7 +68,9 @@ def dress(axes: Axes, tables: RunTables, window: Window, title: str, *, whole_da
 
 def legend(axes: Axes, handles: Sequence[Artist]) -> None:
     """Keys above the panel, at its right end, where no data are."""
+    many = len(handles) > 6
     axes.legend(
         handles=list(handles), loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=len(handles), frameon=False,
-        fontsize=10.5, handlelength=1.3, handletextpad=0.45, columnspacing=1.3, borderaxespad=0.25,
+        fontsize=9.4 if many else 10.5, handlelength=1.0 if many else 1.3, handletextpad=0.45,
+        columnspacing=0.9 if many else 1.3, borderaxespad=0.25,
     )  # fmt: skip

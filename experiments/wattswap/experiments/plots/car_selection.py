@@ -47,7 +47,7 @@ def car_rows(cars: pd.DataFrame, trades: pd.DataFrame, rounds: pd.DataFrame, win
     here = cars[(cars["to_ms"] > window[0]) & (cars["from_ms"] < window[1])]
     groups = _groups(here, _between(trades, window), _between(rounds, window))
     sizes = _fit({name: len(members) for name, members in groups.items()})
-    labels = dict(zip(here["session"], here["station"], strict=True))
+    labels = dict(zip(here["session"], here["vehicle"], strict=True))
     rows: list[CarRow] = []
     for name in GROUPS:
         members = groups[name]

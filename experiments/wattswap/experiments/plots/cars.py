@@ -10,7 +10,7 @@ from wattswap.experiments.formatting import printable
 from wattswap.experiments.plots.axes import COLOURS, INK, SOFT, days, dress, legend
 from wattswap.experiments.run_tables import extent
 from wattswap.protocol.units import NANOS_PER_IOTA
-from wattswap.runners.recording.activities import CATCHING_UP, CHARGING, FEEDING, FORCED, FULL, REDUCED, WAITING
+from wattswap.runners.recording.activities import CATCHING_UP, CHARGING, FEEDING, FORCED, FULL, PAUSED, REDUCED, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 
 _LABELS: Final[Mapping[str, str]] = {
     CHARGING: "charges",
-    REDUCED: "charges less, for tokens",
-    FEEDING: "feeds back, for tokens",
+    REDUCED: "charges less, paid",
+    PAUSED: "pauses, paid",
+    FEEDING: "feeds back, paid",
     CATCHING_UP: "catches up",
     FORCED: "cut, unpaid",
     WAITING: "waits for room",
     FULL: "full",
 }
-_BAR_HEIGHT: Final[Mapping[str, float]] = {FULL: 0.14, WAITING: 0.62}
+_BAR_HEIGHT: Final[Mapping[str, float]] = {FULL: 0.14, WAITING: 0.14}
+"""Where nothing flows the bar is a line."""
 
 
 def draw_cars(axes: Axes, tables: RunTables, rows: Sequence[CarRow], window: Window) -> None:
@@ -51,7 +53,7 @@ def draw_cars(axes: Axes, tables: RunTables, rows: Sequence[CarRow], window: Win
             0.004, place, title, transform=axes.get_yaxis_transform(), size=10, weight="bold", va="center", zorder=6,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
         )  # fmt: skip
-    axes.set_yticks(places, [printable(row.label, 15) for row in rows], size=8.5, parse_math=False)
+    axes.set_yticks(places, [printable(row.label, 20) for row in rows], size=8.5, parse_math=False)
     axes.set_ylim(len(rows) + len(titles) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")

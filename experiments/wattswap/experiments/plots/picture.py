@@ -6,9 +6,10 @@ no window opens and no global state of pyplot is touched. matplotlib and pandas 
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
-from wattswap.experiments.data_credit import CREDIT
+from wattswap.experiments.data_credit import credit
 from wattswap.experiments.formatting import printable
 from wattswap.experiments.headline import headline
 from wattswap.experiments.plots.axes import INK, SOFT
@@ -16,7 +17,7 @@ from wattswap.experiments.plots.car_selection import CarRow, car_rows
 from wattswap.experiments.plots.cars import draw_cars
 from wattswap.experiments.plots.load import draw_load, draw_overview
 from wattswap.experiments.plots.prices import draw_price, draw_tokens
-from wattswap.experiments.run_tables import RunTables, is_long, shown_window
+from wattswap.experiments.run_tables import RunTables, input_names, is_long, shown_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from wattswap.experiments.run_tables import FinishedRun, Window
 
 
-_WIDTH_IN, _LEFT_IN, _RIGHT_IN = 14.0, 1.15, 1.15
+_WIDTH_IN, _LEFT_IN, _RIGHT_IN = 14.0, 1.55, 1.15
 _HEADER_IN, _FOOTER_IN, _GAP_IN = 1.05, 0.85, 0.74
 _FIRST_IN: Final = 0.42
 _ROW_IN: Final = 0.168
@@ -111,7 +112,9 @@ def _place(figure: Figure, panels: Sequence[_Panel], height_in: float, header_in
 def _header(figure: Figure, tables: RunTables, height_in: float, window: Window) -> None:
     left = 0.35 / _WIDTH_IN
     text = headline(tables.summary)
-    size = min(18.0, 18.0 * 92 / max(len(text), 1))
+    lines = wrap(text, 92 if len(text) <= 184 else 120)
+    text = "\n".join(lines)
+    size = {1: 18.0, 2: 15.0}.get(len(lines), 12.0)
     figure.text(left, 1 - 0.42 / height_in, text, size=size, weight="bold", va="center", parse_math=False)
     below = _subtitle(tables, window) if len(tables.series) else "The run ended before its first tick: nothing to draw."
     figure.text(left, 1 - 0.8 / height_in, below, size=12, color=SOFT, va="center", parse_math=False)
@@ -130,8 +133,9 @@ def _subtitle(tables: RunTables, window: Window) -> str:
 
 
 def _footer(figure: Figure, tables: RunTables, height_in: float) -> None:
-    if tables.bundled():
-        figure.text(0.35 / _WIDTH_IN, 0.16 / height_in, CREDIT, size=8.5, color=SOFT, va="bottom", linespacing=1.35)
+    if due := credit(input_names(tables.scenario)):
+        words = "\n".join(wrap(due, 165))
+        figure.text(0.35 / _WIDTH_IN, 0.16 / height_in, words, size=8.5, color=SOFT, va="bottom", linespacing=1.35)
 
 
 def _draw(tables: RunTables, axes: Mapping[str, Axes], rows: Sequence[CarRow], window: Window) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import resource
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -63,11 +62,8 @@ class DevnetReady(Struct, frozen=True, kw_only=True):
 
 def serve(settings: Settings, say: Callable[[str], None]) -> int:
     """Serve until a signal comes. The exit code is 0 after SIGTERM, 130 after Ctrl-C; ``InputError`` if it cannot."""
-    with (
-        _sole_use(settings.db),
-        closing(_open(settings.db)) as store,
-        closing(_listen(settings)) as listening,
-    ):
+    file = Path(settings.db) if settings.db else None
+    with closing(ChainStore(file)) as store, closing(_listen(settings)) as listening:
         try:
             node = DevnetNode(store, _now_ms)
         except Refused as refused:
@@ -174,35 +170,6 @@ def _listen(settings: Settings) -> socket.socket:
         listening.close()
         raise InputError(f"cannot listen on {settings.host} port {settings.port}: {error}") from None
     return listening
-
-
-@contextmanager
-def _sole_use(db: str | None) -> Iterator[None]:
-    """Keep every other node off the database while this one has it; a killed node's lock is gone with it.
-
-    The lock is on a file beside it: closing any handle of the database itself would drop SQLite's own locks.
-    """
-    if db is None:
-        yield
-        return
-    try:
-        handle = os.open(f"{Path(db).resolve()}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise InputError(f"cannot use database {db}: {error.strerror}") from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.close(os.open(db, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # it holds the faucet's key
-        yield
-    except BlockingIOError:
-        raise InputError(f"database {db} is in use by another node: stop that one, or take another file") from None
-    except OSError as error:
-        raise InputError(f"cannot use database {db}: {error.strerror}") from None
-    finally:
-        os.close(handle)
-
-
-def _open(db: str | None) -> ChainStore:
-    return ChainStore(Path(db) if db else None)
 
 
 def _now_ms() -> int:

@@ -7,9 +7,7 @@ power cut all of it is there or nothing. Its primary keys are a second guard: no
 from __future__ import annotations
 
 import re
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from enum import IntEnum, unique
 from hashlib import blake2b
 from pathlib import Path
@@ -17,11 +15,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from wattswap.ledger.database import Database, Kind
 from wattswap.ledger.devnet.model import CoinObject
-from wattswap.protocol.errors import InputError
-
-_APPLICATION: Final = 0x77617474  # "watt"
-_VERSION: Final = 1
 
 _TABLES: Final = """
 CREATE TABLE chain (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -40,6 +35,7 @@ CREATE TABLE versions (
 CREATE TABLE spent (id BLOB, version INTEGER, seq INTEGER NOT NULL, PRIMARY KEY (id, version)) WITHOUT ROWID;
 CREATE TABLE mentions (kind INTEGER, key BLOB, seq INTEGER, PRIMARY KEY (kind, key, seq)) WITHOUT ROWID;
 """
+KIND: Final = Kind(name="devnet chain", application_id=0x77617474, version=2, schema=_TABLES)
 
 _COIN: Final = "id, version, owner, nanos, previous, digest"
 _COINS: Final = f"SELECT {_COIN} FROM coins WHERE"  # noqa: S608 - our own words
@@ -85,52 +81,18 @@ class Sums(Struct, frozen=True):
 
 
 class ChainStore:
-    """One open database. Not for several threads; ``file`` None keeps it in memory, for this process only."""
+    """One open database; ``file`` None keeps it in memory, for this process only.
+
+    Raises ``InputError`` if the file cannot be used: another node has it, it is damaged, or it is no chain of ours.
+    """
 
     def __init__(self, file: Path | None) -> None:
-        try:
-            self._db = sqlite3.connect(str(file or ":memory:"), isolation_level=None)
-            self._open()
-        except sqlite3.Error as error:
-            raise InputError(f"cannot use database {file}: {error}; is it one of `wattswap devnet`?") from None
-
-    def _open(self) -> None:
-        application, version, tables = (
-            self._one(f"PRAGMA {name}")[0] for name in ("application_id", "user_version", "schema_version")
-        )
-        if tables and application != _APPLICATION:
-            raise InputError("the database belongs to another program: name another file with --db")
-        if tables and version != _VERSION:
-            raise InputError(
-                f"the database has format {version}, and this program writes {_VERSION}: take another file"
-            )
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "cache_size = -16000"):
-            self._db.execute(f"PRAGMA {pragma}")
-        if not tables:
-            with self._all_or_nothing():
-                for statement in _TABLES.split(";"):
-                    self._db.execute(statement)
-                self._db.execute(f"PRAGMA application_id = {_APPLICATION}")
-                self._db.execute(f"PRAGMA user_version = {_VERSION}")
-
-    def close(self) -> None:
-        """Fold the log into the file and let go of it."""
-        self._db.close()
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        self._database = Database(file, KIND)
+        self._all, self.close = self._database.rows, self._database.close
+        self._all("PRAGMA cache_size = -16000")
 
     def _one(self, statement: str, *values: object) -> tuple[Any, ...]:
-        row: tuple[Any, ...] | None = self._db.execute(statement, values).fetchone()
-        return row or ()
+        return self._database.row(statement, *values) or ()
 
     # --- writing
 
@@ -147,8 +109,8 @@ class ChainStore:
         coins = [(coin.id, coin.version, coin.owner, coin.nanos, coin.previous, coin.digest) for coin in written]
         fields = (entry.seq, entry.digest, entry.sender, entry.signed, entry.effects, entry.checkpoint)
         sums = (entry.checkpoint_digest, entry.burned, entry.deposited, entry.rebated)
-        with self._all_or_nothing():
-            many = self._db.executemany
+        with self._database.transaction() as sql:
+            many = sql.executemany
             many("INSERT INTO spent VALUES (?, ?, ?)", used)
             many("DELETE FROM coins WHERE id = ?", [row[:1] for row in used])
             many("INSERT INTO coins VALUES (?, ?, ?, ?, ?, ?)", coins)
@@ -176,7 +138,7 @@ class ChainStore:
 
     def versions(self, coin_id: bytes) -> list[CoinObject]:
         """Every version of a coin that there ever was, the first one first."""
-        return [CoinObject(*row) for row in self._db.execute(_HISTORY, (coin_id,))]
+        return [CoinObject(*row) for row in self._all(_HISTORY, coin_id)]
 
     def spender(self, coin_id: bytes, version: int) -> bytes | None:
         """The digest of the transaction that used up this version."""
@@ -204,7 +166,7 @@ class ChainStore:
         order = "DESC" if backwards else "ASC"
         conditions = " AND ".join(where) or "TRUE"
         query = f"{_COINS} {conditions} ORDER BY id {order} LIMIT ?"
-        return [CoinObject(*row) for row in self._db.execute(query, (*values, count))]
+        return [CoinObject(*row) for row in self._all(query, *values, count)]
 
     def entries(
         self,
@@ -227,7 +189,7 @@ class ChainStore:
         chosen = f"SELECT transactions.* FROM {' CROSS JOIN '.join(tables)} WHERE {conditions}"  # noqa: S608
         query = f"{chosen} ORDER BY {first} {order} LIMIT ?"
         keys = [part for mention in mentions for part in mention]
-        return [Entry(*row) for row in self._db.execute(query, (*keys, *values, count))]
+        return [Entry(*row) for row in self._all(query, *keys, *values, count)]
 
     # --- auditing
 
@@ -244,7 +206,7 @@ class ChainStore:
     def state_hash(self) -> str:
         """One hash over all coins and the last transaction: two states with the same hash are the same."""
         state = blake2b(digest_size=32)
-        for digest in self._db.execute("SELECT digest FROM coins ORDER BY id"):
+        for digest in self._all("SELECT digest FROM coins ORDER BY id"):
             state.update(digest[0])
         state.update(self._one("SELECT checkpoint_digest FROM transactions ORDER BY seq DESC LIMIT 1")[0])
         return state.hexdigest()

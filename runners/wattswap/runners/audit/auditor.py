@@ -17,6 +17,7 @@ from wattswap.runners.audit.audit_error import AuditError, require
 from wattswap.runners.audit.endings import EndingAudit
 from wattswap.runners.audit.offers import OfferAudit
 from wattswap.runners.audit.power import PowerAudit
+from wattswap.runners.audit.rent import RentAudit
 from wattswap.runners.audit.rules import Rule
 from wattswap.runners.audit.trades import TradeAudit
 from wattswap.runners.engines.loop import SimulatedRun
@@ -62,6 +63,7 @@ class Auditor(Observer):
         (self._transformer,) = run.factory.transformers  # the rules are those of one feeder
         self._offers = OfferAudit(run, sign=self._sign)
         self._power, self._trades, self._endings = PowerAudit(run), TradeAudit(run, self._offers), EndingAudit(run)
+        self._rent = RentAudit(run)
         self._ticks = 0
         unsafe_w = run.world.fallback_unsafe_w(run.world.base_w.max(axis=1) - run.street.limit_w.min(axis=1))
         require(unsafe_w == 0, Rule.FEASIBLE, f"base load and guaranteed minima exceed the limit by {unsafe_w} W")
@@ -108,6 +110,7 @@ class Auditor(Observer):
         self._endings.look(now_ms, agent, event, done)
         self._power.look(now_ms, agent, event, done)
         self._trades.look(now_ms, agent, event, done)
+        self._rent.look(agent, done)
         if _moves_money(done):
             _conserved(f"after {event} of {agent}", self._run.books[0].check)
         if not self._run.is_down(agent):
@@ -128,6 +131,7 @@ class Auditor(Observer):
             self._ticks += 1
             self._power.tick(row)
             self._trades.tick(row)
+            self._rent.tick(row)
             self._endings.tick(row)
             self._power_returns(row)
 
@@ -158,14 +162,15 @@ class Auditor(Observer):
         """L6, S12, S15, S17: every award is settled, and the cars, the transformer and the book agree about money."""
         run = self._run
         agents = {name: node.agent for name, node in run.nodes.items()}
+        departed_ms = run.world.fleet.departure_tick * run.rules.tick_ms
+        long_gone = (departed_ms + self._recovery_ms < run.now_ms).nonzero()[0].tolist()
+        self._trades.all_are_closed(self._offers.accepted & set(long_gone))
         for name, agent in agents.items():
             owes = agent.owes if isinstance(agent, Charger | Transformer | Vehicle) else 0
             require(not owes, Rule.ALL_SETTLED, f"the run is over, but {name} still owes {owes} messages or payments")
         reserved, held = run.books[0].balance("reserved"), self._trades.held_nanos
         require(reserved == held, Rule.RELEASED, f"open lots hold {held} nanos, but {reserved} are still reserved")
-        departed_ms = run.world.fleet.departure_tick * run.rules.tick_ms
-        long_gone = (departed_ms + self._recovery_ms < run.now_ms).nonzero()[0].tolist()
-        self._trades.all_are_settled(self._offers.accepted & set(long_gone))
+        self._trades.all_are_billed(self._offers.accepted & set(long_gone))
         transformer = run.nodes[self._transformer].agent
         assert isinstance(transformer, Transformer)
         assumes, has = transformer.uncommitted_nanos, run.books[0].site_uncommitted_nanos

@@ -80,6 +80,10 @@ class Rule(StrEnum):
         "S12 released",
         "A session that has left has no power reserved, and an award that is over has no tokens reserved.",
     )
+    GONE_EARN_NOTHING = (
+        "S12 gone earn nothing",
+        "What a car has not drawn back when it leaves, or when its memory of it is lost, earns nothing.",
+    )
     BILLED_LAST = (
         "S12 billed last",
         "A session is billed when all of its awards are settled.",
@@ -88,9 +92,21 @@ class Rule(StrEnum):
         "S13 pay for delivery",
         "A trade pays the award's price for the lower of two meters, which is at most what the world's meter measured.",
     )
+    RETURNED_AS_SOLD = (
+        "S13 returned as sold",
+        "While its car stays, a lot closes when all but a watt for a tick is back; no more comes back than was sold.",
+    )
+    DRAWN_BACK = (
+        "S13 drawn back",
+        "Rent is earned by energy that the world's meter saw drawn back, for no longer than since it was sold.",
+    )
+    RENT_CAPPED = (
+        "S13 rent capped",
+        "No energy earns rent for longer than its award says, which is a day at most.",
+    )
     COVERED = (
         "S14 covered",
-        "The most that an award may cost is reserved before the award is sent.",
+        "What a lot may come to, a day of waiting, is reserved before its award is sent and until it is settled.",
     )
     PAID_ONCE = (
         "S14 paid once",
@@ -132,7 +148,11 @@ class Rule(StrEnum):
         "L3 normal power again",
         "Once faults have ceased and there is room for all, every car draws what it may without an award.",
     )
+    LOTS_CLOSED = (
+        "L6 lots are closed",
+        "Once faults have ceased, no lot of a session that has left is open.",
+    )
     ALL_SETTLED = (
         "L6 all is settled",
-        "Once faults have ceased, every award is settled, every departure is billed and no message is owed.",
+        "Once faults have ceased, every departure is billed and no message or payment is owed.",
     )

@@ -58,6 +58,8 @@ class _Trade:
     noted: bool = False
     """Whether the trade was noted; after a crash before the payment it is noted again."""
     paid_nanos: int | None = None
+    most_nanos: int = 0
+    """What it may come to."""
 
 
 class TradeAudit:
@@ -187,13 +189,21 @@ class TradeAudit:
         hours = (award.rent_cap_s // 3_600, award.rent_cap_s // 3_600, self._run.rules.feed_h)
         prices = zip(award.award_w, award.price_nanos_per_kwh_h, hours, strict=True)
         most = sum(price * watts * lasts_s * h // _WS_PER_KWH for watts, price, h in prices)
-        held = self._run.books[0].held(payment_id)
-        require(held >= most, Rule.COVERED, f"{award} may cost {most} nanos, {held} are reserved under {payment_id}")
+        self._trades[award.session, award.tick].most_nanos = most
+        self._holds(self._trades[award.session, award.tick])
         reserves = [at for at, did in enumerate(done) if isinstance(did, Reserve) and did.payment_id == payment_id]
         sent = next(at for at, did in enumerate(done) if self._sends(did, award))
         keeps = [at for at, did in enumerate(done) if isinstance(did, Remember) and did.key == f"award/{payment_id}"]
         require(not keeps or keeps[0] < sent, Rule.NOTHING_FORGOTTEN, f"{award} was sent before it was made durable")
         require(not reserves or reserves[0] < sent, Rule.COVERED, f"{award} was sent before its reserve")
+
+    def _holds(self, trade: _Trade) -> None:
+        held = self._run.books[0].held(trade.payment_id)
+        require(
+            held >= trade.most_nanos,
+            Rule.COVERED,
+            f"{trade.award} may cost {trade.most_nanos} nanos, {held} are reserved under {trade.payment_id}",
+        )
 
     def _sends(self, did: Effect, award: Award) -> bool:
         return isinstance(did, Send) and isinstance(did.message, Sealed) and self._open(did.message) == award
@@ -330,7 +340,7 @@ class TradeAudit:
     # -- the world ----------------------------------------------------------------------------------------------------
 
     def tick(self, row: TickRow) -> None:
-        """Measure what each award in its window has brought in this tick."""
+        """Measure what each award in its window has brought in this tick; what is not settled is covered."""
         rules = self._run.rules
         window = row.tick * rules.tick_ms // rules.window_ms
         powers = zip(
@@ -346,6 +356,8 @@ class TradeAudit:
         for session, (relief_w, _) in drew.items():
             self._relief_ws[session, window] += relief_w * rules.tick_s
         for (session, tick), trade in self._trades.items():
+            if trade.paid_nanos is None:
+                self._holds(trade)
             if row.tick * rules.tick_ms < trade.award.until_ms and tick <= row.tick and session in drew:
                 self._count(trade, *drew[session])
 
@@ -364,10 +376,13 @@ class TradeAudit:
         book = self._run.books[0]
         return sum(book.held(trade.payment_id) for trade in self._trades.values() if trade.paid_nanos is None)
 
-    def all_are_settled(self, departed: set[int]) -> None:
-        """L6: every award that was ever sent is settled, and every session that departed is billed."""
+    def all_are_closed(self, departed: set[int]) -> None:
+        """L6: every lot of a session that departed is settled."""
+        for (session, _), trade in self._trades.items():
+            settled = trade.paid_nanos is not None or session not in departed
+            require(settled, Rule.LOTS_CLOSED, f"session {session} has left, but {trade.award} was never settled")
+
+    def all_are_billed(self, departed: set[int]) -> None:
+        """L6: every session that departed is billed."""
         unbilled = sorted(departed - self._billed)
         require(not unbilled, Rule.ALL_SETTLED, f"sessions {unbilled} have departed and were never billed")
-        for trade in self._trades.values():
-            settled = trade.paid_nanos is not None or trade.award.session not in departed
-            require(settled, Rule.ALL_SETTLED, f"{trade.award} was never settled")

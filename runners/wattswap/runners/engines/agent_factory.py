@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from wattswap.agents.award_book import Site
 from wattswap.agents.charger import Charger
 from wattswap.agents.household import Household
+from wattswap.agents.roster import Roster
 from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Vehicle, VehicleProfile
 from wattswap.protocol.identity import seeded_signer
@@ -51,6 +52,8 @@ class AgentFactory:
         """By row."""
         self.vehicle_of = tuple(map(partial(agent_name, "vehicle"), on, fleet.vehicle_id))
         """By row."""
+        self.wallets = dict(zip(self.vehicle_of, fleet.vehicle_id, strict=True))
+        """The names of the cars' wallets in the book of their feeder's site: a feeder's name is left out."""
         self.transformers = tuple(transformer_name(name) for name in names)
         """By feeder."""
         homes = [
@@ -69,7 +72,7 @@ class AgentFactory:
         for transformer, mine in zip(self.transformers, homes, strict=True):
             self._makers |= {name: partial(Household, name, transformer) for name in mine}
         for number, mine in enumerate(homes):
-            self._makers[self.transformers[number]] = partial(self._transformer, number, tuple(mine))
+            self._makers[self.transformers[number]] = partial(self._transformer, number, self._roster(number, mine))
         self.names = tuple(self._makers)
         self._keys = {name: self._signer_of(name).public_key for name in self.names} if sign else None
 
@@ -85,7 +88,12 @@ class AgentFactory:
         """The transformer that a household reports to."""
         return self._transformer_of_household[household]
 
-    def _transformer(self, number: int, households: tuple[str, ...]) -> Transformer:
+    def _roster(self, number: int, households: list[str]) -> Roster:
+        rows = (self._world.fleet.feeder == number).nonzero()[0].tolist()
+        chargers, vehicles = ({of[row] for row in rows} for of in (self.charger_of, self.vehicle_of))
+        return Roster(chargers, vehicles, tuple(households))
+
+    def _transformer(self, number: int, roster: Roster) -> Transformer:
         name, transformer = self.transformers[number], self._street.feeders[number].transformer
         site = Site(
             limit_w=transformer.limit_w,
@@ -98,10 +106,10 @@ class AgentFactory:
             name,
             site,
             self._world.feeder_rules[number],
+            roster,
             controller=self._controller,
             signer=self._signer(name),
             trusted=self._keys,
-            households=households,
         )
 
     def _charger(self, name: str, row: int) -> Charger:

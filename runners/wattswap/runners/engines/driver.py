@@ -28,7 +28,7 @@ from wattswap.protocol.effects import (
 from wattswap.protocol.events import Billed, Paid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from wattswap.ledger.book import Book
     from wattswap.protocol.effects import Effect
@@ -43,11 +43,14 @@ DURABLE: Final = frozenset((Remember, Forget, Reserve, Pay, Bill, NoteRound, Not
 class Driver:
     """Carries out what an agent wants done.
 
-    ``book`` is the account of the site whose transformer this is; other agents post nothing.
+    ``book`` is the account of the site whose transformer this is; other agents post nothing. An agent's wallet in it
+    has the agent's whole name, unless ``wallets`` gives it another.
     """
 
-    def __init__(self, host: Host, store: Store, book: Book | None = None) -> None:
-        self._host, self._store, self.book = host, store, book
+    def __init__(
+        self, host: Host, store: Store, book: Book | None = None, wallets: Mapping[str, str] | None = None
+    ) -> None:
+        self._host, self._store, self.book, self._wallets = host, store, book, wallets or {}
         self._posted = 0 if book is None else len(book.entries)
         """So many of the book's entries are durable."""
 
@@ -97,25 +100,19 @@ class Driver:
         book = self._book_of(agent)
         before_nanos = book.site_uncommitted_nanos
         if (paid_nanos := book.settled_nanos(pay.payment_id)) is None:
-            book.settle(pay.payment_id, wallet_of(pay.payee, agent), paid_nanos := pay.nanos)
+            book.settle(pay.payment_id, self._wallet_of(pay.payee), paid_nanos := pay.nanos)
         return Paid(pay.session, pay.tick, paid_nanos, book.site_uncommitted_nanos - before_nanos)
 
     def _bill(self, agent: str, bill: Bill) -> Billed:
         book = self._book_of(agent)
         before_nanos = book.site_uncommitted_nanos
-        netted = book.bill(bill.session_id, wallet_of(bill.payee, agent), bill.nanos)
+        netted = book.bill(bill.session_id, self._wallet_of(bill.payee), bill.nanos)
         self._host.billed(bill.session, bill.nanos, netted.receivable_nanos)
         return Billed(bill.session, book.site_uncommitted_nanos - before_nanos)
+
+    def _wallet_of(self, payee: str) -> str:
+        return self._wallets.get(payee, payee)
 
     def _book_of(self, agent: str) -> Book:
         assert self.book is not None, f"{agent} moves money and has no book"
         return self.book
-
-
-def wallet_of(payee: str, transformer: str) -> str:
-    """The wallet of an agent in the book of a site: that of ``vehicle/NAME`` is called NAME.
-
-    Where the transformer's feeder has a name, as in ``transformer/FEEDER``, the agent is ``vehicle/FEEDER/NAME``.
-    """
-    (_, _, feeder), (_, _, name) = transformer.partition("/"), payee.partition("/")
-    return name.removeprefix(f"{feeder}/") if feeder else name

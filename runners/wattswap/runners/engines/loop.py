@@ -76,7 +76,8 @@ class SimulatedRun:
         self._hearers = hearers_by_row(factory.charger_of, factory.vehicle_of)
         opening = dict(zip(factory.transformers, open_books(street, world), strict=True))
         self.nodes = {
-            name: Node(partial(factory.make, name), self, MemoryStore(), opening.get(name)) for name in factory.names
+            name: Node(partial(factory.make, name), self, MemoryStore(), opening.get(name), factory.wallets)
+            for name in factory.names
         }
         """By the agent's name."""
         for node in self.nodes.values():

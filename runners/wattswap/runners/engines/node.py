@@ -14,7 +14,7 @@ from wattswap.protocol.events import PluggedIn, Restarted, Unplugged
 from wattswap.runners.engines.driver import DURABLE, Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from wattswap.agents.base import Agent
     from wattswap.protocol.effects import Effect
@@ -48,13 +48,21 @@ class Clock(Protocol):
 class Node:
     """One agent, its clock, its store, and whether it runs; ``start`` it first.
 
-    ``opening`` is the account of a transformer's site as it is when the node starts for the first time.
+    ``opening`` is the account of a transformer's site as it is when the node starts for the first time; ``wallets`` are
+    the names of wallets in it that differ from those of their agents.
     """
 
-    def __init__(self, make: Callable[[], Agent], host: Host, store: Store, opening: Book | None = None) -> None:
-        self._make, self._host, self.store, self._opening = make, host, store, opening
+    def __init__(
+        self,
+        make: Callable[[], Agent],
+        host: Host,
+        store: Store,
+        opening: Book | None = None,
+        wallets: Mapping[str, str] | None = None,
+    ) -> None:
+        self._make, self._host, self.store, self._opening, self._wallets = make, host, store, opening, wallets
         self.agent = make()
-        self.driver = Driver(host, store, opening)
+        self.driver = Driver(host, store, opening, wallets)
         self.clock: Clock | None = None
         """None for a clock that is right."""
         self.state = Running.RUNS
@@ -154,7 +162,7 @@ class Node:
         """
         epoch = self.store.next_epoch()
         book = self._open_book()
-        self.agent, self.driver = self._make(), Driver(self._host, self.store, book)
+        self.agent, self.driver = self._make(), Driver(self._host, self.store, book, self._wallets)
         gone = [event for event in self.thaw() if isinstance(event, Unplugged)]
         if epoch == 1:
             return []

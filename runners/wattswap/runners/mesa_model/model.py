@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _SEED: Final = "seed" if tuple(map(int, mesa.__version__.split(".")[:2])) < (3, 4) else "rng"
 """What Mesa calls a seed."""
-_DAY_S: Final = 24 * 3_600
+_HOUR_S: Final = 3_600
+_DAY_S: Final = 24 * _HOUR_S
 
 
 class NeighbourhoodModel(mesa.Model):
@@ -74,8 +75,8 @@ class NeighbourhoodModel(mesa.Model):
     def steps_of(street: str | Path = "a400", day: int | None = None) -> int:
         """How many steps this street takes: what ``max_steps`` must be at least."""
         scenario = load_scenario(str(street)).scenario
-        days = scenario.days if day is None else one_day(scenario, day).days
-        return days * _DAY_S // scenario.reading_s
+        scenario = scenario if day is None else one_day(scenario, day)
+        return (scenario.days * _DAY_S + scenario.hours * _HOUR_S) // scenario.reading_s
 
     def step(self) -> None:
         """One tick; with the last one the run ends, ``running`` turns False and the figures are there."""

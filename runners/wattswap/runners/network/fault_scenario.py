@@ -2,6 +2,7 @@
 
 It is tight on purpose, so that rounds never cease: the homes come and go, the limit is lowered once for a while, cars
 keep, give way or feed back, some leave in the midst of it, and two stations are taken over by the next car at once.
+Most need little enough to draw back what they sold and to be paid before the end.
 Then the limit rises and all is quiet, so that whatever was promised must be settled before the end.
 """
 
@@ -87,7 +88,7 @@ def _stays(random: Random) -> Iterable[_Visit]:
     for car in range(_CARS - 4):
         arrives = random.choice((0, random.randint(-30, 40)))
         departs = random.choice((TICKS + random.randint(120, 1_200), random.randint(50, 145)))
-        yield _Visit(car, car, arrives, departs, random.randint(3, 30) * WS_PER_KWH)
+        yield _Visit(car, car, arrives, departs, random.randint(2, 12) * WS_PER_KWH)
     for at in range(2):
         leaves = random.randint(30, 95)
         station = _CARS - 4 + at

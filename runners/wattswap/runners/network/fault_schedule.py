@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _DAY_MS: Final = 86_400_000
 _DRIFT_PERIOD_MS: Final = 1_200_000
 
+_Draw = Literal["crash", "freeze", "cut"]
 Kind = Literal["crash", "torn crash", "freeze", "cut", "one-way cut"]
 """A torn crash strikes in the middle of the next event that the agent handles: a part of what it wants done is done."""
 
@@ -96,25 +97,42 @@ class FaultSchedule:
         return self._tearing.randint(0, steps)
 
     def _outages(self, agents: Sequence[str], last_ms: int) -> list[Outage]:
-        faults, random = self.faults, self.random
-        outages: list[Outage] = []
+        """All outages of all agents; a crash or freeze begins only when its agent is over the one before."""
+        faults, outages = self.faults, list[Outage]()
         for agent in agents:
-            free_ms = 0
-            rates: tuple[tuple[Literal["crash", "freeze", "cut"], float], ...] = (
-                ("crash", faults.crashes_per_day),
-                ("freeze", faults.freezes_per_day),
-                ("cut", faults.cuts_per_day),
-            )
-            for kind, rate in rates:
-                for from_ms in sorted(random.randrange(max(last_ms, 1)) for _ in range(self._count(rate, last_ms))):
-                    lasts_ms = random.randint(1_000, faults.outage_s * 1_000)
-                    to_ms = min(from_ms + lasts_ms, last_ms)
-                    if kind == "cut" or from_ms >= free_ms:
-                        outages.append(Outage(self._kind(kind), agent, from_ms, to_ms))
-                    free_ms = max(free_ms, to_ms + 1)
+            crashes: list[_Draw] = ["crash"] * self._count(faults.crashes_per_day, last_ms)
+            down = crashes + ["freeze"] * self._count(faults.freezes_per_day, last_ms)
+            self.random.shuffle(down)
+            for kind, (from_ms, to_ms) in zip(down, self._apart(len(down), last_ms), strict=True):
+                outages.append(Outage(self._kind(kind), agent, from_ms, to_ms))
+            for _ in range(self._count(faults.cuts_per_day, last_ms)):
+                from_ms = self.random.randrange(max(last_ms, 1))
+                to_ms = min(from_ms + self._lasts_ms(), last_ms)
+                outages.append(Outage(self._kind("cut"), agent, from_ms, to_ms))
         return outages
 
-    def _kind(self, kind: Literal["crash", "freeze", "cut"]) -> Kind:
+    def _lasts_ms(self) -> int:
+        return self.random.randint(1_000, self.faults.outage_s * 1_000)
+
+    def _apart(self, number: int, last_ms: int) -> list[tuple[int, int]]:
+        """So many outages of one agent anywhere before ``last_ms``, of which no two touch.
+
+        Their lengths are drawn first, each at most its share of the time there is; then what is left of that time is
+        divided among the gaps. So all of them happen, however many were drawn.
+        """
+        most_ms = last_ms // max(number, 1) - 1
+        lengths_ms = [max(min(self._lasts_ms(), most_ms), 0) for _ in range(number)]
+        free_ms = max(last_ms - sum(lengths_ms) - number, 0)
+        spans, passed_ms = list[tuple[int, int]](), 0
+        for at_ms, length_ms in zip(
+            sorted(self.random.randint(0, free_ms) for _ in lengths_ms), lengths_ms, strict=True
+        ):
+            from_ms = at_ms + passed_ms
+            spans.append((from_ms, from_ms + length_ms))
+            passed_ms += length_ms + 1
+        return spans
+
+    def _kind(self, kind: _Draw) -> Kind:
         """Every third cut is in one direction only, and every other crash is torn."""
         if kind == "cut" and self.random.random() < 1 / 3:
             return "one-way cut"

@@ -72,7 +72,7 @@ class FaultyNetwork:
     def strike(self, outage: Outage) -> None:
         """Let this happen, from ``outage.from_ms`` on or, if that is over, from now on.
 
-        A crash or freeze of an agent that is down already is left out.
+        A crash or freeze of an agent that is down already begins when that is over, for as long as is left of it.
         """
         begin = self._cut if outage.is_cut else self._begin
         self._run.at(outage.from_ms, partial(begin, outage))
@@ -85,7 +85,9 @@ class FaultyNetwork:
 
     def _begin(self, outage: Outage) -> None:
         name = outage.agent
-        if name in self._down:
+        if (before := self._down.get(name)) is not None:
+            if before.to_ms < outage.to_ms:
+                self._run.at(before.to_ms, partial(self._begin, outage))
             return
         self._down[name] = outage
         node = self._run.nodes[name]

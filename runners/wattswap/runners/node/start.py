@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -12,6 +12,7 @@ import structlog
 from wattswap.agents.award_book import Site
 from wattswap.agents.charger import Charger
 from wattswap.agents.household import Household
+from wattswap.agents.roster import Roster
 from wattswap.agents.strategies.mix import parse_mix
 from wattswap.agents.transformer import Transformer
 from wattswap.agents.vehicle import Vehicle, VehicleProfile
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
     from wattswap.agents.base import Agent
     from wattswap.runners.engines.store import Store
+    from wattswap.runners.node.grant_page import GrantPage
+    from wattswap.runners.node.roles import Role
 
 _EPOCH_OF: Final = "epoch/"
 """Under names that begin like this the host remembers the highest epoch heard of a key."""
@@ -78,6 +81,22 @@ class _SigningKeys(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self._trust)
+
+
+class _TrustedNames(Collection[str]):
+    """The names of all who are trusted in one role, as they are now."""
+
+    def __init__(self, trust: TrustStore, role: Role) -> None:
+        self._trust, self._role = trust, role
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (agent := self._trust.agent(name)) is not None and agent.role == self._role
+
+    def __iter__(self) -> Iterator[str]:
+        return (agent.name for agent in self._trust if agent.role == self._role)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO) -> None:
@@ -124,6 +143,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
             trusted=trusted,
             upstream="" if (above := _upstream(loaded)) is None else above.name,
             discovery=discovery,
+            page=_page(loaded, keys, clock, stack),
         )
         host.run(stopped)
 
@@ -158,6 +178,19 @@ def _gate(loaded: LoadedConfig, keys: AgentKeys, trust: TrustStore, store: Store
         epochs=heard,
         remember=remember,
     )
+
+
+def _page(loaded: LoadedConfig, keys: AgentKeys, clock: NodeClock, stack: ExitStack) -> GrantPage | None:
+    """Where others read what a charging point may draw, if its configuration has a port for that."""
+    config = loaded.config
+    if not isinstance(config, ChargerConfig) or not config.page.port:
+        return None
+    from wattswap.runners.node.grant_page import GrantPage
+
+    table, guaranteed_w = config.page, loaded.rules.guaranteed_w
+    name = keys.identity.name
+    page = GrantPage(table.host, table.port, charger=name, guaranteed_w=guaranteed_w, clock=clock.now_ms)
+    return stack.enter_context(closing(page))
 
 
 def _listen(loaded: LoadedConfig, transport: Transport) -> int:
@@ -261,7 +294,9 @@ def _maker(loaded: LoadedConfig, keys: AgentKeys, trust: TrustStore) -> tuple[Ca
     config, name, rules = loaded.config, keys.identity.name, loaded.rules
     match config:
         case TransformerConfig():
-            table, households = config.site, [agent.name for agent in trust if agent.role == "household"]
+            table = config.site
+            chargers, vehicles = _TrustedNames(trust, "charger"), _TrustedNames(trust, "vehicle")
+            roster = Roster(chargers, vehicles, _TrustedNames(trust, "household"))
             funds_nanos = table.funds_iota * NANOS_PER_IOTA
             site = Site(
                 limit_w=table.limit_w,
@@ -270,9 +305,7 @@ def _maker(loaded: LoadedConfig, keys: AgentKeys, trust: TrustStore) -> tuple[Ca
                 seed=table.seed,
                 feeder=0,
             )
-            make = partial(
-                Transformer, name, site, rules, signer=keys.signer, trusted=_SigningKeys(trust), households=households
-            )
+            make = partial(Transformer, name, site, rules, roster, signer=keys.signer, trusted=_SigningKeys(trust))
             return make, Book(funds_nanos)
         case ChargerConfig():
             above = config.upstream.name

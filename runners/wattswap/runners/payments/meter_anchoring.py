@@ -133,7 +133,7 @@ class MeterAnchoring:
                 rows = self._take()
                 going_on = None not in rows
                 slots = [slot for row in rows if row is not None for slot in self._counted(row)]
-                self._patiently(lambda: self.anchorer.add_each(slots))  # noqa: B023 - called at once
+                self._patiently(lambda: self.anchorer.add(slots))  # noqa: B023 - called at once
                 self._pressed.wait(REST * (thread_time() - began_s))
             self._patiently(self.anchorer.hand_over)
         except BaseException as error:  # noqa: BLE001 - it ends the thread, and is raised by `finish`

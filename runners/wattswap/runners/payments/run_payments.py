@@ -237,7 +237,6 @@ class RunPayments(Observer):
             whose_records(street, self.run_id),
             settlement,
             detail=detail,
-            slot_ms=every_ticks * street.tick_ms,
         )
         return MeterAnchoring(street, run.world.fleet, anchorer, every_ticks)
 

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 CHARGING: Final = "charging"
 CATCHING_UP: Final = "catching up"
 REDUCED: Final = "reduced"
+PAUSED: Final = "paused"
 FEEDING: Final = "feeding"
 FORCED: Final = "forced"
 WAITING: Final = "waiting"
 FULL: Final = "full"
-ACTIVITIES: Final = (CHARGING, CATCHING_UP, REDUCED, FEEDING, FORCED, WAITING, FULL)
+ACTIVITIES: Final = (CHARGING, CATCHING_UP, REDUCED, PAUSED, FEEDING, FORCED, WAITING, FULL)
 """What a plugged car does, in this order of code: draws what it may unasked; draws more, energy it was owed; holds an
-award to draw less (even down to 0); feeds back; was cut by the last resort; wants energy and gets none, unpaid; wants
-none."""
+award to draw less, and does; draws nothing under one; feeds back; was cut by the last resort; wants energy and gets
+none, unpaid; wants none."""
 
 
 def activity(cars: CarTicks) -> Ints:
@@ -33,6 +34,7 @@ def activity(cars: CarTicks) -> Ints:
     cases = (
         (FEEDING, cars.export_w > 0),
         (FORCED, cars.forced_w > 0),
+        (PAUSED, (cars.reduce_w > 0) & (cars.import_w == 0)),
         (REDUCED, cars.reduce_w > 0),
         (FULL, cars.wanted_w == 0),
         (CATCHING_UP, cars.import_w > cars.firm_w),

@@ -40,7 +40,7 @@ class Lines:
     """A journal's ticks one after the other, with a look at the next."""
 
     def __init__(self, reader: Reader) -> None:
-        self._lines = reader.lines()
+        self.reader, self._lines = reader, reader.lines()
         self.now: JournalLine | None = None
         self.next: JournalLine | None = next(self._lines, None)
 

@@ -1,7 +1,8 @@
 """The journal of a run: all that came into it from outside, and a running hash of what its agents made of it.
 
     header    a map: what the file is, and the options of the run
-    tick      ["tick", tick, base_w, told, recovered, hash, events], one for each tick and one for the closing step
+    tick      ["tick", tick, base_w, told, recovered, hash, events, before], one for each tick and one for the closing
+              step
               base_w   by feeder: the base load's mean over the tick before
               told     [[who, event], ...] as the world told them; ``who`` is 1 for the session's charger, 2 for its
                        vehicle, 3 for both in this order, 4 for both in the other one, or an agent's name; an empty
@@ -10,6 +11,12 @@
                        [[agent, [event, ...]], ...] what each agent sensed that had crashed and started again
               hash     the first 8 bytes of blake2b-256 over [now_ms, agent, event, effects] of all events so far
               events   those of this tick, where the journal is to hold everything, else empty
+              before   the first 8 bytes of blake2b-256 over all bytes of the file before this line
+    end       ["end", lines, digest], of a run that came to its end: the number of ticks, and the whole blake2b-256 over
+              all bytes before. A run that was interrupted has none
+
+So a line that is altered is found by the line after it, and one that is missing or added by the end. Readers leave
+alone what stands in a line behind the fields that they know.
 
 A stream of MessagePack objects, so agents in other languages can read it. Events are arrays, [tag, fields ...] in the
 order of ``protocol/events.py``. With the journal a run can be told again, to agents that are changed or mended since.
@@ -17,8 +24,8 @@ order of ``protocol/events.py``. With the journal a run can be told again, to ag
 
 from __future__ import annotations
 
-from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal
+from hashlib import blake2b, sha256
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import msgpack
 import msgspec
@@ -38,12 +45,13 @@ if TYPE_CHECKING:
 
 Contents = Literal["inputs", "full"]
 FORMAT: Final = "wattswap journal"
-VERSION: Final = 2
+VERSION: Final = 3
 FOLDER: Final = "journal"
 STREET: Final = f"{FOLDER}/street.msgpack"
 """The journal of a whole street in one process."""
 
 _FLUSH_EVERY: Final = 10
+_BEFORE_BYTES: Final = 8
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +91,14 @@ class JournalLine(msgspec.Struct, frozen=True, array_like=True, tag="tick"):
     recovered: list[tuple[str, list[Event]]]
     hash: bytes
     events: list[msgspec.Raw] = []
+    before: bytes = b""
+
+
+class JournalEnd(msgspec.Struct, frozen=True, array_like=True, tag="end"):
+    """The last line of a run that came to its end."""
+
+    lines: int
+    digest: bytes
 
 
 def sha256_of(scenario_toml: str) -> str:
@@ -100,7 +116,8 @@ class Journal(Observer):
         self._recovered: list[tuple[str, list[Event]]] = []
         self._events: list[msgspec.Raw] = []
         self._file: BinaryIO = path.open("xb", buffering=1 << 20)
-        self._file.write(self._encode(header))
+        self._digest, self._lines = blake2b(digest_size=32), 0
+        self._write(self._encode(header))
         self._file.flush()
 
     def begun(self, run: Run) -> None:
@@ -123,11 +140,21 @@ class Journal(Observer):
     def tick_handled(self, tick: int, events_hash: bytes) -> None:
         """Write the tick down."""
         base_w = self._run.world.base_w[:, tick].tolist()
-        line = self._encode(JournalLine(tick, base_w, self._told, self._recovered, events_hash, self._events))
+        before = self._digest.digest()[:_BEFORE_BYTES]
+        line = JournalLine(tick, base_w, self._told, self._recovered, events_hash, self._events, before)
+        self._write(self._encode(line))
         self._told, self._recovered, self._events = [], [], []
-        self._file.write(line)
+        self._lines += 1
         if tick % _FLUSH_EVERY == 0:
             self._file.flush()
+
+    def finished(self, run: Run) -> None:  # noqa: ARG002 - that it came to its end is all
+        """Write down that there is no more."""
+        self._write(self._encode(JournalEnd(self._lines, self._digest.digest())))
+
+    def _write(self, line: bytes) -> None:
+        self._digest.update(line)
+        self._file.write(line)
 
     def close(self) -> None:
         """Write what is still to be written; nothing may be kept after this."""
@@ -142,6 +169,19 @@ _BLANK: Final = b"\0"
 """What a file system may leave where a power cut lost the end of a file."""
 
 
+class Altered(NamedTuple):
+    """Where a journal is not as it was written."""
+
+    tick: int
+    """Of the line; -1 is the header."""
+    written: str
+    found: str
+
+
+def _of(lines: int, digest: bytes) -> str:
+    return f"{lines} ticks, {digest.hex()}"
+
+
 class Reader:
     """A journal being read, tick by tick; a torn end is where it ends, damage before that is refused."""
 
@@ -151,6 +191,10 @@ class Reader:
         """So many lines have been read, the closing one counted."""
         self.torn = False
         """The last record was cut short."""
+        self.ended = False
+        """The journal's end was read, so no line is missing."""
+        self.altered: Altered | None = None
+        """The first line that is not as it was written."""
         self.header = self._header()
 
     def lines(self) -> Iterator[JournalLine]:
@@ -159,18 +203,38 @@ class Reader:
         Raises:
             InputError: the file is damaged.
         """
-        decode = msgspec.msgpack.Decoder(JournalLine).decode
+        decode = msgspec.msgpack.Decoder(JournalLine | JournalEnd).decode
+        digest = blake2b(digest_size=32)
         for at, record in self._records():
+            if self.ended:
+                self._is_altered(self.ticks, "the journal's end", "another record")
+                return
             if at == 0:
+                digest.update(record)
                 continue
             try:
                 line = decode(record)
             except (msgspec.ValidationError, UnicodeDecodeError) as error:
                 raise self._damaged(at, f"no tick of a journal: {error}") from None
+            so_far = digest.digest()
+            if isinstance(line, JournalEnd):
+                self.ended = True
+                if line.digest != so_far or line.lines != self.ticks:
+                    self._is_altered(self.ticks - 1, _of(line.lines, line.digest), _of(self.ticks, so_far))
+                continue
             if line.tick != self.ticks:
                 raise self._damaged(at, f"tick {line.tick} where {self.ticks} is due")
+            if line.before != so_far[:_BEFORE_BYTES]:
+                self._is_altered(self.ticks - 1, line.before.hex(), so_far[:_BEFORE_BYTES].hex())
+            digest.update(record)
             self.ticks += 1
             yield line
+        if self.ended and self.torn:
+            self._is_altered(self.ticks, "the journal's end", "more bytes")
+
+    def _is_altered(self, tick: int, written: str, found: str) -> None:
+        if self.altered is None:
+            self.altered = Altered(tick, written, found)
 
     def _header(self) -> Header:
         try:
@@ -204,6 +268,9 @@ class Reader:
                     self._end(file, begins)
                     return
                 except (msgpack.UnpackException, ValueError):
+                    if self.ended:
+                        self.torn = True
+                        return
                     raise self._damaged(begins, "not MessagePack") from None
                 ends = unpacker.tell()
                 record = file.read(ends - begins)

@@ -30,12 +30,12 @@ Summary = dict[str, Any]
 
 KEYS: Final = tuple(
     """
-    scenario controller strategy engine seed limit_w peak_w overload_s overload_wh near_limit_s ageing_h
-    oscillations sessions sessions_short sessions_open unserved_wh waiting_wh_h stops stops_total deferred_wh
-    fed_back_wh forced_wh rounds choices paid_nanos billed_nanos waiting_cost_nanos sellers sellers_losing
-    rent_open_nanos jain_waiting jain_tokens fallback_unsafe_w trace_hash events_hash faults settlement feeders
-    timing
-    """.split()  # noqa: SIM905 - thirty names are read best as words
+    scenario controller strategy engine seed eur_per_iota limit_w peak_w overload_s overload_wh near_limit_s
+    homes_over_s homes_over_w ageing_h oscillations sessions sessions_short sessions_open gave_way gave_way_full
+    gave_way_short gave_way_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh forced_wh rounds
+    choices paid_nanos billed_nanos waiting_cost_nanos sellers sellers_losing sellers_gain_nanos rent_open_nanos
+    jain_waiting jain_tokens fallback_unsafe_w trace_hash events_hash faults settlement feeders timing
+    """.split()  # noqa: SIM905 - forty names are read best as words
 )
 """The keys of a summary, in its order."""
 
@@ -85,9 +85,11 @@ def summary(
         "strategy": strategy,
         "engine": engine,
         "seed": street.scenario.seed,
+        "eur_per_iota": street.scenario.market.eur_per_iota,
         "limit_w": sum(feeder.transformer.limit_w for feeder in street.feeders),
         **_of_transformer(street, series),
         **_of_sessions(record, series),
+        **_of_those_who_gave_way(record),
         **_of_market(record, series),
         **_of_sellers(street, record, series),
         **_of_fairness(street, record, series),
@@ -103,15 +105,29 @@ def summary(
         },
     }
     # over a limit is each transformer by itself: room on another one does not help
-    figures |= {key: sum(each[key] for each in feeders) for key in _BY_TRANSFORMER if feeders}
+    figures |= {key: sum(each[key] for each in feeders) for key in (*_BY_TRANSFORMER, *_BY_NAME) if feeders}
     if feeders:
-        figures["ageing_h"] = max(each["ageing_h"] for each in feeders)
+        figures |= {key: max(each[key] for each in feeders) for key in ("ageing_h", "homes_over_w")}
     return figures
 
 
-_BY_TRANSFORMER: Final = ("overload_s", "overload_wh", "near_limit_s", "oscillations")
+_BY_TRANSFORMER: Final = ("overload_s", "overload_wh", "near_limit_s", "homes_over_s", "oscillations")
+_BY_NAME: Final = ("gave_way", "gave_way_full", "gave_way_short", "gave_way_open")
+"""Two feeders may have sessions of the same name, so each is counted by itself."""
 _NOT_OF_A_FEEDER: Final = frozenset(
-    {"scenario", "controller", "strategy", "engine", "seed", "events_hash", "faults", "settlement", "feeders", "timing"}
+    {
+        "scenario",
+        "controller",
+        "strategy",
+        "engine",
+        "seed",
+        "eur_per_iota",
+        "events_hash",
+        "faults",
+        "settlement",
+        "feeders",
+        "timing",
+    }
 )
 
 
@@ -124,6 +140,7 @@ def _of_feeder(name: str, record: RunRecord, alone: Summary) -> Summary:
 def _of_transformer(street: Street, series: TimeSeries) -> Summary:
     load_w, limit_w, tick_s = series.street.load_w, series.street.limit_w, series.tick_s
     over_w = np.maximum(load_w - limit_w, 0)
+    homes_over_w = np.maximum(series.street.base_w - limit_w, 0)
     transformer = street.feeders[0].transformer
     hours = ageing_h(load_w, transformer.rating_va, tick_s, transformer.ambient_c)
     return {
@@ -131,6 +148,8 @@ def _of_transformer(street: Street, series: TimeSeries) -> Summary:
         "overload_s": int((over_w > 0).sum()) * tick_s,
         "overload_wh": _wh(int(over_w.sum()) * tick_s),
         "near_limit_s": int((load_w * 100 > limit_w * NEAR_PCT).sum()) * tick_s,
+        "homes_over_s": int((homes_over_w > 0).sum()) * tick_s,
+        "homes_over_w": int(homes_over_w.max(initial=0)),
         "ageing_h": round(hours, _PLACES),
         "oscillations": oscillations(load_w, limit_w),
     }
@@ -149,6 +168,14 @@ def _of_sessions(record: RunRecord, series: TimeSeries) -> Summary:
         "stops": round(series.stops / plugged, _PLACES) if plugged else 0.0,
         "stops_total": series.stops,
     }
+
+
+def _of_those_who_gave_way(record: RunRecord) -> Summary:
+    """How the sessions ended that deferred energy or fed back under an award; a stationary battery is none."""
+    statuses = {row.session: row.status for row in record.sessions}
+    gave = {row.session for row in record.trades if row.delivered_ws and statuses.get(row.session) != "battery"}
+    ended = Counter(statuses.get(session, "open") for session in gave)
+    return {"gave_way": len(gave), **{f"gave_way_{status}": ended[status] for status in ("full", "short", "open")}}
 
 
 def _of_market(record: RunRecord, series: TimeSeries) -> Summary:
@@ -189,6 +216,7 @@ def _of_sellers(street: Street, record: RunRecord, series: TimeSeries) -> Summar
         "waiting_cost_nanos": sum(cost),
         "sellers": len(sellers),
         "sellers_losing": len(losing),
+        "sellers_gain_nanos": sum(earned[sessions[row]] - cost[row] for row in sellers),
         "rent_open_nanos": rent_open_nanos,
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 from wattswap.agents.law import ChargingState
 from wattswap.agents.lots import NEVER
 from wattswap.agents.offers import FEED, TRANCHES
+from wattswap.agents.segments import Segments
 from wattswap.protocol.effects import NoteAward, NoteEnd, NoteForced, NoteRound, NoteTrade
 from wattswap.runners.engines.award_table import AwardTable
 from wattswap.runners.engines.observer import Observer
@@ -114,8 +115,11 @@ class Recorder(Observer):
         match note:
             case NoteRound():
                 record.rounds.append(note)
-            case NoteAward():
-                self._award(note)
+            case NoteAward() if not self._is(note.session, note.tick).any() and note.payment_id not in self._noted:
+                # a transformer that has crashed may note one again
+                columns = (note.award_w, note.price_nanos_per_kwh_h, note.offered_w, note.ask_nanos_per_kwh_h)
+                row, wide = np.array([note.session]), (np.array([column]) for column in columns)
+                self._awards = self._awards.and_also(AwardTable.made(row, note.tick, *wide))
             case NoteForced():
                 self._forced_w[note.session] = note.forced_w
                 record.trades.append(forced_row(note.tick, feeder, session_id[note.session], note.forced_w))
@@ -133,13 +137,6 @@ class Recorder(Observer):
         if session not in self._ended:
             self._end_session(session, billed_nanos, receivable_nanos)
 
-    def _award(self, note: NoteAward) -> None:
-        if self._is(note.session, note.tick).any() or note.payment_id in self._noted:
-            return  # a transformer that has crashed may note one again
-        columns = (note.award_w, note.price_nanos_per_kwh_h, note.offered_w, note.ask_nanos_per_kwh_h)
-        row, wide = np.array([note.session]), (np.array([column]) for column in columns)
-        self._awards = self._awards.and_also(AwardTable.made(row, note.tick, *wide))
-
     def _is(self, session: int, tick: int) -> NDArray[np.bool_]:
         same: NDArray[np.bool_] = (self._awards.row == session) & (self._awards.tick == tick)
         return same
@@ -149,13 +146,15 @@ class Recorder(Observer):
         rows, awards = moved.rows, self._awards
         reduce_w = np.zeros(len(self._world.fleet), dtype=np.int64)
         reduce_w[awards.row[awards.runs]] = awards.award_w[awards.runs, :FEED].sum(axis=1)
-        gone = ~np.isin(awards.row, rows)
+        plugged = np.zeros(len(self._world.fleet), dtype=bool)
+        plugged[rows] = True
+        gone = ~plugged[awards.row]
         if gone.any():  # a car that left, whose last delivery is on its way
             awards = self._awards = awards.where(~gone)
         awards.meter(moved.tick, moved, self._stopped_at, self._rules)
-        first = np.searchsorted(self._world.fleet.feeder[rows], np.arange(len(self.records) + 1)).tolist()
+        segments = Segments.of(self._world.fleet.feeder[rows], len(self.records))
         for feeder, record in enumerate(self.records):
-            here = slice(first[feeder], first[feeder + 1])
+            here = segments.rows(feeder)
             record.ticks.append(
                 TickRow(
                     moved.tick,

@@ -20,7 +20,7 @@ from wattswap.runners.engines.agent_factory import AgentFactory
 from wattswap.runners.engines.launch import faults_of
 from wattswap.runners.engines.observer import TickProgress
 from wattswap.runners.engines.simulated import assembled
-from wattswap.runners.recording.difference import Check, Lines
+from wattswap.runners.recording.difference import Check, Difference, Lines
 from wattswap.runners.recording.journal import STREET, Reader, sha256_of
 from wattswap.runners.recording.rundir import SCENARIO, read_run
 from wattswap.runners.scenario import load_street
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from wattswap.protocol.events import Event
     from wattswap.runners.engines.loop import SimulatedRun
     from wattswap.runners.engines.observer import Observer, Sensed
-    from wattswap.runners.recording.difference import Difference
     from wattswap.runners.recording.journal import Header, JournalLine
     from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.recording.rundir import RunFiles
@@ -68,6 +67,8 @@ class Replay:
     """The journal goes on to the run's end."""
     difference: Difference | None
     """Where the agents first do something else than they did."""
+    altered: Difference | None
+    """Where the journal is not as it was written, or ends before a complete run did."""
 
 
 def read_recorded(path: Path) -> Recorded:
@@ -104,7 +105,20 @@ def replay_run(recorded: Recorded, progress: Callable[[int], None] = lambda _tic
     except Exception as error:  # noqa: BLE001 - what a changed agent or a falsified fact stumbles over is a difference
         check.fails(again.tick, error)
     ticks = min(check.passed_lines, street.ticks)
-    return Replay(recorded, again.record, ticks, whole, check.difference)
+    return Replay(recorded, again.record, ticks, whole, check.difference, _altered(recorded))
+
+
+def _altered(recorded: Recorded) -> Difference | None:
+    reader = recorded.lines.reader
+    while recorded.lines.advance() is not None:  # where agents stumbled, the rest has not been read
+        pass
+    if (found := reader.altered) is not None:
+        what = "the journal's header" if found.tick < 0 else "the journal's line"
+        return Difference(max(found.tick, 0), f"{what} is not as it was written", found.written, found.found)
+    if not reader.ended and recorded.run.status == "complete":
+        ticks = f"{recorded.street.ticks} ticks and the journal's end"
+        return Difference(reader.ticks, "the journal ends too early", ticks, f"{reader.ticks} lines and no end")
+    return None
 
 
 def journal_of(run: RunFiles) -> Path:

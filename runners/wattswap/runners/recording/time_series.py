@@ -132,7 +132,8 @@ class TimeSeries:
         self.car_ticks += len(cars)
         self.owed_ws += np.bincount(cars.row, weights=cars.owed_ws, minlength=len(self.owed_ws)).astype(np.int64)
         self.seen[cars.row] = True
-        self.stops += stops(cars if self._last is None else CarTicks.of((self._last, *ticks)), self.is_session)
+        between = () if self._last is None else (self._last, ticks[0])
+        self.stops += stops(cars, self.is_session) + stops(CarTicks.of(between), self.is_session)
         self._street.append(part)
         self._stretches.append(Stretches.of(cars))
         self._last = ticks[-1]

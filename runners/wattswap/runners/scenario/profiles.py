@@ -8,7 +8,7 @@ All sums are integers, so the same file gives the same watts on every machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
 from math import gcd
 from pathlib import Path
@@ -118,6 +118,25 @@ def require_cover(profile: Profile, ticks: Ticks, zone: tzinfo | None) -> None:
         raise InputError(
             f"{profile.file}: the profile covers {covered}, the run needs {run}; extend it, or change start or days"
         )
+
+
+def continued(profile: Profile, end_ms: int) -> Profile:
+    """The profile, its last week repeated until ``end_ms``: what it lacks it has from seven days earlier.
+
+    Raises:
+        InputError: it is shorter than a week, so there is no week before.
+    """
+    lacking = -(-(end_ms - profile.end_ms) // profile.step_ms)
+    if lacking <= 0:
+        return profile
+    week, odd_ms = divmod(7 * MOST_STEP_MS, profile.step_ms)
+    if odd_ms or week > len(profile.mean_w):
+        raise InputError(
+            f"{profile.file}: it has no whole week to go on from; leave base.beyond out, or give seven days in steps"
+            " that divide them"
+        )
+    mean_w = np.concatenate([profile.mean_w, np.resize(profile.mean_w[-week:], lacking)])
+    return replace(profile, mean_w=mean_w)
 
 
 def _span(from_ms: int, to_ms: int, zone: tzinfo | None) -> str:

@@ -20,6 +20,7 @@ SchemaVersion = Annotated[
     int, Meta(ge=1, le=1, description="this version reads schema 1; write schema = 1 or use a newer wattswap")
 ]
 Days = Annotated[int, Meta(ge=1, le=3_660)]
+FurtherHours = Annotated[int, Meta(ge=0, le=23)]
 ShiftDays = Annotated[int, Meta(ge=-36_500, le=36_500)]
 Seed = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Seconds = Annotated[int, Meta(ge=0, le=DAY_S)]
@@ -50,6 +51,7 @@ RentPrice = Annotated[int, Meta(ge=0, le=1_000 * NANOS_PER_IOTA, multiple_of=PRI
 FeedHours = Annotated[int, Meta(ge=1, le=24)]
 Funds = Annotated[int, Meta(ge=0, le=MOST_NANOS // NANOS_PER_IOTA)]
 """IOTA tokens."""
+Rate = Annotated[int, Meta(ge=0, le=1_000_000)] | Annotated[float, Meta(ge=0, le=1_000_000)]
 Shape = Literal["ramp", "step"]
 Format = Literal["wattswap", "acn", "trondheim"]
 
@@ -96,6 +98,8 @@ class BaseTable(_Table, frozen=True, kw_only=True):
     pv_csv: str = ""
     shape: Shape = "ramp"
     noise_pct: Percent = 2
+    beyond: Literal["refuse", "week-before"] = "refuse"
+    """Where the run goes on beyond a file's last row: not at all, or with what the file has seven days earlier."""
 
 
 class HouseholdTable(BaseTable, frozen=True, kw_only=True):
@@ -165,6 +169,8 @@ class Market(_Table, frozen=True, kw_only=True):
     """No ask above it is bought; it is fixed, and told when the round is over."""
     feed_h: FeedHours = 2
     """Fed energy is paid as if each kWh waited for so many hours."""
+    eur_per_iota: Rate = 0.1
+    """Euros shown beside tokens, and nothing else: it decides nothing. 0 shows none."""
 
 
 class FaultsTable(_Table, frozen=True, kw_only=True):
@@ -246,6 +252,8 @@ class Scenario(_Table, frozen=True, kw_only=True):
     """The file's own name where the file is silent."""
     start: datetime
     days: Days = 7
+    hours: FurtherHours = 0
+    """So much longer than ``days``, so that those who plugged in on the last evening are seen to leave."""
     seed: Seed = 1
     reading_s: SomeSeconds = 30
     window_s: SomeSeconds = 300

@@ -20,7 +20,7 @@ from wattswap.protocol.units import MS_PER_S, PERMILLE, WS_PER_KWH
 from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
 from wattswap.runners.scenario.division import divided_sessions
 from wattswap.runners.scenario.emit import resolved_toml
-from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, read_profile, require_cover, resolve
+from wattswap.runners.scenario.profiles import Profile, Ticks, continued, noise_w, read_profile, require_cover, resolve
 from wattswap.runners.scenario.read import Source, load_scenario
 from wattswap.runners.scenario.schema import BaseTable, Battery, FeederTable, Scenario, TransformerTable, ppm
 from wattswap.runners.scenario.sessions import departure_errors, keys_of
@@ -34,7 +34,8 @@ Ints = NDArray[np.int64]
 ColumnsT = TypeVar("ColumnsT", bound="DataclassInstance")
 _SHORT_WS: Final = WS_PER_KWH // 10
 """A session that leaves with more than this of its need missing is short."""
-_DAY_MS = 24 * 3_600 * MS_PER_S
+_HOUR_MS = 3_600 * MS_PER_S
+_DAY_MS = 24 * _HOUR_MS
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def build_street(source: Source, day: int | None = None) -> Street:
     """Read the files a scenario names and lay them onto its grid of ticks."""
     scenario = source.scenario if day is None else one_day(source.scenario, day)
     start_ms, tick_ms = unix_ms(scenario.start), scenario.reading_s * MS_PER_S
-    ticks = Ticks(start_ms, tick_ms, scenario.days * _DAY_MS // tick_ms)
+    ticks = Ticks(start_ms, tick_ms, (scenario.days * _DAY_MS + scenario.hours * _HOUR_MS) // tick_ms)
     inputs = _Inputs(scenario.inputs)
     base_w = [_base_w(source, scenario, feeder, ticks, inputs) for feeder in scenario.feeders]
     divided = divided_sessions(source, scenario)
@@ -191,7 +192,7 @@ def one_day(scenario: Scenario, day: int) -> Scenario:
         raise InputError(f"--day {day}: scenario {scenario.name} has {days}; choose 1 to {scenario.days}")
     # an instant in UTC plus whole days: a change to summer time in between moves nothing
     start = (scenario.start.astimezone(UTC) + timedelta(days=day - 1)).astimezone(scenario.start.tzinfo)
-    return msgspec.structs.replace(scenario, start=start, days=1)
+    return msgspec.structs.replace(scenario, start=start, days=1, hours=0)
 
 
 class _Inputs:
@@ -226,8 +227,8 @@ def _home_w(
     source: Source, scenario: Scenario, household: BaseTable, number: int, ticks: Ticks, inputs: _Inputs
 ) -> Ints:
     """One household's mean watts, sun subtracted and noise added, shape (ticks + 1,)."""
-    load = _profile(source, household.household_csv, "household_kw", ticks, inputs)
-    sun = _profile(source, household.pv_csv, "pv_kw", ticks, inputs) if household.pv_csv else None
+    load = _profile(source, household, "household_kw", ticks, inputs)
+    sun = _profile(source, household, "pv_kw", ticks, inputs) if household.pv_csv else None
     first_ms = max(load.start_ms, sun.start_ms if sun else load.start_ms)
     reaches_back = first_ms <= ticks.start_ms - ticks.tick_ms
     grid = Ticks(ticks.start_ms - ticks.tick_ms, ticks.tick_ms, ticks.count + 1) if reaches_back else ticks
@@ -242,10 +243,12 @@ def _net_w(household: BaseTable, load: Profile, sun: Profile | None, grid: Ticks
     return load_w if sun is None else load_w - resolve(sun, grid, household.shape)
 
 
-def _profile(source: Source, csv: str, column: str, ticks: Ticks, inputs: _Inputs) -> Profile:
-    path = source.path(csv)
+def _profile(source: Source, household: BaseTable, column: str, ticks: Ticks, inputs: _Inputs) -> Profile:
+    path = source.path(household.pv_csv if column == "pv_kw" else household.household_csv)
     profile = read_profile(path, column)
     inputs.add(path, profile.sha256)
+    if household.beyond == "week-before":
+        profile = continued(profile, ticks.end_ms)
     require_cover(profile, ticks, source.scenario.start.tzinfo)
     return profile
 

@@ -50,6 +50,7 @@ function why(car, card, trades, tick) {
   const { head } = store, last = trades.at(-1), unit = head.price_unit;
   const sold = last && `In the call of ${clock(last.tick, true)} it asked for at least ${iota(last[head.ask_column])} and gets ${iota(last[head.price_column])} ${unit}.`;
   switch (car.what) {
+    case "paused":
     case "reduced": return sold && car.tick - last.tick < 120 ? `The transformer was short of power and asked. ${sold}`
       : "The transformer was short of power and asked; the car offered to wait. Its price is recorded once the trade is settled.";
     case "feeding": return sold ? `The transformer was short of power and asked. ${sold}` : "The transformer was short of power and the car offered some of its own.";

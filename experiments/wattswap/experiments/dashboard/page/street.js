@@ -5,7 +5,7 @@ import { limitForm } from "./operator.js";
 import { carAt, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, trades, unasked } from "./store.js";
 import { cars, clock, iota, kind, kw, kwh, WORDS, word } from "./words.js";
 
-const ORDER = ["forced", "reduced", "feeding", "waiting", "catching up", "charging", "full"];
+const ORDER = ["forced", "paused", "reduced", "feeding", "waiting", "catching up", "charging", "full"];
 
 function carsAt(tick) {
   const found = [];
@@ -29,7 +29,7 @@ function headline(tick, counts) {
   const carries = load > limit
     ? `The transformer carries ${kw(load)}, ${kw(load - limit)} more than it may.`
     : `The transformer carries ${kw(load)} of the ${kw(limit)} it may.`;
-  const gives = counts.reduced + counts.feeding;
+  const gives = counts.paused + counts.reduced + counts.feeding;
   if (gives) return `${carries} ${cars(gives)} ${gives === 1 ? "is" : "are"} paid to give way` +
     (saved > 1000 && unasked(tick) > limit ? `; with nobody giving way it would be ${kw(unasked(tick))}.` : ".");
   if (counts.forced) return `${carries} ${cars(counts.forced)} had to be cut without pay.`;
@@ -45,7 +45,7 @@ function tiles(tick, found, counts) {
   return [
     tile("Load", kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
     tile("Homes", kw(tickValue(tick, "base_w")), `cars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}`),
-    tile("Paid to wait", cars(counts.reduced + counts.feeding), `of ${found.length} plugged`),
+    tile("Paid to wait", cars(counts.paused + counts.reduced + counts.feeding), `of ${found.length} plugged`),
     tile("Last call", last ? clock(last.tick) : "none yet",
       last ? `got ${kw(last.awarded_w)}` : "nobody was asked"),
     tile("Price", bought ? iota(bought[store.head.price_column]) : "–", unit),

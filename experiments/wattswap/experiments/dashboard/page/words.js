@@ -4,7 +4,8 @@ import { store } from "./store.js";
 export const WORDS = {
   "charging": { mark: "↓", short: "charging", says: "charges as it would without anybody asking" },
   "catching up": { mark: "⇊", short: "catching up", says: "draws energy that it had put off" },
-  "reduced": { mark: "–", short: "giving way, paid", says: "gives way: it is paid to draw less" },
+  "reduced": { mark: "–", short: "charging less, paid", says: "gives way: it is paid to draw less" },
+  "paused": { mark: "‖", short: "pausing, paid", says: "gives way: it is paid to draw nothing" },
   "feeding": { mark: "↑", short: "feeding back, paid", says: "feeds power into the street, for pay" },
   "forced": { mark: "×", short: "cut, unpaid", says: "was cut by the last resort, without pay" },
   "waiting": { mark: "…", short: "waiting", says: "wants power and must wait" },

@@ -84,9 +84,9 @@ class Member:
 
     def _hosted(self, host: Host) -> Mapping[str, Node]:
         """The nodes of this process's agents, started."""
-        plan = self._plan
+        plan, make = self._plan, self._plan.factory.make
         nodes = {
-            name: Node(partial(plan.factory.make, name), host, MemoryStore(), plan.books.get(name))
+            name: Node(partial(make, name), host, MemoryStore(), plan.books.get(name), plan.factory.wallets)
             for name in plan.hosted(self._number)
         }
         for node in nodes.values():

@@ -1,0 +1,88 @@
+"""``wattswap settle`` where a person has to say what may go on: frozen, given up, alarmed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Say
+from tests.experiments.settled_runs import Node, a_node, quick_street
+
+from wattswap.experiments.api import run_loaded
+from wattswap.ledger.book import SITE
+from wattswap.ledger.iota import IotaClient
+from wattswap.ledger.iota_keys import SeededWallets
+from wattswap.ledger.iota_ledger import IotaLedger
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import GIVE_UP_AFTER
+from wattswap.runners.recording.rundir import OUTBOX, read_run
+
+
+@pytest.fixture
+def stranded(tmp_path: Path) -> Iterator[tuple[Node, Path]]:
+    """A run whose node died while it went on, and the node that is back."""
+    out = tmp_path / "run"
+    street = quick_street("ledger.drain_s=0", "ledger.anchor=none", "ledger.pay=each")
+    with a_node(tmp_path) as node:
+        run_loaded(
+            street, engine="fleet", ledger=node.url, out=out, progress=lambda t: node.kill() if t == 40 else None
+        )
+        node.start()
+        yield node, out
+
+
+def give_up(out: Path) -> int:
+    """Let the outbox say of what waits that the ledger refused it again and again; how many items that is."""
+    with closing(sqlite3.connect(out / OUTBOX)) as file:
+        sql = (
+            "UPDATE items SET attempts = ? WHERE item IN"
+            " (SELECT item FROM items WHERE account = ? AND batch IS NULL LIMIT 2)"
+        )
+        count = file.execute(sql, (GIVE_UP_AFTER, SITE)).rowcount
+        file.commit()
+    return count
+
+
+def spend_with_a_copied_key(url: str, out: Path) -> None:
+    """Another program with the site's key puts its coins together: nobody loses a token, and nobody here did it."""
+    block = read_run(out).settlement
+    assert block is not None
+    with IotaLedger(IotaClient(url), SeededWallets(block["wallets_seed"]), Outbox(None)) as copy:
+        adapter = copy.adapter(SITE)
+        assert adapter.submit(adapter.sign([], adapter.read(), b"")).verdict == "final"
+
+
+def test_a_person_lets_go_on_what_was_frozen_given_up_and_alarmed(stranded: tuple[Node, Path], say: Say):
+    node, out = stranded
+    assert give_up(out) == 2
+    code, text, _ = say("settle", str(out))
+    assert (code, "the ledger refused it again and again" in text) == (1, True), text
+    spend_with_a_copied_key(node.url, out)
+    code, text, _ = say("settle", str(out))
+    assert (code, "is not in this outbox" in text) == (1, True), text
+    code, text, _ = say("settle", str(out), "--retry")
+    assert (code, "tried again: 2 that were given up" in text) == (1, True), text
+    assert "on their way" in text, "what was given up waits, for its account is frozen"
+    code, text, _ = say("settle", str(out), "--thaw")
+    assert (code, f"thawed: {SITE}" in text) == (1, True), text
+    assert "book and ledger agree to the nano" in text, "all is paid, and the alarm is still to be read"
+    code, text, _ = say("settle", str(out), "--acknowledge")
+    assert (code, "acknowledged: 1 alarms" in text) == (0, True), text
+    assert say("settle", str(out))[0] == 0
+    block = read_run(out).settlement
+    assert block is not None
+    assert (block["agree"], block["pending"], block["alarms"]) == (True, 0, [])
+
+
+def test_a_copied_key_is_noticed_on_a_wallet_that_never_paid(tmp_path: Path, say: Say):
+    """The site of this run only takes: nothing but a look at every start would tell that somebody else has its key."""
+    out = tmp_path / "run"
+    with a_node(tmp_path) as node:
+        run_loaded(quick_street("ledger.anchor=none"), engine="fleet", ledger=node.url, out=out)
+        assert say("settle", str(out))[0] == 0
+        spend_with_a_copied_key(node.url, out)
+        code, text, _ = say("settle", str(out))
+    assert (code, f"{SITE}: transaction" in text, "If the key file was copied" in text) == (1, True, True), text
