@@ -67,28 +67,41 @@ def test_a_car_gives_way_is_paid_and_all_end_when_told(tmp_path):
         assert json.loads((agent.folder / "keys/signing.key").read_text())["secret_seed"] not in everything
 
 
-@pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGSTOP])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param([signal.SIGSTOP], id="frozen"),
+        pytest.param([signal.SIGKILL], id="killed", marks=pytest.mark.long),
+        pytest.param([signal.SIGKILL, signal.SIGSTOP] * 20, id="40 times", marks=pytest.mark.long),
+    ],
+)
 def test_without_the_transformer_every_charger_falls_back_and_comes_back_with_it(street, how):
     with running(street):
-        until(lambda: all(power_w(charger) for charger in street.chargers), street)
-        transformer = street.transformer
-        assert transformer.process
-        if how is signal.SIGKILL:
-            transformer.end(how)
-        else:
-            transformer.process.send_signal(how)
-        lost = time.monotonic()
-        until(lambda: all(power_w(charger) == 0 for charger in street.chargers), street)
-        assert time.monotonic() - lost < LEASE_S + 5, "the lease, and room for a slow machine"
-        before = [len(charger.events("power")) for charger in street.chargers]
-        if how is signal.SIGKILL:
-            transformer.start()
-        else:
-            transformer.process.send_signal(signal.SIGCONT)
-        until(lambda: all(power_w(charger) for charger in street.chargers), street)
-        assert all(len(charger.events("power")) > n for charger, n in zip(street.chargers, before, strict=True))
+        for signal_sent in how:
+            until(lambda: all(power_w(charger) for charger in street.chargers), street)
+            lose_and_give_back(street, signal_sent)
         done = len(awards(street))
         until(lambda: len(awards(street)) > done, street)
+
+
+def lose_and_give_back(street: StreetOfNodes, how: signal.Signals) -> None:
+    """Take the transformer away until every charger has fallen back, and wait until all have grants again."""
+    transformer = street.transformer
+    assert transformer.process
+    if how is signal.SIGKILL:
+        transformer.end(how)
+    else:
+        transformer.process.send_signal(how)
+    lost = time.monotonic()
+    until(lambda: all(power_w(charger) == 0 for charger in street.chargers), street)
+    assert time.monotonic() - lost < LEASE_S + 5, "the lease, and room for a slow machine"
+    before = [len(charger.events("power")) for charger in street.chargers]
+    if how is signal.SIGKILL:
+        transformer.start()
+    else:
+        transformer.process.send_signal(signal.SIGCONT)
+    until(lambda: all(power_w(charger) for charger in street.chargers), street)
+    assert all(len(charger.events("power")) > n for charger, n in zip(street.chargers, before, strict=True))
 
 
 @pytest.mark.long

@@ -19,6 +19,7 @@ from wattswap.agents.vehicle import Vehicle, VehicleProfile
 from wattswap.ledger.book import Book
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA
+from wattswap.runners.engines.gathering_store import GatheringStore
 from wattswap.runners.engines.node import Node
 from wattswap.runners.engines.sqlite_store import SqliteStore
 from wattswap.runners.engines.strategy_assignment import installed_strategies, strategy_from_file
@@ -116,7 +117,8 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
         except OSError as error:
             raise InputError(f"cannot make the directory {folder}: {error.strerror}") from None
         host_store = stack.enter_context(SqliteStore(folder / "host.sqlite"))
-        agent_store = stack.enter_context(SqliteStore(folder / "agent.sqlite"))
+        agent_store = GatheringStore(stack.enter_context(SqliteStore(folder / "agent.sqlite")))
+        stack.callback(agent_store.flush)
         trusted = TrustDirectory(loaded.there(config.keys))
         trust = trusted.read()
         options = SocketOptions(beat_ms=config.market.beat_ms)
