@@ -40,6 +40,12 @@ def test_a_trade_that_is_noted_again_after_a_crash_is_sold_once():
     assert not seed_result(896).rule
 
 
+@pytest.mark.parametrize("seed", [600_003, 600_137])
+def test_a_claim_of_the_last_instant_may_wait_for_its_chargers_count(seed):
+    """A charger that was down while its car drew back counts less, and holds the claim until its next count."""
+    assert not seed_result(seed).rule
+
+
 @pytest.mark.parametrize("seed", [3037, 5009, 5114, 5283, 8727])
 def test_a_seed_that_once_broke_a_rule_breaks_none(seed):
     """Among them: a round's end that went by an old limit, a lease that ran out between a call and its clearing."""

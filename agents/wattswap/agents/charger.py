@@ -86,6 +86,11 @@ class Charger:
         return len(self._owed)
 
     @property
+    def held(self) -> list[Part]:
+        """The claims that wait for the next count of this charger's own meter."""
+        return list(self._held)
+
+    @property
     def lease_ends_ms(self) -> int | None:
         """When the lease in force ends, on this charger's clock; None without one."""
         return self._lease.expires_ms
@@ -98,6 +103,7 @@ class Charger:
         """It draws no more than it was granted, and counts for cars that it knows."""
         assert self._lease.import_w <= max(self._max_w, self._rules.guaranteed_w)
         assert all(self._vehicles.get(session) is not None for session in self._meter.unsettled)
+        assert all(part.session == self._plugged for part in self._held)
         self._meter.check()
 
     def _on(self, event: Event, now_ms: int) -> list[Effect]:

@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from wattswap.experiments.api import Result, run
-    from wattswap.experiments.comparison import Comparison, compare
+    from wattswap.experiments.comparison import Comparison, ComparisonError, compare
+    from wattswap.experiments.loaded import LoadedRun, load
 
-__all__ = ["Comparison", "Result", "compare", "run"]
+__all__ = ["Comparison", "ComparisonError", "LoadedRun", "Result", "compare", "load", "run"]
 
-_HOMES = {"Comparison": "comparison", "Result": "api", "compare": "comparison", "run": "api"}
+_HOMES = {
+    **dict.fromkeys(("Comparison", "ComparisonError", "compare"), "comparison"),
+    **dict.fromkeys(("LoadedRun", "load"), "loaded"),
+    **dict.fromkeys(("Result", "run"), "api"),
+}
 
 
 def __getattr__(name: str) -> object:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
+from wattswap.experiments.frames import readable
+from wattswap.experiments.result_text import line, small_table
 from wattswap.experiments.run_job import LedgerChoice, RunJob
 from wattswap.protocol.errors import InputError
+from wattswap.runners.engines.strategy_assignment import given_strategy
 from wattswap.runners.network.fault_free_twin import without_faults
 from wattswap.runners.recording.journal import Header, sha256_of
 from wattswap.runners.recording.rundir import WITHOUT_TABLES, RunDir, wattswap_version
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from wattswap.agents.offers import Strategy
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.node.processes.plan import Processes
@@ -45,7 +49,7 @@ def _silent(tick: int) -> None:
     """Say nothing when a tick has passed."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
     """What a run came to: its figures at once, tables and the uncontrolled twin when they are asked for."""
 
@@ -60,6 +64,18 @@ class Result:
     """The run directory, if one was written."""
     notes: list[str] = field(default_factory=list)
     """What could not be written, and how to change that."""
+
+    def __repr__(self) -> str:
+        """One line: what was run, and what came of it."""
+        return line("Result", self.summary)
+
+    def _repr_html_(self) -> str:
+        """A small table, as notebooks show it."""
+        return small_table(self.summary)
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """A table (``series``, ``rounds``, ``trades``, ``sessions`` or ``cars``) with timestamps, kWh, kW and IOTA."""
+        return readable(getattr(self, known_table(name)), self.street.scenario.start.tzinfo)
 
     @cached_property
     def series(self) -> pd.DataFrame:
@@ -105,6 +121,13 @@ class Result:
         return plot_run(self)
 
 
+def known_table(name: str) -> str:
+    """The name of a table, if there is one of that name."""
+    if name not in tables.TABLES:
+        raise InputError(f"there is no table {name!r}; there are {', '.join(tables.TABLES)}")
+    return name
+
+
 def _frame(columns: tables.Columns) -> pd.DataFrame:
     """A table as a DataFrame; needs pandas, which the extra ``sim`` brings."""
     import pandas as pd
@@ -116,7 +139,7 @@ def run(
     scenario: str | Path = "demo",
     *,
     controller: str = "negotiated",
-    strategy: str | None = None,
+    strategy: str | Strategy | None = None,
     engine: str = "messages",
     seed: int | None = None,
     day: int | None = None,
@@ -132,9 +155,10 @@ def run(
 ) -> Result:
     """Run a street; the options are those of ``wattswap run``.
 
-    ``settings`` are texts like ``"vehicles.curve=taper"``. On a devnet every run takes new wallets, unless
-    ``wallets_seed`` says from which number to derive them; on any other chain, which ``allow`` must name, ``keys`` is
-    the folder with the wallets' key files. With ``out`` a run directory is written there, with a
+    ``strategy`` is a mix, or a function that answers as a strategy does. ``settings`` are texts like
+    ``"vehicles.curve=taper"``. On a devnet every run takes new wallets, unless ``wallets_seed`` says from which
+    number to derive them; on any other chain, which ``allow`` must name, ``keys`` is the folder with the wallets'
+    key files. With ``out`` a run directory is written there, with a
     ``journal`` of what came into the run (``inputs``), of everything (``full``) or without (``none``). ``progress`` is
     called with each tick that has passed.
 
@@ -142,7 +166,8 @@ def run(
         InputError: something that was asked for cannot be; the text says what, and nothing was written.
         KeyboardInterrupt: the run was interrupted; the directory, if any, holds what there was until then.
     """
-    street = load_street(str(scenario), settings=list(settings), strategy=strategy, seed=seed, day=day)
+    mix = given_strategy(strategy) if callable(strategy) else strategy
+    street = load_street(str(scenario), settings=list(settings), strategy=mix, seed=seed, day=day)
     return run_loaded(
         street,
         controller=controller,

@@ -39,18 +39,11 @@ class AgentProcess:
         self.identity: PublicIdentity = new_agent_keys(folder / "keys", name, role).identity
         (folder / "agent.toml").write_text(text)
         self.process: subprocess.Popen[bytes] | None = None
+        self.command = [sys.executable, "-m", "wattswap", "agent", role, "--config", str(folder / "agent.toml")]
+        """What is started; a test may put something else here."""
 
     def start(self) -> None:
-        command = [
-            *self._prefix,
-            sys.executable,
-            "-m",
-            "wattswap",
-            "agent",
-            self.role,
-            "--config",
-            str(self.folder / "agent.toml"),
-        ]
+        command = [*self._prefix, *self.command]
         with (self.folder / "log").open("ab") as log, (self.folder / "err").open("ab") as err:
             self.process = subprocess.Popen(command, stdout=log, stderr=err)
 
@@ -90,7 +83,8 @@ class StreetOfNodes:
         need_wh: int = 20_000,
         hosts: Sequence[NetworkHost] = (),
     ) -> None:
-        self._hosts, ports = hosts, [free_port() for _ in range(points + 1)]
+        self._hosts, self.ports = hosts, [free_port() for _ in range(points + 1)]
+        ports = self.ports
         site = f"[site]\nlimit_w = {limit_w}\n"
         self.transformer = self._agent(folder, "transformer", "transformer", 0, _listen(ports[0], hosts) + site)
         above = _upstream("transformer", ports[0], hosts)

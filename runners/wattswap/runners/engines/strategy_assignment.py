@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import entry_points
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -129,12 +130,34 @@ def strategy_from_file(name: str, folder: Path) -> Strategy:
     return _tried(name, strategy)
 
 
+_GIVEN: Final[dict[str, Strategy]] = {}
+"""Strategies that were given as functions in this process, by the name under which a mix calls them."""
+
+
+def given_strategy(strategy: Strategy) -> str:
+    """Make a function a strategy of this process, and say under which name mixes know it.
+
+    Raises:
+        InputError: the function looks at its neighbours.
+    """
+    name = getattr(strategy, "__name__", type(strategy).__name__).strip("<>")
+    number = next(number for number in count(1) if _GIVEN.get(f"given-{name}-{number}", strategy) is strategy)
+    return _remember(f"given-{name}-{number}", strategy)
+
+
+def _remember(name: str, strategy: Strategy) -> str:
+    if name not in _GIVEN:
+        _GIVEN[name] = _tried(name, strategy)
+    return name
+
+
 def installed_strategies() -> Mapping[str, Callable[[], Strategy]]:
     """What installed packages provide, by name, each with what loads and tries it. Nothing is imported before that."""
     found: dict[str, dict[str, EntryPoint]] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         found.setdefault(point.name, {})[point.value] = point
-    return {name: partial(_from_package, list(points.values())) for name, points in found.items()}
+    packaged = {name: partial(_from_package, list(points.values())) for name, points in found.items()}
+    return {**packaged, **{name: partial(_GIVEN.__getitem__, name) for name in _GIVEN}}
 
 
 def _from_package(points: list[EntryPoint]) -> Strategy:
