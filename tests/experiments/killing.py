@@ -17,6 +17,7 @@ import resource
 import signal
 import sqlite3
 import time
+import traceback
 from collections import Counter
 from contextlib import closing
 from importlib import import_module
@@ -43,6 +44,7 @@ def command(words: list[str], kill_after_s: float | None = None, most_bytes: int
                 resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
             os._exit(_code(words))
         except BaseException:  # noqa: BLE001 - a child must never return into its parent's code
+            traceback.print_exc()
             os._exit(99)
     if kill_after_s is not None:
         time.sleep(kill_after_s)
