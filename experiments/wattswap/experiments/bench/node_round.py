@@ -17,7 +17,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import zmq
 
 from wattswap.agents.award_book import Site
 from wattswap.agents.charger import Charger
@@ -32,6 +31,7 @@ from wattswap.protocol.events import CarStatus, PluggedIn, Reading, Received, Wo
 from wattswap.protocol.identity import seeded_signer
 from wattswap.protocol.messages import BaseReport
 from wattswap.protocol.units import NANOS_PER_IOTA, WS_PER_KWH
+from wattswap.runners.node.bare_frames import bare_ms
 from wattswap.runners.node.frames import Bundle, Envelope, decode_frame, encode_frame, parts
 from wattswap.runners.node.key_directory import TransportKey
 from wattswap.runners.node.zeromq import SocketOptions, Transport
@@ -188,23 +188,6 @@ def _settle(above: _Place, below: _Place, now_ms: int) -> None:
         below.receive(answered, now_ms)
         if not sent and not answered:
             return
-
-
-def bare_ms(sizes: Sequence[int]) -> float:
-    """How long bare pyzmq takes for messages of these sizes, a frame each, by the same two kinds of socket."""
-    with zmq.Context() as context, context.socket(zmq.ROUTER) as here, context.socket(zmq.DEALER) as there:
-        here.setsockopt(zmq.RCVHWM, 0)
-        there.setsockopt(zmq.SNDHWM, 0)
-        there.connect(f"tcp://127.0.0.1:{here.bind_to_random_port('tcp://127.0.0.1')}")
-        there.send(b"")
-        here.recv_multipart()
-        frames = [bytes(size) for size in sizes]
-        began = perf_counter()
-        for frame in frames:
-            there.send(frame)
-        for _ in frames:
-            here.recv_multipart()
-        return (perf_counter() - began) * 1_000
 
 
 def main() -> None:
