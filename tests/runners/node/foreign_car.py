@@ -47,9 +47,8 @@ class ForeignCar:
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.CURVE_SERVERKEY, bytes.fromhex(charger["transport_key"]))
         self.socket.setsockopt(zmq.CURVE_PUBLICKEY, bytes.fromhex(mine["transport_key"]))
-        self.socket.setsockopt(
-            zmq.CURVE_SECRETKEY, bytes.fromhex(json.loads((keys / "transport.key").read_text())["secret_key"])
-        )
+        secret = json.loads((keys / "transport.key").read_text())["secret_key"]
+        self.socket.setsockopt(zmq.CURVE_SECRETKEY, bytes.fromhex(secret))
         self.socket.connect(f"tcp://{host}:{port}")
         self.is_welcome = False
         self.session: int | None = None

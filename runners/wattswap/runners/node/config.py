@@ -109,6 +109,14 @@ class PointTable(_Section, frozen=True, kw_only=True):
     stay_h: Annotated[int, Meta(ge=1, le=168)] = 8
 
 
+class PageTable(_Section, frozen=True, kw_only=True):
+    """Where others read what a charging point may draw now."""
+
+    host: str = "127.0.0.1"
+    port: Port = 0
+    """0: nowhere."""
+
+
 class CarTable(_Section, frozen=True, kw_only=True):
     """A car, or a stationary battery."""
 
@@ -163,6 +171,7 @@ class ChargerConfig(NodeConfig, frozen=True, kw_only=True):
     listen: ListenTable = ListenTable()
     point: PointTable = PointTable()
     device: DeviceTable = DeviceTable()
+    page: PageTable = PageTable()
 
 
 class VehicleConfig(NodeConfig, frozen=True, kw_only=True):
