@@ -66,7 +66,7 @@ class RoundRow(msgspec.Struct, frozen=True):
         return self.round_ms / self.bare_ms
 
 
-class _Place:
+class _WireEnd:
     """Some agents behind one socket."""
 
     def __init__(self, agents: Iterable[Agent], transport: Transport, other: bytes) -> None:
@@ -153,7 +153,7 @@ def a_round(cars: int, *, sign: bool) -> RoundRow:
 
 def _places(
     cars: int, above_wire: Transport, below_wire: Transport, keys: Sequence[TransportKey], *, sign: bool
-) -> tuple[_Place, _Place]:
+) -> tuple[_WireEnd, _WireEnd]:
     limit_w = MAX_W * cars
     rules, site = Rules(margin_w=limit_w // 25), Site(limit_w, 1_000_000 * NANOS_PER_IOTA, 3_000_000_000, 1, 0)
     names = ["transformer", *(f"{kind}/{row}" for row in range(cars) for kind in ("charger", "vehicle"))]
@@ -170,7 +170,7 @@ def _places(
         below.append(Charger(charger, "transformer", MAX_W, rules, signer=signer, transformer_key=above_key))
         below.append(Vehicle(car, profile, rules, signer=own, transformer_key=above_key))
     one, other = keys
-    return _Place([transformer], above_wire, other.public), _Place(below, below_wire, one.public)
+    return _WireEnd([transformer], above_wire, other.public), _WireEnd(below, below_wire, one.public)
 
 
 def _plugged(row: int) -> Iterable[tuple[str, PluggedIn]]:
@@ -179,7 +179,7 @@ def _plugged(row: int) -> Iterable[tuple[str, PluggedIn]]:
         yield agent, PluggedIn(row, f"s{row}", peer, WS_PER_KWH * 10, None, MAX_W, 0, WS_PER_KWH * 60, 0)
 
 
-def _settle(above: _Place, below: _Place, now_ms: int) -> None:
+def _settle(above: _WireEnd, below: _WireEnd, now_ms: int) -> None:
     """Let messages go to and fro until there are none."""
     while True:
         sent = below.flush()
