@@ -31,7 +31,7 @@ def stories(folder: Path, *options: str) -> list[dict[str, Any]]:
     ("ledger", "kills"),
     [
         ("sqlite", 8),
-        ("node", 4),
+        ("node", 2),
         pytest.param("sqlite", 150, marks=pytest.mark.long),
         pytest.param("node", 150, marks=pytest.mark.long),
     ],
