@@ -193,7 +193,7 @@ class World:
         ]
         joined.fleet = replace(concatenated(numbered), curves_w=first.fleet.curves_w)
         joined.feeder_rules = tuple(chain(*(world.feeder_rules for world in worlds)))
-        joined.rules, joined._curve, joined.plugged = first.rules, first._curve, _NOBODY
+        joined.rules, joined._curve, joined.plugged = first.rules, first._curve, _NOBODY  # noqa: SLF001
         joined.base_w = np.concatenate([world.base_w for world in worlds])
         for name in ("remaining_ws", "baseline_ws", "stored_ws", "drew", "imported_ws", "exported_ws"):
             setattr(joined, name, np.concatenate([getattr(world, name) for world in worlds]))

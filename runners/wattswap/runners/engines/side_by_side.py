@@ -166,7 +166,8 @@ class SideBySide:
         fleet, bounds = self.world.fleet, self._first_row
         rows = np.concatenate([np.arange(bounds[feeder], bounds[feeder + 1]) for feeder in feeders.tolist()])
         here = (fleet.arrival_tick[rows] <= tick) & (fleet.departure_tick[rows] > tick)
-        return rows[here]
+        plugged: Ints = rows[here]
+        return plugged
 
     def _wake(self, rows: Ints, tick: int) -> None:
         """Make these plugged cars explicit, with the state that their baseline has brought them to."""

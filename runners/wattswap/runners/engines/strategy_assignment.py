@@ -10,7 +10,7 @@ from functools import partial
 from importlib.metadata import entry_points
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -54,18 +54,16 @@ class StrategyAssignment:
         """By strategy, the memory of all rows."""
 
     @classmethod
-    def joined(cls, parts: Sequence[StrategyAssignment]) -> Self:
+    def joined(cls, parts: Sequence[StrategyAssignment]) -> StrategyAssignment:
         """The assignment of several streets' rows, one street after the other; each row draws under its own seed."""
         joined = copy(parts[0])
-        joined._seed, joined._session_id, joined._memories = 0, tuple(chain(*(part._session_id for part in parts))), {}
-        joined._key = np.concatenate([keys_under(part._seed, part._key) for part in parts])
-        by_name = {
-            name: strategy for part in parts for name, strategy in zip(part.names, part.strategies, strict=True)
-        }
+        joined._seed, joined._session_id, joined._memories = 0, tuple(chain(*(part._session_id for part in parts))), {}  # noqa: SLF001
+        joined._key = np.concatenate([keys_under(part._seed, part._key) for part in parts])  # noqa: SLF001
+        by_name = {name: strategy for part in parts for name, strategy in zip(part.names, part.strategies, strict=True)}
         joined.names, joined.strategies = list(by_name), list(by_name.values())
         places = [np.array([joined.names.index(name) for name in part.names], dtype=np.int64) for part in parts]
         joined.number = np.concatenate([place[part.number] for place, part in zip(places, parts, strict=True)])
-        joined._learns = any(part._learns for part in parts)
+        joined._learns = any(part._learns for part in parts)  # noqa: SLF001
         return joined
 
     @property

@@ -1,5 +1,6 @@
 """The ticks of many feeders summed up as they pass: what all cars draw by themselves, and by how much stepped cars
-differ from it."""
+differ from it.
+"""  # noqa: D205
 
 from __future__ import annotations
 
