@@ -1,6 +1,4 @@
-"""The ticks of many feeders summed up as they pass: what all cars draw by themselves, and by how much stepped cars
-differ from it.
-"""  # noqa: D205
+"""The ticks of many feeders summed up: what all cars draw by themselves, and by how much stepped ones differ."""
 
 from __future__ import annotations
 
