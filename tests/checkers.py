@@ -27,7 +27,7 @@ TO_FLOOR, TO_ZERO, FEED = 1, 2, 3
 """Tranches as a trade's row numbers them."""
 
 
-class Grants(Observer):
+class WatchedGrants(Observer):
     """What chargers let their cars draw, which no record keeps: by tick, a row a plugged car."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Grants(Observer):
 
 
 @dataclass
-class Lot:
+class CheckedLot:
     """An award, its rows by tranche, and what was seen of it."""
 
     car: int
@@ -62,13 +62,13 @@ class Lot:
         )
 
 
-def audit(street: Street, record: RunRecord, grants: Grants) -> list[str]:
+def audit(street: Street, record: RunRecord, grants: WatchedGrants) -> list[str]:
     """All findings about the money of a negotiated run of this street; none if it is in order."""
     return list(_Audit(street, record, grants).findings())
 
 
 class _Audit:
-    def __init__(self, street: Street, record: RunRecord, grants: Grants) -> None:
+    def __init__(self, street: Street, record: RunRecord, grants: WatchedGrants) -> None:
         self.street, self.record, self.grants, self.scenario = street, record, grants, street.scenario
         self.tick_s = self.scenario.reading_s
         self.per_window = self.scenario.window_s // self.tick_s
@@ -76,9 +76,9 @@ class _Audit:
         self.car_of = {car.name: at for at, car in enumerate(self.cars)}
         chargers = self.scenario.chargers
         self.min_w = chargers.min_a * chargers.phases * chargers.voltage_v
-        self.lots: list[Lot] = []
+        self.lots: list[CheckedLot] = []
         """Those that are open."""
-        self.closed: list[Lot] = []
+        self.closed: list[CheckedLot] = []
         self.stopped: dict[int, int] = {}
         """By car: the tick at which it failed to draw back."""
         self.drawn_ws: Counter[int] = Counter()
@@ -129,7 +129,7 @@ class _Audit:
             lot.closed = lot.car in left or self.is_back(lot)
         self.sort_out()
 
-    def is_back(self, lot: Lot) -> bool:
+    def is_back(self, lot: CheckedLot) -> bool:
         return not lot.runs and lot.owed_ws < self.tick_s
 
     def sort_out(self) -> None:
@@ -158,7 +158,7 @@ class _Audit:
         for trade in self.trades:
             if trade.tick == tick:
                 rows[trade.session][trade.tranche] = trade
-        self.lots += [Lot(self.car_of[name], tick, of) for name, of in rows.items()]
+        self.lots += [CheckedLot(self.car_of[name], tick, of) for name, of in rows.items()]
 
     def meter(self, row: TickRow) -> None:
         columns = (row.rows, row.import_w, row.export_w, row.charging.baseline_w)
@@ -193,14 +193,14 @@ class _Audit:
             lot.owed_ws -= returned_ws
             lot.rent += returned_ws * self.waited(lot, tick)
 
-    def waited(self, lot: Lot, tick: int) -> int:
+    def waited(self, lot: CheckedLot, tick: int) -> int:
         """How long what comes back at a tick has waited, as far as that is paid."""
         waited = min(tick, self.stopped.get(lot.car, tick)) - lot.tick
         return min(max(waited, 0), CAP_H * 3_600 // self.tick_s)
 
     # -- what it came to ----------------------------------------------------------------------------------------------
 
-    def of_lot(self, lot: Lot) -> Iterator[str]:
+    def of_lot(self, lot: CheckedLot) -> Iterator[str]:
         sold_ws = lot.delivered_ws[TO_FLOOR] + lot.delivered_ws[TO_ZERO]
         rent = lot.rent if lot.closed else lot.rent + lot.owed_ws * self.waited(lot, self.street.ticks)
         earned = lot.price(TO_FLOOR, TO_ZERO) * rent * self.tick_s // WS_H_PER_KWH_H if lot.closed else 0

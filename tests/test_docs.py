@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -52,6 +53,24 @@ LINES = [pytest.param(line, id=f"{page.relative_to(HOUSE)}: {line}") for page in
 def test_no_block_of_a_page_is_overlooked(page: Path):
     """A block that is opened otherwise than the tests read it would be shown and never run."""
     assert len(re.findall(r"(?m)^```", page.read_text(encoding="utf-8"))) == 2 * len(blocks(page))
+
+
+@pytest.mark.parametrize("notebook", sorted(DOCS.glob("examples/*.ipynb")), ids=lambda notebook: notebook.stem)
+def test_a_notebook_runs_and_says_what_its_page_says(notebook: Path, tmp_path, monkeypatch):
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell["outputs"] for cell in cells), "what it prints is made where it is read"
+    texts = ["".join(cell["source"]).rstrip("\n") for cell in cells]
+    page = DOCS / f"{notebook.stem.replace('_', '-')}.md"
+    shown = [block.text.rstrip("\n") for block in blocks(page) if block.kind == "python"]
+    assert [text for text in texts if "write_text" not in text] == shown
+    monkeypatch.chdir(tmp_path)
+    known: dict[str, Any] = {"__name__": notebook.stem}
+    for text in texts:
+        exec(compile(text, notebook.name, "exec"), known)
+    assert (tmp_path / "limits.png").stat().st_size > 10_000
+    assert [group.varied for group in known["found"].groups if group.controller == "negotiated"] == [
+        "transformer.limit_w=300000", "transformer.limit_w=360000", "transformer.limit_w=420000",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

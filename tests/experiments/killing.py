@@ -17,13 +17,14 @@ import resource
 import signal
 import sqlite3
 import time
+import traceback
 from collections import Counter
 from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.experiments.settled_runs import MEMORY, QUICK, Node
+from tests.experiments.settled_runs import MEMORY, QUICK, DevnetProcess
 
 from wattswap.cli import _code
 from wattswap.ledger.iota_keys import SeededWallets
@@ -43,6 +44,7 @@ def command(words: list[str], kill_after_s: float | None = None, most_bytes: int
                 resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
             os._exit(_code(words))
         except BaseException:  # noqa: BLE001 - a child must never return into its parent's code
+            traceback.print_exc()
             os._exit(99)
     if kill_after_s is not None:
         time.sleep(kill_after_s)
@@ -53,7 +55,7 @@ def command(words: list[str], kill_after_s: float | None = None, most_bytes: int
 class Story:
     """One run on a ledger of its own, and what happens to it."""
 
-    def __init__(self, folder: Path, node: Node | None, luck: random.Random, whole_s: float) -> None:
+    def __init__(self, folder: Path, node: DevnetProcess | None, luck: random.Random, whole_s: float) -> None:
         folder.mkdir()
         self.run, self.tokens, self._node, self._luck, self._whole_s = (
             folder / "run",
@@ -159,7 +161,7 @@ def main() -> None:
         import_module(f"wattswap.experiments.{name}")
     if chosen.ledger == "node":
         import_module("wattswap.ledger.iota_ledger")
-    node = Node(chosen.folder / "chain.sqlite") if chosen.ledger == "node" else None
+    node = DevnetProcess(chosen.folder / "chain.sqlite") if chosen.ledger == "node" else None
     luck, number, done = random.Random(chosen.seed), 0, 0
     began_s = time.monotonic()
     whole = Story(chosen.folder / "whole", node, luck, 0.0)

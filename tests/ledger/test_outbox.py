@@ -48,10 +48,9 @@ class OutboxPlace:
         assert known is not None
         return known.state
 
-    def build(self, lane: str, most_items: int = 1) -> Batch:
-        batch = self.outbox.build(lane, 0, most_nanos=100, most_items=most_items, most_bytes=0)
-        assert batch is not None
-        return batch
+    def sign(self, lane: str, signed: Signed, most_items: int = 1) -> Batch:
+        items = self.outbox.chosen(lane, most_nanos=100, most_items=most_items, most_bytes=0)
+        return self.outbox.sign(lane, items, signed, 0)
 
     def submitter(self, **options) -> Submitter:
         return Submitter(self.outbox, self.lane, clock=LeapingClock(), **options)
@@ -230,7 +229,6 @@ def test_a_transaction_is_rebuilt_only_with_proof_that_it_can_never_happen(place
         submitter.work()
     first = place.outbox.undecided("site")
     assert first is not None
-    assert first.signed is not None
     assert len(place.outbox._database.rows("SELECT 1 FROM batches")) == 1
     for _ in range(3):
         place.chain.next_epoch()
@@ -389,32 +387,28 @@ def test_a_second_copy_that_lives_at_the_same_time_stops_instead_of_paying_twice
 def test_there_is_one_undecided_batch_a_lane_and_one_spender_a_coin_version(place: OutboxPlace) -> None:
     """The rule that everything rests on is the database's, not the program's."""
     submitter = place.submitter()
-    submitter.owe(DEBTS[:2])
-    batch = place.build("site")
-    with pytest.raises(sqlite3.IntegrityError):
-        place.build("site", most_items=9)
+    submitter.owe(DEBTS[:3])
     signed = Signed(raw=b"1", digest="1", coins=(CoinRef("coin", 1),), expires=1)
-    place.outbox.sign(batch, signed)
-    submitter.owe(DEBTS[2:3])
-    other = place.build("car")
+    place.sign("site", signed)
     with pytest.raises(sqlite3.IntegrityError):
-        place.outbox.sign(other, Signed(raw=b"2", digest="2", coins=signed.coins, expires=1))
+        place.sign("site", Signed(raw=b"2", digest="2", coins=(), expires=1), most_items=9)
+    with pytest.raises(sqlite3.IntegrityError):
+        place.sign("car", Signed(raw=b"3", digest="3", coins=signed.coins, expires=1))
     place.outbox.check()
 
 
 def test_no_step_is_taken_twice_or_out_of_turn(place: OutboxPlace) -> None:
     submitter = place.submitter()
     submitter.owe(DEBTS[:1])
-    batch = place.build("site")
+    batch = place.sign("site", Signed(raw=b"1", digest="1", coins=(), expires=1))
     final = BatchOutcome(verdict=Verdict.FINAL)
-    with pytest.raises(DamagedError, match="is BUILT, not SIGNED"):
-        place.outbox.decide(batch, final, 0)
-    batch = place.outbox.sign(batch, Signed(raw=b"1", digest="1", coins=(), expires=1))
-    with pytest.raises(DamagedError, match="is SIGNED, not BUILT"):
-        place.outbox.dissolve(batch)
     place.outbox.decide(batch, final, 0)
     with pytest.raises(DamagedError, match="is FINAL, not SIGNED"):
+        place.outbox.decide(batch, final, 0)
+    with pytest.raises(DamagedError, match="is FINAL, not SIGNED"):
         place.outbox.bury(batch, "", 0)
+    with pytest.raises(DamagedError, match="is in another batch already"):
+        place.outbox.sign("site", batch.items, Signed(raw=b"2", digest="2", coins=(), expires=1), 0)
 
 
 def test_an_outbox_has_one_writer_and_is_no_ledger(tmp_path: Path) -> None:

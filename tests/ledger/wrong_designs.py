@@ -7,7 +7,7 @@ from typing import Any
 from tests.ledger.fake_chain import FEE
 
 from wattswap.ledger.base import Payment
-from wattswap.ledger.outbox_schema import Batch, BatchState
+from wattswap.ledger.outbox_schema import Batch
 from wattswap.ledger.submitter import Submitter, payment_item
 
 
@@ -45,6 +45,6 @@ class Rebuild(Submitter):
 
     def _reconcile(self, name: str) -> None:
         batch = self.outbox.undecided(name)
-        if batch is not None and batch.state is BatchState.SIGNED:
+        if batch is not None:
             self._ask(batch)
         self._ready.add(name)

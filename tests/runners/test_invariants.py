@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.checkers import Grants, audit
+from tests.checkers import WatchedGrants, audit
 from tests.streets import Stay, random_street, street_of, streets
 
 from wattswap.protocol.units import WS_PER_KWH
@@ -19,8 +19,8 @@ from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.scenario import Street, load_street
 
 
-def audited(street: Street) -> tuple[RunRecord, Grants]:
-    grants = Grants()
+def audited(street: Street) -> tuple[RunRecord, WatchedGrants]:
+    grants = WatchedGrants()
     return simulated_run(street, observers=[grants]).run(), grants
 
 
@@ -56,11 +56,11 @@ def test_a_car_that_could_draw_back_and_does_not_is_paid_for_no_waiting_after_th
 
 # -- the checker itself, before records that lie ----------------------------------------------------------------------
 
-Lie = Callable[[RunRecord, Grants], None]
+Lie = Callable[[RunRecord, WatchedGrants], None]
 
 
 @pytest.fixture(scope="module")
-def eventful() -> tuple[Street, RunRecord, Grants]:
+def eventful() -> tuple[Street, RunRecord, WatchedGrants]:
     """A street on which lots are drawn back, cars feed, leave early, and stay."""
     street = random_street(259, chargers=8, ticks=80)
     record, grants = audited(street)
@@ -77,7 +77,7 @@ def eventful() -> tuple[Street, RunRecord, Grants]:
 def trade_with(kind: str, /, **changes: Callable[[Any], Any]) -> Lie:
     """Change columns of the first trade of a kind that was paid something."""
 
-    def lie(record: RunRecord, _grants: Grants) -> None:
+    def lie(record: RunRecord, _grants: WatchedGrants) -> None:
         at = next(i for i, trade in enumerate(record.trades) if trade.kind == kind and trade.nanos)
         old = record.trades[at]
         record.trades[at] = old._replace(**{name: change(getattr(old, name)) for name, change in changes.items()})
@@ -86,7 +86,7 @@ def trade_with(kind: str, /, **changes: Callable[[Any], Any]) -> Lie:
 
 
 def session_with(**changes: Callable[[Any], Any]) -> Lie:
-    def lie(record: RunRecord, _grants: Grants) -> None:
+    def lie(record: RunRecord, _grants: WatchedGrants) -> None:
         at = next(i for i, row in enumerate(record.sessions) if row.earned_nanos)
         old = record.sessions[at]
         record.sessions[at] = old._replace(**{name: change(getattr(old, name)) for name, change in changes.items()})
@@ -94,7 +94,7 @@ def session_with(**changes: Callable[[Any], Any]) -> Lie:
     return lie
 
 
-def a_tick_of_drawing_back(record: RunRecord, _grants: Grants) -> None:
+def a_tick_of_drawing_back(record: RunRecord, _grants: WatchedGrants) -> None:
     """The first tick in which a car draws more than its baseline: it drew a watt less."""
     for at, row in enumerate(record.ticks):
         more = np.flatnonzero(row.import_w > row.charging.baseline_w)
@@ -105,11 +105,11 @@ def a_tick_of_drawing_back(record: RunRecord, _grants: Grants) -> None:
             return
 
 
-def a_trade_forgotten(record: RunRecord, _grants: Grants) -> None:
+def a_trade_forgotten(record: RunRecord, _grants: WatchedGrants) -> None:
     record.trades.remove(next(trade for trade in record.trades if trade.nanos))
 
 
-def a_gift_from_the_site(record: RunRecord, _grants: Grants) -> None:
+def a_gift_from_the_site(record: RunRecord, _grants: WatchedGrants) -> None:
     assert record.book is not None
     record.book.fund("from nowhere", "site", 5)
     assert record.book.reserve("gift", 5)

@@ -28,6 +28,7 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
     epilog=examples(
         "wattswap compare b250 --controllers edf,negotiated --set vehicles.disclose=departure --out b250-edf",
         "wattswap compare demo --strategies need,altruist,need:0.5+keep:0.5 --seeds 20 --jobs 4 --out strategies",
+        "wattswap compare b250 --vary transformer.limit_w=160k..240k:20k --seeds 3 --out limits",
         "wattswap compare c250stress --games --day 5 --seeds 3",
     )
 )
@@ -45,6 +46,12 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 )
 @click.option(
     "--seeds", type=int, default=5, show_default=True, metavar="N", help="Runs of each, from the scenario's seed up."
+)
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="KEY=VALUES",
+    help="Run every value of a key: KEY=FROM..TO:STEP or KEY=A,B,C; again for a further key.",
 )
 @click.option("--jobs", type=int, metavar="N", help="Processes; as many as there are processors by default.")
 @click.option("--cluster", metavar="ADDRESS", help="Not in this version.")
@@ -71,6 +78,7 @@ def compare(
     controllers: tuple[str, ...],
     strategies: tuple[str, ...],
     seeds: int,
+    vary: tuple[str, ...],
     jobs: int | None,
     cluster: str | None,
     engine: str,
@@ -105,11 +113,14 @@ def compare(
         raise InputError("--out DIR is missing: say where each finished run is kept")
     if not controllers:
         raise InputError("--controllers: name at least one")
+    from wattswap.agents.controllers import NEGOTIATED
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
     from wattswap.experiments.comparison import ComparisonError
     from wattswap.experiments.comparison import compare as compare_runs
+    from wattswap.experiments.vary import variations
 
-    runs = len(controllers) * max(len(strategies), 1) * max(seeds, 0)
+    pairs = sum(max(len(strategies), 1) if name == NEGOTIATED else 1 for name in dict.fromkeys(controllers))
+    runs = pairs * len(variations(vary)) * max(seeds, 0)
     try:
         with strategies_print_to_stderr(), progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed:
             comparison = compare_runs(
@@ -120,6 +131,7 @@ def compare(
                 engine=engine,
                 day=day,
                 settings=settings,
+                vary=vary,
                 jobs=jobs,
                 out=out,
                 progress=lambda done, _of: passed(done - 1),
@@ -139,7 +151,7 @@ def compare(
 
 def _refuse_beside_games(ctx: click.Context) -> None:
     """Raise for an option that a game would not look at."""
-    for name in ("controllers", "strategies", "engine", "jobs", "out"):
+    for name in ("controllers", "strategies", "engine", "jobs", "out", "vary"):
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise InputError(f"--{name}: not with --games, which play the negotiation in the fleet engine and print")
 
@@ -156,8 +168,10 @@ def _show(comparison: Comparison) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from wattswap.agents.controllers import NEGOTIATED
     from wattswap.experiments.comparison import MEASURES
     from wattswap.experiments.formatting import controller_name
+    from wattswap.experiments.vary import short
 
     console = Console(highlight=False, soft_wrap=False)
     console.print(
@@ -171,7 +185,9 @@ def _show(comparison: Comparison) -> None:
         cells = (_cell(group.spread[measure.key], measure.places) if group.spread else "–" for measure in MEASURES)
         failed = f"\n({group.failed} of {group.runs} failed)" if group.failed else ""
         name = controller_name(group.controller).replace(" ", "\n", 1)
-        table.add_row(f"{name}\n{group.strategy}{failed}", *cells)
+        asked = group.strategy if group.controller == NEGOTIATED else ""
+        label = "\n".join(part for part in (name, asked, short(group.varied)) if part)
+        table.add_row(f"{label}{failed}", *cells)
     console.print(table, markup=False)
     for row in comparison.failed:
         console.print(

@@ -10,9 +10,20 @@ import click
 from wattswap.cli.examples import examples
 
 
-@click.command(epilog=examples("wattswap report runs/20261122T181508-demo-negotiated-s1"))
+@click.command(
+    epilog=examples(
+        "wattswap report runs/20261122T181508-demo-negotiated-s1",
+        "wattswap report runs/20261122T181508-demo-negotiated-s1 --picture sunday.pdf",
+    )
+)
 @click.argument("run_dir", type=click.Path(path_type=Path))
-def report(run_dir: Path) -> None:
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Only write its picture, as FILE.pdf, FILE.png or FILE.svg.",
+)
+def report(run_dir: Path, picture: Path | None) -> None:
     """Draw report.html of a run directory anew and print its table."""
     from wattswap.cli.show import show_run
     from wattswap.experiments.api import WITHOUT_REPORT
@@ -24,6 +35,13 @@ def report(run_dir: Path) -> None:
         raise InputError(f"{run_dir}: this run {run.status} before it had any figures; run the scenario again")
     if find_spec("matplotlib") is None:
         raise InputError(f"report.html needs pictures, and matplotlib is not installed: {WITHOUT_REPORT}")
+    if picture is not None:
+        from wattswap.experiments.plots.picture import plot_run, save_picture
+        from wattswap.experiments.run_tables import RunTables
+
+        save_picture(plot_run(RunTables.read(run_dir)), picture)
+        click.echo(f"Picture: {picture}")
+        return
     from wattswap.experiments.report import write_report
 
     try:

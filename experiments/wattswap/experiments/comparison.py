@@ -10,10 +10,13 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.formatting import controller_name
 from wattswap.experiments.markup import table
+from wattswap.experiments.plots.curves import curves
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
+from wattswap.experiments.vary import axis
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.rundir import SCENARIO, WITHOUT_TABLES
 
@@ -49,6 +52,7 @@ MEASURES: Final = (
     Measure("stops", "stops per session", 1, 2),
 )
 DRAWN: Final = MEASURES[:4]
+PEAK: Final = Measure("peak_w", "highest load kW", 1_000, 1)
 
 
 class Spread(NamedTuple):
@@ -68,6 +72,8 @@ class Group(NamedTuple):
     failed: int
     spread: dict[str, Spread]
     """By key of ``MEASURES``, in its unit; empty if no run came through."""
+    varied: str = ""
+    """What was set for these runs alone, such as ``transformer.limit_w=140000``."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,9 +95,9 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """The means, as notebooks show them."""
-        head = ("controller", "strategy", *(measure.title for measure in MEASURES))
-        rows = [[group.controller, group.strategy, *_means(group.spread)] for group in self.groups]
-        return table(head, rows, words=2)
+        head = ("controller", "strategy", "varied", *(measure.title for measure in MEASURES))
+        rows = [[group.controller, group.strategy, group.varied, *_means(group.spread)] for group in self.groups]
+        return table(head, rows, words=3)
 
     @property
     def results(self) -> pd.DataFrame:
@@ -108,14 +114,17 @@ class Comparison:
     @property
     def groups(self) -> list[Group]:
         """Each controller with each strategy, in the order they were named."""
-        names = dict.fromkeys((row["controller"], row["strategy"]) for row in self.rows)
-        return [
-            _group(name, [row for row in self.rows if (row["controller"], row["strategy"]) == name]) for name in names
-        ]
+        rows: dict[tuple[str, str, str], Rows] = {}
+        for row in self.rows:
+            rows.setdefault((row["controller"], row["strategy"], row.get("varied", "")), []).append(row)
+        return [_group(*name, mine) for name, mine in rows.items()]
 
     def plot(self) -> Figure:
         """The comparison as a picture; needs matplotlib, which the extra ``plots`` brings."""
-        return _picture(self.scenario, self.groups)
+        groups = [group for group in self.groups if group.spread]
+        if len({group.varied for group in groups}) > 1 and all(axis(group.varied) for group in groups):
+            return curves(self.scenario, groups)
+        return _picture(self.scenario, groups)
 
 
 class ComparisonError(RuntimeError):
@@ -141,11 +150,15 @@ def compare(
     engine: str = "fleet",
     day: int | None = None,
     settings: Sequence[str] = (),
+    vary: Sequence[str] = (),
     jobs: int | None = None,
     out: str | Path | None = None,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Comparison:
     """Run every controller with every strategy over ``seeds`` seeds, counted up from the scenario's own.
+
+    ``vary`` names keys and their values, such as ``transformer.limit_w=140k..240k:20k``; every value is run. Strategies
+    matter to ``negotiated`` alone; other controllers run once, with the first of them.
 
     With ``out`` every finished run is written there at once, and a second call goes on from what is there. ``jobs`` is
     the number of processes, as many as there are processors by default. ``progress`` is called with how many runs are
@@ -165,6 +178,7 @@ def compare(
         engine=engine,
         day=day,
         settings=settings,
+        vary=vary,
     )
     store = None if out is None else _store(Path(out), street)
     processes = jobs or usable_processors()
@@ -221,15 +235,26 @@ def _write_parquet(rows: Rows, names: Sequence[str], path: Path) -> bool:
     return True
 
 
-def _group(name: tuple[str, str], rows: Rows) -> Group:
+def _group(controller: str, strategy: str, varied: str, rows: Rows) -> Group:
     good = [row for row in rows if row["status"] == "complete"]
-    spread = {measure.key: _spread(row[measure.key] / measure.per_unit for row in good) for measure in MEASURES}
-    return Group(*name, len(rows), len(rows) - len(good), spread if good else {})
+    spread = {
+        measure.key: _spread(row[measure.key] / measure.per_unit for row in good) for measure in (*MEASURES, PEAK)
+    }
+    rates = {row.get("eur_per_iota", 0) for row in good}
+    if len(rates) == 1 and (rate := rates.pop()):
+        spread["paid_eur"] = _spread(row["paid_nanos"] / 1e9 * rate for row in good)
+    return Group(controller, strategy, len(rows), len(rows) - len(good), spread if good else {}, varied)
 
 
 def _spread(values: Iterable[float]) -> Spread:
     known = list(values)
     return Spread(sum(known) / len(known), min(known), max(known)) if known else Spread(0.0, 0.0, 0.0)
+
+
+def _label(group: Group) -> str:
+    """A group by name; a strategy is named where cars are asked."""
+    asked = group.strategy if group.controller == NEGOTIATED else ""
+    return "\n".join(part for part in (controller_name(group.controller), asked, group.varied) if part)
 
 
 def _picture(scenario: str, groups: Sequence[Group]) -> Figure:
@@ -238,7 +263,7 @@ def _picture(scenario: str, groups: Sequence[Group]) -> Figure:
     from matplotlib.figure import Figure
 
     shown = [group for group in groups if group.spread]
-    labels = [f"{controller_name(group.controller)}\n{group.strategy}" for group in shown]
+    labels = [_label(group) for group in shown]
     figure = Figure(figsize=(11, 1.6 + 0.95 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(

@@ -18,8 +18,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.api import run
 from wattswap.experiments.strategy_sources import strategy_sources
+from wattswap.experiments.vary import variations
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import start_run
 from wattswap.runners.recording.rundir import wattswap_version
@@ -49,6 +51,8 @@ class Job(NamedTuple):
     seed: int
     day: int | None = None
     settings: tuple[str, ...] = ()
+    varied: tuple[str, ...] = ()
+    """Settings that this run has and others of the comparison do not."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def measure(job: Job) -> JobOutcome:
             engine=job.engine,
             seed=job.seed,
             day=job.day,
-            settings=job.settings,
+            settings=(*job.settings, *job.varied),
         )
     except InputError as error:
         return JobOutcome(job, None, str(error))
@@ -194,7 +198,7 @@ class ResultStore:
 
     def _path(self, job: Job) -> Path:
         """A name people can read, and a digest that makes it one for each job."""
-        short = _sha256(repr(job[1:4]))[:8]
+        short = _sha256(repr((*job[1:4], *job.varied) if job.varied else job[1:4]))[:8]
         return self._folder / f"{job.controller}-{_plain(job.strategy)}-{short}-s{job.seed}.json"
 
     def _inputs(self, job: Job) -> dict[str, Any]:
@@ -206,6 +210,7 @@ class ResultStore:
             "strategy": job.strategy,
             "engine": job.engine,
             "seed": job.seed,
+            **({"varied": list(job.varied)} if job.varied else {}),
         }
 
 
@@ -218,8 +223,11 @@ def checked_jobs(
     engine: str,
     day: int | None,
     settings: Sequence[str],
+    vary: Sequence[str] = (),
 ) -> tuple[Street, list[Job]]:
     """The street, and a job for every combination; the scenario's own strategy if none is named.
+
+    Strategies matter where cars are asked: another controller runs with the first of them alone.
 
     The seeds count up from the scenario's own, as the replications of the Mesa model do.
 
@@ -231,10 +239,15 @@ def checked_jobs(
     street = load_street(scenario, settings=list(settings), day=day)
     controllers = list(dict.fromkeys(controllers))
     mixes = list(dict.fromkeys(strategies)) or [street.scenario.vehicles.strategy]
+    wanted = [(name, mix) for name in controllers for mix in (mixes if name == NEGOTIATED else mixes[:1])]
+    varied = variations(vary)
     for mix in mixes:
         tried = load_street(scenario, settings=list(settings), day=day, strategy=mix)
         for controller in controllers:
-            start_run(tried, controller=controller, engine=cast("Engine", engine))
+            if (controller, mix) in wanted:
+                start_run(tried, controller=controller, engine=cast("Engine", engine))
+    for more in varied if vary else ():
+        load_street(scenario, settings=[*settings, *more], day=day)
     first = street.scenario.seed
     if first + seeds - 1 > MOST_SEED:
         raise InputError(
@@ -242,9 +255,9 @@ def checked_jobs(
             " set a smaller seed"
         )
     jobs = [
-        Job(scenario, controller, mix, engine, seed, day, tuple(settings))
-        for controller in controllers
-        for mix in mixes
+        Job(scenario, controller, mix, engine, seed, day, tuple(settings), more)
+        for controller, mix in wanted
+        for more in varied
         for seed in range(first, first + seeds)
     ]
     return street, jobs
@@ -254,6 +267,8 @@ def described(outcome: JobOutcome) -> dict[str, Any]:
     """An outcome as one flat row: what was run, how it ended, and its figures."""
     job = outcome.job
     row: dict[str, Any] = {"controller": job.controller, "strategy": job.strategy, "seed": job.seed}
+    if job.varied:
+        row |= {"varied": " ".join(job.varied)}
     row |= {"engine": job.engine, "status": "failed" if outcome.figures is None else "complete", "error": outcome.error}
     for key, value in (outcome.figures or {}).items():
         row |= {f"{key}_{name}": part for name, part in value.items()} if isinstance(value, dict) else {key: value}

@@ -1,15 +1,14 @@
 """The durable outbox: what is owed is written down before it is promised, and paid exactly once whatever crashes.
 
     A  owe      an item is accrued under its settlement key                              item without a batch
-    B  build    due items become a batch, netted per payee; one undecided batch a account   BUILT
-    C  sign     the bytes, their digest and the coin versions they consume are stored    SIGNED
-    D           the stored bytes are handed in, again and again, never others            SIGNED
-    E, F, G     it happened / came to nothing / is proven never to happen                FINAL / FAILED / DEAD
+    B  sign     items become a batch, netted per payee: its bytes, digest and coins      SIGNED
+    C           the stored bytes are handed in, again and again, never others            SIGNED
+    D, E, F     it happened / came to nothing / is proven never to happen                FINAL / FAILED / DEAD
 
 Each arrow is one SQLite transaction, so a crash leaves the state before it or the state after it, and both can go on:
-a BUILT batch has no bytes that anyone could have seen, so it may be taken apart; a SIGNED one is only ever handed in
-again. FAILED and DEAD give their items back. The rule that everything rests on: **while a batch is SIGNED there is no
-other transaction, above all none with another coin**. UNIQUE indexes enforce it, not this code alone.
+a SIGNED batch is only ever handed in again. FAILED and DEAD give their items back. The rule that everything rests on:
+**while a batch is SIGNED there is no other transaction, above all none with another coin**. UNIQUE indexes enforce it,
+not this code alone.
 
 This file only remembers. ``submitter`` moves batches along a ``AccountAdapter``.
 """
@@ -18,7 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +27,7 @@ from wattswap.ledger.base import DamagedError, require
 from wattswap.ledger.book import Book
 from wattswap.ledger.crossing import crossings
 from wattswap.ledger.database import Database
-from wattswap.ledger.outbox_reading import OutboxReading, hash_of_raw
+from wattswap.ledger.outbox_reading import ITEM, OutboxReading, hash_of_raw, item_of
 from wattswap.ledger.outbox_schema import ALONE_AFTER, GIVE_UP_AFTER, KIND, Batch, BatchState
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
@@ -89,57 +88,50 @@ class Outbox(OutboxReading):
                 self._owe(sql, one.payer, item, tag_of(one.payer, one.key), now_ms)
         return bool(payments)
 
-    # -- B to G: the life of a batch ----------------------------------------------------------------------------------
+    # -- B to F: the life of a batch ----------------------------------------------------------------------------------
 
     def is_due(self, account: str) -> bool:
-        """Whether a batch could be built now, if there are tokens."""
+        """Whether a batch could be signed now, if there are tokens."""
         return self._database.row(f"SELECT 1 {_TO_PAY}", account, GIVE_UP_AFTER) is not None
 
-    def build(self, account: str, now_ms: int, *, most_nanos: int, most_items: int, most_bytes: int) -> Batch | None:
-        """Make a batch of what is owed and fits; None if nothing does. What does not fit is carried to the next."""
+    def chosen(self, account: str, *, most_nanos: int, most_items: int, most_bytes: int) -> list[Item]:
+        """What of the items owed goes into one batch, in the order they came; what does not fit waits for the next."""
+        chosen: list[Item] = []
+        rows = self._database.rows(
+            f"SELECT nanos, size, attempts, {ITEM} {_TO_PAY} ORDER BY item", account, GIVE_UP_AFTER
+        )
+        for nanos, size, attempts, *columns in rows:
+            if nanos > most_nanos or (chosen and size > most_bytes) or (chosen and attempts >= ALONE_AFTER):
+                continue
+            chosen.append(item_of(columns))
+            most_nanos -= nanos
+            most_bytes -= size
+            if len(chosen) == most_items or attempts >= ALONE_AFTER:
+                break
+        return chosen
+
+    def sign(self, account: str, items: Sequence[Item], signed: Signed, now_ms: int) -> Batch:
+        """Store a batch with its bytes: only now may they be handed in. Without items it puts coins together."""
         with self._database.transaction() as sql:
-            chosen = _choose(self._database, account, most_nanos, most_items, most_bytes)
-            if not chosen:
-                return None
             number = sql.execute(
-                "INSERT INTO batches (account, state, built_ms) VALUES (?, 'BUILT', ?)", (account, now_ms)
+                "INSERT INTO batches (account, state, merges, built_ms, digest, raw, raw_hash, expires)"
+                " VALUES (?, 'SIGNED', ?, ?, ?, ?, ?, ?)",
+                (account, not items, now_ms, signed.digest, signed.raw, hash_of_raw(signed.raw), signed.expires),
             ).lastrowid
-            sql.executemany("UPDATE items SET batch = ? WHERE item = ?", [(number, item) for item in chosen])
-        return self._undecided(account)
-
-    def build_merge(self, account: str, now_ms: int) -> Batch:
-        """Make a batch that pays nobody and only puts small coins together."""
-        with self._database.transaction() as sql:
-            sql.execute(
-                "INSERT INTO batches (account, state, merges, built_ms) VALUES (?, 'BUILT', 1, ?)", (account, now_ms)
-            )
-        return self._undecided(account)
-
-    def dissolve(self, batch: Batch) -> None:
-        """Take a BUILT batch apart: nobody has seen bytes of it."""
-        with self._database.transaction() as sql:
-            _require(sql, batch.number, BatchState.BUILT)
-            _give_back(sql, batch.number)
-            sql.execute("DELETE FROM batches WHERE batch = ?", (batch.number,))
-
-    def sign(self, batch: Batch, signed: Signed) -> Batch:
-        """Store the bytes. Only now may they be handed in."""
-        with self._database.transaction() as sql:
-            _require(sql, batch.number, BatchState.BUILT)
-            sql.execute(
-                "UPDATE batches SET state = 'SIGNED', digest = ?, raw = ?, raw_hash = ?, expires = ? WHERE batch = ?",
-                (signed.digest, signed.raw, hash_of_raw(signed.raw), signed.expires, batch.number),
-            )
+            take = "UPDATE items SET batch = ? WHERE key = ? AND account = ? AND batch IS NULL"
+            taken = sql.executemany(take, [(number, item.key, account) for item in items]).rowcount
+            require(taken == len(items) or not items, "an item is in another batch already")
             sql.executemany(
                 "INSERT INTO coins (batch, place, coin, version, digest) VALUES (?, ?, ?, ?, ?)",
-                [(batch.number, place, c.coin, c.version, c.digest) for place, c in enumerate(signed.coins)],
+                [(number, place, c.coin, c.version, c.digest) for place, c in enumerate(signed.coins)],
             )
-        found = self._undecided(batch.account)
-        require(found.signed == signed, "what was stored is not what was signed")
+        found = self.undecided(account)
+        if found is None or found.signed != signed:
+            raise DamagedError("what was stored is not what was signed")
         return found
 
     def decide(self, batch: Batch, outcome: BatchOutcome, now_ms: int) -> None:
-        """Write down that a SIGNED batch is FINAL or FAILED. Repeating it is harmless."""
+        """Write down that a SIGNED batch is FINAL or FAILED."""
         state = {Verdict.FINAL: BatchState.FINAL, Verdict.FAILED: BatchState.FAILED}[outcome.verdict]
         with self._database.transaction() as sql:
             _require(sql, batch.number, BatchState.SIGNED)
@@ -273,12 +265,6 @@ class Outbox(OutboxReading):
         _recognise(sql, account)
         return True
 
-    def _undecided(self, account: str) -> Batch:
-        found = self.undecided(account)
-        if found is None:
-            raise DamagedError(f"the batch of {account} is gone")
-        return found
-
 
 def _require(sql: sqlite3.Connection, number: int, state: BatchState) -> None:
     """Raise ``DamagedError`` unless a batch stands where the step begins: no step is taken twice."""
@@ -302,22 +288,3 @@ def _recognise(sql: sqlite3.Connection, account: str) -> None:
         " WHERE batch IS NULL AND account = ? AND tag IN (SELECT tag FROM adopted WHERE account = ?)",
         (account, account),
     )
-
-
-def _choose(database: Database, account: str, most_nanos: int, most_items: int, most_bytes: int) -> list[int]:
-    """Rows of items for the next batch: in the order they came, leaving out what is too much."""
-    chosen: list[int] = []
-    rows = database.rows(f"SELECT item, nanos, size, attempts {_TO_PAY} ORDER BY item", account, GIVE_UP_AFTER)
-    for item, nanos, size, attempts in rows:
-        if nanos > most_nanos or (chosen and size > most_bytes):
-            continue
-        if attempts >= ALONE_AFTER:
-            if not chosen:
-                return [item]
-            continue
-        chosen.append(item)
-        most_nanos -= nanos
-        most_bytes -= size
-        if len(chosen) == most_items:
-            break
-    return chosen

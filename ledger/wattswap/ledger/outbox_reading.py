@@ -15,15 +15,16 @@ from wattswap.ledger.book import Entry
 from wattswap.ledger.database import Database
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Backlog, Batch, BatchState, Known, PaymentReceipt
 
-_ITEM: Final = "key, payee, nanos, sequence, size, content"
+ITEM: Final = "key, payee, nanos, sequence, size, content"
 _UNDECIDED: Final = """
     SELECT item, account, nanos FROM items WHERE batch IS NULL
     UNION ALL
-    SELECT item, items.account, nanos FROM batches JOIN items USING (batch) WHERE state IN ('BUILT', 'SIGNED')"""
+    SELECT item, items.account, nanos FROM batches JOIN items USING (batch) WHERE state = 'SIGNED'"""
 """Two selections, each with an index of its own: what is decided long since is not looked at."""
 
 
-def _item(columns: Sequence[Any]) -> Item:
+def item_of(columns: Sequence[Any]) -> Item:
+    """An item from its columns."""
     key, payee, nanos, sequence, size, content = columns
     plain = zlib.decompress(content) if size else b""
     return Item(key=key, payee=payee, nanos=nanos, sequence=sequence, content=plain)
@@ -133,15 +134,20 @@ class OutboxReading:
         return self._sum(
             "SELECT count(*) FROM items JOIN accounts USING (account) LEFT JOIN batches USING (batch)"
             " WHERE (items.batch IS NULL AND attempts >= ?)"
-            " OR (frozen <> '' AND (items.batch IS NULL OR state IN ('BUILT', 'SIGNED')))",
+            " OR (frozen <> '' AND (items.batch IS NULL OR state = 'SIGNED'))",
             GIVE_UP_AFTER,
         )
+
+    @property
+    def next_batch(self) -> int:
+        """The number that the next batch will have."""
+        return self._sum("SELECT max(batch) FROM batches") + 1
 
     def outstanding_nanos(self, account: str) -> int:
         """What a account owes or has on its way."""
         return self._sum(
             "SELECT sum(nanos) FROM items LEFT JOIN batches USING (batch)"
-            " WHERE items.account = ? AND (items.batch IS NULL OR state IN ('BUILT', 'SIGNED'))",
+            " WHERE items.account = ? AND (items.batch IS NULL OR state = 'SIGNED')",
             account,
         )
 
@@ -181,7 +187,7 @@ class OutboxReading:
     def find(self, key: str) -> Known | None:
         """What it knows of a settlement key."""
         row = self._database.row(
-            f"SELECT items.account, state, digest, error, {_ITEM} FROM items"  # noqa: S608
+            f"SELECT items.account, state, digest, error, {ITEM} FROM items"  # noqa: S608
             " LEFT JOIN batches USING (batch) WHERE key = ?",
             key,
         )
@@ -190,7 +196,7 @@ class OutboxReading:
         account, state, digest, error, *columns = row
         return Known(
             account=account,
-            item=_item(columns),
+            item=item_of(columns),
             state=BatchState(state) if state else None,
             digest=digest or "",
             error=error or "",
@@ -203,40 +209,33 @@ class OutboxReading:
     def receipts(self, account: str) -> list[PaymentReceipt]:
         """The same with what became of them."""
         rows = self._database.rows(
-            f"SELECT decided_ms, digest, items.account, {_ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
+            f"SELECT decided_ms, digest, items.account, {ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
             " WHERE state = 'FINAL' AND size = 0 AND (items.account = ?1 OR payee = ?1)"
             " ORDER BY decided_ms, batch, item",
             account,
         )
         return [
-            PaymentReceipt(at_ms=at_ms, digest=digest, payer=account, item=_item(columns))
+            PaymentReceipt(at_ms=at_ms, digest=digest, payer=account, item=item_of(columns))
             for at_ms, digest, account, *columns in rows
         ]
 
     def undecided(self, account: str) -> Batch | None:
-        """The account's one batch that is BUILT or SIGNED."""
+        """The account's one batch that is SIGNED."""
         row = self._database.row(
-            "SELECT batch, state, digest, raw, expires, raw_hash FROM batches"
-            " WHERE account = ? AND state IN ('BUILT', 'SIGNED')",
+            "SELECT batch, digest, raw, expires, raw_hash FROM batches WHERE account = ? AND state = 'SIGNED'",
             account,
         )
         if row is None:
             return None
-        number, state, digest, raw, expires, raw_hash = row
-        signed = None
-        if state == BatchState.SIGNED:
-            coins = self._database.rows(
-                "SELECT coin, version, digest FROM coins WHERE batch = ? ORDER BY place", number
-            )
-            signed = Signed(raw=raw, digest=digest, coins=tuple(CoinRef(*coin) for coin in coins), expires=expires)
-        items = self._database.rows(f"SELECT {_ITEM} FROM items WHERE batch = ? ORDER BY item", number)  # noqa: S608
+        number, digest, raw, expires, raw_hash = row
+        coins = self._database.rows("SELECT coin, version, digest FROM coins WHERE batch = ? ORDER BY place", number)
+        items = self._database.rows(f"SELECT {ITEM} FROM items WHERE batch = ? ORDER BY item", number)  # noqa: S608
         return Batch(
             number=number,
             account=account,
-            state=BatchState(state),
-            items=tuple(_item(row) for row in items),
-            signed=signed,
-            damaged=signed is not None and hash_of_raw(raw) != raw_hash,
+            items=tuple(item_of(row) for row in items),
+            signed=Signed(raw=raw, digest=digest, coins=tuple(CoinRef(*coin) for coin in coins), expires=expires),
+            damaged=hash_of_raw(raw) != raw_hash,
         )
 
     def check(self) -> None:
@@ -249,7 +248,7 @@ class OutboxReading:
         require(not lost, f"{lost[0][0]} is neither owed nor paid" if lost else "")
         hollow = rows(
             "SELECT batch FROM batches LEFT JOIN items USING (batch)"
-            " WHERE state IN ('BUILT', 'SIGNED') AND NOT merges GROUP BY batch HAVING count(item) = 0"
+            " WHERE state = 'SIGNED' AND NOT merges GROUP BY batch HAVING count(item) = 0"
         )
         require(not hollow, f"batch {hollow[0][0]} is empty" if hollow else "")
         twice = rows("SELECT coin FROM coins WHERE NOT released GROUP BY coin, version HAVING count(*) > 1")

@@ -21,11 +21,11 @@ CREATE TABLE accounts (
     checked INTEGER NOT NULL DEFAULT -1
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE batches (
-    batch INTEGER PRIMARY KEY AUTOINCREMENT,
+    batch INTEGER PRIMARY KEY,
     account TEXT NOT NULL REFERENCES accounts,
-    state TEXT NOT NULL CHECK (state IN ('BUILT', 'SIGNED', 'FINAL', 'FAILED', 'DEAD')),
+    state TEXT NOT NULL CHECK (state IN ('SIGNED', 'FINAL', 'FAILED', 'DEAD')),
     merges INTEGER NOT NULL DEFAULT 0,
-    digest TEXT UNIQUE CHECK ((digest IS NULL) = (state = 'BUILT')),
+    digest TEXT NOT NULL UNIQUE,
     expires INTEGER,
     fee_nanos INTEGER NOT NULL DEFAULT 0,
     deposit_nanos INTEGER NOT NULL DEFAULT 0,
@@ -35,7 +35,7 @@ CREATE TABLE batches (
     raw_hash BLOB,
     raw BLOB
 ) STRICT;
-CREATE UNIQUE INDEX one_undecided_an_account ON batches (account) WHERE state IN ('BUILT', 'SIGNED');
+CREATE UNIQUE INDEX one_undecided_an_account ON batches (account) WHERE state = 'SIGNED';
 CREATE TABLE coins (
     batch INTEGER NOT NULL REFERENCES batches,
     place INTEGER NOT NULL,
@@ -88,7 +88,7 @@ CREATE VIEW receipts AS
 )
 """``content`` is deflated (zlib), and ``size`` its length before; ``raw`` is kept until its batch is decided."""
 
-KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=3, schema=_SCHEMA)
+KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=4, schema=_SCHEMA)
 
 ALONE_AFTER: Final = 3
 """An item whose batches failed so often travels alone, so that one bad item stops no other."""
@@ -100,7 +100,6 @@ GIVE_UP_AFTER: Final = 6
 class BatchState(StrEnum):
     """Where a batch stands."""
 
-    BUILT = "BUILT"
     SIGNED = "SIGNED"
     FINAL = "FINAL"
     FAILED = "FAILED"
@@ -112,10 +111,9 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     number: int
     account: str
-    state: BatchState
     items: tuple[Item, ...]
-    signed: Signed | None
-    """What to hand in; None while it is only BUILT."""
+    signed: Signed
+    """What to hand in."""
     damaged: bool = False
     """What is stored is not what was signed: it must never be handed in."""
 

@@ -3,7 +3,7 @@
 Nothing here remembers anything that matters: after a crash a new submitter over the same outbox goes on. Before an
 account pays anything it is reconciled with its ledger, and so is every account that the outbox knows, idle ones too:
 
-1. the outbox is sound (``Outbox.check``, when it is opened), and BUILT batches are taken apart;
+1. the outbox is sound (``Outbox.check``, when it is opened);
 2. the SIGNED batch is looked up by its digest;
 3. its coins are compared with the ledger's;
 4. every transaction of the account since the checkpoint up to which it was compared must be one of ours. One that we
@@ -27,12 +27,11 @@ from wattswap.ledger.account_adapter import (
     Item,
     Manifest,
     Sighting,
-    Signed,
     Verdict,
     open_manifest,
     tag,
 )
-from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError, Payment
+from wattswap.ledger.base import Anchor, LedgerDownError, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import Batch, BatchState
@@ -157,45 +156,33 @@ class Submitter:
             if self.outbox.frozen(name):
                 return True
         batch = self.outbox.undecided(name)
-        if batch is None or batch.state is BatchState.BUILT:
-            batch = self._signed(name, batch)
-            if batch is None:
-                return False
-        elif self._tries.get(name):
+        if batch is not None and self._tries.get(name):
             return self._ask(batch)
-        return self._submit(batch)
+        batch = batch or self._signed(name)
+        return batch is not None and self._submit(batch)
 
-    def _signed(self, name: str, batch: Batch | None) -> Batch | None:
-        """B and C: a batch with its bytes stored; None if there is nothing to pay, or nothing to pay with."""
-        if batch is None and not self.outbox.is_due(name):
+    def _signed(self, name: str) -> Batch | None:
+        """B: a batch with its bytes stored; None if there is nothing to pay, or nothing to pay with."""
+        if not self.outbox.is_due(name):
             return None
         adapter = self._adapter(name)
         purse = adapter.read()
         if self.outbox.taken(purse.coins):
             raise LedgerDownError("waiting for another transaction to free the coins that this one needs")
-        if batch is not None and sum(item.nanos for item in batch.items) > purse.nanos:
-            self.outbox.dissolve(batch)
-            batch = None
-        if batch is None:
-            batch = self.outbox.build(
-                name,
-                self._clock(),
-                most_nanos=purse.nanos,
-                most_items=adapter.most_items,
-                most_bytes=adapter.most_bytes,
-            )
-        if batch is None and purse.more:
-            batch = self.outbox.build_merge(name, self._clock())
-        if batch is None:
+        items = self.outbox.chosen(
+            name, most_nanos=purse.nanos, most_items=adapter.most_items, most_bytes=adapter.most_bytes
+        )
+        if not items and not purse.more:
             self._later(name, f"{name} can spend {purse.nanos} nanos, less than it owes")
             self._poor.add(name)
             return None
-        tags = tuple(tag(item.key, adapter.secret) for item in batch.items)
-        memo = Manifest(self.outbox.identity, batch.number, tags).seal(adapter.secret)
-        return self.outbox.sign(batch, adapter.sign(list(batch.items), purse, memo))
+        tags = tuple(tag(item.key, adapter.secret) for item in items)
+        memo = Manifest(self.outbox.identity, self.outbox.next_batch, tags).seal(adapter.secret)
+        signed = adapter.sign(items, purse, memo)
+        return self.outbox.sign(name, items, signed, self._clock())
 
     def _submit(self, batch: Batch) -> bool:
-        """D: hand in the stored bytes, if they still are what was signed."""
+        """C: hand in the stored bytes, if they still are what was signed."""
         if batch.damaged:
             why = (
                 f"what is stored of transaction {batch.number} is damaged and was not handed in:"
@@ -203,11 +190,11 @@ class Submitter:
             )
             self.outbox.freeze(batch.account, why, self._clock())
             return True
-        return self._take(batch, self._adapter(batch.account).submit(_signed_of(batch)))
+        return self._take(batch, self._adapter(batch.account).submit(batch.signed))
 
     def _ask(self, batch: Batch) -> bool:
         """What became of bytes that were handed in before: decided, provably dead, or to be handed in again."""
-        signed = _signed_of(batch)
+        signed = batch.signed
         adapter = self._adapter(batch.account)
         outcome = adapter.status(signed.digest)
         if outcome.verdict is Verdict.ABSENT:
@@ -219,7 +206,7 @@ class Submitter:
         return self._take(batch, outcome)
 
     def _take(self, batch: Batch, outcome: BatchOutcome) -> bool:
-        """E, F, H: write down what the ledger says."""
+        """D, E: write down what the ledger says."""
         match outcome.verdict:
             case Verdict.FINAL | Verdict.FAILED:
                 self.outbox.decide(batch, outcome, self._clock())
@@ -245,9 +232,6 @@ class Submitter:
         """Steps 1 to 5 for one account; it is ready afterwards, or frozen, or ``LedgerDownError`` says to try later."""
         adapter = self._adapter(name)
         batch = self.outbox.undecided(name)
-        if batch is not None and batch.state is BatchState.BUILT:
-            self.outbox.dissolve(batch)
-            batch = None
         if batch is not None and self._look_up(adapter, batch):
             batch = None
         self._compare_sent(name, adapter)
@@ -260,7 +244,7 @@ class Submitter:
 
     def _compare_coins(self, adapter: AccountAdapter, batch: Batch) -> None:
         """Step 3: a coin that went into another transaction of ours makes the batch dead; a stranger's is an alarm."""
-        signed = _signed_of(batch)
+        signed = batch.signed
         for coin in signed.coins:
             consumer = adapter.consumer(coin)
             if consumer is None:
@@ -276,7 +260,7 @@ class Submitter:
 
     def _look_up(self, adapter: AccountAdapter, batch: Batch) -> bool:
         """Step 2; whether the batch is decided."""
-        signed = _signed_of(batch)
+        signed = batch.signed
         outcome = adapter.status(signed.digest)
         if outcome.verdict is Verdict.UNKNOWN:
             raise LedgerDownError(outcome.error or "the ledger does not say what became of a transaction")
@@ -365,9 +349,3 @@ class Submitter:
         spread_ms = crc32(f"{name} {tries}".encode()) % (wait_ms // 2 + 1)
         self._wait_until_ms[name] = self._clock() + wait_ms - spread_ms
         self._last_error[name] = error
-
-
-def _signed_of(batch: Batch) -> Signed:
-    if batch.signed is None:
-        raise DamagedError(f"batch {batch.number} is not signed")
-    return batch.signed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wattswap.ledger.devnet.child import running
+from wattswap.experiments.bench.devnet_child import running
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import pytest
 from tests.ledger.devnet.people import WalletOwner, a_story, ask, assert_conserved, figures, pay, person
 
 from wattswap.experiments.bench import devnet_load as load
-from wattswap.ledger.devnet.child import Child, running
+from wattswap.experiments.bench.devnet_child import Child, running
 from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.process import Settings, serve
 from wattswap.ledger.devnet.rules import PUBLIC_CHAINS
@@ -124,7 +124,7 @@ def lives(pid: str) -> bool:
 
 def test_a_child_ends_with_its_parent_even_one_that_is_killed():
     """Nobody asks it to leave then: the pipe that only the parent held is what ends."""
-    parent = "from wattswap.ledger.devnet.child import running\nimport os\nwith running() as child:\n    "
+    parent = "from wattswap.experiments.bench.devnet_child import running\nimport os\nwith running() as child:\n    "
     parent += "print(child.ready.pid, flush=True)\n    os.kill(os.getpid(), 9)"
     pid = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=False).stdout.strip()
     deadline = time.monotonic() + 30

@@ -44,10 +44,11 @@ class ForeignCar:
         self.signing = SigningKey(bytes.fromhex(json.loads((keys / "signing.key").read_text())["secret_seed"]))
         self.transformer = VerifyKey(bytes.fromhex(above["signing_key"]))
         self.epoch, self.seq, self.beat_ms = int(time.time()), 0, beat_ms
-        self.socket = zmq.Context.instance().socket(zmq.DEALER)
-        self.socket.curve_serverkey = bytes.fromhex(charger["transport_key"])
-        self.socket.curve_publickey = bytes.fromhex(mine["transport_key"])
-        self.socket.curve_secretkey = bytes.fromhex(json.loads((keys / "transport.key").read_text())["secret_key"])
+        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.CURVE_SERVERKEY, bytes.fromhex(charger["transport_key"]))
+        self.socket.setsockopt(zmq.CURVE_PUBLICKEY, bytes.fromhex(mine["transport_key"]))
+        secret = json.loads((keys / "transport.key").read_text())["secret_key"]
+        self.socket.setsockopt(zmq.CURVE_SECRETKEY, bytes.fromhex(secret))
         self.socket.connect(f"tcp://{host}:{port}")
         self.is_welcome = False
         self.session: int | None = None

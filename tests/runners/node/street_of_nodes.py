@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from tests.runners.node.hosts import NetworkHost
 
@@ -65,6 +65,15 @@ class AgentProcess:
         return (self.folder / "err").read_text()
 
 
+class _AllRunning(Protocol):
+    """Some agents that run together."""
+
+    all: list[AgentProcess]
+
+
+_Street = TypeVar("_Street", bound=_AllRunning)
+
+
 class StreetOfNodes:
     """A transformer, a household, and chargers with a car each.
 
@@ -89,10 +98,17 @@ class StreetOfNodes:
         self.transformer = self._agent(folder, "transformer", "transformer", 0, _listen(ports[0], hosts) + site)
         above = _upstream("transformer", ports[0], hosts)
         self.household = self._agent(folder, "household/0", "household", 0, above + f"[device]\npower_w = {base_w}\n")
+        self.page_port = free_port()
+        """Where the first charger tells other programs what it may draw."""
         point = f"[point]\nneed_wh = {need_wh}\n"
+        pages = [f"[page]\nport = {self.page_port}\n", *[""] * (points - 1)]
         self.chargers = [
             self._agent(
-                folder, f"charger/{number}", "charger", number + 1, above + _listen(ports[number + 1], hosts) + point
+                folder,
+                f"charger/{number}",
+                "charger",
+                number + 1,
+                above + _listen(ports[number + 1], hosts) + point + pages[number],
             )
             for number in range(points)
         ]
@@ -109,10 +125,10 @@ class StreetOfNodes:
         ]
         self.all = [self.transformer, self.household, *self.chargers, *self.cars]
         for charger, car in zip(self.chargers, self.cars, strict=True):
-            _befriend(charger, car)
-            _befriend(charger, self.transformer)
-            _befriend(car, self.transformer)
-        _befriend(self.household, self.transformer)
+            befriend(charger, car)
+            befriend(charger, self.transformer)
+            befriend(car, self.transformer)
+        befriend(self.household, self.transformer)
 
     def _agent(self, folder: Path, name: str, role: Role, place: int, text: str) -> AgentProcess:
         host = self._hosts[place] if self._hosts else None
@@ -130,13 +146,13 @@ def _upstream(name: str, port: int, hosts: Sequence[NetworkHost]) -> str:
     return f'[upstream]\nname = "{name}"\n{address}'
 
 
-def _befriend(one: AgentProcess, other: AgentProcess) -> None:
+def befriend(one: AgentProcess, other: AgentProcess) -> None:
     TrustDirectory(one.folder / "keys").add(other.identity)
     TrustDirectory(other.folder / "keys").add(one.identity)
 
 
 @contextmanager
-def running(street: StreetOfNodes) -> Iterator[StreetOfNodes]:
+def running(street: _Street) -> Iterator[_Street]:
     for agent in street.all:
         agent.start()
     try:
@@ -149,7 +165,7 @@ def running(street: StreetOfNodes) -> Iterator[StreetOfNodes]:
                 agent.process.wait()
 
 
-def until(so: Callable[[], Any], street: StreetOfNodes) -> Any:
+def until(so: Callable[[], Any], street: _AllRunning) -> Any:
     """What becomes so while the street runs; fails with what its agents said when it takes far longer than it may."""
     end = time.monotonic() + PATIENCE_S
     while not (found := so()):

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.runners.node.hosts import NetworkHost, hosts
-from tests.runners.node.street_of_nodes import AgentProcess, StreetOfNodes, running, until
+from tests.runners.node.street_of_nodes import MARKET, AgentProcess, StreetOfNodes, befriend, running, until
+
+from wattswap.runners.node.roles import Role
+
+DEPLOYED = Path(__file__).parents[3] / "deploy/street"
 
 
 def power_w(charger: AgentProcess) -> int | None:
@@ -14,12 +20,38 @@ def power_w(charger: AgentProcess) -> int | None:
     return powers[-1]["import_w"] if powers else None
 
 
-def street_on(places: Sequence[NetworkHost], tmp_path, need_wh: int = 20_000) -> StreetOfNodes:
-    return StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, need_wh=need_wh, hosts=places)
+def street_on(places: Sequence[NetworkHost], tmp_path) -> StreetOfNodes:
+    return StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, hosts=places)
 
 
-def test_agents_on_four_hosts_find_each_other_negotiate_deliver_and_settle(tmp_path):
-    with hosts(4) as places, running(street_on(places, tmp_path, need_wh=60)) as street:
+class DeployedStreet:
+    """The street of the guide for Raspberry Pis: its configurations, with shorter windows and a smaller need."""
+
+    def __init__(self, folder: Path, places: Sequence[NetworkHost]) -> None:
+        trafo, north, south, cars = places
+        self.transformer = self._agent(folder, "transformer", trafo)
+        household = self._agent(folder, "household", trafo)
+        self.all = [self.transformer, household]
+        befriend(self.transformer, household)
+        for side, place in (("north", north), ("south", south)):
+            charger, car = self._agent(folder, f"charger-{side}", place), self._agent(folder, f"vehicle-{side}", cars)
+            befriend(charger, car)
+            befriend(charger, self.transformer)
+            befriend(car, self.transformer)
+            self.all += [charger, car]
+
+    @staticmethod
+    def _agent(folder: Path, name: str, place: NetworkHost) -> AgentProcess:
+        text = (DEPLOYED / name / "agent.toml").read_text() + MARKET
+        text = text.replace("/var/lib/wattswap/", str(folder / "state-")).replace(
+            "[point]\n", "[point]\nneed_wh = 60\n"
+        )
+        role = cast("Role", name.partition("-")[0])
+        return AgentProcess(folder / name, name.replace("-", "/"), role, text, place.prefix())
+
+
+def test_a_street_as_the_guide_for_pis_sets_it_up_finds_itself_negotiates_delivers_and_settles(tmp_path):
+    with hosts(4) as places, running(DeployedStreet(tmp_path, places)) as street:
         trade = until(lambda: [one for one in street.transformer.events("NoteTrade") if sum(one["nanos"])], street)[0]
         assert 0 < trade["returned_ws"] <= sum(trade["delivered_ws"])
         assert not trade["disputed"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+import urllib.request
 from typing import Any
 
 import pytest
@@ -30,6 +31,13 @@ def street(tmp_path) -> StreetOfNodes:
     return StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2)
 
 
+def allowed(port: int) -> dict[str, Any] | None:
+    """What a charger's page says while its car may draw something."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
+        said: dict[str, Any] = json.load(answer)
+    return said if said["maxconsumptionpower"] else None
+
+
 def awards(street: StreetOfNodes) -> list[dict[str, Any]]:
     return street.transformer.events("NoteAward")
 
@@ -37,6 +45,10 @@ def awards(street: StreetOfNodes) -> list[dict[str, Any]]:
 def test_a_car_gives_way_is_paid_and_all_end_when_told(tmp_path):
     street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, need_wh=60)
     with running(street):
+        until(lambda: power_w(street.chargers[0]), street)
+        said = until(lambda: allowed(street.page_port), street)
+        assert said["maxconsumptionpower"] <= 11_000
+        assert 0 < said["lease_left_ms"] <= LEASE_S * 1_000
         trade = until(lambda: street.transformer.events("NoteTrade"), street)[0]
         assert sum(trade["nanos"]) > 0
         assert 0 < trade["returned_ws"] <= sum(trade["delivered_ws"])
@@ -55,28 +67,41 @@ def test_a_car_gives_way_is_paid_and_all_end_when_told(tmp_path):
         assert json.loads((agent.folder / "keys/signing.key").read_text())["secret_seed"] not in everything
 
 
-@pytest.mark.parametrize("how", [pytest.param(signal.SIGKILL, marks=pytest.mark.long), signal.SIGSTOP])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param([signal.SIGSTOP], id="frozen"),
+        pytest.param([signal.SIGKILL], id="killed", marks=pytest.mark.long),
+        pytest.param([signal.SIGKILL, signal.SIGSTOP] * 20, id="40 times", marks=pytest.mark.long),
+    ],
+)
 def test_without_the_transformer_every_charger_falls_back_and_comes_back_with_it(street, how):
     with running(street):
-        until(lambda: all(power_w(charger) for charger in street.chargers), street)
-        transformer = street.transformer
-        assert transformer.process
-        if how is signal.SIGKILL:
-            transformer.end(how)
-        else:
-            transformer.process.send_signal(how)
-        lost = time.monotonic()
-        until(lambda: all(power_w(charger) == 0 for charger in street.chargers), street)
-        assert time.monotonic() - lost < LEASE_S + 5, "the lease, and room for a slow machine"
-        before = [len(charger.events("power")) for charger in street.chargers]
-        if how is signal.SIGKILL:
-            transformer.start()
-        else:
-            transformer.process.send_signal(signal.SIGCONT)
-        until(lambda: all(power_w(charger) for charger in street.chargers), street)
-        assert all(len(charger.events("power")) > n for charger, n in zip(street.chargers, before, strict=True))
+        for signal_sent in how:
+            until(lambda: all(power_w(charger) for charger in street.chargers), street)
+            lose_and_give_back(street, signal_sent)
         done = len(awards(street))
         until(lambda: len(awards(street)) > done, street)
+
+
+def lose_and_give_back(street: StreetOfNodes, how: signal.Signals) -> None:
+    """Take the transformer away until every charger has fallen back, and wait until all have grants again."""
+    transformer = street.transformer
+    assert transformer.process
+    if how is signal.SIGKILL:
+        transformer.end(how)
+    else:
+        transformer.process.send_signal(how)
+    lost = time.monotonic()
+    until(lambda: all(power_w(charger) == 0 for charger in street.chargers), street)
+    assert time.monotonic() - lost < LEASE_S + 5, "the lease, and room for a slow machine"
+    before = [len(charger.events("power")) for charger in street.chargers]
+    if how is signal.SIGKILL:
+        transformer.start()
+    else:
+        transformer.process.send_signal(signal.SIGCONT)
+    until(lambda: all(power_w(charger) for charger in street.chargers), street)
+    assert all(len(charger.events("power")) > n for charger, n in zip(street.chargers, before, strict=True))
 
 
 @pytest.mark.long

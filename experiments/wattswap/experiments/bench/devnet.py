@@ -19,7 +19,7 @@ import click
 from msgspec import Struct
 
 from wattswap.experiments.bench import devnet_load as load
-from wattswap.ledger.devnet.child import running
+from wattswap.experiments.bench.devnet_child import running
 from wattswap.ledger.devnet.process import DevnetReady
 from wattswap.ledger.devnet.rules import MOST_ARGUMENTS
 

@@ -11,8 +11,6 @@ decided, each on the disk before the next, as a site pays.
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,15 +19,11 @@ from pathlib import Path
 
 import msgspec
 
+from wattswap.experiments.bench.devnet_child import running
 from wattswap.ledger.base import Anchor, Ledger, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.settlement import Settlement, open_settlement
 
-_NODE = """
-import sys
-from wattswap.ledger.devnet.process import Settings, serve
-sys.exit(serve(Settings(port=0, as_json=True), lambda text: print(text, flush=True)))
-"""
 _PURSE_NANOS = 10**14
 _BATCHES = (1, 100, 500)
 
@@ -109,13 +103,8 @@ def a_node(url: str | None) -> Iterator[str]:
     if url is not None:
         yield url
         return
-    command = [sys.executable, "-c", _NODE]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own program
-        assert process.stdout is not None
-        try:
-            yield msgspec.json.decode(process.stdout.readline())["url"]
-        finally:
-            process.terminate()
+    with running() as child:
+        yield child.ready.url
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,6 +18,7 @@ from wattswap.experiments.plots.cars import draw_cars
 from wattswap.experiments.plots.load import draw_load, draw_overview
 from wattswap.experiments.plots.prices import draw_price, draw_tokens
 from wattswap.experiments.run_tables import RunTables, input_names, is_long, shown_window
+from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,6 +75,31 @@ def save_png(figure: Figure, path: Path | IO[bytes], *, dpi: int = 150) -> None:
     FigureCanvasAgg(figure)
     with _own_style():
         figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+
+
+PICTURE_KINDS: Final = ("pdf", "png", "svg")
+
+
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write the picture in the format of the file's ending: PDF and SVG for paper, PNG for a screen.
+
+    Raises:
+        InputError: another ending, or the file cannot be written.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in PICTURE_KINDS:
+        raise InputError(f"{path}: a picture's name ends in .{', .'.join(PICTURE_KINDS)}")
+    try:
+        if kind == "png":
+            save_png(figure, path)
+            return
+        import matplotlib as mpl
+
+        undated = {"CreationDate": None} if kind == "pdf" else {"Date": None}
+        with _own_style(), mpl.rc_context({"svg.hashsalt": "wattswap", "pdf.fonttype": 42}):
+            figure.savefig(path, format=kind, metadata=undated)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); name another place") from None
 
 
 def _own_style() -> AbstractContextManager[None]:

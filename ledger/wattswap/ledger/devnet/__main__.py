@@ -1,4 +1,4 @@
-"""``python -m wattswap.ledger.devnet SETTINGS``: a node from settings in JSON, as ``child`` starts it."""
+"""``python -m wattswap.ledger.devnet SETTINGS``: a node from settings in JSON, as benchmarks and tests start it."""
 
 from __future__ import annotations
 

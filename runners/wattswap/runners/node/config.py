@@ -84,6 +84,11 @@ class MarketTable(_Section, frozen=True, kw_only=True):
     guard_s: Annotated[int, Meta(ge=0, le=86_400)] = 1_800
     margin_pct: Percent = 4
 
+    @property
+    def phase_ms(self) -> int:
+        """How long after the beat the transformer ticks: the reports are in by then, and its round ends in the beat."""
+        return min(self.beat_ms // 4, (self.beat_ms - self.deadline_ms) // 2)
+
 
 class SiteTable(_Section, frozen=True, kw_only=True):
     """The transformer's site account and its limit."""
@@ -107,6 +112,14 @@ class PointTable(_Section, frozen=True, kw_only=True):
     Without the file: the two that follow."""
     need_wh: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
     stay_h: Annotated[int, Meta(ge=1, le=168)] = 8
+
+
+class PageTable(_Section, frozen=True, kw_only=True):
+    """Where others read what a charging point may draw now."""
+
+    host: str = "127.0.0.1"
+    port: Port = 0
+    """0: nowhere."""
 
 
 class CarTable(_Section, frozen=True, kw_only=True):
@@ -163,6 +176,7 @@ class ChargerConfig(NodeConfig, frozen=True, kw_only=True):
     listen: ListenTable = ListenTable()
     point: PointTable = PointTable()
     device: DeviceTable = DeviceTable()
+    page: PageTable = PageTable()
 
 
 class VehicleConfig(NodeConfig, frozen=True, kw_only=True):

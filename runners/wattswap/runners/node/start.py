@@ -19,6 +19,7 @@ from wattswap.agents.vehicle import Vehicle, VehicleProfile
 from wattswap.ledger.book import Book
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA
+from wattswap.runners.engines.gathering_store import GatheringStore
 from wattswap.runners.engines.node import Node
 from wattswap.runners.engines.sqlite_store import SqliteStore
 from wattswap.runners.engines.strategy_assignment import installed_strategies, strategy_from_file
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
     from wattswap.agents.base import Agent
     from wattswap.runners.engines.store import Store
+    from wattswap.runners.node.grant_page import GrantPage
     from wattswap.runners.node.roles import Role
 
 _EPOCH_OF: Final = "epoch/"
@@ -115,7 +117,8 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
         except OSError as error:
             raise InputError(f"cannot make the directory {folder}: {error.strerror}") from None
         host_store = stack.enter_context(SqliteStore(folder / "host.sqlite"))
-        agent_store = stack.enter_context(SqliteStore(folder / "agent.sqlite"))
+        agent_store = GatheringStore(stack.enter_context(SqliteStore(folder / "agent.sqlite")))
+        stack.callback(agent_store.flush)
         trusted = TrustDirectory(loaded.there(config.keys))
         trust = trusted.read()
         options = SocketOptions(beat_ms=config.market.beat_ms)
@@ -138,10 +141,12 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
             host_store,
             log,
             beat_ms=config.market.beat_ms,
+            phase_ms=config.market.phase_ms if loaded.role == "transformer" else 0,
             trust=trust,
             trusted=trusted,
             upstream="" if (above := _upstream(loaded)) is None else above.name,
             discovery=discovery,
+            page=_page(loaded, keys, clock, stack),
         )
         host.run(stopped)
 
@@ -176,6 +181,19 @@ def _gate(loaded: LoadedConfig, keys: AgentKeys, trust: TrustStore, store: Store
         epochs=heard,
         remember=remember,
     )
+
+
+def _page(loaded: LoadedConfig, keys: AgentKeys, clock: NodeClock, stack: ExitStack) -> GrantPage | None:
+    """Where others read what a charging point may draw, if its configuration has a port for that."""
+    config = loaded.config
+    if not isinstance(config, ChargerConfig) or not config.page.port:
+        return None
+    from wattswap.runners.node.grant_page import GrantPage
+
+    table, guaranteed_w = config.page, loaded.rules.guaranteed_w
+    name = keys.identity.name
+    page = GrantPage(table.host, table.port, charger=name, guaranteed_w=guaranteed_w, clock=clock.now_ms)
+    return stack.enter_context(closing(page))
 
 
 def _listen(loaded: LoadedConfig, transport: Transport) -> int:

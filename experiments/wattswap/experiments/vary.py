@@ -1,0 +1,68 @@
+"""A key of a scenario over many values: ``transformer.limit_w=140k..240k:20k`` or ``vehicles.curve=flat,taper``."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+from wattswap.protocol.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_VALUES: Final = 200
+_NUMBER: Final = re.compile(r"(-?[0-9][0-9_]*(?:\.[0-9]+)?)([kM]?)")
+_FACTORS: Final = {"": 1, "k": 1_000, "M": 1_000_000}
+_UNITS: Final = {"_w": ("kW", 1_000), "_va": ("kVA", 1_000), "_wh": ("kWh", 1_000), "_pct": ("%", 1), "_s": ("s", 1)}
+
+
+def variations(texts: Sequence[str]) -> list[tuple[str, ...]]:
+    """The settings of every combination of what is to be varied; one without any where nothing is."""
+    return list(product(*(_settings(text) for text in texts)))
+
+
+def _settings(text: str) -> list[str]:
+    key, equals, values = (part.strip() for part in text.partition("="))
+    if not (key and equals and values):
+        raise InputError(f"--vary {text}: write KEY=FROM..TO:STEP or KEY=A,B, like transformer.limit_w=140k..240k:20k")
+    if ".." not in values:
+        return list(dict.fromkeys(f"{key}={_plain(value.strip())}" for value in values.split(",") if value.strip()))
+    first, _, rest = values.partition("..")
+    last, colon, step = rest.partition(":")
+    low, high, by = (_number(part, text) for part in (first, last, step if colon else ""))
+    if by <= 0 or high < low or (high - low) / by >= MOST_VALUES:
+        raise InputError(f"--vary {text}: go from the smaller to the larger, in at most {MOST_VALUES} steps")
+    return [f"{key}={(low + by * place).normalize():f}" for place in range(int((high - low) / by) + 1)]
+
+
+def _number(text: str, whole: str) -> Decimal:
+    found = _NUMBER.fullmatch(text.strip())
+    if not found:
+        raise InputError(f"--vary {whole}: {text!r} is no number; write FROM..TO:STEP, like 140k..240k:20k")
+    value = Decimal(found[1].replace("_", "")) * _FACTORS[found[2]]
+    return value.to_integral_value() if value == value.to_integral_value() else value
+
+
+def _plain(text: str) -> str:
+    """A value with its k or M written out; anything else as it is."""
+    found = _NUMBER.fullmatch(text)
+    return f"{_number(text, text):f}" if found and found[2] else text
+
+
+def short(varied: str) -> str:
+    """What was varied, by the last parts of its keys, for narrow tables."""
+    pairs = (setting.partition("=") for setting in varied.split())
+    return " ".join(f"{key.rpartition('.')[2]}{equals}{value}" for key, equals, value in pairs)
+
+
+def axis(varied: str) -> tuple[str, float] | None:
+    """What stands at the axis of a curve over this key, and its value there; None where it is no number."""
+    key, _, value = varied.partition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    unit, per_unit = next((unit for ending, unit in _UNITS.items() if key.endswith(ending)), ("", 1))
+    return f"{key}, {unit}" if unit else key, number / per_unit

@@ -1,0 +1,47 @@
+"""What the guide for a street of Pis hands out: configurations that are read, and a unit whose command there is."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from pathlib import Path
+from typing import cast
+
+import click
+import pytest
+
+from wattswap import cli
+from wattswap.runners.node.config import ChargerConfig, HouseholdConfig, VehicleConfig, read_config
+from wattswap.runners.node.roles import Role
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
+FOLDERS = sorted((DEPLOY / "street").iterdir())
+
+
+def role_of(folder: Path) -> Role:
+    return cast("Role", (folder / "role").read_text().strip().removeprefix("ROLE="))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_every_agent_of_the_street_has_a_configuration_that_is_read(folder: Path):
+    loaded = read_config(folder / "agent.toml", role_of(folder))
+    assert loaded.there(loaded.config.state) == Path("/var/lib/wattswap") / folder.name
+
+
+def test_whoever_is_named_above_is_there():
+    names = {folder.name.replace("-", "/") for folder in FOLDERS}
+    for folder in FOLDERS:
+        config = read_config(folder / "agent.toml", role_of(folder)).config
+        if isinstance(config, ChargerConfig | VehicleConfig | HouseholdConfig):
+            assert config.upstream.name in names
+
+
+def test_the_unit_runs_a_command_that_there_is():
+    unit = ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(DEPLOY / "wattswap@.service")
+    program, command, role, *rest = unit["Service"]["ExecStart"].split()
+    assert (program, role, rest[0]) == ("/opt/wattswap/bin/wattswap", "${ROLE}", "--config")
+    found = cli.wattswap.get_command(click.Context(cli.wattswap), command)
+    assert found is not None
+    assert "--config" in {option for parameter in found.params for option in parameter.opts}
+    assert unit["Service"]["RestartPreventExitStatus"] == str(cli.BAD_INPUT)
