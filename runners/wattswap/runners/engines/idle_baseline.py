@@ -48,7 +48,8 @@ class IdleBaseline:
     def left_ws(self, rows: Ints, tick: int) -> Ints:
         """What these plugged cars still need at a tick's begin."""
         drawn_w = np.minimum((tick - self._first[rows]) * self._max_w[rows], self._total_w[rows])
-        return self._begin_ws[rows] - drawn_w * self._tick_s
+        left_ws: Ints = self._begin_ws[rows] - drawn_w * self._tick_s
+        return left_ws
 
     def drew(self, rows: Ints, tick: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Whether these plugged cars drew power in the tick before this one."""
