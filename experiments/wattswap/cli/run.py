@@ -20,6 +20,7 @@ NOT_SETTLED = 1
         "wattswap run demo",
         "wattswap run a400 --strategy need:0.6+keep:0.4 --set transformer.limit_w=350_000",
         "wattswap run b250 --controller uncontrolled --engine fleet --json",
+        "wattswap run demo --at 19:10 car=C014 veto --at 19:40 car=C031 full-by=23:00",
         "wattswap run demo --watch --speed 600",
         "wattswap run demo --ledger sqlite:street.sqlite",
         "wattswap run demo --ledger http://127.0.0.1:9125",
@@ -41,6 +42,7 @@ NOT_SETTLED = 1
 @click.option("--seed", type=int, help="Of every draw; the scenario's own by default.")
 @options.day
 @options.settings
+@options.at
 @click.option(
     "--ledger",
     default="memory",
@@ -78,6 +80,7 @@ def run(
     seed: int | None,
     day: int | None,
     settings: tuple[str, ...],
+    sayings: tuple[tuple[str, str, str], ...],
     ledger: str,
     wallets_seed: int | None,
     keys: Path | None,
@@ -102,6 +105,7 @@ def run(
     from wattswap.cli.progress import countdown_bar, progress_bar, strategies_print_to_stderr
     from wattswap.cli.watching import WatchPage, until_interrupted, watching
     from wattswap.experiments.api import run_loaded
+    from wattswap.experiments.planned_wishes import planned_wishes
     from wattswap.runners.recording.rundir import default_path
     from wattswap.runners.scenario import load_street
 
@@ -109,6 +113,7 @@ def run(
     if not as_json:
         for note in street.notes:
             click.echo(f"Note: {note}", err=True)
+    drivers = planned_wishes(street, sayings) if sayings else None
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     if (speed or text) and not watch:
@@ -135,6 +140,7 @@ def run(
                     settling=settling,
                     observers=[watched.watcher] if watched else (),
                     operator=watched.operator if watched else None,
+                    drivers=drivers,
                 )
         except KeyboardInterrupt:
             what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""
