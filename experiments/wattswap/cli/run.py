@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -119,7 +120,8 @@ def run(
     if (speed or text) and not watch:
         raise click.UsageError("--speed and --text say how to watch a run: add --watch")
     page = WatchPage(host, port, text)
-    looking = watching(street, controller, engine, speed=speed, page=page, run_dir=out) if watch else nullcontext()
+    look = partial(watching, street, controller, engine, speed=speed, page=page, run_dir=out, drivers=drivers)
+    looking = look() if watch else nullcontext()
     with looking as watched:
         try:
             bar = nullcontext(_silent) if text else progress_bar(street.ticks, f"{street.name}, {controller}")
@@ -140,7 +142,7 @@ def run(
                     settling=settling,
                     observers=[watched.watcher] if watched else (),
                     operator=watched.operator if watched else None,
-                    drivers=drivers,
+                    drivers=watched.drivers if watched else drivers,
                 )
         except KeyboardInterrupt:
             what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""

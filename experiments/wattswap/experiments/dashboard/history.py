@@ -25,10 +25,12 @@ FEEDER_COLUMNS: Final = ("base_w", "limit_w", "import_w", "export_w", "baseline_
 """Of each feeder at a tick; a tick's row has them for one feeder after the other."""
 CAR_COLUMNS: Final = ("tick", "row", "activity", "import_w", "export_w", "imported_ws", "exported_ws")
 """What a car does from a tick on, and what its meter shows at that tick. Its activity is -1 once it has left."""
+WISH_COLUMNS: Final = ("tick", "row", "sells", "departure_ms")
+"""What a driver wanted from a tick on; the departure in the run's milliseconds."""
 MOST_ROWS: Final = 4_096
 """Of each list, in one part."""
 
-_LISTS: Final = ("ticks", "cars", "rounds", "trades", "sessions")
+_LISTS: Final = ("ticks", "cars", "rounds", "trades", "sessions", "wishes")
 
 
 class CarCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +67,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     all_ticks: int
     feeders: list[FeederCard]
     is_live: bool
+    hears_drivers: bool = False
+    """Whether a driver can say what a car is to do."""
     play_speed: float | None = None
     """A finished run is to be played so many times faster than it was."""
     cars: list[CarCard]
@@ -73,6 +77,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     round_columns: Sequence[str] = ROUND_COLUMNS
     trade_columns: Sequence[str] = TradeRow._fields
     session_columns: Sequence[str] = SessionRow._fields
+    wish_columns: Sequence[str] = WISH_COLUMNS
     activities: Sequence[str] = ACTIVITIES
     price_column: str = PRICE
     ask_column: str = ASK
@@ -95,6 +100,7 @@ class NewRows(msgspec.Struct, frozen=True, omit_defaults=True):
     rounds: list[Row] = []
     trades: list[Row] = []
     sessions: list[Row] = []
+    wishes: list[Row] = []
 
 
 class History:
@@ -107,19 +113,16 @@ class History:
         self._lists: dict[str, list[Row]] = {name: [] for name in _LISTS}
         self._state: State = "running"
 
-    def add(
-        self,
-        *,
-        ticks: Iterable[Row] = (),
-        cars: Iterable[Row] = (),
-        rounds: Iterable[Row] = (),
-        trades: Iterable[Row] = (),
-        sessions: Iterable[Row] = (),
-    ) -> None:
-        """Add rows to the lists."""
+    @property
+    def ticks(self) -> int:
+        """The number of ticks that are known."""
+        return len(self._lists["ticks"])
+
+    def add(self, **rows: Iterable[Row]) -> None:
+        """Add rows to the lists of these names."""
         with self._lock:
-            for name, rows in zip(_LISTS, (ticks, cars, rounds, trades, sessions), strict=True):
-                self._lists[name].extend(rows)
+            for name, new in rows.items():
+                self._lists[name].extend(new)
 
     def end(self, state: State) -> None:
         """Nothing will be added any more."""

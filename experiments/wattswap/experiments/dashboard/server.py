@@ -6,9 +6,8 @@ import asyncio
 import ipaddress
 import secrets
 import socket
-from collections.abc import Callable
 from importlib.resources import files
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from starlette.applications import Starlette
@@ -17,17 +16,19 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from wattswap.experiments.dashboard.history import MOST_ROWS, Cursor
+from wattswap.experiments.dashboard.orders import Orders
 from wattswap.experiments.dashboard.transcript import transcript
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
     from typing import Any
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from wattswap.experiments.dashboard.history import History
+    from wattswap.experiments.dashboard.rights import Rights
 
 _MEDIA: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _HEADERS: Final = {
@@ -45,19 +46,10 @@ _LOOK_S: Final = 0.2
 _BEAT_S: Final = 10.0
 """A silent stream says so often that it is still there."""
 _MOST_WATCHERS: Final = 64
-_MOST_ORDER_BYTES: Final = 1_000
-
-
-class Operator(NamedTuple):
-    """Who may order limits: whoever knows the token."""
-
-    token: str
-    order: Callable[[int, int | None], None]
-    """Takes a feeder and its limit in watts, or None for the scenario's own."""
 
 
 def dashboard_app(
-    history: History, is_over: Callable[[], bool], operator: Operator | None = None, run_dir: Path | None = None
+    history: History, is_over: Callable[[], bool], rights: Rights | None = None, run_dir: Path | None = None
 ) -> ASGIApp:
     """The application; its streams end when ``is_over``. What was said is looked up in the journal of ``run_dir``."""
     streams = _Streams(history, is_over)
@@ -65,8 +57,8 @@ def dashboard_app(
         Route("/stream", streams.stream),
         Route("/transcript/{feeder:int}/{tick:int}", _Transcripts(run_dir).get),
     ]
-    if operator is not None:
-        routes.append(Route("/limit", _Limit(history, operator).post, methods=["POST"]))
+    if rights is not None:
+        routes += Orders(history, rights).routes()
     for entry in files(__package__).joinpath("page").iterdir():
         page = _Page(entry.read_bytes(), _MEDIA[entry.name.rpartition(".")[2]])
         routes += [Route(path, page.get) for path in _paths(entry.name)]
@@ -88,45 +80,6 @@ class _Transcripts:
         except InputError as error:
             return PlainTextResponse(f"{error}\n", 404)
         return Response(msgspec.json.encode(steps), media_type="application/json")
-
-
-class _Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the slider sends."""
-
-    feeder: Annotated[int, msgspec.Meta(ge=0)]
-    limit_w: Annotated[int, msgspec.Meta(ge=0)] | None
-
-
-class _Limit:
-    """Where limits are ordered."""
-
-    def __init__(self, history: History, operator: Operator) -> None:
-        self._history, self._operator = history, operator
-
-    async def post(self, request: Request) -> Response:
-        """Order a limit. The token is no cookie, so no other page can make a browser send it along."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer" or not secrets.compare_digest(token.encode(), self._operator.token.encode()):
-            return PlainTextResponse("this token may not set the limit; open the operator's address again\n", 401)
-        if request.headers.get("content-type") != "application/json":
-            return PlainTextResponse("an order is JSON\n", 415)
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_ORDER_BYTES:
-                return PlainTextResponse("an order is shorter\n", 413)
-        try:
-            order = msgspec.json.decode(body, type=_Order)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return PlainTextResponse(f"no order: {error}\n", 400)
-        feeders = self._history.head.feeders if self._history.head else []
-        most_w = feeders[order.feeder].most_limit_w if order.feeder < len(feeders) else None
-        if most_w is None:
-            return PlainTextResponse("there is no such feeder\n", 400)
-        if order.limit_w is not None and order.limit_w > most_w:
-            return PlainTextResponse(f"the transformer is built for {most_w} W and no more\n", 400)
-        self._operator.order(order.feeder, order.limit_w)
-        return Response(status_code=204)
 
 
 def _paths(name: str) -> tuple[str, ...]:

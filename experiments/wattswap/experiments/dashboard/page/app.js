@@ -1,5 +1,5 @@
 // Puts the page together: the stream that fills the store, the moment that is shown, and the screens.
-import { Car, Cars } from "./cars.js";
+import { Car, Cars, Driven } from "./cars.js";
 import { h } from "./dom.js";
 import { Round, Rounds } from "./rounds.js";
 import { begin, changed, newest, onChange, store, take } from "./store.js";
@@ -93,7 +93,7 @@ function showTime() {
 
 // -- the screens ----------------------------------------------------------------------------------------------------
 
-const SCREENS = { street: Street, cars: Cars, car: Car, rounds: Rounds, round: Round };
+const SCREENS = { street: Street, cars: Cars, car: Car, driven: Driven, rounds: Rounds, round: Round };
 let screen = null, shown = null;
 
 function show() {

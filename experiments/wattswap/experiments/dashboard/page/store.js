@@ -1,7 +1,7 @@
 // What the page knows of the run: lists that grow as the stream brings more, and the moment that is shown.
 
 export const store = {
-  head: null, state: "running", ticks: [], rounds: [], trades: [], sessions: new Map(),
+  head: null, state: "running", ticks: [], rounds: [], trades: [], sessions: new Map(), wishes: [],
   changes: [], now: 0, feeder: 0, follows: true, plays: false, speed: 300, view: null,
 };
 
@@ -12,7 +12,7 @@ export const changed = () => listeners.forEach((listener) => listener());
 export function begin(head) {
   const index = (names) => Object.fromEntries(names.map((name, place) => [name, place]));
   Object.assign(store, {
-    head, ticks: [], rounds: [], trades: [], sessions: new Map(), changes: head.cars.map(() => []), now: 0, view: null,
+    head, ticks: [], rounds: [], trades: [], sessions: new Map(), wishes: [], changes: head.cars.map(() => []), now: 0, view: null,
     follows: head.is_live, plays: false, bySession: new Map(head.cars.map((car, row) => [car.session, row])),
     column: index(head.feeder_columns), feeder: Math.min(store.feeder, head.feeders.length - 1),
   });
@@ -34,6 +34,7 @@ export function take(part) {
     const session = named(head.session_columns, row);
     store.sessions.set(session.session, session);
   }
+  for (const row of part.wishes ?? []) store.wishes.push(named(head.wish_columns, row));
   store.state = part.state;
   if (store.follows) store.now = newest();
   else if (!head.is_live && (first || store.atPeak)) showPeak();
@@ -50,6 +51,12 @@ function showPeak() {
   const hardest = store.rounds.reduce((best, round) => (round.need_w > (best?.need_w ?? 0) ? round : best), null);
   const loads = store.ticks.map((_, tick) => loadAt(tick));
   store.now = hardest ? Math.min(hardest.tick + 2, newest()) : loads.indexOf(loads.reduce((a, b) => Math.max(a, b), 0));
+}
+
+// The session of a car at a tick, else its next one, else its last; cars come several times.
+export function sessionOf(vehicle, tick) {
+  const mine = store.head.cars.filter((card) => card.vehicle === vehicle).sort((a, b) => a.arrival_tick - b.arrival_tick);
+  return mine.find((card) => card.departure_tick > tick) ?? mine.at(-1);
 }
 
 export const newest = () => Math.max(store.ticks.length - 1, 0);
