@@ -146,7 +146,7 @@ def live(
                 progress=progress,
                 processes=processes or _PROCESSES_A_CORE * usable_processors(),
                 speed=speed,
-                observers=(lateness, watched.watcher) if watched else (lateness,),
+                observers=(lateness, *watched.observers) if watched else (lateness,),
                 operator=watched.operator if watched else None,
                 drivers=watched.drivers if watched else drivers,
             )

@@ -140,7 +140,7 @@ def run(
                     out=out,
                     progress=progress,
                     settling=settling,
-                    observers=[watched.watcher] if watched else (),
+                    observers=watched.observers if watched else (),
                     operator=watched.operator if watched else None,
                     drivers=watched.drivers if watched else drivers,
                 )
@@ -155,7 +155,7 @@ def run(
 
             show_result(result)
         if watched and not (as_json or text):
-            watched.watcher.history.end("complete")
+            watched.history.end("complete")
             until_interrupted()
     settlement = result.summary["settlement"]
     if settlement is not None and not (settlement["agree"] and not settlement["alarms"]):

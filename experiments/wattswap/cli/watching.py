@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from wattswap.experiments.dashboard.history import History
     from wattswap.experiments.dashboard.rights import Rights
     from wattswap.experiments.dashboard.terminal import TerminalView
-    from wattswap.experiments.dashboard.watcher import Watcher
     from wattswap.runners.engines.driver_wishes import DriverWishes
     from wattswap.runners.engines.limit_order import LimitOrder
+    from wattswap.runners.engines.observer import Observer
     from wattswap.runners.scenario.street import Street
 
 
@@ -37,7 +37,8 @@ class WatchPage(NamedTuple):
 class Watched(NamedTuple):
     """A run with a dashboard."""
 
-    watcher: Watcher
+    history: History
+    observers: tuple[Observer, ...]
     operator: LimitOrder | None
     """Through which the page moves the limit; None where no agents would hear of it."""
     drivers: DriverWishes | None
@@ -79,6 +80,7 @@ def watching(
     """A dashboard of a run that is about to begin, until the block is left; ``drivers`` have planned something."""
     from wattswap.agents.controllers import NEGOTIATED
     from wattswap.experiments.dashboard.rights import Rights
+    from wattswap.experiments.dashboard.site_watcher import SiteWatcher
     from wattswap.experiments.dashboard.terminal import TerminalView
     from wattswap.experiments.dashboard.watcher import Watcher
     from wattswap.runners.engines.driver_wishes import DriverWishes
@@ -90,7 +92,8 @@ def watching(
         rights = Rights.new(LimitOrder(), drivers)
     watcher = Watcher(street, controller, speed, rights)
     with shown(TerminalView(watcher.history)) if page.text else serving(watcher.history, page, run_dir, rights):
-        yield Watched(watcher, rights.limits if rights else None, drivers)
+        observers = (SiteWatcher(street, watcher.history), watcher)
+        yield Watched(watcher.history, observers, rights.limits if rights else None, drivers)
 
 
 @contextmanager

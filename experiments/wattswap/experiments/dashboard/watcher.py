@@ -137,10 +137,17 @@ def _head(street: Street, controller: str, run: Run, rights: Rights | None) -> H
         tick_ms=street.tick_ms,
         all_ticks=street.ticks,
         feeders=[
-            FeederCard(name=feeder.name, most_limit_w=feeder.transformer.rating_va if rights else None)
+            FeederCard(
+                name=feeder.name,
+                rating_va=feeder.transformer.rating_va,
+                most_limit_w=feeder.transformer.rating_va if rights else None,
+            )
             for feeder in street.feeders
         ],
         is_live=True,
+        phases=street.scenario.chargers.phases,
+        voltage_v=street.scenario.chargers.voltage_v,
+        lease_ms=run.world.rules.lease_ms,
         hears_drivers=rights is not None and rights.drivers is not None,
         cars=[
             CarCard(
