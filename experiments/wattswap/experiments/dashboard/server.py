@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from wattswap.experiments.dashboard.history import MOST_ROWS, Cursor
 from wattswap.experiments.dashboard.orders import Orders
+from wattswap.experiments.dashboard.readings import signed_records
 from wattswap.experiments.dashboard.transcript import transcript
 from wattswap.protocol.errors import InputError
 
@@ -52,10 +53,12 @@ def dashboard_app(
     history: History, is_over: Callable[[], bool], rights: Rights | None = None, run_dir: Path | None = None
 ) -> ASGIApp:
     """The application; its streams end when ``is_over``. What was said is looked up in the journal of ``run_dir``."""
-    streams = _Streams(history, is_over)
+    streams, looked_up = _Streams(history, is_over), _LookedUp(run_dir)
     routes = [
         Route("/stream", streams.stream),
-        Route("/transcript/{feeder:int}/{tick:int}", _Transcripts(run_dir).get),
+        Route("/transcript/{feeder:int}/{tick:int}", looked_up.transcript),
+        Route("/readings", looked_up.readings),
+        Route("/readings/{last:int}", looked_up.readings),
     ]
     if rights is not None:
         routes += Orders(history, rights).routes()
@@ -65,21 +68,30 @@ def dashboard_app(
     return _Guard(Starlette(routes=routes))
 
 
-class _Transcripts:
-    """What was said in a round."""
+class _LookedUp:
+    """What is read from the run's directory when somebody asks: each in a thread of its own."""
 
     def __init__(self, run_dir: Path | None) -> None:
         self._run_dir = run_dir
 
-    def get(self, request: Request) -> Response:
-        """A round's messages as JSON, read in a thread of its own; 404 with the reason if they are not there."""
+    def transcript(self, request: Request) -> Response:
+        """What was said in a round."""
+        feeder, tick = request.path_params["feeder"], request.path_params["tick"]
+        return self._json("journal", lambda run_dir: transcript(run_dir, feeder, tick))
+
+    def readings(self, request: Request) -> Response:
+        """Signed meter records."""
+        return self._json("meter records", lambda run_dir: signed_records(run_dir, request.path_params.get("last")))
+
+    def _json(self, what: str, look_up: Callable[[Path], object]) -> Response:
+        """What was found, or 404 with the reason why it is not there."""
         if self._run_dir is None:
-            return PlainTextResponse("this run leaves no directory, so it has no journal; name one with --out\n", 404)
+            return PlainTextResponse(f"this run leaves no directory, so it has no {what}; name one with --out\n", 404)
         try:
-            steps = transcript(self._run_dir, request.path_params["feeder"], request.path_params["tick"])
+            found = look_up(self._run_dir)
         except InputError as error:
             return PlainTextResponse(f"{error}\n", 404)
-        return Response(msgspec.json.encode(steps), media_type="application/json")
+        return Response(msgspec.json.encode(found), media_type="application/json")
 
 
 def _paths(name: str) -> tuple[str, ...]:

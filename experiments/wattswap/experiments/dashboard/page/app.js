@@ -3,6 +3,7 @@ import { Car, Cars, Driven } from "./cars.js";
 import { h } from "./dom.js";
 import { ChargerScreen, Chargers } from "./chargers.js";
 import { Islands } from "./islands.js";
+import { Readings } from "./readings.js";
 import { Round, Rounds } from "./rounds.js";
 import { begin, changed, newest, onChange, store, take } from "./store.js";
 import { Street } from "./street.js";
@@ -98,7 +99,7 @@ function showTime() {
 
 const SCREENS = {
   street: Street, islands: Islands, transformer: TransformerScreen, rounds: Rounds, round: Round, cars: Cars, car: Car, driven: Driven,
-  chargers: Chargers, charger: ChargerScreen,
+  chargers: Chargers, charger: ChargerScreen, readings: Readings,
 };
 const PARENT = { round: "rounds", car: "cars", driven: "cars", charger: "chargers" };
 let screen = null, shown = null;

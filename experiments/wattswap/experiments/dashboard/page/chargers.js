@@ -47,7 +47,7 @@ export class Chargers {
 function lease(grant) {
   if (!grant || grant.lease_ms < 0) return tile("Lease", "not told here", "agents keep it to themselves");
   if (!grant.lease_ms) return tile("Lease", "none", "nothing was asked for");
-  return tile("Lease left", `${grant.lease_ms / 1000} s`, `of ${store.head.lease_ms / 1000} s, renewed with each reading`);
+  return tile("Lease left", `${grant.lease_ms / 1000} s`, `of ${store.head.lease_ms / 1000} s, renewed every reading`);
 }
 
 export class ChargerScreen {

@@ -39,9 +39,9 @@ export const sold = (trade) => tranche(trade.tranche) ?? trade.kind;
 const SAYS = {
   ReliefCall: "calls for relief", Offer: "answers with its offer", CappedOffer: "passes the offer on, with what it can carry",
   Award: "buys from the offer", Ack: "acknowledges", Release: "ends the award early", Delivery: "says what was delivered",
-  WitnessedDelivery: "passes the car's delivery on beside its own", Receipt: "has paid",
+  Cleared: "tells what this round pays", WitnessedDelivery: "passes the car's delivery on beside its own", Receipt: "has paid",
 };
-export const says = (step) => (step.sender.includes("charger/") && ["ReliefCall", "Award", "Release", "Receipt", "Ack"].includes(step.kind)
+export const says = (step) => (step.sender.includes("charger/") && ["ReliefCall", "Award", "Release", "Receipt", "Cleared", "Ack"].includes(step.kind)
   ? `passes on: ${SAYS[step.kind]}` : SAYS[step.kind] ?? step.kind);
 
 // The fields of a message that say something beyond which round it is of, each in the unit that its name says.
