@@ -12,20 +12,60 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, MOST_ROWS, Cursor, FeederCard, Head, History
-from wattswap.experiments.dashboard.server import Operator
+from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, MOST_ROWS, CarCard, Cursor, FeederCard, Head, History
+from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
 from wattswap.protocol.errors import InputError
+from wattswap.runners.engines.driver_wishes import DriverWishes, Said, Wish
+from wattswap.runners.engines.limit_order import LimitOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TOKEN = "the-operators-token"
 RATING_VA = 400_000
 
 
+class KeptLimits(LimitOrder):
+    """Keeps what was ordered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ordered: list[tuple[int, int | None]] = []
+
+    def order(self, feeder: int, limit_w: int | None) -> None:
+        self.ordered.append((feeder, limit_w))
+
+
+class KeptWishes(DriverWishes):
+    """Keeps what was said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Said] = []
+
+    def say(self, said: Said) -> None:
+        self.heard.append(said)
+
+
+LIMITS, WISHES = KeptLimits(), KeptWishes()
+RIGHTS = Rights(b"known to this test alone", LIMITS, WISHES)
+TOKEN = RIGHTS.operator_token
+CARS = [
+    CarCard(
+        session=f"S{number}",
+        station=f"C{number}",
+        vehicle=f"car-{number}",
+        strategy="need",
+        arrival_tick=0,
+        departure_tick=90,
+        need_ws=1,
+    )
+    for number in range(2)
+]
+
+
 def history_of(ticks: int) -> History:
-    """A street without a car."""
+    """A street with two cars that do nothing."""
     history = History()
     history.head = Head(
         name="lane",
@@ -36,17 +76,22 @@ def history_of(ticks: int) -> History:
         all_ticks=ticks,
         feeders=[FeederCard(name="", most_limit_w=RATING_VA)],
         is_live=True,
-        cars=[],
+        cars=CARS,
     )
     history.add(ticks=[[tick] * len(FEEDER_COLUMNS) for tick in range(ticks)])
     return history
 
 
 class Server:
-    """A dashboard being served, and what its operator ordered."""
+    """A dashboard being served."""
 
-    def __init__(self, port: int, history: History, ordered: list[tuple[int, int | None]]) -> None:
-        self.port, self.history, self.ordered = port, history, ordered
+    def __init__(self, port: int, history: History) -> None:
+        self.port, self.history = port, history
+
+    @property
+    def ordered(self) -> list[tuple[int, int | None]]:
+        """What its operator ordered."""
+        return LIMITS.ordered
 
     def ask(self, method: str = "GET", path: str = "/", body: Any = None, **headers: str) -> tuple[int, str]:
         """The status and the text of an answer."""
@@ -58,8 +103,12 @@ class Server:
 
     def order(self, body: object, token: str = TOKEN, **headers: str) -> tuple[int, str]:
         """Order a limit."""
+        return self.post("/limit", body, token, **headers)
+
+    def post(self, path: str, body: object, token: str, **headers: str) -> tuple[int, str]:
+        """Order something."""
         sent = {"content_type": "application/json", "authorization": f"Bearer {token}"} | headers
-        return self.ask("POST", "/limit", json.dumps(body), **sent)
+        return self.ask("POST", path, json.dumps(body), **sent)
 
     @contextmanager
     def watching(self, last_event_id: str = "") -> Iterator[Iterator[tuple[str, str, Any]]]:
@@ -82,10 +131,11 @@ def _events(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str, Any]]:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    history, ordered = history_of(100), []
-    operator = Operator(TOKEN, lambda feeder, limit_w: ordered.append((feeder, limit_w)))
-    with served(history, "127.0.0.1", 0, operator) as address:
-        yield Server(int(address.rstrip("/").rpartition(":")[2]), history, ordered)
+    history = history_of(100)
+    LIMITS.ordered.clear()
+    WISHES.heard.clear()
+    with served(history, "127.0.0.1", 0, RIGHTS) as address:
+        yield Server(int(address.rstrip("/").rpartition(":")[2]), history)
 
 
 def test_a_watcher_is_told_the_past_then_the_news(server):
@@ -114,7 +164,7 @@ def test_a_browser_that_comes_back_goes_on_where_it_was(server):
         assert next(events)[2]["ticks"] == [[7] * len(FEEDER_COLUMNS)]
 
 
-@pytest.mark.parametrize("event_id", ["of-another-run:1-0-0-0-0", "nonsense", "", ":::", "x:1-2"])
+@pytest.mark.parametrize("event_id", ["of-another-run:1-0-0-0-0-0", "nonsense", "", ":::", "x:1-2"])
 def test_a_browser_of_another_run_begins_anew(server, event_id):
     with server.watching(event_id) as events:
         assert next(events)[0] == "head"
@@ -204,9 +254,50 @@ def test_nothing_is_done_by_looking(server):
     assert server.ask("GET", "/limit", authorization=f"Bearer {TOKEN}")[0] == 405
 
 
+def test_the_operator_hands_out_a_token_with_which_a_driver_has_a_say(server):
+    status, text = server.post("/driver", {"session": "S1"}, TOKEN)
+    given = json.loads(text)
+    assert (status, given["vehicle"]) == (200, "car-1")
+    assert server.post("/wish", {"session": "S1", "wish": "veto"}, given["token"])[0] == 204
+    by_ms = 100 * 30_000 + 3_600_000
+    assert server.post("/wish", {"session": "S1", "wish": "full-by", "by_ms": by_ms}, given["token"])[0] == 204
+    assert WISHES.heard == [Said(1, Wish.VETO), Said(1, Wish.FULL_BY, by_ms)]
+
+
+@pytest.mark.parametrize(
+    ("path", "token"),
+    [
+        ("/wish", RIGHTS.driver_token("car-0")),
+        ("/wish", TOKEN),
+        ("/wish", "forged"),
+        ("/driver", RIGHTS.driver_token("car-1")),
+        ("/driver", "forged"),
+    ],
+)
+def test_nobody_has_a_say_in_a_car_of_somebody_else(server, path, token):
+    body = {"session": "S1"} | ({"wish": "veto"} if path == "/wish" else {})
+    assert (server.post(path, body, token)[0], WISHES.heard) == (401, [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"session": "S2", "wish": "veto"},
+        {"session": "S1", "wish": "fly"},
+        {"session": "S1", "wish": "full-by"},
+        {"session": "S1", "wish": "veto", "by_ms": 3_600_000},
+        {"session": "S1", "wish": "full-by", "by_ms": 1},
+        {"session": "S1", "wish": "full-by", "by_ms": 1 << 40},
+        {"session": "S1", "wish": "stop", "more": 1},
+    ],
+)
+def test_a_wish_that_cannot_be_is_refused(server, body):
+    assert (server.post("/wish", body, RIGHTS.driver_token("car-1"))[0], WISHES.heard) == (400, [])
+
+
 def test_a_run_without_an_operator_has_nowhere_to_order():
     with served(history_of(1), "127.0.0.1", 0) as address:
-        assert Server(int(address.rstrip("/").rpartition(":")[2]), history_of(1), []).order({})[0] == 404
+        assert Server(int(address.rstrip("/").rpartition(":")[2]), history_of(1)).order({})[0] == 404
 
 
 def test_a_port_that_is_taken_is_named():

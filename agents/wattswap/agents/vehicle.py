@@ -22,7 +22,7 @@ from wattswap.agents.strategies.waiting import waiting_cost
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import Draws, agent_key
 from wattswap.protocol.effects import Forget, Remember, Send, WakeAt
-from wattswap.protocol.events import Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
+from wattswap.protocol.events import DriverWish, Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
 from wattswap.protocol.messages import (
     AWARD,
     MANDATE,
@@ -97,6 +97,8 @@ class Vehicle:
         self._waiting_nanos = 0
         """What it costs the owner of this session when a kWh comes an hour later."""
         self._reading: Reading | None = None
+        self._sells = True
+        """Whether the driver of this session lets it give way for pay."""
         self._chargers = Peers()
         self._called: _Called | None = None
         """The call whose outcome is not known yet."""
@@ -114,6 +116,8 @@ class Vehicle:
                 return [*self._meter.add(event), *self._claim(event.session, now_ms)]
             case Reading() if self._plug is not None and event.session == self._plug.session:
                 self._reading = event
+            case DriverWish(session, sells) if self._plug is not None and session == self._plug.session:
+                self._sells = sells
             case Received(charger, Sealed() as sealed):
                 return self._on_sealed(charger, sealed, now_ms)
             case Received(charger, Release() as release) if charger == self._chargers.get(release.session):
@@ -156,7 +160,7 @@ class Vehicle:
     def _on_plugged_in(self, plug: PluggedIn, now_ms: int) -> list[Effect]:
         """Declare the need, and agree to be billed, until the transformer has acknowledged it."""
         left = [self._meter.leave(session) for session in self._meter.unsettled if session != plug.session]
-        self._plug, self._reading, self._called = plug, None, None
+        self._plug, self._reading, self._called, self._sells = plug, None, None, True
         self._key = np.array([agent_key(plug.session_id)], dtype=np.uint64)
         self._key.flags.writeable = False
         self._waiting_nanos = int(waiting_cost(self._profile.seed, self._key)[0]) if self._profile.waits else 0
@@ -207,7 +211,10 @@ class Vehicle:
         return [Send(plug.peer, self._answers[part])] if part in self._answers else []
 
     def _choose(self, call: ReliefCall, reading: Reading, plug: PluggedIn) -> tuple[Tranche, ...]:
-        """Ask the strategy, and admit of its answer what the law lets a car sell; nothing if it goes on charging."""
+        """Ask the strategy, and admit of its answer what the law lets a car sell; nothing if it goes on charging.
+
+        A driver who will not sell is obeyed after the strategy was asked, so that what it learns stays in step.
+        """
         profile = self._profile
         owed_ws, _ = self._meter.owed(plug.session)
         # What the car knows of itself, as the one row of an array.
@@ -239,7 +246,7 @@ class Vehicle:
             relief_w, ask = law.admitted(book, bid, self._rules)
         except StrategyError as error:
             raise refused(profile.strategy_name, error, plug.session_id, bid) from error
-        if not relief_w.any():
+        if not self._sells or not relief_w.any():
             return ()
         return tuple(map(Tranche, relief_w[0].tolist(), ask[0].tolist()))
 

@@ -7,6 +7,7 @@ import signal
 import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -62,6 +63,7 @@ def _number_or_each(_ctx: click.Context, _option: click.Parameter, value: str | 
 @click.option("--seed", type=int, help="Of every draw; the scenario's own by default.")
 @options.day
 @options.settings
+@options.at
 @click.option("--ledger", default="memory", show_default=True, help="Where tokens change hands, as in `wattswap run`.")
 @click.option("--wallets-seed", type=int, help="What a devnet's wallets are derived from; a new number by default.")
 @click.option("--sign", is_flag=True, help="Let the agents sign what they say. It changes no trade.")
@@ -81,6 +83,7 @@ def live(
     seed: int | None,
     day: int | None,
     settings: tuple[str, ...],
+    sayings: tuple[tuple[str, str, str], ...],
     ledger: str,
     wallets_seed: int | None,
     sign: bool,
@@ -105,6 +108,7 @@ def live(
     from wattswap.cli.watching import WatchPage, watching
     from wattswap.experiments.api import run_loaded
     from wattswap.experiments.live_log import Lateness
+    from wattswap.experiments.planned_wishes import planned_wishes
     from wattswap.experiments.processors import usable_processors
     from wattswap.runners.node.processes.pool import WorkerLostError
     from wattswap.runners.recording.rundir import default_path
@@ -117,11 +121,13 @@ def live(
     if not as_json:
         for note in street.notes:
             click.echo(f"Note: {note}", err=True)
+    drivers = planned_wishes(street, sayings) if sayings else None
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     shows = not lockstep and not as_json and (watch or text or sys.stderr.isatty())
     page, lateness = WatchPage(host, port, text or not watch), Lateness()
-    looking = watching(street, controller, "processes", speed=None, page=page, run_dir=out) if shows else nullcontext()
+    look = partial(watching, street, controller, "processes", speed=None, page=page, run_dir=out, drivers=drivers)
+    looking = look() if shows else nullcontext()
     bar = nullcontext(_silent) if shows or not lockstep else progress_bar(street.ticks, f"{street.name}, {controller}")
     try:
         with (
@@ -140,7 +146,9 @@ def live(
                 progress=progress,
                 processes=processes or _PROCESSES_A_CORE * usable_processors(),
                 speed=speed,
-                observers=(lateness, watched.watcher) if watched else (lateness,),
+                observers=(lateness, *watched.observers) if watched else (lateness,),
+                operator=watched.operator if watched else None,
+                drivers=watched.drivers if watched else drivers,
             )
     except KeyboardInterrupt:
         what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""

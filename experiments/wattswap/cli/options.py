@@ -16,6 +16,15 @@ settings = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario. Repeatable."
 )
 
+at = click.option(
+    "--at",
+    "sayings",
+    nargs=3,
+    multiple=True,
+    metavar="TIME car=NAME WISH",
+    help="What a driver says, as 19:10 car=C014 veto (or stop, sell, full-by=07:00). Repeatable.",
+)
+
 
 def page(command: _Command) -> _Command:
     """Give a command ``--host`` and ``--port`` of the page it serves, and ``--text`` for a terminal instead."""

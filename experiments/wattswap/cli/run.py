@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ NOT_SETTLED = 1
         "wattswap run demo",
         "wattswap run a400 --strategy need:0.6+keep:0.4 --set transformer.limit_w=350_000",
         "wattswap run b250 --controller uncontrolled --engine fleet --json",
+        "wattswap run demo --at 19:10 car=C014 veto --at 19:40 car=C031 full-by=23:00",
         "wattswap run demo --watch --speed 600",
         "wattswap run demo --ledger sqlite:street.sqlite",
         "wattswap run demo --ledger http://127.0.0.1:9125",
@@ -41,6 +43,7 @@ NOT_SETTLED = 1
 @click.option("--seed", type=int, help="Of every draw; the scenario's own by default.")
 @options.day
 @options.settings
+@options.at
 @click.option(
     "--ledger",
     default="memory",
@@ -78,6 +81,7 @@ def run(
     seed: int | None,
     day: int | None,
     settings: tuple[str, ...],
+    sayings: tuple[tuple[str, str, str], ...],
     ledger: str,
     wallets_seed: int | None,
     keys: Path | None,
@@ -102,6 +106,7 @@ def run(
     from wattswap.cli.progress import countdown_bar, progress_bar, strategies_print_to_stderr
     from wattswap.cli.watching import WatchPage, until_interrupted, watching
     from wattswap.experiments.api import run_loaded
+    from wattswap.experiments.planned_wishes import planned_wishes
     from wattswap.runners.recording.rundir import default_path
     from wattswap.runners.scenario import load_street
 
@@ -109,12 +114,14 @@ def run(
     if not as_json:
         for note in street.notes:
             click.echo(f"Note: {note}", err=True)
+    drivers = planned_wishes(street, sayings) if sayings else None
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     if (speed or text) and not watch:
         raise click.UsageError("--speed and --text say how to watch a run: add --watch")
     page = WatchPage(host, port, text)
-    looking = watching(street, controller, engine, speed=speed, page=page, run_dir=out) if watch else nullcontext()
+    look = partial(watching, street, controller, engine, speed=speed, page=page, run_dir=out, drivers=drivers)
+    looking = look() if watch else nullcontext()
     with looking as watched:
         try:
             bar = nullcontext(_silent) if text else progress_bar(street.ticks, f"{street.name}, {controller}")
@@ -133,8 +140,9 @@ def run(
                     out=out,
                     progress=progress,
                     settling=settling,
-                    observers=[watched.watcher] if watched else (),
+                    observers=watched.observers if watched else (),
                     operator=watched.operator if watched else None,
+                    drivers=watched.drivers if watched else drivers,
                 )
         except KeyboardInterrupt:
             what_there_is = f"; what there is lies in {out}" if out and out.is_dir() else ""
@@ -147,7 +155,7 @@ def run(
 
             show_result(result)
         if watched and not (as_json or text):
-            watched.watcher.history.end("complete")
+            watched.history.end("complete")
             until_interrupted()
     settlement = result.summary["settlement"]
     if settlement is not None and not (settlement["agree"] and not settlement["alarms"]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import contextmanager, suppress
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,9 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wattswap.experiments.dashboard.history import History
+    from wattswap.experiments.dashboard.rights import Rights
     from wattswap.experiments.dashboard.terminal import TerminalView
-    from wattswap.experiments.dashboard.watcher import Watcher
+    from wattswap.runners.engines.driver_wishes import DriverWishes
     from wattswap.runners.engines.limit_order import LimitOrder
+    from wattswap.runners.engines.observer import Observer
     from wattswap.runners.scenario.street import Street
 
 
@@ -36,32 +37,32 @@ class WatchPage(NamedTuple):
 class Watched(NamedTuple):
     """A run with a dashboard."""
 
-    watcher: Watcher
+    history: History
+    observers: tuple[Observer, ...]
     operator: LimitOrder | None
     """Through which the page moves the limit; None where no agents would hear of it."""
+    drivers: DriverWishes | None
+    """What drivers planned to say, and say by the page."""
 
 
 @contextmanager
-def serving(
-    history: History, page: WatchPage, run_dir: Path | None, limits: LimitOrder | None = None
-) -> Iterator[None]:
+def serving(history: History, page: WatchPage, run_dir: Path | None, rights: Rights | None = None) -> Iterator[None]:
     """Serve a history until the block is left; the address stands on stderr, and the operator's with its token.
 
     Raises:
         InputError: the server is not installed, or the port is taken.
     """
     try:
-        from wattswap.experiments.dashboard.server import Operator
         from wattswap.experiments.dashboard.serving import served
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("wattswap"):
             raise
         raise InputError(f"the dashboard needs {error.name}: pip install 'wattswap[dashboard]'") from None
-    operator = None if limits is None else Operator(secrets.token_urlsafe(16), limits.order)
-    with served(history, page.host, page.port, operator, run_dir) as address:
+    with served(history, page.host, page.port, rights, run_dir) as address:
         click.echo(f"Dashboard: {address}  (Ctrl-C ends it)", err=True)
-        if operator is not None:
-            click.echo(f"Operator:  {address}#operator={operator.token}  (may move the limit)", err=True)
+        if rights is not None:
+            may = "may move the limit, and finds each driver's address on the car's screen"
+            click.echo(f"Operator:  {address}#operator={rights.operator_token}  ({may})", err=True)
         yield
 
 
@@ -74,16 +75,25 @@ def watching(
     speed: float | None,
     page: WatchPage,
     run_dir: Path | None,
+    drivers: DriverWishes | None = None,
 ) -> Iterator[Watched]:
-    """A dashboard of a run that is about to begin, until the block is left."""
+    """A dashboard of a run that is about to begin, until the block is left; ``drivers`` have planned something."""
+    from wattswap.agents.controllers import NEGOTIATED
+    from wattswap.experiments.dashboard.rights import Rights
+    from wattswap.experiments.dashboard.site_watcher import SiteWatcher
     from wattswap.experiments.dashboard.terminal import TerminalView
     from wattswap.experiments.dashboard.watcher import Watcher
+    from wattswap.runners.engines.driver_wishes import DriverWishes
     from wattswap.runners.engines.limit_order import LimitOrder
 
-    operator = LimitOrder() if engine == "messages" and not page.text else None
-    watcher = Watcher(street, controller, speed, is_steered=operator is not None)
-    with shown(TerminalView(watcher.history)) if page.text else serving(watcher.history, page, run_dir, operator):
-        yield Watched(watcher, operator)
+    rights: Rights | None = None
+    if engine != "fleet" and not page.text:
+        drivers = (drivers or DriverWishes()) if controller == NEGOTIATED else drivers
+        rights = Rights.new(LimitOrder(), drivers)
+    watcher = Watcher(street, controller, speed, rights)
+    with shown(TerminalView(watcher.history)) if page.text else serving(watcher.history, page, run_dir, rights):
+        observers = (SiteWatcher(street, watcher.history), watcher)
+        yield Watched(watcher.history, observers, rights.limits if rights else None, drivers)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from wattswap.agents.offers import Strategy
+    from wattswap.runners.engines.driver_wishes import DriverWishes
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.node.processes.plan import Processes
@@ -201,10 +202,12 @@ def run_loaded(
     speed: float | None = None,
     observers: Sequence[Observer] = (),
     operator: LimitOrder | None = None,
+    drivers: DriverWishes | None = None,
 ) -> Result:
     """Run a street that is loaded already; otherwise as :func:`run`.
 
-    ``observers`` watch it, and ``operator`` may move its limit as it goes on. ``settling`` is told how much is still on
+    ``observers`` watch it, ``operator`` may move its limit as it goes on, and ``drivers`` tell their cars what they
+    want. ``settling`` is told how much is still on
     its way to the ledger once the last tick has passed.
 
     With ``processes`` the agents of the messages engine run in so many processes over ZeroMQ: with ``speed`` on the
@@ -216,7 +219,7 @@ def run_loaded(
     controller_named(controller)
     _refuse_journal(journal, engine, out)
     job = RunJob(street, controller, engine, sign=sign, progress=progress, processes=processes, speed=speed)
-    job.observers, job.operator, job.settling = observers, operator, settling
+    job.observers, job.operator, job.drivers, job.settling = observers, operator, drivers, settling
     choice = LedgerChoice(ledger, wallets_seed, keys, allow)
     if out is None:
         return _run_bare(job, choice)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from wattswap.runners.engines.driver_wishes import DriverWishes
     from wattswap.runners.engines.launch import Engine
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
@@ -68,6 +69,8 @@ class RunJob:
     """Who watches beside those that the run itself needs."""
     operator: LimitOrder | None = None
     """Who may move the limit while the run goes on."""
+    drivers: DriverWishes | None = None
+    """What drivers tell their cars meanwhile."""
     settling: Progress = lambda _left: None
     """Is told how much is still on its way once the last tick has passed."""
     began_s: float = field(default_factory=perf_counter)
@@ -127,6 +130,7 @@ class RunJob:
                 sign=self.sign,
                 observers=observers,
                 operator=self.operator,
+                drivers=self.drivers,
             )
         controller = controller_named(self.controller)
         if self.speed is not None:
@@ -139,11 +143,21 @@ class RunJob:
                 processes=self.processes,
                 sign=self.sign,
                 observers=observers,
+                operator=self.operator,
+                drivers=self.drivers,
                 journals=self.journals,
             )
         from wattswap.runners.node.lockstep.run import lockstep_run
 
-        return lockstep_run(self.street, controller, processes=self.processes, sign=self.sign, observers=observers)
+        return lockstep_run(
+            self.street,
+            controller,
+            processes=self.processes,
+            sign=self.sign,
+            observers=observers,
+            operator=self.operator,
+            drivers=self.drivers,
+        )
 
     def summed_up(self, wall_s: float | None = None) -> Summary:
         """The figures of what there is."""

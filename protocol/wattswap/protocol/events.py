@@ -89,6 +89,16 @@ class Reading(_Event, frozen=True, tag=6):
     drew: bool
 
 
+class DriverWish(_Event, frozen=True, tag=13):
+    """What its driver wants of a plugged car from now on; told to the vehicle, which tells nobody."""
+
+    session: int
+    sells: bool
+    """Whether it may give way for pay; if not, it answers every call by charging on."""
+    departure_ms: int
+    """When the car is to be full; the instant of the wish if its driver will not wait at all."""
+
+
 class BaseRead(_Event, frozen=True, tag=7):
     """A household's meter over the tick that ended."""
 
@@ -136,6 +146,7 @@ Event = (
     | Metered
     | CarStatus
     | Reading
+    | DriverWish
     | BaseRead
     | LimitChanged
     | Paid

@@ -175,6 +175,11 @@ class World:
         self.remaining_ws = self.fleet.need_ws.copy()
         self.baseline_ws = self.fleet.need_ws.copy()
         self.stored_ws = self.fleet.stored_ws.copy()
+        self.departure_ms = self.fleet.departure_ms.copy()
+        """When each car reckons to leave: as it stated, until its driver says otherwise."""
+        self.sells = np.ones(len(self.fleet), dtype=bool)
+        """Whether its driver lets it give way for pay."""
+        self.has_wished = np.zeros(len(self.fleet), dtype=bool)
         self.drew = np.zeros(len(self.fleet), dtype=bool)
         self.imported_ws = np.zeros(len(self.fleet), dtype=np.int64)
         self.exported_ws = np.zeros(len(self.fleet), dtype=np.int64)
@@ -235,6 +240,10 @@ class World:
             self.plugged = np.union1d(self.plugged, rows)
         return rows
 
+    def wish(self, row: int, *, sells: bool, departure_ms: int) -> None:
+        """A driver says what the car is to do from now on."""
+        self.sells[row], self.departure_ms[row], self.has_wished[row] = sells, departure_ms, True
+
     def charging(self, tick: int) -> law.ChargingState:
         """Where the plugged cars stand at this tick, one row a plugged car."""
         rows, fleet = self.plugged, self.fleet
@@ -245,7 +254,7 @@ class World:
             baseline_takes_w = self._takes_w(rows, remaining_ws - baseline_ws)
         now_ms = tick * self.rules.tick_ms
         return law.charging_state(
-            remaining_ws, baseline_ws, takes_w, baseline_takes_w, max_w, fleet.departure_ms[rows], now_ms, self.rules
+            remaining_ws, baseline_ws, takes_w, baseline_takes_w, max_w, self.departure_ms[rows], now_ms, self.rules
         )
 
     def _takes_w(self, rows: Ints, more_ws: Ints | int = 0) -> Ints:

@@ -11,6 +11,7 @@ import msgspec
 from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, CarCard, FeederCard, Head, History
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.activities import ACTIVITIES
+from wattswap.runners.recording.ageing import AgeingClock
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
 from wattswap.runners.recording.rundir import SCENARIO, read_run
 
@@ -40,8 +41,10 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
     start: datetime = scenario["start"]
     start_ms, tick_ms = round(start.timestamp() * 1_000), int(scenario.get("reading_s", 30)) * 1_000
     offset = start.utcoffset()
-    feeders = [str(feeder.get("name", "")) for feeder in scenario.get("feeder", ())] or [""]
+    feeders = scenario.get("feeder", ()) or [{}]
+    ratings = [_transformer(scenario, feeder) for feeder in feeders]
     ticks = _tick_rows(run.columns("series"), len(feeders))
+    chargers = scenario.get("chargers", {})
     cars, columns = run.columns("cars"), run.columns("sessions")
     sessions = _rows(columns, SessionRow._fields)
     cards = _cards(_rows(columns, CarCard.__struct_fields__))
@@ -53,7 +56,12 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
         utc_offset_ms=round(offset.total_seconds() * 1_000) if offset else 0,
         tick_ms=tick_ms,
         all_ticks=len(ticks),
-        feeders=[FeederCard(name=name) for name in feeders],
+        feeders=[
+            FeederCard(name=str(feeder.get("name", "")), rating_va=rating)
+            for feeder, (rating, _) in zip(feeders, ratings, strict=True)
+        ],
+        phases=int(chargers.get("phases", 3)),
+        voltage_v=int(chargers.get("voltage_v", 230)),
         is_live=False,
         play_speed=play_speed,
         cars=cards,
@@ -61,6 +69,7 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
     numbers = {card.session: row for row, card in enumerate(cards)}
     history.add(
         ticks=ticks,
+        heat=_heat_rows(ticks, ratings, tick_ms // 1_000),
         cars=_car_rows(cars, numbers, start_ms, tick_ms),
         rounds=_rows(run.columns("rounds"), ROUND_COLUMNS),
         trades=_rows(run.columns("trades"), TradeRow._fields),
@@ -93,6 +102,28 @@ def _tick_rows(series: Columns, feeders: int) -> list[Row]:
     for row in _rows(series, ("feeder", *FEEDER_COLUMNS)):
         parts[int(row[0])].append(row[1:])
     return [[figure for row in rows for figure in row] for rows in zip(*parts, strict=False)]
+
+
+def _transformer(scenario: Mapping[str, Any], feeder: Mapping[str, Any]) -> tuple[int, float]:
+    """The rating of a feeder's transformer, and the temperature around it."""
+    table = {**scenario.get("transformer", {}), **feeder.get("transformer", {})}
+    return int(table.get("rating_va", 400_000)), float(table.get("ambient_c", 20))
+
+
+def _heat_rows(ticks: Sequence[Row], ratings: Sequence[tuple[int, float]], tick_s: int) -> list[Row]:
+    """What the load made of each transformer; see ``HEAT_COLUMNS``."""
+    clocks = [AgeingClock(rating_va, tick_s, ambient_c) for rating_va, ambient_c in ratings]
+    width = len(FEEDER_COLUMNS)
+    rows: list[Row] = []
+    base, drawn, fed = (FEEDER_COLUMNS.index(name) for name in ("base_w", "import_w", "export_w"))
+    for tick in ticks:
+        for feeder, clock in enumerate(clocks):
+            here = tick[feeder * width : (feeder + 1) * width]
+            clock.add(int(here[base]) + int(here[drawn]) - int(here[fed]))
+        rows.append(
+            [figure for clock in clocks for figure in (round(clock.hot_spot_c * 10), round(clock.used_h * 3600))]
+        )
+    return rows
 
 
 def _cards(rows: Iterable[Row]) -> list[CarCard]:

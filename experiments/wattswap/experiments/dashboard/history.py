@@ -25,10 +25,23 @@ FEEDER_COLUMNS: Final = ("base_w", "limit_w", "import_w", "export_w", "baseline_
 """Of each feeder at a tick; a tick's row has them for one feeder after the other."""
 CAR_COLUMNS: Final = ("tick", "row", "activity", "import_w", "export_w", "imported_ws", "exported_ws")
 """What a car does from a tick on, and what its meter shows at that tick. Its activity is -1 once it has left."""
+HEAT_COLUMNS: Final = ("hot_spot_dc", "used_s")
+"""Of each feeder's transformer at a tick, as in ``FEEDER_COLUMNS``: tenths of a degree, and seconds of life used."""
+GRANT_COLUMNS: Final = ("tick", "row", "granted_w", "lease_ms")
+"""What a charger may draw from a tick on, and what is left of the lease when a tick ends; -1 where that is not told."""
+ACCOUNT_COLUMNS: Final = ("tick", "feeder", "free_nanos", "reserved_nanos", "earned_nanos")
+"""Of a site from a tick on: what it may promise, what is reserved for awards, what cars earned and await."""
+OFFER_COLUMNS: Final = ("tick", "feeder", "row", "tranche", "offered_w", "ask")
+AWARD_COLUMNS: Final = ("tick", "feeder", "row", "tranche", "awarded_w", "price")
+WISH_COLUMNS: Final = ("tick", "row", "sells", "departure_ms")
+"""What a driver wanted from a tick on; the departure in the run's milliseconds."""
 MOST_ROWS: Final = 4_096
 """Of each list, in one part."""
 
-_LISTS: Final = ("ticks", "cars", "rounds", "trades", "sessions")
+_LISTS: Final = (
+    *("ticks", "cars", "rounds", "trades", "sessions"),
+    *("wishes", "heat", "grants", "accounts", "offers", "awards"),
+)
 
 
 class CarCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +61,7 @@ class FeederCard(msgspec.Struct, frozen=True, kw_only=True):
     """What does not change about a feeder."""
 
     name: str
+    rating_va: int = 0
     most_limit_w: int | None = None
     """What its limit may be set to at most, by whoever may; None where nobody can."""
 
@@ -65,6 +79,12 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     all_ticks: int
     feeders: list[FeederCard]
     is_live: bool
+    phases: int = 3
+    voltage_v: int = 230
+    lease_ms: int = 0
+    """How long a charger may go on without hearing from its transformer."""
+    hears_drivers: bool = False
+    """Whether a driver can say what a car is to do."""
     play_speed: float | None = None
     """A finished run is to be played so many times faster than it was."""
     cars: list[CarCard]
@@ -73,6 +93,12 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     round_columns: Sequence[str] = ROUND_COLUMNS
     trade_columns: Sequence[str] = TradeRow._fields
     session_columns: Sequence[str] = SessionRow._fields
+    wish_columns: Sequence[str] = WISH_COLUMNS
+    heat_columns: Sequence[str] = HEAT_COLUMNS
+    grant_columns: Sequence[str] = GRANT_COLUMNS
+    account_columns: Sequence[str] = ACCOUNT_COLUMNS
+    offer_columns: Sequence[str] = OFFER_COLUMNS
+    award_columns: Sequence[str] = AWARD_COLUMNS
     activities: Sequence[str] = ACTIVITIES
     price_column: str = PRICE
     ask_column: str = ASK
@@ -95,6 +121,12 @@ class NewRows(msgspec.Struct, frozen=True, omit_defaults=True):
     rounds: list[Row] = []
     trades: list[Row] = []
     sessions: list[Row] = []
+    wishes: list[Row] = []
+    heat: list[Row] = []
+    grants: list[Row] = []
+    accounts: list[Row] = []
+    offers: list[Row] = []
+    awards: list[Row] = []
 
 
 class History:
@@ -107,19 +139,16 @@ class History:
         self._lists: dict[str, list[Row]] = {name: [] for name in _LISTS}
         self._state: State = "running"
 
-    def add(
-        self,
-        *,
-        ticks: Iterable[Row] = (),
-        cars: Iterable[Row] = (),
-        rounds: Iterable[Row] = (),
-        trades: Iterable[Row] = (),
-        sessions: Iterable[Row] = (),
-    ) -> None:
-        """Add rows to the lists."""
+    @property
+    def ticks(self) -> int:
+        """The number of ticks that are known."""
+        return len(self._lists["ticks"])
+
+    def add(self, **rows: Iterable[Row]) -> None:
+        """Add rows to the lists of these names."""
         with self._lock:
-            for name, rows in zip(_LISTS, (ticks, cars, rounds, trades, sessions), strict=True):
-                self._lists[name].extend(rows)
+            for name, new in rows.items():
+                self._lists[name].extend(new)
 
     def end(self, state: State) -> None:
         """Nothing will be added any more."""

@@ -6,9 +6,8 @@ import asyncio
 import ipaddress
 import secrets
 import socket
-from collections.abc import Callable
 from importlib.resources import files
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from starlette.applications import Starlette
@@ -17,17 +16,20 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from wattswap.experiments.dashboard.history import MOST_ROWS, Cursor
+from wattswap.experiments.dashboard.orders import Orders
+from wattswap.experiments.dashboard.readings import signed_records
 from wattswap.experiments.dashboard.transcript import transcript
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
     from typing import Any
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from wattswap.experiments.dashboard.history import History
+    from wattswap.experiments.dashboard.rights import Rights
 
 _MEDIA: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _HEADERS: Final = {
@@ -45,88 +47,51 @@ _LOOK_S: Final = 0.2
 _BEAT_S: Final = 10.0
 """A silent stream says so often that it is still there."""
 _MOST_WATCHERS: Final = 64
-_MOST_ORDER_BYTES: Final = 1_000
-
-
-class Operator(NamedTuple):
-    """Who may order limits: whoever knows the token."""
-
-    token: str
-    order: Callable[[int, int | None], None]
-    """Takes a feeder and its limit in watts, or None for the scenario's own."""
 
 
 def dashboard_app(
-    history: History, is_over: Callable[[], bool], operator: Operator | None = None, run_dir: Path | None = None
+    history: History, is_over: Callable[[], bool], rights: Rights | None = None, run_dir: Path | None = None
 ) -> ASGIApp:
     """The application; its streams end when ``is_over``. What was said is looked up in the journal of ``run_dir``."""
-    streams = _Streams(history, is_over)
+    streams, looked_up = _Streams(history, is_over), _LookedUp(run_dir)
     routes = [
         Route("/stream", streams.stream),
-        Route("/transcript/{feeder:int}/{tick:int}", _Transcripts(run_dir).get),
+        Route("/transcript/{feeder:int}/{tick:int}", looked_up.transcript),
+        Route("/readings", looked_up.readings),
+        Route("/readings/{last:int}", looked_up.readings),
     ]
-    if operator is not None:
-        routes.append(Route("/limit", _Limit(history, operator).post, methods=["POST"]))
+    if rights is not None:
+        routes += Orders(history, rights).routes()
     for entry in files(__package__).joinpath("page").iterdir():
         page = _Page(entry.read_bytes(), _MEDIA[entry.name.rpartition(".")[2]])
         routes += [Route(path, page.get) for path in _paths(entry.name)]
     return _Guard(Starlette(routes=routes))
 
 
-class _Transcripts:
-    """What was said in a round."""
+class _LookedUp:
+    """What is read from the run's directory when somebody asks: each in a thread of its own."""
 
     def __init__(self, run_dir: Path | None) -> None:
         self._run_dir = run_dir
 
-    def get(self, request: Request) -> Response:
-        """A round's messages as JSON, read in a thread of its own; 404 with the reason if they are not there."""
+    def transcript(self, request: Request) -> Response:
+        """What was said in a round."""
+        feeder, tick = request.path_params["feeder"], request.path_params["tick"]
+        return self._json("journal", lambda run_dir: transcript(run_dir, feeder, tick))
+
+    def readings(self, request: Request) -> Response:
+        """Signed meter records."""
+        return self._json("meter records", lambda run_dir: signed_records(run_dir, request.path_params.get("last")))
+
+    def _json(self, what: str, look_up: Callable[[Path], object]) -> Response:
+        """What was found, or 404 with the reason why it is not there."""
         if self._run_dir is None:
-            return PlainTextResponse("this run leaves no directory, so it has no journal; name one with --out\n", 404)
+            return PlainTextResponse(f"this run leaves no directory, so it has no {what}; name one with --out\n", 404)
         try:
-            steps = transcript(self._run_dir, request.path_params["feeder"], request.path_params["tick"])
+            found = look_up(self._run_dir)
         except InputError as error:
             return PlainTextResponse(f"{error}\n", 404)
-        return Response(msgspec.json.encode(steps), media_type="application/json")
-
-
-class _Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the slider sends."""
-
-    feeder: Annotated[int, msgspec.Meta(ge=0)]
-    limit_w: Annotated[int, msgspec.Meta(ge=0)] | None
-
-
-class _Limit:
-    """Where limits are ordered."""
-
-    def __init__(self, history: History, operator: Operator) -> None:
-        self._history, self._operator = history, operator
-
-    async def post(self, request: Request) -> Response:
-        """Order a limit. The token is no cookie, so no other page can make a browser send it along."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Bearer" or not secrets.compare_digest(token.encode(), self._operator.token.encode()):
-            return PlainTextResponse("this token may not set the limit; open the operator's address again\n", 401)
-        if request.headers.get("content-type") != "application/json":
-            return PlainTextResponse("an order is JSON\n", 415)
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_ORDER_BYTES:
-                return PlainTextResponse("an order is shorter\n", 413)
-        try:
-            order = msgspec.json.decode(body, type=_Order)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return PlainTextResponse(f"no order: {error}\n", 400)
-        feeders = self._history.head.feeders if self._history.head else []
-        most_w = feeders[order.feeder].most_limit_w if order.feeder < len(feeders) else None
-        if most_w is None:
-            return PlainTextResponse("there is no such feeder\n", 400)
-        if order.limit_w is not None and order.limit_w > most_w:
-            return PlainTextResponse(f"the transformer is built for {most_w} W and no more\n", 400)
-        self._operator.order(order.feeder, order.limit_w)
-        return Response(status_code=204)
+        return Response(msgspec.json.encode(found), media_type="application/json")
 
 
 def _paths(name: str) -> tuple[str, ...]:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wattswap.experiments.dashboard.history import History
-    from wattswap.experiments.dashboard.server import Operator
+    from wattswap.experiments.dashboard.rights import Rights
 
 _GRACE_S: Final = 2
 
 
 @contextmanager
 def served(
-    history: History, host: str, port: int, operator: Operator | None = None, run_dir: Path | None = None
+    history: History, host: str, port: int, rights: Rights | None = None, run_dir: Path | None = None
 ) -> Iterator[str]:
     """Serve until the block is left; gives the page's address.
 
@@ -35,7 +35,7 @@ def served(
     over = Event()
     listening = _listen(host, port)
     config = uvicorn.Config(
-        dashboard_app(history, over.is_set, operator, run_dir),
+        dashboard_app(history, over.is_set, rights, run_dir),
         log_level="critical",
         access_log=False,
         lifespan="off",

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import tomllib
 from itertools import dropwhile, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from wattswap.protocol.codec import unseal
+from wattswap.protocol.codec import KIND_OF, unseal
 from wattswap.protocol.errors import InputError, RemoteProtocolError
 from wattswap.protocol.events import Received
-from wattswap.protocol.messages import Sealed
+from wattswap.protocol.identity import LOCAL_NETWORK, seeded_signer
+from wattswap.protocol.messages import Award, Receipt, ReliefCall, Sealed
+from wattswap.runners.engines.agent_factory import agent_name
 from wattswap.runners.recording.journal import STREET, HandledEvent, Reader
+from wattswap.runners.recording.rundir import SCENARIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-LATEST_TICKS: Final = 45
-"""So long after its call a round's messages are looked for: its awards end within a window, then they are settled."""
+_OF_THE_TRANSFORMER: Final = frozenset(KIND_OF[kind] for kind in (ReliefCall, Award, Receipt))
+LATEST_TICKS: Final = 2_880
+"""So long after its call a round's messages are looked for: what was put off is paid when it has been drawn back."""
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """The bytes that an author signed, so that whoever reads them can check it."""
+
+    author: str
+    public_key: str
+    network: str
+    payload: str
+    signature: str
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -32,6 +47,8 @@ class Step(msgspec.Struct, frozen=True):
     """The message's class."""
     fields: dict[str, Any]
     """What it says; messages inside it are fields of their own."""
+    signed: Signed | None = None
+    """Where agents sign, what its author signed."""
 
 
 def transcript(run_dir: Path, feeder: int, tick: int) -> list[Step]:
@@ -46,12 +63,42 @@ def transcript(run_dir: Path, feeder: int, tick: int) -> list[Step]:
     reader = Reader(path)
     if reader.header.contents != "full":
         raise InputError("this run's journal holds only what came from outside; run it again with --journal full")
+    header = reader.header
+    authors = _Authors(header.seed, _feeder_name(run_dir, feeder)) if header.sign else None
     after = dropwhile(lambda line: line.tick < tick, reader.lines())
     lines = takewhile(lambda line: line.tick <= tick + LATEST_TICKS, after)
-    return list(_of_the_round((raw for line in lines for raw in line.events), feeder, tick))
+    return list(_of_the_round((raw for line in lines for raw in line.events), feeder, tick, authors))
 
 
-def _of_the_round(happenings: Iterable[msgspec.Raw], feeder: int, tick: int) -> Iterator[Step]:
+def _feeder_name(run_dir: Path, feeder: int) -> str:
+    try:
+        scenario = tomllib.loads((run_dir / SCENARIO).read_text(encoding="utf-8"))
+        return str(scenario["feeder"][feeder]["name"]) if scenario.get("feeder") else ""
+    except (OSError, ValueError, LookupError) as error:
+        raise InputError(f"{run_dir / SCENARIO}: cannot be read ({error}), so nobody knows who signed") from None
+
+
+class _Authors:
+    """Who signed what, in a run whose agents sign with the keys of its seed."""
+
+    def __init__(self, seed: int, feeder: str) -> None:
+        self._seed, self._transformer = seed, agent_name("transformer", feeder)
+
+    def of(self, event: Received) -> Signed | None:
+        """Of a message that its author sealed: a car, or the transformer, though a charger passed it on."""
+        sealed = event.message
+        if not isinstance(sealed, Sealed):
+            return None
+        author = self._transformer if sealed.kind in _OF_THE_TRANSFORMER else event.sender
+        if author == event.sender and "vehicle/" not in author and author != self._transformer:
+            return None  # a charger passes a car's mandate on
+        key = seeded_signer(self._seed, author).public_key
+        return Signed(author, key.hex(), LOCAL_NETWORK, sealed.payload.hex(), sealed.signature.hex())
+
+
+def _of_the_round(
+    happenings: Iterable[msgspec.Raw], feeder: int, tick: int, authors: _Authors | None
+) -> Iterator[Step]:
     sessions: set[int] = set()
     """Those that the round's messages have named: an acknowledgement names no feeder."""
     for raw in happenings:
@@ -64,7 +111,8 @@ def _of_the_round(happenings: Iterable[msgspec.Raw], feeder: int, tick: int) -> 
             sessions.add(fields.get("session", -1))
         elif fields.get("tick") != tick or fields.get("session") not in sessions or "feeder" in fields:
             continue
-        yield Step(happened.now_ms, event.sender, happened.agent, kind, fields)
+        signed = None if authors is None else authors.of(event)
+        yield Step(happened.now_ms, event.sender, happened.agent, kind, fields, signed)
 
 
 def _is_of(fields: dict[str, Any], feeder: int, tick: int) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from wattswap.experiments.dashboard.history import CarCard, FeederCard, Head, History
 from wattswap.experiments.tables import places_of
+from wattswap.protocol.events import DriverWish
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.activities import activity
 from wattswap.runners.recording.car_ticks import CarTicks
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wattswap.experiments.dashboard.history import Row
+    from wattswap.experiments.dashboard.rights import Rights
+    from wattswap.runners.engines.observer import Sensed
     from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import SessionRow, TradeRow
     from wattswap.runners.scenario.street import Street
@@ -32,10 +35,10 @@ class Watcher(Observer):
     """Watches a run of either engine through what it records."""
 
     def __init__(
-        self, street: Street, controller: str, speed: float | None = None, *, is_steered: bool = False
+        self, street: Street, controller: str, speed: float | None = None, rights: Rights | None = None
     ) -> None:
         self.history = History()
-        self._street, self._controller, self._is_steered = street, controller, is_steered
+        self._street, self._controller, self._rights = street, controller, rights
         self._tick_s = street.tick_ms / 1_000 / speed if speed else 0.0
         """How long a tick takes on the wall clock at least."""
         self._began_s = 0.0
@@ -51,7 +54,14 @@ class Watcher(Observer):
         """By row: the activity and the two powers that were told last."""
         feeders = np.arange(len(run.records))
         self._first_row = np.searchsorted(run.world.fleet.feeder, feeders).tolist()
-        self.history.head = _head(self._street, self._controller, run, is_steered=self._is_steered)
+        self.history.head = _head(self._street, self._controller, run, self._rights)
+
+    def sensed(self, sensed: Sequence[Sensed]) -> None:
+        """Tell what drivers want."""
+        run = self._run
+        if run is not None:
+            wishes = (event for _, event in sensed if type(event) is DriverWish)
+            self.history.add(wishes=[[run.tick, wish.session, int(wish.sells), wish.departure_ms] for wish in wishes])
 
     def tick_passed(self, tick: int) -> None:
         """Tell of the tick, and wait until it is its time."""
@@ -104,7 +114,7 @@ def _feeder_row(cars: CarTicks) -> Row:
     return [int(cars.base_w[0]), int(cars.limit_w[0]), *(int(column.sum()) for column in sums)]
 
 
-def _head(street: Street, controller: str, run: Run, *, is_steered: bool) -> Head:
+def _head(street: Street, controller: str, run: Run, rights: Rights | None) -> Head:
     fleet, assignment = run.world.fleet, run.assignment
     prefix = [place.prefix for place in places_of(street)]
     offset = street.scenario.start.utcoffset()
@@ -127,10 +137,18 @@ def _head(street: Street, controller: str, run: Run, *, is_steered: bool) -> Hea
         tick_ms=street.tick_ms,
         all_ticks=street.ticks,
         feeders=[
-            FeederCard(name=feeder.name, most_limit_w=feeder.transformer.rating_va if is_steered else None)
+            FeederCard(
+                name=feeder.name,
+                rating_va=feeder.transformer.rating_va,
+                most_limit_w=feeder.transformer.rating_va if rights else None,
+            )
             for feeder in street.feeders
         ],
         is_live=True,
+        phases=street.scenario.chargers.phases,
+        voltage_v=street.scenario.chargers.voltage_v,
+        lease_ms=run.world.rules.lease_ms,
+        hears_drivers=rights is not None and rights.drivers is not None,
         cars=[
             CarCard(
                 session=f"{prefix[feeder]}{session}",

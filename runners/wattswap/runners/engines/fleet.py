@@ -13,6 +13,7 @@ from wattswap.agents.offers import FEED, TRANCHES, Call
 from wattswap.agents.rules import Terms
 from wattswap.agents.segments import Segments
 from wattswap.runners.engines.award_table import AwardTable
+from wattswap.runners.engines.driver_wishes import DriverWishes
 from wattswap.runners.engines.observer import Moved, Observers
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.payments.opening_book import open_books
@@ -43,8 +44,10 @@ class FleetRun:
         controller: Controller | None = None,
         observers: Iterable[Observer] = (),
         world: World | None = None,
+        drivers: DriverWishes | None = None,
     ) -> None:
         self.street, self.controller, self.world = street, controller, world or World(street)
+        self._drivers = drivers or DriverWishes()
         fleet, rules = self.world.fleet, self.world.rules
         self._terms = Terms.of(*self.world.feeder_rules)
         self.assignment = StrategyAssignment(fleet, street.scenario.seed, rules, street.folder)
@@ -122,6 +125,7 @@ class FleetRun:
     def _tick(self, tick: int) -> None:
         world = self.world
         world.arrive(tick)
+        self._drivers.hear(tick, world)
         charging, segments = world.charging(tick), self._segments(world.plugged)
         cars = self._cars(charging)
         base_w, limit_w = world.base_w[:, tick], self.street.limit_w[:, tick]
@@ -212,7 +216,9 @@ class FleetRun:
         standing = law.ChargingState(*(column[chosen] for column in charging))
         own = world.own(called, standing, cars.owed_ws[chosen], now_ms)
         call = Call(need_w[feeder], now_ms, until_ms, self.rules.feed_h)
-        offers = market.Offers(own.key, own.firm_w, *self.assignment.admitted(call, own, called))
+        relief_w, ask = self.assignment.admitted(call, own, called)
+        relief_w, ask = (np.where(world.sells[called, None], column, 0) for column in (relief_w, ask))
+        offers = market.Offers(own.key, own.firm_w, relief_w, ask)
         bought = market.buy(
             need_w,
             offers,

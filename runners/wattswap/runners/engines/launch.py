@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Literal
 
-from wattswap.agents.controllers import NEED_DEPARTURES, controller_named
+from wattswap.agents.controllers import NEED_DEPARTURES, NEGOTIATED, controller_named
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_HOUR
 from wattswap.runners.engines.fleet import FleetRun
@@ -17,6 +17,7 @@ from wattswap.runners.world import NEVER_MS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wattswap.runners.engines.driver_wishes import DriverWishes
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.engines.run import Run
@@ -51,12 +52,13 @@ def start_run(
     sign: bool = False,
     observers: Iterable[Observer] = (),
     operator: LimitOrder | None = None,
+    drivers: DriverWishes | None = None,
 ) -> Run:
     """A run before its first tick, of which its observers have been told.
 
     Its record is filled as it goes, so whoever holds the run has what there is when it is interrupted. ``sign`` lets
     the agents of the messages engine sign what they say; it changes no trade. Through ``operator`` somebody may
-    move the limit while that engine goes on; the journal has the changes.
+    move the limit while that engine goes on, and ``drivers`` tell their cars in either; the journal has both.
 
     Raises:
         InputError: there is no such controller, engine or strategy (the nearest is named), or the scenario lets things
@@ -70,9 +72,11 @@ def start_run(
             f"controller {controller!r} decides by departures, which cars tell nobody;"
             " add --set vehicles.disclose=departure to let them"
         )
+    if controller != NEGOTIATED and drivers is not None and drivers.planned:
+        raise InputError(f"--at: controller {controller!r} asks no car, so no driver has a say; leave one of them out")
     if engine == "fleet":
         _refuse_faults(street)
-        fleet = FleetRun(street, controller_named(controller), observers)
+        fleet = FleetRun(street, controller_named(controller), observers, drivers=drivers)
         fleet.begin()
         return fleet
     return simulated_run(
@@ -82,6 +86,7 @@ def start_run(
         faults=faults_of(street),
         observers=observers,
         operator=operator,
+        drivers=drivers,
     )
 
 

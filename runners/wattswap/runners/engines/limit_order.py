@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wattswap.runners.engines.sensor_feed import SensorFeed
-
 if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
-    from wattswap.runners.engines.agent_factory import AgentFactory
-    from wattswap.runners.scenario.street import Street
-    from wattswap.runners.world import World
 
 
 class LimitOrder:
@@ -36,15 +31,3 @@ class LimitOrder:
         limits_w = scenario_w.copy()
         limits_w[list(ordered_w)] = list(ordered_w.values())
         return limits_w
-
-
-class SteeredFeed(SensorFeed):
-    """The sensors of a street whose limit may be ordered; a transformer is told of it as of any other change."""
-
-    def __init__(self, street: Street, world: World, factory: AgentFactory, operator: LimitOrder) -> None:
-        super().__init__(street, world, factory)
-        self._operator = operator
-
-    def _limits_w(self, tick: int) -> Ints:
-        """What holds from this tick on, by feeder."""
-        return self._operator.in_force(super()._limits_w(tick))

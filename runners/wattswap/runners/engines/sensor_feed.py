@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 
 from wattswap.protocol.effects import NoteAward, NoteTrade
-from wattswap.protocol.events import BaseRead, CarStatus, LimitChanged, Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.events import (
+    BaseRead,
+    CarStatus,
+    DriverWish,
+    LimitChanged,
+    Metered,
+    PluggedIn,
+    Reading,
+    Unplugged,
+)
 from wattswap.runners.engines.observer import Observer
 
 if TYPE_CHECKING:
@@ -34,7 +43,7 @@ NOBODY: Final = ""
 CHARGER, VEHICLE, CHARGER_FIRST, VEHICLE_FIRST = 1, 2, 3, 4
 """Which agents of an event's session are told: its charger, its car, or both, one before the other."""
 
-OF_A_SESSION: Final = (Metered, CarStatus, Reading, PluggedIn, Unplugged)
+OF_A_SESSION: Final = (Metered, CarStatus, Reading, PluggedIn, Unplugged, DriverWish)
 
 _COLUMNS = 8
 
@@ -141,6 +150,10 @@ class SensorFeed(Observer):
             reserve_ws=int(fleet.reserve_ws[row]),
         )
 
+    def _wish(self, row: int) -> DriverWish:
+        """What the car's driver wants by now."""
+        return DriverWish(row, bool(self._world.sells[row]), int(self._world.departure_ms[row]))
+
     def opening(self, tick: int, charging: ChargingState, granted: NDArray[np.bool_]) -> Iterator[Sensed]:
         """Everyone's readings; ``granted`` are the plugged rows whose charger may give or take power."""
         yield from self._readings(charging, granted)
@@ -197,6 +210,8 @@ class SensorFeed(Observer):
                 is_charger = name == charger
                 peer = vehicle if is_charger else charger
                 yield self._plugged_in(row, peer, discloses=self._discloses and not is_charger)
+                if not is_charger and self._world.has_wished[row]:
+                    yield self._wish(row)
         if name in self._factory.transformers:
             yield LimitChanged(int(self._limit_w[self._factory.transformers.index(name)]))
 

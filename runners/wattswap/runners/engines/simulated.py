@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wattswap.runners.engines.agent_factory import AgentFactory
-from wattswap.runners.engines.limit_order import SteeredFeed
 from wattswap.runners.engines.loop import SimulatedRun
-from wattswap.runners.engines.sensor_feed import SensorFeed
+from wattswap.runners.engines.steered_feed import feed_of
 from wattswap.runners.network.fault_schedule import FaultSchedule
 from wattswap.runners.network.faulty import FaultyNetwork
 from wattswap.runners.network.perfect import PerfectNetwork
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wattswap.agents.controllers import Controller
+    from wattswap.runners.engines.driver_wishes import DriverWishes
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.engines.sensor_feed import Feed
@@ -33,15 +33,16 @@ def simulated_run(
     faults: FaultOptions | None = None,
     observers: Iterable[Observer] = (),
     operator: LimitOrder | None = None,
+    drivers: DriverWishes | None = None,
 ) -> SimulatedRun:
     """A run before its first tick; its observers have been told of it.
 
     With ``faults``, in which something can go wrong, its network is a ``FaultyNetwork``. With an ``operator`` the
-    limit is the scenario's until one is ordered.
+    limit is the scenario's until one is ordered, with ``drivers`` cars do what they were told.
     """
     world = World(street)
     factory = AgentFactory(street, world, controller, sign=sign)
-    feed = SensorFeed(street, world, factory) if operator is None else SteeredFeed(street, world, factory, operator)
+    feed = feed_of(street, world, factory, operator, drivers)
     return assembled(street, world, factory, feed, faults, (feed, *observers))
 
 

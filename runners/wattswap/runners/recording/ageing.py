@@ -78,7 +78,8 @@ def steady(load_factor: float, ambient_c: float, cooling: Cooling = ONAN) -> Hea
 
 def hot_spots(load_factor: Floats, tick_s: float, ambient_c: float, start: Heat, cooling: Cooling = ONAN) -> Floats:
     """The hot spot at the end of each tick, in degrees Celsius, by explicit Euler steps of ``tick_s`` each."""
-    return np.fromiter(_walk(load_factor, tick_s, ambient_c, start, cooling), dtype=np.float64, count=len(load_factor))
+    walk = _walk(load_factor, tick_s, ambient_c, start, cooling)
+    return np.fromiter((heat.hot_spot_c for heat in walk), dtype=np.float64, count=len(load_factor))
 
 
 def ageing_h(load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: float) -> float:
@@ -95,6 +96,31 @@ def ageing_h(load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: 
     return float(ageing_rate(spots).sum()) * tick_s / steps / 3600
 
 
+class AgeingClock:
+    """A transformer's heat and the life it has used, reckoned tick by tick as :func:`ageing_h` does at once."""
+
+    def __init__(self, rating_va: int, tick_s: int, ambient_c: float) -> None:
+        self._rating_va, self._ambient_c = rating_va, ambient_c
+        self._steps = ceil(tick_s / LONGEST_STEP_S)
+        self._step_s = tick_s / self._steps
+        self._heat: Heat | None = None
+        self.used_h = 0.0
+        """Hours of life."""
+
+    @property
+    def hot_spot_c(self) -> float:
+        """Of the winding, at the end of the last tick."""
+        return self._ambient_c if self._heat is None else self._heat.hot_spot_c
+
+    def add(self, load_w: int) -> None:
+        """Let a tick pass under this load."""
+        factor = abs(load_w) / self._rating_va
+        start = self._heat or steady(factor, self._ambient_c)
+        for heat in _walk(np.full(self._steps, factor), self._step_s, self._ambient_c, start, ONAN):
+            self._heat = heat
+            self.used_h += float(ageing_rate(heat.hot_spot_c)) * self._step_s / 3600
+
+
 def _final_rises(load_factor: Floats, cooling: Cooling) -> tuple[Floats, Floats]:
     """What oil (above ambient) and winding (above oil) would rise by in the long run, in kelvins."""
     losses = (1 + load_factor**2 * cooling.loss_ratio) / (1 + cooling.loss_ratio)
@@ -103,7 +129,7 @@ def _final_rises(load_factor: Floats, cooling: Cooling) -> tuple[Floats, Floats]
     )
 
 
-def _walk(load_factor: Floats, tick_s: float, ambient_c: float, start: Heat, cooling: Cooling) -> Iterator[float]:
+def _walk(load_factor: Floats, tick_s: float, ambient_c: float, start: Heat, cooling: Cooling) -> Iterator[Heat]:
     oil_pace = tick_s / 60 / (cooling.k11 * cooling.oil_minutes)
     rise_pace = tick_s / 60 / (cooling.k22 * cooling.winding_minutes)
     sag_pace = tick_s / 60 * cooling.k22 / cooling.oil_minutes
@@ -113,4 +139,4 @@ def _walk(load_factor: Floats, tick_s: float, ambient_c: float, start: Heat, coo
         oil_c += oil_pace * (ambient_c + final_oil_k - oil_c)
         rise_k += rise_pace * (cooling.k21 * winding_k - rise_k)
         sag_k += sag_pace * ((cooling.k21 - 1) * winding_k - sag_k)
-        yield oil_c + rise_k - sag_k
+        yield Heat(oil_c, rise_k, sag_k)

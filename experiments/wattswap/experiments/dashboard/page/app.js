@@ -1,9 +1,13 @@
 // Puts the page together: the stream that fills the store, the moment that is shown, and the screens.
-import { Car, Cars } from "./cars.js";
+import { Car, Cars, Driven } from "./cars.js";
 import { h } from "./dom.js";
+import { ChargerScreen, Chargers } from "./chargers.js";
+import { Islands } from "./islands.js";
+import { Readings } from "./readings.js";
 import { Round, Rounds } from "./rounds.js";
 import { begin, changed, newest, onChange, store, take } from "./store.js";
 import { Street } from "./street.js";
+import { TransformerScreen } from "./transformer.js";
 import { clock } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -70,7 +74,7 @@ at("feeder").addEventListener("change", (event) => { store.feeder = Number(event
 
 function showFeeders() {
   const { feeders } = store.head;
-  at("feeders").hidden = feeders.length < 2;
+  at("feeders").hidden = at("islands").hidden = feeders.length < 2;
   if (at("feeder").childElementCount === feeders.length) return;
   at("feeder").replaceChildren(...feeders.map((feeder, number) => h("option", { value: number }, feeder.name)));
 }
@@ -93,7 +97,11 @@ function showTime() {
 
 // -- the screens ----------------------------------------------------------------------------------------------------
 
-const SCREENS = { street: Street, cars: Cars, car: Car, rounds: Rounds, round: Round };
+const SCREENS = {
+  street: Street, islands: Islands, transformer: TransformerScreen, rounds: Rounds, round: Round, cars: Cars, car: Car, driven: Driven,
+  chargers: Chargers, charger: ChargerScreen, readings: Readings,
+};
+const PARENT = { round: "rounds", car: "cars", driven: "cars", charger: "chargers" };
 let screen = null, shown = null;
 
 function show() {
@@ -107,7 +115,7 @@ function show() {
     window.scrollTo(0, 0);
   }
   for (const anchor of document.querySelectorAll("nav a")) {
-    if (anchor.hash.slice(1).startsWith(known.slice(0, 3))) anchor.setAttribute("aria-current", "page");
+    if (anchor.hash.slice(1) === (PARENT[known] ?? known)) anchor.setAttribute("aria-current", "page");
     else anchor.removeAttribute("aria-current");
   }
   document.title = `${store.head.name} · Wattswap`;

@@ -1,6 +1,7 @@
 // The cars as a list, and one of them: what it does and why, its energy and its wallet.
 import { fill, h, table, tile } from "./dom.js";
-import { carAt, newest, store, tradesOf, walletOf } from "./store.js";
+import { driverForm, wished } from "./rights.js";
+import { carAt, newest, sessionOf, store, tradesOf, walletOf } from "./store.js";
 import { clock, iota, kind, kw, kwh, sold, word } from "./words.js";
 
 const link = (card) => h("a", { href: `#car/${encodeURIComponent(card.session)}` }, card.station);
@@ -79,10 +80,12 @@ export class Car {
     this.row = store.bySession.get(session);
     this.head = h("h2", {});
     this.why = h("p", {});
+    this.wish = h("p", {});
+    this.form = h("div", {});
     this.tiles = h("div", { class: "tiles" });
     this.strip = h("div", {});
     this.trades = h("div", {});
-    this.element = h("section", { "aria-label": "Car" }, h("p", {}, h("a", { href: "#cars" }, "All cars")), this.head, this.why,
+    this.element = h("section", { "aria-label": "Car" }, h("p", {}, h("a", { href: "#cars" }, "All cars")), this.head, this.why, this.wish, this.form,
       this.tiles, this.strip, h("h3", {}, "What it sold so far"), this.trades);
   }
 
@@ -98,6 +101,9 @@ export class Car {
     this.head.replaceChildren(h("b", { class: `mark ${kind(car.what)}` }, word(car.what).mark),
       `The car at ${card.station} ${word(car.what).says}.`);
     this.why.textContent = why(car, card, trades, tick);
+    this.wish.textContent = wished(this.row, tick) ?? "";
+    this.wish.hidden = !this.wish.textContent;
+    if (!this.form.childElementCount) this.form.append(...[driverForm(card)].filter(Boolean));
     const power = car.import_w - car.export_w;
     fill(this.tiles, [
       tile("Power now", kw(Math.abs(power)), `${power < 0 ? "out of" : "into"} the car${store.head.is_live ? "" : ", mean"}`),
@@ -121,5 +127,23 @@ export class Car {
     const name = (change) => store.head.activities[change.activity] ?? "gone";
     return [h("h3", {}, "What it did, newest first"), h("div", { class: "legend" }, steps.map((change) =>
       h("span", {}, h("b", { class: `mark ${kind(name(change))}` }, word(name(change)).mark), `${clock(change.tick)} ${word(name(change)).short}`)))];
+  }
+}
+
+// The screen of a driver: the own car, from session to session.
+export class Driven {
+  constructor(vehicle) {
+    this.vehicle = vehicle;
+    this.element = h("div", {});
+  }
+
+  update() {
+    const card = sessionOf(this.vehicle, Math.floor(store.now));
+    if (!this.car || this.session !== card?.session) {
+      this.session = card?.session;
+      this.car = new Car(this.session);
+      this.element.replaceChildren(this.car.element);
+    }
+    this.car.update();
   }
 }

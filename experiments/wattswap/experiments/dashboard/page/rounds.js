@@ -1,6 +1,7 @@
 // The rounds: each is a call for relief, the offers it got and the awards it made.
 import { Transcript } from "./transcript.js";
 import { fill, h, table, tile } from "./dom.js";
+import { offersTable } from "./transformer.js";
 import { newest, rounds, roundsUntil, store, sum, trades } from "./store.js";
 import { cars, clock, iota, kw, kwh, sold } from "./words.js";
 
@@ -70,7 +71,8 @@ export class Round {
         tile("Needed", kw(round.need_w)), tile("Offered", kw(round.offered_w), `${round.kept} kept charging`),
         tile("Bought", kw(round.awarded_w), `from ${cars(taken)}`),
         tile("Highest price", iota(round[head.price_column]), head.price_unit)),
-      h("h3", {}, "The offers it took"),
+      ...(offersTable(round) ? [h("h3", {}, "The offers it got, the taken ones first"), offersTable(round)] : []),
+      h("h3", {}, "The offers it took, and what came of them"),
       awards.length ? table(AWARDS, awards, "Awards of this round") : null,
       settled < taken ? h("p", { class: "soft" }, `${taken - settled} of them are not settled yet, and appear here when they are.`) : null);
   }

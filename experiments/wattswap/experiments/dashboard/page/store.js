@@ -1,7 +1,7 @@
 // What the page knows of the run: lists that grow as the stream brings more, and the moment that is shown.
 
 export const store = {
-  head: null, state: "running", ticks: [], rounds: [], trades: [], sessions: new Map(),
+  head: null, state: "running", ticks: [], rounds: [], trades: [], sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [],
   changes: [], now: 0, feeder: 0, follows: true, plays: false, speed: 300, view: null,
 };
 
@@ -12,7 +12,7 @@ export const changed = () => listeners.forEach((listener) => listener());
 export function begin(head) {
   const index = (names) => Object.fromEntries(names.map((name, place) => [name, place]));
   Object.assign(store, {
-    head, ticks: [], rounds: [], trades: [], sessions: new Map(), changes: head.cars.map(() => []), now: 0, view: null,
+    head, ticks: [], rounds: [], trades: [], sessions: new Map(), wishes: [], heat: [], grants: head.cars.map(() => []), accounts: [], offers: [], awards: [], changes: head.cars.map(() => []), now: 0, view: null,
     follows: head.is_live, plays: false, bySession: new Map(head.cars.map((car, row) => [car.session, row])),
     column: index(head.feeder_columns), feeder: Math.min(store.feeder, head.feeders.length - 1),
   });
@@ -34,6 +34,15 @@ export function take(part) {
     const session = named(head.session_columns, row);
     store.sessions.set(session.session, session);
   }
+  for (const row of part.heat ?? []) store.heat.push(row);
+  for (const row of part.grants ?? []) {
+    const grant = named(head.grant_columns, row);
+    (store.grants[grant.row] ??= []).push(grant);
+  }
+  for (const row of part.accounts ?? []) store.accounts.push(named(head.account_columns, row));
+  for (const row of part.offers ?? []) store.offers.push(named(head.offer_columns, row));
+  for (const row of part.awards ?? []) store.awards.push(named(head.award_columns, row));
+  for (const row of part.wishes ?? []) store.wishes.push(named(head.wish_columns, row));
   store.state = part.state;
   if (store.follows) store.now = newest();
   else if (!head.is_live && (first || store.atPeak)) showPeak();
@@ -52,20 +61,38 @@ function showPeak() {
   store.now = hardest ? Math.min(hardest.tick + 2, newest()) : loads.indexOf(loads.reduce((a, b) => Math.max(a, b), 0));
 }
 
+// The session of a car at a tick, else its next one, else its last; cars come several times.
+export function sessionOf(vehicle, tick) {
+  const mine = store.head.cars.filter((card) => card.vehicle === vehicle).sort((a, b) => a.arrival_tick - b.arrival_tick);
+  return mine.find((card) => card.departure_tick > tick) ?? mine.at(-1);
+}
+
 export const newest = () => Math.max(store.ticks.length - 1, 0);
 export const tickValue = (tick, name) => store.ticks[tick]?.[store.feeder * store.head.feeder_columns.length + store.column[name]] ?? 0;
 export const loadAt = (tick) => tickValue(tick, "base_w") + tickValue(tick, "import_w") - tickValue(tick, "export_w");
 export const unasked = (tick) => tickValue(tick, "base_w") + tickValue(tick, "baseline_w");
 
-// What a car does at a tick: the last change until then; null before it came and after it left.
-export function carAt(row, tick) {
-  const changes = store.changes[row] ?? [];
+// Of the transformer of the feeder that is shown, at a tick.
+export function heatAt(tick) {
+  const width = store.head.heat_columns.length, row = store.heat[tick];
+  return row ? { hot_c: row[store.feeder * width] / 10, used_s: row[store.feeder * width + 1] } : null;
+}
+export const accountAt = (tick) => lastUntil(store.accounts.filter((one) => one.feeder === store.feeder), tick);
+export const grantAt = (row, tick) => lastUntil(store.grants[row] ?? [], tick);
+
+// The last of some changes until a tick, in the order of time.
+function lastUntil(changes, tick) {
   let low = 0, high = changes.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (changes[middle].tick <= tick) low = middle + 1; else high = middle;
   }
-  const change = changes[low - 1];
+  return changes[low - 1] ?? null;
+}
+
+// What a car does at a tick: the last change until then; null before it came and after it left.
+export function carAt(row, tick) {
+  const change = lastUntil(store.changes[row] ?? [], tick);
   if (!change) return null;
   const seconds = (tick - change.tick) * store.head.tick_ms / 1000;
   const here = change.activity >= 0;

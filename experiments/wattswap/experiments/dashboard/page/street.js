@@ -1,7 +1,7 @@
 // The street: what the transformer carries against what it may, and what each plugged car does.
 import { TimeChart, windowButtons } from "./chart.js";
 import { fill, h, tile } from "./dom.js";
-import { limitForm } from "./operator.js";
+import { limitForm } from "./rights.js";
 import { carAt, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, trades, unasked } from "./store.js";
 import { cars, clock, iota, kind, kw, kwh, WORDS, word } from "./words.js";
 

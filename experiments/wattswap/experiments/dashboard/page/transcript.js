@@ -1,4 +1,5 @@
 // A round as a sequence of messages, step by step, as far as the run's journal holds every event.
+import { signedBy, unhex, whyNot } from "./crypto.js";
 import { h } from "./dom.js";
 import { store } from "./store.js";
 import { clock, fields, says } from "./words.js";
@@ -56,10 +57,22 @@ export class Transcript {
     this.list.replaceChildren(...this.mine.slice(0, this.shown).map((step) => this.step(step)));
   }
 
+  // Whether its author signed it: checked here, whatever the run or its server say.
+  signature({ author, public_key: key, network, payload, signature }) {
+    const place = h("span", { class: "soft" }, "checking the signature …");
+    whyNot().then(async (problem) => {
+      if (problem) { place.textContent = problem; return; }
+      const good = await signedBy(key, unhex(payload), signature, network);
+      place.className = good ? "good" : "bad";
+      place.textContent = good ? `✓ signed by ${author}, checked here` : `the signature is not that of ${author}`;
+    });
+    return place;
+  }
+
   step(step) {
     const name = (agent) => agent.replace("charger/", "charger ").replace("vehicle/", "car ");
     return h("li", {}, h("span", { class: "soft" }, `${clock(step.at_ms / store.head.tick_ms, true)} `),
       h("b", {}, `${name(step.sender)} → ${name(step.to)} `), says(step),
-      h("code", {}, fields(step.fields).join(" · ")));
+      h("code", {}, fields(step.fields).join(" · ")), step.signed ? this.signature(step.signed) : null);
   }
 }

@@ -18,6 +18,8 @@ export const kind = (what) => `a-${what.replaceAll(" ", "-")}`;
 const number = (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 export const kw = (watts) => number(watts / 1000, Math.abs(watts) < 100_000 ? 1 : 0) + " kW";
 export const kwh = (ws) => number(ws / 3_600_000, 1) + " kWh";
+export const amps = (watts) => number(watts / store.head.phases / store.head.voltage_v, 1) + " A";
+export const hours = (seconds) => (seconds < 5400 ? `${number(seconds / 60, 0)} min` : `${number(seconds / 3600, 1)} h`);
 export const iota = (nanos) => number(nanos / 1e9, Math.abs(nanos) < 100e9 ? 3 : 1);
 export const cars = (count) => `${count} ${count === 1 ? "car" : "cars"}`;
 
@@ -31,14 +33,15 @@ export function clock(tick, seconds = false) {
 }
 
 // What an award bought: each car offers to draw less in steps, and maybe to feed.
-export const sold = (trade) => ({ 1: "slower charging", 2: "a pause", 3: "power fed back" })[trade.tranche] ?? trade.kind;
+export const tranche = (number) => ({ 1: "slower charging", 2: "a pause", 3: "power fed back" })[number];
+export const sold = (trade) => tranche(trade.tranche) ?? trade.kind;
 
 const SAYS = {
   ReliefCall: "calls for relief", Offer: "answers with its offer", CappedOffer: "passes the offer on, with what it can carry",
   Award: "buys from the offer", Ack: "acknowledges", Release: "ends the award early", Delivery: "says what was delivered",
-  WitnessedDelivery: "passes the car's delivery on beside its own", Receipt: "has paid",
+  Cleared: "tells what this round pays", WitnessedDelivery: "passes the car's delivery on beside its own", Receipt: "has paid",
 };
-export const says = (step) => (step.sender.includes("charger/") && ["ReliefCall", "Award", "Release", "Receipt", "Ack"].includes(step.kind)
+export const says = (step) => (step.sender.includes("charger/") && ["ReliefCall", "Award", "Release", "Receipt", "Cleared", "Ack"].includes(step.kind)
   ? `passes on: ${SAYS[step.kind]}` : SAYS[step.kind] ?? step.kind);
 
 // The fields of a message that say something beyond which round it is of, each in the unit that its name says.

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from wattswap.agents.controllers import Controller
     from wattswap.protocol.events import Event
+    from wattswap.runners.engines.driver_wishes import DriverWishes
+    from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer, Sensed
     from wattswap.runners.node.processes.plan import Processes
     from wattswap.runners.recording.journal import Header
@@ -48,6 +50,8 @@ class LiveRun(ProcessRun):
         processes: Processes,
         sign: bool = False,
         observers: Iterable[Observer] = (),
+        operator: LimitOrder | None = None,
+        drivers: DriverWishes | None = None,
         journals: tuple[Path, Header] | None = None,
     ) -> None:
         """Start the processes; ``journals`` says where each keeps its own, and how it begins.
@@ -55,7 +59,9 @@ class LiveRun(ProcessRun):
         Raises:
             WorkerLostError: one did not come up.
         """
-        super().__init__(street, controller, processes=processes, sign=sign, observers=observers)
+        super().__init__(
+            street, controller, processes=processes, sign=sign, observers=observers, operator=operator, drivers=drivers
+        )
         folder, header = journals or (None, None)
         options = LiveOptions(speed, self.rules.tick_ms // SHARES_OF_A_BEAT, folder, header)
         self._clock = LiveClock(time.monotonic_ns(), speed)
@@ -127,6 +133,8 @@ def live_run(
     processes: Processes,
     sign: bool = False,
     observers: Iterable[Observer] = (),
+    operator: LimitOrder | None = None,
+    drivers: DriverWishes | None = None,
     journals: tuple[Path, Header] | None = None,
 ) -> LiveRun:
     """A run before its first tick, of which its observers have been told.
@@ -146,7 +154,15 @@ def live_run(
     if faults_of(street).any:
         raise InputError("[faults]: only the simulator lets things go wrong on purpose; use `wattswap run`")
     run = LiveRun(
-        street, controller, speed=speed, processes=processes, sign=sign, observers=observers, journals=journals
+        street,
+        controller,
+        speed=speed,
+        processes=processes,
+        sign=sign,
+        observers=observers,
+        operator=operator,
+        drivers=drivers,
+        journals=journals,
     )
     run.begin()
     return run

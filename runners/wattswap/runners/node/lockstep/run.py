@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wattswap.agents.controllers import Controller
+    from wattswap.runners.engines.driver_wishes import DriverWishes
+    from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer, Sensed
     from wattswap.runners.node.processes.plan import Processes
     from wattswap.runners.node.processes.pool import ProcessPool
@@ -31,13 +33,17 @@ class LockstepRun(ProcessRun):
         processes: Processes,
         sign: bool = False,
         observers: Iterable[Observer] = (),
+        operator: LimitOrder | None = None,
+        drivers: DriverWishes | None = None,
     ) -> None:
         """Start the processes.
 
         Raises:
             WorkerLostError: one did not come up.
         """
-        super().__init__(street, controller, processes=processes, sign=sign, observers=observers)
+        super().__init__(
+            street, controller, processes=processes, sign=sign, observers=observers, operator=operator, drivers=drivers
+        )
         self._conductor = Conductor(self._plan)
 
     @property
@@ -80,6 +86,8 @@ def lockstep_run(
     processes: Processes,
     sign: bool = False,
     observers: Iterable[Observer] = (),
+    operator: LimitOrder | None = None,
+    drivers: DriverWishes | None = None,
 ) -> LockstepRun:
     """A run before its first tick, of which its observers have been told.
 
@@ -91,6 +99,8 @@ def lockstep_run(
 
     if faults_of(street).any:
         raise InputError("[faults]: in lockstep nothing is late or lost; leave the table out, or use `wattswap run`")
-    run = LockstepRun(street, controller, processes=processes, sign=sign, observers=observers)
+    run = LockstepRun(
+        street, controller, processes=processes, sign=sign, observers=observers, operator=operator, drivers=drivers
+    )
     run.begin()
     return run

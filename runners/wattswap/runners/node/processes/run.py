@@ -10,7 +10,8 @@ import numpy as np
 from wattswap.ledger.book import Book
 from wattswap.runners.engines.agent_factory import AgentFactory
 from wattswap.runners.engines.observer import Moved, Observers
-from wattswap.runners.engines.sensor_feed import OF_A_SESSION, SensorFeed, hearers_by_row
+from wattswap.runners.engines.sensor_feed import OF_A_SESSION, hearers_by_row
+from wattswap.runners.engines.steered_feed import feed_of
 from wattswap.runners.node.processes.plan import plan_of
 from wattswap.runners.payments.opening_book import open_books
 from wattswap.runners.recording.recorder import Recorder
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from wattswap.agents.controllers import Controller
     from wattswap.agents.law import ChargingState
     from wattswap.protocol.events import Event
+    from wattswap.runners.engines.driver_wishes import DriverWishes
+    from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Note, Observer, Sensed
     from wattswap.runners.engines.strategy_assignment import StrategyAssignment
     from wattswap.runners.node.processes.plan import Processes
@@ -41,12 +44,14 @@ class ProcessRun(ABC):
         processes: Processes,
         sign: bool = False,
         observers: Iterable[Observer] = (),
+        operator: LimitOrder | None = None,
+        drivers: DriverWishes | None = None,
     ) -> None:
         """Make the world and the plan; whoever derives from this starts the processes."""
         self.street, self.world = street, World(street)
         self.rules = self.world.rules
         self.factory = AgentFactory(street, self.world, controller, sign=sign)
-        self._feed = SensorFeed(street, self.world, self.factory)
+        self._feed = feed_of(street, self.world, self.factory, operator, drivers)
         self._recorder = Recorder(street, self.world, self.factory)
         self._observers = Observers((self._recorder, self._feed, *observers))
         books = dict(zip(self.factory.transformers, open_books(street, self.world), strict=True))

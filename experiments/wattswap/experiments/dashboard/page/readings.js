@@ -1,0 +1,78 @@
+// The chain of signed meter records; each is checked here, in the browser, against the site's key and the record before.
+import { blake2b, hex, signedBy, utf8, whyNot } from "./crypto.js";
+import { fill, h, table } from "./dom.js";
+import { store } from "./store.js";
+import { clock, kw, kwh } from "./words.js";
+
+const GENESIS = "00".repeat(32);
+
+// The bytes that were signed stand within the line as they are.
+const rawOf = (line) => line.slice('{"record":'.length, line.lastIndexOf(',"public_key":"'));
+
+async function checked(line, before, site) {
+  const faults = [];
+  try {
+    const { record, public_key: key, signature } = JSON.parse(line);
+    const payload = utf8(`wattswap/anchor\n${rawOf(line)}`);
+    if (key !== site.public_key) faults.push("signed by another key than the site's");
+    if (!await signedBy(site.public_key, payload, signature, site.network)) faults.push("its signature is not the site's");
+    if (record.sequence === 0 && record.previous !== GENESIS) faults.push("it names a record before the first");
+    if (before && record.previous !== hex(blake2b(utf8(before)))) faults.push("it does not follow the record before");
+    return { record, faults, hash: hex(blake2b(utf8(line))) };
+  } catch {
+    return { record: { sequence: "?" }, faults: ["it is no record any more"], hash: "" };
+  }
+}
+
+const at = (ms) => clock(ms / store.head.tick_ms, true);
+const COLUMNS = [
+  ["Record", (one) => String(one.record.sequence)],
+  ["From", (one) => (one.record.from_ms == null ? "" : at(one.record.from_ms))],
+  ["Until", (one) => (one.record.to_ms == null ? "" : at(one.record.to_ms))],
+  ["Meters", (one) => String(one.record.count ?? ""), true],
+  ["Readings", (one) => (one.record.readings ? h("details", {}, h("summary", {}, "shown"), one.record.readings.map(said)) : "proven, not shown")],
+  ["Checked here", (one) => h("span", { class: one.faults.length ? "bad" : "good" }, one.faults.join("; ") || "✓ signed, follows the one before")],
+  ["Hash", (one) => h("code", { title: one.hash }, `${one.hash.slice(0, 12)}…`)],
+];
+const said = (one) => h("div", {}, `${one.meter}: ${kw(one.import_w - one.export_w)}, register ${kwh(one.import_ws)} in, ${kwh(one.export_ws)} out`);
+
+export class Readings {
+  constructor() {
+    this.head = h("h2", {}, "The readings that this site signed");
+    this.older = h("button", { type: "button", id: "older", onclick: () => this.load(this.site.first - 1) }, "Older records");
+    this.newest = h("button", { type: "button", id: "latest", onclick: () => this.load() }, "Newest records");
+    this.about = h("p", { class: "soft" });
+    this.list = h("div", {});
+    this.element = h("section", { "aria-label": "Readings" }, this.head, h("p", {}, "Each record names all meters of the street for a while, and the hash of the record before: whoever changes one breaks all that follow."),
+      h("div", { class: "form" }, this.older, this.newest), this.about, this.list);
+    this.load();
+  }
+
+  update() {}
+
+  async load(last) {
+    let answer, told;
+    try {
+      answer = await fetch(last == null ? "readings" : `readings/${last}`);
+      told = answer.ok ? await answer.json() : (await answer.text()).trim();
+    } catch {
+      told = "the run does not answer any more";
+    }
+    this.older.disabled = this.newest.disabled = !answer?.ok;
+    if (!answer?.ok) {
+      this.about.textContent = `Nothing to show: ${told}.`;
+      return;
+    }
+    this.site = told;
+    this.older.disabled = told.first === 0;
+    const problem = await whyNot();
+    const offset = told.first > 0 ? 1 : 0, found = [];
+    for (let place = offset; place < told.lines.length; place++) found.push(await checked(told.lines[place], told.lines[place - 1], told));
+    const wrong = found.filter((one) => one.faults.length).length;
+    this.head.textContent = problem ? "Nothing can be checked in this browser" :
+      wrong ? `${wrong} of these ${found.length} records are not as the site signed them` : `These ${found.length} records are as the site signed them: checked here, in your browser`;
+    const where = /^https?:/.test(told.ledger) ? h("a", { href: told.ledger, rel: "noreferrer noopener", target: "_blank" }, told.ledger) : told.ledger || "no ledger";
+    this.about.replaceChildren(problem ?? "", ` ${told.count} records of ${told.site}, anchored on `, where, `; its key is ${told.public_key.slice(0, 16)}…`);
+    fill(this.list, table(COLUMNS, found.reverse(), "Signed records, newest first"));
+  }
+}

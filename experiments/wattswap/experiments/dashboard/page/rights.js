@@ -1,0 +1,96 @@
+// Whoever came by an address with a token may order something: the operator a limit, a driver what the own car does.
+// The token came in the URL's fragment, which no server is told; it stays in this window alone.
+import { h } from "./dom.js";
+import { newest, store, tickValue } from "./store.js";
+import { clock, kw } from "./words.js";
+
+const given = /^#(?:operator=(?<operator>[\w-]+)|driver=(?<driver>[\w-]+)&car=(?<car>.+))$/.exec(location.hash)?.groups;
+if (given?.operator) {
+  sessionStorage.setItem("operator", given.operator);
+  history.replaceState(null, "", "#street");
+} else if (given) {
+  sessionStorage.setItem(`driver/${decodeURIComponent(given.car)}`, given.driver);
+  history.replaceState(null, "", `#driven/${given.car}`);
+}
+
+// What came of an order, as text; `done` where it was carried out.
+async function post(path, token, body, done) {
+  try {
+    const reply = await fetch(path, {
+      method: "POST", headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    });
+    return reply.ok ? await done(reply) : `refused: ${(await reply.text()).trim()}`;
+  } catch {
+    return "not sent: the run does not answer";
+  }
+}
+
+// A form with a slider and two buttons; nothing for whoever has no token, or where nobody can set the limit.
+export function limitForm() {
+  const token = sessionStorage.getItem("operator"), most = store.head.feeders[store.feeder].most_limit_w;
+  if (!token || !most) return null;
+  const said = h("output", {}), answer = h("span", { role: "status" });
+  const slider = h("input", { type: "range", id: "limit", min: 0, max: most, step: 1000, "aria-label": "Limit in kilowatts" });
+  const show = () => { said.textContent = kw(Number(slider.value)); slider.setAttribute("aria-valuetext", said.textContent); };
+  const send = async (limit) => {
+    answer.textContent = await post("limit", token, { feeder: store.feeder, limit_w: limit },
+      () => (limit === null ? "the scenario's limit holds again" : `ordered: ${kw(limit)}`));
+  };
+  slider.value = tickValue(newest(), "limit_w");
+  slider.addEventListener("input", show);
+  show();
+  return h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); send(Number(slider.value)); } },
+    h("label", { for: "limit" }, "Limit"), slider, said, h("button", { type: "submit", id: "order" }, "Set the limit"),
+    h("button", { type: "button", id: "unorder", onclick: () => send(null) }, "Back to the scenario's limit"), answer);
+}
+
+// What a driver may say; for the operator, a button that shows the driver's address; for everybody else nothing.
+export function driverForm(card) {
+  if (!store.head.hears_drivers) return null;
+  const driver = sessionStorage.getItem(`driver/${card.vehicle}`), operator = sessionStorage.getItem("operator");
+  if (driver) return sayings(card, driver);
+  return operator ? addressForm(card, operator) : null;
+}
+
+function sayings(card, token) {
+  const answer = h("span", { role: "status" }), by = h("input", { type: "time", id: "by", value: "07:00", required: true });
+  const say = async (wish, by_ms) => {
+    answer.textContent = "sent …";
+    answer.textContent = await post("wish", token, { session: card.session, wish, by_ms: by_ms ?? null }, () => "the car has been told");
+  };
+  const button = (id, text, title) => h("button", { type: "button", id, title, onclick: () => say(id) }, text);
+  return h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); say("full-by", nextMs(by.value)); } },
+    h("b", {}, "Your car:"), button("veto", "Not today", "Charge at once, and sell nothing"),
+    button("stop", "Stop selling", "Answer no call any more; what was put off comes when there is room"),
+    button("sell", "Sell again", "Decide by itself again"),
+    h("label", {}, "Full by ", by), h("button", { type: "submit", id: "full-by" }, "Set"), answer);
+}
+
+// The next time at which the street's clocks show this, in the run's milliseconds.
+function nextMs(text) {
+  const { head } = store, day_ms = 86_400_000, [hours, minutes] = text.split(":").map(Number);
+  const now_ms = (newest() + 1) * head.tick_ms, midnight_ms = (head.start_ms + head.utc_offset_ms) % day_ms;
+  const at_ms = (hours * 60 + minutes) * 60_000 - midnight_ms;
+  return at_ms + Math.ceil((now_ms - at_ms) / day_ms) * day_ms;
+}
+
+function addressForm(card, token) {
+  const answer = h("output", { class: "address" });
+  const show = async () => {
+    answer.textContent = await post("driver", token, { session: card.session }, async (reply) => {
+      const found = await reply.json();
+      return `${location.origin}/#driver=${found.token}&car=${encodeURIComponent(found.vehicle)}`;
+    });
+  };
+  return h("div", { class: "form" }, h("button", { type: "button", id: "address", onclick: show }, "Show its driver's address"), answer);
+}
+
+// What the driver of a session said last until a tick, in words; nothing if it was nothing.
+export function wished(row, tick) {
+  const wish = store.wishes.filter((one) => one.row === row && one.tick <= tick).at(-1);
+  if (!wish) return null;
+  const by = Math.ceil(wish.departure_ms / store.head.tick_ms);
+  const until = by > wish.tick ? `be full by ${clock(by)}` : "charge at once";
+  return `At ${clock(wish.tick)} its driver said: ${until}${wish.sells ? "" : ", and sell nothing"}.`;
+}

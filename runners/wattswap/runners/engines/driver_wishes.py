@@ -1,0 +1,86 @@
+"""What drivers say to their cars while a run goes on: at planned instants, or from a car's screen."""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wattswap.runners.world import World
+
+
+class Wish(StrEnum):
+    """What a driver may want; each holds until the car leaves or its driver says otherwise."""
+
+    VETO = "veto"
+    """Not today: the car sells nothing and charges all that it still needs at once."""
+    STOP = "stop"
+    """Stop selling: the car answers no call any more, and draws back what it has put off as there is room."""
+    SELL = "sell"
+    """Sell again: the car answers by its strategy and reckons with the departure that it stated."""
+    FULL_BY = "full-by"
+    """The car is to be full by an instant, and reckons with it as with a departure."""
+
+
+class Said(NamedTuple):
+    """A wish for the car of a row."""
+
+    row: int
+    wish: Wish
+    by_ms: int | None = None
+    """When it is to be full, in the run's milliseconds; with FULL_BY alone."""
+
+
+class DriverWishes:
+    """The wishes of a run's drivers; one thread may say some while another runs the street."""
+
+    def __init__(self, planned: Iterable[tuple[int, Said]] = ()) -> None:
+        self._planned = deque(sorted(planned, key=lambda one: one[0]))
+        """Each with its tick."""
+        self._said = deque[Said]()
+
+    @property
+    def planned(self) -> int:
+        """The number of wishes whose instant is still to come."""
+        return len(self._planned)
+
+    def say(self, said: Said) -> None:
+        """From the next tick on."""
+        self._said.append(said)
+
+    def hear(self, tick: int, world: World) -> list[int]:
+        """Let the cars of a world know what was said until this tick, and give the rows of those that heard anything.
+
+        A car that is not plugged in any more does not hear it.
+        """
+        due = list[Said]()
+        while self._planned and self._planned[0][0] <= tick:
+            due.append(self._planned.popleft()[1])
+        while self._said:
+            due.append(self._said.popleft())
+        if not due:
+            return []
+        plugged = set(world.plugged.tolist())
+        heard = [said for said in due if said.row in plugged]
+        for said in heard:
+            _obey(said, tick * world.rules.tick_ms, world)
+        return sorted({said.row for said in heard})
+
+
+def _obey(said: Said, now_ms: int, world: World) -> None:
+    row = said.row
+    sells, departure_ms = bool(world.sells[row]), int(world.departure_ms[row])
+    match said.wish:
+        case Wish.VETO:
+            sells, departure_ms = False, now_ms
+        case Wish.STOP:
+            sells = False
+        case Wish.SELL:
+            sells, departure_ms = True, int(world.fleet.departure_ms[row])
+        case Wish.FULL_BY:
+            assert said.by_ms is not None, "a wish to be full by an instant names it"
+            departure_ms = said.by_ms
+    world.wish(row, sells=sells, departure_ms=departure_ms)
