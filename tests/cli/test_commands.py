@@ -59,6 +59,7 @@ def test_without_a_command_there_is_help(wattswap):
         (("--nonsense",), "no such option"),
         (("report",), "missing argument"),
         (("report", "nowhere"), "no such run directory"),
+        (("report", "nowhere", "--picture", "x.pdf"), "no such run directory"),
         (("report", "."), "this is no run directory"),
         (("scenarios", "show", "a4000"), "did you mean a400?"),
         (("scenarios", "new", "no/such/folder.toml"), "cannot be written"),

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from io import StringIO
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from wattswap.cli import main
 from wattswap.experiments.api import Result, run
 from wattswap.experiments.dashboard.finished import finished_run
+from wattswap.experiments.dashboard.history import CarCard, History
 from wattswap.experiments.dashboard.terminal import TerminalView
+from wattswap.runners.recording.activities import ACTIVITIES, CHARGING, FEEDING, REDUCED
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +36,22 @@ def test_the_view_ends_with_what_the_tables_hold(told):
     assert f"{last['load_w'] / 1000:.0f} of {last['limit_w'] / 1000:.0f} kW" in text
     assert f"The newest of {len(told.rounds)} calls" in text
     assert view.is_over
+
+
+def test_who_gives_way_is_named(told):
+    """Three cars: one draws less, one feeds, one charges on; when the first two have their energy back, nobody does."""
+    card = CarCard(session="", station="", vehicle="", strategy="", arrival_tick=0, departure_tick=9, need_ws=1)
+    cars = [msgspec.structs.replace(card, station=f"C{number}") for number in (7, 8, 9)]
+    history = History()
+    head = finished_run(told.out).head
+    assert head is not None
+    history.head = msgspec.structs.replace(head, cars=cars)
+    doing = [REDUCED, CHARGING, FEEDING]
+    history.add(ticks=[[0] * 6], cars=[[0, row, ACTIVITIES.index(name), 0, 0, 0, 0] for row, name in enumerate(doing)])
+    view = TerminalView(history)
+    assert "Giving way: C7, C9\n" in text_of(view)
+    history.add(ticks=[[0] * 6], cars=[[1, row, ACTIVITIES.index(CHARGING), 0, 0, 0, 0] for row in (0, 2)])
+    assert "Giving way: nobody\n" in text_of(view)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from wattswap import cli
 from wattswap.agents.offers import Call, Memory, OfferBook, Own
 from wattswap.experiments import ComparisonError, compare, load, run
 from wattswap.experiments.api import Result
@@ -52,6 +53,20 @@ def test_a_run_directory_is_loaded_as_it_was_returned(written):
     assert loaded.trades["nanos"].tolist() == written.trades["nanos"].tolist()
     assert loaded.uncontrolled is not None
     assert loaded.uncontrolled["overload_s"] == written.uncontrolled["overload_s"]
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_the_picture_alone_is_written_for_paper_and_screen_the_same_each_time(written, tmp_path, kind, begins):
+    files = [tmp_path / f"{name}.{kind}" for name in ("one", "two")]
+    for file in files:
+        assert cli._code(["report", str(written.out), "--picture", str(file)]) == 0
+    assert files[0].read_bytes().startswith(begins)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_picture_of_another_kind_is_refused(written, tmp_path, capsys):
+    assert cli._code(["report", str(written.out), "--picture", str(tmp_path / "one.gif")]) == 2
+    assert capsys.readouterr().err.endswith("a picture's name ends in .pdf, .png, .svg\n")
 
 
 def eager(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:

@@ -147,7 +147,7 @@ def test_rewards_reach_the_wallet_as_soon_as_they_are_earned_if_asked_for(where:
     assert result.summary["trace_hash"] == MEMORY.summary["trace_hash"]
 
 
-@pytest.mark.parametrize(("anchor", "records"), [("full", 48), ("root", 48), ("none", None), ("auto", None)])
+@pytest.mark.parametrize(("anchor", "records"), [("full", 72), ("root", 72), ("none", None), ("auto", None)])
 def test_in_memory_meters_are_anchored_if_asked_for(anchor: str, records: int | None, tmp_path: Path):
     street = quick_street(f"ledger.anchor={anchor}", "ledger.anchor_s=1_800")
     result = run_loaded(street, engine="fleet", out=tmp_path / "run")

@@ -257,12 +257,16 @@ def test_a_ledger_that_was_rolled_back_pays_nothing(tmp_path: Path):
     assert file.read_bytes() == copies[0]
 
 
-def test_a_disk_on_which_nothing_fits_any_more_is_one_line(tmp_path: Path):
-    """No file may grow beyond 200 kB: meter records and report do."""
+@pytest.mark.parametrize(("ledger", "most_bytes", "reading_s"), [("sqlite:x", 200_000, 30), ("memory", 60_000, 900)])
+def test_a_disk_on_which_nothing_fits_any_more_is_one_line(
+    ledger: str, most_bytes: int, reading_s: int, tmp_path: Path
+):
+    """No file may grow beyond so many bytes: meter records and report do, or the run's own copy of its book."""
     limited = (
-        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({most_bytes}, {most_bytes}))\n"
         "from wattswap.cli import main\n"
-        "main(['run', 'demo', '--engine', 'fleet', '--ledger', 'sqlite:x', '--set', 'ledger.drain_s=0', '--out', 'r'])"
+        f"main(['run', 'demo', '--engine', 'fleet', '--ledger', '{ledger}', '--set', 'ledger.drain_s=0',"
+        f" '--set', 'reading_s={reading_s}', '--set', 'window_s=900', '--out', 'r'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60

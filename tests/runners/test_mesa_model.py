@@ -19,7 +19,7 @@ from wattswap.runners import NeighbourhoodModel
 from wattswap.runners.recording.metrics import KEYS
 from wattswap.runners.scenario import load_street
 
-STEPS = 288
+STEPS = 36 * 12
 
 
 @pytest.fixture(scope="module")
@@ -217,3 +217,19 @@ def test_the_examples_run(small, example: Path, tmp_path: Path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_a_batch_sweeps_over_settings_and_has_flat_columns(small):
+    rows = mesa.batch_run(
+        NeighbourhoodModel,
+        {"street": small, "engine": "fleet", "settings": ["transformer.limit_w=300000", "transformer.limit_w=600000"]},
+        number_processes=1,
+        max_steps=STEPS,
+        display_progress=False,
+    )
+    assert [row["settings"] for row in rows] == ["transformer.limit_w=300000", "transformer.limit_w=600000"]
+    assert rows[0]["choices_reduce"] == rows[0]["choices"]["reduce"] > rows[1]["choices_reduce"]
+
+
+def test_rng_is_another_word_for_the_seed(small):
+    assert NeighbourhoodModel(small, engine="fleet", rng=7).effective_seed == 7

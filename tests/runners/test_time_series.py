@@ -14,7 +14,7 @@ from wattswap.runners.recording.car_ticks import CarTicks
 from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.recording.time_series import TimeSeries
 
-STREET = random_street(138, chargers=8, ticks=80)
+STREET = random_street(301, chargers=8, ticks=80)
 """A street in which everything happens once."""
 RECORD = run_street(STREET, engine="fleet")
 

@@ -36,6 +36,14 @@ def draw(seed: int, agents: ArrayLike, purpose: int, windows: ArrayLike = 0, ind
         return _mixed(state ^ np.asarray(windows).astype(np.uint64))
 
 
+def keys_under(seed: int, agents: NDArray[np.uint64], common: int = 0) -> NDArray[np.uint64]:
+    """The keys that draw under ``common`` what these draw under ``seed``: so runs of several seeds share one array."""
+    words = (np.asarray(each & _WORD, dtype=np.uint64) for each in (seed, common))
+    with np.errstate(over="ignore"):
+        own, shared = (_mixed(word) for word in words)
+    return agents ^ own ^ shared
+
+
 def uniform(bits: NDArray[np.uint64]) -> NDArray[np.float64]:
     """Exact doubles in [0, 1) from the upper 53 of the drawn bits."""
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -8,6 +8,7 @@ always there, needs nothing and never departs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,6 +25,8 @@ from wattswap.runners.scenario.sessions import departure_error_ms
 from wattswap.runners.scenario.street import concatenated, rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
@@ -184,6 +187,24 @@ class World:
         self.arrivals = _rows_by_tick(np.maximum(self.fleet.arrival_tick, 0))
         self.departures = _rows_by_tick(self.fleet.departure_tick)
         self.plugged = np.zeros(0, dtype=np.int64)
+
+    @classmethod
+    def side_by_side(cls, worlds: Sequence[World]) -> World:
+        """The worlds of several streets as one, nobody plugged in yet; their feeders are numbered on."""
+        first, joined = worlds[0], cls.__new__(cls)
+        firsts = np.cumsum([0, *(len(world.feeder_rules) for world in worlds)]).tolist()
+        numbered = [
+            replace(world.fleet, feeder=world.fleet.feeder + at) for world, at in zip(worlds, firsts, strict=False)
+        ]
+        joined.fleet = replace(concatenated(numbered), curves_w=first.fleet.curves_w)
+        joined.feeder_rules = tuple(chain(*(world.feeder_rules for world in worlds)))
+        joined.rules, joined._curve, joined.plugged = first.rules, first._curve, _NOBODY  # noqa: SLF001
+        joined.base_w = np.concatenate([world.base_w for world in worlds])
+        for name in ("remaining_ws", "baseline_ws", "stored_ws", "drew", "imported_ws", "exported_ws"):
+            setattr(joined, name, np.concatenate([getattr(world, name) for world in worlds]))
+        joined.arrivals = _rows_by_tick(np.maximum(joined.fleet.arrival_tick, 0))
+        joined.departures = _rows_by_tick(joined.fleet.departure_tick)
+        return joined
 
     def _before_the_start(self) -> None:
         """Who plugged in before the run starts has charged unhindered until then."""

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
 
 import iota_sdk as iota
 import pytest
+import uvicorn
 from tests.ledger.devnet.people import Arg, WalletOwner, a_story, figures, person, post
 
+from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits, TooOftenError
 from wattswap.ledger.devnet.model import Refused
 from wattswap.ledger.devnet.node import DevnetNode
+from wattswap.ledger.devnet.server import app
 from wattswap.ledger.devnet.store import ChainStore
+from wattswap.ledger.iota_faucet import give
 
 
 def test_the_faucets_limits_are_kept_by_the_minute():
@@ -73,3 +81,37 @@ async def test_only_the_faucets_own_gifts_have_a_status(node):
         line.request("GET", f"/v1/status/{task}")
         assert line.getresponse().status == 404
         line.close()
+
+
+@contextmanager
+def served(limits: FaucetLimits) -> Iterator[str]:
+    """A node in this process whose faucet has these limits; the URL of its GraphQL."""
+    store = ChainStore(None)
+    faucet = Faucet(limits, lambda: int(time.monotonic() * 1_000))
+    server = uvicorn.Server(uvicorn.Config(app(DevnetNode(store, lambda: 0), faucet), port=0, log_level="error"))
+    thread = Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/graphql"
+    finally:
+        server.should_exit = True
+        thread.join()
+        store.close()
+
+
+def test_a_faucet_that_has_given_enough_for_now_is_asked_again_until_it_has_refilled():
+    with served(FaucetLimits(tank_nanos=100, refill_nanos=200)) as url:
+        began = time.monotonic()
+        for _ in range(2):
+            give(url, "0x1", 100)
+        assert time.monotonic() - began >= 0.5
+
+
+def test_a_faucet_that_never_has_so_much_is_given_up(monkeypatch):
+    monkeypatch.setattr("wattswap.ledger.iota_faucet._PATIENCE_S", 0.0)
+    monkeypatch.setattr("wattswap.ledger.iota_faucet._AGAIN_S", 0.0)
+    limits = FaucetLimits(tank_nanos=100, refill_nanos=1)
+    with served(limits) as url, pytest.raises(LedgerDownError, match="has 100 nanos just now"):
+        give(url, "0x1", 101)

@@ -15,7 +15,7 @@ from wattswap.runners.node.grant_page import GrantInForce, GrantPage
 NOW_MS = 1_000_000
 
 
-class Clock:
+class StoppedClock:
     """The node's clock, set by hand."""
 
     ms = NOW_MS
@@ -25,8 +25,8 @@ class Clock:
 
 
 @pytest.fixture
-def page() -> Iterator[tuple[GrantPage, Clock]]:
-    clock = Clock()
+def page() -> Iterator[tuple[GrantPage, StoppedClock]]:
+    clock = StoppedClock()
     served = GrantPage("127.0.0.1", 0, charger="charger/1", guaranteed_w=1_380, clock=clock)
     yield served, clock
     served.close()
@@ -75,4 +75,4 @@ def test_there_is_nothing_else_and_nothing_can_be_written(page):
 
 def test_a_port_that_is_taken_is_one_line(page):
     with pytest.raises(InputError, match=r"\[page\]: cannot listen at 127.0.0.1:"):
-        GrantPage("127.0.0.1", page[0].port, charger="charger/2", guaranteed_w=0, clock=Clock())
+        GrantPage("127.0.0.1", page[0].port, charger="charger/2", guaranteed_w=0, clock=StoppedClock())

@@ -14,7 +14,7 @@ from rich.text import Text
 from wattswap.experiments.dashboard.columns import PRICE, PRICE_UNIT
 from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, Cursor
 from wattswap.protocol.units import NANOS_PER_IOTA
-from wattswap.runners.recording.activities import ACTIVITIES
+from wattswap.runners.recording.activities import ACTIVITIES, FEEDING, REDUCED
 from wattswap.runners.recording.record import ROUND_COLUMNS
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _BAR: Final = 50
 _CALLS: Final = 6
+_NAMES: Final = 8
+_GIVING_WAY: Final = frozenset(map(ACTIVITIES.index, (REDUCED, FEEDING)))
 
 
 class TerminalView:
@@ -60,7 +62,7 @@ class TerminalView:
         return Group(
             Text(f"{head.name}  {_clock(head, tick)}", style="bold"),
             *parts,
-            self._doings(tick),
+            self._doings(head, tick),
             self._calls(head, tick),
         )
 
@@ -89,14 +91,21 @@ class TerminalView:
         )
         return bar.append("|", "red").append(says, "bold red" if load_w > limit_w else "bold")
 
-    def _doings(self, tick: int) -> Text:
+    def _doings(self, head: Head, tick: int) -> Text:
         while self._told < len(self._cars) and int(self._cars[self._told][0]) <= tick:
             _, row, activity, *_ = (int(figure) for figure in self._cars[self._told])
             self._told += 1
             self._doing[row] = activity
         counts = Counter(ACTIVITIES[activity] for activity in self._doing.values() if activity >= 0)
         doings = ", ".join(f"{counts[name]} {name}" for name in ACTIVITIES if counts[name])
-        return Text(f"Bar: # homes, = cars, | limit\nCars: {doings or 'none'}")
+        return Text(f"Bar: # homes, = cars, | limit\nCars: {doings or 'none'}\n{self._giving_way(head)}")
+
+    def _giving_way(self, head: Head) -> str:
+        """Whose cars draw less, or feed, because they were asked and are paid for it."""
+        rows = sorted(row for row, activity in self._doing.items() if activity in _GIVING_WAY)
+        names = ", ".join(head.cars[row].station for row in rows[:_NAMES])
+        more = f" and {len(rows) - _NAMES} more" if len(rows) > _NAMES else ""
+        return f"Giving way: {names or 'nobody'}{more}"
 
     def _calls(self, head: Head, tick: int) -> RenderableType:
         rounds = [dict(zip(ROUND_COLUMNS, row, strict=True)) for row in self._rounds if int(row[0]) <= tick]

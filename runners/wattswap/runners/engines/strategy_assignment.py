@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 from contextlib import contextmanager
+from copy import copy
 from functools import partial
 from importlib.metadata import entry_points
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,11 +19,11 @@ from wattswap.agents.offers import TRANCHES, StrategyError
 from wattswap.agents.strategies import check_elementwise, parse_mix
 from wattswap.agents.strategies.elementwise import answer, raised, refused
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
-from wattswap.protocol.draws import Draws
+from wattswap.protocol.draws import Draws, keys_under
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from importlib.metadata import EntryPoint
 
     from wattswap.agents.offers import Call, Memory, Outcome, Own, Strategy
@@ -38,7 +39,7 @@ class StrategyAssignment:
     """The strategies of all rows of a street: a person keeps a strategy from session to session."""
 
     def __init__(self, fleet: Fleet, seed: int, rules: Rules, folder: Path) -> None:
-        self._seed, self._rules, self._session_id = seed, rules, fleet.session_id
+        self._seed, self._rules, self._session_id, self._key = seed, rules, fleet.session_id, fleet.key
         self.strategies: list[Strategy] = []
         self.names: list[str] = []
         self.number = np.zeros(len(fleet), dtype=np.int64)
@@ -51,6 +52,24 @@ class StrategyAssignment:
         self._learns = any(isinstance(strategy, LearningStrategy) for strategy in self.strategies)
         self._memories: dict[int, Memory] = {}
         """By strategy, the memory of all rows."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[StrategyAssignment]) -> StrategyAssignment:
+        """The assignment of several streets' rows, one street after the other; each row draws under its own seed."""
+        joined = copy(parts[0])
+        joined._seed, joined._session_id, joined._memories = 0, tuple(chain(*(part._session_id for part in parts))), {}  # noqa: SLF001
+        joined._key = np.concatenate([keys_under(part._seed, part._key) for part in parts])  # noqa: SLF001
+        by_name = {name: strategy for part in parts for name, strategy in zip(part.names, part.strategies, strict=True)}
+        joined.names, joined.strategies = list(by_name), list(by_name.values())
+        places = [np.array([joined.names.index(name) for name in part.names], dtype=np.int64) for part in parts]
+        joined.number = np.concatenate([place[part.number] for place, part in zip(places, parts, strict=True)])
+        joined._learns = any(part._learns for part in parts)  # noqa: SLF001
+        return joined
+
+    @property
+    def learns(self) -> bool:
+        """Whether any car learns from rounds."""
+        return self._learns
 
     def follow(self, rows: Ints, name: str, strategy: Strategy) -> None:
         """Let these rows follow this strategy, whatever they were drawn to follow; before the first call."""
@@ -71,7 +90,7 @@ class StrategyAssignment:
             with self._named(number, rows[mine], call.take(mine)):
                 asked, who = call.take(mine), own.take(mine)
                 memory = self._memory(number)[rows[mine]]
-                book = answer(self.strategies[number], asked, who, memory, self._draws(who, call.from_ms))
+                book = answer(self.strategies[number], asked, who, memory, self._draws(rows[mine], call.from_ms))
                 relief_w[mine], ask[mine] = law.admitted(book, asked, self._rules)
         return relief_w, ask
 
@@ -86,7 +105,7 @@ class StrategyAssignment:
         for number, mine in self._groups(rows):
             strategy, who = self.strategies[number], own.take(mine)
             if isinstance(strategy, LearningStrategy):
-                memory, draws = self._memory(number), self._draws(who, call.from_ms)
+                memory, draws = self._memory(number), self._draws(rows[mine], call.from_ms)
                 with self._named(number, rows[mine], call.take(mine)):
                     memory[rows[mine]] = learned(strategy, memory[rows[mine]], who, outcome.take(mine), draws)
 
@@ -102,8 +121,8 @@ class StrategyAssignment:
             self._memories[number] = np.zeros((len(self.number), memory_columns(self.strategies[number])))
         return self._memories[number]
 
-    def _draws(self, own: Own, from_ms: int) -> Draws:
-        return Draws(self._seed, own.key, from_ms // self._rules.window_ms)
+    def _draws(self, rows: Ints, from_ms: int) -> Draws:
+        return Draws(self._seed, self._key[rows], from_ms // self._rules.window_ms)
 
     @contextmanager
     def _named(self, number: int, rows: Ints, call: Call) -> Iterator[None]:

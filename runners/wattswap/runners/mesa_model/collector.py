@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import mesa
 
@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     Reporters = Mapping[str, str | Callable[..., object]]
 
 
+FLAT: Final = (
+    "choices_keep", "choices_reduce", "choices_feed", "timing_wall_s", "timing_vehicle_steps_per_s",
+)  # fmt: skip
+"""The parts of figures that are tables, as columns of their own."""
+
+
 class FigureCollector(mesa.DataCollector):
     """Mesa's collector; the figures of the whole run join it when they are there."""
 
     def __init__(self, of_model: Reporters, of_agents: Reporters, steps: int) -> None:
         super().__init__(model_reporters=dict(of_model), agent_reporters=dict(of_agents))  # type: ignore[no-untyped-call]
-        self.model_vars.update({key: RunFigure(steps) for key in KEYS})
+        self.model_vars.update({key: RunFigure(steps) for key in (*KEYS, *FLAT)})
 
     def collect(self, model: mesa.Model) -> None:
         """Collect what was asked for; Mesa 3.5 wants to know when, be it nothing that was."""
@@ -35,7 +41,7 @@ class FigureCollector(mesa.DataCollector):
     def close(self, model: mesa.Model, figures: Summary) -> None:
         """Write the figures beside what was collected last."""
         before = max(len(values) for values in self.model_vars.values()) - 1
-        for key, value in figures.items():
+        for key, value in {**figures, **{key: _figure(key, model) for key in FLAT}}.items():
             self.model_vars[key].extend([None] * before)
             self.model_vars[key].append(value)
             self.model_reporters[key] = partial(_figure, key)
@@ -76,4 +82,7 @@ class RunFigure(list[Any]):
 def _figure(key: str, model: mesa.Model) -> object:
     """A figure of the run, or None as long as it runs."""
     figures: Summary | None = getattr(model, "summary", None)
-    return None if figures is None else figures[key]
+    if figures is None or key in figures:
+        return None if figures is None else figures[key]
+    table, _, part = key.partition("_")
+    return figures[table][part]

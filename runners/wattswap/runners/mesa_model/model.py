@@ -18,6 +18,7 @@ from wattswap.runners.scenario import load_scenario, load_street
 from wattswap.runners.scenario.street import one_day
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from wattswap.runners.engines.launch import Engine
@@ -52,16 +53,27 @@ class NeighbourhoodModel(mesa.Model):
         day: int | None = None,
         replication: int = 0,
         seed: int | None = None,
+        rng: int | None = None,
+        settings: str | Sequence[str] = (),
     ) -> None:
         """Load the street; the arguments are the options of ``wattswap run``.
+
+        ``rng`` is Mesa's newer word for ``seed``. ``settings`` is one setting, such as ``transformer.limit_w=350000``,
+        or several; a batch sweeps over a list of them.
 
         Raises:
             InputError: something that was asked for cannot be; the text says what.
         """
-        self.effective_seed = effective_seed(street, replication, seed)
+        self.effective_seed = effective_seed(street, replication, seed if rng is None else rng)
         """What ``wattswap run --seed`` needs to run the same."""
         super().__init__(**{_SEED: self.effective_seed})
-        self.street: Street = load_street(str(street), strategy=strategy, seed=self.effective_seed, day=day)
+        self.street: Street = load_street(
+            str(street),
+            settings=[settings] if isinstance(settings, str) else list(settings),
+            strategy=strategy,
+            seed=self.effective_seed,
+            day=day,
+        )
         self._controller, self._engine = controller, engine
         self._run: Run = start_run(self.street, controller=controller, engine=cast("Engine", engine))
         self._wall_s, self.state = 0.0, StreetState(self._run)

@@ -84,6 +84,11 @@ class MarketTable(_Section, frozen=True, kw_only=True):
     guard_s: Annotated[int, Meta(ge=0, le=86_400)] = 1_800
     margin_pct: Percent = 4
 
+    @property
+    def phase_ms(self) -> int:
+        """How long after the beat the transformer ticks: the reports are in by then, and its round ends in the beat."""
+        return min(self.beat_ms // 4, (self.beat_ms - self.deadline_ms) // 2)
+
 
 class SiteTable(_Section, frozen=True, kw_only=True):
     """The transformer's site account and its limit."""

@@ -43,7 +43,7 @@ class GrantPage:
         self._grant = GrantInForce(guaranteed_w, 0, None)
         page = self
 
-        class _Handler(BaseHTTPRequestHandler):
+        class _GrantRequest(BaseHTTPRequestHandler):
             timeout = 5
 
             def do_GET(self) -> None:
@@ -60,7 +60,7 @@ class GrantPage:
                 """Say nothing: programs ask every few seconds."""
 
         try:
-            self._server = ThreadingHTTPServer((host, port), _Handler)
+            self._server = ThreadingHTTPServer((host, port), _GrantRequest)
         except OSError as error:
             raise InputError(
                 f"[page]: cannot listen at {host}:{port} ({error.strerror}); choose another port"

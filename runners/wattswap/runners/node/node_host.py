@@ -54,19 +54,25 @@ class NodeHost:
         log: FilteringBoundLogger,
         *,
         beat_ms: int,
+        phase_ms: int = 0,
         trust: TrustStore,
         trusted: TrustDirectory,
         upstream: str = "",
         discovery: Discovery | None = None,
         page: GrantPage | None = None,
     ) -> None:
-        """``store`` is the host's own; the agent's belongs to its node. ``upstream`` is whom the node connects to."""
+        """``store`` is the host's own; the agent's belongs to its node. ``upstream`` is whom the node connects to.
+
+        The agent's wake-ups on a beat come ``phase_ms`` after it: by then a transformer has heard what others sensed.
+        """
         self._messenger, self._sensor, self._clock, self._store = messenger, sensor, clock, store
         self._log, self._beat_ms, self._trust, self._trusted = log, beat_ms, trust, trusted
         self._upstream, self._discovery, self._page = upstream, discovery, page
         self._powers_w = 0, 0
         self._pending: deque[Event] = deque()
-        self._wakes: list[int] = []
+        self._wakes: list[tuple[int, int]] = []
+        """(when, the instant that was asked for)."""
+        self._phase_ms = phase_ms
         self._next_beat_ms = 0
         self._clock_kept_ms = 0
         self._jump_ms = 0
@@ -97,7 +103,8 @@ class NodeHost:
 
     def _turn(self) -> None:
         now_ms = self._clock.now_ms()
-        due_ms = min(self._next_beat_ms, *self._wakes[:1], now_ms + self._beat_ms // _TURNS_A_BEAT)
+        wakes_ms = (due_ms for due_ms, _ in self._wakes[:1])
+        due_ms = min(self._next_beat_ms, *wakes_ms, now_ms + self._beat_ms // _TURNS_A_BEAT)
         for sender, receiver, said in self._messenger.receive(max(0, due_ms - now_ms)):
             assert receiver == self.name
             if isinstance(said, PluggedIn | Unplugged | Metered | CarStatus | Reading):
@@ -105,8 +112,8 @@ class NodeHost:
             else:
                 self._pending.append(Received(sender, said))
         now_ms = self._clock.now_ms()
-        while self._wakes and self._wakes[0] <= now_ms:
-            self._pending.append(Woken(heappop(self._wakes)))
+        while self._wakes and self._wakes[0][0] <= now_ms:
+            self._pending.append(Woken(heappop(self._wakes)[1]))
         if now_ms >= self._next_beat_ms:
             self._beat(now_ms)
         self._learn(now_ms)
@@ -200,7 +207,8 @@ class NodeHost:
 
     def wake_at(self, agent: str, at_ms: int) -> None:  # noqa: ARG002 - as above
         """Wake the agent at an instant."""
-        heappush(self._wakes, at_ms)
+        is_beat = at_ms % self._beat_ms == 0
+        heappush(self._wakes, (at_ms + is_beat * self._phase_ms, at_ms))
 
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """Set what the car may draw and feed; if that fails, the lease will run out and it is tried again."""

@@ -141,6 +141,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
             host_store,
             log,
             beat_ms=config.market.beat_ms,
+            phase_ms=config.market.phase_ms if loaded.role == "transformer" else 0,
             trust=trust,
             trusted=trusted,
             upstream="" if (above := _upstream(loaded)) is None else above.name,

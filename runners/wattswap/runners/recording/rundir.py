@@ -17,6 +17,7 @@ Bad input leaves nothing. Every file is written beside its place and then moved 
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from contextlib import closing, suppress
@@ -183,6 +184,8 @@ class RunDir:
         try:
             write(beside)
             beside.replace(self.path / name)
+        except sqlite3.OperationalError as error:  # SQLite's word for a disk that is full or fails
+            raise OSError(errno.EIO, str(error)) from error
         finally:
             beside.unlink(missing_ok=True)
 

@@ -139,6 +139,10 @@ class TimeSeries:
         self._last = ticks[-1]
         return part
 
+    def sum_up(self, part: StreetTicks) -> None:
+        """Add ticks that were summed up elsewhere; what each car did when is not known of them."""
+        self._street.append(part)
+
     @property
     def street(self) -> StreetTicks:
         """The street's own columns, all ticks."""

@@ -1,0 +1,86 @@
+"""The ticks of many feeders summed up: what all cars draw by themselves, and by how much stepped ones differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wattswap.runners.recording.time_series import StreetTicks, TimeSeries
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wattswap.agents.physics import Ints
+    from wattswap.agents.segments import Segments
+    from wattswap.runners.engines.idle_baseline import IdleBaseline
+    from wattswap.runners.engines.observer import Moved
+    from wattswap.runners.scenario.street import Street
+    from wattswap.runners.world import Fleet
+
+
+class SummedTicks:
+    """Sums by tick and feeder, and what the figures of a run need to know of each car."""
+
+    def __init__(self, idle: IdleBaseline, fleet: Fleet, feeders: int) -> None:
+        self._idle, self._fleet = idle, fleet
+        self._sums: dict[int, Ints] = {}
+        """By tick with stepped cars: a row for each of the columns below, by feeder."""
+        self._owed_ws = np.zeros(len(fleet), dtype=np.int64)
+        self._stops = np.zeros(feeders, dtype=np.int64)
+
+    def add(self, moved: Moved, reduce_w: Ints, forced_w: Ints, drew: NDArray[np.bool_], segments: Segments) -> None:
+        """Add a tick of the stepped cars; ``drew`` says who drew power in the tick before, none before the first."""
+        rows, (wanted_w, baseline_w, firm_w, _) = moved.rows, moved.charging
+        if not len(rows):
+            return
+        is_session = self._fleet.is_session[rows]
+        stopped = drew & (moved.import_w == 0) & (wanted_w > 0) & is_session
+        columns = np.stack(
+            (
+                firm_w - baseline_w,
+                wanted_w - baseline_w,
+                moved.import_w - baseline_w,
+                moved.export_w,
+                reduce_w,
+                forced_w,
+                moved.owed_ws * is_session,
+                stopped,
+            )
+        )
+        upto = np.zeros((len(columns), len(rows) + 1), dtype=np.int64)
+        np.cumsum(columns, axis=1, out=upto[:, 1:])
+        sums = upto[:, segments.bounds[1:]] - upto[:, segments.bounds[:-1]]
+        self._sums[moved.tick] = sums[:-1]
+        self._stops += sums[-1]
+        self._owed_ws[rows] += moved.owed_ws
+
+    def of(self, street: Street, feeder: int, base_w: Ints, limit_w: Ints) -> TimeSeries:
+        """The series of one feeder, whose street of its own this is."""
+        series, ticks = TimeSeries(street), len(limit_w)
+        mine = slice(*np.searchsorted(self._fleet.feeder, (feeder, feeder + 1)).tolist())
+        car_ticks = self._idle.car_ticks[mine]
+        series.car_ticks, series.seen = int(car_ticks.sum()), car_ticks > 0
+        series.owed_ws, series.stops = self._owed_ws[mine], int(self._stops[feeder])
+        stepped = np.fromiter(self._sums, dtype=np.int64, count=len(self._sums))
+        more = np.zeros((7, ticks), dtype=np.int64)
+        if len(stepped):
+            more[:, stepped] = np.array([sums[:, feeder] for sums in self._sums.values()]).T
+        idle_w = self._idle.load_w[:, feeder]
+        firm_w, wanted_w, import_w, export_w, reduce_w, forced_w, owed_ws = more
+        series.sum_up(
+            StreetTicks(
+                np.arange(ticks),
+                base_w[1:, feeder],
+                limit_w[:, feeder],
+                idle_w + firm_w,
+                idle_w + wanted_w,
+                idle_w,
+                idle_w + import_w,
+                export_w,
+                reduce_w,
+                forced_w,
+                owed_ws,
+            )
+        )
+        return series

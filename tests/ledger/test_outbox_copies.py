@@ -1,0 +1,289 @@
+"""Strangers, copies and attacks: an outbox that is not alone with its account or its file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.ledger.crashing import LeapingClock
+from tests.ledger.fake_chain import FEE, FakeAdapter, FakeChain, Faults
+from tests.ledger.outbox_place import DEBTS, OPENING, OWED, OutboxPlace, live, settle
+
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Manifest, Signed, Verdict, open_manifest, tag
+from wattswap.ledger.base import DamagedError, Payment
+from wattswap.ledger.book import Book
+from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.outbox_schema import BatchState
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.ledger.submitter import Submitter, payment_item
+
+
+@pytest.fixture
+def place():
+    """A place without faults."""
+    fresh = OutboxPlace()
+    yield fresh
+    fresh.close()
+
+
+# -- strangers and copies ---------------------------------------------------------------------------------------------
+
+
+def steal(place: OutboxPlace) -> None:
+    """Somebody else spends the site's first coin with the site's key."""
+    thief = FakeAdapter(place.chain, "site")
+    purse = thief.read()
+    loot = Payment(key="x", payer="site", payee="thief", nanos=1)
+    thief.submit(thief.sign([payment_item(loot)], purse, b""))
+
+
+def test_a_stranger_who_spends_our_coin_freezes_the_lane(place: OutboxPlace) -> None:
+    place.chain.faults = Faults(lost=1.0)
+    submitter = place.submitter()
+    submitter.owe(DEBTS)
+    submitter.work()
+    place.chain.faults = Faults()
+    steal(place)
+    settle(submitter, 10)
+    assert "the key is stolen" in place.outbox.frozen("site")
+    assert place.outbox.frozen("car") == ""
+    assert place.chain.received()["site"] >= 26_000
+    assert [key for key in "abcd" if place.state(key) is BatchState.FINAL] == ["c"]
+
+
+def test_a_strangers_transaction_is_noticed_at_the_next_start(place: OutboxPlace) -> None:
+    first = place.submitter()
+    first.owe(DEBTS[:1])
+    settle(first)
+    steal(place)
+    second = place.submitter()
+    second.owe(DEBTS[1:2])
+    settle(second, 10)
+    assert "the key is stolen" in place.outbox.frozen("site")
+    assert place.chain.received().get("van") is None
+
+
+def test_a_person_can_set_a_frozen_lane_free(place: OutboxPlace) -> None:
+    test_a_strangers_transaction_is_noticed_at_the_next_start(place)
+    place.outbox.thaw("site")
+    settle(place.submitter())
+    assert place.chain.received()["van"] == 20
+    steal(place)
+    settle(place.submitter(), 3)
+    place.submitter().work()
+    assert "is not in this outbox" in place.outbox.frozen("site")
+
+
+def test_a_restored_backup_pays_nothing_twice(tmp_path: Path) -> None:
+    """The card died after four payments; the backup knows one of them, and another was only a debt."""
+    chain = FakeChain(OPENING)
+    path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
+    with Outbox(path) as outbox:
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
+        submitter.owe(DEBTS[:1])
+        settle(submitter)
+        submitter.owe(DEBTS[1:2])
+        copy = sqlite3.connect(backup)
+        outbox._database._connection.backup(copy)
+        copy.close()
+        settle(submitter)
+        submitter.owe(DEBTS[3:])
+        settle(submitter)
+    with Outbox(backup) as outbox:
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
+        submitter.work()
+        assert [text for text in outbox.alarms if "2 of its transactions were not in the outbox" in text]
+        assert outbox.fees_nanos == 3 * FEE
+        submitter.owe(DEBTS)
+        settle(submitter)
+        assert {known.state for key in "abcd" if (known := outbox.find(key))} == {BatchState.FINAL}
+    assert {payee: chain.received()[payee] for payee in OWED} == OWED
+    chain.database.close()
+
+
+def test_a_backup_whose_own_batch_was_overtaken_buries_it_and_pays_what_is_left(tmp_path: Path) -> None:
+    """In the backup a batch was signed that the living outbox buried; its coin has long gone into another of ours."""
+    chain = FakeChain(OPENING, faults=Faults(lost=1.0))
+    path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
+    with Outbox(path) as outbox:
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
+        submitter.owe(DEBTS[:1])
+        submitter.work()
+        copy = sqlite3.connect(backup)
+        outbox._database._connection.backup(copy)
+        copy.close()
+        for _ in range(3):
+            chain.next_epoch()
+        submitter.work()
+        chain.faults = Faults()
+        submitter.owe(DEBTS[1:2])
+        settle(submitter)
+    with Outbox(backup) as outbox:
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
+        submitter.owe(DEBTS)
+        settle(submitter)
+        assert outbox.backlog.items == 0
+        states = Counter(state for (state,) in outbox._database.rows("SELECT state FROM batches"))
+        assert states == {BatchState.DEAD: 1, BatchState.FINAL: 3}
+    assert {payee: chain.received()[payee] for payee in OWED} == OWED
+    chain.database.close()
+
+
+def test_an_outbox_that_was_lost_altogether_learns_from_the_ledger_what_is_paid(place: OutboxPlace) -> None:
+    live(place.submitter())
+    place.outbox.close()
+    place.outbox = Outbox(None)
+    live(place.submitter())
+    assert {payee: place.chain.received()[payee] for payee in OWED} == OWED
+
+
+def test_a_second_copy_that_lives_at_the_same_time_stops_instead_of_paying_twice() -> None:
+    place, twin = OutboxPlace(), Outbox(None)
+    first = place.submitter()
+    second = Submitter(twin, place.lane, clock=LeapingClock())
+    for submitter in (first, second):
+        submitter.owe(DEBTS[:1])
+    place.chain.faults = Faults(late=1.0)
+    first.work()
+    place.chain.faults = Faults()
+    settle(second, 10)
+    assert "If the key file was copied" in twin.frozen("site")
+    assert place.chain.received().get("bus") is None
+    place.chain.execute_all()
+    settle(first)
+    assert place.chain.received()["bus"] == 100
+    twin.close()
+    place.close()
+
+
+# -- the file ---------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_one_undecided_batch_a_lane_and_one_spender_a_coin_version(place: OutboxPlace) -> None:
+    """The rule that everything rests on is the database's, not the program's."""
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:3])
+    signed = Signed(raw=b"1", digest="1", coins=(CoinRef("coin", 1),), expires=1)
+    place.sign("site", signed)
+    with pytest.raises(sqlite3.IntegrityError):
+        place.sign("site", Signed(raw=b"2", digest="2", coins=(), expires=1), most_items=9)
+    with pytest.raises(sqlite3.IntegrityError):
+        place.sign("car", Signed(raw=b"3", digest="3", coins=signed.coins, expires=1))
+    place.outbox.check()
+
+
+def test_no_step_is_taken_twice_or_out_of_turn(place: OutboxPlace) -> None:
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:1])
+    batch = place.sign("site", Signed(raw=b"1", digest="1", coins=(), expires=1))
+    final = BatchOutcome(verdict=Verdict.FINAL)
+    place.outbox.decide(batch, final, 0)
+    with pytest.raises(DamagedError, match="is FINAL, not SIGNED"):
+        place.outbox.decide(batch, final, 0)
+    with pytest.raises(DamagedError, match="is FINAL, not SIGNED"):
+        place.outbox.bury(batch, "", 0)
+    with pytest.raises(DamagedError, match="is in another batch already"):
+        place.outbox.sign("site", batch.items, Signed(raw=b"2", digest="2", coins=(), expires=1), 0)
+
+
+def test_an_outbox_has_one_writer_and_is_no_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with Outbox(path), pytest.raises(InputError, match="in use"):
+        Outbox(path)
+    with pytest.raises(InputError, match="not a ledger of ours"):
+        SqliteLedger(path)
+
+
+def test_a_manifest_is_read_by_its_writer_alone() -> None:
+    manifest = Manifest(b"8 bytes!", 7, (tag("a", b"k"), tag("b", b"k")))
+    memo = manifest.seal(b"k")
+    assert open_manifest(memo, b"k") == manifest
+    assert open_manifest(memo, b"other") is None
+    for place in range(len(memo)):
+        assert open_manifest(memo[:place] + bytes([memo[place] ^ 1]) + memo[place + 1 :], b"k") is None
+    assert open_manifest(b"", b"k") is None
+    assert tag("a", b"k") != tag("a", b"l")
+
+
+# -- attacks ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_flipped_bit_in_a_stored_batch_is_never_handed_in(place: OutboxPlace) -> None:
+    place.chain.faults = Faults(lost=1.0)
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:1])
+    submitter.work()
+    [(raw,)] = place.outbox._database.rows("SELECT raw FROM batches")
+    for at in range(len(raw)):
+        flipped = raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
+        with place.outbox._database.transaction() as sql:
+            sql.execute("UPDATE batches SET raw = ?", (flipped,))
+        found = place.outbox.undecided("site")
+        assert found is not None
+        assert found.damaged
+    place.chain.faults = Faults()
+    settle(submitter, 5)
+    assert "damaged and was not handed in" in place.outbox.frozen("site")
+    assert place.chain.database.rows("SELECT 1 FROM transactions") == []
+
+
+def test_a_stolen_key_is_noticed_on_an_account_that_has_nothing_to_pay(place: OutboxPlace) -> None:
+    """An alarm that rings only when the next payment is due rings too late."""
+    first = place.submitter()
+    first.owe(DEBTS[:1])
+    settle(first)
+    steal(place)
+    idle = place.submitter()
+    assert place.outbox.backlog.items == 0
+    idle.work()
+    assert "the key is stolen" in place.outbox.frozen("site")
+
+
+def test_what_was_given_up_is_tried_again_when_a_person_says_so() -> None:
+    place = OutboxPlace(Faults(abort=1.0))
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:2])
+    for _ in range(60):
+        submitter.work()
+    place.chain.faults = Faults()
+    submitter.work()
+    assert place.outbox.stuck == ["a", "b"]
+    assert place.outbox.retry() == 2
+    settle(submitter)
+    assert {payee: place.chain.received()[payee] for payee in ("bus", "van")} == {"bus": 100, "van": 20}
+    place.close()
+
+
+def test_alarms_are_told_until_a_person_has_read_them(place: OutboxPlace) -> None:
+    test_a_strangers_transaction_is_noticed_at_the_next_start(place)
+    assert len(place.outbox.alarms) == 1
+    assert place.outbox.acknowledge() == 1
+    assert place.outbox.alarms == []
+    assert place.outbox.frozen("site")
+
+
+def test_the_book_and_what_it_owes_are_one_write(place: OutboxPlace) -> None:
+    book = Book(1_000, "each")
+    for number in range(3):
+        book.reserve(f"r{number}", 10)
+        book.settle(f"r{number}", "ann", 10)
+    submitter = place.submitter()
+    assert submitter.post(book)
+    assert not submitter.post(book)
+    assert place.outbox.entries() == list(book.entries)
+    assert place.outbox.backlog.items == 3
+    settle(submitter)
+    assert place.chain.received()["wallet/ann"] == 30
+    assert place.outbox.paid_keys() == {"reward/r0", "reward/r1", "reward/r2"}
+
+
+def test_an_outbox_of_another_run_or_book_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite"
+    with Outbox(path, run="monday") as outbox:
+        outbox.post(Book(5), lambda _account, _key: b"", 0)
+    with pytest.raises(InputError, match="outbox of run monday, not of run tuesday"):
+        Outbox(path, run="tuesday")
+    with Outbox(path, run="monday") as outbox, pytest.raises(DamagedError, match="another book"):
+        outbox.post(Book(6), lambda _account, _key: b"", 0)

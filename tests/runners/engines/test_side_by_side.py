@@ -1,0 +1,46 @@
+"""Streets side by side come to what each comes to alone: trades, rounds, sessions, and every tick's sums."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from wattswap.runners.engines.fleet import FleetRun
+from wattswap.runners.engines.side_by_side import SideBySide, can_run
+from wattswap.runners.recording.time_series import TimeSeries
+from wattswap.runners.scenario import load_street
+
+
+@pytest.mark.parametrize(
+    ("scenario", "day", "settings"),
+    [
+        ("demo", None, ()),
+        ("b250", 7, ()),
+        ("c250stress", 5, ("vehicles.departure=error:2h",)),
+        ("c250stress", 5, ("transformer.limit_w=120_000", "chargers.guaranteed_w=1380")),
+        ("c250stress", 5, ("transformer.funds_iota=1",)),
+        ("c250stress", 5, ("vehicles.strategy=experienced:0.5+prosumer:0.3+keep:0.2",)),
+    ],
+)
+def test_each_of_several_seeds_comes_to_what_it_comes_to_alone(
+    scenario: str, day: int | None, settings: tuple[str, ...]
+) -> None:
+    streets = [load_street(scenario, day=day, settings=list(settings), seed=seed) for seed in (1, 2)]
+
+    together = SideBySide(streets).run()
+
+    for street, (record, series) in zip(streets, together, strict=True):
+        alone = FleetRun(street).run()
+        expected = TimeSeries.of(street, alone)
+        assert record.trades == alone.trades
+        assert record.rounds == alone.rounds
+        assert record.sessions == alone.sessions
+        for mine, theirs in zip(series.street, expected.street, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        np.testing.assert_array_equal(series.owed_ws, expected.owed_ws)
+        assert (series.stops, series.car_ticks) == (expected.stops, expected.car_ticks)
+
+
+def test_a_street_whose_cars_taper_is_not_run_side_by_side() -> None:
+    assert can_run(load_street("demo"))
+    assert not can_run(load_street("demo", settings=["vehicles.curve=taper"]))
