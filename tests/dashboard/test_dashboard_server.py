@@ -11,8 +11,9 @@ from threading import active_count
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.dashboard.histories import RATING_VA, history_of
 
-from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, MOST_ROWS, CarCard, Cursor, FeederCard, Head, History
+from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, MOST_ROWS, Cursor, Head, History
 from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
 from wattswap.protocol.errors import InputError
@@ -21,8 +22,6 @@ from wattswap.runners.engines.limit_order import LimitOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-RATING_VA = 400_000
 
 
 class KeptLimits(LimitOrder):
@@ -50,36 +49,6 @@ class KeptWishes(DriverWishes):
 LIMITS, WISHES = KeptLimits(), KeptWishes()
 RIGHTS = Rights(b"known to this test alone", LIMITS, WISHES)
 TOKEN = RIGHTS.operator_token
-CARS = [
-    CarCard(
-        session=f"S{number}",
-        station=f"C{number}",
-        vehicle=f"car-{number}",
-        strategy="need",
-        arrival_tick=0,
-        departure_tick=90,
-        need_ws=1,
-    )
-    for number in range(2)
-]
-
-
-def history_of(ticks: int) -> History:
-    """A street with two cars that do nothing."""
-    history = History()
-    history.head = Head(
-        name="lane",
-        controller="negotiated",
-        start_ms=0,
-        utc_offset_ms=0,
-        tick_ms=30_000,
-        all_ticks=ticks,
-        feeders=[FeederCard(name="", most_limit_w=RATING_VA)],
-        is_live=True,
-        cars=CARS,
-    )
-    history.add(ticks=[[tick] * len(FEEDER_COLUMNS) for tick in range(ticks)])
-    return history
 
 
 class Server:
