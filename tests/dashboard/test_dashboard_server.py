@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import socket
+import tracemalloc
 from contextlib import closing, contextmanager
 from importlib.resources import files
 from threading import active_count
@@ -148,13 +150,29 @@ def test_who_is_slow_gets_fewer_and_larger_parts():
     assert parts == [MOST_ROWS] * 3
 
 
-def test_watchers_that_come_and_go_leave_nothing_behind(server):
-    before = active_count()
-    for _ in range(100):  # more than may watch at once
+def come_and_go(server: Server, times: int) -> None:
+    """Watchers one after the other, each until it has seen everything."""
+    for _ in range(times):
         with server.watching() as events:
-            next(events)
+            assert [next(events)[0], next(events)[0]] == ["head", "part"]
+
+
+def test_watchers_that_come_and_go_leave_nothing_behind(server):
+    come_and_go(server, 10)
+    before = active_count()
+    tracemalloc.start()
+    try:
+        come_and_go(server, 20)
+        gc.collect()
+        after_twenty, _ = tracemalloc.get_traced_memory()
+        come_and_go(server, 100)  # more than may watch at once
+        gc.collect()
+        after_all, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert server.ask()[0] == 200
     assert active_count() == before
+    assert after_all - after_twenty < 100 * 1_000, "each watcher leaves more than a kilobyte behind"
 
 
 @pytest.mark.parametrize(
