@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wattswap.agents import settlement
+from wattswap.agents import claims, settlement
 from wattswap.agents.obligations import Obligations
 from wattswap.agents.offers import FEED, TRANCHES
 from wattswap.protocol.codec import seal, unseal
@@ -64,12 +64,6 @@ class AwardRecord(msgspec.Struct):
     from_ms: int
 
     @property
-    def most_ws(self) -> tuple[int, ...]:
-        """The most energy that each tranche can deliver; nobody is paid for more than was bought."""
-        lasts_s = (self.award.until_ms - self.from_ms) // 1000
-        return tuple(watts * lasts_s for watts in self.award.award_w)
-
-    @property
     def payment_id(self) -> str:
         """The key under which the award is reserved and paid."""
         return settlement.payment_id(self.award.feeder, self.award.tick, self.party.session_id)
@@ -94,6 +88,8 @@ class AwardBook:
         self._receipts: dict[tuple[int, int], tuple[str, Receipt]] = {}
         self._departed: dict[int, tuple[Party, Departed]] = {}
         """The cars that have left and are not billed yet, by session."""
+        self.billed: set[str] = set()
+        """The ids of all sessions that were ever billed: one is billed once, whoever names it again."""
         self.owed = Obligations(rules.repeat_ms)
         """The awards that are repeated."""
 
@@ -175,7 +171,7 @@ class AwardBook:
 
     # -- deliveries and receipts --------------------------------------------------------------------------------------
 
-    def deliver(self, sender: str, witnessed: WitnessedDelivery) -> list[Effect]:
+    def deliver(self, sender: str, witnessed: WitnessedDelivery, now_ms: int) -> list[Effect]:
         """Settle an award: pay from its reserve what the lower of two meters is worth.
 
         Raises:
@@ -198,7 +194,7 @@ class AwardBook:
             ended.append(NoteEnd(claim.tick, claim.session))
         account.state = advance(account.state, Input.DELIVERY)
         self.owed.done(key)
-        trade, party = _trade(record, charger, vehicle, self._rules), record.party
+        trade, party = _trade(record, charger, vehicle, now_ms, self._rules), record.party
         pay = Pay(trade.payment_id, claim.session, claim.tick, party.session_id, party.vehicle, sum(trade.nanos))
         return [*ended, trade, pay]
 
@@ -253,7 +249,9 @@ class AwardBook:
         party, departed = self._departed.pop(session)
         tariff = self._site.tariff_nanos_per_kwh
         nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
-        return [Bill(session, party.session_id, party.vehicle, nanos), Forget(f"departed/{session}")]
+        self.billed.add(party.session_id)
+        bill = Bill(session, party.session_id, party.vehicle, nanos)
+        return [bill, Remember(f"billed/{party.session_id}", b""), Forget(f"departed/{session}")]
 
     # -- after a crash ------------------------------------------------------------------------------------------------
 
@@ -263,9 +261,11 @@ class AwardBook:
         effects: list[Effect] = []
         awards: list[AwardRecord] = []
         for name, value in remembered.items():
-            kind, _, _ = name.partition("/")
+            kind, _, about = name.partition("/")
             if kind == "award":
                 awards.append(msgspec.msgpack.decode(value, type=AwardRecord))
+            elif kind == "billed":
+                self.billed.add(about)
             elif kind == "receipt":
                 charger, receipt = msgspec.msgpack.decode(value, type=tuple[str, Receipt])
                 self._receipts[receipt.session, receipt.tick] = charger, receipt
@@ -302,20 +302,21 @@ def _delivery(sealed: Sealed, author: bytes | None, session: int) -> Delivery:
     return delivery
 
 
-def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery, rules: Rules) -> NoteTrade:
+def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery, now_ms: int, rules: Rules) -> NoteTrade:
     """What the two meters agree on, and what it is worth: the lower energies and the lower rent count.
 
-    Rent is paid for no more than came back.
+    Rent is paid for no more than came back, and neither for more than can have been by now.
     """
     award = record.award
+    most_ws = claims.most_ws(award, record.from_ms, now_ms, rules)
     agreed = [
         settlement.agreed_ws(min(mine, most), min(theirs, most))
-        for mine, theirs, most in zip(charger.delivered_ws, vehicle.delivered_ws, record.most_ws, strict=True)
+        for mine, theirs, most in zip(charger.delivered_ws, vehicle.delivered_ws, most_ws, strict=True)
     ]
     delivered_ws = tuple(energy_ws for energy_ws, _ in agreed)
     back_ws, back_differs = settlement.agreed_ws(charger.returned_ws, vehicle.returned_ws)
     returned_ws = min(back_ws, sum(delivered_ws[:FEED]))
-    rent = min(charger.rent, vehicle.rent, returned_ws * (award.rent_cap_s // rules.tick_s))
+    rent = min(charger.rent, vehicle.rent, claims.most_rent(award, returned_ws, now_ms, rules))
     prices, fed_ws = award.price_nanos_per_kwh_h, delivered_ws[FEED]
     return NoteTrade(
         tick=award.tick,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class Session:
     party: Party
     key: int
     """Under which it draws."""
+    need_ws: int
+    max_w: int
+    arrival_ms: int
+    """When its mandate came."""
 
 
 def cleared(
@@ -86,12 +90,22 @@ def _offers(
     return called, market.Offers(key, vehicles.firm_w(called), *open_round.offers_of(called))
 
 
+MOST_OPEN: Final = 4
+"""So many sessions may be open at one charger: a car may plug in before the last one's departure has been heard."""
+
+
 def refuse_second(sessions: Mapping[int, Session], session: int, party: Party) -> None:
     """A session belongs to the charger and the car that opened it, and payments go by its id.
 
     Raises:
-        RemoteProtocolError: the session is open for another charger or car, or its id for another session.
+        RemoteProtocolError: the session is open for another charger or car, or its id for another session, or too many
+            are open at the charger.
     """
+    if (
+        session not in sessions
+        and sum(known.party.charger == party.charger for known in sessions.values()) >= MOST_OPEN
+    ):
+        raise RemoteProtocolError(f"{party.charger} has {MOST_OPEN} cars already, and opens session {session}")
     for number, known in sessions.items():
         if (number == session) != (known.party.session_id == party.session_id):
             raise RemoteProtocolError(f"session {session} and its id {party.session_id} are of two sessions")

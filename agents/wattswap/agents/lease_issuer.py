@@ -48,6 +48,8 @@ class _Envelope:
     aim: tuple[int, int] = (0, 0)
     """The import and export that it is meant to have."""
     sent: list[_Sent] = field(default_factory=list)
+    granted_seq: int = 0
+    """The newest grant that was sent to it."""
     heard_seq: int = 0
     """The newest grant of ours that the charger has reported as accepted."""
     most_import_w: int = 0
@@ -116,9 +118,10 @@ class LeaseIssuer:
         if before is not None and report.epoch > before.epoch:
             envelope.keep([])  # a charger that started anew is at its minimum and takes no grant from before
         envelope.stamp = Stamp(report.epoch, report.seq, report.stamp_ms, now_ms)
-        if report.heard_epoch == self._epoch and report.heard_seq != envelope.heard_seq:
-            envelope.heard_seq = report.heard_seq  # the grants before it can no longer come into force
-            envelope.keep([one for one in envelope.sent if one.seq >= report.heard_seq])
+        heard_seq = report.heard_seq if report.heard_seq <= envelope.granted_seq else envelope.heard_seq
+        if report.heard_epoch == self._epoch and heard_seq != envelope.heard_seq:
+            envelope.heard_seq = heard_seq  # the grants before it can no longer come into force
+            envelope.keep([one for one in envelope.sent if one.seq >= heard_seq])
         return True
 
     def _expire(self, now_ms: int) -> None:
@@ -187,6 +190,7 @@ class LeaseIssuer:
             self._waiting.add(session)
             return []
         self._seq += 1
+        envelope.granted_seq = self._seq
         sent = _Sent(self._seq, import_w, export_w, stamp.received_ms + self._rules.certain_lease_ms)
         envelope.sent.append(sent)
         envelope.bear(sent)

@@ -16,7 +16,7 @@ from wattswap.agents.offers import FEED, Outcome
 from wattswap.protocol.draws import draw
 from wattswap.protocol.effects import NoteRound
 from wattswap.protocol.messages import ReliefCall
-from wattswap.protocol.units import Purpose
+from wattswap.protocol.units import MOST_W, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +61,7 @@ def relief_call(feeder: int, now_ms: int, need_w: int, rules: Rules) -> ReliefCa
     return ReliefCall(
         feeder=feeder,
         tick=tick,
-        need_w=need_w,
+        need_w=min(need_w, MOST_W),
         from_ms=tick * rules.tick_ms,
         until_ms=rules.window_end_ms(now_ms),
         offers_due_ms=now_ms + rules.deadline_ms,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from wattswap.agents import law, market
+from wattswap.agents import claims, law, market
 from wattswap.agents.award_book import AwardBook, Party, Site
 from wattswap.agents.awarding import Session, cleared, lapsed, refuse_second
 from wattswap.agents.base_load import BaseLoad
@@ -161,11 +161,11 @@ class Transformer:
             raise RemoteProtocolError(f"{charger} speaks for session {message.session} at {session.party.charger}")
         match message:
             case Report():
-                return [] if session is None else self._on_report(message, now_ms)
+                return [] if session is None else self._on_report(claims.possible(message, session.max_w), now_ms)
             case CappedOffer():
                 return [] if session is None else self._on_offer(message, session, now_ms)
             case WitnessedDelivery():
-                return self._on_delivery(charger, message)
+                return self._on_delivery(charger, message, now_ms)
             case Departed():
                 return self._on_departed(charger, message, now_ms)
             case Ack(kind, number, tick):
@@ -185,6 +185,8 @@ class Transformer:
         unseal(sealed, self._award_book.author(mandate.payee))
         party = Party(mandate.session_id, charger, mandate.payee)
         refuse_second(self._sessions, mandate.session, party)
+        if mandate.session_id in self._award_book.billed:
+            raise RemoteProtocolError(f"a mandate for session {mandate.session_id}, which is billed already")
         ack = Send(charger, Ack(MANDATE, mandate.session))
         if mandate.session in self._sessions or self._departed.has(charger, mandate.session):
             return [ack]
@@ -195,7 +197,7 @@ class Transformer:
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
         party = Party(mandate.session_id, charger, mandate.payee)
         key = agent_key(mandate.session_id)
-        self._sessions[mandate.session] = Session(party, key)
+        self._sessions[mandate.session] = Session(party, key, mandate.need_ws, mandate.max_w, arrival_ms)
         self._vehicles.enter(mandate.session, key, arrival_ms, mandate.departure_ms or 0)
         self._leases.enter(mandate.session)
 
@@ -216,6 +218,8 @@ class Transformer:
             if self._departed.has(charger, session):
                 return [ack]
             return [*self._departed.add(charger, session), ack]
+        tariff = self._site.tariff_nanos_per_kwh
+        claims.refuse_impossible(departed, self._sessions[session], tariff, now_ms, self._rules)
         party = self._sessions.pop(session).party
         if self._round is not None:
             self._round.leave(session)
@@ -384,9 +388,9 @@ class Transformer:
         """The end of a round in which nothing is bought."""
         return lapsed(open_round, self._sessions, self._vehicles)
 
-    def _on_delivery(self, charger: str, witnessed: WitnessedDelivery) -> list[Effect]:
+    def _on_delivery(self, charger: str, witnessed: WitnessedDelivery, now_ms: int) -> list[Effect]:
         """Settle an award; it binds no longer."""
-        effects = self._award_book.deliver(charger, witnessed)
+        effects = self._award_book.deliver(charger, witnessed, now_ms)
         if witnessed.session in self._sessions and witnessed.session not in self._award_book:
             self._vehicles.award(witnessed.session, 0, 0)
         return effects

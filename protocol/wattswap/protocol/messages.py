@@ -21,7 +21,7 @@ SignedPower = Annotated[int, Meta(ge=-MOST_W, le=MOST_W)]
 Energy = Annotated[int, Meta(ge=0, le=MOST_WS)]
 Instant = Annotated[int, Meta(ge=-MOST_MS, le=MOST_MS)]
 Price = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
-Nanos = Annotated[int, Meta(ge=-MOST_NANOS, le=MOST_NANOS)]
+Nanos = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
 Rent = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
 """Watt-seconds times the ticks that each has waited."""
 Number = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
@@ -58,9 +58,11 @@ class Tranche(_Message, frozen=True):
 
 
 Tranches = Annotated[tuple[Tranche, ...], Meta(max_length=4)]
-TrancheEnergies = Annotated[tuple[Energy, ...], Meta(max_length=4)]
-TranchePowers = Annotated[tuple[Power, ...], Meta(max_length=4)]
-TranchePrices = Annotated[tuple[Price, ...], Meta(max_length=4)]
+_EACH = Meta(min_length=3, max_length=3)
+"""One for each tranche that can be bought: down to the floor, down to nothing, feeding."""
+TrancheEnergies = Annotated[tuple[Energy, ...], _EACH]
+TranchePowers = Annotated[tuple[Power, ...], _EACH]
+TranchePrices = Annotated[tuple[Price, ...], _EACH]
 
 
 class Mandate(_Message, frozen=True, tag=1):

@@ -1,0 +1,67 @@
+"""What can be true: the bounds that other agents' claims must keep, whoever signed them.
+
+A claim that two meters agree on may still be a lie if both have one owner. So a transformer never believes more than what
+it has bought, what the time since then allows, and what a car's own mandate says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from wattswap.agents import settlement
+from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.protocol.units import MOST_NANOS
+
+if TYPE_CHECKING:
+    from wattswap.agents.awarding import Session
+    from wattswap.agents.rules import Rules
+    from wattswap.protocol.messages import Award, Departed, Report
+
+_LATE_TICKS: Final = 2
+"""A meter's tick may begin a tick before the transformer's and be told within the next."""
+_MOST_LOSS: Final = 100
+"""No battery loses more than 99 of 100 watt-seconds on the way in and out."""
+
+
+def most_ws(award: Award, from_ms: int, now_ms: int, rules: Rules) -> tuple[int, ...]:
+    """The most that each tranche of an award can have delivered by now; nobody is paid for more than was bought."""
+    until_ms = min(award.until_ms, now_ms + _LATE_TICKS * rules.tick_ms)
+    return tuple(watts * max(until_ms - from_ms, 0) // 1000 for watts in award.award_w)
+
+
+def most_rent(award: Award, returned_ws: int, now_ms: int, rules: Rules) -> int:
+    """The most rent that so much energy can have earned by now: all of it waited from the award's tick on."""
+    ticks = now_ms // rules.tick_ms - award.tick + _LATE_TICKS
+    return returned_ws * min(max(ticks, 0), award.rent_cap_s // rules.tick_s)
+
+
+def possible(report: Report, most_w: int) -> Report:
+    """A report whose powers are no more than the car's mandate allows."""
+    if max(report.firm_w, report.wanted_w) <= most_w:
+        return report
+    return msgspec.structs.replace(report, firm_w=min(report.firm_w, most_w), wanted_w=min(report.wanted_w, most_w))
+
+
+def refuse_impossible(
+    departed: Departed, session: Session, tariff_nanos_per_kwh: int, now_ms: int, rules: Rules
+) -> None:
+    """Refuse a departed car's totals that its need and the time it was there do not allow.
+
+    Raises:
+        RemoteProtocolError: more was fed than full power feeds in that time, more was drawn than the need and what
+            feeding drained, or the bill is no amount of money.
+    """
+    there_ms = now_ms - session.arrival_ms + _LATE_TICKS * rules.tick_ms
+    if departed.exported_ws * 1000 > session.max_w * there_ms:
+        raise RemoteProtocolError(
+            f"session {departed.session} cannot have fed {departed.exported_ws} ws in {there_ms // 1000} s"
+        )
+    if departed.imported_ws > session.need_ws + _MOST_LOSS * departed.exported_ws:
+        raise RemoteProtocolError(
+            f"session {departed.session} cannot have drawn {departed.imported_ws} ws; it needed {session.need_ws}"
+        )
+    bill_nanos = settlement.bill_nanos(tariff_nanos_per_kwh, departed.imported_ws, departed.exported_ws)
+    if abs(bill_nanos) > MOST_NANOS:
+        raise RemoteProtocolError(f"session {departed.session}: a bill of {bill_nanos} nanos is no amount of money")
