@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wattswap.experiments import report
+from wattswap.experiments import report, report_figures
 from wattswap.experiments.api import run
 from wattswap.experiments.headline import headline
 from wattswap.experiments.narrative import biggest_round, round_steps, trades_of
@@ -137,7 +137,7 @@ def test_the_picture_in_it_is_one(demo):
 def test_every_figure_beside_the_uncontrolled_one_is_that_of_run_json(demo, tables, without_picture):
     about = figures(demo)
     rows = ReadPage(page(tables)).table("", "negotiated", "uncontrolled")
-    keys = [(words, key) for words, key, _ in report._FIGURES]
+    keys = [(words, key) for words, key, _ in report_figures._FIGURES]
     assert [row[0] for row in rows] == [words for words, _ in keys]
     scale = {"overload_s": 60, "near_limit_s": 60}
     for row, (_, key) in zip(rows, keys, strict=True):

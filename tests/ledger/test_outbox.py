@@ -12,6 +12,7 @@ from tests.ledger.outbox_place import DEBTS, OutboxPlace, audit, live, settle
 from wattswap.ledger.base import Payment
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, BatchState
 from wattswap.ledger.submitter import Submitter
+from wattswap.protocol.errors import LocalProtocolError
 
 
 @pytest.fixture

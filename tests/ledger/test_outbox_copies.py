@@ -18,6 +18,7 @@ from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import Submitter, payment_item
+from wattswap.protocol.errors import InputError
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from wattswap.experiments.api import Result, run_loaded
 from wattswap.experiments.planned_wishes import planned_wishes
 from wattswap.experiments.replays import check_run
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.events import DriverSaid
+from wattswap.protocol.events import DriverWish
 from wattswap.runners.audit.auditor import Auditor
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.engines.simulated import simulated_run
@@ -73,10 +73,10 @@ class Told(Observer):
     """Keeps what cars are told of their drivers."""
 
     def __init__(self) -> None:
-        self.wishes: list[DriverSaid] = []
+        self.wishes: list[DriverWish] = []
 
     def sensed(self, sensed: Sequence[Sensed]) -> None:
-        self.wishes += [event for _, event in sensed if isinstance(event, DriverSaid)]
+        self.wishes += [event for _, event in sensed if isinstance(event, DriverWish)]
 
 
 def test_no_rule_is_broken_by_a_driver_who_objects(street: Street):

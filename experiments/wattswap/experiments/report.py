@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wattswap.experiments.data_credit import credit
 from wattswap.experiments.fault_costs import TITLE, failing
 from wattswap.experiments.formatting import minutes
-from wattswap.experiments.headline import headline, is_complete, uncontrolled
+from wattswap.experiments.headline import headline, is_complete
 from wattswap.experiments.markup import element, paragraphs, section, steps, table
 from wattswap.experiments.narrative import (
     KWH_WS,
@@ -28,14 +28,14 @@ from wattswap.experiments.narrative import (
     what_you_see,
 )
 from wattswap.experiments.plots.picture import plot_run, save_png
-from wattswap.experiments.run_tables import UNCONTROLLED, RunTables, input_names
+from wattswap.experiments.report_figures import iota, side_by_side
+from wattswap.experiments.run_tables import RunTables, input_names
 from wattswap.experiments.settlement_texts import figures_of, verdict
-from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.recording.rundir import REPORT
 from wattswap.runners.scenario.bundled import DATA, PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -74,7 +74,7 @@ def page(tables: RunTables) -> str:
     """The whole page."""
     sections = (
         section("What you see", paragraphs(what_you_see(tables))),
-        section(*_comparison(tables)),
+        section(*side_by_side(tables)),
         section(TITLE, *failing(tables.summary)),
         section("One round, step by step", *_round(tables)),
         section("Who kept charging, who deferred energy, who fed back", *_cars(tables)),
@@ -125,81 +125,6 @@ def _picture(tables: RunTables) -> str:
         f'<figure><div class="wide"><img alt="{alt}" src="data:image/png;base64,{data}"></div>'
         "<figcaption>Move the picture sideways to see all of it.</figcaption></figure>"
     )
-
-
-# --- side by side ------------------------------------------------------------------------------------------------
-
-
-def _kwh(wh: float) -> str:
-    return f"{wh / 1000:,.1f}"
-
-
-def _iota(nanos: float) -> str:
-    return f"{nanos / NANOS_PER_IOTA:,.2f}"
-
-
-def _count(number: float) -> str:
-    return f"{number:,}"
-
-
-_FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
-    ("Minutes over the limit", "overload_s", minutes),
-    ("Energy over the limit, kWh", "overload_wh", _kwh),
-    ("Highest load, kW", "peak_w", _kwh),
-    ("Times the load rose over the limit", "oscillations", _count),
-    ("Minutes in which homes alone are over the limit", "homes_over_s", minutes),
-    ("Minutes above 92 % of the limit", "near_limit_s", minutes),
-    ("Hours of life the transformer lost", "ageing_h", lambda hours: f"{hours:.2f}"),
-    ("Charging sessions", "sessions", _count),
-    ("… still plugged in at the end", "sessions_open", _count),
-    ("… that left with less than needed", "sessions_short", _count),
-    ("Sessions that gave way", "gave_way", _count),
-    ("… and left full", "gave_way_full", _count),
-    ("… and left with less than needed", "gave_way_short", _count),
-    ("… and are still plugged in", "gave_way_open", _count),
-    ("Energy missing at departure, kWh", "unserved_wh", _kwh),
-    ("Energy owed × time, kWh h", "waiting_wh_h", _kwh),
-    ("What waiting cost all cars, by each owner's own price, IOTA", "waiting_cost_nanos", _iota),
-    ("Stops while charging, per session", "stops", lambda stops: f"{stops:.2f}"),
-    ("Calls for relief", "rounds", _count),
-    ("Deferred energy: charging put off for tokens, kWh", "deferred_wh", _kwh),
-    ("Fed back by cars and batteries, kWh", "fed_back_wh", _kwh),
-    ("Cut by the last resort, kWh", "forced_wh", _kwh),
-    ("Sessions that sold waiting", "sellers", _count),
-    ("… that earned less than it cost them", "sellers_losing", _count),
-    ("What they earned beyond what waiting cost them, IOTA", "sellers_gain_nanos", _iota),
-    ("Paid for waiting and feeding, IOTA", "paid_nanos", _iota),
-    ("Rent of lots still open, not paid yet, IOTA", "rent_open_nanos", _iota),
-    ("Energy bills of cars that left, IOTA", "billed_nanos", _iota),
-    ("Evenness of waiting (Jain; 1: all alike)", "jain_waiting", lambda index: f"{index:.2f}"),
-    ("Evenness of tokens (Jain; 1: all alike)", "jain_tokens", lambda index: f"{index:.2f}"),
-)
-
-
-def _comparison(tables: RunTables) -> tuple[str, str]:
-    """This run's figures, beside those of the uncontrolled street where they were reckoned."""
-    about, other = tables.summary, uncontrolled(tables.summary)
-    name = str(about.get("controller", "this run"))
-    columns = [about, other] if other else [about]
-    rows = [
-        [words, *(say(column[key]) if key in column else "–" for column in columns)]
-        for words, key, say in _FIGURES
-        if key in about
-    ]
-    head = ["", name, UNCONTROLLED] if other else ["", name]
-    title = f"Side by side: {name} and {UNCONTROLLED}" if other else "Figures"
-    return title, table(head, rows, wrap=True) + _euros(about) if rows else ""
-
-
-def _euros(figures: Mapping[str, Any]) -> str:
-    """What was paid in euros, at the scenario's rate."""
-    rate, nanos = figures.get("eur_per_iota"), figures.get("paid_nanos")
-    if not (rate and nanos):
-        return ""
-    text = (
-        f"At {rate:g} EUR per IOTA, a rate of the scenario, what was paid is {nanos / NANOS_PER_IOTA * rate:,.2f} EUR."
-    )
-    return element("p", text)
 
 
 # --- cars --------------------------------------------------------------------------------------------------------
@@ -265,7 +190,7 @@ def _strategy_rows(sessions: pd.DataFrame, sums: pd.DataFrame) -> Iterator[list[
         sold = ((each["deferred_ws"] > 0) | (each["fed_ws"] > 0)).sum()
         energies = [f"{each[column].sum() / KWH_WS:,.1f}" for column in ("deferred_ws", "fed_ws")]
         short = (each["status"] == "short").sum()
-        tokens = [_iota(each[column].sum()) for column in ("nanos", "open_nanos")]
+        tokens = [iota(each[column].sum()) for column in ("nanos", "open_nanos")]
         yield [str(name), f"{len(each):,}", f"{sold:,}", *energies, *tokens, f"{short:,}"]
 
 
@@ -273,7 +198,7 @@ def _car_row(tables: RunTables, name: object, row: Mapping[Any, Any]) -> list[st
     energies = [
         f"{row[column] / KWH_WS:,.2f}" if row[column] else _NOTHING for column in ("deferred_ws", "fed_ws", "forced_ws")
     ]
-    tokens = [_iota(row["nanos"]), _iota(row["open_nanos"]) if row["open_nanos"] else _NOTHING]
+    tokens = [iota(row["nanos"]), iota(row["open_nanos"]) if row["open_nanos"] else _NOTHING]
     if row["station"] != row["station"]:  # an interrupted run did not come to write the session down
         return ["", "", str(name), "", "", "", "", *energies, *tokens, ""]
     left = tables.clock(int(row["departure_ms"]), "%a %H:%M") if row["status"] in ("full", "short") else _NOTHING

@@ -37,7 +37,7 @@ _MOST_MISSED: Final = 10
 """After a longer silence the meters of the heartbeats in between are not told one by one."""
 
 
-class DriverWish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DriverFile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the driver has said: the file ``driver.json``."""
 
     need_wh: Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -260,14 +260,14 @@ class ChargingPoint:
         return wish.need_wh * WS_PER_WH, max(departure_ms, now_ms)
 
 
-def read_wish(path: Path) -> DriverWish | None:
+def read_wish(path: Path) -> DriverFile | None:
     """What a driver's file says; None if there is none.
 
     Raises:
         InputError: it cannot be read, or does not say what it must.
     """
     try:
-        wish = msgspec.json.decode(path.read_bytes(), type=DriverWish)
+        wish = msgspec.json.decode(path.read_bytes(), type=DriverFile)
     except FileNotFoundError:
         return None
     except OSError as error:
