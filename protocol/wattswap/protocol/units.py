@@ -41,3 +41,6 @@ class Purpose(IntEnum):
     WAITING_COST = 5
     DEPARTURE = 6
     MANIPULATION = 7
+    LEARNING_RATE = 8
+    MOMENTUM = 9
+    FIRST_MARGIN = 10
