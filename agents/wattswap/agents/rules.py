@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from wattswap.agents.physics import Ints
 
-ClearingRule = Literal["next", "uniform", "pay-as-bid"]
+ClearingRule = Literal["next", "uniform", "pay-as-bid", "vcg", "posted", "none"]
 
 
 @dataclass(frozen=True)
