@@ -22,7 +22,7 @@ def car() -> Own:
     return own
 
 
-class Car:
+class BiddingCar:
     """One car that answers and learns, window after window."""
 
     def __init__(self, name: str) -> None:
@@ -45,11 +45,11 @@ class Car:
 
 
 def test_the_two_that_do_not_learn_ask_a_fixed_part_more_than_their_cost() -> None:
-    assert (Car("mark-up").ask(), Car("risk-averse").ask()) == (250_000_000, 220_000_000)
+    assert (BiddingCar("mark-up").ask(), BiddingCar("risk-averse").ask()) == (250_000_000, 220_000_000)
 
 
 def test_the_risk_averse_keep_charging_with_less_than_two_deviations_to_spare() -> None:
-    cautious = Car("risk-averse")
+    cautious = BiddingCar("risk-averse")
     cautious.own.laxity_ms[:] = 7_200_000
     call = Call(np.array([50_000]), from_ms=0, until_ms=300_000, feed_h=2)
     assert not answer(
@@ -59,14 +59,14 @@ def test_the_risk_averse_keep_charging_with_less_than_two_deviations_to_spare() 
 
 @pytest.mark.parametrize("name", ["zi-c", "zip", "gd", "roth-erev"])
 def test_none_of_them_sells_at_a_loss_whatever_it_hears(name: str) -> None:
-    one = Car(name)
+    one = BiddingCar(name)
     for price, wins in ((IOTA, True), (C // 2, False), (0, False), (C, True), (C + 1, False)) * 5:
         assert one.ask() >= C
         one.hears(price, wins)
 
 
 def test_zi_c_asks_up_to_the_reserve_once_it_knows_it() -> None:
-    one, asks = Car("zi-c"), []
+    one, asks = BiddingCar("zi-c"), []
     assert one.ask() <= 2 * C
     for _ in range(50):
         one.hears(C, wins=False)
@@ -75,7 +75,7 @@ def test_zi_c_asks_up_to_the_reserve_once_it_knows_it() -> None:
 
 
 def test_zip_asks_more_after_it_sold_too_cheaply_and_less_after_it_lost() -> None:
-    one = Car("zip")
+    one = BiddingCar("zip")
     first = one.ask()
     one.hears(2 * C, wins=True)
     raised = one.ask()
@@ -85,7 +85,7 @@ def test_zip_asks_more_after_it_sold_too_cheaply_and_less_after_it_lost() -> Non
 
 
 def test_gd_asks_what_the_prices_it_heard_would_have_paid() -> None:
-    one = Car("gd")
+    one = BiddingCar("gd")
     assert one.ask() == C, "nothing heard, nothing believed"
     for _ in range(5):
         one.hears(2 * C, wins=True)
@@ -94,7 +94,7 @@ def test_gd_asks_what_the_prices_it_heard_would_have_paid() -> None:
 
 def test_roth_erev_comes_to_the_mark_up_that_pays() -> None:
     """Only its cost wins anything in the end, so it asks little more than that."""
-    one, asks = Car("roth-erev"), []
+    one, asks = BiddingCar("roth-erev"), []
     for _ in range(400):
         asks.append(one.ask())
         one.hears(3 * C // 2, wins=asks[-1] <= 3 * C // 2)

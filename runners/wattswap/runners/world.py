@@ -162,6 +162,13 @@ def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
     )
 
 
+_STATE: Final = (
+    *("remaining_ws", "baseline_ws", "stored_ws", "imported_ws", "exported_ws"),
+    *("departure_ms", "sells", "has_wished", "drew"),
+)
+"""A world's columns of what changes, one row a row of its fleet."""
+
+
 class World:
     """All batteries and needs of a street, as they are at the present tick."""
 
@@ -202,7 +209,7 @@ class World:
         joined.feeder_rules = tuple(chain(*(world.feeder_rules for world in worlds)))
         joined.rules, joined._curve, joined.plugged = first.rules, first._curve, _NOBODY  # noqa: SLF001
         joined.base_w = np.concatenate([world.base_w for world in worlds])
-        for name in ("remaining_ws", "baseline_ws", "stored_ws", "drew", "imported_ws", "exported_ws"):
+        for name in _STATE:
             setattr(joined, name, np.concatenate([getattr(world, name) for world in worlds]))
         joined.arrivals = _rows_by_tick(np.maximum(joined.fleet.arrival_tick, 0))
         joined.departures = _rows_by_tick(joined.fleet.departure_tick)

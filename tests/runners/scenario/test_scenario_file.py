@@ -149,6 +149,7 @@ SAID_OF_SETTINGS = [
     ("vehicles.strategy=", "vehicles.strategy is empty; name one, like need:0.8+prosumer:0.2"),
     ("vehicles.tariff_nanos_per_kwh=2_600_000", "prices are whole multiples of 1_000_000, the nearest is 3_000_000"),
     ("market.deadline_ms=30_001", "market.deadline_ms (30001) must not be longer than reading_s (30 s)"),
+    ("market.lease_s=59", "market.lease_s (59) must be at least two ticks of reading_s (30 s)"),
     ("market.ceiling_at_pct=100", "market.reserve_nanos_per_kwh_h"),
     ("event.0.to=2018-11-25T17:30:00Z", "event.0.to (2018-11-25T17:30:00+00:00) must be after event.0.from ("),
     ("event.0.to=2018-11-25T19:30:00", "event.0.to (2018-11-25T19:30:00) has no time zone; add the offset"),

@@ -55,6 +55,9 @@ def _time(scenario: Scenario) -> Iterator[Problem]:
     if scenario.market.deadline_ms > reading_s * MS_PER_S:
         what = f"market.deadline_ms ({scenario.market.deadline_ms}) must not be longer than reading_s ({reading_s} s)"
         yield f"{what}: a round ends before the next reading", "market.deadline_ms", "reading_s"
+    if 0 < scenario.market.lease_s < 2 * reading_s:
+        what = f"market.lease_s ({scenario.market.lease_s}) must be at least two ticks of reading_s ({reading_s} s)"
+        yield f"{what}: a grant holds until the next one is there; 0 is three ticks", "market.lease_s", "reading_s"
 
 
 def _zone_missing(path: str, stamp: datetime) -> str:
