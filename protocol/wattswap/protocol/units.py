@@ -14,6 +14,7 @@ WS_PER_KWH: Final = 3_600_000
 WS_PER_WH: Final = 3_600
 MS_PER_S: Final = 1_000
 MS_PER_HOUR: Final = 3_600_000
+MS_PER_DAY: Final = 24 * MS_PER_HOUR
 PPM: Final = 1_000_000
 PERMILLE: Final = 1_000
 

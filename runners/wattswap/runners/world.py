@@ -23,6 +23,7 @@ from wattswap.runners.scenario.cars import garage_of
 from wattswap.runners.scenario.schema import ppm, share_of
 from wattswap.runners.scenario.sessions import departure_error_ms
 from wattswap.runners.scenario.street import concatenated, rows_of
+from wattswap.runners.scenario.tables import time_of_day_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +62,7 @@ def rules_of(scenario: Scenario, transformer: TransformerTable) -> Rules:
         clearing=transformer.clearing,
         reserve_nanos_per_kwh_h=market.reserve_nanos_per_kwh_h,
         feed_h=market.feed_h,
+        starts_ms=time_of_day_ms(scenario.start),
     )
 
 

@@ -80,7 +80,7 @@ class TransformerTable(_Table, frozen=True, kw_only=True):
     limit_w: Limit = _FROM_RATING
     """What the feeder may carry; 0.95 x rating_va where the file is silent. May be 0 or negative."""
     margin_pct: Percent = 4
-    clearing: Literal["next", "uniform", "pay-as-bid"] = "next"
+    clearing: Literal["next", "uniform", "pay-as-bid", "vcg", "posted", "none"] = "next"
     """What winners are paid: the next ask that won nothing, the highest accepted ask, or each its own."""
     funds_iota: Funds = 100_000
     ambient_c: Celsius = 20

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import MS_PER_DAY
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS: Final = range(1900, 3000)
@@ -92,6 +93,11 @@ class Table:
 def unix_ms(stamp: datetime) -> int:
     """Milliseconds since 1970 in UTC of a date with an offset: summer time needs no further thought."""
     return (stamp - EPOCH) // _MS
+
+
+def time_of_day_ms(stamp: datetime) -> int:
+    """Since midnight, by the stamp's own offset from UTC."""
+    return unix_ms(stamp.replace(tzinfo=UTC)) % MS_PER_DAY
 
 
 def read_table(path: Path, columns: Sequence[str], separator: str = ",") -> Table:
