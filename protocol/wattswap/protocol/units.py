@@ -41,3 +41,4 @@ class Purpose(IntEnum):
     WAITING_COST = 5
     DEPARTURE = 6
     MANIPULATION = 7
+    SESSION = 8
