@@ -114,7 +114,8 @@ def test_what_bundled_strategies_say_may_stand(laxity_h: list[float]) -> None:
 
 
 def test_they_are_known_by_their_names() -> None:
-    assert list(BUNDLED) == ["need", "keep", "altruist", "truthful", "prosumer", "experienced"]
+    first = ["need", "keep", "altruist", "truthful", "prosumer", "experienced"]
+    assert list(BUNDLED) == [*first, "zi-c", "zip", "gd", "roth-erev", "mark-up", "risk-averse"]
 
 
 # -- autonomy ---------------------------------------------------------------------------------------------------------

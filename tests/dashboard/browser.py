@@ -34,8 +34,9 @@ class Browser:
         return _ask(method, f"{self._address}/session/{self._session}{path}", body)
 
     def open(self, url: str) -> None:
-        """Open a page; one that is open already is loaded again."""
+        """Open a page; one that is open already is loaded again. What the page before complained of is forgotten."""
         self.ask("POST", "/url", {"url": "about:blank"})
+        self.complaints()
         self.ask("POST", "/url", {"url": url})
 
     def js(self, script: str) -> Any:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyarrow import parquet
-from tests.dashboard.browser import MISSING, Browser, browser
+from tests.dashboard.browser import MISSING, Browser
+from tests.dashboard.watched import watched
 
 from wattswap.experiments.api import run
 from wattswap.experiments.dashboard.finished import finished_run
@@ -22,12 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
-
-
-@pytest.fixture(scope="module")
-def window() -> Iterator[Browser]:
-    with browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +91,7 @@ def test_a_car_knows_its_choice_and_its_wallet(window, address, finished):
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (800, 480), (390, 844)])
-@pytest.mark.parametrize("screen", ["street", "cars", "rounds"])
+@pytest.mark.parametrize("screen", ["street", "transformer", "rounds", "chargers", "charger/C019", "cars", "readings"])
 def test_nothing_is_cut_off_on_any_screen(window, address, width, height, screen):
     window.size(width, height)
     window.open(f"{address}#{screen}")
@@ -131,23 +123,6 @@ def test_a_page_without_eventsource_says_so(window, address):
         assert "EventSource" in window.until("document.querySelector('.notice')?.textContent")
     finally:
         window.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
-
-
-@contextmanager
-def watched(*options: str) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """A run with a dashboard, and the addresses it says."""
-    command = [sys.executable, "-m", "wattswap", "run", "demo", "--watch", "--port", "0", *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            addresses: list[str] = []
-            assert process.stderr is not None
-            while len(addresses) < 2:
-                line = process.stderr.readline()
-                assert line, "the run ended before it said where its page is"
-                addresses += re.findall(r"http://\S+", line)
-            yield process, addresses
-        finally:
-            process.kill()
 
 
 def test_the_slider_moves_the_limit_of_a_running_street(window, tmp_path):

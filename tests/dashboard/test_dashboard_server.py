@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import json
 import socket
+import tracemalloc
 from contextlib import closing, contextmanager
 from importlib.resources import files
 from threading import active_count
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.dashboard.histories import RATING_VA, history_of
 
-from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, MOST_ROWS, CarCard, Cursor, FeederCard, Head, History
+from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, MOST_ROWS, Cursor, Head, History
 from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
 from wattswap.protocol.errors import InputError
@@ -21,8 +24,6 @@ from wattswap.runners.engines.limit_order import LimitOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-RATING_VA = 400_000
 
 
 class KeptLimits(LimitOrder):
@@ -50,36 +51,6 @@ class KeptWishes(DriverWishes):
 LIMITS, WISHES = KeptLimits(), KeptWishes()
 RIGHTS = Rights(b"known to this test alone", LIMITS, WISHES)
 TOKEN = RIGHTS.operator_token
-CARS = [
-    CarCard(
-        session=f"S{number}",
-        station=f"C{number}",
-        vehicle=f"car-{number}",
-        strategy="need",
-        arrival_tick=0,
-        departure_tick=90,
-        need_ws=1,
-    )
-    for number in range(2)
-]
-
-
-def history_of(ticks: int) -> History:
-    """A street with two cars that do nothing."""
-    history = History()
-    history.head = Head(
-        name="lane",
-        controller="negotiated",
-        start_ms=0,
-        utc_offset_ms=0,
-        tick_ms=30_000,
-        all_ticks=ticks,
-        feeders=[FeederCard(name="", most_limit_w=RATING_VA)],
-        is_live=True,
-        cars=CARS,
-    )
-    history.add(ticks=[[tick] * len(FEEDER_COLUMNS) for tick in range(ticks)])
-    return history
 
 
 class Server:
@@ -179,13 +150,29 @@ def test_who_is_slow_gets_fewer_and_larger_parts():
     assert parts == [MOST_ROWS] * 3
 
 
-def test_watchers_that_come_and_go_leave_nothing_behind(server):
-    before = active_count()
-    for _ in range(100):  # more than may watch at once
+def come_and_go(server: Server, times: int) -> None:
+    """Watchers one after the other, each until it has seen everything."""
+    for _ in range(times):
         with server.watching() as events:
-            next(events)
+            assert [next(events)[0], next(events)[0]] == ["head", "part"]
+
+
+def test_watchers_that_come_and_go_leave_nothing_behind(server):
+    come_and_go(server, 10)
+    before = active_count()
+    tracemalloc.start()
+    try:
+        come_and_go(server, 20)
+        gc.collect()
+        after_twenty, _ = tracemalloc.get_traced_memory()
+        come_and_go(server, 100)  # more than may watch at once
+        gc.collect()
+        after_all, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert server.ask()[0] == 200
     assert active_count() == before
+    assert after_all - after_twenty < 100 * 1_000, "each watcher leaves more than a kilobyte behind"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests import smalltown
+
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.replays import check_run
 from wattswap.runners.engines.limit_order import LimitOrder
@@ -14,7 +16,8 @@ from wattswap.runners.scenario import load_street
 if TYPE_CHECKING:
     from pathlib import Path
 
-FROM, UNTIL, LIMIT_W = 2_160, 2_200, 250_000
+FROM, UNTIL, LIMIT_W = 216, 228, 34_000
+"""From 18 to 19 o'clock."""
 
 
 class OrderAtTick(Observer):
@@ -29,7 +32,7 @@ class OrderAtTick(Observer):
 
 
 def test_an_ordered_limit_holds_from_the_next_tick_and_is_replayed(tmp_path: Path):
-    street, limits = load_street("demo"), LimitOrder()
+    street, limits = load_street(str(smalltown.found(tmp_path))), LimitOrder()
     result = run_loaded(street, operator=limits, observers=[OrderAtTick(limits)], out=tmp_path / "run")
     lowered = result.ticks.street.limit_w
     assert (lowered[FROM:UNTIL] == LIMIT_W).all()
@@ -41,7 +44,7 @@ def test_an_ordered_limit_holds_from_the_next_tick_and_is_replayed(tmp_path: Pat
     assert checked.differences == ()
 
 
-def test_an_operator_who_orders_nothing_changes_nothing():
-    street = load_street("demo", settings=["days=1"])
+def test_an_operator_who_orders_nothing_changes_nothing(tmp_path: Path):
+    street = load_street(str(smalltown.found(tmp_path)))
     steered = run_loaded(street, operator=LimitOrder())
     assert steered.summary["events_hash"] == run_loaded(street).summary["events_hash"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests import smalltown
 
 from wattswap.experiments.api import Result, run
 from wattswap.experiments.dashboard.transcript import transcript
@@ -44,9 +45,10 @@ def test_nothing_of_another_round_is_told(told):
 
 
 def test_a_run_whose_journal_lacks_it_says_how_to_keep_it(tmp_path: Path):
-    run("demo", out=tmp_path / "inputs")
+    street = smalltown.found(tmp_path)
+    run(street, out=tmp_path / "inputs")
     with pytest.raises(InputError, match="--journal full"):
-        transcript(tmp_path / "inputs", 0, 2_200)
-    run("demo", engine="fleet", out=tmp_path / "fleet")
+        transcript(tmp_path / "inputs", 0, 220)
+    run(street, engine="fleet", out=tmp_path / "fleet")
     with pytest.raises(InputError, match="no journal"):
-        transcript(tmp_path / "fleet", 0, 2_200)
+        transcript(tmp_path / "fleet", 0, 220)

@@ -1,8 +1,9 @@
-"""``wattswap dashboard``: a finished run in a browser or in a terminal."""
+"""``wattswap dashboard``: a finished run, or another machine's, in a browser or in a terminal."""
 
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -19,29 +20,48 @@ _LOOK_S = 0.2
         "wattswap dashboard runs/20261122T181508-demo-negotiated-s1",
         "wattswap dashboard runs/20261122T181508-demo-negotiated-s1 --speed 600",
         "wattswap dashboard runs/20261122T181508-demo-negotiated-s1 --text",
+        "wattswap dashboard --connect raspberrypi:8100 --kiosk",
     )
 )
-@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.argument("run_dir", required=False, type=click.Path(path_type=Path))
+@click.option("--connect", metavar="HOST:PORT", help="A run that another dashboard shows as it goes on.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="Play it so many times faster than it was.")
 @options.page
 @click.pass_context
-def dashboard(ctx: click.Context, run_dir: Path, speed: float | None, host: str, port: int, text: bool) -> None:
+def dashboard(
+    ctx: click.Context,
+    run_dir: Path | None,
+    connect: str | None,
+    speed: float | None,
+    host: str,
+    port: int,
+    text: bool,
+    kiosk: bool,
+) -> None:
     """Show a finished run in a browser: the street, its cars, its rounds; Ctrl-C ends it.
 
-    With --text it is played in this terminal, an hour a second by default. To watch a run while it goes on: `wattswap
-    run --watch`.
+    With --connect it is a run that goes on elsewhere, as the dashboard there shows it. With --text it is played in this
+    terminal, an hour a second by default. To watch a run while it goes on: `wattswap run --watch`.
     """
     from wattswap.cli.watching import WatchPage, serving, shown, until_interrupted
     from wattswap.experiments.dashboard.finished import finished_run
+    from wattswap.experiments.dashboard.remote import remote_run
     from wattswap.experiments.dashboard.terminal import TerminalView
 
-    history = finished_run(run_dir, speed)
-    if text:
-        view = TerminalView(history, speed or _TEXT_SPEED)
-        with shown(view):
-            while not view.is_over:
-                time.sleep(_LOOK_S)
-        return
-    with serving(history, WatchPage(host, port, text), run_dir):
-        until_interrupted()
+    if (run_dir is None) == (connect is None):
+        raise click.UsageError("say what to show: a run directory, or --connect HOST:PORT of a dashboard elsewhere")
+    if connect is not None and speed is not None:
+        raise click.UsageError("--speed plays a run that is over; one at --connect goes on at its own pace")
+    if kiosk and text:
+        raise click.UsageError("--kiosk is a screen and --text a terminal: choose one")
+    found = nullcontext(finished_run(run_dir, speed)) if run_dir is not None else remote_run(connect or "")
+    with found as history:
+        if text:
+            view = TerminalView(history, None if connect else speed or _TEXT_SPEED)
+            with shown(view):
+                while not view.is_over:
+                    time.sleep(_LOOK_S)
+            return
+        with serving(history, WatchPage(host, port, text, kiosk), run_dir):
+            until_interrupted()
     ctx.exit(INTERRUPTED)

@@ -92,6 +92,7 @@ def live(
     host: str,
     port: int,
     text: bool,
+    kiosk: bool,
     as_json: bool,
 ) -> None:
     """Run a street whose agents are processes of their own, with encrypted sockets between them.
@@ -113,6 +114,8 @@ def live(
     from wattswap.runners.node.processes.pool import WorkerLostError
     from wattswap.runners.recording.rundir import default_path
 
+    if kiosk and not watch:
+        raise click.UsageError("--kiosk says how to watch a street: add --watch")
     if lockstep and speed is not None:
         raise click.UsageError("--speed is for the wall clock, and --lockstep keeps no time: choose one")
     if not lockstep and speed is None:
@@ -125,7 +128,7 @@ def live(
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     shows = not lockstep and not as_json and (watch or text or sys.stderr.isatty())
-    page, lateness = WatchPage(host, port, text or not watch), Lateness()
+    page, lateness = WatchPage(host, port, text or not watch, kiosk), Lateness()
     look = partial(watching, street, controller, "processes", speed=None, page=page, run_dir=out, drivers=drivers)
     looking = look() if shows else nullcontext()
     bar = nullcontext(_silent) if shows or not lockstep else progress_bar(street.ticks, f"{street.name}, {controller}")

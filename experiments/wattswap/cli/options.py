@@ -27,7 +27,7 @@ at = click.option(
 
 
 def page(command: _Command) -> _Command:
-    """Give a command ``--host`` and ``--port`` of the page it serves, and ``--text`` for a terminal instead."""
+    """Give a command ``--host`` and ``--port`` of the page it serves, and ``--text`` and ``--kiosk`` for elsewhere."""
     host = click.option(
         "--host", default="127.0.0.1", show_default=True, help="Where the page is served; others reach it only if told."
     )
@@ -35,4 +35,5 @@ def page(command: _Command) -> _Command:
         "--port", type=click.IntRange(0, 65_535), default=8100, show_default=True, help="Of the page; 0: a free one."
     )
     text = click.option("--text", is_flag=True, help="Show it in this terminal, not in a browser.")
-    return host(port(text(command)))
+    kiosk = click.option("--kiosk", is_flag=True, help="Open it on this machine's own screen, all over it.")
+    return host(port(text(kiosk(command))))

@@ -94,6 +94,7 @@ def run(
     host: str,
     port: int,
     text: bool,
+    kiosk: bool,
     as_json: bool,
 ) -> None:
     """Run a street and print what came of it.
@@ -117,9 +118,9 @@ def run(
     drivers = planned_wishes(street, sayings) if sayings else None
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
-    if (speed or text) and not watch:
-        raise click.UsageError("--speed and --text say how to watch a run: add --watch")
-    page = WatchPage(host, port, text)
+    if (speed or text or kiosk) and not watch:
+        raise click.UsageError("--speed, --text and --kiosk say how to watch a run: add --watch")
+    page = WatchPage(host, port, text, kiosk)
     look = partial(watching, street, controller, engine, speed=speed, page=page, run_dir=out, drivers=drivers)
     looking = look() if watch else nullcontext()
     with looking as watched:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+import shutil
+import subprocess
+from contextlib import contextmanager, nullcontext, suppress
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +14,7 @@ import click
 from wattswap.protocol.errors import InputError
 
 _REFRESHES_A_SECOND = 4
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +36,8 @@ class WatchPage(NamedTuple):
     port: int
     text: bool
     """In the terminal, not in a browser."""
+    kiosk: bool = False
+    """All over this machine's own screen."""
 
 
 class Watched(NamedTuple):
@@ -63,7 +69,28 @@ def serving(history: History, page: WatchPage, run_dir: Path | None, rights: Rig
         if rights is not None:
             may = "may move the limit, and finds each driver's address on the car's screen"
             click.echo(f"Operator:  {address}#operator={rights.operator_token}  ({may})", err=True)
-        yield
+        with shown_on_screen(address) if page.kiosk else nullcontext():
+            yield
+
+
+@contextmanager
+def shown_on_screen(address: str) -> Iterator[None]:
+    """Open a page all over this machine's screen, in a browser of its own, until the block is left.
+
+    Raises:
+        InputError: there is no browser that can.
+    """
+    browser = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    if browser is None:
+        raise InputError(f"--kiosk needs one of {', '.join(_BROWSERS)}: apt-get install chromium")
+    with TemporaryDirectory(prefix="wattswap-kiosk-", ignore_cleanup_errors=True) as profile:
+        command = [browser, "--kiosk", f"--app={address}", f"--user-data-dir={profile}", "--window-size=800,480"]
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(command, stdout=quiet, stderr=quiet) as process:  # noqa: S603 - a browser from the PATH
+            try:
+                yield
+            finally:
+                process.terminate()
 
 
 @contextmanager

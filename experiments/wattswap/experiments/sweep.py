@@ -12,14 +12,14 @@ import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import NEGOTIATED
-from wattswap.experiments.api import run
+from wattswap.experiments.jobs import Job, JobOutcome
+from wattswap.experiments.replications import measure_together, passes
 from wattswap.experiments.strategy_sources import strategy_sources
 from wattswap.experiments.vary import variations
 from wattswap.protocol.errors import InputError
@@ -41,57 +41,15 @@ MOST_SEED: Final = (1 << 63) - 1
 _DIED: Final = "the process died (out of memory, or killed)"
 
 
-class Job(NamedTuple):
-    """One run to be made."""
-
-    scenario: str
-    controller: str
-    strategy: str
-    engine: str
-    seed: int
-    day: int | None = None
-    settings: tuple[str, ...] = ()
-    varied: tuple[str, ...] = ()
-    """Settings that this run has and others of the comparison do not."""
-
-
-@dataclass(frozen=True)
-class JobOutcome:
-    """What a run came to."""
-
-    job: Job
-    figures: dict[str, Any] | None
-    """The keys of ``wattswap run --json``; None if it failed."""
-    error: str | None = None
-
-
-def measure(job: Job) -> JobOutcome:
-    """Make the run; whatever goes wrong in it is its outcome."""
-    try:
-        result = run(
-            job.scenario,
-            controller=job.controller,
-            strategy=job.strategy,
-            engine=job.engine,
-            seed=job.seed,
-            day=job.day,
-            settings=(*job.settings, *job.varied),
-        )
-    except InputError as error:
-        return JobOutcome(job, None, str(error))
-    except Exception as error:  # noqa: BLE001 - a crash of one run is a row of the table, not the end of the others
-        return JobOutcome(job, None, f"{type(error).__name__}: {error}")
-    return JobOutcome(job, result.summary)
-
-
 def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[JobOutcome]:
     """Make these runs, in this process or in so many fresh ones; each outcome as it comes."""
     if processes <= 1 or len(jobs) <= 1:
-        yield from map(measure, jobs)
+        for together in passes(jobs, 1):
+            yield from measure_together(together)
         return
     left = set(jobs)
     try:
-        for outcome in _in_processes(jobs, min(processes, len(jobs))):
+        for outcome in _in_processes(list(passes(jobs, processes)), processes):
             left.discard(outcome.job)
             yield outcome
     except BrokenProcessPool:
@@ -100,13 +58,13 @@ def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[JobOutcome]:
             yield _alone(job)
 
 
-def _in_processes(jobs: Iterable[Job], processes: int) -> Iterator[JobOutcome]:
-    with ProcessPoolExecutor(processes, get_context("spawn"), _begin_quietly) as pool:
+def _in_processes(together: Sequence[Sequence[Job]], processes: int) -> Iterator[JobOutcome]:
+    with ProcessPoolExecutor(min(processes, len(together)), get_context("spawn"), _begin_quietly) as pool:
         with _without_main():
-            futures = [pool.submit(measure, job) for job in jobs]
+            futures = [pool.submit(measure_together, jobs) for jobs in together]
         try:
             for future in as_completed(futures):
-                yield future.result()
+                yield from future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -131,7 +89,7 @@ def _without_main() -> Iterator[None]:
 
 def _alone(job: Job) -> JobOutcome:
     try:
-        return next(_in_processes([job], 1))
+        return next(_in_processes([[job]], 1))
     except BrokenProcessPool:
         return JobOutcome(job, None, _DIED)
 

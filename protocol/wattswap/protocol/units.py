@@ -41,4 +41,7 @@ class Purpose(IntEnum):
     WAITING_COST = 5
     DEPARTURE = 6
     MANIPULATION = 7
-    SESSION = 8
+    LEARNING_RATE = 8
+    MOMENTUM = 9
+    FIRST_MARGIN = 10
+    SESSION = 11

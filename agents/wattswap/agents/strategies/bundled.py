@@ -12,6 +12,7 @@ import numpy as np
 
 from wattswap.agents.offers import OfferBook
 from wattswap.agents.strategies.learning import LearningStrategy
+from wattswap.agents.strategies.literature import LITERATURE
 from wattswap.protocol.units import PERMILLE
 
 if TYPE_CHECKING:
@@ -89,4 +90,5 @@ BUNDLED: Final[Mapping[str, Strategy]] = {
     "truthful": truthful,
     "prosumer": prosumer,
     "experienced": experienced,
+    **LITERATURE,
 }

@@ -6,6 +6,7 @@ larger parts, and the run never waits for one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,7 +17,7 @@ from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 State = Literal["running", "complete", "interrupted", "failed"]
 Row = list[int | str]
@@ -138,6 +139,11 @@ class History:
         self._lock = Lock()
         self._lists: dict[str, list[Row]] = {name: [] for name in _LISTS}
         self._state: State = "running"
+
+    @property
+    def state(self) -> State:
+        """Whether anything may be added."""
+        return self._state
 
     @property
     def ticks(self) -> int:

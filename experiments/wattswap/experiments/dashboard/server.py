@@ -86,7 +86,8 @@ class _LookedUp:
     def _json(self, what: str, look_up: Callable[[Path], object]) -> Response:
         """What was found, or 404 with the reason why it is not there."""
         if self._run_dir is None:
-            return PlainTextResponse(f"this run leaves no directory, so it has no {what}; name one with --out\n", 404)
+            why = f"no {what} here: this run leaves no directory on this machine; name one with --out where it runs"
+            return PlainTextResponse(why + "\n", 404)
         try:
             found = look_up(self._run_dir)
         except InputError as error:

@@ -26,7 +26,7 @@ LATEST_TICKS: Final = 2_880
 """So long after its call a round's messages are looked for: what was put off is paid when it has been drawn back."""
 
 
-class SignedMessage(msgspec.Struct, frozen=True):
+class SignedBytes(msgspec.Struct, frozen=True):
     """The bytes that an author signed, so that whoever reads them can check it."""
 
     author: str
@@ -47,7 +47,7 @@ class Step(msgspec.Struct, frozen=True):
     """The message's class."""
     fields: dict[str, Any]
     """What it says; messages inside it are fields of their own."""
-    signed: SignedMessage | None = None
+    signed: SignedBytes | None = None
     """Where agents sign, what its author signed."""
 
 
@@ -84,7 +84,7 @@ class _Authors:
     def __init__(self, seed: int, feeder: str) -> None:
         self._seed, self._transformer = seed, agent_name("transformer", feeder)
 
-    def of(self, event: Received) -> SignedMessage | None:
+    def of(self, event: Received) -> SignedBytes | None:
         """Of a message that its author sealed: a car, or the transformer, though a charger passed it on."""
         sealed = event.message
         if not isinstance(sealed, Sealed):
@@ -93,7 +93,7 @@ class _Authors:
         if author == event.sender and "vehicle/" not in author and author != self._transformer:
             return None  # a charger passes a car's mandate on
         key = seeded_signer(self._seed, author).public_key
-        return SignedMessage(author, key.hex(), LOCAL_NETWORK, sealed.payload.hex(), sealed.signature.hex())
+        return SignedBytes(author, key.hex(), LOCAL_NETWORK, sealed.payload.hex(), sealed.signature.hex())
 
 
 def _of_the_round(

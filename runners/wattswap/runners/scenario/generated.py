@@ -2,8 +2,8 @@
 
 Each day a car charges with the recorded frequency of that day of the week. Its session is a recorded one of that day,
 moved by half an hour or so, its stay and energy each changed by a tenth or so: a mixture with one small hill around
-each recorded session, so that hour, stay and energy keep to one another as they did. A car that is still plugged in when
-its next session would begin lets that one be.
+each recorded session, so that hour, stay and energy keep to one another as they did. A car that is
+still plugged in when its next session would begin lets that one be.
 """
 
 from __future__ import annotations

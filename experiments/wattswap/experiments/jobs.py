@@ -1,0 +1,30 @@
+"""What a comparison makes: a run to be made, and what it came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Job(NamedTuple):
+    """One run to be made."""
+
+    scenario: str
+    controller: str
+    strategy: str
+    engine: str
+    seed: int
+    day: int | None = None
+    settings: tuple[str, ...] = ()
+    varied: tuple[str, ...] = ()
+    """Settings that this run has and others of the comparison do not."""
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """What a run came to."""
+
+    job: Job
+    figures: dict[str, Any] | None
+    """The keys of ``wattswap run --json``; None if it failed."""
+    error: str | None = None

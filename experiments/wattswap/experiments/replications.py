@@ -1,0 +1,93 @@
+"""Runs that differ in their seed alone, made in one pass: a replication is a feeder more, not a run more."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from wattswap.agents.controllers import NEGOTIATED
+from wattswap.experiments.api import run
+from wattswap.experiments.jobs import Job, JobOutcome
+from wattswap.protocol.errors import InputError
+from wattswap.runners.engines.side_by_side import SideBySide, can_run
+from wattswap.runners.payments.run_payments import is_needed
+from wattswap.runners.recording.metrics import summary
+from wattswap.runners.scenario import load_street
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wattswap.runners.recording.metrics import Summary
+    from wattswap.runners.scenario.street import Street
+
+MOST: Final = 32
+"""So many runs share a pass at most: after a kill, no more than a pass has to be made again."""
+
+
+def passes(jobs: Sequence[Job], processes: int) -> Iterator[list[Job]]:
+    """Jobs that follow each other and may share a pass, so cut that every process has some."""
+    for _, group in groupby(jobs, key=lambda job: job._replace(seed=0)):
+        same = list(group)
+        shares = same[0].engine == "fleet" and same[0].controller == NEGOTIATED
+        size = max(1, min(MOST, -(-len(same) // processes))) if shares else 1
+        yield from (same[at : at + size] for at in range(0, len(same), size))
+
+
+def can_share(streets: Sequence[Street]) -> bool:
+    """Whether these streets, which differ in their seed alone, can be run in one pass."""
+    return all(can_run(street) and not is_needed(street, "memory") for street in streets)
+
+
+def run_together(streets: Sequence[Street]) -> list[Summary]:
+    """The figures of each street, as a run of it alone has them; the time is each one's share of the pass."""
+    began_s = perf_counter()
+    found = SideBySide(streets).run()
+    wall_s = (perf_counter() - began_s) / len(streets)
+    return [
+        summary(
+            street,
+            record,
+            controller=NEGOTIATED,
+            strategy=street.scenario.vehicles.strategy,
+            engine="fleet",
+            wall_s=wall_s,
+            series=series,
+        )
+        for street, (record, series) in zip(streets, found, strict=True)
+    ]
+
+
+def measure(job: Job) -> JobOutcome:
+    """Make the run; whatever goes wrong in it is its outcome."""
+    try:
+        result = run(
+            job.scenario,
+            controller=job.controller,
+            strategy=job.strategy,
+            engine=job.engine,
+            seed=job.seed,
+            day=job.day,
+            settings=(*job.settings, *job.varied),
+        )
+    except InputError as error:
+        return JobOutcome(job, None, str(error))
+    except Exception as error:  # noqa: BLE001 - a crash of one run is a row of the table, not the end of the others
+        return JobOutcome(job, None, f"{type(error).__name__}: {error}")
+    return JobOutcome(job, result.summary)
+
+
+def measure_together(jobs: Sequence[Job]) -> list[JobOutcome]:
+    """Make runs that differ in their seed alone, in one pass if that can be; else, or if it fails, one by one."""
+    try:
+        streets = [_street_of(job) for job in jobs] if len(jobs) > 1 else []
+        if streets and can_share(streets):
+            return [JobOutcome(*pair) for pair in zip(jobs, run_together(streets), strict=True)]
+    except Exception:  # noqa: BLE001, S110 - alone, each says itself what is wrong with it
+        pass
+    return [measure(job) for job in jobs]
+
+
+def _street_of(job: Job) -> Street:
+    settings = (*job.settings, *job.varied)
+    return load_street(job.scenario, settings=settings, strategy=job.strategy, seed=job.seed, day=job.day)
