@@ -236,3 +236,11 @@ def test_noise_of_a_hundred_megawatts_at_a_hundred_percent_does_not_overflow():
     full = noise_w(level_w, 1_000_000, 1, NOISE_KEY, 0, Ticks(0, 30_000, 50))
     small = noise_w(level_w // 1000, 1_000_000, 1, NOISE_KEY, 0, Ticks(0, 30_000, 50))
     assert (np.abs(full - small * 1000) <= 1000).all()
+
+
+@pytest.mark.parametrize(("column", "per_kw"), [("household_w", 1000), ("household_kwh", 0.25)])
+@pytest.mark.parametrize("stamps", ["2024-01-01T00:{:02}:00Z", "2024-01-01T00:{:02}:00+0000"])
+def test_watts_and_energies_of_each_interval_are_read_as_the_same_power(column, per_kw, stamps, tmp_path):
+    rows = "".join(f"{stamps.format(minute)},{kw * per_kw}\n" for minute, kw in ((0, 4), (15, 8), (30, 6)))
+    (tmp_path / "homes.csv").write_text(f"timestamp,{column}\n{rows}")
+    assert read_profile(tmp_path / "homes.csv", "household_kw").mean_w.tolist() == [4000, 8000, 6000]

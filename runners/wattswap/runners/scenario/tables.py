@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from wattswap.protocol.errors import InputError
@@ -94,15 +95,23 @@ def unix_ms(stamp: datetime) -> int:
     return (stamp - EPOCH) // _MS
 
 
-def read_table(path: Path, columns: Sequence[str], separator: str = ",") -> Table:
-    """Read a CSV file that must have ``columns`` (further ones are kept, and harmless) and at least one row."""
+def read_table(
+    path: Path,
+    columns: Sequence[str],
+    separator: str = ",",
+    instead: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Table:
+    """Read a CSV file that must have ``columns`` (further ones are kept, and harmless) and at least one row.
+
+    ``instead`` names, for a column, others that may stand there in its place.
+    """
     content = read_content(path)
     lines = [(line, row) for line, row in _lines(path, content, separator) if row]
     if not lines:
         head = separator.join(columns)
         raise InputError(f"{path}: the file is empty; it needs the header {head} and rows below it")
     header = tuple(name.strip() for name in lines[0][1])
-    _require_columns(path, header, columns, separator)
+    _require_columns(path, header, [_standing(name, header, instead.get(name, ())) for name in columns], separator)
     if len(lines) == 1:
         raise InputError(f"{path}: there is a header and no row below it; add rows or name another file")
     for line, row in lines[1:]:
@@ -147,6 +156,11 @@ def _lines(path: Path, content: bytes, separator: str) -> Iterator[tuple[int, li
             yield reader.line_num, row
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: not readable as CSV ({error}); correct the line") from None
+
+
+def _standing(name: str, header: tuple[str, ...], others: Sequence[str]) -> str:
+    """This column, or that of ``others`` which a file has in its place."""
+    return name if name in header else next((other for other in others if other in header), name)
 
 
 def _require_columns(path: Path, header: tuple[str, ...], columns: Sequence[str], separator: str) -> None:
