@@ -84,11 +84,6 @@ def test_a_missing_column_is_named_with_what_the_file_has(tmp_path, complaint):
     )
 
 
-def test_semicolons_are_recognised(tmp_path, complaint):
-    path = written(tmp_path, f"{FIRST};1", header="timestamp;household_kw")
-    assert complaint(lambda: read_profile(path, "household_kw")).endswith("separate the fields by commas")
-
-
 def test_a_column_that_stands_there_twice_is_refused(tmp_path, complaint):
     path = written(tmp_path, f"{FIRST},1,1", header="timestamp,household_kw,household_kw")
     assert "column household_kw stands there twice; keep one" in complaint(lambda: read_profile(path, "household_kw"))
@@ -244,3 +239,9 @@ def test_watts_and_energies_of_each_interval_are_read_as_the_same_power(column, 
     rows = "".join(f"{stamps.format(minute)},{kw * per_kw}\n" for minute, kw in ((0, 4), (15, 8), (30, 6)))
     (tmp_path / "homes.csv").write_text(f"timestamp,{column}\n{rows}")
     assert read_profile(tmp_path / "homes.csv", "household_kw").mean_w.tolist() == [4000, 8000, 6000]
+
+
+def test_semicolons_and_decimal_commas_of_a_spreadsheet_are_read(tmp_path):
+    rows = "2024-01-01T00:00:00Z;4,5\n2024-01-01T00:15:00Z;8\n"
+    (tmp_path / "homes.csv").write_bytes(b"\xef\xbb\xbf" + f"timestamp;household_kw\n{rows}".encode())
+    assert read_profile(tmp_path / "homes.csv", "household_kw").mean_w.tolist() == [4500, 8000]

@@ -30,6 +30,8 @@ class Cell:
     line: int
     column: str
     text: str
+    decimal: str = "."
+    """What stands before decimals in its file."""
 
     def wrong(self, what: str) -> InputError:
         """An error about this cell: file, line, column, then ``what``."""
@@ -63,8 +65,9 @@ class Cell:
             raise self.wrong(f"{self.text!r} is not between {YEARS[0]} and {YEARS[-1]}; correct the year")
         return stamp
 
-    def number(self, decimal: str = ".") -> float:
-        """The finite number in this cell; ``decimal`` is what stands before its decimals."""
+    def number(self, decimal: str = "") -> float:
+        """The finite number in this cell; ``decimal`` is what stands before its decimals, if not as in its file."""
+        decimal = decimal or self.decimal
         try:
             value = float(self.text.replace(decimal, "."))
         except ValueError:
@@ -83,11 +86,13 @@ class Table:
     sha256: str
     header: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
+    decimal: str = "."
+    """What stands before decimals: a comma where semicolons separate the fields of a file that may have commas."""
 
     def column(self, name: str) -> Iterator[Cell]:
         """The cells of one column, in file order. The column must be there."""
         at = self.header.index(name)
-        return (Cell(self.file, line, name, row[at]) for line, row in self.rows)
+        return (Cell(self.file, line, name, row[at], self.decimal) for line, row in self.rows)
 
 
 def unix_ms(stamp: datetime) -> int:
@@ -103,9 +108,13 @@ def read_table(
 ) -> Table:
     """Read a CSV file that must have ``columns`` (further ones are kept, and harmless) and at least one row.
 
-    ``instead`` names, for a column, others that may stand there in its place.
+    ``instead`` names, for a column, others that may stand there in its place. A file whose header has semicolons and no
+    comma is read as spreadsheets of many countries write it: semicolons between fields, commas before decimals.
     """
     content = read_content(path)
+    first = content.partition(b"\n")[0]
+    semicolons = separator == "," and b";" in first and b"," not in first
+    separator = ";" if semicolons else separator
     lines = [(line, row) for line, row in _lines(path, content, separator) if row]
     if not lines:
         head = separator.join(columns)
@@ -118,7 +127,7 @@ def read_table(
         if len(row) != len(header):
             raise InputError(f"{path}, line {line}: {len(row)} fields under a header of {len(header)}; correct the row")
     rows = tuple((line, tuple(text.strip() for text in row)) for line, row in lines[1:])
-    return Table(str(path), sha256(content).hexdigest(), header, rows)
+    return Table(str(path), sha256(content).hexdigest(), header, rows, "," if semicolons else ".")
 
 
 def read_content(path: Path) -> bytes:

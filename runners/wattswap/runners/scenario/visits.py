@@ -175,7 +175,7 @@ def unique(cells: Sequence[Cell]) -> tuple[str, ...]:
     return tuple(seen)
 
 
-def energy_ws(cell: Cell, decimal: str = ".") -> int:
+def energy_ws(cell: Cell, decimal: str = "") -> int:
     """The kilowatt-hours in a cell as watt-seconds."""
     energy_kwh = cell.number(decimal)
     if not 0 <= energy_kwh <= MOST_KWH:
