@@ -45,3 +45,4 @@ class Purpose(IntEnum):
     LEARNING_RATE = 8
     MOMENTUM = 9
     FIRST_MARGIN = 10
+    SESSION = 11
