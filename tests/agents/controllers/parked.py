@@ -45,7 +45,12 @@ def parked(
     return Parked(
         Cars(np.arange(len(wanted), dtype=np.uint64), wanted, wanted, nothing > 0, *[nothing] * 4),
         Plugged(
-            *map(column, (arrival, departure, laxity, drawn_w)), column(most_w, wanted), np.full_like(wanted, local_ms)
+            column(arrival),
+            column(departure),
+            column(laxity),
+            column(drawn_w),
+            column(most_w, wanted),
+            np.full_like(wanted, local_ms),
         ),
     )
 
