@@ -109,14 +109,15 @@ class _Audit:
             if not 0 < trade.awarded_w <= trade.offered_w:
                 yield f"{at}: awarded {trade.awarded_w} of {trade.offered_w} W"
             price, ask = trade.price_nanos_per_kwh_h, trade.ask_nanos_per_kwh_h
-            if not 0 <= ask <= price <= self.scenario.market.reserve_nanos_per_kwh_h:
+            least = 0 if self.scenario.transformer.clearing == "none" else ask
+            if not 0 <= least <= price <= self.scenario.market.reserve_nanos_per_kwh_h:
                 yield f"{at}: asked {ask}, priced {price}: beyond ask or reserve"
             if price % PRICE_TICK or ask % PRICE_TICK:
                 yield f"{at}: between two ticks of the price"
             if self.scenario.transformer.clearing == "pay-as-bid" and price != ask:
                 yield f"{at}: not paid as bid"
             prices[trade.tick].add(price)
-        if self.scenario.transformer.clearing != "pay-as-bid":
+        if self.scenario.transformer.clearing not in ("pay-as-bid", "vcg"):
             yield from (f"tick {tick}: {len(several)} prices" for tick, several in prices.items() if len(several) > 1)
 
     # -- the street, tick by tick -------------------------------------------------------------------------------------

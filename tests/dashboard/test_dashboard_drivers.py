@@ -27,6 +27,8 @@ def test_a_veto_reaches_its_car_and_only_its_driver_can_say_it(window, tmp_path)
         window.open(address)
         window.until("document.getElementById('veto')")
         assert "driver=" not in window.js("return location.href")
+        unnamed = "one => !one.textContent && !one.labels?.length"
+        assert window.js(f"return ![...document.querySelectorAll('form button, form input')].some({unnamed})")
         window.js("document.getElementById('veto').click()")
         window.until("document.body.innerText.includes('its driver said: charge at once, and sell nothing')")
         window.js("document.getElementById('by').value = '23:00'; document.getElementById('full-by').click()")

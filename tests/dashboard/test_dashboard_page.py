@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+SCREENS = ("street", "transformer", "rounds", "chargers", "charger/C019", "cars", "readings")
+
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
 
 
@@ -91,7 +93,7 @@ def test_a_car_knows_its_choice_and_its_wallet(window, address, finished):
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (800, 480), (390, 844)])
-@pytest.mark.parametrize("screen", ["street", "transformer", "rounds", "chargers", "charger/C019", "cars", "readings"])
+@pytest.mark.parametrize("screen", SCREENS)
 def test_nothing_is_cut_off_on_any_screen(window, address, width, height, screen):
     window.size(width, height)
     window.open(f"{address}#{screen}")
@@ -99,17 +101,19 @@ def test_nothing_is_cut_off_on_any_screen(window, address, width, height, screen
     assert window.until("document.documentElement.scrollWidth") <= width
 
 
-def test_the_keyboard_reaches_every_control(window, address):
+@pytest.mark.parametrize("screen", SCREENS)
+def test_the_keyboard_reaches_every_control(window, address, screen):
     window.size(1280, 800)
-    window.open(address)
-    window.until("document.querySelectorAll('.squares a').length > 0")
+    window.open(f"{address}#{screen}")
+    window.until("document.querySelector('main h2')?.textContent")
     unreachable = window.js(
-        "return [...document.querySelectorAll('a, button, select, input, canvas')]"
+        "return [...document.querySelectorAll('a, button, select, input, canvas, summary')]"
         ".filter(one => one.offsetParent && one.tabIndex < 0).length"
     )
     assert unreachable == 0
     unnamed = window.js(
-        "return [...document.querySelectorAll('a, button, select, input, canvas')].filter(one => one.offsetParent"
+        "return [...document.querySelectorAll('a, button, select, input, canvas, summary')]"
+        ".filter(one => one.offsetParent"
         " && !(one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length)).length"
     )
     assert unnamed == 0

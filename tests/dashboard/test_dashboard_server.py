@@ -100,23 +100,41 @@ def _events(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str, Any]]:
             fields[name] = text
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextmanager
+def serving() -> Iterator[Server]:
     history = history_of(100)
-    LIMITS.ordered.clear()
-    WISHES.heard.clear()
     with served(history, "127.0.0.1", 0, RIGHTS) as address:
         yield Server(int(address.rstrip("/").rpartition(":")[2]), history)
 
 
-def test_a_watcher_is_told_the_past_then_the_news(server):
-    with server.watching() as events:
-        assert next(events)[0::2] == ("head", json.loads(json.dumps(_plain(server.history.head))))
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Server]:
+    with serving() as one:
+        yield one
+
+
+@pytest.fixture
+def server(shared: Server) -> Server:
+    """One for all tests that add nothing to its history."""
+    LIMITS.ordered.clear()
+    WISHES.heard.clear()
+    return shared
+
+
+@pytest.fixture
+def fresh() -> Iterator[Server]:
+    with serving() as one:
+        yield one
+
+
+def test_a_watcher_is_told_the_past_then_the_news(fresh):
+    with fresh.watching() as events:
+        assert next(events)[0::2] == ("head", json.loads(json.dumps(_plain(fresh.history.head))))
         kind, _, part = next(events)
         assert (kind, len(part["ticks"]), part["state"]) == ("part", 100, "running")
-        server.history.add(ticks=[[7] * len(FEEDER_COLUMNS)])
+        fresh.history.add(ticks=[[7] * len(FEEDER_COLUMNS)])
         assert next(events)[2]["ticks"] == [[7] * len(FEEDER_COLUMNS)]
-        server.history.end("complete")
+        fresh.history.end("complete")
         assert next(events)[2] == {"state": "complete"}
 
 
@@ -126,12 +144,12 @@ def _plain(head: Head | None) -> Any:
     return msgspec.to_builtins(head)
 
 
-def test_a_browser_that_comes_back_goes_on_where_it_was(server):
-    with server.watching() as events:
+def test_a_browser_that_comes_back_goes_on_where_it_was(fresh):
+    with fresh.watching() as events:
         next(events)
         _, event_id, _ = next(events)
-    server.history.add(ticks=[[7] * len(FEEDER_COLUMNS)])
-    with server.watching(event_id) as events:
+    fresh.history.add(ticks=[[7] * len(FEEDER_COLUMNS)])
+    with fresh.watching(event_id) as events:
         assert next(events)[2]["ticks"] == [[7] * len(FEEDER_COLUMNS)]
 
 

@@ -121,3 +121,16 @@ def test_a_street_of_several_feeders_and_odd_numbers_are_refused(tmp_path):
         play_games("demo", seeds=0)
     with pytest.raises(InputError, match=r"--share 1\.5: a share"):
         play_games("demo", seeds=1, share=1.5)
+
+
+def test_asking_more_pays_where_each_is_paid_its_ask_and_nowhere_does_it_under_vcg():
+    """Gain of a car in IOTA, on one day of one seed."""
+    lies = [BY_NAME["asks more"], BY_NAME["asks less"]]
+
+    def gains(clearing: str) -> list[float]:
+        rule = [f"transformer.clearing={clearing}"]
+        outcomes = play_games("c250stress", seeds=1, day=5, games=lies, settings=rule)
+        return [outcome.gain_iota for outcome in outcomes]
+
+    assert gains("pay-as-bid")[0] > 0.05
+    assert max(gains("vcg")) < 0.01

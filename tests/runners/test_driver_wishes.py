@@ -11,7 +11,7 @@ from wattswap.experiments.api import Result, run_loaded
 from wattswap.experiments.planned_wishes import planned_wishes
 from wattswap.experiments.replays import check_run
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.events import DriverSaid
+from wattswap.protocol.events import DriverWish
 from wattswap.runners.audit.auditor import Auditor
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.engines.simulated import simulated_run
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from wattswap.protocol.events import Event
     from wattswap.runners.engines.observer import Sensed
     from wattswap.runners.scenario.street import Street
 
@@ -69,14 +70,28 @@ def test_a_driver_may_change_their_mind(street: Street):
     assert any(tick >= 232 for tick in sold(told(street, VETO, SELL_AGAIN)))
 
 
+def test_a_car_that_crashes_is_told_again_what_its_driver_wants(tmp_path: Path):
+    settings = (*smalltown.FAULTS, "faults.crashes_per_day=40", "faults.outage_s=300")
+    street, heard = load_street(str(smalltown.found(tmp_path)), settings=settings), Told()
+    drivers = planned_wishes(street, [STOP])
+    result = run_loaded(street, drivers=drivers, observers=[heard], out=tmp_path / "run")
+    assert heard.again
+    assert all(tick < SAID_TICK for tick in sold(result))
+    assert check_run(read_recorded(tmp_path / "run")).differences == ()
+
+
 class Told(Observer):
     """Keeps what cars are told of their drivers."""
 
     def __init__(self) -> None:
-        self.wishes: list[DriverSaid] = []
+        self.wishes: list[DriverWish] = []
+        self.again: list[DriverWish] = []
 
     def sensed(self, sensed: Sequence[Sensed]) -> None:
-        self.wishes += [event for _, event in sensed if isinstance(event, DriverSaid)]
+        self.wishes += [event for _, event in sensed if isinstance(event, DriverWish)]
+
+    def recovered(self, agent: str, events: Sequence[Event]) -> None:
+        self.again += [event for event in events if isinstance(event, DriverWish)]
 
 
 def test_no_rule_is_broken_by_a_driver_who_objects(street: Street):
@@ -84,11 +99,11 @@ def test_no_rule_is_broken_by_a_driver_who_objects(street: Street):
 
 
 def test_both_engines_obey_alike_and_a_replay_tells_the_same(street: Street, tmp_path: Path):
-    heard, sayings = Told(), [VETO, ("19:10", "car=s8", "full-by=22:00"), SELL_AGAIN]
+    heard, sayings = Told(), [STOP, ("19:10", "car=s8", "full-by=22:00"), SELL_AGAIN, ("19:25", "car=s8", "veto")]
     real = run_loaded(street, drivers=planned_wishes(street, sayings), observers=[heard], out=tmp_path / "run")
     assert real.summary["trace_hash"] == told(street, *sayings).summary["trace_hash"]
     assert real.summary["trace_hash"] != told(street).summary["trace_hash"]
-    assert [wish.sells for wish in heard.wishes] == [False, True, True]
+    assert [wish.sells for wish in heard.wishes] == [False, True, True, False]
     assert check_run(read_recorded(tmp_path / "run")).differences == ()
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from wattswap.protocol.units import MS_PER_DAY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wattswap.agents.physics import Ints
 
-ClearingRule = Literal["next", "uniform", "pay-as-bid"]
+ClearingRule = Literal["next", "uniform", "pay-as-bid", "vcg", "posted", "none"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Rules:
     """No ask above it is bought; it is fixed, and not told before the round is over."""
     feed_h: int = 2
     """Fed energy is paid as if each kWh waited for so many hours."""
+    starts_ms: int = 0
+    """The time of day at the run's start, by the offset from UTC that the scenario's start names, all run long."""
 
     @cached_property
     def wary_guard_ms(self) -> int:
@@ -73,6 +77,10 @@ class Rules:
     def repeat_ms(self) -> int:
         """How often an obligation is repeated until it is acknowledged."""
         return self.tick_ms
+
+    def local_ms(self, now_ms: int) -> int:
+        """The time of day at ``now_ms``."""
+        return (self.starts_ms + now_ms) % MS_PER_DAY
 
     def window_end_ms(self, now_ms: int) -> int:
         """The end of the window that ``now_ms`` lies in."""

@@ -318,7 +318,8 @@ class Transformer:
     def _control(self, controller: Controller, cars: law.Cars, now_ms: int) -> list[Effect]:
         """Grant as the controller decides, which asks nobody."""
         target_w = int(law.target_w(np.array([self._limit_w]), self._terms)[0])
-        granted = controller(self._base.watts, target_w, cars, self._vehicles.plugged(now_ms), self._rules)
+        plugged = self._vehicles.plugged(now_ms, self._rules)
+        granted = controller(self._base.watts, target_w, cars, plugged, self._rules)
         return self._grant(granted, target_w, now_ms)
 
     def _grant(self, granted: law.Grants, target_w: int, now_ms: int) -> list[Effect]:

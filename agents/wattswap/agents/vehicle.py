@@ -22,7 +22,7 @@ from wattswap.agents.strategies.waiting import waiting_cost
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import Draws, agent_key
 from wattswap.protocol.effects import Forget, Remember, Send, WakeAt
-from wattswap.protocol.events import DriverSaid, Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
+from wattswap.protocol.events import DriverWish, Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
 from wattswap.protocol.messages import (
     AWARD,
     MANDATE,
@@ -116,7 +116,7 @@ class Vehicle:
                 return [*self._meter.add(event), *self._claim(event.session, now_ms)]
             case Reading() if self._plug is not None and event.session == self._plug.session:
                 self._reading = event
-            case DriverSaid(session, sells) if self._plug is not None and session == self._plug.session:
+            case DriverWish(session, sells) if self._plug is not None and session == self._plug.session:
                 self._sells = sells
             case Received(charger, Sealed() as sealed):
                 return self._on_sealed(charger, sealed, now_ms)

@@ -13,6 +13,7 @@ from wattswap.agents.segments import Segments
 
 if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
+    from wattswap.agents.rules import Rules
     from wattswap.protocol.messages import Report
 
 _FIRM, _WANTED, _DREW, _OWED, _RENT, _DUE, _REDUCE, _FEED, _IMPORT, _EXPORT, _ARRIVAL, _DEPARTURE, _DRAWN, _MOST = (
@@ -81,11 +82,12 @@ class VehicleTable:
             table[_FEED],
         )
 
-    def plugged(self, now_ms: int) -> Plugged:
+    def plugged(self, now_ms: int, rules: Rules) -> Plugged:
         """What else controllers may know of them. A car drew what it was granted, as far as it wanted it."""
         table = self._columns()
         arrival_ms, departure_ms, drawn_w, most_w = table[_ARRIVAL:]
-        return Plugged(arrival_ms, departure_ms, table[_DUE] - now_ms, drawn_w, most_w)
+        local_ms = np.full_like(drawn_w, rules.local_ms(now_ms))
+        return Plugged(arrival_ms, departure_ms, table[_DUE] - now_ms, drawn_w, most_w, local_ms)
 
     def firm_w(self, sessions: list[int]) -> Ints:
         """The firm power of these plugged sessions."""

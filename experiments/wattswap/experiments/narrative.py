@@ -178,10 +178,17 @@ def _clearing_step(tables: RunTables, row: pd.Series[Any], trades: pd.DataFrame)
     )
     if row["awarded_w"] < row["need_w"]:
         told = f"{told} That is {kilowatts(row['need_w'] - row['awarded_w'])} short of the need."
-    if tables.scenario.get("transformer", {}).get("clearing") == "pay-as-bid":
+    clearing = tables.scenario.get("transformer", {}).get("clearing")
+    if clearing == "pay-as-bid":
         return f"{told} Each is paid what it asked."
+    if clearing == "vcg":
+        return f"{told} Each is paid what the others' relief would have cost in its place."
+    if clearing == "none":
+        return f"{told} Nobody is paid."
     price = f"{_iota(row['price_nanos_per_kwh_h'])} IOTA per kWh and hour of waiting"
-    if tables.scenario.get("transformer", {}).get("clearing") == "uniform":
+    if clearing == "posted":
+        return f"{told} All get the posted price, the reserve: {price}."
+    if clearing == "uniform":
         return f"{told} All get the same price, the highest that won: {price}."
     if row["price_nanos_per_kwh_h"] == tables.scenario.get("market", {}).get("reserve_nanos_per_kwh_h"):
         return f"{told} All get the same price, and since no ask beside them was left, that is the reserve: {price}."

@@ -89,7 +89,7 @@ class Reading(_Event, frozen=True, tag=6):
     drew: bool
 
 
-class DriverSaid(_Event, frozen=True, tag=13):
+class DriverWish(_Event, frozen=True, tag=13):
     """What its driver wants of a plugged car from now on; told to the vehicle, which tells nobody."""
 
     session: int
@@ -146,7 +146,7 @@ Event = (
     | Metered
     | CarStatus
     | Reading
-    | DriverSaid
+    | DriverWish
     | BaseRead
     | LimitChanged
     | Paid

@@ -14,6 +14,7 @@ WS_PER_KWH: Final = 3_600_000
 WS_PER_WH: Final = 3_600
 MS_PER_S: Final = 1_000
 MS_PER_HOUR: Final = 3_600_000
+MS_PER_DAY: Final = 24 * MS_PER_HOUR
 PPM: Final = 1_000_000
 PERMILLE: Final = 1_000
 
@@ -44,3 +45,4 @@ class Purpose(IntEnum):
     LEARNING_RATE = 8
     MOMENTUM = 9
     FIRST_MARGIN = 10
+    SESSION = 11

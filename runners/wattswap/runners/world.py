@@ -20,9 +20,11 @@ from wattswap.agents.strategies.waiting import waiting_cost
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.units import PERMILLE, PPM, WS_PER_WH
 from wattswap.runners.scenario.cars import garage_of
+from wattswap.runners.scenario.names import apart
 from wattswap.runners.scenario.schema import ppm, share_of
 from wattswap.runners.scenario.sessions import departure_error_ms
 from wattswap.runners.scenario.street import concatenated, rows_of
+from wattswap.runners.scenario.tables import time_of_day_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +63,7 @@ def rules_of(scenario: Scenario, transformer: TransformerTable) -> Rules:
         clearing=transformer.clearing,
         reserve_nanos_per_kwh_h=market.reserve_nanos_per_kwh_h,
         feed_h=market.feed_h,
+        starts_ms=time_of_day_ms(scenario.start),
     )
 
 
@@ -120,7 +123,8 @@ def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
     recorded_ws = garage.capacity_wh * WS_PER_WH
     fitting_ws = physics.ceil_div(sessions.energy_ws * PERMILLE, max(target - ten_percent, 1))
     capacity_ws = np.maximum(recorded_ws, fitting_ws)
-    names = tuple(f"battery-{place + 1}" for place in range(m))
+    taken = frozenset(sessions.session_id + sessions.station_id + sessions.vehicle_id)
+    names = tuple(apart(f"battery-{place + 1}", taken) for place in range(m))
 
     def column(of_sessions: Ints | int, of_batteries: list[int]) -> Ints:
         return np.append(np.broadcast_to(of_sessions, n), of_batteries).astype(np.int64)

@@ -33,6 +33,7 @@ def parked(
     laxity: Sequence[int] | None = None,
     drawn_w: Sequence[int] | None = None,
     most_w: Sequence[int] | None = None,
+    local_ms: int = 0,
 ) -> Parked:
     """Cars that want so much; instants in ms, 0 where left out; full power is what they want where left out."""
     wanted = np.array(wanted_w, dtype=np.int64)
@@ -43,7 +44,14 @@ def parked(
 
     return Parked(
         Cars(np.arange(len(wanted), dtype=np.uint64), wanted, wanted, nothing > 0, *[nothing] * 4),
-        Plugged(column(arrival), column(departure), column(laxity), column(drawn_w), column(most_w, wanted)),
+        Plugged(
+            column(arrival),
+            column(departure),
+            column(laxity),
+            column(drawn_w),
+            column(most_w, wanted),
+            np.full_like(wanted, local_ms),
+        ),
     )
 
 

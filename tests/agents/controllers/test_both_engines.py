@@ -45,7 +45,7 @@ def four_cars(last_arrives=0, margin_pct=0):
     return street_of(stays, 60, base_w=[[40_000] * 61], transformer=transformer)
 
 
-@pytest.mark.parametrize("name", ["fcfs", "edf", "llf", "equal-share"])
+@pytest.mark.parametrize("name", ["fcfs", "edf", "llf", "equal-share", "round-robin"])
 def test_a_cap_holds_the_load_at_the_target(name):
     record = FleetRun(four_cars(margin_pct=5), controller_named(name)).run()
     assert max(loads_w(record)) <= 57_000

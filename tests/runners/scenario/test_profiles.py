@@ -84,11 +84,6 @@ def test_a_missing_column_is_named_with_what_the_file_has(tmp_path, complaint):
     )
 
 
-def test_semicolons_are_recognised(tmp_path, complaint):
-    path = written(tmp_path, f"{FIRST};1", header="timestamp;household_kw")
-    assert complaint(lambda: read_profile(path, "household_kw")).endswith("separate the fields by commas")
-
-
 def test_a_column_that_stands_there_twice_is_refused(tmp_path, complaint):
     path = written(tmp_path, f"{FIRST},1,1", header="timestamp,household_kw,household_kw")
     assert "column household_kw stands there twice; keep one" in complaint(lambda: read_profile(path, "household_kw"))
@@ -236,3 +231,17 @@ def test_noise_of_a_hundred_megawatts_at_a_hundred_percent_does_not_overflow():
     full = noise_w(level_w, 1_000_000, 1, NOISE_KEY, 0, Ticks(0, 30_000, 50))
     small = noise_w(level_w // 1000, 1_000_000, 1, NOISE_KEY, 0, Ticks(0, 30_000, 50))
     assert (np.abs(full - small * 1000) <= 1000).all()
+
+
+@pytest.mark.parametrize(("column", "per_kw"), [("household_w", 1000), ("household_kwh", 0.25)])
+@pytest.mark.parametrize("stamps", ["2024-01-01T00:{:02}:00Z", "2024-01-01T00:{:02}:00+0000"])
+def test_watts_and_energies_of_each_interval_are_read_as_the_same_power(column, per_kw, stamps, tmp_path):
+    rows = "".join(f"{stamps.format(minute)},{kw * per_kw}\n" for minute, kw in ((0, 4), (15, 8), (30, 6)))
+    (tmp_path / "homes.csv").write_text(f"timestamp,{column}\n{rows}")
+    assert read_profile(tmp_path / "homes.csv", "household_kw").mean_w.tolist() == [4000, 8000, 6000]
+
+
+def test_semicolons_and_decimal_commas_of_a_spreadsheet_are_read(tmp_path):
+    rows = "2024-01-01T00:00:00Z;4,5\n2024-01-01T00:15:00Z;8\n"
+    (tmp_path / "homes.csv").write_bytes(b"\xef\xbb\xbf" + f"timestamp;household_kw\n{rows}".encode())
+    assert read_profile(tmp_path / "homes.csv", "household_kw").mean_w.tolist() == [4500, 8000]

@@ -111,8 +111,8 @@ SAID_OF_SETTINGS = [
     ("vehicles.model=Mazda MX-30:inf", "the share of 'Mazda MX-30' must be a positive number, not 'inf'"),
     ("vehicles.model=Mazda MX-30+", "vehicles.model: there is no car ''; there are Audi e-tron 55"),
     (
-        "transformer.clearing=vcg",
-        'transformer.clearing must be one of "next", "uniform", "pay-as-bid", not the text \'vcg\'',
+        "transformer.clearing=mcafee",
+        'one of "next", "uniform", "pay-as-bid", "vcg", "posted", "none", not the text \'mcafee\'',
     ),
     (
         "sessions.format=trond",

@@ -55,14 +55,14 @@ def test_a_session_file_that_cannot_be_used_is_refused_with_the_line(rows, said,
     assert said in text
 
 
-def test_two_sessions_at_one_charger_at_a_time_are_both_named(tmp_path, complaint):
+def test_sessions_that_overlap_at_a_station_get_points_of_their_own_with_a_note(tmp_path):
     path = written(
         tmp_path, f"s1,A,{at(3)},{at(5)},5,11,", f"s2,B,{at(1)},{at(9)},5,11,", f"s3,A,{at(1)},{at(3, 1)},5,11,"
     )
-    assert complaint(lambda: read_sessions(path)) == (
-        f"{path}, lines 4 and 2, column station_id: sessions s3 and s1 overlap at charger A;"
-        " end the first before the second arrives"
-    )
+    table = read_sessions(path)
+    assert table.station_id == ("A#2", "B", "A")
+    (note,) = table.notes
+    assert note.startswith("sessions.csv: 1 of 3 sessions arrive while their station is taken and get a point of their")
 
 
 def test_a_session_may_start_when_the_one_before_it_ends(tmp_path):

@@ -14,6 +14,7 @@ import numpy as np
 
 from wattswap.agents.controllers.capped import edf, fcfs, llf
 from wattswap.agents.controllers.poc import poc
+from wattswap.agents.controllers.rivals import dimming, droop, round_robin, static_cap
 from wattswap.agents.controllers.share import equal_share
 from wattswap.agents.law import Grants
 from wattswap.protocol.errors import InputError
@@ -48,6 +49,10 @@ CONTROLLERS: Final[Mapping[str, Controller | None]] = {
     "edf": edf,
     "llf": llf,
     "poc": poc,
+    "dimming": dimming,
+    "round-robin": round_robin,
+    "static-cap": static_cap,
+    "droop": droop,
 }
 """By name; ``negotiated`` is the market itself and stands for no controller."""
 

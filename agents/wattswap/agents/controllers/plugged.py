@@ -21,3 +21,5 @@ class Plugged(NamedTuple):
     """What it drew in the last tick."""
     most_w: Ints
     """The most it has wanted since it plugged in: its full power."""
+    local_ms: Ints
+    """The time of day by the clocks of its street; the same for all cars of a run."""

@@ -27,7 +27,7 @@ def equal_share(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules:
     nothing = np.zeros_like(cars.wanted_w)
     if int(cars.wanted_w.sum()) <= room_w:
         return Grants(cars.wanted_w, nothing, nothing)
-    in_turn = _fit(np.minimum(cars.wanted_w, rules.min_w), room_w, plugged.arrival_ms)
+    in_turn = fit(np.minimum(cars.wanted_w, rules.min_w), room_w, plugged.arrival_ms)
     return Grants(water_filled(np.where(in_turn, cars.wanted_w, 0), room_w), nothing, nothing)
 
 
@@ -45,7 +45,7 @@ def water_filled(wanted_w: Ints, room_w: int) -> Ints:
     return granted_w
 
 
-def _fit(least_w: Ints, room_w: int, place: Ints) -> NDArray[np.bool_]:
+def fit(least_w: Ints, room_w: int, place: Ints) -> NDArray[np.bool_]:
     """Who can have its least, the lowest ``place`` first."""
     fits = np.ones(len(least_w), dtype=bool)
     if int(least_w.sum()) > room_w:

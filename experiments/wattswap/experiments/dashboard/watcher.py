@@ -9,7 +9,7 @@ import numpy as np
 
 from wattswap.experiments.dashboard.history import CarCard, FeederCard, Head, History
 from wattswap.experiments.tables import places_of
-from wattswap.protocol.events import DriverSaid
+from wattswap.protocol.events import DriverWish
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.activities import activity
 from wattswap.runners.recording.car_ticks import CarTicks
@@ -60,7 +60,7 @@ class Watcher(Observer):
         """Tell what drivers want."""
         run = self._run
         if run is not None:
-            wishes = (event for _, event in sensed if type(event) is DriverSaid)
+            wishes = (event for _, event in sensed if type(event) is DriverWish)
             self.history.add(wishes=[[run.tick, wish.session, int(wish.sells), wish.departure_ms] for wish in wishes])
 
     def tick_passed(self, tick: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from wattswap.agents.physics import ceil_div, charging_ms
 from wattswap.agents.strategies.bundled import altruist
-from wattswap.agents.strategies.manipulators import AsksAlways
+from wattswap.agents.strategies.manipulators import AsksAlways, AsksTimes
 from wattswap.protocol.units import MS_PER_HOUR, WS_PER_KWH
 from wattswap.runners.scenario.cars import garage_of
 from wattswap.runners.scenario.sessions import keys_of
@@ -93,6 +93,14 @@ def _ring(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
     return replace(honest, asks=AsksAlways(honest.street.scenario.market.reserve_nanos_per_kwh_h))
 
 
+def _asks_more(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
+    return replace(honest, asks=AsksTimes(1_250))
+
+
+def _asks_less(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
+    return replace(honest, asks=AsksTimes(800))
+
+
 def _at_the_peak(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
     sessions, tick_ms = honest.street.sessions, honest.street.tick_ms
     arrival = sessions.arrival_tick.copy()
@@ -138,4 +146,6 @@ MANIPULATIONS: Final = (
     Manipulation("false urgency", "says it leaves two hours after it could be full", 0.1, _false_urgency),
     Manipulation("ring", "asks the reserve, as all in the ring do", 0.5, _ring),
     Manipulation("at the peak", "puts off plugging in until the day's highest need, by up to 4 h", 0.1, _at_the_peak),
+    Manipulation("asks more", "asks a quarter more than waiting costs it", 0.1, _asks_more),
+    Manipulation("asks less", "asks a fifth less than waiting costs it", 0.1, _asks_less),
 )

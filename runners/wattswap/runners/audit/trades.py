@@ -176,8 +176,9 @@ class TradeAudit:
             if not awarded_w:
                 continue
             tranche = offer.tranches[at]
+            least = 0 if self._run.rules.clearing == "none" else tranche.ask_nanos_per_kwh_h
             require(
-                awarded_w <= tranche.relief_w and tranche.ask_nanos_per_kwh_h <= price <= reserve,
+                awarded_w <= tranche.relief_w and least <= price <= reserve,
                 Rule.AWARD_SOUND,
                 f"{awarded_w} W at {price} were bought of {tranche} under a reserve of {reserve}",
             )

@@ -202,8 +202,9 @@ class FleetRun:
         departure_ms, due_ms = fleet.departure_ms[rows], charging.due_ms
         if self.street.scenario.vehicles.disclose == "nothing":
             departure_ms = due_ms = np.zeros_like(rows)
-        laxity_ms = due_ms - self.tick * self.rules.tick_ms
-        return Plugged(arrival_ms, departure_ms, laxity_ms, self._drawn_w[rows], self._most_w[rows])
+        now_ms = self.tick * self.rules.tick_ms
+        local_ms = np.full_like(rows, self.rules.local_ms(now_ms))
+        return Plugged(arrival_ms, departure_ms, due_ms - now_ms, self._drawn_w[rows], self._most_w[rows], local_ms)
 
     def _round(self, tick: int, need_w: Ints, charging: ChargingState, cars: Cars) -> None:
         """Call every car of a feeder in need that holds no award, and award what is bought."""

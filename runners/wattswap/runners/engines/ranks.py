@@ -21,7 +21,7 @@ _KINDS: Final = (
     (messages.Receipt, messages.Ack, events.Paid, events.Billed),
     (events.Unplugged, messages.Departed),
     (events.PluggedIn, messages.Mandate),
-    (events.DriverSaid, events.CarStatus, events.Reading),
+    (events.DriverWish, events.CarStatus, events.Reading),
     (messages.Report,),
     (events.BaseRead, events.LimitChanged, messages.BaseReport),
     (events.Woken,),

@@ -15,7 +15,7 @@ from wattswap.protocol.effects import NoteAward, NoteTrade
 from wattswap.protocol.events import (
     BaseRead,
     CarStatus,
-    DriverSaid,
+    DriverWish,
     LimitChanged,
     Metered,
     PluggedIn,
@@ -43,7 +43,7 @@ NOBODY: Final = ""
 CHARGER, VEHICLE, CHARGER_FIRST, VEHICLE_FIRST = 1, 2, 3, 4
 """Which agents of an event's session are told: its charger, its car, or both, one before the other."""
 
-OF_A_SESSION: Final = (Metered, CarStatus, Reading, PluggedIn, Unplugged, DriverSaid)
+OF_A_SESSION: Final = (Metered, CarStatus, Reading, PluggedIn, Unplugged, DriverWish)
 
 _COLUMNS = 8
 
@@ -150,9 +150,9 @@ class SensorFeed(Observer):
             reserve_ws=int(fleet.reserve_ws[row]),
         )
 
-    def _wish(self, row: int) -> DriverSaid:
+    def _wish(self, row: int) -> DriverWish:
         """What the car's driver wants by now."""
-        return DriverSaid(row, bool(self._world.sells[row]), int(self._world.departure_ms[row]))
+        return DriverWish(row, bool(self._world.sells[row]), int(self._world.departure_ms[row]))
 
     def opening(self, tick: int, charging: ChargingState, granted: NDArray[np.bool_]) -> Iterator[Sensed]:
         """Everyone's readings; ``granted`` are the plugged rows whose charger may give or take power."""

@@ -17,6 +17,7 @@ import numpy as np
 from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.units import WS_PER_KWH, WS_PER_WH
 from wattswap.runners.recording.ageing import ageing_h
+from wattswap.runners.recording.fairness import fairness
 from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.world import World, fleet_of
 
@@ -34,8 +35,9 @@ KEYS: Final = tuple(
     homes_over_s homes_over_w ageing_h oscillations sessions sessions_short sessions_open gave_way gave_way_full
     gave_way_short gave_way_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh forced_wh rounds
     choices paid_nanos billed_nanos waiting_cost_nanos sellers sellers_losing sellers_gain_nanos rent_open_nanos
-    jain_waiting jain_tokens fallback_unsafe_w trace_hash events_hash faults settlement feeders timing
-    """.split()  # noqa: SIM905 - forty names are read best as words
+    jain_waiting jain_tokens called gini_waiting gini_tokens by_strategy fallback_unsafe_w
+    trace_hash events_hash faults settlement feeders timing
+    """.split()  # noqa: SIM905 - so many names are read best as words
 )
 """The keys of a summary, in its order."""
 
@@ -92,6 +94,7 @@ def summary(
         **_of_market(record, series),
         **_of_sellers(street, record, series),
         **_of_fairness(street, record, series),
+        **fairness(street, record, series),
         "fallback_unsafe_w": fallback_unsafe_w(street),
         "trace_hash": record.trace_hash(),
         "events_hash": record.events_hash,

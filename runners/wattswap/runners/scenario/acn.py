@@ -25,6 +25,7 @@ import msgspec
 
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import WS_PER_KWH
+from wattswap.runners.scenario.names import named
 from wattswap.runners.scenario.tables import YEARS, read_content, unix_ms
 from wattswap.runners.scenario.visits import MOST_KWH, SessionTable, Visit, VisitCounts, raw_table
 from wattswap.runners.scenario.zones import Redating, zone_named
@@ -139,12 +140,17 @@ def _visit(place: _AcnPlace, tally: VisitCounts, *, stated: bool) -> Visit | Non
     return Visit(
         session_id=item.session_id,
         station_id=place.text("stationID", item.station_id),
-        user_id="" if item.user_id is None else str(item.user_id),
+        user_id=_user(place),
         arrival=arrival.astimezone(zone),
         departure_ms=departure_ms,
         energy_ws=energy_ws,
         stated_ms=_stated_ms(place, unix_ms(arrival), tally) if stated else None,
     )
+
+
+def _user(place: _AcnPlace) -> str:
+    user = "" if place.item.user_id is None else named(str(place.item.user_id))
+    return place.text("userID", user) if user else ""
 
 
 def _departure_ms(place: _AcnPlace, text: str, arrival: datetime) -> int:

@@ -120,6 +120,7 @@ def _files(scenario: Scenario) -> Iterator[Problem]:
     for path, sessions in _session_files(scenario):
         if sessions.zone:
             yield from _refused(f"{path}.zone", zone_named, sessions.zone)
+        yield from _generate(path, sessions, scenario)
     bases = [
         ("base", scenario.base),
         *((f"feeder.{index}.base", each.base) for index, each in enumerate(scenario.feeder)),
@@ -133,10 +134,24 @@ def _files(scenario: Scenario) -> Iterator[Problem]:
             path = f"household.{index}.household_csv"
             yield f"{path} is missing; name the CSV file of this household's load", path
     homes = any(scenario.households_of(feeder) for feeder in scenario.feeders)
-    cars = any(sessions.csv for _, sessions in _session_files(scenario))
+    cars = any(sessions.csv or sessions.generated_cars for _, sessions in _session_files(scenario))
     if not (homes or cars or scenario.battery):
         paths = "base.household_csv", "sessions.csv"
         yield f"there is nothing on this street; name {paths[0]}, {paths[1]} or both", *paths
+
+
+def _generate(path: str, sessions: SessionsFile, scenario: Scenario) -> Iterator[Problem]:
+    """Sessions are drawn or read, and a share of the homes needs their number."""
+    share, count = f"{path}.generate_pct", f"{path}.generate"
+    key = count if sessions.generate else share
+    if sessions.generate and sessions.generate_pct:
+        yield f"{count} and {share} both say how many cars there are; leave one out", count, share
+    if sessions.generate_pct and not sessions.homes:
+        yield f"{share} is a share of the homes; write how many there are as {path}.homes", share
+    if sessions.generated_cars and sessions.csv:
+        yield f"{key} draws sessions and {path}.csv names a file of them; leave one out", key, f"{path}.csv"
+    if sessions.generated_cars and scenario.vehicles.departure == "stated":
+        yield "vehicles.departure is 'stated' and drawn sessions state none; write actual or error:2h", key
 
 
 def _refused(path: str, read: Callable[[str], object], text: str) -> Iterator[Problem]:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
+from wattswap.runners.scenario.generated import RECORDED, generated_sessions
 from wattswap.runners.scenario.read import Source
-from wattswap.runners.scenario.schema import FeederSessions, Format, Scenario
+from wattswap.runners.scenario.schema import FeederSessions, FeederTable, Format, Scenario
 from wattswap.runners.scenario.sessions import read_sessions
 from wattswap.runners.scenario.visits import SessionTable, no_sessions
 from wattswap.runners.scenario.zones import Redating
@@ -44,10 +45,10 @@ def divided_sessions(source: Source, scenario: Scenario) -> Division:
     Raises:
         InputError: a file cannot be used; or it names feeders, and a share of it is asked for.
     """
-    files = [_file_of(feeder.sessions, scenario.sessions.csv) for feeder in scenario.feeders]
+    files = [_file_of(feeder, scenario.sessions.csv) for feeder in scenario.feeders]
     names = [feeder.name for feeder in scenario.feeder]
     tables = {file: _table(source, scenario, file, names) for file in dict.fromkeys(files)}
-    common = [number for number, feeder in enumerate(scenario.feeders) if not feeder.sessions.csv]
+    common = [number for number, feeder in enumerate(scenario.feeders) if not _is_own(feeder)]
     shares = [scenario.feeders[number].sessions.share for number in common]
     feeder_of = {file: _feeder_of_rows(table, names, common, shares) for file, table in tables.items()}
     found = []
@@ -58,12 +59,16 @@ def divided_sessions(source: Source, scenario: Scenario) -> Division:
                 f"{source.path(file.csv)}: its column feeder says which sessions are on feeder {feeder.name};"
                 f" leave out feeder.{number}.sessions.share, or the column"
             )
-        whole = bool(feeder.sessions.csv) and not table.feeder
+        whole = _is_own(feeder) and not table.feeder
         found.append((table, np.arange(len(table.session_id)) if whole else np.flatnonzero(feeder_of[file] == number)))
     notes = dict.fromkeys(note for table in tables.values() for note in table.notes)
     return Division(
         feeders=tuple(found),
-        inputs=tuple((source.path(file.csv), table.sha256) for file, table in tables.items() if file.csv),
+        inputs=tuple(
+            (RECORDED if file.generated else source.path(file.csv), table.sha256)
+            for file, table in tables.items()
+            if file.csv or file.generated
+        ),
         notes=(*notes, *_left_out([found[number] for number in common])),
     )
 
@@ -75,13 +80,28 @@ class _SessionsFile:
     csv: str
     format: Format
     redating: Redating
+    generated: FeederSessions | None = None
+    """What to draw them after, in place of a file."""
+    feeder: str = ""
+    """Whose they are, if drawn."""
 
 
-def _file_of(sessions: FeederSessions, common_csv: str) -> _SessionsFile:
-    return _SessionsFile(sessions.csv or common_csv, sessions.format, Redating(sessions.shift_days, sessions.zone))
+def _is_own(feeder: FeederTable) -> bool:
+    """Whether its sessions are none of the common file's."""
+    return bool(feeder.sessions.csv or feeder.sessions.generated_cars)
+
+
+def _file_of(feeder: FeederTable, common_csv: str) -> _SessionsFile:
+    sessions = feeder.sessions
+    redating = Redating(sessions.shift_days, sessions.zone)
+    if sessions.generated_cars:
+        return _SessionsFile("", sessions.format, redating, sessions, feeder.name)
+    return _SessionsFile(sessions.csv or common_csv, sessions.format, redating)
 
 
 def _table(source: Source, scenario: Scenario, file: _SessionsFile, names: Sequence[str]) -> SessionTable:
+    if file.generated:
+        return generated_sessions(scenario, file.generated, file.feeder)
     if not file.csv:
         return no_sessions()
     return read_sessions(source.path(file.csv), scenario.vehicles.departure, file.format, file.redating, names)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from wattswap.protocol import draws
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.units import MOST_W, MS_PER_S, PPM, Purpose
+from wattswap.protocol.units import MOST_W, MS_PER_HOUR, MS_PER_S, PPM, Purpose
 from wattswap.runners.scenario.schema import Shape
 from wattswap.runners.scenario.tables import EPOCH, Cell, read_table
 
@@ -65,12 +65,21 @@ class Ticks:
 
 
 def read_profile(path: Path, column: str) -> Profile:
-    """Read ``timestamp,<column>`` with the column in kW; the stamps name the interval's start and carry an offset."""
-    table = read_table(path, ("timestamp", column))
+    """Read ``timestamp,<column>``; the stamps name the interval's start and carry an offset.
+
+    The column is in kW; where the file has ``household_w`` or ``household_kwh`` in place of ``household_kw``, it is in
+    watts, or the energy of each interval.
+    """
+    stem = column.removesuffix("_kw")
+    units = {column: "kw", f"{stem}_w": "w", f"{stem}_kwh": "kwh"}
+    table = read_table(path, ("timestamp", column), instead={column: tuple(units)})
+    name = next(name for name in units if name in table.header)
+    unit = units[name]
     stamps = list(table.column("timestamp"))
     at_ms = [_whole_second_ms(cell) for cell in stamps]
     step_ms = _regular_step_ms(stamps, at_ms)
-    mean_w = np.array([_watts(cell) for cell in table.column(column)], dtype=np.int64)
+    watts = {"kw": _W_PER_KW, "w": 1, "kwh": _W_PER_KW * MS_PER_HOUR / step_ms}[unit]
+    mean_w = np.array([_watts(cell, watts, unit) for cell in table.column(name)], dtype=np.int64)
     return Profile(table.file, table.sha256, at_ms[0], step_ms, mean_w)
 
 
@@ -103,10 +112,11 @@ def _seconds(span_ms: int) -> str:
     return f"{span_ms // MS_PER_S} s"
 
 
-def _watts(cell: Cell) -> int:
-    power_w = cell.number() * _W_PER_KW
+def _watts(cell: Cell, watts: float, unit: str) -> int:
+    power_w = cell.number() * watts
     if abs(power_w) > MOST_W:
-        raise cell.wrong(f"{cell.text} kW is over {MOST_W // 1_000_000} MW; is the column in kW?")
+        shown = {"kw": "kW", "w": "W", "kwh": "kWh"}[unit]
+        raise cell.wrong(f"{cell.text} {shown} is over {MOST_W // 1_000_000} MW; is the column in {shown}?")
     return round(power_w)
 
 

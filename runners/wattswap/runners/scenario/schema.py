@@ -49,6 +49,7 @@ Price = Annotated[int, Meta(ge=0, le=1_000_000 * NANOS_PER_IOTA, multiple_of=PRI
 RentPrice = Annotated[int, Meta(ge=0, le=1_000 * NANOS_PER_IOTA, multiple_of=PRICE_TICK_NANOS)]
 """Nanos per kWh and hour, on the price tick; a day of waiting at the highest price fits into 64 bits."""
 FeedHours = Annotated[int, Meta(ge=1, le=24)]
+Cars = Annotated[int, Meta(ge=0, le=100_000)]
 Funds = Annotated[int, Meta(ge=0, le=MOST_NANOS // NANOS_PER_IOTA)]
 """IOTA tokens."""
 Rate = Annotated[int, Meta(ge=0, le=1_000_000)] | Annotated[float, Meta(ge=0, le=1_000_000)]
@@ -80,7 +81,7 @@ class TransformerTable(_Table, frozen=True, kw_only=True):
     limit_w: Limit = _FROM_RATING
     """What the feeder may carry; 0.95 x rating_va where the file is silent. May be 0 or negative."""
     margin_pct: Percent = 4
-    clearing: Literal["next", "uniform", "pay-as-bid"] = "next"
+    clearing: Literal["next", "uniform", "pay-as-bid", "vcg", "posted", "none"] = "next"
     """What winners are paid: the next ask that won nothing, the highest accepted ask, or each its own."""
     funds_iota: Funds = 100_000
     ambient_c: Celsius = 20
@@ -120,6 +121,17 @@ class SessionsFile(_Table, frozen=True, kw_only=True):
     """So many days later than recorded, at the same time of day; a multiple of 7 keeps the day of the week."""
     zone: str = ""
     """The zone whose clocks show the recorded times of day here (``Europe/Oslo``); ``""`` is where it was recorded."""
+    generate: Cars = 0
+    """In place of a file: so many cars charge like those of the bundled week."""
+    generate_pct: Percent = 0
+    """The same for a share of the homes, in place of a number of cars."""
+    homes: Cars = 0
+    """How many homes the share is of."""
+
+    @property
+    def generated_cars(self) -> int:
+        """How many cars are to be drawn; 0 where sessions are read."""
+        return self.generate or share_of(self.homes, self.generate_pct)
 
 
 class Chargers(_Table, frozen=True, kw_only=True):
@@ -278,7 +290,14 @@ class Scenario(_Table, frozen=True, kw_only=True):
         if self.feeder:
             return self.feeder
         file = self.sessions
-        sessions = FeederSessions(format=file.format, shift_days=file.shift_days, zone=file.zone)
+        sessions = FeederSessions(
+            format=file.format,
+            shift_days=file.shift_days,
+            zone=file.zone,
+            generate=file.generate,
+            generate_pct=file.generate_pct,
+            homes=file.homes,
+        )
         return (FeederTable(name="", transformer=self.transformer, base=self.base, sessions=sessions),)
 
     def households_of(self, feeder: FeederTable) -> tuple[BaseTable, ...]:

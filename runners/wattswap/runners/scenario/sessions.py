@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wattswap.protocol.draws import agent_key
-from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_HOUR, Purpose
 from wattswap.runners.scenario.acn import read_acn
 from wattswap.runners.scenario.keys import nearest
+from wattswap.runners.scenario.names import named, refuse_long
 from wattswap.runners.scenario.profiles import normal_q16
 from wattswap.runners.scenario.schema import Format
 from wattswap.runners.scenario.tables import Cell, Table, read_table
 from wattswap.runners.scenario.trondheim import read_trondheim
-from wattswap.runners.scenario.visits import SessionTable, Visit, energy_ws, overlaps, rows_of_feeders, table_of, unique
+from wattswap.runners.scenario.visits import SessionTable, Visit, VisitCounts, energy_ws, raw_table, unique
 from wattswap.runners.scenario.zones import Redating
 
 Ints = NDArray[np.int64]
@@ -53,19 +53,21 @@ def read_sessions(
     """
     stated = departure == "stated"
     if source == "acn":
-        return read_acn(path, redating, stated=stated)
-    if source == "trondheim":
-        return read_trondheim(path, redating)
-    return _read_own(path, redating, feeders, stated=stated)
+        table = read_acn(path, redating, stated=stated)
+    elif source == "trondheim":
+        table = read_trondheim(path, redating)
+    else:
+        table = _read_own(path, redating, feeders, stated=stated)
+    for what, names in (("session", table.session_id), ("charger", table.station_id), ("car", table.vehicle_id)):
+        refuse_long(str(path), what, names)
+    return table
 
 
 def _read_own(path: Path, redating: Redating, feeders: Sequence[str], *, stated: bool) -> SessionTable:
-    """Our own CSV: nothing is left out, and two sessions at one charger at a time are refused."""
+    """Our own CSV: nothing is left out, and sessions that overlap at a station get points of their own."""
     table = read_table(path, (*COLUMNS, ESTIMATE) if stated else COLUMNS)
     visits = _visits(table, feeders, stated=stated)
-    for rows in rows_of_feeders(visits):
-        _refuse_overlap(table, visits, rows)
-    return table_of(table.sha256, visits, redating, stated=stated)
+    return raw_table(table.sha256, visits, VisitCounts.of(path), redating, stated=stated)
 
 
 def _visits(table: Table, feeders: Sequence[str], *, stated: bool) -> list[Visit]:
@@ -76,7 +78,7 @@ def _visits(table: Table, feeders: Sequence[str], *, stated: bool) -> list[Visit
         Visit(
             session_id=session_id[row],
             station_id=columns["station_id"][row].filled(),
-            user_id=columns["user_id"][row].printable(),
+            user_id=named(columns["user_id"][row].printable()),
             arrival=columns["arrival"][row].stamp(),
             departure_ms=_departure_ms(columns["arrival"][row], columns["departure"][row]),
             stated_ms=columns[ESTIMATE][row].instant_ms() if stated else None,
@@ -123,18 +125,3 @@ def _departure_ms(arrival: Cell, departure: Cell) -> int:
     if departure_ms < arrival.instant_ms():
         raise departure.wrong(f"{departure.text} is before the arrival; correct one of them or drop the row")
     return departure_ms
-
-
-def _refuse_overlap(table: Table, visits: Sequence[Visit], rows: Sequence[int]) -> None:
-    """One charger serves one car at a time; ``rows`` are those of one feeder."""
-    lines = [line for line, _ in table.rows]
-    arrival_ms = np.array([visits[row].arrival_ms for row in rows], dtype=np.int64)
-    departure_ms = np.array([visits[row].departure_ms for row in rows], dtype=np.int64)
-    stations = tuple(visits[row].station_id for row in rows)
-    for station, *pair in overlaps(stations, arrival_ms, departure_ms):
-        first, second = (rows[at] for at in pair)
-        raise InputError(
-            f"{table.file}, lines {lines[first]} and {lines[second]}, column station_id: sessions"
-            f" {visits[first].session_id} and {visits[second].session_id} overlap at charger {station};"
-            " end the first before the second arrives"
-        )

@@ -19,6 +19,7 @@ from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_S, PERMILLE, WS_PER_KWH
 from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
 from wattswap.runners.scenario.division import divided_sessions
+from wattswap.runners.scenario.effects import event_ticks, lost_events, lost_sessions
 from wattswap.runners.scenario.emit import resolved_toml
 from wattswap.runners.scenario.profiles import Profile, Ticks, continued, noise_w, read_profile, require_cover, resolve
 from wattswap.runners.scenario.read import Source, load_scenario
@@ -181,7 +182,13 @@ def build_street(source: Source, day: int | None = None) -> Street:
         sessions=joined,
         inputs=inputs.sha256,
         folder=source.folder,
-        notes=divided.notes + _too_much(joined, scenario) + _feeds_never(scenario),
+        notes=(
+            *divided.notes,
+            *lost_sessions(divided.feeders, ticks, whole=day is None),
+            *lost_events(scenario, ticks, whole=day is None),
+            *_too_much(joined, scenario),
+            *_feeds_never(scenario),
+        ),
     )
 
 
@@ -203,9 +210,9 @@ class _Inputs:
         self.sha256: dict[str, str] = {}
 
     def add(self, path: Path, sha256: str) -> None:
-        name = path.name
-        if self.sha256.get(name, sha256) != sha256:
-            name = f"{path.parent.name}/{path.name}"
+        # one file of a name is called by it, a second one by its folder too, and so on
+        tails = ("/".join(path.parts[-length:]) for length in range(1, len(path.parts) + 1))
+        name = next(tail for tail in tails if self.sha256.get(tail, sha256) == sha256)
         if self._recorded.get(name, sha256) != sha256:
             raise InputError(
                 f"{path}: not the file this scenario was recorded with (its sha256 differs from [inputs]);"
@@ -257,13 +264,8 @@ def _limit_w(scenario: Scenario, feeder: FeederTable, ticks: Ticks) -> Ints:
     """The limit in each tick, shape (ticks,): an event holds from the first tick that starts at or after it."""
     limit_w = np.full(ticks.count, feeder.transformer.limit_w, dtype=np.int64)
     for event in scenario.on(feeder, scenario.event):
-        first, last = (_ceil_tick(unix_ms(stamp), ticks) for stamp in (event.from_, event.to))
-        limit_w[max(first, 0) : max(last, 0)] = event.limit_w
+        limit_w[event_ticks(event, ticks)] = event.limit_w
     return limit_w
-
-
-def _ceil_tick(at_ms: int, ticks: Ticks) -> int:
-    return -((ticks.start_ms - at_ms) // ticks.tick_ms)
 
 
 def _live(table: SessionTable, rows: Ints, scenario: Scenario, ticks: Ticks) -> Sessions:

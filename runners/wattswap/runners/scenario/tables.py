@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import MS_PER_DAY
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS: Final = range(1900, 3000)
@@ -29,6 +31,8 @@ class Cell:
     line: int
     column: str
     text: str
+    decimal: str = "."
+    """What stands before decimals in its file."""
 
     def wrong(self, what: str) -> InputError:
         """An error about this cell: file, line, column, then ``what``."""
@@ -62,8 +66,9 @@ class Cell:
             raise self.wrong(f"{self.text!r} is not between {YEARS[0]} and {YEARS[-1]}; correct the year")
         return stamp
 
-    def number(self, decimal: str = ".") -> float:
-        """The finite number in this cell; ``decimal`` is what stands before its decimals."""
+    def number(self, decimal: str = "") -> float:
+        """The finite number in this cell; ``decimal`` is what stands before its decimals, if not as in its file."""
+        decimal = decimal or self.decimal
         try:
             value = float(self.text.replace(decimal, "."))
         except ValueError:
@@ -82,11 +87,13 @@ class Table:
     sha256: str
     header: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
+    decimal: str = "."
+    """What stands before decimals: a comma where semicolons separate the fields of a file that may have commas."""
 
     def column(self, name: str) -> Iterator[Cell]:
         """The cells of one column, in file order. The column must be there."""
         at = self.header.index(name)
-        return (Cell(self.file, line, name, row[at]) for line, row in self.rows)
+        return (Cell(self.file, line, name, row[at], self.decimal) for line, row in self.rows)
 
 
 def unix_ms(stamp: datetime) -> int:
@@ -94,22 +101,39 @@ def unix_ms(stamp: datetime) -> int:
     return (stamp - EPOCH) // _MS
 
 
-def read_table(path: Path, columns: Sequence[str], separator: str = ",") -> Table:
-    """Read a CSV file that must have ``columns`` (further ones are kept, and harmless) and at least one row."""
+def time_of_day_ms(stamp: datetime) -> int:
+    """Since midnight, by the stamp's own offset from UTC."""
+    return unix_ms(stamp.replace(tzinfo=UTC)) % MS_PER_DAY
+
+
+def read_table(
+    path: Path,
+    columns: Sequence[str],
+    separator: str = ",",
+    instead: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Table:
+    """Read a CSV file that must have ``columns`` (further ones are kept, and harmless) and at least one row.
+
+    ``instead`` names, for a column, others that may stand there in its place. A file whose header has semicolons and no
+    comma is read as spreadsheets of many countries write it: semicolons between fields, commas before decimals.
+    """
     content = read_content(path)
+    first = content.partition(b"\n")[0]
+    semicolons = separator == "," and b";" in first and b"," not in first
+    separator = ";" if semicolons else separator
     lines = [(line, row) for line, row in _lines(path, content, separator) if row]
     if not lines:
         head = separator.join(columns)
         raise InputError(f"{path}: the file is empty; it needs the header {head} and rows below it")
     header = tuple(name.strip() for name in lines[0][1])
-    _require_columns(path, header, columns, separator)
+    _require_columns(path, header, [_standing(name, header, instead.get(name, ())) for name in columns], separator)
     if len(lines) == 1:
         raise InputError(f"{path}: there is a header and no row below it; add rows or name another file")
     for line, row in lines[1:]:
         if len(row) != len(header):
             raise InputError(f"{path}, line {line}: {len(row)} fields under a header of {len(header)}; correct the row")
     rows = tuple((line, tuple(text.strip() for text in row)) for line, row in lines[1:])
-    return Table(str(path), sha256(content).hexdigest(), header, rows)
+    return Table(str(path), sha256(content).hexdigest(), header, rows, "," if semicolons else ".")
 
 
 def read_content(path: Path) -> bytes:
@@ -147,6 +171,11 @@ def _lines(path: Path, content: bytes, separator: str) -> Iterator[tuple[int, li
             yield reader.line_num, row
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: not readable as CSV ({error}); correct the line") from None
+
+
+def _standing(name: str, header: tuple[str, ...], others: Sequence[str]) -> str:
+    """This column, or that of ``others`` which a file has in its place."""
+    return name if name in header else next((other for other in others if other in header), name)
 
 
 def _require_columns(path: Path, header: tuple[str, ...], columns: Sequence[str], separator: str) -> None:

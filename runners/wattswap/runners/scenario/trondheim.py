@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from wattswap.protocol.units import MS_PER_HOUR
+from wattswap.runners.scenario.names import named
 from wattswap.runners.scenario.tables import YEARS, Cell, Table, read_table, unix_ms
 from wattswap.runners.scenario.visits import SessionTable, Visit, VisitCounts, energy_ws, raw_table, unique
 from wattswap.runners.scenario.zones import Redating, zone_named
@@ -63,7 +64,7 @@ def _visit(name: str, cells: dict[str, Cell], start: datetime, end_ms: int) -> V
     return Visit(
         session_id=name,
         station_id=_station(cells),
-        user_id="" if user in _NONE else user,
+        user_id=named(user),
         arrival=start,
         departure_ms=end_ms,
         energy_ws=energy_ws(cells["El_kWh"], ","),

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
+from itertools import count, islice, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_HOUR, WS_PER_KWH
+from wattswap.runners.scenario.names import apart
 from wattswap.runners.scenario.tables import Cell, unix_ms
 from wattswap.runners.scenario.zones import Redating
 
@@ -108,8 +109,8 @@ class VisitCounts:
     def notes(self, kept: int) -> tuple[str, ...]:
         """One sentence for each count, what was left out first."""
         name, total = self.file.name, kept + self.left_out.total()
-        left_out = (f"{name}: {count} of {total} sessions left out: {why}" for why, count in self.left_out.items())
-        decided = (f"{name}: {count} of {kept} sessions {what}" for what, count in self.decided.items())
+        left_out = (f"{name}: {many} of {total} sessions left out: {why}" for why, many in self.left_out.items())
+        decided = (f"{name}: {many} of {kept} sessions {what}" for what, many in self.decided.items())
         return (*left_out, *decided)
 
 
@@ -118,7 +119,7 @@ def raw_table(
 ) -> SessionTable:
     """The table of a raw recording, with points of their own for sessions that overlap, and its notes."""
     if not visits:
-        reasons = "; ".join(f"{count} of them: {why}" for why, count in tally.left_out.items())
+        reasons = "; ".join(f"{many} of them: {why}" for why, many in tally.left_out.items())
         raise InputError(f"{tally.file}: no session can be used ({reasons or 'the list is empty'}); name another file")
     table = table_of(sha256, visits, redating, stated=stated)
     moved = sum(one != visit.station_id for one, visit in zip(table.station_id, visits, strict=True))
@@ -174,7 +175,7 @@ def unique(cells: Sequence[Cell]) -> tuple[str, ...]:
     return tuple(seen)
 
 
-def energy_ws(cell: Cell, decimal: str = ".") -> int:
+def energy_ws(cell: Cell, decimal: str = "") -> int:
     """The kilowatt-hours in a cell as watt-seconds."""
     energy_kwh = cell.number(decimal)
     if not 0 <= energy_kwh <= MOST_KWH:
@@ -188,7 +189,7 @@ def _ints(values: Iterator[int]) -> Ints:
 
 def own_points(station_id: tuple[str, ...], arrival_ms: Ints, departure_ms: Ints) -> tuple[str, ...]:
     """The station each session stands at: where several share time, the first free of S, S#2, S#3 in arrival order."""
-    names, free_ms = list(station_id), defaultdict[str, list[int]](list)
+    names, taken, free_ms = list(station_id), frozenset(station_id), defaultdict[str, list[int]](list)
     for row in np.lexsort((departure_ms, arrival_ms)).tolist():
         if departure_ms[row] == arrival_ms[row]:
             continue
@@ -196,8 +197,14 @@ def own_points(station_id: tuple[str, ...], arrival_ms: Ints, departure_ms: Ints
         point = next((at for at, free in enumerate(points) if free <= arrival_ms[row]), len(points))
         points[point : point + 1] = [int(departure_ms[row])]
         if point:
-            names[row] = f"{station_id[row]}#{point + 1}"
+            names[row] = _point(station_id[row], point, taken)
     return tuple(names)
+
+
+def _point(station: str, point: int, taken: frozenset[str]) -> str:
+    """What the ``point``-th further point of a station is called: no station of the file has that name."""
+    further = (f"{station}#{number}" for number in count(2))
+    return next(islice((name for name in further if name not in taken), point - 1, None))
 
 
 def overlaps(group: tuple[str, ...], arrival_ms: Ints, departure_ms: Ints) -> list[tuple[str, int, int]]:
@@ -219,6 +226,8 @@ def _vehicles(
 ) -> tuple[str, ...]:
     """Neighbours in order of arrival tell: if any two sessions of a user share time, then two neighbours do."""
     several = {user for user, _, _ in overlaps(user_id, arrival_ms, departure_ms)}
+    users = frozenset(user_id)
     return tuple(
-        f"{user}@{station}" if user in several else user for user, station in zip(user_id, station_id, strict=True)
+        apart(f"{user}@{station}", users) if user in several else user
+        for user, station in zip(user_id, station_id, strict=True)
     )

@@ -1,4 +1,4 @@
-"""The register: what a transformer knows of its plugged cars, kept in session order."""
+"""The vehicle table: what a transformer knows of its plugged cars, kept in session order."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattswap.agents.physics import Ints
+from wattswap.agents.rules import Rules
 from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.messages import Report
 
@@ -42,7 +43,7 @@ def test_cars_stand_in_session_order_however_they_came() -> None:
     assert cars.key.tolist() == [7, 35, 63]
     assert cars.owed_ws.tolist() == [1_000, 5_000, 9_000]
     assert cars.rent_price.tolist() == [1_000_000, 5_000_000, 9_000_000]
-    assert register.plugged(500).laxity_ms.tolist() == [500, 4_500, 8_500]
+    assert register.plugged(500, Rules()).laxity_ms.tolist() == [500, 4_500, 8_500]
     assert cars.drew.tolist() == [False, True, False]
 
 
@@ -99,7 +100,7 @@ def test_controllers_learn_what_a_car_drew_as_far_as_it_wanted_what_it_was_grant
     for session, wanted_w in ((1, 3_000), (2, 11_000)):
         register.report(report(session, firm_w=11_000, wanted_w=wanted_w))
     register.aims(ints(4_140, 4_140), ints(0, 0))
-    assert register.plugged(0).drawn_w.tolist() == [3_000, 4_140]
+    assert register.plugged(0, Rules()).drawn_w.tolist() == [3_000, 4_140]
 
 
 def test_firm_power_of_some_sessions_comes_in_their_order() -> None:

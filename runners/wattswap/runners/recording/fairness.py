@@ -1,0 +1,90 @@
+"""How evenly waiting and tokens fall on the cars that were called at least once: Gini's coefficient, by strategy too.
+
+Of waiting, the hours that a kWh of need came late; of tokens, what a deferred kWh earned. A car is called when its
+feeder calls while it is plugged in; one that was never called neither waits nor earns, and would make all look even.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from wattswap.protocol.units import NANOS_PER_IOTA, WS_PER_KWH
+from wattswap.runners.world import fleet_of
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from wattswap.runners.recording.record import RunRecord
+    from wattswap.runners.recording.time_series import TimeSeries
+    from wattswap.runners.scenario.street import Street
+    from wattswap.runners.world import Fleet
+
+_PLACES: Final = 6
+
+
+def gini(shares: ArrayLike) -> float:
+    """Gini's coefficient, sum over pairs |x - y| / (2 n^2 mean): 0 if all have the same, (n - 1) / n if one has all.
+
+    Gini, Variabilita e mutabilita, 1912; reckoned from the sorted shares. Nobody has anything: that is even too, 0.
+    """
+    x = np.sort(np.asarray(shares, dtype=np.float64))
+    if not len(x) or x[-1] <= 0:
+        return 0.0
+    ranks = 2 * np.arange(1, len(x) + 1) - len(x) - 1
+    return round(float((ranks * x).sum() / (len(x) * x.sum())), _PLACES)
+
+
+def fairness(street: Street, record: RunRecord, series: TimeSeries) -> dict[str, Any]:
+    """``called``, ``gini_waiting``, ``gini_tokens`` and, for each strategy, the means of its called cars."""
+    fleet = fleet_of(street)
+    called = _called(fleet, record) & fleet.is_session & (fleet.need_ws > 0)
+    deferred_ws, nanos, strategy = _sold(street, fleet, record)
+    waited_h = series.owed_ws * series.tick_s / 3_600 / np.maximum(fleet.need_ws, 1)
+    sold = called & (deferred_ws > 0)
+    iota_per_kwh = nanos / NANOS_PER_IOTA * WS_PER_KWH / np.maximum(deferred_ws, 1)
+    names = sorted({strategy[row] for row in np.flatnonzero(called).tolist() if strategy[row]})
+    return {
+        "called": int(called.sum()),
+        "gini_waiting": gini(waited_h[called]),
+        "gini_tokens": gini(iota_per_kwh[sold]),
+        "by_strategy": {
+            name: {
+                "called": int((called & mine).sum()),
+                "waiting_h": _mean(waited_h[called & mine]),
+                "iota_per_deferred_kwh": _mean(iota_per_kwh[sold & mine]),
+            }
+            for name in names
+            for mine in [np.array([followed == name for followed in strategy], dtype=bool)]
+        },
+    }
+
+
+def _called(fleet: Fleet, record: RunRecord) -> NDArray[np.bool_]:
+    called = np.zeros(len(fleet), dtype=bool)
+    for number, part in enumerate(record.feeders or (record,)):
+        ticks = np.array(sorted({note.tick for note in part.rounds}), dtype=np.int64)
+        calls = np.searchsorted(ticks, fleet.departure_tick) - np.searchsorted(ticks, fleet.arrival_tick)
+        called |= (fleet.feeder == number) & (calls > 0)
+    return called
+
+
+def _sold(street: Street, fleet: Fleet, record: RunRecord) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+    """What each row deferred and earned, and which strategy it followed; "" for one that is not in the record."""
+    several = len(street.feeders) > 1
+    row_of = {key: row for row, key in enumerate(zip(fleet.feeder.tolist(), fleet.session_id, strict=True))}
+    deferred_ws, nanos = np.zeros(len(fleet), dtype=np.int64), np.zeros(len(fleet), dtype=np.int64)
+    for trade in record.trades:
+        row = row_of[trade.feeder * several, trade.session]
+        nanos[row] += trade.nanos
+        deferred_ws[row] += trade.delivered_ws if trade.kind == "reduce" else 0
+    strategy = [""] * len(fleet)
+    for number, part in enumerate(record.feeders or (record,)):
+        for session in part.sessions:
+            strategy[row_of[number, session.session]] = session.strategy
+    return deferred_ws, nanos, strategy
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return round(float(values.mean()), _PLACES) if len(values) else 0.0
