@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from tests.agents.words import IOTA, of_kind, remembered, witnessed
+from tests.agents.words import IOTA, LATER, of_kind, remembered, witnessed
 
 from wattswap.agents.award_book import AwardBook, AwardRecord, Party, Site
 from wattswap.agents.rules import Rules
@@ -63,17 +63,17 @@ def test_an_award_asks_for_its_delivery_once_its_car_has_left_but_never_twice_at
 
 def test_the_lower_of_two_meters_is_paid_and_the_same_each_time():
     site, _ = awarded()
-    first = of_kind(site.deliver("charger/5", witnessed(5, 360_000, 720_000)), Pay)
+    first = of_kind(site.deliver("charger/5", witnessed(5, 360_000, 720_000), LATER), Pay)
     assert first == [Pay("0.0/s5", 5, 0, "s5", "vehicle/5", WORTH)]
-    assert site.deliver("charger/5", witnessed(5, 720_000)) == [], "it is being paid"
+    assert site.deliver("charger/5", witnessed(5, 720_000), LATER) == [], "it is being paid"
 
 
 def test_a_receipt_is_given_as_often_as_it_is_asked_for():
     site, _ = awarded()
-    site.deliver("charger/5", witnessed(5, 360_000))
+    site.deliver("charger/5", witnessed(5, 360_000), LATER)
     receipt = Send("charger/5", seal(Receipt(0, 0, 5, WORTH)))
     assert receipt in site.paid(PAID)
-    assert site.deliver("charger/5", witnessed(5, 360_000)) == [receipt]
+    assert site.deliver("charger/5", witnessed(5, 360_000), LATER) == [receipt]
     assert site.paid(PAID) == []
     assert site.uncommitted_nanos == FUNDS - WORTH
 
@@ -81,7 +81,7 @@ def test_a_receipt_is_given_as_often_as_it_is_asked_for():
 def test_a_bill_waits_for_its_awards():
     site, _ = awarded()
     assert of_kind(site.depart(PARTY, Departed(5, 3_600_000, 0), 0), Bill) == []
-    site.deliver("charger/5", witnessed(5, 360_000))
+    site.deliver("charger/5", witnessed(5, 360_000), LATER)
     assert of_kind(site.paid(PAID), Bill) == [Bill(5, "s5", "vehicle/5", 3 * IOTA)]
 
 
@@ -90,7 +90,7 @@ def test_a_promise_survives_a_crash():
     again, said = restored(effects, FUNDS - RESERVED, 100_000)
     assert of_kind(said, Send) == of_kind(effects, Send)
     assert 5 in again
-    paid = of_kind(again.deliver("charger/5", witnessed(5, 360_000)), Pay)
+    paid = of_kind(again.deliver("charger/5", witnessed(5, 360_000), LATER), Pay)
     assert paid == [Pay("0.0/s5", 5, 0, "s5", "vehicle/5", WORTH)]
 
 
@@ -104,7 +104,7 @@ def test_the_award_of_a_car_that_left_binds_nobody_after_a_crash():
 
 def test_a_receipt_survives_a_crash():
     site, effects = awarded()
-    site.deliver("charger/5", witnessed(5, 360_000))
+    site.deliver("charger/5", witnessed(5, 360_000), LATER)
     again, said = restored([*effects, *site.paid(PAID)], FUNDS - WORTH, 400_000)
     assert said == []
-    assert len(again.deliver("charger/5", witnessed(5, 360_000))) == 1
+    assert len(again.deliver("charger/5", witnessed(5, 360_000), LATER)) == 1

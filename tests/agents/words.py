@@ -38,8 +38,12 @@ CHEAP, DEAR = 300_000_000, 450_000_000
 """What the two cars ask for each kWh and hour."""
 WAITED = 240
 """Two hours, in ticks."""
+LATER = 24 * HOUR + 300_000
+"""By then a lot of the first tick can have earned all that it ever can."""
 WORTH = 310_500_000
 """6.21 kW for a twelfth of an hour, which wait for two hours at 0.3 IOTA/kWh/h."""
+SOON = 1_035_000
+"""What a minute of 6.21 kW is worth a minute after its award, whatever the meters say: four ticks of waiting."""
 DAY_S = 86_400
 MOST = 3_726_000_000
 """What they would be worth after a day."""

@@ -26,8 +26,8 @@ def any_of(type_: msgspec.inspect.Type) -> st.SearchStrategy[object]:
             return st.text(st.characters(exclude_categories=["Cs"]), max_size=most)
         case msgspec.inspect.BytesType(max_length=most):
             return st.binary(max_size=most)
-        case msgspec.inspect.VarTupleType(item_type=item, max_length=most):
-            return st.lists(any_of(item), max_size=most).map(tuple)
+        case msgspec.inspect.VarTupleType(item_type=item, min_length=least, max_length=most):
+            return st.lists(any_of(item), min_size=least or 0, max_size=most).map(tuple)
         case msgspec.inspect.StructType(cls=cls, fields=fields):
             return st.builds(cls, *(any_of(field.type) for field in fields))
         case _:

@@ -38,9 +38,9 @@ LONGEST: tuple[Inner, ...] = (
     Mandate(MOST_NUMBER, WIDEST, MOST_WS, MOST_W, WIDEST, -MOST_MS),
     ReliefCall(MOST_NUMBER, MOST_NUMBER, MOST_W, -MOST_MS, -MOST_MS, -MOST_MS),
     Offer(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (Tranche(MOST_W, MOST_NANOS),) * 4),
-    Award(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_MS, (MOST_W,) * 4, (MOST_NANOS,) * 4, MOST_NUMBER),
-    Delivery(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (MOST_WS,) * 4, MOST_WS, MOST_WS, MOST_NANOS),
-    Receipt(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_NANOS),
+    Award(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, -MOST_MS, (MOST_W,) * 3, (MOST_NANOS,) * 3, MOST_NUMBER),
+    Delivery(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, (MOST_WS,) * 3, MOST_WS, MOST_WS, MOST_NANOS),
+    Receipt(MOST_NUMBER, MOST_NUMBER, MOST_NUMBER, MOST_NANOS),
 )
 
 
@@ -135,3 +135,21 @@ def bounded(type_: msgspec.inspect.Type) -> bool:
             return cls in {Tranche, Sealed}
         case _:
             return False
+
+
+@pytest.mark.parametrize("tranches", [0, 1, 2, 4])
+def test_what_is_bought_and_delivered_has_three_tranches(tranches: int) -> None:
+    """An agent counts by the tranche: one too few or too many is refused before it could."""
+    each = (5,) * tranches
+    for message in (
+        Award(0, 0, 1, 0, each, (5, 5, 5), 0),
+        Award(0, 0, 1, 0, (5, 5, 5), each, 0),
+        Delivery(0, 0, 1, each, 0, 0, 0),
+    ):
+        with pytest.raises(RemoteProtocolError, match=r"not a message: Expected `array` of length"):
+            unseal(seal(message))
+
+
+def test_nobody_receives_less_than_nothing() -> None:
+    with pytest.raises(RemoteProtocolError, match=r"not a message: Expected `int` >= 0"):
+        unseal(seal(Receipt(0, 0, 1, -1)))

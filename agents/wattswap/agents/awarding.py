@@ -101,10 +101,8 @@ def refuse_second(sessions: Mapping[int, Session], session: int, party: Party) -
         RemoteProtocolError: the session is open for another charger or car, or its id for another session, or too many
             are open at the charger.
     """
-    if (
-        session not in sessions
-        and sum(known.party.charger == party.charger for known in sessions.values()) >= MOST_OPEN
-    ):
+    here = sum(known.party.charger == party.charger for known in sessions.values())
+    if session not in sessions and here >= MOST_OPEN:
         raise RemoteProtocolError(f"{party.charger} has {MOST_OPEN} cars already, and opens session {session}")
     for number, known in sessions.items():
         if (number == session) != (known.party.session_id == party.session_id):

@@ -1,7 +1,7 @@
 """What can be true: the bounds that other agents' claims must keep, whoever signed them.
 
-A claim that two meters agree on may still be a lie if both have one owner. So a transformer never believes more than what
-it has bought, what the time since then allows, and what a car's own mandate says.
+A claim that two meters agree on may still be a lie if both have one owner. So a transformer never believes more than
+what it has bought, what the time since then allows, and what a car's own mandate says.
 """
 
 from __future__ import annotations
@@ -44,10 +44,8 @@ def possible(report: Report, most_w: int) -> Report:
     return msgspec.structs.replace(report, firm_w=min(report.firm_w, most_w), wanted_w=min(report.wanted_w, most_w))
 
 
-def refuse_impossible(
-    departed: Departed, session: Session, tariff_nanos_per_kwh: int, now_ms: int, rules: Rules
-) -> None:
-    """Refuse a departed car's totals that its need and the time it was there do not allow.
+def refuse_impossible(departed: Departed, session: Session, tariff: int, now_ms: int, rules: Rules) -> None:
+    """Refuse a departed car's totals that its need and the time it was there do not allow; ``tariff`` is per kWh.
 
     Raises:
         RemoteProtocolError: more was fed than full power feeds in that time, more was drawn than the need and what
@@ -62,6 +60,6 @@ def refuse_impossible(
         raise RemoteProtocolError(
             f"session {departed.session} cannot have drawn {departed.imported_ws} ws; it needed {session.need_ws}"
         )
-    bill_nanos = settlement.bill_nanos(tariff_nanos_per_kwh, departed.imported_ws, departed.exported_ws)
+    bill_nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
     if abs(bill_nanos) > MOST_NANOS:
         raise RemoteProtocolError(f"session {departed.session}: a bill of {bill_nanos} nanos is no amount of money")

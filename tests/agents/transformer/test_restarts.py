@@ -6,9 +6,11 @@ from tests.agents.transformer.two_cars import AWARD, FULL_STOP, awarded, offer, 
 from tests.agents.words import (
     IOTA,
     KWH,
+    LATER,
     ROSTER,
     RULES,
     SITE,
+    SOON,
     WORTH,
     happens,
     mandate,
@@ -48,7 +50,7 @@ def test_after_a_crash_it_asks_for_what_it_was_promised_and_wakes_at_the_next_ti
     of, effects = restarted(61_000, before)
     assert opened(effects) == [("A", AWARD)]
     assert wakes(effects) == [91_000, 90_000]
-    assert tell(of, "A", witnessed(1, 372_600), 62_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 62_100_000)
+    assert tell(of, "A", witnessed(1, 372_600), 62_000)[-1] == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", SOON)
 
 
 def test_after_a_crash_it_keeps_quiet_until_all_grants_from_before_are_certainly_over() -> None:
@@ -73,7 +75,7 @@ def test_after_a_crash_it_keeps_quiet_until_all_grants_from_before_are_certainly
 
 def test_after_a_crash_what_is_settled_is_not_paid_again() -> None:
     of = awarded()
-    claimed = tell(of, "A", witnessed(1, 1_863_000), 300_000)
+    claimed = tell(of, "A", witnessed(1, 1_863_000), LATER)
     paid = happens(of, Paid(1, 0, WORTH, 0), 300_000)
     again, effects = restarted(301_000, claimed, paid)
     assert opened(effects) == []

@@ -77,19 +77,22 @@ def test_a_beat_that_is_older_than_another_changes_nothing() -> None:
 
 
 def test_a_raise_waits_until_who_gives_way_has_said_that_it_does() -> None:
-    """B may have 8.2 kW as soon as A is down to 11 kW; until A has heard of it both could draw too much."""
-    of = street(base_w=0, rules=replace(RULES, release_w=0))
-    for charger, session, firm_w in (("A", 1, 17_000), ("B", 2, 2_200)):
+    """B may have 8.2 kW as soon as A is down to 5 kW; until A has heard of it both could draw too much."""
+    of = street(base_w=6_000, rules=replace(RULES, release_w=0))
+    for charger, session, firm_w in (("A", 1, 11_000), ("B", 2, 2_200)):
         tell(of, charger, report(session, firm_w, seq=2))
-    assert opened(happens(of, Woken())) == [("A", grant(1, 17_000, 0)), ("B", grant(2, 2_200, 0))]
-    for charger, session, firm_w in (("A", 1, 11_000), ("B", 2, 8_200)):
+    assert opened(happens(of, Woken())) == [("A", grant(1, 11_000, 0)), ("B", grant(2, 2_200, 0))]
+    for charger, session, firm_w in (("A", 1, 5_000), ("B", 2, 8_200)):
         tell(of, charger, report(session, firm_w, seq=3, stamp_ms=30_000, heard=(1, session)), 30_000)
-    tell(of, "homes", BaseReport(0), 30_000)
-    assert opened(happens(of, Woken(), 30_000)) == [("A", grant(1, 11_000, 0)), ("B", grant(2, 2_200, 0))]
-    assert of.worst_import_w(1, 30_000) == 17_000
-    confirmed = report(1, 11_000, seq=4, stamp_ms=30_000, heard=(1, 3))
-    assert opened(tell(of, "A", confirmed, 30_000)) == [("B", grant(2, 8_200, 0))]
+    tell(of, "homes", BaseReport(6_000), 30_000)
+    assert opened(happens(of, Woken(), 30_000)) == [("A", grant(1, 5_000, 0)), ("B", grant(2, 2_200, 0))]
     assert of.worst_import_w(1, 30_000) == 11_000
+    unheard = report(1, 5_000, seq=4, stamp_ms=30_000, heard=(1, 99))
+    assert opened(tell(of, "A", unheard, 30_000)) == [], "nobody has accepted a grant that was never sent"
+    assert of.worst_import_w(1, 30_000) == 11_000
+    confirmed = report(1, 5_000, seq=5, stamp_ms=30_000, heard=(1, 3))
+    assert opened(tell(of, "A", confirmed, 30_000)) == [("B", grant(2, 8_200, 0))]
+    assert of.worst_import_w(1, 30_000) == 5_000
 
 
 def test_a_wake_up_too_early_or_too_often_is_harmless() -> None:

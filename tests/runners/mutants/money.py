@@ -107,10 +107,10 @@ def receipts_are_given_once(patch: Patch) -> None:
     """A car that missed its receipt is not sent another."""
     deliver = AwardBook.deliver
 
-    def once(self, sender, witnessed):
+    def once(self, sender, witnessed, now_ms):
         return [
             effect
-            for effect in deliver(self, sender, witnessed)
+            for effect in deliver(self, sender, witnessed, now_ms)
             if not (isinstance(effect, Send) and isinstance(effect.message, Sealed))
         ]
 

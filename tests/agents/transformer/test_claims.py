@@ -1,0 +1,89 @@
+"""What others claim is believed within bounds: what was bought, what the time allows, what the car's mandate says.
+
+Each is an attack that once worked, by a charger and a car of one owner, or by one of them alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+from tests.agents.transformer.two_cars import awarded, opened, report, street, tell
+from tests.agents.words import HOUR, IOTA, KWH, ROSTER, RULES, SITE, happens, mandate, of_kind, survived, witnessed
+
+from wattswap.agents.transformer import Transformer
+from wattswap.protocol.codec import seal
+from wattswap.protocol.effects import Bill, Effect, Pay
+from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.protocol.events import Woken
+from wattswap.protocol.messages import Departed, Mandate, ReliefCall
+from wattswap.protocol.units import MOST_W, MOST_WS
+
+
+def named(session: int, session_id: str) -> Mandate:
+    return msgspec.structs.replace(mandate(1), session=session, session_id=session_id)
+
+
+def test_a_claim_right_after_its_award_is_worth_two_ticks_of_waiting_at_most() -> None:
+    """The two meters agree on all that was bought and on two hours of rent, a millisecond after the award."""
+    *_, pay = tell(awarded(), "A", witnessed(1, 1_863_000), 1)
+    assert isinstance(pay, Pay)
+    sold_ws = 6_210 * 60_001 // 1_000  # of the millisecond and two ticks
+    assert pay.nanos == 300 * sold_ws * 2 * 30 // 12_960
+
+
+def test_an_id_that_is_billed_is_never_billed_again() -> None:
+    """A second bill under one key is refused by the book, and stopped the transformer for good."""
+    of = street()
+    done = tell(of, "A", Departed(1, KWH, 0), HOUR)
+    assert [bill.session_id for bill in of_kind(done, Bill)] == ["stay 1"]
+    again = Transformer("transformer", SITE, RULES, ROSTER)
+    happens(again, survived(done, site_nanos=SITE.funds_nanos), HOUR)
+    for transformer in (of, again):
+        with pytest.raises(RemoteProtocolError, match="a mandate for session stay 1, which is billed already"):
+            tell(transformer, "A", seal(named(7, "stay 1")), HOUR)
+
+
+@pytest.mark.parametrize(
+    ("departed", "says"),
+    [
+        (Departed(1, 0, 10**14), r"cannot have fed 100000000000000 ws in 3660 s"),
+        (Departed(1, 0, 11_000 * 3_661), "cannot have fed"),
+        (Departed(1, 11 * KWH, 0), "cannot have drawn 39600000 ws; it needed 36000000"),
+        (Departed(1, MOST_WS, 11_000 * 3_660), "cannot have drawn"),
+    ],
+)
+def test_totals_that_cannot_be_are_not_billed(departed: Departed, says: str) -> None:
+    """A charger alone could empty the site's account, or its car's, by a single message."""
+    of = street()
+    with pytest.raises(RemoteProtocolError, match=says):
+        tell(of, "A", departed, HOUR)
+    honest: list[Effect] = tell(of, "A", Departed(1, 10 * KWH, 0), HOUR)
+    assert [bill.nanos for bill in of_kind(honest, Bill)] == [30 * IOTA], "the right totals are taken all the same"
+
+
+def test_a_car_is_no_greater_than_its_mandate_says() -> None:
+    """A charger that reports 100 MW made a call that no car could read, or crowded its neighbours out."""
+    of = street(base_w=6_000)
+    tell(of, "A", report(1, MOST_W, seq=2))
+    [call, _] = [what for _, what in of_kind(opened(happens(of, Woken())), tuple)]
+    assert isinstance(call, ReliefCall)
+    assert call.need_w == 6_000 + 11_000 + 11_000 - (20_000 - 800)
+
+
+def test_a_call_asks_for_no_more_than_a_call_can_say() -> None:
+    of = street(replace(SITE, limit_w=-MOST_W), base_w=MOST_W)
+    calls = [what for _, what in of_kind(opened(happens(of, Woken())), tuple) if isinstance(what, ReliefCall)]
+    assert [call.need_w for call in calls] == [MOST_W, MOST_W]
+
+
+def test_a_charger_opens_no_more_sessions_than_can_be() -> None:
+    of = street()
+    for session in range(10, 13):
+        tell(of, "A", seal(named(session, f"stay {session}")))
+    with pytest.raises(RemoteProtocolError, match="A has 4 cars already, and opens session 13"):
+        tell(of, "A", seal(named(13, "stay 13")))
+    assert tell(of, "A", seal(named(12, "stay 12"))), "one that is open is acknowledged again"
+    tell(of, "A", Departed(10, 0, 0))
+    assert tell(of, "A", seal(named(13, "stay 13")))
