@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _LATE_TICKS: Final = 2
 """A meter's tick may begin a tick before the transformer's and be told within the next."""
-_MOST_LOSS: Final = 100
-"""No battery loses more than 99 of 100 watt-seconds on the way in and out."""
+_LATE_MANDATE_MS: Final = 600_000
+"""A car may have drawn power for so long before its mandate came through, and need less by then than it came for."""
 
 
 def most_ws(award: Award, from_ms: int, now_ms: int, rules: Rules) -> tuple[int, ...]:
@@ -44,22 +44,22 @@ def possible(report: Report, most_w: int) -> Report:
     return msgspec.structs.replace(report, firm_w=min(report.firm_w, most_w), wanted_w=min(report.wanted_w, most_w))
 
 
-def refuse_impossible(departed: Departed, session: Session, tariff: int, now_ms: int, rules: Rules) -> None:
-    """Refuse a departed car's totals that its need and the time it was there do not allow; ``tariff`` is per kWh.
+def refuse_impossible(departed: Departed, session: Session, tariff: int, now_ms: int) -> None:
+    """Refuse a departed car's totals that the time it was there does not allow; ``tariff`` is per kWh.
 
     Raises:
-        RemoteProtocolError: more was fed than full power feeds in that time, more was drawn than the need and what
-            feeding drained, or the bill is no amount of money.
+        RemoteProtocolError: more was fed or drawn than full power does in that time, or the bill is no amount of money.
     """
-    there_ms = now_ms - session.arrival_ms + _LATE_TICKS * rules.tick_ms
-    if departed.exported_ws * 1000 > session.max_w * there_ms:
-        raise RemoteProtocolError(
-            f"session {departed.session} cannot have fed {departed.exported_ws} ws in {there_ms // 1000} s"
-        )
-    if departed.imported_ws > session.need_ws + _MOST_LOSS * departed.exported_ws:
-        raise RemoteProtocolError(
-            f"session {departed.session} cannot have drawn {departed.imported_ws} ws; it needed {session.need_ws}"
-        )
+    there_ms = now_ms - session.arrival_ms + _LATE_MANDATE_MS
+    most_ws = session.max_w * there_ms // 1000
+    for done, energy_ws, allowed_ws in (
+        ("fed", departed.exported_ws, most_ws),
+        ("drawn", departed.imported_ws, session.need_ws + most_ws),
+    ):
+        if energy_ws > allowed_ws:
+            raise RemoteProtocolError(
+                f"session {departed.session} cannot have {done} {energy_ws} ws in {there_ms // 1000} s"
+            )
     bill_nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
     if abs(bill_nanos) > MOST_NANOS:
         raise RemoteProtocolError(f"session {departed.session}: a bill of {bill_nanos} nanos is no amount of money")

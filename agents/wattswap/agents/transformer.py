@@ -185,11 +185,11 @@ class Transformer:
         unseal(sealed, self._award_book.author(mandate.payee))
         party = Party(mandate.session_id, charger, mandate.payee)
         refuse_second(self._sessions, mandate.session, party)
-        if mandate.session_id in self._award_book.billed:
-            raise RemoteProtocolError(f"a mandate for session {mandate.session_id}, which is billed already")
         ack = Send(charger, Ack(MANDATE, mandate.session))
         if mandate.session in self._sessions or self._departed.has(charger, mandate.session):
             return [ack]
+        if mandate.session_id in self._award_book.billed:
+            raise RemoteProtocolError(f"a mandate for session {mandate.session_id}, which is billed already")
         self._enter(charger, mandate, now_ms)
         remembered = msgspec.msgpack.encode((charger, mandate, now_ms))
         return [Remember(f"session/{mandate.session}", remembered), ack]
@@ -219,7 +219,7 @@ class Transformer:
                 return [ack]
             return [*self._departed.add(charger, session), ack]
         tariff = self._site.tariff_nanos_per_kwh
-        claims.refuse_impossible(departed, self._sessions[session], tariff, now_ms, self._rules)
+        claims.refuse_impossible(departed, self._sessions[session], tariff, now_ms)
         party = self._sessions.pop(session).party
         if self._round is not None:
             self._round.leave(session)

@@ -8,7 +8,7 @@ import msgspec
 from tests.runners.mutants.mutant import Mutant, Patch
 
 from wattswap.agents import market
-from wattswap.agents.award_book import AwardBook, AwardRecord
+from wattswap.agents.award_book import AwardBook
 from wattswap.agents.delivery_meter import DeliveryMeter
 from wattswap.agents.offers import Own
 from wattswap.agents.rules import Rules
@@ -154,7 +154,7 @@ def any_energy_is_paid(patch: Patch) -> None:
     patch.setattr(
         "wattswap.agents.award_book.settlement.agreed_ws", lambda mine, theirs: (max(mine, theirs) + 1, False)
     )
-    patch.setattr(AwardRecord, "most_ws", property(lambda _self: (1 << 40,) * 3))
+    patch.setattr("wattswap.agents.award_book.claims.most_ws", lambda *_: (1 << 40,) * 3)
 
 
 def owners_reserves_are_ignored(patch: Patch) -> None:

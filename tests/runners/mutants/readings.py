@@ -38,11 +38,13 @@ def the_departed_come_back(patch: Patch) -> None:
     on_mandate = Transformer._on_mandate
 
     def forgetful(self, charger, sealed, now_ms):
+        book = self._award_book
         departed, self._departed = self._departed, DepartedSessions()
+        billed, book.billed = book.billed, set()
         try:
             return on_mandate(self, charger, sealed, now_ms)
         finally:
-            self._departed = departed
+            self._departed, book.billed = departed, billed
 
     patch.setattr(Transformer, "_on_mandate", forgetful)
 
