@@ -48,11 +48,11 @@ CONTROLLERS: Final[Mapping[str, Controller | None]] = {
     "equal-share": equal_share,
     "edf": edf,
     "llf": llf,
-    "poc": poc,
     "dimming": dimming,
     "round-robin": round_robin,
     "static-cap": static_cap,
     "droop": droop,
+    "poc": poc,
 }
 """By name; ``negotiated`` is the market itself and stands for no controller."""
 
