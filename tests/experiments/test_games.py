@@ -65,6 +65,13 @@ def test_all_at_the_reserve_cost_the_site_at_most_four_and_a_half_times_as_much(
     assert 1 < outcome.payments_ratio <= 4.5
 
 
+def test_whoever_crawls_is_paid_longer_and_whoever_stalls_is_not(friday, honest):
+    """The clock of a car that draws 6 A goes on; that of one that draws nothing stops."""
+    crawls, stalls = (play(BY_NAME[name], friday, honest, 1.0) for name in ("crawl", "stall"))
+    assert crawls.gain_iota > 0 > stalls.gain_iota
+    assert crawls.payments_ratio > 1.05
+
+
 @pytest.mark.parametrize("game", MANIPULATIONS, ids=lambda game: game.name)
 def test_only_the_cars_that_play_say_what_is_not_true(friday, honest, game):
     sessions = friday.sessions
@@ -74,7 +81,7 @@ def test_only_the_cars_that_play_say_what_is_not_true(friday, honest, game):
     for column in ("energy_ws", "arrival_tick", "departure_tick", "stated_departure_ms"):
         assert (getattr(after, column)[:rows] == getattr(sessions, column))[~plays].all(), column
     assert played.plays[rows:].all()
-    assert not played.stalls[~played.plays].any()
+    assert not (played.stalls | played.crawls)[~played.plays].any()
     assert (after.arrival_tick < after.departure_tick).all()
     assert len(set(after.session_id)) == len(after.session_id)
 

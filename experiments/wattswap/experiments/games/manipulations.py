@@ -81,6 +81,10 @@ def _stall(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
     return replace(honest, stalls=honest.plays)
 
 
+def _crawl(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
+    return replace(honest, crawls=honest.plays)
+
+
 def _false_urgency(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
     sessions, tick_ms = honest.street.sessions, honest.street.tick_ms
     full_ms = np.maximum(sessions.arrival_tick, 0) * tick_ms + _full_ms(honest) + HURRY_MS
@@ -143,6 +147,7 @@ MANIPULATIONS: Final = (
     Manipulation("inflated need", "says it needs twice as much as it does", 0.1, _inflated),
     Manipulation("replug", "plugs in again when its baseline is over, to have a new one", 0.1, _replug),
     Manipulation("stall", "draws back what it sold as late as it can", 0.1, _stall),
+    Manipulation("crawl", "draws back what it sold as slowly as its clock allows, at 6 A", 0.1, _crawl),
     Manipulation("false urgency", "says it leaves two hours after it could be full", 0.1, _false_urgency),
     Manipulation("ring", "asks the reserve, as all in the ring do", 0.5, _ring),
     Manipulation("at the peak", "puts off plugging in until the day's highest need, by up to 4 h", 0.1, _at_the_peak),

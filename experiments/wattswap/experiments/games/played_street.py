@@ -32,6 +32,8 @@ class PlayedStreet:
     """The session of the same car that ends when this one begins, without the car having left; -1 if none does."""
     stalls: NDArray[np.bool_]
     """Draws back what it sold only when it must."""
+    crawls: NDArray[np.bool_]
+    """Draws it back as slowly as it can while its clock goes on."""
     asking: NDArray[np.bool_]
     """The sessions that answer with ``asks``."""
     asks: Strategy | None = None
@@ -51,7 +53,7 @@ class PlayedStreet:
         sessions = street.sessions
         rows = len(sessions.session_id)
         none = np.zeros(rows, dtype=bool)
-        return cls(street, plays, sessions.energy_ws.copy(), np.full(rows, -1, dtype=np.int64), none, plays)
+        return cls(street, plays, sessions.energy_ws.copy(), np.full(rows, -1, dtype=np.int64), none, none, plays)
 
     def saying(self, sessions: Sessions) -> PlayedStreet:
         """The same, with other sessions than the true ones, row by row."""
@@ -69,6 +71,7 @@ class PlayedStreet:
             real_ws=np.append(self.real_ws, real_ws),
             continues=np.append(self.continues, continues),
             stalls=np.append(self.stalls, np.zeros(count, dtype=bool)),
+            crawls=np.append(self.crawls, np.zeros(count, dtype=bool)),
             asking=np.append(self.asking, np.ones(count, dtype=bool)),
         )
 

@@ -23,6 +23,7 @@ class PlayedWorld(World):
         batteries = len(self.fleet) - len(played.plays)
         self._continues = np.append(played.continues, np.full(batteries, -1, dtype=np.int64))
         self._stalls = np.append(played.stalls, np.zeros(batteries, dtype=bool))
+        self._crawls = np.append(played.crawls, np.zeros(batteries, dtype=bool))
         self._invented_ws = self.fleet.need_ws - np.append(played.real_ws, np.zeros(batteries, dtype=np.int64))
         self._unhindered_ws = self.really_missing_ws
         """What would be missing now, had the car been honest and never given way."""
@@ -46,12 +47,18 @@ class PlayedWorld(World):
         return rows
 
     def move(self, charging: ChargingState, import_w: Ints, export_w: Ints) -> tuple[Ints, Ints]:
-        """Let a tick pass: nobody draws beyond its real need, and a staller no more than what is firm."""
+        """Let a tick pass: nobody draws beyond its real need.
+
+        A staller draws no more than what is firm; a crawler just so much more that its clock goes on.
+        """
         rows, tick_s = self.plugged, self.rules.tick_s
         missing_ws, unhindered_ws = self.really_missing_ws[rows], self._unhindered_ws[rows]
         self.waited_ws[rows] += np.maximum(missing_ws - unhindered_ws, 0)
         takes_w = self._takes_w(rows, missing_ws - unhindered_ws)
         self._unhindered_ws[rows] -= physics.wanted_w(unhindered_ws, takes_w, tick_s) * tick_s
+        owed_w = np.maximum(self.remaining_ws[rows] - self.baseline_ws[rows], 0) // tick_s
+        crawling_w = np.maximum(charging.firm_w, np.minimum(owed_w, self.rules.min_w))
         willing_w = np.where(self._stalls[rows], charging.firm_w, charging.wanted_w)
+        willing_w = np.where(self._crawls[rows], np.minimum(crawling_w, willing_w), willing_w)
         willing_w = np.minimum(willing_w, physics.wanted_w(missing_ws, self.fleet.max_w[rows], tick_s))
         return super().move(charging, np.minimum(import_w, willing_w), export_w)
