@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -245,12 +246,20 @@ def learner(learn: object, columns: int = 1) -> LearningStrategy:
         (lambda memory, own, outcome, draws: memory + np.nan, "learns what is not a finite number"),
         (lambda memory, own, outcome, draws: memory.astype(str), "not numbers"),
         (lambda memory, own, outcome, draws: memory.fill(1), "read-only"),
+        (lambda memory, own, outcome, draws: outcome.award_w.fill(0), "read-only"),
         (lambda memory, own, outcome, draws: 1 // 0, "raises ZeroDivisionError"),
+        (lambda memory, own, outcome, draws: sys.exit("bye"), "raises SystemExit: bye"),
     ],
 )
 def test_what_is_no_memory_of_these_cars_is_refused(learn: object, problem: str) -> None:
     with pytest.raises(StrategyError, match=problem):
         check_elementwise(learner(learn))
+
+
+@pytest.mark.parametrize("columns", [0, -1, 1.5, "one", True, 10**12], ids=repr)
+def test_a_memory_that_no_car_can_have_is_refused(columns: object) -> None:
+    with pytest.raises(StrategyError, match="columns; choose a whole number of 1 to 1000"):
+        learner(lambda memory, own, outcome, draws: memory, columns)  # type: ignore[arg-type]
 
 
 def test_a_strategy_that_learns_from_its_neighbours_is_caught() -> None:
@@ -283,6 +292,10 @@ def asks_too_wide(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBo
     return OfferBook(own, OfferBook.keep(own).relief_w, np.zeros((len(own), 4), dtype=np.int64))
 
 
+def in_lists(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
+    return OfferBook(own, [[0, 0, 0]] * len(own), OfferBook.keep(own).ask_nanos_per_kwh_h)  # type: ignore[arg-type]
+
+
 def in_floats(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
     book = OfferBook.keep(own)
     return OfferBook(own, book.relief_w, np.full((len(own), 3), np.nan))
@@ -296,6 +309,7 @@ def in_floats(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
         (for_others, "answers for other cars than those it is asked for"),
         (too_short, r"returns relief_w of shape \(7, 3\) for 8 car\(s\)"),
         (asks_too_wide, r"returns ask_nanos_per_kwh_h of shape \(8, 4\) for 8 car\(s\)"),
+        (in_lists, "returns relief_w as list, not as an array"),
         (in_floats, "returns ask_nanos_per_kwh_h of type float64, not int64"),
     ],
 )

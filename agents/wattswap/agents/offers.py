@@ -185,6 +185,15 @@ class Outcome:
     from_ms: int
     until_ms: int
 
+    def read_only(self) -> Outcome:
+        """The same columns as nobody can change them."""
+        award_w, price, reserve = (
+            column.view() for column in (self.award_w, self.price_nanos_per_kwh_h, self.reserve_nanos_per_kwh_h)
+        )
+        for view in (award_w, price, reserve):
+            view.flags.writeable = False
+        return Outcome(award_w, price, reserve, self.from_ms, self.until_ms)
+
     def take(self, rows: ArrayLike) -> Outcome:
         """The outcome for these rows alone."""
         at = np.asarray(rows)

@@ -57,6 +57,8 @@ def answer(strategy: Strategy, call: Call, own: Own, memory: Memory, draws: Draw
     if book.own is not own:
         raise StrategyError(0, "answers for other cars than those it is asked for")
     for name, column in (("relief_w", book.relief_w), ("ask_nanos_per_kwh_h", book.ask_nanos_per_kwh_h)):
+        if not isinstance(column, np.ndarray):
+            raise StrategyError(0, f"returns {name} as {type(column).__name__}, not as an array")
         if column.shape != (len(own), TRANCHES):
             raise StrategyError(0, f"returns {name} of shape {column.shape} for {len(own)} car(s)")
         if column.dtype != np.int64:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import numpy as np
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     Learn: TypeAlias = Callable[[Memory, Own, Outcome, Draws], Memory]
 
+MOST_COLUMNS: Final = 1_000
+"""So many numbers a car may remember."""
+
 
 @dataclass(frozen=True, slots=True)
 class LearningStrategy:
@@ -29,6 +32,15 @@ class LearningStrategy:
     offers: Strategy
     learn: Learn
     columns: int
+
+    def __post_init__(self) -> None:
+        """Refuse a memory that no car can have.
+
+        Raises:
+            StrategyError: ``columns`` is no whole number of 1 to ``MOST_COLUMNS``.
+        """
+        if type(self.columns) is not int or not 1 <= self.columns <= MOST_COLUMNS:
+            raise StrategyError(0, f"learns in {self.columns!r} columns; choose a whole number of 1 to {MOST_COLUMNS}")
 
     def __call__(self, call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
         """What the cars answer, with what they remember."""
@@ -47,8 +59,8 @@ def learned(strategy: LearningStrategy, memory: Memory, own: Own, outcome: Outco
         StrategyError: it is no memory of this strategy's shape, or not of finite numbers.
     """
     try:
-        after = cast("object", strategy.learn(_read_only(memory), own.read_only(), outcome, draws))
-    except Exception as error:
+        after = cast("object", strategy.learn(_read_only(memory), own.read_only(), outcome.read_only(), draws))
+    except (Exception, SystemExit) as error:
         raise StrategyError(0, " ".join(f"raises {type(error).__name__}: {error}".split())) from error
     if not isinstance(after, np.ndarray) or after.shape != memory.shape:
         shape = after.shape if isinstance(after, np.ndarray) else type(after).__name__
