@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 from tests.agents.words import IOTA, LATER, of_kind, remembered, witnessed
 
-from wattswap.agents.award_book import AwardBook, AwardRecord, Party, Site
+from wattswap.agents.award_book import AwardBook, AwardRecord, Site
+from wattswap.agents.parties import Party
 from wattswap.agents.rules import Rules
 from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import Bill, NoteAward, Pay, Remember, Reserve, Send, WakeAt

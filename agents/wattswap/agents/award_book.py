@@ -15,6 +15,7 @@ import msgspec
 from wattswap.agents import claims, settlement
 from wattswap.agents.obligations import Obligations
 from wattswap.agents.offers import FEED, TRANCHES
+from wattswap.agents.parties import Party
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.effects import Bill, Forget, NoteAward, NoteEnd, NoteTrade, Pay, Remember, Reserve, Send
 from wattswap.protocol.errors import RemoteProtocolError
@@ -43,14 +44,6 @@ class Site:
     tariff_nanos_per_kwh: int
     seed: int
     feeder: int = 0
-
-
-class Party(msgspec.Struct, frozen=True):
-    """The agents of a session, as they must be known to settle with it even after it has left."""
-
-    session_id: str
-    charger: str
-    vehicle: str
 
 
 class AwardRecord(msgspec.Struct):

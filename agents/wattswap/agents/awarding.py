@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from wattswap.agents import market, settlement
-from wattswap.agents.award_book import AwardRecord, Party
+from wattswap.agents.award_book import AwardRecord
 from wattswap.agents.segments import Segments
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.messages import Award
@@ -17,22 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from wattswap.agents.open_round import OpenRound
+    from wattswap.agents.parties import Party, Session
     from wattswap.agents.rules import Terms
     from wattswap.agents.vehicle_table import VehicleTable
     from wattswap.protocol.effects import NoteRound
-
-
-@dataclass(slots=True)
-class Session:
-    """A plugged car, as its mandate declared it."""
-
-    party: Party
-    key: int
-    """Under which it draws."""
-    need_ws: int
-    max_w: int
-    arrival_ms: int
-    """When its mandate came."""
 
 
 def cleared(

@@ -15,7 +15,7 @@ from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
 if TYPE_CHECKING:
-    from wattswap.agents.awarding import Session
+    from wattswap.agents.parties import Session
     from wattswap.agents.rules import Rules
     from wattswap.protocol.messages import Award, Departed, Report
 

@@ -13,13 +13,14 @@ import msgspec
 import numpy as np
 
 from wattswap.agents import claims, law, market
-from wattswap.agents.award_book import AwardBook, Party, Site
-from wattswap.agents.awarding import Session, cleared, lapsed, refuse_second
+from wattswap.agents.award_book import AwardBook, Site
+from wattswap.agents.awarding import cleared, lapsed, refuse_second
 from wattswap.agents.base_load import BaseLoad
 from wattswap.agents.departed_sessions import DepartedSessions
 from wattswap.agents.lease_issuer import LeaseIssuer
 from wattswap.agents.offers import FEED
 from wattswap.agents.open_round import OpenRound
+from wattswap.agents.parties import Party, Session
 from wattswap.agents.rules import Terms
 from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.codec import seal, unseal
