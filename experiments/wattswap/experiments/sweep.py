@@ -229,8 +229,18 @@ def described(outcome: JobOutcome) -> dict[str, Any]:
         row |= {"varied": " ".join(job.varied)}
     row |= {"engine": job.engine, "status": "failed" if outcome.figures is None else "complete", "error": outcome.error}
     for key, value in (outcome.figures or {}).items():
-        row |= {f"{key}_{name}": part for name, part in value.items()} if isinstance(value, dict) else {key: value}
+        row |= _flat(key, value)
     return row
+
+
+def _flat(key: str, value: object) -> dict[str, Any]:
+    """A figure as one column, or one for each of its parts."""
+    if not isinstance(value, dict):
+        return {key: value}
+    columns: dict[str, Any] = {}
+    for name, part in value.items():
+        columns |= _flat(f"{key}_{name}", part)
+    return columns
 
 
 def _plain(text: str) -> str:
