@@ -256,6 +256,19 @@ def test_what_is_no_memory_of_these_cars_is_refused(learn: object, problem: str)
         check_elementwise(learner(learn))
 
 
+def test_an_ask_that_no_market_takes_is_refused_before_any_call_goes_out() -> None:
+    def negative(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
+        return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh_h=-5)
+
+    def falling(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
+        return OfferBook.keep(own).reduce(own.floor_w, 9 * 10**8).reduce(0, 10**8)
+
+    with pytest.raises(StrategyError, match="asks a negative price"):
+        check_elementwise(negative)
+    with pytest.raises(StrategyError, match="asks less for a later tranche than for an earlier one"):
+        check_elementwise(falling)
+
+
 @pytest.mark.parametrize("columns", [0, -1, 1.5, "one", True, 10**12], ids=repr)
 def test_a_memory_that_no_car_can_have_is_refused(columns: object) -> None:
     with pytest.raises(StrategyError, match="columns; choose a whole number of 1 to 1000"):

@@ -140,7 +140,7 @@ def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
     relief_w, ask = book.relief_w, book.ask_nanos_per_kwh_h
     if not np.count_nonzero(relief_w):  # most cars that are called, most of the time
         return relief_w, np.zeros_like(ask)
-    _refuse_unsound(own, relief_w, ask)
+    refuse_unsound(own, relief_w, ask)
     can_wait = own.laxity_ms > rules.wary_guard_ms + rules.window_ms + rules.unsure_ms
     relief_w = np.where(can_wait[:, None], relief_w, 0)
     if np.count_nonzero(relief_w[:, FEED]):
@@ -160,7 +160,12 @@ def _feeds_within_bounds(own: Own, feed_w: Ints, call: Call, rules: Rules) -> ND
     return (own.stored_ws - drained_ws >= own.reserve_ws) & (laxity_after_ms >= rules.wary_guard_ms + rules.unsure_ms)
 
 
-def _refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:
+def refuse_unsound(own: Own, relief_w: Ints, ask: Ints) -> None:
+    """Refuse offers, shape (cars, 3), that no car can keep or no market can take.
+
+    Raises:
+        StrategyError: it names the first such car and what is wrong.
+    """
     left_w = own.firm_w - relief_w[:, TO_FLOOR] - relief_w[:, TO_ZERO]
     offered = relief_w > 0
     highest_so_far = np.maximum.accumulate(offered * ask, axis=1)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wattswap.agents.law import refuse_unsound
 from wattswap.agents.offers import TRANCHES, Call, OfferBook, Outcome, Own, StrategyError
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
 from wattswap.protocol.draws import Draws
@@ -19,7 +20,7 @@ def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1)
     """Ask a group of cars together and one by one, and let them learn together and one by one.
 
     Raises:
-        StrategyError: a car's answer depends on its neighbours; ``row`` is that car.
+        StrategyError: an offer cannot be, or a car's answer depends on its neighbours; ``row`` is that car.
     """
     own = sample_cars() if own is None else own
     rows = np.arange(len(own))
@@ -27,6 +28,7 @@ def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1)
     memory = np.outer(1_000.0 * rows, np.ones(memory_columns(strategy)))
     draws = Draws(seed, own.key, 0)
     together = answer(strategy, call, own, memory, draws)
+    refuse_unsound(own, together.relief_w, together.ask_nanos_per_kwh_h)
     award_w, price = together.relief_w // 2, np.full(len(own), 300_000_000)
     outcome = Outcome(award_w, price, 2 * price, from_ms=0, until_ms=300_000)
     learner = strategy if isinstance(strategy, LearningStrategy) else None
