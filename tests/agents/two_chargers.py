@@ -171,7 +171,7 @@ def street(arrives: Loss = lambda sender, to, message: 1, *, signed: bool = Fals
         at: VehicleProfile(asks(ask), "asks", 1, 880, IOTA // 2, 3 * IOTA) for at, ask in (("A", CHEAP), ("B", DEAR))
     }
     site = replace(SITE, funds_nanos=funds_iota * IOTA)
-    roster = Roster(("charger A", "charger B"), ("car A", "car B"), ("homes",))
+    roster = Roster(dict.fromkeys(("charger A", "charger B"), 22_000), ("car A", "car B"), ("homes",))
     agents: list[Agent] = [
         *(Charger(f"charger {at}", "transformer", 11_000, RULES, signer=signer(f"charger {at}"), transformer_key=key)
           for at in "AB"),

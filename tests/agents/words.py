@@ -48,7 +48,9 @@ DAY_S = 86_400
 MOST = 3_726_000_000
 """What they would be worth after a day."""
 
-ROSTER = Roster(chargers=("A", "B", "C"), vehicles=("car 1", "car 2", "car 3"), households=("homes",))
+ROSTER = Roster(
+    charger_max_w=dict.fromkeys(("A", "B", "C"), 22_000), vehicles=("car 1", "car 2", "car 3"), households=("homes",)
+)
 SITE = Site(limit_w=20_000, funds_nanos=100 * IOTA, tariff_nanos_per_kwh=3 * IOTA, seed=1)
 RULES = Rules(release_w=400, margin_w=800, clearing="uniform")
 CALL = ReliefCall(0, 0, 5_800, 0, 300_000, 2_000)

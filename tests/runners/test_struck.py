@@ -81,8 +81,8 @@ def it_crashes_as_a_car_leaves(run: SimulatedRun, now_ms: int, event: Event, don
     assert isinstance(transformer, Transformer)
     if not isinstance(event, Received) or not isinstance(event.message, Departed):
         return None
-    awards = [account.record.award for account in transformer._award_book._accounts.values()]
-    unsettled = any(award.session == event.message.session and award.until_ms > now_ms + 60_000 for award in awards)
+    accounts = transformer._award_book._accounts.get(event.message.session, {}).values()
+    unsettled = any(account.record.award.until_ms > now_ms + 60_000 for account in accounts)
     return Outage("crash", transformer_name(), now_ms, now_ms + 10_000) if unsettled else None
 
 

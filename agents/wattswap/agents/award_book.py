@@ -76,7 +76,8 @@ class AwardBook:
     def __init__(self, rules: Rules, site: Site, signer: Signer | None, trusted: Mapping[str, bytes] | None) -> None:
         self._rules, self._site, self._signer, self._trusted = rules, site, signer, trusted
         self.uncommitted_nanos = site.funds_nanos
-        self._accounts: dict[tuple[int, int], _Account] = {}
+        self._accounts: dict[int, dict[int, _Account]] = {}
+        """By session and tick."""
         self._in_force: dict[int, _Account] = {}
         self._receipts: dict[tuple[int, int], tuple[str, Receipt]] = {}
         self._departed: dict[int, tuple[Party, Departed]] = {}
@@ -99,7 +100,7 @@ class AwardBook:
 
         A lot that has not been drawn back is no debt yet.
         """
-        reported = sum(account.state is State.DELIVERED for account in self._accounts.values())
+        reported = sum(account.state is State.DELIVERED for of in self._accounts.values() for account in of.values())
         return reported + len(self._departed) + len(self.owed)
 
     def __contains__(self, session: int) -> bool:
@@ -111,16 +112,28 @@ class AwardBook:
 
     def state(self, session: int, tick: int) -> State | None:
         """Where an award stands; None if it was never made, or is settled and forgotten."""
-        account = self._accounts.get((session, tick))
+        account = self._account(session, tick)
         if account is not None:
             return account.state
         return State.SETTLED if (session, tick) in self._receipts else None
+
+    def _account(self, session: int, tick: int) -> _Account | None:
+        return self._accounts.get(session, {}).get(tick)
+
+    def waiting(self, session: int, now_ms: int) -> claims.Waiting:
+        """The most that a session can have given up and not drawn back by now, and at what price it waits at most."""
+        awards = [
+            (account.record.award, account.record.from_ms)
+            for account in self._accounts.get(session, {}).values()
+            if account.state is not State.DELIVERED
+        ]
+        return claims.most_waiting(awards, now_ms, self._rules)
 
     def award(self, record: AwardRecord, state: State, now_ms: int) -> list[Effect]:
         """Reserve and send an award, and repeat it until the car has acknowledged it."""
         award, key = record.award, (record.award.session, record.award.tick)
         account = _Account(record, advance(state, Input.AWARD))
-        self._accounts[key] = self._in_force[award.session] = account
+        self._accounts.setdefault(award.session, {})[award.tick] = self._in_force[award.session] = account
         self.uncommitted_nanos -= record.reserved_nanos
         return [
             Reserve(record.payment_id, record.reserved_nanos),
@@ -145,7 +158,7 @@ class AwardBook:
         Raises:
             RemoteProtocolError: the sender is not the charger of the award's car.
         """
-        account = self._accounts.get((session, tick))
+        account = self._account(session, tick)
         if account is None:
             return []
         _refuse_strangers(account, sender)
@@ -172,7 +185,7 @@ class AwardBook:
         """
         claim = _delivery(witnessed.vehicle, None, witnessed.session)
         key = claim.session, claim.tick
-        account = self._accounts.get(key)
+        account = self._account(*key)
         if account is None or account.state is State.DELIVERED or account.record.award.feeder != claim.feeder:
             return self._receipt_again(key, sender)
         _refuse_strangers(account, sender)
@@ -194,9 +207,11 @@ class AwardBook:
     def paid(self, paid: Paid) -> list[Effect]:
         """The ledger has paid: free the rest of the reserve, send the receipt, and perhaps the bill."""
         key = paid.session, paid.tick
-        account = self._accounts.pop(key, None)
+        account = self._accounts.get(paid.session, {}).pop(paid.tick, None)
         if account is None:
             return []
+        if not self._accounts[paid.session]:
+            del self._accounts[paid.session]
         account.state = advance(account.state, Input.RECEIPT)
         record = account.record
         self.uncommitted_nanos += paid.returned_nanos
@@ -230,14 +245,15 @@ class AwardBook:
             effects.append(NoteEnd(account.record.award.tick, departed.session))
             self.end(departed.session)
         self._departed[departed.session] = party, departed
-        for key, account in self._accounts.items():
-            if key[0] == departed.session and account.state is not State.DELIVERED:
+        for tick, account in self._accounts.get(departed.session, {}).items():
+            if account.state is not State.DELIVERED:
                 award, charger = seal(account.record.award, self._signer), account.record.party.charger
-                effects += self.owed.owe_from(key, charger, award, now_ms + self._rules.repeat_ms)
+                key, from_ms = (departed.session, tick), now_ms + self._rules.repeat_ms
+                effects += self.owed.owe_from(key, charger, award, from_ms)
         return [*effects, *self._bill(departed.session)]
 
     def _bill(self, session: int) -> list[Effect]:
-        if session not in self._departed or any(key[0] == session for key in self._accounts):
+        if session not in self._departed or session in self._accounts:
             return []
         party, departed = self._departed.pop(session)
         tariff = self._site.tariff_nanos_per_kwh
@@ -274,7 +290,7 @@ class AwardBook:
     def _restore_award(self, record: AwardRecord, now_ms: int) -> list[Effect]:
         """Ask for its delivery again. It is in force if its window still runs and its car is still here."""
         award, key = record.award, (record.award.session, record.award.tick)
-        self._accounts[key] = account = _Account(record, State.ENDED)
+        account = self._accounts.setdefault(award.session, {})[award.tick] = _Account(record, State.ENDED)
         if award.until_ms > now_ms and award.session not in self._departed:
             account.state = State.AWARDED
             self._in_force[award.session] = account

@@ -139,7 +139,7 @@ class Transformer:
         if isinstance(message, BaseReport):
             self._base.hear(sender, message.base_w, now_ms)
             return []
-        if sender not in self._roster.chargers:
+        if sender not in self._roster.charger_max_w:
             raise RemoteProtocolError(f"{sender} is no charger of {self.name}, and says what only chargers say")
         match message:
             case Report() | CappedOffer() | WitnessedDelivery() | Departed() | Ack():
@@ -162,7 +162,7 @@ class Transformer:
             raise RemoteProtocolError(f"{charger} speaks for session {message.session} at {session.party.charger}")
         match message:
             case Report():
-                return [] if session is None else self._on_report(claims.possible(message, session.max_w), now_ms)
+                return [] if session is None else self._on_report(message, session, now_ms)
             case CappedOffer():
                 return [] if session is None else self._on_offer(message, session, now_ms)
             case WitnessedDelivery():
@@ -198,12 +198,14 @@ class Transformer:
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
         party = Party(mandate.session_id, charger, mandate.payee)
         key = agent_key(mandate.session_id)
-        self._sessions[mandate.session] = Session(party, key, mandate.need_ws, mandate.max_w, arrival_ms)
+        max_w = min(mandate.max_w, self._roster.charger_max_w.get(charger, mandate.max_w))
+        self._sessions[mandate.session] = Session(party, key, mandate.need_ws, max_w, arrival_ms)
         self._vehicles.enter(mandate.session, key, arrival_ms, mandate.departure_ms or 0)
         self._leases.enter(mandate.session)
 
-    def _on_report(self, report: Report, now_ms: int) -> list[Effect]:
+    def _on_report(self, told: Report, session: Session, now_ms: int) -> list[Effect]:
         """A heartbeat: note where the car stands; if it gave way, others may rise."""
+        report = claims.possible(told, session.max_w, lambda: self._award_book.waiting(told.session, now_ms))
         if not self._leases.hears(report, now_ms):
             return []
         self._vehicles.report(report)

@@ -9,16 +9,34 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from tests.agents.transformer.two_cars import awarded, opened, report, street, tell
-from tests.agents.words import HOUR, IOTA, KWH, ROSTER, RULES, SITE, happens, mandate, of_kind, survived, witnessed
+from tests.agents.transformer.two_cars import awarded, grant, opened, pass_ticks, report, street, tell
+from tests.agents.words import (
+    CHEAP,
+    HOUR,
+    IOTA,
+    KWH,
+    ROSTER,
+    RULES,
+    SITE,
+    award,
+    happens,
+    mandate,
+    of_kind,
+    survived,
+    witnessed,
+)
 
+from wattswap.agents import claims
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import Bill, Effect, Pay
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Woken
-from wattswap.protocol.messages import Departed, Mandate, ReliefCall
-from wattswap.protocol.units import MOST_W, MOST_WS
+from wattswap.protocol.messages import BaseReport, Departed, Mandate, ReliefCall
+from wattswap.protocol.units import MOST_NANOS, MOST_W, MOST_WS
+
+OVER = 300_000
+"""The end of the award's window."""
 
 
 def named(session: int, session_id: str) -> Mandate:
@@ -70,6 +88,36 @@ def test_a_car_is_no_greater_than_its_mandate_says() -> None:
     [call, _] = [what for _, what in of_kind(opened(happens(of, Woken())), tuple)]
     assert isinstance(call, ReliefCall)
     assert call.need_w == 6_000 + 11_000 + 11_000 - (20_000 - 800)
+
+
+def test_a_car_is_no_greater_than_its_charger() -> None:
+    """A mandate may state anything; what its charger is rated for is known to the transformer itself."""
+    of = Transformer("transformer", SITE, RULES, ROSTER)
+    tell(of, "A", seal(msgspec.structs.replace(mandate(1), max_w=MOST_W)))
+    tell(of, "A", report(1, MOST_W))
+    tell(of, "homes", BaseReport(6_000))
+    [call] = [what for _, what in of_kind(opened(happens(of, Woken())), tuple) if isinstance(what, ReliefCall)]
+    assert call.need_w == 6_000 + 22_000 - (20_000 - 800)
+
+
+@pytest.mark.parametrize("claimed", [(0, 0), (KWH, 10 * IOTA), (MOST_WS, MOST_NANOS)])
+def test_who_only_claims_to_have_waited_comes_after_who_has(claimed: tuple[int, int]) -> None:
+    """Car 1 gave way for five minutes; car 2 never did, whatever its charger reports. There is room for one of them."""
+    of = awarded()
+    pass_ticks(of, OVER)
+    for charger, session, (owed_ws, price) in (("A", 1, (6_210 * 300, CHEAP)), ("B", 2, claimed)):
+        said = report(session, 1_500, seq=20, stamp_ms=OVER)
+        tell(of, charger, msgspec.structs.replace(said, wanted_w=11_000, owed_ws=owed_ws, rent_price=price), OVER)
+    tell(of, "homes", BaseReport(5_000), OVER)
+    done = opened(happens(of, Woken(), OVER))
+    assert ("B", grant(2, 1_500, 0)) in done, "car 1 follows as soon as this is confirmed"
+
+
+def test_a_lot_waits_for_no_more_than_was_bought_by_now() -> None:
+    """A car that sold 6,210 W says after a minute that it waits for more than there is, at more than all money."""
+    told = msgspec.structs.replace(report(1), owed_ws=MOST_WS, rent_price=MOST_NANOS)
+    believed = claims.possible(told, 11_000, lambda: claims.most_waiting([(award(1), 0)], 60_000, RULES))
+    assert (believed.owed_ws, believed.rent_price) == (6_210 * 120, CHEAP)
 
 
 def test_a_call_asks_for_no_more_than_a_call_can_say() -> None:

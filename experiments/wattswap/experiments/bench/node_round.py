@@ -161,7 +161,7 @@ def _places(
     public = {name: signer.public_key for name, signer in signers.items() if signer is not None} or None
     above_key = None if public is None else public["transformer"]
     profile = VehicleProfile(BUNDLED["need"], "need", 1, 880, 500_000_000, 3_000_000_000)
-    roster = Roster(frozenset(names[1::2]), frozenset(names[2::2]), [HOME])
+    roster = Roster(dict.fromkeys(names[1::2], 11_000), frozenset(names[2::2]), [HOME])
     transformer = Transformer("transformer", site, rules, roster, signer=signers["transformer"], trusted=public)
     below: list[Agent] = []
     for row in range(cars):

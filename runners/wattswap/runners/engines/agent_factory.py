@@ -90,8 +90,11 @@ class AgentFactory:
 
     def _roster(self, number: int, households: list[str]) -> Roster:
         rows = (self._world.fleet.feeder == number).nonzero()[0].tolist()
-        chargers, vehicles = ({of[row] for row in rows} for of in (self.charger_of, self.vehicle_of))
-        return Roster(chargers, vehicles, tuple(households))
+        charger_max_w: dict[str, int] = {}
+        for row in rows:
+            charger, max_w = self.charger_of[row], int(self._world.fleet.max_w[row])
+            charger_max_w[charger] = max(max_w, charger_max_w.get(charger, 0))
+        return Roster(charger_max_w, {self.vehicle_of[row] for row in rows}, tuple(households))
 
     def _transformer(self, number: int, roster: Roster) -> Transformer:
         name, transformer = self.transformers[number], self._street.feeders[number].transformer

@@ -97,6 +97,8 @@ class SiteTable(_Section, frozen=True, kw_only=True):
     funds_iota: Funds = 1_000
     tariff_nanos_per_kwh: Price = 3_000_000_000
     seed: Seed = 1
+    charger_max_w: SomePower = 22_000
+    """The most that a charging point of this street draws. Who claims more is taken for this much."""
 
 
 class PointTable(_Section, frozen=True, kw_only=True):

@@ -100,6 +100,24 @@ class _TrustedNames(Collection[str]):
         return sum(1 for _ in self)
 
 
+class _TrustedChargers(Mapping[str, int]):
+    """The most that each charger draws which is trusted now."""
+
+    def __init__(self, trust: TrustStore, max_w: int) -> None:
+        self._names, self._max_w = _TrustedNames(trust, "charger"), max_w
+
+    def __getitem__(self, name: str) -> int:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._max_w
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO) -> None:
     """Run the agent of a configuration; its log goes to ``stream``, one JSON object a line.
 
@@ -298,7 +316,7 @@ def _maker(loaded: LoadedConfig, keys: AgentKeys, trust: TrustStore) -> tuple[Ca
     match config:
         case TransformerConfig():
             table = config.site
-            chargers, vehicles = _TrustedNames(trust, "charger"), _TrustedNames(trust, "vehicle")
+            chargers, vehicles = _TrustedChargers(trust, table.charger_max_w), _TrustedNames(trust, "vehicle")
             roster = Roster(chargers, vehicles, _TrustedNames(trust, "household"))
             funds_nanos = table.funds_iota * NANOS_PER_IOTA
             site = Site(
