@@ -80,6 +80,13 @@ def test_a_strategy_may_come_from_a_file_with_or_without_a_share() -> None:
     assert mix.cumulated.tolist() == [0.25, 0.5, 1.0]
 
 
+@pytest.mark.parametrize("name", ["nan", "inf", "infinity"])
+def test_a_function_may_be_called_like_a_number(name: str) -> None:
+    mix = parse_mix(f"mine.py:{name}+mine.py:{name}:3", lambda _: keep)
+    assert mix.names == (f"mine.py:{name}", f"mine.py:{name}")
+    assert mix.cumulated.tolist() == [0.25, 1.0]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

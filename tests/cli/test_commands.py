@@ -81,6 +81,8 @@ def test_scenarios_are_listed_shown_and_begun(wattswap, tmp_path: Path):
     assert [line.split()[0] for line in listed.splitlines()] == ["a400", "b250", "c250stress", "demo"]
     shown = wattswap("scenarios", "show", "demo").stdout
     assert shown.startswith("# The Sunday")
+    (tmp_path / "shown.toml").write_text(shown, encoding="utf-8")
+    assert wattswap("run", "shown.toml", "--json").returncode == 0, "what is shown can be run from anywhere"
     assert "wattswap run mine.toml" in wattswap("scenarios", "new", "mine.toml").stdout
     assert (tmp_path / "mine.toml").read_text(encoding="utf-8").startswith("# A scenario of your own")
     assert wattswap("scenarios", "new", "mine.toml").returncode == 2

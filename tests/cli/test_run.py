@@ -26,7 +26,7 @@ KEYS = (
     " faults settlement feeders timing near_limit_s waiting_cost_nanos sellers sellers_losing rent_open_nanos"
     " sellers_gain_nanos"
     " eur_per_iota homes_over_s homes_over_w gave_way gave_way_full gave_way_short gave_way_open"
-    " called gini_waiting gini_tokens by_strategy"
+    " called gini_waiting gini_tokens by_strategy notes"
 )
 
 
@@ -41,6 +41,15 @@ def test_json_is_one_object_on_stdout_and_nothing_else_anywhere(wattswap, tmp_pa
     assert figures["strategy"] == "need:0.6+prosumer:0.2+keep:0.2"
     assert figures["events_hash"] is None
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_run_has_to_note_stands_in_its_json_too(wattswap):
+    """A reserve under which nobody can feed back, for example."""
+    reserve = "market.reserve_nanos_per_kwh_h=100_000_000"
+    done = wattswap("run", "demo", *FAST, "--set", reserve, "--json")
+    (note,) = json.loads(done.stdout)["notes"]
+    assert note.startswith("vehicles: nobody feeds back, since a kWh fed earns at most")
+    assert f"Note: {note}" in wattswap("run", "demo", *FAST, "--set", reserve).stderr
 
 
 def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_again(wattswap, tmp_path: Path):

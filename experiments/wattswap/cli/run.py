@@ -112,9 +112,8 @@ def run(
     from wattswap.runners.scenario import load_street
 
     street = load_street(scenario, settings=settings, strategy=strategy, seed=seed, day=day)
-    if not as_json:
-        for note in street.notes:
-            click.echo(f"Note: {note}", err=True)
+    for note in () if as_json else street.notes:
+        click.echo(f"Note: {note}", err=True)
     drivers = planned_wishes(street, sayings) if sayings else None
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
@@ -150,7 +149,7 @@ def run(
             click.echo(f"wattswap: interrupted{what_there_is}", err=True)
             ctx.exit(INTERRUPTED)
         if as_json:
-            click.echo(json.dumps(result.summary, indent=2))
+            click.echo(json.dumps({**result.summary, "notes": list(street.notes)}, indent=2))
         else:
             from wattswap.cli.show import show_result
 

@@ -48,7 +48,7 @@ MEASURES: Final = (
     Measure("sessions_short", "short cars", 1, 1),
     Measure("waiting_cost_nanos", "waiting cost IOTA", 1e9, 1),
     Measure("paid_nanos", "IOTA paid", 1e9, 1),
-    Measure("sellers_losing", "sellers that lose", 1, 1),
+    Measure("sellers_losing", "cars that sold at a loss", 1, 1),
     Measure("stops", "stops per session", 1, 2),
 )
 DRAWN: Final = MEASURES[:4]

@@ -151,6 +151,8 @@ SAID_OF_SETTINGS = [
     ("market.deadline_ms=30_001", "market.deadline_ms (30001) must not be longer than reading_s (30 s)"),
     ("market.lease_s=59", "market.lease_s (59) must be at least two ticks of reading_s (30 s)"),
     ("market.ceiling_at_pct=100", "market.reserve_nanos_per_kwh_h"),
+    ("market.ceiling_guess=1", "there is no key market.ceiling_guess any more; the highest price is market.reserve"),
+    ("battery=[{capacity_wh=1,max_w=1,ceiling=1}]", "there is no key battery.0.ceiling any more; the highest price is"),
     ("event.0.to=2018-11-25T17:30:00Z", "event.0.to (2018-11-25T17:30:00+00:00) must be after event.0.from ("),
     ("event.0.to=2018-11-25T19:30:00", "event.0.to (2018-11-25T19:30:00) has no time zone; add the offset"),
     ("battery=[{capacity_wh=1,max_w=1,feeder=1}]", "battery.0.feeder must be a text in quotes, not 1"),

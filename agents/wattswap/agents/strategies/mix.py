@@ -68,6 +68,8 @@ def _share(part: str, text: str) -> Share:
         share = float(number)
     except ValueError:
         name, share = part, 1.0
+    if name.endswith(".py"):  # a function may be called nan or inf
+        name, share = part, 1.0
     if not name:
         raise InputError(f"strategy {text!r}: a name is missing; write for example need:0.8+prosumer:0.2")
     if not 0 < share < float("inf"):

@@ -92,6 +92,8 @@ class FleetRun:
         self._note_open()
         for row in self.world.plugged.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
+        for record in self._records:
+            record.order()
         self._observers.finished(self)
         return self.record
 
@@ -262,7 +264,7 @@ class FleetRun:
             for car in forced_here.nonzero()[0].tolist():
                 session_id = world.fleet.session_id[cars_here[car]]
                 record.trades.append(forced_row(tick, feeder, session_id, int(forced_here[car])))
-            record.ticks.append(
+            record.end_tick(
                 TickRow(
                     tick,
                     int(base_w[feeder]),

@@ -127,6 +127,20 @@ class RunRecord:
     """Of a street with several feeders, what happened on each: as if it were alone, but for the feeder's number in
     its trades."""
 
+    _ordered: tuple[int, int] = (0, 0)
+
+    def end_tick(self, row: TickRow) -> None:
+        """A tick is over: what was settled and who left in it stand in an order that every engine can keep."""
+        self.ticks.append(row)
+        self.order()
+
+    def order(self) -> None:
+        """Sort the trades and sessions that are new since the last time by their names."""
+        trades_from, sessions_from = self._ordered
+        self.trades[trades_from:] = sorted(self.trades[trades_from:])
+        self.sessions[sessions_from:] = sorted(self.sessions[sessions_from:])
+        self._ordered = len(self.trades), len(self.sessions)
+
     @classmethod
     def joined(cls, parts: Sequence[RunRecord], first_rows: Sequence[int]) -> RunRecord:
         """The record of several feeders, whose rows begin at these numbers in the street's fleet.

@@ -155,7 +155,7 @@ class Recorder(Observer):
         segments = Segments.of(self._world.fleet.feeder[rows], len(self.records))
         for feeder, record in enumerate(self.records):
             here = segments.rows(feeder)
-            record.ticks.append(
+            record.end_tick(
                 TickRow(
                     moved.tick,
                     int(moved.base_w[feeder]),
@@ -177,6 +177,8 @@ class Recorder(Observer):
         for row in sorted({*range(len(self._world.fleet))} - self._ended):
             if self._world.fleet.arrival_tick[row] < self._ticks:
                 self._end_session(row, billed_nanos=0, receivable_nanos=0)
+        for record in self.records:
+            record.order()
         self._hash()
         self.records[0].events_hash = self._digest.hexdigest()
 

@@ -14,8 +14,8 @@ import msgspec
 
 from wattswap.protocol.errors import InputError
 
+_NO_CEILING: Final = "the highest price is market.reserve_nanos_per_kwh_h, fixed and sealed"
 _REPLACED: Final = {
-    "transformer.ceiling": "the highest price is market.reserve_nanos_per_kwh_h, fixed and sealed",
     "market.ceiling_from_nanos_per_kwh": "market.reserve_nanos_per_kwh_h took its place, a price per kWh and hour",
     "market.ceiling_to_nanos_per_kwh": "market.reserve_nanos_per_kwh_h took its place, a price per kWh and hour",
     "market.ceiling_at_pct": "market.reserve_nanos_per_kwh_h took its place, and it does not rise with the load",
@@ -141,8 +141,8 @@ def _refuse_in_table(raw: object, kind: type[msgspec.Struct], origin: Origin, pa
     known = {known.encode_name: known for known in msgspec.structs.fields(kind)}
     prefix = f"{path}." if path else ""
     for key, value in raw.items():
-        if prefix + key in _REPLACED:
-            raise origin.wrong(f"there is no key {prefix + key} any more; {_REPLACED[prefix + key]}", prefix + key)
+        if (instead := _replaced(prefix + key)) is not None:
+            raise origin.wrong(f"there is no key {prefix + key} any more; {instead}", prefix + key)
         if key not in known:
             raise origin.wrong(f"there is no key {prefix + key}; {_meant(key, known, prefix)}", prefix + key)
         refuse_misfits(value, known[key].type, origin, prefix + key)
@@ -150,6 +150,13 @@ def _refuse_in_table(raw: object, kind: type[msgspec.Struct], origin: Origin, pa
         if known_field.required and key not in raw:
             expected = _expected(_unwrap(known_field.type)[0])
             raise origin.wrong(f"{prefix}{key} is missing; it must be {expected}", path)
+
+
+def _replaced(path: str) -> str | None:
+    """What took the place of a key of the first edition; None for any other key."""
+    if path in _REPLACED:
+        return _REPLACED[path]
+    return _NO_CEILING if path.rpartition(".")[2].startswith("ceiling") else None
 
 
 def _meant(key: str, known: Mapping[str, msgspec.structs.FieldInfo], prefix: str) -> str:
