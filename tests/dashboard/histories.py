@@ -32,6 +32,7 @@ def history_of(ticks: int) -> History:
         feeders=[FeederCard(name="", most_limit_w=RATING_VA)],
         is_live=True,
         cars=CARS,
+        battery_wh=[60_000] * len(CARS),
     )
     history.add(ticks=[[tick] * len(FEEDER_COLUMNS) for tick in range(ticks)])
     return history

@@ -266,7 +266,9 @@ def test_the_operator_hands_out_a_token_with_which_a_driver_has_a_say(server):
     assert server.post("/wish", {"session": "S1", "wish": "veto"}, given["token"])[0] == 204
     by_ms = 100 * 30_000 + 3_600_000
     assert server.post("/wish", {"session": "S1", "wish": "full-by", "by_ms": by_ms}, given["token"])[0] == 204
-    assert WISHES.heard == [Said(1, Wish.VETO), Said(1, Wish.FULL_BY, by_ms)]
+    assert server.post("/wish", {"session": "S1", "wish": "at-least", "least_wh": 10_800}, given["token"])[0] == 204
+    least = Said(1, Wish.AT_LEAST, least_ws=10_800 * 3_600)
+    assert WISHES.heard == [Said(1, Wish.VETO), Said(1, Wish.FULL_BY, by_ms), least]
 
 
 @pytest.mark.parametrize(
@@ -294,6 +296,10 @@ def test_nobody_has_a_say_in_a_car_of_somebody_else(server, path, token):
         {"session": "S1", "wish": "full-by", "by_ms": 1},
         {"session": "S1", "wish": "full-by", "by_ms": 1 << 40},
         {"session": "S1", "wish": "stop", "more": 1},
+        {"session": "S1", "wish": "at-least"},
+        {"session": "S1", "wish": "at-least", "least_wh": -1},
+        {"session": "S1", "wish": "at-least", "least_wh": 60_001},
+        {"session": "S1", "wish": "sell", "least_wh": 1_000},
     ],
 )
 def test_a_wish_that_cannot_be_is_refused(server, body):

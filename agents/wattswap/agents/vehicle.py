@@ -99,6 +99,8 @@ class Vehicle:
         self._reading: Reading | None = None
         self._sells = True
         """Whether the driver of this session lets it give way for pay."""
+        self._least_ws = 0
+        """So much the driver wants in the battery before it does."""
         self._chargers = Peers()
         self._called: _Called | None = None
         """The call whose outcome is not known yet."""
@@ -116,8 +118,8 @@ class Vehicle:
                 return [*self._meter.add(event), *self._claim(event.session, now_ms)]
             case Reading() if self._plug is not None and event.session == self._plug.session:
                 self._reading = event
-            case DriverWish(session, sells) if self._plug is not None and session == self._plug.session:
-                self._sells = sells
+            case DriverWish(session, sells, _, least_ws) if self._plug is not None and session == self._plug.session:
+                self._sells, self._least_ws = sells, least_ws
             case Received(charger, Sealed() as sealed):
                 return self._on_sealed(charger, sealed, now_ms)
             case Received(charger, Release() as release) if charger == self._chargers.get(release.session):
@@ -160,7 +162,8 @@ class Vehicle:
     def _on_plugged_in(self, plug: PluggedIn, now_ms: int) -> list[Effect]:
         """Declare the need, and agree to be billed, until the transformer has acknowledged it."""
         left = [self._meter.leave(session) for session in self._meter.unsettled if session != plug.session]
-        self._plug, self._reading, self._called, self._sells = plug, None, None, True
+        self._plug, self._reading, self._called = plug, None, None
+        self._sells, self._least_ws = True, 0
         self._key = np.array([agent_key(plug.session_id)], dtype=np.uint64)
         self._key.flags.writeable = False
         self._waiting_nanos = int(waiting_cost(self._profile.seed, self._key)[0]) if self._profile.waits else 0
@@ -229,7 +232,7 @@ class Vehicle:
             owed_ws,
             reading.stored_ws,
             plug.capacity_ws,
-            plug.reserve_ws,
+            max(plug.reserve_ws, self._least_ws),
             reading.due_ms - call.from_ms,
             profile.round_trip_permille,
             profile.wear_nanos_per_kwh,
@@ -246,7 +249,7 @@ class Vehicle:
             relief_w, ask = law.admitted(book, bid, self._rules)
         except StrategyError as error:
             raise refused(profile.strategy_name, error, plug.session_id, bid) from error
-        if not self._sells or not relief_w.any():
+        if not self._sells or reading.stored_ws < self._least_ws or not relief_w.any():
             return ()
         return tuple(map(Tranche, relief_w[0].tolist(), ask[0].tolist()))
 

@@ -22,7 +22,7 @@ at = click.option(
     nargs=3,
     multiple=True,
     metavar="TIME car=NAME WISH",
-    help="What a driver says, as 19:10 car=C014 veto (or stop, sell, full-by=07:00). Repeatable.",
+    help="What a driver says, as 19:10 car=C014 veto (or stop, sell, full-by=07:00, at-least=60km). Repeatable.",
 )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from wattswap.experiments.nearest import nearest
 from wattswap.experiments.tables import places_of
 from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import WS_PER_WH
 from wattswap.runners.engines.driver_wishes import DriverWishes, Said, Wish
 from wattswap.runners.world import fleet_of
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
 
 _MS: Final = timedelta(milliseconds=1)
-_WISHES: Final = "veto, stop, sell, full-by=07:00"
+_WISHES: Final = "veto, stop, sell, full-by=07:00, at-least=60km (or 12kWh)"
 
 
 def planned_wishes(street: Street, texts: Iterable[Sequence[str]]) -> DriverWishes:
@@ -43,10 +44,31 @@ def _planned(street: Street, cars: _Cars, at: str, car: str, wish: str) -> tuple
     if key != "car" or not name:
         raise InputError(f"{said}: {car!r} names no car; write car=NAME, its charger, its own name or its session")
     row = cars.plugged_in(name, tick, said)
-    what, _, by = wish.partition("=")
-    if what not in list(Wish) or bool(by) != (what == Wish.FULL_BY):
+    what, _, figure = wish.partition("=")
+    if what not in list(Wish) or bool(figure) != (what in (Wish.FULL_BY, Wish.AT_LEAST)):
         raise InputError(f"{said}: a driver cannot say {wish!r}; there are {_WISHES}")
-    return tick, Said(row, Wish(what), instant_ms(street, by, at_ms, said) if by else None)
+    match Wish(what):
+        case Wish.FULL_BY:
+            return tick, Said(row, Wish.FULL_BY, by_ms=instant_ms(street, figure, at_ms, said))
+        case Wish.AT_LEAST:
+            return tick, Said(row, Wish.AT_LEAST, least_ws=_least_ws(street, cars.capacity_ws(row), figure, said))
+        case plain:
+            return tick, Said(row, plain)
+
+
+def _least_ws(street: Street, capacity_ws: int, text: str, said: str) -> int:
+    """What a battery is to hold, given as a range or as energy."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?) ?(km|kWh)", text)
+    if not found:
+        raise InputError(f"{said}: {text!r} is neither a range nor an energy; write at-least=60km or at-least=12kWh")
+    wh_each = street.scenario.vehicles.wh_per_km if found[2] == "km" else 1_000
+    least_ws = round(float(found[1]) * wh_each * WS_PER_WH)
+    if least_ws > capacity_ws:
+        raise InputError(
+            f"{said}: the battery holds {capacity_ws / WS_PER_WH / 1_000:.1f} kWh at most, and {text} are"
+            f" {least_ws / WS_PER_WH / 1_000:.1f}"
+        )
+    return least_ws
 
 
 def instant_ms(street: Street, text: str, after_ms: int, said: str) -> int:
@@ -85,6 +107,10 @@ class _Cars:
                     rows = self._rows.setdefault(prefix[feeder] + names[row], [])
                     if row not in rows:
                         rows.append(row)
+
+    def capacity_ws(self, row: int) -> int:
+        """What the battery of a row's car holds."""
+        return int(self._fleet.capacity_ws[row])
 
     def plugged_in(self, name: str, tick: int, said: str) -> int:
         """The row of the session that goes by this name at a tick."""

@@ -97,6 +97,8 @@ class DriverWish(_Event, frozen=True, tag=13):
     """Whether it may give way for pay; if not, it answers every call by charging on."""
     departure_ms: int
     """When the car is to be full; the instant of the wish if its driver will not wait at all."""
+    least_ws: int = 0
+    """So much its battery must hold before it gives way for pay, and after it has fed."""
 
 
 class BaseRead(_Event, frozen=True, tag=7):

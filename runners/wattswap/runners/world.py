@@ -166,7 +166,7 @@ def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
 
 _STATE: Final = (
     *("remaining_ws", "baseline_ws", "stored_ws", "imported_ws", "exported_ws"),
-    *("departure_ms", "sells", "has_wished", "drew"),
+    *("departure_ms", "sells", "least_ws", "has_wished", "drew"),
 )
 """A world's columns of what changes, one row a row of its fleet."""
 
@@ -190,6 +190,8 @@ class World:
         """When each car reckons to leave: as it stated, until its driver says otherwise."""
         self.sells = np.ones(len(self.fleet), dtype=bool)
         """Whether its driver lets it give way for pay."""
+        self.least_ws = np.zeros(len(self.fleet), dtype=np.int64)
+        """So much its driver wants in the battery before it does, and after it has fed."""
         self.has_wished = np.zeros(len(self.fleet), dtype=bool)
         self.drew = np.zeros(len(self.fleet), dtype=bool)
         self.imported_ws = np.zeros(len(self.fleet), dtype=np.int64)
@@ -251,9 +253,19 @@ class World:
             self.plugged = np.union1d(self.plugged, rows)
         return rows
 
-    def wish(self, row: int, *, sells: bool, departure_ms: int) -> None:
+    def wish(self, row: int, *, sells: bool, departure_ms: int, least_ws: int) -> None:
         """A driver says what the car is to do from now on."""
-        self.sells[row], self.departure_ms[row], self.has_wished[row] = sells, departure_ms, True
+        self.sells[row], self.departure_ms[row], self.least_ws[row] = sells, departure_ms, least_ws
+        self.has_wished[row] = True
+
+    def may_sell(self, rows: Ints) -> NDArray[np.bool_]:
+        """Which of these cars' drivers let them give way for pay now."""
+        may: NDArray[np.bool_] = self.sells[rows] & (self.stored_ws[rows] >= self.least_ws[rows])
+        return may
+
+    def _reserve_ws(self, rows: Ints) -> Ints:
+        """Below which these cars do not feed."""
+        return np.maximum(self.fleet.reserve_ws[rows], self.least_ws[rows])
 
     def charging(self, tick: int) -> law.ChargingState:
         """Where the plugged cars stand at this tick, one row a plugged car."""
@@ -294,7 +306,7 @@ class World:
             owed_ws=owed_ws,
             stored_ws=self.stored_ws[rows],
             capacity_ws=fleet.capacity_ws[rows],
-            reserve_ws=fleet.reserve_ws[rows],
+            reserve_ws=self._reserve_ws(rows),
             laxity_ms=charging.due_ms - now_ms,
             round_trip_permille=fleet.round_trip_permille[rows],
             wear_nanos_per_kwh=fleet.wear_nanos_per_kwh[rows],
@@ -319,7 +331,7 @@ class World:
         """A car feeds no further than to its owner's reserve, whatever it was told."""
         rows, tick_s = self.plugged, self.rules.tick_s
         round_trip = self.fleet.round_trip_permille[rows]
-        above_ws = np.maximum(self.stored_ws[rows] - self.fleet.reserve_ws[rows], 0)
+        above_ws = np.maximum(self.stored_ws[rows] - self._reserve_ws(rows), 0)
         fed_w = np.minimum(export_w, physics.feedable_w(above_ws, round_trip, tick_s))
         drained_ws = physics.drained_ws(fed_w * tick_s, round_trip)
         self.stored_ws[rows] -= drained_ws

@@ -34,7 +34,7 @@ ACCOUNT_COLUMNS: Final = ("tick", "feeder", "free_nanos", "reserved_nanos", "ear
 """Of a site from a tick on: what it may promise, what is reserved for awards, what cars earned and await."""
 OFFER_COLUMNS: Final = ("tick", "feeder", "row", "tranche", "offered_w", "ask")
 AWARD_COLUMNS: Final = ("tick", "feeder", "row", "tranche", "awarded_w", "price")
-WISH_COLUMNS: Final = ("tick", "row", "sells", "departure_ms")
+WISH_COLUMNS: Final = ("tick", "row", "sells", "departure_ms", "least_wh")
 """What a driver wanted from a tick on; the departure in the run's milliseconds."""
 MOST_ROWS: Final = 4_096
 """Of each list, in one part."""
@@ -86,6 +86,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """How long a charger may go on without hearing from its transformer."""
     hears_drivers: bool = False
     """Whether a driver can say what a car is to do."""
+    wh_per_km: int = 180
+    """What a range is reckoned with."""
+    battery_wh: list[int] = []
+    """What each car's battery holds, where a driver has a say."""
     play_speed: float | None = None
     """A finished run is to be played so many times faster than it was."""
     cars: list[CarCard]

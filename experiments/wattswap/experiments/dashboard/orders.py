@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from wattswap.protocol.units import WS_PER_WH
 from wattswap.runners.engines.driver_wishes import Said, Wish
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class _WishSaid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wish: Wish
     by_ms: int | None = None
     """In the run's milliseconds."""
+    least_wh: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class _DriverAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,14 +92,20 @@ class Orders:
             _require(request, self._rights.driver_token(vehicle), "say what this car does; open its driver's address")
             if (said.by_ms is not None) != (said.wish is Wish.FULL_BY):
                 raise _RefusedError(400, "an instant belongs to full-by, and only there")
+            if (said.least_wh is not None) != (said.wish is Wish.AT_LEAST):
+                raise _RefusedError(400, "an energy belongs to at-least, and only there")
             now_ms = self._history.ticks * (self._history.head.tick_ms if self._history.head else 0)
             if said.by_ms is not None and not now_ms <= said.by_ms <= now_ms + _MOST_AHEAD_MS:
                 raise _RefusedError(400, "the car can be full by an instant of the next seven days")
+            battery_wh = self._history.head.battery_wh if self._history.head else []
+            if said.least_wh is not None and said.least_wh > battery_wh[row]:
+                raise _RefusedError(400, f"the battery holds {battery_wh[row]} Wh at most")
             if self._rights.drivers is None:
                 raise _RefusedError(409, "this street asks no car, so no driver has a say")
         except _RefusedError as refused:
             return _answer(refused)
-        self._rights.drivers.say(Said(row, said.wish, said.by_ms))
+        least_ws = None if said.least_wh is None else said.least_wh * WS_PER_WH
+        self._rights.drivers.say(Said(row, said.wish, said.by_ms, least_ws))
         return Response(status_code=204)
 
     async def driver(self, request: Request) -> Response:

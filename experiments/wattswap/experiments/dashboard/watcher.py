@@ -10,6 +10,7 @@ import numpy as np
 from wattswap.experiments.dashboard.history import CarCard, FeederCard, Head, History
 from wattswap.experiments.tables import places_of
 from wattswap.protocol.events import DriverWish
+from wattswap.protocol.units import WS_PER_WH
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.activities import activity
 from wattswap.runners.recording.car_ticks import CarTicks
@@ -61,7 +62,11 @@ class Watcher(Observer):
         run = self._run
         if run is not None:
             wishes = (event for _, event in sensed if type(event) is DriverWish)
-            self.history.add(wishes=[[run.tick, wish.session, int(wish.sells), wish.departure_ms] for wish in wishes])
+            rows: list[Row] = [
+                [run.tick, wish.session, int(wish.sells), wish.departure_ms, wish.least_ws // WS_PER_WH]
+                for wish in wishes
+            ]
+            self.history.add(wishes=rows)
 
     def tick_passed(self, tick: int) -> None:
         """Tell of the tick, and wait until it is its time."""
@@ -149,6 +154,8 @@ def _head(street: Street, controller: str, run: Run, rights: Rights | None) -> H
         voltage_v=street.scenario.chargers.voltage_v,
         lease_ms=run.world.rules.lease_ms,
         hears_drivers=rights is not None and rights.drivers is not None,
+        wh_per_km=street.scenario.vehicles.wh_per_km,
+        battery_wh=(fleet.capacity_ws // WS_PER_WH).tolist(),
         cars=[
             CarCard(
                 session=f"{prefix[feeder]}{session}",

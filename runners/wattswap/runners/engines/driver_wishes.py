@@ -23,6 +23,8 @@ class Wish(StrEnum):
     """Sell again: the car answers by its strategy and reckons with the departure that it stated."""
     FULL_BY = "full-by"
     """The car is to be full by an instant, and reckons with it as with a departure."""
+    AT_LEAST = "at-least"
+    """The battery is to hold so much before the car gives way for pay, and after it has fed."""
 
 
 class Said(NamedTuple):
@@ -32,6 +34,8 @@ class Said(NamedTuple):
     wish: Wish
     by_ms: int | None = None
     """When it is to be full, in the run's milliseconds; with FULL_BY alone."""
+    least_ws: int | None = None
+    """What the battery is to hold; with AT_LEAST alone."""
 
 
 class DriverWishes:
@@ -73,14 +77,18 @@ class DriverWishes:
 def _obey(said: Said, now_ms: int, world: World) -> None:
     row = said.row
     sells, departure_ms = bool(world.sells[row]), int(world.departure_ms[row])
+    least_ws = int(world.least_ws[row])
     match said.wish:
         case Wish.VETO:
             sells, departure_ms = False, now_ms
         case Wish.STOP:
             sells = False
         case Wish.SELL:
-            sells, departure_ms = True, int(world.fleet.departure_ms[row])
+            sells, departure_ms, least_ws = True, int(world.fleet.departure_ms[row]), 0
         case Wish.FULL_BY:
             assert said.by_ms is not None, "a wish to be full by an instant names it"
             departure_ms = said.by_ms
-    world.wish(row, sells=sells, departure_ms=departure_ms)
+        case Wish.AT_LEAST:
+            assert said.least_ws is not None, "a wish for so much in the battery names it"
+            sells, least_ws = True, said.least_ws
+    world.wish(row, sells=sells, departure_ms=departure_ms, least_ws=least_ws)

@@ -220,7 +220,7 @@ class FleetRun:
         own = world.own(called, standing, cars.owed_ws[chosen], now_ms)
         call = Call(need_w[feeder], now_ms, until_ms, self.rules.feed_h)
         relief_w, ask = self.assignment.admitted(call, own, called)
-        relief_w, ask = (np.where(world.sells[called, None], column, 0) for column in (relief_w, ask))
+        relief_w, ask = (np.where(world.may_sell(called)[:, np.newaxis], column, 0) for column in (relief_w, ask))
         offers = market.Offers(own.key, own.firm_w, relief_w, ask)
         bought = market.buy(
             need_w,

@@ -152,7 +152,8 @@ class SensorFeed(Observer):
 
     def _wish(self, row: int) -> DriverWish:
         """What the car's driver wants by now."""
-        return DriverWish(row, bool(self._world.sells[row]), int(self._world.departure_ms[row]))
+        world = self._world
+        return DriverWish(row, bool(world.sells[row]), int(world.departure_ms[row]), int(world.least_ws[row]))
 
     def opening(self, tick: int, charging: ChargingState, granted: NDArray[np.bool_]) -> Iterator[Sensed]:
         """Everyone's readings; ``granted`` are the plugged rows whose charger may give or take power."""

@@ -34,6 +34,7 @@ Power = Annotated[int, Meta(ge=0, le=MOST_W)]
 SomePower = Annotated[int, Meta(ge=1, le=MOST_W)]
 Limit = Annotated[int, Meta(ge=-MOST_W, le=MOST_W)]
 Capacity = Annotated[int, Meta(ge=1, le=10_000_000_000)]
+WattHoursPerKm = Annotated[int, Meta(ge=50, le=1_000)]
 Fraction = Annotated[int, Meta(ge=0, le=1)] | Annotated[float, Meta(ge=0, le=1)]
 Phases = Annotated[int, Meta(ge=1, le=3)]
 Volts = Annotated[int, Meta(ge=1, le=1_000)]
@@ -166,6 +167,8 @@ class Vehicles(_Table, frozen=True, kw_only=True):
     tariff_nanos_per_kwh: Price = 3_000_000_000
     funds_iota: Funds = 1_000
     guard_s: WeekSeconds = 1_800
+    wh_per_km: WattHoursPerKm = 180
+    """What a driver's wish for a range is reckoned with; it decides nothing else."""
 
 
 class Market(_Table, frozen=True, kw_only=True):

@@ -103,7 +103,7 @@ export class Car {
     this.why.textContent = why(car, card, trades, tick);
     this.wish.textContent = wished(this.row, tick) ?? "";
     this.wish.hidden = !this.wish.textContent;
-    if (!this.form.childElementCount) this.form.append(...[driverForm(card)].filter(Boolean));
+    if (!this.form.childElementCount) this.form.append(...[driverForm(card, this.row)].filter(Boolean));
     const power = car.import_w - car.export_w;
     fill(this.tiles, [
       tile("Power now", kw(Math.abs(power)), `${power < 0 ? "out of" : "into"} the car${store.head.is_live ? "" : ", mean"}`),

@@ -2,7 +2,7 @@
 // The token came in the URL's fragment, which no server is told; it stays in this window alone.
 import { h } from "./dom.js";
 import { newest, store, tickValue } from "./store.js";
-import { clock, kw } from "./words.js";
+import { clock, kw, kwh } from "./words.js";
 
 const given = /^#(?:operator=(?<operator>[\w-]+)|driver=(?<driver>[\w-]+)&car=(?<car>.+))$/.exec(location.hash)?.groups;
 if (given?.operator) {
@@ -46,25 +46,29 @@ export function limitForm() {
 }
 
 // What a driver may say; for the operator, a button that shows the driver's address; for everybody else nothing.
-export function driverForm(card) {
+export function driverForm(card, row) {
   if (!store.head.hears_drivers) return null;
   const driver = sessionStorage.getItem(`driver/${card.vehicle}`), operator = sessionStorage.getItem("operator");
-  if (driver) return sayings(card, driver);
+  if (driver) return sayings(card, row, driver);
   return operator ? addressForm(card, operator) : null;
 }
 
-function sayings(card, token) {
+function sayings(card, row, token) {
   const answer = h("span", { role: "status" }), by = h("input", { type: "time", id: "by", value: "07:00", required: true });
-  const say = async (wish, by_ms) => {
+  const range = h("input", { type: "number", id: "range", min: 0, max: Math.floor(store.head.battery_wh[row] / store.head.wh_per_km), value: 60, required: true });
+  const say = async (wish, figures = {}) => {
     answer.textContent = "sent …";
-    answer.textContent = await post("wish", token, { session: card.session, wish, by_ms: by_ms ?? null }, () => "the car has been told");
+    answer.textContent = await post("wish", token, { session: card.session, wish, ...figures }, () => "the car has been told");
   };
   const button = (id, text, title) => h("button", { type: "button", id, title, onclick: () => say(id) }, text);
-  return h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); say("full-by", nextMs(by.value)); } },
+  return h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); say("full-by", { by_ms: nextMs(by.value) }); } },
     h("b", {}, "Your car:"), button("veto", "Not today", "Charge at once, and sell nothing"),
     button("stop", "Stop selling", "Answer no call any more; what was put off comes when there is room"),
     button("sell", "Sell again", "Decide by itself again"),
-    h("label", {}, "Full by ", by), h("button", { type: "submit", id: "full-by" }, "Set"), answer);
+    h("label", {}, "Full by ", by), h("button", { type: "submit", id: "full-by" }, "Set"),
+    h("label", { title: "So much it charges before it gives way, and keeps when it feeds" }, "At least ", range, " km"),
+    h("button", { type: "button", id: "at-least", onclick: () => range.reportValidity() && say("at-least", { least_wh: Number(range.value) * store.head.wh_per_km }) }, "Set"),
+    answer);
 }
 
 // The next time at which the street's clocks show this, in the run's milliseconds.
@@ -92,5 +96,6 @@ export function wished(row, tick) {
   if (!wish) return null;
   const by = Math.ceil(wish.departure_ms / store.head.tick_ms);
   const until = by > wish.tick ? `be full by ${clock(by)}` : "charge at once";
-  return `At ${clock(wish.tick)} its driver said: ${until}${wish.sells ? "" : ", and sell nothing"}.`;
+  const keep = wish.least_wh ? `, and keep ${kwh(wish.least_wh * 3600)} in the battery` : "";
+  return `At ${clock(wish.tick)} its driver said: ${until}${wish.sells ? keep : ", and sell nothing"}.`;
 }
