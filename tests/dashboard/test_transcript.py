@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    return run("demo", journal="full", out=tmp_path_factory.mktemp("full") / "run")
+    return run("b250", day=7, journal="full", out=tmp_path_factory.mktemp("full") / "run")
 
 
 def test_a_car_that_sold_said_what_the_table_has(told):

@@ -30,8 +30,8 @@ def stories(folder: Path, *options: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("ledger", "kills"),
     [
-        ("sqlite", 8),
-        ("node", 2),
+        ("sqlite", 3),
+        ("node", 1),
         pytest.param("sqlite", 150, marks=pytest.mark.long),
         pytest.param("node", 150, marks=pytest.mark.long),
     ],

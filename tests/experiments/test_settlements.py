@@ -202,9 +202,11 @@ def test_a_ledger_that_cannot_be_used_is_one_line_and_leaves_nothing(args, what:
     assert [path.name for path in tmp_path.iterdir()] == ["there.sqlite"]
 
 
-def test_more_than_the_faucet_has_is_one_line(url: str):
-    with pytest.raises(InputError, match="the faucet at"):
-        run_loaded(quick_street("transformer.funds_iota=4_000_000_000"), engine="fleet", ledger=url)
+def test_more_than_the_faucet_has_is_one_line(monkeypatch):
+    monkeypatch.setattr("wattswap.ledger.iota_faucet._PATIENCE_S", 1.0)
+    much = quick_street("transformer.funds_iota=4_000_000_000")
+    with local_node() as (url, _), pytest.raises(InputError, match="the faucet at"):
+        run_loaded(much, engine="fleet", ledger=url.removesuffix("/graphql"))
 
 
 def test_a_proxy_is_not_asked_for_a_node_on_this_machine(url: str, monkeypatch):

@@ -149,7 +149,7 @@ def run(
             click.echo(f"wattswap: interrupted{what_there_is}", err=True)
             ctx.exit(INTERRUPTED)
         if as_json:
-            click.echo(json.dumps({**result.summary, "notes": list(street.notes)}, indent=2))
+            click.echo(json.dumps(result.summary, indent=2))
         else:
             from wattswap.cli.show import show_result
 

@@ -56,7 +56,7 @@ def test_what_others_announce_under_our_service_is_left_aside():
         announcing = Discovery([(charger.identity, 9_707)], LO)
         try:
             wait_for(announcing.announcing.is_set)
-            assert {one.identity for one in look_around(1.0, LO)} == {charger.identity}
+            assert {one.identity for one in look_around(4.0, LO)} == {charger.identity}
         finally:
             announcing.close()
 

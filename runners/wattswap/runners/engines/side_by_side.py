@@ -84,6 +84,8 @@ class SideBySide:
         self._stopped_at = np.full(len(fleet), NEVER)
         self._earned, self._deferred_ws = np.zeros((2, len(fleet)), dtype=np.int64)
         self._closed_until = -1
+        self._new: dict[int, RunRecord] = {}
+        """By feeder, the records in which something new stands since the last tick."""
         self.awards = AwardTable.none()
 
     @property
@@ -97,6 +99,7 @@ class SideBySide:
         while (tick := self._next(tick)) < self.ticks:
             self._close(tick)
             self._tick(tick)
+            self._order()
             tick += 1
             progress(tick)
         self._close(self.ticks)
@@ -251,7 +254,14 @@ class SideBySide:
     def _of(self, row: int) -> tuple[RunRecord, int, str]:
         """The record and the number of a row's feeder, and the session's name."""
         feeder = int(self.world.fleet.feeder[row])
+        self._new[feeder] = self.records[feeder]
         return self.records[feeder], int(self._number[feeder]), self.world.fleet.session_id[row]
+
+    def _order(self) -> None:
+        """Bring what ended in this tick into the order that every engine keeps."""
+        for record in self._new.values():
+            record.order()
+        self._new.clear()
 
     # -- the world moves ----------------------------------------------------------------------------------------------
 
@@ -286,6 +296,7 @@ class SideBySide:
         for at, rows in skipped:
             if at < tick:  # nobody was explicit then
                 self._bill_all(rows, at)
+                self._order()
         if len(self.awards):
             window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
             left = np.isin(self.awards.row, gone) if len(gone) else np.zeros(len(self.awards), dtype=bool)
@@ -350,6 +361,7 @@ class SideBySide:
         self._sync(stays[~self._explicit[stays]], self.ticks)
         for row in stays.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
+        self._order()
         return [self._part(street, place) for place, street in enumerate(self.streets)]
 
     def _part(self, street: Street, place: int) -> StreetRun:

@@ -36,7 +36,7 @@ KEYS: Final = tuple(
     gave_way_short gave_way_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh forced_wh rounds
     choices paid_nanos billed_nanos waiting_cost_nanos sellers sellers_losing sellers_gain_nanos rent_open_nanos
     jain_waiting jain_tokens called gini_waiting gini_tokens by_strategy fallback_unsafe_w
-    trace_hash events_hash faults settlement feeders timing
+    trace_hash events_hash faults settlement feeders notes timing
     """.split()  # noqa: SIM905 - so many names are read best as words
 )
 """The keys of a summary, in its order."""
@@ -101,6 +101,7 @@ def summary(
         "faults": None if record.counts is None else asdict(record.counts),
         "settlement": settlement,
         "feeders": feeders,
+        "notes": list(street.notes),
         "timing": {
             "wall_s": round(wall_s, 3),
             "vehicle_steps_per_s": round(series.car_ticks / wall_s) if wall_s > 0 else 0,
@@ -128,6 +129,7 @@ _NOT_OF_A_FEEDER: Final = frozenset(
         "faults",
         "settlement",
         "feeders",
+        "notes",
         "timing",
     }
 )
