@@ -23,7 +23,7 @@ from wattswap.protocol.messages import Award, Delivery, Departed, Receipt
 from wattswap.protocol.round import Input, State, advance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from wattswap.agents.rules import Rules
     from wattswap.protocol.effects import Effect
@@ -107,27 +107,20 @@ class AwardBook:
         """Whether an award of the session is in force now."""
         return session in self._in_force
 
-    def __len__(self) -> int:
-        return len(self._in_force)
-
     def state(self, session: int, tick: int) -> State | None:
         """Where an award stands; None if it was never made, or is settled and forgotten."""
-        account = self._account(session, tick)
+        account = self._accounts.get(session, {}).get(tick)
         if account is not None:
             return account.state
         return State.SETTLED if (session, tick) in self._receipts else None
 
-    def _account(self, session: int, tick: int) -> _Account | None:
-        return self._accounts.get(session, {}).get(tick)
-
-    def waiting(self, session: int, now_ms: int) -> claims.Waiting:
-        """The most that a session can have given up and not drawn back by now, and at what price it waits at most."""
-        awards = [
+    def unsettled(self, session: int) -> Iterator[tuple[Award, int]]:
+        """A session's awards that are neither reported nor settled, each with the instant from which it counts."""
+        return (
             (account.record.award, account.record.from_ms)
             for account in self._accounts.get(session, {}).values()
             if account.state is not State.DELIVERED
-        ]
-        return claims.most_waiting(awards, now_ms, self._rules)
+        )
 
     def award(self, record: AwardRecord, state: State, now_ms: int) -> list[Effect]:
         """Reserve and send an award, and repeat it until the car has acknowledged it."""
@@ -158,7 +151,7 @@ class AwardBook:
         Raises:
             RemoteProtocolError: the sender is not the charger of the award's car.
         """
-        account = self._account(session, tick)
+        account = self._accounts.get(session, {}).get(tick)
         if account is None:
             return []
         _refuse_strangers(account, sender)
@@ -185,7 +178,7 @@ class AwardBook:
         """
         claim = _delivery(witnessed.vehicle, None, witnessed.session)
         key = claim.session, claim.tick
-        account = self._account(*key)
+        account = self._accounts.get(claim.session, {}).get(claim.tick)
         if account is None or account.state is State.DELIVERED or account.record.award.feeder != claim.feeder:
             return self._receipt_again(key, sender)
         _refuse_strangers(account, sender)

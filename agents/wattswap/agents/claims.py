@@ -6,7 +6,7 @@ what it has bought, what the time since then allows, and what a car's own mandat
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -16,7 +16,7 @@ from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from wattswap.agents.parties import Session
     from wattswap.agents.rules import Rules
@@ -40,33 +40,21 @@ def most_rent(award: Award, returned_ws: int, now_ms: int, rules: Rules) -> int:
     return returned_ws * min(max(ticks, 0), award.rent_cap_s // rules.tick_s)
 
 
-class Waiting(NamedTuple):
-    """Energy that a car has given up and not drawn back, and the dearest price at which it waits."""
-
-    owed_ws: int
-    price: int
-
-
-def most_waiting(awards: Iterable[tuple[Award, int]], now_ms: int, rules: Rules) -> Waiting:
-    """The most that can wait under these awards of one car, each with the instant from which it counts."""
-    owed_ws = price = 0
-    for award, from_ms in awards:
-        owed_ws += sum(most_ws(award, from_ms, now_ms, rules)[:FEED])
-        price = max(price, *award.price_nanos_per_kwh_h[:FEED])
-    return Waiting(owed_ws, price)
-
-
-def possible(report: Report, most_w: int, most: Callable[[], Waiting]) -> Report:
+def possible(report: Report, most_w: int, bought: Iterable[tuple[Award, int]], now_ms: int, rules: Rules) -> Report:
     """A report that says no more than can be true: powers that the car has, and no more waiting than was bought of it.
 
-    Who has waited is granted power first, so nobody comes first by saying so. ``most`` is asked only where needed.
+    ``bought`` are the car's awards that are not settled, each with the instant from which it counts. Who has waited is
+    granted power first, so nobody comes first by saying so.
     """
     if max(report.firm_w, report.wanted_w) > most_w:
         firm_w, wanted_w = min(report.firm_w, most_w), min(report.wanted_w, most_w)
         report = msgspec.structs.replace(report, firm_w=firm_w, wanted_w=wanted_w)
     if not report.owed_ws and not report.rent_price:
         return report
-    owed_ws, price = most()
+    owed_ws = price = 0
+    for award, from_ms in bought:
+        owed_ws += sum(most_ws(award, from_ms, now_ms, rules)[:FEED])
+        price = max(price, *award.price_nanos_per_kwh_h[:FEED])
     if report.owed_ws <= owed_ws and report.rent_price <= price:
         return report
     owed_ws, rent_price = min(report.owed_ws, owed_ws), min(report.rent_price, price)

@@ -205,7 +205,8 @@ class Transformer:
 
     def _on_report(self, told: Report, session: Session, now_ms: int) -> list[Effect]:
         """A heartbeat: note where the car stands; if it gave way, others may rise."""
-        report = claims.possible(told, session.max_w, lambda: self._award_book.waiting(told.session, now_ms))
+        bought = self._award_book.unsettled(told.session)
+        report = claims.possible(told, session.max_w, bought, now_ms, self._rules)
         if not self._leases.hears(report, now_ms):
             return []
         self._vehicles.report(report)
@@ -277,9 +278,10 @@ class Transformer:
         assessment = law.assess(np.array([self._base.watts]), limit_w, cars, self._vehicles.segments, self._terms)
         if assessment.release[0]:
             effects, cars = [*effects, *self._release_all()], self._cars(now_ms)
-        if assessment.need_w[0] > 0 and len(self._award_book) < len(self._sessions):
-            call = market.relief_call(self._site.feeder, now_ms, int(assessment.need_w[0]), self._rules)
-            return [*effects, *self._open_round(call)]
+        need_w, bound = assessment.need_w[0], self._award_book
+        if need_w > 0 and (free := [car for car in self._vehicles.sessions if car not in bound]):
+            call = market.relief_call(self._site.feeder, now_ms, int(need_w), self._rules)
+            return [*effects, *self._open_round(call, free)]
         return [*effects, *self._grant_by_law(cars, now_ms)]
 
     def _expire(self, now_ms: int) -> list[Effect]:
@@ -348,10 +350,10 @@ class Transformer:
 
     # -- a round ----------------------------------------------------------------------------------------------------
 
-    def _open_round(self, call: ReliefCall) -> list[Effect]:
-        """Call every car that holds no award; a round that is still open then was slept through."""
+    def _open_round(self, call: ReliefCall, cars: list[int]) -> list[Effect]:
+        """Call these cars; a round that is still open then was slept through."""
         over: list[Effect] = [] if self._round is None else [self._lapsed(self._round)]
-        self._round = OpenRound(call, [car for car in self._vehicles.sessions if car not in self._award_book])
+        self._round = OpenRound(call, cars)
         sealed = seal(call, self._signer)
         calls = [Send(self._sessions[session].party.charger, sealed) for session in self._round.called]
         return [*over, *calls, WakeAt(call.offers_due_ms)]

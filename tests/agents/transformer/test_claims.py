@@ -116,7 +116,7 @@ def test_who_only_claims_to_have_waited_comes_after_who_has(claimed: tuple[int, 
 def test_a_lot_waits_for_no_more_than_was_bought_by_now() -> None:
     """A car that sold 6,210 W says after a minute that it waits for more than there is, at more than all money."""
     told = msgspec.structs.replace(report(1), owed_ws=MOST_WS, rent_price=MOST_NANOS)
-    believed = claims.possible(told, 11_000, lambda: claims.most_waiting([(award(1), 0)], 60_000, RULES))
+    believed = claims.possible(told, 11_000, [(award(1), 0)], 60_000, RULES)
     assert (believed.owed_ws, believed.rent_price) == (6_210 * 120, CHEAP)
 
 
