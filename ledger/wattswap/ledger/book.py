@@ -107,14 +107,12 @@ class Book:
         """
         book: Book | None = None
         for number, entry in enumerate(entries):
-            operation, key, subject, nanos, _ = entry
+            operation, key, _, nanos, _ = entry
             try:
                 if book is None:
                     book = cls(nanos)
                 else:
-                    if operation == "settle" and nanos:
-                        book.pays = "each" if (RESERVED, wallet(subject), nanos) in entry[4] else "departure"
-                    book.repeat(operation, key, subject, nanos)
+                    book.follow(entry)
             except LocalProtocolError as error:
                 raise InputError(f"entry {number} of the book cannot be: {error}") from None
             if book.entries_since(number) != [entry]:
@@ -233,6 +231,13 @@ class Book:
         self._bills[key] = (vehicle, bill)
         self._post("bill", key, vehicle, nanos, *legs)
         return bill
+
+    def follow(self, entry: Entry) -> None:
+        """Do once more what another book did, and pay as it paid."""
+        operation, key, subject, nanos, legs = entry
+        if operation == "settle" and nanos:
+            self.pays = "each" if (RESERVED, wallet(subject), nanos) in legs else "departure"
+        self.repeat(operation, key, subject, nanos)
 
     def repeat(self, operation: Operation, key: str, subject: str, nanos: int) -> None:
         """Do once more what an entry says was done."""

@@ -80,6 +80,7 @@ class StreetOfNodes:
     Without ``hosts`` all are here and know each other's addresses. With hosts the transformer and the household are on
     the first, the cars on the last, a charger on each between, and nobody is told any address. Each car wants
     ``need_wh``: some 60 Wh are charged within half a minute, so that who gave way draws it back and is paid.
+    ``ledger`` is a table of the transformer's file.
     """
 
     def __init__(
@@ -90,11 +91,12 @@ class StreetOfNodes:
         base_w: int,
         points: int,
         need_wh: int = 20_000,
+        ledger: str = "",
         hosts: Sequence[NetworkHost] = (),
     ) -> None:
         self._hosts, self.ports = hosts, [free_port() for _ in range(points + 1)]
         ports = self.ports
-        site = f"[site]\nlimit_w = {limit_w}\n"
+        site = f"[site]\nlimit_w = {limit_w}\n{ledger}"
         self.transformer = self._agent(folder, "transformer", "transformer", 0, _listen(ports[0], hosts) + site)
         above = _upstream("transformer", ports[0], hosts)
         self.household = self._agent(folder, "household/0", "household", 0, above + f"[device]\npower_w = {base_w}\n")

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from tests.runners.node.street_of_nodes import StreetOfNodes, running, until
 
+from wattswap.ledger.book import wallet
+from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.runners.node.trust import TrustDirectory
 
 LEASE_S = 5
@@ -43,7 +45,8 @@ def awards(street: StreetOfNodes) -> list[dict[str, Any]]:
 
 
 def test_a_car_gives_way_is_paid_and_all_end_when_told(tmp_path):
-    street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, need_wh=60)
+    ledger = '[ledger]\nwhere = "sqlite:tokens.sqlite"\npay = "each"\n'
+    street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, need_wh=60, ledger=ledger)
     with running(street):
         until(lambda: power_w(street.chargers[0]), street)
         said = until(lambda: allowed(street.page_port), street)
@@ -54,12 +57,17 @@ def test_a_car_gives_way_is_paid_and_all_end_when_told(tmp_path):
         assert 0 < trade["returned_ws"] <= sum(trade["delivered_ws"])
         assert not trade["disputed"]
         assert trade["session"] >= 1 << 31, "numbers are minted by the charger, 52 bits wide"
+        until(lambda: street.transformer.events("paid"), street)
         powers = [power["import_w"] for charger in street.chargers for power in charger.events("power")]
         assert any(0 < each < 11_000 for each in powers), "somebody shared"
         codes = {agent.name: agent.end(signal.SIGTERM) for agent in street.all[1:]}
         assert set(codes.values()) == {0}
         assert street.transformer.end(signal.SIGINT) == 130
     assert [agent.err() for agent in street.all] == [""] * len(street.all)
+    trades = street.transformer.events("NoteTrade")
+    with SqliteLedger(street.transformer.folder / "tokens.sqlite", reads_only=True) as tokens:
+        earned = sum(tokens.balance(wallet(car.name)) for car in street.cars)
+    assert earned == sum(sum(each["nanos"]) for each in trades), "every reward lies in its car's wallet"
     everything = "".join((agent.folder / "log").read_text() for agent in street.all)
     for agent in street.all:
         secret = json.loads((agent.folder / "keys/transport.key").read_text())["secret_key"]

@@ -174,7 +174,9 @@ class Node:
         if self._opening is None:
             return None
         if entries := self.store.entries():
-            return Book.restore(entries)
+            book = Book.restore(entries)
+            book.pays = self._opening.pays
+            return book
         self.store.commit((), self._opening.entries)
         return self._opening
 

@@ -101,6 +101,15 @@ class SiteTable(_Section, frozen=True, kw_only=True):
     """The most that a charging point of this street draws. Who claims more is taken for this much."""
 
 
+class LedgerTable(_Section, frozen=True, kw_only=True):
+    """Where the transformer's book is paid."""
+
+    where: str = ""
+    """``sqlite:FILE``, beside this file, or the URL of a local devnet's IOTA node. Empty: tokens stay in the book."""
+    pay: Literal["departure", "each"] = "departure"
+    """Rewards are netted with the bill when the car leaves, or each is paid as soon as it is earned."""
+
+
 class PointTable(_Section, frozen=True, kw_only=True):
     """A charging point."""
 
@@ -169,6 +178,7 @@ class TransformerConfig(NodeConfig, frozen=True, kw_only=True):
 
     site: SiteTable
     listen: ListenTable = ListenTable()
+    ledger: LedgerTable = LedgerTable()
 
 
 class ChargerConfig(NodeConfig, frozen=True, kw_only=True):

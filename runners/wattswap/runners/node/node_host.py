@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wattswap.runners.node.clock import NodeClock
     from wattswap.runners.node.discovery import Discovery
     from wattswap.runners.node.grant_page import GrantPage
+    from wattswap.runners.node.ledger_payments import LedgerPayments
     from wattswap.runners.node.messenger import Messenger
     from wattswap.runners.node.sensors import Sensor
     from wattswap.runners.node.trust import TrustDirectory, TrustStore
@@ -60,6 +61,7 @@ class NodeHost:
         upstream: str = "",
         discovery: Discovery | None = None,
         page: GrantPage | None = None,
+        payments: LedgerPayments | None = None,
     ) -> None:
         """``store`` is the host's own; the agent's belongs to its node. ``upstream`` is whom the node connects to.
 
@@ -68,6 +70,7 @@ class NodeHost:
         self._messenger, self._sensor, self._clock, self._store = messenger, sensor, clock, store
         self._log, self._beat_ms, self._trust, self._trusted = log, beat_ms, trust, trusted
         self._upstream, self._discovery, self._page = upstream, discovery, page
+        self._payments = payments
         self._powers_w = 0, 0
         self._pending: deque[Event] = deque()
         self._wakes: list[tuple[int, int]] = []
@@ -97,6 +100,8 @@ class NodeHost:
                 self._turn()
         finally:
             self._sensor.close()
+            if self._payments is not None:
+                self._payments.close()
             if self._discovery is not None:
                 self._discovery.close()
             self._log.info("stopped", agent=self.name)
@@ -137,6 +142,8 @@ class NodeHost:
                     self._log.warning("refused", why=str(error))
             if effects:
                 self._node.driver.carry_out(self.name, effects)
+                if self._payments is not None and (book := self._node.driver.book) is not None:
+                    self._payments.follow(book)
 
     def _beat(self, now_ms: int) -> None:
         """Once a heartbeat: the sensors, the clock, whom to trust, and where others are."""

@@ -54,9 +54,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TextIO
 
+    from structlog.typing import FilteringBoundLogger
+
     from wattswap.agents.base import Agent
     from wattswap.runners.engines.store import Store
     from wattswap.runners.node.grant_page import GrantPage
+    from wattswap.runners.node.ledger_payments import LedgerPayments
     from wattswap.runners.node.roles import Role
 
 _EPOCH_OF: Final = "epoch/"
@@ -165,17 +168,37 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
             upstream="" if (above := _upstream(loaded)) is None else above.name,
             discovery=discovery,
             page=_page(loaded, keys, clock, stack),
+            payments=_payments(loaded, opening, agent_store, host_store, log),
         )
         host.run(stopped)
 
 
-def _log_to(stream: TextIO) -> structlog.typing.FilteringBoundLogger:
+def _payments(
+    loaded: LoadedConfig, opening: Book | None, agents: Store, hosts: Store, log: FilteringBoundLogger
+) -> LedgerPayments | None:
+    """The way of a transformer's book to its ledger, if its configuration names one."""
+    config = loaded.config
+    if not isinstance(config, TransformerConfig) or not config.ledger.where or opening is None:
+        return None
+    from wattswap.runners.node.ledger_payments import LedgerPayments
+
+    where, outbox = config.ledger.where, loaded.there(config.state) / "outbox.sqlite"
+    if where.startswith("sqlite:"):
+        where = f"sqlite:{loaded.there(where.removeprefix('sqlite:'))}"
+    elif not where.startswith(("http://", "https://")):
+        raise InputError(
+            f"{loaded.path}: ledger.where is {where!r}; write sqlite:tokens.sqlite, or the URL of a devnet's node"
+        )
+    return LedgerPayments(where, agents.entries() or opening.entries, store=hosts, outbox=outbox, log=log)
+
+
+def _log_to(stream: TextIO) -> FilteringBoundLogger:
     processors: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.JSONRenderer(),
     ]
-    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+    logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(stream), processors, wrapper_class=structlog.make_filtering_bound_logger(0)
     )
     return logger
@@ -327,7 +350,7 @@ def _maker(loaded: LoadedConfig, keys: AgentKeys, trust: TrustStore) -> tuple[Ca
                 feeder=0,
             )
             make = partial(Transformer, name, site, rules, roster, signer=keys.signer, trusted=_SigningKeys(trust))
-            return make, Book(funds_nanos)
+            return make, Book(funds_nanos, config.ledger.pay)
         case ChargerConfig():
             above = config.upstream.name
             key = _signing_key(loaded, trust, above)

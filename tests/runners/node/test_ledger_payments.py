@@ -1,0 +1,133 @@
+"""A transformer's tokens reach a ledger by a thread of their own, each payment once, whenever the ledger is there."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from tests.ledger.local_node import local_node
+
+from wattswap.ledger.book import SITE, Book, wallet
+from wattswap.ledger.settlement import open_settlement
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.protocol.errors import InputError
+from wattswap.runners.engines.store import MemoryStore
+from wattswap.runners.node import ledger_payments
+from wattswap.runners.node.ledger_payments import LedgerPayments
+
+FUNDS = 10**12
+CAR = "vehicle/1"
+
+
+class Place:
+    """What of a node outlives a crash, and its log."""
+
+    def __init__(self, folder: Path, where: str) -> None:
+        self.folder, self.where, self.store, self._said = folder, where, MemoryStore(), io.StringIO()
+        self.book = Book(FUNDS, "each")
+
+    def payments(self) -> LedgerPayments:
+        log = structlog.wrap_logger(
+            structlog.WriteLogger(self._said),
+            [structlog.processors.JSONRenderer()],
+            wrapper_class=structlog.make_filtering_bound_logger(0),
+        )
+        outbox = self.folder / "outbox.sqlite"
+        return LedgerPayments(self.where, self.book.entries, store=self.store, outbox=outbox, log=log)
+
+    def log(self, event: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self._said.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+    def reward(self, number: int, nanos: int) -> None:
+        """Something that a car has earned, and is paid."""
+        self.book.reserve(f"0.{number}/stay", 2 * nanos)
+        self.book.settle(f"0.{number}/stay", CAR, nanos)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path, f"sqlite:{tmp_path / 'tokens.sqlite'}")
+
+
+def held(place: Place) -> tuple[int, int]:
+    """What the site and the car hold on the embedded ledger."""
+    with SqliteLedger(place.folder / "tokens.sqlite", reads_only=True) as ledger:
+        return ledger.balance(SITE), ledger.balance(wallet(CAR))
+
+
+def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def test_a_reward_lies_in_its_cars_wallet_when_the_node_has_ended(place: Place) -> None:
+    payments = place.payments()
+    place.reward(1, 700)
+    payments.follow(place.book)
+    place.reward(2, 30)
+    payments.follow(place.book)
+    payments.close()
+    assert held(place) == (FUNDS - 730, 730)
+    assert not place.log("ledger trouble")
+
+
+def test_a_node_that_starts_again_pays_what_is_new_and_nothing_twice(place: Place) -> None:
+    payments = place.payments()
+    place.reward(1, 700)
+    payments.follow(place.book)
+    payments.close()
+    place.reward(2, 30)  # durable, and the node crashed before it was handed over
+    for _ in range(2):
+        place.payments().close()
+    assert held(place) == (FUNDS - 730, 730)
+
+
+def test_a_ledger_that_is_not_there_is_said_once_and_costs_the_street_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of the file is missing; it is made later, and all that was earned meanwhile is paid."""
+    monkeypatch.setattr(ledger_payments, "_AGAIN_S", 0.0)
+    monkeypatch.setattr(ledger_payments, "_LOOK_S", 0.02)
+    place = Place(tmp_path / "later", f"sqlite:{tmp_path / 'later' / 'tokens.sqlite'}")
+    payments = place.payments()
+    for number in range(20):
+        place.reward(number, 10)
+        payments.follow(place.book)
+    until(lambda: place.log("ledger trouble"))
+    (tmp_path / "later").mkdir()
+    until(lambda: place.log("paid"))
+    payments.close()
+    assert held(place) == (FUNDS - 200, 200)
+    assert len(place.log("ledger trouble")) == 1
+
+
+def test_tokens_that_are_on_one_ledger_are_not_looked_for_on_another(place: Place, tmp_path: Path) -> None:
+    place.payments().close()
+    place.where = f"sqlite:{tmp_path / 'other.sqlite'}"
+    with pytest.raises(InputError, match="the tokens of this transformer are on sqlite:"):
+        place.payments()
+
+
+def test_rewards_cross_a_chain_and_a_restart_goes_on_with_the_same_wallets(tmp_path: Path) -> None:
+    pytest.importorskip("iota_sdk")
+    with local_node() as (url, _):
+        place = Place(tmp_path, url)
+        for number in (1, 2):
+            payments = place.payments()
+            until(lambda: len(place.log("ledger open")) == number)  # noqa: B023 - it is over within the turn
+            place.reward(number, 1_000_000)
+            payments.follow(place.book)
+            payments.close()
+        (seed,) = {each["wallets_seed"] for each in place.log("ledger open")}
+        with open_settlement(url, None, wallets_seed=seed) as there:
+            assert there.ledger.balance(wallet(CAR)) == 2_000_000
+            assert there.ledger.balance(SITE) == FUNDS - 2_000_000
