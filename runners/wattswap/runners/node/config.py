@@ -101,7 +101,7 @@ class SiteTable(_Section, frozen=True, kw_only=True):
     """The most that a charging point of this street draws. Who claims more is taken for this much."""
 
 
-class LedgerTable(_Section, frozen=True, kw_only=True):
+class TokensTable(_Section, frozen=True, kw_only=True):
     """Where the transformer's book is paid."""
 
     where: str = ""
@@ -178,7 +178,7 @@ class TransformerConfig(NodeConfig, frozen=True, kw_only=True):
 
     site: SiteTable
     listen: ListenTable = ListenTable()
-    ledger: LedgerTable = LedgerTable()
+    ledger: TokensTable = TokensTable()
 
 
 class ChargerConfig(NodeConfig, frozen=True, kw_only=True):
