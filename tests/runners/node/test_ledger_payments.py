@@ -25,7 +25,7 @@ FUNDS = 10**12
 CAR = "vehicle/1"
 
 
-class Place:
+class NodePlace:
     """What of a node outlives a crash, and its log."""
 
     def __init__(self, folder: Path, where: str) -> None:
@@ -52,11 +52,11 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path, f"sqlite:{tmp_path / 'tokens.sqlite'}")
+def place(tmp_path: Path) -> NodePlace:
+    return NodePlace(tmp_path, f"sqlite:{tmp_path / 'tokens.sqlite'}")
 
 
-def held(place: Place) -> tuple[int, int]:
+def held(place: NodePlace) -> tuple[int, int]:
     """What the site and the car hold on the embedded ledger."""
     with SqliteLedger(place.folder / "tokens.sqlite", reads_only=True) as ledger:
         return ledger.balance(SITE), ledger.balance(wallet(CAR))
@@ -69,7 +69,7 @@ def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def test_a_reward_lies_in_its_cars_wallet_when_the_node_has_ended(place: Place) -> None:
+def test_a_reward_lies_in_its_cars_wallet_when_the_node_has_ended(place: NodePlace) -> None:
     payments = place.payments()
     place.reward(1, 700)
     payments.follow(place.book)
@@ -80,7 +80,7 @@ def test_a_reward_lies_in_its_cars_wallet_when_the_node_has_ended(place: Place) 
     assert not place.log("ledger trouble")
 
 
-def test_a_node_that_starts_again_pays_what_is_new_and_nothing_twice(place: Place) -> None:
+def test_a_node_that_starts_again_pays_what_is_new_and_nothing_twice(place: NodePlace) -> None:
     payments = place.payments()
     place.reward(1, 700)
     payments.follow(place.book)
@@ -97,7 +97,7 @@ def test_a_ledger_that_is_not_there_is_said_once_and_costs_the_street_nothing(
     """The folder of the file is missing; it is made later, and all that was earned meanwhile is paid."""
     monkeypatch.setattr(ledger_payments, "_AGAIN_S", 0.0)
     monkeypatch.setattr(ledger_payments, "_LOOK_S", 0.02)
-    place = Place(tmp_path / "later", f"sqlite:{tmp_path / 'later' / 'tokens.sqlite'}")
+    place = NodePlace(tmp_path / "later", f"sqlite:{tmp_path / 'later' / 'tokens.sqlite'}")
     payments = place.payments()
     for number in range(20):
         place.reward(number, 10)
@@ -110,7 +110,7 @@ def test_a_ledger_that_is_not_there_is_said_once_and_costs_the_street_nothing(
     assert len(place.log("ledger trouble")) == 1
 
 
-def test_tokens_that_are_on_one_ledger_are_not_looked_for_on_another(place: Place, tmp_path: Path) -> None:
+def test_tokens_that_are_on_one_ledger_are_not_looked_for_on_another(place: NodePlace, tmp_path: Path) -> None:
     place.payments().close()
     place.where = f"sqlite:{tmp_path / 'other.sqlite'}"
     with pytest.raises(InputError, match="the tokens of this transformer are on sqlite:"):
@@ -120,7 +120,7 @@ def test_tokens_that_are_on_one_ledger_are_not_looked_for_on_another(place: Plac
 def test_rewards_cross_a_chain_and_a_restart_goes_on_with_the_same_wallets(tmp_path: Path) -> None:
     pytest.importorskip("iota_sdk")
     with local_node() as (url, _):
-        place = Place(tmp_path, url)
+        place = NodePlace(tmp_path, url)
         for number in (1, 2):
             payments = place.payments()
             until(lambda: len(place.log("ledger open")) == number)  # noqa: B023 - it is over within the turn
