@@ -17,7 +17,7 @@ from wattswap.runners.scenario.read import Source
 from wattswap.runners.scenario.schema import FeederSessions, FeederTable, Format, Scenario
 from wattswap.runners.scenario.sessions import read_sessions
 from wattswap.runners.scenario.visits import SessionTable, no_sessions
-from wattswap.runners.scenario.zones import Redating
+from wattswap.runners.scenario.zones import Redating, scenario_clock
 
 Ints = NDArray[np.int64]
 
@@ -104,7 +104,9 @@ def _table(source: Source, scenario: Scenario, file: _SessionsFile, names: Seque
         return generated_sessions(scenario, file.generated, file.feeder)
     if not file.csv:
         return no_sessions()
-    return read_sessions(source.path(file.csv), scenario.vehicles.departure, file.format, file.redating, names)
+    return read_sessions(
+        source.path(file.csv), scenario.vehicles.departure, file.format, file.redating, names, scenario_clock(scenario)
+    )
 
 
 def _feeder_of_rows(table: SessionTable, names: Sequence[str], common: Sequence[int], shares: Sequence[float]) -> Ints:

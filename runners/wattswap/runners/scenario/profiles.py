@@ -21,6 +21,7 @@ from wattswap.protocol import draws
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_W, MS_PER_HOUR, MS_PER_S, PPM, Purpose
 from wattswap.runners.scenario.schema import Shape
+from wattswap.runners.scenario.stamps import Stamps, read_as
 from wattswap.runners.scenario.tables import EPOCH, Cell, read_table
 
 Watts = NDArray[np.int64]
@@ -43,6 +44,8 @@ class Profile:
     start_ms: int
     step_ms: int
     mean_w: Watts
+    notes: tuple[str, ...] = ()
+    """What was taken for what."""
 
     @property
     def end_ms(self) -> int:
@@ -64,11 +67,12 @@ class Ticks:
         return self.start_ms + self.count * self.tick_ms
 
 
-def read_profile(path: Path, column: str) -> Profile:
-    """Read ``timestamp,<column>``; the stamps name the interval's start and carry an offset.
+def read_profile(path: Path, column: str, clock: tzinfo | None = None) -> Profile:
+    """Read ``timestamp,<column>``; the stamps name the interval's start.
 
-    The column is in kW; where the file has ``household_w`` or ``household_kwh`` in place of ``household_kw``, it is in
-    watts, or the energy of each interval.
+    Those without an offset are read by ``clock``, that of the street's zone: a day of spring has 92 quarters of an
+    hour then, one of autumn 100. The column is in kW; where the file has ``household_w`` or ``household_kwh`` in place
+    of ``household_kw``, it is in watts, or the energy of each interval.
     """
     stem = column.removesuffix("_kw")
     units = {column: "kw", f"{stem}_w": "w", f"{stem}_kwh": "kwh"}
@@ -76,18 +80,15 @@ def read_profile(path: Path, column: str) -> Profile:
     name = next(name for name in units if name in table.header)
     unit = units[name]
     stamps = list(table.column("timestamp"))
-    at_ms = [_whole_second_ms(cell) for cell in stamps]
+    read = Stamps.of(stamps, clock)
+    at_ms = read.instants_ms(stamps)
+    for cell, each_ms in zip(stamps, at_ms, strict=True):
+        if each_ms % MS_PER_S:
+            raise cell.wrong(f"{cell.text!r} is not a whole second; round the time stamps")
     step_ms = _regular_step_ms(stamps, at_ms)
     watts = {"kw": _W_PER_KW, "w": 1, "kwh": _W_PER_KW * MS_PER_HOUR / step_ms}[unit]
     mean_w = np.array([_watts(cell, watts, unit) for cell in table.column(name)], dtype=np.int64)
-    return Profile(table.file, table.sha256, at_ms[0], step_ms, mean_w)
-
-
-def _whole_second_ms(cell: Cell) -> int:
-    at_ms = cell.instant_ms()
-    if at_ms % MS_PER_S:
-        raise cell.wrong(f"{cell.text!r} is not a whole second; round the time stamps")
-    return at_ms
+    return Profile(table.file, table.sha256, at_ms[0], step_ms, mean_w, read_as(table, read))
 
 
 def _regular_step_ms(stamps: list[Cell], at_ms: list[int]) -> int:

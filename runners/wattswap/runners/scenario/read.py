@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from wattswap.runners.scenario.feeders import complete_feeders
 from wattswap.runners.scenario.keys import Origin, nearest, place, refuse_misfits
 from wattswap.runners.scenario.schema import Scenario
 from wattswap.runners.scenario.tables import nearest_file
+from wattswap.runners.scenario.zones import zone_named
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,28 @@ def load_scenario(
     origin = Origin(str(path), options)
     refuse_misfits(raw, Scenario, origin)
     complete_feeders(raw, origin)
-    scenario = msgspec.convert(raw, Scenario)
+    scenario = _by_its_clocks(msgspec.convert(raw, Scenario), origin)
     check(scenario, origin)
     return Source(scenario, path.parent)
+
+
+def _by_its_clocks(scenario: Scenario, origin: Origin) -> Scenario:
+    """The scenario with its start, and events without an offset, as the clocks of its zone show them."""
+    if not scenario.zone:
+        return scenario
+    try:
+        clock = zone_named(scenario.zone)
+    except InputError as error:
+        raise origin.wrong(f"zone: {error}", "zone") from None
+    events = tuple(
+        msgspec.structs.replace(event, from_=_on(clock, event.from_), to=_on(clock, event.to))
+        for event in scenario.event
+    )
+    return msgspec.structs.replace(scenario, start=_on(clock, scenario.start), event=events)
+
+
+def _on(clock: tzinfo, stamp: datetime) -> datetime:
+    return stamp.replace(tzinfo=clock) if stamp.tzinfo is None else stamp.astimezone(clock)
 
 
 def _from_here(key: str, value: object) -> object:

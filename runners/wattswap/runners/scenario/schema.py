@@ -269,6 +269,8 @@ class Scenario(_Table, frozen=True, kw_only=True):
     days: Days = 7
     hours: FurtherHours = 0
     """So much longer than ``days``, so that those who plugged in on the last evening are seen to leave."""
+    zone: str = ""
+    """The street's time zone, as ``Europe/Berlin``: by its clocks go its days, and times without an offset."""
     seed: Seed = 1
     reading_s: SomeSeconds = 30
     window_s: SomeSeconds = 300

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,8 @@ from wattswap.runners.scenario.keys import nearest
 from wattswap.runners.scenario.names import named, refuse_long
 from wattswap.runners.scenario.profiles import normal_q16
 from wattswap.runners.scenario.schema import Format
-from wattswap.runners.scenario.tables import Cell, Table, read_table
+from wattswap.runners.scenario.stamps import Stamps, read_as
+from wattswap.runners.scenario.tables import Cell, Table, read_table, unix_ms
 from wattswap.runners.scenario.trondheim import read_trondheim
 from wattswap.runners.scenario.visits import SessionTable, Visit, VisitCounts, energy_ws, raw_table, unique
 from wattswap.runners.scenario.zones import Redating
@@ -43,10 +46,12 @@ def read_sessions(
     source: Format = "wattswap",
     redating: Redating = AS_RECORDED,
     feeders: Sequence[str] = (),
+    clock: tzinfo | None = None,
 ) -> SessionTable:
     """Read a session file of any format; ``departure`` is the scenario's key: ``stated`` asks for what drivers said.
 
     ``feeders`` are the names that the column ``feeder`` of our own format may hold; without any it is not looked at.
+    ``clock`` is that of the street's zone, by which stamps of our own format are read that have no offset.
 
     Raises:
         InputError: the file cannot be read or used; file, row or item, and what to do.
@@ -57,20 +62,25 @@ def read_sessions(
     elif source == "trondheim":
         table = read_trondheim(path, redating)
     else:
-        table = _read_own(path, redating, feeders, stated=stated)
+        table = _read_own(path, redating, feeders, clock, stated=stated)
     for what, names in (("session", table.session_id), ("charger", table.station_id), ("car", table.vehicle_id)):
         refuse_long(str(path), what, names)
     return table
 
 
-def _read_own(path: Path, redating: Redating, feeders: Sequence[str], *, stated: bool) -> SessionTable:
+def _read_own(
+    path: Path, redating: Redating, feeders: Sequence[str], clock: tzinfo | None, *, stated: bool
+) -> SessionTable:
     """Our own CSV: nothing is left out, and sessions that overlap at a station get points of their own."""
     table = read_table(path, (*COLUMNS, ESTIMATE) if stated else COLUMNS)
-    visits = _visits(table, feeders, stated=stated)
-    return raw_table(table.sha256, visits, VisitCounts.of(path), redating, stated=stated)
+    times = ("arrival", "departure", *((ESTIMATE,) if stated else ()))
+    stamps = Stamps.of([cell for name in times for cell in table.column(name)], clock)
+    visits = _visits(table, feeders, stamps, stated=stated)
+    read = raw_table(table.sha256, visits, VisitCounts.of(path), redating, stated=stated)
+    return replace(read, notes=(*read_as(table, stamps), *read.notes))
 
 
-def _visits(table: Table, feeders: Sequence[str], *, stated: bool) -> list[Visit]:
+def _visits(table: Table, feeders: Sequence[str], stamps: Stamps, *, stated: bool) -> list[Visit]:
     columns = {name: list(table.column(name)) for name in (*COLUMNS, *((ESTIMATE,) if stated else ()))}
     session_id = unique(columns["session_id"])
     feeder = _feeders(table, feeders)
@@ -79,9 +89,9 @@ def _visits(table: Table, feeders: Sequence[str], *, stated: bool) -> list[Visit
             session_id=session_id[row],
             station_id=columns["station_id"][row].filled(),
             user_id=named(columns["user_id"][row].printable()),
-            arrival=columns["arrival"][row].stamp(),
-            departure_ms=_departure_ms(columns["arrival"][row], columns["departure"][row]),
-            stated_ms=columns[ESTIMATE][row].instant_ms() if stated else None,
+            arrival=(arrival := stamps.read(columns["arrival"][row])),
+            departure_ms=(departure_ms := _departure_ms(arrival, columns["departure"][row], stamps)),
+            stated_ms=unix_ms(stamps.read(columns[ESTIMATE][row], departure_ms - MS_PER_HOUR)) if stated else None,
             energy_ws=energy_ws(columns["energy_kwh"][row]),
             feeder=feeder[row],
         )
@@ -120,8 +130,8 @@ def keys_of(names: Sequence[str]) -> Keys:
     return np.array([agent_key(name) for name in names], dtype=np.uint64)
 
 
-def _departure_ms(arrival: Cell, departure: Cell) -> int:
-    departure_ms = departure.instant_ms()
-    if departure_ms < arrival.instant_ms():
+def _departure_ms(arrival: datetime, departure: Cell, stamps: Stamps) -> int:
+    departure_ms = unix_ms(stamps.read(departure, unix_ms(arrival)))
+    if departure_ms < unix_ms(arrival):
         raise departure.wrong(f"{departure.text} is before the arrival; correct one of them or drop the row")
     return departure_ms

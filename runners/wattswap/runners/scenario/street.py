@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 from functools import cached_property
 from itertools import accumulate, chain
 from pathlib import Path
@@ -27,6 +27,7 @@ from wattswap.runners.scenario.schema import BaseTable, Battery, FeederTable, Sc
 from wattswap.runners.scenario.sessions import departure_errors, keys_of
 from wattswap.runners.scenario.tables import unix_ms
 from wattswap.runners.scenario.visits import SessionTable
+from wattswap.runners.scenario.zones import scenario_clock
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -150,7 +151,8 @@ def build_street(source: Source, day: int | None = None) -> Street:
     """Read the files a scenario names and lay them onto its grid of ticks."""
     scenario = source.scenario if day is None else one_day(source.scenario, day)
     start_ms, tick_ms = unix_ms(scenario.start), scenario.reading_s * MS_PER_S
-    ticks = Ticks(start_ms, tick_ms, (scenario.days * _DAY_MS + scenario.hours * _HOUR_MS) // tick_ms)
+    end_ms = unix_ms(scenario.start + timedelta(days=scenario.days)) + scenario.hours * _HOUR_MS
+    ticks = Ticks(start_ms, tick_ms, (end_ms - start_ms) // tick_ms)
     inputs = _Inputs(scenario.inputs)
     base_w = [_base_w(source, scenario, feeder, ticks, inputs) for feeder in scenario.feeders]
     divided = divided_sessions(source, scenario)
@@ -183,6 +185,7 @@ def build_street(source: Source, day: int | None = None) -> Street:
         inputs=inputs.sha256,
         folder=source.folder,
         notes=(
+            *inputs.notes,
             *divided.notes,
             *lost_sessions(divided.feeders, ticks, whole=day is None),
             *lost_events(scenario, ticks, whole=day is None),
@@ -193,12 +196,11 @@ def build_street(source: Source, day: int | None = None) -> Street:
 
 
 def one_day(scenario: Scenario, day: int) -> Scenario:
-    """The ``day``-th 24 hours of a scenario as a scenario of one day; the name stays."""
+    """The ``day``-th day of a scenario as a scenario of one day; the name stays."""
     if not 1 <= day <= scenario.days:
         days = f"{scenario.days} day{'s' if scenario.days > 1 else ''}"
         raise InputError(f"--day {day}: scenario {scenario.name} has {days}; choose 1 to {scenario.days}")
-    # an instant in UTC plus whole days: a change to summer time in between moves nothing
-    start = (scenario.start.astimezone(UTC) + timedelta(days=day - 1)).astimezone(scenario.start.tzinfo)
+    start = scenario.start + timedelta(days=day - 1)
     return msgspec.structs.replace(scenario, start=start, days=1, hours=0)
 
 
@@ -208,6 +210,8 @@ class _Inputs:
     def __init__(self, recorded: dict[str, str]) -> None:
         self._recorded = recorded
         self.sha256: dict[str, str] = {}
+        self.notes: list[str] = []
+        """What they were taken for."""
 
     def add(self, path: Path, sha256: str) -> None:
         # one file of a name is called by it, a second one by its folder too, and so on
@@ -252,8 +256,9 @@ def _net_w(household: BaseTable, load: Profile, sun: Profile | None, grid: Ticks
 
 def _profile(source: Source, household: BaseTable, column: str, ticks: Ticks, inputs: _Inputs) -> Profile:
     path = source.path(household.pv_csv if column == "pv_kw" else household.household_csv)
-    profile = read_profile(path, column)
+    profile = read_profile(path, column, scenario_clock(source.scenario))
     inputs.add(path, profile.sha256)
+    inputs.notes += [note for note in profile.notes if note not in inputs.notes]
     if household.beyond == "week-before":
         profile = continued(profile, ticks.end_ms)
     require_cover(profile, ticks, source.scenario.start.tzinfo)

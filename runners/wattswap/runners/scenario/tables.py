@@ -89,6 +89,7 @@ class Table:
     rows: tuple[tuple[int, tuple[str, ...]], ...]
     decimal: str = "."
     """What stands before decimals: a comma where semicolons separate the fields of a file that may have commas."""
+    encoding: str = "UTF-8"
 
     def column(self, name: str) -> Iterator[Cell]:
         """The cells of one column, in file order. The column must be there."""
@@ -121,7 +122,8 @@ def read_table(
     first = content.partition(b"\n")[0]
     semicolons = separator == "," and b";" in first and b"," not in first
     separator = ";" if semicolons else separator
-    lines = [(line, row) for line, row in _lines(path, content, separator) if row]
+    encoding, text = _decoded(path, content)
+    lines = [(line, row) for line, row in _lines(path, text, separator) if row]
     if not lines:
         head = separator.join(columns)
         raise InputError(f"{path}: the file is empty; it needs the header {head} and rows below it")
@@ -133,7 +135,7 @@ def read_table(
         if len(row) != len(header):
             raise InputError(f"{path}, line {line}: {len(row)} fields under a header of {len(header)}; correct the row")
     rows = tuple((line, tuple(text.strip() for text in row)) for line, row in lines[1:])
-    return Table(str(path), sha256(content).hexdigest(), header, rows, "," if semicolons else ".")
+    return Table(str(path), sha256(content).hexdigest(), header, rows, "," if semicolons else ".", encoding)
 
 
 def read_content(path: Path) -> bytes:
@@ -158,14 +160,23 @@ def nearest_file(path: Path) -> str:
     return f"; did you mean {near[0]}?" if near else f"; look into {path.parent.resolve()}"
 
 
-def _lines(path: Path, content: bytes, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of each record; a byte order mark is taken off."""
+def _decoded(path: Path, content: bytes) -> tuple[str, str]:
+    """The encoding of a file and its text, without a byte order mark: UTF-8, or what Windows' spreadsheets write."""
     try:
-        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        return "UTF-8", content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
+    try:
+        if b"\0" in content:
+            raise ValueError
+        return "Windows-1252", content.decode("cp1252")
+    except ValueError:
         raise InputError(f"{path}, line {line}: this is not UTF-8 text; save the file as UTF-8 CSV") from None
-    reader = csv.reader(text, delimiter=separator, strict=True)
+
+
+def _lines(path: Path, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of each record."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for row in reader:
             yield reader.line_num, row

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from wattswap.protocol.errors import InputError
 from wattswap.runners.scenario.tables import unix_ms
+
+if TYPE_CHECKING:
+    from wattswap.runners.scenario.schema import Scenario
 
 
 @lru_cache(maxsize=64)
@@ -31,6 +35,11 @@ def _unknown(name: str) -> str:
         return f"time zone {name!r} is needed and this machine has no time zone data; install the package tzdata"
     near = get_close_matches(name, names, n=1, cutoff=0.5)
     return f"there is no time zone {name!r}; " + (f"did you mean {near[0]}?" if near else "write it like Europe/Oslo")
+
+
+def scenario_clock(scenario: Scenario) -> tzinfo | None:
+    """The clock of the street's zone; None where the scenario names none."""
+    return zone_named(scenario.zone) if scenario.zone else None
 
 
 @dataclass(frozen=True)
