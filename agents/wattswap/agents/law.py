@@ -197,9 +197,12 @@ def grants(
     behind = (claims_w > cars.firm_w) & (cars.reduce_w + cars.feed_w == 0)
     if not np.count_nonzero(behind):
         return Grants(import_w, cars.feed_w, forced_w)
-    for feeder in np.flatnonzero((room_w > 0) & (segments.sum(behind) > 0)).tolist():
-        rows = segments.rows(feeder)
-        _hand_out(import_w[rows], int(room_w[feeder]), cars.of(rows), claims_w[rows], behind[rows], seed, rules)
+    lacking_w = segments.sum(np.where(behind, claims_w - import_w, 0))
+    all_fit = (lacking_w <= room_w)[segments.feeder]
+    import_w = np.where(behind & all_fit, claims_w, import_w)
+    (rows,) = (behind & ~all_fit & (room_w > 0)[segments.feeder]).nonzero()
+    if len(rows):
+        _hand_out(import_w, room_w, cars, claims_w, rows, segments.feeder[rows], seed, rules)
     return Grants(import_w, cars.feed_w, forced_w)
 
 
@@ -214,23 +217,24 @@ def claimed_w(cars: Cars, rules: Rules) -> Ints:
 
 
 def _hand_out(
-    import_w: Ints, room_w: int, cars: Cars, claims_w: Ints, behind: NDArray[np.bool_], seed: int, rules: Rules
+    import_w: Ints, room_w: Ints, cars: Cars, claims_w: Ints, rows: Ints, feeder: Ints, seed: int, rules: Rules
 ) -> None:
-    """Hand the room left on a feeder to cars that are behind their baseline; unasked, unpaid.
+    """Hand the room left on each feeder to its cars that are behind their baseline; unasked, unpaid.
 
-    Who drew in the last tick comes first, it spares a stop; then whoever's waiting is dearest. A car under an award
-    gets none: it sold just this power.
+    ``rows`` are these cars, and ``feeder`` the feeder of each. Who drew in the last tick comes first, it spares a stop;
+    then whoever's waiting is dearest. A car under an award gets none: it sold just this power.
     """
-    (rows,) = behind.nonzero()
-    order = rows[np.lexsort((draw(seed, cars.key[rows], Purpose.TIE), -cars.rent_price[rows], ~cars.drew[rows]))]
-    columns = (order, claims_w[order], import_w[order])
-    for car, wanted_w, has_w in zip(*(column.tolist() for column in columns), strict=True):
-        if room_w <= 0:
-            break
-        granted_w = min(wanted_w, has_w + room_w)
+    ties = draw(seed, cars.key[rows], Purpose.TIE)
+    first = np.lexsort((ties, -cars.rent_price[rows], ~cars.drew[rows], feeder))
+    order, left_w = rows[first], room_w.tolist()
+    columns = (order, feeder[first], claims_w[order], import_w[order])
+    for car, at, wanted_w, has_w in zip(*(column.tolist() for column in columns), strict=True):
+        if left_w[at] <= 0:
+            continue
+        granted_w = min(wanted_w, has_w + left_w[at])
         if granted_w >= min(rules.min_w, wanted_w):
             import_w[car] = granted_w
-            room_w -= granted_w - has_w
+            left_w[at] -= granted_w - has_w
 
 
 def last_resort(import_w: Ints, room_w: int, ties: NDArray[np.uint64], rules: Rules) -> Ints:

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "agent": "wattswap.cli.agent:agent",
     "compare": "wattswap.cli.compare:compare",
     "optimum": "wattswap.cli.optimum:optimum",
+    "bench": "wattswap.cli.bench:bench",
     "scenarios": "wattswap.cli.scenarios:scenarios",
     "dashboard": "wattswap.cli.dashboard:dashboard",
     "report": "wattswap.cli.report:report",

@@ -1,0 +1,149 @@
+"""What ``wattswap bench`` measures: each figure beside something else that does the same, on this machine, now.
+
+A second on one machine is no second on another, so every row is a pair, taken in one process one after the other, by
+processor time where both sides work in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from tempfile import TemporaryDirectory
+from time import process_time
+from typing import Final
+
+import msgspec
+
+from wattswap.protocol.units import MS_PER_S
+
+PEERS: Final = {"acnportal": "ACN-Sim", "ev2gym": "EV2Gym", "citylearn": "CityLearn", "chargax": "Chargax"}
+"""Simulators that people use in our place: module, and name."""
+
+
+class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure and what it is compared with."""
+
+    what: str
+    ours: float
+    unit: str
+    beside: str = ""
+    """What is on the other side; empty where there is nothing."""
+    theirs: float | None = None
+
+    @property
+    def times(self) -> float | None:
+        """How many times better ours is; below 1 it is worse. Seconds are better when fewer, rates when more."""
+        if self.theirs is None:
+            return None
+        return self.theirs / self.ours if self.unit in ("s", "ms") else self.ours / self.theirs
+
+
+def rows(seeds: int) -> Iterator[BenchRow]:
+    """All rows, as they are measured; ``seeds`` is how many runs of a week share a pass."""
+    for measure in _MEASURES:
+        yield from measure(seeds)
+
+
+def absent_peers() -> list[str]:
+    """The simulators that are not installed here, so that nothing is said about them."""
+    return [name for module, name in PEERS.items() if find_spec(module) is None]
+
+
+def _replications(seeds: int) -> Iterator[BenchRow]:
+    from wattswap.runners.engines.fleet import FleetRun
+    from wattswap.runners.engines.side_by_side import SideBySide
+    from wattswap.runners.scenario import load_street
+
+    streets = [load_street("a400", seed=seed) for seed in range(1, seeds + 1)]
+    together_s = _spent_s(lambda: SideBySide(streets).run())
+    alone_s = _spent_s(lambda: FleetRun(streets[0]).run())
+    yield BenchRow(
+        what=f"{seeds} seeds of a week of 200 cars (a400), in one pass",
+        ours=together_s,
+        unit="s",
+        beside=f"{seeds} runs one by one",
+        theirs=alone_s * seeds,
+    )
+
+
+def _engines(_: int) -> Iterator[BenchRow]:
+    from wattswap.runners.engines.fleet import FleetRun
+    from wattswap.runners.engines.simulated import simulated_run
+    from wattswap.runners.scenario import load_street
+
+    street = load_street("b250", day=7)
+    yield BenchRow(
+        what="a Sunday of 67 chargers (b250), arrays",
+        ours=_spent_s(lambda: FleetRun(street).run()),
+        unit="s",
+        beside="the same with real agents and messages",
+        theirs=_spent_s(lambda: simulated_run(street).run()),
+    )
+
+
+def _beside_mesa(_: int) -> Iterator[BenchRow]:
+    """Ten thousand cars for a day, beside a Mesa model with an agent for each of them."""
+    if find_spec("mesa") is None:
+        return
+    from wattswap.experiments.bench.plain_mesa import PlainStreets
+    from wattswap.runners.engines.side_by_side import SideBySide
+    from wattswap.runners.scenario import load_street
+
+    streets = [load_street("a400", day=7, seed=seed) for seed in range(1, 51)]
+    cars = sum(len(street.sessions.session_id) for street in streets)
+    plain = PlainStreets(streets)
+    yield BenchRow(
+        what=f"a Sunday of {cars:,} cars on {len(streets)} transformers",
+        ours=_spent_s(lambda: SideBySide(streets).run()),
+        unit="s",
+        beside="plain Mesa, an agent a car, with pauses for a window and nothing else",
+        theirs=_spent_s(lambda: plain.run_for(streets[0].ticks)),
+    )
+
+
+def _wire(_: int) -> Iterator[BenchRow]:
+    from wattswap.experiments.bench.node_round import a_round
+
+    for sign in (False, True):
+        best = min((a_round(100, sign=sign) for _ in range(3)), key=lambda row: row.ratio)
+        yield BenchRow(
+            what=f"a round of 100 cars over ZeroMQ, {'signed' if sign else 'not signed'}",
+            ours=best.round_ms,
+            unit="ms",
+            beside="the same messages by bare pyzmq",
+            theirs=best.bare_ms,
+        )
+
+
+def _payments(_: int) -> Iterator[BenchRow]:
+    if find_spec("iota_sdk") is None:
+        return
+    from wattswap.experiments.bench.settling import a_node, handed_in
+
+    with a_node(None) as url, TemporaryDirectory() as folder:
+        for batch, count in ((100, 1_000), (1, 50)):
+            chain = handed_in(url, "devnet", batch, count)
+            embedded = handed_in(f"sqlite:{folder}/{batch}", "sqlite", batch, count)
+            yield BenchRow(
+                what=f"payments a second on a local IOTA node, {batch} at a time",
+                ours=chain.a_second,
+                unit="1/s",
+                beside="the embedded ledger",
+                theirs=embedded.a_second,
+            )
+
+
+_MEASURES: Final[tuple[Callable[[int], Iterator[BenchRow]], ...]] = (
+    _engines,
+    _beside_mesa,
+    _replications,
+    _wire,
+    _payments,
+)
+
+
+def _spent_s(work: Callable[[], object]) -> float:
+    """Processor seconds of a piece of work."""
+    began = process_time()
+    work()
+    return max(process_time() - began, 1 / MS_PER_S)
