@@ -46,7 +46,7 @@ ONE_PLACE = {
     "zeroconf": ("wattswap.runners.node.discovery",),
     "paho": ("wattswap.runners.node.drivers",),
     "gpiozero": ("wattswap.runners.node.drivers",),
-    "mesa": ("wattswap.runners.mesa_model",),
+    "mesa": ("wattswap.runners.mesa_model", "wattswap.experiments.bench.plain_mesa"),
     "iota_sdk": ("wattswap.ledger.iota", "wattswap.ledger.devnet", "wattswap.experiments.bench.devnet_load"),
     "graphql": ("wattswap.ledger.devnet",),
     "starlette": ("wattswap.ledger.devnet", "wattswap.experiments.dashboard"),

@@ -34,6 +34,7 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
         "results.csv",
         "results.parquet",
         "comparison.png",
+        "differences.csv",
     }
     assert len(list((tmp_path / "here/runs").iterdir())) == 6
     again = wattswap("compare", "demo", *FAST, "--strategies", "need,need:0.5+keep:0.5", "--out", "here")

@@ -212,7 +212,11 @@ def test_a_table_without_pyarrow_or_matplotlib_says_what_it_left_out(small, monk
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     monkeypatch.setattr(comparison, "find_spec", lambda name: None)
     found = compare(small, controllers=["uncontrolled"], jobs=1, out="there")
-    assert [note.partition(" was")[0] for note in found.notes] == ["results.parquet", "comparison.png"]
+    assert [note.partition(" was")[0] for note in found.notes] == [
+        "results.parquet",
+        "differences.csv",
+        "comparison.png",
+    ]
     assert Path("there/results.csv").is_file()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,12 @@ from wattswap.cli.examples import examples
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
     from wattswap.experiments.comparison import Comparison, Spread
+    from wattswap.experiments.paired import PairedDifference
 
 CHECK_FAILED = 1
 
@@ -29,6 +35,7 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
         "wattswap compare b250 --controllers edf,negotiated --set vehicles.disclose=departure --out b250-edf",
         "wattswap compare demo --strategies need,altruist,need:0.5+keep:0.5 --seeds 20 --jobs 4 --out strategies",
         "wattswap compare b250 --vary transformer.limit_w=160k..240k:20k --seeds 3 --out limits",
+        "wattswap compare a400 --strategies need,truthful --resample 20 --out streets",
         "wattswap compare c250stress --games --day 5 --seeds 3",
     )
 )
@@ -46,6 +53,12 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
 )
 @click.option(
     "--seeds", type=int, default=5, show_default=True, metavar="N", help="Runs of each, from the scenario's seed up."
+)
+@click.option(
+    "--resample",
+    type=int,
+    metavar="N",
+    help="In place of --seeds: N streets, each with the recorded users drawn anew (with replacement) by its seed.",
 )
 @click.option(
     "--vary",
@@ -78,6 +91,7 @@ def compare(
     controllers: tuple[str, ...],
     strategies: tuple[str, ...],
     seeds: int,
+    resample: int | None,
     vary: tuple[str, ...],
     jobs: int | None,
     cluster: str | None,
@@ -94,6 +108,9 @@ def compare(
     It leaves a table of all runs (results.csv, results.parquet) and a picture in DIR. A run that fails is a row with
     its error, and the exit code is 1.
 
+    With --resample N the seeds are a sample of streets and not only of noise: in each, the users of the recording are
+    drawn anew. Runs of one number have the same street under every controller and strategy.
+
     With --games it plays the bundled manipulations of the market in the fleet engine, everyone else truthful, and
     prints what each earns a car beside the same car's honest run. DIR is not needed then.
 
@@ -101,6 +118,10 @@ def compare(
     """
     if cluster is not None:
         raise InputError("--cluster: this version compares on this machine only; use --jobs N")
+    if resample is not None:
+        if ctx.get_parameter_source("seeds") is not ParameterSource.DEFAULT:
+            raise InputError("--resample: it says how many streets are drawn, so leave --seeds out")
+        seeds, settings = resample, (*settings, "sessions.resample=yes")
     if games:
         _refuse_beside_games(ctx)
         from wattswap.cli.games import play_and_show
@@ -161,7 +182,10 @@ def _as_json(comparison: Comparison) -> dict[str, object]:
         {**group._asdict(), "spread": {key: spread._asdict() for key, spread in group.spread.items()}}
         for group in comparison.groups
     ]
-    return {"scenario": comparison.scenario, "groups": groups, "runs": comparison.rows}
+    found: dict[str, object] = {"scenario": comparison.scenario, "groups": groups, "runs": comparison.rows}
+    if find_spec("scipy") is not None:
+        found["differences"] = [each._asdict() for each in comparison.differences]
+    return found
 
 
 def _show(comparison: Comparison) -> None:
@@ -189,6 +213,8 @@ def _show(comparison: Comparison) -> None:
         label = "\n".join(part for part in (name, asked, short(group.varied)) if part)
         table.add_row(f"{label}{failed}", *cells)
     console.print(table, markup=False)
+    if find_spec("scipy") is not None and (differences := comparison.differences):
+        _show_differences(console, differences)
     for row in comparison.failed:
         console.print(
             f"Failed: {row['controller']}, {row['strategy']}, seed {row['seed']}: {row['error']}",
@@ -198,6 +224,41 @@ def _show(comparison: Comparison) -> None:
     for note in comparison.notes:
         console.print(f"Note: {note}", markup=False, soft_wrap=True)
     console.print(f"\nAll runs: {comparison.out}", markup=False, soft_wrap=True)
+
+
+def _show_differences(console: Console, differences: Sequence[PairedDifference]) -> None:
+    """What each group has beyond the first, in pairs of one seed."""
+    from rich.table import Table
+
+    from wattswap.agents.controllers import NEGOTIATED
+    from wattswap.experiments.comparison import MEASURES
+    from wattswap.experiments.formatting import controller_name, plain
+    from wattswap.experiments.vary import short
+
+    pairs = max(each.pairs for each in differences)
+    console.print(
+        f"Beside {differences[0].against}: differences over {pairs} pairs of one seed, and 95 % intervals;"
+        " * where Holm's corrected p is below 0.05\n",
+        markup=False,
+    )
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
+    table.add_column("controller\nstrategy", overflow="fold", min_width=18)
+    for measure in MEASURES:
+        table.add_column(measure.title.replace(" ", "\n"), justify="right", no_wrap=True)
+    cells: dict[str, dict[str, str]] = {}
+    places = {measure.key: measure.places for measure in MEASURES}
+    for each in differences:
+        asked = each.strategy if each.controller == NEGOTIATED else ""
+        name = controller_name(each.controller).replace(" ", "\n", 1)
+        label = "\n".join(part for part in (name, asked, short(each.varied)) if part)
+        mean, low, high = (plain(value, places[each.key]) for value in (each.mean, each.low, each.high))
+        star = "*" if each.is_certain else " "
+        cells.setdefault(label, {})[each.key] = (
+            f"{mean}{star}\n{low} to {high} " if each.low != each.high else f"{mean} "
+        )
+    for label, of in cells.items():
+        table.add_row(label, *(of.get(measure.key, "–") for measure in MEASURES))
+    console.print(table, markup=False)
 
 
 def _cell(spread: Spread, places: int) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.formatting import controller_name
 from wattswap.experiments.markup import table
+from wattswap.experiments.paired import PairedDifference, differences
 from wattswap.experiments.plots.curves import curves
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
@@ -30,6 +31,7 @@ Rows = list[dict[str, Any]]
 
 TABLE_CSV: Final = "results.csv"
 TABLE_PARQUET: Final = "results.parquet"
+DIFFERENCES: Final = "differences.csv"
 PICTURE: Final = "comparison.png"
 WITHOUT_PICTURE: Final = "pip install 'wattswap[plots]'"
 
@@ -48,7 +50,7 @@ MEASURES: Final = (
     Measure("sessions_short", "short cars", 1, 1),
     Measure("waiting_cost_nanos", "waiting cost IOTA", 1e9, 1),
     Measure("paid_nanos", "IOTA paid", 1e9, 1),
-    Measure("sellers_losing", "cars that sold at a loss", 1, 1),
+    Measure("sellers_losing", "sellers at loss", 1, 1),
     Measure("stops", "stops per session", 1, 2),
 )
 DRAWN: Final = MEASURES[:4]
@@ -118,6 +120,11 @@ class Comparison:
         for row in self.rows:
             rows.setdefault((row["controller"], row["strategy"], row.get("varied", "")), []).append(row)
         return [_group(*name, mine) for name, mine in rows.items()]
+
+    @property
+    def differences(self) -> list[PairedDifference]:
+        """Every group beside the first with the same variation, in pairs of one seed; needs scipy (extra ``sim``)."""
+        return differences(self.rows, {measure.key: measure.per_unit for measure in MEASURES})
 
     def plot(self) -> Figure:
         """The comparison as a picture; needs matplotlib, which the extra ``plots`` brings."""
@@ -219,6 +226,12 @@ def _write(comparison: Comparison, out: Path) -> None:
     (out / TABLE_CSV).write_text(text.getvalue(), encoding="utf-8")
     if not _write_parquet(comparison.rows, names, out / TABLE_PARQUET):
         comparison.notes.append(f"{TABLE_PARQUET} was left out, it needs pyarrow: {WITHOUT_TABLES}")
+    if find_spec("scipy") is None:
+        comparison.notes.append(f"{DIFFERENCES} was left out, it needs scipy: {WITHOUT_TABLES}")
+    else:
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows((PairedDifference._fields, *comparison.differences))
+        (out / DIFFERENCES).write_text(text.getvalue(), encoding="utf-8")
     if find_spec("matplotlib") is None:
         comparison.notes.append(f"{PICTURE} was left out, it needs matplotlib: {WITHOUT_PICTURE}")
     elif any(group.spread for group in comparison.groups):

@@ -150,6 +150,9 @@ def _generate(path: str, sessions: SessionsFile, scenario: Scenario) -> Iterator
         yield f"{share} is a share of the homes; write how many there are as {path}.homes", share
     if sessions.generated_cars and sessions.csv:
         yield f"{key} draws sessions and {path}.csv names a file of them; leave one out", key, f"{path}.csv"
+    if sessions.generated_cars and sessions.resample == "yes":
+        what = f"{path}.resample draws recorded users anew and {key} draws cars by seed already; leave one out"
+        yield what, f"{path}.resample", key
     if sessions.generated_cars and scenario.vehicles.departure == "stated":
         yield "vehicles.departure is 'stated' and drawn sessions state none; write actual or error:2h", key
 

@@ -14,6 +14,7 @@ from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
 from wattswap.runners.scenario.generated import RECORDED, generated_sessions
 from wattswap.runners.scenario.read import Source
+from wattswap.runners.scenario.resample import resampled
 from wattswap.runners.scenario.schema import FeederSessions, FeederTable, Format, Scenario
 from wattswap.runners.scenario.sessions import read_sessions
 from wattswap.runners.scenario.visits import SessionTable, no_sessions
@@ -84,6 +85,8 @@ class _SessionsFile:
     """What to draw them after, in place of a file."""
     feeder: str = ""
     """Whose they are, if drawn."""
+    resample: bool = False
+    """Whether the recorded users are drawn anew."""
 
 
 def _is_own(feeder: FeederTable) -> bool:
@@ -96,7 +99,8 @@ def _file_of(feeder: FeederTable, common_csv: str) -> _SessionsFile:
     redating = Redating(sessions.shift_days, sessions.zone)
     if sessions.generated_cars:
         return _SessionsFile("", sessions.format, redating, sessions, feeder.name)
-    return _SessionsFile(sessions.csv or common_csv, sessions.format, redating)
+    csv, resample = sessions.csv or common_csv, sessions.resample == "yes"
+    return _SessionsFile(csv, sessions.format, redating, resample=resample)
 
 
 def _table(source: Source, scenario: Scenario, file: _SessionsFile, names: Sequence[str]) -> SessionTable:
@@ -104,9 +108,9 @@ def _table(source: Source, scenario: Scenario, file: _SessionsFile, names: Seque
         return generated_sessions(scenario, file.generated, file.feeder)
     if not file.csv:
         return no_sessions()
-    return read_sessions(
-        source.path(file.csv), scenario.vehicles.departure, file.format, file.redating, names, scenario_clock(scenario)
-    )
+    clock = scenario_clock(scenario)
+    table = read_sessions(source.path(file.csv), scenario.vehicles.departure, file.format, file.redating, names, clock)
+    return resampled(table, scenario.seed) if file.resample else table
 
 
 def _feeder_of_rows(table: SessionTable, names: Sequence[str], common: Sequence[int], shares: Sequence[float]) -> Ints:

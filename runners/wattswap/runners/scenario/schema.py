@@ -128,6 +128,8 @@ class SessionsFile(_Table, frozen=True, kw_only=True):
     """The same for a share of the homes, in place of a number of cars."""
     homes: Cars = 0
     """How many homes the share is of."""
+    resample: Literal["no", "yes"] = "no"
+    """``yes``: the recorded users are drawn anew by the seed, with replacement, each with all its sessions."""
 
     @property
     def generated_cars(self) -> int:
@@ -302,6 +304,7 @@ class Scenario(_Table, frozen=True, kw_only=True):
             generate=file.generate,
             generate_pct=file.generate_pct,
             homes=file.homes,
+            resample=file.resample,
         )
         return (FeederTable(name="", transformer=self.transformer, base=self.base, sessions=sessions),)
 

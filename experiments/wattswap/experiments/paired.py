@@ -1,0 +1,97 @@
+"""Differences between groups of a comparison, taken in pairs: the same street, seed and noise under both.
+
+Pairs take out what the seed does to both sides. The interval is Student's for the mean of the differences, and the
+p-values of all differences of a comparison are corrected together (Holm, Scandinavian Journal of Statistics 6, 1979).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from wattswap.agents.controllers import NEGOTIATED
+
+CONFIDENCE: Final = 0.95
+
+
+class PairedDifference(NamedTuple):
+    """What a group has of a measure beyond the first group with the same variation."""
+
+    key: str
+    """The measure, a key of ``wattswap run --json``."""
+    controller: str
+    strategy: str
+    varied: str
+    against: str
+    """The first group: its controller, and its strategy where cars are asked."""
+    pairs: int
+    mean: float
+    low: float
+    high: float
+    """Of the 95 % interval of the mean."""
+    p: float
+    """Two-sided, of Student's test that the mean is 0."""
+    p_holm: float = 1.0
+    """The same, corrected for all differences that are looked at together."""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether there is a difference, by the corrected p-value."""
+        return self.p_holm < 1 - CONFIDENCE
+
+
+def differences(rows: Sequence[Mapping[str, Any]], per_unit: Mapping[str, float]) -> list[PairedDifference]:
+    """All groups beside the first with the same variation, for each of these measures, in its unit.
+
+    ``rows`` are those of ``Comparison.rows``; runs without a partner are left out, and groups with fewer than two
+    pairs. Needs scipy, which the extra ``sim`` brings.
+    """
+    found: list[PairedDifference] = []
+    for (controller, strategy, varied), by_seed in (groups := _by_group(rows)).items():
+        first = next(name for name in groups if name[2] == varied)
+        if first == (controller, strategy, varied):
+            continue
+        seeds = [seed for seed in groups[first] if seed in by_seed]
+        for key, unit in per_unit.items() if len(seeds) > 1 else ():
+            both = [(by_seed[seed][key], groups[first][seed][key]) for seed in seeds]
+            mine, theirs = np.array(both, dtype=np.float64).T / unit
+            against = ", ".join(first[:2]) if first[0] == NEGOTIATED and first[1] else first[0]
+            found.append(
+                PairedDifference(key, controller, strategy, varied, against, len(seeds), *_student(mine - theirs))
+            )
+    corrected = holm([difference.p for difference in found])
+    return [each._replace(p_holm=p_holm) for each, p_holm in zip(found, corrected, strict=True)]
+
+
+def _by_group(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], dict[int, Mapping[str, Any]]]:
+    groups: dict[tuple[str, str, str], dict[int, Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["status"] == "complete":
+            group = row["controller"], row["strategy"], row.get("varied", "")
+            groups.setdefault(group, {})[row["seed"]] = row
+    return groups
+
+
+def _student(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float, float]:
+    """Mean, the ends of its interval, and the p-value that it is 0."""
+    from scipy import stats
+
+    count, mean = len(values), float(values.mean())
+    error = float(values.std(ddof=1)) / sqrt(count)
+    if not error:  # all pairs differ by the same
+        return mean, mean, mean, float(mean == 0)
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    return mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean) / error, count - 1))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's corrected p-values, in the order of ``p``."""
+    order = sorted(range(len(p)), key=lambda at: p[at])
+    corrected, highest = [1.0] * len(p), 0.0
+    for rank, at in enumerate(order):
+        highest = max(highest, min(1.0, (len(p) - rank) * p[at]))
+        corrected[at] = highest
+    return corrected

@@ -1,0 +1,74 @@
+"""Differences in pairs: against published examples, and over a real comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests import smalltown
+
+from wattswap.experiments import compare
+from wattswap.experiments.paired import PairedDifference, differences, holm
+
+SLEEP = (
+    (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0),
+    (1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4),
+)
+"""Hours of sleep gained by ten patients under two drugs (Student, Biometrika 6, 1908), R's data set ``sleep``."""
+
+
+def rows(first: tuple[float, ...], second: tuple[float, ...]) -> list[dict[str, object]]:
+    return [
+        {"controller": name, "strategy": "", "seed": seed, "status": "complete", "hours": hours}
+        for name, group in (("drug 1", first), ("drug 2", second))
+        for seed, hours in enumerate(group)
+    ]
+
+
+def test_students_own_example():
+    """R: t.test(extra ~ group, data = sleep, paired = TRUE): p = 0.002833, interval -2.4598858 to -0.7001142."""
+    (found,) = differences(rows(*SLEEP), {"hours": 1.0})
+    assert (found.controller, found.against, found.pairs) == ("drug 2", "drug 1", 10)
+    assert (found.mean, found.low, found.high) == pytest.approx((1.58, 0.7001142, 2.4598858), abs=1e-7)
+    assert found.p == pytest.approx(0.002833, abs=5e-7)
+    assert found.p_holm == found.p, "there is one"
+    assert found.is_certain
+
+
+def test_holms_correction():
+    """R: p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm")."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_runs_without_a_partner_are_left_out_and_a_measure_is_in_its_unit():
+    lone = [*rows(SLEEP[0], SLEEP[1][:9]), {**rows((1.0,), ())[0], "seed": 99}]
+    lone.append({"controller": "drug 2", "strategy": "", "seed": 9, "status": "failed"})
+    (found,) = differences(lone, {"hours": 1 / 60})
+    assert found.pairs == 9
+    assert found.mean == pytest.approx(60 * sum(b - a for a, b in zip(SLEEP[0][:9], SLEEP[1][:9], strict=True)) / 9)
+
+
+def test_pairs_that_all_differ_by_the_same_are_certain_and_equal_ones_are_not():
+    apart, same = rows((1.0, 2.0), (2.0, 3.0)), rows((1.0, 2.0), (1.0, 2.0))
+    assert differences(apart, {"hours": 1.0})[0][6:] == (1.0, 1.0, 1.0, 0.0, 0.0)
+    assert differences(same, {"hours": 1.0})[0][6:] == (0.0, 0.0, 0.0, 1.0, 1.0)
+    assert differences(rows((1.0,), (2.0,)), {"hours": 1.0}) == [], "one pair tells nothing"
+
+
+def test_a_comparison_has_its_differences_and_writes_them(tmp_path: Path):
+    done = compare(
+        smalltown.found(tmp_path), controllers=["uncontrolled", "negotiated"], seeds=3, out=tmp_path / "out", jobs=1
+    )
+    found = {each.key: each for each in done.differences}
+    less = found["overload_s"]
+    assert isinstance(less, PairedDifference)
+    assert (less.controller, less.against, less.pairs) == ("negotiated", "uncontrolled", 3)
+    by_seed = {(row["controller"], row["seed"]): row["overload_s"] / 60 for row in done.rows}
+    means = [by_seed["negotiated", seed] - by_seed["uncontrolled", seed] for seed in (1, 2, 3)]
+    assert less.mean == pytest.approx(sum(means) / 3)
+    text = (tmp_path / "out" / "differences.csv").read_text(encoding="utf-8")
+    assert text.startswith(
+        "key,controller,strategy,varied,against,pairs,mean,low,high,p,p_holm\noverload_s,negotiated,"
+    )
