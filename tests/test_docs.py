@@ -246,6 +246,8 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
         return "none"
     if field.default == schema._FROM_RATING:
         return "0.95 × `rating_va`"
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
     return f'`"{field.default}"`' if isinstance(field.default, str) else f"`{field.default:_}`"
 
 
@@ -255,7 +257,7 @@ def allowed_in(field: msgspec.structs.FieldInfo) -> str:
     if (bounds := bounds_of(field.type)) is not None:
         least, most = bounds.least, bounds.most
         return f"`{least:_}`" if least == most else f"`{least:_}` to `{most:_}`"
-    kinds: dict[Any, str] = {datetime: "an instant", str: "text"}
+    kinds: dict[Any, str] = {datetime: "an instant", str: "text", bool: "`true`, `false`"}
     return kinds.get(field.type, "a table")
 
 

@@ -108,7 +108,7 @@ class Fleet:
 
 def fleet_of(street: Street) -> Fleet:
     """The rows of a street: the sessions and the stationary batteries of each of its feeders."""
-    garage = garage_of(street.scenario, street.sessions.user_key)
+    garage = garage_of(street.scenario, street.sessions.user_key, street.sessions.station_id)
     parts = [_rows_of(street, number, garage) for number in range(len(street.feeders))]
     return replace(concatenated(parts), curves_w=garage.curves_w)
 

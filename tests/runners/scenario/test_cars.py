@@ -97,11 +97,11 @@ def test_at_a_wall_box_of_11_kw_three_of_the_cars_slow_down_and_only_above_97_pe
 def test_a_mix_gives_each_person_one_car_and_the_shares_asked_for():
     scenario = load_scenario("a400", ["vehicles.model=Nissan Leaf 40 kWh:1+Tesla Model 3 LR:3"]).scenario
     people = np.array([agent_key(f"p{number}") for number in range(4_000)], dtype=np.uint64)
-    garage = garage_of(scenario, people)
+    garage = garage_of(scenario, people, [""] * len(people))
     assert Fraction(int((garage.model == 0).sum()), 4_000) == pytest.approx(0.25, abs=0.02)
     kinds = set(zip(garage.capacity_wh.tolist(), garage.max_w.tolist(), strict=True))
     assert kinds == {(38_000, 3_666), (74_000, 11_000)}
-    again = garage_of(scenario, people[1_000:1_010])
+    again = garage_of(scenario, people[1_000:1_010], [""] * 10)
     assert np.array_equal(again.model, garage.model[1_000:1_010])
     assert len(garage.curves_w) == 3
 
@@ -111,7 +111,7 @@ def test_which_car_has_nothing_to_do_with_which_strategy():
     street = load_street("a400", settings=settings, day=1)
     world = World(street)
     people = np.array([agent_key(f"p{number}") for number in range(4_000)], dtype=np.uint64)
-    model = garage_of(street.scenario, people).model
+    model = garage_of(street.scenario, people, [""] * len(people)).model
     strategy = parse_mix(street.scenario.vehicles.strategy).assign(street.scenario.seed, people)
     assert abs(np.corrcoef(model, strategy)[0, 1]) < 0.05
     assert set(world.fleet.model.tolist()) == {0, 1}

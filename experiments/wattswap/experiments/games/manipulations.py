@@ -118,7 +118,9 @@ def _at_the_peak(honest: PlayedStreet, peaks: Ints) -> PlayedStreet:
 def _full_ms(honest: PlayedStreet) -> Ints:
     """How long each session takes at full power."""
     sessions = honest.street.sessions
-    return charging_ms(sessions.energy_ws, garage_of(honest.street.scenario, sessions.user_key).max_w)
+    return charging_ms(
+        sessions.energy_ws, garage_of(honest.street.scenario, sessions.user_key, sessions.station_id).max_w
+    )
 
 
 def _copies(sessions: Sessions, rows: NDArray[np.intp], what: str) -> Sessions:

@@ -23,7 +23,8 @@ from wattswap.protocol.draws import draw, uniform
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_W, Purpose
 from wattswap.runners.scenario.bundled import DATA
-from wattswap.runners.scenario.schema import Chargers, Scenario
+from wattswap.runners.scenario.schema import Chargers, ChargerTable, Scenario
+from wattswap.runners.scenario.stations import Stations
 from wattswap.runners.scenario.tables import read_table
 
 Ints = NDArray[np.int64]
@@ -45,10 +46,16 @@ class Car:
     knots_w: tuple[tuple[int, int], ...]
     """(state of charge in per cent, watts the battery takes there), from 0 to 100 %."""
 
-    def ac_w(self, chargers: Chargers) -> int:
-        """The most it draws from these chargers, on the phases that both have."""
-        phases = min(self.ac_phases, chargers.phases)
-        return min(phases * chargers.max_w // chargers.phases, phases * self.ac_max_w // self.ac_phases)
+    def ac_w(self, charger: Chargers | ChargerTable) -> int:
+        """The most it draws from this charger, on the phases that both have."""
+        phases = min(self.ac_phases, charger.phases)
+        return min(phases * charger.max_w // charger.phases, phases * self.ac_max_w // self.ac_phases)
+
+    def most_w(self, charger: Chargers | ChargerTable) -> int:
+        """The most it draws from this charger: over its own rectifier, or past it from one of direct current."""
+        if isinstance(charger, ChargerTable) and charger.dc:
+            return min(charger.max_w, max(watts for _, watts in self.knots_w))
+        return self.ac_w(charger)
 
     def curve_w(self) -> Ints:
         """What the battery takes at each whole per cent, rounded down, shape (101,)."""
@@ -94,11 +101,17 @@ def _knots(text: str) -> tuple[tuple[int, int], ...]:
     return tuple((int(soc_pct), int(power_w)) for soc_pct, power_w in knots)
 
 
-def garage_of(scenario: Scenario, user_key: NDArray[np.uint64]) -> Garage:
-    """The cars of these people, one row each: all alike, or drawn by seed and person from ``vehicles.model``."""
-    vehicles, chargers, rows = scenario.vehicles, scenario.chargers, len(user_key)
+def garage_of(scenario: Scenario, user_key: NDArray[np.uint64], station_id: Sequence[str]) -> Garage:
+    """The cars of these people at these stations, one row each.
+
+    All cars are alike, or drawn by seed and person from ``vehicles.model``.
+    """
+    vehicles, rows = scenario.vehicles, len(user_key)
+    stations = Stations(scenario.charger)
+    chargers = [(stations and stations.of(station)) or scenario.chargers for station in station_id]
     if not vehicles.model:
-        capacity_wh, max_w = (np.full(rows, value, dtype=np.int64) for value in (vehicles.capacity_wh, chargers.max_w))
+        capacity_wh = np.full(rows, vehicles.capacity_wh, dtype=np.int64)
+        max_w = np.array([charger.max_w for charger in chargers], dtype=np.int64)
         return Garage(capacity_wh, max_w, np.zeros(rows, dtype=np.int64), _curves([]))
     mix = parse_models(vehicles.model)
     cumulated = np.cumsum([share for _, share in mix])
@@ -107,7 +120,10 @@ def garage_of(scenario: Scenario, user_key: NDArray[np.uint64]) -> Garage:
     cars = [car for car, _ in mix]
     return Garage(
         capacity_wh=np.array([car.usable_wh for car in cars], dtype=np.int64)[model],
-        max_w=np.array([car.ac_w(chargers) for car in cars], dtype=np.int64)[model],
+        max_w=np.array(
+            [cars[number].most_w(charger) for number, charger in zip(model.tolist(), chargers, strict=True)],
+            dtype=np.int64,
+        ),
         model=model,
         curves_w=_curves(cars),
     )

@@ -13,6 +13,7 @@ from wattswap.runners.scenario.feeders import feeder_problems
 from wattswap.runners.scenario.keys import Origin
 from wattswap.runners.scenario.schema import DAY_S, Scenario, SessionsFile
 from wattswap.runners.scenario.sessions import departure_error_ms
+from wattswap.runners.scenario.stations import station_problems
 from wattswap.runners.scenario.tables import YEARS
 from wattswap.runners.scenario.zones import zone_named
 
@@ -35,6 +36,7 @@ def _problems(scenario: Scenario) -> Iterator[Problem]:
     yield from _power(scenario)
     yield from _texts(scenario)
     yield from feeder_problems(scenario)
+    yield from station_problems(scenario)
     yield from _files(scenario)
     yield from _events(scenario)
 

@@ -179,6 +179,8 @@ def _fits(raw: object, kind: Any) -> bool:
     if get_origin(kind) is dict:
         return isinstance(raw, Mapping) and all(isinstance(value, str) for value in raw.values())
     kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    if kind is bool:
+        return isinstance(raw, bool)
     return isinstance(raw, kinds) and not isinstance(raw, bool)
 
 
@@ -187,7 +189,12 @@ def _expected(kind: Any) -> str:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(kind))
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return "a table, written as [key] and the keys below it"
-    words = {int: "a whole number", str: "a text in quotes", datetime: "a date and time like 2018-11-19T00:00:00+01:00"}
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        str: "a text in quotes",
+        datetime: "a date and time like 2018-11-19T00:00:00+01:00",
+    }
     if get_origin(kind) is dict:
         return "a table of file name and sha256"
     return words.get(kind, "a number")

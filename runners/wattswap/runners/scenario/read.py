@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from wattswap.runners.scenario.checks import check
 from wattswap.runners.scenario.feeders import complete_feeders
 from wattswap.runners.scenario.keys import Origin, nearest, place, refuse_misfits
 from wattswap.runners.scenario.schema import Scenario
+from wattswap.runners.scenario.stations import with_stations
 from wattswap.runners.scenario.tables import nearest_file
 from wattswap.runners.scenario.zones import zone_named
 
@@ -58,9 +59,11 @@ def load_scenario(
     origin = Origin(str(path), options)
     refuse_misfits(raw, Scenario, origin)
     complete_feeders(raw, origin)
-    scenario = _by_its_clocks(msgspec.convert(raw, Scenario), origin)
+    source = Source(_by_its_clocks(msgspec.convert(raw, Scenario), origin), path.parent)
+    stations = source.scenario.chargers.csv
+    scenario = with_stations(source.scenario, source.path(stations) if stations else None)
     check(scenario, origin)
-    return Source(scenario, path.parent)
+    return replace(source, scenario=scenario)
 
 
 def _by_its_clocks(scenario: Scenario, origin: Origin) -> Scenario:

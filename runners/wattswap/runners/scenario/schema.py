@@ -146,6 +146,20 @@ class Chargers(_Table, frozen=True, kw_only=True):
     min_a: Amperes = 6
     guaranteed_w: Power = 0
     """What each charger may draw when nobody answers it, and what the last resort leaves it."""
+    csv: str = ""
+    """Stations with a power of their own: columns ``station``, ``max_w``, and ``phases``, ``dc`` where they differ."""
+
+
+class ChargerTable(_Table, frozen=True, kw_only=True):
+    """A station with a power of its own. One that gives less than ``[chargers]`` asks at least is on or off."""
+
+    station: str
+    max_w: SomePower = 11_000
+    phases: Phases = 3
+    dc: bool = False
+    """Direct current: the car's own AC limit does not matter."""
+    min_a: Amperes = 0
+    """That of ``[chargers]``, which is the same for the whole street; 0 says nothing."""
 
 
 class Vehicles(_Table, frozen=True, kw_only=True):
@@ -286,6 +300,7 @@ class Scenario(_Table, frozen=True, kw_only=True):
     faults: FaultsTable = FaultsTable()
     ledger: LedgerTable = LedgerTable()
     battery: tuple[Battery, ...] = ()
+    charger: tuple[ChargerTable, ...] = ()
     event: tuple[Event, ...] = ()
     feeder: tuple[FeederTable, ...] = ()
     inputs: dict[str, str] = {}

@@ -25,6 +25,7 @@ from wattswap.runners.scenario.profiles import Profile, Ticks, continued, noise_
 from wattswap.runners.scenario.read import Source, load_scenario
 from wattswap.runners.scenario.schema import BaseTable, Battery, FeederTable, Scenario, TransformerTable, ppm
 from wattswap.runners.scenario.sessions import departure_errors, keys_of
+from wattswap.runners.scenario.stations import Stations
 from wattswap.runners.scenario.tables import unix_ms
 from wattswap.runners.scenario.visits import SessionTable
 from wattswap.runners.scenario.zones import scenario_clock
@@ -191,8 +192,14 @@ def build_street(source: Source, day: int | None = None) -> Street:
             *lost_events(scenario, ticks, whole=day is None),
             *_too_much(joined, scenario),
             *_feeds_never(scenario),
+            *(Stations(scenario.charger).unused(_all_stations(divided.feeders)) if scenario.charger else ()),
         ),
     )
+
+
+def _all_stations(feeders: Sequence[tuple[SessionTable, Ints]]) -> list[str]:
+    """Where anybody charges in the whole recording."""
+    return [station for table, _ in feeders for station in table.station_id]
 
 
 def one_day(scenario: Scenario, day: int) -> Scenario:
@@ -334,7 +341,7 @@ def _feeds_never(scenario: Scenario) -> tuple[str, ...]:
 
 def _too_much(sessions: Sessions, scenario: Scenario) -> tuple[str, ...]:
     """A note on sessions that took more than the scenario's chargers and cars can give while they are plugged in."""
-    max_w = garage_of(scenario, sessions.user_key).max_w
+    max_w = garage_of(scenario, sessions.user_key, sessions.station_id).max_w
     most_ws = (sessions.departure_tick - sessions.arrival_tick) * scenario.reading_s * max_w
     count = int((sessions.energy_ws - most_ws > _SHORT_WS).sum())
     what = "sessions took more than charger and car give here while they are plugged in, and cannot be full in any run"
