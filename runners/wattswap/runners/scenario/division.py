@@ -109,7 +109,9 @@ def _table(source: Source, scenario: Scenario, file: _SessionsFile, names: Seque
     if not file.csv:
         return no_sessions()
     clock = scenario_clock(scenario)
-    table = read_sessions(source.path(file.csv), scenario.vehicles.departure, file.format, file.redating, names, clock)
+    table = read_sessions(
+        source.path(file.csv), scenario.vehicles.departure, file.format, file.redating, tuple(names), clock
+    )
     return resampled(table, scenario.seed) if file.resample else table
 
 

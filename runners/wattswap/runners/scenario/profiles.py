@@ -23,6 +23,7 @@ from wattswap.protocol.units import MOST_W, MS_PER_HOUR, MS_PER_S, PPM, Purpose
 from wattswap.runners.scenario.schema import Shape
 from wattswap.runners.scenario.stamps import Stamps, read_as
 from wattswap.runners.scenario.tables import EPOCH, Cell, read_table
+from wattswap.runners.scenario.unchanged import read_once
 
 Watts = NDArray[np.int64]
 
@@ -67,6 +68,7 @@ class Ticks:
         return self.start_ms + self.count * self.tick_ms
 
 
+@read_once
 def read_profile(path: Path, column: str, clock: tzinfo | None = None) -> Profile:
     """Read ``timestamp,<column>``; the stamps name the interval's start.
 
@@ -88,6 +90,7 @@ def read_profile(path: Path, column: str, clock: tzinfo | None = None) -> Profil
     step_ms = _regular_step_ms(stamps, at_ms)
     watts = {"kw": _W_PER_KW, "w": 1, "kwh": _W_PER_KW * MS_PER_HOUR / step_ms}[unit]
     mean_w = np.array([_watts(cell, watts, unit) for cell in table.column(name)], dtype=np.int64)
+    mean_w.flags.writeable = False
     return Profile(table.file, table.sha256, at_ms[0], step_ms, mean_w, read_as(table, read))
 
 

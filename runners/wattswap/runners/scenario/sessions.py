@@ -25,6 +25,7 @@ from wattswap.runners.scenario.schema import Format
 from wattswap.runners.scenario.stamps import Stamps, read_as
 from wattswap.runners.scenario.tables import Cell, Table, read_table, unix_ms
 from wattswap.runners.scenario.trondheim import read_trondheim
+from wattswap.runners.scenario.unchanged import read_once
 from wattswap.runners.scenario.visits import SessionTable, Visit, VisitCounts, energy_ws, raw_table, unique
 from wattswap.runners.scenario.zones import Redating
 
@@ -40,6 +41,7 @@ _ERROR = re.compile(r"error:(\d+(?:\.\d+)?)h")
 _MOST_ERROR_H: Final = 1000
 
 
+@read_once
 def read_sessions(
     path: Path,
     departure: str = "actual",
@@ -65,6 +67,8 @@ def read_sessions(
         table = _read_own(path, redating, feeders, clock, stated=stated)
     for what, names in (("session", table.session_id), ("charger", table.station_id), ("car", table.vehicle_id)):
         refuse_long(str(path), what, names)
+    for column in (table.arrival_ms, table.departure_ms, table.energy_ws):
+        column.flags.writeable = False
     return table
 
 
