@@ -26,7 +26,7 @@ KEYS = (
     " faults settlement feeders timing near_limit_s waiting_cost_nanos sellers sellers_losing rent_open_nanos"
     " sellers_gain_nanos"
     " eur_per_iota homes_over_s homes_over_w gave_way gave_way_full gave_way_short gave_way_open"
-    " called gini_waiting gini_tokens by_strategy notes"
+    " called gini_waiting gini_tokens by_strategy notes baseline_overload_s"
 )
 
 

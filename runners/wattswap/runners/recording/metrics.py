@@ -31,12 +31,12 @@ Summary = dict[str, Any]
 
 KEYS: Final = tuple(
     """
-    scenario controller strategy engine seed eur_per_iota limit_w peak_w overload_s overload_wh near_limit_s
-    homes_over_s homes_over_w ageing_h oscillations sessions sessions_short sessions_open gave_way gave_way_full
-    gave_way_short gave_way_open unserved_wh waiting_wh_h stops stops_total deferred_wh fed_back_wh forced_wh rounds
-    choices paid_nanos billed_nanos waiting_cost_nanos sellers sellers_losing sellers_gain_nanos rent_open_nanos
-    jain_waiting jain_tokens called gini_waiting gini_tokens by_strategy fallback_unsafe_w
-    trace_hash events_hash faults settlement feeders notes timing
+    scenario controller strategy engine seed eur_per_iota limit_w peak_w overload_s overload_wh
+    baseline_overload_s near_limit_s homes_over_s homes_over_w ageing_h oscillations sessions sessions_short
+    sessions_open gave_way gave_way_full gave_way_short gave_way_open unserved_wh waiting_wh_h stops stops_total
+    deferred_wh fed_back_wh forced_wh rounds choices paid_nanos billed_nanos waiting_cost_nanos sellers
+    sellers_losing sellers_gain_nanos rent_open_nanos jain_waiting jain_tokens called gini_waiting gini_tokens
+    by_strategy fallback_unsafe_w trace_hash events_hash faults settlement feeders notes timing
     """.split()  # noqa: SIM905 - so many names are read best as words
 )
 """The keys of a summary, in its order."""
@@ -114,7 +114,10 @@ def summary(
     return figures
 
 
-_BY_TRANSFORMER: Final = ("overload_s", "overload_wh", "near_limit_s", "homes_over_s", "oscillations")
+_BY_TRANSFORMER: Final = (
+    *("overload_s", "overload_wh", "baseline_overload_s", "near_limit_s", "homes_over_s"),
+    "oscillations",
+)
 _BY_NAME: Final = ("gave_way", "gave_way_full", "gave_way_short", "gave_way_open")
 """Two feeders may have sessions of the same name, so each is counted by itself."""
 _NOT_OF_A_FEEDER: Final = frozenset(
@@ -145,12 +148,14 @@ def _of_transformer(street: Street, series: TimeSeries) -> Summary:
     load_w, limit_w, tick_s = series.street.load_w, series.street.limit_w, series.tick_s
     over_w = np.maximum(load_w - limit_w, 0)
     homes_over_w = np.maximum(series.street.base_w - limit_w, 0)
+    baseline_over = series.street.base_w + series.street.baseline_w > limit_w
     transformer = street.feeders[0].transformer
     hours = ageing_h(load_w, transformer.rating_va, tick_s, transformer.ambient_c)
     return {
         "peak_w": int(load_w.max(initial=0)),
         "overload_s": int((over_w > 0).sum()) * tick_s,
         "overload_wh": _wh(int(over_w.sum()) * tick_s),
+        "baseline_overload_s": int(baseline_over.sum()) * tick_s,
         "near_limit_s": int((load_w * 100 > limit_w * NEAR_PCT).sum()) * tick_s,
         "homes_over_s": int((homes_over_w > 0).sum()) * tick_s,
         "homes_over_w": int(homes_over_w.max(initial=0)),
