@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "live": "wattswap.cli.live:live",
     "agent": "wattswap.cli.agent:agent",
     "compare": "wattswap.cli.compare:compare",
+    "tournament": "wattswap.cli.tournament:tournament",
     "city": "wattswap.cli.city:city",
     "optimum": "wattswap.cli.optimum:optimum",
     "bench": "wattswap.cli.bench:bench",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from wattswap.protocol.units import NANOS_PER_IOTA, WS_PER_KWH
+from wattswap.agents.settlement import rent_nanos
+from wattswap.protocol.units import NANOS_PER_IOTA, PERMILLE, WS_PER_KWH
 from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def fairness(street: Street, record: RunRecord, series: TimeSeries) -> dict[str,
     fleet = fleet_of(street)
     called = _called(fleet, record) & fleet.is_session & (fleet.need_ws > 0)
     deferred_ws, nanos, strategy = _sold(street, fleet, record)
+    gain_iota = (nanos - _costs(fleet, record, series, len(street.feeders) > 1)) / NANOS_PER_IOTA
     waited_h = series.owed_ws * series.tick_s / 3_600 / np.maximum(fleet.need_ws, 1)
     sold = called & (deferred_ws > 0)
     iota_per_kwh = nanos / NANOS_PER_IOTA * WS_PER_KWH / np.maximum(deferred_ws, 1)
@@ -53,6 +55,7 @@ def fairness(street: Street, record: RunRecord, series: TimeSeries) -> dict[str,
             name: {
                 "called": int((called & mine).sum()),
                 "waiting_h": _mean(waited_h[called & mine]),
+                "gain_iota": _mean(gain_iota[called & mine]),
                 "iota_per_deferred_kwh": _mean(iota_per_kwh[sold & mine]),
             }
             for name in names
@@ -84,6 +87,25 @@ def _sold(street: Street, fleet: Fleet, record: RunRecord) -> tuple[NDArray[np.i
         for session in part.sessions:
             strategy[row_of[number, session.session]] = session.strategy
     return deferred_ws, nanos, strategy
+
+
+def _costs(fleet: Fleet, record: RunRecord, series: TimeSeries, several: bool) -> NDArray[np.float64]:
+    """What waiting and feeding cost each row's owner, in nanos: its own price of waiting; wear, and what is lost.
+
+    Rent that is still open counts against it, as if all that is owed came back now.
+    """
+    waiting = series.owed_ws * (series.tick_s / 3_600) * fleet.waiting_nanos_per_kwh_h
+    row_of = {key: row for row, key in enumerate(zip(fleet.feeder.tolist(), fleet.session_id, strict=True))}
+    fed_ws, open_nanos = np.zeros((2, len(fleet)))
+    for trade in record.trades:
+        row = row_of[trade.feeder * several, trade.session]
+        if trade.kind == "feed":
+            fed_ws[row] += trade.delivered_ws
+        if trade.status == "open":
+            open_nanos[row] += rent_nanos(trade.price_nanos_per_kwh_h, trade.rent, series.tick_s)
+    lost = fleet.tariff_nanos_per_kwh * (PERMILLE / fleet.round_trip_permille - 1)
+    costs: NDArray[np.float64] = (waiting + fed_ws * (fleet.wear_nanos_per_kwh + lost)) / WS_PER_KWH - open_nanos
+    return costs
 
 
 def _mean(values: NDArray[np.float64]) -> float:
