@@ -173,8 +173,9 @@ def _opened_to_read(path: Path, kind: Kind) -> sqlite3.Connection:
         raise InputError(f"cannot open {kind.name} {path}: there is no such file")
     connection = None
     try:
-        address = f"{path.absolute().as_uri()}?mode=rw"
-        connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            _address(path, kind), uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
         for pragma in ("query_only=ON", "trusted_schema=OFF", "cell_size_check=ON"):
             connection.execute(f"PRAGMA {pragma}")
         _check(connection, path, kind)
@@ -185,6 +186,22 @@ def _opened_to_read(path: Path, kind: Kind) -> sqlite3.Connection:
             raise
         raise InputError(f"cannot open {kind.name} {path}: {error}") from None
     return connection
+
+
+def _address(path: Path, kind: Kind) -> str:
+    """How SQLite is to open a file to be read.
+
+    On a read-only medium nobody can be writing it, and SQLite must not make the files beside it that it needs else.
+    """
+    if not os.statvfs(path).f_flag & os.ST_RDONLY:
+        return f"{path.absolute().as_uri()}?mode=rw"
+    log = path.with_name(f"{path.name}-wal")
+    if log.is_file() and log.stat().st_size:
+        raise InputError(
+            f"cannot open {kind.name} {path}: its last changes lie in {log.name} beside it, and the medium is"
+            " read-only; copy both to a place that can be written"
+        )
+    return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
 
 
 def _is_blank(connection: sqlite3.Connection) -> bool:
