@@ -80,7 +80,7 @@ class StreetOfNodes:
     Without ``hosts`` all are here and know each other's addresses. With hosts the transformer and the household are on
     the first, the cars on the last, a charger on each between, and nobody is told any address. Each car wants
     ``need_wh``: some 60 Wh are charged within half a minute, so that who gave way draws it back and is paid.
-    ``ledger`` is a table of the transformer's file.
+    ``ledger`` is a table of the transformer's file; cars follow ``need`` if ``strategies`` does not say otherwise.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class StreetOfNodes:
         points: int,
         need_wh: int = 20_000,
         ledger: str = "",
+        strategies: Sequence[str] = (),
         hosts: Sequence[NetworkHost] = (),
     ) -> None:
         self._hosts, self.ports = hosts, [free_port() for _ in range(points + 1)]
@@ -114,14 +115,14 @@ class StreetOfNodes:
             )
             for number in range(points)
         ]
-        taste = '[car]\nstrategy = "need"\n'
+        follows = [*strategies, *["need"] * (points - len(strategies))]
         self.cars = [
             self._agent(
                 folder,
                 f"vehicle/{number}",
                 "vehicle",
                 points + 1,
-                _upstream(f"charger/{number}", ports[number + 1], hosts) + taste,
+                _upstream(f"charger/{number}", ports[number + 1], hosts) + f'[car]\nstrategy = "{follows[number]}"\n',
             )
             for number in range(points)
         ]

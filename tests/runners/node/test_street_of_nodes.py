@@ -75,6 +75,31 @@ def test_a_car_gives_way_is_paid_and_all_end_when_told(tmp_path):
         assert json.loads((agent.folder / "keys/signing.key").read_text())["secret_seed"] not in everything
 
 
+MOODY = """
+from wattswap.agents.offers import OfferBook
+
+
+def moody(call, own, memory, draws):
+    if call.from_ms > 10_000_000_000:  # by the clock of a node: not when it is tried
+        raise RuntimeError("not in the mood")
+    return OfferBook.keep(own)
+"""
+
+
+def test_a_car_whose_strategy_fails_goes_on_charging_and_the_others_negotiate(tmp_path):
+    (tmp_path / "moody.py").write_text(MOODY)
+    strategies = [f"{tmp_path / 'moody.py'}:moody"]
+    street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, strategies=strategies)
+    with running(street):
+        dropped = until(lambda: street.cars[0].events("dropped"), street)[0]
+        assert dropped["about"] == "Sealed of charger/0"
+        assert "RuntimeError: not in the mood" in dropped["why"]
+        until(lambda: awards(street), street)
+        assert street.cars[0].process is not None
+        assert street.cars[0].process.poll() is None
+        until(lambda: power_w(street.chargers[0]) == 11_000, street)
+
+
 @pytest.mark.parametrize(
     "how",
     [

@@ -140,6 +140,12 @@ class NodeHost:
                     effects += self._node.agent.handle(event, now_ms)
                 except RemoteProtocolError as error:
                     self._log.warning("refused", why=str(error))
+                except Exception as error:
+                    if not isinstance(event, Received):
+                        raise
+                    # whatever others say, and whatever a strategy of one's own makes of it, the node goes on
+                    about = f"{type(event.message).__name__} of {event.sender}"
+                    self._log.error("dropped", about=about, why=f"{type(error).__name__}: {error}")
             if effects:
                 self._node.driver.carry_out(self.name, effects)
                 if self._payments is not None and (book := self._node.driver.book) is not None:
