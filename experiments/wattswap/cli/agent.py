@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wattswap.runners.node.roles import Role
 
 _INTERRUPTED = 130
+_FAILED = 1
 
 
 @click.command(
@@ -37,6 +38,7 @@ def agent(ctx: click.Context, role: str, path: Path) -> None:
     Its keys are made by `wattswap keys new DIR --agent NAME --role ROLE`, and those it talks to are trusted by
     `wattswap keys trust`. A charger that is stopped lets nothing flow.
     """
+    from wattswap.ledger.base import LedgerDownError
     from wattswap.runners.node.config import read_config
     from wattswap.runners.node.start import run_agent
 
@@ -46,6 +48,10 @@ def agent(ctx: click.Context, role: str, path: Path) -> None:
     def stop(number: int, _frame: FrameType | None) -> None:
         told.append(number)
 
-    with signals_to(stop, signal.SIGINT, signal.SIGTERM):
-        run_agent(loaded, lambda: bool(told), sys.stdout)
+    try:
+        with signals_to(stop, signal.SIGINT, signal.SIGTERM):
+            run_agent(loaded, lambda: bool(told), sys.stdout)
+    except LedgerDownError as error:  # nothing may be said that cannot be remembered
+        click.echo(f"wattswap: {' '.join(str(error).split())}", err=True)
+        ctx.exit(_FAILED)
     ctx.exit(_INTERRUPTED if told[0] == signal.SIGINT else 0)
