@@ -110,8 +110,9 @@ def _named(game: Game, row: Iterable[float]) -> dict[str, float]:
 def _told(played: Tournament) -> str:
     game = played.game
     wide = max(len("strategy"), *(len(name) for name in game.strategies))
+    runs = "1 seed" if played.seeds == 1 else f"{played.seeds} seeds"
     lines = [
-        f"IOTA gained by a called car, over {played.seeds} seeds; mixes in shares of 1/{game.players}",
+        f"IOTA gained by a called car, over {runs}; mixes in shares of 1/{game.players}",
         "",
         f"{'strategy':{wide}}  {'all follow it':>14}  {'few follow it':>14}  {'to deviate':>11}  {'alpha-rank':>11}",
     ]
