@@ -9,7 +9,7 @@ from tests.agents.controllers.parked import parked
 from tests.streets import Stay, street_of
 
 from wattswap.agents.controllers import controller_named
-from wattswap.agents.controllers.rivals import dimming, droop, round_robin, static_cap
+from wattswap.agents.controllers.rivals import bandwidth, dimming, droop, round_robin, static_cap, time_of_use
 from wattswap.protocol.units import MS_PER_HOUR, WS_PER_KWH
 from wattswap.runners.engines.fleet import FleetRun
 from wattswap.runners.scenario.tables import time_of_day_ms
@@ -39,6 +39,30 @@ def test_those_whom_six_amperes_do_not_reach_wait(rules):
 def test_the_cap_by_the_clock_holds_from_18_to_21_h_whatever_the_load(rules, hour, granted_w):
     street = parked([11_000, 3_000], local_ms=int(hour * MS_PER_HOUR))
     assert static_cap(0, 100_000, *street, rules).import_w.tolist() == [granted_w, 3_000]
+
+
+@pytest.mark.parametrize(("hour", "granted_w"), [(15.99, 11_000), (16, 0), (20.99, 0), (21, 11_000)])
+def test_nobody_charges_in_the_dear_hours_and_all_do_afterwards(rules, hour, granted_w):
+    street = parked([11_000], local_ms=int(hour * MS_PER_HOUR))
+    assert time_of_use(0, 100_000, *street, rules).import_w.tolist() == [granted_w]
+
+
+def test_a_tariff_of_dear_hours_moves_the_peak_and_raises_it():
+    """Six cars come one after the other and would charge one after the other; a timer starts them together."""
+    stays = [Stay(-5 + 120 * car, 2_400, 11 * WS_PER_KWH) for car in range(6)]
+    street = street_of(stays, 2_000, base_w=[[0] * 2_001], start="2026-01-15T14:30:00+01:00")
+    peaks_w = {
+        name: max(int(tick.import_w.sum()) for tick in FleetRun(street, controller_named(name)).run().ticks)
+        for name in ("uncontrolled", "time-of-use")
+    }
+    assert peaks_w["uncontrolled"] == 11_000
+    assert peaks_w["time-of-use"] > 40_000
+
+
+def test_a_subscribed_power_holds_at_all_times_whatever_the_load(rules):
+    for hour in (3, 19):
+        street = parked([11_000, 3_000], local_ms=hour * MS_PER_HOUR)
+        assert bandwidth(0, 100_000, *street, rules).import_w.tolist() == [4_200, 3_000]
 
 
 def test_the_clock_is_that_of_the_scenario_s_start():

@@ -14,7 +14,7 @@ import numpy as np
 
 from wattswap.agents.controllers.capped import edf, fcfs, llf
 from wattswap.agents.controllers.poc import poc
-from wattswap.agents.controllers.rivals import dimming, droop, round_robin, static_cap
+from wattswap.agents.controllers.rivals import bandwidth, dimming, droop, round_robin, static_cap, time_of_use
 from wattswap.agents.controllers.share import equal_share
 from wattswap.agents.law import Grants
 from wattswap.protocol.errors import InputError
@@ -51,6 +51,8 @@ CONTROLLERS: Final[Mapping[str, Controller | None]] = {
     "dimming": dimming,
     "round-robin": round_robin,
     "static-cap": static_cap,
+    "time-of-use": time_of_use,
+    "bandwidth": bandwidth,
     "droop": droop,
     "poc": poc,
 }

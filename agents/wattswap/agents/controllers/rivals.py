@@ -24,6 +24,8 @@ DIMMED_W: Final = 4_200
 """What German law guarantees a charger that is being dimmed."""
 CAP_FROM_MS: Final = 18 * MS_PER_HOUR
 CAP_UNTIL_MS: Final = 21 * MS_PER_HOUR
+DEAR_FROM_MS: Final = 16 * MS_PER_HOUR
+DEAR_UNTIL_MS: Final = 21 * MS_PER_HOUR
 DROOP_BAND_PERCENT: Final = 20
 """Under ``droop`` power falls from full at the target to nothing at so much above it."""
 DROOP_PART: Final = 4
@@ -73,6 +75,25 @@ def static_cap(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: 
     """
     capped = (plugged.local_ms >= CAP_FROM_MS) & (plugged.local_ms < CAP_UNTIL_MS)
     return _import_of(np.where(capped, np.minimum(cars.wanted_w, rules.min_w), cars.wanted_w))
+
+
+def time_of_use(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) -> Grants:
+    """Nobody charges from 16 to 21 h by the clock, and everybody at full power at any other time.
+
+    A tariff with dear evening hours, heeded by all: a timer starts every car when they are over. In a trial in Calgary
+    such a tariff moved the off-peak share from 59 to 77 %, and raised the violations of small transformers; hours and
+    full compliance are our assumptions.
+    """
+    dear = (plugged.local_ms >= DEAR_FROM_MS) & (plugged.local_ms < DEAR_UNTIL_MS)
+    return _import_of(np.where(dear, 0, cars.wanted_w))
+
+
+def bandwidth(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) -> Grants:
+    """4.2 kW for everyone at all times, whatever the load is: a connection's subscribed power.
+
+    A bandwidth tariff, as Dutch grid operators have proposed it with about 4 kW, where nobody pays for more.
+    """
+    return _import_of(np.minimum(cars.wanted_w, DIMMED_W))
 
 
 def droop(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) -> Grants:
