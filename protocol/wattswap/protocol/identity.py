@@ -13,6 +13,7 @@ another pair.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NoReturn
 
@@ -28,6 +29,8 @@ LOCAL_NETWORK: Final = "local"
 
 _TAG: Final = b"wattswap/1"
 _PERSONAL_MESSAGE: Final = b"\x03\x00\x00"
+_MOST_VERIFIED: Final = 2_048
+"""So many answers about signatures are remembered, some 2 MB at most."""
 
 
 class Signer:
@@ -80,8 +83,12 @@ class Signer:
         raise TypeError("a Signer is not pickled or copied: hand over the path of its key file")
 
 
+@lru_cache(maxsize=_MOST_VERIFIED)
 def verify(public_key: bytes, payload: bytes, signature: bytes, *, network: str = LOCAL_NETWORK) -> bool:
-    """Whether the owner of the key signed exactly this message for this network. Never raises, whatever the bytes."""
+    """Whether the owner of the key signed exactly this message for this network. Never raises, whatever the bytes.
+
+    The newest answers are remembered: all chargers and cars that one node hosts look at the same call.
+    """
     if len(public_key) != PUBLIC_KEY_BYTES or len(signature) != SIGNATURE_BYTES:
         return False
     try:
