@@ -252,7 +252,7 @@ class SideBySide:
         self.awards = self.awards.and_also(AwardTable.made(rows, tick, *(column[won] for column in columns)))
 
     def _of(self, row: int) -> tuple[RunRecord, int, str]:
-        """The record and the number of a row's feeder, and the session's name."""
+        """The record and the number of a row's feeder, and the session's name, for whoever writes something down."""
         feeder = int(self.world.fleet.feeder[row])
         self._new[feeder] = self.records[feeder]
         return self.records[feeder], int(self._number[feeder]), self.world.fleet.session_id[row]
