@@ -205,8 +205,7 @@ class Transformer:
 
     def _on_report(self, told: Report, session: Session, now_ms: int) -> list[Effect]:
         """A heartbeat: note where the car stands; if it gave way, others may rise."""
-        bought = self._award_book.unsettled(told.session)
-        report = claims.possible(told, session.max_w, bought, now_ms, self._rules)
+        report = claims.possible(told, session.max_w, self._award_book.unsettled(told.session), now_ms, self._rules)
         if not self._leases.hears(report, now_ms):
             return []
         self._vehicles.report(report)
@@ -352,7 +351,7 @@ class Transformer:
 
     def _open_round(self, call: ReliefCall, cars: list[int]) -> list[Effect]:
         """Call these cars; a round that is still open then was slept through."""
-        over: list[Effect] = [] if self._round is None else [self._lapsed(self._round)]
+        over: list[Effect] = [] if self._round is None else [lapsed(self._round, self._sessions, self._vehicles)]
         self._round = OpenRound(call, cars)
         sealed = seal(call, self._signer)
         calls = [Send(self._sessions[session].party.charger, sealed) for session in self._round.called]
@@ -377,7 +376,7 @@ class Transformer:
         """
         self._round, call = None, open_round.call
         if not self._base.is_known(now_ms) or now_ms >= call.until_ms:
-            return [self._lapsed(open_round)]
+            return [lapsed(open_round, self._sessions, self._vehicles)]
         funds_nanos, seed = self._award_book.uncommitted_nanos, self._site.seed
         note, records = cleared(open_round, self._sessions, self._vehicles, funds_nanos, seed, self._terms)
         effects: list[Effect] = [note]
@@ -389,10 +388,6 @@ class Transformer:
         over = Cleared(call.feeder, call.tick, note.price_nanos_per_kwh_h, reserve)
         effects += [Send(self._sessions[car].party.charger, over) for car in open_round.called if car in self._sessions]
         return [*effects, *self._grant_by_law(self._cars(now_ms), now_ms)]
-
-    def _lapsed(self, open_round: OpenRound) -> NoteRound:
-        """The end of a round in which nothing is bought."""
-        return lapsed(open_round, self._sessions, self._vehicles)
 
     def _on_delivery(self, charger: str, witnessed: WitnessedDelivery, now_ms: int) -> list[Effect]:
         """Settle an award; it binds no longer."""
