@@ -25,7 +25,7 @@ from wattswap.agents.rules import Terms
 from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import agent_key
-from wattswap.protocol.effects import Forget, NoteEnd, NoteForced, NoteRound, Remember, Send, WakeAt
+from wattswap.protocol.effects import Forget, NoteEnd, NoteForced, Remember, Send, WakeAt
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Billed, LimitChanged, Paid, Received, Restarted, Woken
 from wattswap.protocol.messages import (
