@@ -6,9 +6,6 @@ VENV ?= .venv
 ARGS ?=
 UPGRADE ?=
 LOCKFILE := requirements.lock
-# Tests run in twice as many processes as there are usable processors: those of nodes and ledgers wait more than they work.
-TEST_JOBS :=
-USABLE := from wattswap.experiments.processors import usable_processors as usable; print(2 * usable())
 # A requirement like `pip==23.0.1`, or `pip` for the newest; when empty, the pip that PYTHON brings along does the set-up.
 SETUP_PIP :=
 
@@ -45,7 +42,7 @@ demo: $(VENV)/.ready  ## one Sunday evening in a street of 200 homes
 	$(BIN)/wattswap run demo
 
 test: $(VENV)/.ready  ## run all tests
-	$(BIN)/python -m pytest -n $(or $(TEST_JOBS),$(shell $(BIN)/python -c "$(USABLE)")) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 figures: $(VENV)/.ready  ## measure the tables of the README again
 	$(BIN)/python -m wattswap.experiments.figures
