@@ -50,6 +50,9 @@ def test_a_city_that_was_interrupted_goes_on_and_comes_to_the_same(city: City, t
     assert again[0] >= 3
     assert again[-1] == 7
     assert whole.rows == city.rows
+    third: list[int] = []
+    assert run_city(7, day=DAY, jobs=1, out=tmp_path / "city", progress=third.append).rows == city.rows
+    assert third == [7], "nothing is made again"
 
 
 def test_another_city_in_the_folder_is_refused(tmp_path: Path):

@@ -130,16 +130,17 @@ class _Rows:
             lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
             if lines and lines[0] != about:
                 raise InputError(f"--out {out}: another city lies there ({lines[0][2:]}); name a new folder")
-            self._file = path.open("a", encoding="utf-8", newline="")
+            self.found = {row["feeder"]: row for line in lines[2:] if (row := _read(line)) is not None}
+            beside = path.with_suffix(".part")
+            self._file = beside.open("w", encoding="utf-8", newline="")
+            self._file.write(about + "\n")
+            self._table = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
+            self._table.writeheader()
+            self._table.writerows(self.found.values())  # without a row that was torn when the power failed
+            self._file.flush()
+            beside.replace(path)
         except OSError as error:
             raise InputError(f"--out {out}: cannot be written to ({error.strerror}); choose another place") from None
-        self._table = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
-        if not lines:
-            self._file.write(about + "\n")
-            self._table.writeheader()
-        for row in csv.DictReader(lines[1:]):
-            if None not in row.values() and not row["error"]:  # a torn last row is made again
-                self.found[int(row["feeder"])] = _read(row)
 
     def add(self, number: int, outcome: JobOutcome) -> None:
         """Write down what came of a feeder."""
@@ -156,9 +157,15 @@ class _Rows:
             self._file.close()
 
 
-def _read(row: dict[str, str]) -> dict[str, Any]:
-    words = {"street", "error"}
-    return {
-        name: value if name in words else float(value) if name == "ageing_h" else int(value)
-        for name, value in row.items()
-    }
+def _read(line: str) -> dict[str, Any] | None:
+    """A row that was written whole, of a feeder whose run came through; None for any other."""
+    cells = next(csv.reader([line]), [])
+    if len(cells) != len(COLUMNS) or cells[-1]:
+        return None
+    row: dict[str, Any] = dict(zip(COLUMNS, cells, strict=True))
+    try:
+        for name in ("feeder", "seed", *FIGURES):
+            row[name] = float(row[name]) if name == "ageing_h" else int(row[name])
+    except ValueError:
+        return None
+    return row

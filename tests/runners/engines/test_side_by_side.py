@@ -19,7 +19,7 @@ from wattswap.runners.scenario import load_street
         ("c250stress", 5, ("reading_s=60", "vehicles.departure=error:2h")),
         ("c250stress", 5, ("reading_s=60", "transformer.limit_w=120_000", "chargers.guaranteed_w=1380")),
         ("c250stress", 5, ("reading_s=60", "transformer.funds_iota=1")),
-        ("c250stress", 5, ("reading_s=60", "vehicles.strategy=experienced:0.5+prosumer:0.3+keep:0.2",)),
+        ("c250stress", 5, ("reading_s=60", "vehicles.strategy=experienced:0.5+prosumer:0.3+keep:0.2")),
     ],
 )
 def test_each_of_several_seeds_comes_to_what_it_comes_to_alone(
