@@ -21,6 +21,7 @@ from wattswap.protocol.effects import Bill, Forget, NoteAward, NoteEnd, NoteTrad
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.messages import Award, Delivery, Departed, Receipt
 from wattswap.protocol.round import Input, State, advance
+from wattswap.protocol.units import MS_PER_HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from wattswap.protocol.identity import Signer
     from wattswap.protocol.messages import Sealed, WitnessedDelivery
 
+PATIENCE_MS: Final = 24 * MS_PER_HOUR
+"""A car that has left may claim for so long; after that it is owed nothing, and billed."""
 MOST_RECEIPTS: Final = 4_096
 """The number of receipts that are kept, to be sent again when a delivery comes once more."""
 
@@ -82,6 +85,8 @@ class AwardBook:
         self._receipts: dict[tuple[int, int], tuple[str, Receipt]] = {}
         self._departed: dict[int, tuple[Party, Departed]] = {}
         """The cars that have left and are not billed yet, by session."""
+        self._given_up_at_ms: dict[int, int] = {}
+        """When nobody waits any longer for the deliveries of such a car."""
         self.billed: set[str] = set()
         """The ids of all sessions that were ever billed: one is billed once, whoever names it again."""
         self.owed = Obligations(rules.repeat_ms)
@@ -238,6 +243,7 @@ class AwardBook:
             effects.append(NoteEnd(account.record.award.tick, departed.session))
             self.end(departed.session)
         self._departed[departed.session] = party, departed
+        self._given_up_at_ms[departed.session] = now_ms + PATIENCE_MS
         for tick, account in self._accounts.get(departed.session, {}).items():
             if account.state is not State.DELIVERED:
                 award, charger = seal(account.record.award, self._signer), account.record.party.charger
@@ -245,10 +251,28 @@ class AwardBook:
                 effects += self.owed.owe_from(key, charger, award, from_ms)
         return [*effects, *self._bill(departed.session)]
 
+    def due(self, now_ms: int) -> list[Effect]:
+        """Repeat what is due; of a car that left long ago and never claimed, settle at nothing, so that it is billed."""
+        effects = self.owed.due(now_ms)
+        for session in [session for session, at_ms in self._given_up_at_ms.items() if at_ms <= now_ms]:
+            del self._given_up_at_ms[session]
+            for tick, account in self._accounts.get(session, {}).items():
+                if account.state is not State.DELIVERED:
+                    account.state = advance(account.state, Input.DELIVERY)
+                    self.owed.done((session, tick))
+                    party, nothing = (
+                        account.record.party,
+                        Delivery(*account.record.award.part, (0,) * TRANCHES, 0, 0, 0),
+                    )
+                    trade = _trade(account.record, nothing, nothing, now_ms, self._rules)
+                    effects += [trade, Pay(trade.payment_id, session, tick, party.session_id, party.vehicle, 0)]
+        return effects
+
     def _bill(self, session: int) -> list[Effect]:
         if session not in self._departed or session in self._accounts:
             return []
         party, departed = self._departed.pop(session)
+        self._given_up_at_ms.pop(session, None)
         tariff = self._site.tariff_nanos_per_kwh
         nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
         self.billed.add(party.session_id)
@@ -274,6 +298,7 @@ class AwardBook:
             elif kind == "departed":
                 party, departed = msgspec.msgpack.decode(value, type=tuple[Party, Departed])
                 self._departed[departed.session] = party, departed
+                self._given_up_at_ms[departed.session] = now_ms + PATIENCE_MS
         for record in sorted(awards, key=lambda record: (record.award.session, record.award.tick)):
             effects += self._restore_award(record, now_ms)
         for session in list(self._departed):

@@ -61,6 +61,12 @@ def possible(report: Report, most_w: int, bought: Iterable[tuple[Award, int]], n
     return msgspec.structs.replace(report, owed_ws=owed_ws, rent_price=rent_price)
 
 
+def most_fed_ws(award: Award, from_ms: int, rules: Rules) -> int:
+    """The most that a car can feed under an award: a charger that hears nothing goes on until its lease is over."""
+    late_ms = rules.certain_lease_ms + _LATE_TICKS * rules.tick_ms
+    return award.award_w[FEED] * (award.until_ms - from_ms + late_ms) // 1000
+
+
 def refuse_impossible(departed: Departed, session: Session, tariff: int, now_ms: int) -> None:
     """Refuse a departed car's totals that the time it was there does not allow; ``tariff`` is per kWh.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -25,6 +25,9 @@ TRANCHES: Final = 3
 MOST: Final = 10**18
 """No number of a strategy is larger. As a price it is 10^9 IOTA per kWh and hour."""
 BEYOND: Final = f"beyond {MOST:.0e}"
+
+
+ArrayT = TypeVar("ArrayT", bound="NDArray[Any]")
 
 
 class StrategyError(ValueError):
@@ -107,14 +110,8 @@ class Own:
         return Own(*(getattr(self, column.name)[rows] for column in fields(self)))
 
     def read_only(self) -> Own:
-        """The same columns as nobody can change them."""
-        columns = [getattr(self, column.name) for column in fields(self)]
-        if not any(column.flags.writeable for column in columns):
-            return self
-        views = [column.view() for column in columns]
-        for view in views:
-            view.flags.writeable = False
-        return Own(*views)
+        """Copies of the columns that nobody can change, nor make changeable again."""
+        return Own(*(frozen(getattr(self, column.name)) for column in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +183,9 @@ class Outcome:
     until_ms: int
 
     def read_only(self) -> Outcome:
-        """The same columns as nobody can change them."""
-        award_w, price, reserve = (
-            column.view() for column in (self.award_w, self.price_nanos_per_kwh_h, self.reserve_nanos_per_kwh_h)
-        )
-        for view in (award_w, price, reserve):
-            view.flags.writeable = False
-        return Outcome(award_w, price, reserve, self.from_ms, self.until_ms)
+        """Copies of the columns that nobody can change, nor make changeable again."""
+        award_w, price = frozen(self.award_w), frozen(self.price_nanos_per_kwh_h)
+        return Outcome(award_w, price, frozen(self.reserve_nanos_per_kwh_h), self.from_ms, self.until_ms)
 
     def take(self, rows: ArrayLike) -> Outcome:
         """The outcome for these rows alone."""
@@ -213,6 +206,13 @@ def _chosen(where: ArrayLike, own: Own) -> NDArray[np.bool_] | np.bool_:
     if where is True:
         return np.True_
     return np.broadcast_to(np.asarray(where, dtype=bool), len(own))
+
+
+def frozen(column: ArrayT) -> ArrayT:
+    """A copy that stays as it is: its memory is a ``bytes`` object, which nothing can make writable."""
+    if not column.size:
+        return column
+    return cast("ArrayT", np.frombuffer(column.tobytes(), dtype=column.dtype).reshape(column.shape))
 
 
 def _column(values: ArrayLike, own: Own, name: str) -> Ints:

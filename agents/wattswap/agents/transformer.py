@@ -16,6 +16,7 @@ from wattswap.agents import claims, law, market
 from wattswap.agents.award_book import AwardBook, Site
 from wattswap.agents.awarding import cleared, lapsed, refuse_second
 from wattswap.agents.base_load import BaseLoad
+from wattswap.agents.bought_feed import BoughtFeed
 from wattswap.agents.departed_sessions import DepartedSessions
 from wattswap.agents.lease_issuer import LeaseIssuer
 from wattswap.agents.offers import FEED
@@ -81,10 +82,9 @@ class Transformer:
         self._vehicles, self._leases = VehicleTable(), LeaseIssuer(rules)
         self._award_book = AwardBook(rules, site, signer, trusted)
         self._sessions: dict[int, Session] = {}
-        self._departed = DepartedSessions()
+        self._departed, self._bought_feed = DepartedSessions(), BoughtFeed(rules)
         self._round: OpenRound | None = None
-        self._next_tick_ms = 0
-        self._quiet_until_ms = 0
+        self._next_tick_ms = self._quiet_until_ms = 0
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
@@ -223,6 +223,7 @@ class Transformer:
             return [*self._departed.add(charger, session), ack]
         tariff = self._site.tariff_nanos_per_kwh
         claims.refuse_impossible(departed, self._sessions[session], tariff, now_ms)
+        departed, forget = self._bought_feed.leave(departed)
         party = self._sessions.pop(session).party
         if self._round is not None:
             self._round.leave(session)
@@ -232,6 +233,7 @@ class Transformer:
             Remember(f"departed/{session}", msgspec.msgpack.encode((party, departed))),
             *self._departed.add(charger, session),
             Forget(f"session/{session}"),
+            *forget,
             ack,
             *self._award_book.depart(party, departed, now_ms),
         ]
@@ -241,6 +243,7 @@ class Transformer:
         self._leases = LeaseIssuer(self._rules, restarted.epoch)
         self._quiet_until_ms = now_ms + self._rules.quiet_ms
         self._departed.restore(restarted.remembered)
+        self._bought_feed.restore(restarted.remembered)
         for name, value in restarted.remembered.items():
             if name.startswith("session/"):
                 charger, mandate, arrival_ms = msgspec.msgpack.decode(value, type=tuple[str, Mandate, int])
@@ -256,7 +259,7 @@ class Transformer:
     def _on_woken(self, now_ms: int) -> list[Effect]:
         if self._next_tick_ms and now_ms >= self._next_tick_ms + self._rules.tick_ms:
             self._base.forget(now_ms)
-        effects = self._award_book.owed.due(now_ms)
+        effects = self._award_book.due(now_ms)
         if self._round is not None and now_ms >= self._round.call.offers_due_ms:
             effects += self._clear(self._round, now_ms)
         if now_ms >= self._next_tick_ms:
@@ -329,8 +332,7 @@ class Transformer:
     def _grant(self, granted: law.Grants, target_w: int, now_ms: int) -> list[Effect]:
         """Renew, lower and raise; note what the last resort took.
 
-        The bound is the target, or what was just decided where that is more: a controller that asks nobody, or a base
-        load that alone is too much.
+        The bound is the target, or what was decided where that is more: by a controller, or homes that are too much.
         """
         import_w, export_w, forced_w = granted
         base_w, tick = self._base.watts, now_ms // self._rules.tick_ms
@@ -384,6 +386,7 @@ class Transformer:
             award = record.award
             self._vehicles.award(award.session, sum(award.award_w[:FEED]), award.award_w[FEED])
             effects += self._award_book.award(record, open_round.states[award.session], now_ms)
+            effects += self._bought_feed.buy(award, record.from_ms)
         reserve = self._rules.reserve_nanos_per_kwh_h
         over = Cleared(call.feeder, call.tick, note.price_nanos_per_kwh_h, reserve)
         effects += [Send(self._sessions[car].party.charger, over) for car in open_round.called if car in self._sessions]

@@ -21,7 +21,7 @@ NOT_SETTLED = 1
         "wattswap run demo",
         "wattswap run a400 --strategy need:0.6+keep:0.4 --set transformer.limit_w=350_000",
         "wattswap run b250 --controller uncontrolled --engine fleet --json",
-        "wattswap run demo --at 19:10 car=C014 veto --at 19:40 car=C031 full-by=23:00",
+        "wattswap run demo --at 18:50 car=C007 full-by=22:00 --at 19:20 car=TRD-3472 veto",
         "wattswap run demo --watch --speed 600",
         "wattswap run demo --ledger sqlite:street.sqlite",
         "wattswap run demo --ledger http://127.0.0.1:9125",

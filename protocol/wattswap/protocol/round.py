@@ -97,7 +97,7 @@ TABLE: Final[Mapping[State, Mapping[Input, State]]] = {
         _I.END: _S.ENDED,
         _I.DELIVERY: _S.DELIVERED,
     },
-    _S.ENDED: {_I.AWARD: _S.ENDED, _I.END: _S.ENDED, _I.DELIVERY: _S.DELIVERED},
+    _S.ENDED: {_I.CALL: _S.ENDED, _I.AWARD: _S.ENDED, _I.END: _S.ENDED, _I.DELIVERY: _S.DELIVERED},
     _S.DELIVERED: {
         _I.CALL: _S.DELIVERED,
         _I.AWARD: _S.DELIVERED,

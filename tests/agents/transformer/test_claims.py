@@ -22,11 +22,13 @@ from tests.agents.words import (
     happens,
     mandate,
     of_kind,
+    remembered,
     survived,
     witnessed,
 )
 
 from wattswap.agents import claims
+from wattswap.agents.bought_feed import BoughtFeed
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import Bill, Effect, Pay
@@ -79,6 +81,30 @@ def test_totals_that_cannot_be_are_not_billed(departed: Departed, says: str) -> 
         tell(of, "A", departed, HOUR)
     honest: list[Effect] = tell(of, "A", Departed(1, 10 * KWH, 0), HOUR)
     assert [bill.nanos for bill in of_kind(honest, Bill)] == [30 * IOTA], "the right totals are taken all the same"
+
+
+def test_a_charger_is_paid_for_no_feeding_that_nobody_bought() -> None:
+    """Its word alone emptied the site's account: ten hours at full power, and not one award."""
+    of = street()
+    assert [bill.nanos for bill in of_kind(tell(of, "A", Departed(1, 0, 11_000 * 36_000), 10 * HOUR), Bill)] == [0]
+
+
+def test_what_a_car_fed_under_awards_counts_up_to_their_last_leases_and_outlives_a_crash() -> None:
+    """300 s at 5 kW, and as long as a charger that hears nothing may go on."""
+    feeds = msgspec.structs.replace(award(1), award_w=(6_860, 4_140, 5_000))
+    most_ws = 5_000 * (300_000 + RULES.certain_lease_ms + 60_000) // 1_000
+    first = BoughtFeed(RULES)
+    kept = remembered(first.buy(feeds, 0))
+    again = BoughtFeed(RULES)
+    again.restore(kept)
+    for of in (first, again):
+        assert of.leave(Departed(1, KWH, most_ws + 1))[0] == Departed(1, KWH, most_ws)
+        assert of.leave(Departed(1, KWH, most_ws))[0] == Departed(1, KWH, 0), "once it has left there is nothing more"
+    honest = BoughtFeed(RULES)
+    honest.buy(feeds, 0)
+    honest.buy(msgspec.structs.replace(feeds, tick=10), 0)
+    left, forget = honest.leave(Departed(1, KWH, most_ws + 1))
+    assert (left.exported_ws, len(forget)) == (most_ws + 1, 1)
 
 
 def test_a_car_is_no_greater_than_its_mandate_says() -> None:

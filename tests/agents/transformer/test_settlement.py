@@ -226,7 +226,8 @@ def test_a_watt_too_much_and_awards_stay() -> None:
 def test_a_departed_car_is_billed_once() -> None:
     of = street()
     ack = ("A", Ack(DEPARTED, 1))
-    assert opened(tell(of, "A", Departed(1, 10 * KWH, 2 * KWH), HOUR)) == [ack, Bill(1, "stay 1", "car 1", 24 * IOTA)]
+    done = opened(tell(of, "A", Departed(1, 10 * KWH, 2 * KWH), HOUR))
+    assert done == [ack, Bill(1, "stay 1", "car 1", 30 * IOTA)], "nobody bought what its charger says it fed"
     assert tell(of, "A", Departed(1, 10 * KWH, 2 * KWH), HOUR) == [Send(*ack)]
     happens(of, Woken())
     assert tell(of, "A", report(1, seq=2)) == []
@@ -235,6 +236,22 @@ def test_a_departed_car_is_billed_once() -> None:
 def test_a_departure_is_made_durable_before_it_is_noted_and_billed() -> None:
     kinds = [type(effect) for effect in tell(street(), "A", Departed(1, 10 * KWH, 2 * KWH), HOUR)]
     assert kinds == [Remember, Remember, Forget, Send, Bill, Remember, Forget]
+
+
+def test_a_car_that_left_and_never_claims_is_billed_after_a_day() -> None:
+    """It would have charged for nothing, and kept the site's tokens reserved for ever."""
+    of = awarded()
+    tell(of, "A", Departed(1, KWH, 0), 60_000)
+    day_later_ms = 60_000 + 24 * HOUR
+    assert of_kind(happens(of, Woken(), day_later_ms - 30_000), Pay) == []
+    [pay] = of_kind(happens(of, Woken(), day_later_ms), Pay)
+    assert pay == Pay("0.0/stay 1", 1, 0, "stay 1", "car 1", 0)
+    [bill] = of_kind(happens(of, Paid(1, 0, 0, MOST), day_later_ms), Bill)
+    assert bill == Bill(1, "stay 1", "car 1", 3 * IOTA)
+    assert of.uncommitted_nanos == SITE.funds_nanos
+    assert not of.owes
+    late = tell(of, "A", witnessed(1, 372_600), day_later_ms + 1)
+    assert opened(late) == [("A", Receipt(0, 0, 1, 0))], "who comes later hears that nothing was paid"
 
 
 def test_a_bill_waits_until_the_award_is_settled() -> None:

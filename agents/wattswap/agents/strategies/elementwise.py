@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wattswap.agents.law import refuse_unsound
-from wattswap.agents.offers import TRANCHES, Call, OfferBook, Outcome, Own, StrategyError
+from wattswap.agents.offers import TRANCHES, Call, OfferBook, Outcome, Own, StrategyError, frozen
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
 from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
@@ -46,17 +47,16 @@ def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1)
 
 def answer(strategy: Strategy, call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
     """Call a strategy, with what it cannot change, and refuse what is not an offer book for these cars."""
-    own, memory = own.read_only(), memory.view()
-    memory.flags.writeable = False
+    handed = own.read_only()
     try:
-        book = strategy(call, own, memory, draws)
+        book = strategy(call, handed, frozen(memory), draws)
     except StrategyError:
         raise
     except (Exception, SystemExit) as error:
         raise StrategyError(0, raised(error)) from error
     if not isinstance(book, OfferBook):
         raise StrategyError(0, f"returns {type(book).__name__}, not an OfferBook")
-    if book.own is not own:
+    if book.own is not handed:
         raise StrategyError(0, "answers for other cars than those it is asked for")
     for name, column in (("relief_w", book.relief_w), ("ask_nanos_per_kwh_h", book.ask_nanos_per_kwh_h)):
         if not isinstance(column, np.ndarray):
@@ -65,7 +65,7 @@ def answer(strategy: Strategy, call: Call, own: Own, memory: Memory, draws: Draw
             raise StrategyError(0, f"returns {name} of shape {column.shape} for {len(own)} car(s)")
         if column.dtype != np.int64:
             raise StrategyError(0, f"returns {name} of type {column.dtype}, not int64")
-    return book
+    return replace(book, own=own)  # judged by what the cars know, whatever became of what was handed out
 
 
 def raised(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import numpy as np
 
-from wattswap.agents.offers import StrategyError, refuse
+from wattswap.agents.offers import StrategyError, frozen, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def learned(strategy: LearningStrategy, memory: Memory, own: Own, outcome: Outco
         StrategyError: it is no memory of this strategy's shape, or not of finite numbers.
     """
     try:
-        after = cast("object", strategy.learn(_read_only(memory), own.read_only(), outcome.read_only(), draws))
+        after = cast("object", strategy.learn(frozen(memory), own.read_only(), outcome.read_only(), draws))
     except (Exception, SystemExit) as error:
         raise StrategyError(0, " ".join(f"raises {type(error).__name__}: {error}".split())) from error
     if not isinstance(after, np.ndarray) or after.shape != memory.shape:
@@ -70,9 +70,3 @@ def learned(strategy: LearningStrategy, memory: Memory, own: Own, outcome: Outco
     numbers = after.astype(np.float64)
     refuse(~np.isfinite(numbers), "learns what is not a finite number")
     return numbers
-
-
-def _read_only(memory: Memory) -> Memory:
-    view = memory.view()
-    view.flags.writeable = False
-    return view
