@@ -252,7 +252,7 @@ class AwardBook:
         return [*effects, *self._bill(departed.session)]
 
     def due(self, now_ms: int) -> list[Effect]:
-        """Repeat what is due; of a car that left long ago and never claimed, settle at nothing, so that it is billed."""
+        """Repeat what is due; settle at nothing what a car that left long ago never claimed, so that it is billed."""
         effects = self.owed.due(now_ms)
         for session in [session for session, at_ms in self._given_up_at_ms.items() if at_ms <= now_ms]:
             del self._given_up_at_ms[session]
