@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from wattswap.protocol.messages import Message
+from wattswap.protocol.messages import Energy, Instant, Message, Name, Number, Power, SessionNumber
 
 
 class _Event(Struct, frozen=True, array_like=True, gc=False):
@@ -28,64 +28,64 @@ class Woken(_Event, frozen=True, tag=2):
 class PluggedIn(_Event, frozen=True, tag=3):
     """The cable is in; told to the charger and to the vehicle, which knows its battery and its driver's plans."""
 
-    session: int
-    session_id: str
-    peer: str
+    session: SessionNumber
+    session_id: Name
+    peer: Name
     """The agent at the other end of the cable."""
-    need_ws: int
-    departure_ms: int | None
+    need_ws: Energy
+    departure_ms: Instant | None
     """When the car expects to leave; told to nobody unless cars disclose it."""
-    max_w: int
+    max_w: Power
     """What cable, charger and car carry together."""
-    feed_w: int
-    capacity_ws: int
-    reserve_ws: int
+    feed_w: Power
+    capacity_ws: Energy
+    reserve_ws: Energy
 
 
 class Unplugged(_Event, frozen=True, tag=4):
     """The cable is out; told to the charger and the vehicle, with the totals of the charger's meter."""
 
-    session: int
-    imported_ws: int
-    exported_ws: int
+    session: SessionNumber
+    imported_ws: Energy
+    exported_ws: Energy
 
 
 class Metered(_Event, frozen=True, tag=5):
     """The meter of the tick that ended, told to charger and vehicle as long as they have a lot open: mean watts."""
 
-    session: int
-    import_w: int
-    export_w: int
-    baseline_w: int
+    session: SessionNumber
+    import_w: Power
+    export_w: Power
+    baseline_w: Power
     """The session's baseline power over the same tick."""
-    granted_w: int
+    granted_w: Power
     """What the charger let the car draw."""
-    tick: int
+    tick: Number
     """The number of the tick that ended."""
 
 
 class CarStatus(_Event, frozen=True, tag=12):
     """What a car tells its charger through the cable at every tick in which power matters: no word of its plans."""
 
-    session: int
-    firm_w: int
-    wanted_w: int
+    session: SessionNumber
+    firm_w: Power
+    wanted_w: Power
     drew: bool
-    due_ms: int | None = None
+    due_ms: Instant | None = None
     """Only where cars disclose when they expect to leave."""
 
 
 class Reading(_Event, frozen=True, tag=6):
     """Where the session stands now, told to the vehicle whenever it changed."""
 
-    session: int
-    remaining_ws: int
-    baseline_remaining_ws: int
-    stored_ws: int
-    wanted_w: int
-    baseline_w: int
-    firm_w: int
-    due_ms: int
+    session: SessionNumber
+    remaining_ws: Energy
+    baseline_remaining_ws: Energy
+    stored_ws: Energy
+    wanted_w: Power
+    baseline_w: Power
+    firm_w: Power
+    due_ms: Instant
     drew: bool
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from wattswap.agents.rules import Rules
-from wattswap.protocol.errors import InputError
+from wattswap.protocol.errors import InputError, RemoteProtocolError
 from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Unplugged
 from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.node.charging_point import ChargingPoint, read_wish
@@ -182,11 +182,21 @@ def test_a_wish_that_cannot_be_read_is_said_and_the_settings_count(place, tmp_pa
     assert what in place.point.trouble
 
 
+def test_a_charger_speaks_for_its_own_cable_alone(place):
+    car = CarSensor(CarTable())
+    plugged = place.beat(1, 0, 0)[0]
+    with pytest.raises(RemoteProtocolError, match="charger/9 says that this car is plugged in at vehicle/1"):
+        car.told("charger/9", plugged)
+    car.told("vehicle/1", plugged)
+    with pytest.raises(RemoteProtocolError, match="charger/9 speaks for session"):
+        car.told("charger/9", Unplugged(plugged.session, 0, 0))
+
+
 def test_a_car_adds_what_only_it_knows(place):
     car = CarSensor(CarTable(capacity_wh=40_000, reserve_pct=25, feed_w=20_000))
-    plugged = car.told(place.beat(1, 0, 0)[0])
+    plugged = car.told("vehicle/1", place.beat(1, 0, 0)[0])
     assert isinstance(plugged, PluggedIn)
     assert (plugged.feed_w, plugged.capacity_ws, plugged.reserve_ws) == (11_000, 144_000_000, 36_000_000)
-    reading = car.told(place.told[-1])
+    reading = car.told("vehicle/1", place.told[-1])
     assert isinstance(reading, Reading)
     assert reading.stored_ws == 144_000_000 * 8 // 10 - 7_200_000

@@ -156,13 +156,13 @@ def test_a_file_that_cannot_be_written_is_said(tmp_path):
 
 def test_each_line_of_a_stream_is_a_reading():
     reading_end, writing_end = os.pipe()
-    with os.fdopen(reading_end) as stream, os.fdopen(writing_end, "w", buffering=1) as feed:
+    with os.fdopen(reading_end, "rb") as stream, os.fdopen(writing_end, "wb", buffering=0) as feed:
         device = StdinDevice(60_000, stream=stream)
         with pytest.raises(DeviceError, match="no reading from standard input: it has said nothing yet"):
             device.read()
-        feed.write("1500\nrubbish\n")
+        feed.write(b"\xff\xfe\n1500\nrubbish\n")
         assert wait_for(lambda: device.read().power_w) == 1_500
-        feed.write("-7\n")
+        feed.write(b"-7\n")
         wait_for(lambda: device.read().power_w == -7)
 
 
@@ -176,7 +176,7 @@ def trouble(device: Device) -> str:
 
 
 def test_a_stream_that_ended_is_stale_after_a_while():
-    device = StdinDevice(30, stream=io.StringIO("1500\n"))
+    device = StdinDevice(30, stream=io.BytesIO(b"1500\n"))
     assert "ms old: it has ended" in wait_for(lambda: trouble(device))
 
 
@@ -211,6 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         code, body = self.server.answer
         self.send_response(code)
+        if code == 302:
+            self.send_header("Location", body.decode())
         self.end_headers()
         self.wfile.write(body)
 
@@ -238,6 +240,15 @@ def test_a_meter_is_read_over_http_and_told_what_is_allowed(meter):
     wait_for(lambda: "/api/state/15/11000" in meter.posted)
     device.close()
     assert meter.posted == ["/api/state/15/11000", "/api/state/0/0"]
+
+
+def test_a_meter_that_sends_us_to_no_address_is_asked_again(meter):
+    meter.answer = 302, b"http://[nowhere"
+    device = HttpDevice(meter.url, every_ms=20)
+    wait_for(lambda: "Invalid IPv6 URL" in trouble(device))
+    meter.answer = 200, b'{"power_w": 12}'
+    assert wait_for(device.read).power_w == 12
+    device.close()
 
 
 def test_a_meter_that_fails_is_named_with_what_it_answers(meter):

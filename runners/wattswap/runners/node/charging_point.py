@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from wattswap.agents.law import charging_state
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Unplugged
-from wattswap.protocol.units import MS_PER_HOUR, WS_PER_WH
+from wattswap.protocol.units import MOST_W, MS_PER_HOUR, WS_PER_WH
 from wattswap.runners.node.clock import EPOCH_S
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class ChargingPoint:
             events.append(self._cable(self._stay, self._stay.vehicle))
         return [*events, *metered, *self._tell(self._stay, metered, now_ms)]
 
-    def told(self, event: CableEvent) -> Event:
+    def told(self, sender: str, event: CableEvent) -> Event:  # noqa: ARG002 - as all sensors
         """Nobody tells a charger of its own cable."""
         return event
 
@@ -212,14 +212,15 @@ class ChargingPoint:
         assert self._stay is not None
         totals = self._totals(self._stay)
         (imported_ws, exported_ws), self._before = (
-            (now - then for now, then in zip(totals, self._before, strict=True)),
+            (max(0, now - then) for now, then in zip(totals, self._before, strict=True)),  # a meter may begin anew
             totals,
         )
         if before is None:
             return []
         beats = min(max(1, round((reading.at_ms - before.at_ms) / self._rules.tick_ms)), _MOST_MISSED)
         span_s = beats * self._rules.tick_s
-        powers_w = imported_ws // span_s, exported_ws // span_s, self._baseline_w, self._granted_w
+        import_w, export_w = (min(passed_ws // span_s, MOST_W) for passed_ws in (imported_ws, exported_ws))
+        powers_w = import_w, export_w, self._baseline_w, self._granted_w
         this_tick = now_ms // self._rules.tick_ms
         return [Metered(self._stay.session, *powers_w, tick) for tick in range(this_tick - beats, this_tick)]
 

@@ -18,7 +18,7 @@ from wattswap.runners.node.drivers.device import DeviceError
 from wattswap.runners.node.grant_page import GrantInForce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from structlog.typing import FilteringBoundLogger
 
@@ -72,7 +72,8 @@ class NodeHost:
         self._upstream, self._discovery, self._page = upstream, discovery, page
         self._payments = payments
         self._powers_w = 0, 0
-        self._pending: deque[Event] = deque()
+        self._pending: deque[tuple[Event, str]] = deque()
+        """What the agent has yet to learn, and which other agent said it; empty for what this node knows itself."""
         self._wakes: list[tuple[int, int]] = []
         """(when, the instant that was asked for)."""
         self._phase_ms = phase_ms
@@ -92,14 +93,17 @@ class NodeHost:
         now_ms = self._clock.now_ms()
         self._keep_clock(now_ms)
         first = self._node.start()
-        self._pending.extend(first or (Woken(),))
+        self._know(first or (Woken(),))
         self._log.info("started", agent=self.name, restarted=bool(first))
         self._next_beat_ms = now_ms // self._beat_ms * self._beat_ms + self._beat_ms
         try:
             while not stopped():
                 self._turn()
         finally:
-            self._sensor.close()
+            try:
+                self._sensor.close()
+            except DeviceError as error:
+                self._log.error("power not set", why=str(error))
             if self._payments is not None:
                 self._payments.close()
             if self._discovery is not None:
@@ -113,12 +117,15 @@ class NodeHost:
         for sender, receiver, said in self._messenger.receive(max(0, due_ms - now_ms)):
             assert receiver == self.name
             if isinstance(said, PluggedIn | Unplugged | Metered | CarStatus | Reading):
-                self._pending.append(self._sensor.told(said))
+                try:
+                    self._pending.append((self._sensor.told(sender, said), sender))
+                except RemoteProtocolError as error:
+                    self._log.warning("refused", why=str(error))
             else:
-                self._pending.append(Received(sender, said))
+                self._pending.append((Received(sender, said), sender))
         now_ms = self._clock.now_ms()
         while self._wakes and self._wakes[0][0] <= now_ms:
-            self._pending.append(Woken(heappop(self._wakes)[1]))
+            self._know((Woken(heappop(self._wakes)[1]),))
         if now_ms >= self._next_beat_ms:
             self._beat(now_ms)
         self._learn(now_ms)
@@ -128,6 +135,10 @@ class NodeHost:
         self._messenger.tick()
         self._tell_log()
 
+    def _know(self, events: Iterable[Event]) -> None:
+        """Let the agent learn what this node itself has found out."""
+        self._pending.extend((event, "") for event in events)
+
     def _learn(self, now_ms: int) -> None:
         """Let the agent learn of all that is pending, in one transaction; what that brings up waits for the next."""
         for _ in range(_MOST_TURN_EVENTS):
@@ -135,16 +146,17 @@ class NodeHost:
                 return
             events, self._pending = self._pending, deque()
             effects: list[Effect] = []
-            for event in events:
+            for event, sender in events:
                 try:
                     effects += self._node.agent.handle(event, now_ms)
                 except RemoteProtocolError as error:
                     self._log.warning("refused", why=str(error))
                 except Exception as error:
-                    if not isinstance(event, Received):
+                    if not sender:
                         raise
                     # whatever others say, and whatever a strategy of one's own makes of it, the node goes on
-                    about = f"{type(event.message).__name__} of {event.sender}"
+                    said = event.message if isinstance(event, Received) else event
+                    about = f"{type(said).__name__} of {sender}"
                     self._log.error("dropped", about=about, why=f"{type(error).__name__}: {error}")
             if effects:
                 self._node.driver.carry_out(self.name, effects)
@@ -155,7 +167,7 @@ class NodeHost:
         """Once a heartbeat: the sensors, the clock, whom to trust, and where others are."""
         self._next_beat_ms = now_ms // self._beat_ms * self._beat_ms + self._beat_ms
         try:
-            self._pending.extend(self._sensor.beat(now_ms))
+            self._know(self._sensor.beat(now_ms))
         except DeviceError as error:
             self._say_once(str(error))
         else:
@@ -216,7 +228,7 @@ class NodeHost:
 
     def tell(self, agent: str, event: Event) -> None:  # noqa: ARG002 - there is one
         """Let the agent learn of something at once."""
-        self._pending.append(event)
+        self._know((event,))
 
     def wake_at(self, agent: str, at_ms: int) -> None:  # noqa: ARG002 - as above
         """Wake the agent at an instant."""

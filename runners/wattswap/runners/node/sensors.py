@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import BaseRead, PluggedIn, Reading
 from wattswap.protocol.units import PERMILLE, WS_PER_WH
 from wattswap.runners.scenario.schema import ppm
@@ -33,8 +34,12 @@ class Sensor(Protocol):
             DeviceError: the hardware does not answer; the agent learns nothing.
         """
 
-    def told(self, event: CableEvent) -> Event:
-        """What a charger's signal means to this agent."""
+    def told(self, sender: str, event: CableEvent) -> Event:
+        """What a charger's signal means to this agent.
+
+        Raises:
+            RemoteProtocolError: it is not this charger's to say.
+        """
 
     def allow(self, session: int, import_w: int, export_w: int) -> None:
         """Let so much flow from now on."""
@@ -55,7 +60,7 @@ class NoSensor:
         """Nothing."""
         return []
 
-    def told(self, event: CableEvent) -> Event:
+    def told(self, sender: str, event: CableEvent) -> Event:  # noqa: ARG002 - as all sensors
         """What was told."""
         return event
 
@@ -76,10 +81,16 @@ class CarSensor(NoSensor):
         self._feed_w = car.feed_w
         self._capacity_ws = car.capacity_wh * WS_PER_WH
         self._reserve_ws = self._capacity_ws * ppm(car.reserve_pct) // 1_000_000
+        self._plug: PluggedIn | None = None
 
-    def told(self, event: CableEvent) -> Event:
-        """Add what only the car knows of itself."""
+    def told(self, sender: str, event: CableEvent) -> Event:
+        """Add what only the car knows of itself. Of a session only the charger tells where it began."""
+        if self._plug is not None and event.session == self._plug.session and sender != self._plug.peer:
+            raise RemoteProtocolError(f"{sender} speaks for session {event.session} at {self._plug.peer}")
         if isinstance(event, PluggedIn):
+            if event.peer != sender:
+                raise RemoteProtocolError(f"{sender} says that this car is plugged in at {event.peer}")
+            self._plug = event
             feed_w = min(self._feed_w, event.max_w)
             return msgspec.structs.replace(
                 event, feed_w=feed_w, capacity_ws=self._capacity_ws, reserve_ws=self._reserve_ws

@@ -35,7 +35,7 @@ from wattswap.runners.node.config import (
     VehicleConfig,
 )
 from wattswap.runners.node.discovery import Discovery
-from wattswap.runners.node.drivers.device import Device, MeterWithRelay
+from wattswap.runners.node.drivers.device import Device, DeviceError, MeterWithRelay
 from wattswap.runners.node.drivers.gpio import GpioRelay
 from wattswap.runners.node.drivers.http import HttpDevice
 from wattswap.runners.node.drivers.mqtt import MqttDevice
@@ -151,7 +151,10 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
         port = _listen(loaded, transport)
         discovery = _discovery(loaded, keys, port)
         _connect(loaded, messenger, trust)
-        sensor = _sensor(loaded, keys, host_store, messenger)
+        try:
+            sensor = _sensor(loaded, keys, host_store, messenger)
+        except DeviceError as error:
+            raise InputError(f"{loaded.path}: device: {error}") from None
         make, opening = _maker(loaded, keys, trust)
         log.info("listening" if port else "connecting", agent=keys.identity.name, port=port)
         host = NodeHost(

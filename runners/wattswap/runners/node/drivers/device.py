@@ -62,5 +62,7 @@ class MeterWithRelay:
 
     def close(self) -> None:
         """Close both, the relay first."""
-        self._relay.close()
-        self._meter.close()
+        try:
+            self._relay.close()
+        finally:
+            self._meter.close()

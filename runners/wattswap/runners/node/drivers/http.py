@@ -97,5 +97,5 @@ def _answer(url: str, body: bytes | None) -> bytes:
         raise DeviceError(f"{url} answers {error.code} {error.reason}") from None
     except URLError as error:
         raise DeviceError(f"{url} does not answer: {error.reason}") from None
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:  # ValueError: it redirects to what is no address
         raise DeviceError(f"{url} does not answer: {type(error).__name__} {error}") from None

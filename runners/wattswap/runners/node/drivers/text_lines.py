@@ -62,9 +62,9 @@ class FileDevice:
 class StdinDevice:
     """Each line that comes in is a reading, for a meter that some program of the user's own reads."""
 
-    def __init__(self, fresh_ms: int, fields: JsonFields | None = None, stream: IO[str] | None = None) -> None:
+    def __init__(self, fresh_ms: int, fields: JsonFields | None = None, stream: IO[bytes] | None = None) -> None:
         self._fields = JsonFields() if fields is None else fields
-        self._stream = sys.stdin if stream is None else stream
+        self._stream = sys.stdin.buffer if stream is None else stream
         self._newest = Newest("standard input", fresh_ms)
         Thread(target=self._listen, name="wattswap-stdin", daemon=True).start()
 
