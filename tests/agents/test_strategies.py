@@ -238,6 +238,10 @@ def learner(learn: object, columns: int = 1) -> LearningStrategy:
     return LearningStrategy("mine", truthful, learn, columns)  # type: ignore[arg-type]
 
 
+def leaves() -> None:
+    raise GeneratorExit("gone")
+
+
 @pytest.mark.parametrize(
     ("learn", "problem"),
     [
@@ -249,6 +253,7 @@ def learner(learn: object, columns: int = 1) -> LearningStrategy:
         (lambda memory, own, outcome, draws: outcome.award_w.fill(0), "read-only"),
         (lambda memory, own, outcome, draws: 1 // 0, "raises ZeroDivisionError"),
         (lambda memory, own, outcome, draws: sys.exit("bye"), "raises SystemExit: bye"),
+        (lambda memory, own, outcome, draws: leaves(), "raises GeneratorExit: gone"),
     ],
 )
 def test_what_is_no_memory_of_these_cars_is_refused(learn: object, problem: str) -> None:

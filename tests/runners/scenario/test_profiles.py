@@ -119,6 +119,11 @@ def test_a_folder_is_no_profile(tmp_path, complaint):
     assert "name a readable file" in complaint(lambda: read_profile(tmp_path, "pv_kw"))
 
 
+def test_a_device_without_an_end_is_refused(complaint):
+    said = complaint(lambda: read_profile(Path("/dev/zero"), "pv_kw"))
+    assert said == "/dev/zero: this is a device, not a file; name a readable file"
+
+
 def test_bytes_that_are_no_text_are_refused_with_the_line(tmp_path, complaint):
     (tmp_path / "load.csv").write_bytes(b"timestamp,pv_kw\n\x81,1\n")
     text = complaint(lambda: read_profile(tmp_path / "load.csv", "pv_kw"))

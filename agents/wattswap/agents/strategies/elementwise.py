@@ -52,7 +52,7 @@ def answer(strategy: Strategy, call: Call, own: Own, memory: Memory, draws: Draw
         book = strategy(call, handed, frozen(memory), draws)
     except StrategyError:
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, GeneratorExit) as error:
         raise StrategyError(0, raised(error)) from error
     if not isinstance(book, OfferBook):
         raise StrategyError(0, f"returns {type(book).__name__}, not an OfferBook")

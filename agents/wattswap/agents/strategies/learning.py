@@ -60,7 +60,7 @@ def learned(strategy: LearningStrategy, memory: Memory, own: Own, outcome: Outco
     """
     try:
         after = cast("object", strategy.learn(frozen(memory), own.read_only(), outcome.read_only(), draws))
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, GeneratorExit) as error:
         raise StrategyError(0, " ".join(f"raises {type(error).__name__}: {error}".split())) from error
     if not isinstance(after, np.ndarray) or after.shape != memory.shape:
         shape = after.shape if isinstance(after, np.ndarray) else type(after).__name__

@@ -140,6 +140,8 @@ def read_table(
 
 def read_content(path: Path) -> bytes:
     """A file's bytes; a file that cannot be read is refused with what to do about it."""
+    if path.is_char_device():  # such as /dev/zero, which has no end
+        raise InputError(f"{path}: this is a device, not a file; name a readable file")
     try:
         return path.read_bytes()
     except FileNotFoundError:
