@@ -8,7 +8,7 @@ its session are settled, so that it is netted once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -73,6 +73,15 @@ class _Account:
     state: State
 
 
+class _Left(NamedTuple):
+    """A car that has left and is not billed yet."""
+
+    party: Party
+    departed: Departed
+    claims_until_ms: int
+    """So long its claims are waited for."""
+
+
 class AwardBook:
     """The awards of one site that are not settled yet, by (session, tick), and the tokens that are not promised."""
 
@@ -83,10 +92,8 @@ class AwardBook:
         """By session and tick."""
         self._in_force: dict[int, _Account] = {}
         self._receipts: dict[tuple[int, int], tuple[str, Receipt]] = {}
-        self._departed: dict[int, tuple[Party, Departed]] = {}
+        self._departed: dict[int, _Left] = {}
         """The cars that have left and are not billed yet, by session."""
-        self._given_up_at_ms: dict[int, int] = {}
-        """When nobody waits any longer for the deliveries of such a car."""
         self.billed: set[str] = set()
         """The ids of all sessions that were ever billed: one is billed once, whoever names it again."""
         self.owed = Obligations(rules.repeat_ms)
@@ -196,11 +203,16 @@ class AwardBook:
         if self._in_force.get(claim.session) is account:
             del self._in_force[claim.session]
             ended.append(NoteEnd(claim.tick, claim.session))
-        account.state = advance(account.state, Input.DELIVERY)
         self.owed.done(key)
-        trade, party = _trade(record, charger, vehicle, now_ms, self._rules), record.party
-        pay = Pay(trade.payment_id, claim.session, claim.tick, party.session_id, party.vehicle, sum(trade.nanos))
-        return [*ended, trade, pay]
+        return [*ended, *self._settle(account, charger, vehicle, now_ms)]
+
+    def _settle(self, account: _Account, charger: Delivery, vehicle: Delivery, now_ms: int) -> list[Effect]:
+        """Pay what the lower of two meters is worth."""
+        account.state = advance(account.state, Input.DELIVERY)
+        award, party = account.record.award, account.record.party
+        trade = _trade(account.record, charger, vehicle, now_ms, self._rules)
+        pay = Pay(trade.payment_id, award.session, award.tick, party.session_id, party.vehicle, sum(trade.nanos))
+        return [trade, pay]
 
     def paid(self, paid: Paid) -> list[Effect]:
         """The ledger has paid: free the rest of the reserve, send the receipt, and perhaps the bill."""
@@ -242,8 +254,7 @@ class AwardBook:
         if (account := self._in_force.get(departed.session)) is not None:
             effects.append(NoteEnd(account.record.award.tick, departed.session))
             self.end(departed.session)
-        self._departed[departed.session] = party, departed
-        self._given_up_at_ms[departed.session] = now_ms + PATIENCE_MS
+        self._departed[departed.session] = _Left(party, departed, now_ms + PATIENCE_MS)
         for tick, account in self._accounts.get(departed.session, {}).items():
             if account.state is not State.DELIVERED:
                 award, charger = seal(account.record.award, self._signer), account.record.party.charger
@@ -254,25 +265,18 @@ class AwardBook:
     def due(self, now_ms: int) -> list[Effect]:
         """Repeat what is due; settle at nothing what a car that left long ago never claimed, so that it is billed."""
         effects = self.owed.due(now_ms)
-        for session in [session for session, at_ms in self._given_up_at_ms.items() if at_ms <= now_ms]:
-            del self._given_up_at_ms[session]
+        for session in (session for session, left in self._departed.items() if left.claims_until_ms <= now_ms):
             for tick, account in self._accounts.get(session, {}).items():
                 if account.state is not State.DELIVERED:
-                    account.state = advance(account.state, Input.DELIVERY)
                     self.owed.done((session, tick))
-                    party, nothing = (
-                        account.record.party,
-                        Delivery(*account.record.award.part, (0,) * TRANCHES, 0, 0, 0),
-                    )
-                    trade = _trade(account.record, nothing, nothing, now_ms, self._rules)
-                    effects += [trade, Pay(trade.payment_id, session, tick, party.session_id, party.vehicle, 0)]
+                    nothing = Delivery(*account.record.award.part, (0,) * TRANCHES, 0, 0, 0)
+                    effects += self._settle(account, nothing, nothing, now_ms)
         return effects
 
     def _bill(self, session: int) -> list[Effect]:
         if session not in self._departed or session in self._accounts:
             return []
-        party, departed = self._departed.pop(session)
-        self._given_up_at_ms.pop(session, None)
+        party, departed, _ = self._departed.pop(session)
         tariff = self._site.tariff_nanos_per_kwh
         nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
         self.billed.add(party.session_id)
@@ -297,8 +301,7 @@ class AwardBook:
                 self._receipts[receipt.session, receipt.tick] = charger, receipt
             elif kind == "departed":
                 party, departed = msgspec.msgpack.decode(value, type=tuple[Party, Departed])
-                self._departed[departed.session] = party, departed
-                self._given_up_at_ms[departed.session] = now_ms + PATIENCE_MS
+                self._departed[departed.session] = _Left(party, departed, now_ms + PATIENCE_MS)
         for record in sorted(awards, key=lambda record: (record.award.session, record.award.tick)):
             effects += self._restore_award(record, now_ms)
         for session in list(self._departed):

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from wattswap.cli.examples import examples
 
@@ -50,11 +51,4 @@ def _figure(value: float, unit: str) -> str:
 
 
 def _as_json(row: BenchRow) -> dict[str, object]:
-    return {
-        "what": row.what,
-        "ours": row.ours,
-        "unit": row.unit,
-        "beside": row.beside,
-        "theirs": row.theirs,
-        "times": row.times,
-    }
+    return {**msgspec.structs.asdict(row), "times": row.times}

@@ -18,16 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
     from wattswap.experiments.comparison import Comparison, Spread
     from wattswap.experiments.paired import PairedDifference
 
 CHECK_FAILED = 1
-
-
-def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:  # noqa: ARG001 - click's
-    """The names in a list with commas."""
-    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
 
 
 @click.command(
@@ -45,11 +41,11 @@ def _names(ctx: click.Context, option: click.Parameter, text: str | None) -> tup
     default="uncontrolled,negotiated",
     show_default=True,
     metavar="A,B",
-    callback=_names,
+    callback=options.names,
     help="Controllers to compare, see `wattswap run --help`.",
 )
 @click.option(
-    "--strategies", metavar="X,Y+Z", callback=_names, help="Mixes of strategies; the scenario's own by default."
+    "--strategies", metavar="X,Y+Z", callback=options.names, help="Mixes of strategies; the scenario's own by default."
 )
 @click.option(
     "--seeds", type=int, default=5, show_default=True, metavar="N", help="Runs of each, from the scenario's seed up."
@@ -190,27 +186,18 @@ def _as_json(comparison: Comparison) -> dict[str, object]:
 
 def _show(comparison: Comparison) -> None:
     from rich.console import Console
-    from rich.table import Table
 
-    from wattswap.agents.controllers import NEGOTIATED
     from wattswap.experiments.comparison import MEASURES
-    from wattswap.experiments.formatting import controller_name
-    from wattswap.experiments.vary import short
 
     console = Console(highlight=False, soft_wrap=False)
     console.print(
         f"Street {comparison.scenario}: the mean over the seeds, and from the least to the most\n", markup=False
     )
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
-    table.add_column("controller\nstrategy", overflow="fold", min_width=18)
-    for measure in MEASURES:
-        table.add_column(measure.title.replace(" ", "\n"), justify="right", no_wrap=True)
+    table = _table()
     for group in comparison.groups:
         cells = (_cell(group.spread[measure.key], measure.places) if group.spread else "–" for measure in MEASURES)
         failed = f"\n({group.failed} of {group.runs} failed)" if group.failed else ""
-        name = controller_name(group.controller).replace(" ", "\n", 1)
-        asked = group.strategy if group.controller == NEGOTIATED else ""
-        label = "\n".join(part for part in (name, asked, short(group.varied)) if part)
+        label = _label(group.controller, group.strategy, group.varied)
         table.add_row(f"{label}{failed}", *cells)
     console.print(table, markup=False)
     if find_spec("scipy") is not None and (differences := comparison.differences):
@@ -227,13 +214,9 @@ def _show(comparison: Comparison) -> None:
 
 
 def _show_differences(console: Console, differences: Sequence[PairedDifference]) -> None:
-    """What each group has beyond the first, in pairs of one seed."""
-    from rich.table import Table
-
-    from wattswap.agents.controllers import NEGOTIATED
+    """What each group has beyond the first, in pairs of one seed; mean and interval one below the other."""
     from wattswap.experiments.comparison import MEASURES
-    from wattswap.experiments.formatting import controller_name, plain
-    from wattswap.experiments.vary import short
+    from wattswap.experiments.formatting import plain
 
     pairs = max(each.pairs for each in differences)
     console.print(
@@ -241,24 +224,42 @@ def _show_differences(console: Console, differences: Sequence[PairedDifference])
         " * where Holm's corrected p is below 0.05\n",
         markup=False,
     )
+    table, measure_of = _table(), {measure.key: measure for measure in MEASURES}
+    cells: dict[str, dict[str, str]] = {}
+    for each in differences:
+        measure = measure_of[each.key]
+        mean, low, high = (
+            plain(value / measure.per_unit, measure.places) for value in (each.mean, each.low, each.high)
+        )
+        star = "*" if each.is_certain else " "
+        interval = f"{mean}{star}\n{low} to \n{high} " if each.low != each.high else f"{mean} "
+        cells.setdefault(_label(each.controller, each.strategy, each.varied), {})[each.key] = interval
+    for label, of in cells.items():
+        table.add_row(label, *(of.get(measure.key, "–") for measure in MEASURES))
+    console.print(table, markup=False)
+
+
+def _table() -> Table:
+    """A column for the group, and one for each measure."""
+    from rich.table import Table
+
+    from wattswap.experiments.comparison import MEASURES
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
     table.add_column("controller\nstrategy", overflow="fold", min_width=18)
     for measure in MEASURES:
         table.add_column(measure.title.replace(" ", "\n"), justify="right", no_wrap=True)
-    cells: dict[str, dict[str, str]] = {}
-    places = {measure.key: measure.places for measure in MEASURES}
-    for each in differences:
-        asked = each.strategy if each.controller == NEGOTIATED else ""
-        name = controller_name(each.controller).replace(" ", "\n", 1)
-        label = "\n".join(part for part in (name, asked, short(each.varied)) if part)
-        mean, low, high = (plain(value, places[each.key]) for value in (each.mean, each.low, each.high))
-        star = "*" if each.is_certain else " "
-        cells.setdefault(label, {})[each.key] = (
-            f"{mean}{star}\n{low} to {high} " if each.low != each.high else f"{mean} "
-        )
-    for label, of in cells.items():
-        table.add_row(label, *(of.get(measure.key, "–") for measure in MEASURES))
-    console.print(table, markup=False)
+    return table
+
+
+def _label(controller: str, strategy: str, varied: str) -> str:
+    """A group by name, a line each; a strategy is named where cars are asked."""
+    from wattswap.agents.controllers import NEGOTIATED
+    from wattswap.experiments.formatting import controller_name
+    from wattswap.experiments.vary import short
+
+    name, asked = controller_name(controller).replace(" ", "\n", 1), strategy if controller == NEGOTIATED else ""
+    return "\n".join(part for part in (name, asked, short(varied)) if part)
 
 
 def _cell(spread: Spread, places: int) -> str:

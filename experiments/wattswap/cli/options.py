@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
+
+def names(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:  # noqa: ARG001 - click's
+    """The names in a list with commas; the callback of an option."""
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
 day = click.option("--day", type=int, help="One day of the scenario, counted from 1.")
 settings = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a key of the scenario. Repeatable."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from math import comb
 from typing import TYPE_CHECKING
 
 import click
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
     from wattswap.experiments.tournament.play import Tournament
 
 
-def _names(ctx: click.Context, option: click.Parameter, text: str) -> tuple[str, ...]:  # noqa: ARG001 - click's
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
 @click.command(
     epilog=examples(
         "wattswap tournament c250stress --strategies need,truthful,keep --day 5",
@@ -33,7 +30,7 @@ def _names(ctx: click.Context, option: click.Parameter, text: str) -> tuple[str,
     "--strategies",
     required=True,
     metavar="X,Y,Z",
-    callback=_names,
+    callback=options.names,
     help="2 to 5 strategies, bundled or FILE.py:FUNCTION.",
 )
 @click.option(
@@ -69,10 +66,10 @@ def tournament(
     the time it would hold a street in which now and then somebody tries another one (alpha-rank).
     """
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
-    from wattswap.experiments.tournament.game import compositions
     from wattswap.experiments.tournament.play import tournament as play
 
-    runs = len(compositions(max(players, 1), max(len(set(strategies)), 1))) * max(seeds, 0)
+    kinds = len(set(strategies))
+    runs = comb(max(players + kinds - 1, 0), kinds - 1 if kinds else 0) * max(seeds, 0)
     try:
         with strategies_print_to_stderr(), progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed:
             played = play(

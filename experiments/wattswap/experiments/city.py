@@ -11,7 +11,7 @@ transformers, and goes on from where it was stopped.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -92,9 +92,10 @@ def run_city(
     if not 1 <= feeders <= MOST_FEEDERS:
         raise InputError(f"a city of {feeders} transformers: choose 1 to {MOST_FEEDERS:_}")
     settings = (*settings, "sessions.resample=yes")
-    for kind in KINDS:  # what is wrong with one is wrong with all, and said before anything is begun
-        load_street(kind, day=day, settings=settings)
-    wanted = {job: number for number, job in enumerate(_jobs(feeders, seed, day, settings))}
+    # what is wrong with one street is wrong with all, and said before anything is begun
+    streets = {kind: load_street(kind, day=day, settings=settings) for kind in KINDS}
+    strategies = {kind: street.scenario.vehicles.strategy for kind, street in streets.items()}
+    wanted = {job: number for number, job in enumerate(_jobs(feeders, seed, day, settings, strategies))}
     rows = _Rows(out, seed, day, settings)
     left = sorted((job for job, number in wanted.items() if number not in rows.found), key=lambda job: job.scenario)
     progress(feeders - len(left))
@@ -107,10 +108,11 @@ def run_city(
     return City([rows.found[number] for number in range(feeders)], out)
 
 
-def _jobs(feeders: int, seed: int, day: int | None, settings: tuple[str, ...]) -> Iterable[Job]:
+def _jobs(
+    feeders: int, seed: int, day: int | None, settings: tuple[str, ...], strategies: Mapping[str, str]
+) -> Iterable[Job]:
     numbers = np.arange(feeders, dtype=np.uint64)
     kinds = draw(seed, numbers, Purpose.SESSION, index=_KIND_DRAW) % np.uint64(len(KINDS))
-    strategies = {kind: load_street(kind, day=day, settings=settings).scenario.vehicles.strategy for kind in KINDS}
     for number, kind in enumerate(KINDS[at] for at in kinds.tolist()):
         street_seed = seed * MOST_FEEDERS + number
         yield Job(kind, NEGOTIATED, strategies[kind], "fleet", street_seed, day, settings)

@@ -124,7 +124,7 @@ class Comparison:
     @property
     def differences(self) -> list[PairedDifference]:
         """Every group beside the first with the same variation, in pairs of one seed; needs scipy (extra ``sim``)."""
-        return differences(self.rows, {measure.key: measure.per_unit for measure in MEASURES})
+        return differences(self.rows, [measure.key for measure in MEASURES])
 
     def plot(self) -> Figure:
         """The comparison as a picture; needs matplotlib, which the extra ``plots`` brings."""

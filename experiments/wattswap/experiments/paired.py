@@ -21,7 +21,7 @@ class PairedDifference(NamedTuple):
     """What a group has of a measure beyond the first group with the same variation."""
 
     key: str
-    """The measure, a key of ``wattswap run --json``."""
+    """The measure, a key of ``wattswap run --json``; the figures below are in the unit that its name says."""
     controller: str
     strategy: str
     varied: str
@@ -43,8 +43,8 @@ class PairedDifference(NamedTuple):
         return self.p_holm < 1 - CONFIDENCE
 
 
-def differences(rows: Sequence[Mapping[str, Any]], per_unit: Mapping[str, float]) -> list[PairedDifference]:
-    """All groups beside the first with the same variation, for each of these measures, in its unit.
+def differences(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> list[PairedDifference]:
+    """All groups beside the first with the same variation, for each of these figures, in the unit that its name says.
 
     ``rows`` are those of ``Comparison.rows``; runs without a partner are left out, and groups with fewer than two
     pairs. Needs scipy, which the extra ``sim`` brings.
@@ -55,9 +55,9 @@ def differences(rows: Sequence[Mapping[str, Any]], per_unit: Mapping[str, float]
         if first == (controller, strategy, varied):
             continue
         seeds = [seed for seed in groups[first] if seed in by_seed]
-        for key, unit in per_unit.items() if len(seeds) > 1 else ():
+        for key in measures if len(seeds) > 1 else ():
             both = [(by_seed[seed][key], groups[first][seed][key]) for seed in seeds]
-            mine, theirs = np.array(both, dtype=np.float64).T / unit
+            mine, theirs = np.array(both, dtype=np.float64).T
             against = ", ".join(first[:2]) if first[0] == NEGOTIATED and first[1] else first[0]
             found.append(
                 PairedDifference(key, controller, strategy, varied, against, len(seeds), *_student(mine - theirs))

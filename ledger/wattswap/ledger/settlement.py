@@ -6,6 +6,7 @@ an outbox, and a thread of its own brings that over the network.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -321,6 +322,11 @@ class ChainSettlement(Settlement):
     def _raise(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def new_wallets_seed() -> int:
+    """A random seed for the wallets of a run; any program that reads JSON reads such a number exactly."""
+    return secrets.randbits(53)
 
 
 def open_settlement(

@@ -12,7 +12,7 @@ import msgspec
 
 from wattswap.ledger.book import Book
 from wattswap.ledger.crossing import opening_in
-from wattswap.ledger.settlement import open_settlement
+from wattswap.ledger.settlement import new_wallets_seed, open_settlement
 from wattswap.protocol.errors import InputError
 from wattswap.runners.payments.payment_status import OUTSIDE_ERRORS
 
@@ -33,7 +33,6 @@ _AGAIN_S: Final = 30.0
 """A ledger that could not be opened, or failed, is tried again after so long."""
 _LAST_S: Final = 5.0
 """A node that ends waits so long for payments that are on their way."""
-_SEED_BITS: Final = 53
 
 
 class _OnLedger(msgspec.Struct, frozen=True):
@@ -62,13 +61,12 @@ class LedgerPayments:
             InputError: the node's tokens are on another ledger already.
         """
         self._store, self._outbox, self._log = store, outbox, log
-        found = store.remembered().get(LEDGER_KEY)
-        self._on = _OnLedger(where, secrets.token_hex(16), 0)
-        if found is not None:
+        if (found := store.remembered().get(LEDGER_KEY)) is None:
+            self._keep(_OnLedger(where, secrets.token_hex(16), 0))
+        else:
             self._on = msgspec.msgpack.decode(found, type=_OnLedger)
         if self._on.where != where:
             raise InputError(f"ledger.where is {where}, and the tokens of this transformer are on {self._on.where}")
-        self._keep(self._on)
         self._book, self._seen = Book.restore(entries), len(entries)
         """The thread's own copy of the book."""
         self._new: SimpleQueue[list[Entry] | None] = SimpleQueue()
@@ -124,7 +122,7 @@ class LedgerPayments:
     def _opened(self) -> Settlement | None:
         on = self._on
         if not on.is_open:  # nothing was ever paid from wallets of a seed that did not come so far
-            on = msgspec.structs.replace(on, wallets_seed=secrets.randbits(_SEED_BITS))
+            on = msgspec.structs.replace(on, wallets_seed=new_wallets_seed())
         opening = None if on.is_open else opening_in(self._book.entries)
         try:
             settlement = open_settlement(

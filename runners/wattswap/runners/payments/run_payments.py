@@ -25,7 +25,7 @@ from wattswap.ledger.anchors import Detail, Whose
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.crossing import opening_of
 from wattswap.ledger.keys import read_key_file, write_key_file
-from wattswap.ledger.settlement import EmbeddedSettlement, Progress, Settlement, open_settlement
+from wattswap.ledger.settlement import EmbeddedSettlement, Progress, Settlement, new_wallets_seed, open_settlement
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.identity import LOCAL_NETWORK, SEED_BYTES, Signer
 from wattswap.protocol.units import MS_PER_S
@@ -48,8 +48,6 @@ MEMORY: Final = "memory"
 SQLITE: Final = "sqlite:"
 SITE_KEY: Final = "site.key"
 """The random key that signs a run's meter records, in its directory."""
-_SEED_BITS: Final = 53
-"""Any program that reads JSON reads such a number exactly."""
 _POST_EVERY_S: Final = 1.0
 """So much of a run's book, in wall time, may be lost when the power fails."""
 
@@ -75,7 +73,7 @@ class RunPayments(Observer):
     ) -> None:
         self._street, self._folder, self._opened = street, folder, opened
         self._where = _absolute(where)
-        self._seed = secrets.randbits(_SEED_BITS) if wallets_seed is None else wallets_seed
+        self._seed = new_wallets_seed() if wallets_seed is None else wallets_seed
         self._keys, self._allow = keys, allow
         self.run_id = secrets.token_hex(16)
         self._made: list[Path] = []

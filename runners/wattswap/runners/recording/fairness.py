@@ -6,7 +6,7 @@ feeder calls while it is plugged in; one that was never called neither waits nor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from wattswap.protocol.units import NANOS_PER_IOTA, PERMILLE, WS_PER_KWH
 from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
     from wattswap.runners.recording.record import RunRecord
@@ -41,11 +43,13 @@ def fairness(street: Street, record: RunRecord, series: TimeSeries) -> dict[str,
     """``called``, ``gini_waiting``, ``gini_tokens`` and, for each strategy, the means of its called cars."""
     fleet = fleet_of(street)
     called = _called(fleet, record) & fleet.is_session & (fleet.need_ws > 0)
-    deferred_ws, nanos, strategy = _sold(street, fleet, record)
-    gain_iota = (nanos - _costs(fleet, record, series, len(street.feeders) > 1)) / NANOS_PER_IOTA
+    row_of = {key: row for row, key in enumerate(zip(fleet.feeder.tolist(), fleet.session_id, strict=True))}
+    strategy = _strategies(record, row_of)
+    dealt = _dealt(record, row_of, len(street.feeders) > 1, series.tick_s)
+    gain_iota = (dealt.nanos + dealt.open_nanos - _costs(fleet, dealt, series)) / NANOS_PER_IOTA
     waited_h = series.owed_ws * series.tick_s / 3_600 / np.maximum(fleet.need_ws, 1)
-    sold = called & (deferred_ws > 0)
-    iota_per_kwh = nanos / NANOS_PER_IOTA * WS_PER_KWH / np.maximum(deferred_ws, 1)
+    sold = called & (dealt.deferred_ws > 0)
+    iota_per_kwh = dealt.nanos / NANOS_PER_IOTA * WS_PER_KWH / np.maximum(dealt.deferred_ws, 1)
     names = sorted({strategy[row] for row in np.flatnonzero(called).tolist() if strategy[row]})
     return {
         "called": int(called.sum()),
@@ -73,38 +77,42 @@ def _called(fleet: Fleet, record: RunRecord) -> NDArray[np.bool_]:
     return called
 
 
-def _sold(street: Street, fleet: Fleet, record: RunRecord) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
-    """What each row deferred and earned, and which strategy it followed; "" for one that is not in the record."""
-    several = len(street.feeders) > 1
-    row_of = {key: row for row, key in enumerate(zip(fleet.feeder.tolist(), fleet.session_id, strict=True))}
-    deferred_ws, nanos = np.zeros(len(fleet), dtype=np.int64), np.zeros(len(fleet), dtype=np.int64)
+class _Dealt(NamedTuple):
+    """What each row of the fleet traded, a figure a row."""
+
+    deferred_ws: NDArray[np.int64]
+    fed_ws: NDArray[np.int64]
+    nanos: NDArray[np.int64]
+    open_nanos: NDArray[np.int64]
+    """The rent that is still open, as if all that is owed came back now."""
+
+
+def _dealt(record: RunRecord, row_of: Mapping[tuple[int, str], int], several: bool, tick_s: int) -> _Dealt:
+    dealt = _Dealt(*np.zeros((4, len(row_of)), dtype=np.int64))
     for trade in record.trades:
         row = row_of[trade.feeder * several, trade.session]
-        nanos[row] += trade.nanos
-        deferred_ws[row] += trade.delivered_ws if trade.kind == "reduce" else 0
-    strategy = [""] * len(fleet)
+        dealt.nanos[row] += trade.nanos
+        if trade.kind in ("reduce", "feed"):
+            (dealt.deferred_ws if trade.kind == "reduce" else dealt.fed_ws)[row] += trade.delivered_ws
+        if trade.status == "open":
+            dealt.open_nanos[row] += rent_nanos(trade.price_nanos_per_kwh_h, trade.rent, tick_s)
+    return dealt
+
+
+def _strategies(record: RunRecord, row_of: Mapping[tuple[int, str], int]) -> list[str]:
+    """Which strategy each row followed; "" for one that is not in the record."""
+    strategy = [""] * len(row_of)
     for number, part in enumerate(record.feeders or (record,)):
         for session in part.sessions:
             strategy[row_of[number, session.session]] = session.strategy
-    return deferred_ws, nanos, strategy
+    return strategy
 
 
-def _costs(fleet: Fleet, record: RunRecord, series: TimeSeries, several: bool) -> NDArray[np.float64]:
-    """What waiting and feeding cost each row's owner, in nanos: its own price of waiting; wear, and what is lost.
-
-    Rent that is still open counts against it, as if all that is owed came back now.
-    """
+def _costs(fleet: Fleet, dealt: _Dealt, series: TimeSeries) -> NDArray[np.float64]:
+    """What waiting and feeding cost each row's owner, in nanos: its own price of waiting; wear, and what is lost."""
     waiting = series.owed_ws * (series.tick_s / 3_600) * fleet.waiting_nanos_per_kwh_h
-    row_of = {key: row for row, key in enumerate(zip(fleet.feeder.tolist(), fleet.session_id, strict=True))}
-    fed_ws, open_nanos = np.zeros((2, len(fleet)))
-    for trade in record.trades:
-        row = row_of[trade.feeder * several, trade.session]
-        if trade.kind == "feed":
-            fed_ws[row] += trade.delivered_ws
-        if trade.status == "open":
-            open_nanos[row] += rent_nanos(trade.price_nanos_per_kwh_h, trade.rent, series.tick_s)
     lost = fleet.tariff_nanos_per_kwh * (PERMILLE / fleet.round_trip_permille - 1)
-    costs: NDArray[np.float64] = (waiting + fed_ws * (fleet.wear_nanos_per_kwh + lost)) / WS_PER_KWH - open_nanos
+    costs: NDArray[np.float64] = (waiting + dealt.fed_ws * (fleet.wear_nanos_per_kwh + lost)) / WS_PER_KWH
     return costs
 
 
