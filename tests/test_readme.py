@@ -14,7 +14,6 @@ from tests.cli.conftest import Command, wattswap
 from tests.pages import HOUSE, arguments, blocks, command_lines, names, parse, read, tables
 
 from wattswap.agents.strategies import BUNDLED
-from wattswap.runners.recording.metrics import KEYS
 
 README = HOUSE / "README.md"
 ROOTS = ("agents", "protocol", "ledger", "runners", "experiments")
@@ -62,14 +61,6 @@ def test_the_strategies_that_the_readme_names_are_those_that_are_bundled():
     named = re.search(r"^Bundled: (.*?)\(", read(README), re.MULTILINE | re.DOTALL)
     assert named
     assert names(named[1])[: len(BUNDLED)] == list(BUNDLED)
-
-
-def test_the_keys_that_the_readme_explains_are_figures():
-    table = next(table for table in tables(README) if table[0] == ["key", "meaning"])
-    explained = [name for row in table[1:] for name in names(row[0])]
-    assert sorted(set(explained) - set(KEYS)) == []
-    told_elsewhere = {"scenario", "controller", "strategy", "engine", "seed", "limit_w", "timing"}
-    assert sorted(set(KEYS) - set(explained) - told_elsewhere) == []
 
 
 def test_every_target_of_make_that_the_readme_names_is_there():

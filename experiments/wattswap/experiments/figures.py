@@ -1,4 +1,4 @@
-"""The tables of the README, measured: ``python -m wattswap.experiments.figures [--write README.md]``.
+"""The tables of docs/figures.md and their excerpt in the README: ``python -m wattswap.experiments.figures``.
 
 Two processes side by side; a time is the processor's, from reading the scenario's files to the summary.
 """
@@ -31,6 +31,8 @@ STEPS: Final = ("base.shape=step", "base.noise_pct=0")
 """The quarter-hourly means as they were measured, instead of a load that moves between them and flickers."""
 BEGIN: Final = "<!-- figures:begin -->"
 END: Final = "<!-- figures:end -->"
+EXCERPT: Final = Path("README.md")
+ALL: Final = Path("docs", "figures.md")
 PROCESSES: Final = 2
 
 CONTROLLERS: Final = ("uncontrolled", "poc", "fcfs", "equal-share", "edf", "llf", "negotiated")
@@ -60,6 +62,16 @@ _COMMON: Final = (
     "short cars",
 )
 _MARKET: Final = ("kWh deferred", "IOTA paid", "waiting cost, IOTA", "earned beyond it, IOTA", "sellers that lose, %")
+_EXCERPT_HEADER: Final = (
+    "street, one week",
+    "min over limit, nobody in control",
+    "min over limit, negotiated",
+    "short cars",
+    "stops per session",
+    "IOTA paid",
+    "waiting cost, IOTA",
+    "waiting cost, best rival",
+)
 _STEPS_TEXT: Final = (
     "The same weeks with the quarter-hourly means replayed as steps, without noise; what remains over the limit is the"
     " first 30 s after a step, before anyone can know of it:"
@@ -147,6 +159,38 @@ def markdown(results: Results, streets: Sequence[str] = STREETS, seeds: Sequence
     return "\n\n".join(parts)
 
 
+def excerpt(results: Results, streets: Sequence[str] = STREETS, seeds: Sequence[int] = SEEDS) -> str:
+    """What a newcomer wants to know: a street's hours over its limit, who is hurt, and what it costs."""
+    rows = []
+    for street in streets:
+        runs = [results[FigureJob(street, seed=seed)] for seed in seeds]
+        rows.append(
+            [
+                street,
+                f"{results[FigureJob(street, 'uncontrolled')]['overload_s'] / 60:,.1f}",
+                _range(runs, lambda of: of["overload_s"] / 60, 1),
+                _range(runs, lambda of: of["sessions_short"], 0),
+                _range(runs, lambda of: of["stops"], 2),
+                _range(runs, lambda of: of["paid_nanos"] / 1e9, 0),
+                _range(runs, _waiting_cost_iota, 1),
+                _cheapest_rival(results, street),
+            ]
+        )
+    return table(_EXCERPT_HEADER, rows)
+
+
+def _cheapest_rival(results: Results, street: str) -> str:
+    """The least waiting cost of the rules that hold the limit without asking, and how many cars left short under it."""
+    runs = {controller: results[under(street, controller)] for controller in RIVALS}
+    controller, of = min(runs.items(), key=lambda run: _waiting_cost_iota(run[1]))
+    short = f", {of['sessions_short']} short" if of["sessions_short"] else ""
+    return f"{_waiting_cost_iota(of):,.1f} ({controller}{short})"
+
+
+def _waiting_cost_iota(of: Mapping[str, float]) -> float:
+    return of["waiting_cost_nanos"] / 1e9
+
+
 def _seeds_table(results: Results, streets: Sequence[str], seeds: Sequence[int]) -> str:
     rows: list[list[str]] = []
     for street in streets:
@@ -207,7 +251,7 @@ def _controllers_table(results: Results, streets: Sequence[str]) -> str:
         jobs["negotiated, no car feeds"] = FigureJob(street, settings=TRUTHFUL)
         for name, job in jobs.items():
             of = results[job]
-            near_h, cost = of["near_limit_s"] / 3_600, of["waiting_cost_nanos"] / 1e9
+            near_h, cost = of["near_limit_s"] / 3_600, _waiting_cost_iota(of)
             rows.append([f"{street}, {name}", *_hard_facts(of), f"{near_h:,.1f}", f"{cost:,.1f}"])
     return table(["street, controller", *_HARD_FACTS, "near, h", "waiting cost, IOTA"], rows)
 
@@ -242,7 +286,7 @@ def _losing_pct(of: Mapping[str, float]) -> float:
 _MARKET_FIGURES: Final[tuple[tuple[Callable[[Mapping[str, float]], float], int], ...]] = (
     (lambda of: of["deferred_wh"] / 1000, 0),
     (lambda of: of["paid_nanos"] / 1e9, 0),
-    (lambda of: of["waiting_cost_nanos"] / 1e9, 1),
+    (_waiting_cost_iota, 1),
     (lambda of: of["sellers_gain_nanos"] / 1e9, 1),
     (_losing_pct, 1),
 )
@@ -279,22 +323,29 @@ def _forced_pct(of: Mapping[str, float]) -> float:
     return 100 * of["forced_wh"] / relief_wh if relief_wh else 0.0
 
 
-@click.command(epilog="Example: python -m wattswap.experiments.figures --write README.md")
+@click.command(epilog="Example: python -m wattswap.experiments.figures --write .")
 @click.option(
-    "--write", "file", type=click.Path(path_type=Path), metavar="FILE", help="Replace the block in this file."
+    "--write",
+    "project",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Replace the tables of README.md and docs/figures.md in this folder of the project.",
 )
-def main(file: Path | None) -> None:
-    """Measure the README's tables and print them as Markdown."""
+def main(project: Path | None) -> None:
+    """Measure the tables of README.md and docs/figures.md, and print them as Markdown."""
+    folder = project or Path()
     try:
-        text = file.read_text(encoding="utf-8") if file else f"{BEGIN}{END}"
-        replaced(text, "")  # a file without marks is told so now, not after a minute of measuring
+        pages = {page: (folder / page).read_text(encoding="utf-8") for page in (EXCERPT, ALL)} if project else {}
+        for text in pages.values():
+            replaced(text, "")  # a page without marks is told so now, not after minutes of measuring
     except (OSError, InputError) as error:
-        click.echo(f"figures: {file}: {error}", err=True)
+        click.echo(f"figures: {error}", err=True)
         sys.exit(2)
-    block = markdown(measured(jobs()))
-    if file:
-        file.write_text(replaced(text, block), encoding="utf-8")
-    click.echo(block)
+    results = measured(jobs())
+    blocks = {EXCERPT: excerpt(results), ALL: markdown(results)}
+    for page, text in pages.items():
+        (folder / page).write_text(replaced(text, blocks[page]), encoding="utf-8")
+    click.echo("\n\n".join(blocks.values()))
 
 
 if __name__ == "__main__":
