@@ -1,22 +1,31 @@
-"""Where keys are known, a relay can drop what others have sealed, but change nothing in it."""
+"""Where keys are known, a relay can drop what others have sealed, but change nothing in it. Where nobody signs, what
+cannot be is refused all the same.
+"""
 
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
+from tests.agents.charger.one_charger import charger
 from tests.agents.two_chargers import (
     Wire,
     carries,
     street,
     whole_round,
 )
+from tests.agents.vehicle.one_car import awarded
 from tests.agents.words import (
+    award,
+    happens,
     refused_as_unsigned,
+    said_by,
 )
 
 from wattswap.protocol.effects import (
     Effect,
     Send,
 )
+from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import (
     Event,
 )
@@ -30,6 +39,7 @@ from wattswap.protocol.messages import (
     Sealed,
     WitnessedDelivery,
 )
+from wattswap.protocol.round import State
 
 
 @pytest.mark.parametrize("altered", [CappedOffer, WitnessedDelivery, Mandate])
@@ -45,6 +55,18 @@ def test_what_is_forged_in_the_transformers_name_is_refused(altered: type) -> No
     wire = forging(street(signed=True), "transformer", altered)
     with refused_as_unsigned():
         whole_round(wire)
+
+
+@pytest.mark.parametrize("agent", ["charger", "car"])
+def test_of_two_feeders_that_buy_from_a_car_at_one_tick_the_second_is_refused(agent: str) -> None:
+    """One would be forged; a car that delivers to both would be in force twice."""
+    of, speaker = (charger(award(7)), "transformer") if agent == "charger" else (awarded(), "charger")
+    of_another = structs.replace(award(7), feeder=1)
+    with pytest.raises(RemoteProtocolError, match="two feeders award session 7 something at tick 0"):
+        of.handle(said_by(speaker, of_another), 30_000)
+    happens(of, said_by(speaker, award(7)), 60_000)
+    assert of.state(award(7).part) is State.AWARDED
+    assert of.state(of_another.part) not in {State.AWARDED, State.ENDED}
 
 
 def forging(wire: Wire, forger: str, kind: type) -> Wire:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +16,13 @@ RULES = Rules()
 T = RULES.lease_ms
 
 
-def grant(import_w=11_000, export_w=0, epoch=1, seq=1, echo_epoch=1, echo_ms=0):
-    return Grant(7, import_w, export_w, epoch, seq, echo_epoch, echo_ms, T)
+def lease(guaranteed_w=0):
+    """That of a charger of 22 kW."""
+    return Lease(replace(RULES, guaranteed_w=guaranteed_w), 22_000)
+
+
+def grant(import_w=11_000, export_w=0, epoch=1, seq=1, echo_epoch=1, echo_ms=0, lease_ms=T):
+    return Grant(7, import_w, export_w, epoch, seq, echo_epoch, echo_ms, lease_ms)
 
 
 def report(seq, heard_seq=0, *, epoch=1, heard_epoch=1, session=7, stamp_ms=0):
@@ -26,42 +33,63 @@ def report(seq, heard_seq=0, *, epoch=1, heard_epoch=1, session=7, stamp_ms=0):
 
 
 def test_without_a_grant_there_is_the_guaranteed_minimum():
-    lease = Lease(1_380)
-    assert (lease.import_w, lease.export_w, lease.expires_ms) == (1_380, 0, None)
+    of = lease(1_380)
+    assert (of.import_w, of.export_w, of.expires_ms) == (1_380, 0, None)
 
 
 def test_a_lease_runs_from_the_stamp_it_answers_not_from_its_arrival():
-    lease = Lease(0)
-    assert lease.accept(grant(echo_ms=1_000), 1, 80_000)
-    assert not lease.lapse(1_000 + T - 1)
-    assert lease.lapse(1_000 + T)
-    assert (lease.import_w, lease.export_w) == (0, 0)
+    of = lease()
+    assert of.accept(grant(echo_ms=1_000), 1, 80_000)
+    assert not of.lapse(1_000 + T - 1)
+    assert of.lapse(1_000 + T)
+    assert (of.import_w, of.export_w) == (0, 0)
 
 
 def test_a_grant_that_was_under_way_for_a_whole_lease_is_void():
-    lease = Lease(0)
-    assert not lease.accept(grant(echo_ms=0), 1, T)
-    assert lease.accept(grant(echo_ms=0), 1, T - 1)
+    of = lease()
+    assert not of.accept(grant(echo_ms=0), 1, T)
+    assert of.accept(grant(echo_ms=0), 1, T - 1)
 
 
 def test_a_grant_that_answers_a_stamp_from_before_a_restart_is_void():
-    assert not Lease(0).accept(grant(echo_epoch=1), 2, 1)
+    assert not lease().accept(grant(echo_epoch=1), 2, 1)
 
 
 def test_a_lease_ends_with_its_car():
-    lease = Lease(0)
-    lease.accept(grant(), 1, 1)
-    lease.end()
-    assert (lease.import_w, lease.expires_ms) == (0, None)
-    assert not lease.accept(grant(seq=1), 1, 2), "what was heard stays heard"
+    of = lease()
+    of.accept(grant(), 1, 1)
+    of.end()
+    assert (of.import_w, of.expires_ms) == (0, None)
+    assert not of.accept(grant(seq=1), 1, 2), "what was heard stays heard"
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 9)), max_size=20))
 def test_in_whatever_order_grants_come_the_newest_is_in_force(arrivals):
-    lease = Lease(0)
+    of = lease()
     for epoch, seq in arrivals:
-        lease.accept(grant(import_w=epoch * 100 + seq, epoch=epoch, seq=seq), 1, 1)
-    assert lease.import_w == max((epoch * 100 + seq for epoch, seq in arrivals), default=0)
+        of.accept(grant(import_w=epoch * 100 + seq, epoch=epoch, seq=seq), 1, 1)
+    assert of.import_w == max((epoch * 100 + seq for epoch, seq in arrivals), default=0)
+
+
+def test_whatever_a_grant_says_a_charger_gives_and_takes_no_more_than_it_is_rated_for():
+    of = lease()
+    of.accept(grant(import_w=100_000_000, export_w=100_000_000), 1, 1)
+    assert (of.import_w, of.export_w) == (22_000, 22_000)
+    above = lease(guaranteed_w=25_000)
+    above.accept(grant(import_w=100_000_000), 1, 1)
+    assert above.import_w == 25_000, "what the site guarantees it may always draw"
+
+
+def test_whatever_a_grant_says_a_lease_runs_no_longer_than_the_longest():
+    of = lease()
+    assert of.accept(grant(lease_ms=10**9), 1, 1)
+    assert of.expires_ms == T
+    assert not of.accept(grant(seq=2, lease_ms=10**9), 1, T), "nor is one void later"
+
+
+def test_a_grant_that_answers_a_stamp_still_to_come_is_void():
+    assert not lease().accept(grant(echo_ms=2), 1, 1)
+    assert lease().accept(grant(echo_ms=1), 1, 1)
 
 
 # -- the transformer's side -------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 An award is repeated until the car acknowledges it, and again if no delivery follows its end; a delivery is repeated
 until its receipt comes. Whatever comes twice is answered again and changes nothing. A bill waits until all awards of
-its session are settled, so that it is netted once.
+its session are settled, so that it is netted once. A car that acknowledges nothing is soon awarded nothing, so that
+what is repeated stays little.
 """
 
 from __future__ import annotations
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 
 PATIENCE_MS: Final = 24 * MS_PER_HOUR
 """A car that has left may claim for so long; after that it is owed nothing, and billed."""
+MOST_UNACKNOWLEDGED: Final = 4
+"""A car that has not acknowledged so many awards sells nothing until it does: it may be deaf, or a liar."""
+MOST_REPEATED: Final = 64
+"""So many awards of a session are repeated after it has left or the transformer has restarted: the newest unclaimed.
+
+Of the older ones its car knows; an honest one claims them by itself."""
 MOST_RECEIPTS: Final = 4_096
 """The number of receipts that are kept, to be sent again when a delivery comes once more."""
 
@@ -118,6 +125,11 @@ class AwardBook:
     def __contains__(self, session: int) -> bool:
         """Whether an award of the session is in force now."""
         return session in self._in_force
+
+    def may_sell(self, session: int) -> bool:
+        """Whether a session may be called: none of its awards is in force, and it acknowledges what it is awarded."""
+        unacknowledged = sum((session, tick) in self.owed for tick in self._accounts.get(session, ()))
+        return session not in self._in_force and unacknowledged < MOST_UNACKNOWLEDGED
 
     def state(self, session: int, tick: int) -> State | None:
         """Where an award stands; None if it was never made, or is settled and forgotten."""
@@ -255,12 +267,18 @@ class AwardBook:
             effects.append(NoteEnd(account.record.award.tick, departed.session))
             self.end(departed.session)
         self._departed[departed.session] = _Left(party, departed, now_ms + PATIENCE_MS)
-        for tick, account in self._accounts.get(departed.session, {}).items():
-            if account.state is not State.DELIVERED:
-                award, charger = seal(account.record.award, self._signer), account.record.party.charger
-                key, from_ms = (departed.session, tick), now_ms + self._rules.repeat_ms
-                effects += self.owed.owe_from(key, charger, award, from_ms)
+        for key, charger, award in self._unclaimed(departed.session):
+            effects += self.owed.owe_from(key, charger, award, now_ms + self._rules.repeat_ms)
         return [*effects, *self._bill(departed.session)]
+
+    def _unclaimed(self, session: int) -> list[tuple[tuple[int, int], str, Sealed]]:
+        """The newest awards of a session whose lots are not reported, as they are repeated: key, charger, award."""
+        accounts = self._accounts.get(session, {}).items()
+        records = [(tick, account.record) for tick, account in accounts if account.state is not State.DELIVERED]
+        return [
+            ((session, tick), record.party.charger, seal(record.award, self._signer))
+            for tick, record in records[-MOST_REPEATED:]
+        ]
 
     def due(self, now_ms: int) -> list[Effect]:
         """Repeat what is due; settle at nothing what a car that left long ago never claimed, so that it is billed."""
@@ -303,19 +321,21 @@ class AwardBook:
                 party, departed = msgspec.msgpack.decode(value, type=tuple[Party, Departed])
                 self._departed[departed.session] = _Left(party, departed, now_ms + PATIENCE_MS)
         for record in sorted(awards, key=lambda record: (record.award.session, record.award.tick)):
-            effects += self._restore_award(record, now_ms)
+            self._restore_award(record, now_ms)
+        for session in self._accounts:
+            for key, charger, award in self._unclaimed(session):
+                effects += self.owed.owe(key, charger, award, now_ms)
         for session in list(self._departed):
             effects += self._bill(session)
         return effects
 
-    def _restore_award(self, record: AwardRecord, now_ms: int) -> list[Effect]:
-        """Ask for its delivery again. It is in force if its window still runs and its car is still here."""
-        award, key = record.award, (record.award.session, record.award.tick)
+    def _restore_award(self, record: AwardRecord, now_ms: int) -> None:
+        """An award is in force if its window still runs and its car is still here."""
+        award = record.award
         account = self._accounts.setdefault(award.session, {})[award.tick] = _Account(record, State.ENDED)
         if award.until_ms > now_ms and award.session not in self._departed:
             account.state = State.AWARDED
             self._in_force[award.session] = account
-        return self.owed.owe(key, record.party.charger, seal(award, self._signer), now_ms)
 
 
 def _refuse_strangers(account: _Account, sender: str) -> None:

@@ -65,7 +65,7 @@ class Charger:
         self._plugged: int | None = None
         """The session of the car that is plugged in."""
         self._status: CarStatus | None = None
-        self._lease = Lease(rules.guaranteed_w)
+        self._lease = Lease(rules, max_w)
         self._woken_at_ms: int | None = None
         """The wake-up that was asked for to end the lease."""
         self._vehicles = Peers()
@@ -100,7 +100,7 @@ class Charger:
         return self._meter.state(part)
 
     def check(self) -> None:
-        """It draws no more than it was granted, and counts for cars that it knows."""
+        """It draws no more than it is rated for, and counts for cars that it knows."""
         assert self._lease.import_w <= max(self._max_w, self._rules.guaranteed_w)
         assert all(self._vehicles.get(session) is not None for session in self._meter.unsettled)
         assert all(part.session == self._plugged for part in self._held)

@@ -14,6 +14,7 @@ import msgspec
 from wattswap.agents.offers import FEED, TRANCHES
 from wattswap.agents.session_lots import Lot, SessionLots
 from wattswap.protocol.effects import Forget, Remember
+from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.messages import Award, Delivery
 from wattswap.protocol.round import Input, Part, State, advance, hear
 
@@ -94,8 +95,13 @@ class DeliveryMeter:
         """Count for an award from now on; False if it has come before.
 
         It ends at once if its car is not plugged in, if its window is over, or if a newer award has come before it.
+
+        Raises:
+            RemoteProtocolError: another feeder has bought from the session at this tick; a car is on one feeder.
         """
         part, before = award.part, self.state(award.part)
+        if any(other[1:] == part[1:] and other != part and self._states[other] in _WON for other in self._states):
+            raise RemoteProtocolError(f"two feeders award session {part.session} something at tick {part.tick}")
         after = advance(before, Input.AWARD)
         if after is before:
             return False

@@ -280,8 +280,8 @@ class Transformer:
         assessment = law.assess(np.array([self._base.watts]), limit_w, cars, self._vehicles.segments, self._terms)
         if assessment.release[0]:
             effects, cars = [*effects, *self._release_all()], self._cars(now_ms)
-        need_w, bound = assessment.need_w[0], self._award_book
-        if need_w > 0 and (free := [car for car in self._vehicles.sessions if car not in bound]):
+        need_w, may_sell = assessment.need_w[0], self._award_book.may_sell
+        if need_w > 0 and (free := [car for car in self._vehicles.sessions if may_sell(car)]):
             call = market.relief_call(self._site.feeder, now_ms, int(need_w), self._rules)
             return [*effects, *self._open_round(call, free)]
         return [*effects, *self._grant_by_law(cars, now_ms)]
