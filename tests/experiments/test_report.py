@@ -9,6 +9,7 @@ import struct
 from base64 import b64decode
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
@@ -269,6 +270,27 @@ def test_a_torn_file_is_named_and_an_older_report_survives(demo, tmp_path, torn)
         write_report(path)
     assert (path / "report.html").read_text(encoding="utf-8") == "older"
     assert not list(path.glob(".*"))
+
+
+SWAPPED = [
+    *permutations(("series", "rounds", "trades", "sessions", "cars"), 2),
+    ("uncontrolled", "rounds"),
+    ("series", "uncontrolled"),
+]
+
+
+@pytest.mark.parametrize(("name", "other"), SWAPPED)
+def test_a_table_under_the_name_of_another_is_refused_in_one_line(demo, tmp_path, name, other):
+    path = tmp_path / "run"
+    path.mkdir()
+    for file in demo.iterdir():
+        if file.is_file():
+            (path / file.name).symlink_to(file)
+    (path / f"{name}.parquet").unlink()
+    (path / f"{name}.parquet").symlink_to(demo / f"{other}.parquet")
+    with pytest.raises(InputError, match=rf"{name}\.parquet: another table, it has no \w+") as refused:
+        RunTables.read(path)
+    assert "\n" not in str(refused.value)
 
 
 # --- hostile names, private paths --------------------------------------------------------------------------------

@@ -178,3 +178,9 @@ def test_a_table_that_is_missing_or_torn_is_refused(directory, content, what: st
         (directory.path / "trades.parquet").write_bytes(content)
     with pytest.raises(InputError, match=what):
         read_run(directory.path).columns("trades")
+
+
+def test_a_table_that_lacks_what_is_needed_of_it_is_another(directory):
+    directory.write_table("trades", {"nanos": np.array([1])})
+    with pytest.raises(InputError, match=r"trades\.parquet: another table, it has no kind, session; run the scenario"):
+        read_run(directory.path).columns("trades", ("session", "kind", "nanos"))

@@ -55,7 +55,8 @@ def show_run(run: RunFiles, notes: Iterable[str] = ()) -> None:
     """Print a run directory, and notes on what could not be done with it."""
     console = _console()
     _show_figures(console, run.figures, run.uncontrolled, run.status)
-    _show_sales(console, run.figures, run.columns("trades"), run.columns("cars"))
+    trades = run.columns("trades", ("session", "kind", "delivered_ws", "nanos"))
+    _show_sales(console, run.figures, trades, run.columns("cars", ("session", "vehicle", "station", "activity")))
     show_settlement(console, run.settlement, run.path)
     _show_places(console, run.path, notes)
 

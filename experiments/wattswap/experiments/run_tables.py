@@ -13,7 +13,7 @@ import numpy as np
 from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
-from wattswap.runners.recording.rundir import SCENARIO, read_run, wattswap_version
+from wattswap.runners.recording.rundir import SCENARIO, read_run, refuse_other_table, wattswap_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -82,7 +82,7 @@ class RunTables:
         return cls(
             summary={**about, UNCONTROLLED: run.uncontrolled} if run.uncontrolled else about,
             scenario=_read_scenario(run_dir / SCENARIO),
-            uncontrolled=_read_table(curve, ()) if curve.is_file() else None,
+            uncontrolled=_read_table(curve, ("t_ms", "load_w")) if curve.is_file() else None,
             series=_together(_read_table(run_dir / "series.parquet", _SERIES_COLUMNS)),
             **{name: _read_table(run_dir / f"{name}.parquet", columns) for name, columns in _COLUMNS.items()},
         )
@@ -196,9 +196,11 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame({name: pd.Series(dtype="str" if name in _TEXTS else "int64") for name in columns})
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
     except (OSError, ValueError):  # pyarrow's complaints about a torn file are ValueErrors
         raise InputError(f"{path}: not a readable Parquet file; run the scenario again") from None
+    refuse_other_table(path, table.columns, columns)
+    return table
 
 
 def _together(series: pd.DataFrame) -> pd.DataFrame:

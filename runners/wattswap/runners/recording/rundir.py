@@ -35,7 +35,7 @@ from wattswap.runners.recording.journal import FOLDER, STREET, Journal
 from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
     from structlog.typing import FilteringBoundLogger
@@ -218,11 +218,11 @@ class RunFiles:
     settlement: dict[str, Any] | None = None
     """How the run settled on its ledger; written as soon as the ledger is open."""
 
-    def columns(self, name: str) -> dict[str, list[Any]]:
+    def columns(self, name: str, needed: Iterable[str] = ()) -> dict[str, list[Any]]:
         """A table as plain columns.
 
         Raises:
-            InputError: it is not there, not readable, or pyarrow is not installed.
+            InputError: it is not there, not readable, lacks one that is needed, or pyarrow is not installed.
         """
         try:
             from pyarrow import ArrowException, parquet
@@ -235,7 +235,18 @@ class RunFiles:
             raise InputError(f"{path}: there is no such table; the run wrote none") from None
         except (OSError, ArrowException):
             raise InputError(f"{path}: not a readable Parquet file; run the scenario again") from None
+        refuse_other_table(path, columns, needed)
         return columns
+
+
+def refuse_other_table(path: Path, found: Iterable[str], needed: Iterable[str]) -> None:
+    """Refuse a file that holds another table than its name says.
+
+    Raises:
+        InputError: it lacks columns that are needed.
+    """
+    if lacking := set(needed) - set(found):
+        raise InputError(f"{path}: another table, it has no {', '.join(sorted(lacking))}; run the scenario again")
 
 
 def read_run(path: Path) -> RunFiles:
