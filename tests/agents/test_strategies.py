@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -174,6 +175,25 @@ def test_a_strategy_that_lets_one_car_give_way_for_all_is_caught_though_no_ask_d
 
     with pytest.raises(StrategyError, match="row i must use row i alone"):
         check_elementwise(one_for_all)
+
+
+def asked_before(limit: int) -> Strategy:
+    """Asks more once it has been called so often: what no car can know."""
+    calls = count()
+    return sellers(lambda own, draws: np.full(len(own), 1.0 + (next(calls) >= limit)))
+
+
+@pytest.mark.parametrize("limit", [1, 5, 14])
+def test_a_strategy_that_counts_its_calls_is_caught(limit: int) -> None:
+    with pytest.raises(StrategyError, match=r"answers differently (when asked again|beside other cars)"):
+        check_elementwise(asked_before(limit))
+
+
+def test_a_strategy_that_minds_its_neighbours_only_where_they_are_many_is_caught() -> None:
+    """The real street has more cars than the sample."""
+    crowd = sellers(lambda own, draws: own.laxity_ms.clip(10**9) + (own.laxity_ms.mean() if len(own) > 20 else 0))
+    with pytest.raises(StrategyError, match="row i must use row i alone"):
+        check_elementwise(crowd, sample_cars(50))
 
 
 def test_the_sample_has_cars_of_every_kind() -> None:

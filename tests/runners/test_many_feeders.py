@@ -132,9 +132,10 @@ def test_a_controller_rules_each_feeder_by_itself(controller):
 
 @pytest.mark.parametrize(("engine", "reading_s"), [("fleet", 30), ("messages", 150)])
 def test_three_feeders_of_a_file_have_the_trades_that_each_has_in_a_file_of_its_own(engine, reading_s):
-    """The last day of the three bundled weeks; two of them have the same sessions."""
+    """The last day of the three bundled weeks, homes flickering; two of them have the same sessions."""
     ticks = [f"reading_s={reading_s}"]
     street = load_street(str(THREE), day=7, settings=ticks)
+    assert all(feeder.base.noise_pct == 2 for feeder in street.scenario.feeders)
     record = run_street(street, engine=engine)
     alone = [run_street(load_street(name, day=7, settings=ticks), engine="fleet") for name in NAMES]
     hashes = [each.trace_hash() for each in alone]

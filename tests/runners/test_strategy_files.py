@@ -61,6 +61,38 @@ def test_engines_agree_about_it_alone_and_in_a_mix(tmp_path):
         assert fleet.rounds
 
 
+CROWD = """
+def crowd(call, own, memory, draws):
+    much = (own.remaining_ws > 72_000_000).any()
+    return OfferBook.keep(own).reduce(0, own.laxity_ms.clip(0) * (1 + much))
+"""
+"""Minds its neighbours only where one of them needs more than the sample cars do."""
+FICKLE = """
+from itertools import count
+asked = count()
+def fickle(call, own, memory, draws):
+    later = call.from_ms > 0
+    return OfferBook.keep(own).reduce(0, 1_000_000 * (1 + later * (next(asked) % 2)))
+"""
+"""Counts its calls, but not before the first window is over."""
+
+
+@ENGINES
+def test_it_is_tried_on_the_cars_of_the_street_too(engine, tmp_path):
+    written(tmp_path, CROWD)
+    stays = [Stay(0, 900, kwh * WS_PER_KWH) for kwh in (5, 30)]
+    street = street_of(stays, 40, limit_w=[20_000] * 40, folder=tmp_path, vehicles={"strategy": "mine.py:crowd"})
+    strategy_from_file("mine.py:crowd", tmp_path)
+    with pytest.raises(InputError, match=r"beside other cars.*\(tried on car 's0' at its arrival\)"):
+        run_street(street, engine=engine)
+
+
+def test_of_each_call_in_the_fleet_one_car_is_asked_alone_too(tmp_path):
+    written(tmp_path, FICKLE)
+    with pytest.raises(InputError, match=r"answers differently .* \(car 's\d', call for \d+ W at 300 s\)"):
+        run_street(street_with(tmp_path, "mine.py:fickle"), engine="fleet")
+
+
 def test_a_share_of_the_cars_follows_it(tmp_path):
     written(tmp_path, PATIENT)
     record = run_street(street_with(tmp_path, "mine.py:patient:0.5+keep:0.5"), engine="fleet")
@@ -147,7 +179,7 @@ def test_one_that_looks_at_its_neighbours_is_refused(engine, tmp_path):
     body = "return OfferBook.keep(own).reduce(0, own.laxity_ms.max() + 10_000_000)"
     written(tmp_path, f"def nosy(call, own, memory, draws):\n    {body}\n")
     said = complaint(street_with(tmp_path, "mine.py:nosy"), engine)
-    assert said.startswith("strategy 'mine.py:nosy' answers differently when asked with other cars")
+    assert said.startswith("strategy 'mine.py:nosy' answers differently beside other cars")
 
 
 @pytest.mark.parametrize(

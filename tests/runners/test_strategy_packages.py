@@ -93,7 +93,7 @@ BAD = {
     "looks at its neighbours": (
         "bad = broken:nosy",
         "def nosy(call, own, *_):\n    return OfferBook.keep(own).reduce(0, own.laxity_ms.max() + 10_000_000)\n",
-        "strategy 'bad' answers differently when asked with other cars",
+        "strategy 'bad' answers differently beside other cars",
     ),
     "returns nothing": (
         "bad = broken:silent",

@@ -1,9 +1,9 @@
-"""The test of autonomy: row i of a strategy's answer may depend on row i alone."""
+"""The test of autonomy: row i of a strategy's answer may depend on row i alone, whoever was asked before."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,35 +14,76 @@ from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from wattswap.agents.offers import Memory, Strategy
+
+    Rows = NDArray[np.intp]
+
+
+NEIGHBOURS: Final = "differently beside other cars; row i must use row i alone"
+_ASKED_AGAIN: Final = "differently when asked again; what a car remembers goes through its memory alone"
 
 
 def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1) -> None:
-    """Ask a group of cars together and one by one, and let them learn together and one by one.
+    """Ask the same cars together, again, in other orders and groups, and one by one; let them learn alike.
 
     Raises:
-        StrategyError: an offer cannot be, or a car's answer depends on its neighbours; ``row`` is that car.
+        StrategyError: an offer cannot be, or a car's answer depends on its neighbours or on what was asked before;
+            ``row`` is that car.
     """
-    own = sample_cars() if own is None else own
-    rows = np.arange(len(own))
-    call = Call(50_000 + 1_000 * rows, from_ms=0, until_ms=300_000, feed_h=2)
-    memory = np.outer(1_000.0 * rows, np.ones(memory_columns(strategy)))
-    draws = Draws(seed, own.key, 0)
-    together = answer(strategy, call, own, memory, draws)
-    refuse_unsound(own, together.relief_w, together.ask_nanos_per_kwh_h)
-    award_w, price = together.relief_w // 2, np.full(len(own), 300_000_000)
-    outcome = Outcome(award_w, price, 2 * price, from_ms=0, until_ms=300_000)
-    learner = strategy if isinstance(strategy, LearningStrategy) else None
-    after = memory if learner is None else learned(learner, memory, own, outcome, draws)
-    for row in range(len(own)):
-        one, only, mine = own.take([row]), Draws(seed, own.key[[row]], 0), memory[[row]]
-        alone = answer(strategy, call.take([row]), one, mine, only)
-        same_relief = np.array_equal(together.relief_w[[row]], alone.relief_w)
-        same_ask = np.array_equal(together.ask_nanos_per_kwh_h[[row]], alone.ask_nanos_per_kwh_h)
-        if not (same_relief and same_ask):
-            raise StrategyError(row, "answers differently when asked with other cars; row i must use row i alone")
-        if learner and not np.array_equal(after[[row]], learned(learner, mine, one, outcome.take([row]), only)):
-            raise StrategyError(row, "learns differently beside other cars; row i must use row i alone")
+    trial = _Trial(strategy, sample_cars() if own is None else own, seed)
+    rows = np.arange(len(trial.own))
+    trial.compare(rows, _ASKED_AGAIN)
+    for group in (rows[::-1], rows[::2], rows[1::2], np.concatenate((rows, rows)), *rows[::-1, np.newaxis]):
+        if len(group):
+            trial.compare(group, NEIGHBOURS)
+    trial.compare(rows, _ASKED_AGAIN)
+
+
+def compare(book: OfferBook, other: OfferBook, rows: Rows, problem: str = NEIGHBOURS) -> None:
+    """Refuse that these rows of a book are others when they are asked in another way.
+
+    Raises:
+        StrategyError: a car answers differently.
+    """
+    relief, ask = book.relief_w[rows] != other.relief_w, book.ask_nanos_per_kwh_h[rows] != other.ask_nanos_per_kwh_h
+    differs = (relief | ask).any(axis=1)
+    if differs.any():
+        raise StrategyError(int(rows[differs][0]), f"answers {problem}")
+
+
+class _Trial:
+    """What a group of cars answers and learns when it is asked together, to be compared with any other way to ask."""
+
+    def __init__(self, strategy: Strategy, own: Own, seed: int) -> None:
+        self.own = own
+        rows, columns = np.arange(len(own)), memory_columns(strategy)
+        self._strategy, self._seed = strategy, seed
+        self._call = Call(50_000 + 1_000 * rows, from_ms=0, until_ms=300_000, feed_h=2)
+        self._memory = np.outer(1_000.0 * rows, np.ones(columns))
+        self._book = self._answer(rows)
+        refuse_unsound(own, self._book.relief_w, self._book.ask_nanos_per_kwh_h)
+        price = np.full(len(own), 300_000_000)
+        self._outcome = Outcome(self._book.relief_w // 2, price, 2 * price, from_ms=0, until_ms=300_000)
+        self._learned = self._learn(rows)
+
+    def compare(self, rows: Rows, problem: str) -> None:
+        """Ask these rows, and let them learn; what each says and learns must be what it said and learned at first."""
+        compare(self._book, self._answer(rows), rows, problem)
+        differs = (self._learn(rows) != self._learned[rows]).any(axis=1)
+        if differs.any():
+            raise StrategyError(int(rows[differs][0]), f"learns {problem}")
+
+    def _answer(self, rows: Rows) -> OfferBook:
+        own, draws = self.own.take(rows), Draws(self._seed, self.own.key[rows], 0)
+        return answer(self._strategy, self._call.take(rows), own, self._memory[rows], draws)
+
+    def _learn(self, rows: Rows) -> Memory:
+        if not isinstance(self._strategy, LearningStrategy):
+            return self._memory[rows]
+        own, draws = self.own.take(rows), Draws(self._seed, self.own.key[rows], 0)
+        return learned(self._strategy, self._memory[rows], own, self._outcome.take(rows), draws)
 
 
 def answer(strategy: Strategy, call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:

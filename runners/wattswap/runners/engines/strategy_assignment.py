@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from wattswap.agents import law
-from wattswap.agents.offers import TRANCHES, StrategyError
-from wattswap.agents.strategies import check_elementwise, parse_mix
-from wattswap.agents.strategies.elementwise import answer, raised, refused
+from wattswap.agents import law, physics
+from wattswap.agents.offers import TRANCHES, Own, StrategyError
+from wattswap.agents.strategies import BUNDLED, check_elementwise, parse_mix
+from wattswap.agents.strategies.elementwise import answer, compare, raised, refused
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
 from wattswap.protocol.draws import Draws, keys_under
 from wattswap.protocol.errors import InputError
@@ -26,13 +26,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from importlib.metadata import EntryPoint
 
-    from wattswap.agents.offers import Call, Memory, Outcome, Own, Strategy
+    from wattswap.agents.offers import Call, Memory, OfferBook, Outcome, Strategy
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules
     from wattswap.runners.world import Fleet
 
 GROUP: Final = "wattswap.strategies"
 """The entry-point group under which an installed package provides strategies."""
+
+
+_MOST_TRIED: Final = 64
+"""A strategy is tried on so many cars of a street, spread over its sessions."""
 
 
 class StrategyAssignment:
@@ -49,6 +53,11 @@ class StrategyAssignment:
             self.number[rows] = len(self.strategies) + mix.assign(seed, fleet.user_key[rows])
             self.strategies.extend(mix.strategies)
             self.names.extend(mix.names)
+        for number, name in enumerate(self.names):
+            mine = np.flatnonzero(self.number == number)
+            if name not in BUNDLED and len(mine):
+                spread = mine[:: -(-len(mine) // _MOST_TRIED)]
+                _tried_on_street(name, self.strategies[number], fleet, spread, rules, seed)
         self._learns = any(isinstance(strategy, LearningStrategy) for strategy in self.strategies)
         self._memories: dict[int, Memory] = {}
         """By strategy, the memory of all rows."""
@@ -89,10 +98,16 @@ class StrategyAssignment:
         for number, mine in self._groups(rows):
             with self._named(number, rows[mine], call.take(mine)):
                 asked, who = call.take(mine), own.take(mine)
-                memory = self._memory(number)[rows[mine]]
-                book = answer(self.strategies[number], asked, who, memory, self._draws(rows[mine], call.from_ms))
+                book = self._answer(number, rows[mine], asked, who)
+                if self.names[number] not in BUNDLED:  # one car of each call is asked alone too
+                    one = np.array([call.from_ms // self._rules.window_ms % len(mine)])
+                    compare(book, self._answer(number, rows[mine][one], asked.take(one), who.take(one)), one)
                 relief_w[mine], ask[mine] = law.admitted(book, asked, self._rules)
         return relief_w, ask
+
+    def _answer(self, number: int, rows: Ints, call: Call, own: Own) -> OfferBook:
+        strategy, memory = self.strategies[number], self._memory(number)[rows]
+        return answer(strategy, call, own, memory, self._draws(rows, call.from_ms))
 
     def learn(self, call: Call, own: Own, outcome: Outcome, rows: Ints) -> None:
         """Let these cars learn from a round they were called to.
@@ -204,6 +219,45 @@ def _tried(name: str, strategy: Strategy) -> Strategy:
     except StrategyError as error:
         raise InputError(f"strategy {name!r} {error.problem} (tried on sample car {error.row})") from error
     return strategy
+
+
+def _tried_on_street(name: str, strategy: Strategy, fleet: Fleet, rows: Ints, rules: Rules, seed: int) -> None:
+    """Try a strategy on these cars of the street as they arrive, together and one by one.
+
+    Raises:
+        InputError: a car's answer depends on its neighbours, or on what was asked before.
+    """
+    try:
+        check_elementwise(strategy, _at_arrival(fleet, rows, rules), seed)
+    except StrategyError as error:
+        session = fleet.session_id[rows[error.row]]
+        raise InputError(f"strategy {name!r} {error.problem} (tried on car {session!r} at its arrival)") from error
+
+
+def _at_arrival(fleet: Fleet, rows: Ints, rules: Rules) -> Own:
+    """What cars know of themselves when they plug in."""
+    need_ws, max_w = fleet.need_ws[rows], fleet.max_w[rows]
+    wanted_w = physics.wanted_w(need_ws, max_w, rules.tick_s)
+    arrival_ms = np.maximum(fleet.arrival_tick[rows], 0) * rules.tick_ms
+    return Own(
+        key=fleet.key[rows],
+        wanted_w=wanted_w,
+        baseline_w=wanted_w,
+        firm_w=wanted_w,
+        floor_w=np.minimum(wanted_w, rules.min_w),
+        max_w=max_w,
+        feed_w=fleet.feed_w[rows],
+        remaining_ws=need_ws,
+        owed_ws=np.zeros_like(need_ws),
+        stored_ws=fleet.stored_ws[rows],
+        capacity_ws=fleet.capacity_ws[rows],
+        reserve_ws=fleet.reserve_ws[rows],
+        laxity_ms=fleet.departure_ms[rows] - physics.charging_ms(need_ws, max_w) - arrival_ms,
+        round_trip_permille=fleet.round_trip_permille[rows],
+        wear_nanos_per_kwh=fleet.wear_nanos_per_kwh[rows],
+        tariff_nanos_per_kwh=fleet.tariff_nanos_per_kwh[rows],
+        waiting_nanos_per_kwh_h=fleet.waiting_nanos_per_kwh_h[rows],
+    )
 
 
 def _module(path: Path) -> object:
