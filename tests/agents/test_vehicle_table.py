@@ -26,7 +26,7 @@ def register_of(*sessions: int) -> VehicleTable:
 def report(session: int, *, firm_w: int, wanted_w: int = 0, due_ms: int = 0, drew: bool = False) -> Report:
     """A charger's first word; the register does not look at whose clock it was."""
     owed_ws, price = 10 * firm_w, 1_000_000 * session
-    return Report(session, firm_w, wanted_w, drew, owed_ws, price, 1, 1, 0, 0, 0, due_ms)
+    return Report(session, firm_w, wanted_w, drew, owed_ws, price, 1, 1, 0, 0, 0, due_ms, due_ms and 7 * session)
 
 
 def test_cars_stand_in_session_order_however_they_came() -> None:
@@ -44,6 +44,7 @@ def test_cars_stand_in_session_order_however_they_came() -> None:
     assert cars.owed_ws.tolist() == [1_000, 5_000, 9_000]
     assert cars.rent_price.tolist() == [1_000_000, 5_000_000, 9_000_000]
     assert register.plugged(500, Rules()).laxity_ms.tolist() == [500, 4_500, 8_500]
+    assert register.plugged(500, Rules()).feed_w.tolist() == [7, 35, 63]
     assert cars.drew.tolist() == [False, True, False]
 
 

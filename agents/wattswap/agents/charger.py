@@ -199,6 +199,7 @@ class Charger:
             now_ms,
             *self._lease.heard,
             status.due_ms,
+            status.feed_w,
         )
         return Send(self._transformer, report)
 

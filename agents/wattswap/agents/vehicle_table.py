@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from wattswap.agents.rules import Rules
     from wattswap.protocol.messages import Report
 
-_FIRM, _WANTED, _DREW, _OWED, _RENT, _DUE, _REDUCE, _FEED, _IMPORT, _EXPORT, _ARRIVAL, _DEPARTURE, _DRAWN, _MOST = (
-    range(14)
-)
-_COLUMNS: Final = 14
+_FIRM, _WANTED, _DREW, _OWED, _RENT, _DUE, _CAN_FEED, _REDUCE, _FEED, _IMPORT, _EXPORT = range(11)
+_ARRIVAL, _DEPARTURE, _DRAWN, _MOST = range(11, 15)
+_COLUMNS: Final = 15
 
 
 class VehicleTable:
@@ -87,7 +86,8 @@ class VehicleTable:
         table = self._columns()
         arrival_ms, departure_ms, drawn_w, most_w = table[_ARRIVAL:]
         local_ms = np.full_like(drawn_w, rules.local_ms(now_ms))
-        return Plugged(arrival_ms, departure_ms, table[_DUE] - now_ms, drawn_w, most_w, local_ms)
+        laxity_ms = table[_DUE] - now_ms
+        return Plugged(arrival_ms, departure_ms, laxity_ms, drawn_w, most_w, local_ms, table[_CAN_FEED])
 
     def firm_w(self, sessions: list[int]) -> Ints:
         """The firm power of these plugged sessions."""
@@ -121,6 +121,7 @@ class VehicleTable:
                     report.owed_ws,
                     report.rent_price,
                     report.due_ms or 0,
+                    report.feed_w or 0,
                 )
                 for report in self._reports.values()
             ]

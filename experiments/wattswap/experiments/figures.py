@@ -41,6 +41,8 @@ RIVALS: Final = ("fcfs", "equal-share", "edf", "llf")
 """Those that keep the load below the limit, which they share with the negotiation."""
 DISCLOSED: Final = ("vehicles.disclose=departure",)
 """Under controllers that decide by departures cars tell them theirs; the tables say so."""
+FEEDING: Final = ("vehicles.disclose=feeding",)
+"""Cars tell these controllers besides what they could feed."""
 TRUTHFUL: Final = ("vehicles.strategy=truthful",)
 """No car feeds back, as none does under the others."""
 HALF_KEEP: Final = ("vehicles.strategy=need:0.5+keep:0.5",)
@@ -81,7 +83,9 @@ _OTHERS_TEXT: Final = (
     "The same weeks under rules that ask nobody and pay nobody, beside the negotiation (`poc` is the original of 2019);"
     " *near* is the time above 92 % of the limit, *swings* are the times the load rose above the limit, *waiting cost*"
     " is what waiting costs the cars by each owner's own price. `edf` and `llf` decide by departures, which cars tell"
-    " nobody else. No rival lets a car feed back; the last row of each street is the negotiation without feeding:"
+    " nobody else. Where *cars feed* every car whose battery allows feeds for those ahead of it, unasked and unpaid; the"
+    " wear of it is not in the waiting cost. No other rival lets a car feed back; the last row of each street is the"
+    " negotiation without feeding:"
 )
 
 
@@ -108,6 +112,7 @@ def jobs(streets: Sequence[str] = STREETS, seeds: Sequence[int] = SEEDS) -> list
         *(FigureJob(street, "uncontrolled", settings=STEPS) for street in streets),
         *(FigureJob(street, settings=TRUTHFUL) for street in streets),
         *(under(street, controller) for street in streets for controller in CONTROLLERS if controller != "negotiated"),
+        *(job for street in streets for job in feeding(street).values()),
     ]
 
 
@@ -115,6 +120,15 @@ def under(street: str, controller: str, settings: tuple[str, ...] = ()) -> Figur
     """A week under a controller, whom cars tell their departures if it cannot do without."""
     disclosed = DISCLOSED if controller in NEED_DEPARTURES else ()
     return FigureJob(street, controller, settings=(*settings, *disclosed))
+
+
+def feeding(street: str) -> dict[str, FigureJob]:
+    """A week under the controllers that let cars feed, by the name that tables show."""
+    rivals = [controller for controller in CONTROLLERS if controller in NEED_DEPARTURES]
+    return {
+        f"{controller}, cars feed (knows departures and batteries)": FigureJob(street, controller, settings=FEEDING)
+        for controller in rivals
+    }
 
 
 def hardships(streets: Sequence[str]) -> list[tuple[str, FigureJob]]:
@@ -248,6 +262,8 @@ def _controllers_table(results: Results, streets: Sequence[str]) -> str:
     rows = []
     for street in streets:
         jobs = {controller_name(controller): under(street, controller) for controller in CONTROLLERS}
+        ours = jobs.pop("negotiated")
+        jobs |= feeding(street) | {"negotiated": ours}
         jobs["negotiated, no car feeds"] = FigureJob(street, settings=TRUTHFUL)
         for name, job in jobs.items():
             of = results[job]

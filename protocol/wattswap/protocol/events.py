@@ -73,6 +73,8 @@ class CarStatus(_Event, frozen=True, tag=12):
     drew: bool
     due_ms: Instant | None = None
     """Only where cars disclose when they expect to leave."""
+    feed_w: Power | None = None
+    """What its battery could feed, only where cars disclose that too."""
 
 
 class Reading(_Event, frozen=True, tag=6):

@@ -105,6 +105,8 @@ class Report(_Message, frozen=True, tag=2):
     """The newest grant that the charger has accepted; (0, 0) before the first."""
     due_ms: Instant | None = None
     """The latest instant at which full power still fills the car in time, where cars disclose their departure."""
+    feed_w: Power | None = None
+    """What the car's battery could feed down to its owner's reserve, where cars disclose that too."""
 
 
 class BaseReport(_Message, frozen=True, tag=3):

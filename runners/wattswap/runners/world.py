@@ -330,14 +330,21 @@ class World:
     def _feed(self, export_w: Ints) -> Ints:
         """A car feeds no further than to its owner's reserve, whatever it was told."""
         rows, tick_s = self.plugged, self.rules.tick_s
-        round_trip = self.fleet.round_trip_permille[rows]
-        above_ws = np.maximum(self.stored_ws[rows] - self._reserve_ws(rows), 0)
-        fed_w = np.minimum(export_w, physics.feedable_w(above_ws, round_trip, tick_s))
-        drained_ws = physics.drained_ws(fed_w * tick_s, round_trip)
+        fed_w = np.minimum(export_w, self._above_reserve_w(rows))
+        drained_ws = physics.drained_ws(fed_w * tick_s, self.fleet.round_trip_permille[rows])
         self.stored_ws[rows] -= drained_ws
         self.remaining_ws[rows] += drained_ws
         self.exported_ws[rows] += fed_w * tick_s
         return fed_w
+
+    def _above_reserve_w(self, rows: Ints) -> Ints:
+        """What batteries hold above their owners' reserve, as power for one tick."""
+        above_ws = np.maximum(self.stored_ws[rows] - self._reserve_ws(rows), 0)
+        return physics.feedable_w(above_ws, self.fleet.round_trip_permille[rows], self.rules.tick_s)
+
+    def feedable_w(self, rows: Ints) -> Ints:
+        """What these cars could feed in the next tick, down to their owners' reserve."""
+        return np.minimum(self.fleet.feed_w[rows], self._above_reserve_w(rows))
 
     def fallback_unsafe_w(self, short_w: Ints) -> int:
         """Watts missing at the worst moment even with every car at its guaranteed minimum; 0 when safe.

@@ -33,6 +33,7 @@ def parked(
     laxity: Sequence[int] | None = None,
     drawn_w: Sequence[int] | None = None,
     most_w: Sequence[int] | None = None,
+    feed_w: Sequence[int] | None = None,
     local_ms: int = 0,
 ) -> Parked:
     """Cars that want so much; instants in ms, 0 where left out; full power is what they want where left out."""
@@ -51,6 +52,7 @@ def parked(
             column(drawn_w),
             column(most_w, wanted),
             np.full_like(wanted, local_ms),
+            column(feed_w),
         ),
     )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from msgspec import structs
 from tests.checked import checked_run
 from tests.streets import Stay, street_of, streets
 
@@ -23,7 +26,7 @@ def columns(tick):
 
 
 def loads_w(record):
-    return [tick.base_w + int(tick.import_w.sum()) for tick in record.ticks]
+    return [tick.base_w + int((tick.import_w - tick.export_w).sum()) for tick in record.ticks]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -36,6 +39,36 @@ def test_both_engines_agree_tick_by_tick_and_no_token_moves_but_for_bills(name, 
     assert sorted(fleet.sessions) == sorted(messages.sessions)
     assert fleet.trades == messages.trades == []
     assert fleet.rounds == messages.rounds == []
+
+
+@pytest.mark.parametrize("name", ["edf", "llf", "fcfs"])
+@FEW
+@given(street=streets())
+def test_they_agree_where_cars_disclose_what_they_could_feed(name, street):
+    disclosed = structs.replace(street.scenario.vehicles, disclose="feeding", feed_w=11_000)
+    street = replace(street, scenario=structs.replace(street.scenario, vehicles=disclosed))
+    fleet = FleetRun(street, controller_named(name)).run()
+    messages = checked_run(street, controller_named(name)).run()
+    assert [columns(tick) for tick in fleet.ticks] == [columns(tick) for tick in messages.ticks]
+    assert sorted(fleet.sessions) == sorted(messages.sessions)
+    assert name != "fcfs" or not any(tick.export_w.any() for tick in fleet.ticks)
+
+
+@pytest.mark.parametrize("name", ["edf", "llf"])
+def test_a_car_that_has_time_feeds_for_one_in_a_hurry_where_they_disclose_it(name):
+    """Room for 4 kW, and both want 11; the one that stays ten hours feeds the rest until the other is full."""
+    stays = [Stay(0, 70, 6 * WS_PER_KWH), Stay(0, 1_200, 10 * WS_PER_KWH)]
+    transformer = {"rating_va": 63_000, "limit_w": 60_000, "margin_pct": 0}
+    runs = {}
+    for disclose in ("departure", "feeding"):
+        vehicles = {"disclose": disclose, "capacity_wh": 60_000, "feed_w": 11_000}
+        street = street_of(stays, 80, base_w=[[56_000] * 81], transformer=transformer, vehicles=vehicles)
+        runs[disclose] = FleetRun(street, controller_named(name)).run()
+    assert max(loads_w(runs["feeding"])) <= 60_000
+    first, *_ = runs["feeding"].ticks
+    assert (first.import_w.tolist(), first.export_w.tolist()) == ([11_000, 0], [0, 7_000])
+    assert min(runs["departure"].sessions).status == "short"
+    assert min(runs["feeding"].sessions).status == "full"
 
 
 def four_cars(last_arrives=0, margin_pct=0):

@@ -54,3 +54,34 @@ def test_homes_above_the_target_leave_the_cars_nothing(rules):
 
 def test_a_street_without_cars_is_no_special_case(rules):
     assert fcfs(0, 1, *parked([]), rules).import_w.tolist() == []
+
+
+# -- feeding ----------------------------------------------------------------------------------------------------------
+
+PATIENT_MS = Rules().wary_guard_ms + KEPT_MS + 1
+
+
+def test_who_has_the_most_time_feeds_what_those_ahead_lack(rules):
+    street = parked(ELEVEN, laxity=[0, PATIENT_MS, 2 * PATIENT_MS], feed_w=ELEVEN)
+    grants = llf(0, 2_000, *street, rules)
+    assert grants.import_w.tolist() == [11_000, 0, 0]
+    assert grants.export_w.tolist() == [0, 0, 9_000]
+    grants = llf(0, -2_000, *street, rules)
+    assert grants.export_w.tolist() == [0, 2_000, 11_000]
+
+
+def test_nobody_feeds_who_would_then_be_in_a_hurry_itself(rules):
+    street = parked(ELEVEN[:2], laxity=[0, PATIENT_MS - 1], departure=[0, PATIENT_MS], feed_w=ELEVEN[:2])
+    for queue in (edf, llf):
+        assert not queue(0, 2_000, *street, rules).export_w.any()
+
+
+def test_nobody_feeds_for_one_whose_place_is_like_its_own(rules):
+    street = parked(ELEVEN[:2], laxity=[PATIENT_MS, PATIENT_MS + KEPT_MS], feed_w=ELEVEN[:2])
+    assert not llf(0, 2_000, *street, rules).export_w.any()
+
+
+def test_nobody_feeds_where_there_is_room_or_where_the_queue_knows_no_departures(rules):
+    street = parked(ELEVEN, laxity=[0, PATIENT_MS, 2 * PATIENT_MS], feed_w=ELEVEN)
+    assert not llf(0, 33_000, *street, rules).export_w.any()
+    assert not fcfs(0, 2_000, *street, rules).export_w.any()

@@ -23,3 +23,5 @@ class Plugged(NamedTuple):
     """The most it has wanted since it plugged in: its full power."""
     local_ms: Ints
     """The time of day by the clocks of its street; the same for all cars of a run."""
+    feed_w: Ints
+    """What its battery could feed down to its owner's reserve, where cars disclose it; else 0."""

@@ -202,11 +202,14 @@ class FleetRun:
         self._most_w[rows] = np.maximum(self._most_w[rows], charging.wanted_w)
         arrival_ms = np.maximum(fleet.arrival_tick[rows], 0) * self.rules.tick_ms
         departure_ms, due_ms = fleet.departure_ms[rows], charging.due_ms
-        if self.street.scenario.vehicles.disclose == "nothing":
+        disclosed = self.street.scenario.vehicles.disclose
+        if disclosed == "nothing":
             departure_ms = due_ms = np.zeros_like(rows)
+        feed_w = self.world.feedable_w(rows) if disclosed == "feeding" else np.zeros_like(rows)
         now_ms = self.tick * self.rules.tick_ms
         local_ms = np.full_like(rows, self.rules.local_ms(now_ms))
-        return Plugged(arrival_ms, departure_ms, due_ms - now_ms, self._drawn_w[rows], self._most_w[rows], local_ms)
+        drawn_w, most_w = self._drawn_w[rows], self._most_w[rows]
+        return Plugged(arrival_ms, departure_ms, due_ms - now_ms, drawn_w, most_w, local_ms, feed_w)
 
     def _round(self, tick: int, need_w: Ints, charging: ChargingState, cars: Cars) -> None:
         """Call every car of a feeder in need that holds no award, and award what is bought."""

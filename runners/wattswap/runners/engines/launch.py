@@ -67,7 +67,7 @@ def start_run(
     if engine not in ENGINES:
         nearest = get_close_matches(engine, ENGINES, n=1, cutoff=0.0)[0]
         raise InputError(f"unknown engine {engine!r}; the nearest is {nearest!r} (all: {', '.join(ENGINES)})")
-    if controller in NEED_DEPARTURES and street.scenario.vehicles.disclose != "departure":
+    if controller in NEED_DEPARTURES and street.scenario.vehicles.disclose == "nothing":
         raise InputError(
             f"controller {controller!r} decides by departures, which cars tell nobody;"
             " add --set vehicles.disclose=departure to let them"

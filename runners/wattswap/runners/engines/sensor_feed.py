@@ -89,7 +89,8 @@ class SensorFeed(Observer):
         self._street, self._world, self._factory = street, world, factory
         self._last_told = np.full((_COLUMNS, len(world.fleet)), -1, dtype=np.int64)
         self._limit_w = np.array([feeder.transformer.limit_w for feeder in street.feeders], dtype=np.int64)
-        self._discloses = street.scenario.vehicles.disclose == "departure"
+        self._discloses = street.scenario.vehicles.disclose != "nothing"
+        self._discloses_feeding = street.scenario.vehicles.disclose == "feeding"
         self._lots: set[tuple[int, int]] = set()
         """(session, tick) of the awards that are not settled."""
         self._open = np.zeros(len(world.fleet), dtype=np.int64)
@@ -184,13 +185,16 @@ class SensorFeed(Observer):
             )
         )
         changed = (self._last_told[:, plugged] != columns).any(axis=0)
-        (told,) = (changed | granted | (charging.wanted_w > 0) | (world.rules.guaranteed_w > 0)).nonzero()
+        could_w = world.feedable_w(plugged) if self._discloses_feeding else np.zeros_like(plugged)
+        matters = granted | (charging.wanted_w > 0) | (could_w > 0) | (world.rules.guaranteed_w > 0)
+        (told,) = (changed | matters).nonzero()
         rows, columns = plugged[told], columns[:, told]
         self._last_told[:, rows] = columns
-        listed = zip(rows.tolist(), changed[told].tolist(), columns.T.tolist(), strict=True)
-        for row, is_new, figures in listed:
+        listed = zip(rows.tolist(), changed[told].tolist(), could_w[told].tolist(), columns.T.tolist(), strict=True)
+        for row, is_new, feed_w, figures in listed:
             remaining_ws, baseline_ws, stored_ws, wanted_w, baseline_w, firm_w, due_ms, drew = figures
-            yield CHARGER, CarStatus(row, firm_w, wanted_w, bool(drew), due_ms if self._discloses else None)
+            told_ms, told_w = due_ms if self._discloses else None, feed_w if self._discloses_feeding else None
+            yield CHARGER, CarStatus(row, firm_w, wanted_w, bool(drew), told_ms, told_w)
             if is_new:
                 yield (
                     VEHICLE,

@@ -172,7 +172,7 @@ class Vehicles(_Table, frozen=True, kw_only=True):
     """A bundled car, or several with shares; its battery counts then instead of ``capacity_wh``, and its AC limit."""
     departure: str = "actual"
     """``actual``, ``stated`` (column estimated_departure) or ``error:2h`` (a standard deviation): what cars expect."""
-    disclose: Literal["nothing", "departure"] = "nothing"
+    disclose: Literal["nothing", "departure", "feeding"] = "nothing"
     """What a car tells of its plans; some controllers cannot do without its ``departure``."""
     capacity_wh: Capacity = 60_000
     target_pct: TargetPercent = 80
