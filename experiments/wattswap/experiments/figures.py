@@ -83,8 +83,8 @@ _OTHERS_TEXT: Final = (
     "The same weeks under rules that ask nobody and pay nobody, beside the negotiation (`poc` is the original of 2019);"
     " *near* is the time above 92 % of the limit, *swings* are the times the load rose above the limit, *waiting cost*"
     " is what waiting costs the cars by each owner's own price. `edf` and `llf` decide by departures, which cars tell"
-    " nobody else. Where *cars feed* every car whose battery allows feeds for those ahead of it, unasked and unpaid; the"
-    " wear of it is not in the waiting cost. No other rival lets a car feed back; the last row of each street is the"
+    " nobody else. Where *cars feed* every car whose battery allows feeds for those ahead of it, unasked and unpaid;"
+    " the wear is not in the waiting cost. No other rival lets a car feed back; the last row of each street is the"
     " negotiation without feeding:"
 )
 

@@ -5,7 +5,7 @@
 
 Counted are the named functions of Wattswap, each once, that are called from the beginning of the tick with the first
 award until the transformer has heard of every award's acknowledgement: sensors, agents, network, driver, book and
-record alike. Comprehensions belong to the function they stand in.
+record alike. Comprehensions belong to the function they stand in, and what a dataclass generates nobody can read.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ class RoundWalk(Observer):
     def profile(self, frame: FrameType, happened: str, _: object) -> None:
         """What Python calls at every call."""
         module, name = str(frame.f_globals.get("__name__")), frame.f_code.co_qualname
-        is_named = not name.endswith(">")
-        if happened == "call" and is_named and module.startswith("wattswap.") and module != __name__:
+        is_written = not name.endswith(">") and not frame.f_code.co_filename.startswith("<")
+        if happened == "call" and is_written and module.startswith("wattswap.") and module != __name__:
             self._called[Function(module, name)] = None
 
     def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:  # noqa: ARG002
