@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from wattswap.agents.clearing import Clearing, clear
 from wattswap.agents.physics import Ints
 from wattswap.agents.rules import ClearingRule
+from wattswap.agents.segments import Segments
 
 IOTA = 1_000_000_000
 KW = 1_000
@@ -36,10 +37,11 @@ def market(
         table[:, :, 0].astype(np.int64),
         (table[:, :, 1] * IOTA).astype(np.int64),
         np.array(range(len(offers)) if ties is None else ties, dtype=np.uint64),
-        need_w=need_w,
+        Segments.one_feeder(len(offers)),
+        need_w=np.array([need_w]),
         reserve_nanos_per_kwh_h=int(reserve * IOTA),
         amp_w=amp_w,
-        rule=rule,
+        rules=(rule,),
     )
 
 
@@ -231,10 +233,11 @@ class DrawnMarket:
             self.relief_w[rows],
             self.ask[rows],
             ties,
-            need_w=self.need_w,
+            Segments.one_feeder(len(rows)),
+            need_w=np.array([self.need_w]),
             reserve_nanos_per_kwh_h=self.reserve,
             amp_w=690,
-            rule=self.rule,
+            rules=(self.rule,),
         )
 
 

@@ -113,9 +113,9 @@ def test_cutting_a_rent_in_two_never_pays_more(price: int, one: int, other: int)
 
 def test_a_lots_rent_stands_at_its_first_tranche_and_feeding_at_its_own() -> None:
     prices = (300_000_000,) * 3
-    assert worth_nanos((690, 4_140, 0), prices, KWH * 120, 0, Rules()) == (300_000_000, 0, 0)
-    assert worth_nanos((0, 4_140, 690), prices, KWH * 120, KWH, Rules()) == (0, 300_000_000, 600_000_000)
-    assert worth_nanos((0, 0, 690), prices, 0, KWH, Rules()) == (0, 0, 600_000_000)
+    assert worth_nanos((690, 4_140, 0), prices, KWH * 120, 0, Rules()).tolist() == [300_000_000, 0, 0]
+    assert worth_nanos((0, 4_140, 690), prices, KWH * 120, KWH, Rules()).tolist() == [0, 300_000_000, 600_000_000]
+    assert worth_nanos((0, 0, 690), prices, 0, KWH, Rules()).tolist() == [0, 0, 600_000_000]
 
 
 # -- two meters -------------------------------------------------------------------------------------------------------

@@ -377,7 +377,7 @@ def _trade(record: AwardRecord, charger: Delivery, vehicle: Delivery, now_ms: in
         delivered_ws=delivered_ws,
         returned_ws=returned_ws,
         rent=rent,
-        nanos=settlement.worth_nanos(award.award_w, prices, rent, fed_ws, rules),
+        nanos=tuple(settlement.worth_nanos(award.award_w, prices, rent, fed_ws, rules).tolist()),
         offered_w=record.offered_w,
         ask_nanos_per_kwh_h=record.ask,
         baseline_ws=charger.baseline_ws,

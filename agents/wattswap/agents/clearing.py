@@ -1,4 +1,4 @@
-"""Clearing: which of the offered tranches are bought, and at what price.
+"""Clearing: which of the offered tranches are bought, and at what price, on all feeders at once.
 
 Cheapest first until the need is met, no ask above the reserve; integers in, integers out, nothing is rounded but the
 last divisible tranche, up to a whole ampere.
@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wattswap.agents import vcg
-from wattswap.agents.offers import FEED, TO_ZERO
+from wattswap.agents.offers import FEED, TO_ZERO, TRANCHES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import ClearingRule
+    from wattswap.agents.segments import Segments
 
 
 class Clearing(NamedTuple):
@@ -27,102 +30,139 @@ class Clearing(NamedTuple):
     price_nanos_per_kwh_h: Ints
 
 
-class _Bought(NamedTuple):
-    car: int
-    tranche: int
-    power_w: int
-
-
 def clear(
     relief_w: Ints,
     ask_nanos_per_kwh_h: Ints,
     ties: NDArray[np.uint64],
+    segments: Segments,
     *,
-    need_w: int,
+    need_w: Ints,
     reserve_nanos_per_kwh_h: int,
     amp_w: int,
-    rule: ClearingRule = "next",
+    rules: Sequence[ClearingRule],
 ) -> Clearing:
-    """Buy ``need_w`` of relief from the offered tranches, shape (cars, 3), whose asks never fall within a car.
+    """Buy ``need_w`` of relief on each feeder from the offered tranches, shape (cars, 3), whose asks never fall.
 
-    Equal asks are ordered by ``ties``, one draw per car. What is paid: under ``next`` the lowest ask of a car that won
-    nothing which is not below the highest accepted one, or the reserve where there is none; under ``uniform`` the
-    highest accepted ask; under ``pay-as-bid`` a car's reductions its dearer accepted ask, and feeding its own; under
-    ``vcg`` what the others would cost in its place; under ``posted`` the reserve, told to whoever takes it, of whom the
-    ties choose; under ``none`` nothing, though the cheapest still give way first.
+    Equal asks are ordered by ``ties``, one draw per car. What is paid says each feeder's rule: under ``next`` the
+    lowest ask of a car that won nothing which is not below the highest accepted one, or the reserve where there is
+    none; under ``uniform`` the highest accepted ask; under ``pay-as-bid`` a car's reductions its dearer accepted ask,
+    and feeding its own; under ``vcg`` what the others would cost in its place; under ``posted`` the reserve, told to
+    whoever takes it, of whom the ties choose; under ``none`` nothing, though the cheapest still give way first.
     """
     admissible = (relief_w > 0) & (ask_nanos_per_kwh_h <= reserve_nanos_per_kwh_h)
-    if rule == "vcg" and vcg.is_exact(relief_w, admissible):
-        return _least_cost(relief_w, ask_nanos_per_kwh_h, admissible, ties, need_w, reserve_nanos_per_kwh_h)
-    ordered_by = np.zeros_like(ask_nanos_per_kwh_h) if rule == "posted" else ask_nanos_per_kwh_h
-    bought = _cheapest(relief_w, ordered_by, admissible, ties, need_w, amp_w)
-    award_w = np.zeros_like(relief_w)
-    for car, tranche, power_w in _without_needless(bought, need_w):
-        award_w[car, tranche] = power_w
-    asked = np.where(award_w > 0, ask_nanos_per_kwh_h, 0)
+    ordered_by = ask_nanos_per_kwh_h
+    if "posted" in rules:
+        ordered_by = np.where(_under("posted", rules, segments), 0, ask_nanos_per_kwh_h)
+    award_w = _cheapest(relief_w, ordered_by, admissible, ties, segments, need_w, amp_w)
+    price = np.zeros_like(award_w)
+    for rule in dict.fromkeys(rules):
+        here = _under(rule, rules, segments)
+        if rule == "vcg":
+            for feeder in np.flatnonzero(need_w > 0).tolist():
+                if rules[feeder] == rule:
+                    rows = segments.rows(feeder)
+                    offers = relief_w[rows], ask_nanos_per_kwh_h[rows], admissible[rows]
+                    award_w[rows], price[rows] = _vickrey(
+                        *offers, ties[rows], award_w[rows], int(need_w[feeder]), reserve_nanos_per_kwh_h
+                    )
+        else:
+            paid = _paid(rule, ask_nanos_per_kwh_h, admissible & here, award_w, segments, reserve_nanos_per_kwh_h)
+            np.copyto(price, paid, where=here & (award_w > 0))
+    return Clearing(award_w, price)
+
+
+def _under(rule: ClearingRule, rules: Sequence[ClearingRule], segments: Segments) -> NDArray[np.bool_]:
+    """Which cars are on feeders with this rule, shape (cars, 1)."""
+    return np.array([each == rule for each in rules])[segments.feeder, np.newaxis]
+
+
+def _paid(
+    rule: ClearingRule, ask: Ints, admissible: NDArray[np.bool_], award_w: Ints, segments: Segments, reserve: int
+) -> Ints:
+    """What is paid for each tranche if it was bought, shape (cars, 3) or one that stretches to it."""
+    if rule in ("posted", "none"):
+        return np.array(reserve if rule == "posted" else 0)
+    bought = award_w > 0
+    asked = np.where(bought, ask, 0)
     if rule == "pay-as-bid":
         asked[:, :FEED] = asked[:, :FEED].max(axis=1, keepdims=True)
-        return Clearing(award_w, np.where(award_w > 0, asked, 0))
-    if rule == "vcg":
-        offers = relief_w, ask_nanos_per_kwh_h, admissible
-        return _paid(award_w, vcg.divisible_prices(*offers, award_w, reserve_nanos_per_kwh_h))
-    if rule in ("posted", "none"):
-        fixed = reserve_nanos_per_kwh_h if rule == "posted" else 0
-        return Clearing(award_w, np.where(award_w > 0, fixed, 0))
-    price = int(asked.max(initial=0))
+        return asked
+    price = np.zeros(segments.feeders, dtype=np.int64)
+    np.maximum.at(price, segments.feeder, asked.max(axis=1, initial=0))
     if rule == "next":
-        lost = admissible & ~(award_w > 0).any(axis=1, keepdims=True) & (ask_nanos_per_kwh_h >= price)
-        price = int(ask_nanos_per_kwh_h[lost].min(initial=reserve_nanos_per_kwh_h))
-    return Clearing(award_w, np.where(award_w > 0, price, 0))
+        at_least = price[segments.feeder, np.newaxis]
+        lost = admissible & ~bought.any(axis=1, keepdims=True) & (ask >= at_least)
+        price = np.full(segments.feeders, reserve)
+        np.minimum.at(price, segments.feeder, np.where(lost, ask, reserve).min(axis=1, initial=reserve))
+    return price[segments.feeder, np.newaxis]
 
 
-def _least_cost(
-    relief_w: Ints, ask: Ints, admissible: NDArray[np.bool_], ties: NDArray[np.uint64], need_w: int, reserve: int
+def _vickrey(
+    relief_w: Ints,
+    ask: Ints,
+    admissible: NDArray[np.bool_],
+    ties: NDArray[np.uint64],
+    cheapest_w: Ints,
+    need_w: int,
+    reserve: int,
 ) -> Clearing:
-    """Full stops alone, and few of them: the least cost of all ways to meet the need."""
-    lumps = vcg.lumps_of(relief_w, ask, admissible, ties)
-    chosen = vcg.cheapest_cover(lumps, need_w)
-    award_w = np.zeros_like(relief_w)
-    won = sorted(chosen.cars)
-    award_w[won, TO_ZERO] = relief_w[won, TO_ZERO]
-    return _paid(award_w, vcg.exact_prices(lumps, chosen, need_w, reserve))
-
-
-def _paid(award_w: Ints, prices: dict[int, int]) -> Clearing:
-    """Each car at a price of its own."""
+    """One feeder's. Full stops alone, and few of them: the least cost of all ways to meet the need."""
+    award_w = cheapest_w
+    if vcg.is_exact(relief_w, admissible):
+        lumps = vcg.lumps_of(relief_w, ask, admissible, ties)
+        chosen = vcg.cheapest_cover(lumps, need_w)
+        award_w, won = np.zeros_like(relief_w), sorted(chosen.cars)
+        award_w[won, TO_ZERO] = relief_w[won, TO_ZERO]
+        prices = vcg.exact_prices(lumps, chosen, need_w, reserve)
+    else:
+        prices = vcg.divisible_prices(relief_w, ask, admissible, award_w, reserve)
     price = np.zeros(len(award_w), dtype=np.int64)
     price[list(prices)] = list(prices.values())
     return Clearing(award_w, np.where(award_w > 0, price[:, np.newaxis], 0))
 
 
 def _cheapest(
-    relief_w: Ints, ask: Ints, admissible: NDArray[np.bool_], ties: NDArray[np.uint64], need_w: int, amp_w: int
-) -> list[_Bought]:
-    """Tranches by (ask, tie, tranche) until the need is met; all but the full stop can be divided, by the ampere."""
+    relief_w: Ints,
+    ask: Ints,
+    admissible: NDArray[np.bool_],
+    ties: NDArray[np.uint64],
+    segments: Segments,
+    need_w: Ints,
+    amp_w: int,
+) -> Ints:
+    """Tranches by (ask, tie, tranche) until the need is met, less those it does not require; shape (cars, 3).
+
+    All but the full stop can be divided, by the ampere.
+    """
     car, tranche = np.nonzero(admissible)
-    order = np.lexsort((tranche, ties[car], ask[car, tranche]))
-    bought: list[_Bought] = []
-    missing_w = need_w
-    for c, t, size_w in zip(
-        car[order].tolist(), tranche[order].tolist(), relief_w[car, tranche][order].tolist(), strict=True
-    ):
-        if missing_w <= 0:
-            break
-        power_w = size_w if t == TO_ZERO else min(size_w, -(-missing_w // amp_w) * amp_w)
-        bought.append(_Bought(c, t, power_w))
-        missing_w -= power_w
-    return bought
+    order = np.lexsort((tranche, ties[car], ask[car, tranche], segments.feeder[car]))
+    car, tranche = car[order], tranche[order]
+    feeder, size_w = segments.feeder[car], relief_w[car, tranche]
+    upto_w = np.cumsum(size_w)
+    first = np.searchsorted(feeder, feeder)
+    missing_w = need_w[feeder] - (upto_w - size_w) + (upto_w - size_w)[first]
+    bought = missing_w > 0
+    car, tranche, feeder, size_w, missing_w = (x[bought] for x in (car, tranche, feeder, size_w, missing_w))
+    divided_w = np.minimum(size_w, -(-missing_w // amp_w) * amp_w)
+    power_w = np.where(tranche == TO_ZERO, size_w, divided_w)
+    award_w = np.zeros_like(relief_w)
+    award_w[car, tranche] = power_w
+    spare_w = -need_w
+    np.add.at(spare_w, feeder, power_w)
+    loose = power_w <= spare_w[feeder]
+    if np.count_nonzero(loose):
+        _give_back(award_w, car[loose], tranche[loose], feeder[loose], spare_w)
+    return award_w
 
 
-def _without_needless(bought: list[_Bought], need_w: int) -> list[_Bought]:
-    """Give back, latest first, whole tranches the need does not require, never one below another still held."""
-    spare_w = sum(item.power_w for item in bought) - need_w
-    kept: list[_Bought] = []
-    holding: set[int] = set()  # cars of which a tranche is kept: what comes now lies below it
-    for item in reversed(bought):
-        if item.power_w <= spare_w and item.car not in holding:
-            spare_w -= item.power_w
-        else:
-            kept.append(item)
-            holding.add(item.car)
-    return kept[::-1]
+def _give_back(award_w: Ints, car: Ints, tranche: Ints, feeder: Ints, spare_w: Ints) -> None:
+    """Give back, latest first, whole tranches the need does not require, never one below another still held.
+
+    The arguments name the tranches that are no larger than what their feeder can spare, in the order of acceptance.
+    """
+    left_w = spare_w.tolist()
+    for c, t, f in zip(car[::-1].tolist(), tranche[::-1].tolist(), feeder[::-1].tolist(), strict=True):
+        held_w = award_w[c].tolist()
+        if held_w[t] <= left_w[f] and not any(held_w[t + 1 : TRANCHES]):
+            left_w[f] -= held_w[t]
+            award_w[c, t] = 0

@@ -70,21 +70,28 @@ def could_w(owed: Ints, rules: Rules) -> Ints:
 
 
 def after_tick(lots: Lots, given_up_ws: Ints, cars: CarMeters, tick: int, rules: Rules) -> tuple[Lots, Ints]:
-    """The lots after a tick in which awards gave up so much (one row a lot), and the ticks at which clocks stopped.
-
-    A car that could have drawn back and did not stops its own clock, for good: stalling must not pay. What is drawn
-    beyond the baseline goes to the dearest lot first, then to the oldest.
-    """
-    could = could_w(owed_ws(lots, len(cars.import_w)), rules)
-    stalls = ~cars.awarded & (could > 0) & (cars.granted_w >= could) & (cars.import_w < could)
-    stopped_at = np.where(stalls, np.minimum(cars.stopped_at, tick), cars.stopped_at)
-    owed = lots.owed_ws + given_up_ws
+    """The lots after a tick in which awards gave up so much (one row a lot), and the ticks at which clocks stopped."""
+    stopped = stopped_at(cars, owed_ws(lots, len(cars.import_w)), tick, rules)
+    lots = lots._replace(owed_ws=lots.owed_ws + given_up_ws)
     back_ws = np.maximum(cars.import_w - cars.baseline_w, 0) * rules.tick_s
-    if not np.count_nonzero(back_ws):
-        return lots._replace(owed_ws=owed), stopped_at
-    returned_ws = drawn_back(lots._replace(owed_ws=owed), back_ws)
-    waited = waited_ticks(lots, stopped_at, tick)
-    return lots._replace(owed_ws=owed - returned_ws, rent=lots.rent + returned_ws * waited), stopped_at
+    return (after_return(lots, back_ws, stopped, tick) if np.count_nonzero(back_ws) else lots), stopped
+
+
+def stopped_at(cars: CarMeters, owed: Ints, tick: int, rules: Rules) -> Ints:
+    """The ticks at which the clocks of cars that owed so much have stopped, after this one.
+
+    A car that could have drawn back and did not stops its own clock, for good: stalling must not pay.
+    """
+    could = could_w(owed, rules)
+    stalls = ~cars.awarded & (could > 0) & (cars.granted_w >= could) & (cars.import_w < could)
+    return np.where(stalls, np.minimum(cars.stopped_at, tick), cars.stopped_at)
+
+
+def after_return(lots: Lots, back_ws: Ints, stopped: Ints, tick: int) -> Lots:
+    """The lots once each car has drawn back so much: to the dearest lot first, then to the oldest."""
+    returned_ws = drawn_back(lots, back_ws)
+    waited = waited_ticks(lots, stopped, tick)
+    return lots._replace(owed_ws=lots.owed_ws - returned_ws, rent=lots.rent + returned_ws * waited)
 
 
 def waited_ticks(lots: Lots, stopped_at: Ints, tick: int) -> Ints:

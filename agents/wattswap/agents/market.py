@@ -13,6 +13,7 @@ import numpy as np
 from wattswap.agents import settlement
 from wattswap.agents.clearing import clear
 from wattswap.agents.offers import FEED, Outcome
+from wattswap.agents.segments import Segments
 from wattswap.protocol.draws import draw
 from wattswap.protocol.effects import NoteRound
 from wattswap.protocol.messages import ReliefCall
@@ -21,12 +22,11 @@ from wattswap.protocol.units import MOST_W, Purpose
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from wattswap.agents.offers import Call
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules, Terms
-    from wattswap.agents.segments import Segments
 
 
 class Offers(NamedTuple):
@@ -55,6 +55,27 @@ class Purchase(NamedTuple):
         return sold_w > 0
 
 
+class RoundFigures(NamedTuple):
+    """What came of calls, one row a feeder; the columns of :class:`NoteRound` behind the need."""
+
+    called: Ints
+    kept: Ints
+    offered_w: Ints
+    awarded_w: Ints
+    price_nanos_per_kwh_h: Ints
+    reduce_awards: Ints
+    feed_awards: Ints
+
+    def note(self, tick: int, need_w: int, feeder: int) -> NoteRound:
+        """One feeder's."""
+        return self.noted(tick, need_w, [int(column[feeder]) for column in self])
+
+    @classmethod
+    def noted(cls, tick: int, need_w: int, figures: Sequence[int]) -> NoteRound:
+        """The note with one row of these columns."""
+        return NoteRound(tick=tick, need_w=need_w, **dict(zip(cls._fields, figures, strict=True)))
+
+
 def relief_call(feeder: int, now_ms: int, need_w: int, rules: Rules) -> ReliefCall:
     """A feeder's call at this tick; relief is wanted from the tick's begin, however late it is, to the window's end."""
     tick = now_ms // rules.tick_ms
@@ -72,7 +93,7 @@ def buy(
     need_w: Ints,
     offers: Offers,
     segments: Segments,
-    funds_nanos: Sequence[int],
+    funds_nanos: ArrayLike,
     *,
     from_ms: int,
     until_ms: int,
@@ -84,38 +105,33 @@ def buy(
     ``need_w`` and ``funds_nanos``, what a site may still promise, have one entry a feeder; a feeder without a need
     buys nothing.
     """
-    rules = terms.common
-    award_w, price = np.zeros_like(offers.relief_w), np.zeros_like(offers.relief_w)
-    ties = draw(seed, offers.key, Purpose.TIE, from_ms // rules.window_ms)
-    for feeder in np.flatnonzero(need_w > 0).tolist():
-        rows = segments.rows(feeder)
-        award_w[rows], price[rows] = clear(
-            offers.relief_w[rows],
-            offers.ask_nanos_per_kwh_h[rows],
-            ties[rows],
-            need_w=int(need_w[feeder]),
-            reserve_nanos_per_kwh_h=rules.reserve_nanos_per_kwh_h,
-            amp_w=rules.amp_w,
-            rule=terms.clearing[feeder],
-        )
-    reserved_nanos, left_nanos = np.zeros(len(award_w), dtype=np.int64), list(funds_nanos)
-    lasts_s = (until_ms - from_ms) // 1000
-    for row in np.flatnonzero(award_w.sum(axis=1)).tolist():  # in session order
-        most = settlement.most_nanos(price[row].tolist(), award_w[row].tolist(), lasts_s, rules.feed_h)
-        feeder = int(segments.feeder[row])
-        if most <= left_nanos[feeder]:
-            left_nanos[feeder] -= most
-            reserved_nanos[row] = most
+    rules, feeder = terms.common, segments.feeder
+    award_w, price = clear(
+        offers.relief_w,
+        offers.ask_nanos_per_kwh_h,
+        draw(seed, offers.key, Purpose.TIE, from_ms // rules.window_ms),
+        segments,
+        need_w=need_w,
+        reserve_nanos_per_kwh_h=rules.reserve_nanos_per_kwh_h,
+        amp_w=rules.amp_w,
+        rules=terms.clearing,
+    )
+    most = settlement.most_nanos(price, award_w, (until_ms - from_ms) // 1000, rules.feed_h)
+    left_nanos = np.array(funds_nanos)
+    beyond = segments.sum(most) > left_nanos
+    for row in np.flatnonzero((most > 0) & beyond[feeder]).tolist():  # in session order
+        if most[row] <= left_nanos[feeder[row]]:
+            left_nanos[feeder[row]] -= most[row]
         else:  # one that is too dear leaves the tokens to cheaper ones
-            award_w[row] = price[row] = 0
-    return Purchase(award_w, price, reserved_nanos)
+            award_w[row] = price[row] = most[row] = 0
+    return Purchase(award_w, price, most.astype(np.int64))
 
 
 def outcome(call: Call, bought: Purchase, segments: Segments, rules: Rules) -> Outcome:
     """What the called cars learn of a round: their own award, and the price and the reserve of their feeder."""
-    prices = [bought.price_nanos_per_kwh_h[segments.rows(feeder)].max(initial=0) for feeder in range(segments.feeders)]
+    price = _highest(bought.price_nanos_per_kwh_h, segments)
     reserve = np.full(len(segments.feeder), rules.reserve_nanos_per_kwh_h)
-    return Outcome(bought.award_w, np.array(prices)[segments.feeder], reserve, call.from_ms, call.until_ms)
+    return Outcome(bought.award_w, price[segments.feeder], reserve, call.from_ms, call.until_ms)
 
 
 def nothing_bought(offers: Offers) -> Purchase:
@@ -124,17 +140,31 @@ def nothing_bought(offers: Offers) -> Purchase:
     return Purchase(nothing, nothing, np.zeros(len(nothing), dtype=np.int64))
 
 
-def round_note(call: ReliefCall, offers: Offers, bought: Purchase, rows: slice = slice(None)) -> NoteRound:
-    """What came of a feeder's call, for the record; ``rows`` are that feeder's."""
-    firm_w, offered_w, award_w = offers.firm_w[rows], offers.relief_w[rows], bought.award_w[rows]
-    return NoteRound(
-        tick=call.tick,
-        need_w=call.need_w,
-        called=len(firm_w),
-        kept=int(((firm_w > 0) & ~offered_w.any(axis=1)).sum()),
-        offered_w=int(offered_w.sum()),
-        awarded_w=int(award_w.sum()),
-        price_nanos_per_kwh_h=int(bought.price_nanos_per_kwh_h[rows].max(initial=0)),
-        reduce_awards=int(award_w[:, :FEED].any(axis=1).sum()),
-        feed_awards=int((award_w[:, FEED] > 0).sum()),
+def round_note(
+    call: ReliefCall, offers: Offers, bought: Purchase, segments: Segments | None = None, feeder: int = 0
+) -> NoteRound:
+    """What came of one feeder's call, for the record; without ``segments`` it is the only one."""
+    segments = segments or Segments.one_feeder(len(offers.firm_w))
+    figures = round_figures(offers, bought, segments)
+    return figures.note(call.tick, call.need_w, feeder)
+
+
+def round_figures(offers: Offers, bought: Purchase, segments: Segments) -> RoundFigures:
+    """What came of the calls of all feeders."""
+    offered_w, award_w = offers.relief_w.sum(axis=1), bought.award_w
+    return RoundFigures(
+        called=np.diff(segments.bounds),
+        kept=segments.sum((offers.firm_w > 0) & (offered_w == 0)),
+        offered_w=segments.sum(offered_w),
+        awarded_w=segments.sum(award_w.sum(axis=1)),
+        price_nanos_per_kwh_h=_highest(bought.price_nanos_per_kwh_h, segments),
+        reduce_awards=segments.sum(award_w[:, :FEED].any(axis=1)),
+        feed_awards=segments.sum(award_w[:, FEED] > 0),
     )
+
+
+def _highest(price: Ints, segments: Segments) -> Ints:
+    """The highest of prices of shape (cars, 3) on each feeder, 0 where there is none."""
+    highest = np.zeros(segments.feeders, dtype=np.int64)
+    np.maximum.at(highest, segments.feeder, price.max(axis=1, initial=0))
+    return highest

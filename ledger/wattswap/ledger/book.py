@@ -82,6 +82,18 @@ class NettedBill(Struct, frozen=True, kw_only=True, gc=False):
     """The part that stays owed, with the sign of the net."""
 
 
+def netted(billed: int, rewards: int, purse: int, site: int) -> NettedBill:
+    """What a bill comes to against so many rewards, with so much in the car's purse and at the site.
+
+    Rewards are covered by their reserve; a negative bill is not, so there the site may be the one in debt.
+    """
+    net = billed - rewards
+    paid = min(net, purse) if net >= 0 else -(rewards - max(billed, 0) + min(max(-billed, 0), site))
+    return NettedBill(
+        billed_nanos=billed, rewards_nanos=rewards, net_nanos=net, paid_nanos=paid, receivable_nanos=net - paid
+    )
+
+
 class Book:
     """One site's accounts. All amounts are plain ints in nanos; a numpy integer is refused, for it would overflow."""
 
@@ -293,27 +305,17 @@ class Book:
     def _netted(self, vehicle: str, billed: int) -> tuple[NettedBill, tuple[Leg, ...]]:
         """What a bill comes to, and its postings (some of 0 nanos)."""
         purse, earned = wallet(vehicle), payable(vehicle)
-        rewards = self.balance(earned)
-        net = billed - rewards
-        legs: tuple[Leg, ...]
+        bill = netted(billed, self.balance(earned), self.balance(purse), self._balances[SITE])
+        rewards, net, paid = bill.rewards_nanos, bill.net_nanos, bill.paid_nanos
         if net >= 0:
-            paid = min(net, self.balance(purse))
-            legs = (earned, SITE, rewards), (purse, SITE, paid), (CLAIMS, receivable(vehicle), net - paid)
-        else:
-            # Rewards are covered by their reserve; a negative bill is not, so here the site may be the one in debt.
-            from_rewards = rewards - max(billed, 0)
-            from_site = min(max(-billed, 0), self._balances[SITE])
-            paid = -(from_rewards + from_site)
-            legs = (
-                (earned, SITE, rewards - from_rewards),
-                (earned, purse, from_rewards),
-                (SITE, purse, from_site),
-                (receivable(vehicle), CLAIMS, paid - net),
-            )
-        bill = NettedBill(
-            billed_nanos=billed, rewards_nanos=rewards, net_nanos=net, paid_nanos=paid, receivable_nanos=net - paid
+            return bill, ((earned, SITE, rewards), (purse, SITE, paid), (CLAIMS, receivable(vehicle), net - paid))
+        from_rewards = rewards - max(billed, 0)
+        return bill, (
+            (earned, SITE, rewards - from_rewards),
+            (earned, purse, from_rewards),
+            (SITE, purse, -paid - from_rewards),
+            (receivable(vehicle), CLAIMS, paid - net),
         )
-        return bill, legs
 
     def _post(self, operation: Operation, key: str, subject: str, nanos: int, *legs: Leg) -> None:
         """Move the legs, leaving out those of 0 nanos, and write the one entry of this operation."""

@@ -1,23 +1,25 @@
 """The awards of a run, from the award until their lot is closed and paid: columns of one row an award.
 
 The fleet engine pays by them. The recorder of the messages engine keeps them beside the agents, from the meters of the
-world, to show what the run's end leaves open.
+world, to show what the run's end leaves open. A car gathers many lots in a day and moves few of them in a tick, so a
+tick looks at the awards in force and at the lots of cars that draw back, and at no others.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from wattswap.agents import settlement
-from wattswap.agents.lots import CarMeters, Lots, accrued, after_tick
+from wattswap.agents import lots, settlement
+from wattswap.agents.lots import NEVER, CarMeters, Lots
 from wattswap.agents.offers import FEED, TRANCHES
 from wattswap.agents.settlement import RENT_CAP_S
 from wattswap.protocol.effects import NoteTrade
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
@@ -25,49 +27,39 @@ if TYPE_CHECKING:
     from wattswap.runners.engines.observer import Moved
 
 
-@dataclass(slots=True)
-class AwardTable:
-    """Awards that are not settled; tranches as columns of shape (awards, 3)."""
+class Awards(NamedTuple):
+    """Awards; tranches as columns of shape (awards, 3)."""
 
     row: Ints
     """The session's row in the world."""
     tick: Ints
-    runs: NDArray[np.bool_]
-    """In force; a row of which this is false waits for its energy to be drawn back."""
     award_w: Ints
     price: Ints
     offered_w: Ints
     ask: Ints
     delivered_ws: Ints
     baseline_ws: Ints
+    reserved_nanos: Ints
+    """Set aside for it; 0 where a book holds it."""
     owed_ws: Ints
     rent: Ints
 
     @classmethod
-    def none(cls) -> Self:
-        """No award was made."""
-        one, wide = np.zeros(0, dtype=np.int64), np.zeros((0, TRANCHES), dtype=np.int64)
-        return cls(one, one, one > 0, wide, wide, wide, wide, wide, one, one, one)
+    def none(cls, room: int = 0) -> Awards:
+        """Room for so many, nothing in it."""
+        narrow, wide = (room,), (room, TRANCHES)
+        shapes = (narrow, narrow, wide, wide, wide, wide, wide, narrow, narrow, narrow, narrow)
+        return cls(*(np.zeros(shape, dtype=np.int64) for shape in shapes))
 
-    @classmethod
-    def made(cls, row: Ints, tick: int, award_w: Ints, price: Ints, offered_w: Ints, ask: Ints) -> Self:
-        """Awards of this tick, nothing of which is delivered yet."""
-        nothing = np.zeros(len(row), dtype=np.int64)
-        ticks, runs = np.full(len(row), tick), np.ones(len(row), dtype=bool)
-        return cls(row, ticks, runs, award_w, price, offered_w, ask, np.zeros_like(award_w), nothing, nothing, nothing)
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    def where(self, chosen: NDArray[np.bool_]) -> AwardTable:
+    def of(self, at: Ints | slice) -> Awards:
         """These awards alone."""
-        return AwardTable(*(getattr(self, column.name)[chosen] for column in fields(self)))
+        return Awards(*(column[at] for column in self))
 
-    def and_also(self, other: AwardTable) -> AwardTable:
-        """These awards and the others."""
-        return AwardTable(
-            *(np.concatenate((getattr(self, column.name), getattr(other, column.name))) for column in fields(self))
-        )
+    @property
+    def given_up_ws(self) -> Ints:
+        """What each delivered by reducing."""
+        given_up: Ints = self.delivered_ws[:, :FEED].sum(axis=1)
+        return given_up
 
     @property
     def lot_price(self) -> Ints:
@@ -77,53 +69,200 @@ class AwardTable:
 
     def lots(self, car: Ints, rules: Rules) -> Lots:
         """The lots, of cars that stand in these rows of other columns."""
-        cap = np.full(len(self), RENT_CAP_S // rules.tick_s)
+        cap = np.full(len(self.row), RENT_CAP_S // rules.tick_s)
         return Lots(car, self.lot_price, self.tick, cap, self.owed_ws, self.rent)
 
-    def meter(self, tick: int, moved: Moved, stopped_at: Ints, rules: Rules) -> None:
-        """Count a tick that has passed for awards and lots, as charger and car do; ``stopped_at`` is by row."""
-        if not len(self):
+    def worth_nanos(self, rules: Rules) -> Ints:
+        """What each has earned, by tranche."""
+        return settlement.worth_nanos(self.award_w, self.price, self.rent, self.delivered_ws[:, FEED], rules)
+
+    def notes(self, numbers: Sequence[int], session_ids: Sequence[str], nanos: Ints) -> Iterator[NoteTrade]:
+        """What became of each award, on its feeder of this number, and what it is paid by tranche."""
+        columns = (*self[:-3], self.given_up_ws - self.owed_ws, self.rent, nanos)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for number, session_id, each in zip(numbers, session_ids, rows, strict=True):
+            row, tick, award_w, price, offered_w, ask, delivered_ws, baseline_ws, returned_ws, rent, paid = each
+            yield NoteTrade(
+                tick=tick,
+                session=row,
+                payment_id=settlement.payment_id(number, tick, session_id),
+                award_w=tuple(award_w),
+                price_nanos_per_kwh_h=tuple(price),
+                delivered_ws=tuple(delivered_ws),
+                returned_ws=returned_ws,
+                rent=rent,
+                nanos=tuple(paid),
+                offered_w=tuple(offered_w),
+                ask_nanos_per_kwh_h=tuple(ask),
+                baseline_ws=baseline_ws,
+                disputed=False,
+            )
+
+
+_ROOM: Final = 64
+
+
+class AwardTable:
+    """The awards of the cars of so many rows that are not settled."""
+
+    def __init__(self, cars: int, rules: Rules) -> None:
+        self._rules, self._cars = rules, cars
+        self._all, self._count = Awards.none(_ROOM), 0
+        """Behind the count there is room; one that was closed has the row of no car."""
+        self._runs = np.zeros(0, dtype=np.int64)
+        """The places of the awards in force."""
+        self._touched = np.zeros(_ROOM, dtype=bool)
+        """By place: whether it may be over since :meth:`closed` looked last."""
+        self.open: Ints = np.zeros(cars + 1, dtype=np.int64)
+        """By row: how many awards are open. So many rows and one, as in the columns below."""
+        self.owed_ws: Ints = np.zeros(cars + 1, dtype=np.int64)
+        """By row: given up under open awards, and not drawn back yet."""
+        self._price: Ints = np.zeros(cars + 1, dtype=np.int64)
+        self._stopped_at: Ints = np.full(cars + 1, NEVER)
+        """By row: the tick at which a car failed to draw back what it was paid to wait for."""
+
+    @property
+    def running(self) -> Awards:
+        """Those in force."""
+        return self._all.of(self._runs)
+
+    def rent_price(self, rows: Ints) -> Ints:
+        """The dearest price at which each car's energy waits; 0 if none does, or once its clock has stopped."""
+        return np.where(self._stopped_at[rows] == NEVER, self._price[rows], 0)
+
+    def bought(self, rows: Ints) -> tuple[Ints, Ints]:
+        """The reduction and the feeding that are bought of these cars by awards in force; ``rows`` are sorted."""
+        reduce_w, feed_w = np.zeros((2, len(rows)), dtype=np.int64)
+        if len(self._runs):
+            running = self.running
+            at = np.searchsorted(rows, running.row)
+            reduce_w[at], feed_w[at] = running.award_w[:, :FEED].sum(axis=1), running.award_w[:, FEED]
+        return reduce_w, feed_w
+
+    def add(
+        self,
+        row: Ints,
+        tick: int,
+        award_w: Ints,
+        price: Ints,
+        offered_w: Ints,
+        ask: Ints,
+        reserved_nanos: Ints | int = 0,
+    ) -> None:
+        """Awards of this tick, in force from now on; a car holds one at a time."""
+        self._make_room(len(row))
+        places = np.arange(self._count, self._count + len(row))
+        new = self._all.of(slice(self._count, self._count + len(row)))
+        for column, values in zip(
+            new, (row, tick, award_w, price, offered_w, ask, 0, 0, reserved_nanos, 0, 0), strict=True
+        ):
+            column[:] = values
+        self._count += len(row)
+        self._runs = np.concatenate((self._runs, places))
+        np.add.at(self.open, row, 1)
+
+    def _make_room(self, more: int) -> None:
+        """Room for more, without those that were closed."""
+        if self._count + more <= len(self._all.row):
             return
-        at, plugged = np.searchsorted(moved.rows, self.row), moved.rows
-        baseline_w, runs = moved.charging.baseline_w, self.runs
-        relief_w = settlement.relief_w(
-            self.award_w * runs[:, np.newaxis], baseline_w[at], moved.import_w[at], moved.export_w[at]
-        )
-        delivered_ws = relief_w * rules.tick_s
-        self.delivered_ws = self.delivered_ws + delivered_ws
-        self.baseline_ws = self.baseline_ws + baseline_w[at] * runs * rules.tick_s
-        awarded = np.zeros(len(plugged), dtype=bool)
-        awarded[at[runs]] = True
-        meters = CarMeters(moved.import_w, baseline_w, moved.granted_w, awarded, stopped_at[plugged])
-        given_up_ws: Ints = delivered_ws[:, :FEED].sum(axis=1)
-        after, stopped_at[plugged] = after_tick(self.lots(at, rules), given_up_ws, meters, tick, rules)
-        self.owed_ws, self.rent = after.owed_ws, after.rent
+        kept = np.flatnonzero(self._all.row[: self._count] < self._cars)
+        old, self._all, self._count = self._all, Awards.none(2 * (len(kept) + more) + _ROOM), len(kept)
+        for column, before in zip(self._all, old, strict=True):
+            column[: len(kept)] = before[kept]
+        touched, self._touched = self._touched[kept], np.zeros(len(self._all.row), dtype=bool)
+        self._touched[: len(kept)] = touched
+        self._runs = np.searchsorted(kept, self._runs)
 
-    def accrued(self, stopped_at: Ints, tick: int, rules: Rules) -> Ints:
-        """The rent of each lot as if all that is owed came back now."""
-        return accrued(self.lots(self.row, rules), stopped_at, tick)
+    def meter(self, tick: int, moved: Moved) -> None:
+        """Count a tick that has passed for awards and lots, as charger and car do; all their cars have moved."""
+        if not self._count:
+            return
+        rows, baseline_w, import_w = moved.rows, moved.charging.baseline_w, moved.import_w
+        awarded = np.zeros(len(rows), dtype=bool)
+        owed_ws = self.owed_ws[rows]
+        if len(self._runs):
+            at = np.searchsorted(rows, self._all.row[self._runs])
+            awarded[at] = True
+            self._deliver(baseline_w[at], import_w[at], moved.export_w[at])
+        meters = CarMeters(import_w, baseline_w, moved.granted_w, awarded, self._stopped_at[rows])
+        stopped_at = self._stopped_at[rows] = lots.stopped_at(meters, owed_ws, tick, self._rules)
+        returns = (import_w > baseline_w) & (self.owed_ws[rows] > 0)
+        if np.count_nonzero(returns):
+            cars = rows[returns]
+            places = self._of(cars)
+            here = self._all.of(places).lots(np.searchsorted(cars, self._all.row[places]), self._rules)
+            back_ws = (import_w - baseline_w)[returns] * self._rules.tick_s
+            after = lots.after_return(here, back_ws, stopped_at[returns], tick)
+            self._all.owed_ws[places], self._all.rent[places] = after.owed_ws, after.rent
+            self._touched[places] = True
+            self._look_up(cars, after)
 
-    def settled(self, at: int, feeder: int, session_id: str, rules: Rules) -> NoteTrade:
-        """What became of one of these awards, and what it is worth."""
-        award_w, price, rent = self.award_w[at].tolist(), self.price[at].tolist(), int(self.rent[at])
-        nanos = settlement.worth_nanos(award_w, price, rent, int(self.delivered_ws[at, FEED]), rules)
-        return self.trade(at, feeder, session_id, rent, nanos)
+    def _deliver(self, baseline_w: Ints, import_w: Ints, export_w: Ints) -> None:
+        """Count a tick for the awards in force; the columns are their cars'."""
+        runs, every, tick_s = self._runs, self._all, self._rules.tick_s
+        row = every.row[runs]
+        delivered_ws = settlement.relief_w(every.award_w[runs], baseline_w, import_w, export_w) * tick_s
+        every.delivered_ws[runs] += delivered_ws
+        every.baseline_ws[runs] += baseline_w * tick_s
+        given_up_ws = delivered_ws[:, :FEED].sum(axis=1)
+        every.owed_ws[runs] += given_up_ws
+        np.add.at(self.owed_ws, row, given_up_ws)
+        waits_for = np.where(every.owed_ws[runs] > 0, every.of(runs).lot_price, 0)
+        np.maximum.at(self._price, row, waits_for)
 
-    def trade(self, at: int, feeder: int, session_id: str, rent: int, nanos: tuple[int, ...]) -> NoteTrade:
-        """What became of one of these awards."""
-        tick = int(self.tick[at])
-        return NoteTrade(
-            tick=tick,
-            session=int(self.row[at]),
-            payment_id=settlement.payment_id(feeder, tick, session_id),
-            award_w=tuple(self.award_w[at].tolist()),
-            price_nanos_per_kwh_h=tuple(self.price[at].tolist()),
-            delivered_ws=tuple(self.delivered_ws[at].tolist()),
-            returned_ws=int(self.delivered_ws[at, :FEED].sum() - self.owed_ws[at]),
-            rent=rent,
-            nanos=nanos,
-            offered_w=tuple(self.offered_w[at].tolist()),
-            ask_nanos_per_kwh_h=tuple(self.ask[at].tolist()),
-            baseline_ws=int(self.baseline_ws[at]),
-            disputed=False,
-        )
+    def _of(self, cars: Ints) -> Ints:
+        """The places of all open awards of these cars."""
+        chosen = np.zeros(self._cars + 1, dtype=bool)
+        chosen[cars] = True
+        return np.flatnonzero(chosen[self._all.row[: self._count]])
+
+    def _look_up(self, cars: Ints, theirs: Lots) -> None:
+        """Reckon what these cars are owed, and at which price, from their lots."""
+        self.owed_ws[cars] = lots.owed_ws(theirs, len(cars))
+        self._price[cars] = lots.rent_price(theirs, np.full(len(cars), NEVER))
+
+    def end(self, ends: NDArray[np.bool_]) -> None:
+        """End these of the awards in force."""
+        if np.count_nonzero(ends):
+            self._touched[self._runs[ends]] = True
+            self._runs = self._runs[~ends]
+
+    def closed(self, left: Ints) -> Awards:
+        """Take out the awards whose lot is over, and all of the cars that left; in the order of their making."""
+        places = np.flatnonzero(self._touched[: self._count])
+        self._touched[places] = False
+        over = lots.is_over(self._all.owed_ws[places], np.isin(places, self._runs), self._rules)
+        return self._taken_out(np.union1d(places[over], self._of(left)) if len(left) else places[over])
+
+    def forget(self, cars: Ints) -> None:
+        """Take out the awards of these cars, which left."""
+        if len(cars):
+            self._taken_out(self._of(cars))
+
+    def take_out(self, row: int, tick: int) -> None:
+        """Take out this award, which was settled elsewhere."""
+        places = np.flatnonzero((self._all.row[: self._count] == row) & (self._all.tick[: self._count] == tick))
+        self._taken_out(places)
+
+    def _taken_out(self, places: Ints) -> Awards:
+        out = self._all.of(places)
+        if not len(places):
+            return out
+        self._all.row[places], self._touched[places] = self._cars, False
+        self._runs = self._runs[~np.isin(self._runs, places)]
+        np.subtract.at(self.open, out.row, 1)
+        if np.count_nonzero(out.owed_ws):  # what was not drawn back is owed no longer
+            cars = np.unique(out.row)
+            rest = self._of(cars)
+            self._look_up(cars, self._all.of(rest).lots(np.searchsorted(cars, self._all.row[rest]), self._rules))
+        return out
+
+    def has(self, row: int, tick: int) -> bool:
+        """Whether this award is open."""
+        same = (self._all.row[: self._count] == row) & (self._all.tick[: self._count] == tick)
+        return bool(same.any())
+
+    def left_open(self, tick: int) -> Awards:
+        """Those that are still open at the run's end, with the rent as if all that is owed came back now."""
+        here = self._all.of(np.flatnonzero(self._all.row[: self._count] < self._cars))
+        return here._replace(rent=lots.accrued(here.lots(here.row, self._rules), self._stopped_at, tick))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from wattswap.agents import law, lots, market, settlement
+from wattswap.agents import law, market, settlement
 from wattswap.agents.controllers.plugged import Plugged
-from wattswap.agents.lots import NEVER
-from wattswap.agents.offers import FEED, TRANCHES, Call
+from wattswap.agents.offers import Call
 from wattswap.agents.rules import Terms
 from wattswap.agents.segments import Segments
 from wattswap.runners.engines.award_table import AwardTable
@@ -28,8 +27,12 @@ if TYPE_CHECKING:
     from wattswap.agents.controllers import Controller
     from wattswap.agents.law import Cars, ChargingState, Grants
     from wattswap.agents.physics import Ints
+    from wattswap.runners.engines.award_table import Awards
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.scenario.street import Street
+
+
+_NOBODY: Final = np.zeros(0, dtype=np.int64)
 
 
 class FleetRun:
@@ -58,9 +61,7 @@ class FleetRun:
         self.books = open_books(street, self.world)
         for each, book in zip(self._records, self.books, strict=True):
             each.book = book
-        self.awards = AwardTable.none()
-        self._stopped_at = np.full(len(fleet), NEVER)
-        """By row: the tick at which a car failed to draw back what it was paid to wait for."""
+        self.awards = AwardTable(len(fleet), rules)
         self.tick = 0
         """The next one."""
         self._earned = np.zeros(len(fleet), dtype=np.int64)
@@ -109,16 +110,18 @@ class FleetRun:
 
     def _note_open(self) -> None:
         """Show the lots that the run's end leaves open, unpaid, with the rent as if all came back now."""
-        awards = self.awards
-        rent = awards.accrued(self._stopped_at, self.tick, self.rules).tolist()
-        for at, row in enumerate(awards.row.tolist()):
-            feeder, session_id = self._feeder(row), self.world.fleet.session_id[row]
-            note = awards.trade(at, feeder, session_id, rent[at], (0,) * TRANCHES)
-            self.records[feeder].trades.extend(trade_rows(note, feeder, session_id, status="open"))
-        np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
+        left = self.awards.left_open(self.tick)
+        self._note(left, np.zeros_like(left.award_w), status="open")
 
-    def _feeder(self, row: int) -> int:
-        return int(self.world.fleet.feeder[row])
+    def _note(self, awards: Awards, nanos: Ints, status: str = "") -> None:
+        """Write down what became of these awards."""
+        fleet, rows = self.world.fleet, awards.row.tolist()
+        feeders, names = fleet.feeder[awards.row].tolist(), [fleet.session_id[row] for row in rows]
+        for feeder, name, note in zip(feeders, names, awards.notes(feeders, names, nanos), strict=True):
+            self.records[feeder].trades.extend(trade_rows(note, feeder, name, status))
+            if not status:
+                self.books[feeder].settle(note.payment_id, fleet.vehicle_id[note.session], sum(note.nanos))
+        np.add.at(self._deferred_ws, awards.row, awards.given_up_ws)
 
     def earned_nanos(self, row: int) -> int:
         """What a session has been paid so far."""
@@ -137,7 +140,7 @@ class FleetRun:
             return
         assessment = law.assess(base_w, limit_w, cars, segments, self._terms)
         if assessment.release.any():
-            self._end_awards(assessment.release[world.fleet.feeder[self.awards.row]])
+            self._end_awards(assessment.release[world.fleet.feeder[self.awards.running.row]])
             cars = self._cars(charging)
         if (assessment.need_w > 0).any():
             self._round(tick, np.maximum(assessment.need_w, 0), charging, cars)
@@ -173,28 +176,17 @@ class FleetRun:
     def _cars(self, charging: ChargingState) -> Cars:
         """What the transformers know: reports and awards in force of the plugged cars."""
         plugged, awards = self.world.plugged, self.awards
-        nothing = np.zeros(len(plugged), dtype=np.int64)
-        reduce_w = feed_w = owed_ws = rent_price = nothing
-        if len(awards):
-            at, reduce_w, feed_w = self._places(), nothing.copy(), nothing.copy()
-            reduce_w[at[awards.runs]] = awards.award_w[awards.runs, :FEED].sum(axis=1)
-            feed_w[at[awards.runs]] = awards.award_w[awards.runs, FEED]
-            owed_ws = lots.owed_ws(awards.lots(at, self.rules), len(plugged))
-            rent_price = lots.rent_price(awards.lots(at, self.rules), self._stopped_at[plugged])
+        reduce_w, feed_w = awards.bought(plugged)
         return law.Cars(
             self.world.fleet.key[plugged],
             charging.firm_w,
             charging.wanted_w,
             self.world.drew[plugged],
-            owed_ws,
-            rent_price,
+            awards.owed_ws[plugged],
+            awards.rent_price(plugged),
             reduce_w,
             feed_w,
         )
-
-    def _places(self) -> NDArray[np.intp]:
-        """The place of each award's car among the plugged ones."""
-        return np.searchsorted(self.world.plugged, self.awards.row)
 
     def _plugged(self, charging: ChargingState) -> Plugged:
         """What controllers may know besides."""
@@ -215,7 +207,7 @@ class FleetRun:
         """Call every car of a feeder in need that holds no award, and award what is bought."""
         world, now_ms, awards = self.world, tick * self.rules.tick_ms, self.awards
         chosen = need_w[world.fleet.feeder[world.plugged]] > 0
-        chosen[self._places()[awards.runs]] = False
+        chosen[np.searchsorted(world.plugged, awards.running.row)] = False
         called = world.plugged[chosen]
         segments, feeder = self._segments(called), world.fleet.feeder[called]
         until_ms = self.rules.window_end_ms(now_ms)
@@ -235,9 +227,10 @@ class FleetRun:
             seed=self.seed,
             terms=self._terms,
         )
+        figures = market.round_figures(offers, bought, segments)
         for number in np.unique(feeder).tolist():
             said = market.relief_call(number, now_ms, int(need_w[number]), self.rules)
-            note = market.round_note(said, offers, bought, segments.rows(number))
+            note = figures.note(said.tick, said.need_w, number)
             self.records[number].rounds.append(note)
         self.assignment.learn(call, own, market.outcome(call, bought, segments, self.rules), called)
         self._award(tick, called, offers, bought)
@@ -250,7 +243,7 @@ class FleetRun:
             key = settlement.payment_id(int(world.fleet.feeder[row]), tick, world.fleet.session_id[row])
             assert self.books[world.fleet.feeder[row]].reserve(key, nanos), "the market has counted these tokens"
         columns = (bought.award_w, bought.price_nanos_per_kwh_h, offers.relief_w, offers.ask_nanos_per_kwh_h)
-        self.awards = self.awards.and_also(AwardTable.made(rows, tick, *(column[won] for column in columns)))
+        self.awards.add(rows, tick, *(column[won] for column in columns))
 
     def _move(self, tick: int, charging: ChargingState, cars: Cars, granted: Grants, segments: Segments) -> None:
         world, plugged = self.world, self.world.plugged
@@ -259,7 +252,7 @@ class FleetRun:
         self._drawn_w[plugged] = drawn_w
         base_w, limit_w = world.base_w[:, tick + 1], self.street.limit_w[:, tick]
         moved = Moved(tick, base_w, limit_w, plugged, charging, drawn_w, fed_w, granted.import_w, owed_ws)
-        self.awards.meter(tick, moved, self._stopped_at, self.rules)
+        self.awards.meter(tick, moved)
         columns = (plugged, drawn_w, fed_w, cars.reduce_w, granted.forced_w, owed_ws)
         for feeder, record in enumerate(self._records):
             rows = segments.rows(feeder)
@@ -285,32 +278,22 @@ class FleetRun:
     def _close(self, tick: int) -> None:
         """End what has ended: awards at their window's end, lots that are drawn back, departures with their bills."""
         leaving = self.world.leave(tick)
-        if len(self.awards):
-            left = np.isin(self.awards.row, leaving) if len(leaving) else np.zeros(len(self.awards), dtype=bool)
-            window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
-            self._end_awards(left | window_over, left)
+        window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
+        self._end_awards(np.full(len(self.awards.running.row), window_over), leaving)
         for row in leaving.tolist():
             self._bill(row)
 
-    def _end_awards(self, ended: NDArray[np.bool_], left: NDArray[np.bool_] | bool = False) -> None:
-        """End these awards, and close and pay the lots that are over, and those of cars that left."""
-        awards = self.awards
-        awards.runs = awards.runs & ~ended
-        over = lots.is_over(awards.owed_ws, awards.runs, self.rules) | left
-        if over.any():
-            self.awards = awards.where(~over)
-            self._settle(awards.where(over))
+    def _end_awards(self, ended: NDArray[np.bool_], left: Ints = _NOBODY) -> None:
+        """End these of the awards in force, and pay the lots that are over, and those of cars that left.
 
-    def _settle(self, awards: AwardTable) -> None:
-        """Pay what these awards' cars have waited and fed, one payment per round and session."""
-        fleet = self.world.fleet
-        for at, row in enumerate(awards.row.tolist()):
-            feeder, session_id = self._feeder(row), fleet.session_id[row]
-            note = awards.settled(at, feeder, session_id, self.rules)
-            self._earned[row] += sum(note.nanos)
-            self.books[feeder].settle(note.payment_id, fleet.vehicle_id[row], sum(note.nanos))
-            self.records[feeder].trades.extend(trade_rows(note, feeder, session_id))
-        np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
+        There is one payment per round and session.
+        """
+        self.awards.end(ended)
+        closed = self.awards.closed(left)
+        if len(closed.row):
+            nanos = closed.worth_nanos(self.rules)
+            np.add.at(self._earned, closed.row, nanos.sum(axis=1).astype(np.int64))
+            self._note(closed, nanos)
 
     def _bill(self, row: int) -> None:
         """The energy bill of a departing car, netted against what it earned."""

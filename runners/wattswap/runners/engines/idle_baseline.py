@@ -30,6 +30,8 @@ class IdleBaseline:
         feeders = len(world.feeder_rules)
         full, rest_w = np.divmod(self._total_w, self._max_w)
         until, last = np.minimum(self._first + full, end), np.minimum(self._first + full + 1, end)
+        self.until: Ints = last
+        """By row: the first tick in which it draws nothing any more."""
         changes = np.zeros((ticks + 1, feeders), dtype=np.int64)
         first, feeder = self._first[here], fleet.feeder[here]
         np.add.at(changes, (first, feeder), self._max_w[here])

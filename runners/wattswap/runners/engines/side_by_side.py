@@ -7,24 +7,24 @@ target is skipped. What comes of each street is what a run of it alone comes to,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import msgspec
 import numpy as np
 
-from wattswap.agents import law, lots, market, settlement
-from wattswap.agents.lots import NEVER
-from wattswap.agents.offers import FEED, TRANCHES, Call
+from wattswap.agents import law, market, settlement
+from wattswap.agents.offers import Call
 from wattswap.agents.rules import Terms
 from wattswap.agents.segments import Segments
 from wattswap.protocol.draws import keys_under
+from wattswap.protocol.units import MOST_W
 from wattswap.runners.engines.award_table import AwardTable
 from wattswap.runners.engines.idle_baseline import IdleBaseline
 from wattswap.runners.engines.observer import Moved
+from wattswap.runners.engines.pass_record import PassRecord
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.engines.summed_ticks import SummedTicks
-from wattswap.runners.payments.opening_book import open_books
-from wattswap.runners.recording.record import RunRecord, forced_row, session_row, trade_rows
+from wattswap.runners.payments.opening_book import open_accounts
+from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.world import World
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
     from wattswap.runners.recording.time_series import TimeSeries
     from wattswap.runners.scenario.street import Street
+
+
+_NOBODY: Final[Ints] = np.zeros(0, dtype=np.int64)
 
 
 class StreetRun(NamedTuple):
@@ -73,20 +76,26 @@ class SideBySide:
         self._number = np.concatenate([np.arange(len(street.feeders)) for street in streets])
         """By feeder: its number in its own street."""
         self._feeders = len(self._number)
-        pairs = zip(streets, worlds, strict=True)
-        self.records = [RunRecord(book=book) for street, world in pairs for book in open_books(street, world)]
+        self.accounts, self._car = open_accounts(streets, worlds)
+        self.record = PassRecord(self.world, self._number, self.ticks)
         self._idle = IdleBaseline(self.world, self.ticks)
         self._sums = SummedTicks(self._idle, fleet, self._feeders)
         hot = self._base_w[:-1] + self._idle.load_w > self._limit_w - self._terms.margin_w
         self._hot_ticks = np.flatnonzero(hot.any(axis=1))
         self._first_row = np.searchsorted(fleet.feeder, np.arange(self._feeders + 1))
         self._explicit = np.zeros(len(fleet), dtype=bool)
-        self._stopped_at = np.full(len(fleet), NEVER)
-        self._earned, self._deferred_ws = np.zeros((2, len(fleet)), dtype=np.int64)
         self._closed_until = -1
-        self._new: dict[int, RunRecord] = {}
-        """By feeder, the records in which something new stands since the last tick."""
-        self.awards = AwardTable.none()
+        self.awards = AwardTable(len(fleet), self.rules)
+        self._may_speak = _Spans(*self._spans(), len(fleet))
+
+    def _spans(self) -> tuple[Ints, Ints]:
+        """From which tick to which each row may have something to say when it is called.
+
+        Who draws nothing and cannot feed has nothing to say; but a strategy that learns hears every round.
+        """
+        fleet, idle = self.world.fleet, self._idle
+        always = self.assignment.learns | (fleet.feed_w > 0)
+        return np.maximum(fleet.arrival_tick, 0), np.where(always, fleet.departure_tick, idle.until)
 
     @property
     def _stepped(self) -> Ints:
@@ -99,7 +108,6 @@ class SideBySide:
         while (tick := self._next(tick)) < self.ticks:
             self._close(tick)
             self._tick(tick)
-            self._order()
             tick += 1
             progress(tick)
         self._close(self.ticks)
@@ -119,10 +127,10 @@ class SideBySide:
         charging, cars, segments, rest_w = self._look(tick)
         assessment = law.assess(base_w + rest_w, limit_w, cars, segments, self._terms)
         if assessment.release.any():
-            self._end_awards(assessment.release[self.world.fleet.feeder[self.awards.row]])
+            self._end_awards(tick, assessment.release[self.world.fleet.feeder[self.awards.running.row]])
             cars = self._cars(charging)
         if (assessment.need_w > 0).any():
-            self._round(tick, np.maximum(assessment.need_w, 0), cars)
+            self._round(tick, np.maximum(assessment.need_w, 0))
             charging, cars, segments, rest_w = self._look(tick)
         room_w = assessment.target_w - base_w - rest_w
         room_w -= segments.sum(cars.firm_w - np.minimum(cars.reduce_w, cars.firm_w) - cars.feed_w)
@@ -154,15 +162,10 @@ class SideBySide:
     def _cars(self, charging: ChargingState) -> Cars:
         """What the transformers know of the explicit cars."""
         rows, awards = self._stepped, self.awards
-        reduce_w, feed_w = np.zeros((2, len(rows)), dtype=np.int64)
-        at = np.searchsorted(rows, awards.row)
-        reduce_w[at[awards.runs]] = awards.award_w[awards.runs, :FEED].sum(axis=1)
-        feed_w[at[awards.runs]] = awards.award_w[awards.runs, FEED]
-        open_lots = awards.lots(at, self.rules)
-        owed_ws = lots.owed_ws(open_lots, len(rows))
-        rent_price = lots.rent_price(open_lots, self._stopped_at[rows])
         key, firm_w, wanted_w, drew = self._key[rows], charging.firm_w, charging.wanted_w, self.world.drew[rows]
-        return law.Cars(key, firm_w, wanted_w, drew, owed_ws, rent_price, reduce_w, feed_w)
+        return law.Cars(
+            key, firm_w, wanted_w, drew, awards.owed_ws[rows], awards.rent_price(rows), *awards.bought(rows)
+        )
 
     def _plugged(self, feeders: NDArray[np.intp], tick: int) -> Ints:
         """The plugged cars of these feeders."""
@@ -190,31 +193,29 @@ class SideBySide:
 
     # -- a round ------------------------------------------------------------------------------------------------------
 
-    def _round(self, tick: int, need_w: Ints, cars: Cars) -> None:
+    def _round(self, tick: int, need_w: Ints) -> None:
         """Ask who could answer anything on the feeders in need, and award what is bought."""
         world, now_ms, awards = self.world, tick * self.rules.tick_ms, self.awards
-        feeders = np.flatnonzero(need_w > 0)
-        asked = self._plugged(feeders, tick)
-        running = awards.row[awards.runs]
-        asked = asked[~np.isin(asked, running)]
-        implicit = asked[~self._explicit[asked]]
-        self._sync(implicit, tick)
+        needs = need_w > 0
+        running = awards.running.row
+        speaks = self._may_speak.at(tick) | self._explicit
+        speaks[running] = False
+        asked = np.flatnonzero(speaks & needs[world.fleet.feeder])
+        self._sync(asked[~self._explicit[asked]], tick)
         charging = self._standing(asked, tick)
-        if not self.assignment.learns:  # who draws nothing and cannot feed has nothing to say, and nothing to learn
+        if not self.assignment.learns:
             speaks = (charging.firm_w > 0) | (world.fleet.feed_w[asked] > 0)
             asked, charging = asked[speaks], law.ChargingState(*(column[speaks] for column in charging))
         segments, feeder = self._segments(asked), world.fleet.feeder[asked]
-        owed_ws = np.zeros(len(world.fleet), dtype=np.int64)
-        owed_ws[self._stepped] = cars.owed_ws
         until_ms = self.rules.window_end_ms(now_ms)
-        own = world.own(asked, charging, owed_ws[asked], now_ms)
+        own = world.own(asked, charging, awards.owed_ws[asked], now_ms)
         call = Call(need_w[feeder], now_ms, until_ms, self.rules.feed_h)
         offers = market.Offers(self._key[asked], own.firm_w, *self.assignment.admitted(call, own, asked))
         bought = market.buy(
             need_w,
             offers,
             segments,
-            [record.book.site_uncommitted_nanos for record in self.records if record.book is not None],
+            self.accounts.site_nanos,
             from_ms=now_ms,
             until_ms=until_ms,
             seed=0,
@@ -222,10 +223,10 @@ class SideBySide:
         )
         awarded = np.bincount(world.fleet.feeder[running], minlength=self._feeders)
         called = self._idle.plugged[tick] - awarded
-        for number in feeders[called[feeders] > 0].tolist():
-            said = market.relief_call(int(self._number[number]), now_ms, int(need_w[number]), self.rules)
-            note = market.round_note(said, offers, bought, segments.rows(number))
-            self.records[number].rounds.append(msgspec.structs.replace(note, called=int(called[number])))
+        figures = market.round_figures(offers, bought, segments)._replace(called=called)
+        told = np.flatnonzero(needs & (called > 0))
+        figures = market.RoundFigures(*(column[told] for column in figures))
+        self.record.add_rounds(tick, told, np.minimum(need_w[told], MOST_W), figures)
         self.assignment.learn(call, own, market.outcome(call, bought, segments, self.rules), asked)
         self._award(tick, asked, offers, bought)
 
@@ -243,25 +244,9 @@ class SideBySide:
         won = bought.won
         rows = asked[won]
         self._wake(rows, tick)
-        for row, nanos in zip(rows.tolist(), bought.reserved_nanos[won].tolist(), strict=True):
-            record, number, session_id = self._of(row)
-            assert record.book is not None
-            key = settlement.payment_id(number, tick, session_id)
-            assert record.book.reserve(key, nanos), "the market has counted these tokens"
+        self.accounts.reserve(self.world.fleet.feeder[rows], bought.reserved_nanos[won])
         columns = (bought.award_w, bought.price_nanos_per_kwh_h, offers.relief_w, offers.ask_nanos_per_kwh_h)
-        self.awards = self.awards.and_also(AwardTable.made(rows, tick, *(column[won] for column in columns)))
-
-    def _of(self, row: int) -> tuple[RunRecord, int, str]:
-        """The record and the number of a row's feeder, and the session's name, for whoever writes something down."""
-        feeder = int(self.world.fleet.feeder[row])
-        self._new[feeder] = self.records[feeder]
-        return self.records[feeder], int(self._number[feeder]), self.world.fleet.session_id[row]
-
-    def _order(self) -> None:
-        """Bring what ended in this tick into the order that every engine keeps."""
-        for record in self._new.values():
-            record.order()
-        self._new.clear()
+        self.awards.add(rows, tick, *(column[won] for column in columns), bought.reserved_nanos[won])
 
     # -- the world moves ----------------------------------------------------------------------------------------------
 
@@ -272,13 +257,12 @@ class SideBySide:
         drawn_w, fed_w = world.move(charging, granted.import_w, granted.export_w)
         base_w, limit_w = self._base_w[tick + 1], self._limit_w[tick]
         moved = Moved(tick, base_w, limit_w, rows, charging, drawn_w, fed_w, granted.import_w, owed_ws)
-        self.awards.meter(tick, moved, self._stopped_at, self.rules)
+        self.awards.meter(tick, moved)
         self._sums.add(moved, cars.reduce_w, granted.forced_w, drew, segments)
-        for car in granted.forced_w.nonzero()[0].tolist():
-            record, number, session_id = self._of(int(rows[car]))
-            record.trades.append(forced_row(tick, number, session_id, int(granted.forced_w[car])))
-        keeps = world.remaining_ws[rows] != world.baseline_ws[rows]
-        keeps[np.searchsorted(rows, self.awards.row)] = True
+        forced = granted.forced_w > 0
+        if np.count_nonzero(forced):
+            self.record.add_forced(tick, rows[forced], granted.forced_w[forced])
+        keeps = (world.remaining_ws[rows] != world.baseline_ws[rows]) | (self.awards.open[rows] > 0)
         if not keeps.all():
             self._rest(rows[~keeps])
             world.plugged = rows[keeps]
@@ -296,11 +280,9 @@ class SideBySide:
         for at, rows in skipped:
             if at < tick:  # nobody was explicit then
                 self._bill_all(rows, at)
-                self._order()
-        if len(self.awards):
-            window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
-            left = np.isin(self.awards.row, gone) if len(gone) else np.zeros(len(self.awards), dtype=bool)
-            self._end_awards(left | window_over, left)
+        self._end_awards(
+            tick, np.full(len(self.awards.running.row), tick * self.rules.tick_ms % self.rules.window_ms == 0), gone
+        )
         if len(gone):
             self._bill_all(gone, tick)
 
@@ -310,61 +292,39 @@ class SideBySide:
         if self._explicit[rows].any():
             self._rest(rows)
             self.world.plugged = self._stepped[~np.isin(self._stepped, rows)]
-        fleet, world = self.world.fleet, self.world
-        for row in rows.tolist():
-            record, _, session_id = self._of(row)
-            assert record.book is not None
-            billed = settlement.bill_nanos(
-                int(fleet.tariff_nanos_per_kwh[row]), int(world.imported_ws[row]), int(world.exported_ws[row])
-            )
-            bill = record.book.bill(session_id, fleet.vehicle_id[row], billed)
-            self._end_session(row, billed, bill.receivable_nanos)
+        fleet, world, record = self.world.fleet, self.world, self.record
+        columns = (rows, fleet.feeder[rows], self._car[rows], fleet.tariff_nanos_per_kwh[rows])
+        meters = (world.imported_ws[rows], world.exported_ws[rows])
+        for row, feeder, car, tariff, *ws in zip(*(column.tolist() for column in (*columns, *meters)), strict=True):
+            record.billed_nanos[row] = settlement.bill_nanos(tariff, *ws)
+            record.receivable_nanos[row] = self.accounts.bill(feeder, car, record.billed_nanos[row])
 
-    def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:
-        name = self.assignment.names[self.assignment.number[row]]
-        deferred_ws, earned = int(self._deferred_ws[row]), int(self._earned[row])
-        ended = session_row(self.world, row, self.ticks, name, deferred_ws, earned, billed_nanos, receivable_nanos)
-        self._of(row)[0].sessions.append(ended)
+    def _end_awards(self, tick: int, ended: NDArray[np.bool_], left: Ints = _NOBODY) -> None:
+        """End these of the awards in force, and pay the lots that are over, and those of cars that left.
 
-    def _end_awards(self, ended: NDArray[np.bool_], left: NDArray[np.bool_] | bool = False) -> None:
-        """End these awards, and close and pay the lots that are over, and those of cars that left."""
-        awards = self.awards
-        awards.runs = awards.runs & ~ended
-        over = lots.is_over(awards.owed_ws, awards.runs, self.rules) | left
-        if over.any():
-            self.awards = awards.where(~over)
-            self._settle(awards.where(over))
-
-    def _settle(self, awards: AwardTable) -> None:
-        """Pay what these awards' cars have waited and fed, one payment per round and session."""
-        for at, row in enumerate(awards.row.tolist()):
-            record, number, session_id = self._of(row)
-            assert record.book is not None
-            note = awards.settled(at, number, session_id, self.rules)
-            self._earned[row] += sum(note.nanos)
-            record.book.settle(note.payment_id, self.world.fleet.vehicle_id[row], sum(note.nanos))
-            record.trades.extend(trade_rows(note, number, session_id))
-        np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
+        There is one payment per round and session.
+        """
+        self.awards.end(ended)
+        closed = self.awards.closed(left)
+        if len(closed.row):
+            nanos, row = closed.worth_nanos(self.rules), closed.row
+            paid = nanos.sum(axis=1).astype(np.int64)
+            self.accounts.settle(self.world.fleet.feeder[row], self._car[row], closed.reserved_nanos, paid)
+            self.record.add_closed(tick, closed, nanos)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def _results(self) -> list[StreetRun]:
         """Show what is left open, and part the streets."""
-        awards, fleet = self.awards, self.world.fleet
-        rent = awards.accrued(self._stopped_at, self.ticks, self.rules).tolist()
-        for at, row in enumerate(awards.row.tolist()):
-            record, number, session_id = self._of(row)
-            note = awards.trade(at, number, session_id, rent[at], (0,) * TRANCHES)
-            record.trades.extend(trade_rows(note, number, session_id, status="open"))
-        np.add.at(self._deferred_ws, awards.row, awards.delivered_ws[:, :FEED].sum(axis=1))
+        left, fleet = self.awards.left_open(self.ticks), self.world.fleet
+        self.record.add_closed(self.ticks, left, np.zeros_like(left.award_w), is_open=True)
         stays = np.flatnonzero((fleet.arrival_tick < self.ticks) & (fleet.departure_tick > self.ticks))
         self._sync(stays[~self._explicit[stays]], self.ticks)
-        for row in stays.tolist():
-            self._end_session(row, billed_nanos=0, receivable_nanos=0)
-        self._order()
-        return [self._part(street, place) for place, street in enumerate(self.streets)]
+        names = [self.assignment.names[number] for number in self.assignment.number.tolist()]
+        records = self.record.records(names)
+        return [self._part(street, place, records) for place, street in enumerate(self.streets)]
 
-    def _part(self, street: Street, place: int) -> StreetRun:
+    def _part(self, street: Street, place: int, every: Sequence[RunRecord]) -> StreetRun:
         counts = [len(each.feeders) for each in self.streets]
         first = sum(counts[:place])
         feeders = range(first, first + counts[place])
@@ -373,11 +333,27 @@ class SideBySide:
             self._sums.of(each, feeder, self._base_w, self._limit_w)
             for each, feeder in zip(alone, feeders, strict=True)
         ]
-        records = self.records[feeders.start : feeders.stop]
+        records = every[feeders.start : feeders.stop]
         if len(records) == 1:
             return StreetRun(records[0], series[0])
         first_rows = [int(self._first_row[feeder] - self._first_row[first]) for feeder in feeders]
         return StreetRun(RunRecord.joined(records, first_rows), type(series[0]).joined(street, series))
 
 
-_NOBODY: Ints = np.zeros(0, dtype=np.int64)
+class _Spans:
+    """Which of many rows are within their span of ticks, asked for ticks that never fall."""
+
+    def __init__(self, first: Ints, until: Ints, rows: int) -> None:
+        lasts = until > first
+        self._changes = [(np.flatnonzero(lasts)[np.argsort(at[lasts], kind="stable")], at) for at in (first, until)]
+        self._ticks = [at[order] for order, at in self._changes]
+        self._done = [0, 0]
+        self._within = np.zeros(rows, dtype=bool)
+
+    def at(self, tick: int) -> NDArray[np.bool_]:
+        """Whether each row's span has begun by this tick, and not ended."""
+        for which, begins in enumerate((True, False)):
+            upto = int(np.searchsorted(self._ticks[which], tick, side="right"))
+            self._within[self._changes[which][0][self._done[which] : upto]] = begins
+            self._done[which] = upto
+        return self._within

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from wattswap.runners.world import Fleet
 
 
+_SUMS: Final = 7
+
+
 class SummedTicks:
     """Sums by tick and feeder, and what the figures of a run need to know of each car."""
 
     def __init__(self, idle: IdleBaseline, fleet: Fleet, feeders: int) -> None:
         self._idle, self._fleet = idle, fleet
-        self._sums: dict[int, Ints] = {}
-        """By tick with stepped cars: a row for each of the columns below, by feeder."""
+        self._sums = np.zeros((_SUMS, len(idle.load_w), feeders), dtype=np.int64)
+        """Of each column below, by tick and feeder: by how much stepped cars differ from their baseline."""
         self._owed_ws = np.zeros(len(fleet), dtype=np.int64)
         self._stops = np.zeros(feeders, dtype=np.int64)
 
@@ -51,7 +54,7 @@ class SummedTicks:
         upto = np.zeros((len(columns), len(rows) + 1), dtype=np.int64)
         np.cumsum(columns, axis=1, out=upto[:, 1:])
         sums = upto[:, segments.bounds[1:]] - upto[:, segments.bounds[:-1]]
-        self._sums[moved.tick] = sums[:-1]
+        self._sums[:, moved.tick] = sums[:-1]
         self._stops += sums[-1]
         self._owed_ws[rows] += moved.owed_ws
 
@@ -62,12 +65,8 @@ class SummedTicks:
         car_ticks = self._idle.car_ticks[mine]
         series.car_ticks, series.seen = int(car_ticks.sum()), car_ticks > 0
         series.owed_ws, series.stops = self._owed_ws[mine], int(self._stops[feeder])
-        stepped = np.fromiter(self._sums, dtype=np.int64, count=len(self._sums))
-        more = np.zeros((7, ticks), dtype=np.int64)
-        if len(stepped):
-            more[:, stepped] = np.array([sums[:, feeder] for sums in self._sums.values()]).T
         idle_w = self._idle.load_w[:, feeder]
-        firm_w, wanted_w, import_w, export_w, reduce_w, forced_w, owed_ws = more
+        firm_w, wanted_w, import_w, export_w, reduce_w, forced_w, owed_ws = self._sums[:, :, feeder]
         series.sum_up(
             StreetTicks(
                 np.arange(ticks),

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from wattswap.ledger.accounts import SiteAccounts
 from wattswap.ledger.book import Book, wallet
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_NANOS, NANOS_PER_IOTA
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wattswap.agents.physics import Ints
     from wattswap.runners.scenario.street import Street
     from wattswap.runners.world import World
 
@@ -25,15 +31,39 @@ def open_books(street: Street, world: World) -> tuple[Book, ...]:
 
 
 def _open_book(street: Street, world: World, feeder: int) -> Book:
+    site_nanos, car_nanos, vehicles = _opening_funds(street, world, feeder)
+    book = Book(site_nanos, street.scenario.ledger.pay)
+    for vehicle in vehicles:
+        book.fund(f"opening/{vehicle}", wallet(vehicle), car_nanos)
+    return book
+
+
+def _opening_funds(street: Street, world: World, feeder: int) -> tuple[int, int, list[str]]:
+    """The tokens of a feeder's site, those of each car there, and these cars."""
     site_iota, car_iota = street.feeders[feeder].transformer.funds_iota, street.scenario.vehicles.funds_iota
-    vehicles = dict.fromkeys(world.fleet.vehicle_id[world.rows_of(feeder)])
+    vehicles = list(dict.fromkeys(world.fleet.vehicle_id[world.rows_of(feeder)]))
     total_iota = site_iota + len(vehicles) * car_iota
     if total_iota * NANOS_PER_IOTA > MOST_NANOS:
         raise InputError(
             f"transformer.funds_iota and {len(vehicles):,} times vehicles.funds_iota are {total_iota:,} IOTA, and no"
             f" ledger counts beyond {MOST_NANOS // NANOS_PER_IOTA:,}: lower them"
         )
-    book = Book(site_iota * NANOS_PER_IOTA, street.scenario.ledger.pay)
-    for vehicle in vehicles:
-        book.fund(f"opening/{vehicle}", wallet(vehicle), car_iota * NANOS_PER_IOTA)
-    return book
+    return site_iota * NANOS_PER_IOTA, car_iota * NANOS_PER_IOTA, vehicles
+
+
+def open_accounts(streets: Sequence[Street], worlds: Sequence[World]) -> tuple[SiteAccounts, Ints]:
+    """The same funds as columns of all feeders of these streets, and for each row of the worlds its car's number.
+
+    Raises:
+        InputError: as :func:`open_books` does.
+    """
+    sites, purses, cars = [], [], []
+    for street, world in zip(streets, worlds, strict=True):
+        for feeder in range(len(street.feeders)):
+            site_nanos, car_nanos, vehicles = _opening_funds(street, world, feeder)
+            number = dict(zip(vehicles, range(len(purses), len(purses) + len(vehicles)), strict=True))
+            sites.append(site_nanos)
+            purses += [car_nanos] * len(vehicles)
+            cars += [number[vehicle] for vehicle in world.fleet.vehicle_id[world.rows_of(feeder)]]
+    pays = streets[0].scenario.ledger.pay
+    return SiteAccounts(np.array(sites), np.array(purses, dtype=np.int64), pays), np.array(cars, dtype=np.int64)

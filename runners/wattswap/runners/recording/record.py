@@ -141,6 +141,10 @@ class RunRecord:
         self.sessions[sessions_from:] = sorted(self.sessions[sessions_from:])
         self._ordered = len(self.trades), len(self.sessions)
 
+    def all_ordered(self) -> None:
+        """What is there stands in that order already."""
+        self._ordered = len(self.trades), len(self.sessions)
+
     @classmethod
     def joined(cls, parts: Sequence[RunRecord], first_rows: Sequence[int]) -> RunRecord:
         """The record of several feeders, whose rows begin at these numbers in the street's fleet.

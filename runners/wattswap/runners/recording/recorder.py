@@ -9,8 +9,7 @@ import msgspec
 import numpy as np
 
 from wattswap.agents.law import ChargingState
-from wattswap.agents.lots import NEVER
-from wattswap.agents.offers import FEED, TRANCHES
+from wattswap.agents.offers import FEED
 from wattswap.agents.segments import Segments
 from wattswap.protocol.effects import NoteAward, NoteEnd, NoteForced, NoteRound, NoteTrade
 from wattswap.runners.engines.award_table import AwardTable
@@ -19,8 +18,6 @@ from wattswap.runners.recording.record import RunRecord, TickRow, forced_row, se
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
@@ -48,9 +45,8 @@ class Recorder(Observer):
         self._feeder_of = {name: feeder for feeder, name in enumerate(factory.transformers)}
         rows = len(world.fleet)
         self._rules, self._forced_w = world.rules, np.zeros(rows, dtype=np.int64)
-        self._awards = AwardTable.none()
+        self._awards = AwardTable(rows, world.rules)
         """Those that are not settled, by the meters of the world."""
-        self._stopped_at = np.full(rows, NEVER)
         self._noted: set[str] = set()
         """Trades that are in the record: a transformer that has crashed may note one again."""
         self._ended: set[int] = set()
@@ -115,19 +111,20 @@ class Recorder(Observer):
         match note:
             case NoteRound():
                 record.rounds.append(note)
-            case NoteAward() if not self._is(note.session, note.tick).any() and note.payment_id not in self._noted:
+            case NoteAward() if not self._awards.has(note.session, note.tick) and note.payment_id not in self._noted:
                 # a transformer that has crashed may note one again
                 columns = (note.award_w, note.price_nanos_per_kwh_h, note.offered_w, note.ask_nanos_per_kwh_h)
                 row, wide = np.array([note.session]), (np.array([column]) for column in columns)
-                self._awards = self._awards.and_also(AwardTable.made(row, note.tick, *wide))
+                self._awards.add(row, note.tick, *wide)
             case NoteForced():
                 self._forced_w[note.session] = note.forced_w
                 record.trades.append(forced_row(note.tick, feeder, session_id[note.session], note.forced_w))
             case NoteEnd(tick, session):
-                self._awards.runs[self._is(session, tick)] = False
+                running = self._awards.running
+                self._awards.end((running.row == session) & (running.tick == tick))
             case NoteTrade() if note.payment_id not in self._noted:
                 self._noted.add(note.payment_id)
-                self._awards = self._awards.where(~self._is(note.session, note.tick))
+                self._awards.take_out(note.session, note.tick)
                 self._earned[note.session] += sum(note.nanos)
                 self._deferred_ws[note.session] += sum(note.delivered_ws[:-1])
                 record.trades.extend(trade_rows(note, feeder, session_id[note.session]))
@@ -137,21 +134,12 @@ class Recorder(Observer):
         if session not in self._ended:
             self._end_session(session, billed_nanos, receivable_nanos)
 
-    def _is(self, session: int, tick: int) -> NDArray[np.bool_]:
-        same: NDArray[np.bool_] = (self._awards.row == session) & (self._awards.tick == tick)
-        return same
-
     def moved(self, moved: Moved) -> None:
         """Write the tick down for each feeder, with the awards and the last resort under which its power flowed."""
         rows, awards = moved.rows, self._awards
-        reduce_w = np.zeros(len(self._world.fleet), dtype=np.int64)
-        reduce_w[awards.row[awards.runs]] = awards.award_w[awards.runs, :FEED].sum(axis=1)
-        plugged = np.zeros(len(self._world.fleet), dtype=bool)
-        plugged[rows] = True
-        gone = ~plugged[awards.row]
-        if gone.any():  # a car that left, whose last delivery is on its way
-            awards = self._awards = awards.where(~gone)
-        awards.meter(moved.tick, moved, self._stopped_at, self._rules)
+        awards.forget(np.setdiff1d(np.flatnonzero(awards.open), rows))  # whose last delivery is on its way
+        reduce_w, _ = awards.bought(rows)
+        awards.meter(moved.tick, moved)
         segments = Segments.of(self._world.fleet.feeder[rows], len(self.records))
         for feeder, record in enumerate(self.records):
             here = segments.rows(feeder)
@@ -164,7 +152,7 @@ class Recorder(Observer):
                     ChargingState(*(column[here] for column in moved.charging)),
                     moved.import_w[here],
                     moved.export_w[here],
-                    reduce_w[rows[here]],
+                    reduce_w[here],
                     self._forced_w[rows[here]],
                     moved.owed_ws[here],
                 )
@@ -183,13 +171,13 @@ class Recorder(Observer):
         self.records[0].events_hash = self._digest.hexdigest()
 
     def _note_open(self) -> None:
-        awards, fleet = self._awards, self._world.fleet
-        rent = awards.accrued(self._stopped_at, self._ticks, self._rules).tolist()
-        for at, row in enumerate(awards.row.tolist()):
-            feeder, session_id = int(fleet.feeder[row]), fleet.session_id[row]
-            note = awards.trade(at, feeder, session_id, rent[at], (0,) * TRANCHES)
-            self._deferred_ws[row] += sum(note.delivered_ws[:FEED])
-            self.records[feeder].trades.extend(trade_rows(note, feeder, session_id, status="open"))
+        fleet, left = self._world.fleet, self._awards.left_open(self._ticks)
+        feeders, names = fleet.feeder[left.row].tolist(), [fleet.session_id[row] for row in left.row.tolist()]
+        for feeder, name, note in zip(
+            feeders, names, left.notes(feeders, names, np.zeros_like(left.award_w)), strict=True
+        ):
+            self._deferred_ws[note.session] += sum(note.delivered_ws[:FEED])
+            self.records[feeder].trades.extend(trade_rows(note, feeder, name, status="open"))
 
     def _end_session(self, row: int, billed_nanos: int, receivable_nanos: int) -> None:
         self._ended.add(row)
