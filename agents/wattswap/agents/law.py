@@ -225,16 +225,33 @@ def _hand_out(
     then whoever's waiting is dearest. A car under an award gets none: it sold just this power.
     """
     ties = draw(seed, cars.key[rows], Purpose.TIE)
-    first = np.lexsort((ties, -cars.rent_price[rows], ~cars.drew[rows], feeder))
-    order, left_w = rows[first], room_w.tolist()
-    columns = (order, feeder[first], claims_w[order], import_w[order])
-    for car, at, wanted_w, has_w in zip(*(column.tolist() for column in columns), strict=True):
-        if left_w[at] <= 0:
-            continue
-        granted_w = min(wanted_w, has_w + left_w[at])
-        if granted_w >= min(rules.min_w, wanted_w):
-            import_w[car] = granted_w
-            left_w[at] -= granted_w - has_w
+    order = rows[np.lexsort((ties, -cars.rent_price[rows], ~cars.drew[rows], feeder))]
+    claims_w, has_w = claims_w[order], import_w[order]
+    import_w[order] = in_turn(claims_w, has_w, np.minimum(rules.min_w, claims_w), room_w, feeder)
+
+
+def in_turn(claims_w: Ints, has_w: Ints, least_w: Ints, room_w: Ints, feeder: Ints) -> Ints:
+    """What cars have once the room left on each feeder was handed to one after the other, in the order of these rows.
+
+    Each is given what it claims, or what room there is, if it then has its least; else it keeps what it has. The rows
+    of a feeder stand together. In each pass all get their claim before the first whose claim does not fit, that one
+    what is left; then come those behind it.
+    """
+    has_w, left_w, at = has_w.copy(), np.maximum(room_w, 0), np.arange(len(has_w))
+    while len(at):
+        more_w, room = claims_w[at] - has_w[at], left_w[feeder[at]]
+        could = (more_w > 0) & (room > 0) & (has_w[at] + room >= least_w[at])  # room only falls
+        at, more_w, room = at[could], more_w[could], room[could]
+        upto_w, first = np.cumsum(more_w), np.searchsorted(feeder[at], feeder[at])
+        before_w = upto_w - more_w
+        before_w -= before_w[first]
+        fits, misfit = before_w + more_w <= room, (before_w <= room) & (before_w + more_w > room)
+        given_w = np.where(fits, more_w, np.where(misfit, room - before_w, 0))
+        given_w[misfit & (has_w[at] + given_w < least_w[at])] = 0
+        has_w[at] += given_w
+        np.subtract.at(left_w, feeder[at], given_w)
+        at = at[~fits & ~misfit]
+    return has_w
 
 
 def last_resort(import_w: Ints, room_w: int, ties: NDArray[np.uint64], rules: Rules) -> Ints:
@@ -249,15 +266,9 @@ def last_resort(import_w: Ints, room_w: int, ties: NDArray[np.uint64], rules: Ru
     least_w = np.minimum(import_w, rules.min_w)
     granted_w = np.minimum(import_w, level_w)
     granted_w = np.maximum(np.where(granted_w < least_w, 0, granted_w), guaranteed_w)
-    room_w -= int(granted_w.sum())
-    for car in np.argsort(ties, kind="stable").tolist():
-        if room_w <= 0:
-            break
-        has_w = int(granted_w[car])
-        raised_w = min(int(import_w[car]), has_w + room_w)
-        if raised_w > has_w and raised_w >= least_w[car]:
-            granted_w[car] = raised_w
-            room_w -= raised_w - has_w
+    order, room = np.argsort(ties, kind="stable"), np.array([room_w - int(granted_w.sum())])
+    columns = (import_w[order], granted_w[order], least_w[order])
+    granted_w[order] = in_turn(*columns, room, np.zeros(len(order), dtype=np.int64))
     return granted_w
 
 

@@ -154,12 +154,12 @@ def round_figures(offers: Offers, bought: Purchase, segments: Segments) -> Round
     offered_w, award_w = offers.relief_w.sum(axis=1), bought.award_w
     return RoundFigures(
         called=np.diff(segments.bounds),
-        kept=segments.sum((offers.firm_w > 0) & (offered_w == 0)),
+        kept=segments.how_many((offers.firm_w > 0) & (offered_w == 0)),
         offered_w=segments.sum(offered_w),
         awarded_w=segments.sum(award_w.sum(axis=1)),
         price_nanos_per_kwh_h=_highest(bought.price_nanos_per_kwh_h, segments),
-        reduce_awards=segments.sum(award_w[:, :FEED].any(axis=1)),
-        feed_awards=segments.sum(award_w[:, FEED] > 0),
+        reduce_awards=segments.how_many(award_w[:, :FEED].sum(axis=1) > 0),
+        feed_awards=segments.how_many(award_w[:, FEED] > 0),
     )
 
 

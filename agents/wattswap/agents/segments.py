@@ -45,8 +45,13 @@ class Segments(NamedTuple):
         """The exact sum over each feeder's rows, shape (feeders,)."""
         if len(self.bounds) == 2:  # one feeder
             return np.array([values.sum()])
-        upto = np.concatenate(([0], np.cumsum(values)))
+        upto = np.zeros(len(values) + 1, dtype=values.dtype)
+        np.cumsum(values, out=upto[1:])
         return upto[self.bounds[1:]] - upto[self.bounds[:-1]]
+
+    def how_many(self, which: NDArray[np.bool_]) -> Ints:
+        """How many of each feeder's rows these are."""
+        return self.sum(which.astype(np.int64))
 
     def where(self, chosen: NDArray[np.bool_]) -> Segments:
         """The segments of these rows alone."""

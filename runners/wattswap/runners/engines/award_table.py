@@ -61,17 +61,6 @@ class Awards(NamedTuple):
         given_up: Ints = self.delivered_ws[:, :FEED].sum(axis=1)
         return given_up
 
-    @property
-    def lot_price(self) -> Ints:
-        """What the energy that each gave up waits for; both reductions have the same price."""
-        price: Ints = self.price[:, :FEED].max(axis=1)
-        return price
-
-    def lots(self, car: Ints, rules: Rules) -> Lots:
-        """The lots, of cars that stand in these rows of other columns."""
-        cap = np.full(len(self.row), RENT_CAP_S // rules.tick_s)
-        return Lots(car, self.lot_price, self.tick, cap, self.owed_ws, self.rent)
-
     def worth_nanos(self, rules: Rules) -> Ints:
         """What each has earned, by tranche."""
         return settlement.worth_nanos(self.award_w, self.price, self.rent, self.delivered_ws[:, FEED], rules)
@@ -190,7 +179,7 @@ class AwardTable:
         if np.count_nonzero(returns):
             cars = rows[returns]
             places = self._of(cars)
-            here = self._all.of(places).lots(np.searchsorted(cars, self._all.row[places]), self._rules)
+            here = self._lots(places, cars)
             back_ws = (import_w - baseline_w)[returns] * self._rules.tick_s
             after = lots.after_return(here, back_ws, stopped_at[returns], tick)
             self._all.owed_ws[places], self._all.rent[places] = after.owed_ws, after.rent
@@ -207,7 +196,7 @@ class AwardTable:
         given_up_ws = delivered_ws[:, :FEED].sum(axis=1)
         every.owed_ws[runs] += given_up_ws
         np.add.at(self.owed_ws, row, given_up_ws)
-        waits_for = np.where(every.owed_ws[runs] > 0, every.of(runs).lot_price, 0)
+        waits_for = np.where(every.owed_ws[runs] > 0, every.price[runs, :FEED].max(axis=1), 0)
         np.maximum.at(self._price, row, waits_for)
 
     def _of(self, cars: Ints) -> Ints:
@@ -215,6 +204,13 @@ class AwardTable:
         chosen = np.zeros(self._cars + 1, dtype=bool)
         chosen[cars] = True
         return np.flatnonzero(chosen[self._all.row[: self._count]])
+
+    def _lots(self, places: Ints, cars: Ints) -> Lots:
+        """These awards as the lots of the cars of these rows; both reductions of an award have the same price."""
+        every = self._all
+        car, price = np.searchsorted(cars, every.row[places]), every.price[places, :FEED].max(axis=1)
+        cap = np.full(len(places), RENT_CAP_S // self._rules.tick_s)
+        return Lots(car, price, every.tick[places], cap, every.owed_ws[places], every.rent[places])
 
     def _look_up(self, cars: Ints, theirs: Lots) -> None:
         """Reckon what these cars are owed, and at which price, from their lots."""
@@ -253,8 +249,7 @@ class AwardTable:
         np.subtract.at(self.open, out.row, 1)
         if np.count_nonzero(out.owed_ws):  # what was not drawn back is owed no longer
             cars = np.unique(out.row)
-            rest = self._of(cars)
-            self._look_up(cars, self._all.of(rest).lots(np.searchsorted(cars, self._all.row[rest]), self._rules))
+            self._look_up(cars, self._lots(self._of(cars), cars))
         return out
 
     def has(self, row: int, tick: int) -> bool:
@@ -264,5 +259,6 @@ class AwardTable:
 
     def left_open(self, tick: int) -> Awards:
         """Those that are still open at the run's end, with the rent as if all that is owed came back now."""
-        here = self._all.of(np.flatnonzero(self._all.row[: self._count] < self._cars))
-        return here._replace(rent=lots.accrued(here.lots(here.row, self._rules), self._stopped_at, tick))
+        places = np.flatnonzero(self._all.row[: self._count] < self._cars)
+        theirs = self._lots(places, np.arange(self._cars))
+        return self._all.of(places)._replace(rent=lots.accrued(theirs, self._stopped_at, tick))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wattswap.agents.physics import Ints
-    from wattswap.runners.recording.record import TradeRow
+    from wattswap.runners.recording.record import SessionRow, TradeRow
     from wattswap.runners.world import World
 
 
@@ -94,7 +94,7 @@ class PassRecord:
         rows = np.flatnonzero(fleet.arrival_tick < self._ticks)
         columns = (rows, fleet.feeder[rows], self.ends_at(rows), self.deferred_ws[rows], self.earned_nanos[rows])
         order = np.argsort(columns[2], kind="stable")
-        sessions: list[list[tuple[int, object]]] = [[] for _ in records]
+        sessions: list[list[tuple[int, SessionRow]]] = [[] for _ in records]
         for row, number, end, deferred_ws, earned in zip(*(column[order].tolist() for column in columns), strict=True):
             billed = self.billed_nanos[row], self.receivable_nanos[row]
             ended = session_row(self._world, row, self._ticks, names[row], deferred_ws, earned, *billed)

@@ -245,8 +245,9 @@ class SideBySide:
         rows = asked[won]
         self._wake(rows, tick)
         self.accounts.reserve(self.world.fleet.feeder[rows], bought.reserved_nanos[won])
-        columns = (bought.award_w, bought.price_nanos_per_kwh_h, offers.relief_w, offers.ask_nanos_per_kwh_h)
-        self.awards.add(rows, tick, *(column[won] for column in columns), bought.reserved_nanos[won])
+        bids = offers.relief_w[won], offers.ask_nanos_per_kwh_h[won]
+        award_w, price, nanos = (column[won] for column in bought)
+        self.awards.add(rows, tick, award_w, price, *bids, reserved_nanos=nanos)
 
     # -- the world moves ----------------------------------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ def open_accounts(streets: Sequence[Street], worlds: Sequence[World]) -> tuple[S
     Raises:
         InputError: as :func:`open_books` does.
     """
-    sites, purses, cars = [], [], []
+    sites, purses, cars = list[int](), list[int](), list[int]()
     for street, world in zip(streets, worlds, strict=True):
         for feeder in range(len(street.feeders)):
             site_nanos, car_nanos, vehicles = _opening_funds(street, world, feeder)
