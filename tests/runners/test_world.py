@@ -11,7 +11,7 @@ from tests.streets import Stay, random_street, street_of, streets
 from wattswap.agents.law import ChargingState
 from wattswap.protocol.units import WS_PER_KWH
 from wattswap.runners.scenario import Street, load_street
-from wattswap.runners.world import NEVER_MS, World
+from wattswap.runners.world import NEVER_MS, World, fallback_unsafe_w
 
 TICK_S = 30
 
@@ -166,8 +166,9 @@ def test_whatever_is_granted_no_battery_leaves_its_bounds(street: Street, seed: 
 def test_the_site_is_unsafe_by_what_its_minima_exceed_the_limit():
     stays = [Stay(0, 5, 1, "a"), Stay(5, 9, 1, "a"), Stay(0, 5, 1, "b")]
     street = street_of(stays, 9, chargers={"guaranteed_w": 1_000})
-    assert World(street).fallback_unsafe_w(np.array([-1_000])) == 1_000
-    assert World(street).fallback_unsafe_w(np.array([-2_000])) == 0
+    fleet = World(street).fleet
+    assert fallback_unsafe_w(fleet, np.array([-1_000]), 1_000) == 1_000
+    assert fallback_unsafe_w(fleet, np.array([-2_000]), 1_000) == 0
 
 
 def test_rows_are_sessions_in_file_order_then_batteries():

@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wattswap.agents.controllers import NEGOTIATED
+from wattswap.experiments.feeder_figures import feeder_figures
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.processors import usable_processors
+from wattswap.experiments.replications import can_share, measure, streets_of
 from wattswap.experiments.sweep import outcomes
 from wattswap.protocol.draws import draw
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import Purpose
+from wattswap.runners.engines.side_by_side import SideBySide
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ KINDS: Final = ("a400", "b250", "c250stress")
 FEEDERS_CSV: Final = "feeders.csv"
 PICTURE: Final = "city.png"
 MOST_FEEDERS: Final = 10_000
+MOST_AT_ONCE: Final = 500
+"""So many share a pass: time is linear in their number from some 300 on, and memory is some 150 MB."""
 _KIND_DRAW: Final = 9
 """Tells this draw from others of sessions."""
 FIGURES: Final = (
@@ -100,7 +105,8 @@ def run_city(
     left = sorted((job for job, number in wanted.items() if number not in rows.found), key=lambda job: job.scenario)
     progress(feeders - len(left))
     try:
-        for count, outcome in enumerate(outcomes(left, jobs or usable_processors()), feeders - len(left) + 1):
+        made = outcomes(left, jobs or usable_processors(), measure_feeders, MOST_AT_ONCE)
+        for count, outcome in enumerate(made, feeders - len(left) + 1):
             rows.add(wanted[outcome.job], outcome)
             progress(count)
     finally:
@@ -116,6 +122,19 @@ def _jobs(
     for number, kind in enumerate(KINDS[at] for at in kinds.tolist()):
         street_seed = seed * MOST_FEEDERS + number
         yield Job(kind, NEGOTIATED, strategies[kind], "fleet", street_seed, day, settings)
+
+
+def measure_feeders(jobs: Sequence[Job]) -> list[JobOutcome]:
+    """The figures of transformers whose streets differ in their seed alone, in one pass if that can be."""
+    try:
+        streets = streets_of(jobs)
+        if can_share(streets):
+            passed = SideBySide(streets)
+            passed.pass_through()
+            return [JobOutcome(*pair) for pair in zip(jobs, feeder_figures(passed), strict=True)]
+    except Exception:  # noqa: BLE001, S110 - alone, each says itself what is wrong with it
+        pass
+    return [measure(job) for job in jobs]
 
 
 class _Rows:

@@ -13,7 +13,7 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.side_by_side import SideBySide, can_run
 from wattswap.runners.payments.run_payments import is_needed
 from wattswap.runners.recording.metrics import summary
-from wattswap.runners.scenario import load_street
+from wattswap.runners.scenario import load_streets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,12 +25,12 @@ MOST: Final = 32
 """So many runs share a pass at most: after a kill, no more than a pass has to be made again."""
 
 
-def passes(jobs: Sequence[Job], processes: int) -> Iterator[list[Job]]:
+def passes(jobs: Sequence[Job], processes: int, most: int = MOST) -> Iterator[list[Job]]:
     """Jobs that follow each other and may share a pass, so cut that every process has some."""
     for _, group in groupby(jobs, key=lambda job: job._replace(seed=0)):
         same = list(group)
         shares = same[0].engine == "fleet" and same[0].controller == NEGOTIATED
-        size = max(1, min(MOST, -(-len(same) // processes))) if shares else 1
+        size = max(1, min(most, -(-len(same) // processes))) if shares else 1
         yield from (same[at : at + size] for at in range(0, len(same), size))
 
 
@@ -80,7 +80,7 @@ def measure(job: Job) -> JobOutcome:
 def measure_together(jobs: Sequence[Job]) -> list[JobOutcome]:
     """Make runs that differ in their seed alone, in one pass if that can be; else, or if it fails, one by one."""
     try:
-        streets = [_street_of(job) for job in jobs] if len(jobs) > 1 else []
+        streets = streets_of(jobs) if len(jobs) > 1 else []
         if streets and can_share(streets):
             return [JobOutcome(*pair) for pair in zip(jobs, run_together(streets), strict=True)]
     except Exception:  # noqa: BLE001, S110 - alone, each says itself what is wrong with it
@@ -88,6 +88,8 @@ def measure_together(jobs: Sequence[Job]) -> list[JobOutcome]:
     return [measure(job) for job in jobs]
 
 
-def _street_of(job: Job) -> Street:
-    settings = (*job.settings, *job.varied)
-    return load_street(job.scenario, settings=settings, strategy=job.strategy, seed=job.seed, day=job.day)
+def streets_of(jobs: Sequence[Job]) -> list[Street]:
+    """The streets of runs that differ in their seed alone."""
+    first, seeds = jobs[0], [job.seed for job in jobs]
+    settings = (*first.settings, *first.varied)
+    return load_streets(first.scenario, seeds, settings=settings, strategy=first.strategy, day=first.day)

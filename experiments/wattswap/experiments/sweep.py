@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.jobs import Job, JobOutcome
-from wattswap.experiments.replications import measure_together, passes
+from wattswap.experiments.replications import MOST, measure_together, passes
 from wattswap.experiments.strategy_sources import strategy_sources
 from wattswap.experiments.vary import variations
 from wattswap.protocol.errors import InputError
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from wattswap.runners.engines.launch import Engine
     from wattswap.runners.scenario.street import Street
 
+Measure: TypeAlias = "Callable[[Sequence[Job]], list[JobOutcome]]"
+
 SCHEMA: Final = 1
 RUNS: Final = "runs"
 """The folder of the runs' files."""
@@ -41,27 +43,32 @@ MOST_SEED: Final = (1 << 63) - 1
 _DIED: Final = "the process died (out of memory, or killed)"
 
 
-def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[JobOutcome]:
-    """Make these runs, in this process or in so many fresh ones; each outcome as it comes."""
+def outcomes(
+    jobs: Sequence[Job], processes: int, measure: Measure = measure_together, most: int = MOST
+) -> Iterator[JobOutcome]:
+    """Make these runs, in this process or in so many fresh ones; each outcome as it comes.
+
+    ``measure`` makes those of a pass, of which there are ``most`` at most.
+    """
     if processes <= 1 or len(jobs) <= 1:
-        for together in passes(jobs, 1):
-            yield from measure_together(together)
+        for together in passes(jobs, 1, most):
+            yield from measure(together)
         return
     left = set(jobs)
     try:
-        for outcome in _in_processes(list(passes(jobs, processes)), processes):
+        for outcome in _in_processes(list(passes(jobs, processes, most)), processes, measure):
             left.discard(outcome.job)
             yield outcome
     except BrokenProcessPool:
         # one of them took its process with it; alone, only the guilty one does
         for job in (job for job in jobs if job in left):
-            yield _alone(job)
+            yield _alone(job, measure)
 
 
-def _in_processes(together: Sequence[Sequence[Job]], processes: int) -> Iterator[JobOutcome]:
+def _in_processes(together: Sequence[Sequence[Job]], processes: int, measure: Measure) -> Iterator[JobOutcome]:
     with ProcessPoolExecutor(min(processes, len(together)), get_context("spawn"), _begin_quietly) as pool:
         with _without_main():
-            futures = [pool.submit(measure_together, jobs) for jobs in together]
+            futures = [pool.submit(measure, jobs) for jobs in together]
         try:
             for future in as_completed(futures):
                 yield from future.result()
@@ -87,9 +94,9 @@ def _without_main() -> Iterator[None]:
         main.__dict__.update(hidden)
 
 
-def _alone(job: Job) -> JobOutcome:
+def _alone(job: Job, measure: Measure) -> JobOutcome:
     try:
-        return next(_in_processes([[job]], 1))
+        return next(_in_processes([[job]], 1, measure))
     except BrokenProcessPool:
         return JobOutcome(job, None, _DIED)
 

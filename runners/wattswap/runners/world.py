@@ -8,8 +8,8 @@ always there, needs nothing and never departs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -27,8 +27,6 @@ from wattswap.runners.scenario.street import concatenated, rows_of
 from wattswap.runners.scenario.tables import time_of_day_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
@@ -105,9 +103,23 @@ class Fleet:
     def __len__(self) -> int:
         return len(self.session_id)
 
+    def rows_of(self, feeder: int) -> slice:
+        """A feeder's rows."""
+        first, last = np.searchsorted(self.feeder, (feeder, feeder + 1)).tolist()
+        return slice(first, last)
+
+
+_FLEETS: Final[WeakKeyDictionary[Street, Fleet]] = WeakKeyDictionary()
+
 
 def fleet_of(street: Street) -> Fleet:
-    """The rows of a street: the sessions and the stationary batteries of each of its feeders."""
+    """The rows of a street: the sessions and the stationary batteries of each of its feeders; made once."""
+    if street not in _FLEETS:
+        _FLEETS[street] = _fleet_of(street)
+    return _FLEETS[street]
+
+
+def _fleet_of(street: Street) -> Fleet:
     garage = garage_of(street.scenario, street.sessions.user_key, street.sessions.station_id)
     parts = [_rows_of(street, number, garage) for number in range(len(street.feeders))]
     return replace(concatenated(parts), curves_w=garage.curves_w)
@@ -164,25 +176,26 @@ def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
     )
 
 
-_STATE: Final = (
-    *("remaining_ws", "baseline_ws", "stored_ws", "imported_ws", "exported_ws"),
-    *("departure_ms", "sells", "least_ws", "has_wished", "drew"),
-)
-"""A world's columns of what changes, one row a row of its fleet."""
-
-
 class World:
-    """All batteries and needs of a street, as they are at the present tick."""
+    """All batteries and needs of a street, as they are at the present tick.
 
-    def __init__(self, street: Street) -> None:
-        self.fleet = fleet_of(street)
-        self.feeder_rules = tuple(rules_of(street.scenario, feeder.transformer) for feeder in street.feeders)
+    Several streets, of the same rules and the same kind of cars, are one world, with their feeders numbered on.
+    """
+
+    def __init__(self, *streets: Street) -> None:
+        firsts = np.cumsum([0, *(len(street.feeders) for street in streets)]).tolist()
+        fleets = [fleet_of(street) for street in streets]
+        numbered = [replace(fleet, feeder=fleet.feeder + at) for fleet, at in zip(fleets, firsts, strict=False)]
+        self.fleet = replace(concatenated(numbered), curves_w=fleets[0].curves_w)
+        self.feeder_rules = tuple(
+            rules_of(street.scenario, feeder.transformer) for street in streets for feeder in street.feeders
+        )
         """By feeder."""
         self.rules = self.feeder_rules[0]
         """What is common to all feeders is read from the first one's."""
-        self.base_w = street.base_w
+        self.base_w = np.concatenate([street.base_w for street in streets])
         """By feeder and tick; column 0 is the tick before the start."""
-        self._curve = street.scenario.vehicles.curve
+        self._curve = streets[0].scenario.vehicles.curve
         self.remaining_ws = self.fleet.need_ws.copy()
         self.baseline_ws = self.fleet.need_ws.copy()
         self.stored_ws = self.fleet.stored_ws.copy()
@@ -201,24 +214,6 @@ class World:
         self.departures = _rows_by_tick(self.fleet.departure_tick)
         self.plugged = np.zeros(0, dtype=np.int64)
 
-    @classmethod
-    def side_by_side(cls, worlds: Sequence[World]) -> World:
-        """The worlds of several streets as one, nobody plugged in yet; their feeders are numbered on."""
-        first, joined = worlds[0], cls.__new__(cls)
-        firsts = np.cumsum([0, *(len(world.feeder_rules) for world in worlds)]).tolist()
-        numbered = [
-            replace(world.fleet, feeder=world.fleet.feeder + at) for world, at in zip(worlds, firsts, strict=False)
-        ]
-        joined.fleet = replace(concatenated(numbered), curves_w=first.fleet.curves_w)
-        joined.feeder_rules = tuple(chain(*(world.feeder_rules for world in worlds)))
-        joined.rules, joined._curve, joined.plugged = first.rules, first._curve, _NOBODY  # noqa: SLF001
-        joined.base_w = np.concatenate([world.base_w for world in worlds])
-        for name in _STATE:
-            setattr(joined, name, np.concatenate([getattr(world, name) for world in worlds]))
-        joined.arrivals = _rows_by_tick(np.maximum(joined.fleet.arrival_tick, 0))
-        joined.departures = _rows_by_tick(joined.fleet.departure_tick)
-        return joined
-
     def _before_the_start(self) -> None:
         """Who plugged in before the run starts has charged unhindered until then."""
         tick_s = self.rules.tick_s
@@ -236,8 +231,7 @@ class World:
 
     def rows_of(self, feeder: int) -> slice:
         """A feeder's rows."""
-        first, last = np.searchsorted(self.fleet.feeder, (feeder, feeder + 1)).tolist()
-        return slice(first, last)
+        return self.fleet.rows_of(feeder)
 
     def leave(self, tick: int) -> Ints:
         """Unplug who departs at this tick; their rows."""
@@ -346,16 +340,17 @@ class World:
         """What these cars could feed in the next tick, down to their owners' reserve."""
         return np.minimum(self.fleet.feed_w[rows], self._above_reserve_w(rows))
 
-    def fallback_unsafe_w(self, short_w: Ints) -> int:
-        """Watts missing at the worst moment even with every car at its guaranteed minimum; 0 when safe.
 
-        ``short_w`` is by how much the homes of each feeder exceed its limit then; negative is room.
-        """
-        fleet, rows = self.fleet, np.flatnonzero(self.fleet.is_session).tolist()
-        places = {(int(fleet.feeder[row]), fleet.station_id[row]) for row in rows}
-        feeders = np.array([feeder for feeder, _ in places], dtype=np.int64)
-        stations = np.bincount(feeders, minlength=len(short_w))
-        return max(int((short_w + stations * self.rules.guaranteed_w).max()), 0)
+def fallback_unsafe_w(fleet: Fleet, short_w: Ints, guaranteed_w: int) -> int:
+    """Watts missing at the worst moment even with every car at its guaranteed minimum; 0 when safe.
+
+    ``short_w`` is by how much the homes of each feeder exceed its limit then; negative is room.
+    """
+    rows = np.flatnonzero(fleet.is_session).tolist()
+    places = {(int(fleet.feeder[row]), fleet.station_id[row]) for row in rows}
+    feeders = np.array([feeder for feeder, _ in places], dtype=np.int64)
+    stations = np.bincount(feeders, minlength=len(short_w))
+    return max(int((short_w + stations * guaranteed_w).max()), 0)
 
 
 _NOBODY: Final = np.zeros(0, dtype=np.int64)

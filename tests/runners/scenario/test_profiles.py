@@ -193,7 +193,7 @@ NOISE_KEY = agent_key("household-0")
 
 def test_noise_has_the_asked_share_of_the_level_and_two_minutes_of_memory():
     level_w = np.full(20_160, 1_000_000, dtype=np.int64)
-    noise = noise_w(level_w, 20_000, 1, NOISE_KEY, 0, Ticks(0, 30_000, 20_160))
+    noise = noise_w(level_w, 20_000, [1], NOISE_KEY, 0, Ticks(0, 30_000, 20_160))[0]
     assert noise.std() == pytest.approx(20_000, rel=0.05)
     assert abs(noise.mean()) < 1_500
     for ticks, correlation in ((1, 0.779), (4, 0.368)):
@@ -208,21 +208,21 @@ def test_noise_follows_the_written_formula():
         z = (51_039 * z + 41_110 * x) >> 16
         expected.append(250_001 * 20_000 * z // (1_000_000 << 16))
     level_w = np.full(5, 250_001, dtype=np.int64)
-    assert noise_w(level_w, 20_000, 7, NOISE_KEY, 0, Ticks(0, 30_000, 5)).tolist() == expected
+    assert noise_w(level_w, 20_000, [7], NOISE_KEY, 0, Ticks(0, 30_000, 5))[0].tolist() == expected
 
 
 def test_noise_of_a_part_is_that_of_the_whole_and_none_is_none():
     level_w = np.full(100, 50_000, dtype=np.int64)
-    whole = noise_w(level_w, 20_000, 1, NOISE_KEY, 0, Ticks(0, 30_000, 100))
-    part = noise_w(level_w[:10], 20_000, 1, NOISE_KEY, 0, Ticks(90 * 30_000, 30_000, 10))
+    whole = noise_w(level_w, 20_000, [1], NOISE_KEY, 0, Ticks(0, 30_000, 100))[0]
+    part = noise_w(level_w[:10], 20_000, [1], NOISE_KEY, 0, Ticks(90 * 30_000, 30_000, 10))[0]
     assert part.tolist() == whole[90:].tolist()
-    assert not noise_w(level_w, 0, 1, NOISE_KEY, 0, Ticks(0, 30_000, 100)).any()
+    assert not noise_w(level_w, 0, [1], NOISE_KEY, 0, Ticks(0, 30_000, 100)).any()
 
 
 def test_noise_on_other_ticks_is_the_mean_over_them():
     ticks = {tick_ms: Ticks(0, tick_ms, 600_000 // tick_ms) for tick_ms in (20_000, 30_000, 60_000)}
     noise = {
-        tick_ms: noise_w(np.full(grid.count, 1_000_000), 20_000, 1, NOISE_KEY, 0, grid)
+        tick_ms: noise_w(np.full(grid.count, 1_000_000), 20_000, [1], NOISE_KEY, 0, grid)[0]
         for tick_ms, grid in ticks.items()
     }
     pairs = noise[30_000].reshape(-1, 2)
@@ -233,8 +233,8 @@ def test_noise_on_other_ticks_is_the_mean_over_them():
 
 def test_noise_of_a_hundred_megawatts_at_a_hundred_percent_does_not_overflow():
     level_w = np.full(50, 100_000_000, dtype=np.int64)
-    full = noise_w(level_w, 1_000_000, 1, NOISE_KEY, 0, Ticks(0, 30_000, 50))
-    small = noise_w(level_w // 1000, 1_000_000, 1, NOISE_KEY, 0, Ticks(0, 30_000, 50))
+    full = noise_w(level_w, 1_000_000, [1], NOISE_KEY, 0, Ticks(0, 30_000, 50))[0]
+    small = noise_w(level_w // 1000, 1_000_000, [1], NOISE_KEY, 0, Ticks(0, 30_000, 50))[0]
     assert (np.abs(full - small * 1000) <= 1000).all()
 
 

@@ -23,6 +23,7 @@ from wattswap.runners.audit.rules import Rule
 from wattswap.runners.audit.trades import TradeAudit
 from wattswap.runners.engines.loop import SimulatedRun
 from wattswap.runners.engines.observer import Observer
+from wattswap.runners.world import fallback_unsafe_w
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +67,9 @@ class Auditor(Observer):
         self._power, self._trades, self._endings = PowerAudit(run), TradeAudit(run, self._offers), EndingAudit(run)
         self._rent = RentAudit(run)
         self._ticks = 0
-        unsafe_w = run.world.fallback_unsafe_w(run.world.base_w.max(axis=1) - run.street.limit_w.min(axis=1))
+        unsafe_w = fallback_unsafe_w(
+            run.world.fleet, run.world.base_w.max(axis=1) - run.street.limit_w.min(axis=1), run.world.rules.guaranteed_w
+        )
         require(unsafe_w == 0, Rule.FEASIBLE, f"base load and guaranteed minima exceed the limit by {unsafe_w} W")
 
     @property

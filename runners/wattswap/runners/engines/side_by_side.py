@@ -25,7 +25,7 @@ from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.engines.summed_ticks import SummedTicks
 from wattswap.runners.payments.opening_book import open_accounts
 from wattswap.runners.recording.record import RunRecord
-from wattswap.runners.world import World
+from wattswap.runners.world import World, fleet_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,30 +57,29 @@ class SideBySide:
     """A run of several streets with the same ticks and the same rules, all feeders of all of them at once."""
 
     def __init__(self, streets: Sequence[Street]) -> None:
-        self.streets, worlds = streets, [World(street) for street in streets]
-        self.world, self._worlds = World.side_by_side(worlds), worlds
+        self.streets, fleets, self.world = streets, [fleet_of(street) for street in streets], World(*streets)
         self.rules, self.ticks = self.world.rules, streets[0].ticks
         self._terms = Terms.of(*self.world.feeder_rules)
-        self._base_w = np.ascontiguousarray(self.world.base_w.T)
-        self._limit_w = np.ascontiguousarray(np.concatenate([street.limit_w for street in streets]).T)
+        self.base_w = np.ascontiguousarray(self.world.base_w.T)
+        self.limit_w = np.ascontiguousarray(np.concatenate([street.limit_w for street in streets]).T)
         fleet = self.world.fleet
         seeds = [street.scenario.seed for street in streets]
-        keys = [keys_under(seed, world.fleet.key) for seed, world in zip(seeds, worlds, strict=True)]
+        keys = [keys_under(seed, fleet.key) for seed, fleet in zip(seeds, fleets, strict=True)]
         self._key = np.concatenate(keys)
         """Under which the market draws for all rows, whatever their street's seed."""
         parts = [
-            StrategyAssignment(world.fleet, street.scenario.seed, world.rules, street.folder)
-            for world, street in zip(worlds, streets, strict=True)
+            StrategyAssignment(fleet, street.scenario.seed, self.rules, street.folder)
+            for fleet, street in zip(fleets, streets, strict=True)
         ]
         self.assignment = StrategyAssignment.joined(parts)
         self._number = np.concatenate([np.arange(len(street.feeders)) for street in streets])
         """By feeder: its number in its own street."""
         self._feeders = len(self._number)
-        self.accounts, self._car = open_accounts(streets, worlds)
+        self.accounts, self._car = open_accounts(streets)
         self.record = PassRecord(self.world, self._number, self.ticks)
-        self._idle = IdleBaseline(self.world, self.ticks)
-        self._sums = SummedTicks(self._idle, fleet, self._feeders)
-        hot = self._base_w[:-1] + self._idle.load_w > self._limit_w - self._terms.margin_w
+        self.idle = IdleBaseline(self.world, self.ticks)
+        self.sums = SummedTicks(self.idle, fleet, self._feeders)
+        hot = self.base_w[:-1] + self.idle.load_w > self.limit_w - self._terms.margin_w
         self._hot_ticks = np.flatnonzero(hot.any(axis=1))
         self._first_row = np.searchsorted(fleet.feeder, np.arange(self._feeders + 1))
         self._explicit = np.zeros(len(fleet), dtype=bool)
@@ -93,7 +92,7 @@ class SideBySide:
 
         Who draws nothing and cannot feed has nothing to say; but a strategy that learns hears every round.
         """
-        fleet, idle = self.world.fleet, self._idle
+        fleet, idle = self.world.fleet, self.idle
         always = self.assignment.learns | (fleet.feed_w > 0)
         return np.maximum(fleet.arrival_tick, 0), np.where(always, fleet.departure_tick, idle.until)
 
@@ -103,7 +102,14 @@ class SideBySide:
         return self.world.plugged
 
     def run(self, progress: Callable[[int], None] = lambda _tick: None) -> list[StreetRun]:
-        """Every tick that needs a step, then the closing step of the last instant; what came of each street."""
+        """Run all streets; what came of each."""
+        self.pass_through(progress)
+        names = [self.assignment.names[number] for number in self.assignment.number.tolist()]
+        records = self.record.records(names)
+        return [self._part(street, place, records) for place, street in enumerate(self.streets)]
+
+    def pass_through(self, progress: Callable[[int], None] = lambda _tick: None) -> None:
+        """Every tick that needs a step, then the closing step of the last instant; it is all in the columns then."""
         tick = 0
         while (tick := self._next(tick)) < self.ticks:
             self._close(tick)
@@ -111,7 +117,7 @@ class SideBySide:
             tick += 1
             progress(tick)
         self._close(self.ticks)
-        return self._results()
+        self._leave_open()
 
     def _next(self, tick: int) -> int:
         """The first tick from this one on in which anything has to be decided."""
@@ -123,7 +129,7 @@ class SideBySide:
     # -- a tick -------------------------------------------------------------------------------------------------------
 
     def _tick(self, tick: int) -> None:
-        base_w, limit_w = self._base_w[tick], self._limit_w[tick]
+        base_w, limit_w = self.base_w[tick], self.limit_w[tick]
         charging, cars, segments, rest_w = self._look(tick)
         assessment = law.assess(base_w + rest_w, limit_w, cars, segments, self._terms)
         if assessment.release.any():
@@ -136,7 +142,7 @@ class SideBySide:
         room_w -= segments.sum(cars.firm_w - np.minimum(cars.reduce_w, cars.firm_w) - cars.feed_w)
         if ((room_w < 0) & (rest_w > 0)).any():  # the last resort may cut anybody
             rows = self._plugged(np.flatnonzero((room_w < 0) & (rest_w > 0)), tick)
-            self._wake(rows[self._idle.left_ws(rows, tick) >= self.rules.tick_s], tick)
+            self._wake(rows[self.idle.left_ws(rows, tick) >= self.rules.tick_s], tick)
             charging, cars, segments, rest_w = self._look(tick)
         granted = law.grants(
             base_w + rest_w,
@@ -153,7 +159,7 @@ class SideBySide:
         """The explicit cars as they stand, and by feeder what all others draw."""
         charging = self.world.charging(tick)
         segments = self._segments(self._stepped)
-        rest_w = self._idle.load_w[tick] - segments.sum(charging.baseline_w)
+        rest_w = self.idle.load_w[tick] - segments.sum(charging.baseline_w)
         return charging, self._cars(charging), segments, rest_w
 
     def _segments(self, rows: Ints) -> Segments:
@@ -179,13 +185,13 @@ class SideBySide:
         """Make these plugged cars explicit, with the state that their baseline has brought them to."""
         rows = rows[~self._explicit[rows]]
         self._sync(rows, tick)
-        self.world.drew[rows] = self._idle.drew(rows, tick)
+        self.world.drew[rows] = self.idle.drew(rows, tick)
         self._explicit[rows] = True
         self.world.plugged = np.union1d(self._stepped, rows)
 
     def _sync(self, rows: Ints, tick: int) -> None:
         """Let the world know how far cars are that have not been stepped up to this tick."""
-        world, left_ws = self.world, self._idle.left_ws(rows, tick)
+        world, left_ws = self.world, self.idle.left_ws(rows, tick)
         drawn_ws = world.remaining_ws[rows] - left_ws
         world.remaining_ws[rows] = world.baseline_ws[rows] = left_ws
         world.stored_ws[rows] += drawn_ws
@@ -222,7 +228,7 @@ class SideBySide:
             terms=self._terms,
         )
         awarded = np.bincount(world.fleet.feeder[running], minlength=self._feeders)
-        called = self._idle.plugged[tick] - awarded
+        called = self.idle.plugged[tick] - awarded
         figures = market.round_figures(offers, bought, segments)._replace(called=called)
         told = np.flatnonzero(needs & (called > 0))
         figures = market.RoundFigures(*(column[told] for column in figures))
@@ -256,10 +262,10 @@ class SideBySide:
         drew = world.drew[rows] if tick else np.zeros(len(rows), dtype=bool)
         owed_ws = np.maximum(world.remaining_ws[rows] - world.baseline_ws[rows], 0)
         drawn_w, fed_w = world.move(charging, granted.import_w, granted.export_w)
-        base_w, limit_w = self._base_w[tick + 1], self._limit_w[tick]
+        base_w, limit_w = self.base_w[tick + 1], self.limit_w[tick]
         moved = Moved(tick, base_w, limit_w, rows, charging, drawn_w, fed_w, granted.import_w, owed_ws)
         self.awards.meter(tick, moved)
-        self._sums.add(moved, cars.reduce_w, granted.forced_w, drew, segments)
+        self.sums.add(moved, cars.reduce_w, granted.forced_w, drew, segments)
         forced = granted.forced_w > 0
         if np.count_nonzero(forced):
             self.record.add_forced(tick, rows[forced], granted.forced_w[forced])
@@ -315,15 +321,12 @@ class SideBySide:
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    def _results(self) -> list[StreetRun]:
-        """Show what is left open, and part the streets."""
+    def _leave_open(self) -> None:
+        """Show what is left open, and bring everybody who stays to where it stands."""
         left, fleet = self.awards.left_open(self.ticks), self.world.fleet
         self.record.add_closed(self.ticks, left, np.zeros_like(left.award_w), is_open=True)
         stays = np.flatnonzero((fleet.arrival_tick < self.ticks) & (fleet.departure_tick > self.ticks))
         self._sync(stays[~self._explicit[stays]], self.ticks)
-        names = [self.assignment.names[number] for number in self.assignment.number.tolist()]
-        records = self.record.records(names)
-        return [self._part(street, place, records) for place, street in enumerate(self.streets)]
 
     def _part(self, street: Street, place: int, every: Sequence[RunRecord]) -> StreetRun:
         counts = [len(each.feeders) for each in self.streets]
@@ -331,8 +334,7 @@ class SideBySide:
         feeders = range(first, first + counts[place])
         alone = [street.alone(number) for number in range(len(street.feeders))] if len(feeders) > 1 else [street]
         series = [
-            self._sums.of(each, feeder, self._base_w, self._limit_w)
-            for each, feeder in zip(alone, feeders, strict=True)
+            self.sums.of(each, feeder, self.base_w, self.limit_w) for each, feeder in zip(alone, feeders, strict=True)
         ]
         records = every[feeders.start : feeders.stop]
         if len(records) == 1:

@@ -27,10 +27,29 @@ class SummedTicks:
 
     def __init__(self, idle: IdleBaseline, fleet: Fleet, feeders: int) -> None:
         self._idle, self._fleet = idle, fleet
-        self._sums = np.zeros((_SUMS, len(idle.load_w), feeders), dtype=np.int64)
+        self._sums: Ints = np.zeros((_SUMS, len(idle.load_w), feeders), dtype=np.int64)
         """Of each column below, by tick and feeder: by how much stepped cars differ from their baseline."""
-        self._owed_ws = np.zeros(len(fleet), dtype=np.int64)
+        self.owed_ws = np.zeros(len(fleet), dtype=np.int64)
+        """By row: the energy by which it was behind its baseline, summed over all ticks."""
         self._stops = np.zeros(feeders, dtype=np.int64)
+
+    @property
+    def import_w(self) -> Ints:
+        """By tick and feeder: by how much more all cars draw than had nobody given way."""
+        import_w: Ints = self._sums[2]
+        return import_w
+
+    @property
+    def export_w(self) -> Ints:
+        """By tick and feeder: what is fed back."""
+        export_w: Ints = self._sums[3]
+        return export_w
+
+    @property
+    def forced_w(self) -> Ints:
+        """By tick and feeder: what the last resort took."""
+        forced_w: Ints = self._sums[5]
+        return forced_w
 
     def add(self, moved: Moved, reduce_w: Ints, forced_w: Ints, drew: NDArray[np.bool_], segments: Segments) -> None:
         """Add a tick of the stepped cars; ``drew`` says who drew power in the tick before, none before the first."""
@@ -56,7 +75,7 @@ class SummedTicks:
         sums = upto[:, segments.bounds[1:]] - upto[:, segments.bounds[:-1]]
         self._sums[:, moved.tick] = sums[:-1]
         self._stops += sums[-1]
-        self._owed_ws[rows] += moved.owed_ws
+        self.owed_ws[rows] += moved.owed_ws
 
     def of(self, street: Street, feeder: int, base_w: Ints, limit_w: Ints) -> TimeSeries:
         """The series of one feeder, whose street of its own this is."""
@@ -64,7 +83,7 @@ class SummedTicks:
         mine = slice(*np.searchsorted(self._fleet.feeder, (feeder, feeder + 1)).tolist())
         car_ticks = self._idle.car_ticks[mine]
         series.car_ticks, series.seen = int(car_ticks.sum()), car_ticks > 0
-        series.owed_ws, series.stops = self._owed_ws[mine], int(self._stops[feeder])
+        series.owed_ws, series.stops = self.owed_ws[mine], int(self._stops[feeder])
         idle_w = self._idle.load_w[:, feeder]
         firm_w, wanted_w, import_w, export_w, reduce_w, forced_w, owed_ws = self._sums[:, :, feeder]
         series.sum_up(

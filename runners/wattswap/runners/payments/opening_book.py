@@ -10,13 +10,14 @@ from wattswap.ledger.accounts import SiteAccounts
 from wattswap.ledger.book import Book, wallet
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_NANOS, NANOS_PER_IOTA
+from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wattswap.agents.physics import Ints
     from wattswap.runners.scenario.street import Street
-    from wattswap.runners.world import World
+    from wattswap.runners.world import Fleet, World
 
 
 def open_books(street: Street, world: World) -> tuple[Book, ...]:
@@ -31,17 +32,17 @@ def open_books(street: Street, world: World) -> tuple[Book, ...]:
 
 
 def _open_book(street: Street, world: World, feeder: int) -> Book:
-    site_nanos, car_nanos, vehicles = _opening_funds(street, world, feeder)
+    site_nanos, car_nanos, vehicles = _opening_funds(street, world.fleet, feeder)
     book = Book(site_nanos, street.scenario.ledger.pay)
     for vehicle in vehicles:
         book.fund(f"opening/{vehicle}", wallet(vehicle), car_nanos)
     return book
 
 
-def _opening_funds(street: Street, world: World, feeder: int) -> tuple[int, int, list[str]]:
+def _opening_funds(street: Street, fleet: Fleet, feeder: int) -> tuple[int, int, list[str]]:
     """The tokens of a feeder's site, those of each car there, and these cars."""
     site_iota, car_iota = street.feeders[feeder].transformer.funds_iota, street.scenario.vehicles.funds_iota
-    vehicles = list(dict.fromkeys(world.fleet.vehicle_id[world.rows_of(feeder)]))
+    vehicles = list(dict.fromkeys(fleet.vehicle_id[fleet.rows_of(feeder)]))
     total_iota = site_iota + len(vehicles) * car_iota
     if total_iota * NANOS_PER_IOTA > MOST_NANOS:
         raise InputError(
@@ -51,19 +52,20 @@ def _opening_funds(street: Street, world: World, feeder: int) -> tuple[int, int,
     return site_iota * NANOS_PER_IOTA, car_iota * NANOS_PER_IOTA, vehicles
 
 
-def open_accounts(streets: Sequence[Street], worlds: Sequence[World]) -> tuple[SiteAccounts, Ints]:
-    """The same funds as columns of all feeders of these streets, and for each row of the worlds its car's number.
+def open_accounts(streets: Sequence[Street]) -> tuple[SiteAccounts, Ints]:
+    """The same funds as columns of all feeders of these streets, and the number of each row's car.
 
     Raises:
         InputError: as :func:`open_books` does.
     """
     sites, purses, cars = list[int](), list[int](), list[int]()
-    for street, world in zip(streets, worlds, strict=True):
+    for street in streets:
+        fleet = fleet_of(street)
         for feeder in range(len(street.feeders)):
-            site_nanos, car_nanos, vehicles = _opening_funds(street, world, feeder)
+            site_nanos, car_nanos, vehicles = _opening_funds(street, fleet, feeder)
             number = dict(zip(vehicles, range(len(purses), len(purses) + len(vehicles)), strict=True))
             sites.append(site_nanos)
             purses += [car_nanos] * len(vehicles)
-            cars += [number[vehicle] for vehicle in world.fleet.vehicle_id[world.rows_of(feeder)]]
+            cars += [number[vehicle] for vehicle in fleet.vehicle_id[fleet.rows_of(feeder)]]
     pays = streets[0].scenario.ledger.pay
     return SiteAccounts(np.array(sites), np.array(purses, dtype=np.int64), pays), np.array(cars, dtype=np.int64)

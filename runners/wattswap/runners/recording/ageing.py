@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+
+FloatT = TypeVar("FloatT", float, "Floats")
 
 LONGEST_STEP_S: Final = 60
 """The standard asks for steps under half the winding's time constant; a minute is a quarter of it."""
@@ -48,17 +50,17 @@ class Cooling:
 ONAN: Final = Cooling()
 
 
-class Heat(NamedTuple):
-    """The state of a transformer, in degrees Celsius and kelvins."""
+class Heat(NamedTuple, Generic[FloatT]):
+    """The state of a transformer, in degrees Celsius and kelvins; or of many, in columns."""
 
-    oil_c: float
-    rise_k: float
+    oil_c: FloatT
+    rise_k: FloatT
     """Of the winding above the oil, the part that comes first."""
-    sag_k: float
+    sag_k: FloatT
     """What the oil's own inertia takes from that rise."""
 
     @property
-    def hot_spot_c(self) -> float:
+    def hot_spot_c(self) -> FloatT:
         """The temperature of the hottest spot of the winding."""
         return self.oil_c + self.rise_k - self.sag_k
 
@@ -69,17 +71,20 @@ def ageing_rate(hot_spot_c: ArrayLike) -> Floats:
     return rate
 
 
-def steady(load_factor: float, ambient_c: float, cooling: Cooling = ONAN) -> Heat:
+def steady(load_factor: FloatT, ambient_c: FloatT, cooling: Cooling = ONAN) -> Heat[FloatT]:
     """Where oil and winding settle under a load that never changes; ``load_factor`` is load to rating."""
-    oil_k, winding_k = _final_rises(np.array([load_factor]), cooling)
-    rise_k, sag_k = cooling.k21 * winding_k[0], (cooling.k21 - 1) * winding_k[0]
-    return Heat(ambient_c + float(oil_k[0]), float(rise_k), float(sag_k))
+    oil_k, winding_k = (_plain(rise, 0) for rise in _final_rises(np.asarray(load_factor), cooling))
+    return Heat(ambient_c + oil_k, cooling.k21 * winding_k, (cooling.k21 - 1) * winding_k)
 
 
-def hot_spots(load_factor: Floats, tick_s: float, ambient_c: float, start: Heat, cooling: Cooling = ONAN) -> Floats:
-    """The hot spot at the end of each tick, in degrees Celsius, by explicit Euler steps of ``tick_s`` each."""
-    walk = _walk(load_factor, tick_s, ambient_c, start, cooling)
-    return np.fromiter((heat.hot_spot_c for heat in walk), dtype=np.float64, count=len(load_factor))
+def hot_spots(
+    load_factor: Floats, tick_s: float, ambient_c: FloatT, start: Heat[FloatT], cooling: Cooling = ONAN
+) -> Floats:
+    """The hot spot at the end of each tick, in degrees Celsius, by explicit Euler steps of ``tick_s`` each.
+
+    ``load_factor`` has a row a tick, and of many transformers a column each.
+    """
+    return np.array([heat.hot_spot_c for heat in _walk(load_factor, tick_s, ambient_c, start, cooling)])
 
 
 def ageing_h(load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: float) -> float:
@@ -87,13 +92,23 @@ def ageing_h(load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: 
 
     A load that flows backwards heats as one that flows forwards.
     """
+    return float(_ageing_h(load_w, rating_va, tick_s, ambient_c))
+
+
+def ageing_hours(load_w: NDArray[np.int64], rating_va: NDArray[np.int64], tick_s: int, ambient_c: Floats) -> Floats:
+    """The same of many transformers, a column of ``load_w`` each."""
+    return _ageing_h(load_w, rating_va, tick_s, ambient_c)
+
+
+def _ageing_h(load_w: NDArray[np.int64], rating_va: ArrayLike, tick_s: int, ambient_c: FloatT) -> Floats:
     if not len(load_w):
-        return 0.0
+        return np.zeros(load_w.shape[1:])
     factor = np.abs(load_w) / rating_va
     steps = ceil(tick_s / LONGEST_STEP_S)
-    start = steady(float(factor[0]), ambient_c)
-    spots = hot_spots(np.repeat(factor, steps), tick_s / steps, ambient_c, start)
-    return float(ageing_rate(spots).sum()) * tick_s / steps / 3600
+    start = steady(_plain(factor[0], 0), ambient_c)
+    spots = hot_spots(np.repeat(factor, steps, axis=0), tick_s / steps, ambient_c, start)
+    used: Floats = np.ascontiguousarray(ageing_rate(spots).T).sum(axis=-1) * tick_s / steps / 3600
+    return used
 
 
 class AgeingClock:
@@ -103,7 +118,7 @@ class AgeingClock:
         self._rating_va, self._ambient_c = rating_va, ambient_c
         self._steps = ceil(tick_s / LONGEST_STEP_S)
         self._step_s = tick_s / self._steps
-        self._heat: Heat | None = None
+        self._heat: Heat[float] | None = None
         self.used_h = 0.0
         """Hours of life."""
 
@@ -129,14 +144,20 @@ def _final_rises(load_factor: Floats, cooling: Cooling) -> tuple[Floats, Floats]
     )
 
 
-def _walk(load_factor: Floats, tick_s: float, ambient_c: float, start: Heat, cooling: Cooling) -> Iterator[Heat]:
+def _walk(
+    load_factor: Floats, tick_s: float, ambient_c: FloatT, start: Heat[FloatT], cooling: Cooling
+) -> Iterator[Heat[FloatT]]:
     oil_pace = tick_s / 60 / (cooling.k11 * cooling.oil_minutes)
     rise_pace = tick_s / 60 / (cooling.k22 * cooling.winding_minutes)
     sag_pace = tick_s / 60 * cooling.k22 / cooling.oil_minutes
     oil_c, rise_k, sag_k = start
-    oil_finals, winding_finals = _final_rises(load_factor, cooling)
-    for final_oil_k, winding_k in zip(oil_finals.tolist(), winding_finals.tolist(), strict=True):
-        oil_c += oil_pace * (ambient_c + final_oil_k - oil_c)
-        rise_k += rise_pace * (cooling.k21 * winding_k - rise_k)
-        sag_k += sag_pace * ((cooling.k21 - 1) * winding_k - sag_k)
+    for final_oil_k, winding_k in zip(*(_plain(rise, 1) for rise in _final_rises(load_factor, cooling)), strict=True):
+        oil_c = oil_c + oil_pace * (ambient_c + final_oil_k - oil_c)
+        rise_k = rise_k + rise_pace * (cooling.k21 * winding_k - rise_k)
+        sag_k = sag_k + sag_pace * ((cooling.k21 - 1) * winding_k - sag_k)
         yield Heat(oil_c, rise_k, sag_k)
+
+
+def _plain(column: Floats, axes: int) -> Any:
+    """Python's own floats, which are faster one by one, where these are the numbers of a single transformer."""
+    return column.tolist() if np.ndim(column) == axes else column

@@ -19,7 +19,8 @@ from wattswap.protocol.units import WS_PER_KWH, WS_PER_WH
 from wattswap.runners.recording.ageing import ageing_h
 from wattswap.runners.recording.fairness import fairness
 from wattswap.runners.recording.time_series import TimeSeries
-from wattswap.runners.world import World, fleet_of
+from wattswap.runners.world import fallback_unsafe_w as unsafe_w
+from wattswap.runners.world import fleet_of, rules_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -48,7 +49,8 @@ SELLER_WS: Final = WS_PER_KWH // 20
 LOSS_NANOS: Final = 5_000_000
 """A seller loses when it earned this much less than its waiting cost it, 0.005 IOTA."""
 WS_S_PER_KWH_H: Final = WS_PER_KWH * 3_600
-_PLACES: Final = 6
+PLACES: Final = 6
+"""To which hours and shares are rounded."""
 
 
 def summary(
@@ -154,12 +156,12 @@ def _of_transformer(street: Street, series: TimeSeries) -> Summary:
     return {
         "peak_w": int(load_w.max(initial=0)),
         "overload_s": int((over_w > 0).sum()) * tick_s,
-        "overload_wh": _wh(int(over_w.sum()) * tick_s),
+        "overload_wh": whole_wh(int(over_w.sum()) * tick_s),
         "baseline_overload_s": int(baseline_over.sum()) * tick_s,
         "near_limit_s": int((load_w * 100 > limit_w * NEAR_PCT).sum()) * tick_s,
         "homes_over_s": int((homes_over_w > 0).sum()) * tick_s,
         "homes_over_w": int(homes_over_w.max(initial=0)),
-        "ageing_h": round(hours, _PLACES),
+        "ageing_h": round(hours, PLACES),
         "oscillations": oscillations(load_w, limit_w),
     }
 
@@ -173,9 +175,9 @@ def _of_sessions(record: RunRecord, series: TimeSeries) -> Summary:
         "sessions_short": sum(row.status == "short" for row in left),
         "sessions_open": plugged - len(left),
         **_of_those_who_gave_way(record),
-        "unserved_wh": _wh(sum(row.missing_ws for row in left)),
-        "waiting_wh_h": _wh(int(series.street.owed_ws.sum()) * series.tick_s // 3600),
-        "stops": round(series.stops / plugged, _PLACES) if plugged else 0.0,
+        "unserved_wh": whole_wh(sum(row.missing_ws for row in left)),
+        "waiting_wh_h": whole_wh(int(series.street.owed_ws.sum()) * series.tick_s // 3600),
+        "stops": round(series.stops / plugged, PLACES) if plugged else 0.0,
         "stops_total": series.stops,
     }
 
@@ -190,9 +192,9 @@ def _of_those_who_gave_way(record: RunRecord) -> Summary:
 
 def _of_market(record: RunRecord, series: TimeSeries) -> Summary:
     return {
-        "deferred_wh": _wh(sum(row.delivered_ws for row in record.trades if row.kind == "reduce")),
-        "fed_back_wh": _wh(int(series.street.export_w.sum()) * series.tick_s),
-        "forced_wh": _wh(int(series.street.forced_w.sum()) * series.tick_s),
+        "deferred_wh": whole_wh(sum(row.delivered_ws for row in record.trades if row.kind == "reduce")),
+        "fed_back_wh": whole_wh(int(series.street.export_w.sum()) * series.tick_s),
+        "forced_wh": whole_wh(int(series.street.forced_w.sum()) * series.tick_s),
         "rounds": len(record.rounds),
         "choices": {
             "keep": sum(row.kept for row in record.rounds),
@@ -207,7 +209,7 @@ def _of_market(record: RunRecord, series: TimeSeries) -> Summary:
 def _of_sellers(street: Street, record: RunRecord, series: TimeSeries) -> Summary:
     """What waiting costs each session by its own c, beside what it earned for it; open rent counts as earned."""
     fleet, several = fleet_of(street), len(street.feeders) > 1
-    cost = waiting_costs(fleet.waiting_nanos_per_kwh_h, series)
+    cost = waiting_costs(fleet.waiting_nanos_per_kwh_h, series.owed_ws, series.tick_s)
     earned, deferred_ws, rent_open_nanos = Counter[tuple[int, str]](), Counter[tuple[int, str]](), 0
     for row in record.trades:
         session = row.feeder * several, row.session
@@ -231,10 +233,10 @@ def _of_sellers(street: Street, record: RunRecord, series: TimeSeries) -> Summar
     }
 
 
-def waiting_costs(nanos_per_kwh_h: NDArray[np.int64], series: TimeSeries) -> list[int]:
+def waiting_costs(nanos_per_kwh_h: NDArray[np.int64], owed_ws: NDArray[np.int64], tick_s: int) -> list[int]:
     """What each row's owed energy times the hours it waited costs its owner, in nanos; 0 for a battery."""
-    columns = zip(series.owed_ws.tolist(), nanos_per_kwh_h.tolist(), strict=True)
-    return [ws * series.tick_s * price // WS_S_PER_KWH_H for ws, price in columns]
+    columns = zip(owed_ws.tolist(), nanos_per_kwh_h.tolist(), strict=True)
+    return [ws * tick_s * price // WS_S_PER_KWH_H for ws, price in columns]
 
 
 def _of_fairness(street: Street, record: RunRecord, series: TimeSeries) -> Summary:
@@ -258,7 +260,7 @@ def jain(shares: ArrayLike) -> float:
     if largest <= 0:
         return 1.0
     x = x / largest  # so that squares of nanos stay small
-    return round(float(x.sum() ** 2 / (len(x) * (x**2).sum())), _PLACES)
+    return round(float(x.sum() ** 2 / (len(x) * (x**2).sum())), PLACES)
 
 
 def oscillations(load_w: NDArray[np.int64], limit_w: NDArray[np.int64]) -> int:
@@ -272,10 +274,11 @@ def fallback_unsafe_w(street: Street) -> int:
 
     Until then nobody has answered anybody: what chargers fall back to when the network is gone. 0 is safe.
     """
-    world = World(street)
-    return world.fallback_unsafe_w((world.base_w[:, 1:] - street.limit_w).max(axis=1, initial=-(1 << 60)))
+    short_w = (street.base_w[:, 1:] - street.limit_w).max(axis=1, initial=-(1 << 60))
+    guaranteed_w = rules_of(street.scenario, street.feeders[0].transformer).guaranteed_w
+    return unsafe_w(fleet_of(street), short_w, guaranteed_w)
 
 
-def _wh(energy_ws: int) -> int:
+def whole_wh(energy_ws: int) -> int:
     """Watt-seconds as watt-hours, rounded to the nearest."""
     return (2 * energy_ws + WS_PER_WH) // (2 * WS_PER_WH)

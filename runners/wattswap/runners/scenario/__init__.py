@@ -6,7 +6,7 @@ from wattswap.runners.scenario.bundled import bundled_names, bundled_text, templ
 from wattswap.runners.scenario.emit import resolved_toml
 from wattswap.runners.scenario.read import Source, load_scenario
 from wattswap.runners.scenario.schema import Scenario
-from wattswap.runners.scenario.street import Sessions, Street, build_street, load_street
+from wattswap.runners.scenario.street import Sessions, Street, build_street, load_street, load_streets
 
 __all__ = [
     "Scenario",
@@ -18,6 +18,7 @@ __all__ = [
     "bundled_text",
     "load_scenario",
     "load_street",
+    "load_streets",
     "resolved_toml",
     "template_text",
 ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
 from math import gcd
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,11 @@ from wattswap.runners.scenario.stamps import Stamps, read_as
 from wattswap.runners.scenario.tables import EPOCH, Cell, read_table
 from wattswap.runners.scenario.unchanged import read_once
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
 Watts = NDArray[np.int64]
+_ZT = TypeVar("_ZT", int, Watts)
 
 NOISE_STEP_MS: Final = 30 * MS_PER_S
 MOST_STEP_MS: Final = 24 * 3_600 * MS_PER_S
@@ -204,38 +208,70 @@ def ramp_knots(mean_w: Watts) -> Watts:
     return knots_w
 
 
-def noise_w(level_w: Watts, noise_pct_ppm: int, seed: int, key: int, origin_ms: int, ticks: Ticks) -> Watts:
-    """Noise in watts for each tick, shape as ``level_w``: a share of the level, correlated over two minutes.
+def noise_w(level_w: Watts, noise_pct_ppm: int, seeds: Sequence[int], key: int, origin_ms: int, ticks: Ticks) -> Watts:
+    """Noise in watts under each seed, shape (seeds, ticks): a share of the level, correlated over two minutes.
 
     It runs from ``origin_ms``, the profile's first stamp, so one day of a week sees that week's noise.
     """
     if noise_pct_ppm == 0:
-        return np.zeros_like(level_w)
+        return np.zeros((len(seeds), len(level_w)), dtype=np.int64)
     offset_ms = ticks.start_ms - origin_ms
     slot_ms = gcd(ticks.tick_ms, NOISE_STEP_MS, offset_ms)
-    wander = _wander(seed, key, -(-(ticks.end_ms - origin_ms) // NOISE_STEP_MS))
     slot = np.arange(offset_ms // slot_ms, offset_ms // slot_ms + ticks.count * ticks.tick_ms // slot_ms)
-    fine = wander[slot // (NOISE_STEP_MS // slot_ms)]
-    per_tick = ticks.tick_ms // slot_ms
-    z = _sums(fine, per_tick) // per_tick
+    step = slot // (NOISE_STEP_MS // slot_ms)
+    per_tick, first = ticks.tick_ms // slot_ms, int(step[0])
+    keys = np.array([draws.keys_under(seed, np.array(key, dtype=np.uint64)) for seed in seeds])
+    wander = _wander(keys, first, -(-(ticks.end_ms - origin_ms) // NOISE_STEP_MS))
     # level * ppm * z // (PPM << 16), split so that 100 MW at 100 % does not overflow
     whole, rest = np.divmod(level_w * noise_pct_ppm, PPM << 16)
-    return whole * z + rest * z // (PPM << 16)
+    noise = np.empty((len(seeds), len(level_w)), dtype=np.int64)
+    for mine, course in zip(noise, wander.T, strict=True):
+        z = _sums(course[step - first], per_tick) // per_tick
+        mine[:] = whole * z + rest * z // (PPM << 16)
+    return noise
 
 
-def _wander(seed: int, key: int, count: int) -> Watts:
-    """The noise's course in 1/65536 of its standard deviation, one value per 30 s, shape (count,)."""
-    fresh = normal_q16(seed, np.full(count, key, dtype=np.uint64), Purpose.NOISE, np.arange(count))
-    course, z = [], 0
-    for x in fresh.tolist():
+_FAR: Final = 1 << 21
+"""Beyond what the noise ever reaches."""
+_LEAD: Final = 256
+
+
+def _wander(keys: NDArray[np.uint64], first: int, count: int) -> Watts:
+    """The noise's course under each key in 1/65536 of its standard deviation, one value per 30 s.
+
+    Shape (count - first, keys): from step ``first`` of the noise to its ``count``-th. It begins at 0, but soon forgets
+    where: a step never changes the order of two courses, so where the ones from the highest and from the lowest value
+    there can be have met, the true one has met them too. How far back that has to begin is found by doubling.
+    """
+    lead = _LEAD
+    while True:
+        begins = max(first - lead, 0)
+        steps = np.arange(begins, count)
+        fresh = normal_q16(0, keys, Purpose.NOISE, steps[:, np.newaxis])
+        bounds = np.array([[-1], [1]]) * (_FAR if begins else 0) + np.zeros(len(keys), dtype=np.int64)
+        for x in fresh[: first - begins]:
+            bounds = (_KEEP * bounds + _FRESH * x) >> 16
+        if np.array_equal(*bounds):
+            return _course(bounds[0], fresh[first - begins :])
+        lead *= 2
+
+
+def _course(z: Watts, fresh: Watts) -> Watts:
+    """Where each course goes from z."""
+    if len(z) == 1:  # Python's own numbers are faster than arrays of one
+        return np.array([[value] for value in _walk(int(z[0]), fresh[:, 0].tolist())], dtype=np.int64)
+    return np.array(list(_walk(z, fresh)))
+
+
+def _walk(z: _ZT, fresh: Iterable[_ZT]) -> Iterator[_ZT]:
+    for x in fresh:
         z = (_KEEP * z + _FRESH * x) >> 16
-        course.append(z)
-    return np.array(course, dtype=np.int64)
+        yield z
 
 
 def normal_q16(seed: int, keys: NDArray[np.uint64], purpose: Purpose, windows: Watts) -> Watts:
     """Near-normal draws in 1/65536 of a standard deviation: twelve 16-bit draws summed, minus their mean."""
-    total = np.zeros(len(keys), dtype=np.int64)
+    total = np.zeros(np.broadcast_shapes(keys.shape, windows.shape), dtype=np.int64)
     for index in range(3):
         word = draws.draw(seed, keys, purpose, windows, index)
         for shift in (0, 16, 32, 48):

@@ -79,9 +79,9 @@ class Feeder:
     batteries: tuple[Battery, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Street:
-    """All that a run needs to know about its feeders and who charges there."""
+    """All that a run needs to know about its feeders and who charges there; a street is equal to itself alone."""
 
     scenario: Scenario
     name: str
@@ -148,14 +148,43 @@ def load_street(
     return build_street(source, day)
 
 
+def load_streets(
+    name_or_path: str,
+    seeds: Sequence[int],
+    *,
+    settings: Sequence[str] = (),
+    strategy: str | None = None,
+    day: int | None = None,
+) -> list[Street]:
+    """The streets that :func:`load_street` loads with each of these seeds; what they share is read once."""
+    source = load_scenario(name_or_path, settings, strategy=strategy, seed=seeds[0])
+    return _build_streets(source, day, seeds)
+
+
 def build_street(source: Source, day: int | None = None) -> Street:
     """Read the files a scenario names and lay them onto its grid of ticks."""
+    (street,) = _build_streets(source, day, [source.scenario.seed])
+    return street
+
+
+def _build_streets(source: Source, day: int | None, seeds: Sequence[int]) -> list[Street]:
     scenario = source.scenario if day is None else one_day(source.scenario, day)
     start_ms, tick_ms = unix_ms(scenario.start), scenario.reading_s * MS_PER_S
     end_ms = unix_ms(scenario.start + timedelta(days=scenario.days)) + scenario.hours * _HOUR_MS
     ticks = Ticks(start_ms, tick_ms, (end_ms - start_ms) // tick_ms)
     inputs = _Inputs(scenario.inputs)
-    base_w = [_base_w(source, scenario, feeder, ticks, inputs) for feeder in scenario.feeders]
+    base_w = [_base_w(source, scenario, feeder, ticks, inputs, seeds) for feeder in scenario.feeders]
+    streets = []
+    for at, seed in enumerate(seeds):
+        own = msgspec.structs.replace(scenario, seed=seed)
+        streets.append(_build(source, own, ticks, [homes[:, at] for homes in base_w], inputs.again(), day))
+    return streets
+
+
+def _build(
+    source: Source, scenario: Scenario, ticks: Ticks, base_w: Sequence[Ints], inputs: _Inputs, day: int | None
+) -> Street:
+    """The street of this scenario, whose homes draw so much."""
     divided = divided_sessions(source, scenario)
     for path, sha256 in divided.inputs:
         inputs.add(path, sha256)
@@ -178,8 +207,8 @@ def build_street(source: Source, day: int | None = None) -> Street:
     return Street(
         scenario=scenario,
         name=scenario.name,
-        start_unix_ms=start_ms,
-        tick_ms=tick_ms,
+        start_unix_ms=ticks.start_ms,
+        tick_ms=ticks.tick_ms,
         ticks=ticks.count,
         feeders=feeders,
         sessions=joined,
@@ -220,6 +249,12 @@ class _Inputs:
         self.notes: list[str] = []
         """What they were taken for."""
 
+    def again(self) -> _Inputs:
+        """The same, to be added to apart."""
+        other = _Inputs(self._recorded)
+        other.sha256, other.notes = self.sha256.copy(), self.notes.copy()
+        return other
+
     def add(self, path: Path, sha256: str) -> None:
         # one file of a name is called by it, a second one by its folder too, and so on
         tails = ("/".join(path.parts[-length:]) for length in range(1, len(path.parts) + 1))
@@ -232,19 +267,26 @@ class _Inputs:
         self.sha256[name] = sha256
 
 
-def _base_w(source: Source, scenario: Scenario, feeder: FeederTable, ticks: Ticks, inputs: _Inputs) -> Ints:
-    """The mean watts of each household of a feeder, shape (households, ticks + 1)."""
+def _base_w(
+    source: Source, scenario: Scenario, feeder: FeederTable, ticks: Ticks, inputs: _Inputs, seeds: Sequence[int]
+) -> Ints:
+    """The mean watts of each household of a feeder under each seed, shape (households, seeds, ticks + 1)."""
     homes = [
-        _home_w(source, scenario, household, number, ticks, inputs)
+        _home_w(source, household, number, ticks, inputs, seeds)
         for number, household in enumerate(scenario.households_of(feeder))
     ]
-    return np.stack(homes or [np.zeros(ticks.count + 1, dtype=np.int64)])
+    return np.stack(homes or [np.zeros((len(seeds), ticks.count + 1), dtype=np.int64)])
 
 
 def _home_w(
-    source: Source, scenario: Scenario, household: BaseTable, number: int, ticks: Ticks, inputs: _Inputs
+    source: Source,
+    household: BaseTable,
+    number: int,
+    ticks: Ticks,
+    inputs: _Inputs,
+    seeds: Sequence[int],
 ) -> Ints:
-    """One household's mean watts, sun subtracted and noise added, shape (ticks + 1,)."""
+    """One household's mean watts, sun subtracted and each seed's noise added, shape (seeds, ticks + 1)."""
     load = _profile(source, household, "household_kw", ticks, inputs)
     sun = _profile(source, household, "pv_kw", ticks, inputs) if household.pv_csv else None
     first_ms = max(load.start_ms, sun.start_ms if sun else load.start_ms)
@@ -252,8 +294,8 @@ def _home_w(
     grid = Ticks(ticks.start_ms - ticks.tick_ms, ticks.tick_ms, ticks.count + 1) if reaches_back else ticks
     net_w = _net_w(household, load, sun, grid)
     key, noise_ppm = agent_key(f"household-{number}"), ppm(household.noise_pct)
-    base_w = net_w + noise_w(net_w, noise_ppm, scenario.seed, key, load.start_ms, grid)
-    return base_w if reaches_back else np.concatenate([base_w[:1], base_w])
+    base_w = net_w + noise_w(net_w, noise_ppm, seeds, key, load.start_ms, grid)
+    return base_w if reaches_back else np.concatenate([base_w[:, :1], base_w], axis=1)
 
 
 def _net_w(household: BaseTable, load: Profile, sun: Profile | None, grid: Ticks) -> Ints:

@@ -1,0 +1,75 @@
+"""The figures of all transformers of a pass at once: of each what a run of it alone has under these names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wattswap.agents.segments import Segments
+from wattswap.runners.recording.ageing import ageing_hours
+from wattswap.runners.recording.metrics import PLACES, waiting_costs, whole_wh
+from wattswap.runners.recording.record import SHORT_WS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wattswap.agents.physics import Ints
+    from wattswap.runners.engines.side_by_side import SideBySide
+
+
+def feeder_figures(passed: SideBySide) -> list[dict[str, Any]]:
+    """A row for each feeder of a pass that was run."""
+    columns = {**_of_transformers(passed), **_of_cars(passed)}
+    rows = zip(*columns.values(), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _of_transformers(passed: SideBySide) -> dict[str, list[Any]]:
+    base_w, limit_w, tick_s = passed.base_w[1:], passed.limit_w, passed.rules.tick_s
+    idle_w, sums = passed.idle.load_w, passed.sums
+    load_w = base_w + idle_w + sums.import_w - sums.export_w
+    transformers = [feeder.transformer for street in passed.streets for feeder in street.feeders]
+    hours = ageing_hours(
+        load_w,
+        np.array([transformer.rating_va for transformer in transformers]),
+        tick_s,
+        np.array([transformer.ambient_c for transformer in transformers]),
+    )
+    return {
+        "limit_w": [transformer.limit_w for transformer in transformers],
+        "peak_w": load_w.max(axis=0, initial=0).tolist(),
+        "overload_s": _ticks_over(load_w, limit_w, tick_s),
+        "baseline_overload_s": _ticks_over(base_w + idle_w, limit_w, tick_s),
+        "homes_over_s": _ticks_over(base_w, limit_w, tick_s),
+        "fed_back_wh": _wh(sums.export_w.sum(axis=0) * tick_s),
+        "forced_wh": _wh(sums.forced_w.sum(axis=0) * tick_s),
+        "ageing_h": [round(each, PLACES) for each in hours.tolist()],
+    }
+
+
+def _of_cars(passed: SideBySide) -> dict[str, list[Any]]:
+    fleet, record, world = passed.world.fleet, passed.record, passed.world
+    rows = Segments.of(fleet.feeder, len(world.feeder_rules))
+    left = fleet.is_session & (fleet.departure_tick <= passed.ticks) & (fleet.arrival_tick < passed.ticks)
+    costs = [0] * rows.feeders
+    waiting = waiting_costs(fleet.waiting_nanos_per_kwh_h, passed.sums.owed_ws, passed.rules.tick_s)
+    for feeder, nanos in zip(fleet.feeder.tolist(), waiting, strict=True):
+        costs[feeder] += nanos
+    return {
+        "sessions": rows.how_many(fleet.is_session & (passed.idle.car_ticks > 0)).tolist(),
+        "sessions_short": rows.how_many(left & (world.remaining_ws > SHORT_WS)).tolist(),
+        "rounds": np.bincount(record.rounds[1], minlength=rows.feeders).tolist(),
+        "deferred_wh": _wh(rows.sum(record.deferred_ws)),
+        "waiting_cost_nanos": costs,
+        "paid_nanos": rows.sum(record.earned_nanos).tolist(),
+    }
+
+
+def _ticks_over(power_w: Ints, limit_w: Ints, tick_s: int) -> list[int]:
+    seconds: list[int] = ((power_w > limit_w).sum(axis=0) * tick_s).tolist()
+    return seconds
+
+
+def _wh(energies_ws: Iterable[Any]) -> list[int]:
+    return [whole_wh(int(energy_ws)) for energy_ws in energies_ws]
