@@ -188,3 +188,21 @@ def test_grants_never_exceed_the_target_but_for_the_base_load_itself(
     else:
         assert (granted.import_w >= sold_w).all()
     assert (granted.forced_w >= 0).all()
+
+
+a_claim = st.tuples(st.integers(0, 2), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9))
+
+
+@given(st.lists(a_claim, max_size=12), st.lists(st.integers(-5, 25), min_size=3, max_size=3))
+def test_room_is_handed_out_on_all_feeders_as_one_car_after_the_other_would_be_asked(
+    claims: list[tuple[int, int, int, int]], room_w: list[int]
+) -> None:
+    claims.sort(key=lambda claim: claim[0])
+    left_w, expected = list(room_w), []
+    for feeder, has_w, more_w, least_w in claims:
+        given_w = min(more_w, max(left_w[feeder], 0))
+        given_w *= has_w + given_w >= least_w
+        left_w[feeder] -= given_w
+        expected.append(has_w + given_w)
+    number, has, more, least = (ints([claim[column] for claim in claims]) for column in range(4))
+    assert law.in_turn(has + more, has, least, ints(room_w), number).tolist() == expected

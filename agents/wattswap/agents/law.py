@@ -240,7 +240,8 @@ def in_turn(claims_w: Ints, has_w: Ints, least_w: Ints, room_w: Ints, feeder: In
     has_w, left_w, at = has_w.copy(), np.maximum(room_w, 0), np.arange(len(has_w))
     while len(at):
         more_w, room = claims_w[at] - has_w[at], left_w[feeder[at]]
-        could = (more_w > 0) & (room > 0) & (has_w[at] + room >= least_w[at])  # room only falls
+        could = (more_w > 0) & (room > 0)  # room only falls
+        could &= np.minimum(claims_w[at], has_w[at] + room) >= least_w[at]
         at, more_w, room = at[could], more_w[could], room[could]
         upto_w, first = np.cumsum(more_w), np.searchsorted(feeder[at], feeder[at])
         before_w = upto_w - more_w

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from wattswap.ledger.book import SITE, payable, wallet
 from wattswap.runners.engines.fleet import FleetRun
 from wattswap.runners.engines.side_by_side import SideBySide, can_run
 from wattswap.runners.recording.time_series import TimeSeries
-from wattswap.runners.scenario import load_street
+from wattswap.runners.scenario import load_street, load_streets
+from wattswap.runners.world import fleet_of
 
 
 @pytest.mark.parametrize(
@@ -19,17 +21,20 @@ from wattswap.runners.scenario import load_street
         ("c250stress", 5, ("reading_s=60", "vehicles.departure=error:2h")),
         ("c250stress", 5, ("reading_s=60", "transformer.limit_w=120_000", "chargers.guaranteed_w=1380")),
         ("c250stress", 5, ("reading_s=60", "transformer.funds_iota=1")),
+        ("demo", None, ("vehicles.funds_iota=0", "ledger.pay=each")),
         ("c250stress", 5, ("reading_s=60", "vehicles.strategy=experienced:0.5+prosumer:0.3+keep:0.2")),
     ],
 )
 def test_each_of_several_seeds_comes_to_what_it_comes_to_alone(
     scenario: str, day: int | None, settings: tuple[str, ...]
 ) -> None:
-    streets = [load_street(scenario, day=day, settings=list(settings), seed=seed) for seed in (1, 2)]
+    streets = load_streets(scenario, (1, 2), day=day, settings=list(settings))
 
-    together = SideBySide(streets).run()
+    passed = SideBySide(streets)
+    together = passed.run()
 
-    for street, (record, series) in zip(streets, together, strict=True):
+    rows = 0
+    for number, (street, (record, series)) in enumerate(zip(streets, together, strict=True)):
         alone = FleetRun(street).run()
         expected = TimeSeries.of(street, alone)
         assert record.trades == alone.trades
@@ -39,6 +44,13 @@ def test_each_of_several_seeds_comes_to_what_it_comes_to_alone(
             np.testing.assert_array_equal(mine, theirs)
         np.testing.assert_array_equal(series.owed_ws, expected.owed_ws)
         assert (series.stops, series.car_ticks) == (expected.stops, expected.car_ticks)
+        book, vehicles = alone.book, fleet_of(street).vehicle_id
+        assert book is not None
+        assert int(passed.accounts.site_nanos[number]) == book.balance(SITE)
+        cars = passed.car[rows : rows + len(vehicles)]
+        for account, nanos in ((wallet, passed.accounts.purse_nanos), (payable, passed.accounts.payable_nanos)):
+            assert nanos[cars].tolist() == [book.balance(account(vehicle)) for vehicle in vehicles]
+        rows += len(vehicles)
 
 
 def test_a_street_whose_cars_taper_is_not_run_side_by_side() -> None:

@@ -219,6 +219,21 @@ def test_noise_of_a_part_is_that_of_the_whole_and_none_is_none():
     assert not noise_w(level_w, 0, [1], NOISE_KEY, 0, Ticks(0, 30_000, 100)).any()
 
 
+def test_noise_that_nothing_was_reckoned_of_before_is_that_of_the_whole():
+    """Far into a week the noise has forgotten how it began, so a late day need not begin there."""
+    level_w = np.full(6_000, 50_000, dtype=np.int64)
+    whole = noise_w(level_w, 20_000, [1, 2], NOISE_KEY, 0, Ticks(0, 30_000, 6_000))
+    part = noise_w(level_w[:10], 20_000, [1, 2], NOISE_KEY, 0, Ticks(5_990 * 30_000, 30_000, 10))
+    assert part.tolist() == whole[:, 5_990:].tolist()
+
+
+def test_each_of_many_seeds_has_the_noise_it_has_alone():
+    level_w, grid = np.full(50, 50_000, dtype=np.int64), Ticks(600 * 30_000, 30_000, 50)
+    together = noise_w(level_w, 20_000, [1, 7, 9], NOISE_KEY, 0, grid)
+    alone = [noise_w(level_w, 20_000, [seed], NOISE_KEY, 0, grid)[0] for seed in (1, 7, 9)]
+    assert together.tolist() == [course.tolist() for course in alone]
+
+
 def test_noise_on_other_ticks_is_the_mean_over_them():
     ticks = {tick_ms: Ticks(0, tick_ms, 600_000 // tick_ms) for tick_ms in (20_000, 30_000, 60_000)}
     noise = {

@@ -75,7 +75,8 @@ class SideBySide:
         self._number = np.concatenate([np.arange(len(street.feeders)) for street in streets])
         """By feeder: its number in its own street."""
         self._feeders = len(self._number)
-        self.accounts, self._car = open_accounts(streets)
+        self.accounts, self.car = open_accounts(streets)
+        """The tokens of all sites and cars, and by row the number of its car among them."""
         self.record = PassRecord(self.world, self._number, self.ticks)
         self.idle = IdleBaseline(self.world, self.ticks)
         self.sums = SummedTicks(self.idle, fleet, self._feeders)
@@ -300,7 +301,7 @@ class SideBySide:
             self._rest(rows)
             self.world.plugged = self._stepped[~np.isin(self._stepped, rows)]
         fleet, world, record = self.world.fleet, self.world, self.record
-        columns = (rows, fleet.feeder[rows], self._car[rows], fleet.tariff_nanos_per_kwh[rows])
+        columns = (rows, fleet.feeder[rows], self.car[rows], fleet.tariff_nanos_per_kwh[rows])
         meters = (world.imported_ws[rows], world.exported_ws[rows])
         for row, feeder, car, tariff, *ws in zip(*(column.tolist() for column in (*columns, *meters)), strict=True):
             record.billed_nanos[row] = settlement.bill_nanos(tariff, *ws)
@@ -316,7 +317,7 @@ class SideBySide:
         if len(closed.row):
             nanos, row = closed.worth_nanos(self.rules), closed.row
             paid = nanos.sum(axis=1).astype(np.int64)
-            self.accounts.settle(self.world.fleet.feeder[row], self._car[row], closed.reserved_nanos, paid)
+            self.accounts.settle(self.world.fleet.feeder[row], self.car[row], closed.reserved_nanos, paid)
             self.record.add_closed(tick, closed, nanos)
 
     # -- the end ------------------------------------------------------------------------------------------------------
