@@ -13,7 +13,7 @@ import numpy as np
 
 from wattswap.agents import lots, settlement
 from wattswap.agents.lots import NEVER, CarMeters, Lots
-from wattswap.agents.offers import FEED, TRANCHES
+from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, TRANCHES
 from wattswap.agents.settlement import RENT_CAP_S
 from wattswap.protocol.effects import NoteTrade
 
@@ -35,6 +35,8 @@ class Awards(NamedTuple):
     tick: Ints
     award_w: Ints
     price: Ints
+    lot_price: Ints
+    """What the energy that each gave up waits for; both reductions have the same price."""
     offered_w: Ints
     ask: Ints
     delivered_ws: Ints
@@ -48,7 +50,7 @@ class Awards(NamedTuple):
     def none(cls, room: int = 0) -> Awards:
         """Room for so many, nothing in it."""
         narrow, wide = (room,), (room, TRANCHES)
-        shapes = (narrow, narrow, wide, wide, wide, wide, wide, narrow, narrow, narrow, narrow)
+        shapes = (narrow, narrow, wide, wide, narrow, wide, wide, wide, narrow, narrow, narrow, narrow)
         return cls(*(np.zeros(shape, dtype=np.int64) for shape in shapes))
 
     def of(self, at: Ints | slice) -> Awards:
@@ -58,8 +60,7 @@ class Awards(NamedTuple):
     @property
     def given_up_ws(self) -> Ints:
         """What each delivered by reducing."""
-        given_up: Ints = self.delivered_ws[:, :FEED].sum(axis=1)
-        return given_up
+        return self.delivered_ws[:, TO_FLOOR] + self.delivered_ws[:, TO_ZERO]
 
     def worth_nanos(self, rules: Rules) -> Ints:
         """What each has earned, by tranche."""
@@ -70,7 +71,7 @@ class Awards(NamedTuple):
         columns = (*self[:-3], self.given_up_ws - self.owed_ws, self.rent, nanos)
         rows = zip(*(column.tolist() for column in columns), strict=True)
         for number, session_id, each in zip(numbers, session_ids, rows, strict=True):
-            row, tick, award_w, price, offered_w, ask, delivered_ws, baseline_ws, returned_ws, rent, paid = each
+            row, tick, award_w, price, _, offered_w, ask, delivered_ws, baseline_ws, returned_ws, rent, paid = each
             yield NoteTrade(
                 tick=tick,
                 session=row,
@@ -111,9 +112,14 @@ class AwardTable:
         """By row: the tick at which a car failed to draw back what it was paid to wait for."""
 
     @property
-    def running(self) -> Awards:
-        """Those in force."""
-        return self._all.of(self._runs)
+    def running_row(self) -> Ints:
+        """The rows of the cars with an award in force, one after the other as they were made."""
+        return self._all.row[self._runs]
+
+    @property
+    def running_tick(self) -> Ints:
+        """The ticks of these awards."""
+        return self._all.tick[self._runs]
 
     def rent_price(self, rows: Ints) -> Ints:
         """The dearest price at which each car's energy waits; 0 if none does, or once its clock has stopped."""
@@ -123,9 +129,8 @@ class AwardTable:
         """The reduction and the feeding that are bought of these cars by awards in force; ``rows`` are sorted."""
         reduce_w, feed_w = np.zeros((2, len(rows)), dtype=np.int64)
         if len(self._runs):
-            running = self.running
-            at = np.searchsorted(rows, running.row)
-            reduce_w[at], feed_w[at] = running.award_w[:, :FEED].sum(axis=1), running.award_w[:, FEED]
+            at, award_w = np.searchsorted(rows, self.running_row), self._all.award_w[self._runs]
+            reduce_w[at], feed_w[at] = award_w[:, TO_FLOOR] + award_w[:, TO_ZERO], award_w[:, FEED]
         return reduce_w, feed_w
 
     def add(
@@ -140,10 +145,11 @@ class AwardTable:
     ) -> None:
         """Awards of this tick, in force from now on; a car holds one at a time."""
         self._make_room(len(row))
+        lot_price = np.maximum(price[:, TO_FLOOR], price[:, TO_ZERO])
         places = np.arange(self._count, self._count + len(row))
         new = self._all.of(slice(self._count, self._count + len(row)))
         for column, values in zip(
-            new, (row, tick, award_w, price, offered_w, ask, 0, 0, reserved_nanos, 0, 0), strict=True
+            new, (row, tick, award_w, price, lot_price, offered_w, ask, 0, 0, reserved_nanos, 0, 0), strict=True
         ):
             column[:] = values
         self._count += len(row)
@@ -193,10 +199,10 @@ class AwardTable:
         delivered_ws = settlement.relief_w(every.award_w[runs], baseline_w, import_w, export_w) * tick_s
         every.delivered_ws[runs] += delivered_ws
         every.baseline_ws[runs] += baseline_w * tick_s
-        given_up_ws = delivered_ws[:, :FEED].sum(axis=1)
+        given_up_ws = delivered_ws[:, TO_FLOOR] + delivered_ws[:, TO_ZERO]
         every.owed_ws[runs] += given_up_ws
         np.add.at(self.owed_ws, row, given_up_ws)
-        waits_for = np.where(every.owed_ws[runs] > 0, every.price[runs, :FEED].max(axis=1), 0)
+        waits_for = np.where(every.owed_ws[runs] > 0, every.lot_price[runs], 0)
         np.maximum.at(self._price, row, waits_for)
 
     def _of(self, cars: Ints) -> Ints:
@@ -206,9 +212,9 @@ class AwardTable:
         return np.flatnonzero(chosen[self._all.row[: self._count]])
 
     def _lots(self, places: Ints, cars: Ints) -> Lots:
-        """These awards as the lots of the cars of these rows; both reductions of an award have the same price."""
+        """These awards as the lots of the cars of these rows."""
         every = self._all
-        car, price = np.searchsorted(cars, every.row[places]), every.price[places, :FEED].max(axis=1)
+        car, price = np.searchsorted(cars, every.row[places]), every.lot_price[places]
         cap = np.full(len(places), RENT_CAP_S // self._rules.tick_s)
         return Lots(car, price, every.tick[places], cap, every.owed_ws[places], every.rent[places])
 
@@ -225,10 +231,11 @@ class AwardTable:
 
     def closed(self, left: Ints) -> Awards:
         """Take out the awards whose lot is over, and all of the cars that left; in the order of their making."""
+        self._touched[self._runs] = False  # it is looked at when it ends
         places = np.flatnonzero(self._touched[: self._count])
         self._touched[places] = False
-        over = lots.is_over(self._all.owed_ws[places], np.isin(places, self._runs), self._rules)
-        return self._taken_out(np.union1d(places[over], self._of(left)) if len(left) else places[over])
+        over = places[lots.is_over(self._all.owed_ws[places], np.zeros(len(places), dtype=bool), self._rules)]
+        return self._taken_out(np.union1d(over, self._of(left)) if len(left) else over)
 
     def forget(self, cars: Ints) -> None:
         """Take out the awards of these cars, which left."""
@@ -245,7 +252,7 @@ class AwardTable:
         if not len(places):
             return out
         self._all.row[places], self._touched[places] = self._cars, False
-        self._runs = self._runs[~np.isin(self._runs, places)]
+        self._runs = self._runs[self.running_row < self._cars]
         np.subtract.at(self.open, out.row, 1)
         if np.count_nonzero(out.owed_ws):  # what was not drawn back is owed no longer
             cars = np.unique(out.row)

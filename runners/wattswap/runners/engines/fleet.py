@@ -140,7 +140,7 @@ class FleetRun:
             return
         assessment = law.assess(base_w, limit_w, cars, segments, self._terms)
         if assessment.release.any():
-            self._end_awards(assessment.release[world.fleet.feeder[self.awards.running.row]])
+            self._end_awards(assessment.release[world.fleet.feeder[self.awards.running_row]])
             cars = self._cars(charging)
         if (assessment.need_w > 0).any():
             self._round(tick, np.maximum(assessment.need_w, 0), charging, cars)
@@ -207,7 +207,7 @@ class FleetRun:
         """Call every car of a feeder in need that holds no award, and award what is bought."""
         world, now_ms, awards = self.world, tick * self.rules.tick_ms, self.awards
         chosen = need_w[world.fleet.feeder[world.plugged]] > 0
-        chosen[np.searchsorted(world.plugged, awards.running.row)] = False
+        chosen[np.searchsorted(world.plugged, awards.running_row)] = False
         called = world.plugged[chosen]
         segments, feeder = self._segments(called), world.fleet.feeder[called]
         until_ms = self.rules.window_end_ms(now_ms)
@@ -279,7 +279,7 @@ class FleetRun:
         """End what has ended: awards at their window's end, lots that are drawn back, departures with their bills."""
         leaving = self.world.leave(tick)
         window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
-        self._end_awards(np.full(len(self.awards.running.row), window_over), leaving)
+        self._end_awards(np.full(len(self.awards.running_row), window_over), leaving)
         for row in leaving.tolist():
             self._bill(row)
 

@@ -134,7 +134,7 @@ class SideBySide:
         charging, cars, segments, rest_w = self._look(tick)
         assessment = law.assess(base_w + rest_w, limit_w, cars, segments, self._terms)
         if assessment.release.any():
-            self._end_awards(tick, assessment.release[self.world.fleet.feeder[self.awards.running.row]])
+            self._end_awards(tick, assessment.release[self.world.fleet.feeder[self.awards.running_row]])
             cars = self._cars(charging)
         if (assessment.need_w > 0).any():
             self._round(tick, np.maximum(assessment.need_w, 0))
@@ -188,7 +188,7 @@ class SideBySide:
         self._sync(rows, tick)
         self.world.drew[rows] = self.idle.drew(rows, tick)
         self._explicit[rows] = True
-        self.world.plugged = np.union1d(self._stepped, rows)
+        self.world.plugged = np.flatnonzero(self._explicit)
 
     def _sync(self, rows: Ints, tick: int) -> None:
         """Let the world know how far cars are that have not been stepped up to this tick."""
@@ -204,7 +204,7 @@ class SideBySide:
         """Ask who could answer anything on the feeders in need, and award what is bought."""
         world, now_ms, awards = self.world, tick * self.rules.tick_ms, self.awards
         needs = need_w > 0
-        running = awards.running.row
+        running = awards.running_row
         speaks = self._may_speak.at(tick) | self._explicit
         speaks[running] = False
         asked = np.flatnonzero(speaks & needs[world.fleet.feeder])
@@ -289,7 +289,7 @@ class SideBySide:
             if at < tick:  # nobody was explicit then
                 self._bill_all(rows, at)
         self._end_awards(
-            tick, np.full(len(self.awards.running.row), tick * self.rules.tick_ms % self.rules.window_ms == 0), gone
+            tick, np.full(len(self.awards.running_row), tick * self.rules.tick_ms % self.rules.window_ms == 0), gone
         )
         if len(gone):
             self._bill_all(gone, tick)
@@ -299,7 +299,7 @@ class SideBySide:
         self._sync(rows[~self._explicit[rows]], tick)
         if self._explicit[rows].any():
             self._rest(rows)
-            self.world.plugged = self._stepped[~np.isin(self._stepped, rows)]
+            self.world.plugged = np.flatnonzero(self._explicit)
         fleet, world, record = self.world.fleet, self.world, self.record
         columns = (rows, fleet.feeder[rows], self.car[rows], fleet.tariff_nanos_per_kwh[rows])
         meters = (world.imported_ws[rows], world.exported_ws[rows])

@@ -120,8 +120,7 @@ class Recorder(Observer):
                 self._forced_w[note.session] = note.forced_w
                 record.trades.append(forced_row(note.tick, feeder, session_id[note.session], note.forced_w))
             case NoteEnd(tick, session):
-                running = self._awards.running
-                self._awards.end((running.row == session) & (running.tick == tick))
+                self._awards.end((self._awards.running_row == session) & (self._awards.running_tick == tick))
             case NoteTrade() if note.payment_id not in self._noted:
                 self._noted.add(note.payment_id)
                 self._awards.take_out(note.session, note.tick)
