@@ -170,11 +170,11 @@ class AwardTable:
 
     def meter(self, tick: int, moved: Moved) -> None:
         """Count a tick that has passed for awards and lots, as charger and car do; all their cars have moved."""
-        if not self._count:
-            return
         rows, baseline_w, import_w = moved.rows, moved.charging.baseline_w, moved.import_w
-        awarded = np.zeros(len(rows), dtype=bool)
         owed_ws = self.owed_ws[rows]
+        if not len(self._runs) and not np.count_nonzero(owed_ws):
+            return
+        awarded = np.zeros(len(rows), dtype=bool)
         if len(self._runs):
             at = np.searchsorted(rows, self._all.row[self._runs])
             awarded[at] = True
