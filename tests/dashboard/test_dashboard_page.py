@@ -4,47 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
 
 import pytest
-from pyarrow import parquet
-from tests.dashboard.browser import MISSING, Browser
+from tests.dashboard.browser import MISSING
+from tests.dashboard.finished_demo import rows, show
 from tests.dashboard.watched import watched
 
 from wattswap.experiments.api import run
-from wattswap.experiments.dashboard.finished import finished_run
-from wattswap.experiments.dashboard.serving import served
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 SCREENS = ("street", "transformer", "rounds", "chargers", "charger/C019", "cars", "readings")
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("run") / "demo"
-    run("demo", engine="fleet", out=out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def address(finished: Path) -> Iterator[str]:
-    with served(finished_run(finished), "127.0.0.1", 0) as url:
-        yield url
-
-
-def rows(out: Path, name: str) -> list[dict[str, Any]]:
-    table: list[dict[str, Any]] = parquet.read_table(out / f"{name}.parquet").to_pylist()
-    return table
-
-
-def show(window: Browser, tick: int) -> None:
-    """Move the page's slider to a tick."""
-    window.js(f"const s = document.getElementById('moment'); s.value = {tick}; s.dispatchEvent(new Event('input'))")
 
 
 def test_the_street_is_the_series_table(window, address, finished):
@@ -78,8 +48,10 @@ def test_rounds_and_awards_are_the_tables_rows(window, address, finished):
     window.until(f"document.querySelectorAll('tbody tr').length == {len(rounds)}")
     tick = max(rounds, key=lambda one: one["need_w"])["tick"]
     window.open(f"{address}#round/{tick}")
-    awards = [trade for trade in trades if trade["tick"] == tick and trade["kind"] != "forced"]
-    window.until(f"document.querySelectorAll('tbody tr').length == {len(awards)}")
+    sales = {
+        (trade["session"], trade["kind"]) for trade in trades if trade["tick"] == tick and trade["kind"] != "forced"
+    }
+    window.until(f"document.querySelectorAll('tbody tr').length == {len(sales)}")
 
 
 def test_a_car_knows_its_choice_and_its_wallet(window, address, finished):
