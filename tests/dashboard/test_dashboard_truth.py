@@ -1,4 +1,4 @@
-"""At any moment of a finished run each screen shows what the run's tables hold of it, and nothing of what came later."""
+"""At any moment of a finished run each screen shows what its tables hold of it, and nothing of what came later."""
 
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ def at(window: Browser, address: str, tables: Tables, request: pytest.FixtureReq
         window.js(f"location.hash = '{screen}'")
         window.until(f"document.body.dataset.tick == '{len(tables.series) - 1}'")
         show(window, tick)
-        named = f"document.querySelector('main section')?.ariaLabel == '{screen.split('/')[0].capitalize()}'"
+        name = screen.split("/", maxsplit=1)[0].capitalize()
+        named = f"document.querySelector('main section')?.ariaLabel == '{name}'"
         window.until(f"document.body.dataset.shown == {tick} && {named}")
         assert window.js("return document.getElementById('clock').textContent") == tables.clock(tick)
 

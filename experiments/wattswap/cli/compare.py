@@ -15,15 +15,17 @@ from wattswap.cli.examples import examples
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
-    from rich.table import Table
 
-    from wattswap.experiments.comparison import Comparison, Spread
+    from wattswap.experiments.comparison import Comparison, Measure, Spread
     from wattswap.experiments.paired import PairedDifference
 
 CHECK_FAILED = 1
+_LABEL = 18
+_GAP = 2
+"""Characters of a table: a group's name, and between columns."""
 
 
 @click.command(
@@ -187,21 +189,26 @@ def _as_json(comparison: Comparison) -> dict[str, object]:
 def _show(comparison: Comparison) -> None:
     from rich.console import Console
 
-    from wattswap.experiments.comparison import MEASURES
-
     console = Console(highlight=False, soft_wrap=False)
+    if comparison.hurt:
+        console.print("Who was hurt, in the mean of a run:", markup=False)
+        for line in comparison.hurt:
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+        console.print()
     console.print(
         f"Street {comparison.scenario}: the mean over the seeds, and from the least to the most\n", markup=False
     )
-    table = _table()
+    cells = {}
     for group in comparison.groups:
-        cells = (_cell(group.spread[measure.key], measure.places) if group.spread else "–" for measure in MEASURES)
         failed = f"\n({group.failed} of {group.runs} failed)" if group.failed else ""
         label = _label(group.controller, group.strategy, group.varied)
-        table.add_row(f"{label}{failed}", *cells)
-    console.print(table, markup=False)
+        cells[f"{label}{failed}"] = {
+            measure.key: _cell(group.spread[measure.key], measure.places) if group.spread else "–"
+            for measure in comparison.measures
+        }
+    _print_cells(console, comparison.measures, cells)
     if find_spec("scipy") is not None and (differences := comparison.differences):
-        _show_differences(console, differences)
+        _show_differences(console, comparison.measures, differences)
     for row in comparison.failed:
         console.print(
             f"Failed: {row['controller']}, {row['strategy']}, seed {row['seed']}: {row['error']}",
@@ -213,9 +220,8 @@ def _show(comparison: Comparison) -> None:
     console.print(f"\nAll runs: {comparison.out}", markup=False, soft_wrap=True)
 
 
-def _show_differences(console: Console, differences: Sequence[PairedDifference]) -> None:
+def _show_differences(console: Console, measures: Sequence[Measure], differences: Sequence[PairedDifference]) -> None:
     """What each group has beyond the first, in pairs of one seed; mean and interval one below the other."""
-    from wattswap.experiments.comparison import MEASURES
     from wattswap.experiments.formatting import plain
 
     pairs = max(each.pairs for each in differences)
@@ -224,7 +230,7 @@ def _show_differences(console: Console, differences: Sequence[PairedDifference])
         " * where Holm's corrected p is below 0.05\n",
         markup=False,
     )
-    table, measure_of = _table(), {measure.key: measure for measure in MEASURES}
+    measure_of = {measure.key: measure for measure in measures}
     cells: dict[str, dict[str, str]] = {}
     for each in differences:
         measure = measure_of[each.key]
@@ -234,22 +240,31 @@ def _show_differences(console: Console, differences: Sequence[PairedDifference])
         star = "*" if each.is_certain else " "
         interval = f"{mean}{star}\n{low} to \n{high} " if each.low != each.high else f"{mean} "
         cells.setdefault(_label(each.controller, each.strategy, each.varied), {})[each.key] = interval
-    for label, of in cells.items():
-        table.add_row(label, *(of.get(measure.key, "–") for measure in MEASURES))
-    console.print(table, markup=False)
+    _print_cells(console, measures, cells)
 
 
-def _table() -> Table:
-    """A column for the group, and one for each measure."""
+def _print_cells(console: Console, measures: Sequence[Measure], cells: Mapping[str, Mapping[str, str]]) -> None:
+    """A row for each group, a column for each measure; what is wider than the terminal goes on below."""
     from rich.table import Table
 
-    from wattswap.experiments.comparison import MEASURES
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
-    table.add_column("controller\nstrategy", overflow="fold", min_width=18)
-    for measure in MEASURES:
-        table.add_column(measure.title.replace(" ", "\n"), justify="right", no_wrap=True)
-    return table
+    titles = {measure.key: measure.title.replace(" ", "\n") for measure in measures}
+    left = list(measures)
+    while left:
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 1, 0))
+        table.add_column("controller\nstrategy", overflow="fold", width=_LABEL)
+        used, shown = _LABEL + _GAP, 0
+        for measure in left:
+            texts = (titles[measure.key], *(of.get(measure.key, "–") for of in cells.values()))
+            width = max(len(line) for text in texts for line in text.split("\n"))
+            used += width + _GAP
+            if shown and used - _GAP > console.width:
+                break
+            table.add_column(titles[measure.key], justify="right", no_wrap=True, min_width=width)
+            shown += 1
+        for label, of in cells.items():
+            table.add_row(label, *(of.get(measure.key, "–") for measure in left[:shown]))
+        console.print(table, markup=False)
+        left = left[shown:]
 
 
 def _label(controller: str, strategy: str, varied: str) -> str:
@@ -263,8 +278,8 @@ def _label(controller: str, strategy: str, varied: str) -> str:
 
 
 def _cell(spread: Spread, places: int) -> str:
-    """The mean, and below it the range if there is one."""
+    """The mean, and below it from the least to the most if they differ."""
     from wattswap.experiments.formatting import plain
 
     mean, least, most = (plain(value, places) for value in spread)
-    return mean if least == most else f"{mean}\n{least}–{most}"
+    return mean if least == most else f"{mean}\n{least}–\n{most}"

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wattswap.agents.controllers import NEGOTIATED
-from wattswap.experiments.formatting import controller_name
+from wattswap.experiments.formatting import amount, controller_name
 from wattswap.experiments.markup import table
 from wattswap.experiments.paired import PairedDifference, differences
 from wattswap.experiments.plots.curves import curves
 from wattswap.experiments.processors import usable_processors
+from wattswap.experiments.run_tables import UNCONTROLLED
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
 from wattswap.experiments.vary import axis
 from wattswap.protocol.errors import InputError
@@ -45,15 +46,18 @@ class Measure(NamedTuple):
     places: int
 
 
+CUT_UNPAID: Final = Measure("forced_wh", "kWh cut unpaid", 1_000, 1)
 MEASURES: Final = (
-    Measure("overload_s", "min over limit", 60, 1),
     Measure("sessions_short", "short cars", 1, 1),
+    CUT_UNPAID,
+    Measure("overload_s", "min over limit", 60, 1),
     Measure("waiting_cost_nanos", "waiting cost IOTA", 1e9, 1),
     Measure("paid_nanos", "IOTA paid", 1e9, 1),
     Measure("sellers_losing", "sellers at loss", 1, 1),
     Measure("stops", "stops per session", 1, 2),
 )
-DRAWN: Final = MEASURES[:4]
+"""Who was hurt stands first."""
+DRAWN: Final = tuple(MEASURES[place] for place in (2, 0, 3, 4))
 PEAK: Final = Measure("peak_w", "highest load kW", 1_000, 1)
 
 
@@ -97,8 +101,11 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """The means, as notebooks show them."""
-        head = ("controller", "strategy", "varied", *(measure.title for measure in MEASURES))
-        rows = [[group.controller, group.strategy, group.varied, *_means(group.spread)] for group in self.groups]
+        head = ("controller", "strategy", "varied", *(measure.title for measure in self.measures))
+        rows = [
+            [group.controller, group.strategy, group.varied, *_means(group.spread, self.measures)]
+            for group in self.groups
+        ]
         return table(head, rows, words=3)
 
     @property
@@ -122,9 +129,25 @@ class Comparison:
         return [_group(*name, mine) for name, mine in rows.items()]
 
     @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What these runs are to be compared by: energy cut by the last resort only where there was any."""
+        was_cut = any(row.get(CUT_UNPAID.key) for row in self.rows)
+        return tuple(measure for measure in MEASURES if was_cut or measure is not CUT_UNPAID)
+
+    @property
+    def hurt(self) -> list[str]:
+        """Who was hurt, a line for each group in which anybody was, in the mean of its runs."""
+        idle = {group.varied: group.spread for group in self.groups if group.controller == UNCONTROLLED}
+        return [
+            f"{_label(group, ', ')}: {text}"
+            for group in self.groups
+            if group.spread and (text := _hurt(group.spread, idle.get(group.varied)))
+        ]
+
+    @property
     def differences(self) -> list[PairedDifference]:
         """Every group beside the first with the same variation, in pairs of one seed; needs scipy (extra ``sim``)."""
-        return differences(self.rows, [measure.key for measure in MEASURES])
+        return differences(self.rows, [measure.key for measure in self.measures])
 
     def plot(self) -> Figure:
         """The comparison as a picture; needs matplotlib, which the extra ``plots`` brings."""
@@ -144,8 +167,16 @@ class ComparisonError(RuntimeError):
         self.comparison = comparison
 
 
-def _means(spread: Mapping[str, Spread]) -> list[str]:
-    return [f"{spread[m.key].mean:,.{m.places}f}" if spread else "–" for m in MEASURES]
+def _means(spread: Mapping[str, Spread], measures: Sequence[Measure]) -> list[str]:
+    return [f"{spread[m.key].mean:,.{m.places}f}" if spread else "–" for m in measures]
+
+
+def _hurt(spread: Mapping[str, Spread], idle: Mapping[str, Spread] | None) -> str:
+    """What cars lost by a controller, beside nobody in control where that was run; empty if nothing."""
+    short = spread["sessions_short"].mean - (idle["sessions_short"].mean if idle else 0)
+    texts = [f"{amount(short)} more cars left short than with nobody in control"] if idle and short > 0 else []
+    cut_kwh = spread[CUT_UNPAID.key].mean
+    return ", ".join(texts + ([f"{amount(cut_kwh)} kWh cut without pay"] if cut_kwh else []))
 
 
 def compare(
@@ -264,10 +295,10 @@ def _spread(values: Iterable[float]) -> Spread:
     return Spread(sum(known) / len(known), min(known), max(known)) if known else Spread(0.0, 0.0, 0.0)
 
 
-def _label(group: Group) -> str:
+def _label(group: Group, between: str = "\n") -> str:
     """A group by name; a strategy is named where cars are asked."""
     asked = group.strategy if group.controller == NEGOTIATED else ""
-    return "\n".join(part for part in (controller_name(group.controller), asked, group.varied) if part)
+    return between.join(part for part in (controller_name(group.controller), asked, group.varied) if part)
 
 
 def _picture(scenario: str, groups: Sequence[Group]) -> Figure:
