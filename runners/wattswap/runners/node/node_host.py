@@ -10,12 +10,11 @@ from collections import deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
-from wattswap.agents.charger import Charger
 from wattswap.protocol.errors import InputError, RemoteProtocolError
-from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Received, Unplugged, Woken
+from wattswap.protocol.events import Received, Woken
 from wattswap.runners.node.clock import KEEP_MS
 from wattswap.runners.node.drivers.device import DeviceError
-from wattswap.runners.node.grant_page import GrantInForce
+from wattswap.runners.node.frames import CableEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
     from wattswap.runners.engines.store import Store
     from wattswap.runners.node.clock import NodeClock
     from wattswap.runners.node.discovery import Discovery
-    from wattswap.runners.node.grant_page import GrantPage
     from wattswap.runners.node.ledger_payments import LedgerPayments
     from wattswap.runners.node.messenger import Messenger
+    from wattswap.runners.node.pages import AgentPage
     from wattswap.runners.node.sensors import Sensor
     from wattswap.runners.node.trust import TrustDirectory, TrustStore
 
@@ -60,7 +59,7 @@ class NodeHost:
         trusted: TrustDirectory,
         upstream: str = "",
         discovery: Discovery | None = None,
-        page: GrantPage | None = None,
+        page: AgentPage | None = None,
         payments: LedgerPayments | None = None,
     ) -> None:
         """``store`` is the host's own; the agent's belongs to its node. ``upstream`` is whom the node connects to.
@@ -116,7 +115,7 @@ class NodeHost:
         due_ms = min(self._next_beat_ms, *wakes_ms, now_ms + self._beat_ms // _TURNS_A_BEAT)
         for sender, receiver, said in self._messenger.receive(max(0, due_ms - now_ms)):
             assert receiver == self.name
-            if isinstance(said, PluggedIn | Unplugged | Metered | CarStatus | Reading):
+            if isinstance(said, CableEvent):
                 try:
                     self._pending.append((self._sensor.told(sender, said), sender))
                 except RemoteProtocolError as error:
@@ -129,8 +128,8 @@ class NodeHost:
         if now_ms >= self._next_beat_ms:
             self._beat(now_ms)
         self._learn(now_ms)
-        if self._page is not None and isinstance(charger := self._node.agent, Charger):
-            self._page.show(GrantInForce(*self._powers_w, charger.lease_ends_ms))
+        if self._page is not None:
+            self._page.look(self._node.agent, self._powers_w)
         self._messenger.flush()
         self._messenger.tick()
         self._tell_log()

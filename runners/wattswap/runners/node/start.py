@@ -45,6 +45,7 @@ from wattswap.runners.node.gate import Gate
 from wattswap.runners.node.key_directory import AgentKeys, read_agent_keys
 from wattswap.runners.node.messenger import Messenger
 from wattswap.runners.node.node_host import CLOCK_KEY, NodeHost
+from wattswap.runners.node.pages import page_of
 from wattswap.runners.node.sensors import CarSensor, HouseholdSensor, NoSensor, Sensor
 from wattswap.runners.node.trust import TrustDirectory, TrustStore
 from wattswap.runners.node.zeromq import SocketOptions, Transport
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
 
     from wattswap.agents.base import Agent
     from wattswap.runners.engines.store import Store
-    from wattswap.runners.node.grant_page import GrantPage
     from wattswap.runners.node.ledger_payments import LedgerPayments
     from wattswap.runners.node.roles import Role
 
@@ -157,6 +157,9 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
             raise InputError(f"{loaded.path}: device: {error}") from None
         make, opening = _maker(loaded, keys, trust)
         log.info("listening" if port else "connecting", agent=keys.identity.name, port=port)
+        page = page_of(loaded, keys.identity.name, sensor, clock.now_ms, log)
+        if page is not None:
+            stack.enter_context(closing(page))
         host = NodeHost(
             lambda host: Node(make, host, agent_store, opening),
             messenger,
@@ -170,7 +173,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
             trusted=trusted,
             upstream="" if (above := _upstream(loaded)) is None else above.name,
             discovery=discovery,
-            page=_page(loaded, keys, clock, stack),
+            page=page,
             payments=_payments(loaded, opening, agent_store, host_store, log),
         )
         host.run(stopped)
@@ -225,19 +228,6 @@ def _gate(loaded: LoadedConfig, keys: AgentKeys, trust: TrustStore, store: Store
         epochs=heard,
         remember=remember,
     )
-
-
-def _page(loaded: LoadedConfig, keys: AgentKeys, clock: NodeClock, stack: ExitStack) -> GrantPage | None:
-    """Where others read what a charging point may draw, if its configuration has a port for that."""
-    config = loaded.config
-    if not isinstance(config, ChargerConfig) or not config.page.port:
-        return None
-    from wattswap.runners.node.grant_page import GrantPage
-
-    table, guaranteed_w = config.page, loaded.rules.guaranteed_w
-    name = keys.identity.name
-    page = GrantPage(table.host, table.port, charger=name, guaranteed_w=guaranteed_w, clock=clock.now_ms)
-    return stack.enter_context(closing(page))
 
 
 def _listen(loaded: LoadedConfig, transport: Transport) -> int:
@@ -295,7 +285,7 @@ def _sensor(loaded: LoadedConfig, keys: AgentKeys, store: Store, messenger: Mess
                 signal=partial(messenger.signal, name),
             )
         case VehicleConfig():
-            return CarSensor(config.car)
+            return CarSensor(config.car, store, partial(messenger.signal, name))
         case HouseholdConfig():
             return HouseholdSensor(_device(loaded, config.device, SteadyMeter(config.device.power_w)))
         case _:
