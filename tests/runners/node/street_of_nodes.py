@@ -115,6 +115,9 @@ class StreetOfNodes:
             )
             for number in range(points)
         ]
+        self.driver_port = free_port()
+        """Where the driver of the first car says what is wanted of it."""
+        driven = [f"[page]\nport = {self.driver_port}\n", *[""] * (points - 1)]
         follows = [*strategies, *["need"] * (points - len(strategies))]
         self.cars = [
             self._agent(
@@ -122,7 +125,9 @@ class StreetOfNodes:
                 f"vehicle/{number}",
                 "vehicle",
                 points + 1,
-                _upstream(f"charger/{number}", ports[number + 1], hosts) + f'[car]\nstrategy = "{follows[number]}"\n',
+                _upstream(f"charger/{number}", ports[number + 1], hosts)
+                + f'[car]\nstrategy = "{follows[number]}"\n'
+                + driven[number],
             )
             for number in range(points)
         ]

@@ -6,7 +6,7 @@ if (given) {
 }
 const token = sessionStorage.getItem("token"), at = (id) => document.getElementById(id);
 const kilo = (value, digits) => (value / 1000).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-const time = (unixMs) => new Date(unixMs).toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" });
+const time = (unixMs) => new Date(unixMs).toLocaleString("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
 const ask = (path, more = {}) => fetch(path, { ...more, headers: { authorization: `Bearer ${token}`, ...more.headers } });
 
 function says(car) {
