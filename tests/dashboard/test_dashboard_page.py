@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import quote
 
+import msgspec
 import pytest
 from tests.dashboard.browser import MISSING
 from tests.dashboard.finished_demo import rows, show
+from tests.dashboard.histories import history_of
 from tests.dashboard.watched import watched
 
 from wattswap.experiments.api import run
+from wattswap.experiments.dashboard.serving import served
 
 SCREENS = ("street", "transformer", "rounds", "chargers", "charger/C019", "cars", "readings")
 
@@ -89,6 +93,27 @@ def test_the_keyboard_reaches_every_control(window, address, screen):
         " && !(one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length)).length"
     )
     assert unnamed == 0
+
+
+@pytest.mark.parametrize("address_of", ["car/%E0%A4%A", "constructor", "__proto__", "driver=a&car=%E0%A4%A", "round/x"])
+def test_an_address_that_nobody_made_shows_a_screen_all_the_same(window, address, address_of):
+    window.open(f"{address}#{address_of}")
+    window.until("document.body.dataset.tick > 0 && document.querySelector('main h2, main .notice')?.textContent")
+    assert [text for text in window.complaints() if "transcript" not in text] == []
+
+
+def test_a_name_is_a_name_whatever_it_holds(window):
+    history, name = history_of(3), '"><img src=x onerror="document.title=1"><script>document.title=1</script>'
+    assert history.head is not None
+    cars = [msgspec.structs.replace(card, station=name, vehicle=name, strategy=name) for card in history.head.cars]
+    history.head = msgspec.structs.replace(history.head, name=name, cars=cars)
+    history.add(cars=[[0, row, 0, 5_000, 0, 0, 0] for row in range(len(cars))])
+    with served(history, "127.0.0.1", 0) as url:
+        for screen in ("street", "transformer", "chargers", "cars", "car/S0", "charger/" + quote(name, safe="")):
+            window.open(f"{url}#{screen}")
+            window.until("document.body.dataset.tick > 0 && document.querySelector('main h2')?.textContent")
+            assert window.js("return document.querySelectorAll('img, main script').length") == 0
+            assert window.complaints() == []
 
 
 def test_a_page_without_eventsource_says_so(window, address):

@@ -1,6 +1,6 @@
 // Puts the page together: the stream that fills the store, the moment that is shown, and the screens.
 import { Car, Cars, Driven } from "./cars.js";
-import { h } from "./dom.js";
+import { h, unescaped } from "./dom.js";
 import { ChargerScreen, Chargers } from "./chargers.js";
 import { Islands } from "./islands.js";
 import { Readings } from "./readings.js";
@@ -104,9 +104,9 @@ let screen = null, shown = null;
 function show() {
   if (!store.head) return;
   const [name, argument] = location.hash.slice(1).split("/");
-  const known = name in SCREENS ? name : "street", key = `${known}/${argument ?? ""}`;
+  const known = Object.hasOwn(SCREENS, name) ? name : "street", key = `${known}/${argument ?? ""}`;
   if (shown !== key) {
-    screen = new SCREENS[known](argument && decodeURIComponent(argument));
+    screen = new SCREENS[known](argument && unescaped(argument));
     main.replaceChildren(screen.element);
     shown = key;
     window.scrollTo(0, 0);

@@ -1,6 +1,6 @@
 // Whoever came by an address with a token may order something: the operator a limit, a driver what the own car does.
 // The token came in the URL's fragment, which no server is told; it stays in this window alone.
-import { h } from "./dom.js";
+import { h, unescaped } from "./dom.js";
 import { newest, store, tickValue } from "./store.js";
 import { clock, kw, kwh } from "./words.js";
 
@@ -9,7 +9,7 @@ if (given?.operator) {
   sessionStorage.setItem("operator", given.operator);
   history.replaceState(null, "", "#street");
 } else if (given) {
-  sessionStorage.setItem(`driver/${decodeURIComponent(given.car)}`, given.driver);
+  sessionStorage.setItem(`driver/${unescaped(given.car)}`, given.driver);
   history.replaceState(null, "", `#driven/${given.car}`);
 }
 
