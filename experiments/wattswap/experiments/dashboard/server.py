@@ -47,6 +47,7 @@ def dashboard_app(
         Route("/transcript/{feeder:int}/{tick:int}", looked_up.transcript),
         Route("/readings", looked_up.readings),
         Route("/readings/{last:int}", looked_up.readings),
+        Route("/readings/until/{until_ms:int}", looked_up.readings),
     ]
     if rights is not None:
         routes += Orders(history, rights).routes()
@@ -69,7 +70,7 @@ class _LookedUp:
 
     def readings(self, request: Request) -> Response:
         """Signed meter records."""
-        return self._json("meter records", lambda run_dir: signed_records(run_dir, request.path_params.get("last")))
+        return self._json("meter records", lambda run_dir: signed_records(run_dir, **request.path_params))
 
     def _json(self, what: str, look_up: Callable[[Path], object]) -> Response:
         """What was found, or 404 with the reason why it is not there."""

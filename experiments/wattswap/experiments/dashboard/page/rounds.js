@@ -44,9 +44,9 @@ const columns = (tick) => [
   ["Taken", (sale) => kw(sale.awarded_w), true],
   ["Asked", (sale) => (sale.ask == null ? "" : iota(sale.ask)), true],
   ["Price", (sale) => iota(sale.price), true],
-  ["Put off or fed", (sale) => (sale.isSettled ? kwh(sale.delivered_ws) : "–"), true],
+  ["Energy", (sale) => (sale.isSettled ? kwh(sale.delivered_ws) : "–"), true],
   ["Earned, IOTA", (sale) => (sale.isSettled ? iota(sale.nanos) : "–"), true],
-  ["Where it stands", (sale) => standing(sale, tick)],
+  ["Payment", (sale) => standing(sale, tick)],
 ];
 
 export class Round {
