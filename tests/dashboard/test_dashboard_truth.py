@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from tests.dashboard.browser import MISSING, Browser
 from tests.dashboard.finished_demo import rows, show
+
+from wattswap.experiments.dashboard.finished import finished_run
+from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -173,3 +179,15 @@ def test_a_round_shows_what_came_of_it_by_then_and_nothing_before_it_was_called(
     assert {row[7] for row in cells(window)} == {"–"}
     at(f"round/{call}", max(settled))
     window.until("![...document.querySelectorAll('td')].some(one => one.textContent == '–')")
+
+
+def test_tables_that_do_not_belong_together_are_named(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    table = parquet.read_table(tmp_path / "run" / "trades.parquet")
+    names = pa.array(["nobody"] * table.num_rows)
+    parquet.write_table(
+        table.set_column(table.schema.get_field_index("session"), "session", names),
+        tmp_path / "run" / "trades.parquet",
+    )
+    with pytest.raises(InputError, match="'nobody' has no session"):
+        finished_run(tmp_path / "run")

@@ -67,7 +67,7 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
         play_speed=play_speed,
         cars=cards,
     )
-    numbers = {card.session: row for row, card in enumerate(cards)}
+    numbers = _Numbers({card.session: row for row, card in enumerate(cards)})
     history.add(
         ticks=ticks,
         heat=_heat_rows(ticks, ratings, tick_ms // 1_000),
@@ -79,6 +79,13 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
     )
     history.end(run.status)
     return history
+
+
+class _Numbers(dict[str, int]):
+    """The row of each session."""
+
+    def __missing__(self, session: str) -> int:
+        raise InputError(f"the run's tables differ on who was there: {session!r} has no session; run it again")
 
 
 def _scenario(path: Path) -> dict[str, Any]:
