@@ -14,7 +14,10 @@ from tests.dashboard.histories import history_of
 from tests.dashboard.watched import watched
 
 from wattswap.experiments.api import run
+from wattswap.experiments.dashboard.history import FEEDER_COLUMNS
+from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
+from wattswap.runners.engines.limit_order import LimitOrder
 
 SCREENS = ("street", "transformer", "rounds", "chargers", "charger/C019", "cars", "readings")
 
@@ -93,6 +96,24 @@ def test_the_keyboard_reaches_every_control(window, address, screen):
         " && !(one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length)).length"
     )
     assert unnamed == 0
+
+
+def test_an_untouched_slider_stands_at_the_limit_in_force(window):
+    history = history_of(3)
+    limit_w = FEEDER_COLUMNS.index("limit_w")
+
+    def set_limit(watts: int) -> None:
+        history.add(ticks=[[watts if place == limit_w else 0 for place in range(len(FEEDER_COLUMNS))]])
+
+    with served(history, "127.0.0.1", 0, rights := Rights.new(LimitOrder(), None)) as url:
+        window.open(f"{url}#operator={rights.operator_token}")
+        for watts in (250_000, 180_000):
+            set_limit(watts)
+            window.until(f"document.getElementById('limit')?.value == {watts}")
+        window.js("const s = document.getElementById('limit'); s.value = 99000; s.dispatchEvent(new Event('input'))")
+        set_limit(150_000)
+        window.until("document.querySelector('.tiles').innerText.includes('limit 150 kW')")
+        assert window.js("return document.getElementById('limit').value") == "99000"
 
 
 @pytest.mark.parametrize("address_of", ["car/%E0%A4%A", "constructor", "__proto__", "driver=a&car=%E0%A4%A", "round/x"])

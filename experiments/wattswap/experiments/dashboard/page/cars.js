@@ -58,7 +58,8 @@ function why(car, card, sales, tick) {
     case "feeding": return sold ? `The transformer was short of power and asked. ${sold}` : "The transformer was short of power and the car offered some of its own.";
     case "catching up": return "It gave way before; the transformer has room again, so it draws what it had put off.";
     case "forced": return "No offer was enough, so the last resort cut it for a moment. That is not paid.";
-    case "waiting": return "The transformer has no room for it now, and it holds no award.";
+    case "waiting": return `The transformer has no room for it now. ${sales.some((sale) => !sale.isSettled && !sale.feeds)
+      ? "What it put off before earns until it is drawn back." : "It holds no award."}`;
     case "full": return `It has what it needs until it leaves (${leaves(card)}).`;
     case "charging": return last ? `The transformer does not need it to give way now. The last time it did: ${sold[0].toLowerCase()}${sold.slice(1)}` : "It has not given way so far.";
     default: return tick < card.arrival_tick ? `It comes at ${clock(card.arrival_tick)}.` : "It has left.";

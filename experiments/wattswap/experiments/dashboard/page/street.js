@@ -116,8 +116,11 @@ export class Street {
     fill(this.tiles, tiles(tick, found, counts));
     if (!this.legend.childElementCount || this.shown !== String(store.view)) this.legend.replaceChildren(legend());
     this.shown = String(store.view);
-    if (!this.formMade) this.form.append(...[limitForm()].filter(Boolean));
-    this.formMade = true;
+    if (this.limit === undefined) {
+      this.limit = limitForm();
+      if (this.limit) this.form.append(this.limit.element);
+    }
+    this.limit?.follow();
     const base = (at) => tickValue(at, "base_w"), limit = (at) => tickValue(at, "limit_w");
     this.load.draw([
       { kind: "area", values: (at) => Math.max(unasked(at), limit(at)), below: limit, colour: "--over", alpha: 0.25 },
