@@ -50,7 +50,7 @@ class _ImpatientProtocol(H11Protocol):
         self._timer = self.loop.call_later(_REQUEST_S, self._look)
 
     def _look(self) -> None:
-        cycle = self.cycle
+        cycle = getattr(self, "cycle", None)  # none before the first request
         waits = cycle is None or cycle.response_complete or cycle.more_body
         if waits and self._waited:
             self.transport.abort()

@@ -69,7 +69,7 @@ class CarNow(Struct, frozen=True, kw_only=True):
     earned_nanos: int = 0
 
 
-class _RefusedError(Exception):
+class _WishRefusedError(Exception):
     """A request is not carried out: a status, and why."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -102,24 +102,24 @@ class DriverPage:
 
             def _wish(self) -> tuple[str, bytes]:
                 if self.path != "/wish":
-                    raise _RefusedError(404, "there is no such page")
+                    raise _WishRefusedError(404, "there is no such page")
                 page.require(self.headers.get("authorization", ""))
                 if self.headers.get("content-type") != "application/json":
-                    raise _RefusedError(415, "a wish is JSON")
+                    raise _WishRefusedError(415, "a wish is JSON")
                 length = self.headers.get("content-length", "")
                 if not length.isdecimal() or int(length) > _MOST_BYTES:
-                    raise _RefusedError(413, "a wish is shorter, and says its length")
+                    raise _WishRefusedError(413, "a wish is shorter, and says its length")
                 page.say(self.rfile.read(int(length)))
                 return "text/plain", b"the car has been told\n"
 
             def _carry_out(self, what: object) -> None:
                 try:
                     if (why := guard.refusal({name.lower(): text for name, text in self.headers.items()})) is not None:
-                        raise _RefusedError(403, why)
+                        raise _WishRefusedError(403, why)
                     assert callable(what)
                     media, content = what()
                     self.answer(200, f"{media}; charset=utf-8", content, POLICY)
-                except _RefusedError as refused:
+                except _WishRefusedError as refused:
                     self.answer(refused.status, "text/plain; charset=utf-8", f"{refused}\n".encode(), POLICY)
 
         self._server = BoundedServer(host, port, _DriverRequest)
@@ -149,32 +149,32 @@ class DriverPage:
             self.require(authorization)
             return "application/json", msgspec.json.encode(self._now)
         if path not in pages:
-            raise _RefusedError(404, "there is no such page")
+            raise _WishRefusedError(404, "there is no such page")
         return pages[path]
 
     def require(self, authorization: str) -> None:
         """Refuse whoever has another token. It is no cookie, so no other page can make a browser send it along."""
         scheme, _, given = authorization.partition(" ")
         if scheme != "Bearer" or not secrets.compare_digest(given.encode(), self._token.encode()):
-            raise _RefusedError(401, f"this token is not the driver's; open the address in {ADDRESS_FILE}")
+            raise _WishRefusedError(401, f"this token is not the driver's; open the address in {ADDRESS_FILE}")
 
     def say(self, body: bytes) -> None:
         """Pass on what the driver wants."""
         try:
             posted = msgspec.json.decode(body, type=_WishPosted)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise _RefusedError(400, f"no wish: {error}") from None
+            raise _WishRefusedError(400, f"no wish: {error}") from None
         if self._now.charger is None:
-            raise _RefusedError(409, "the car is not plugged in, so there is nothing to want of it")
+            raise _WishRefusedError(409, "the car is not plugged in, so there is nothing to want of it")
         if (posted.by_unix_ms is not None) != (posted.wish is Wish.FULL_BY):
-            raise _RefusedError(400, "an instant belongs to full-by, and only there")
+            raise _WishRefusedError(400, "an instant belongs to full-by, and only there")
         if (posted.least_wh is not None) != (posted.wish is Wish.AT_LEAST):
-            raise _RefusedError(400, "an energy belongs to at-least, and only there")
+            raise _WishRefusedError(400, "an energy belongs to at-least, and only there")
         by_ms, now_ms = posted.by_unix_ms, time.time_ns() // 1_000_000
         if by_ms is not None and not now_ms <= by_ms <= now_ms + _MOST_AHEAD_MS:
-            raise _RefusedError(400, "the car can be full by an instant of the next seven days")
+            raise _WishRefusedError(400, "the car can be full by an instant of the next seven days")
         if (posted.least_wh or 0) > self._now.capacity_wh:
-            raise _RefusedError(400, f"the battery holds {self._now.capacity_wh} Wh at most")
+            raise _WishRefusedError(400, f"the battery holds {self._now.capacity_wh} Wh at most")
         least_ws = None if posted.least_wh is None else posted.least_wh * WS_PER_WH
         self._sensor.say(Said(0, posted.wish, None if by_ms is None else by_ms - EPOCH_S * 1_000, least_ws))
 
