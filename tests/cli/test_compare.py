@@ -80,7 +80,7 @@ def test_a_failed_run_is_told_and_the_code_is_1(tmp_path: Path, monkeypatch, cap
     [
         (("demmo", "--out", "here"), "did you mean demo?"),
         (("demo",), "--out"),
-        (("demo", "--out", "here", "--cluster", "tcp://10.0.0.1:8786"), "--cluster: this version"),
+        (("demo", "--games", "--cluster", "tcp://10.0.0.1:8786"), "--cluster: not with --games"),
         (("demo", "--out", "here", "--controllers", "egf"), "the nearest is"),
         (("demo", "--out", "here", "--controllers", ","), "--controllers: name at least one"),
         (("demo", "--out", "here", "--seeds", "0"), "--seeds 0"),

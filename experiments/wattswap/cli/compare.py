@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+    from concurrent.futures import Executor
 
     from rich.console import Console
 
@@ -65,7 +68,11 @@ _GAP = 2
     help="Run every value of a key: KEY=FROM..TO:STEP or KEY=A,B,C; again for a further key.",
 )
 @click.option("--jobs", type=int, metavar="N", help="Processes; as many as there are processors by default.")
-@click.option("--cluster", metavar="ADDRESS", help="Not in this version.")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Run on the workers of a dask.distributed cluster; the address of its scheduler, as tcp://10.0.0.5:8786.",
+)
 @click.option("--engine", default="fleet", show_default=True, help="fleet: arrays, fast; messages: real agents.")
 @options.day
 @options.settings
@@ -114,8 +121,6 @@ def compare(
 
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
-    if cluster is not None:
-        raise InputError("--cluster: this version compares on this machine only; use --jobs N")
     if resample is not None:
         if ctx.get_parameter_source("seeds") is not ParameterSource.DEFAULT:
             raise InputError("--resample: it says how many streets are drawn, so leave --seeds out")
@@ -136,12 +141,17 @@ def compare(
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
     from wattswap.experiments.comparison import ComparisonError
     from wattswap.experiments.comparison import compare as compare_runs
+    from wattswap.experiments.executors import ExecutorLostError
     from wattswap.experiments.vary import variations
 
     pairs = sum(max(len(strategies), 1) if name == NEGOTIATED else 1 for name in dict.fromkeys(controllers))
     runs = pairs * len(variations(vary)) * max(seeds, 0)
     try:
-        with strategies_print_to_stderr(), progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed:
+        with (
+            _workers(cluster) as (executor, workers),
+            strategies_print_to_stderr(),
+            progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed,
+        ):
             comparison = compare_runs(
                 scenario,
                 controllers=controllers,
@@ -151,13 +161,21 @@ def compare(
                 day=day,
                 settings=settings,
                 vary=vary,
-                jobs=jobs,
+                jobs=jobs or workers,
+                executor=executor,
                 out=out,
                 progress=lambda done, _of: passed(done - 1),
             )
     except KeyboardInterrupt:
         click.echo(f"wattswap: interrupted; finished runs lie in {out}, the same command goes on from there", err=True)
         ctx.exit(INTERRUPTED)
+    except ExecutorLostError as error:
+        click.echo(
+            f"wattswap: --cluster {cluster}: lost ({error}); finished runs lie in {out}, the same command goes on from"
+            " there",
+            err=True,
+        )
+        ctx.exit(CHECK_FAILED)
     except ComparisonError as error:
         comparison = error.comparison
     if as_json:
@@ -168,9 +186,21 @@ def compare(
         ctx.exit(CHECK_FAILED)
 
 
+@contextmanager
+def _workers(cluster: str | None) -> Iterator[tuple[Executor | None, int | None]]:
+    """A cluster's executor and how many runs it makes at a time; nothing without a cluster."""
+    if cluster is None:
+        yield None, None
+        return
+    from wattswap.experiments.cluster import cluster_at
+
+    with cluster_at(cluster) as executor:
+        yield executor, executor.workers
+
+
 def _refuse_beside_games(ctx: click.Context) -> None:
     """Raise for an option that a game would not look at."""
-    for name in ("controllers", "strategies", "engine", "jobs", "out", "vary"):
+    for name in ("controllers", "strategies", "engine", "jobs", "cluster", "out", "vary"):
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise InputError(f"--{name}: not with --games, which play the negotiation in the fleet engine and print")
 

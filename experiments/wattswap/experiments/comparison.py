@@ -23,6 +23,8 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.rundir import SCENARIO, WITHOUT_TABLES
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -190,6 +192,7 @@ def compare(
     settings: Sequence[str] = (),
     vary: Sequence[str] = (),
     jobs: int | None = None,
+    executor: Executor | None = None,
     out: str | Path | None = None,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Comparison:
@@ -202,7 +205,11 @@ def compare(
     the number of processes, as many as there are processors by default. ``progress`` is called with how many runs are
     over, and of how many.
 
+    With ``executor`` runs are made in it in place of processes of our own: any executor of ``concurrent.futures``, or
+    that of :func:`.cluster.cluster_at`. ``jobs`` is then how many of its workers are to be kept busy.
+
     Raises:
+        ExecutorLostError: the executor broke; finished runs are kept.
         InputError: something that was asked for cannot be, or ``out`` holds runs that were made from other inputs.
         ComparisonError: no run came through; it holds the comparison.
     """
@@ -220,7 +227,7 @@ def compare(
     )
     store = None if out is None else _store(Path(out), street)
     processes = jobs or usable_processors()
-    done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)))
+    done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)), executor)
     comparison = Comparison(street.name, [described(outcome) for outcome in done], None if out is None else Path(out))
     if comparison.out is not None:
         _write(comparison, comparison.out)
