@@ -340,6 +340,7 @@ def test_the_lock_files_hold_all_that_the_project_asks_for():
 
 # Distributions that are imported under another name.
 IMPORTED_AS = {
+    "power-grid-model": "power_grid_model",
     "graphql-core": "graphql",
     "paho-mqtt": "paho",
     "pynacl": "nacl",
