@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -73,6 +74,7 @@ _GAP = 2
     metavar="ADDRESS",
     help="Run on the workers of a dask.distributed cluster; the address of its scheduler, as tcp://10.0.0.5:8786.",
 )
+@click.option("--yes", is_flag=True, help="Do not ask before a comparison that would take longer than a day.")
 @click.option("--engine", default="fleet", show_default=True, help="fleet: arrays, fast; messages: real agents.")
 @options.day
 @options.settings
@@ -100,6 +102,7 @@ def compare(
     vary: tuple[str, ...],
     jobs: int | None,
     cluster: str | None,
+    yes: bool,
     engine: str,
     day: int | None,
     settings: tuple[str, ...],
@@ -147,25 +150,24 @@ def compare(
     pairs = sum(max(len(strategies), 1) if name == NEGOTIATED else 1 for name in dict.fromkeys(controllers))
     runs = pairs * len(variations(vary)) * max(seeds, 0)
     try:
-        with (
-            _workers(cluster) as (executor, workers),
-            strategies_print_to_stderr(),
-            progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed,
-        ):
-            comparison = compare_runs(
-                scenario,
-                controllers=controllers,
-                strategies=strategies,
-                seeds=seeds,
-                engine=engine,
-                day=day,
-                settings=settings,
-                vary=vary,
-                jobs=jobs or workers,
-                executor=executor,
-                out=out,
-                progress=lambda done, _of: passed(done - 1),
-            )
+        with _workers(cluster) as (executor, workers):
+            if not (yes or _is_wanted(scenario, runs, engine, day, settings, jobs or workers, out)):
+                return
+            with strategies_print_to_stderr(), progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed:
+                comparison = compare_runs(
+                    scenario,
+                    controllers=controllers,
+                    strategies=strategies,
+                    seeds=seeds,
+                    engine=engine,
+                    day=day,
+                    settings=settings,
+                    vary=vary,
+                    jobs=jobs or workers,
+                    executor=executor,
+                    out=out,
+                    progress=lambda done, _of: passed(done - 1),
+                )
     except KeyboardInterrupt:
         click.echo(f"wattswap: interrupted; finished runs lie in {out}, the same command goes on from there", err=True)
         ctx.exit(INTERRUPTED)
@@ -184,6 +186,32 @@ def compare(
         _show(comparison)
     if comparison.failed:
         ctx.exit(CHECK_FAILED)
+
+
+def _is_wanted(
+    scenario: str, runs: int, engine: str, day: int | None, settings: tuple[str, ...], jobs: int | None, out: Path
+) -> bool:
+    """Whether to begin: asked on a terminal where it would take longer than a day.
+
+    Raises:
+        InputError: it would, and nobody is there to be asked.
+    """
+    from wattswap.experiments.effort import DAY_S, estimated_s
+    from wattswap.experiments.processors import usable_processors
+    from wattswap.experiments.sweep import RUNS
+    from wattswap.runners.scenario import load_street
+
+    processes = jobs or usable_processors()
+    left = runs - len(list((out / RUNS).glob("*.json")))
+    street = load_street(scenario, settings=list(settings), day=day)
+    days = estimated_s(street, left, engine, processes) / DAY_S
+    if days <= 1:
+        return True
+    where = "one process" if processes == 1 else f"{processes} processes"
+    text = f"{left:,} runs would take some {days:,.0f} days on {where}"
+    if not sys.stdin.isatty():
+        raise InputError(f"{text}; say --yes to begin them all the same")
+    return click.confirm(f"{text}. Begin?", err=True)
 
 
 @contextmanager

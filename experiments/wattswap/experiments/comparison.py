@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.formatting import amount, controller_name
+from wattswap.experiments.api import DISK_ERRORS
+from wattswap.experiments.formatting import controller_name
 from wattswap.experiments.markup import table
 from wattswap.experiments.paired import PairedDifference, differences
 from wattswap.experiments.plots.curves import curves
@@ -227,10 +229,19 @@ def compare(
     )
     store = None if out is None else _store(Path(out), street)
     processes = jobs or usable_processors()
-    done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)), executor)
-    comparison = Comparison(street.name, [described(outcome) for outcome in done], None if out is None else Path(out))
-    if comparison.out is not None:
-        _write(comparison, comparison.out)
+    try:
+        done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)), executor)
+        rows = [described(outcome) for outcome in done]
+        comparison = Comparison(street.name, rows, None if out is None else Path(out))
+        if comparison.out is not None:
+            _write(comparison, comparison.out)
+    except OSError as error:
+        if out is None or error.errno not in DISK_ERRORS:
+            raise
+        raise InputError(
+            f"--out {out}: not writable any more ({error.strerror}); finished runs stay; make room, and the"
+            " same command goes on from there"
+        ) from None
     if len(comparison.failed) == len(comparison.rows):
         raise ComparisonError(comparison)
     return comparison

@@ -140,8 +140,12 @@ class ResultStore:
             "figures": outcome.figures,
         }
         beside = path.with_suffix(".part")
-        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
+        try:
+            beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
 
     def _read(self, job: Job) -> JobOutcome:
         path = self._path(job)
