@@ -17,8 +17,7 @@ from wattswap.cli.examples import examples
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Executor
 
     from rich.console import Console

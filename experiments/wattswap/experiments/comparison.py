@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from wattswap.agents.controllers import NEGOTIATED
-from wattswap.experiments.formatting import amount, controller_name
 from wattswap.experiments.api import DISK_ERRORS
-from wattswap.experiments.formatting import controller_name
+from wattswap.experiments.formatting import amount, controller_name
 from wattswap.experiments.markup import table
 from wattswap.experiments.paired import PairedDifference, differences
 from wattswap.experiments.plots.curves import curves
