@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wattswap.cli.examples import examples
+from wattswap.cli.groups import CommandGroup
 from wattswap.cli.where import as_json, where
 from wattswap.experiments.formatting import counted
 
@@ -35,7 +36,7 @@ def _whose(command: _Command) -> _Command:
     return command
 
 
-@click.group(epilog=examples(f"wattswap meter verify --run {_RUN}"))
+@click.group(cls=CommandGroup, epilog=examples(f"wattswap meter verify --run {_RUN}"))
 def meter() -> None:
     """The signed meter records of a site, on its ledger and in its archive."""
 
