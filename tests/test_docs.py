@@ -288,6 +288,11 @@ def test_a_key_that_pages_set_and_that_is_not_there_is_noticed():
 # -- the pages together -----------------------------------------------------------------------------------------------
 
 
+def test_every_page_is_reached_from_the_first():
+    first = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert [page.name for page in PAGES if page.stem != "index" and f"]({page.name})" not in first] == []
+
+
 def test_every_page_is_in_the_table_of_contents():
     nav = (HOUSE / "mkdocs.yml").read_text(encoding="utf-8")
     assert [page.name for page in PAGES if f": {page.name}\n" not in nav] == []

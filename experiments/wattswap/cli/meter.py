@@ -116,7 +116,9 @@ def verify(
         ctx.exit(BROKEN)
 
 
-@meter.command(epilog=examples(f"wattswap meter proof TRD-3749 --at 2018-11-25T18:30:00 --run {_RUN} --out mine.json"))
+@meter.command(
+    epilog=examples(f"wattswap meter proof charger/C021 --at 2018-11-25T18:30:00 --run {_RUN} --out mine.json")
+)
 @click.argument("meter_name", metavar="METER")
 @click.option("--at", required=True, metavar="TIME", help="The last reading up to here; in the street's time.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where to write it.")

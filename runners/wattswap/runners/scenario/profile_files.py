@@ -134,10 +134,8 @@ def _cure(at_ms: Sequence[int]) -> str:
     """What to do about stamps that do not rise: they are those of several meters, or a few are repeated."""
     stamps = len(set(at_ms))
     if stamps > 1 and stamps < len(at_ms) and len(at_ms) % stamps == 0:
-        return (
-            f"every stamp is there {len(at_ms) // stamps} times: for a row of each meter, call the column that names the meter"
-            f" {METER_COLUMNS[0]!r}, and the meters are added up"
-        )
+        told = f"every stamp is there {len(at_ms) // stamps} times: for a row of each meter, call the column that names"
+        return f"{told} the meter {METER_COLUMNS[0]!r}, and the meters are added up"
     return "sort the rows and drop repeated ones"
 
 
