@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import typing
@@ -89,6 +90,24 @@ def test_what_a_page_shows_runs(page: Path, tmp_path, monkeypatch, capsys):
                 assert cli._code(arguments(line)) == 0, f"{line}: {capsys.readouterr().err}"
                 said = capsys.readouterr().out
                 assert agrees(shown, said), f"{line} prints:\n{said}"
+
+
+def test_sessions_as_acn_data_gives_them_become_a_figure(tmp_path, monkeypatch, capsys):
+    """The page's own file and commands, with a sample of the download in place of the reader's, and fewer streets."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(HOUSE / "tests/runners/scenario/data/acn_web_download.json", "acn.json")
+    lines = []
+    for block in blocks(BY_NAME["figure"]):
+        if block.file:
+            Path(block.file).write_text(block.text)
+        if block.says == "with sessions":
+            lines += [line for line, _ in session(block)]
+    assert len(lines) == 2
+    for line in lines:
+        quick = [*arguments(line.replace("--resample 10", "--resample 2")), "--set", "reading_s=300"]
+        assert cli._code([*quick, "--jobs", "1"] if quick[0] == "compare" else quick) == 0, capsys.readouterr().err
+    assert Path("figure.pdf").read_bytes()[:5] == b"%PDF-"
+    assert "need:0.5+keep:0.5" in Path("strategies/differences.csv").read_text()
 
 
 @pytest.mark.parametrize("number", range(4))

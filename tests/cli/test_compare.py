@@ -44,6 +44,17 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
     assert again.stdout == done.stdout
 
 
+def test_a_picture_for_paper_has_the_paired_differences(tmp_path: Path, monkeypatch, capsys):
+    """Before anything runs a name with another ending is refused."""
+    monkeypatch.chdir(tmp_path)
+    words = ("demo", *FAST, "--controllers", "negotiated", "--strategies", "need,keep", "--out", "here", "--picture")
+    assert run_main(*words, "figure.bmp") == 2
+    assert "a picture's name ends in .pdf, .png, .svg" in capsys.readouterr().err
+    assert not Path("here").exists()
+    assert run_main(*words, "figure.svg") == 0
+    assert "differences in pairs of one seed from negotiated, need" in Path("figure.svg").read_text()
+
+
 def test_json_is_one_object_and_nothing_else(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert run_main("demo", *FAST, "--controllers", "edf", *DISCLOSED, "--out", "here", "--json") == 0
