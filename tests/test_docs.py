@@ -68,21 +68,39 @@ def test_a_notebook_runs_and_says_what_its_page_says(notebook: Path, tmp_path, m
     known: dict[str, Any] = {"__name__": notebook.stem}
     for text in texts:
         exec(compile(text, notebook.name, "exec"), known)
-    assert (tmp_path / "limits.png").stat().st_size > 10_000
+    SHOWN_BY[notebook.stem](known, tmp_path)
+
+
+def shows_limits(known: dict[str, Any], folder: Path) -> None:
+    assert (folder / "limits.png").stat().st_size > 10_000
     assert [group.varied for group in known["found"].groups if group.controller == "negotiated"] == [
         "transformer.limit_w=300000", "transformer.limit_w=360000", "transformer.limit_w=420000",
     ]  # fmt: skip
 
 
+def shows_a_strategy_and_whether_it_is_better(known: dict[str, Any], folder: Path) -> None:
+    assert known["mine"].summary["choices"]["reduce"] > 0
+    assert {each.strategy for each in known["found"].differences} == {"truthful", "keep"}
+    assert not list(folder.iterdir())
+
+
+SHOWN_BY = {"our_transformer": shows_limits, "tutorial": shows_a_strategy_and_whether_it_is_better}
+"""What has come of each notebook when it has run."""
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_shows_runs(page: Path, tmp_path, monkeypatch, capsys):
-    """Python blocks in one namespace, as a reader would type them one after the other; consoles where marked."""
+    """Python blocks in one namespace, as a reader would type them one after the other; consoles where marked.
+
+    A page that is a notebook, too, has its Python run there.
+    """
+    notebook = DOCS / "examples" / f"{page.stem.replace('-', '_')}.ipynb"
     monkeypatch.chdir(tmp_path)
     known: dict[str, Any] = {"__name__": page.stem}
     for block in blocks(page):
         if block.file:
             Path(block.file).write_text(block.text)
-        if block.kind == "python" and not block.says.startswith("not run: "):
+        if block.kind == "python" and not notebook.exists() and not block.says.startswith("not run: "):
             exec(compile(block.text, f"{page.name}", "exec"), known)
         if block.kind == "console" and block.says == "run":
             for line, shown in session(block):
