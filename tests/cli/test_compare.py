@@ -29,7 +29,7 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80, "an ordinary terminal shows it"
-    for words in ("uncontrolled", "negotiated", "need:0.5+keep:0.5", "IOTA", "All runs: here"):
+    for words in ("uncontrolled", "negotiated", "need:0.5+keep:0.5", "IOTA", "All runs: here (6 runs, "):
         assert words in done.stdout
     assert {path.name for path in (tmp_path / "here").iterdir()} == {
         "runs",

@@ -78,5 +78,5 @@ def test_a_run_without_a_book_says_what_rebuilds_it(tmp_path: Path):
         read_book(tmp_path)
     (tmp_path / "journal").mkdir()
     (tmp_path / "journal" / "street.msgpack").touch()
-    with pytest.raises(InputError, match="`wattswap replay .* rebuilds it"):
+    with pytest.raises(InputError, match=r"`wattswap replay .* rebuilds it"):
         read_book(tmp_path)

@@ -243,4 +243,4 @@ def test_a_spawned_seed_sequence_is_a_seed_and_anything_else_is_refused(small):
     assert one != two
     for wrong in (1.5, np.random.default_rng(3), True):
         with pytest.raises(InputError, match="write a whole number or a numpy SeedSequence"):
-            NeighbourhoodModel(small, engine="fleet", rng=wrong)
+            NeighbourhoodModel(small, engine="fleet", rng=wrong)  # type: ignore[arg-type]

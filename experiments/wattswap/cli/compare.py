@@ -260,6 +260,8 @@ def _as_json(comparison: Comparison) -> dict[str, object]:
 def _show(comparison: Comparison) -> None:
     from rich.console import Console
 
+    from wattswap.experiments.formatting import megabytes
+
     console = Console(highlight=False, soft_wrap=False)
     if comparison.hurt:
         console.print("Who was hurt, in the mean of a run:", markup=False)
@@ -288,7 +290,10 @@ def _show(comparison: Comparison) -> None:
         )
     for note in comparison.notes:
         console.print(f"Note: {note}", markup=False, soft_wrap=True)
-    console.print(f"\nAll runs: {comparison.out}", markup=False, soft_wrap=True)
+    if comparison.out is not None:
+        took_s = sum(row["timing_wall_s"] for row in comparison.rows if row["status"] == "complete")
+        of = f"{len(comparison.rows)} runs, {took_s:,.0f} s of one process, {megabytes(comparison.out)}"
+        console.print(f"\nAll runs: {comparison.out} ({of})", markup=False, soft_wrap=True)
 
 
 def _show_differences(console: Console, measures: Sequence[Measure], differences: Sequence[PairedDifference]) -> None:

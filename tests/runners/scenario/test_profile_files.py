@@ -64,7 +64,7 @@ def test_homes_of_many_times_the_rating_are_refused_with_the_likely_cause(
 
 def test_values_that_never_fall_are_told_to_be_a_register(tmp_path: Path):
     """A home's first days: the register is far from what the transformer could not carry."""
-    (tmp_path / "load.csv").write_text(profile("household_kwh", [row // 3 for row in range(96)], step_min=15))
+    (tmp_path / "load.csv").write_text(profile("household_kwh", [float(row // 3) for row in range(96)], step_min=15))
     (note,) = read_profile(tmp_path / "load.csv", "household_kw").notes
     assert note.startswith("household_kwh never falls, as a meter's register does")
 
