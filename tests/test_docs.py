@@ -115,7 +115,7 @@ def test_sessions_as_acn_data_gives_them_become_a_figure(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     shutil.copy(HOUSE / "tests/runners/scenario/data/acn_web_download.json", "acn.json")
     lines = []
-    for block in blocks(BY_NAME["figure"]):
+    for block in blocks(BY_NAME["acn"]):
         if block.file:
             Path(block.file).write_text(block.text)
         if block.says == "with sessions":

@@ -71,7 +71,7 @@ def test_values_that_never_fall_are_told_to_be_a_register(tmp_path: Path):
 
 @pytest.mark.parametrize(("days", "told"), [(8, 0), (9, 1)])
 def test_more_than_a_day_that_is_made_up_is_told(folder: Path, scenario: str, days: int, told: int):
-    hours = [10 + hour % 24 for hour in range(7 * 24 + 1)]
+    hours = [10.0 + hour % 24 for hour in range(7 * 24 + 1)]
     for name, column in (("household.csv", "household_kw"), ("pv.csv", "pv_kw")):
         (folder / name).write_text(profile(column, hours))
     street = load_street(scenario, settings=[f"days={days}", "base.beyond=week-before"])
