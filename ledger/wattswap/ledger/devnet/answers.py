@@ -10,7 +10,7 @@ from typing import Any, Final
 from wattswap.ledger.devnet import bcs, names, pages, sdk
 from wattswap.ledger.devnet.model import CoinObject, Reference, Refused
 from wattswap.ledger.devnet.node import DevnetNode
-from wattswap.ledger.devnet.pages import CoinFilter, EntryFilter, Page, Window
+from wattswap.ledger.devnet.pages import Page, Window
 from wattswap.ledger.devnet.rules import (
     EPOCH,
     MINTED,
@@ -64,7 +64,7 @@ class Answers:
             "events": lambda **_: _connection(_NO_PAGE, lambda _: {}),
             "checkpoint": self._checkpoint,
             "checkpoints": lambda **window: _connection(
-                pages.checkpoints(self._store, Window(**window)), self._checkpoint_fields
+                pages.entries(self._store, {}, Window(**window)), self._checkpoint_fields
             ),
             "coinMetadata": self._coin_metadata,
             "devnet": self._devnet,
@@ -89,9 +89,7 @@ class Answers:
         return self._coin_fields(coin) if coin else None
 
     def _objects(self, filter: Mapping[str, Any] | None = None, **window: Any) -> Fields:  # noqa: A002 - as above
-        given = filter or {}
-        wanted = CoinFilter(given.get("type"), given.get("owner"), given.get("objectIds"))
-        return _connection(pages.coins(self._store, wanted, Window(**window)), self._coin_fields)
+        return _connection(pages.coins(self._store, filter or {}, Window(**window)), self._coin_fields)
 
     def _coin_fields(self, coin: CoinObject) -> Fields:
         contents = {
@@ -151,15 +149,7 @@ class Answers:
         return self._transaction_fields(entry) if entry else None
 
     def _transactions(self, filter: Mapping[str, Any] | None = None, **window: Any) -> Fields:  # noqa: A002 - as above
-        given = dict(filter or {})
-        kind = given.pop("kind", None)
-        wanted = EntryFilter(
-            programmable=None if kind is None else kind == "PROGRAMMABLE_TX",
-            **{_FILTERS[name]: value for name, value in given.items()},
-        )
-        if kind not in {None, "PROGRAMMABLE_TX", "SYSTEM_TX", "GENESIS"}:
-            wanted = EntryFilter(digests=[])
-        return _connection(pages.entries(self._store, wanted, Window(**window)), self._transaction_fields)
+        return _connection(pages.entries(self._store, filter or {}, Window(**window)), self._transaction_fields)
 
     def _transaction_fields(self, entry: Entry) -> Fields:
         return {
@@ -226,21 +216,6 @@ class Answers:
         if self._bytes > MOST_OUTPUT_BYTES:
             raise Refused(f"the answer would be longer than {MOST_OUTPUT_BYTES} bytes: ask for smaller pages")
         return b64encode(data).decode()
-
-
-_FILTERS: Final = {
-    "function": "function",
-    "afterCheckpoint": "after_checkpoint",
-    "atCheckpoint": "at_checkpoint",
-    "beforeCheckpoint": "before_checkpoint",
-    "sentAddress": "sender",
-    "recvAddress": "recipient",
-    "inputObject": "input",
-    "changedObject": "changed",
-    "wrappedOrDeletedObject": "deleted",
-    "transactionIds": "digests",
-}
-"""The schema's names of a filter -> ours."""
 
 
 def _completed(kind: bytes, about: Mapping[str, Any]) -> bytes:

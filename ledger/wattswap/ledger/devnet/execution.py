@@ -13,6 +13,7 @@ from wattswap.ledger.devnet import bcs, sdk
 from wattswap.ledger.devnet.machine import Failure, Machine, Piece
 from wattswap.ledger.devnet.model import (
     CoinObject,
+    Command,
     Execution,
     GasCost,
     MakeVector,
@@ -92,14 +93,10 @@ def check_shape(transaction: Transaction) -> None:
         raise Refused("mutable object cannot appear more than once in one transaction")
 
 
-def _check_command(command: SplitCoins | MergeCoins | TransferObjects | MakeVector | MoveCall) -> None:
+def _check_command(command: Command) -> None:
     match command:
-        case SplitCoins():
-            count, least = len(command.amounts), 1
-        case MergeCoins():
-            count, least = len(command.sources), 1
-        case TransferObjects():
-            count, least = len(command.objects), 1
+        case SplitCoins(amounts=named) | MergeCoins(sources=named) | TransferObjects(objects=named):
+            count, least = len(named), 1
         case MakeVector():
             count, least = len(command.elements), 0 if command.type else 1
         case MoveCall():

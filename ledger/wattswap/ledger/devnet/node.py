@@ -150,8 +150,9 @@ def _mentions(outcome: Execution) -> Iterator[tuple[Mention, bytes]]:
 
 def _functions(transaction: Transaction) -> set[bytes]:
     """Every function it calls, by all of its names: package, module, function."""
-    calls = [one for one in transaction.commands if isinstance(one, MoveCall)]
-    parts = [(one.module, one.function) for one in calls]
-    return {
-        names.function_key(call.package, *part[:n]) for call, part in zip(calls, parts, strict=True) for n in range(3)
-    }
+    found = set()
+    for call in transaction.commands:
+        if isinstance(call, MoveCall):
+            package, parts = names.address(call.package), (call.module, call.function)
+            found |= {names.function_key(package, *parts[:n]) for n in range(3)}
+    return found
