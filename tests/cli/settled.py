@@ -12,7 +12,7 @@ from wattswap.ledger.anchors import Detail, MeterReading, Whose
 from wattswap.ledger.book import Book, wallet
 from wattswap.ledger.crossing import opening_of
 from wattswap.ledger.keys import write_key_file
-from wattswap.ledger.settlement import open_settlement
+from wattswap.ledger.open_ledger import open_settlement
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.payments.run_payments import SITE_KEY, records_network

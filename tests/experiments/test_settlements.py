@@ -20,7 +20,8 @@ from wattswap.ledger.crossing import differences
 from wattswap.ledger.iota_bytes import quicken
 from wattswap.ledger.iota_faucet import give
 from wattswap.ledger.keys import read_key_file, write_key_file
-from wattswap.ledger.settlement import Settlement, open_settlement
+from wattswap.ledger.open_ledger import open_settlement
+from wattswap.ledger.settlement import Settlement
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
 from wattswap.runners.engines.launch import run_street

@@ -13,7 +13,7 @@ from wattswap.experiments.api import run_loaded
 from wattswap.experiments.settlements import finish
 from wattswap.ledger.book import Book, wallet
 from wattswap.ledger.crossing import differences, opening_of
-from wattswap.ledger.settlement import open_settlement
+from wattswap.ledger.open_ledger import open_settlement
 from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.recording.rundir import read_run
 from wattswap.runners.scenario import Street, load_street

@@ -12,8 +12,10 @@ from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail, MeterReading, Whose, proves, verify
 from wattswap.ledger.base import Payment
 from wattswap.ledger.book import SITE, Book, Pays, wallet
+from wattswap.ledger.chain_settlement import ChainSettlement
 from wattswap.ledger.crossing import Earnings, crossing, differences, earnings, opening_of
-from wattswap.ledger.settlement import ChainSettlement, Settlement, open_settlement
+from wattswap.ledger.open_ledger import open_settlement
+from wattswap.ledger.settlement import Settlement
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer
 from wattswap.protocol.units import NANOS_PER_IOTA
@@ -89,7 +91,7 @@ def test_records_are_anchored_beside_the_payments(where: str) -> None:
         live(book, settlement, 5)
         assert settlement.drain().ok
         for site, anchorer in (("street", full), ("meters", root)):
-            anchored = settlement.anchored(site, 0)
+            anchored = settlement.anchored(site)
             assert anchored == anchorer.records()
             assert verify(anchored, signer.public_key, last=len(anchored) - 1) == []
         proof = root.proofs(0, "car3")[0]

@@ -14,8 +14,8 @@ from msgspec import Struct
 from wattswap.experiments.run_book import RunBook, read_book
 from wattswap.experiments.run_clock import RunClock, clock_of
 from wattswap.ledger.base import DamagedError, LedgerDownError
+from wattswap.ledger.open_ledger import open_node
 from wattswap.ledger.outbox_reading import read_outbox
-from wattswap.ledger.settlement import open_node
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.runners.recording.rundir import LEDGER, OUTBOX, RUN_JSON, read_run
 

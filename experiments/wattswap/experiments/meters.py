@@ -23,11 +23,12 @@ from wattswap.experiments.nearest import nearest
 from wattswap.experiments.wallets import address_of
 from wattswap.ledger.anchors import GENESIS, Fault, Record, compare, hash_of, read, verify
 from wattswap.ledger.archive import Archive
+from wattswap.ledger.base import ANCHORS
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import OutboxReading, read_outbox
 from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.submitter import ANCHORS, anchor_item
+from wattswap.ledger.submitter import anchor_item
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES
 from wattswap.runners.recording.rundir import METERS, OUTBOX

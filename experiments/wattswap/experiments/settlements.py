@@ -10,7 +10,9 @@ from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
 from wattswap.ledger.base import DamagedError, LedgerDownError
 from wattswap.ledger.book import Book
-from wattswap.ledger.settlement import DRAIN_S, ChainSettlement, open_settlement
+from wattswap.ledger.chain_settlement import ChainSettlement
+from wattswap.ledger.open_ledger import open_settlement
+from wattswap.ledger.settlement import DRAIN_S
 from wattswap.protocol.errors import InputError
 from wattswap.runners.payments.payment_status import payment_status, reward_states
 from wattswap.runners.payments.run_payments import (

@@ -21,14 +21,13 @@ from wattswap.experiments.ledger_places import (
     sqlite_path,
 )
 from wattswap.experiments.nearest import nearest
-from wattswap.ledger.base import Payment, PaymentState
+from wattswap.ledger.base import ANCHORS, Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.crossing import BILL
 from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.submitter import ANCHORS
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.runners.recording.rundir import OUTBOX
 
@@ -202,10 +201,7 @@ class Purses:
             return self._ledger.history(account)
         if self._outboxes:
             receipts = [receipt for outbox in self._outboxes for receipt in outbox.receipts(account)]
-            return [
-                Payment(key=one.item.key, payer=one.payer, payee=one.item.payee, nanos=one.item.nanos)
-                for one in sorted(receipts, key=lambda one: one.at_ms)
-            ]
+            return [receipt.payment for receipt in sorted(receipts, key=lambda one: one.at_ms)]
         if self._ledger is None and self.book is not None:
             return [payment for payment in self.book.payments if account in (payment.payer, payment.payee)]
         raise InputError(

@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 
 from wattswap.ledger import book_file
 from wattswap.ledger.account_adapter import OUTBOX_ID_BYTES, CoinRef, Item, Signed
-from wattswap.ledger.base import require
+from wattswap.ledger.base import Payment, require
 from wattswap.ledger.book import Entry
 from wattswap.ledger.database import Database
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Backlog, Batch, BatchState, Known, PaymentReceipt
@@ -202,21 +202,17 @@ class OutboxReading:
             error=error or "",
         )
 
-    def paid(self, account: str) -> list[tuple[str, Item]]:
-        """(payer, item) of all payments that are FINAL, from or to an account, oldest first."""
-        return [(receipt.payer, receipt.item) for receipt in self.receipts(account)]
-
     def receipts(self, account: str) -> list[PaymentReceipt]:
-        """The same with what became of them."""
+        """All payments that are FINAL, from or to an account, oldest first."""
         rows = self._database.rows(
-            f"SELECT decided_ms, digest, items.account, {ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
+            "SELECT decided_ms, digest, key, items.account, payee, nanos FROM items JOIN batches USING (batch)"
             " WHERE state = 'FINAL' AND size = 0 AND (items.account = ?1 OR payee = ?1)"
             " ORDER BY decided_ms, batch, item",
             account,
         )
         return [
-            PaymentReceipt(at_ms=at_ms, digest=digest, payer=account, item=item_of(columns))
-            for at_ms, digest, account, *columns in rows
+            PaymentReceipt(at_ms=at_ms, digest=digest, payment=Payment(key=key, payer=payer, payee=payee, nanos=nanos))
+            for at_ms, digest, key, payer, payee, nanos in rows
         ]
 
     def undecided(self, account: str) -> Batch | None:

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from wattswap.ledger.account_adapter import Item, Signed
+from wattswap.ledger.base import Payment
 from wattswap.ledger.book_file import BOOK_SCHEMA
 from wattswap.ledger.database import Kind
 
@@ -144,5 +145,4 @@ class PaymentReceipt(Struct, frozen=True, kw_only=True):
     """When that was known here, since 1970."""
     digest: str
     """Of the transaction that carried it."""
-    payer: str
-    item: Item
+    payment: Payment

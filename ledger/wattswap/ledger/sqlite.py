@@ -21,14 +21,12 @@ import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from wattswap.ledger import book_file
 from wattswap.ledger.base import (
     MOST_ANCHOR_BYTES,
     Anchor,
-    AnchorState,
-    AnchorStatus,
     DamagedError,
     Payment,
     PaymentState,
@@ -38,6 +36,7 @@ from wattswap.ledger.base import (
 from wattswap.ledger.book import Book, Entry
 from wattswap.ledger.crossing import crossings
 from wattswap.ledger.database import Database, Kind
+from wattswap.ledger.settlement import DRAIN_S, Progress, Settled, Settlement
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
@@ -84,8 +83,10 @@ def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class SqliteLedger:
-    """A ``Ledger`` in a file, or in memory if the path is ``None``. ``opening`` is who holds how many nanos at first.
+class SqliteLedger(Settlement):
+    """A ledger in a file, or in memory if the path is ``None``, that is its own settlement: what returns is decided.
+
+    ``opening`` is who holds how many nanos at first.
 
     A file that is there goes on where it ended; ``opening`` must then be what it began with, or be left out, and
     ``run`` the run it belongs to. With ``reads_only`` another process may be writing it, and nothing is written.
@@ -108,6 +109,8 @@ class SqliteLedger:
             raise LocalProtocolError(f"more than {1 << 63} nanos in one ledger")
         self._database = Database(path, KIND, reads_only=reads_only, run=run)
         self._clock = clock
+        self._refused: dict[str, str] = {}
+        self.ledger = self
         try:
             if not reads_only:
                 self._open_with(opening)
@@ -122,12 +125,6 @@ class SqliteLedger:
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
@@ -149,13 +146,6 @@ class SqliteLedger:
             "SELECT key, payer, payee, nanos FROM payments WHERE payer = ?1 OR payee = ?1 ORDER BY id", account
         )
         return [Payment(key=key, payer=payer, payee=payee, nanos=nanos) for key, payer, payee, nanos in rows]
-
-    def anchor(self, anchors: Sequence[Anchor]) -> list[AnchorStatus]:
-        """Keep these records, in one write."""
-        if not anchors:
-            return []
-        with self._database.transaction() as sql:
-            return [self._anchor(sql, anchor) for anchor in anchors]
 
     def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
         """The site's anchors, in the order of their sequence. One whose bytes are damaged comes as it lies there."""
@@ -182,6 +172,37 @@ class SqliteLedger:
         """The book's entries, as far as they were written down."""
         return book_file.read(self._database)
 
+    def keep(self, anchors: Sequence[Anchor]) -> None:
+        """Keep these records, in one write."""
+        with self._database.transaction() as sql:
+            for anchor in anchors:
+                self._keep(sql, anchor)
+
+    def is_anchored(self, anchor: Anchor) -> bool:
+        """Whether exactly this record is there."""
+        return self.anchored(anchor.site, first=anchor.sequence, last=anchor.sequence) == [anchor]
+
+    def drain(self, timeout_s: float = DRAIN_S, progress: Progress = lambda _left: None) -> Settled:
+        """Hand in once more what a wallet could not cover: it may have been paid since."""
+        del timeout_s
+        paid = self.paid_keys()
+        missing = [payment for payment in crossings(self.entries()) if payment.key not in paid]
+        for payment, status in zip(missing, self.pay(missing), strict=True):
+            if status.state is PaymentState.REFUSED:
+                self._refused[payment.key] = status.error
+        progress(0)
+        return self.settled()
+
+    def settled(self) -> Settled:
+        """Where it stands now."""
+        [(payments, anchors)] = self._database.rows("SELECT (SELECT count(*) FROM payments), count(*) FROM anchors")
+        refused = tuple(f"{key}: {error}" for key, error in self._refused.items())
+        return Settled(pending=0, payments=payments, anchors=anchors, refused=refused)
+
+    def identities(self) -> dict[str, str]:
+        """The id of the ledger's file."""
+        return {"ledger": self.identity}
+
     # -- what else it knows -------------------------------------------------------------------------------------------
 
     @property
@@ -201,11 +222,6 @@ class SqliteLedger:
     def paid_keys(self) -> set[str]:
         """The keys of all payments that were made."""
         return {str(key) for (key,) in self._database.rows("SELECT key FROM payments")}
-
-    def anchors_kept(self) -> int:
-        """How many records all sites have anchored."""
-        row = self._database.row("SELECT count(*) FROM anchors")
-        return int(row[0]) if row else 0
 
     def extent(self, site: str) -> tuple[int, int]:
         """How many records a site has anchored, and the last one's sequence (-1 for none)."""
@@ -266,17 +282,14 @@ class SqliteLedger:
         )
         return PaymentStatus(key=payment.key, state=PaymentState.PAID)
 
-    def _anchor(self, sql: sqlite3.Connection, anchor: Anchor) -> AnchorStatus:
+    def _keep(self, sql: sqlite3.Connection, anchor: Anchor) -> None:
         """Keep one record inside the caller's write."""
         place = (anchor.site, anchor.sequence)
         known = sql.execute("SELECT content FROM anchors WHERE site = ? AND sequence = ?", place).fetchone()
         if known is None:
             sql.execute("INSERT INTO anchors VALUES (?, ?, ?)", (*place, zlib.compress(anchor.content)))
-            return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.ANCHORED)
-        if _inflated(known[0]) == anchor.content:
-            return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.EXISTS)
-        error = f"another record {anchor.sequence} of {anchor.site!r} is anchored already"
-        return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.REFUSED, error=error)
+        elif _inflated(known[0]) != anchor.content:
+            self._refused[f"anchor/{anchor.site}/{anchor.sequence}"] = "another record is anchored there already"
 
 
 def _refused(payment: Payment, error: str) -> PaymentStatus:

@@ -31,18 +31,18 @@ from wattswap.ledger.account_adapter import (
     open_manifest,
     tag,
 )
-from wattswap.ledger.base import Anchor, LedgerDownError, Payment
+from wattswap.ledger.base import ANCHORS, Anchor, LedgerDownError, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import Batch, BatchState
 
-ANCHORS: Final = "anchors"
-"""The account that anchors, and its account: its coins are not those that pay, so neither ever waits for the other."""
 FIRST_WAIT_MS: Final = 200
 COMPARE_AFTER: Final = 500
 """A account is compared with its ledger again after so many transactions, so that the next start has little to list."""
 OVERLAP: Final = 20
 """So many checkpoints are compared once more: a service behind several nodes may list a little less than it had."""
+STRANGE_AFTER: Final = 6
+"""So many tries on a coin that another transaction holds, some 10 s, before that one is called a stranger's."""
 LONGEST_WAIT_MS: Final = 30_000
 """Between two tries on an account: doubled each time, up to this, and spread by up to half so that none march."""
 
@@ -216,7 +216,7 @@ class Submitter:
                 for name in (batch.account, *self._poor):  # who lacked tokens may have been paid some
                     self._done(name)
                 return True
-            case Verdict.CONFLICT if outcome.others and not any(map(self._explained, outcome.others)):
+            case Verdict.CONFLICT if self._is_strange(batch.account, outcome):
                 self._freeze_stranger(batch.account, outcome.others[0])
                 return True
             case Verdict.CONFLICT:
@@ -317,8 +317,14 @@ class Submitter:
         )
         self.outbox.freeze(name, why, self._clock(), digest)
 
-    def _explained(self, digest: str) -> bool:
-        return self.outbox.knows(digest) or self.outbox.accepted(digest)
+    def _is_strange(self, name: str, outcome: BatchOutcome) -> bool:
+        """Whether what holds a coin is nobody's whom we know, also after comparisons with what the ledger lists.
+
+        It may be our own, forgotten by a restored outbox and not listed yet: then the next comparison adopts it.
+        """
+        others = outcome.others
+        known = any(self.outbox.knows(one) or self.outbox.accepted(one) for one in others)
+        return bool(others) and not known and self._tries.get(name, 0) >= STRANGE_AFTER
 
     # -- small things -------------------------------------------------------------------------------------------------
 

@@ -61,8 +61,8 @@ _MENTIONS: Final = {
 _KINDS: Final = {"PROGRAMMABLE_TX": "seq > 0", "SYSTEM_TX": "seq = 0", "GENESIS": "seq = 0"}
 
 
-def coins(store: ChainStore, wanted: Filter, window: Window) -> Page[CoinObject]:
-    """Coins as they are now, by id."""
+def coins(store: ChainStore, wanted: Filter, window: Window, newest: int) -> Page[CoinObject]:
+    """Coins by id, as the listed transactions left them."""
     where, values = list[str](), list[object]()
     if (kind := wanted.get("type")) is not None and names.short_type(kind) not in names.COIN_TYPES:
         where.append("FALSE")
@@ -72,13 +72,13 @@ def coins(store: ChainStore, wanted: Filter, window: Window) -> Page[CoinObject]
     if (ids := wanted.get("objectIds")) is not None:
         _among("id", [names.address(one) for one in ids], where, values)
     _bound("id", window, names.address, where, values)
-    rows = store.coins(where, values, count=window.size + 1, backwards=window.last is not None)
-    return _page(rows, window, viewed_at(store, window), lambda coin: names.shown(coin.id))
+    rows = store.coins(where, values, newest, count=window.size + 1, backwards=window.last is not None)
+    return _page(rows, window, viewed_at(newest, window), lambda coin: names.shown(coin.id))
 
 
-def entries(store: ChainStore, wanted: Filter, window: Window) -> Page[Entry]:
+def entries(store: ChainStore, wanted: Filter, window: Window, newest: int) -> Page[Entry]:
     """Transactions in the order in which they were carried out, each with its checkpoint."""
-    newest = viewed_at(store, window)
+    newest = viewed_at(newest, window)
     where, values = ["seq <= ?"], list[object]([newest])
     mentions: list[tuple[Mention, bytes]] = []
     for name, value in wanted.items():
@@ -103,13 +103,11 @@ def entries(store: ChainStore, wanted: Filter, window: Window) -> Page[Entry]:
     return _page(rows, window, newest, lambda entry: str(entry.seq))
 
 
-def viewed_at(store: ChainStore, window: Window) -> int:
+def viewed_at(newest: int, window: Window) -> int:
     """The checkpoint a page is seen at: the newest, or the one its cursor was made at.
 
     As on IOTA's own service, a cursor pins that checkpoint: whoever keeps one never sees anything newer with it.
     """
-    last = store.entry()
-    newest = last.seq if last else 0
     return min([newest, *(_cursor(one)[0] for one in (window.after, window.before) if one is not None)])
 
 

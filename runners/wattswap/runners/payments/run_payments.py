@@ -25,7 +25,9 @@ from wattswap.ledger.anchors import Detail, Whose
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.crossing import opening_of
 from wattswap.ledger.keys import read_key_file, write_key_file
-from wattswap.ledger.settlement import EmbeddedSettlement, Progress, Settlement, new_wallets_seed, open_settlement
+from wattswap.ledger.open_ledger import new_wallets_seed, open_settlement
+from wattswap.ledger.settlement import Progress, Settlement
+from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.identity import LOCAL_NETWORK, SEED_BYTES, Signer
 from wattswap.protocol.units import MS_PER_S
@@ -276,7 +278,7 @@ def whose_records(street: Street, run_id: str) -> Whose:
 
 def records_network(settlement: Settlement) -> str:
     """The network for which a run's records are signed."""
-    return LOCAL_NETWORK if isinstance(settlement, EmbeddedSettlement) else settlement.identities()["ledger"]
+    return LOCAL_NETWORK if isinstance(settlement, SqliteLedger) else settlement.identities()["ledger"]
 
 
 def site_signer(folder: Path, settlement: Settlement) -> Signer:
@@ -314,7 +316,7 @@ def detail_of(anchor: Literal["auto", "full", "root", "none"], where: str, settl
     """
     if anchor == "auto":
         return None if where == MEMORY else Detail.ROOT
-    ours = isinstance(settlement, EmbeddedSettlement) or bool(getattr(settlement.ledger, "is_devnet", False))
+    ours = isinstance(settlement, SqliteLedger) or bool(getattr(settlement.ledger, "is_devnet", False))
     if anchor == "full" and not ours:
         raise InputError(
             f"ledger.anchor = full: at {where} everyone could read who charges when, for ever; root anchors a proof of"
