@@ -13,7 +13,7 @@ from tests.ledger.local_node import fresh_ledger, local_node
 from wattswap.ledger.base import ANCHORS, Ledger, Payment
 from wattswap.ledger.keys import write_key_file
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.settlement import Settlement
+from wattswap.ledger.settlement_base import Settlement
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.identity import Signer
 

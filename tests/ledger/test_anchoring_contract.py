@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
-from wattswap.ledger.settlement import Settlement
+from wattswap.ledger.settlement_base import Settlement
 from wattswap.protocol.errors import LocalProtocolError
 
 

@@ -16,9 +16,9 @@ from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Fault, MeterReading, Whose
 from wattswap.ledger.archive import Archive
 from wattswap.ledger.base import Payment
-from wattswap.ledger.open_ledger import open_settlement
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
+from wattswap.ledger.settlement import open_settlement
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError

@@ -111,6 +111,11 @@ class Anchorer:
         return self._database.identity
 
     @property
+    def site(self) -> str:
+        """Whose records these are."""
+        return self._whose.site
+
+    @property
     def made(self) -> int:
         """How many records there are."""
         return self._file.extent()[1] + 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wattswap.ledger.base import Anchor
 from wattswap.ledger.book import Book, Entry
 from wattswap.ledger.outbox_schema import BatchState
-from wattswap.ledger.settlement import DRAIN_S, REST, Progress, Settled, Settlement
+from wattswap.ledger.settlement_base import DRAIN_S, REST, Progress, Settled, Settlement
 from wattswap.ledger.submitter import anchor_item
 from wattswap.protocol.errors import LocalProtocolError
 
@@ -37,15 +37,15 @@ class ChainSettlement(Settlement):
         self._thread = threading.Thread(target=self._run, name="settlement")
         self._thread.start()
 
-    def post(self, book: Book) -> None:
+    def post(self, book: Book, feeder: str = "") -> None:
         """Write entries down with what they owe, in one write."""
         self._raise()
-        if self._submitter.post(book):
+        if self._submitter.post(book, feeder):
             self._tell()
 
-    def entries(self) -> list[Entry]:
-        """The book's entries as far as they were written down."""
-        return self._outbox.entries()
+    def entries(self, feeder: str = "") -> list[Entry]:
+        """The entries of a feeder's book, as far as they were written down."""
+        return self._outbox.entries(feeder)
 
     def keep(self, anchors: Sequence[Anchor]) -> None:
         """Write these into the outbox."""

@@ -79,10 +79,10 @@ class Outbox(OutboxReading):
         with self._database.transaction() as sql:
             return [self._owe(sql, account, item, tag, now_ms) for account, item, tag in owed]
 
-    def post(self, book: Book, tag_of: Callable[[str, str], bytes], now_ms: int) -> bool:
-        """Write down what is new in a book, and owe the payments it makes, all in one write; whether any is owed."""
+    def post(self, book: Book, tag_of: Callable[[str, str], bytes], now_ms: int, feeder: str = "") -> bool:
+        """Write down what is new in a feeder's book, and owe what it pays, in one write; whether it pays anything."""
         with self._database.transaction() as sql:
-            payments = crossings(book_file.append(sql, self._database, book))
+            payments = crossings(book_file.append(sql, self._database, book, feeder), feeder)
             for one in payments:
                 item = Item(key=one.key, payee=one.payee, nanos=one.nanos)
                 self._owe(sql, one.payer, item, tag_of(one.payer, one.key), now_ms)

@@ -69,9 +69,9 @@ class OutboxReading:
         """A random id that no other outbox's file has."""
         return self._database.identity
 
-    def entries(self) -> list[Entry]:
-        """The book's entries, as far as they were written down."""
-        return book_file.read(self._database)
+    def entries(self, feeder: str = "") -> list[Entry]:
+        """The entries of a feeder's book, as far as they were written down."""
+        return book_file.read(self._database, feeder=feeder)
 
     @property
     def network(self) -> str:

@@ -89,7 +89,7 @@ CREATE VIEW receipts AS
 )
 """``content`` is deflated (zlib), and ``size`` its length before; ``raw`` is kept until its batch is decided."""
 
-KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=4, schema=_SCHEMA)
+KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=5, schema=_SCHEMA)
 
 ALONE_AFTER: Final = 3
 """An item whose batches failed so often travels alone, so that one bad item stops no other."""

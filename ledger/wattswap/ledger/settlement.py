@@ -1,106 +1,108 @@
-"""What a run needs of a ledger: its book written down as it grows, what the book pays, and its meter records.
-
-On the embedded ledger an entry and its payment are one write. On a chain an entry and what it owes are one write, into
-an outbox, and a thread of its own brings that over the network.
-"""
+"""Opens a ledger by the words that a person names it with, and says in one line why it cannot be used."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Final, Self
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from wattswap.ledger.base import ANCHORS, LedgerDownError
+from wattswap.ledger.book import wallet
+from wattswap.ledger.settlement_base import Settlement
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import NANOS_PER_IOTA
 
-from wattswap.ledger.base import Anchor, Ledger
-from wattswap.ledger.book import Book, Entry
+if TYPE_CHECKING:
+    from wattswap.ledger.iota import IotaClient
+    from wattswap.ledger.iota_keys import Wallets
+    from wattswap.ledger.iota_ledger import IotaLedger
 
-DRAIN_S: Final = 60.0
-REST: Final = 99
-"""While agents run, threads beside them rest so many times as long as they worked: a hundredth is theirs."""
-
-Progress = Callable[[int], None]  # is told how much is undecided, at first and whenever it has become less
-
-
-class Settled(Struct, frozen=True, kw_only=True):
-    """Where a settlement stands."""
-
-    pending: int
-    """Payments and records that are not decided."""
-    payments: int
-    """How many were made."""
-    anchors: int
-    """How many records are on the ledger."""
-    fees_nanos: int = 0
-    """Burned so far."""
-    deposits_nanos: int = 0
-    """Locked in storage deposits so far, less what was freed."""
-    refused: tuple[str, ...] = ()
-    """Keys of what the ledger came to refuse for good."""
-    alarms: tuple[str, ...] = ()
-    """What a person should look at."""
-    waiting: tuple[str, ...] = ()  # why accounts are waiting, if they are
-
-    @property
-    def ok(self) -> bool:
-        """All is paid, and nothing is odd."""
-        return not self.pending and not self.refused and not self.alarms
+_GAS_NANOS: Final = 1_000 * NANOS_PER_IOTA
+"""What a devnet's faucet gives to the wallets that pay gas and that anchor."""
 
 
-class Settlement(ABC):
-    """A ledger, and how a book comes to it. It owns the ledger and closes it."""
+def new_wallets_seed() -> int:
+    """A random seed for the wallets of a run; any program that reads JSON reads such a number exactly."""
+    return secrets.randbits(53)
 
-    ledger: Ledger
 
-    @abstractmethod
-    def post(self, book: Book) -> None:
-        """Write down what is new in a book, and have what it pays paid."""
+def open_settlement(
+    where: str,
+    opening: Mapping[str, int] | None,
+    *,
+    wallets_seed: int = 0,
+    wallets: Wallets | None = None,
+    allow: Sequence[str] = (),
+    outbox: Path | None = None,
+    run: str = "",
+) -> Settlement:
+    """A settlement on ``memory``, ``sqlite:FILE`` or the IOTA node behind a URL, in which ``opening`` holds.
 
-    @abstractmethod
-    def entries(self) -> list[Entry]:
-        """The book's entries as far as they were written down."""
+    On a devnet the wallets are derived from ``wallets_seed``, which no other run on that chain may have used. On any
+    other chain ``wallets`` holds their keys, and ``allow`` names the chain. The outbox of a chain is in the file
+    ``outbox``, or in memory: then a crash forgets it. Without ``opening`` everyone holds what they held.
 
-    @abstractmethod
-    def keep(self, anchors: Sequence[Anchor]) -> None:
-        """Have these records anchored, some time, for ever; a repeat is harmless.
+    Raises:
+        InputError: there is no such ledger, it is another run's, or it must not be paid on.
+    """
+    if where == "memory":
+        return SqliteLedger(None, opening, run=run)
+    if where.startswith("sqlite:") and len(where) > len("sqlite:"):
+        return SqliteLedger(Path(where.removeprefix("sqlite:")), opening, run=run)
+    if where.startswith(("http://", "https://")):
+        client = open_node(where)
+        from wattswap.ledger.chain_settlement import ChainSettlement
 
-        One in whose place another record stands is left out and named among the ``refused``; it stops no other.
-        """
+        return ChainSettlement(_open_iota(client, opening, wallets_seed, wallets, allow, outbox, run))
+    raise InputError(f"{where!r} is no ledger: say memory, sqlite:FILE, or the URL of an IOTA node")
 
-    @abstractmethod
-    def is_anchored(self, anchor: Anchor) -> bool:
-        """Whether it is on the ledger for good."""
 
-    @abstractmethod
-    def drain(self, timeout_s: float = DRAIN_S, progress: Progress = lambda _left: None) -> Settled:
-        """Wait until all is decided, or nothing more was decided for so long."""
+def open_node(url: str) -> IotaClient:
+    """A connection to the node behind a URL.
 
-    @abstractmethod
-    def settled(self) -> Settled:
-        """Where it stands now."""
+    Raises:
+        InputError: this is no node's address, or the software that talks to one is not installed.
+    """
+    try:
+        from wattswap.ledger.iota import IotaClient
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("wattswap"):
+            raise
+        raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
+    return IotaClient(url)
 
-    @abstractmethod
-    def paid_keys(self) -> set[str]:
-        """The settlement keys under which the ledger has paid."""
 
-    @abstractmethod
-    def identities(self) -> dict[str, str]:
-        """What tells this ledger, and what lies beside it, from all others."""
+def _open_iota(
+    client: IotaClient,
+    opening: Mapping[str, int] | None,
+    wallets_seed: int,
+    wallets: Wallets | None,
+    allow: Sequence[str],
+    outbox: Path | None,
+    run: str,
+) -> IotaLedger:
+    from wattswap.ledger.iota_keys import SeededWallets
+    from wattswap.ledger.iota_ledger import GAS, IotaLedger
+    from wattswap.ledger.outbox import Outbox
 
-    def surplus(self) -> dict[str, int]:
-        """What wallets held when it was opened beyond their opening funds."""
-        return {}
-
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of everything; what was written down goes on when it is opened again. Twice is harmless."""
-
-    def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
-        """A site's records from ``first`` to ``last``, both included, as the ledger lists them."""
-        return self.ledger.anchored(site, first=first, last=last)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    try:
+        box = Outbox(outbox, run=run)
+    except BaseException:
+        client.close()
+        raise
+    ledger = IotaLedger(client, wallets or SeededWallets(wallets_seed), box, allow=allow)
+    try:
+        sites = [account for account in opening or () if not account.startswith(wallet(""))]
+        box.watch((GAS, ANCHORS, *sites))
+        if opening is not None:
+            ledger.require_unused(wallets_seed)
+            ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **opening})
+    except LedgerDownError as error:
+        ledger.close()
+        raise InputError(str(error)) from None
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger

@@ -36,7 +36,7 @@ from wattswap.ledger.base import (
 from wattswap.ledger.book import Book, Entry
 from wattswap.ledger.crossing import crossings
 from wattswap.ledger.database import Database, Kind
-from wattswap.ledger.settlement import DRAIN_S, Progress, Settled, Settlement
+from wattswap.ledger.settlement_base import DRAIN_S, Progress, Settled, Settlement
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
@@ -75,7 +75,7 @@ CREATE VIEW history AS
 """
 )
 
-KIND: Final = Kind(name="ledger", application_id=0x57_53_4C_31, version=2, schema=_SCHEMA)
+KIND: Final = Kind(name="ledger", application_id=0x57_53_4C_31, version=3, schema=_SCHEMA)
 
 
 def _wall_ms() -> int:
@@ -159,18 +159,18 @@ class SqliteLedger(Settlement):
 
     # -- the book beside it -------------------------------------------------------------------------------------------
 
-    def post(self, book: Book) -> None:
+    def post(self, book: Book, feeder: str = "") -> None:
         """Write down what is new in a book and make the payments it makes, all in one write.
 
         A payment that a wallet cannot cover is not made; ``pay`` makes it when it is handed in again.
         """
         with self._database.transaction() as sql:
-            for payment in crossings(book_file.append(sql, self._database, book)):
+            for payment in crossings(book_file.append(sql, self._database, book, feeder), feeder):
                 self._pay(sql, payment)
 
-    def entries(self) -> list[Entry]:
-        """The book's entries, as far as they were written down."""
-        return book_file.read(self._database)
+    def entries(self, feeder: str = "") -> list[Entry]:
+        """The entries of a feeder's book, as far as they were written down."""
+        return book_file.read(self._database, feeder=feeder)
 
     def keep(self, anchors: Sequence[Anchor]) -> None:
         """Keep these records, in one write."""
@@ -186,7 +186,9 @@ class SqliteLedger(Settlement):
         """Hand in once more what a wallet could not cover: it may have been paid since."""
         del timeout_s
         paid = self.paid_keys()
-        missing = [payment for payment in crossings(self.entries()) if payment.key not in paid]
+        feeders = [str(feeder) for (feeder,) in self._database.rows("SELECT DISTINCT feeder FROM entries")]
+        owed = [payment for feeder in feeders for payment in crossings(self.entries(feeder), feeder)]
+        missing = [payment for payment in owed if payment.key not in paid]
         for payment, status in zip(missing, self.pay(missing), strict=True):
             if status.state is PaymentState.REFUSED:
                 self._refused[payment.key] = status.error

@@ -95,9 +95,9 @@ class Submitter:
         """Write anchors down on their account; for each, whether it was new."""
         return self._owe([(ANCHORS, anchor_item(anchor)) for anchor in anchors])
 
-    def post(self, book: Book) -> bool:
-        """Write down what is new in a book, with what it owes; whether it owes anything new."""
-        return self.outbox.post(book, self.tag_of, self._clock())
+    def post(self, book: Book, feeder: str = "") -> bool:
+        """Write down what is new in a feeder's book, with what it owes; whether it owes anything new."""
+        return self.outbox.post(book, self.tag_of, self._clock(), feeder)
 
     # -- what is done about it ----------------------------------------------------------------------------------------
 

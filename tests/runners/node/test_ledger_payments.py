@@ -14,7 +14,7 @@ import structlog
 from tests.ledger.local_node import local_node
 
 from wattswap.ledger.book import SITE, Book, wallet
-from wattswap.ledger.open_ledger import open_settlement
+from wattswap.ledger.settlement import open_settlement
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.store import MemoryStore

@@ -22,8 +22,8 @@ import msgspec
 from wattswap.experiments.bench.devnet_child import running
 from wattswap.ledger.base import Anchor, Ledger, Payment
 from wattswap.ledger.book import Book
-from wattswap.ledger.open_ledger import open_settlement
-from wattswap.ledger.settlement import Settlement
+from wattswap.ledger.settlement import open_settlement
+from wattswap.ledger.settlement_base import Settlement
 
 _PURSE_NANOS = 10**14
 _BATCHES = (1, 100, 500)

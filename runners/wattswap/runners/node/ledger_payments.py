@@ -12,7 +12,7 @@ import msgspec
 
 from wattswap.ledger.book import Book
 from wattswap.ledger.crossing import opening_in
-from wattswap.ledger.open_ledger import new_wallets_seed, open_settlement
+from wattswap.ledger.settlement import new_wallets_seed, open_settlement
 from wattswap.protocol.errors import InputError
 from wattswap.runners.payments.payment_status import OUTSIDE_ERRORS
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from wattswap.ledger.book import Entry
-    from wattswap.ledger.settlement import Settlement
+    from wattswap.ledger.settlement_base import Settlement
     from wattswap.runners.engines.store import Store
 
 LEDGER_KEY: Final = "ledger"
