@@ -34,7 +34,7 @@ def _epochs_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
 def pay(ledger: IotaLedger) -> None:
     """Work until all that is owed is paid."""
     ends = time.monotonic() + 30
-    while ledger.submitter.outbox.backlog.items:
+    while ledger.submitter.outbox.unsettled:
         assert time.monotonic() < ends, ledger.submitter.errors()
         ledger.submitter.hurry()
         ledger.submitter.work()

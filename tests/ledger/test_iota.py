@@ -52,7 +52,7 @@ def payment(key: str, payee: str = "bob", nanos: int = 10, payer: str = "site") 
 def anchor(ledger: IotaLedger, content: bytes) -> None:
     """Put a record on the chain."""
     ledger.submitter.keep([Anchor(site="site", sequence=0, content=content)])
-    while ledger.submitter.outbox.backlog.items:
+    while ledger.submitter.outbox.unsettled:
         ledger.submitter.work()
 
 

@@ -131,9 +131,9 @@ def test_waiting_costs_nothing(node_url: str) -> None:
         assert isinstance(settlement, ChainSettlement)
         assert settlement.drain().ok
         looks: list[str] = []
-        settlement._outbox._database._connection.set_trace_callback(looks.append)
+        settlement.outbox._database._connection.set_trace_callback(looks.append)
         time.sleep(0.8)
-        settlement._outbox._database._connection.set_trace_callback(None)
+        settlement.outbox._database._connection.set_trace_callback(None)
         assert len(looks) < 10
 
 

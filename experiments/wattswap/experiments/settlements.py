@@ -127,11 +127,11 @@ def _grant(settlement: Settlement, wishes: Wishes) -> list[str]:
     """Do what a person wishes; a line for each that had an effect."""
     told = []
     if isinstance(settlement, ChainSettlement):
-        if wishes.thaw and (thawed := settlement.thaw()):
+        if wishes.thaw and (thawed := settlement.outbox.thaw()):
             told.append(f"thawed: {', '.join(thawed)}")
-        if wishes.retry and (count := settlement.retry()):
+        if wishes.retry and (count := settlement.outbox.retry()):
             told.append(f"tried again: {count} that were given up")
-        if wishes.acknowledge and (count := settlement.acknowledge()):
+        if wishes.acknowledge and (count := settlement.outbox.acknowledge()):
             told.append(f"acknowledged: {count} alarms")
     return told
 

@@ -29,7 +29,7 @@ class ChainSettlement(Settlement):
 
     def __init__(self, ledger: IotaLedger) -> None:
         self.ledger: IotaLedger = ledger
-        self._submitter, self._outbox = ledger.submitter, ledger.submitter.outbox
+        self._submitter, self.outbox = ledger.submitter, ledger.submitter.outbox
         self._refused: dict[str, str] = {}
         self._failure: BaseException | None = None
         self._signal = threading.Condition()
@@ -45,7 +45,7 @@ class ChainSettlement(Settlement):
 
     def entries(self, feeder: str = "") -> list[Entry]:
         """The entries of a feeder's book, as far as they were written down."""
-        return self._outbox.entries(feeder)
+        return self.outbox.entries(feeder)
 
     def keep(self, anchors: Sequence[Anchor]) -> None:
         """Write these into the outbox."""
@@ -62,7 +62,7 @@ class ChainSettlement(Settlement):
 
     def is_anchored(self, anchor: Anchor) -> bool:
         """Whether it is final."""
-        return self._outbox.anchor_state(anchor_item(anchor).key) is BatchState.FINAL
+        return self.outbox.anchor_state(anchor_item(anchor).key) is BatchState.FINAL
 
     def drain(self, timeout_s: float = DRAIN_S, progress: Progress = lambda _left: None) -> Settled:
         """Make everything due, and wait until it is decided, or nothing more was decided for so long."""
@@ -72,7 +72,7 @@ class ChainSettlement(Settlement):
             self._signal.notify_all()
             left, ends = self._left(), time.monotonic() + timeout_s
             progress(left)
-            while left > self._outbox.stalled and self._thread.is_alive() and time.monotonic() < ends:
+            while left > self.outbox.stalled and self._thread.is_alive() and time.monotonic() < ends:
                 self._signal.wait(max(0.0, ends - time.monotonic()))
                 before, left = left, self._left()
                 if left < before:
@@ -86,45 +86,30 @@ class ChainSettlement(Settlement):
         """Where it stands now."""
         waiting = tuple(f"{account}: {error}" for account, error in self._submitter.errors().items())
         return Settled(
-            pending=self._outbox.backlog.items - len(self._outbox.stuck),
-            payments=self._outbox.payments_final,
-            anchors=self._outbox.anchors_final,
-            fees_nanos=self._outbox.fees_nanos,
-            deposits_nanos=self._outbox.deposits_nanos,
+            pending=self.outbox.unsettled - len(self.outbox.stuck),
+            payments=self.outbox.payments_final,
+            anchors=self.outbox.anchors_final,
+            fees_nanos=self.outbox.fees_nanos,
+            deposits_nanos=self.outbox.deposits_nanos,
             refused=(
-                *(f"{key}: the ledger refused it again and again" for key in self._outbox.stuck),
+                *(f"{key}: the ledger refused it again and again" for key in self.outbox.stuck),
                 *(f"{key}: {error}" for key, error in self._refused.items()),
             ),
-            alarms=tuple(self._outbox.alarms),
+            alarms=tuple(self.outbox.alarms),
             waiting=waiting,
         )
 
     def paid_keys(self) -> set[str]:
         """The settlement keys under which the ledger has paid."""
-        return self._outbox.paid_keys()
+        return self.outbox.paid_keys()
 
     def identities(self) -> dict[str, str]:
         """The chain's id, and that of the outbox's file."""
-        return {"ledger": self.ledger.chain_id, "outbox": self._outbox.name}
+        return {"ledger": self.ledger.chain_id, "outbox": self.outbox.name}
 
     def surplus(self) -> dict[str, int]:
         """What wallets held when it was opened beyond their opening funds."""
         return {account: nanos for account, nanos in self.ledger.surplus.items() if nanos}
-
-    def thaw(self) -> list[str]:
-        """A person has looked at frozen accounts and lets them go on; which these were."""
-        frozen = [account for account in self._outbox.accounts if self._outbox.frozen(account)]
-        for account in frozen:
-            self._outbox.thaw(account)
-        return frozen
-
-    def retry(self) -> int:
-        """Try again what was given up; how many items that is."""
-        return self._outbox.retry()
-
-    def acknowledge(self) -> int:
-        """A person has read the alarms; how many there were."""
-        return self._outbox.acknowledge()
 
     def close(self) -> None:
         """Stop the thread; what was written down is paid when the outbox is opened again."""
@@ -158,7 +143,7 @@ class ChainSettlement(Settlement):
             if not self._draining:
                 self._signal.wait_for(lambda: self._stopping or self._draining, rest_s)
             while not (self._stopping or self._news):
-                retry_ms = self._submitter.wait_ms() if self._left() > self._outbox.stalled else None
+                retry_ms = self._submitter.wait_ms() if self._left() > self.outbox.stalled else None
                 if retry_ms == 0:
                     break
                 if not self._signal.wait(None if retry_ms is None else retry_ms / 1_000):
@@ -167,7 +152,7 @@ class ChainSettlement(Settlement):
             return not self._stopping
 
     def _left(self) -> int:
-        return self._outbox.backlog.items + self._submitter.unchecked
+        return self.outbox.unsettled + self._submitter.unchecked
 
     def _tell(self) -> None:
         with self._signal:

@@ -216,11 +216,14 @@ class Outbox(OutboxReading):
             sql.execute("UPDATE accounts SET frozen = ? WHERE account = ?", (why, account))
             sql.execute("INSERT INTO alarms (at_ms, account, text) VALUES (?, ?, ?)", (now_ms, account, why))
 
-    def thaw(self, account: str) -> None:
-        """A person has looked, accepts what strangers have sent, and lets the account go on."""
+    def thaw(self) -> list[str]:
+        """A person has looked, accepts what strangers have sent, and lets frozen accounts go on; which these were."""
+        frozen = [account for account in self.accounts if self.frozen(account)]
         with self._database.transaction() as sql:
-            sql.execute("UPDATE accounts SET frozen = '' WHERE account = ?", (account,))
-            sql.execute("UPDATE strangers SET accepted = 1 WHERE account = ?", (account,))
+            for account in frozen:
+                sql.execute("UPDATE accounts SET frozen = '' WHERE account = ?", (account,))
+                sql.execute("UPDATE strangers SET accepted = 1 WHERE account = ?", (account,))
+        return frozen
 
     def retry(self) -> int:
         """Let what was given up be tried again; how many items that is."""

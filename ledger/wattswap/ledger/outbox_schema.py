@@ -119,13 +119,6 @@ class Batch(Struct, frozen=True, kw_only=True):
     """What is stored is not what was signed: it must never be handed in."""
 
 
-class Backlog(Struct, frozen=True, kw_only=True):
-    """What is not decided yet."""
-
-    items: int
-    nanos: int
-
-
 class Known(Struct, frozen=True, kw_only=True):
     """What the outbox knows of a settlement key."""
 

@@ -18,14 +18,12 @@ from __future__ import annotations
 
 import sqlite3
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from wattswap.ledger import book_file
 from wattswap.ledger.base import (
-    MOST_ANCHOR_BYTES,
     Anchor,
     DamagedError,
     Payment,
@@ -35,7 +33,7 @@ from wattswap.ledger.base import (
 )
 from wattswap.ledger.book import Book, Entry
 from wattswap.ledger.crossing import crossings
-from wattswap.ledger.database import Database, Kind
+from wattswap.ledger.database import Database, Kind, deflated, inflated
 from wattswap.ledger.settlement_base import DRAIN_S, Progress, Settled, Settlement
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
@@ -155,7 +153,7 @@ class SqliteLedger(Settlement):
             first,
             MOST_NANOS if last is None else last,
         )
-        return [Anchor(site=site, sequence=sequence, content=_inflated(content)) for sequence, content in rows]
+        return [Anchor(site=site, sequence=sequence, content=inflated(content)) for sequence, content in rows]
 
     # -- the book beside it -------------------------------------------------------------------------------------------
 
@@ -289,20 +287,10 @@ class SqliteLedger(Settlement):
         place = (anchor.site, anchor.sequence)
         known = sql.execute("SELECT content FROM anchors WHERE site = ? AND sequence = ?", place).fetchone()
         if known is None:
-            sql.execute("INSERT INTO anchors VALUES (?, ?, ?)", (*place, zlib.compress(anchor.content)))
-        elif _inflated(known[0]) != anchor.content:
+            sql.execute("INSERT INTO anchors VALUES (?, ?, ?)", (*place, deflated(anchor.content)))
+        elif inflated(known[0]) != anchor.content:
             self._refused[f"anchor/{anchor.site}/{anchor.sequence}"] = "another record is anchored there already"
 
 
 def _refused(payment: Payment, error: str) -> PaymentStatus:
     return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error)
-
-
-def _inflated(content: bytes) -> bytes:
-    """The bytes of a record; what was damaged is handed out as it is, for whoever checks signatures to name."""
-    inflater = zlib.decompressobj()
-    try:
-        plain = inflater.decompress(content, MOST_ANCHOR_BYTES)
-    except zlib.error:
-        return content
-    return plain if inflater.eof else content

@@ -251,7 +251,7 @@ class Submitter:
                 continue
             if consumer in ("", signed.digest):
                 raise LedgerDownError("a coin has moved, and the ledger does not say yet by which transaction")
-            if self.outbox.knows(consumer) or self.outbox.accepted(consumer):
+            if self.outbox.knows(consumer):
                 self.outbox.bury(batch, f"its coin went into transaction {consumer}", self._clock())
                 self._done(batch.account)
             else:
@@ -281,8 +281,8 @@ class Submitter:
 
     def _compare(self, name: str, adapter: AccountAdapter, sighting: Sighting, *, first: bool) -> bool:
         """Compare one transaction of the account with the outbox; whether it had to be adopted."""
-        if self.outbox.knows(sighting.digest):
-            self._agree(name, sighting)
+        if (state := self.outbox.state_of(sighting.digest)) is not None:
+            self._agree(name, sighting, state)
             return False
         if self.outbox.accepted(sighting.digest):
             return False
@@ -297,9 +297,8 @@ class Submitter:
             self.outbox.freeze(name, f"paid twice: {', '.join(doubled[:3])}", self._clock())
         return True
 
-    def _agree(self, name: str, sighting: Sighting) -> None:
+    def _agree(self, name: str, sighting: Sighting, state: BatchState) -> None:
         """What the outbox says of its own transaction must be what the ledger says."""
-        state = self.outbox.state_of(sighting.digest)
         if state is BatchState.SIGNED:
             batch = self.outbox.undecided(name)
             if batch is not None:
@@ -322,9 +321,8 @@ class Submitter:
 
         It may be our own, forgotten by a restored outbox and not listed yet: then the next comparison adopts it.
         """
-        others = outcome.others
-        known = any(self.outbox.knows(one) or self.outbox.accepted(one) for one in others)
-        return bool(others) and not known and self._tries.get(name, 0) >= STRANGE_AFTER
+        known = any(map(self.outbox.knows, outcome.others))
+        return bool(outcome.others) and not known and self._tries.get(name, 0) >= STRANGE_AFTER
 
     # -- small things -------------------------------------------------------------------------------------------------
 
