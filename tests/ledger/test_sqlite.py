@@ -136,7 +136,7 @@ def break_kind(path: Path) -> None:
     [
         (break_header, "file is not a database"),
         (break_page, "malformed|damaged"),
-        (break_version, "version 7, this program reads version 2"),
+        (break_version, "version 7, this program reads version 3"),
         (break_kind, "is not a ledger of ours"),
     ],
 )

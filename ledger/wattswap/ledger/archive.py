@@ -174,14 +174,17 @@ class Archive(RecordFile):
         """The names of all meters that stand in any record. Reads everything."""
         return {reading.meter for sequence in range(self.extent()[1] + 1) for reading in self.readings(sequence)}
 
+    def record_at(self, at_ms: int) -> int:
+        """The record whose time holds an instant, or the newest one."""
+        row = self._database.row("SELECT min(sequence) FROM records WHERE to_ms >= ?", at_ms)
+        return self.extent()[1] if row is None or row[0] is None else int(row[0])
+
     def last_before(self, meter: str, at_ms: int) -> tuple[int, int] | None:
         """(record, place in it) of the last reading of a meter at or before an instant; None if there is none.
 
         Looked for in the record of that instant and then in those before it.
         """
-        row = self._database.row("SELECT min(sequence) FROM records WHERE to_ms >= ?", at_ms)
-        newest = self.extent()[1] if row is None or row[0] is None else int(row[0])
-        for sequence in range(newest, -1, -1):
+        for sequence in range(self.record_at(at_ms), -1, -1):
             readings = self.readings(sequence)
             places = [place for place, one in enumerate(readings) if one.meter == meter and one.at_ms <= at_ms]
             if places:
