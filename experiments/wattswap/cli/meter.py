@@ -151,6 +151,34 @@ def proof(
     click.echo(f"Wrote {out}: {reading.meter} at {told(place.clock, reading.at_ms)}, record {sequence} of {file.site}")
 
 
+@meter.command(
+    epilog=examples(
+        f"wattswap meter receipt charger/C021 --from 2018-11-25T18:00 --to 2018-11-25T20:00 --run {_RUN} --out my.ocmf"
+    )
+)
+@click.argument("meter_name", metavar="METER")
+@click.option("--from", "begins", required=True, metavar="TIME", help="When the stay began; in the street's time.")
+@click.option("--to", "ends", required=True, metavar="TIME", help="When it ended.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where to write it.")
+@click.option("--site", metavar="NAME", help="Needed where several sites share a ledger.")
+@click.option(
+    "--run", "run_dir", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A run directory."
+)
+def receipt(meter_name: str, begins: str, ends: str, out: Path, site: str | None, run_dir: Path) -> None:
+    """Write what a meter showed at the beginning and the end of a stay, for verifiers of the field.
+
+    The file is in the Open Charge Metering Format (OCMF), signed over secp256r1 by a key that follows from the site's.
+    """
+    from wattswap.experiments.ledger_places import place_of
+    from wattswap.experiments.meter_proofs import receipt_of, write_new
+    from wattswap.experiments.meters import open_site
+
+    with open_site(place_of(None, run_dir), name=site) as found:
+        line, public_key = receipt_of(found, meter_name, begins, ends)
+    write_new(out, line.encode())
+    click.echo(f"Wrote {out}\npublic key  {public_key.hex()}")
+
+
 def _verify_all(
     place: LedgerPlace, site: str | None, address: str | None, public_key: str | None, *, as_json: bool
 ) -> bool:

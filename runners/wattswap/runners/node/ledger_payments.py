@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from wattswap.ledger.book import Entry
-    from wattswap.ledger.settlement import Settlement
+    from wattswap.ledger.settlement_base import Settlement
     from wattswap.runners.engines.store import Store
 
 LEDGER_KEY: Final = "ledger"

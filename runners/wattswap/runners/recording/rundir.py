@@ -192,7 +192,18 @@ class RunDir:
 
 def ledger_of(street: Street, number: int) -> str:
     """The file of a feeder's book: ``ledger.sqlite``, or ``ledger-<feeder>.sqlite`` where there are several."""
-    return f"ledger-{street.feeders[number].name}.sqlite" if len(street.feeders) > 1 else LEDGER
+    return book_file(street.feeders[number].name) if len(street.feeders) > 1 else LEDGER
+
+
+def book_file(feeder: str) -> str:
+    """The same by the feeder's name; the only feeder of a street has none."""
+    return f"ledger-{feeder}.sqlite" if feeder else LEDGER
+
+
+def feeders_with_books(run_dir: Path) -> list[str]:
+    """The feeders whose books lie in a run directory; that of a street's only feeder has no name."""
+    names = sorted(path.name for path in run_dir.glob("ledger-*.sqlite"))
+    return [name.removeprefix("ledger-").removesuffix(".sqlite") for name in names] or [""]
 
 
 def refuse_taken(path: Path) -> None:
@@ -313,16 +324,13 @@ def _book_again(run_dir: Path) -> str:
     return "this run kept no journal to rebuild it from, so run its scenario.toml again"
 
 
-def read_book(run_dir: Path) -> tuple[list[Entry], dict[str, int]]:
-    """The entries and the balances of a run directory's book.
+def read_book(run_dir: Path, feeder: str = "") -> tuple[list[Entry], dict[str, int]]:
+    """The entries and the balances of a feeder's book in a run directory.
 
     Raises:
         InputError: there is none, or it cannot be read.
     """
-    path = run_dir / LEDGER
-    if several := sorted(each.name for each in run_dir.glob("ledger-*.sqlite")):
-        files = ", ".join(several)
-        raise InputError(f"{run_dir}: several feeders, each with a book ({files}); only a run of one feeder is shown")
+    path = run_dir / book_file(feeder)
     if not path.is_file():
         raise InputError(f"{path}: the run ended before its book was written; {_book_again(run_dir)}")
     try:
