@@ -16,7 +16,7 @@ from wattswap.protocol.errors import InputError
 
 RULES = Rules()
 ALL = [name for name in CONTROLLERS if name != NEGOTIATED]
-CAPPED = ["fcfs", "edf", "llf", "equal-share", "round-robin", "receding-horizon"]
+CAPPED = ["fcfs", "edf", "llf", "equal-share", "round-robin", "receding-horizon", "karma"]
 QUEUES = ["fcfs", "edf", "llf"]
 BASE_W = 50_000
 FEW = settings(max_examples=20, deadline=None)

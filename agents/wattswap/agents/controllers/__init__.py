@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wattswap.agents.controllers.capped import edf, fcfs, llf
+from wattswap.agents.controllers.karma import Accounts, Karma
+from wattswap.agents.controllers.overridden import Overridden
 from wattswap.agents.controllers.planning import Foresight
 from wattswap.agents.controllers.poc import poc
 from wattswap.agents.controllers.receding_horizon import RecedingHorizon
@@ -40,6 +42,7 @@ KNOWLEDGE: Final = {
     "llf": "departures",
     "valley-filling": "departures and the homes' day ahead",
     "receding-horizon": "departures and prices of waiting",
+    "karma": "departures",
 }
 """What controllers know that in the negotiation nobody tells."""
 NEED_DEPARTURES: Final = frozenset(KNOWLEDGE)
@@ -67,6 +70,7 @@ CONTROLLERS: Final[Mapping[str, Controller | None]] = {
     "droop": droop,
     "valley-filling": ValleyFilling(),
     "receding-horizon": RecedingHorizon(),
+    "karma": Karma(),
     "poc": poc,
 }
 """By name; ``negotiated`` is the market itself and stands for no controller."""
@@ -84,11 +88,19 @@ def controller_named(name: str) -> Controller | None:
     return CONTROLLERS[name]
 
 
-def informed(controller: Controller | None, base_w: Ints, seed: int) -> Controller | None:
-    """A planner that has been told what it plans by on one feeder; any other controller is told nothing.
+def informed(
+    controller: Controller | None, base_w: Ints, seed: int, persons: Mapping[int, int] | None = None
+) -> Controller | None:
+    """A controller as it begins on one feeder: a planner is told what it plans by, and karma opens its accounts.
 
-    ``base_w`` is the homes' load at each tick of the run, the first one that of the tick before its start.
+    ``base_w`` is the homes' load at each tick of the run, the first one that of the tick before its start; ``persons``
+    has the key of the person behind each session's. Any other controller is told nothing.
     """
+    if isinstance(controller, Overridden):
+        inner = informed(controller.controller, base_w, seed, persons)
+        return controller if inner is None else replace(controller, controller=inner)
     if isinstance(controller, ValleyFilling | RecedingHorizon):
         return replace(controller, told=Foresight(base_w, seed))
+    if isinstance(controller, Karma):
+        return replace(controller, told=Foresight(base_w, seed), accounts=Accounts(persons or {}))
     return controller

@@ -111,7 +111,7 @@ class AgentFactory:
             site,
             self._world.feeder_rules[number],
             roster,
-            controller=informed(self._controller, self._world.base_w[number], site.seed),
+            controller=informed(self._controller, self._world.base_w[number], site.seed, self._world.fleet.persons),
             signer=self._signer(name),
             trusted=self._keys,
         )

@@ -48,8 +48,8 @@ class FleetRun:
         drivers: DriverWishes | None = None,
     ) -> None:
         self.street, self.controller, self.world = street, controller, world or World(street)
-        seed = street.scenario.seed
-        self._controllers = tuple(informed(controller, base_w, seed) for base_w in self.world.base_w)
+        seed, persons = street.scenario.seed, self.world.fleet.persons
+        self._controllers = tuple(informed(controller, base_w, seed, persons) for base_w in self.world.base_w)
         """By feeder."""
         self._drivers = drivers or DriverWishes()
         fleet, rules = self.world.fleet, self.world.rules
