@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from wattswap.runners.recording.ageing import ageing_h
-from wattswap.runners.recording.metrics import fallback_unsafe_w, jain, oscillations, summary, upgrade_eur_per_year
+from wattswap.runners.recording.fairness import jain
+from wattswap.runners.recording.metrics import fallback_unsafe_w, oscillations, summary, upgrade_eur_per_year
 from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.scenario.schema import Battery, TransformerTable

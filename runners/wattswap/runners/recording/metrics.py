@@ -17,12 +17,12 @@ import numpy as np
 from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.units import WS_PER_KWH, WS_PER_WH
 from wattswap.runners.recording.ageing import ageing
-from wattswap.runners.recording.fairness import fairness
+from wattswap.runners.recording.fairness import fairness, jain
 from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.world import World, fleet_of
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.schema import TransformerTable
@@ -285,19 +285,6 @@ def _of_fairness(street: Street, record: RunRecord, series: TimeSeries) -> Summa
         earned[row.feeder * several, row.session] += row.nanos
     nanos = np.array(list(earned.values()), dtype=np.float64)
     return {"jain_waiting": jain(series.owed_ws[series.plugged]), "jain_tokens": jain(nanos[series.plugged])}
-
-
-def jain(shares: ArrayLike) -> float:
-    """Jain's index of fairness, (sum x)^2 / (n sum x^2): 1 if all have the same, 1/n if one has all.
-
-    Nobody has anything: that is fair too, 1.
-    """
-    x = np.asarray(shares, dtype=np.float64)
-    largest = x.max(initial=0.0)
-    if largest <= 0:
-        return 1.0
-    x = x / largest  # so that squares of nanos stay small
-    return round(float(x.sum() ** 2 / (len(x) * (x**2).sum())), _PLACES)
 
 
 def oscillations(load_w: NDArray[np.int64], limit_w: NDArray[np.int64]) -> int:
