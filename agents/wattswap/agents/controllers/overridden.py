@@ -11,7 +11,8 @@ from wattswap.protocol.draws import draw, uniform
 from wattswap.protocol.units import Purpose
 
 if TYPE_CHECKING:
-    from wattswap.agents.controllers import Controller
+    from collections.abc import Callable
+
     from wattswap.agents.controllers.plugged import Plugged
     from wattswap.agents.law import Cars, Grants
     from wattswap.agents.rules import Rules
@@ -24,7 +25,7 @@ _OVERRIDE_DRAW: Final = 11
 class Overridden:
     """In so many per cent of the sessions the car draws all it wants, whatever is decided; by the seed."""
 
-    controller: Controller
+    controller: Callable[[int, int, Cars, Plugged, Rules], Grants]
     seed: int
     override_pct: float
 

@@ -50,7 +50,7 @@ class Literature:
         """Violated transformer-days and peaks by arm; needs matplotlib (extra ``plots``)."""
         from wattswap.experiments.plots.literature_arms import literature_arms
 
-        return literature_arms(self)
+        return literature_arms(self.design, self.outcomes)
 
 
 def literature(

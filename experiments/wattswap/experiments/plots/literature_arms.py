@@ -7,31 +7,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.figure import Figure
 
-    from wattswap.experiments.literature.arms import ArmOutcome
-    from wattswap.experiments.literature.play import Literature
+    from wattswap.experiments.literature.arms import ArmOutcome, Design
 
     Of = Callable[[ArmOutcome], float]
 
 _HELD, _MOVED, _PEAK = "#c0504d", "#f0b27a", "#4f81bd"
 
 
-def literature_arms(found: Literature) -> Figure:
+def literature_arms(design: Design, outcomes: Mapping[str, Sequence[ArmOutcome]]) -> Figure:
     """Two panels with a bar for each arm; the thin lines reach from the least seed to the most."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(f"{found.design.told}; {found.design.override_pct:g} % override")
+    figure.suptitle(f"{design.told}; {design.override_pct:g} % override")
     left, right = figure.subplots(1, 2)
-    arms, place = list(found.outcomes), np.arange(len(found.outcomes))
+    arms, place = list(outcomes), np.arange(len(outcomes))
 
     def bars(axes: Any, of: Of, colour: str, label: str) -> None:
-        spread = np.array([[of(each) for each in found.outcomes[arm]] for arm in arms])
+        spread = np.array([[of(each) for each in outcomes[arm]] for arm in arms])
         mean = spread.mean(axis=1)
         reach = np.stack((mean - spread.min(axis=1), spread.max(axis=1) - mean))
         axes.barh(place, mean, color=colour, xerr=reach, ecolor="#555555", label=label, height=0.7)
