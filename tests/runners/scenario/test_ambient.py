@@ -30,7 +30,7 @@ def test_where_the_file_says_nothing_its_mean_counts_and_a_note_says_so(tmp_path
     read, beyond = read_temperatures(path), Ticks(2 * HOUR_MS, HOUR_MS, 3)
     assert read.over(beyond).tolist() == [8, 6, 6]
     (note,) = read.notes(beyond)
-    assert "temperature.csv: the run reaches beyond its temperatures" in note
+    assert "the run reaches beyond its temperatures" in note
     assert read.notes(Ticks(0, HOUR_MS, 2)) == []
 
 

@@ -48,9 +48,7 @@ class Temperatures:
         if ticks.start_ms >= self._at_ms[0] - _END_MS and ticks.end_ms <= self._at_ms[-1] + _END_MS:
             return []
         mean = f"{self._temp_c.mean():.1f} degrees"
-        return [
-            f"{self.file}: the run reaches beyond its temperatures; the ageing figure takes their mean there, {mean}."
-        ]
+        return [f"the run reaches beyond its temperatures; the ageing figure takes their mean there, {mean}."]
 
 
 @read_once

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import cached_property
@@ -245,10 +245,14 @@ class _Inputs:
     def add_profile(self, path: Path, profile: Profile) -> None:
         """The same, with what the file was taken for."""
         self.add(path, profile.sha256)
-        for note in profile.notes:
+        self.note(profile.file, profile.notes)
+
+    def note(self, file: str, notes: Iterable[str]) -> None:
+        """What is to be said of a file."""
+        for note in notes:
             files = self._files_of.setdefault(note, [])
-            if profile.file not in files:
-                files.append(profile.file)
+            if file not in files:
+                files.append(file)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -314,7 +318,7 @@ def _ambient_c(
     path = source.path(transformer.ambient_csv)
     temperatures = read_temperatures(path, scenario_clock(source.scenario))
     inputs.add(path, temperatures.sha256)
-    inputs.notes += [note for note in temperatures.notes(ticks) if note not in inputs.notes]
+    inputs.note(temperatures.file, temperatures.notes(ticks))
     return temperatures.over(ticks)
 
 
