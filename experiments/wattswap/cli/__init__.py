@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "compare": "wattswap.cli.compare:compare",
     "tournament": "wattswap.cli.tournament:tournament",
     "city": "wattswap.cli.city:city",
+    "literature": "wattswap.cli.literature:literature",
     "optimum": "wattswap.cli.optimum:optimum",
     "bench": "wattswap.cli.bench:bench",
     "scenarios": "wattswap.cli.scenarios:scenarios",

@@ -47,10 +47,10 @@ def amount(value: float) -> str:
 
 
 def controller_name(controller: str) -> str:
-    """A controller by name, marked if it knows when cars will leave."""
-    from wattswap.agents.controllers import NEED_DEPARTURES
+    """A controller by name, marked with what it knows that cars tell nobody."""
+    from wattswap.agents.controllers import KNOWLEDGE
 
-    return f"{controller} (knows departures)" if controller in NEED_DEPARTURES else controller
+    return f"{controller} (knows {KNOWLEDGE[controller]})" if controller in KNOWLEDGE else controller
 
 
 def counted(count: int, thing: str) -> str:

@@ -106,6 +106,11 @@ class Fleet:
     def __len__(self) -> int:
         return len(self.session_id)
 
+    @property
+    def persons(self) -> dict[int, int]:
+        """A session's key -> the key of the person who charges."""
+        return dict(zip(self.key.tolist(), self.user_key.tolist(), strict=True))
+
 
 def fleet_of(street: Street) -> Fleet:
     """The rows of a street: the sessions and the stationary batteries of each of its feeders."""

@@ -20,10 +20,12 @@ def test_bundled_scenarios_are_listed_and_shown():
 
 
 def test_bundled_files_say_what_holds_without_them():
-    """What a400.toml spells out are the schema's defaults: leaving a key out of one's own file changes nothing."""
+    """What a400.toml spells out, its files aside, are the defaults: leaving a key out of a file changes nothing."""
     scenario = load_scenario("a400").scenario
+    weather = scenario.transformer.ambient_csv
     spare = load_scenario(
-        "a400", ["transformer={rating_va=400_000}", "chargers={}", "vehicles={}", "market={}"]
+        "a400",
+        [f"transformer={{rating_va=400_000, ambient_csv='{weather}'}}", "chargers={}", "vehicles={}", "market={}"],
     ).scenario
     assert spare == scenario
 

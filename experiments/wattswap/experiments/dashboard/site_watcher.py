@@ -39,7 +39,12 @@ class SiteWatcher(Observer):
     def __init__(self, street: Street, history: History) -> None:
         self._street, self._history = street, history
         self._heat = [
-            AgeingClock(feeder.transformer.rating_va, street.tick_ms // 1_000, feeder.transformer.ambient_c)
+            AgeingClock(
+                feeder.transformer.rating_va,
+                street.tick_ms // 1_000,
+                feeder.ambient_c(street.ticks),
+                feeder.transformer.paper,
+            )
             for feeder in street.feeders
         ]
         self._run: Run | None = None

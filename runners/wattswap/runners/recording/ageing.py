@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
+
+Paper = Literal["normal", "upgraded"]
 
 LONGEST_STEP_S: Final = 60
 """The standard asks for steps under half the winding's time constant; a minute is a quarter of it."""
@@ -63,9 +65,13 @@ class Heat(NamedTuple):
         return self.oil_c + self.rise_k - self.sag_k
 
 
-def ageing_rate(hot_spot_c: ArrayLike) -> Floats:
-    """Hours of life used per hour, for thermally not upgraded (normal) paper."""
-    rate: Floats = np.exp2((np.minimum(hot_spot_c, HOTTEST_C) - 98.0) / 6.0)
+def ageing_rate(hot_spot_c: ArrayLike, paper: Paper = "normal") -> Floats:
+    """Hours of life used per hour: V of IEC 60076-7 for normal paper, for upgraded paper FAA of IEEE C57.91.
+
+    FAA = exp(15000 / 383 - 15000 / (hot spot + 273)), for a rise of 65 K: 1 at 110 degrees.
+    """
+    hot = np.minimum(hot_spot_c, HOTTEST_C)
+    rate: Floats = np.exp2((hot - 98.0) / 6.0) if paper == "normal" else np.exp(15_000 / 383 - 15_000 / (hot + 273))
     return rate
 
 
@@ -76,31 +82,53 @@ def steady(load_factor: float, ambient_c: float, cooling: Cooling = ONAN) -> Hea
     return Heat(ambient_c + float(oil_k[0]), float(rise_k), float(sag_k))
 
 
-def hot_spots(load_factor: Floats, tick_s: float, ambient_c: float, start: Heat, cooling: Cooling = ONAN) -> Floats:
-    """The hot spot at the end of each tick, in degrees Celsius, by explicit Euler steps of ``tick_s`` each."""
+def hot_spots(load_factor: Floats, tick_s: float, ambient_c: ArrayLike, start: Heat, cooling: Cooling = ONAN) -> Floats:
+    """The hot spot at the end of each tick, in degrees Celsius, by explicit Euler steps of ``tick_s`` each.
+
+    ``ambient_c`` is one temperature, or one of each tick.
+    """
     walk = _walk(load_factor, tick_s, ambient_c, start, cooling)
     return np.fromiter((heat.hot_spot_c for heat in walk), dtype=np.float64, count=len(load_factor))
 
 
-def ageing_h(load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: float) -> float:
-    """Hours of life used under a load given tick by tick, from the steady state of its first tick.
+class Ageing(NamedTuple):
+    """What a load made of a transformer."""
 
-    A load that flows backwards heats as one that flows forwards.
+    used_h: float
+    """Hours of life."""
+    hot_spot_c: float
+    """The hottest that its winding became."""
+
+
+def ageing(
+    load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: ArrayLike, paper: Paper = "normal"
+) -> Ageing:
+    """Life used under a load given tick by tick, from the steady state of its first tick, and the hottest spot.
+
+    A load that flows backwards heats as one that flows forwards. ``ambient_c`` is one temperature, or one a tick.
     """
+    ambient = np.broadcast_to(np.asarray(ambient_c, dtype=np.float64), len(load_w))
     if not len(load_w):
-        return 0.0
+        return Ageing(0.0, float(np.max(ambient_c, initial=0.0)))
     factor = np.abs(load_w) / rating_va
     steps = ceil(tick_s / LONGEST_STEP_S)
-    start = steady(float(factor[0]), ambient_c)
-    spots = hot_spots(np.repeat(factor, steps), tick_s / steps, ambient_c, start)
-    return float(ageing_rate(spots).sum()) * tick_s / steps / 3600
+    start = steady(float(factor[0]), float(ambient[0]))
+    spots = hot_spots(np.repeat(factor, steps), tick_s / steps, np.repeat(ambient, steps), start)
+    return Ageing(float(ageing_rate(spots, paper).sum()) * tick_s / steps / 3600, float(spots.max()))
+
+
+def ageing_h(load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: ArrayLike) -> float:
+    """Hours of life used, see :func:`ageing`."""
+    return ageing(load_w, rating_va, tick_s, ambient_c).used_h
 
 
 class AgeingClock:
     """A transformer's heat and the life it has used, reckoned tick by tick as :func:`ageing_h` does at once."""
 
-    def __init__(self, rating_va: int, tick_s: int, ambient_c: float) -> None:
-        self._rating_va, self._ambient_c = rating_va, ambient_c
+    def __init__(self, rating_va: int, tick_s: int, ambient_c: Floats, paper: Paper = "normal") -> None:
+        """``ambient_c`` has one temperature a tick; beyond it the last one holds."""
+        self._rating_va, self._ambient_by_tick, self._paper = rating_va, ambient_c, paper
+        self._tick = 0
         self._steps = ceil(tick_s / LONGEST_STEP_S)
         self._step_s = tick_s / self._steps
         self._heat: Heat | None = None
@@ -112,13 +140,18 @@ class AgeingClock:
         """Of the winding, at the end of the last tick."""
         return self._ambient_c if self._heat is None else self._heat.hot_spot_c
 
+    @property
+    def _ambient_c(self) -> float:
+        return float(self._ambient_by_tick[min(self._tick, len(self._ambient_by_tick) - 1)])
+
     def add(self, load_w: int) -> None:
         """Let a tick pass under this load."""
         factor = abs(load_w) / self._rating_va
         start = self._heat or steady(factor, self._ambient_c)
         for heat in _walk(np.full(self._steps, factor), self._step_s, self._ambient_c, start, ONAN):
             self._heat = heat
-            self.used_h += float(ageing_rate(heat.hot_spot_c)) * self._step_s / 3600
+            self.used_h += float(ageing_rate(heat.hot_spot_c, self._paper)) * self._step_s / 3600
+        self._tick += 1
 
 
 def _final_rises(load_factor: Floats, cooling: Cooling) -> tuple[Floats, Floats]:
@@ -129,14 +162,15 @@ def _final_rises(load_factor: Floats, cooling: Cooling) -> tuple[Floats, Floats]
     )
 
 
-def _walk(load_factor: Floats, tick_s: float, ambient_c: float, start: Heat, cooling: Cooling) -> Iterator[Heat]:
+def _walk(load_factor: Floats, tick_s: float, ambient_c: ArrayLike, start: Heat, cooling: Cooling) -> Iterator[Heat]:
     oil_pace = tick_s / 60 / (cooling.k11 * cooling.oil_minutes)
     rise_pace = tick_s / 60 / (cooling.k22 * cooling.winding_minutes)
     sag_pace = tick_s / 60 * cooling.k22 / cooling.oil_minutes
     oil_c, rise_k, sag_k = start
     oil_finals, winding_finals = _final_rises(load_factor, cooling)
-    for final_oil_k, winding_k in zip(oil_finals.tolist(), winding_finals.tolist(), strict=True):
-        oil_c += oil_pace * (ambient_c + final_oil_k - oil_c)
+    ambients = np.broadcast_to(np.asarray(ambient_c, dtype=np.float64), len(load_factor)).tolist()
+    for final_oil_k, winding_k, ambient in zip(oil_finals.tolist(), winding_finals.tolist(), ambients, strict=True):
+        oil_c += oil_pace * (ambient + final_oil_k - oil_c)
         rise_k += rise_pace * (cooling.k21 * winding_k - rise_k)
         sag_k += sag_pace * ((cooling.k21 - 1) * winding_k - sag_k)
         yield Heat(oil_c, rise_k, sag_k)

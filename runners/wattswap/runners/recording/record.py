@@ -129,6 +129,8 @@ class RunRecord:
     """The site's double-entry book as the run left it."""
     counts: FaultCounts | None = None
     """What has gone wrong; None on a perfect network."""
+    messages: int | None = None
+    """So many the agents sent each other, on all feeders; None in the fleet, and where nobody counted."""
     feeders: tuple[RunRecord, ...] = ()
     """Of a street with several feeders, what happened on each: as if it were alone, but for the feeder's number in
     its trades."""
@@ -163,6 +165,7 @@ class RunRecord:
             refused=sum(part.refused for part in parts),
             events_hash=parts[0].events_hash,
             counts=parts[0].counts,
+            messages=parts[0].messages,
             feeders=tuple(parts),
         )
 

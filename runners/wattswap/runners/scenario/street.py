@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import cached_property
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_S
+from wattswap.runners.scenario.ambient import read_temperatures
 from wattswap.runners.scenario.car_notes import car_notes, feeds_never
 from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
 from wattswap.runners.scenario.division import divided_sessions
@@ -77,6 +78,14 @@ class Feeder:
     sessions: slice
     """Its rows in the street's sessions."""
     batteries: tuple[Battery, ...] = ()
+    ambient_by_tick: NDArray[np.float64] | None = None
+    """The temperature around the transformer in each tick, shape (ticks,), where the scenario names a file of it."""
+
+    def ambient_c(self, ticks: int) -> NDArray[np.float64]:
+        """The temperature in each of the first so many ticks."""
+        if self.ambient_by_tick is None:
+            return np.full(ticks, float(self.transformer.ambient_c))
+        return self.ambient_by_tick[:ticks]
 
 
 @dataclass(frozen=True)
@@ -171,6 +180,7 @@ def build_street(source: Source, day: int | None = None) -> Street:
             limit_w=_limit_w(scenario, table, ticks),
             sessions=slice(ends[at], ends[at + 1]),
             batteries=scenario.on(table, scenario.battery),
+            ambient_by_tick=_ambient_c(source, table.transformer, ticks, inputs),
         )
         for at, table in enumerate(scenario.feeders)
     )
@@ -235,10 +245,14 @@ class _Inputs:
     def add_profile(self, path: Path, profile: Profile) -> None:
         """The same, with what the file was taken for."""
         self.add(path, profile.sha256)
-        for note in profile.notes:
+        self.note(profile.file, profile.notes)
+
+    def note(self, file: str, notes: Iterable[str]) -> None:
+        """What is to be said of a file."""
+        for note in notes:
             files = self._files_of.setdefault(note, [])
-            if profile.file not in files:
-                files.append(profile.file)
+            if file not in files:
+                files.append(file)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -293,6 +307,19 @@ def _profile(source: Source, household: BaseTable, column: str, ticks: Ticks, in
     inputs.add_profile(path, profile)
     require_cover(profile, ticks, source.scenario.start.tzinfo)
     return profile
+
+
+def _ambient_c(
+    source: Source, transformer: TransformerTable, ticks: Ticks, inputs: _Inputs
+) -> NDArray[np.float64] | None:
+    """The temperature of each tick, where a file tells it."""
+    if not transformer.ambient_csv:
+        return None
+    path = source.path(transformer.ambient_csv)
+    temperatures = read_temperatures(path, scenario_clock(source.scenario))
+    inputs.add(path, temperatures.sha256)
+    inputs.note(temperatures.file, temperatures.notes(ticks))
+    return temperatures.over(ticks)
 
 
 def _limit_w(scenario: Scenario, feeder: FeederTable, ticks: Ticks) -> Ints:
