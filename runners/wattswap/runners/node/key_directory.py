@@ -60,7 +60,7 @@ class PublicIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     @property
     def speakers(self) -> tuple[PublicIdentity, ...]:
-        """Who speaks with these keys: one agent, but a battery is a vehicle of its name and the charger it stands at."""
+        """Who speaks with these keys: one agent; a battery is a vehicle of its name, and the charger it stands at."""
         if self.role != "battery":
             return (self,)
         inverter = msgspec.structs.replace(self, name=self.name + _INVERTER, role="charger")
@@ -184,9 +184,9 @@ def _identity(name: str, role: Role, transport: TransportKey, signer: Signer) ->
         identity = msgspec.convert(said, PublicIdentity)
         for speaker in identity.speakers:
             msgspec.convert(speaker.name, AgentName)
-        return identity
     except msgspec.ValidationError:
         raise InputError(f"{name!r} is no name for an agent: 1 to 80 letters, digits and . _ ~ / -") from None
+    return identity
 
 
 def _read_transport(path: Path) -> TransportKey:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from wattswap.protocol.messages import Message
 
 Role = Literal["transformer", "charger", "vehicle", "household", "battery"]
-"""A stationary battery has one key card and speaks as two: a vehicle that never departs, and its inverter, a charger."""
+"""A stationary battery has one key card and speaks as two: a vehicle that never departs, and a charger."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 _PASSED_DOWN: Final = frozenset(

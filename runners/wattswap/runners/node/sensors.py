@@ -77,8 +77,9 @@ class NoSensor:
 class CarSensor(NoSensor):
     """A car: its charger tells it of the cable, its own settings tell what it can feed and how much it must keep."""
 
-    def __init__(self, car: CarTable) -> None:
-        self._feed_w = car.feed_w
+    def __init__(self, car: CarTable, full_permille: int = _TARGET_PERMILLE) -> None:
+        """``full_permille`` is how full it is when it needs nothing more."""
+        self._feed_w, self._full_permille = car.feed_w, full_permille
         self._capacity_ws = car.capacity_wh * WS_PER_WH
         self._reserve_ws = self._capacity_ws * ppm(car.reserve_pct) // 1_000_000
         self._plug: PluggedIn | None = None
@@ -96,7 +97,7 @@ class CarSensor(NoSensor):
                 event, feed_w=feed_w, capacity_ws=self._capacity_ws, reserve_ws=self._reserve_ws
             )
         if isinstance(event, Reading):
-            full_ws = self._capacity_ws * _TARGET_PERMILLE // PERMILLE
+            full_ws = self._capacity_ws * self._full_permille // PERMILLE
             return msgspec.structs.replace(event, stored_ws=max(0, full_ws - event.remaining_ws))
         return event
 

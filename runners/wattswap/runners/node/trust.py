@@ -34,7 +34,8 @@ class TrustStore:
         """
         self._agents: Mapping[str, PublicIdentity] = _by_name(one for card in identities for one in card.speakers)
         self._keys = frozenset(agent.transport for agent in self._agents.values())
-        self._revoked = frozenset(agent.transport for agent in revoked) - self._keys
+        self.revoked = tuple(revoked)
+        self._revoked = frozenset(agent.transport for agent in self.revoked) - self._keys
 
     def agent(self, name: str) -> PublicIdentity | None:
         """What is known of an agent, if it is trusted."""
@@ -60,14 +61,14 @@ class TrustStore:
             InputError: two of them trust the same name with different keys.
         """
         all_of_them = tuple(stores)
-        found = TrustStore(agent for store in all_of_them for agent in store if agent.name not in without)
-        found._revoked = frozenset().union(*(store._revoked for store in all_of_them)) - found._keys
-        return found
+        trusted = (agent for store in all_of_them for agent in store if agent.name not in without)
+        return TrustStore(trusted, (agent for store in all_of_them for agent in store.revoked))
 
     def become(self, other: TrustStore) -> frozenset[bytes]:
         """Trust what another store does from now on; the keys that are trusted no longer."""
         lost = self._keys - other._keys
-        self._agents, self._keys, self._revoked = other._agents, other._keys, other._revoked
+        self._agents, self._keys = other._agents, other._keys
+        self.revoked, self._revoked = other.revoked, other._revoked
         return lost
 
 
@@ -167,7 +168,7 @@ class NodeTrust:
 
     def changed(self) -> bool:
         """Whether one of the directories has changed since it was read."""
-        return any([directory.changed() for _, directory in self._cards])
+        return any(directory.changed() for _, directory in self._cards)
 
     def hears(self, receiver: str, sender: str) -> bool:
         """Whether an agent that is here trusts another."""
