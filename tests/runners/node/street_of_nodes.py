@@ -180,9 +180,9 @@ def running(street: _Street) -> Iterator[_Street]:
                 agent.process.wait()
 
 
-def until(so: Callable[[], Any], street: _AllRunning) -> Any:
+def until(so: Callable[[], Any], street: _AllRunning, patience_s: float = PATIENCE_S) -> Any:
     """What becomes so while the street runs; fails with what its agents said when it takes far longer than it may."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while not (found := so()):
         lost = [(agent.name, agent.err()) for agent in street.all if agent.process and agent.process.poll() is not None]
         assert not lost, lost
