@@ -88,8 +88,8 @@ def show(key: str | None, as_json: bool) -> None:
         "wattswap keys trust ./keys --json",
     )
 )
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
+@click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path, readable=False), required=False)
 @click.option("--code", metavar="CODE", help="The code that the other side shows, instead of a question.")
 @click.option("--revoke", metavar="NAME", help="Trust this agent no longer.")
 @as_json

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import socket
 from pathlib import Path
 from typing import cast
 
@@ -21,10 +23,11 @@ from tests.runners.node.street_of_nodes import (
 
 from wattswap.protocol.errors import InputError
 from wattswap.runners.node.config import read_config
-from wattswap.runners.node.key_directory import new_agent_keys, read_identity
+from wattswap.runners.node.key_directory import TransportKey, new_agent_keys, read_identity
 from wattswap.runners.node.roles import Role
-from wattswap.runners.node.start import run_agent
+from wattswap.runners.node.start import listen_port, run_agent
 from wattswap.runners.node.trust import NodeTrust, TrustDirectory
+from wattswap.runners.node.zeromq import Transport
 
 
 class SharedStreet:
@@ -136,6 +139,37 @@ def test_agents_here_that_take_two_others_for_the_same_are_refused(tmp_path):
         TrustDirectory(folder).add(new_agent_keys(tmp_path / str(number), "charger/1", "charger").identity)
     with pytest.raises(InputError, match="two agents called 'charger/1'"):
         NodeTrust([(read_identity(folder / "public.json"), folder) for folder in folders])
+
+
+def test_a_card_that_belongs_to_another_user_is_named_with_what_to_do(tmp_path, monkeypatch):
+    """A key directory is its owner's alone; the guide for Pis makes them as another user than the one who reads it."""
+
+    def closed(*_args: object, **_options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", closed)
+    with pytest.raises(InputError, match=r"it is another user's; run this as that user \(sudo -u NAME\), or"):
+        read_identity(tmp_path / "public.json")
+
+
+def test_a_node_without_a_port_takes_the_usual_one_or_if_it_is_announced_a_free_one(tmp_path):
+    """Two chargers on one machine need no ports written down."""
+    (tmp_path / "agent.toml").write_text('[upstream]\nname = "transformer"\n')
+    loaded = read_config(tmp_path / "agent.toml", "charger")
+    taken = socket.create_server(("0.0.0.0", 0))
+    usual = taken.getsockname()[1]
+    transport = Transport(TransportKey.new(), lambda _key: True)
+    try:
+        assert listen_port(loaded, transport, usual) not in (0, usual)
+    finally:
+        transport.close()
+        taken.close()
+    fixed = read_config(two(tmp_path / "fixed"), "vehicle")
+    transport = Transport(TransportKey.new(), lambda _key: True)
+    try:
+        assert listen_port(fixed, transport, usual) == 0, "nobody connects to a car"
+    finally:
+        transport.close()
 
 
 def test_the_card_of_a_battery_stands_for_a_vehicle_and_its_charger(tmp_path):

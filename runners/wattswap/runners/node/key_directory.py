@@ -167,6 +167,11 @@ def read_identity(path: Path) -> PublicIdentity:
     try:
         with path.open("rb") as file:
             return msgspec.json.decode(file.read(_MOST_BYTES), type=PublicIdentity)
+    except PermissionError:
+        raise InputError(
+            f"cannot read {path}: it is another user's; run this as that user (sudo -u NAME), or, if you want its"
+            f" public side, copy it where this user can read it (sudo cat {path} > FILE)"
+        ) from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:

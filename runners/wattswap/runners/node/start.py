@@ -63,7 +63,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
         clock = NodeClock(newest_record(store.remembered().get(CLOCK_KEY) for store in stores))
         gate = _gate(setups, stores, trust, market.beat_ms)
         messenger = Messenger(transport, gate, trust.all, beat_ms=market.beat_ms, clock=clock.now_ms)
-        port = _listen(loaded, transport)
+        port = listen_port(loaded, transport)
         upstreams = _upstreams(setups)
         _connect(upstreams, messenger)
         host = NodeHost(
@@ -215,8 +215,14 @@ def _page(setup: AgentSetup, clock: NodeClock, stack: ExitStack) -> GrantPage | 
     return stack.enter_context(closing(page))
 
 
-def _listen(loaded: LoadedConfig, transport: Transport) -> int:
-    """Listen where the first of the agents does to which others connect; 0 if they all only connect."""
+def listen_port(loaded: LoadedConfig, transport: Transport, usual: int = DEFAULT_PORT) -> int:
+    """Listen where the first of the agents does to which others connect: its port; 0 if they all only connect.
+
+    One that names no port gets the usual one, or a free one if that is taken and discovery tells others where it is.
+
+    Raises:
+        InputError: the port is taken, or the address is not this machine's.
+    """
     tables = [table for one in (loaded, *loaded.others) if (table := one.listens) is not None]
     if not tables:
         return 0
@@ -224,7 +230,7 @@ def _listen(loaded: LoadedConfig, transport: Transport) -> int:
     if table.port:
         return transport.listen(table.host, table.port)
     try:
-        return transport.listen(table.host, DEFAULT_PORT)
+        return transport.listen(table.host, usual)
     except InputError:
         if loaded.config.discovery.use == "no":
             raise
