@@ -86,7 +86,7 @@ class AgentSetup:
         config = self.loaded.config
         if not isinstance(config, TransformerConfig):
             return None
-        return Book(config.site.funds_iota * NANOS_PER_IOTA, config.ledger.pay)
+        return Book(config.site.funds_iota * NANOS_PER_IOTA, config.ledger.pay, collects=not config.ledger.allow)
 
     @staticmethod
     def _site(config: TransformerConfig) -> Site:

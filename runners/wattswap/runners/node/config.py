@@ -110,6 +110,12 @@ class TokensTable(_Section, frozen=True, kw_only=True):
     """``sqlite:FILE``, beside this file, or the URL of a local devnet's IOTA node. Empty: tokens stay in the book."""
     pay: Literal["departure", "each"] = "departure"
     """Rewards are netted with the bill when the car leaves, or each is paid as soon as it is earned."""
+    allow: str = ""
+    """The chain's id, to pay on another network than a devnet: its tokens may be money."""
+    wallets: str = "wallets"
+    """There, the folder of ``site.key``, ``gas.key`` and ``anchors.key``."""
+    payees: dict[str, str] = {}
+    """There, the address of each car's wallet: only its owner has the key, so nothing is ever taken out of it."""
 
 
 class PointTable(_Section, frozen=True, kw_only=True):

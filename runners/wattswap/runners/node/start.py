@@ -164,8 +164,16 @@ def _payments(setup: AgentSetup, opening: Book | None, log: FilteringBoundLogger
         raise InputError(
             f"{loaded.path}: ledger.where is {where!r}; write sqlite:tokens.sqlite, or the URL of a devnet's node"
         )
+    network = None
+    if config.ledger.allow:
+        from wattswap.runners.node.ledger_payments import PublicNetwork
+
+        network = PublicNetwork(config.ledger.allow, loaded.there(config.ledger.wallets), config.ledger.payees)
+        for car in setup.trust:
+            if car.role == "vehicle" and car.name not in network.payees:
+                raise InputError(f'{loaded.path}: ledger.payees has no address for {car.name}: "{car.name}" = "0x..."')
     entries = setup.store.entries() or opening.entries
-    return LedgerPayments(where, entries, store=setup.host_store, outbox=outbox, log=log)
+    return LedgerPayments(where, entries, store=setup.host_store, outbox=outbox, log=log, network=network)
 
 
 def _log_to(stream: TextIO) -> FilteringBoundLogger:
