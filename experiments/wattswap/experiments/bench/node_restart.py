@@ -18,22 +18,19 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import zmq
 
-from wattswap.runners.node.frames import FRAME_VERSION, Hello, encode_frame
 from wattswap.runners.node.gate import Gate
 from wattswap.runners.node.key_directory import PublicIdentity, TransportKey
+from wattswap.runners.node.many_peers import LOCALHOST, ManyPeers
 from wattswap.runners.node.trust import TrustStore
-from wattswap.runners.node.zeromq import SocketOptions, Transport, new_dealer
+from wattswap.runners.node.zeromq import SocketOptions, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
-_LOCALHOST: Final = "127.0.0.1"
 _PATIENCE_S: Final = 120.0
-_HELLO_EVERY_S: Final = 1.0
 _OPTIONS: Final = SocketOptions()
 
 
@@ -55,31 +52,22 @@ def a_restart(peers: int, down_s: float) -> RestartRow:
     """Kill a transformer with so many peers, start it again after ``down_s``, and measure until all are back."""
     server, keys = TransportKey.new(), [TransportKey.new() for _ in range(peers)]
     people = [_identity(number, key) for number, key in enumerate(keys)]
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    context.set(zmq.MAX_SOCKETS, peers + 16)
-    dealers: list[zmq.Socket[bytes]] = []
     process, port = _started(server.secret, people, 1, 0)
     try:
         began_s = time.monotonic()
-        for key in keys:
-            dealer = new_dealer(context, key, server.public, _OPTIONS)
-            dealer.connect(f"tcp://{_LOCALHOST}:{port}")
-            dealers.append(dealer)
-        _all_welcome(dealers)
-        first_s = time.monotonic() - began_s
-        _kill(process)
-        time.sleep(down_s)
-        began_s, busy_before_s = time.monotonic(), _busy_s()
-        process, _ = _started(server.secret, people, 2, port)
-        _all_welcome(dealers)
-        back_s = time.monotonic() - began_s
-        _kill(process)
-        return RestartRow(peers, down_s, first_s, back_s, _busy_s() - busy_before_s)
+        with closing(ManyPeers(zip(keys, (one.name for one in people), strict=True), server.public, port)) as sockets:
+            sockets.all_welcome(_PATIENCE_S)
+            first_s = time.monotonic() - began_s
+            _kill(process)
+            time.sleep(down_s)
+            began_s, busy_before_s = time.monotonic(), _busy_s()
+            process, _ = _started(server.secret, people, 2, port)
+            sockets.all_welcome(_PATIENCE_S)
+            back_s = time.monotonic() - began_s
+            _kill(process)
+            return RestartRow(peers, down_s, first_s, back_s, _busy_s() - busy_before_s)
     finally:
         _kill(process)
-        for dealer in dealers:
-            dealer.close(0)
-        context.term()
 
 
 def _identity(number: int, key: TransportKey) -> PublicIdentity:
@@ -102,41 +90,12 @@ def _serve(secret: bytes, people: Sequence[PublicIdentity], epoch: int, port: in
     trust = TrustStore(people)
     gate = Gate({"transformer": "transformer"}, trust, epoch=epoch, beat_ms=_OPTIONS.beat_ms)
     with closing(Transport(TransportKey.of(secret), trust.allows, _OPTIONS)) as transport:
-        listening.send(transport.listen(_LOCALHOST, port))
+        listening.send(transport.listen(LOCALHOST, port))
         while True:
             for peer, data in transport.receive(1_000):
                 judgement = gate.judge(peer, data, time.monotonic_ns() // 1_000_000)
                 if judgement.answer is not None:
                     transport.send(peer, judgement.answer)
-
-
-def _all_welcome(dealers: Sequence[zmq.Socket[bytes]]) -> None:
-    """Say hello as soon as there is a connection, and again every beat, until all were answered."""
-    hellos = {
-        dealer: encode_frame(Hello(FRAME_VERSION, 1, _OPTIONS.beat_ms, (f"charger/{number}",)))
-        for number, dealer in enumerate(dealers)
-    }
-    poller, told_s = zmq.Poller(), dict[zmq.Socket[bytes], float]()
-    for dealer in dealers:
-        poller.register(dealer, zmq.POLLIN | zmq.POLLOUT)
-    ends_s = time.monotonic() + _PATIENCE_S
-    while hellos:
-        now_s = time.monotonic()
-        if now_s > ends_s:
-            raise RuntimeError(f"{len(hellos)} of {len(dealers)} peers are not back after {_PATIENCE_S:.0f} s")
-        for dealer, state in poller.poll(20):
-            if state & zmq.POLLIN:
-                dealer.recv(zmq.NOBLOCK)
-                del hellos[dealer]
-                poller.unregister(dealer)
-            else:
-                dealer.send(hellos[dealer], zmq.NOBLOCK)
-                told_s[dealer] = now_s
-                poller.register(dealer, zmq.POLLIN)
-        for dealer in [dealer for dealer, at_s in told_s.items() if now_s - at_s >= _HELLO_EVERY_S]:
-            del told_s[dealer]
-            if dealer in hellos:
-                poller.register(dealer, zmq.POLLIN | zmq.POLLOUT)
 
 
 def _busy_s() -> float:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SILENT_BEATS: Final = 4
 """After so many heartbeats without a word the socket to a peer is made anew."""
 
+TICKS_A_BEAT: Final = 4
+"""So often :meth:`Messenger.tick` is called."""
 _SUSPECT_BEATS: Final = 2
 """After so many, if another address of the peer was heard of."""
 _MOST_ADDRESSES: Final = 8
@@ -153,7 +155,7 @@ class Messenger:
         return found
 
     def tick(self) -> None:
-        """Several times a heartbeat: hellos, signs of life, and sockets that have to be made anew."""
+        """``TICKS_A_BEAT`` times a heartbeat: hellos, signs of life, and sockets that have to be made anew."""
         now_ms = self._clock()
         for uplink in self._uplinks.values():
             self._tend(uplink, now_ms)
@@ -185,7 +187,8 @@ class Messenger:
         elif uplink.told_ms is None or now_ms - uplink.told_ms >= self._beat_ms:
             self._say_hello(uplink, now_ms)
         silent_ms = now_ms - max(uplink.since_ms, self._gate.heard_ms(peer) or 0)
-        if silent_ms >= (_SUSPECT_BEATS if uplink.untried else SILENT_BEATS) * self._beat_ms:
+        beats = _SUSPECT_BEATS if uplink.untried else SILENT_BEATS
+        if silent_ms > beats * self._beat_ms - self._beat_ms // TICKS_A_BEAT:  # at the next tick it would be later
             event = "lost" if uplink.was_open else "waiting"
             uplink.was_open = False
             self._notice(event, name, f"silent for {silent_ms} ms at {uplink.where}; trying again")

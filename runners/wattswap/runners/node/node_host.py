@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from wattswap.protocol.errors import InputError
 from wattswap.runners.node.clock import KEEP_MS
+from wattswap.runners.node.messenger import TICKS_A_BEAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from wattswap.runners.node.trust import NodeTrust
 
 CLOCK_KEY: Final = "clock"
-_TURNS_A_BEAT: Final = 4
 _MOST_TURN_EVENTS: Final = 10_000
 _CLOCK_JUMP_MS: Final = 5_000
 
@@ -114,7 +114,7 @@ class NodeHost:
         agents = self._agents.values()
         now_ms = self._clock.now_ms()
         wakes_ms = (due_ms for agent in agents if (due_ms := agent.due_ms) is not None)
-        due_ms = min(self._next_beat_ms, *wakes_ms, now_ms + self._beat_ms // _TURNS_A_BEAT)
+        due_ms = min(self._next_beat_ms, *wakes_ms, now_ms + self._beat_ms // TICKS_A_BEAT)
         for sender, receiver, said in self._messenger.receive(max(0, due_ms - now_ms)):
             self._agents[receiver].hear(sender, said)
         now_ms = self._clock.now_ms()
