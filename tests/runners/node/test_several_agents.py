@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import cast
 
@@ -170,6 +172,14 @@ def test_a_node_without_a_port_takes_the_usual_one_or_if_it_is_announced_a_free_
         assert listen_port(fixed, transport, usual) == 0, "nobody connects to a car"
     finally:
         transport.close()
+
+
+def test_a_log_loads_nothing_that_a_pi_has_no_use_for():
+    code = "import io, sys; from wattswap.runners.node.json_log import json_log; json_log(io.StringIO()).info('x');"
+    said = subprocess.run(
+        [sys.executable, "-c", code + "print('rich' in sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "False\n"
 
 
 def test_the_card_of_a_battery_stands_for_a_vehicle_and_its_charger(tmp_path):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.gathering_store import GatheringStore
 from wattswap.runners.engines.node import Node
@@ -17,6 +15,7 @@ from wattswap.runners.node.config import DEFAULT_PORT, ChargerConfig, Transforme
 from wattswap.runners.node.discovery import Discovery
 from wattswap.runners.node.gate import Gate
 from wattswap.runners.node.hosted_agent import HostedAgent
+from wattswap.runners.node.json_log import json_log
 from wattswap.runners.node.key_directory import read_agent_keys
 from wattswap.runners.node.messenger import Messenger
 from wattswap.runners.node.node_host import CLOCK_KEY, NodeHost
@@ -51,7 +50,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
     Raises:
         InputError: something in the configuration, the keys or on this machine does not fit.
     """
-    log = _log_to(stream)
+    log = json_log(stream)
     members = [(one, _keys(one)) for one in (loaded, *loaded.others)]
     _check_share(members)
     with ExitStack() as stack:
@@ -174,18 +173,6 @@ def _payments(setup: AgentSetup, opening: Book | None, log: FilteringBoundLogger
                 raise InputError(f'{loaded.path}: ledger.payees has no address for {car.name}: "{car.name}" = "0x..."')
     entries = setup.store.entries() or opening.entries
     return LedgerPayments(where, entries, store=setup.host_store, outbox=outbox, log=log, network=network)
-
-
-def _log_to(stream: TextIO) -> FilteringBoundLogger:
-    processors: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.JSONRenderer(),
-    ]
-    logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(stream), processors, wrapper_class=structlog.make_filtering_bound_logger(0)
-    )
-    return logger
 
 
 def _gate(setups: Sequence[AgentSetup], stores: Sequence[Store], trust: NodeTrust, beat_ms: int) -> Gate:
