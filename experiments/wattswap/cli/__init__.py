@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "scenarios": "wattswap.cli.scenarios:scenarios",
     "dashboard": "wattswap.cli.dashboard:dashboard",
     "report": "wattswap.cli.report:report",
+    "voltages": "wattswap.cli.voltages:voltages",
     "replay": "wattswap.cli.replay:replay",
     "faults": "wattswap.cli.faults:faults",
     "settle": "wattswap.cli.settle:settle",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wattswap.agents.controllers import NEGOTIATED
+from wattswap.experiments.api import DISK_ERRORS
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.sweep import outcomes
@@ -103,6 +105,13 @@ def run_city(
         for count, outcome in enumerate(outcomes(left, jobs or usable_processors()), feeders - len(left) + 1):
             rows.add(wanted[outcome.job], outcome)
             progress(count)
+    except OSError as error:
+        if out is None or error.errno not in DISK_ERRORS:
+            raise
+        raise InputError(
+            f"--out {out}: not writable any more ({error.strerror}); finished transformers stay; make room, and the"
+            " same command goes on from there"
+        ) from None
     finally:
         rows.close()
     return City([rows.found[number] for number in range(feeders)], out)
@@ -156,7 +165,8 @@ class _Rows:
     def close(self) -> None:
         """No more come."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk was told of when the row was written
+                self._file.close()
 
 
 def _read(line: str) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import NEGOTIATED
+from wattswap.experiments.executors import in_executor
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.replications import measure_together, passes
 from wattswap.experiments.strategy_sources import strategy_sources
@@ -29,6 +30,7 @@ from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
 
     from wattswap.runners.engines.launch import Engine
     from wattswap.runners.scenario.street import Street
@@ -41,8 +43,11 @@ MOST_SEED: Final = (1 << 63) - 1
 _DIED: Final = "the process died (out of memory, or killed)"
 
 
-def outcomes(jobs: Sequence[Job], processes: int) -> Iterator[JobOutcome]:
-    """Make these runs, in this process or in so many fresh ones; each outcome as it comes."""
+def outcomes(jobs: Sequence[Job], processes: int, executor: Executor | None = None) -> Iterator[JobOutcome]:
+    """Make these runs, in this process or in so many fresh ones, or in an executor; each outcome as it comes."""
+    if executor is not None:
+        yield from in_executor(executor, list(passes(jobs, processes)))
+        return
     if processes <= 1 or len(jobs) <= 1:
         for together in passes(jobs, 1):
             yield from measure_together(together)
@@ -135,8 +140,12 @@ class ResultStore:
             "figures": outcome.figures,
         }
         beside = path.with_suffix(".part")
-        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
+        try:
+            beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
 
     def _read(self, job: Job) -> JobOutcome:
         path = self._path(job)
@@ -252,11 +261,15 @@ def _sha256(text: str) -> str:
 
 
 def run_all(
-    store: ResultStore | None, jobs: Sequence[Job], processes: int, progress: Callable[[int], None]
+    store: ResultStore | None,
+    jobs: Sequence[Job],
+    processes: int,
+    progress: Callable[[int], None],
+    executor: Executor | None = None,
 ) -> list[JobOutcome]:
     """What is finished, and what is not yet: every job's outcome, in the jobs' order."""
     done = store.finished(jobs) if store else {}
-    for outcome in outcomes([job for job in jobs if job not in done], processes):
+    for outcome in outcomes([job for job in jobs if job not in done], processes, executor):
         if store:
             store.keep(outcome)
         done[outcome.job] = outcome

@@ -48,3 +48,4 @@ class Purpose(IntEnum):
     MOMENTUM = 9
     FIRST_MARGIN = 10
     SESSION = 11
+    PLACE = 12

@@ -127,6 +127,9 @@ class StreetOfNodes:
             )
             for number in range(points)
         ]
+        self.driver_port = free_port()
+        """Where the driver of the first car says what is wanted of it."""
+        driven = [f"[page]\nport = {self.driver_port}\n", *[""] * (points - 1)]
         follows = [*strategies, *["need"] * (points - len(strategies))]
         self.cars = [
             self._agent(
@@ -134,7 +137,9 @@ class StreetOfNodes:
                 f"vehicle/{number}",
                 "vehicle",
                 points + 1,
-                upstream(f"charger/{number}", ports[number + 1], hosts) + f'[car]\nstrategy = "{follows[number]}"\n',
+                upstream(f"charger/{number}", ports[number + 1], hosts)
+                + f'[car]\nstrategy = "{follows[number]}"\n'
+                + driven[number],
             )
             for number in range(points)
         ]

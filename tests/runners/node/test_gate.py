@@ -14,6 +14,7 @@ from tests.runners.node.people import Person
 
 from wattswap.protocol import messages
 from wattswap.protocol.codec import encode, seal
+from wattswap.protocol.events import DriverWish, Unplugged
 from wattswap.protocol.messages import BaseReport, Departed, Release
 from wattswap.runners.node.frames import (
     FRAME_VERSION,
@@ -22,6 +23,8 @@ from wattswap.runners.node.frames import (
     Hello,
     Reason,
     Rejection,
+    Signal,
+    Signals,
     Welcome,
     decode_frame,
     encode_frame,
@@ -100,6 +103,22 @@ def test_after_a_restart_numbers_begin_again_and_the_old_epoch_is_over():
     assert made.judge(PEER, bundle(1, DEPARTED, epoch=2), 0).heard
     assert not made.judge(PEER, bundle(10, DEPARTED, epoch=1), 0).heard
     assert reason(made.judge(PEER, hello(1), 5_000).answer) == Reason.EPOCH
+
+
+@pytest.mark.parametrize(
+    ("speaker", "listener", "heard"),
+    [("vehicle", "charger", DriverWish), ("charger", "vehicle", Unplugged)],
+    ids=["a car of its driver", "a charger of its cable"],
+)
+def test_a_car_signals_what_its_driver_wants_and_a_charger_all_else(speaker, listener, heard):
+    one = Person(f"{speaker}/1", speaker)
+    made = Gate({f"{listener}/1": listener}, TrustStore([one.identity]), epoch=5, beat_ms=BEAT_MS)
+    assert made.judge(one.key.public, hello(1, one.name), 0).opened
+    events = DriverWish(7, sells=False, departure_ms=0), Unplugged(7, 0, 0)
+    signals = tuple(Signal(one.name, f"{listener}/1", event) for event in events)
+    judged = made.judge(one.key.public, encode_frame(Signals(FRAME_VERSION, 1, 1, signals)), 0)
+    assert [type(event) for _, _, event in judged.heard] == [heard]
+    assert made.counts.wrong_role == 1
 
 
 def test_the_highest_epoch_heard_survives_our_own_restart():

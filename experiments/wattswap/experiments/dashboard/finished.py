@@ -47,6 +47,7 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
     chargers = scenario.get("chargers", {})
     cars, columns = run.columns("cars"), run.columns("sessions")
     sessions = _rows(columns, SessionRow._fields)
+    trades = _rows(run.columns("trades"), TradeRow._fields)
     cards = _cards(_rows(columns, CarCard.__struct_fields__))
     history = History()
     history.head = Head(
@@ -66,17 +67,25 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
         play_speed=play_speed,
         cars=cards,
     )
-    numbers = {card.session: row for row, card in enumerate(cards)}
+    numbers = _Numbers({card.session: row for row, card in enumerate(cards)})
     history.add(
         ticks=ticks,
         heat=_heat_rows(ticks, ratings, tick_ms // 1_000),
         cars=_car_rows(cars, numbers, start_ms, tick_ms),
         rounds=_rows(run.columns("rounds"), ROUND_COLUMNS),
-        trades=_rows(run.columns("trades"), TradeRow._fields),
+        trades=trades,
         sessions=sessions,
+        **_sales(trades, numbers),
     )
     history.end(run.status)
     return history
+
+
+class _Numbers(dict[str, int]):
+    """The row of each session."""
+
+    def __missing__(self, session: str) -> int:
+        raise InputError(f"the run's tables differ on who was there: {session!r} has no session; run it again")
 
 
 def _scenario(path: Path) -> dict[str, Any]:
@@ -129,6 +138,18 @@ def _heat_rows(ticks: Sequence[Row], ratings: Sequence[tuple[int, float]], tick_
 def _cards(rows: Iterable[Row]) -> list[CarCard]:
     names = CarCard.__struct_fields__
     return msgspec.convert([dict(zip(names, row, strict=True)) for row in rows], list[CarCard])
+
+
+def _sales(trades: Iterable[Row], numbers: Mapping[str, int]) -> dict[str, list[Row]]:
+    """What was sold, in the order of the calls: the offers that were taken, as far as they were, and the awards."""
+    rows = [TradeRow(*trade) for trade in trades]  # type: ignore[arg-type]  # as the table has them
+    sold = sorted(
+        (row.tick, row.feeder, numbers[row.session], row.tranche, row) for row in rows if row.kind != "forced"
+    )
+    return {
+        "offers": [[*key, row.offered_w, row.ask_nanos_per_kwh_h] for *key, row in sold],
+        "awards": [[*key, row.awarded_w, row.price_nanos_per_kwh_h] for *key, row in sold],
+    }
 
 
 def _car_rows(cars: Columns, numbers: Mapping[str, int], start_ms: int, tick_ms: int) -> Iterator[Row]:

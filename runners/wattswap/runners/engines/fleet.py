@@ -93,7 +93,7 @@ class FleetRun:
         for row in self.world.plugged.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
         for record in self._records:
-            record.order()
+            record.order(self.tick)
         self._observers.finished(self)
         return self.record
 

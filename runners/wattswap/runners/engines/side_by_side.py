@@ -99,7 +99,7 @@ class SideBySide:
         while (tick := self._next(tick)) < self.ticks:
             self._close(tick)
             self._tick(tick)
-            self._order()
+            self._order(tick)
             tick += 1
             progress(tick)
         self._close(self.ticks)
@@ -257,10 +257,10 @@ class SideBySide:
         self._new[feeder] = self.records[feeder]
         return self.records[feeder], int(self._number[feeder]), self.world.fleet.session_id[row]
 
-    def _order(self) -> None:
+    def _order(self, tick: int) -> None:
         """Bring what ended in this tick into the order that every engine keeps."""
         for record in self._new.values():
-            record.order()
+            record.order(tick)
         self._new.clear()
 
     # -- the world moves ----------------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ class SideBySide:
         for at, rows in skipped:
             if at < tick:  # nobody was explicit then
                 self._bill_all(rows, at)
-                self._order()
+                self._order(at)
         if len(self.awards):
             window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
             left = np.isin(self.awards.row, gone) if len(gone) else np.zeros(len(self.awards), dtype=bool)
@@ -361,7 +361,7 @@ class SideBySide:
         self._sync(stays[~self._explicit[stays]], self.ticks)
         for row in stays.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
-        self._order()
+        self._order(self.ticks)
         return [self._part(street, place) for place, street in enumerate(self.streets)]
 
     def _part(self, street: Street, place: int) -> StreetRun:

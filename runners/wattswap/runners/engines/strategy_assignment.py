@@ -17,8 +17,9 @@ import numpy as np
 from wattswap.agents import law, physics
 from wattswap.agents.offers import TRANCHES, Own, StrategyError
 from wattswap.agents.strategies import BUNDLED, check_elementwise, parse_mix
-from wattswap.agents.strategies.elementwise import answer, compare, raised, refused
+from wattswap.agents.strategies.elementwise import answer, compare, refused
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
+from wattswap.agents.strategies.raised import raised
 from wattswap.protocol.draws import Draws, keys_under
 from wattswap.protocol.errors import InputError
 

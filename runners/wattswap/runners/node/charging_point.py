@@ -14,8 +14,8 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from wattswap.agents.law import charging_state
-from wattswap.protocol.errors import InputError
-from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.errors import InputError, RemoteProtocolError
+from wattswap.protocol.events import CarStatus, DriverWish, Metered, PluggedIn, Reading, Unplugged
 from wattswap.protocol.units import MOST_W, MS_PER_HOUR, NEVER_MS, PERMILLE, WS_PER_WH
 from wattswap.runners.node.clock import EPOCH_S
 
@@ -55,6 +55,8 @@ class _Stay(Struct, kw_only=True):
     departure_ms: int
     imported_before_ws: int
     exported_before_ws: int
+    wished_ms: int | None = None
+    """When its driver wants it to be full, since that was said anew."""
 
 
 class ChargingPoint:
@@ -122,8 +124,15 @@ class ChargingPoint:
             events.append(self._cable(self._stay, self._stay.vehicle))
         return [*events, *metered, *self._tell(self._stay, metered, now_ms)]
 
-    def told(self, sender: str, event: CableEvent) -> Event:  # noqa: ARG002 - as all sensors
-        """Nobody tells a charger of its own cable."""
+    def told(self, sender: str, event: CableEvent) -> Event:
+        """Reckon with what the driver of the car at this cable wants; of the cable itself nobody tells a charger."""
+        stay = self._stay
+        at_hand = None if stay is None else (stay.vehicle, stay.session)
+        if stay is None or not isinstance(event, DriverWish) or (sender, event.session) != at_hand:
+            raise RemoteProtocolError(f"{sender} speaks for session {event.session}, which is not at this cable")
+        if stay.wished_ms != event.departure_ms:
+            stay.wished_ms = event.departure_ms
+            self._store.commit(((_STAY, msgspec.msgpack.encode(stay)),), ())
         return event
 
     def allow(self, session: int, import_w: int, export_w: int) -> None:  # noqa: ARG002 - there is one cable
@@ -239,7 +248,7 @@ class ChargingPoint:
         unhindered_ws = self._point.max_w * (now_ms - stay.plugged_ms) // 1_000
         baseline_ws = max(0, stay.need_ws - unhindered_ws)
         max_w, needs_ws, held_ws = (np.array([figure]) for figure in (self._point.max_w, remaining_ws, baseline_ws))
-        departure_ms = np.array([stay.departure_ms])
+        departure_ms = np.array([stay.departure_ms if stay.wished_ms is None else stay.wished_ms])
         state = charging_state(needs_ws, held_ws, max_w, max_w, max_w, departure_ms, now_ms, self._rules)
         self._baseline_w = int(state.baseline_w[0])
         drew = self._last is not None and self._last.power_w > 0

@@ -134,7 +134,7 @@ class PointTable(_Section, frozen=True, kw_only=True):
 
 
 class PageTable(_Section, frozen=True, kw_only=True):
-    """Where others read what a charging point may draw now."""
+    """Where others read what a charging point may draw now, or where a car's driver says what is wanted of it."""
 
     host: str = "127.0.0.1"
     port: Port = 0
@@ -245,6 +245,7 @@ class VehicleConfig(NodeConfig, frozen=True, kw_only=True):
     transformer: str = "transformer"
     """Whose calls and awards it believes; also in ``trusted/``."""
     car: CarTable = CarTable()
+    page: PageTable = PageTable()
 
 
 class HouseholdConfig(NodeConfig, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ from msgspec import Meta, Struct
 
 from wattswap.protocol.codec import MOST_BYTES
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.events import CarStatus, DriverWish, Metered, PluggedIn, Reading, Unplugged
 from wattswap.protocol.messages import Name
 
 FRAME_VERSION: Final = 1
@@ -114,11 +114,12 @@ class Bundle(_FrameKind, frozen=True, tag=4):
     envelopes: Annotated[tuple[Envelope, ...], Meta(max_length=MOST_ENVELOPES)]
 
 
-CableEvent = PluggedIn | Unplugged | Metered | CarStatus | Reading
+CableEvent = PluggedIn | Unplugged | Metered | CarStatus | Reading | DriverWish
+"""The last is a car's, to its charger; all others are a charger's, to its car."""
 
 
 class Signal(Struct, frozen=True, array_like=True, gc=False):
-    """What a charger's cable and meter tell a car."""
+    """What a charger's cable and meter tell a car, or a car of its driver."""
 
     sender: Name
     receiver: Name
@@ -126,7 +127,7 @@ class Signal(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Signals(_FrameKind, frozen=True, tag=5):
-    """Signals of one heartbeat, from a charger to a car."""
+    """Signals of one heartbeat, between a charger and a car."""
 
     version: Version
     epoch: Epoch

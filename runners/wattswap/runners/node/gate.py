@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from wattswap.protocol.codec import decode, encode
 from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.protocol.events import DriverWish
 from wattswap.runners.node.frames import (
     FRAME_VERSION,
     Bundle,
@@ -289,7 +290,8 @@ class Gate:
             self.counts.misaddressed += 1
             return None
         if isinstance(envelope, Signal):
-            if (sender.role, receiver_role) != ("charger", "vehicle"):
+            may = ("vehicle", "charger") if isinstance(envelope.event, DriverWish) else ("charger", "vehicle")
+            if (sender.role, receiver_role) != may:
                 self.counts.wrong_role += 1
                 return None
             return envelope.event

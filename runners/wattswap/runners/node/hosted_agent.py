@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from wattswap.agents.charger import Charger
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Received, Unplugged, Woken
+from wattswap.protocol.events import Received, Woken
 from wattswap.runners.node.drivers.device import DeviceError
-from wattswap.runners.node.grant_page import GrantInForce
+from wattswap.runners.node.frames import CableEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,12 +21,9 @@ if TYPE_CHECKING:
     from wattswap.protocol.messages import Message
     from wattswap.runners.engines.node import Node
     from wattswap.runners.engines.observer import Note
-    from wattswap.runners.node.frames import CableEvent
-    from wattswap.runners.node.grant_page import GrantPage
     from wattswap.runners.node.ledger_payments import LedgerPayments
+    from wattswap.runners.node.pages import AgentPage
     from wattswap.runners.node.sensors import Sensor
-
-CABLE_EVENTS: Final = (PluggedIn, Unplugged, Metered, CarStatus, Reading)
 
 
 class HostedAgent:
@@ -42,7 +38,7 @@ class HostedAgent:
         post: Callable[[str, str, Message], None],
         beat_ms: int,
         phase_ms: int = 0,
-        page: GrantPage | None = None,
+        page: AgentPage | None = None,
         payments: LedgerPayments | None = None,
     ) -> None:
         """``post`` brings a message (sender, receiver, message) on its way.
@@ -83,7 +79,7 @@ class HostedAgent:
 
     def hear(self, sender: str, said: Message | CableEvent) -> None:
         """Another agent says something; learned of with the next :meth:`learn`."""
-        if not isinstance(said, CABLE_EVENTS):
+        if not isinstance(said, CableEvent):
             self._pending.append((Received(sender, said), sender))
             return
         try:
@@ -134,9 +130,9 @@ class HostedAgent:
         return True
 
     def show(self) -> None:
-        """Tell other programs what a charging point may draw now."""
-        if self._page is not None and isinstance(charger := self._node.agent, Charger):
-            self._page.show(GrantInForce(*self._powers_w, charger.lease_ends_ms))
+        """Show on its page how the agent stands."""
+        if self._page is not None:
+            self._page.look(self._node.agent, self._powers_w)
 
     def _know(self, events: Iterable[Event]) -> None:
         """Let the agent learn what this node itself has found out."""

@@ -116,7 +116,7 @@ class Messenger:
             self._outgoing[agent.transport].append((sender, receiver, message))
 
     def signal(self, sender: str, receiver: str, events: Iterable[CableEvent]) -> None:
-        """Tell a car at once what the cable and the meter of its charger tell; lost if there is no link to it."""
+        """Tell a car at once what its cable tells, or a charger what its driver wants; lost if there is no link."""
         agent, now_ms = self._trust.agent(receiver), self._clock()
         if agent is not None and receiver in self._gate.speaks(agent.transport):
             signals = [Signal(sender, receiver, event) for event in events]

@@ -67,9 +67,10 @@ def _sensor(setup: AgentSetup, linked: Callable[[], Sequence[str]], host: NodeHo
             device = device_of(loaded, config.device, simulated)
             return _point(setup, PointTable(max_w=config.battery.max_w), device, linked, host, permille)
         case BatteryConfig() as config:
-            return CarSensor(config.battery.car, ppm(config.battery.initial_pct) // 1_000)
+            full_permille = ppm(config.battery.initial_pct) // 1_000
+            return CarSensor(config.battery.car, setup.host_store, partial(host.signal, setup.name), full_permille)
         case VehicleConfig() as config:
-            return CarSensor(config.car)
+            return CarSensor(config.car, setup.host_store, partial(host.signal, setup.name))
         case HouseholdConfig() as config:
             return HouseholdSensor(device_of(loaded, config.device, SteadyMeter(config.device.power_w)))
         case _:

@@ -11,7 +11,7 @@ from wattswap.runners.engines.node import Node
 from wattswap.runners.engines.sqlite_store import SqliteStore
 from wattswap.runners.node.agent_setup import AgentSetup
 from wattswap.runners.node.clock import NodeClock, newest_record
-from wattswap.runners.node.config import DEFAULT_PORT, ChargerConfig, TransformerConfig
+from wattswap.runners.node.config import DEFAULT_PORT, TransformerConfig
 from wattswap.runners.node.discovery import Discovery
 from wattswap.runners.node.gate import Gate
 from wattswap.runners.node.hosted_agent import HostedAgent
@@ -19,6 +19,7 @@ from wattswap.runners.node.json_log import json_log
 from wattswap.runners.node.key_directory import read_agent_keys
 from wattswap.runners.node.messenger import Messenger
 from wattswap.runners.node.node_host import CLOCK_KEY, NodeHost
+from wattswap.runners.node.pages import page_of
 from wattswap.runners.node.sensor_choice import sensors_of
 from wattswap.runners.node.trust import NodeTrust
 from wattswap.runners.node.zeromq import SocketOptions, Transport
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from wattswap.ledger.book import Book
     from wattswap.runners.engines.store import Store
     from wattswap.runners.node.config import LoadedConfig, UpstreamTable
-    from wattswap.runners.node.grant_page import GrantPage
     from wattswap.runners.node.key_directory import AgentKeys, PublicIdentity
     from wattswap.runners.node.ledger_payments import LedgerPayments
     from wattswap.runners.node.sensors import Sensor
@@ -137,6 +137,9 @@ def _hosted(
     stack: ExitStack,
 ) -> HostedAgent:
     opening, market = setup.opening(), setup.loaded.config.market
+    page = page_of(setup.loaded, setup.name, sensor, clock.now_ms, log)
+    if page is not None:
+        stack.enter_context(closing(page))
     return HostedAgent(
         lambda agent: Node(make, agent, setup.store, opening),
         sensor,
@@ -144,7 +147,7 @@ def _hosted(
         post=host.post,
         beat_ms=market.beat_ms,
         phase_ms=market.phase_ms if setup.identity.role == "transformer" else 0,
-        page=_page(setup, clock, stack),
+        page=page,
         payments=_payments(setup, opening, log),
     )
 
@@ -196,18 +199,6 @@ def _gate(setups: Sequence[AgentSetup], stores: Sequence[Store], trust: NodeTrus
         remember=remember,
         hears=trust.hears,
     )
-
-
-def _page(setup: AgentSetup, clock: NodeClock, stack: ExitStack) -> GrantPage | None:
-    """Where others read what a charging point may draw, if its configuration has a port for that."""
-    config = setup.loaded.config
-    if not isinstance(config, ChargerConfig) or not config.page.port:
-        return None
-    from wattswap.runners.node.grant_page import GrantPage
-
-    table, guaranteed_w = config.page, setup.loaded.rules.guaranteed_w
-    page = GrantPage(table.host, table.port, charger=setup.name, guaranteed_w=guaranteed_w, clock=clock.now_ms)
-    return stack.enter_context(closing(page))
 
 
 def listen_port(loaded: LoadedConfig, transport: Transport, usual: int = DEFAULT_PORT) -> int:

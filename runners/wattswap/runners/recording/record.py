@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from wattswap.runners.world import World
 
 
+NOT_SETTLED = -1
+"""The tick of a settlement that has not come by the run's end."""
+
+
 class TradeRow(NamedTuple):
     """One award of a tranche as it was settled, or what the last resort took from one session at one tick."""
 
@@ -50,6 +54,8 @@ class TradeRow(NamedTuple):
     baseline_ws: int
     payment_id: str
     status: str
+    settled_tick: int = NOT_SETTLED
+    """By the end of which its payment was known: a lot's once the last of it was drawn back."""
 
 
 HASHED = TradeRow._fields.index("offered_w")
@@ -132,12 +138,14 @@ class RunRecord:
     def end_tick(self, row: TickRow) -> None:
         """A tick is over: what was settled and who left in it stand in an order that every engine can keep."""
         self.ticks.append(row)
-        self.order()
+        self.order(row.tick)
 
-    def order(self) -> None:
-        """Sort the trades and sessions that are new since the last time by their names."""
+    def order(self, tick: int) -> None:
+        """Sort the trades and sessions that are new since the last time by their names; they are of this tick."""
         trades_from, sessions_from = self._ordered
-        self.trades[trades_from:] = sorted(self.trades[trades_from:])
+        self.trades[trades_from:] = sorted(
+            row if row.status == "open" else row._replace(settled_tick=tick) for row in self.trades[trades_from:]
+        )
         self.sessions[sessions_from:] = sorted(self.sessions[sessions_from:])
         self._ordered = len(self.trades), len(self.sessions)
 
