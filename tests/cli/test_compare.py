@@ -29,7 +29,7 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80, "an ordinary terminal shows it"
-    for words in ("uncontrolled", "negotiated", "need:0.5+keep:0.5", "IOTA", "All runs: here"):
+    for words in ("uncontrolled", "negotiated", "need:0.5+keep:0.5", "IOTA", "All runs: here (6 runs, "):
         assert words in done.stdout
     assert {path.name for path in (tmp_path / "here").iterdir()} == {
         "runs",
@@ -42,6 +42,17 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
     assert len(list((tmp_path / "here/runs").iterdir())) == 6
     again = wattswap("compare", "demo", *FAST, "--strategies", "need,need:0.5+keep:0.5", "--out", "here")
     assert again.stdout == done.stdout
+
+
+def test_a_picture_for_paper_has_the_paired_differences(tmp_path: Path, monkeypatch, capsys):
+    """Before anything runs a name with another ending is refused."""
+    monkeypatch.chdir(tmp_path)
+    words = ("demo", *FAST, "--controllers", "negotiated", "--strategies", "need,keep", "--out", "here", "--picture")
+    assert run_main(*words, "figure.bmp") == 2
+    assert "a picture's name ends in .pdf, .png, .svg" in capsys.readouterr().err
+    assert not Path("here").exists()
+    assert run_main(*words, "figure.svg") == 0
+    assert "differences in pairs of one seed from negotiated, need" in Path("figure.svg").read_text()
 
 
 def test_json_is_one_object_and_nothing_else(tmp_path: Path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -66,7 +67,7 @@ def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_a
     ):
         assert words in done.stdout
     (path,) = (tmp_path / "runs").iterdir()
-    assert f"Run directory: runs/{path.name}" in done.stdout
+    assert re.search(rf"Run directory: runs/{path.name} \([\d.]+ MB\)", done.stdout)
     assert path.name.endswith("-demo-negotiated-s1")
     run = read_run(path)
     assert run.status == "complete"

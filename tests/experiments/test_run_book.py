@@ -73,5 +73,10 @@ def test_every_token_lies_in_somebody_s_wallet(read: RunBook):
 
 
 def test_a_run_without_a_book_says_what_rebuilds_it(tmp_path: Path):
-    with pytest.raises(InputError, match="`wattswap replay"):
+    """A run of the fleet engine keeps no journal, and must not be sent to one."""
+    with pytest.raises(InputError, match=r"kept no journal to rebuild it from, so run its scenario\.toml again"):
+        read_book(tmp_path)
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "street.msgpack").touch()
+    with pytest.raises(InputError, match=r"`wattswap replay .* rebuilds it"):
         read_book(tmp_path)

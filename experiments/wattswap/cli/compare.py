@@ -84,6 +84,12 @@ _GAP = 2
     help="Where each finished run is kept; the same command again goes on from there. Needed without --games.",
 )
 @click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also the picture, as FILE.pdf, FILE.svg or FILE.png, for paper.",
+)
+@click.option(
     "--games", is_flag=True, help="What the bundled manipulations earn: some cars play, the honest run beside."
 )
 @click.option(
@@ -106,6 +112,7 @@ def compare(
     day: int | None,
     settings: tuple[str, ...],
     out: Path | None,
+    picture: Path | None,
     games: bool,
     share: float | None,
     as_json: bool,
@@ -141,11 +148,16 @@ def compare(
         raise InputError("--controllers: name at least one")
     from wattswap.agents.controllers import NEGOTIATED
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
-    from wattswap.experiments.comparison import ComparisonError
+    from wattswap.experiments.comparison import WITHOUT_PICTURE, ComparisonError
     from wattswap.experiments.comparison import compare as compare_runs
     from wattswap.experiments.executors import ExecutorLostError
+    from wattswap.experiments.plots.picture import kind_of_picture, save_picture
     from wattswap.experiments.vary import variations
 
+    if picture is not None:
+        kind_of_picture(picture)
+        if find_spec("matplotlib") is None:
+            raise InputError(f"--picture needs matplotlib: {WITHOUT_PICTURE}")
     pairs = sum(max(len(strategies), 1) if name == NEGOTIATED else 1 for name in dict.fromkeys(controllers))
     runs = pairs * len(variations(vary)) * max(seeds, 0)
     try:
@@ -179,6 +191,8 @@ def compare(
         ctx.exit(CHECK_FAILED)
     except ComparisonError as error:
         comparison = error.comparison
+    if picture is not None and any(group.spread for group in comparison.groups):
+        save_picture(comparison.plot(), picture)
     if as_json:
         click.echo(json.dumps(_as_json(comparison), indent=2))
     else:
@@ -227,7 +241,7 @@ def _workers(cluster: str | None) -> Iterator[tuple[Executor | None, int | None]
 
 def _refuse_beside_games(ctx: click.Context) -> None:
     """Raise for an option that a game would not look at."""
-    for name in ("controllers", "strategies", "engine", "jobs", "cluster", "out", "vary"):
+    for name in ("controllers", "strategies", "engine", "jobs", "cluster", "out", "vary", "picture"):
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise InputError(f"--{name}: not with --games, which play the negotiation in the fleet engine and print")
 
@@ -245,6 +259,8 @@ def _as_json(comparison: Comparison) -> dict[str, object]:
 
 def _show(comparison: Comparison) -> None:
     from rich.console import Console
+
+    from wattswap.experiments.formatting import megabytes
 
     console = Console(highlight=False, soft_wrap=False)
     if comparison.hurt:
@@ -274,7 +290,10 @@ def _show(comparison: Comparison) -> None:
         )
     for note in comparison.notes:
         console.print(f"Note: {note}", markup=False, soft_wrap=True)
-    console.print(f"\nAll runs: {comparison.out}", markup=False, soft_wrap=True)
+    if comparison.out is not None:
+        took_s = sum(row["timing_wall_s"] for row in comparison.rows if row["status"] == "complete")
+        of = f"{len(comparison.rows)} runs, {took_s:,.0f} s of one process, {megabytes(comparison.out)}"
+        console.print(f"\nAll runs: {comparison.out} ({of})", markup=False, soft_wrap=True)
 
 
 def _show_differences(console: Console, measures: Sequence[Measure], differences: Sequence[PairedDifference]) -> None:

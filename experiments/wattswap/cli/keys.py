@@ -10,6 +10,7 @@ import click
 
 from wattswap.cli.agent_keys import new_agent, revoke_agent, show_agent, show_trusted, trust_agent
 from wattswap.cli.examples import examples
+from wattswap.cli.groups import CommandGroup
 from wattswap.cli.where import as_json
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ _ROLES: Final = ("transformer", "charger", "vehicle", "household", "battery")
 """Spelled out, for help must come without loading what an agent needs; a test holds them against the real ones."""
 
 
-@click.group(epilog=examples("wattswap keys new bob", "wattswap keys new ./keys --agent charger/7 --role charger"))
+@click.group(
+    cls=CommandGroup,
+    epilog=examples("wattswap keys new bob", "wattswap keys new ./keys --agent charger/7 --role charger"),
+)
 def keys() -> None:
     """Make key files, show their public side, and say whom an agent trusts.
 

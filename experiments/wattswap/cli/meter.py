@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wattswap.cli.examples import examples
+from wattswap.cli.groups import CommandGroup
 from wattswap.cli.where import as_json, where
 from wattswap.experiments.formatting import counted
 
@@ -35,7 +36,7 @@ def _whose(command: _Command) -> _Command:
     return command
 
 
-@click.group(epilog=examples(f"wattswap meter verify --run {_RUN}"))
+@click.group(cls=CommandGroup, epilog=examples(f"wattswap meter verify --run {_RUN}"))
 def meter() -> None:
     """The signed meter records of a site, on its ledger and in its archive."""
 
@@ -115,7 +116,9 @@ def verify(
         ctx.exit(BROKEN)
 
 
-@meter.command(epilog=examples(f"wattswap meter proof TRD-3749 --at 2018-11-25T18:30:00 --run {_RUN} --out mine.json"))
+@meter.command(
+    epilog=examples(f"wattswap meter proof charger/C021 --at 2018-11-25T18:30:00 --run {_RUN} --out mine.json")
+)
 @click.argument("meter_name", metavar="METER")
 @click.option("--at", required=True, metavar="TIME", help="The last reading up to here; in the street's time.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where to write it.")

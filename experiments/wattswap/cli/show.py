@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wattswap.cli.failures import show_failures
-from wattswap.experiments.formatting import controller_name, iota, kilo, minutes, plain, with_euros
+from wattswap.experiments.formatting import controller_name, iota, kilo, megabytes, minutes, plain, with_euros
 from wattswap.experiments.headline import headline
 from wattswap.experiments.settlement_texts import figures_of, verdict
 
@@ -221,6 +221,6 @@ def _show_places(console: Console, path: Path, notes: Iterable[str]) -> None:
     console.print()
     for note in notes:
         console.print(f"Note: {note}", markup=False, soft_wrap=True)
-    console.print(f"Run directory: {path}", markup=False, soft_wrap=True)
+    console.print(f"Run directory: {path} ({megabytes(path)})", markup=False, soft_wrap=True)
     if (path / "report.html").is_file():
         console.print(f"Report:        {path / 'report.html'}", markup=False, soft_wrap=True)

@@ -10,11 +10,11 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.api import DISK_ERRORS
-from wattswap.experiments.formatting import amount, controller_name
+from wattswap.experiments.formatting import amount
 from wattswap.experiments.markup import table
 from wattswap.experiments.paired import PairedDifference, differences
+from wattswap.experiments.plots.bars import bars, label_of
 from wattswap.experiments.plots.curves import curves
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.run_tables import UNCONTROLLED
@@ -142,7 +142,7 @@ class Comparison:
         """Who was hurt, a line for each group in which anybody was, in the mean of its runs."""
         idle = {group.varied: group.spread for group in self.groups if group.controller == UNCONTROLLED}
         return [
-            f"{_label(group, ', ')}: {text}"
+            f"{label_of(group.controller, group.strategy, group.varied, ', ')}: {text}"
             for group in self.groups
             if group.spread and (text := _hurt(group.spread, idle.get(group.varied)))
         ]
@@ -157,7 +157,8 @@ class Comparison:
         groups = [group for group in self.groups if group.spread]
         if len({group.varied for group in groups}) > 1 and all(axis(group.varied) for group in groups):
             return curves(self.scenario, groups)
-        return _picture(self.scenario, groups)
+        paired = self.differences if find_spec("scipy") is not None else []
+        return bars(self.scenario, groups, DRAWN, [each for each in paired if each.key in {of.key for of in DRAWN}])
 
 
 class ComparisonError(RuntimeError):
@@ -310,36 +311,3 @@ def _group(controller: str, strategy: str, varied: str, rows: Rows) -> Group:
 def _spread(values: Iterable[float]) -> Spread:
     known = list(values)
     return Spread(sum(known) / len(known), min(known), max(known)) if known else Spread(0.0, 0.0, 0.0)
-
-
-def _label(group: Group, between: str = "\n") -> str:
-    """A group by name; a strategy is named where cars are asked."""
-    asked = group.strategy if group.controller == NEGOTIATED else ""
-    return between.join(part for part in (controller_name(group.controller), asked, group.varied) if part)
-
-
-def _picture(scenario: str, groups: Sequence[Group]) -> Figure:
-    """A panel for each measure: a bar to the mean, a line from the least to the most."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    shown = [group for group in groups if group.spread]
-    labels = [_label(group) for group in shown]
-    figure = Figure(figsize=(11, 1.6 + 0.95 * len(shown)), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(
-        f"{scenario}: mean of {max((g.runs for g in shown), default=0)} seeds, and from the least to the most"
-    )
-    for axes, measure in zip(figure.subplots(1, len(DRAWN), sharey=True), DRAWN, strict=True):
-        spreads = [group.spread[measure.key] for group in shown]
-        means = [spread.mean for spread in spreads]
-        reach = [[s.mean - s.least for s in spreads], [s.most - s.mean for s in spreads]]
-        bars = axes.barh(range(len(shown)), means, xerr=reach, color="#8fb3d9", ecolor="#222222", capsize=3, height=0.6)
-        axes.bar_label(bars, [f"{mean:,.{measure.places}f}" for mean in means], padding=5, fontsize=9)
-        axes.set_title(measure.title, fontsize=11)
-        axes.set_yticks(range(len(shown)), labels, fontsize=9)
-        axes.set_xlim(0, 1.3 * max((spread.most for spread in spreads), default=0) or 1)
-        axes.grid(axis="x", alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].invert_yaxis()
-    return figure

@@ -56,6 +56,11 @@ def test_limit_is_95_percent_of_the_rating_unless_given(scenario):
     assert TransformerTable(rating_va=250_000).limit_w == 237_500
 
 
+@pytest.mark.parametrize(("said", "limit_w"), [("80k", 80_000), ("0.1M", 100_000), ("-5k", -5_000), ("80_000", 80_000)])
+def test_a_setting_may_say_thousands_and_millions(scenario, said: str, limit_w: int):
+    assert load_scenario(scenario, [f"transformer.limit_w={said}"]).scenario.transformer.limit_w == limit_w
+
+
 def test_percentages_become_integers_exactly():
     assert (ppm(4), ppm(0.1), ppm(12.5)) == (40_000, 1_000, 125_000)
     assert share_of(380_000, 4) == 15_200
@@ -177,6 +182,7 @@ SAID_OF_FILES = [
     ("[transformer]", "[transfomer]", "there is no key transfomer; did you mean transformer?"),
     ("rating_va = 100_000", 'rating_va = "100"', "transformer.rating_va must be a whole number, not the text '100'"),
     ("start = 2024", "# start = 2024", "start is missing; it must be a date and time like 2018-11-19T00:00:00+01:00"),
+    ("rating_va = 100_000", "rating_va = 100k", "numbers are written out, like 80_000"),
     ("days = 1", "days = ", "not valid TOML: Invalid value (at line 3, column 8); texts and paths stand in quotes"),
     ("days = 1", "days = 1\ndays = 2", "not valid TOML: Cannot overwrite a value (at line 4, column 9)"),
 ]

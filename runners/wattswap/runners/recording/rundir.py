@@ -306,6 +306,13 @@ _BOOK_TABLES: Final = """
 """
 
 
+def _book_again(run_dir: Path) -> str:
+    """How to come to a book that is not there: from the journal, if the run has kept one."""
+    if any((run_dir / FOLDER).glob("*.msgpack")):
+        return f"`wattswap replay {run_dir}` rebuilds it"
+    return "this run kept no journal to rebuild it from, so run its scenario.toml again"
+
+
 def read_book(run_dir: Path) -> tuple[list[Entry], dict[str, int]]:
     """The entries and the balances of a run directory's book.
 
@@ -317,16 +324,14 @@ def read_book(run_dir: Path) -> tuple[list[Entry], dict[str, int]]:
         files = ", ".join(several)
         raise InputError(f"{run_dir}: several feeders, each with a book ({files}); only a run of one feeder is shown")
     if not path.is_file():
-        raise InputError(f"{path}: the run ended before its book was written; `wattswap replay {run_dir}` rebuilds it")
+        raise InputError(f"{path}: the run ended before its book was written; {_book_again(run_dir)}")
     try:
         with closing(sqlite3.connect(path)) as database:
             rows = database.execute("select seq, operation, key, account, nanos from entries order by seq").fetchall()
             postings = database.execute("select seq, from_account, to_account, nanos from postings").fetchall()
             balances = dict(database.execute("select account, nanos from balances").fetchall())
     except sqlite3.Error as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); move it away, and `wattswap replay {run_dir}` rebuilds it"
-        ) from None
+        raise InputError(f"{path}: cannot be read ({error}); move it away: {_book_again(run_dir)}") from None
     legs: dict[int, list[Leg]] = {}
     for seq, *leg in postings:
         legs.setdefault(seq, []).append((leg[0], leg[1], leg[2]))

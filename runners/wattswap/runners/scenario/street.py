@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.units import MS_PER_S, PERMILLE, WS_PER_KWH
+from wattswap.protocol.units import MS_PER_S
+from wattswap.runners.scenario.car_notes import car_notes, feeds_never
 from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
 from wattswap.runners.scenario.division import divided_sessions
 from wattswap.runners.scenario.effects import event_ticks, lost_events, lost_sessions
 from wattswap.runners.scenario.emit import resolved_toml
-from wattswap.runners.scenario.profiles import Profile, Ticks, continued, noise_w, read_profile, require_cover, resolve
+from wattswap.runners.scenario.profile_files import continued, read_profile, refuse_absurd, require_cover
+from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, resolve
 from wattswap.runners.scenario.read import Source, load_scenario
 from wattswap.runners.scenario.schema import BaseTable, Battery, FeederTable, Scenario, TransformerTable, ppm
 from wattswap.runners.scenario.sessions import departure_errors, keys_of
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 ColumnsT = TypeVar("ColumnsT", bound="DataclassInstance")
-_SHORT_WS: Final = WS_PER_KWH // 10
-"""A session that leaves with more than this of its need missing is short."""
 _HOUR_MS = 3_600 * MS_PER_S
 _DAY_MS = 24 * _HOUR_MS
 
@@ -175,6 +175,7 @@ def build_street(source: Source, day: int | None = None) -> Street:
         for at, table in enumerate(scenario.feeders)
     )
     joined = concatenated(sessions)
+    stays_s = (joined.departure_tick - joined.arrival_tick) * scenario.reading_s
     return Street(
         scenario=scenario,
         name=scenario.name,
@@ -190,8 +191,8 @@ def build_street(source: Source, day: int | None = None) -> Street:
             *divided.notes,
             *lost_sessions(divided.feeders, ticks, whole=day is None),
             *lost_events(scenario, ticks, whole=day is None),
-            *_too_much(joined, scenario),
-            *_feeds_never(scenario),
+            *car_notes(scenario, garage_of(scenario, joined.user_key, joined.station_id), stays_s, joined.energy_ws),
+            *feeds_never(scenario),
             *(Stations(scenario.charger).unused(_all_stations(divided.feeders)) if scenario.charger else ()),
         ),
     )
@@ -217,8 +218,8 @@ class _Inputs:
     def __init__(self, recorded: dict[str, str]) -> None:
         self._recorded = recorded
         self.sha256: dict[str, str] = {}
-        self.notes: list[str] = []
-        """What they were taken for."""
+        self._files_of: dict[str, list[str]] = {}
+        """What profiles were taken for -> the files that were."""
 
     def add(self, path: Path, sha256: str) -> None:
         # one file of a name is called by it, a second one by its folder too, and so on
@@ -231,22 +232,45 @@ class _Inputs:
             )
         self.sha256[name] = sha256
 
+    def add_profile(self, path: Path, profile: Profile) -> None:
+        """The same, with what the file was taken for."""
+        self.add(path, profile.sha256)
+        for note in profile.notes:
+            files = self._files_of.setdefault(note, [])
+            if profile.file not in files:
+                files.append(profile.file)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the profiles were taken for, each said once however many files it holds of."""
+        return tuple(
+            f"{files[0]}{f' and {len(files) - 1} more' if files[1:] else ''}: {note}"
+            for note, files in self._files_of.items()
+        )
+
 
 def _base_w(source: Source, scenario: Scenario, feeder: FeederTable, ticks: Ticks, inputs: _Inputs) -> Ints:
     """The mean watts of each household of a feeder, shape (households, ticks + 1)."""
+    households = scenario.households_of(feeder)
+    profiles = [_profiles(source, household, ticks, inputs) for household in households]
+    path = f"{feeder.name}.transformer." if feeder.name else "transformer."
+    refuse_absurd([load for load, _ in profiles], feeder.transformer, path)
     homes = [
-        _home_w(source, scenario, household, number, ticks, inputs)
-        for number, household in enumerate(scenario.households_of(feeder))
+        _home_w(scenario, household, number, *profiles[number], ticks) for number, household in enumerate(households)
     ]
     return np.stack(homes or [np.zeros(ticks.count + 1, dtype=np.int64)])
 
 
+def _profiles(source: Source, household: BaseTable, ticks: Ticks, inputs: _Inputs) -> tuple[Profile, Profile | None]:
+    """The load of a household, and its sun if it has any."""
+    load = _profile(source, household, "household_kw", ticks, inputs)
+    return load, _profile(source, household, "pv_kw", ticks, inputs) if household.pv_csv else None
+
+
 def _home_w(
-    source: Source, scenario: Scenario, household: BaseTable, number: int, ticks: Ticks, inputs: _Inputs
+    scenario: Scenario, household: BaseTable, number: int, load: Profile, sun: Profile | None, ticks: Ticks
 ) -> Ints:
     """One household's mean watts, sun subtracted and noise added, shape (ticks + 1,)."""
-    load = _profile(source, household, "household_kw", ticks, inputs)
-    sun = _profile(source, household, "pv_kw", ticks, inputs) if household.pv_csv else None
     first_ms = max(load.start_ms, sun.start_ms if sun else load.start_ms)
     reaches_back = first_ms <= ticks.start_ms - ticks.tick_ms
     grid = Ticks(ticks.start_ms - ticks.tick_ms, ticks.tick_ms, ticks.count + 1) if reaches_back else ticks
@@ -264,10 +288,9 @@ def _net_w(household: BaseTable, load: Profile, sun: Profile | None, grid: Ticks
 def _profile(source: Source, household: BaseTable, column: str, ticks: Ticks, inputs: _Inputs) -> Profile:
     path = source.path(household.pv_csv if column == "pv_kw" else household.household_csv)
     profile = read_profile(path, column, scenario_clock(source.scenario))
-    inputs.add(path, profile.sha256)
-    inputs.notes += [note for note in profile.notes if note not in inputs.notes]
     if household.beyond == "week-before":
         profile = continued(profile, ticks.end_ms)
+    inputs.add_profile(path, profile)
     require_cover(profile, ticks, source.scenario.start.tzinfo)
     return profile
 
@@ -316,36 +339,6 @@ def concatenated(parts: Sequence[ColumnsT]) -> ColumnsT:
 def rows_of(table: ColumnsT, rows: slice) -> ColumnsT:
     """Some rows of a table of columns."""
     return replace(table, **{column.name: getattr(table, column.name)[rows] for column in fields(table)})
-
-
-def _feeds_never(scenario: Scenario) -> tuple[str, ...]:
-    """A note where the reserve is so low that feeding back cannot pay for what it wears off and loses."""
-    cars, market = scenario.vehicles, scenario.market
-    feeders = [("vehicles", cars.feed_w, cars.wear_nanos_per_kwh, cars.round_trip_pct)]
-    feeders += [
-        (f"battery.{at}", battery.max_w, battery.wear_nanos_per_kwh, battery.round_trip_pct)
-        for at, battery in enumerate(scenario.battery)
-    ]
-    most = market.reserve_nanos_per_kwh_h * market.feed_h
-    notes = []
-    for path, feed_w, wear, round_trip_pct in feeders:
-        permille = round(round_trip_pct * 10)
-        cost = wear + cars.tariff_nanos_per_kwh * (PERMILLE - permille) // permille
-        if feed_w and most <= cost:
-            notes.append(
-                f"{path}: nobody feeds back, since a kWh fed earns at most market.reserve_nanos_per_kwh_h x feed_h ="
-                f" {most:,} nanos and costs {cost:,} in wear and loss; raise the reserve"
-            )
-    return tuple(notes)
-
-
-def _too_much(sessions: Sessions, scenario: Scenario) -> tuple[str, ...]:
-    """A note on sessions that took more than the scenario's chargers and cars can give while they are plugged in."""
-    max_w = garage_of(scenario, sessions.user_key, sessions.station_id).max_w
-    most_ws = (sessions.departure_tick - sessions.arrival_tick) * scenario.reading_s * max_w
-    count = int((sessions.energy_ws - most_ws > _SHORT_WS).sum())
-    what = "sessions took more than charger and car give here while they are plugged in, and cannot be full in any run"
-    return (f"{count} of {len(most_ws)} {what}",) if count else ()
 
 
 def _stated_ms(table: SessionTable, scenario: Scenario, key: NDArray[np.uint64], live: Ints, ticks: Ticks) -> Ints:
