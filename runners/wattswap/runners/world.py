@@ -18,7 +18,7 @@ from wattswap.agents.offers import Own
 from wattswap.agents.rules import Rules
 from wattswap.agents.strategies.waiting import waiting_cost
 from wattswap.protocol.draws import agent_key
-from wattswap.protocol.units import PERMILLE, PPM, WS_PER_WH
+from wattswap.protocol.units import NEVER_MS, PERMILLE, PPM, WS_PER_WH
 from wattswap.runners.scenario.car_notes import capacity_ws
 from wattswap.runners.scenario.cars import garage_of
 from wattswap.runners.scenario.names import apart
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.cars import Garage
     from wattswap.runners.scenario.schema import Scenario, TransformerTable
     from wattswap.runners.scenario.street import Street
-
-NEVER_MS: Final = 1 << 42
-"""The departure of what never departs: some 139 years from the start."""
 
 
 def rules_of(scenario: Scenario, transformer: TransformerTable) -> Rules:

@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from wattswap.agents.law import charging_state
 from wattswap.protocol.errors import InputError, RemoteProtocolError
 from wattswap.protocol.events import CarStatus, DriverWish, Metered, PluggedIn, Reading, Unplugged
-from wattswap.protocol.units import MOST_W, MS_PER_HOUR, WS_PER_WH
+from wattswap.protocol.units import MOST_W, MS_PER_HOUR, NEVER_MS, PERMILLE, WS_PER_WH
 from wattswap.runners.node.clock import EPOCH_S
 
 if TYPE_CHECKING:
@@ -74,11 +74,14 @@ class ChargingPoint:
         driver_file: Path,
         linked: Callable[[], Sequence[str]],
         signal: Callable[[str, Sequence[CableEvent]], None],
+        round_trip_permille: int | None = None,
     ) -> None:
         """``linked`` names the cars that are connected now; ``signal`` tells a car something.
 
-        ``key_hash`` are 32 bits of the charger's key, for the numbers of its sessions.
+        ``key_hash`` are 32 bits of the charger's key, for the numbers of its sessions. ``round_trip_permille`` is that
+        of a stationary battery, if one stands here: it has no driver, never leaves, and needs only what it has fed.
         """
+        self._is_battery, self._round_trip_permille = round_trip_permille is not None, round_trip_permille or PERMILLE
         self._point, self._rules, self._device, self._store = point, rules, device, store
         self._charger, self._key_hash, self._driver_file = charger, key_hash, driver_file
         self._linked, self._signal = linked, signal
@@ -94,6 +97,11 @@ class ChargingPoint:
         self.trouble = ""
         """What is wrong with the driver's file."""
         self.allow(0, rules.guaranteed_w, 0)
+
+    @property
+    def vehicle(self) -> str | None:
+        """The car at the cable."""
+        return None if self._stay is None else self._stay.vehicle
 
     def beat(self, now_ms: int) -> list[Event]:
         """What the charger learns; the car learns the same by a signal.
@@ -236,7 +244,7 @@ class ChargingPoint:
     def _reading(self, stay: _Stay, now_ms: int) -> Reading:
         """Where the session stands now."""
         imported_ws, exported_ws = self._totals(stay)
-        remaining_ws = max(0, stay.need_ws - imported_ws + exported_ws)
+        remaining_ws = max(0, stay.need_ws - imported_ws + self._drained_ws(exported_ws))
         unhindered_ws = self._point.max_w * (now_ms - stay.plugged_ms) // 1_000
         baseline_ws = max(0, stay.need_ws - unhindered_ws)
         max_w, needs_ws, held_ws = (np.array([figure]) for figure in (self._point.max_w, remaining_ws, baseline_ws))
@@ -256,9 +264,15 @@ class ChargingPoint:
             drew=drew,
         )
 
+    def _drained_ws(self, fed_ws: int) -> int:
+        """What feeding has taken out of the car or the battery, as far as this point knows."""
+        return -(-fed_ws * PERMILLE // self._round_trip_permille)
+
     def _wish(self, now_ms: int) -> tuple[int, int]:
         """What the driver needs and when it leaves; the settings' own figures where nothing can be read."""
         self.trouble = ""
+        if self._is_battery:
+            return 0, NEVER_MS
         try:
             wish = read_wish(self._driver_file)
         except InputError as error:

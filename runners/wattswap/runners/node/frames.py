@@ -12,7 +12,8 @@ kind of frame and the version of this page, so that any two versions can tell ea
 
 - ``epoch`` counts how often the node has started; it is durable, and a lower one than before is refused.
 - ``beat_ms`` is the length of the node's heartbeat; two nodes that talk must agree on it.
-- ``name`` is an agent that speaks and listens through this connection. Each must be bound to the connection's key.
+- ``name`` is an agent that speaks and listens through this connection. Those that the receiver trusts must be bound to
+  the connection's key; others are left out.
 - ``seq`` counts the frames from this node to that one within the epoch, from 1; one that does not rise is dropped.
 - ``message`` is a byte string of at most 2,048 bytes, as ``wattswap.protocol.codec`` reads and writes it.
 - ``event`` is an event as ``wattswap.protocol.events`` defines it, one of ``PluggedIn``, ``Unplugged``, ``Metered``,

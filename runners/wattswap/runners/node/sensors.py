@@ -87,9 +87,15 @@ class CarSensor(NoSensor):
     through a crash, and told again whenever one of the two may not know it.
     """
 
-    def __init__(self, car: CarTable, store: Store, signal: Callable[[str, Sequence[CableEvent]], None]) -> None:
-        """``signal`` tells a charger something."""
-        self._feed_w = car.feed_w
+    def __init__(
+        self,
+        car: CarTable,
+        store: Store,
+        signal: Callable[[str, Sequence[CableEvent]], None],
+        full_permille: int = _TARGET_PERMILLE,
+    ) -> None:
+        """``signal`` tells a charger something; ``full_permille`` is how full it is when it needs nothing more."""
+        self._feed_w, self._full_permille = car.feed_w, full_permille
         self.capacity_ws = car.capacity_wh * WS_PER_WH
         self._reserve_ws = self.capacity_ws * ppm(car.reserve_pct) // 1_000_000
         self._store, self._signal = store, signal
@@ -159,7 +165,7 @@ class CarSensor(NoSensor):
                 event, feed_w=feed_w, capacity_ws=self.capacity_ws, reserve_ws=self._reserve_ws
             )
         if isinstance(event, Reading):
-            full_ws = self.capacity_ws * _TARGET_PERMILLE // PERMILLE
+            full_ws = self.capacity_ws * self._full_permille // PERMILLE
             self.reading = msgspec.structs.replace(event, stored_ws=max(0, full_ws - event.remaining_ws))
             return self.reading
         if isinstance(event, Metered):
