@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import typing
@@ -67,21 +68,39 @@ def test_a_notebook_runs_and_says_what_its_page_says(notebook: Path, tmp_path, m
     known: dict[str, Any] = {"__name__": notebook.stem}
     for text in texts:
         exec(compile(text, notebook.name, "exec"), known)
-    assert (tmp_path / "limits.png").stat().st_size > 10_000
+    SHOWN_BY[notebook.stem](known, tmp_path)
+
+
+def shows_limits(known: dict[str, Any], folder: Path) -> None:
+    assert (folder / "limits.png").stat().st_size > 10_000
     assert [group.varied for group in known["found"].groups if group.controller == "negotiated"] == [
         "transformer.limit_w=300000", "transformer.limit_w=360000", "transformer.limit_w=420000",
     ]  # fmt: skip
 
 
+def shows_a_strategy_and_whether_it_is_better(known: dict[str, Any], folder: Path) -> None:
+    assert known["mine"].summary["choices"]["reduce"] > 0
+    assert {each.strategy for each in known["found"].differences} == {"truthful", "keep"}
+    assert not list(folder.iterdir())
+
+
+SHOWN_BY = {"our_transformer": shows_limits, "tutorial": shows_a_strategy_and_whether_it_is_better}
+"""What has come of each notebook when it has run."""
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_page_shows_runs(page: Path, tmp_path, monkeypatch, capsys):
-    """Python blocks in one namespace, as a reader would type them one after the other; consoles where marked."""
+    """Python blocks in one namespace, as a reader would type them one after the other; consoles where marked.
+
+    A page that is a notebook, too, has its Python run there.
+    """
+    notebook = DOCS / "examples" / f"{page.stem.replace('-', '_')}.ipynb"
     monkeypatch.chdir(tmp_path)
     known: dict[str, Any] = {"__name__": page.stem}
     for block in blocks(page):
         if block.file:
             Path(block.file).write_text(block.text)
-        if block.kind == "python" and not block.says.startswith("not run: "):
+        if block.kind == "python" and not notebook.exists() and not block.says.startswith("not run: "):
             exec(compile(block.text, f"{page.name}", "exec"), known)
         if block.kind == "console" and block.says == "run":
             for line, shown in session(block):
@@ -89,6 +108,24 @@ def test_what_a_page_shows_runs(page: Path, tmp_path, monkeypatch, capsys):
                 assert cli._code(arguments(line)) == 0, f"{line}: {capsys.readouterr().err}"
                 said = capsys.readouterr().out
                 assert agrees(shown, said), f"{line} prints:\n{said}"
+
+
+def test_sessions_as_acn_data_gives_them_become_a_figure(tmp_path, monkeypatch, capsys):
+    """The page's own file and commands, with a sample of the download in place of the reader's, and fewer streets."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(HOUSE / "tests/runners/scenario/data/acn_web_download.json", "acn.json")
+    lines = []
+    for block in blocks(BY_NAME["acn"]):
+        if block.file:
+            Path(block.file).write_text(block.text)
+        if block.says == "with sessions":
+            lines += [line for line, _ in session(block)]
+    assert len(lines) == 2
+    for line in lines:
+        quick = [*arguments(line.replace("--resample 10", "--resample 2")), "--set", "reading_s=300"]
+        assert cli._code([*quick, "--jobs", "1"] if quick[0] == "compare" else quick) == 0, capsys.readouterr().err
+    assert Path("figure.pdf").read_bytes()[:5] == b"%PDF-"
+    assert "need:0.5+keep:0.5" in Path("strategies/differences.csv").read_text()
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -286,6 +323,11 @@ def test_a_key_that_pages_set_and_that_is_not_there_is_noticed():
 
 
 # -- the pages together -----------------------------------------------------------------------------------------------
+
+
+def test_every_page_is_reached_from_the_first():
+    first = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert [page.name for page in PAGES if page.stem != "index" and f"]({page.name})" not in first] == []
 
 
 def test_every_page_is_in_the_table_of_contents():

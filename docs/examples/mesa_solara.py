@@ -1,6 +1,7 @@
 """The street in a browser, with Mesa's own page: load and limit, and what the cars chose.
 
-pip install "mesa[network,viz]" && solara run docs/examples/mesa_solara.py
+pip install 'mesa[network,viz]>=3.3,<4' 'solara==1.58.2' 'solara-assets==1.58.2' 'ipyvuetify<2'
+solara run docs/examples/mesa_solara.py
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from importlib.util import find_spec
 
 from wattswap.runners import NeighbourhoodModel
 
-WITHOUT_SOLARA = 'this page needs solara: pip install "mesa[network,viz]" && solara run docs/examples/mesa_solara.py'
+WITHOUT_SOLARA = "this page needs solara: docs/mesa.md says which versions, and how to start it"
+FIVE_O_CLOCK = 17 * 120
+"""In ticks of 30 s from midnight."""
 
 
 class Evening(NeighbourhoodModel):
-    """The demo's Sunday from the afternoon on, tick by tick in the fleet engine."""
+    """The demo's Sunday from five o'clock on, tick by tick in the fleet engine."""
 
     step_reporters = {
         "load_kw": lambda model: model.load_w / 1000,
@@ -28,7 +31,7 @@ class Evening(NeighbourhoodModel):
     ) -> None:
         """The page's sliders set ``strategy`` and ``seed``; Mesa makes a new model of them."""
         super().__init__(street, engine="fleet", strategy=strategy, seed=seed)
-        for _ in range(self.steps_of(street) * 16 // 24):
+        for _ in range(FIVE_O_CLOCK):
             self.step()
 
 

@@ -102,10 +102,11 @@ def test_a_function_may_be_called_like_a_number(name: str) -> None:
         ("need++keep", "a name is missing"),
         (":0.5", "a name is missing"),
         ("0.5", "a name is missing"),
-        ("need:0", "the share of need must be a positive number, not 0"),
-        ("need:-1+keep:2", "the share of need must be a positive number, not -1"),
-        ("need:nan", "the share of need must be a positive number, not nan"),
-        ("need:1+keep:inf", "the share of keep must be a positive number, not inf"),
+        ("need:0,8+keep:0,2", "write a point before decimals, need:0.8"),
+        ("need:0", "the share of need must be a positive number like 0.8, not 0"),
+        ("need:-1+keep:2", "the share of need must be a positive number like 0.8, not -1"),
+        ("need:nan", "the share of need must be a positive number like 0.8, not nan"),
+        ("need:1+keep:inf", "the share of keep must be a positive number like 0.8, not inf"),
     ],
 )
 def test_a_mix_that_cannot_be_read_says_what_is_wrong(text: str, said: str) -> None:

@@ -339,6 +339,22 @@ def in_floats(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
     return OfferBook(own, book.relief_w, np.full((len(own), 3), np.nan))
 
 
+def branches(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
+    return OfferBook.keep(own) if call.need_w > 50_000 else OfferBook.keep(own).reduce(0, 1)
+
+
+def converts(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
+    return OfferBook.keep(own).reduce(0, int(call.need_w))
+
+
+@pytest.mark.parametrize("strategy", [branches, converts])
+def test_who_takes_a_column_for_one_number_is_told_what_to_write(strategy: Strategy) -> None:
+    """numpy's own advice, a.any() or a.all(), would let a car's answer depend on its neighbours."""
+    with pytest.raises(StrategyError, match=r"choose rows with where=\.\.\., or np.where\(") as caught:
+        check_elementwise(strategy)
+    assert "a.any()" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("strategy", "problem"),
     [

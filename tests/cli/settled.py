@@ -10,7 +10,7 @@ from pathlib import Path
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail, MeterReading, Whose
 from wattswap.ledger.book import Book, wallet
-from wattswap.ledger.crossing import opening_of
+from wattswap.ledger.crossing import opening_in
 from wattswap.ledger.keys import write_key_file
 from wattswap.ledger.settlement import open_settlement
 from wattswap.protocol.identity import Signer
@@ -66,7 +66,7 @@ def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Det
     seed, run_id = next(SEEDS), secrets.token_hex(16)
     directory, book = RunDir.create(path, scenario_toml()), new_book()
     with open_settlement(
-        ledger, opening_of(book), wallets_seed=seed, outbox=path / "outbox.sqlite", run=run_id
+        ledger, opening_in(book.entries), wallets_seed=seed, outbox=path / "outbox.sqlite", run=run_id
     ) as settlement:
         signer = Signer(secrets.token_bytes(32), network=records_network(settlement))
         write_key_file(path / SITE_KEY, signer)

@@ -83,7 +83,13 @@ def test_a_key_that_others_can_read_and_a_port_that_is_taken(say, tmp_path):
 
 
 def test_the_configurations_that_the_page_shows_can_be_read(tmp_path):
-    roles = {"transformer": "transformer", "point": "charger", "car": "vehicle", "home": "household"}
+    roles = {
+        "transformer": "transformer",
+        "point": "charger",
+        "car": "vehicle",
+        "home": "household",
+        "cellar": "battery",
+    }
     page = (DOCS / "nodes.md").read_text()
     shown = re.findall(r"```toml\n# (\w+)/agent\.toml\n(.*?)```", page, re.DOTALL)
     assert {place for place, _ in shown} == set(roles)

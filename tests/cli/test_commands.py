@@ -37,6 +37,14 @@ def test_every_help_has_an_example(words: str, command: click.Command):
     assert f"\n    wattswap {words}".rstrip() in text
 
 
+@pytest.mark.parametrize(("words", "command"), [each for each in every_command() if isinstance(each[1], click.Group)])
+def test_a_list_of_commands_is_not_cut_at_80_columns(words: str, command: click.Group):
+    text = command.get_help(click.Context(command, info_name=words, terminal_width=80))
+    lines = text.partition("Commands:\n")[2].splitlines()
+    assert len(lines) >= len(command.list_commands(click.Context(command)))
+    assert [line for line in lines if line.endswith("...") or len(line) > 80] == []
+
+
 def test_help_loads_nothing_heavy():
     script = (
         "import sys\nfrom wattswap.cli import _code\nassert _code(['--help']) == 0\n"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -26,7 +29,7 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80, "an ordinary terminal shows it"
-    for words in ("uncontrolled", "negotiated", "need:0.5+keep:0.5", "IOTA", "All runs: here"):
+    for words in ("uncontrolled", "negotiated", "need:0.5+keep:0.5", "IOTA", "All runs: here (6 runs, "):
         assert words in done.stdout
     assert {path.name for path in (tmp_path / "here").iterdir()} == {
         "runs",
@@ -39,6 +42,17 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
     assert len(list((tmp_path / "here/runs").iterdir())) == 6
     again = wattswap("compare", "demo", *FAST, "--strategies", "need,need:0.5+keep:0.5", "--out", "here")
     assert again.stdout == done.stdout
+
+
+def test_a_picture_for_paper_has_the_paired_differences(tmp_path: Path, monkeypatch, capsys):
+    """Before anything runs a name with another ending is refused."""
+    monkeypatch.chdir(tmp_path)
+    words = ("demo", *FAST, "--controllers", "negotiated", "--strategies", "need,keep", "--out", "here", "--picture")
+    assert run_main(*words, "figure.bmp") == 2
+    assert "a picture's name ends in .pdf, .png, .svg" in capsys.readouterr().err
+    assert not Path("here").exists()
+    assert run_main(*words, "figure.svg") == 0
+    assert "differences in pairs of one seed from negotiated, need" in Path("figure.svg").read_text()
 
 
 def test_json_is_one_object_and_nothing_else(tmp_path: Path, monkeypatch, capsys):
@@ -80,7 +94,7 @@ def test_a_failed_run_is_told_and_the_code_is_1(tmp_path: Path, monkeypatch, cap
     [
         (("demmo", "--out", "here"), "did you mean demo?"),
         (("demo",), "--out"),
-        (("demo", "--out", "here", "--cluster", "tcp://10.0.0.1:8786"), "--cluster: this version"),
+        (("demo", "--games", "--cluster", "tcp://10.0.0.1:8786"), "--cluster: not with --games"),
         (("demo", "--out", "here", "--controllers", "egf"), "the nearest is"),
         (("demo", "--out", "here", "--controllers", ","), "--controllers: name at least one"),
         (("demo", "--out", "here", "--seeds", "0"), "--seeds 0"),
@@ -105,6 +119,52 @@ def test_bad_input_is_one_line_with_exit_code_2_and_leaves_nothing(
     assert what in err
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+YEARS = ("demo", "--engine", "messages", "--seeds", "2000000", "--jobs", "1", "--out", "here")
+
+
+def test_a_grid_of_more_than_a_day_asks_first(say, monkeypatch, tmp_path: Path):
+    """Nobody waits for years by a slip of a digit: without a terminal it is refused, on one it is asked."""
+    code, out, err = say("compare", *YEARS)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "4,000,000 runs would take some" in err
+    assert "days on one process; say --yes to begin them all the same" in err
+    terminal = io.StringIO("n\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    code, out, err = say("compare", *YEARS)
+    assert (code, out.strip()) == (0, "")
+    assert "on one process. Begin? [y/N]" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_grid_of_less_or_one_that_is_wanted_does_not_ask(say):
+    words = ("demo", *FAST, "--controllers", "uncontrolled", "--out", "here")
+    assert say("compare", *words)[0] == say("compare", *words, "--yes")[0] == 0
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(say, monkeypatch):
+    """The third run finds no room: two are kept, no half file lies there, and the next start makes what is missing."""
+    words = ("compare", "demo", *FAST, "--jobs", "1", "--out", "here")
+    real, written = Path.write_text, list[Path]()
+
+    def write_text(path: Path, *args, **kwargs):
+        if path.suffix == ".part":
+            written.append(path)
+            if len(written) > 2:
+                real(path, "{")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    code, out, err = say(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "here: not writable any more (No space left on device); finished runs stay; make room" in err
+    assert [path.suffix for path in Path("here/runs").iterdir()] == [".json", ".json"]
+    monkeypatch.setattr(Path, "write_text", real)
+    assert say(*words)[0] == 0
+    assert len(list(Path("here/runs").iterdir())) == 4
 
 
 GAMES = ("demo", "--games", "--set", "reading_s=300", "--seeds", "1")

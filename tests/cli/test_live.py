@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -60,7 +61,10 @@ def test_a_street_on_the_wall_clock_that_is_stopped_can_be_told_again(say, tmp_p
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     running.send_signal(signal.SIGTERM)
     out, err = running.communicate(timeout=60)
-    assert (running.returncode, out, err) == (130, "", "wattswap: interrupted; what there is lies in there\n")
+    heading, first, *_, last = err.splitlines()
+    assert (running.returncode, out, last) == (130, "", "wattswap: interrupted; what there is lies in there")
+    assert re.fullmatch(r".* 1500 times as fast as a clock: it takes 0:\d\d:\d\d, into there", heading)
+    assert re.fullmatch(r"\d\d\.\d\d\. \d\d:\d\d  \d+ of \d+ kW, rounds so far: 0", first)
     assert len(children) == 2
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
     assert json.loads((tmp_path / "there/run.json").read_text())["status"] == "interrupted"

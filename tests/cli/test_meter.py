@@ -23,11 +23,11 @@ from tests.pages import DOCS, blocks
 
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail, Whose, hash_of, seal
-from wattswap.ledger.base import Anchor
+from wattswap.ledger.base import ANCHORS, Anchor
 from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import BatchState
-from wattswap.ledger.submitter import ANCHORS, anchor_item
+from wattswap.ledger.submitter import anchor_item
 from wattswap.runners.payments.run_payments import SITE_KEY
 from wattswap.runners.recording.rundir import read_run
 

@@ -72,3 +72,23 @@ def test_readings_in_the_open_need_no_proof(say, tmp_path: Path):
     run = str(settled_run(tmp_path / "run", STREET, detail=Detail.FULL))
     code, _, err = say("meter", "proof", "c1", "--at", SLOT_5, "--run", run, "--out", "mine.json")
     assert (code, "in the open" in err) == (2, True)
+
+
+# -- receipts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_receipt_holds_what_the_meter_showed_at_both_ends_of_a_stay(say, tmp_path: Path):
+    pytest.importorskip("iota_sdk")
+    run = str(settled_run(tmp_path / "run", STREET))
+    stay = ("--from", "2018-11-25T00:00:30", "--to", SLOT_5, "--run", run)
+    code, out, _ = say("meter", "receipt", "c1", *stay, "--out", "mine.ocmf")
+    assert (code, out.startswith("Wrote mine.ocmf\npublic key  3059")) == (0, True)
+    head, payload, _ = (tmp_path / "mine.ocmf").read_text().split("|")
+    assert (head, [one["RV"] for one in json.loads(payload)["RD"]]) == ("OCMF", [0.025, 0.125])
+    assert say("meter", "receipt", "c1", *stay, "--out", "mine.ocmf")[2].count("\n") == 1, "it is there already"
+    code, _, err = say("meter", "receipt", "c1", "--from", SLOT_5, "--to", SLOT_5, "--run", run, "--out", "no.ocmf")
+    assert (code, "showed the same reading at" in err) == (2, True)
+    with forging(str(tmp_path / "run" / "meters.sqlite")) as forger:
+        forger.execute("update records set readings = x'00' where sequence = 4")
+    code, _, err = say("meter", "receipt", "c1", *stay, "--out", "no.ocmf")
+    assert (code, "are not as signed" in err) == (2, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,8 @@ FAST = ("--engine", "fleet")
 KEYS = (
     "scenario controller strategy engine seed limit_w peak_w overload_s overload_wh sessions sessions_short"
     " sessions_open unserved_wh deferred_wh waiting_wh_h fed_back_wh forced_wh rounds choices paid_nanos billed_nanos"
-    " jain_waiting jain_tokens ageing_h oscillations stops stops_total fallback_unsafe_w trace_hash events_hash"
+    " jain_waiting jain_tokens ageing_h baseline_ageing_h hot_spot_c baseline_hot_spot_c deferral_eur_per_year messages"
+    " messages_per_kwh oscillations stops stops_total fallback_unsafe_w trace_hash events_hash"
     " faults settlement feeders timing near_limit_s waiting_cost_nanos sellers sellers_losing rent_open_nanos"
     " sellers_gain_nanos"
     " eur_per_iota homes_over_s homes_over_w gave_way gave_way_full gave_way_short gave_way_open"
@@ -66,7 +68,7 @@ def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_a
     ):
         assert words in done.stdout
     (path,) = (tmp_path / "runs").iterdir()
-    assert f"Run directory: runs/{path.name}" in done.stdout
+    assert re.search(rf"Run directory: runs/{path.name} \([\d.]+ MB\)", done.stdout)
     assert path.name.endswith("-demo-negotiated-s1")
     run = read_run(path)
     assert run.status == "complete"

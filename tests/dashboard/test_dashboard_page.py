@@ -4,47 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+import msgspec
 import pytest
-from pyarrow import parquet
-from tests.dashboard.browser import MISSING, Browser
+from tests.dashboard.browser import MISSING
+from tests.dashboard.finished_demo import rows, show
+from tests.dashboard.histories import history_of
 from tests.dashboard.watched import watched
 
 from wattswap.experiments.api import run
-from wattswap.experiments.dashboard.finished import finished_run
+from wattswap.experiments.dashboard.history import FEEDER_COLUMNS
+from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from wattswap.runners.engines.limit_order import LimitOrder
 
 SCREENS = ("street", "transformer", "rounds", "chargers", "charger/C019", "cars", "readings")
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("run") / "demo"
-    run("demo", engine="fleet", out=out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def address(finished: Path) -> Iterator[str]:
-    with served(finished_run(finished), "127.0.0.1", 0) as url:
-        yield url
-
-
-def rows(out: Path, name: str) -> list[dict[str, Any]]:
-    table: list[dict[str, Any]] = parquet.read_table(out / f"{name}.parquet").to_pylist()
-    return table
-
-
-def show(window: Browser, tick: int) -> None:
-    """Move the page's slider to a tick."""
-    window.js(f"const s = document.getElementById('moment'); s.value = {tick}; s.dispatchEvent(new Event('input'))")
 
 
 def test_the_street_is_the_series_table(window, address, finished):
@@ -78,8 +55,10 @@ def test_rounds_and_awards_are_the_tables_rows(window, address, finished):
     window.until(f"document.querySelectorAll('tbody tr').length == {len(rounds)}")
     tick = max(rounds, key=lambda one: one["need_w"])["tick"]
     window.open(f"{address}#round/{tick}")
-    awards = [trade for trade in trades if trade["tick"] == tick and trade["kind"] != "forced"]
-    window.until(f"document.querySelectorAll('tbody tr').length == {len(awards)}")
+    sales = {
+        (trade["session"], trade["kind"]) for trade in trades if trade["tick"] == tick and trade["kind"] != "forced"
+    }
+    window.until(f"document.querySelectorAll('tbody tr').length == {len(sales)}")
 
 
 def test_a_car_knows_its_choice_and_its_wallet(window, address, finished):
@@ -117,6 +96,45 @@ def test_the_keyboard_reaches_every_control(window, address, screen):
         " && !(one.textContent.trim() || one.getAttribute('aria-label') || one.labels?.length)).length"
     )
     assert unnamed == 0
+
+
+def test_an_untouched_slider_stands_at_the_limit_in_force(window):
+    history = history_of(3)
+    limit_w = FEEDER_COLUMNS.index("limit_w")
+
+    def set_limit(watts: int) -> None:
+        history.add(ticks=[[watts if place == limit_w else 0 for place in range(len(FEEDER_COLUMNS))]])
+
+    with served(history, "127.0.0.1", 0, rights := Rights.new(LimitOrder(), None)) as url:
+        window.open(f"{url}#operator={rights.operator_token}")
+        for watts in (250_000, 180_000):
+            set_limit(watts)
+            window.until(f"document.getElementById('limit')?.value == {watts}")
+        window.js("const s = document.getElementById('limit'); s.value = 99000; s.dispatchEvent(new Event('input'))")
+        set_limit(150_000)
+        window.until("document.querySelector('.tiles').innerText.includes('limit 150 kW')")
+        assert window.js("return document.getElementById('limit').value") == "99000"
+
+
+@pytest.mark.parametrize("address_of", ["car/%E0%A4%A", "constructor", "__proto__", "driver=a&car=%E0%A4%A", "round/x"])
+def test_an_address_that_nobody_made_shows_a_screen_all_the_same(window, address, address_of):
+    window.open(f"{address}#{address_of}")
+    window.until("document.body.dataset.tick > 0 && document.querySelector('main h2, main .notice')?.textContent")
+    assert [text for text in window.complaints() if "transcript" not in text] == []
+
+
+def test_a_name_is_a_name_whatever_it_holds(window):
+    history, name = history_of(3), '"><img src=x onerror="document.title=1"><script>document.title=1</script>'
+    assert history.head is not None
+    cars = [msgspec.structs.replace(card, station=name, vehicle=name, strategy=name) for card in history.head.cars]
+    history.head = msgspec.structs.replace(history.head, name=name, cars=cars)
+    history.add(cars=[[0, row, 0, 5_000, 0, 0, 0] for row in range(len(cars))])
+    with served(history, "127.0.0.1", 0) as url:
+        for screen in ("street", "transformer", "chargers", "cars", "car/S0", "charger/" + quote(name, safe="")):
+            window.open(f"{url}#{screen}")
+            window.until("document.body.dataset.tick > 0 && document.querySelector('main h2')?.textContent")
+            assert window.js("return document.querySelectorAll('img, main script').length") == 0
+            assert window.complaints() == []
 
 
 def test_a_page_without_eventsource_says_so(window, address):

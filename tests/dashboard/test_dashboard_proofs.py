@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import zlib
 from hashlib import blake2b
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests import smalltown
 from tests.dashboard.browser import MISSING, Browser
+from tests.dashboard.finished_demo import show
 
 from wattswap.experiments.api import run
 from wattswap.experiments.dashboard.finished import finished_run
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
+
+
+TICK_MS = RECORD_MS = 300_000
+LAST = 1_000_000
+"""A tick after the end: the slider stops at the last one."""
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +67,26 @@ def test_the_pages_digest_is_the_projects(window, address):
 def test_the_newest_records_are_sound_and_older_ones_can_be_asked_for(window, address, signed):
     count = signed_records(signed).count
     window.open(f"{address}#readings")
-    window.until("document.querySelectorAll('tbody .good').length > 0")
+    window.until("document.body.dataset.tick > 0")
+    show(window, LAST)
+    window.until(f"document.querySelector('tbody td')?.textContent == '{count - 1}'")
     assert window.js("return document.querySelectorAll('tbody .good').length") == MOST_RECORDS
     assert f"{count} records of smalltown" in window.js("return document.body.innerText")
     window.js("document.getElementById('older').click()")
     window.until(f"document.querySelector('tbody td').textContent == '{count - MOST_RECORDS - 1}'")
     assert window.js("return document.querySelectorAll('tbody .bad').length") == 0
     assert window.complaints() == []
+
+
+def test_a_moment_shows_the_records_that_were_signed_by_then(window, address, signed):
+    window.open(f"{address}#readings")
+    window.until("document.body.dataset.tick > 0")
+    for tick in (200, 100, 20):
+        until_ms = (tick + 1) * TICK_MS
+        record = json.loads(signed_records(signed, until_ms=until_ms).lines[-1])["record"]
+        assert record["to_ms"] <= until_ms < record["to_ms"] + RECORD_MS
+        show(window, tick)
+        window.until(f"document.querySelector('tbody td')?.textContent == '{record['sequence']}'")
 
 
 def test_a_record_that_was_altered_is_named_and_so_is_the_one_after_it(window, address, signed):
@@ -82,6 +102,8 @@ def test_a_record_that_was_altered_is_named_and_so_is_the_one_after_it(window, a
         altered = deflate.compress(content.replace(b'"count":9', b'"count":8')) + deflate.flush()
         archive.execute("UPDATE records SET line = ? WHERE sequence = ?", (altered, last - 1))
     window.open(f"{address}#readings")
+    window.until("document.body.dataset.tick > 0")
+    show(window, LAST)
     window.until("document.querySelectorAll('tbody .bad').length == 2")
     assert window.js("return document.querySelector('h2').textContent").startswith("2 of these")
     with archive:

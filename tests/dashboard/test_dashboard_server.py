@@ -7,7 +7,7 @@ import http.client
 import json
 import socket
 import tracemalloc
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from threading import active_count
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.dashboard.histories import RATING_VA, history_of
 
+from wattswap.experiments.dashboard import serving as serving_module
 from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, MOST_ROWS, Cursor, Head, History
 from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
@@ -253,6 +254,28 @@ def test_an_order_too_long_or_in_another_form_is_refused(server):
     assert server.order("x" * 2_000)[0] == 413
     assert server.order({"feeder": 0, "limit_w": 1}, content_type="text/plain")[0] == 415
     assert server.ordered == []
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx-a: ",
+        b"POST /limit HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 99\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "half a body"],
+)
+def test_who_never_ends_a_request_is_hung_up_on_and_who_watches_is_not(monkeypatch, fresh, half):
+    monkeypatch.setattr(serving_module, "_REQUEST_S", 0.1)
+    with fresh.watching() as events, socket.create_connection(("127.0.0.1", fresh.port), 20) as slow:
+        assert next(events)[0] == "head"
+        slow.sendall(half)
+        with suppress(ConnectionError):
+            while slow.recv(1_000):
+                pass
+        next(events)
+        fresh.history.add(ticks=[[7] * len(FEEDER_COLUMNS)])
+        assert next(events)[2]["ticks"] == [[7] * len(FEEDER_COLUMNS)]
 
 
 def test_nothing_is_done_by_looking(server):

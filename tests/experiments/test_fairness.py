@@ -30,6 +30,8 @@ def test_each_strategy_has_its_own_means_over_the_cars_that_were_called() -> Non
     assert by["keep"]["iota_per_deferred_kwh"] == 0
     assert by["truthful"]["waiting_h"] > by["keep"]["waiting_h"], "who keeps waits by the last resort alone"
     assert by["truthful"]["iota_per_deferred_kwh"] > 0
+    assert all(0 <= each["gini_waiting"] < 1 and 0 < each["jain_waiting"] <= 1 for each in by.values())
+    assert by["truthful"]["gini_tokens"] == figures["gini_tokens"], "who keeps earns nothing"
     assert 0 < figures["gini_tokens"] < figures["gini_waiting"] < 1
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from wattswap.runners.recording.ageing import ageing_h
-from wattswap.runners.recording.metrics import fallback_unsafe_w, jain, oscillations, summary
+from wattswap.runners.recording.fairness import jain
+from wattswap.runners.recording.metrics import fallback_unsafe_w, oscillations, summary, upgrade_eur_per_year
 from wattswap.runners.recording.record import RunRecord
 from wattswap.runners.recording.time_series import TimeSeries
-from wattswap.runners.scenario.schema import Battery
+from wattswap.runners.scenario.schema import Battery, TransformerTable
 
 
 @pytest.fixture
@@ -61,8 +62,41 @@ def test_each_figure(figures, key: str, figure: object):
 
 
 def test_ageing_is_that_of_the_load_under_the_scenario_s_rating(street, figures):
-    transformer = street.scenario.transformer
-    assert figures["ageing_h"] == round(ageing_h(np.array(LOAD_W), transformer.rating_va, 30, 20), 6)
+    (feeder,) = street.feeders
+    assert figures["ageing_h"] == round(
+        ageing_h(np.array(LOAD_W), feeder.transformer.rating_va, 30, feeder.ambient_c(5)), 6
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "eur"),
+    [
+        (TransformerTable(upgrade_eur=20_000), 1_010.47),
+        (TransformerTable(upgrade_eur=15_000), 757.85),
+        (TransformerTable(upgrade_eur=20_000, upgrade_years=20, interest_pct=0), 1_000),
+    ],
+)
+def test_an_upgrade_costs_its_annuity_a_year(table: TransformerTable, eur: float):
+    assert upgrade_eur_per_year(table) == pytest.approx(eur, abs=0.01)
+
+
+def figures_of(street, record):
+    return summary(street, record, controller="negotiated", strategy="need", engine="messages", wall_s=1.0)
+
+
+def test_a_transformer_is_spared_if_cars_would_have_brought_it_over_its_limit_and_did_for_a_minute_at_most(
+    street, record
+):
+    """Baselines of 13, 19 and 19 kW over 10; the load is over it for two ticks. Over 7 it is so for three."""
+    assert figures_of(street, record)["deferral_eur_per_year"] == 1_010.47
+    tight = replace(record, ticks=[tick._replace(limit_w=7_000) for tick in record.ticks])
+    assert figures_of(street, tight)["deferral_eur_per_year"] == 0
+
+
+def test_messages_are_counted_for_each_kwh_that_was_deferred_or_fed_back(street, record):
+    """183.3 Wh deferred and 41.7 Wh fed back: 0.225 kWh."""
+    assert figures_of(street, replace(record, messages=90))["messages_per_kwh"] == 400
+    assert figures_of(street, record)["messages_per_kwh"] is None
 
 
 def test_a_run_that_never_began_has_figures_all_the_same(street):

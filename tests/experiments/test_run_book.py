@@ -38,8 +38,8 @@ def read(book: Book, tmp_path: Path) -> RunBook:
 
 
 def test_a_book_is_read_back_as_it_was_written(book: Book, read: RunBook):
-    assert read.entries == book.entries
-    assert read.balances == book.balances()
+    assert read.entries_of == {"": book.entries}
+    assert read.balances_of == {"": book.balances()}
     assert read.vehicles == ["Ann", "Bob"]
 
 
@@ -53,7 +53,7 @@ def test_a_bill_names_the_rounds_whose_rewards_it_was_netted_with(read: RunBook)
 def test_rewards_that_no_bill_has_netted_wait_and_lie_in_the_site_s_wallet(book: Book, read: RunBook):
     assert read.earned("Bob") == 80
     assert read.earned("Ann") == 0
-    assert read.promised == 80
+    assert read.promised() == 80
     assert read.holds(SITE) == book.balance(SITE) + 80
     assert read.holds(wallet("Bob")) == 300
 
@@ -73,5 +73,10 @@ def test_every_token_lies_in_somebody_s_wallet(read: RunBook):
 
 
 def test_a_run_without_a_book_says_what_rebuilds_it(tmp_path: Path):
-    with pytest.raises(InputError, match="`wattswap replay"):
+    """A run of the fleet engine keeps no journal, and must not be sent to one."""
+    with pytest.raises(InputError, match=r"kept no journal to rebuild it from, so run its scenario\.toml again"):
+        read_book(tmp_path)
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "street.msgpack").touch()
+    with pytest.raises(InputError, match=r"`wattswap replay .* rebuilds it"):
         read_book(tmp_path)

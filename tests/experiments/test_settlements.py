@@ -16,11 +16,12 @@ from wattswap.cli import main
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.settlements import finish
 from wattswap.ledger.anchors import read, verify
-from wattswap.ledger.crossing import differences
+from wattswap.ledger.crossing import differences, held_in
 from wattswap.ledger.iota_bytes import quicken
 from wattswap.ledger.iota_faucet import give
 from wattswap.ledger.keys import read_key_file, write_key_file
-from wattswap.ledger.settlement import Settlement, open_settlement
+from wattswap.ledger.settlement import open_settlement
+from wattswap.ledger.settlement_base import Settlement
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
 from wattswap.runners.engines.launch import run_street
@@ -89,7 +90,7 @@ def test_what_lies_on_the_ledger_is_what_the_meters_showed(where: str, tmp_path:
     result = run_loaded(full, engine="fleet", ledger=where, out=tmp_path / "run")
     block = result.summary["settlement"]
     with reopened(tmp_path / "run") as settlement:
-        assert differences(read_book(tmp_path / "run")[1], settlement.ledger) == []
+        assert differences(held_in(read_book(tmp_path / "run")[1]), settlement.ledger) == []
         anchored, network = settlement.ledger.anchored(STREET.name), records_network(settlement)
         key = site_signer(tmp_path / "run", settlement).public_key
     assert verify(anchored, key, network=network, last=SLOTS - 1, run=block["run_id"]) == []

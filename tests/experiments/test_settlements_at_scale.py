@@ -12,7 +12,7 @@ from tests.experiments.settled_runs import DevnetProcess, a_node
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.settlements import finish
 from wattswap.ledger.book import Book, wallet
-from wattswap.ledger.crossing import differences, opening_of
+from wattswap.ledger.crossing import differences, held_in, opening_in
 from wattswap.ledger.settlement import open_settlement
 from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.recording.rundir import read_run
@@ -34,7 +34,7 @@ def small_rewards(node: DevnetProcess, cars: int) -> tuple[int, int]:
     book = Book(cars * CENT_NANOS)
     for car in range(cars):
         book.fund(f"opening/{car}", wallet(f"car{car}"), 0)
-    with open_settlement(node.url, opening_of(book), wallets_seed=cars) as settlement:
+    with open_settlement(node.url, opening_in(book.entries), wallets_seed=cars) as settlement:
         for car in range(cars):
             book.reserve(f"0.{car}", CENT_NANOS)
             book.settle(f"0.{car}", f"car{car}", CENT_NANOS)
@@ -43,7 +43,7 @@ def small_rewards(node: DevnetProcess, cars: int) -> tuple[int, int]:
         settled = settlement.drain()
         assert settled.ok, settled
         assert settled.payments == cars
-        assert differences(book.balances(), settlement.ledger) == []
+        assert differences(held_in(book.balances()), settlement.ledger) == []
     return settled.fees_nanos, settled.deposits_nanos
 
 

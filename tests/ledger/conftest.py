@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from tests.ledger.local_node import fresh_ledger, local_node
 
-from wattswap.ledger.base import Ledger, Payment
+from wattswap.ledger.base import ANCHORS, Ledger, Payment
 from wattswap.ledger.keys import write_key_file
 from wattswap.ledger.outbox import Outbox
+from wattswap.ledger.settlement_base import Settlement
 from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.submitter import ANCHORS
 from wattswap.protocol.identity import Signer
 
 OPENING: Mapping[str, int] = {"alice": 1_000, "bob": 500, "site": 10**15}
@@ -46,6 +46,20 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
             fresh = fresh_ledger(request.getfixturevalue("node_url"), OPENING)
     yield fresh
     fresh.close()
+
+
+@pytest.fixture
+def settlement(ledger: Ledger) -> Iterator[Settlement]:
+    """The same ledger, as a run uses it."""
+    if isinstance(ledger, SqliteLedger):
+        yield ledger
+        return
+    from wattswap.ledger.chain_settlement import ChainSettlement
+    from wattswap.ledger.iota_ledger import IotaLedger
+
+    assert isinstance(ledger, IotaLedger)
+    with ChainSettlement(ledger) as chain:
+        yield chain
 
 
 def genuine_ledger(request: pytest.FixtureRequest, folder: Path) -> Ledger:

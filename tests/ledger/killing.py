@@ -65,7 +65,7 @@ def live(folder: Path, ledger: str, design: str, acknowledged: int, *, last: boo
         number += 3
         os.write(acknowledged, number.to_bytes(4, "big"))
         submitter.work()
-    while outbox.backlog.items:
+    while outbox.unsettled:
         submitter.work()
         time.sleep(submitter.wait_ms() / 1_000)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from wattswap.ledger.submitter import ANCHORS
+from wattswap.ledger.base import ANCHORS
 from wattswap.protocol.units import NANOS_PER_IOTA
 
 _CODE = """

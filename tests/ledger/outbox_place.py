@@ -60,7 +60,7 @@ def live(submitter: Submitter) -> None:
 
 def settle(submitter: Submitter, passes: int = 200) -> None:
     for _ in range(passes):
-        if not submitter.outbox.backlog.items:
+        if not submitter.outbox.unsettled:
             return
         submitter.work()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor, AnchorState, AnchorStatus, Ledger
+from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
+from wattswap.ledger.settlement_base import Settlement
 from wattswap.protocol.errors import LocalProtocolError
 
 
@@ -12,41 +13,43 @@ def anchor(sequence: int, content: bytes = b"record", site: str = "site") -> Anc
     return Anchor(site=site, sequence=sequence, content=content)
 
 
-def status(sequence: int, state: AnchorState) -> AnchorStatus:
-    return AnchorStatus(site="site", sequence=sequence, state=state)
-
-
-def test_what_was_anchored_is_found_again_in_the_order_of_its_sequence(ledger: Ledger) -> None:
+def test_what_was_anchored_is_found_again_in_the_order_of_its_sequence(settlement: Settlement) -> None:
     chain = [anchor(number, b"record %d" % number) for number in range(4)]
-    assert ledger.anchor(chain[:3]) == [status(number, AnchorState.ANCHORED) for number in range(3)]
-    assert ledger.anchor(chain[3:]) == [status(3, AnchorState.ANCHORED)]
-    assert ledger.anchored("site") == chain
-    assert ledger.anchored("site", first=1, last=2) == chain[1:3]
-    assert ledger.anchored("site", first=4) == []
+    settlement.keep(chain[:3])
+    settlement.keep(chain[3:])
+    assert settlement.drain().anchors == 4
+    assert all(map(settlement.is_anchored, chain))
+    assert settlement.anchored("site") == chain
+    assert settlement.anchored("site", first=1, last=2) == chain[1:3]
+    assert settlement.anchored("site", first=4) == []
 
 
-def test_a_site_nobody_heard_of_has_anchored_nothing(ledger: Ledger) -> None:
-    assert ledger.anchored("nowhere") == []
-    assert ledger.anchor([]) == []
+def test_a_site_nobody_heard_of_has_anchored_nothing(settlement: Settlement) -> None:
+    settlement.keep([])
+    assert settlement.drain().ok
+    assert settlement.anchored("nowhere") == []
 
 
-def test_the_same_record_again_exists(ledger: Ledger) -> None:
-    assert [answer.state for answer in ledger.anchor([anchor(0), anchor(0)])] == ["anchored", "exists"]
-    assert ledger.anchor([anchor(0)]) == [status(0, AnchorState.EXISTS)]
-    assert ledger.anchored("site") == [anchor(0)]
+def test_the_same_record_again_changes_nothing(settlement: Settlement) -> None:
+    settlement.keep([anchor(0), anchor(0)])
+    settlement.keep([anchor(0)])
+    assert (settlement.drain().ok, settlement.settled().anchors) == (True, 1)
+    assert settlement.anchored("site") == [anchor(0)]
 
 
-def test_another_record_never_takes_the_place_of_the_first(ledger: Ledger) -> None:
-    ledger.anchor([anchor(0)])
-    [answer] = ledger.anchor([anchor(0, b"forged")])
-    assert (answer.state, answer.ok, bool(answer.error)) == (AnchorState.REFUSED, False, True)
-    assert ledger.anchored("site") == [anchor(0)]
+def test_another_record_never_takes_the_place_of_the_first_and_stops_none_beside_it(settlement: Settlement) -> None:
+    settlement.keep([anchor(0)])
+    settlement.keep([anchor(0, b"forged"), anchor(1)])
+    settled = settlement.drain()
+    assert [text.partition(":")[0] for text in settled.refused] == ["anchor/site/0"]
+    assert settlement.anchored("site") == [anchor(0), anchor(1)]
 
 
-def test_a_large_record_comes_back_byte_for_byte(ledger: Ledger) -> None:
+def test_a_large_record_comes_back_byte_for_byte(settlement: Settlement) -> None:
     large = anchor(0, bytes(range(256)) * (MOST_ANCHOR_BYTES // 256))
-    assert ledger.anchor([large])[0].ok
-    assert ledger.anchored("site") == [large]
+    settlement.keep([large])
+    assert settlement.drain().ok
+    assert settlement.anchored("site") == [large]
 
 
 @pytest.mark.parametrize(

@@ -262,3 +262,17 @@ def test_what_is_no_plain_positive_int_is_no_amount(book: Book, nanos: int) -> N
 def test_a_bill_is_a_plain_int_too_but_may_be_negative(book: Book, nanos: int) -> None:
     with pytest.raises(LocalProtocolError, match="not an amount"):
         book.bill("leave", "car", nanos)
+
+
+@pytest.mark.parametrize("pays", ["departure", "each"])
+def test_a_book_that_does_not_collect_leaves_wallets_alone_and_is_restored_as_one(pays):
+    book = Book(1_000, pays, collects=False)
+    for number in (1, 2):
+        book.reserve(f"round/{number}", 100)
+        book.settle(f"round/{number}", "car", 100)
+        book.bill(f"stay/{number}", "car", 0 if number == 1 else 400)
+        book.check()
+    earned = 200 if pays == "each" else 100
+    assert book.balance(wallet("car")) == earned
+    assert book.balance(receivable("car")) == 200 + earned
+    assert Book.restore(book.entries).collects is False

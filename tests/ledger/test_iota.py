@@ -20,7 +20,7 @@ from tests.ledger.test_killing import kill
 
 from wattswap.ledger import iota_ledger
 from wattswap.ledger.account_adapter import CoinRef, Verdict
-from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError, Payment, PaymentState
+from wattswap.ledger.base import ANCHORS, Anchor, DamagedError, LedgerDownError, Payment, PaymentState
 from wattswap.ledger.iota import IotaClient
 from wattswap.ledger.iota_adapter import IotaAdapter
 from wattswap.ledger.iota_keys import FileWallets, SeededWallets
@@ -29,7 +29,7 @@ from wattswap.ledger.iota_transactions import GasPayment, anchors_of, budget_nan
 from wattswap.ledger.keys import write_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import BatchState
-from wattswap.ledger.submitter import ANCHORS, Submitter, anchor_item, payment_item
+from wattswap.ledger.submitter import Submitter, anchor_item, payment_item
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.units import NANOS_PER_IOTA
@@ -47,6 +47,13 @@ def ledger(node_url: str) -> Iterator[IotaLedger]:
 
 def payment(key: str, payee: str = "bob", nanos: int = 10, payer: str = "site") -> Payment:
     return Payment(key=key, payer=payer, payee=payee, nanos=nanos)
+
+
+def anchor(ledger: IotaLedger, content: bytes) -> None:
+    """Put a record on the chain."""
+    ledger.submitter.keep([Anchor(site="site", sequence=0, content=content)])
+    while ledger.submitter.outbox.unsettled:
+        ledger.submitter.work()
 
 
 def sent_by(ledger: IotaLedger, account: str) -> int:
@@ -83,7 +90,7 @@ def test_a_thousand_payees_take_two_transactions(ledger: IotaLedger) -> None:
 
 def test_payments_and_anchors_never_share_a_coin(ledger: IotaLedger) -> None:
     ledger.pay([payment("k")])
-    ledger.anchor([Anchor(site="site", sequence=0, content=b"x" * 30_000)])
+    anchor(ledger, b"x" * 30_000)
     rows = ledger.submitter.outbox._database.rows("SELECT account, coin FROM coins JOIN batches USING (batch)")
     coins = {adapter: {coin for other, coin in rows if other == adapter} for adapter in ("site", ANCHORS)}
     assert coins["site"]
@@ -313,7 +320,7 @@ def test_wallets_that_were_used_before_belong_to_another_run(node_url: str) -> N
 
 def test_a_second_record_in_a_place_is_named(ledger: IotaLedger) -> None:
     """The site's own wallet can write whatever it likes after the first; only the first counts, but it is said."""
-    ledger.anchor([Anchor(site="site", sequence=0, content=b"first")])
+    anchor(ledger, b"first")
     adapter = ledger.adapter(ANCHORS)
     forged = anchor_item(Anchor(site="site", sequence=0, content=b"forged"))
     adapter.submit(adapter.sign([forged], adapter.read(), b""))

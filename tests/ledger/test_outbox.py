@@ -34,7 +34,12 @@ def test_what_is_owed_is_paid_and_netted_per_payee(place: OutboxPlace) -> None:
     assert place.chain.received()["site"] == 27_000 - 123 - FEE + 7
     assert place.outbox.fees_nanos == 2 * FEE
     assert len(place.chain.database.rows("SELECT * FROM transactions")) == 2
-    assert [payer + item.key for payer, item in place.outbox.paid("site")] == ["sitea", "siteb", "sited", "carc"]
+    assert [one.payment.payer + one.payment.key for one in place.outbox.receipts("site")] == [
+        "sitea",
+        "siteb",
+        "sited",
+        "carc",
+    ]
     assert {place.state(key) for key in "abcd"} == {BatchState.FINAL}
 
 
@@ -67,7 +72,7 @@ def test_who_lacks_tokens_pays_what_it_can_and_the_rest_when_it_has_been_paid(pl
     for _ in range(5):
         submitter.work()
     assert place.chain.received().get("van") == 9
-    assert place.outbox.backlog.items == 1
+    assert place.outbox.unsettled == 1
     assert "less than it owes" in submitter.errors()["car"]
     submitter.owe([Payment(key="help", payer="site", payee="car", nanos=900)])
     settle(submitter)
@@ -107,7 +112,7 @@ def test_lost_unheard_late_and_aborted_transactions_pay_once_all_the_same(seed: 
         submitter.work()
         if luck.random() < 0.2:
             place.chain.execute_all()
-    assert place.outbox.backlog.items == 0
+    assert place.outbox.unsettled == 0
     assert audit(place) == []
     place.close()
 
@@ -119,7 +124,7 @@ def test_while_the_ledger_is_away_debts_are_taken_on_and_paid_when_it_is_back(pl
     submitter.owe(DEBTS)
     for _ in range(10):
         submitter.work()
-    assert place.outbox.backlog.items == 4
+    assert place.outbox.unsettled == 4
     assert submitter.errors() == {"site": "no route", "car": "no route"}
     for name in ("site", "car"):
         place.lane(name).down = False

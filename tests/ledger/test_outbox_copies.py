@@ -68,7 +68,7 @@ def test_a_strangers_transaction_is_noticed_at_the_next_start(place: OutboxPlace
 
 def test_a_person_can_set_a_frozen_lane_free(place: OutboxPlace) -> None:
     test_a_strangers_transaction_is_noticed_at_the_next_start(place)
-    place.outbox.thaw("site")
+    place.outbox.thaw()
     settle(place.submitter())
     assert place.chain.received()["van"] == 20
     steal(place)
@@ -125,7 +125,7 @@ def test_a_backup_whose_own_batch_was_overtaken_buries_it_and_pays_what_is_left(
         submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.owe(DEBTS)
         settle(submitter)
-        assert outbox.backlog.items == 0
+        assert outbox.unsettled == 0
         states = Counter(state for (state,) in outbox._database.rows("SELECT state FROM batches"))
         assert states == {BatchState.DEAD: 1, BatchState.FINAL: 3}
     assert {payee: chain.received()[payee] for payee in OWED} == OWED
@@ -237,7 +237,7 @@ def test_a_stolen_key_is_noticed_on_an_account_that_has_nothing_to_pay(place: Ou
     settle(first)
     steal(place)
     idle = place.submitter()
-    assert place.outbox.backlog.items == 0
+    assert place.outbox.unsettled == 0
     idle.work()
     assert "the key is stolen" in place.outbox.frozen("site")
 
@@ -274,7 +274,7 @@ def test_the_book_and_what_it_owes_are_one_write(place: OutboxPlace) -> None:
     assert submitter.post(book)
     assert not submitter.post(book)
     assert place.outbox.entries() == list(book.entries)
-    assert place.outbox.backlog.items == 3
+    assert place.outbox.unsettled == 3
     settle(submitter)
     assert place.chain.received()["wallet/ann"] == 30
     assert place.outbox.paid_keys() == {"reward/r0", "reward/r1", "reward/r2"}

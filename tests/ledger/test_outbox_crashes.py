@@ -92,7 +92,7 @@ def restored(fatal: int | None) -> list[str]:
     if one_life(backup, place.lane, boundaries, live):
         one_life(backup, place.lane, Boundaries(), live)
     assert {payee: place.chain.received()[payee] for payee in OWED} == OWED, f"died at boundary {fatal}"
-    assert backup.backlog.items == 0
+    assert backup.unsettled == 0
     assert len([text for text in backup.alarms if "were adopted" in text]) >= (fatal is None)
     place.close()
     return boundaries.names

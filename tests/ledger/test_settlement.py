@@ -12,8 +12,10 @@ from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail, MeterReading, Whose, proves, verify
 from wattswap.ledger.base import Payment
 from wattswap.ledger.book import SITE, Book, Pays, wallet
-from wattswap.ledger.crossing import Earnings, crossing, differences, earnings, opening_of
-from wattswap.ledger.settlement import ChainSettlement, Settlement, open_settlement
+from wattswap.ledger.chain_settlement import ChainSettlement
+from wattswap.ledger.crossing import Earnings, crossing, differences, earnings, held_in, opening_in
+from wattswap.ledger.settlement import open_settlement
+from wattswap.ledger.settlement_base import Settlement
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer
 from wattswap.protocol.units import NANOS_PER_IOTA
@@ -55,16 +57,16 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.mark.parametrize("pays", ["departure", "each"])
 def test_after_a_run_the_ledger_agrees_with_the_book_to_the_last_nano(where: str, pays: Pays) -> None:
     book = new_book(pays)
-    with open_settlement(where, opening_of(book), wallets_seed=next(SEEDS)) as settlement:
+    with open_settlement(where, opening_in(book.entries), wallets_seed=next(SEEDS)) as settlement:
         live(book, settlement)
         settled = settlement.drain()
         assert settled.ok, settled
         assert settlement.entries() == list(book.entries)
-        assert differences(book.balances(), settlement.ledger) == []
+        assert differences(held_in(book.balances()), settlement.ledger) == []
         book.fund("more", SITE, 1)
         holds = settlement.ledger.balance(SITE)
         said = [f"site holds {holds} nanos on the ledger, {holds + 1} in the book"]
-        assert differences(book.balances(), settlement.ledger) == said
+        assert differences(held_in(book.balances()), settlement.ledger) == said
         assert (settled.fees_nanos > 0) == where.startswith("http")
         split = sum(earnings(book.entries, settlement.paid_keys().__contains__).values(), Earnings())
         assert split.earned == split.netted + split.waiting + split.crossed > 0
@@ -75,7 +77,7 @@ def test_after_a_run_the_ledger_agrees_with_the_book_to_the_last_nano(where: str
 def test_records_are_anchored_beside_the_payments(where: str) -> None:
     signer, book = seeded_signer(1, "site"), new_book()
     with (
-        open_settlement(where, opening_of(book), wallets_seed=next(SEEDS)) as settlement,
+        open_settlement(where, opening_in(book.entries), wallets_seed=next(SEEDS)) as settlement,
         Anchorer(None, signer, Whose(site="street"), settlement, detail=Detail.FULL) as full,
         Anchorer(None, signer, Whose(site="meters"), settlement, detail=Detail.ROOT) as root,
     ):
@@ -89,7 +91,7 @@ def test_records_are_anchored_beside_the_payments(where: str) -> None:
         live(book, settlement, 5)
         assert settlement.drain().ok
         for site, anchorer in (("street", full), ("meters", root)):
-            anchored = settlement.anchored(site, 0)
+            anchored = settlement.anchored(site)
             assert anchored == anchorer.records()
             assert verify(anchored, signer.public_key, last=len(anchored) - 1) == []
         proof = root.proofs(0, "car3")[0]
@@ -101,7 +103,7 @@ def test_a_process_that_died_goes_on_with_the_book_as_it_was_written_down(where:
     if where == "memory":
         pytest.skip("what is in memory dies with the process")
     seed, box, book = next(SEEDS), tmp_path / "outbox.sqlite", new_book()
-    settlement = open_settlement(where, opening_of(book), wallets_seed=seed, outbox=box, run="r")
+    settlement = open_settlement(where, opening_in(book.entries), wallets_seed=seed, outbox=box, run="r")
     live(book, settlement)
     settlement.close()
     with open_settlement(where, None, wallets_seed=seed, outbox=box, run="r") as settlement:
@@ -109,12 +111,12 @@ def test_a_process_that_died_goes_on_with_the_book_as_it_was_written_down(where:
         assert restored.entries == book.entries
         settlement.post(restored)
         assert settlement.drain().ok
-        assert differences(book.balances(), settlement.ledger) == []
+        assert differences(held_in(book.balances()), settlement.ledger) == []
 
 
 def test_what_nobody_can_pay_is_reported_instead_of_waited_for() -> None:
     book = new_book()
-    with open_settlement("memory", {**opening_of(book), "wallet/car1": 7}) as settlement:
+    with open_settlement("memory", {**opening_in(book.entries), "wallet/car1": 7}) as settlement:
         book.bill("dear", "car1", 10**9)
         settlement.post(book)
         settled = settlement.drain()
@@ -125,19 +127,19 @@ def test_what_nobody_can_pay_is_reported_instead_of_waited_for() -> None:
 def test_waiting_costs_nothing(node_url: str) -> None:
     """A settlement with nothing to do looks at its outbox once, then waits for a signal; it used to look every 5 ms."""
     book = new_book()
-    with open_settlement(node_url, opening_of(book), wallets_seed=next(SEEDS)) as settlement:
+    with open_settlement(node_url, opening_in(book.entries), wallets_seed=next(SEEDS)) as settlement:
         assert isinstance(settlement, ChainSettlement)
         assert settlement.drain().ok
         looks: list[str] = []
-        settlement._outbox._database._connection.set_trace_callback(looks.append)
+        settlement.outbox._database._connection.set_trace_callback(looks.append)
         time.sleep(0.8)
-        settlement._outbox._database._connection.set_trace_callback(None)
+        settlement.outbox._database._connection.set_trace_callback(None)
         assert len(looks) < 10
 
 
 def test_a_failure_on_its_thread_is_raised_where_somebody_listens(node_url: str) -> None:
     book = new_book()
-    with open_settlement(node_url, opening_of(book), wallets_seed=next(SEEDS)) as settlement:
+    with open_settlement(node_url, opening_in(book.entries), wallets_seed=next(SEEDS)) as settlement:
         assert isinstance(settlement, ChainSettlement)
         settlement._submitter.outbox.is_due = None  # type: ignore[assignment,method-assign]
         book.bill("s", "car0", 5)

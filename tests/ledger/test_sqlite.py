@@ -13,7 +13,7 @@ import pytest
 from wattswap.ledger import database, sqlite
 from wattswap.ledger.base import DamagedError, LedgerDownError, Payment
 from wattswap.ledger.book import Book, wallet
-from wattswap.ledger.crossing import differences, opening_in
+from wattswap.ledger.crossing import differences, held_in, opening_in
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
@@ -136,7 +136,7 @@ def break_kind(path: Path) -> None:
     [
         (break_header, "file is not a database"),
         (break_page, "malformed|damaged"),
-        (break_version, "version 7, this program reads version 2"),
+        (break_version, "version 7, this program reads version 3"),
         (break_kind, "is not a ledger of ours"),
     ],
 )
@@ -229,7 +229,7 @@ def test_an_entry_and_its_payment_are_written_together_and_once(path: Path) -> N
             ledger.post(book)
         assert ledger.entries() == list(book.entries)
         assert ledger.paid_keys() == {"bill/s0", "bill/s50"}
-        assert differences(book.balances(), ledger) == []
+        assert differences(held_in(book.balances()), ledger) == []
         restored = Book.restore(ledger.entries())
         assert (restored.entries, restored.balances()) == (book.entries, book.balances())
 

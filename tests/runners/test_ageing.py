@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wattswap.runners.recording.ageing import ageing_h, ageing_rate, hot_spots, steady
+from wattswap.runners.recording.ageing import AgeingClock, Paper, ageing, ageing_h, ageing_rate, hot_spots, steady
 
 MINUTE_S = 60
 
@@ -80,6 +80,45 @@ def test_long_ticks_are_walked_in_short_steps():
     hourly = np.array([200_000, 520_000, 520_000, 200_000])
     minutes = np.repeat(hourly, 60)
     assert ageing_h(hourly, 400_000, 3_600, 20) == pytest.approx(ageing_h(minutes, 400_000, 60, 20))
+
+
+FAA = [
+    *((80, 0.0358), (90, 0.1156), (95, 0.2026), (98, 0.2817), (100, 0.3499), (105, 0.5957), (110, 1), (115, 1.6565)),
+    *((120, 2.7089), (130, 6.9842), (140, 17.1995), (150, 40.589), (160, 92.062)),
+]
+
+
+@pytest.mark.parametrize(("hot_spot_c", "rate"), FAA)
+def test_upgraded_paper_ages_as_the_american_standard_tables_it(hot_spot_c: float, rate: float):
+    assert ageing_rate(hot_spot_c, "upgraded") == pytest.approx(rate, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("paper", "hot_spot_c", "days"), [("normal", 98, 1.0), ("normal", 100, 1.259921), ("upgraded", 100, 0.349942)]
+)
+def test_a_day_at_one_temperature_uses_as_many_days(paper: Paper, hot_spot_c: float, days: float):
+    """No load: the winding is as warm as what is around it and the losses of the iron, 13 kelvins."""
+    rise_k = steady(0, 0).hot_spot_c
+    used = ageing(np.zeros(2_880, dtype=np.int64), 400_000, 30, hot_spot_c - rise_k, paper)
+    assert used.used_h == pytest.approx(24 * days, rel=1e-5)
+    assert used.hot_spot_c == pytest.approx(hot_spot_c)
+
+
+def test_ten_degrees_less_around_it_age_a_third_as_fast_at_all_times():
+    load_w = np.full(2_880, 400_000)
+    warm, cold = (ageing(load_w, 400_000, 30, ambient_c).used_h for ambient_c in (20, 10))
+    assert cold == pytest.approx(warm / 2 ** (10 / 6))
+    falling = ageing(load_w, 400_000, 30, np.linspace(20, 10, 2_880)).used_h
+    assert cold < falling < warm
+
+
+def test_the_clock_tells_at_every_tick_what_the_whole_comes_to():
+    load_w, ambient_c = np.linspace(100_000, 500_000, 240).astype(np.int64), np.linspace(12, -3, 240)
+    clock = AgeingClock(400_000, 30, ambient_c, "upgraded")
+    for watts in load_w.tolist():
+        clock.add(watts)
+    used = ageing(load_w, 400_000, 30, ambient_c, "upgraded")
+    assert (clock.used_h, clock.hot_spot_c) == pytest.approx((used.used_h, used.hot_spot_c))
 
 
 def test_absurd_overload_is_a_large_number_not_an_overflow():

@@ -19,7 +19,6 @@ from wattswap.experiments.api import run, run_loaded
 from wattswap.experiments.replays import check_run
 from wattswap.experiments.run_tables import RunTables
 from wattswap.experiments.tables import TABLES, table_of
-from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import Engine, run_street, start_run
 from wattswap.runners.recording.metrics import summary
 from wattswap.runners.recording.record import RunRecord
@@ -203,11 +202,6 @@ def test_a_run_of_several_feeders_that_wrote_in_portions_replays_from_its_direct
     shown = RunTables.read(tmp_path / "run")
     assert len(shown.series) == 288, "pictures show the feeders together"
     assert shown.series["load_w"].max() == result.summary["peak_w"]
-
-
-def test_payments_of_several_feeders_cross_no_ledger_yet(tmp_path):
-    with pytest.raises(InputError, match="has several feeders, and payments cross a ledger for one; leave --ledger"):
-        run(THREE, day=1, engine="fleet", ledger=f"sqlite:{tmp_path / 'tokens.sqlite'}")
 
 
 def test_what_goes_wrong_on_several_feeders_is_counted_for_all_together():

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import mesa
+import numpy as np
 import pytest
+from numpy.random import SeedSequence
 
 from wattswap.agents.charger import Charger
 from wattswap.agents.transformer import Transformer
@@ -233,3 +235,12 @@ def test_a_batch_sweeps_over_settings_and_has_flat_columns(small):
 
 def test_rng_is_another_word_for_the_seed(small):
     assert NeighbourhoodModel(small, engine="fleet", rng=7).effective_seed == 7
+
+
+def test_a_spawned_seed_sequence_is_a_seed_and_anything_else_is_refused(small):
+    """Mesa's batches hand on what they were given: spawned sequences, generators, decimals."""
+    one, two = (NeighbourhoodModel(small, engine="fleet", rng=each).effective_seed for each in SeedSequence(3).spawn(2))
+    assert one != two
+    for wrong in (1.5, np.random.default_rng(3), True):
+        with pytest.raises(InputError, match="write a whole number or a numpy SeedSequence"):
+            NeighbourhoodModel(small, engine="fleet", rng=wrong)  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from tests.streets import Stay, random_street, street_of, streets
 
 from wattswap.agents.law import ChargingState
-from wattswap.protocol.units import WS_PER_KWH
+from wattswap.protocol.units import NEVER_MS, WS_PER_KWH
 from wattswap.runners.scenario import Street, load_street
-from wattswap.runners.world import NEVER_MS, World, fallback_unsafe_w
+from wattswap.runners.world import World, fallback_unsafe_w
 
 TICK_S = 30
 

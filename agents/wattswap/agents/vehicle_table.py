@@ -85,9 +85,9 @@ class VehicleTable:
         """What else controllers may know of them. A car drew what it was granted, as far as it wanted it."""
         table = self._columns()
         arrival_ms, departure_ms, drawn_w, most_w = table[_ARRIVAL:]
-        local_ms = np.full_like(drawn_w, rules.local_ms(now_ms))
-        laxity_ms = table[_DUE] - now_ms
-        return Plugged(arrival_ms, departure_ms, laxity_ms, drawn_w, most_w, local_ms, table[_CAN_FEED])
+        local_ms, present_ms = np.full_like(drawn_w, rules.local_ms(now_ms)), np.full_like(drawn_w, now_ms)
+        laxity_ms, feed_w = table[_DUE] - now_ms, table[_CAN_FEED]
+        return Plugged(arrival_ms, departure_ms, laxity_ms, drawn_w, most_w, local_ms, feed_w, present_ms)
 
     def firm_w(self, sessions: list[int]) -> Ints:
         """The firm power of these plugged sessions."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from wattswap.cli.examples import examples
+from wattswap.cli.groups import CommandGroup
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
@@ -28,11 +29,13 @@ COMMANDS: Final = {
     "compare": "wattswap.cli.compare:compare",
     "tournament": "wattswap.cli.tournament:tournament",
     "city": "wattswap.cli.city:city",
+    "literature": "wattswap.cli.literature:literature",
     "optimum": "wattswap.cli.optimum:optimum",
     "bench": "wattswap.cli.bench:bench",
     "scenarios": "wattswap.cli.scenarios:scenarios",
     "dashboard": "wattswap.cli.dashboard:dashboard",
     "report": "wattswap.cli.report:report",
+    "voltages": "wattswap.cli.voltages:voltages",
     "replay": "wattswap.cli.replay:replay",
     "faults": "wattswap.cli.faults:faults",
     "settle": "wattswap.cli.settle:settle",
@@ -48,7 +51,7 @@ BAD_INPUT: Final = 2
 INTERRUPTED: Final = 130
 
 
-class Commands(click.Group):
+class Commands(CommandGroup):
     """The commands by name; a module is imported when its command is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click calls it so

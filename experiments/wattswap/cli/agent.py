@@ -1,4 +1,4 @@
-"""``wattswap agent``: one agent on its own machine."""
+"""``wattswap agent``: one agent on its own machine, or several in one process."""
 
 from __future__ import annotations
 
@@ -25,15 +25,18 @@ _FAILED = 1
     epilog=examples(
         "wattswap agent transformer --config transformer.toml",
         "wattswap agent charger --config charger7.toml",
+        "wattswap agent battery --config cellar.toml",
     )
 )
-@click.argument("role", type=click.Choice(("transformer", "charger", "vehicle", "household")))
+@click.argument("role", type=click.Choice(("transformer", "charger", "vehicle", "household", "battery")))
 @click.option(
     "--config", "path", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Its configuration, TOML."
 )
 @click.pass_context
 def agent(ctx: click.Context, role: str, path: Path) -> None:
     """Run one agent until Ctrl-C or SIGTERM; its log goes to stdout, one JSON object a line.
+
+    Further agents that its configuration names under `also` run in the same process, behind the same socket.
 
     Its keys are made by `wattswap keys new DIR --agent NAME --role ROLE`, and those it talks to are trusted by
     `wattswap keys trust`. A charger that is stopped lets nothing flow.

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from wattswap.runners.node.roles import Role
 
 
-def new_agent(folder: Path, name: str, role: Role, *, as_json: bool) -> None:
+def new_agent(folder: Path, name: str, role: Role, beside: Path | None, *, as_json: bool) -> None:
     """Make an agent's key directory and show its public side."""
     from wattswap.runners.node.key_directory import PUBLIC, new_agent_keys
 
-    keys = new_agent_keys(folder, name, role)
+    keys = new_agent_keys(folder, name, role, beside=beside)
     _show(folder, keys.identity, as_json=as_json)
     if not as_json:
         click.echo(f"Give {folder / PUBLIC} to those who shall trust it: wattswap keys trust THEIR_KEYS {PUBLIC}")

@@ -100,8 +100,11 @@ def _told(done: City) -> str:
     failed = [row for row in done.rows if row["error"]]
     deferred_mwh, fed_mwh = (done.total(key) / 1e6 for key in ("deferred_wh", "fed_back_wh"))
     over = done.over("baseline_overload_s"), done.over("overload_s")
+    cut_kwh = done.total("forced_wh") / 1_000
+    hurt = [f"  cut by the last resort, without pay: {cut_kwh:,.1f} kWh"] if cut_kwh else []
     lines = [
         f"{len(done.rows):,} transformers, {done.total('sessions'):,} charging sessions",
+        *hurt,
         f"  over the limit for a minute or more: {over[0]:,} had nobody given way, {over[1]:,} as negotiated",
         f"  hours over it in all: {baseline_h:,.1f} had nobody given way, {over_h:,.1f} as negotiated",
         f"  of these homes alone: {alone_h:,.1f}, which no car that waits can help",

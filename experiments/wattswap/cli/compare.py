@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +17,18 @@ from wattswap.cli.examples import examples
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
 
     from rich.console import Console
-    from rich.table import Table
 
-    from wattswap.experiments.comparison import Comparison, Spread
+    from wattswap.experiments.comparison import Comparison, Measure, Spread
     from wattswap.experiments.paired import PairedDifference
 
 CHECK_FAILED = 1
+_LABEL = 18
+_GAP = 2
+"""Characters of a table: a group's name, and between columns."""
 
 
 @click.command(
@@ -63,7 +68,12 @@ CHECK_FAILED = 1
     help="Run every value of a key: KEY=FROM..TO:STEP or KEY=A,B,C; again for a further key.",
 )
 @click.option("--jobs", type=int, metavar="N", help="Processes; as many as there are processors by default.")
-@click.option("--cluster", metavar="ADDRESS", help="Not in this version.")
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Run on the workers of a dask.distributed cluster; the address of its scheduler, as tcp://10.0.0.5:8786.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before a comparison that would take longer than a day.")
 @click.option("--engine", default="fleet", show_default=True, help="fleet: arrays, fast; messages: real agents.")
 @options.day
 @options.settings
@@ -72,6 +82,12 @@ CHECK_FAILED = 1
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Where each finished run is kept; the same command again goes on from there. Needed without --games.",
+)
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also the picture, as FILE.pdf, FILE.svg or FILE.png, for paper.",
 )
 @click.option(
     "--games", is_flag=True, help="What the bundled manipulations earn: some cars play, the honest run beside."
@@ -91,10 +107,12 @@ def compare(
     vary: tuple[str, ...],
     jobs: int | None,
     cluster: str | None,
+    yes: bool,
     engine: str,
     day: int | None,
     settings: tuple[str, ...],
     out: Path | None,
+    picture: Path | None,
     games: bool,
     share: float | None,
     as_json: bool,
@@ -112,8 +130,6 @@ def compare(
 
     SCENARIO is a bundled name (see `wattswap scenarios list`) or a TOML file.
     """
-    if cluster is not None:
-        raise InputError("--cluster: this version compares on this machine only; use --jobs N")
     if resample is not None:
         if ctx.get_parameter_source("seeds") is not ParameterSource.DEFAULT:
             raise InputError("--resample: it says how many streets are drawn, so leave --seeds out")
@@ -132,32 +148,51 @@ def compare(
         raise InputError("--controllers: name at least one")
     from wattswap.agents.controllers import NEGOTIATED
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
-    from wattswap.experiments.comparison import ComparisonError
+    from wattswap.experiments.comparison import WITHOUT_PICTURE, ComparisonError
     from wattswap.experiments.comparison import compare as compare_runs
+    from wattswap.experiments.executors import ExecutorLostError
+    from wattswap.experiments.plots.picture import kind_of_picture, save_picture
     from wattswap.experiments.vary import variations
 
+    if picture is not None:
+        kind_of_picture(picture)
+        if find_spec("matplotlib") is None:
+            raise InputError(f"--picture needs matplotlib: {WITHOUT_PICTURE}")
     pairs = sum(max(len(strategies), 1) if name == NEGOTIATED else 1 for name in dict.fromkeys(controllers))
     runs = pairs * len(variations(vary)) * max(seeds, 0)
     try:
-        with strategies_print_to_stderr(), progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed:
-            comparison = compare_runs(
-                scenario,
-                controllers=controllers,
-                strategies=strategies,
-                seeds=seeds,
-                engine=engine,
-                day=day,
-                settings=settings,
-                vary=vary,
-                jobs=jobs,
-                out=out,
-                progress=lambda done, _of: passed(done - 1),
-            )
+        with _workers(cluster) as (executor, workers):
+            if not (yes or _is_wanted(scenario, runs, engine, day, settings, jobs or workers, out)):
+                return
+            with strategies_print_to_stderr(), progress_bar(runs, f"{scenario}, {runs} runs", every=1) as passed:
+                comparison = compare_runs(
+                    scenario,
+                    controllers=controllers,
+                    strategies=strategies,
+                    seeds=seeds,
+                    engine=engine,
+                    day=day,
+                    settings=settings,
+                    vary=vary,
+                    jobs=jobs or workers,
+                    executor=executor,
+                    out=out,
+                    progress=lambda done, _of: passed(done - 1),
+                )
     except KeyboardInterrupt:
         click.echo(f"wattswap: interrupted; finished runs lie in {out}, the same command goes on from there", err=True)
         ctx.exit(INTERRUPTED)
+    except ExecutorLostError as error:
+        click.echo(
+            f"wattswap: --cluster {cluster}: lost ({error}); finished runs lie in {out}, the same command goes on from"
+            " there",
+            err=True,
+        )
+        ctx.exit(CHECK_FAILED)
     except ComparisonError as error:
         comparison = error.comparison
+    if picture is not None and any(group.spread for group in comparison.groups):
+        save_picture(comparison.plot(), picture)
     if as_json:
         click.echo(json.dumps(_as_json(comparison), indent=2))
     else:
@@ -166,9 +201,47 @@ def compare(
         ctx.exit(CHECK_FAILED)
 
 
+def _is_wanted(
+    scenario: str, runs: int, engine: str, day: int | None, settings: tuple[str, ...], jobs: int | None, out: Path
+) -> bool:
+    """Whether to begin: asked on a terminal where it would take longer than a day.
+
+    Raises:
+        InputError: it would, and nobody is there to be asked.
+    """
+    from wattswap.experiments.effort import DAY_S, estimated_s
+    from wattswap.experiments.processors import usable_processors
+    from wattswap.experiments.sweep import RUNS
+    from wattswap.runners.scenario import load_street
+
+    processes = jobs or usable_processors()
+    left = runs - len(list((out / RUNS).glob("*.json")))
+    street = load_street(scenario, settings=list(settings), day=day)
+    days = estimated_s(street, left, engine, processes) / DAY_S
+    if days <= 1:
+        return True
+    where = "one process" if processes == 1 else f"{processes} processes"
+    text = f"{left:,} runs would take some {days:,.0f} days on {where}"
+    if not sys.stdin.isatty():
+        raise InputError(f"{text}; say --yes to begin them all the same")
+    return click.confirm(f"{text}. Begin?", err=True)
+
+
+@contextmanager
+def _workers(cluster: str | None) -> Iterator[tuple[Executor | None, int | None]]:
+    """A cluster's executor and how many runs it makes at a time; nothing without a cluster."""
+    if cluster is None:
+        yield None, None
+        return
+    from wattswap.experiments.cluster import cluster_at
+
+    with cluster_at(cluster) as executor:
+        yield executor, executor.workers
+
+
 def _refuse_beside_games(ctx: click.Context) -> None:
     """Raise for an option that a game would not look at."""
-    for name in ("controllers", "strategies", "engine", "jobs", "out", "vary"):
+    for name in ("controllers", "strategies", "engine", "jobs", "cluster", "out", "vary", "picture"):
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise InputError(f"--{name}: not with --games, which play the negotiation in the fleet engine and print")
 
@@ -187,21 +260,28 @@ def _as_json(comparison: Comparison) -> dict[str, object]:
 def _show(comparison: Comparison) -> None:
     from rich.console import Console
 
-    from wattswap.experiments.comparison import MEASURES
+    from wattswap.experiments.formatting import megabytes
 
     console = Console(highlight=False, soft_wrap=False)
+    if comparison.hurt:
+        console.print("Who was hurt, in the mean of a run:", markup=False)
+        for line in comparison.hurt:
+            console.print(f"  {line}", markup=False, soft_wrap=True)
+        console.print()
     console.print(
         f"Street {comparison.scenario}: the mean over the seeds, and from the least to the most\n", markup=False
     )
-    table = _table()
+    cells = {}
     for group in comparison.groups:
-        cells = (_cell(group.spread[measure.key], measure.places) if group.spread else "–" for measure in MEASURES)
         failed = f"\n({group.failed} of {group.runs} failed)" if group.failed else ""
         label = _label(group.controller, group.strategy, group.varied)
-        table.add_row(f"{label}{failed}", *cells)
-    console.print(table, markup=False)
+        cells[f"{label}{failed}"] = {
+            measure.key: _cell(group.spread[measure.key], measure.places) if group.spread else "–"
+            for measure in comparison.measures
+        }
+    _print_cells(console, comparison.measures, cells)
     if find_spec("scipy") is not None and (differences := comparison.differences):
-        _show_differences(console, differences)
+        _show_differences(console, comparison.measures, differences)
     for row in comparison.failed:
         console.print(
             f"Failed: {row['controller']}, {row['strategy']}, seed {row['seed']}: {row['error']}",
@@ -210,12 +290,14 @@ def _show(comparison: Comparison) -> None:
         )
     for note in comparison.notes:
         console.print(f"Note: {note}", markup=False, soft_wrap=True)
-    console.print(f"\nAll runs: {comparison.out}", markup=False, soft_wrap=True)
+    if comparison.out is not None:
+        took_s = sum(row["timing_wall_s"] for row in comparison.rows if row["status"] == "complete")
+        of = f"{len(comparison.rows)} runs, {took_s:,.0f} s of one process, {megabytes(comparison.out)}"
+        console.print(f"\nAll runs: {comparison.out} ({of})", markup=False, soft_wrap=True)
 
 
-def _show_differences(console: Console, differences: Sequence[PairedDifference]) -> None:
+def _show_differences(console: Console, measures: Sequence[Measure], differences: Sequence[PairedDifference]) -> None:
     """What each group has beyond the first, in pairs of one seed; mean and interval one below the other."""
-    from wattswap.experiments.comparison import MEASURES
     from wattswap.experiments.formatting import plain
 
     pairs = max(each.pairs for each in differences)
@@ -224,7 +306,7 @@ def _show_differences(console: Console, differences: Sequence[PairedDifference])
         " * where Holm's corrected p is below 0.05\n",
         markup=False,
     )
-    table, measure_of = _table(), {measure.key: measure for measure in MEASURES}
+    measure_of = {measure.key: measure for measure in measures}
     cells: dict[str, dict[str, str]] = {}
     for each in differences:
         measure = measure_of[each.key]
@@ -234,22 +316,31 @@ def _show_differences(console: Console, differences: Sequence[PairedDifference])
         star = "*" if each.is_certain else " "
         interval = f"{mean}{star}\n{low} to \n{high} " if each.low != each.high else f"{mean} "
         cells.setdefault(_label(each.controller, each.strategy, each.varied), {})[each.key] = interval
-    for label, of in cells.items():
-        table.add_row(label, *(of.get(measure.key, "–") for measure in MEASURES))
-    console.print(table, markup=False)
+    _print_cells(console, measures, cells)
 
 
-def _table() -> Table:
-    """A column for the group, and one for each measure."""
+def _print_cells(console: Console, measures: Sequence[Measure], cells: Mapping[str, Mapping[str, str]]) -> None:
+    """A row for each group, a column for each measure; what is wider than the terminal goes on below."""
     from rich.table import Table
 
-    from wattswap.experiments.comparison import MEASURES
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
-    table.add_column("controller\nstrategy", overflow="fold", min_width=18)
-    for measure in MEASURES:
-        table.add_column(measure.title.replace(" ", "\n"), justify="right", no_wrap=True)
-    return table
+    titles = {measure.key: measure.title.replace(" ", "\n") for measure in measures}
+    left = list(measures)
+    while left:
+        table = Table(box=None, pad_edge=False, padding=(0, _GAP, 1, 0))
+        table.add_column("controller\nstrategy", overflow="fold", width=_LABEL)
+        used, shown = _LABEL + _GAP, 0
+        for measure in left:
+            texts = (titles[measure.key], *(of.get(measure.key, "–") for of in cells.values()))
+            width = max(len(line) for text in texts for line in text.split("\n"))
+            used += width + _GAP
+            if shown and used - _GAP > console.width:
+                break
+            table.add_column(titles[measure.key], justify="right", no_wrap=True, min_width=width)
+            shown += 1
+        for label, of in cells.items():
+            table.add_row(label, *(of.get(measure.key, "–") for measure in left[:shown]))
+        console.print(table, markup=False)
+        left = left[shown:]
 
 
 def _label(controller: str, strategy: str, varied: str) -> str:
@@ -263,8 +354,8 @@ def _label(controller: str, strategy: str, varied: str) -> str:
 
 
 def _cell(spread: Spread, places: int) -> str:
-    """The mean, and below it the range if there is one."""
+    """The mean, and below it from the least to the most if they differ."""
     from wattswap.experiments.formatting import plain
 
     mean, least, most = (plain(value, places) for value in spread)
-    return mean if least == most else f"{mean}\n{least}–{most}"
+    return mean if least == most else f"{mean}\n{least}–\n{most}"

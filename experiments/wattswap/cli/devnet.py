@@ -28,6 +28,8 @@ _IOTA = 10**9
 @click.option(
     "--faucet-per-wallet", type=click.IntRange(0), default=60, show_default=True, help="Gifts a minute, to one."
 )
+@click.option("--epoch-s", type=click.FloatRange(0), default=0, help="How long an epoch lasts; for ever if left out.")
+@click.option("--lag-s", type=click.FloatRange(0), default=0, help="So long what was done is not listed yet.")
 @click.option("--json", "as_json", is_flag=True, help="Say in one JSON object that it is ready.")
 @click.pass_context
 def devnet(
@@ -39,6 +41,8 @@ def devnet(
     faucet_most_iota: int,
     faucet_per_minute: int,
     faucet_per_wallet: int,
+    epoch_s: float,
+    lag_s: float,
     as_json: bool,
 ) -> None:
     """Run a local IOTA node that the official SDK talks to: GraphQL at /graphql, faucet at /v1/gas.
@@ -61,5 +65,13 @@ def devnet(
         per_minute=faucet_per_minute,
         per_wallet=faucet_per_wallet,
     )
-    settings = Settings(host=host, port=port, db=str(db) if db else None, limits=limits, as_json=as_json)
+    settings = Settings(
+        host=host,
+        port=port,
+        db=str(db) if db else None,
+        limits=limits,
+        epoch_s=epoch_s,
+        lag_s=lag_s,
+        as_json=as_json,
+    )
     ctx.exit(serve(settings, lambda line: print(line, flush=True)))

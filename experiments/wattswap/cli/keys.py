@@ -10,17 +10,21 @@ import click
 
 from wattswap.cli.agent_keys import new_agent, revoke_agent, show_agent, show_trusted, trust_agent
 from wattswap.cli.examples import examples
+from wattswap.cli.groups import CommandGroup
 from wattswap.cli.where import as_json
 
 if TYPE_CHECKING:
     from wattswap.protocol.identity import Signer
     from wattswap.runners.node.roles import Role
 
-_ROLES: Final = ("transformer", "charger", "vehicle", "household")
+_ROLES: Final = ("transformer", "charger", "vehicle", "household", "battery")
 """Spelled out, for help must come without loading what an agent needs; a test holds them against the real ones."""
 
 
-@click.group(epilog=examples("wattswap keys new bob", "wattswap keys new ./keys --agent charger/7 --role charger"))
+@click.group(
+    cls=CommandGroup,
+    epilog=examples("wattswap keys new bob", "wattswap keys new ./keys --agent charger/7 --role charger"),
+)
 def keys() -> None:
     """Make key files, show their public side, and say whom an agent trusts.
 
@@ -34,13 +38,20 @@ def keys() -> None:
         "wattswap keys new bob",
         "wattswap keys new ./site.key",
         "wattswap keys new ./keys --agent charger/7 --role charger",
+        "wattswap keys new ./more --agent charger/8 --role charger --beside ./keys",
     )
 )
 @click.argument("key", metavar="FILE|NAME|DIR")
 @click.option("--agent", metavar="NAME", help="Make a directory of keys for the agent of this name.")
 @click.option("--role", type=click.Choice(_ROLES), help="What the agent is.")
+@click.option(
+    "--beside",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Take the connection key of the agent of DIR, to run in one process with it.",
+)
 @as_json
-def new(key: str, agent: str | None, role: str | None, as_json: bool) -> None:
+def new(key: str, agent: str | None, role: str | None, beside: Path | None, as_json: bool) -> None:
     """Make a key that nobody had before, in a file that only you can read.
 
     An existing file is never overwritten. Keep a copy: whoever loses the file loses what the wallet holds.
@@ -48,9 +59,9 @@ def new(key: str, agent: str | None, role: str | None, as_json: bool) -> None:
     from wattswap.experiments.key_files import new_key
 
     if agent is not None and role is not None:
-        new_agent(Path(key), agent, cast("Role", role), as_json=as_json)
+        new_agent(Path(key), agent, cast("Role", role), beside, as_json=as_json)
         return
-    if agent is not None or role is not None:
+    if agent is not None or role is not None or beside is not None:
         raise click.UsageError("--agent NAME and --role ROLE go together: they make the keys of an agent")
     path, signer = new_key(key)
     _show([(path, signer)], as_json=as_json)
@@ -81,8 +92,8 @@ def show(key: str | None, as_json: bool) -> None:
         "wattswap keys trust ./keys --json",
     )
 )
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path), required=False)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
+@click.argument("file", metavar="[FILE]", type=click.Path(path_type=Path, readable=False), required=False)
 @click.option("--code", metavar="CODE", help="The code that the other side shows, instead of a question.")
 @click.option("--revoke", metavar="NAME", help="Trust this agent no longer.")
 @as_json

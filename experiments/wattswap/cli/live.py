@@ -98,8 +98,9 @@ def live(
     """Run a street whose agents are processes of their own, with encrypted sockets between them.
 
     On the wall clock they act when they act, as they do on several machines; the terminal shows load, limit, calls and
-    who gives way. The run directory has a journal of each process, which `wattswap replay --check` tells again. In
-    lockstep nothing is late and nothing is lost, the trades are those of `wattswap run`, and there is no journal.
+    who gives way, a log or a pipe a line every half minute. The run directory has a journal of each process, which
+    `wattswap replay --check` tells again. In lockstep nothing is late and nothing is lost, the trades are those of
+    `wattswap run`, and there is no journal.
 
     Exit code 1: a process died, hung or failed; the line says which, and when.
 
@@ -108,6 +109,7 @@ def live(
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
     from wattswap.cli.watching import WatchPage, watching
     from wattswap.experiments.api import run_loaded
+    from wattswap.experiments.live_lines import LiveLines
     from wattswap.experiments.live_log import Lateness
     from wattswap.experiments.planned_wishes import planned_wishes
     from wattswap.experiments.processors import usable_processors
@@ -129,6 +131,7 @@ def live(
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     shows = not lockstep and not as_json and (watch or text or sys.stderr.isatty())
     page, lateness = WatchPage(host, port, text or not watch, kiosk), Lateness()
+    lines = () if shows or as_json or speed is None else (LiveLines(street, speed, out, partial(click.echo, err=True)),)
     look = partial(watching, street, controller, "processes", speed=None, page=page, run_dir=out, drivers=drivers)
     looking = look() if shows else nullcontext()
     bar = nullcontext(_silent) if shows or not lockstep else progress_bar(street.ticks, f"{street.name}, {controller}")
@@ -149,7 +152,7 @@ def live(
                 progress=progress,
                 processes=processes or _PROCESSES_A_CORE * usable_processors(),
                 speed=speed,
-                observers=(lateness, *watched.observers) if watched else (lateness,),
+                observers=(lateness, *lines, *(watched.observers if watched else ())),
                 operator=watched.operator if watched else None,
                 drivers=watched.drivers if watched else drivers,
             )

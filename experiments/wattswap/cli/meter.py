@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wattswap.cli.examples import examples
+from wattswap.cli.groups import CommandGroup
 from wattswap.cli.where import as_json, where
 from wattswap.experiments.formatting import counted
 
@@ -35,7 +36,7 @@ def _whose(command: _Command) -> _Command:
     return command
 
 
-@click.group(epilog=examples(f"wattswap meter verify --run {_RUN}"))
+@click.group(cls=CommandGroup, epilog=examples(f"wattswap meter verify --run {_RUN}"))
 def meter() -> None:
     """The signed meter records of a site, on its ledger and in its archive."""
 
@@ -115,7 +116,9 @@ def verify(
         ctx.exit(BROKEN)
 
 
-@meter.command(epilog=examples(f"wattswap meter proof TRD-3749 --at 2018-11-25T18:30:00 --run {_RUN} --out mine.json"))
+@meter.command(
+    epilog=examples(f"wattswap meter proof charger/C021 --at 2018-11-25T18:30:00 --run {_RUN} --out mine.json")
+)
 @click.argument("meter_name", metavar="METER")
 @click.option("--at", required=True, metavar="TIME", help="The last reading up to here; in the street's time.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where to write it.")
@@ -146,6 +149,34 @@ def proof(
     write_proof(out, file)
     reading, sequence = file.proof.reading, file.proof.sequence
     click.echo(f"Wrote {out}: {reading.meter} at {told(place.clock, reading.at_ms)}, record {sequence} of {file.site}")
+
+
+@meter.command(
+    epilog=examples(
+        f"wattswap meter receipt charger/C021 --from 2018-11-25T18:00 --to 2018-11-25T20:00 --run {_RUN} --out my.ocmf"
+    )
+)
+@click.argument("meter_name", metavar="METER")
+@click.option("--from", "begins", required=True, metavar="TIME", help="When the stay began; in the street's time.")
+@click.option("--to", "ends", required=True, metavar="TIME", help="When it ended.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="Where to write it.")
+@click.option("--site", metavar="NAME", help="Needed where several sites share a ledger.")
+@click.option(
+    "--run", "run_dir", type=click.Path(path_type=Path), required=True, metavar="DIR", help="A run directory."
+)
+def receipt(meter_name: str, begins: str, ends: str, out: Path, site: str | None, run_dir: Path) -> None:
+    """Write what a meter showed at the beginning and the end of a stay, for verifiers of the field.
+
+    The file is in the Open Charge Metering Format (OCMF), signed over secp256r1 by a key that follows from the site's.
+    """
+    from wattswap.experiments.ledger_places import place_of
+    from wattswap.experiments.meter_proofs import receipt_of, write_new
+    from wattswap.experiments.meters import open_site
+
+    with open_site(place_of(None, run_dir), name=site) as found:
+        line, public_key = receipt_of(found, meter_name, begins, ends)
+    write_new(out, line.encode())
+    click.echo(f"Wrote {out}\npublic key  {public_key.hex()}")
 
 
 def _verify_all(

@@ -34,8 +34,8 @@ NOT_SETTLED = 1
     default="negotiated",
     show_default=True,
     help="Who sets the cars' power: negotiated, or to compare uncontrolled, fcfs, equal-share, poc,"
-    " round-robin, static-cap, time-of-use, bandwidth, dimming, droop, and edf and llf, which need --set"
-    " vehicles.disclose=departure.",
+    " round-robin, static-cap, time-of-use, bandwidth, dimming, droop; with --set"
+    " vehicles.disclose=departure edf, llf, karma, receding-horizon, valley-filling.",
 )
 @click.option(
     "--strategy", metavar="MIX", help="How cars answer, by shares: need:0.8+prosumer:0.2, or mine.py:patient."

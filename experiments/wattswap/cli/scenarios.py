@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from wattswap.cli.examples import examples
+from wattswap.cli.groups import CommandGroup
 from wattswap.protocol.errors import InputError
 
 
-@click.group(epilog=examples("wattswap scenarios list"))
+@click.group(cls=CommandGroup, epilog=examples("wattswap scenarios list"))
 def scenarios() -> None:
     """Bundled streets, and a template for your own."""
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wattswap.cli.failures import show_failures
-from wattswap.experiments.formatting import controller_name, iota, kilo, minutes, plain, with_euros
+from wattswap.experiments.formatting import controller_name, iota, kilo, megabytes, minutes, plain, with_euros
 from wattswap.experiments.headline import headline
 from wattswap.experiments.settlement_texts import figures_of, verdict
 
@@ -120,6 +120,10 @@ def _money(figures: Summary, key: str) -> str:
     return with_euros(figures[key], figures.get("eur_per_iota", 0))
 
 
+def _euros(amount: float) -> str:
+    return f"{amount:,.0f} EUR" if amount else "–"
+
+
 def _sellers(figures: Summary) -> str:
     """How many sold, and how many of them earned less than it cost them."""
     return f"{figures['sellers']}, {figures['sellers_losing'] or 'none'} at a loss" if figures["sellers"] else "0"
@@ -142,6 +146,8 @@ _ROWS: list[tuple[str, Callable[[Summary], str]]] = [
     ("Rent still open", lambda of: _money(of, "rent_open_nanos")),
     ("Cars that sold waiting", _sellers),
     ("Transformer life used", lambda of: f"{plain(of['ageing_h'])} h"),
+    ("Its hottest spot", lambda of: f"{of['hot_spot_c']:.0f} °C" if "hot_spot_c" in of else "–"),
+    ("No larger one needed, a year", lambda of: _euros(of.get("deferral_eur_per_year", 0))),
 ]
 
 
@@ -221,6 +227,6 @@ def _show_places(console: Console, path: Path, notes: Iterable[str]) -> None:
     console.print()
     for note in notes:
         console.print(f"Note: {note}", markup=False, soft_wrap=True)
-    console.print(f"Run directory: {path}", markup=False, soft_wrap=True)
+    console.print(f"Run directory: {path} ({megabytes(path)})", markup=False, soft_wrap=True)
     if (path / "report.html").is_file():
         console.print(f"Report:        {path / 'report.html'}", markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wattswap.cli.examples import examples
+from wattswap.cli.groups import CommandGroup
 from wattswap.cli.where import as_json, where
 from wattswap.protocol.errors import InputError
 
@@ -21,7 +22,7 @@ NOT_YET = 1
 """The exit code of a payment that was not made, or not yet."""
 
 
-@click.group(epilog=examples("wattswap wallet balance --run runs/20261122T181508-demo-negotiated-s1"))
+@click.group(cls=CommandGroup, epilog=examples("wattswap wallet balance --run runs/20261122T181508-demo-negotiated-s1"))
 def wallet() -> None:
     """Balances, payments and what they were for.
 

@@ -227,14 +227,14 @@ def run_loaded(
     try:
         return _run_with(directory, job, journal, choice)
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        if error.errno not in DISK_ERRORS:
             raise
         raise InputError(
             f"--out {out}: not writable any more ({error.strerror}); what is there stays; make room and run it again"
         ) from None
 
 
-_DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """What no run can do anything about."""
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wattswap.agents.controllers import NEGOTIATED
+from wattswap.experiments.api import DISK_ERRORS
 from wattswap.experiments.feeder_figures import feeder_figures
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.processors import usable_processors
@@ -105,10 +107,17 @@ def run_city(
     left = sorted((job for job, number in wanted.items() if number not in rows.found), key=lambda job: job.scenario)
     progress(feeders - len(left))
     try:
-        made = outcomes(left, jobs or usable_processors(), measure_feeders, MOST_AT_ONCE)
+        made = outcomes(left, jobs or usable_processors(), measure=measure_feeders, most=MOST_AT_ONCE)
         for count, outcome in enumerate(made, feeders - len(left) + 1):
             rows.add(wanted[outcome.job], outcome)
             progress(count)
+    except OSError as error:
+        if out is None or error.errno not in DISK_ERRORS:
+            raise
+        raise InputError(
+            f"--out {out}: not writable any more ({error.strerror}); finished transformers stay; make room, and the"
+            " same command goes on from there"
+        ) from None
     finally:
         rows.close()
     return City([rows.found[number] for number in range(feeders)], out)
@@ -175,7 +184,8 @@ class _Rows:
     def close(self) -> None:
         """No more come."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk was told of when the row was written
+                self._file.close()
 
 
 def _read(line: str) -> dict[str, Any] | None:

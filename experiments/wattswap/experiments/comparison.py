@@ -10,18 +10,22 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from wattswap.agents.controllers import NEGOTIATED
-from wattswap.experiments.formatting import controller_name
+from wattswap.experiments.api import DISK_ERRORS
+from wattswap.experiments.formatting import amount
 from wattswap.experiments.markup import table
 from wattswap.experiments.paired import PairedDifference, differences
+from wattswap.experiments.plots.bars import bars, label_of
 from wattswap.experiments.plots.curves import curves
 from wattswap.experiments.processors import usable_processors
+from wattswap.experiments.run_tables import UNCONTROLLED
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
 from wattswap.experiments.vary import axis
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.rundir import SCENARIO, WITHOUT_TABLES
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -45,15 +49,18 @@ class Measure(NamedTuple):
     places: int
 
 
+CUT_UNPAID: Final = Measure("forced_wh", "kWh cut unpaid", 1_000, 1)
 MEASURES: Final = (
-    Measure("overload_s", "min over limit", 60, 1),
     Measure("sessions_short", "short cars", 1, 1),
+    CUT_UNPAID,
+    Measure("overload_s", "min over limit", 60, 1),
     Measure("waiting_cost_nanos", "waiting cost IOTA", 1e9, 1),
     Measure("paid_nanos", "IOTA paid", 1e9, 1),
     Measure("sellers_losing", "sellers at loss", 1, 1),
     Measure("stops", "stops per session", 1, 2),
 )
-DRAWN: Final = MEASURES[:4]
+"""Who was hurt stands first."""
+DRAWN: Final = tuple(MEASURES[place] for place in (2, 0, 3, 4))
 PEAK: Final = Measure("peak_w", "highest load kW", 1_000, 1)
 
 
@@ -97,8 +104,11 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """The means, as notebooks show them."""
-        head = ("controller", "strategy", "varied", *(measure.title for measure in MEASURES))
-        rows = [[group.controller, group.strategy, group.varied, *_means(group.spread)] for group in self.groups]
+        head = ("controller", "strategy", "varied", *(measure.title for measure in self.measures))
+        rows = [
+            [group.controller, group.strategy, group.varied, *_means(group.spread, self.measures)]
+            for group in self.groups
+        ]
         return table(head, rows, words=3)
 
     @property
@@ -122,16 +132,33 @@ class Comparison:
         return [_group(*name, mine) for name, mine in rows.items()]
 
     @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What these runs are to be compared by: energy cut by the last resort only where there was any."""
+        was_cut = any(row.get(CUT_UNPAID.key) for row in self.rows)
+        return tuple(measure for measure in MEASURES if was_cut or measure is not CUT_UNPAID)
+
+    @property
+    def hurt(self) -> list[str]:
+        """Who was hurt, a line for each group in which anybody was, in the mean of its runs."""
+        idle = {group.varied: group.spread for group in self.groups if group.controller == UNCONTROLLED}
+        return [
+            f"{label_of(group.controller, group.strategy, group.varied, ', ')}: {text}"
+            for group in self.groups
+            if group.spread and (text := _hurt(group.spread, idle.get(group.varied)))
+        ]
+
+    @property
     def differences(self) -> list[PairedDifference]:
         """Every group beside the first with the same variation, in pairs of one seed; needs scipy (extra ``sim``)."""
-        return differences(self.rows, [measure.key for measure in MEASURES])
+        return differences(self.rows, [measure.key for measure in self.measures])
 
     def plot(self) -> Figure:
         """The comparison as a picture; needs matplotlib, which the extra ``plots`` brings."""
         groups = [group for group in self.groups if group.spread]
         if len({group.varied for group in groups}) > 1 and all(axis(group.varied) for group in groups):
             return curves(self.scenario, groups)
-        return _picture(self.scenario, groups)
+        paired = self.differences if find_spec("scipy") is not None else []
+        return bars(self.scenario, groups, DRAWN, [each for each in paired if each.key in {of.key for of in DRAWN}])
 
 
 class ComparisonError(RuntimeError):
@@ -144,8 +171,16 @@ class ComparisonError(RuntimeError):
         self.comparison = comparison
 
 
-def _means(spread: Mapping[str, Spread]) -> list[str]:
-    return [f"{spread[m.key].mean:,.{m.places}f}" if spread else "–" for m in MEASURES]
+def _means(spread: Mapping[str, Spread], measures: Sequence[Measure]) -> list[str]:
+    return [f"{spread[m.key].mean:,.{m.places}f}" if spread else "–" for m in measures]
+
+
+def _hurt(spread: Mapping[str, Spread], idle: Mapping[str, Spread] | None) -> str:
+    """What cars lost by a controller, beside nobody in control where that was run; empty if nothing."""
+    short = spread["sessions_short"].mean - (idle["sessions_short"].mean if idle else 0)
+    texts = [f"{amount(short)} more cars left short than with nobody in control"] if idle and short > 0 else []
+    cut_kwh = spread[CUT_UNPAID.key].mean
+    return ", ".join(texts + ([f"{amount(cut_kwh)} kWh cut without pay"] if cut_kwh else []))
 
 
 def compare(
@@ -159,6 +194,7 @@ def compare(
     settings: Sequence[str] = (),
     vary: Sequence[str] = (),
     jobs: int | None = None,
+    executor: Executor | None = None,
     out: str | Path | None = None,
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Comparison:
@@ -171,7 +207,11 @@ def compare(
     the number of processes, as many as there are processors by default. ``progress`` is called with how many runs are
     over, and of how many.
 
+    With ``executor`` runs are made in it in place of processes of our own: any executor of ``concurrent.futures``, or
+    that of :func:`.cluster.cluster_at`. ``jobs`` is then how many of its workers are to be kept busy.
+
     Raises:
+        ExecutorLostError: the executor broke; finished runs are kept.
         InputError: something that was asked for cannot be, or ``out`` holds runs that were made from other inputs.
         ComparisonError: no run came through; it holds the comparison.
     """
@@ -189,10 +229,19 @@ def compare(
     )
     store = None if out is None else _store(Path(out), street)
     processes = jobs or usable_processors()
-    done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)))
-    comparison = Comparison(street.name, [described(outcome) for outcome in done], None if out is None else Path(out))
-    if comparison.out is not None:
-        _write(comparison, comparison.out)
+    try:
+        done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)), executor)
+        rows = [described(outcome) for outcome in done]
+        comparison = Comparison(street.name, rows, None if out is None else Path(out))
+        if comparison.out is not None:
+            _write(comparison, comparison.out)
+    except OSError as error:
+        if out is None or error.errno not in DISK_ERRORS:
+            raise
+        raise InputError(
+            f"--out {out}: not writable any more ({error.strerror}); finished runs stay; make room, and the"
+            " same command goes on from there"
+        ) from None
     if len(comparison.failed) == len(comparison.rows):
         raise ComparisonError(comparison)
     return comparison
@@ -262,36 +311,3 @@ def _group(controller: str, strategy: str, varied: str, rows: Rows) -> Group:
 def _spread(values: Iterable[float]) -> Spread:
     known = list(values)
     return Spread(sum(known) / len(known), min(known), max(known)) if known else Spread(0.0, 0.0, 0.0)
-
-
-def _label(group: Group) -> str:
-    """A group by name; a strategy is named where cars are asked."""
-    asked = group.strategy if group.controller == NEGOTIATED else ""
-    return "\n".join(part for part in (controller_name(group.controller), asked, group.varied) if part)
-
-
-def _picture(scenario: str, groups: Sequence[Group]) -> Figure:
-    """A panel for each measure: a bar to the mean, a line from the least to the most."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    shown = [group for group in groups if group.spread]
-    labels = [_label(group) for group in shown]
-    figure = Figure(figsize=(11, 1.6 + 0.95 * len(shown)), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(
-        f"{scenario}: mean of {max((g.runs for g in shown), default=0)} seeds, and from the least to the most"
-    )
-    for axes, measure in zip(figure.subplots(1, len(DRAWN), sharey=True), DRAWN, strict=True):
-        spreads = [group.spread[measure.key] for group in shown]
-        means = [spread.mean for spread in spreads]
-        reach = [[s.mean - s.least for s in spreads], [s.most - s.mean for s in spreads]]
-        bars = axes.barh(range(len(shown)), means, xerr=reach, color="#8fb3d9", ecolor="#222222", capsize=3, height=0.6)
-        axes.bar_label(bars, [f"{mean:,.{measure.places}f}" for mean in means], padding=5, fontsize=9)
-        axes.set_title(measure.title, fontsize=11)
-        axes.set_yticks(range(len(shown)), labels, fontsize=9)
-        axes.set_xlim(0, 1.3 * max((spread.most for spread in spreads), default=0) or 1)
-        axes.grid(axis="x", alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].invert_yaxis()
-    return figure

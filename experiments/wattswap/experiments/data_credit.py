@@ -14,6 +14,8 @@ CREDITS: Final[Mapping[str, str]] = {
     "sessions": "Charging sessions: Sørensen et al. 2021 (CC BY 4.0).",
     "households": "Households: Weigert et al., University of Bamberg 2020 (CC BY-SA 4.0).",
     "cars": "Car models: Open EV Data by Chargeprice (MIT).",
+    "grid": "Network: contains information from SimBench, made available under the ODbL 1.0.",
+    "weather": "Temperature: contains modified Copernicus Climate Change Service information (2016).",
     "sun": "Sun: contains information from SimBench, made available under the ODbL 1.0.",
 }
 """What a picture or a report made from a bundled folder must say (LICENSES.md)."""

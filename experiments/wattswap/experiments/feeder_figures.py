@@ -29,12 +29,14 @@ def _of_transformers(passed: SideBySide) -> dict[str, list[Any]]:
     base_w, limit_w, tick_s = passed.base_w[1:], passed.limit_w, passed.rules.tick_s
     idle_w, sums = passed.idle.load_w, passed.sums
     load_w = base_w + idle_w + sums.import_w - sums.export_w
-    transformers = [feeder.transformer for street in passed.streets for feeder in street.feeders]
+    feeders = [feeder for street in passed.streets for feeder in street.feeders]
+    transformers = [feeder.transformer for feeder in feeders]
     hours = ageing_hours(
         load_w,
         np.array([transformer.rating_va for transformer in transformers]),
         tick_s,
-        np.array([transformer.ambient_c for transformer in transformers]),
+        np.stack([feeder.ambient_c(passed.ticks) for feeder in feeders], axis=1),
+        [transformer.paper for transformer in transformers],
     )
     return {
         "limit_w": [transformer.limit_w for transformer in transformers],

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from wattswap.protocol.units import NANOS_PER_IOTA
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def plain(number: float, places: int = 1) -> str:
@@ -42,15 +47,21 @@ def amount(value: float) -> str:
 
 
 def controller_name(controller: str) -> str:
-    """A controller by name, marked if it knows when cars will leave."""
-    from wattswap.agents.controllers import NEED_DEPARTURES
+    """A controller by name, marked with what it knows that cars tell nobody."""
+    from wattswap.agents.controllers import KNOWLEDGE
 
-    return f"{controller} (knows departures)" if controller in NEED_DEPARTURES else controller
+    return f"{controller} (knows {KNOWLEDGE[controller]})" if controller in KNOWLEDGE else controller
 
 
 def counted(count: int, thing: str) -> str:
     """A number of things, with an s unless it is one."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def megabytes(folder: Path) -> str:
+    """What the files of a folder take on the disk together."""
+    taken = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return f"{plain(max(taken / 1_000_000, 0.1))} MB"
 
 
 def printable(name: str, longest: int) -> str:

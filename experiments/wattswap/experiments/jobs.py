@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MeasuresJobs: TypeAlias = "Callable[[Sequence[Job]], list[JobOutcome]]"
+"""Makes runs that may share a pass; each one's outcome, in their order."""
 
 
 class Job(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +17,8 @@ from wattswap.ledger.base import DamagedError, LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.settlement import open_node
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.runners.recording.rundir import LEDGER, OUTBOX, RUN_JSON, read_run
+from wattswap.runners.payments.run_payments import METERS_IDENTITY
+from wattswap.runners.recording.rundir import OUTBOX, RUN_JSON, book_file, feeders_with_books, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,10 +43,12 @@ class LedgerPlace:
     wallets_seed: int | None = None
     run_id: str | None = None
     """What tells the run from all others."""
-    archive_id: str | None = None
-    """The same of its archive of meter records."""
+    archive_ids: frozenset[str] = frozenset()
+    """The same of its archives of meter records, one for each site."""
     records: int = 0
     """How many meter records the run says that it wrote."""
+    records_by_site: dict[str, int] = field(default_factory=dict)
+    """The same by site."""
 
     @property
     def title(self) -> str:
@@ -84,7 +87,8 @@ def place_of(ledger: str | None, run: Path | None) -> LedgerPlace:
     path = sqlite_path(where)
     if path is not None and ledger is None and not path.is_file():
         raise InputError(f"{run}: its ledger {where} is not here; name the file with --ledger sqlite:FILE")
-    book = read_book(run) if (run / LEDGER).is_file() else None
+    is_written = all((run / book_file(feeder)).is_file() for feeder in feeders_with_books(run))
+    book = read_book(run) if is_written else None
     return LedgerPlace(
         where,
         run,
@@ -92,8 +96,9 @@ def place_of(ledger: str | None, run: Path | None) -> LedgerPlace:
         clock_of(run),
         settlement.wallets_seed,
         settlement.run_id,
-        settlement.identities.get("meters"),
+        frozenset(identity for name, identity in settlement.identities.items() if name.startswith(METERS_IDENTITY)),
         settlement.records,
+        settlement.records_by_site,
     )
 
 
@@ -105,6 +110,7 @@ class _Settlement(Struct):
     run_id: str | None = None
     identities: dict[str, str] = {}
     records: int = 0
+    records_by_site: dict[str, int] = {}
 
 
 class _Figures(Struct):

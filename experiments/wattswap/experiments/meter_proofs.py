@@ -10,7 +10,9 @@ import msgspec
 from wattswap.experiments.nearest import nearest
 from wattswap.experiments.run_clock import counts_from_1970
 from wattswap.ledger.anchors import Proof, prove, proves, read
-from wattswap.protocol.errors import InputError
+from wattswap.ledger.keys import read_key_file
+from wattswap.protocol.errors import InputError, LocalProtocolError
+from wattswap.runners.payments.run_payments import SITE_KEY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +70,40 @@ def proof_of(site: MeterSite, meter: str, at: str) -> ProofFile:
     return file
 
 
+def receipt_of(site: MeterSite, meter: str, begins: str, ends: str) -> tuple[str, bytes]:
+    """A receipt of a stay for verifiers of OCMF, from the meter's last readings at or before two instants.
+
+    With the public key to check it with. Both records are compared with what was signed before.
+
+    Raises:
+        InputError: there is no such reading, the archive was altered, or the site's key is not here.
+    """
+    place = site.place
+    if site.archive is None or place.run is None or place.clock is None:
+        raise InputError("a receipt is made from what the site kept: name its run directory with --run")
+    try:
+        from wattswap.ledger.iota_ocmf import public_key_of, receipt
+    except ModuleNotFoundError as error:
+        raise InputError(f"a receipt in OCMF needs {error.name}: pip install 'wattswap[iota]'") from None
+    signer = read_key_file(place.run / SITE_KEY, network=site.network)
+    shown, last = [], 0
+    for at in (begins, ends):
+        at_ms = _ms_of(site, at)
+        found = site.archive.last_before(meter, at_ms)
+        if found is None:
+            raise _no_reading(site, meter, at)
+        last, index = found
+        passed = site.kept(last, site.archive.record_at(at_ms))  # a later reading may lie in one that was altered
+        if any(site.read(anchor) is None for anchor in passed) or site.archive.damaged(passed):
+            raise InputError("records in the archive are not as signed: `wattswap meter verify` says which")
+        reading = site.archive.readings(last)[index]
+        shown.append((place.clock.at(reading.at_ms), reading))
+    try:
+        return receipt(signer, site.name, last, shown[0], shown[1]), public_key_of(signer)
+    except LocalProtocolError:
+        raise InputError(f"{meter} showed the same reading at {begins} and {ends}, or a later one first") from None
+
+
 def checked(file: ProofFile, site: MeterSite) -> str:
     """Why a customer's proof does not hold against the record on the ledger; empty if it holds."""
     sequence = file.proof.sequence
@@ -105,9 +141,18 @@ def write_proof(path: Path, file: ProofFile) -> None:
     Raises:
         InputError: there is something already, or it cannot be written.
     """
+    write_new(path, msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write what a customer is handed to a new file.
+
+    Raises:
+        InputError: there is something already, or it cannot be written.
+    """
     try:
         with path.open("xb") as out:
-            out.write(msgspec.json.format(msgspec.json.encode(file), indent=2) + b"\n")
+            out.write(content)
     except FileExistsError:
         raise InputError(f"{path} exists already: choose another name") from None
     except OSError as error:

@@ -23,11 +23,12 @@ from wattswap.experiments.nearest import nearest
 from wattswap.experiments.wallets import address_of
 from wattswap.ledger.anchors import GENESIS, Fault, Record, compare, hash_of, read, verify
 from wattswap.ledger.archive import Archive
+from wattswap.ledger.base import ANCHORS
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import OutboxReading, read_outbox
 from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.submitter import ANCHORS, anchor_item
+from wattswap.ledger.submitter import anchor_item
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES
 from wattswap.runners.recording.rundir import METERS, OUTBOX
@@ -115,8 +116,9 @@ class MeterSite:
         """
         extents = [self.archive.extent()] if self.archive is not None else []
         extents += [self.ledger.extent] if self.ledger is not None else []
-        last = max(self.place.records - 1, *(last for _, last in extents))
-        if last > self.place.records + sum(count for count, _ in extents) + _MOST_MISSING:
+        written = self.place.records_by_site.get(self.name, self.place.records)
+        last = max(written - 1, *(last for _, last in extents))
+        if last > written + sum(count for count, _ in extents) + _MOST_MISSING:
             raise InputError(f"record {last} of {self.name} cannot be: nearly all records before it are missing")
         return last
 
@@ -263,18 +265,9 @@ def open_site(
     """
     key = None if public_key is None else key_of(public_key)
     with answering(), ExitStack() as files:
-        archive = None
-        if place.run is not None and (place.run / METERS).exists():
-            archive = files.enter_context(Archive(place.run / METERS))
-            if archive.identity != (place.archive_id or archive.identity) or place.run_id not in (None, archive.run):
-                raise InputError(
-                    f"{place.run / METERS} is foreign: an archive of {archive.site!r}, run {archive.run[:8]}, not what"
-                    " this run wrote; put back the right one"
-                )
-        elif place.ledger == MEMORY:
+        archive = _archive(files, place, name)
+        if archive is None and place.ledger == MEMORY:
             raise InputError(f"{place.run}: this run kept no meter records; a run with --ledger does")
-        if archive is not None and name not in (None, archive.site):
-            raise InputError(f"there is no site {name!r} in {place.run}; there is {archive.site!r}")
         if archive is not None and key not in (None, archive.public_key):
             raise InputError(f"{place.run} is the archive of another key, {archive.public_key.hex()}")
         site = name or (archive.site if archive is not None else None)
@@ -295,6 +288,25 @@ def open_site(
             outbox=files.enter_context(read_outbox(outbox)) if outbox is not None and outbox.is_file() else None,
             address=address,
         )
+
+
+def _archive(files: ExitStack, place: LedgerPlace, name: str | None) -> Archive | None:
+    """The archive of the site that is meant; None if the run kept none. It is closed with ``files``."""
+    paths = [] if place.run is None else sorted({*place.run.glob("meters-*.sqlite"), *place.run.glob(METERS)})
+    archives = {path: files.enter_context(Archive(path)) for path in paths}
+    for path, archive in archives.items():
+        is_known = archive.identity in (place.archive_ids or (archive.identity,))
+        if not is_known or place.run_id not in (None, archive.run):
+            raise InputError(
+                f"{path} is foreign: an archive of {archive.site!r}, run {archive.run[:8]}, not what this run"
+                " wrote; put back the right one"
+            )
+    by_site = {archive.site: archive for archive in archives.values()}
+    if name is None and len(by_site) > 1:
+        raise InputError(f"there are several sites in {place.run}: say which with --site ({', '.join(by_site)})")
+    if by_site and name is not None and name not in by_site:
+        raise InputError(f"there is no site {name!r} in {place.run}; there is {' and '.join(map(repr, by_site))}")
+    return by_site[name or next(iter(by_site))] if by_site else None
 
 
 def key_of(text: str) -> bytes:

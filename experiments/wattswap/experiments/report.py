@@ -318,6 +318,7 @@ def _sources(tables: RunTables) -> Iterator[str]:
 _LICENCES: Final[Mapping[str, str]] = {
     "sessions": "creativecommons.org/licenses/by/4.0",
     "households": "creativecommons.org/licenses/by-sa/4.0",
+    "weather": "cds.climate.copernicus.eu",
     "sun": "opendatacommons.org/licenses/odbl/1-0",
 }
 """Where the licences can be read, as text: the page itself asks for nothing from anywhere."""

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from wattswap.ledger.book import SITE, payable, receivable, wallet
-from wattswap.ledger.crossing import crossings, opening_in, promised_nanos
+from wattswap.ledger.crossing import crossings, held_in, opening_in, promised_nanos, site_account, summed
 from wattswap.runners.recording import rundir
 
 if TYPE_CHECKING:
@@ -42,65 +42,82 @@ class SessionBill:
 
 @dataclass(frozen=True)
 class RunBook:
-    """Entries and balances as the run left them."""
+    """The book of each feeder's site as the run left it; the only feeder of a street has no name."""
 
-    entries: tuple[Entry, ...]
-    balances: dict[str, int]
+    entries_of: dict[str, tuple[Entry, ...]]
+    balances_of: dict[str, dict[str, int]]
+
+    @property
+    def sites(self) -> dict[str, str]:
+        """The account of each site -> its feeder."""
+        return {site_account(feeder): feeder for feeder in self.entries_of}
 
     @property
     def vehicles(self) -> list[str]:
         """Every car that has a wallet."""
-        return sorted(account.removeprefix(_WALLET) for account in self.balances if account.startswith(_WALLET))
+        accounts = {account for balances in self.balances_of.values() for account in balances}
+        return sorted(account.removeprefix(_WALLET) for account in accounts if account.startswith(_WALLET))
 
     @cached_property
     def bills(self) -> dict[str, SessionBill]:
-        """What each session came to. A car's rewards since its bill before are netted against the next."""
+        """What each session came to, by its name (``<feeder>/<session>`` where there are several feeders).
+
+        A car's rewards since its bill before are netted against the next.
+        """
         found: dict[str, SessionBill] = {}
-        earned: dict[str, list[Earned]] = {}
-        for operation, key, subject, nanos, _ in self.entries:
-            if operation == "settle" and nanos:
-                number, _, session = key.partition("/")
-                earned.setdefault(subject, []).append(Earned(number, session, nanos))
-            elif operation == "bill":
-                found[key] = SessionBill(key, subject, nanos, tuple(earned.pop(subject, ())))
+        for feeder, entries in self.entries_of.items():
+            earned: dict[str, list[Earned]] = {}
+            for operation, key, subject, nanos, _ in entries:
+                if operation == "settle" and nanos:
+                    number, _, session = key.partition("/")
+                    earned.setdefault(subject, []).append(Earned(number, session, nanos))
+                elif operation == "bill":
+                    session = f"{feeder}/{key}" if feeder else key
+                    found[session] = SessionBill(session, subject, nanos, tuple(earned.pop(subject, ())))
         return found
 
     @cached_property
     def payments(self) -> list[Payment]:
-        """What crossed, or would cross, a ledger, in order."""
-        return crossings(self.entries)
+        """What crossed, or would cross, a ledger: of each feeder in order."""
+        return [payment for feeder, entries in self.entries_of.items() for payment in crossings(entries, feeder)]
 
     @property
     def openings(self) -> dict[str, int]:
         """Who was given what at the start."""
-        return opening_in(self.entries)
+        return summed(opening_in(entries, feeder) for feeder, entries in self.entries_of.items())
 
     def holds(self, account: str) -> int:
-        """The tokens that lie in an account's wallet; what the site has promised still lies in its own."""
-        held = self.balances.get(account, 0)
-        if account == SITE:
-            held += self.promised
-        return held
+        """The tokens that lie in an account's wallet; what a site has promised still lies in its own."""
+        return self._held.get(account, 0)
 
-    @property
-    def promised(self) -> int:
-        """What the site holds for others."""
-        return promised_nanos(self.balances)
+    @cached_property
+    def _held(self) -> dict[str, int]:
+        return summed(held_in(balances, feeder) for feeder, balances in self.balances_of.items())
+
+    def promised(self, site: str = SITE) -> int:
+        """What a site holds for others."""
+        return promised_nanos(self.balances_of[self.sites[site]])
 
     def earned(self, vehicle: str) -> int:
         """What a car has earned since its last bill: it is paid with the next."""
-        return self.balances.get(payable(vehicle), 0)
+        return self._sum(payable(vehicle))
 
     def owes(self, vehicle: str) -> int:
-        """What a car still owes the site; negative if the site owes it."""
-        return self.balances.get(receivable(vehicle), 0)
+        """What a car still owes the sites; negative if they owe it."""
+        return self._sum(receivable(vehicle))
+
+    def _sum(self, account: str) -> int:
+        return sum(balances.get(account, 0) for balances in self.balances_of.values())
 
 
 def read_book(run: Path) -> RunBook:
-    """The book in a run directory.
+    """The books in a run directory.
 
     Raises:
         InputError: there is none, or it cannot be read.
     """
-    entries, balances = rundir.read_book(run)
-    return RunBook(tuple(entries), balances)
+    read = {feeder: rundir.read_book(run, feeder) for feeder in rundir.feeders_with_books(run)}
+    return RunBook(
+        {feeder: tuple(entries) for feeder, (entries, _) in read.items()},
+        {feeder: balances for feeder, (_, balances) in read.items()},
+    )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments.growing_tables import GrowingTables
-from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import start_run
 from wattswap.runners.engines.observer import TickProgress
 from wattswap.runners.network.fault_free_twin import with_cost
@@ -85,11 +84,6 @@ class RunJob:
         """Settle on this ledger, if there is anything to settle."""
         if not is_needed(self.street, choice.ledger):
             return
-        if len(self.street.feeders) > 1:
-            raise InputError(
-                f"--ledger {choice.ledger}: {self.street.name} has several feeders, and payments cross a ledger for"
-                " one; leave --ledger and ledger.anchor out, or run each feeder in a file of its own"
-            )
 
         def opened(block: dict[str, Any]) -> None:
             if directory is not None:
@@ -164,7 +158,7 @@ class RunJob:
         block = None
         if self.settlement is not None:
             block = self.settlement.block()
-            self.settlement.mark(self.record)
+            self.settlement.mark()
         return summary(
             self.street,
             self.record,

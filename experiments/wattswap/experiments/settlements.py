@@ -10,7 +10,9 @@ from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
 from wattswap.ledger.base import DamagedError, LedgerDownError
 from wattswap.ledger.book import Book
-from wattswap.ledger.settlement import DRAIN_S, ChainSettlement, open_settlement
+from wattswap.ledger.chain_settlement import ChainSettlement
+from wattswap.ledger.settlement import open_settlement
+from wattswap.ledger.settlement_base import DRAIN_S
 from wattswap.protocol.errors import InputError
 from wattswap.runners.payments.payment_status import payment_status, reward_states
 from wattswap.runners.payments.run_payments import (
@@ -18,17 +20,18 @@ from wattswap.runners.payments.run_payments import (
     SQLITE,
     Block,
     detail_of,
+    meters_file,
+    meters_identity,
     site_signer,
     wallets_in,
     whose_records,
 )
 from wattswap.runners.recording.rundir import (
-    LEDGER,
-    METERS,
     OUTBOX,
     SCENARIO,
     SETTLEMENT,
     RunDir,
+    book_file,
     read_book,
     read_run,
 )
@@ -37,7 +40,7 @@ from wattswap.runners.scenario import load_street
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from wattswap.ledger.settlement import Progress, Settlement
+    from wattswap.ledger.settlement_base import Progress, Settlement
     from wattswap.runners.recording.rundir import RunFiles
 
 
@@ -79,35 +82,39 @@ def finish(
     if block is None or block["ledger"] == MEMORY:
         raise InputError(f"{run_dir}: this run kept its tokens in memory; there is no ledger to settle on")
     _require_files(run_dir, block)
+    feeders = block.get("feeders") or [""]
     folder = keys or (Path(block["keys"]) if block.get("keys") else None)
     try:
         with open_settlement(
             block["ledger"],
             None,
             wallets_seed=block["wallets_seed"] or 0,
-            wallets=None if folder is None else wallets_in(folder),
+            wallets=None if folder is None else wallets_in(folder, feeders),
             allow=allow,
             outbox=run_dir / OUTBOX,
             run=block["run_id"],
         ) as settlement:
             _require_same(run_dir, block, settlement)
-            book = _book_of(run_dir, block, settlement)
+            books = _books_of(run_dir, feeders, block, settlement)
             for line in _grant(settlement, wishes):
                 tell(line)
-            settlement.post(book)
-            records, alarms = _hand_in_records(run_dir, block, settlement)
+            for feeder, book in books.items():
+                settlement.post(book, feeder)
+            made, alarms = _hand_in_records(run_dir, feeders, block, settlement)
+            records = max(sum(made.values()), block["records"])
             settlement.drain(patience_s, progress)
             status = payment_status(
                 settlement,
-                book.entries,
-                book.balances(),
+                books,
                 records,
                 alarms,
                 surplus=block.get("surplus_nanos", {}),
                 compared=True,
             )
-            block = {**block, "alarms": [], **status, "entries": len(book.entries), "records": records}
-            states = reward_states(settlement, book.entries)
+            entries = sum(len(book.entries) for book in books.values())
+            block = {**block, "alarms": [], **status, "entries": entries, "records": records}
+            block["records_by_site"] = made
+            states = reward_states(settlement, books)
     except LedgerDownError as error:
         raise InputError(f"--ledger {block['ledger']}: {error}; start it again and try once more") from None
     except DamagedError as error:
@@ -120,11 +127,11 @@ def _grant(settlement: Settlement, wishes: Wishes) -> list[str]:
     """Do what a person wishes; a line for each that had an effect."""
     told = []
     if isinstance(settlement, ChainSettlement):
-        if wishes.thaw and (thawed := settlement.thaw()):
+        if wishes.thaw and (thawed := settlement.outbox.thaw()):
             told.append(f"thawed: {', '.join(thawed)}")
-        if wishes.retry and (count := settlement.retry()):
+        if wishes.retry and (count := settlement.outbox.retry()):
             told.append(f"tried again: {count} that were given up")
-        if wishes.acknowledge and (count := settlement.acknowledge()):
+        if wishes.acknowledge and (count := settlement.outbox.acknowledge()):
             told.append(f"acknowledged: {count} alarms")
     return told
 
@@ -148,33 +155,46 @@ def _require_same(run_dir: Path, block: Mapping[str, Any], settlement: Settlemen
             )
 
 
-def _book_of(run_dir: Path, block: Mapping[str, Any], settlement: Settlement) -> Book:
-    """The run's book, as whole as anybody has it."""
-    stored = settlement.entries()
-    is_written = (run_dir / LEDGER).is_file()
+def _books_of(
+    run_dir: Path, feeders: Sequence[str], block: Mapping[str, Any], settlement: Settlement
+) -> dict[str, Book]:
+    """The run's books by feeder, as whole as anybody has them."""
+    stored = {feeder: settlement.entries(feeder) for feeder in feeders}
+    count = sum(map(len, stored.values()))
+    is_written = all((run_dir / book_file(feeder)).is_file() for feeder in feeders)
     is_embedded = block["ledger"].startswith(SQLITE)
-    if len(stored) < block["entries"] and (is_embedded or not is_written):
+    if count < block["entries"] and (is_embedded or not is_written):
         where = block["ledger"] if is_embedded else run_dir / OUTBOX
         raise InputError(
-            f"{where} holds {len(stored)} entries of the run's book and held {block['entries']}: it was rolled back to"
+            f"{where} holds {count} entries of the run's book and held {block['entries']}: it was rolled back to"
             " an older copy; put back the newest"
         )
-    return Book.restore(read_book(run_dir)[0] if is_written else stored)
+    if is_written:
+        stored = {feeder: read_book(run_dir, feeder)[0] for feeder in feeders}
+    return {feeder: Book.restore(entries) for feeder, entries in stored.items()}
 
 
-def _hand_in_records(run_dir: Path, block: Mapping[str, Any], settlement: Settlement) -> tuple[int, list[str]]:
-    """Hand in the meter records that are not on the ledger; how many there are, and what is wrong with them."""
-    path = run_dir / METERS
-    if not path.is_file():
-        lost = "meters" in block["identities"]
-        return block["records"], [f"{path} is gone: its meter records cannot be anchored any more"] if lost else []
-    street = load_street(str(run_dir / SCENARIO))
-    detail = detail_of(street.scenario.ledger.anchor, "", settlement)
-    whose, signer = whose_records(street, block["run_id"]), site_signer(run_dir, settlement)
-    with Anchorer(path, signer, whose, settlement, detail=detail or Detail.ROOT) as anchorer:
-        if anchorer.identity != block["identities"].get("meters"):
-            raise InputError(f"{path} is another run's archive of meter records: put back the right one")
-        return max(anchorer.made, block["records"]), [anchorer.alarm] if anchorer.alarm else []
+def _hand_in_records(
+    run_dir: Path, feeders: Sequence[str], block: Mapping[str, Any], settlement: Settlement
+) -> tuple[dict[str, int], list[str]]:
+    """Hand in the meter records that are not on the ledger; how many each site has, and what is wrong with them."""
+    made: dict[str, int] = dict(block.get("records_by_site", {}))
+    alarms = []
+    for feeder in feeders:
+        path, wanted = run_dir / meters_file(feeder), block["identities"].get(meters_identity(feeder))
+        if not path.is_file():
+            if wanted is not None:
+                alarms.append(f"{path} is gone: its meter records cannot be anchored any more")
+            continue
+        street = load_street(str(run_dir / SCENARIO))
+        detail = detail_of(street.scenario.ledger.anchor, "", settlement)
+        whose, signer = whose_records(street, block["run_id"], feeder), site_signer(run_dir, settlement)
+        with Anchorer(path, signer, whose, settlement, detail=detail or Detail.ROOT) as anchorer:
+            if anchorer.identity != wanted:
+                raise InputError(f"{path} is another run's archive of meter records: put back the right one")
+            made[anchorer.site] = max(anchorer.made, made.get(anchorer.site, 0))
+            alarms += [anchorer.alarm] if anchorer.alarm else []
+    return made, alarms
 
 
 def _write_down(run: RunFiles, block: Block, states: Mapping[str, str]) -> None:

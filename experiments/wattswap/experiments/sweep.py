@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import NEGOTIATED
+from wattswap.experiments.executors import in_executor
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.replications import MOST, measure_together, passes
 from wattswap.experiments.strategy_sources import strategy_sources
@@ -29,11 +30,11 @@ from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Executor
 
+    from wattswap.experiments.jobs import MeasuresJobs
     from wattswap.runners.engines.launch import Engine
     from wattswap.runners.scenario.street import Street
-
-Measure: TypeAlias = "Callable[[Sequence[Job]], list[JobOutcome]]"
 
 SCHEMA: Final = 1
 RUNS: Final = "runs"
@@ -44,12 +45,20 @@ _DIED: Final = "the process died (out of memory, or killed)"
 
 
 def outcomes(
-    jobs: Sequence[Job], processes: int, measure: Measure = measure_together, most: int = MOST
+    jobs: Sequence[Job],
+    processes: int,
+    executor: Executor | None = None,
+    *,
+    measure: MeasuresJobs = measure_together,
+    most: int = MOST,
 ) -> Iterator[JobOutcome]:
-    """Make these runs, in this process or in so many fresh ones; each outcome as it comes.
+    """Make these runs, in this process or in so many fresh ones, or in an executor; each outcome as it comes.
 
     ``measure`` makes those of a pass, of which there are ``most`` at most.
     """
+    if executor is not None:
+        yield from in_executor(executor, list(passes(jobs, processes, most)), measure)
+        return
     if processes <= 1 or len(jobs) <= 1:
         for together in passes(jobs, 1, most):
             yield from measure(together)
@@ -65,7 +74,7 @@ def outcomes(
             yield _alone(job, measure)
 
 
-def _in_processes(together: Sequence[Sequence[Job]], processes: int, measure: Measure) -> Iterator[JobOutcome]:
+def _in_processes(together: Sequence[Sequence[Job]], processes: int, measure: MeasuresJobs) -> Iterator[JobOutcome]:
     with ProcessPoolExecutor(min(processes, len(together)), get_context("spawn"), _begin_quietly) as pool:
         with _without_main():
             futures = [pool.submit(measure, jobs) for jobs in together]
@@ -94,7 +103,7 @@ def _without_main() -> Iterator[None]:
         main.__dict__.update(hidden)
 
 
-def _alone(job: Job, measure: Measure) -> JobOutcome:
+def _alone(job: Job, measure: MeasuresJobs) -> JobOutcome:
     try:
         return next(_in_processes([[job]], 1, measure))
     except BrokenProcessPool:
@@ -142,8 +151,12 @@ class ResultStore:
             "figures": outcome.figures,
         }
         beside = path.with_suffix(".part")
-        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
+        try:
+            beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
 
     def _read(self, job: Job) -> JobOutcome:
         path = self._path(job)
@@ -259,11 +272,15 @@ def _sha256(text: str) -> str:
 
 
 def run_all(
-    store: ResultStore | None, jobs: Sequence[Job], processes: int, progress: Callable[[int], None]
+    store: ResultStore | None,
+    jobs: Sequence[Job],
+    processes: int,
+    progress: Callable[[int], None],
+    executor: Executor | None = None,
 ) -> list[JobOutcome]:
     """What is finished, and what is not yet: every job's outcome, in the jobs' order."""
     done = store.finished(jobs) if store else {}
-    for outcome in outcomes([job for job in jobs if job not in done], processes):
+    for outcome in outcomes([job for job in jobs if job not in done], processes, executor):
         if store:
             store.keep(outcome)
         done[outcome.job] = outcome

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
 from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from wattswap.protocol.errors import InputError
+from wattswap.runners.scenario.magnitudes import spoken_number, written_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
 MOST_VALUES: Final = 200
-_NUMBER: Final = re.compile(r"(-?[0-9][0-9_]*(?:\.[0-9]+)?)([kM]?)")
-_FACTORS: Final = {"": 1, "k": 1_000, "M": 1_000_000}
 _UNITS: Final = {"_w": ("kW", 1_000), "_va": ("kVA", 1_000), "_wh": ("kWh", 1_000), "_pct": ("%", 1), "_s": ("s", 1)}
 
 
@@ -28,7 +26,8 @@ def _settings(text: str) -> list[str]:
     if not (key and equals and values):
         raise InputError(f"--vary {text}: write KEY=FROM..TO:STEP or KEY=A,B, like transformer.limit_w=140k..240k:20k")
     if ".." not in values:
-        return list(dict.fromkeys(f"{key}={_plain(value.strip())}" for value in values.split(",") if value.strip()))
+        said = (value.strip() for value in values.split(",") if value.strip())
+        return list(dict.fromkeys(f"{key}={written_out(value)}" for value in said))
     first, _, rest = values.partition("..")
     last, colon, step = rest.partition(":")
     low, high, by = (_number(part, text) for part in (first, last, step if colon else ""))
@@ -38,17 +37,10 @@ def _settings(text: str) -> list[str]:
 
 
 def _number(text: str, whole: str) -> Decimal:
-    found = _NUMBER.fullmatch(text.strip())
-    if not found:
+    number = spoken_number(text)
+    if number is None:
         raise InputError(f"--vary {whole}: {text!r} is no number; write FROM..TO:STEP, like 140k..240k:20k")
-    value = Decimal(found[1].replace("_", "")) * _FACTORS[found[2]]
-    return value.to_integral_value() if value == value.to_integral_value() else value
-
-
-def _plain(text: str) -> str:
-    """A value with its k or M written out; anything else as it is."""
-    found = _NUMBER.fullmatch(text)
-    return f"{_number(text, text):f}" if found and found[2] else text
+    return number
 
 
 def short(varied: str) -> str:

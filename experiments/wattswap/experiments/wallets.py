@@ -21,19 +21,18 @@ from wattswap.experiments.ledger_places import (
     sqlite_path,
 )
 from wattswap.experiments.nearest import nearest
-from wattswap.ledger.base import Payment, PaymentState
+from wattswap.ledger.base import ANCHORS, Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.crossing import BILL
 from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.submitter import ANCHORS
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.runners.recording.rundir import OUTBOX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wattswap.experiments.run_book import RunBook, SessionBill
     from wattswap.ledger.base import PaymentStatus
@@ -131,10 +130,13 @@ class Purses:
         if isinstance(self._ledger, SqliteLedger):
             known = {account for account in self._ledger.accounts() if account != ANCHORS}
         else:
-            known = {SITE, GAS, ANCHORS} if self._ledger is not None and self.place.run is not None else set()
+            known = {*self._sites(), GAS, ANCHORS} if self._ledger is not None and self.place.run is not None else set()
         if self.book is not None:
-            known |= {SITE, *(wallet(vehicle) for vehicle in self.book.vehicles)}
+            known |= {*self._sites(), *(wallet(vehicle) for vehicle in self.book.vehicles)}
         return sorted(known, key=lambda account: (account.startswith(_WALLET), account))
+
+    def _sites(self) -> Iterable[str]:
+        return (SITE,) if self.book is None else self.book.sites
 
     def account_of(self, word: str) -> str:
         """The account that a person means: by its name, by a car's or a session's, an address, a key.
@@ -177,8 +179,8 @@ class Purses:
         """What it holds, has earned and owes."""
         name, book = name_of(account), self.book
         earned = owes = None
-        if book is not None and account == SITE:
-            earned = book.promised
+        if book is not None and account in book.sites:
+            earned = book.promised(account)
         elif book is not None and account.startswith(_WALLET):
             earned, owes = book.earned(name), book.owes(name)
         return Holding(name, account, self.balance(account), self.address(account), earned, owes)
@@ -202,10 +204,7 @@ class Purses:
             return self._ledger.history(account)
         if self._outboxes:
             receipts = [receipt for outbox in self._outboxes for receipt in outbox.receipts(account)]
-            return [
-                Payment(key=one.item.key, payer=one.payer, payee=one.item.payee, nanos=one.item.nanos)
-                for one in sorted(receipts, key=lambda one: one.at_ms)
-            ]
+            return [receipt.payment for receipt in sorted(receipts, key=lambda one: one.at_ms)]
         if self._ledger is None and self.book is not None:
             return [payment for payment in self.book.payments if account in (payment.payer, payment.payee)]
         raise InputError(
@@ -355,7 +354,7 @@ def _key_of(place: LedgerPlace, word: str) -> Path | None:
 def _is_of_run(book: RunBook | None, word: str) -> bool:
     names = {SITE, GAS, ANCHORS}
     if book is not None:
-        names |= {*book.vehicles, *book.bills}
+        names |= {*book.sites, *book.vehicles, *book.bills}
     return name_of(word) in names
 
 
@@ -365,8 +364,8 @@ def _wallets(place: LedgerPlace, key: Path | None) -> Wallets:
     of_run = seeded_wallets(place)
     if key is None:
         return of_run or FileWallets({})
-    vehicles = () if place.book is None else place.book.vehicles
-    accounts = (SITE, *(wallet(vehicle) for vehicle in vehicles))
+    book = place.book
+    accounts = [SITE] if book is None else [*book.sites, *map(wallet, book.vehicles)]
     addresses = {} if of_run is None else {account: of_run.address(account) for account in accounts}
     return FileWallets({read_key_file(key).address: key}, addresses)
 

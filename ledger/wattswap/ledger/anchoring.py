@@ -38,7 +38,7 @@ class Keeper(Protocol):
         """Whether it is on the ledger for good."""
         ...
 
-    def anchored(self, site: str, first: int) -> list[Anchor]:
+    def anchored(self, site: str, *, first: int) -> list[Anchor]:
         """The site's records from this sequence on, as the ledger lists them."""
         ...
 
@@ -111,6 +111,11 @@ class Anchorer:
         return self._database.identity
 
     @property
+    def site(self) -> str:
+        """Whose records these are."""
+        return self._whose.site
+
+    @property
     def made(self) -> int:
         """How many records there are."""
         return self._file.extent()[1] + 1
@@ -146,7 +151,7 @@ class Anchorer:
     def _fork(self) -> str:
         """What is wrong if the ledger holds other records than this archive, or more; empty if it does not."""
         last = self._last()
-        there = self._keeper.anchored(self._whose.site, 0 if last is None else last.sequence)
+        there = self._keeper.anchored(self._whose.site, first=0 if last is None else last.sequence)
         ours = [] if last is None else [last]
         for anchor in there:
             if anchor not in ours:

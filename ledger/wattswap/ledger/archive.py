@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import zlib
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -12,12 +11,11 @@ from typing import Final, Self
 import msgspec
 
 from wattswap.ledger.anchors import SALT_KEY_BYTES, Fault, MeterReading, Record, hash_of, root_of, said
-from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
-from wattswap.ledger.database import Database, Kind
+from wattswap.ledger.base import Anchor
+from wattswap.ledger.database import MOST_DICTIONARY_BYTES, Database, Kind, deflated, inflated
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_NANOS
 
-_MOST_DICTIONARY_BYTES: Final = 32_000
 _KEY_EVERY: Final = 32
 """Each so manieth record stands for itself; the readings of those after it are deflated with its own as dictionary."""
 
@@ -78,7 +76,7 @@ class RecordFile:
         )
         if site is None:
             return []
-        return [Anchor(site=site[0], sequence=number, content=_inflated(line, site[1])) for number, line in rows]
+        return [Anchor(site=site[0], sequence=number, content=inflated(line, site[1])) for number, line in rows]
 
     def readings(self, sequence: int) -> tuple[MeterReading, ...]:
         """What a record stands for; nothing for a record that is not here, or whose readings cannot be read."""
@@ -102,7 +100,7 @@ class RecordFile:
         row = self._database.row("SELECT dictionary FROM site")
         dictionary = b"" if row is None else bytes(row[0])
         if not dictionary:
-            dictionary = anchor.content[:_MOST_DICTIONARY_BYTES]
+            dictionary = anchor.content[:MOST_DICTIONARY_BYTES]
             sql.execute("UPDATE site SET dictionary = ?", (dictionary,))
         columns = msgspec.json.encode([[getattr(one, name) for one in readings] for name in _NAMES])
         hashed = blake2b(columns, digest_size=16).digest()
@@ -113,9 +111,9 @@ class RecordFile:
                 hash_of(anchor),
                 to_ms,
                 salt_key,
-                _deflated(anchor.content, dictionary),
+                deflated(anchor.content, dictionary),
                 hashed,
-                _deflated(columns, self._key_of(anchor.sequence)),
+                deflated(columns, self._key_of(anchor.sequence)),
             ),
         )
 
@@ -124,7 +122,7 @@ class RecordFile:
         row = self._database.row("SELECT readings_hash, readings FROM records WHERE sequence = ?", sequence)
         if row is None:
             return b""
-        columns = _inflated(row[1], self._key_of(sequence))
+        columns = inflated(row[1], self._key_of(sequence))
         return columns if blake2b(columns, digest_size=16).digest() == row[0] else b""
 
     def _key_of(self, sequence: int) -> bytes:
@@ -176,14 +174,17 @@ class Archive(RecordFile):
         """The names of all meters that stand in any record. Reads everything."""
         return {reading.meter for sequence in range(self.extent()[1] + 1) for reading in self.readings(sequence)}
 
+    def record_at(self, at_ms: int) -> int:
+        """The record whose time holds an instant, or the newest one."""
+        row = self._database.row("SELECT min(sequence) FROM records WHERE to_ms >= ?", at_ms)
+        return self.extent()[1] if row is None or row[0] is None else int(row[0])
+
     def last_before(self, meter: str, at_ms: int) -> tuple[int, int] | None:
         """(record, place in it) of the last reading of a meter at or before an instant; None if there is none.
 
         Looked for in the record of that instant and then in those before it.
         """
-        row = self._database.row("SELECT min(sequence) FROM records WHERE to_ms >= ?", at_ms)
-        newest = self.extent()[1] if row is None or row[0] is None else int(row[0])
-        for sequence in range(newest, -1, -1):
+        for sequence in range(self.record_at(at_ms), -1, -1):
             readings = self.readings(sequence)
             places = [place for place, one in enumerate(readings) if one.meter == meter and one.at_ms <= at_ms]
             if places:
@@ -192,20 +193,3 @@ class Archive(RecordFile):
 
 
 _NAMES: Final = MeterReading.__struct_fields__
-
-
-def _deflated(content: bytes, dictionary: bytes) -> bytes:
-    dictionary = dictionary[-_MOST_DICTIONARY_BYTES:]
-    deflater = zlib.compressobj(zdict=dictionary) if dictionary else zlib.compressobj()
-    return deflater.compress(content) + deflater.flush()
-
-
-def _inflated(deflated: bytes, dictionary: bytes) -> bytes:
-    """The content again; as it lies there if it is damaged, for whoever checks hashes to name."""
-    dictionary = dictionary[-_MOST_DICTIONARY_BYTES:]
-    inflater = zlib.decompressobj(zdict=dictionary) if dictionary else zlib.decompressobj()
-    try:
-        content = inflater.decompress(deflated, MOST_ANCHOR_BYTES)
-    except zlib.error:
-        return deflated
-    return content if inflater.eof else deflated

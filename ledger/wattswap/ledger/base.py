@@ -16,6 +16,8 @@ from msgspec import Struct
 from wattswap.protocol.errors import LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
+ANCHORS: Final = "anchors"
+"""The account that anchors, on a chain: its coins are not those that pay, so neither ever waits for the other."""
 MOST_ANCHOR_BYTES: Final = 96_000
 """The most that one anchor holds, so that it fits into one transaction of any ledger."""
 
@@ -112,34 +114,6 @@ class Anchor(Struct, frozen=True, kw_only=True):
             )
 
 
-@unique
-class AnchorState(StrEnum):
-    """What became of an anchor that was handed in."""
-
-    ANCHORED = "anchored"
-    """It is there since just now."""
-    EXISTS = "exists"
-    """The same content was there before. A success, like ``ANCHORED``."""
-    REFUSED = "refused"
-    """Other content stands in its place; ``error`` says so."""
-    PENDING = "pending"
-    """Written down and on its way, but not decided in time."""
-
-
-class AnchorStatus(Struct, frozen=True, kw_only=True):
-    """The answer to one anchor."""
-
-    site: str
-    sequence: int
-    state: AnchorState
-    error: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """It is there, from now or from before."""
-        return self.state in (AnchorState.ANCHORED, AnchorState.EXISTS)
-
-
 class Ledger(Protocol):
     """What the agents' drivers may ask of a ledger. Accounts are strings; all amounts are whole nanos."""
 
@@ -159,13 +133,6 @@ class Ledger(Protocol):
 
     def history(self, account: str) -> list[Payment]:
         """All payments made from or to the account, oldest first, each once; no refused ones, no opening funds."""
-        ...
-
-    def anchor(self, anchors: Sequence[Anchor]) -> list[AnchorStatus]:
-        """Keep these records for ever and answer each, in their order.
-
-        Each stands for itself. The same content for the same (site, sequence) ``EXISTS``, other content is ``REFUSED``.
-        """
         ...
 
     def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:

@@ -9,6 +9,8 @@ An award is a promise, so its tokens are set aside here, synchronously, before t
 
 Rewards wait in ``payable`` until the car leaves, so that one payment per session crosses the ledger, not one per round.
 In a book that pays ``each`` they go into the car's wallet as soon as they are earned, and its bill is all energy.
+A book that does not ``collect`` takes nothing out of a car's wallet, whose key its site does not have: what a bill
+leaves open is a receivable.
 
 Every posting moves a positive whole number of nanos from one account to another, so all balances always sum to 0.
 What the signs mean:
@@ -97,8 +99,8 @@ def netted(billed: int, rewards: int, purse: int, site: int) -> NettedBill:
 class Book:
     """One site's accounts. All amounts are plain ints in nanos; a numpy integer is refused, for it would overflow."""
 
-    def __init__(self, site_nanos: int, pays: Pays = "departure") -> None:
-        self.pays = pays
+    def __init__(self, site_nanos: int, pays: Pays = "departure", *, collects: bool = True) -> None:
+        self.pays, self.collects = pays, collects
         self._balances: dict[str, int] = {SITE: 0, RESERVED: 0, FUNDING: 0, CLAIMS: 0}
         self._funds: dict[str, tuple[str, int]] = {}
         self._asked: dict[str, tuple[int, bool]] = {}
@@ -112,7 +114,8 @@ class Book:
     def restore(cls, entries: Iterable[Entry]) -> Book:
         """The book that wrote these ``entries``, down to what it refuses.
 
-        What it ``pays`` at is read from the first reward; before there is one, it is at departure.
+        What it ``pays`` at is read from the first reward; before there is one, it is at departure. That it does not
+        ``collect`` is read from the first bill that leaves tokens in a wallet.
 
         Raises:
             InputError: no book ever wrote them; the text names the first that cannot be.
@@ -249,6 +252,10 @@ class Book:
         operation, key, subject, nanos, legs = entry
         if operation == "settle" and nanos:
             self.pays = "each" if (RESERVED, wallet(subject), nanos) in legs else "departure"
+        if operation == "bill" and self.balance(purse := wallet(subject)):
+            moved = {(source, target) for source, target, _ in legs}
+            if (CLAIMS, receivable(subject)) in moved:
+                self.collects = (purse, SITE) in moved
         self.repeat(operation, key, subject, nanos)
 
     def repeat(self, operation: Operation, key: str, subject: str, nanos: int) -> None:
@@ -305,7 +312,7 @@ class Book:
     def _netted(self, vehicle: str, billed: int) -> tuple[NettedBill, tuple[Leg, ...]]:
         """What a bill comes to, and its postings (some of 0 nanos)."""
         purse, earned = wallet(vehicle), payable(vehicle)
-        bill = netted(billed, self.balance(earned), self.balance(purse), self._balances[SITE])
+        bill = netted(billed, self.balance(earned), self.balance(purse) if self.collects else 0, self._balances[SITE])
         rewards, net, paid = bill.rewards_nanos, bill.net_nanos, bill.paid_nanos
         if net >= 0:
             return bill, ((earned, SITE, rewards), (purse, SITE, paid), (CLAIMS, receivable(vehicle), net - paid))

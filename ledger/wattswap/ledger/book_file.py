@@ -8,15 +8,18 @@ from typing import Final
 from wattswap.ledger.base import DamagedError
 from wattswap.ledger.book import Book, Entry, Leg
 from wattswap.ledger.database import Database
+from wattswap.protocol.units import MOST_NANOS
 
 BOOK_SCHEMA: Final = """
 CREATE TABLE entries (
     seq INTEGER PRIMARY KEY,
+    feeder TEXT NOT NULL,
     operation TEXT NOT NULL,
     key TEXT NOT NULL,
     account TEXT NOT NULL,
     nanos INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX entries_by_feeder ON entries (feeder, seq);
 CREATE TABLE postings (
     seq INTEGER NOT NULL REFERENCES entries,
     from_account TEXT NOT NULL,
@@ -24,42 +27,50 @@ CREATE TABLE postings (
     nanos INTEGER NOT NULL CHECK (nanos > 0)
 ) STRICT;
 """
-"""``account`` of an entry is what the book calls its subject: an account, a vehicle, or nothing."""
+"""``account`` of an entry is what the book calls its subject: an account, a vehicle, or nothing. ``feeder`` is empty
+where there is only one."""
 
 
-def count(database: Database) -> int:
-    """How many entries are written down."""
-    row = database.row("SELECT coalesce(max(seq), 0) FROM entries")
+def count(database: Database, feeder: str = "") -> int:
+    """How many entries of a feeder's book are written down."""
+    row = database.row("SELECT count(*) FROM entries WHERE feeder = ?", feeder)
     return int(row[0]) if row else 0
 
 
-def read(database: Database, first: int = 0) -> list[Entry]:
-    """The entries from the ``first`` (counted from 0) on."""
+def read(database: Database, first: int = 0, feeder: str = "") -> list[Entry]:
+    """The entries of a feeder's book from the ``first`` (counted from 0) on."""
+    rows = database.rows(
+        "SELECT seq, operation, key, account, nanos FROM entries WHERE feeder = ? ORDER BY seq LIMIT -1 OFFSET ?",
+        feeder,
+        first,
+    )
     legs: dict[int, list[Leg]] = {}
     for seq, *leg in database.rows(
-        "SELECT seq, from_account, to_account, nanos FROM postings WHERE seq > ? ORDER BY rowid", first
+        "SELECT seq, from_account, to_account, nanos FROM postings WHERE seq >= ? ORDER BY rowid",
+        rows[0][0] if rows else MOST_NANOS,
     ):
         legs.setdefault(seq, []).append((leg[0], leg[1], leg[2]))
-    rows = database.rows("SELECT seq, operation, key, account, nanos FROM entries WHERE seq > ? ORDER BY seq", first)
     return [(*entry, tuple(legs.get(seq, ()))) for seq, *entry in rows]
 
 
-def append(sql: sqlite3.Connection, database: Database, book: Book) -> list[Entry]:
-    """Write down what is new in a book, inside the caller's write, and return it.
+def append(sql: sqlite3.Connection, database: Database, book: Book, feeder: str = "") -> list[Entry]:
+    """Write down what is new in a feeder's book, inside the caller's write, and return it.
 
     Raises ``DamagedError`` if the file holds another book's entries, or more than this book has.
     """
-    known = count(database)
+    known = count(database, feeder)
     new = book.entries_since(max(known - 1, 0))
     if known:
-        if read(database, known - 1) != new[:1]:
+        if read(database, known - 1, feeder) != new[:1]:
             raise DamagedError(f"{database.path} holds entries that this book does not have: it is another book's file")
         new = new[1:]
+    row = database.row("SELECT coalesce(max(seq), 0) FROM entries")
+    numbered = list(enumerate(new, 1 + (int(row[0]) if row else 0)))
     sql.executemany(
-        "INSERT INTO entries VALUES (?, ?, ?, ?, ?)", [(seq, *entry[:4]) for seq, entry in enumerate(new, known + 1)]
+        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", [(seq, feeder, *entry[:4]) for seq, entry in numbered]
     )
     sql.executemany(
         "INSERT INTO postings VALUES (?, ?, ?, ?)",
-        [(seq, *leg) for seq, entry in enumerate(new, known + 1) for leg in entry[4]],
+        [(seq, *leg) for seq, entry in numbered for leg in entry[4]],
     )
     return new

@@ -2,6 +2,9 @@
 
 ``reserved`` and ``payable`` are tokens that still lie in the site's wallet, so of a book that pays at departure only
 the net of a bill crosses, and of one that pays each reward, every reward and every bill.
+
+Several feeders share a ledger: each has a site of its own there, ``site/<feeder>``, and its name in its keys. A car has
+one wallet for all of them, which holds what the books say together. The only feeder of a street has no name.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from wattswap.ledger.base import Ledger, Payment
-from wattswap.ledger.book import RESERVED, SITE, Book, Entry, payable, wallet
+from wattswap.ledger.book import RESERVED, SITE, Entry, payable, wallet
 
 BILL: Final = "bill/"
 """How the key of a payment for a session begins."""
@@ -23,7 +26,17 @@ REWARD: Final = "reward/"
 _WALLET: Final = wallet("")
 
 
-def crossing(entry: Entry) -> Payment | None:
+def site_account(feeder: str = "") -> str:
+    """The account of a feeder's site on the ledger."""
+    return f"{SITE}/{feeder}" if feeder else SITE
+
+
+def reward_key(key: str, feeder: str = "") -> str:
+    """Under which key a reward crosses, if it crosses by itself."""
+    return _key(REWARD, key, feeder)
+
+
+def crossing(entry: Entry, feeder: str = "") -> Payment | None:
     """The payment that an entry makes from wallet to wallet; None for most."""
     operation, key, vehicle, _, legs = entry
     if operation not in ("bill", "settle"):
@@ -33,14 +46,15 @@ def crossing(entry: Entry) -> Payment | None:
     to_car -= sum(nanos for source, _, nanos in legs if source == account)
     if to_car == 0:
         return None
-    payer, payee = (SITE, account) if to_car > 0 else (account, SITE)
+    site = site_account(feeder)
+    payer, payee = (site, account) if to_car > 0 else (account, site)
     prefix = BILL if operation == "bill" else REWARD
-    return Payment(key=f"{prefix}{key}", payer=payer, payee=payee, nanos=abs(to_car))
+    return Payment(key=_key(prefix, key, feeder), payer=payer, payee=payee, nanos=abs(to_car))
 
 
-def crossings(entries: Iterable[Entry]) -> list[Payment]:
+def crossings(entries: Iterable[Entry], feeder: str = "") -> list[Payment]:
     """All payments that these entries make, in their order."""
-    return [payment for entry in entries if (payment := crossing(entry)) is not None]
+    return [payment for entry in entries if (payment := crossing(entry, feeder)) is not None]
 
 
 class Earnings(Struct, frozen=True, kw_only=True):
@@ -69,7 +83,7 @@ class Earnings(Struct, frozen=True, kw_only=True):
         return "+".join(name for name in ("netted", "waiting", "crossed") if getattr(self, name)) or "netted"
 
 
-def earnings(entries: Iterable[Entry], is_paid: Callable[[str], bool]) -> dict[str, Earnings]:
+def earnings(entries: Iterable[Entry], is_paid: Callable[[str], bool], feeder: str = "") -> dict[str, Earnings]:
     """What became of each reward, by its settlement key; ``is_paid`` says whether a payment was made on the ledger.
 
     A bill takes the oldest rewards first, so at most one reward of a bill is in part netted and in part paid.
@@ -83,11 +97,11 @@ def earnings(entries: Iterable[Entry], is_paid: Callable[[str], bool]) -> dict[s
                 unpaid.setdefault(vehicle, deque()).append((key, nanos))
                 found[key] = Earnings(earned=nanos, waiting=nanos)
             else:
-                paid = nanos if is_paid(REWARD + key) else 0
+                paid = nanos if is_paid(reward_key(key, feeder)) else 0
                 found[key] = Earnings(earned=nanos, waiting=nanos - paid, crossed=paid)
         elif operation == "bill":
             taken = sum(n for source, target, n in legs if (source, target) == (payable(vehicle), SITE))
-            is_final = any(source == payable(vehicle) for source, _, _ in legs) and is_paid(BILL + key)
+            is_final = any(source == payable(vehicle) for source, _, _ in legs) and is_paid(_key(BILL, key, feeder))
             for reward, earned in unpaid.pop(vehicle, ()):
                 netted = min(earned, taken)
                 taken, rest = taken - netted, earned - netted
@@ -96,29 +110,38 @@ def earnings(entries: Iterable[Entry], is_paid: Callable[[str], bool]) -> dict[s
     return found
 
 
-def opening_of(book: Book) -> dict[str, int]:
-    """Who holds what according to a book in which nothing has happened yet: the ``opening`` of its ledger."""
-    return _wallets(book.balances())
-
-
-def opening_in(entries: Iterable[Entry]) -> dict[str, int]:
-    """The same, from the entries of a book."""
+def opening_in(entries: Iterable[Entry], feeder: str = "") -> dict[str, int]:
+    """Who was given what at the start, from the entries of a book: the ``opening`` of its ledger."""
     opening: dict[str, int] = {}
     for operation, _, account, nanos, _ in entries:
         if operation == "fund":
-            opening[account] = opening.get(account, 0) + nanos
+            name = site_account(feeder) if account == SITE else account
+            opening[name] = opening.get(name, 0) + nanos
     return opening
 
 
+def held_in(balances: Mapping[str, int], feeder: str = "") -> dict[str, int]:
+    """What must lie in the wallets on a ledger once all that a book lets cross has crossed."""
+    held = {account: nanos for account, nanos in balances.items() if account.startswith(_WALLET)}
+    return {site_account(feeder): balances[SITE] + promised_nanos(balances), **held}
+
+
+def summed(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """What several books say together, by account."""
+    total: dict[str, int] = {}
+    for part in parts:
+        for account, nanos in part.items():
+            total[account] = total.get(account, 0) + nanos
+    return total
+
+
 def differences(
-    balances: Mapping[str, int], ledger: Ledger, surplus: Mapping[str, int] = MappingProxyType({})
+    expected: Mapping[str, int], ledger: Ledger, surplus: Mapping[str, int] = MappingProxyType({})
 ) -> list[str]:
-    """Where the ledger's wallets hold something else than a book says, once all is settled; nothing if they agree.
+    """Where the ledger's wallets hold something else than is expected, once all is settled; nothing if they agree.
 
     ``surplus`` is what wallets held beyond their opening funds, and is none of the book's business.
     """
-    expected = _wallets(balances)
-    expected[SITE] += promised_nanos(balances)
     held = {account: ledger.balance(account) - surplus.get(account, 0) for account in expected}
     return [
         f"{account} holds {held[account]} nanos on the ledger, {nanos} in the book"
@@ -132,6 +155,5 @@ def promised_nanos(balances: Mapping[str, int]) -> int:
     return sum(nanos for account, nanos in balances.items() if account == RESERVED or account.startswith(payable("")))
 
 
-def _wallets(balances: Mapping[str, int]) -> dict[str, int]:
-    """What can be spent: the site's tokens, and those of the cars."""
-    return {account: nanos for account, nanos in balances.items() if account == SITE or account.startswith(_WALLET)}
+def _key(prefix: str, key: str, feeder: str) -> str:
+    return f"{prefix}{feeder}/{key}" if feeder else prefix + key

@@ -11,6 +11,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,11 +19,14 @@ from typing import Any, Final, Self
 
 from msgspec import Struct
 
-from wattswap.ledger.base import LedgerDownError, require
+from wattswap.ledger.base import MOST_ANCHOR_BYTES, LedgerDownError
 from wattswap.protocol.errors import InputError
 
 _OWNER_ONLY: Final = 0o600
 _IDENTITY_BYTES: Final = 16
+_IDENTITY: Final = "CREATE TABLE identity (id TEXT NOT NULL, run TEXT NOT NULL) STRICT;"
+MOST_DICTIONARY_BYTES: Final = 32_000
+"""No more of a dictionary is used than zlib can look back."""
 _BUSY_S: Final = 5.0
 """How long to wait for a reader of the file that is in the way, in seconds."""
 
@@ -213,11 +217,8 @@ def _is_blank(connection: sqlite3.Connection) -> bool:
 def _lay_out(connection: sqlite3.Connection, kind: Kind, run: str) -> None:
     """Make an empty file of this kind, in one transaction: a crash on the way leaves an empty file, as before."""
     connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute("CREATE TABLE identity (id TEXT NOT NULL, run TEXT NOT NULL) STRICT")
+    connection.executescript(f"BEGIN IMMEDIATE; {_IDENTITY} {kind.schema}")  # the transaction stays open
     connection.execute("INSERT INTO identity VALUES (?, ?)", (secrets.token_hex(_IDENTITY_BYTES), run))
-    for statement in _statements(kind.schema):
-        connection.execute(statement)
     connection.execute(f"PRAGMA application_id={kind.application_id}")
     connection.execute(f"PRAGMA user_version={kind.version}")
     connection.execute("COMMIT")
@@ -238,17 +239,6 @@ def _check(connection: sqlite3.Connection, path: Path | None, kind: Kind) -> Non
         damage = "rows refer to rows that are gone"
     if damage != "ok":
         raise InputError(f"{path} is damaged ({str(damage).splitlines()[0]}): restore it from a backup")
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script, one by one: ``executescript`` would commit before each."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-    require(not statement.strip(), f"an unfinished statement: {statement}")
 
 
 def _one(connection: sqlite3.Connection, sql: str) -> object:
@@ -291,3 +281,21 @@ def _locked(path: Path, name: str) -> int:
             if os.path.samestat(os.fstat(descriptor), lock.stat()):
                 return descriptor
         os.close(descriptor)  # its last owner removed it just before we got it
+
+
+def deflated(content: bytes, dictionary: bytes = b"") -> bytes:
+    """Content as it lies in a column, deflated (zlib), with a dictionary if there is one."""
+    dictionary = dictionary[-MOST_DICTIONARY_BYTES:]
+    deflater = zlib.compressobj(zdict=dictionary) if dictionary else zlib.compressobj()
+    return deflater.compress(content) + deflater.flush()
+
+
+def inflated(column: bytes, dictionary: bytes = b"") -> bytes:
+    """The content again; as it lies there if it is damaged, for whoever checks hashes or signatures to name."""
+    dictionary = dictionary[-MOST_DICTIONARY_BYTES:]
+    inflater = zlib.decompressobj(zdict=dictionary) if dictionary else zlib.decompressobj()
+    try:
+        content = inflater.decompress(column, MOST_ANCHOR_BYTES)
+    except zlib.error:
+        return column
+    return content if inflater.eof else column

@@ -11,7 +11,9 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from itertools import count
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
@@ -151,16 +153,11 @@ class IotaClient:
     async def _coins(self, address: str) -> list[Coin]:
         owned = iota_sdk.ObjectFilter(owner=iota_sdk.Address.from_hex(address), type_tag=_COINS)
         coins: list[Coin] = []
-        cursor = None
-        for _ in range(_MOST_PAGES):
-            page = await self._in_time(self._client.objects(owned, _forward(cursor)))
-            for thing in page.data:
+        async for page in self._pages(partial(self._client.objects, owned), most=_MOST_PAGES):
+            for thing in page:
                 ref = thing.object_ref()
                 name = CoinRef(ref.object_id.to_hex(), ref.version.as_u64(), ref.digest.to_base58())
                 coins.append(Coin(name, iota_sdk.Coin.try_from_object(thing).balance()))
-            if not page.page_info.has_next_page:
-                break
-            cursor = page.page_info.end_cursor
         return coins
 
     def coin_version(self, coin: str) -> int | None:
@@ -209,14 +206,8 @@ class IotaClient:
             raise LedgerDownError(f"{self.url} does not say which checkpoint is the newest")
         sender = iota_sdk.Address.from_hex(address)
         by = iota_sdk.TransactionsFilter(sent_address=sender, after_checkpoint=None if after < 0 else after)
-        found: list[SentTransaction] = []
-        cursor = None
-        while True:
-            page = await self._in_time(self._client.transactions_data_effects(by, _forward(cursor)))
-            found += [_sent(entry) for entry in page.data]
-            if not page.page_info.has_next_page:
-                return found, int(newest)
-            cursor = page.page_info.end_cursor
+        pages = self._pages(partial(self._client.transactions_data_effects, by))
+        return [_sent(entry) async for page in pages for entry in page], int(newest)
 
     def consumer(self, coin: CoinRef) -> str:
         """The digest of the transaction that consumed a version of a coin; "" if the node does not list it."""
@@ -224,15 +215,11 @@ class IotaClient:
 
     async def _consumer(self, coin: CoinRef) -> str:
         by = iota_sdk.TransactionsFilter(input_object=iota_sdk.ObjectId.from_hex(coin.coin))
-        cursor = None
-        while True:
-            page = await self._in_time(self._client.transactions(by, _backward(cursor)))
-            for entry in reversed(page.data):
+        async for page in self._pages(partial(self._client.transactions, by), backward=True):
+            for entry in reversed(page):
                 if (coin.coin, coin.version) in _inputs(entry.transaction):
                     return str(entry.transaction.digest().to_base58())
-            if not page.page_info.has_previous_page:
-                return ""
-            cursor = page.page_info.start_cursor
+        return ""
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
@@ -242,6 +229,21 @@ class IotaClient:
             raise LocalProtocolError("a process with an IOTA client was forked")
         timely = self._in_time(coroutine) if limited else coroutine
         return asyncio.run_coroutine_threadsafe(timely, self._loop).result()
+
+    async def _pages(
+        self, ask: Callable[[Any], Awaitable[Any]], *, backward: bool = False, most: int | None = None
+    ) -> AsyncIterator[Any]:
+        """What lies on each page of a listing, the last page first if ``backward``; ``most`` so many pages."""
+        direction = iota_sdk.Direction.BACKWARD if backward else iota_sdk.Direction.FORWARD
+        cursor = None
+        for _ in count() if most is None else range(most):
+            wanted = iota_sdk.PaginationFilter(direction=direction, cursor=cursor, limit=_PAGE)
+            page = await self._in_time(ask(wanted))
+            yield page.data
+            info = page.page_info
+            if not (info.has_previous_page if backward else info.has_next_page):
+                return
+            cursor = info.start_cursor if backward else info.end_cursor
 
     async def _in_time(self, wanted: Awaitable[_T]) -> _T:
         try:
@@ -262,14 +264,6 @@ def _said(url: str, problem: str) -> str:
     if "error sending request" in problem:
         return f"nobody answers at {url}; is the node running? `wattswap devnet` starts one"
     return f"{url}: {problem}"
-
-
-def _forward(cursor: str | None) -> Any:
-    return iota_sdk.PaginationFilter(direction=iota_sdk.Direction.FORWARD, cursor=cursor, limit=_PAGE)
-
-
-def _backward(cursor: str | None) -> Any:
-    return iota_sdk.PaginationFilter(direction=iota_sdk.Direction.BACKWARD, cursor=cursor, limit=_PAGE)
 
 
 def _effects(effects: Any) -> Effects:

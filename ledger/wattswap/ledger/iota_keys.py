@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from nacl.utils import random
 
+from wattswap.ledger.base import ANCHORS
 from wattswap.ledger.book import SITE, wallet
+from wattswap.ledger.crossing import site_account
 from wattswap.ledger.keys import read_key_file, write_key_file
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import SEED_BYTES, Signer, seeded_signer
@@ -78,22 +80,23 @@ class FileWallets:
         return self._signers[account]
 
 
-def wallets_of_folder(folder: Path, vehicles: Iterable[str] = ()) -> FileWallets:
+def wallets_of_folder(folder: Path, feeders: Sequence[str] = ("",), vehicles: Iterable[str] = ()) -> FileWallets:
     """The wallets whose keys lie in a folder: ``site.key``, ``gas.key``, ``anchors.key``, ``<vehicle>.key`` of cars.
 
-    A car of ``vehicles`` that has no key yet gets a random one.
+    Of several ``feeders`` each site has its own, ``site-<feeder>.key``. A car of ``vehicles`` without a key gets one.
 
     Raises:
-        InputError: there is no such folder, others can read it, or one of the first three is missing.
+        InputError: there is no such folder, others can read it, or a key is missing that is not a car's.
     """
+    accounts = {"-".join(filter(None, (SITE, feeder))): site_account(feeder) for feeder in feeders}
+    accounts |= {"gas": "gas", ANCHORS: ANCHORS}
     if not folder.is_dir():
-        raise InputError(
-            f"--keys {folder}: there is no such folder; make one and put site.key, gas.key, anchors.key there"
-        )
+        lacking = ", ".join(f"{name}.key" for name in accounts)
+        raise InputError(f"--keys {folder}: there is no such folder; make one and put {lacking} there")
     if folder.stat().st_mode & 0o077:
         raise InputError(f"--keys {folder}: other users can look into it; run `chmod 700 {folder}`")
     files = {path.stem: path for path in sorted(folder.glob("*.key"))}
-    for name in (SITE, "gas", "anchors"):
+    for name in accounts:
         if name not in files:
             raise InputError(
                 f"--keys {folder}: {name}.key is missing; `wattswap keys new {folder / name}.key` makes one"
@@ -102,6 +105,4 @@ def wallets_of_folder(folder: Path, vehicles: Iterable[str] = ()) -> FileWallets
         if vehicle not in files:
             files[vehicle] = folder / f"{vehicle}.key"
             write_key_file(files[vehicle], Signer(random(SEED_BYTES)))
-    return FileWallets(
-        {name if name in (SITE, "gas", "anchors") else wallet(name): path for name, path in files.items()}
-    )
+    return FileWallets({accounts.get(name) or wallet(name): path for name, path in files.items()})

@@ -9,9 +9,8 @@ from typing import Final, Self
 
 from wattswap.ledger import iota_faucet
 from wattswap.ledger.base import (
+    ANCHORS,
     Anchor,
-    AnchorState,
-    AnchorStatus,
     Payment,
     PaymentState,
     PaymentStatus,
@@ -22,13 +21,13 @@ from wattswap.ledger.iota_adapter import IotaAdapter, anchors_in
 from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import BatchState, Known
-from wattswap.ledger.submitter import ANCHORS, Submitter, anchor_item, payment_item
+from wattswap.ledger.submitter import Submitter, payment_item
 from wattswap.protocol.errors import InputError
 
 GAS: Final = "gas"
 """The account that pays all gas and storage deposits, so that every other balance moves by exactly what is paid."""
 PATIENCE_S: Final = 30.0
-"""How long ``pay`` and ``anchor`` wait until the network has decided."""
+"""How long ``pay`` waits until the network has decided."""
 
 
 class IotaLedger:
@@ -139,26 +138,7 @@ class IotaLedger:
 
     def history(self, account: str) -> list[Payment]:
         """All payments from or to the account that went through this outbox, oldest first."""
-        return [
-            Payment(key=item.key, payer=payer, payee=item.payee, nanos=item.nanos)
-            for payer, item in self.submitter.outbox.paid(account)
-        ]
-
-    def anchor(self, anchors: Sequence[Anchor]) -> list[AnchorStatus]:
-        """Keep these records and wait until they are final or patience ends."""
-        with self._mutex:
-            answers: list[AnchorStatus | None] = []
-            for anchor in anchors:
-                known = self.submitter.outbox.find(anchor_item(anchor).key)
-                answers.append(_anchor_answer(anchor, known))
-                if known is None:
-                    self.submitter.keep([anchor])
-            waiting = [anchor for anchor, answer in zip(anchors, answers, strict=True) if answer is None]
-            self._work_until([anchor_item(anchor).key for anchor in waiting])
-            return [
-                answer or self._kept(anchor, again=again)
-                for anchor, answer, again in zip(anchors, answers, _repeats(anchors), strict=True)
-            ]
+        return [receipt.payment for receipt in self.submitter.outbox.receipts(account)]
 
     def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
         """The site's anchors as the network lists them. Of two in one place the first one counts."""
@@ -227,12 +207,6 @@ class IotaLedger:
         error = self.submitter.errors().get(payment.payer) or self.submitter.outbox.frozen(payment.payer)
         return PaymentStatus(key=payment.key, state=PaymentState.PENDING, error=error or "not decided yet")
 
-    def _kept(self, anchor: Anchor, *, again: bool) -> AnchorStatus:
-        state, error = AnchorState.EXISTS if again else AnchorState.ANCHORED, ""
-        if self._state(anchor_item(anchor).key) is not BatchState.FINAL:
-            state, error = AnchorState.PENDING, self.submitter.errors().get(ANCHORS, "not decided yet")
-        return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=state, error=error)
-
     def _fetch_anchors(self) -> None:
         found, self._anchored_to = self.client.sent(self.wallets.address(ANCHORS), self._anchored_to)
         for one in found:
@@ -253,13 +227,13 @@ def check_chain(client: IotaClient, chain_id: str, allow: Sequence[str], *, seed
     return is_devnet
 
 
-def _repeats(things: Sequence[Payment] | Sequence[Anchor]) -> list[bool]:
+def _repeats(payments: Sequence[Payment]) -> list[bool]:
     """For each, whether it stood there before."""
-    seen: set[Payment | Anchor] = set()
+    seen: set[Payment] = set()
     repeats = []
-    for thing in things:
-        repeats.append(thing in seen)
-        seen.add(thing)
+    for payment in payments:
+        repeats.append(payment in seen)
+        seen.add(payment)
     return repeats
 
 
@@ -274,15 +248,3 @@ def _known_answer(payment: Payment, known: Known) -> PaymentStatus | None:
         error = f"the key already pays {known.item.nanos} nanos from {known.account!r} to {known.item.payee!r}"
         return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error)
     return PaymentStatus(key=payment.key, state=PaymentState.EXISTS) if known.state is BatchState.FINAL else None
-
-
-def _anchor_answer(anchor: Anchor, known: Known | None) -> AnchorStatus | None:
-    """The same for an anchor."""
-    if known is None:
-        return None
-    if known.item != anchor_item(anchor):
-        error = f"another record {anchor.sequence} of {anchor.site!r} is anchored already"
-        return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.REFUSED, error=error)
-    if known.state is not BatchState.FINAL:
-        return None
-    return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.EXISTS)

@@ -79,10 +79,10 @@ class Outbox(OutboxReading):
         with self._database.transaction() as sql:
             return [self._owe(sql, account, item, tag, now_ms) for account, item, tag in owed]
 
-    def post(self, book: Book, tag_of: Callable[[str, str], bytes], now_ms: int) -> bool:
-        """Write down what is new in a book, and owe the payments it makes, all in one write; whether any is owed."""
+    def post(self, book: Book, tag_of: Callable[[str, str], bytes], now_ms: int, feeder: str = "") -> bool:
+        """Write down what is new in a feeder's book, and owe what it pays, in one write; whether it pays anything."""
         with self._database.transaction() as sql:
-            payments = crossings(book_file.append(sql, self._database, book))
+            payments = crossings(book_file.append(sql, self._database, book, feeder), feeder)
             for one in payments:
                 item = Item(key=one.key, payee=one.payee, nanos=one.nanos)
                 self._owe(sql, one.payer, item, tag_of(one.payer, one.key), now_ms)
@@ -216,11 +216,14 @@ class Outbox(OutboxReading):
             sql.execute("UPDATE accounts SET frozen = ? WHERE account = ?", (why, account))
             sql.execute("INSERT INTO alarms (at_ms, account, text) VALUES (?, ?, ?)", (now_ms, account, why))
 
-    def thaw(self, account: str) -> None:
-        """A person has looked, accepts what strangers have sent, and lets the account go on."""
+    def thaw(self) -> list[str]:
+        """A person has looked, accepts what strangers have sent, and lets frozen accounts go on; which these were."""
+        frozen = [account for account in self.accounts if self.frozen(account)]
         with self._database.transaction() as sql:
-            sql.execute("UPDATE accounts SET frozen = '' WHERE account = ?", (account,))
-            sql.execute("UPDATE strangers SET accepted = 1 WHERE account = ?", (account,))
+            for account in frozen:
+                sql.execute("UPDATE accounts SET frozen = '' WHERE account = ?", (account,))
+                sql.execute("UPDATE strangers SET accepted = 1 WHERE account = ?", (account,))
+        return frozen
 
     def retry(self) -> int:
         """Let what was given up be tried again; how many items that is."""

@@ -10,16 +10,16 @@ from typing import Any, Final, Self
 
 from wattswap.ledger import book_file
 from wattswap.ledger.account_adapter import OUTBOX_ID_BYTES, CoinRef, Item, Signed
-from wattswap.ledger.base import require
+from wattswap.ledger.base import Payment, require
 from wattswap.ledger.book import Entry
 from wattswap.ledger.database import Database
-from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Backlog, Batch, BatchState, Known, PaymentReceipt
+from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Batch, BatchState, Known, PaymentReceipt
 
 ITEM: Final = "key, payee, nanos, sequence, size, content"
 _UNDECIDED: Final = """
-    SELECT item, account, nanos FROM items WHERE batch IS NULL
+    SELECT item, account FROM items WHERE batch IS NULL
     UNION ALL
-    SELECT item, items.account, nanos FROM batches JOIN items USING (batch) WHERE state = 'SIGNED'"""
+    SELECT item, items.account FROM batches JOIN items USING (batch) WHERE state = 'SIGNED'"""
 """Two selections, each with an index of its own: what is decided long since is not looked at."""
 
 
@@ -69,9 +69,9 @@ class OutboxReading:
         """A random id that no other outbox's file has."""
         return self._database.identity
 
-    def entries(self) -> list[Entry]:
-        """The book's entries, as far as they were written down."""
-        return book_file.read(self._database)
+    def entries(self, feeder: str = "") -> list[Entry]:
+        """The entries of a feeder's book, as far as they were written down."""
+        return book_file.read(self._database, feeder=feeder)
 
     @property
     def network(self) -> str:
@@ -113,10 +113,9 @@ class OutboxReading:
         return self._sum("SELECT sum(deposit_nanos) FROM batches")
 
     @property
-    def backlog(self) -> Backlog:
-        """What is owed or on its way, over all accounts."""
-        row = self._database.row(f"SELECT count(*), coalesce(sum(nanos), 0) FROM ({_UNDECIDED})")  # noqa: S608
-        return Backlog(items=row[0] if row else 0, nanos=row[1] if row else 0)
+    def unsettled(self) -> int:
+        """How many items are owed or on their way, over all accounts."""
+        return self._sum(f"SELECT count(*) FROM ({_UNDECIDED})")  # noqa: S608
 
     @property
     def payments_final(self) -> int:
@@ -170,19 +169,18 @@ class OutboxReading:
         row = self._database.row("SELECT frozen FROM accounts WHERE account = ?", account)
         return "" if row is None else str(row[0])
 
-    def knows(self, digest: str) -> bool:
-        """Whether a transaction of this digest is one of its own."""
-        return self._database.row("SELECT 1 FROM batches WHERE digest = ?", digest) is not None
-
     def accepted(self, digest: str) -> bool:
         """Whether a person has accepted a transaction that is not one of its own."""
         return self._database.row("SELECT 1 FROM strangers WHERE digest = ? AND accepted", digest) is not None
 
-    def state_of(self, digest: str) -> BatchState:
-        """Where the batch of this digest stands."""
+    def state_of(self, digest: str) -> BatchState | None:
+        """Where the batch of this digest stands; None if the transaction is not one of its own."""
         row = self._database.row("SELECT state FROM batches WHERE digest = ?", digest)
-        require(row is not None, f"no batch has the digest {digest}")
-        return BatchState(row[0] if row else "")
+        return None if row is None else BatchState(row[0])
+
+    def knows(self, digest: str) -> bool:
+        """Whether a transaction is one of its own, or one that a person has accepted."""
+        return self.state_of(digest) is not None or self.accepted(digest)
 
     def find(self, key: str) -> Known | None:
         """What it knows of a settlement key."""
@@ -202,21 +200,17 @@ class OutboxReading:
             error=error or "",
         )
 
-    def paid(self, account: str) -> list[tuple[str, Item]]:
-        """(payer, item) of all payments that are FINAL, from or to an account, oldest first."""
-        return [(receipt.payer, receipt.item) for receipt in self.receipts(account)]
-
     def receipts(self, account: str) -> list[PaymentReceipt]:
-        """The same with what became of them."""
+        """All payments that are FINAL, from or to an account, oldest first."""
         rows = self._database.rows(
-            f"SELECT decided_ms, digest, items.account, {ITEM} FROM items JOIN batches USING (batch)"  # noqa: S608
+            "SELECT decided_ms, digest, key, items.account, payee, nanos FROM items JOIN batches USING (batch)"
             " WHERE state = 'FINAL' AND size = 0 AND (items.account = ?1 OR payee = ?1)"
             " ORDER BY decided_ms, batch, item",
             account,
         )
         return [
-            PaymentReceipt(at_ms=at_ms, digest=digest, payer=account, item=item_of(columns))
-            for at_ms, digest, account, *columns in rows
+            PaymentReceipt(at_ms=at_ms, digest=digest, payment=Payment(key=key, payer=payer, payee=payee, nanos=nanos))
+            for at_ms, digest, key, payer, payee, nanos in rows
         ]
 
     def undecided(self, account: str) -> Batch | None:

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from wattswap.ledger.account_adapter import Item, Signed
+from wattswap.ledger.base import Payment
 from wattswap.ledger.book_file import BOOK_SCHEMA
 from wattswap.ledger.database import Kind
 
@@ -88,7 +89,7 @@ CREATE VIEW receipts AS
 )
 """``content`` is deflated (zlib), and ``size`` its length before; ``raw`` is kept until its batch is decided."""
 
-KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=4, schema=_SCHEMA)
+KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=5, schema=_SCHEMA)
 
 ALONE_AFTER: Final = 3
 """An item whose batches failed so often travels alone, so that one bad item stops no other."""
@@ -118,13 +119,6 @@ class Batch(Struct, frozen=True, kw_only=True):
     """What is stored is not what was signed: it must never be handed in."""
 
 
-class Backlog(Struct, frozen=True, kw_only=True):
-    """What is not decided yet."""
-
-    items: int
-    nanos: int
-
-
 class Known(Struct, frozen=True, kw_only=True):
     """What the outbox knows of a settlement key."""
 
@@ -144,5 +138,4 @@ class PaymentReceipt(Struct, frozen=True, kw_only=True):
     """When that was known here, since 1970."""
     digest: str
     """Of the transaction that carried it."""
-    payer: str
-    item: Item
+    payment: Payment

@@ -18,17 +18,13 @@ from __future__ import annotations
 
 import sqlite3
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from wattswap.ledger import book_file
 from wattswap.ledger.base import (
-    MOST_ANCHOR_BYTES,
     Anchor,
-    AnchorState,
-    AnchorStatus,
     DamagedError,
     Payment,
     PaymentState,
@@ -37,7 +33,8 @@ from wattswap.ledger.base import (
 )
 from wattswap.ledger.book import Book, Entry
 from wattswap.ledger.crossing import crossings
-from wattswap.ledger.database import Database, Kind
+from wattswap.ledger.database import Database, Kind, deflated, inflated
+from wattswap.ledger.settlement_base import DRAIN_S, Progress, Settled, Settlement
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
@@ -76,7 +73,7 @@ CREATE VIEW history AS
 """
 )
 
-KIND: Final = Kind(name="ledger", application_id=0x57_53_4C_31, version=2, schema=_SCHEMA)
+KIND: Final = Kind(name="ledger", application_id=0x57_53_4C_31, version=3, schema=_SCHEMA)
 
 
 def _wall_ms() -> int:
@@ -84,8 +81,10 @@ def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class SqliteLedger:
-    """A ``Ledger`` in a file, or in memory if the path is ``None``. ``opening`` is who holds how many nanos at first.
+class SqliteLedger(Settlement):
+    """A ledger in a file, or in memory if the path is ``None``, that is its own settlement: what returns is decided.
+
+    ``opening`` is who holds how many nanos at first.
 
     A file that is there goes on where it ended; ``opening`` must then be what it began with, or be left out, and
     ``run`` the run it belongs to. With ``reads_only`` another process may be writing it, and nothing is written.
@@ -108,6 +107,8 @@ class SqliteLedger:
             raise LocalProtocolError(f"more than {1 << 63} nanos in one ledger")
         self._database = Database(path, KIND, reads_only=reads_only, run=run)
         self._clock = clock
+        self._refused: dict[str, str] = {}
+        self.ledger = self
         try:
             if not reads_only:
                 self._open_with(opening)
@@ -122,12 +123,6 @@ class SqliteLedger:
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
@@ -150,13 +145,6 @@ class SqliteLedger:
         )
         return [Payment(key=key, payer=payer, payee=payee, nanos=nanos) for key, payer, payee, nanos in rows]
 
-    def anchor(self, anchors: Sequence[Anchor]) -> list[AnchorStatus]:
-        """Keep these records, in one write."""
-        if not anchors:
-            return []
-        with self._database.transaction() as sql:
-            return [self._anchor(sql, anchor) for anchor in anchors]
-
     def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
         """The site's anchors, in the order of their sequence. One whose bytes are damaged comes as it lies there."""
         rows = self._database.rows(
@@ -165,22 +153,55 @@ class SqliteLedger:
             first,
             MOST_NANOS if last is None else last,
         )
-        return [Anchor(site=site, sequence=sequence, content=_inflated(content)) for sequence, content in rows]
+        return [Anchor(site=site, sequence=sequence, content=inflated(content)) for sequence, content in rows]
 
     # -- the book beside it -------------------------------------------------------------------------------------------
 
-    def post(self, book: Book) -> None:
+    def post(self, book: Book, feeder: str = "") -> None:
         """Write down what is new in a book and make the payments it makes, all in one write.
 
         A payment that a wallet cannot cover is not made; ``pay`` makes it when it is handed in again.
         """
         with self._database.transaction() as sql:
-            for payment in crossings(book_file.append(sql, self._database, book)):
+            for payment in crossings(book_file.append(sql, self._database, book, feeder), feeder):
                 self._pay(sql, payment)
 
-    def entries(self) -> list[Entry]:
-        """The book's entries, as far as they were written down."""
-        return book_file.read(self._database)
+    def entries(self, feeder: str = "") -> list[Entry]:
+        """The entries of a feeder's book, as far as they were written down."""
+        return book_file.read(self._database, feeder=feeder)
+
+    def keep(self, anchors: Sequence[Anchor]) -> None:
+        """Keep these records, in one write."""
+        with self._database.transaction() as sql:
+            for anchor in anchors:
+                self._keep(sql, anchor)
+
+    def is_anchored(self, anchor: Anchor) -> bool:
+        """Whether exactly this record is there."""
+        return self.anchored(anchor.site, first=anchor.sequence, last=anchor.sequence) == [anchor]
+
+    def drain(self, timeout_s: float = DRAIN_S, progress: Progress = lambda _left: None) -> Settled:
+        """Hand in once more what a wallet could not cover: it may have been paid since."""
+        del timeout_s
+        paid = self.paid_keys()
+        feeders = [str(feeder) for (feeder,) in self._database.rows("SELECT DISTINCT feeder FROM entries")]
+        owed = [payment for feeder in feeders for payment in crossings(self.entries(feeder), feeder)]
+        missing = [payment for payment in owed if payment.key not in paid]
+        for payment, status in zip(missing, self.pay(missing), strict=True):
+            if status.state is PaymentState.REFUSED:
+                self._refused[payment.key] = status.error
+        progress(0)
+        return self.settled()
+
+    def settled(self) -> Settled:
+        """Where it stands now."""
+        [(payments, anchors)] = self._database.rows("SELECT (SELECT count(*) FROM payments), count(*) FROM anchors")
+        refused = tuple(f"{key}: {error}" for key, error in self._refused.items())
+        return Settled(pending=0, payments=payments, anchors=anchors, refused=refused)
+
+    def identities(self) -> dict[str, str]:
+        """The id of the ledger's file."""
+        return {"ledger": self.identity}
 
     # -- what else it knows -------------------------------------------------------------------------------------------
 
@@ -201,11 +222,6 @@ class SqliteLedger:
     def paid_keys(self) -> set[str]:
         """The keys of all payments that were made."""
         return {str(key) for (key,) in self._database.rows("SELECT key FROM payments")}
-
-    def anchors_kept(self) -> int:
-        """How many records all sites have anchored."""
-        row = self._database.row("SELECT count(*) FROM anchors")
-        return int(row[0]) if row else 0
 
     def extent(self, site: str) -> tuple[int, int]:
         """How many records a site has anchored, and the last one's sequence (-1 for none)."""
@@ -266,28 +282,15 @@ class SqliteLedger:
         )
         return PaymentStatus(key=payment.key, state=PaymentState.PAID)
 
-    def _anchor(self, sql: sqlite3.Connection, anchor: Anchor) -> AnchorStatus:
+    def _keep(self, sql: sqlite3.Connection, anchor: Anchor) -> None:
         """Keep one record inside the caller's write."""
         place = (anchor.site, anchor.sequence)
         known = sql.execute("SELECT content FROM anchors WHERE site = ? AND sequence = ?", place).fetchone()
         if known is None:
-            sql.execute("INSERT INTO anchors VALUES (?, ?, ?)", (*place, zlib.compress(anchor.content)))
-            return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.ANCHORED)
-        if _inflated(known[0]) == anchor.content:
-            return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.EXISTS)
-        error = f"another record {anchor.sequence} of {anchor.site!r} is anchored already"
-        return AnchorStatus(site=anchor.site, sequence=anchor.sequence, state=AnchorState.REFUSED, error=error)
+            sql.execute("INSERT INTO anchors VALUES (?, ?, ?)", (*place, deflated(anchor.content)))
+        elif inflated(known[0]) != anchor.content:
+            self._refused[f"anchor/{anchor.site}/{anchor.sequence}"] = "another record is anchored there already"
 
 
 def _refused(payment: Payment, error: str) -> PaymentStatus:
     return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error)
-
-
-def _inflated(content: bytes) -> bytes:
-    """The bytes of a record; what was damaged is handed out as it is, for whoever checks signatures to name."""
-    inflater = zlib.decompressobj()
-    try:
-        plain = inflater.decompress(content, MOST_ANCHOR_BYTES)
-    except zlib.error:
-        return content
-    return plain if inflater.eof else content

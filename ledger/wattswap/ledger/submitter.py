@@ -31,18 +31,18 @@ from wattswap.ledger.account_adapter import (
     open_manifest,
     tag,
 )
-from wattswap.ledger.base import Anchor, LedgerDownError, Payment
+from wattswap.ledger.base import ANCHORS, Anchor, LedgerDownError, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import Batch, BatchState
 
-ANCHORS: Final = "anchors"
-"""The account that anchors, and its account: its coins are not those that pay, so neither ever waits for the other."""
 FIRST_WAIT_MS: Final = 200
 COMPARE_AFTER: Final = 500
 """A account is compared with its ledger again after so many transactions, so that the next start has little to list."""
 OVERLAP: Final = 20
 """So many checkpoints are compared once more: a service behind several nodes may list a little less than it had."""
+STRANGE_AFTER: Final = 6
+"""So many tries on a coin that another transaction holds, some 10 s, before that one is called a stranger's."""
 LONGEST_WAIT_MS: Final = 30_000
 """Between two tries on an account: doubled each time, up to this, and spread by up to half so that none march."""
 
@@ -95,9 +95,9 @@ class Submitter:
         """Write anchors down on their account; for each, whether it was new."""
         return self._owe([(ANCHORS, anchor_item(anchor)) for anchor in anchors])
 
-    def post(self, book: Book) -> bool:
-        """Write down what is new in a book, with what it owes; whether it owes anything new."""
-        return self.outbox.post(book, self.tag_of, self._clock())
+    def post(self, book: Book, feeder: str = "") -> bool:
+        """Write down what is new in a feeder's book, with what it owes; whether it owes anything new."""
+        return self.outbox.post(book, self.tag_of, self._clock(), feeder)
 
     # -- what is done about it ----------------------------------------------------------------------------------------
 
@@ -216,7 +216,7 @@ class Submitter:
                 for name in (batch.account, *self._poor):  # who lacked tokens may have been paid some
                     self._done(name)
                 return True
-            case Verdict.CONFLICT if outcome.others and not any(map(self._explained, outcome.others)):
+            case Verdict.CONFLICT if self._is_strange(batch.account, outcome):
                 self._freeze_stranger(batch.account, outcome.others[0])
                 return True
             case Verdict.CONFLICT:
@@ -251,7 +251,7 @@ class Submitter:
                 continue
             if consumer in ("", signed.digest):
                 raise LedgerDownError("a coin has moved, and the ledger does not say yet by which transaction")
-            if self.outbox.knows(consumer) or self.outbox.accepted(consumer):
+            if self.outbox.knows(consumer):
                 self.outbox.bury(batch, f"its coin went into transaction {consumer}", self._clock())
                 self._done(batch.account)
             else:
@@ -281,8 +281,8 @@ class Submitter:
 
     def _compare(self, name: str, adapter: AccountAdapter, sighting: Sighting, *, first: bool) -> bool:
         """Compare one transaction of the account with the outbox; whether it had to be adopted."""
-        if self.outbox.knows(sighting.digest):
-            self._agree(name, sighting)
+        if (state := self.outbox.state_of(sighting.digest)) is not None:
+            self._agree(name, sighting, state)
             return False
         if self.outbox.accepted(sighting.digest):
             return False
@@ -297,9 +297,8 @@ class Submitter:
             self.outbox.freeze(name, f"paid twice: {', '.join(doubled[:3])}", self._clock())
         return True
 
-    def _agree(self, name: str, sighting: Sighting) -> None:
+    def _agree(self, name: str, sighting: Sighting, state: BatchState) -> None:
         """What the outbox says of its own transaction must be what the ledger says."""
-        state = self.outbox.state_of(sighting.digest)
         if state is BatchState.SIGNED:
             batch = self.outbox.undecided(name)
             if batch is not None:
@@ -317,8 +316,13 @@ class Submitter:
         )
         self.outbox.freeze(name, why, self._clock(), digest)
 
-    def _explained(self, digest: str) -> bool:
-        return self.outbox.knows(digest) or self.outbox.accepted(digest)
+    def _is_strange(self, name: str, outcome: BatchOutcome) -> bool:
+        """Whether what holds a coin is nobody's whom we know, also after comparisons with what the ledger lists.
+
+        It may be our own, forgotten by a restored outbox and not listed yet: then the next comparison adopts it.
+        """
+        known = any(map(self.outbox.knows, outcome.others))
+        return bool(outcome.others) and not known and self._tries.get(name, 0) >= STRANGE_AFTER
 
     # -- small things -------------------------------------------------------------------------------------------------
 

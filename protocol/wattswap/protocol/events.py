@@ -94,12 +94,12 @@ class Reading(_Event, frozen=True, tag=6):
 class DriverWish(_Event, frozen=True, tag=13):
     """What its driver wants of a plugged car from now on; told to the vehicle, which tells nobody."""
 
-    session: int
+    session: SessionNumber
     sells: bool
     """Whether it may give way for pay; if not, it answers every call by charging on."""
-    departure_ms: int
+    departure_ms: Instant
     """When the car is to be full; the instant of the wish if its driver will not wait at all."""
-    least_ws: int = 0
+    least_ws: Energy = 0
     """So much its battery must hold before it gives way for pay, and after it has fed."""
 
 

@@ -15,6 +15,8 @@ WS_PER_WH: Final = 3_600
 MS_PER_S: Final = 1_000
 MS_PER_HOUR: Final = 3_600_000
 MS_PER_DAY: Final = 24 * MS_PER_HOUR
+NEVER_MS: Final = 1 << 42
+"""The departure of what never departs: some 139 years from the start."""
 PPM: Final = 1_000_000
 PERMILLE: Final = 1_000
 
@@ -46,3 +48,4 @@ class Purpose(IntEnum):
     MOMENTUM = 9
     FIRST_MARGIN = 10
     SESSION = 11
+    PLACE = 12

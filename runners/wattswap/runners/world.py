@@ -18,7 +18,8 @@ from wattswap.agents.offers import Own
 from wattswap.agents.rules import Rules
 from wattswap.agents.strategies.waiting import waiting_cost
 from wattswap.protocol.draws import agent_key
-from wattswap.protocol.units import PERMILLE, PPM, WS_PER_WH
+from wattswap.protocol.units import NEVER_MS, PERMILLE, PPM, WS_PER_WH
+from wattswap.runners.scenario.car_notes import capacity_ws
 from wattswap.runners.scenario.cars import garage_of
 from wattswap.runners.scenario.names import apart
 from wattswap.runners.scenario.schema import ppm, share_of
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.cars import Garage
     from wattswap.runners.scenario.schema import Scenario, TransformerTable
     from wattswap.runners.scenario.street import Street
-
-NEVER_MS: Final = 1 << 42
-"""The departure of what never departs: some 139 years from the start."""
 
 
 def rules_of(scenario: Scenario, transformer: TransformerTable) -> Rules:
@@ -103,6 +101,11 @@ class Fleet:
     def __len__(self) -> int:
         return len(self.session_id)
 
+    @property
+    def persons(self) -> dict[int, int]:
+        """A session's key -> the key of the person who charges."""
+        return dict(zip(self.key.tolist(), self.user_key.tolist(), strict=True))
+
     def rows_of(self, feeder: int) -> slice:
         """A feeder's rows."""
         first, last = np.searchsorted(self.feeder, (feeder, feeder + 1)).tolist()
@@ -131,10 +134,8 @@ def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
     sessions, garage = rows_of(street.sessions, feeder.sessions), street_garage.of(feeder.sessions)
     cars, batteries = street.scenario.vehicles, feeder.batteries
     n, m = len(sessions.session_id), len(batteries)
-    target, ten_percent = round(cars.target_pct * 10), 100
-    recorded_ws = garage.capacity_wh * WS_PER_WH
-    fitting_ws = physics.ceil_div(sessions.energy_ws * PERMILLE, max(target - ten_percent, 1))
-    capacity_ws = np.maximum(recorded_ws, fitting_ws)
+    target = round(cars.target_pct * 10)
+    car_batteries_ws = capacity_ws(garage, sessions.energy_ws, cars)
     taken = frozenset(sessions.session_id + sessions.station_id + sessions.vehicle_id)
     names = tuple(apart(f"battery-{place + 1}", taken) for place in range(m))
 
@@ -159,12 +160,12 @@ def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
         max_w=column(garage.max_w, [battery.max_w for battery in batteries]),
         feed_w=column(np.minimum(cars.feed_w, garage.max_w), [battery.max_w for battery in batteries]),
         stored_ws=column(
-            capacity_ws * target // PERMILLE - sessions.energy_ws,
+            car_batteries_ws * target // PERMILLE - sessions.energy_ws,
             [ws * ppm(battery.initial_pct) // PPM for ws, battery in zip(battery_ws, batteries, strict=True)],
         ),
-        capacity_ws=column(capacity_ws, battery_ws),
+        capacity_ws=column(car_batteries_ws, battery_ws),
         reserve_ws=column(
-            capacity_ws * ppm(cars.reserve_pct) // PPM,
+            car_batteries_ws * ppm(cars.reserve_pct) // PPM,
             [ws * ppm(battery.reserve_pct) // PPM for ws, battery in zip(battery_ws, batteries, strict=True)],
         ),
         round_trip_permille=column(round(cars.round_trip_pct * 10), [round(b.round_trip_pct * 10) for b in batteries]),

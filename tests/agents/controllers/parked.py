@@ -35,6 +35,7 @@ def parked(
     most_w: Sequence[int] | None = None,
     feed_w: Sequence[int] | None = None,
     local_ms: int = 0,
+    now_ms: int = 0,
 ) -> Parked:
     """Cars that want so much; instants in ms, 0 where left out; full power is what they want where left out."""
     wanted = np.array(wanted_w, dtype=np.int64)
@@ -53,6 +54,7 @@ def parked(
             column(most_w, wanted),
             np.full_like(wanted, local_ms),
             column(feed_w),
+            np.full_like(wanted, now_ms),
         ),
     )
 

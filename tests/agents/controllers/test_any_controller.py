@@ -16,7 +16,7 @@ from wattswap.protocol.errors import InputError
 
 RULES = Rules()
 ALL = [name for name in CONTROLLERS if name != NEGOTIATED]
-CAPPED = ["fcfs", "edf", "llf", "equal-share", "round-robin"]
+CAPPED = ["fcfs", "edf", "llf", "equal-share", "round-robin", "receding-horizon", "karma"]
 QUEUES = ["fcfs", "edf", "llf"]
 BASE_W = 50_000
 FEW = settings(max_examples=20, deadline=None)
@@ -50,8 +50,8 @@ def test_what_is_known_is_read_only(name, room_w, street):
     granted(name, room_w, street)
 
 
-# droop goes there step by step, and a subscribed power holds at all times
-@pytest.mark.parametrize("name", [name for name in ALL if name not in ("droop", "bandwidth")])
+# droop goes there step by step, a subscribed power holds at all times, and valleys are waited for
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("droop", "bandwidth", "valley-filling")])
 @FEW
 @given(street=many_parked())
 def test_where_there_is_room_for_all_everyone_draws_what_it_wants(name, street):
@@ -59,14 +59,14 @@ def test_where_there_is_room_for_all_everyone_draws_what_it_wants(name, street):
     assert granted(name, room_w, street).import_w.tolist() == street.cars.wanted_w.tolist()
 
 
-@pytest.mark.parametrize("name", CAPPED)
+@pytest.mark.parametrize("name", [*CAPPED, "valley-filling"])
 @FEW
 @given(room_w=ROOMS_W, street=many_parked())
 def test_cars_stay_under_the_target_wherever_the_homes_leave_room(name, room_w, street):
     assert granted(name, room_w, street).import_w.sum() <= max(room_w, 0)
 
 
-@pytest.mark.parametrize("name", CAPPED)
+@pytest.mark.parametrize("name", [*CAPPED, "valley-filling"])
 @FEW
 @given(room_w=ROOMS_W, street=many_parked())
 def test_nobody_is_granted_what_no_charger_can_give(name, room_w, street):

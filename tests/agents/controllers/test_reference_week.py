@@ -63,7 +63,7 @@ def missing_wh(week, controller, *, whole_steps):
         laxity_ms = departure_ms[rows] - now_ms - missing_ws[rows] * 1000 // full_w
         nothing = np.zeros_like(wanted_w)
         cars = Cars(nothing.astype(np.uint64), wanted_w, wanted_w, nothing > 0, *[nothing] * 4)
-        plugged = Plugged(arrival_ms[rows], departure_ms[rows], laxity_ms, nothing, most_w, nothing, nothing)
+        plugged = Plugged(arrival_ms[rows], departure_ms[rows], laxity_ms, nothing, most_w, nothing, nothing, nothing)
         missing_ws[rows] -= controller(base_w, limit_w, cars, plugged, rules).import_w * STEP_S
     return missing_ws[departure_ms <= street.ticks * STEP_MS] / WS_PER_WH
 

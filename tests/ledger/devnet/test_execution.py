@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from wattswap.ledger.devnet import bcs, execution
 from wattswap.ledger.devnet.model import (
     Argument,
+    ArgumentPlace,
     CoinObject,
     Command,
     Execution,
@@ -26,7 +27,8 @@ from wattswap.ledger.devnet.rules import COIN_DEPOSIT, MOST_NEW_COINS
 
 ANNA, BERT = b"a" * 32, b"b" * 32
 FEE = 1_000_000
-GAS = Argument("gas")
+OPTION = f"0x{1:064x}"
+GAS: Argument = "Gas"
 
 
 class Coins:
@@ -92,11 +94,11 @@ def failure(commands: list[Command], inputs: list[bytes | Reference] | None = No
 
 
 def at(index: int, sub: int | None = None) -> Argument:
-    return Argument("result", index, sub)
+    return ArgumentPlace(result=index) if sub is None else ArgumentPlace(nested_result=(index, sub))
 
 
 def given_(index: int) -> Argument:
-    return Argument("input", index)
+    return ArgumentPlace(input=index)
 
 
 COIN2, SEVEN, TO_BERT = given_(0), given_(1), given_(2)
@@ -128,9 +130,9 @@ WRONG = 'CommandArgumentError":{"argument":'
         ([MakeVector(None, [COIN2])], "FeatureNotYetSupported"),
         ([MakeVector("u64", [SEVEN]), MakeVector("u64", [at(0)])], "TypeMismatch"),
         ([MakeVector("u64", [SEVEN]), TransferObjects([at(0)], TO_BERT)], "TypeMismatch"),
-        ([MoveCall(bytes(31) + b"\x01", "option", "none", ["u64"], [])], "FunctionNotFound"),
-        ([MoveCall(bytes(31) + b"\x01", "option", "some", [], [SEVEN])], "TypeArityMismatch"),
-        ([MoveCall(bytes(31) + b"\x01", "option", "some", ["u64"], [])], "ArityMismatch"),
+        ([MoveCall(OPTION, "option", "none", ["u64"], [])], "FunctionNotFound"),
+        ([MoveCall(OPTION, "option", "some", [], [SEVEN])], "TypeArityMismatch"),
+        ([MoveCall(OPTION, "option", "some", ["u64"], [])], "ArityMismatch"),
     ],
 )
 def test_a_wrong_command_fails_by_the_networks_name(commands: list[Command], reason: str):
@@ -142,9 +144,7 @@ def test_a_failure_names_the_command():
 
 
 def test_values_that_can_be_dropped_are_left_lying():
-    assert not failure(
-        [MakeVector("u64", [SEVEN, SEVEN]), MoveCall(bytes(31) + b"\x01", "option", "some", ["u64"], [SEVEN])]
-    )
+    assert not failure([MakeVector("u64", [SEVEN, SEVEN]), MoveCall(OPTION, "option", "some", ["u64"], [SEVEN])])
 
 
 def test_nothing_at_all_costs_the_fee_and_smashes_the_gas():
@@ -179,7 +179,7 @@ COMMANDS = st.one_of(
     st.builds(MergeCoins, ARGUMENTS, SOME),
     st.builds(TransferObjects, SOME, st.builds(given_, st.integers(3, 4))),
     st.builds(MakeVector, st.sampled_from(["u64", "address", None]), SOME),
-    st.builds(MoveCall, st.just(bytes(31) + b"\x01"), st.just("option"), st.just("some"), st.just(["u64"]), SOME),
+    st.builds(MoveCall, st.just(OPTION), st.just("option"), st.just("some"), st.just(["u64"]), SOME),
 )
 AMOUNTS = st.sampled_from([0, 1, 7, 10**6, 10**9, 2**64 - 1])
 

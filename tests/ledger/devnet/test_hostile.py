@@ -278,7 +278,7 @@ def test_a_second_spending_is_stopped_by_the_database_too():
     node.give(b"a" * 32, 10**9)
     entry = node.store.entry()
     assert entry
-    coin = node.store.versions(node.store.coins([], [], count=1, backwards=False)[0].id)[0]
+    coin = node.store.versions(node.store.coins([], [], entry.seq, count=1, backwards=False)[0].id)[0]
     with pytest.raises(sqlite3.IntegrityError):
         node.store.write(entry, [coin, coin], [], [])
     node._check()

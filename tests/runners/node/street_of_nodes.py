@@ -33,10 +33,22 @@ def free_port() -> int:
 class AgentProcess:
     """One agent: its directory, and its process while it runs."""
 
-    def __init__(self, folder: Path, name: str, role: Role, text: str, prefix: Sequence[str] = ()) -> None:
-        """``prefix`` stands before the command, to run it elsewhere."""
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        role: Role,
+        text: str,
+        prefix: Sequence[str] = (),
+        host: AgentProcess | None = None,
+    ) -> None:
+        """``prefix`` stands before the command, to run it elsewhere; ``host`` is the agent in whose process it runs."""
         self.folder, self.name, self.role, self._prefix = folder, name, role, tuple(prefix)
-        self.identity: PublicIdentity = new_agent_keys(folder / "keys", name, role).identity
+        beside = None if host is None else host.folder / "keys"
+        self.identity: PublicIdentity = new_agent_keys(folder / "keys", name, role, beside=beside).identity
+        if host is not None:
+            with (host.folder / "agent.toml").open("a") as file:
+                file.write(f'[[also]]\nrole = "{role}"\nconfig = "{folder / "agent.toml"}"\n')
         (folder / "agent.toml").write_text(text)
         self.process: subprocess.Popen[bytes] | None = None
         self.command = [sys.executable, "-m", "wattswap", "agent", role, "--config", str(folder / "agent.toml")]
@@ -98,8 +110,8 @@ class StreetOfNodes:
         self._hosts, self.ports = hosts, [free_port() for _ in range(points + 1)]
         ports = self.ports
         site = f"[site]\nlimit_w = {limit_w}\n{ledger}"
-        self.transformer = self._agent(folder, "transformer", "transformer", 0, _listen(ports[0], hosts) + site)
-        above = _upstream("transformer", ports[0], hosts)
+        self.transformer = self._agent(folder, "transformer", "transformer", 0, listen(ports[0], hosts) + site)
+        above = upstream("transformer", ports[0], hosts)
         self.household = self._agent(folder, "household/0", "household", 0, above + f"[device]\npower_w = {base_w}\n")
         self.page_port = free_port()
         """Where the first charger tells other programs what it may draw."""
@@ -111,10 +123,13 @@ class StreetOfNodes:
                 f"charger/{number}",
                 "charger",
                 number + 1,
-                above + _listen(ports[number + 1], hosts) + point + pages[number],
+                above + listen(ports[number + 1], hosts) + point + pages[number],
             )
             for number in range(points)
         ]
+        self.driver_port = free_port()
+        """Where the driver of the first car says what is wanted of it."""
+        driven = [f"[page]\nport = {self.driver_port}\n", *[""] * (points - 1)]
         follows = [*strategies, *["need"] * (points - len(strategies))]
         self.cars = [
             self._agent(
@@ -122,7 +137,9 @@ class StreetOfNodes:
                 f"vehicle/{number}",
                 "vehicle",
                 points + 1,
-                _upstream(f"charger/{number}", ports[number + 1], hosts) + f'[car]\nstrategy = "{follows[number]}"\n',
+                upstream(f"charger/{number}", ports[number + 1], hosts)
+                + f'[car]\nstrategy = "{follows[number]}"\n'
+                + driven[number],
             )
             for number in range(points)
         ]
@@ -140,11 +157,11 @@ class StreetOfNodes:
         return AgentProcess(folder / name.replace("/", "-"), name, role, discovery + MARKET + text, prefix)
 
 
-def _listen(port: int, hosts: Sequence[NetworkHost]) -> str:
+def listen(port: int, hosts: Sequence[NetworkHost]) -> str:
     return "" if hosts else f'[listen]\nhost = "127.0.0.1"\nport = {port}\n'
 
 
-def _upstream(name: str, port: int, hosts: Sequence[NetworkHost]) -> str:
+def upstream(name: str, port: int, hosts: Sequence[NetworkHost]) -> str:
     address = "" if hosts else f'host = "127.0.0.1"\nport = {port}\n'
     return f'[upstream]\nname = "{name}"\n{address}'
 
@@ -168,9 +185,9 @@ def running(street: _Street) -> Iterator[_Street]:
                 agent.process.wait()
 
 
-def until(so: Callable[[], Any], street: _AllRunning) -> Any:
+def until(so: Callable[[], Any], street: _AllRunning, patience_s: float = PATIENCE_S) -> Any:
     """What becomes so while the street runs; fails with what its agents said when it takes far longer than it may."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + patience_s
     while not (found := so()):
         lost = [(agent.name, agent.err()) for agent in street.all if agent.process and agent.process.poll() is not None]
         assert not lost, lost

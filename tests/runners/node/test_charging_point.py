@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from wattswap.agents.rules import Rules
 from wattswap.protocol.errors import InputError, RemoteProtocolError
-from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.events import CarStatus, DriverWish, Metered, PluggedIn, Reading, Unplugged
+from wattswap.runners.engines.driver_wishes import Said, Wish
 from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.node.charging_point import ChargingPoint, read_wish
 from wattswap.runners.node.config import CarTable, PointTable
 from wattswap.runners.node.drivers.device import DeviceError, DeviceReading
+from wattswap.runners.node.frames import CableEvent
 from wattswap.runners.node.sensors import CarSensor
 
 RULES = Rules(tick_ms=1_000, window_ms=60_000, lease_ms=5_000)
@@ -182,8 +186,89 @@ def test_a_wish_that_cannot_be_read_is_said_and_the_settings_count(place, tmp_pa
     assert what in place.point.trouble
 
 
+def car_at(place: PluggedPoint, store: MemoryStore | None = None, settings: CarTable | None = None) -> CarSensor:
+    """A car whose charger hears at once what it signals."""
+
+    def signal(_charger: str, events: Sequence[CableEvent]) -> None:
+        for event in events:
+            place.point.told("vehicle/1", event)
+
+    return CarSensor(settings or CarTable(), store or MemoryStore(), signal)
+
+
+def plugged_in(place: PluggedPoint, car: CarSensor, at_s: int) -> PluggedIn:
+    """The car is told of its cable, as its charger's name in these tests has it."""
+    plugged = place.beat(at_s, 0, 0)[0]
+    assert isinstance(plugged, PluggedIn)
+    told = car.told("charger/7", msgspec.structs.replace(plugged, peer="charger/7"))
+    assert isinstance(told, PluggedIn)
+    return told
+
+
+def test_who_will_not_wait_is_firm_from_the_next_beat_on_and_again_after_a_crash(place):
+    store = MemoryStore()
+    car = car_at(place, store)
+    session = plugged_in(place, car, 1).session
+    place.beat(2, 0, 0)
+    assert place.told[-1].due_ms > 3_600_000
+    car.say(Said(0, Wish.VETO))
+    assert car.beat(3_000) == [DriverWish(session, sells=False, departure_ms=3_000)]
+    assert car.beat(4_000) == [], "it is said once"
+    status = place.beat(4, 0, 0)[-1]
+    assert status.firm_w == 11_000
+    assert place.told[-1].due_ms < 4_000, "it is due already"
+    again = PluggedPoint(place.point._driver_file.parent, place.store)
+    again.beat(5, 0, 0)
+    assert again.told[-1].due_ms < 4_000
+    woken = car_at(again, store)
+    assert woken.wish is None, "it does not know of its cable yet"
+    plug = msgspec.structs.replace(again.told[0], peer="charger/7")
+    woken.told("charger/7", plug)
+    assert woken.beat(6_000) == [DriverWish(session, sells=False, departure_ms=3_000)]
+
+
+def test_a_driver_may_take_back_what_was_said_and_a_new_stay_knows_nothing_of_it(place):
+    car = car_at(place)
+    plug = plugged_in(place, car, 1)
+    for said in (Said(0, Wish.FULL_BY, by_ms=9_000_000), Said(0, Wish.AT_LEAST, least_ws=36_000_000)):
+        car.say(said)
+    assert car.beat(2_000) == [DriverWish(plug.session, sells=True, departure_ms=9_000_000, least_ws=36_000_000)]
+    assert plug.departure_ms is not None
+    car.say(Said(0, Wish.SELL))
+    assert car.beat(3_000) == [DriverWish(plug.session, sells=True, departure_ms=plug.departure_ms)]
+    car.told("charger/7", Unplugged(plug.session, 0, 0))
+    assert (car.plug, car.wish) == (None, None)
+    car.say(Said(0, Wish.VETO))
+    assert car.beat(4_000) == [], "nobody is plugged in"
+    place.beat(5, 0, 0, plugged=False)
+    plugged_in(place, car, 6)
+    assert car.beat(7_000) == []
+
+
+def test_a_charger_that_was_away_is_told_again(place):
+    car = car_at(place)
+    plugged_in(place, car, 1)
+    car.say(Said(0, Wish.STOP))
+    assert len(car.beat(2_000)) == 1
+    car.link_opened("charger/8")
+    assert car.beat(3_000) == []
+    car.link_opened("charger/7")
+    assert len(car.beat(4_000)) == 1
+
+
+def test_nobody_but_the_car_at_the_cable_has_a_say(place):
+    session = place.beat(1, 0, 0)[0].session
+    for sender, event in (
+        ("vehicle/2", DriverWish(session, sells=False, departure_ms=1)),
+        ("vehicle/1", DriverWish(session + 1, sells=False, departure_ms=1)),
+        ("vehicle/1", CarStatus(session, 0, 0, drew=False)),
+    ):
+        with pytest.raises(RemoteProtocolError, match="which is not at this cable"):
+            place.point.told(sender, event)
+
+
 def test_a_charger_speaks_for_its_own_cable_alone(place):
-    car = CarSensor(CarTable())
+    car = car_at(place)
     plugged = place.beat(1, 0, 0)[0]
     with pytest.raises(RemoteProtocolError, match="charger/9 says that this car is plugged in at vehicle/1"):
         car.told("charger/9", plugged)
@@ -193,7 +278,7 @@ def test_a_charger_speaks_for_its_own_cable_alone(place):
 
 
 def test_a_car_adds_what_only_it_knows(place):
-    car = CarSensor(CarTable(capacity_wh=40_000, reserve_pct=25, feed_w=20_000))
+    car = car_at(place, settings=CarTable(capacity_wh=40_000, reserve_pct=25, feed_w=20_000))
     plugged = car.told("vehicle/1", place.beat(1, 0, 0)[0])
     assert isinstance(plugged, PluggedIn)
     assert (plugged.feed_w, plugged.capacity_ws, plugged.reserve_ws) == (11_000, 144_000_000, 36_000_000)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from configparser import ConfigParser
 from pathlib import Path
 from typing import cast
 
 import click
 import pytest
+from tests.pages import DOCS
 
 from wattswap import cli
-from wattswap.runners.node.config import ChargerConfig, HouseholdConfig, VehicleConfig, read_config
+from wattswap.runners.node.config import ChargerConfig, HouseholdConfig, TransformerConfig, VehicleConfig, read_config
 from wattswap.runners.node.roles import Role
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -33,6 +35,14 @@ def test_whoever_is_named_above_is_there():
         config = read_config(folder / "agent.toml", role_of(folder)).config
         if isinstance(config, ChargerConfig | VehicleConfig | HouseholdConfig):
             assert config.upstream.name in names
+
+
+def test_the_ledger_of_a_public_network_that_the_guide_shows_is_read(tmp_path):
+    [shown] = re.findall(r"```toml\n(\[ledger\].*?)```", (DOCS / "pis.md").read_text(), re.DOTALL)
+    (tmp_path / "agent.toml").write_text("[site]\nlimit_w = 26_000\n" + shown)
+    config = read_config(tmp_path / "agent.toml", "transformer").config
+    assert isinstance(config, TransformerConfig)
+    assert (config.ledger.allow, config.ledger.wallets) == ("2304aa97", "wallets")
 
 
 def test_the_unit_runs_a_command_that_there_is():

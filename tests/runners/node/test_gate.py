@@ -14,6 +14,7 @@ from tests.runners.node.people import Person
 
 from wattswap.protocol import messages
 from wattswap.protocol.codec import encode, seal
+from wattswap.protocol.events import DriverWish, Unplugged
 from wattswap.protocol.messages import BaseReport, Departed, Release
 from wattswap.runners.node.frames import (
     FRAME_VERSION,
@@ -22,6 +23,8 @@ from wattswap.runners.node.frames import (
     Hello,
     Reason,
     Rejection,
+    Signal,
+    Signals,
     Welcome,
     decode_frame,
     encode_frame,
@@ -102,6 +105,22 @@ def test_after_a_restart_numbers_begin_again_and_the_old_epoch_is_over():
     assert reason(made.judge(PEER, hello(1), 5_000).answer) == Reason.EPOCH
 
 
+@pytest.mark.parametrize(
+    ("speaker", "listener", "heard"),
+    [("vehicle", "charger", DriverWish), ("charger", "vehicle", Unplugged)],
+    ids=["a car of its driver", "a charger of its cable"],
+)
+def test_a_car_signals_what_its_driver_wants_and_a_charger_all_else(speaker, listener, heard):
+    one = Person(f"{speaker}/1", speaker)
+    made = Gate({f"{listener}/1": listener}, TrustStore([one.identity]), epoch=5, beat_ms=BEAT_MS)
+    assert made.judge(one.key.public, hello(1, one.name), 0).opened
+    events = DriverWish(7, sells=False, departure_ms=0), Unplugged(7, 0, 0)
+    signals = tuple(Signal(one.name, f"{listener}/1", event) for event in events)
+    judged = made.judge(one.key.public, encode_frame(Signals(FRAME_VERSION, 1, 1, signals)), 0)
+    assert [type(event) for _, _, event in judged.heard] == [heard]
+    assert made.counts.wrong_role == 1
+
+
 def test_the_highest_epoch_heard_survives_our_own_restart():
     """A cloned SD card speaks in an old epoch; the node it once was has gone on."""
     durable: dict[bytes, int] = {}
@@ -113,8 +132,50 @@ def test_the_highest_epoch_heard_survives_our_own_restart():
 def test_a_name_must_belong_to_the_key():
     made = gate()
     assert reason(made.judge(PEER, hello(1, "charger/2"), 0).answer) == Reason.NAME
-    assert reason(made.judge(PEER, hello(1, "charger/1", "nobody"), 2_000).answer) == Reason.NAME
+    assert reason(made.judge(PEER, hello(1, "charger/1", "charger/2"), 2_000).answer) == Reason.NAME
+    assert reason(made.judge(PEER, hello(1, "nobody"), 4_000).answer) == Reason.NAME
     assert not made.is_open(PEER)
+
+
+def test_agents_of_a_peer_that_nobody_here_trusts_are_left_out_and_held_against_nobody():
+    """A node of several cars speaks for all of them; here only one of them is known."""
+    made = gate()
+    assert made.judge(PEER, hello(1, "charger/1", "charger/9"), 0).opened
+    assert made.speaks(PEER) == {"charger/1"}
+    for seq in range(1, STRIKES + 10):
+        assert not made.judge(PEER, bundle(seq, DEPARTED, sender="charger/9"), seq * 100).heard
+    assert made.judge(PEER, bundle(STRIKES + 10, DEPARTED), STRIKES * 100 + 1_000).heard
+    assert made.counts.unheard == STRIKES + 9
+
+
+def test_an_agent_here_hears_only_whom_it_trusts_itself():
+    """Two agents of one node: the home trusts nobody, the transformer the charger."""
+    trust = TrustStore([CHARGER.identity])
+    made = Gate(
+        {"transformer": "transformer", "second": "transformer"},
+        trust,
+        epoch=1,
+        beat_ms=BEAT_MS,
+        hears=lambda receiver, _sender: receiver == "transformer",
+    )
+    made.judge(PEER, hello(), 0)
+    assert made.judge(PEER, bundle(1, DEPARTED), 0).heard
+    assert not made.judge(PEER, bundle(2, DEPARTED, to="second"), 0).heard
+    assert made.counts.unheard == 1
+
+
+def test_after_a_change_of_trust_a_peer_says_hello_again_so_that_its_other_agent_is_heard():
+    shared = Person("charger/2", "charger", CHARGER.key)
+    trust = TrustStore([CHARGER.identity])
+    made = Gate({"transformer": "transformer"}, trust, epoch=1, beat_ms=BEAT_MS)
+    made.judge(PEER, hello(1, "charger/1", "charger/2"), 0)
+    made.renew()
+    assert made.is_open(PEER), "nothing has changed"
+    trust.become(TrustStore([CHARGER.identity, shared.identity]))
+    made.renew()
+    assert reason(made.judge(PEER, bundle(1, DEPARTED), 1).answer) == Reason.HELLO_FIRST
+    made.judge(PEER, hello(1, "charger/1", "charger/2"), 2)
+    assert made.judge(PEER, bundle(2, DEPARTED, sender="charger/2"), 3).heard
 
 
 def test_two_beats_do_not_mix():

@@ -13,13 +13,14 @@ import pytest
 import structlog
 from tests.ledger.local_node import local_node
 
-from wattswap.ledger.book import SITE, Book, wallet
+from wattswap.ledger.book import SITE, Book, receivable, wallet
 from wattswap.ledger.settlement import open_settlement
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
+from wattswap.protocol.identity import Signer
 from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.node import ledger_payments
-from wattswap.runners.node.ledger_payments import LedgerPayments
+from wattswap.runners.node.ledger_payments import LedgerPayments, PublicNetwork
 
 FUNDS = 10**12
 CAR = "vehicle/1"
@@ -31,6 +32,7 @@ class NodePlace:
     def __init__(self, folder: Path, where: str) -> None:
         self.folder, self.where, self.store, self._said = folder, where, MemoryStore(), io.StringIO()
         self.book = Book(FUNDS, "each")
+        self.network: PublicNetwork | None = None
 
     def payments(self) -> LedgerPayments:
         log = structlog.wrap_logger(
@@ -39,7 +41,9 @@ class NodePlace:
             wrapper_class=structlog.make_filtering_bound_logger(0),
         )
         outbox = self.folder / "outbox.sqlite"
-        return LedgerPayments(self.where, self.book.entries, store=self.store, outbox=outbox, log=log)
+        return LedgerPayments(
+            self.where, self.book.entries, store=self.store, outbox=outbox, log=log, network=self.network
+        )
 
     def log(self, event: str) -> list[dict[str, Any]]:
         lines = [json.loads(line) for line in self._said.getvalue().splitlines()]
@@ -115,6 +119,47 @@ def test_tokens_that_are_on_one_ledger_are_not_looked_for_on_another(place: Node
     place.where = f"sqlite:{tmp_path / 'other.sqlite'}"
     with pytest.raises(InputError, match="the tokens of this transformer are on sqlite:"):
         place.payments()
+
+
+def test_on_a_public_network_it_pays_from_keys_in_files_to_addresses_and_takes_nothing_from_a_car(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our own node, taken for a public one: no faucet fills a wallet, no seed makes a key, the chain must be named."""
+    pytest.importorskip("iota_sdk")
+    from wattswap.ledger import iota_faucet
+    from wattswap.ledger.iota import IotaClient
+    from wattswap.ledger.keys import write_key_file
+
+    site, car = Signer(bytes(range(32))), Signer(bytes(range(1, 33)))
+    for number, (name, signer) in enumerate((("site", site), ("gas", None), ("anchors", None))):
+        signers = signer or Signer(bytes([number]) * 32)
+        write_key_file(tmp_path / f"{name}.key", signers)
+    with local_node() as (url, _):
+        client = IotaClient(url)
+        chain = client.chain_id()
+        monkeypatch.setattr(IotaClient, "is_local_devnet", lambda _client: False)
+        place = NodePlace(tmp_path, url)
+        place.book = Book(FUNDS, "departure", collects=False)
+        monkeypatch.setattr(ledger_payments, "_AGAIN_S", 0.0)
+        place.network = PublicNetwork(chain, tmp_path, {CAR: car.address})
+        payments = place.payments()
+        until(lambda: place.log("ledger trouble"))
+        assert f"send them to {place.network.wallets().address('gas')}" in place.log("ledger trouble")[0]["why"]
+        for name in ("site", "gas", "anchors"):
+            iota_faucet.give(url, place.network.wallets().address(name), FUNDS)
+        until(lambda: place.log("ledger open"))
+        assert "wallets_seed" not in place.log("ledger open")[0]
+        for number in (1, 2):
+            place.reward(number, 1_000_000)
+            place.book.bill(f"stay/{number}", CAR, 300_000 if number == 1 else 1_600_000)
+            payments.follow(place.book)
+        payments.close()
+        assert sum(coin.nanos for coin in client.coins(car.address)) == 700_000, (
+            "the second stay cost more than it earned"
+        )
+        assert place.book.balance(receivable(CAR)) == 600_000
+        client.close()
+    assert Book.restore(place.book.entries).balance(receivable(CAR)) == 600_000
 
 
 def test_rewards_cross_a_chain_and_a_restart_goes_on_with_the_same_wallets(tmp_path: Path) -> None:

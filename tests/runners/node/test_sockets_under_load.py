@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import pytest
 import zmq
-from tests.runners.node.people import BEAT_MS, NodeOfOne, Person, is_linked, link, node, until
+from tests.runners.node.people import Person, is_linked, link, node, until
 from tests.runners.node.test_sockets import DEPARTED, RELEASE, REPORT, street
 
+from wattswap.experiments.bench.node_restart import a_restart
 from wattswap.protocol.errors import InputError
 from wattswap.runners.node.auth import DOMAIN
-from wattswap.runners.node.frames import FRAME_VERSION, Hello, encode_frame
 from wattswap.runners.node.trust import TrustStore
 from wattswap.runners.node.zeromq import SocketOptions, Transport
 
@@ -44,7 +44,7 @@ def test_options_stand_before_the_socket_is_bound():
         router = transport._router
         assert router is not None
         assert router.getsockopt(zmq.HEARTBEAT_IVL) == 300
-        assert router.getsockopt(zmq.HEARTBEAT_TIMEOUT) == 900
+        assert router.getsockopt(zmq.HEARTBEAT_TIMEOUT) == 2_700
         assert router.getsockopt(zmq.SNDHWM) == router.getsockopt(zmq.RCVHWM) == 7
         assert router.getsockopt(zmq.MAXMSGSIZE) == 65_536
         assert router.getsockopt_string(zmq.ZAP_DOMAIN) == DOMAIN
@@ -52,54 +52,11 @@ def test_options_stand_before_the_socket_is_bound():
         transport.close()
 
 
-def storm(count: int) -> None:
-    """So many sockets of their own with a key each connect at once, are welcomed, and come back after a restart."""
-    transformer = Person("transformer", "transformer")
-    people = [Person(f"charger/{number}", "charger") for number in range(count)]
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    context.set(zmq.MAX_SOCKETS, 4_096)
-    dealers: list[zmq.Socket[bytes]] = []
-
-    def hello_from_all(upper: NodeOfOne) -> None:
-        opened: set[str] = set()
-        end = time.monotonic() + 60
-        while len(opened) < count:
-            assert time.monotonic() < end, len(opened)
-            for person, dealer in zip(people, dealers, strict=True):
-                if person.name not in opened:
-                    frame = encode_frame(Hello(FRAME_VERSION, 1, BEAT_MS, (person.name,)))
-                    try:
-                        dealer.send(frame, zmq.NOBLOCK)
-                    except zmq.Again:
-                        continue
-            upper.turn(20)
-            opened = {person.name for person in people if upper.gate.is_open(person.key.public)}
-
-    with node(transformer, people, listens=True) as upper:
-        port = upper.port
-        for person in people:
-            dealer = context.socket(zmq.DEALER)
-            for option, value in ((zmq.IMMEDIATE, 1), (zmq.LINGER, 0), (zmq.RECONNECT_IVL, 100)):
-                dealer.setsockopt(option, value)
-            dealer.curve_serverkey = transformer.key.public
-            dealer.curve_publickey, dealer.curve_secretkey = person.key.public, person.key.secret
-            dealer.connect(f"tcp://127.0.0.1:{port}")
-            dealers.append(dealer)
-        hello_from_all(upper)
-    with node(transformer, people, listens=True, epoch=2, port=port) as upper:
-        hello_from_all(upper)
-    for dealer in dealers:
-        dealer.close(0)
-    context.term()
-
-
-def test_two_hundred_come_back_at_once_after_a_restart():
-    storm(200)
-
-
-@pytest.mark.long
-def test_a_thousand_come_back_at_once_after_a_restart():
-    storm(1_000)
+@pytest.mark.parametrize("peers", [200, pytest.param(1_000, marks=pytest.mark.long)])
+def test_all_are_back_after_the_transformer_was_killed_and_started_again(peers):
+    """How long it takes is measured by `python -m wattswap.experiments.bench.node_restart`."""
+    row = a_restart(peers, down_s=0.0)
+    assert row.back_s > 0
 
 
 def test_ten_thousand_malformed_frames_over_a_trusted_connection_disturb_nobody():

@@ -160,3 +160,21 @@ def test_a_car_that_is_revoked_is_cut_off_and_another_stays(street):
         until(lambda: street.cars[0].events("refused-by"), street)
         until(lambda: [one for one in street.chargers[0].events("stranger") if "revoked" in one["detail"]], street)
         assert not street.cars[1].events("lost")
+
+
+@pytest.mark.long
+def test_a_driver_says_not_today_on_the_cars_page_and_the_other_car_gives_way(street):
+    car, charger = street.cars[0], street.chargers[0]
+    with running(street):
+        until(lambda: car.events("linked") and power_w(charger), street)
+        url = (car.folder / "state" / "driver.url").read_text().strip()
+        page, _, token = url.partition("#token=")
+        sent = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+        wish = urllib.request.Request(f"{page}wish", b'{"wish": "veto"}', sent)
+        assert urllib.request.urlopen(wish, timeout=20).status == 200
+        until(lambda: power_w(charger) == 11_000, street)
+        said = len(awards(street))
+        until(lambda: len(awards(street)) > said, street)
+        session = charger.events("power")[-1]["session"]
+        assert session not in {award["session"] for award in awards(street)[said:]}
+        assert token not in (car.folder / "log").read_text()

@@ -93,7 +93,7 @@ def test_a_feeder_is_what_it_is_alone(feeders, scenario):
     settings = ["base.noise_pct=5", "vehicles.departure=error:2h"]
     alone = load_street(scenario, settings=settings)
     own = "[feeder.sessions]\ncsv = 'sessions.csv'\n"
-    path = feeders(NORTH + own + "[feeder.transformer]\nrating_va = 1\n", SOUTH + own)
+    path = feeders(NORTH + own + "[feeder.transformer]\nrating_va = 2_000\n", SOUTH + own)
     among = load_street(path, settings=settings)
     assert np.array_equal(among.feeders[1].base_w, alone.base_w)
     assert np.array_equal(among.sessions.stated_departure_ms[3:], alone.sessions.stated_departure_ms)

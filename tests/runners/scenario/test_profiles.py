@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from wattswap.protocol.draws import agent_key, draw
 from wattswap.protocol.units import Purpose
-from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, ramp_knots, read_profile, resolve
+from wattswap.runners.scenario.profile_files import read_profile
+from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, ramp_knots, resolve
 
 MINUTE = 60_000
 

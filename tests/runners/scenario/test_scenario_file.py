@@ -20,10 +20,12 @@ def test_bundled_scenarios_are_listed_and_shown():
 
 
 def test_bundled_files_say_what_holds_without_them():
-    """What a400.toml spells out are the schema's defaults: leaving a key out of one's own file changes nothing."""
+    """What a400.toml spells out, its files aside, are the defaults: leaving a key out of a file changes nothing."""
     scenario = load_scenario("a400").scenario
+    weather = scenario.transformer.ambient_csv
     spare = load_scenario(
-        "a400", ["transformer={rating_va=400_000}", "chargers={}", "vehicles={}", "market={}"]
+        "a400",
+        [f"transformer={{rating_va=400_000, ambient_csv='{weather}'}}", "chargers={}", "vehicles={}", "market={}"],
     ).scenario
     assert spare == scenario
 
@@ -54,6 +56,11 @@ def test_limit_is_95_percent_of_the_rating_unless_given(scenario):
     assert load_scenario(scenario).scenario.transformer.limit_w == 95_000
     assert load_scenario(scenario, ["transformer.limit_w=-1"]).scenario.transformer.limit_w == -1
     assert TransformerTable(rating_va=250_000).limit_w == 237_500
+
+
+@pytest.mark.parametrize(("said", "limit_w"), [("80k", 80_000), ("0.1M", 100_000), ("-5k", -5_000), ("80_000", 80_000)])
+def test_a_setting_may_say_thousands_and_millions(scenario, said: str, limit_w: int):
+    assert load_scenario(scenario, [f"transformer.limit_w={said}"]).scenario.transformer.limit_w == limit_w
 
 
 def test_percentages_become_integers_exactly():
@@ -177,6 +184,7 @@ SAID_OF_FILES = [
     ("[transformer]", "[transfomer]", "there is no key transfomer; did you mean transformer?"),
     ("rating_va = 100_000", 'rating_va = "100"', "transformer.rating_va must be a whole number, not the text '100'"),
     ("start = 2024", "# start = 2024", "start is missing; it must be a date and time like 2018-11-19T00:00:00+01:00"),
+    ("rating_va = 100_000", "rating_va = 100k", "numbers are written out, like 80_000"),
     ("days = 1", "days = ", "not valid TOML: Invalid value (at line 3, column 8); texts and paths stand in quotes"),
     ("days = 1", "days = 1\ndays = 2", "not valid TOML: Cannot overwrite a value (at line 4, column 9)"),
 ]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wattswap.protocol.errors import InputError
 from wattswap.runners.scenario import load_street
-from wattswap.runners.scenario.profiles import read_profile
+from wattswap.runners.scenario.profile_files import read_profile
 from wattswap.runners.scenario.sessions import read_sessions
 from wattswap.runners.scenario.stamps import Stamps
 from wattswap.runners.scenario.tables import Cell

@@ -195,7 +195,8 @@ def test_both_engines_agree_on_a_garage_to_the_last_nano(garage):
     fleet, messages = (run_street(street, engine=engine) for engine in ("fleet", "messages"))
     assert fleet.trace_hash() == messages.trace_hash()
     assert len(fleet.trades) > 10
-    assert len(street.notes) == 2
+    assert len(street.notes) == 3
+    assert "took more than their battery holds" in street.notes[-1]
 
 
 def test_the_report_states_no_departure(garage, complaint):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wattswap.protocol.errors import InputError
-from wattswap.runners.scenario.profiles import read_profile
+from wattswap.runners.scenario.profile_files import read_profile
 from wattswap.runners.scenario.unchanged import read_once
 
 HEAD = "timestamp,household_kw\n"

@@ -29,19 +29,19 @@ KEPT_MS: Final = MS_PER_HOUR
 
 def fcfs(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) -> Grants:
     """First come, first served: by arrival."""
-    return _served(cars.wanted_w, target_w - base_w, plugged.arrival_ms, rules)
+    return served(cars.wanted_w, target_w - base_w, plugged.arrival_ms, rules)
 
 
 def edf(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) -> Grants:
     """Earliest deadline first: by stated departure."""
-    return _served(cars.wanted_w, target_w - base_w, plugged.departure_ms, rules, _can_feed_w(plugged, rules))
+    return served(cars.wanted_w, target_w - base_w, plugged.departure_ms, rules, _can_feed_w(plugged, rules))
 
 
 def llf(base_w: int, target_w: int, cars: Cars, plugged: Plugged, rules: Rules) -> Grants:
     """Least laxity first: by the time a car can still wait and be full in time at full power; who draws is kept."""
     kept_ms = np.where(cars.drew, KEPT_MS, 0)
     place = plugged.laxity_ms - kept_ms
-    return _served(cars.wanted_w, target_w - base_w, place, rules, _can_feed_w(plugged, rules))
+    return served(cars.wanted_w, target_w - base_w, place, rules, _can_feed_w(plugged, rules))
 
 
 def _can_feed_w(plugged: Plugged, rules: Rules) -> Ints:
@@ -50,7 +50,7 @@ def _can_feed_w(plugged: Plugged, rules: Rules) -> Ints:
     return np.where(can_wait, plugged.feed_w, 0)
 
 
-def _served(wanted_w: Ints, room_w: int, place: Ints, rules: Rules, can_feed_w: Ints | None = None) -> Grants:
+def served(wanted_w: Ints, room_w: int, place: Ints, rules: Rules, can_feed_w: Ints | None = None) -> Grants:
     """Serve the lowest ``place`` first: each gets min(wanted, what is left), and none less than min(6 A, wanted).
 
     A car that what is left cannot serve is passed over; one behind it may want little enough. ``can_feed_w`` is what

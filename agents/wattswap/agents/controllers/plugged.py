@@ -25,3 +25,5 @@ class Plugged(NamedTuple):
     """The time of day by the clocks of its street; the same for all cars of a run."""
     feed_w: Ints
     """What its battery could feed down to its owner's reserve, where cars disclose it; else 0."""
+    now_ms: Ints
+    """The present instant, since the run's start; the same for all cars of a run."""

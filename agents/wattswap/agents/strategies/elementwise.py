@@ -10,6 +10,7 @@ import numpy as np
 from wattswap.agents.law import refuse_unsound
 from wattswap.agents.offers import TRANCHES, Call, OfferBook, Outcome, Own, StrategyError, frozen
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
+from wattswap.agents.strategies.raised import raised
 from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
 
@@ -107,11 +108,6 @@ def answer(strategy: Strategy, call: Call, own: Own, memory: Memory, draws: Draw
         if column.dtype != np.int64:
             raise StrategyError(0, f"returns {name} of type {column.dtype}, not int64")
     return replace(book, own=own)  # judged by what the cars know, whatever became of what was handed out
-
-
-def raised(error: BaseException) -> str:
-    """What an exception out of a user's file says, on one line."""
-    return " ".join(f"raises {type(error).__name__}: {error}".split())
 
 
 def refused(strategy: str, error: StrategyError, session: str, call: Call) -> InputError:

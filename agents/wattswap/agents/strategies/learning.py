@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 import numpy as np
 
 from wattswap.agents.offers import StrategyError, frozen, refuse
+from wattswap.agents.strategies.raised import raised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,7 @@ def learned(strategy: LearningStrategy, memory: Memory, own: Own, outcome: Outco
     try:
         after = cast("object", strategy.learn(frozen(memory), own.read_only(), outcome.read_only(), draws))
     except (Exception, SystemExit, GeneratorExit) as error:
-        raise StrategyError(0, " ".join(f"raises {type(error).__name__}: {error}".split())) from error
+        raise StrategyError(0, raised(error)) from error
     if not isinstance(after, np.ndarray) or after.shape != memory.shape:
         shape = after.shape if isinstance(after, np.ndarray) else type(after).__name__
         raise StrategyError(0, f"learns a memory of shape {shape} where {memory.shape} is its own")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from wattswap.agents.offers import Strategy
     from wattswap.agents.physics import Ints
+
+_COMMA: Final = re.compile(r"\d+,\d+")
 
 
 class Share(NamedTuple):
@@ -64,6 +67,8 @@ def parse_mix(
 
 def _share(part: str, text: str) -> Share:
     name, _, number = (piece.strip() for piece in part.rpartition(":"))
+    if _COMMA.fullmatch(number):
+        raise InputError(f"strategy {text!r}: write a point before decimals, {name}:{number.replace(',', '.')}")
     try:
         share = float(number)
     except ValueError:
@@ -73,7 +78,7 @@ def _share(part: str, text: str) -> Share:
     if not name:
         raise InputError(f"strategy {text!r}: a name is missing; write for example need:0.8+prosumer:0.2")
     if not 0 < share < float("inf"):
-        raise InputError(f"strategy {text!r}: the share of {name} must be a positive number, not {number}")
+        raise InputError(f"strategy {text!r}: the share of {name} must be a positive number like 0.8, not {number}")
     return Share(name, share)
 
 

@@ -22,7 +22,8 @@ import msgspec
 from wattswap.experiments.bench.devnet_child import running
 from wattswap.ledger.base import Anchor, Ledger, Payment
 from wattswap.ledger.book import Book
-from wattswap.ledger.settlement import Settlement, open_settlement
+from wattswap.ledger.settlement import open_settlement
+from wattswap.ledger.settlement_base import Settlement
 
 _PURSE_NANOS = 10**14
 _BATCHES = (1, 100, 500)
@@ -74,8 +75,14 @@ def anchored(where: str, name: str, size: int, count: int) -> SettlingRow:
     """Anchor records of so many bytes one by one; ``batch`` stands for the size."""
     records = [Anchor(site="site", sequence=number, content=b"%06d" % number * (size // 6)) for number in range(count)]
     with open_settlement(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns()) as settlement:
-        seconds = _timed(lambda: [settlement.ledger.anchor([record]) for record in records])
+        seconds = _timed(lambda: _keep(settlement, records))
         return _row(settlement, name, f"anchored, {size} B", 1, count, seconds)
+
+
+def _keep(settlement: Settlement, records: Sequence[Anchor]) -> None:
+    for record in records:
+        settlement.keep([record])
+        settlement.drain()
 
 
 def _row(settlement: Settlement, name: str, way: str, batch: int, count: int, seconds: float) -> SettlingRow:

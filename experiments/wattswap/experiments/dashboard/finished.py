@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tomllib
+from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, CarCard, FeederCard, Head, History
 from wattswap.protocol.errors import InputError
@@ -14,12 +17,17 @@ from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.recording.ageing import AgeingClock
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
 from wattswap.runners.recording.rundir import SCENARIO, read_run
+from wattswap.runners.scenario.ambient import read_temperatures
+from wattswap.runners.scenario.bundled import DATA, PREFIX
+from wattswap.runners.scenario.profiles import Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from wattswap.experiments.dashboard.history import Row
+    from wattswap.runners.recording.ageing import Paper
 
     Columns = Mapping[str, Sequence[Any]]
 
@@ -42,11 +50,12 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
     start_ms, tick_ms = round(start.timestamp() * 1_000), int(scenario.get("reading_s", 30)) * 1_000
     offset = start.utcoffset()
     feeders = scenario.get("feeder", ()) or [{}]
-    ratings = [_transformer(scenario, feeder) for feeder in feeders]
     ticks = _tick_rows(run.columns("series"), len(feeders))
+    transformers = [_transformer(scenario, feeder, Ticks(start_ms, tick_ms, len(ticks))) for feeder in feeders]
     chargers = scenario.get("chargers", {})
     cars, columns = run.columns("cars"), run.columns("sessions")
     sessions = _rows(columns, SessionRow._fields)
+    trades = _rows(run.columns("trades"), TradeRow._fields)
     cards = _cards(_rows(columns, CarCard.__struct_fields__))
     history = History()
     history.head = Head(
@@ -57,8 +66,8 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
         tick_ms=tick_ms,
         all_ticks=len(ticks),
         feeders=[
-            FeederCard(name=str(feeder.get("name", "")), rating_va=rating)
-            for feeder, (rating, _) in zip(feeders, ratings, strict=True)
+            FeederCard(name=str(feeder.get("name", "")), rating_va=each.rating_va)
+            for feeder, each in zip(feeders, transformers, strict=True)
         ],
         phases=int(chargers.get("phases", 3)),
         voltage_v=int(chargers.get("voltage_v", 230)),
@@ -66,17 +75,25 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
         play_speed=play_speed,
         cars=cards,
     )
-    numbers = {card.session: row for row, card in enumerate(cards)}
+    numbers = _Numbers({card.session: row for row, card in enumerate(cards)})
     history.add(
         ticks=ticks,
-        heat=_heat_rows(ticks, ratings, tick_ms // 1_000),
+        heat=_heat_rows(ticks, transformers, tick_ms // 1_000),
         cars=_car_rows(cars, numbers, start_ms, tick_ms),
         rounds=_rows(run.columns("rounds"), ROUND_COLUMNS),
-        trades=_rows(run.columns("trades"), TradeRow._fields),
+        trades=trades,
         sessions=sessions,
+        **_sales(trades, numbers),
     )
     history.end(run.status)
     return history
+
+
+class _Numbers(dict[str, int]):
+    """The row of each session."""
+
+    def __missing__(self, session: str) -> int:
+        raise InputError(f"the run's tables differ on who was there: {session!r} has no session; run it again")
 
 
 def _scenario(path: Path) -> dict[str, Any]:
@@ -104,15 +121,28 @@ def _tick_rows(series: Columns, feeders: int) -> list[Row]:
     return [[figure for row in rows for figure in row] for rows in zip(*parts, strict=False)]
 
 
-def _transformer(scenario: Mapping[str, Any], feeder: Mapping[str, Any]) -> tuple[int, float]:
-    """The rating of a feeder's transformer, and the temperature around it."""
+class _Heated(NamedTuple):
+    """What the figures of a transformer's heat need to know of it."""
+
+    rating_va: int
+    ambient_c: NDArray[np.float64]
+    paper: Paper
+
+
+def _transformer(scenario: Mapping[str, Any], feeder: Mapping[str, Any], ticks: Ticks) -> _Heated:
+    """A feeder's transformer and the temperature around it; where its file is gone, one temperature for all ticks."""
     table = {**scenario.get("transformer", {}), **feeder.get("transformer", {})}
-    return int(table.get("rating_va", 400_000)), float(table.get("ambient_c", 20))
+    ambient_c = np.full(max(ticks.count, 1), float(table.get("ambient_c", 20)))
+    if file := str(table.get("ambient_csv", "")):
+        path = DATA / file.removeprefix(PREFIX) if file.startswith(PREFIX) else Path(file)
+        with suppress(InputError):
+            ambient_c = read_temperatures(path).over(ticks)
+    return _Heated(int(table.get("rating_va", 400_000)), ambient_c, table.get("paper", "normal"))
 
 
-def _heat_rows(ticks: Sequence[Row], ratings: Sequence[tuple[int, float]], tick_s: int) -> list[Row]:
+def _heat_rows(ticks: Sequence[Row], transformers: Sequence[_Heated], tick_s: int) -> list[Row]:
     """What the load made of each transformer; see ``HEAT_COLUMNS``."""
-    clocks = [AgeingClock(rating_va, tick_s, ambient_c) for rating_va, ambient_c in ratings]
+    clocks = [AgeingClock(each.rating_va, tick_s, each.ambient_c, each.paper) for each in transformers]
     width = len(FEEDER_COLUMNS)
     rows: list[Row] = []
     base, drawn, fed = (FEEDER_COLUMNS.index(name) for name in ("base_w", "import_w", "export_w"))
@@ -129,6 +159,18 @@ def _heat_rows(ticks: Sequence[Row], ratings: Sequence[tuple[int, float]], tick_
 def _cards(rows: Iterable[Row]) -> list[CarCard]:
     names = CarCard.__struct_fields__
     return msgspec.convert([dict(zip(names, row, strict=True)) for row in rows], list[CarCard])
+
+
+def _sales(trades: Iterable[Row], numbers: Mapping[str, int]) -> dict[str, list[Row]]:
+    """What was sold, in the order of the calls: the offers that were taken, as far as they were, and the awards."""
+    rows = [TradeRow(*trade) for trade in trades]  # type: ignore[arg-type]  # as the table has them
+    sold = sorted(
+        (row.tick, row.feeder, numbers[row.session], row.tranche, row) for row in rows if row.kind != "forced"
+    )
+    return {
+        "offers": [[*key, row.offered_w, row.ask_nanos_per_kwh_h] for *key, row in sold],
+        "awards": [[*key, row.awarded_w, row.price_nanos_per_kwh_h] for *key, row in sold],
+    }
 
 
 def _car_rows(cars: Columns, numbers: Mapping[str, int], start_ms: int, tick_ms: int) -> Iterator[Row]:

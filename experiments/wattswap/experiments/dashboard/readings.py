@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -34,8 +35,8 @@ class SignedRecords(msgspec.Struct, frozen=True):
     lines: list[str]
 
 
-def signed_records(run_dir: Path, last: int | None = None) -> SignedRecords:
-    """The records up to ``last``, or the newest ones; the site may be at work.
+def signed_records(run_dir: Path, last: int | None = None, until_ms: int | None = None) -> SignedRecords:
+    """The records up to ``last``, or those that had ended by an instant, or the newest; the site may be at work.
 
     Raises:
         InputError: the run keeps none, or they cannot be read.
@@ -45,8 +46,10 @@ def signed_records(run_dir: Path, last: int | None = None) -> SignedRecords:
     with Archive(run_dir / METERS) as archive:
         count, newest = archive.extent()
         until = newest if last is None else min(last, newest)
+        if until_ms is not None:
+            until = bisect_right(range(until + 1), until_ms, key=lambda number: _ends_ms(archive, number)) - 1
         first = max(until - MOST_RECORDS + 1, 0)
-        anchors = archive.records(max(first - 1, 0), until)
+        anchors = archive.records(max(first - 1, 0), until) if until >= 0 else []
         records = [record for anchor in anchors if (record := said(anchor)) is not None]
         return SignedRecords(
             site=archive.site,
@@ -57,3 +60,12 @@ def signed_records(run_dir: Path, last: int | None = None) -> SignedRecords:
             first=first,
             lines=[anchor.content.decode("utf-8", errors="replace") for anchor in anchors],
         )
+
+
+def _ends_ms(archive: Archive, number: int) -> int:
+    """When the readings end of a record, or of the last one before it that can be read."""
+    for before in range(number, -1, -1):
+        anchors = archive.records(before, before)
+        if anchors and (record := said(anchors[0])) is not None:
+            return record.to_ms
+    return 0

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import secrets
-import socket
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -20,11 +18,11 @@ from wattswap.experiments.dashboard.orders import Orders
 from wattswap.experiments.dashboard.readings import signed_records
 from wattswap.experiments.dashboard.transcript import transcript
 from wattswap.protocol.errors import InputError
+from wattswap.runners.page_guard import POLICY, PageGuard
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
-    from typing import Any
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,16 +30,6 @@ if TYPE_CHECKING:
     from wattswap.experiments.dashboard.rights import Rights
 
 _MEDIA: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_HEADERS: Final = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
-        " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
 _LOOK_S: Final = 0.2
 """How often a watcher's stream looks for news."""
 _BEAT_S: Final = 10.0
@@ -59,6 +47,7 @@ def dashboard_app(
         Route("/transcript/{feeder:int}/{tick:int}", looked_up.transcript),
         Route("/readings", looked_up.readings),
         Route("/readings/{last:int}", looked_up.readings),
+        Route("/readings/until/{until_ms:int}", looked_up.readings),
     ]
     if rights is not None:
         routes += Orders(history, rights).routes()
@@ -81,7 +70,7 @@ class _LookedUp:
 
     def readings(self, request: Request) -> Response:
         """Signed meter records."""
-        return self._json("meter records", lambda run_dir: signed_records(run_dir, request.path_params.get("last")))
+        return self._json("meter records", lambda run_dir: signed_records(run_dir, **request.path_params))
 
     def _json(self, what: str, look_up: Callable[[Path], object]) -> Response:
         """What was found, or 404 with the reason why it is not there."""
@@ -171,8 +160,7 @@ class _Guard:
     """Answers only requests that name this machine as their host and come from this page, and says so in headers."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._names = {"localhost", socket.gethostname().lower(), f"{socket.gethostname().lower()}.local"}
+        self._app, self._guard = app, PageGuard()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -184,34 +172,12 @@ class _Guard:
             if message["type"] == "http.response.start":
                 message["headers"] = [
                     *message["headers"],
-                    *((name.encode(), text.encode()) for name, text in _HEADERS.items()),
+                    *((name.encode(), text.encode()) for name, text in POLICY.items()),
                 ]
             await send(message)
 
-        refusal = self._refusal(Request(scope).headers)
+        refusal = self._guard.refusal(Request(scope).headers)
         if refusal is None:
             await self._app(scope, receive, guarded)
         else:
             await PlainTextResponse(refusal + "\n", status_code=403)(scope, receive, guarded)
-
-    def _refusal(self, headers: Mapping[str, Any]) -> str | None:
-        """Why a request is refused. A name that somebody else pointed at this machine is not ours, a number is."""
-        host = str(headers.get("host", ""))
-        if not self._is_ours(host):
-            return f"{host[:100]!r} is not a name of this machine; open the address that wattswap printed"
-        origin = headers.get("origin")
-        if origin is not None and origin != f"http://{host}":
-            return f"a page from {str(origin)[:100]!r} may not ask here; open the address that wattswap printed"
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            return "another page may not ask here; open the address that wattswap printed"
-        return None
-
-    def _is_ours(self, host: str) -> bool:
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-        if name.lower() in self._names:
-            return True
-        try:
-            ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
-        except ValueError:
-            return False
-        return True

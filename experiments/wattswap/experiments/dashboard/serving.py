@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wattswap.experiments.dashboard.server import dashboard_app
 from wattswap.protocol.errors import InputError
@@ -21,6 +23,40 @@ if TYPE_CHECKING:
     from wattswap.experiments.dashboard.rights import Rights
 
 _GRACE_S: Final = 2
+_REQUEST_S = 10.0
+"""So long a connection may take, and half as long again, until it has asked for something."""
+_MOST_CONNECTIONS: Final = 256
+
+
+class _ImpatientProtocol(H11Protocol):
+    """Hangs up on who connects and does not ask, or asks byte by byte: whoever does may not use up the run's files."""
+
+    _waited = False
+    """Whether it was waiting for its other side when it was looked at last."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take it, if there are not too many."""
+        super().connection_made(transport)
+        if len(self.connections) > _MOST_CONNECTIONS:
+            transport.abort()
+        self._look_later()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over, and nothing of it stays behind."""
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def _look_later(self) -> None:
+        self._timer = self.loop.call_later(_REQUEST_S, self._look)
+
+    def _look(self) -> None:
+        cycle = getattr(self, "cycle", None)  # none before the first request
+        waits = cycle is None or cycle.response_complete or cycle.more_body
+        if waits and self._waited:
+            self.transport.abort()
+            return
+        self._waited = waits
+        self._look_later()
 
 
 @contextmanager
@@ -39,6 +75,7 @@ def served(
         log_level="critical",
         access_log=False,
         lifespan="off",
+        http=_ImpatientProtocol,
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,

@@ -19,7 +19,7 @@ from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.ageing import AgeingClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from wattswap.experiments.dashboard.history import History, Row
     from wattswap.protocol.effects import Effect
@@ -39,7 +39,12 @@ class SiteWatcher(Observer):
     def __init__(self, street: Street, history: History) -> None:
         self._street, self._history = street, history
         self._heat = [
-            AgeingClock(feeder.transformer.rating_va, street.tick_ms // 1_000, feeder.transformer.ambient_c)
+            AgeingClock(
+                feeder.transformer.rating_va,
+                street.tick_ms // 1_000,
+                feeder.ambient_c(street.ticks),
+                feeder.transformer.paper,
+            )
             for feeder in street.feeders
         ]
         self._run: Run | None = None
@@ -76,15 +81,10 @@ class SiteWatcher(Observer):
     def noted(self, transformer: str, note: Note) -> None:
         """Tell of an award as soon as it is made."""
         if isinstance(note, NoteAward):
-            feeder = self._feeder_of[transformer]
-            tranches = enumerate(zip(note.award_w, note.price_nanos_per_kwh_h, strict=True), 1)
-            self._history.add(
-                awards=[
-                    [note.tick, feeder, note.session, number, award_w, price]
-                    for number, (award_w, price) in tranches
-                    if award_w
-                ]
-            )
+            key = (note.tick, self._feeder_of[transformer], note.session)
+            self._history.add(awards=_tranches(key, note.award_w, note.price_nanos_per_kwh_h))
+            if not isinstance(self._run, SimulatedRun):  # where offers are not overheard, those that were taken
+                self._history.add(offers=_tranches(key, note.offered_w, note.ask_nanos_per_kwh_h))
 
     def moved(self, moved: Moved) -> None:
         """Keep what the chargers may draw."""
@@ -98,6 +98,18 @@ class SiteWatcher(Observer):
             grants=self._grants(self._run, tick),
             accounts=self._accounts(self._run, tick),
         )
+        if isinstance(self._run, FleetRun):
+            self._add_awards(self._run, tick)
+
+    def _add_awards(self, run: FleetRun, tick: int) -> None:
+        """Tell what the fleet bought in this tick: it has no messages that could be overheard."""
+        new = run.awards.made_at(tick)
+        for at, row in enumerate(new.row.tolist()):
+            key = (tick, int(run.world.fleet.feeder[row]), row)
+            self._history.add(
+                offers=_tranches(key, new.offered_w[at].tolist(), new.ask[at].tolist()),
+                awards=_tranches(key, new.award_w[at].tolist(), new.price[at].tolist()),
+            )
 
     def _heated(self, run: Run, feeder: int) -> tuple[int, int]:
         clock, row = self._heat[feeder], run.records[feeder].ticks[-1]
@@ -128,6 +140,12 @@ class SiteWatcher(Observer):
                 self._funds[feeder] = funds
                 earned = sum(nanos for account, nanos in book.balances().items() if account.startswith("payable/"))
                 yield [tick, feeder, *funds, earned]
+
+
+def _tranches(key: tuple[int, int, int], powers_w: Iterable[int], prices: Iterable[int]) -> list[Row]:
+    """A row for each tranche of which there is any power, after tick, feeder and car."""
+    tranches = enumerate(zip(powers_w, prices, strict=True), 1)
+    return [[*key, number, power_w, price] for number, (power_w, price) in tranches if power_w]
 
 
 def _lease_left_ms(run: SimulatedRun, row: int, at_ms: int) -> int:

@@ -80,15 +80,25 @@ def save_png(figure: Figure, path: Path | IO[bytes], *, dpi: int = 150) -> None:
 PICTURE_KINDS: Final = ("pdf", "png", "svg")
 
 
+def kind_of_picture(path: Path) -> str:
+    """The kind of picture that a file's ending names, one of ``PICTURE_KINDS``.
+
+    Raises:
+        InputError: another ending.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in PICTURE_KINDS:
+        raise InputError(f"{path}: a picture's name ends in .{', .'.join(PICTURE_KINDS)}")
+    return kind
+
+
 def save_picture(figure: Figure, path: Path) -> None:
     """Write the picture in the format of the file's ending: PDF and SVG for paper, PNG for a screen.
 
     Raises:
         InputError: another ending, or the file cannot be written.
     """
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in PICTURE_KINDS:
-        raise InputError(f"{path}: a picture's name ends in .{', .'.join(PICTURE_KINDS)}")
+    kind = kind_of_picture(path)
     try:
         if kind == "png":
             save_png(figure, path)

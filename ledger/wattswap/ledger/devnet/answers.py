@@ -10,9 +10,8 @@ from typing import Any, Final
 from wattswap.ledger.devnet import bcs, names, pages, sdk
 from wattswap.ledger.devnet.model import CoinObject, Reference, Refused
 from wattswap.ledger.devnet.node import DevnetNode
-from wattswap.ledger.devnet.pages import CoinFilter, EntryFilter, Page, Window
+from wattswap.ledger.devnet.pages import Page, Window
 from wattswap.ledger.devnet.rules import (
-    EPOCH,
     MINTED,
     MOST_GAS_BUDGET,
     MOST_OUTPUT_BYTES,
@@ -64,7 +63,7 @@ class Answers:
             "events": lambda **_: _connection(_NO_PAGE, lambda _: {}),
             "checkpoint": self._checkpoint,
             "checkpoints": lambda **window: _connection(
-                pages.checkpoints(self._store, Window(**window)), self._checkpoint_fields
+                pages.entries(self._store, {}, Window(**window), self._node.newest()), self._checkpoint_fields
             ),
             "coinMetadata": self._coin_metadata,
             "devnet": self._devnet,
@@ -80,18 +79,21 @@ class Answers:
     def _balance(self, owner: bytes, type: str | None = None) -> Fields | None:  # noqa: A002 - the schema's name
         if type is not None and names.short_type(type) not in names.IOTA_TYPES:
             return None
-        nanos, count = self._store.balance(owner)
+        nanos, count = self._store.balance(owner, self._node.newest())
         return {"coinType": {"repr": names.LONG_IOTA_TYPE}, "coinObjectCount": count, "totalBalance": str(nanos)}
 
     def _object(self, address: str, version: int | None = None) -> Fields | None:
         coin_id = names.address(address)
-        coin = self._store.coin(coin_id) if version is None else self._store.version(coin_id, version)
+        if version is None:
+            found = self._store.coins(["id = ?"], [coin_id], self._node.newest(), count=1, backwards=False)
+            coin = found[0] if found else None
+        else:
+            coin = self._store.version(coin_id, version)
         return self._coin_fields(coin) if coin else None
 
     def _objects(self, filter: Mapping[str, Any] | None = None, **window: Any) -> Fields:  # noqa: A002 - as above
-        given = filter or {}
-        wanted = CoinFilter(given.get("type"), given.get("owner"), given.get("objectIds"))
-        return _connection(pages.coins(self._store, wanted, Window(**window)), self._coin_fields)
+        found = pages.coins(self._store, filter or {}, Window(**window), self._node.newest())
+        return _connection(found, self._coin_fields)
 
     def _coin_fields(self, coin: CoinObject) -> Fields:
         contents = {
@@ -144,22 +146,18 @@ class Answers:
         return {"error": run.error or None, "results": [], "transaction": transaction}
 
     def _by_digest(self, digest: str) -> Entry | None:
-        return self._store.entry(digest=sdk.from_base58(digest))
+        return self._listed(self._store.entry(digest=sdk.from_base58(digest)))
+
+    def _listed(self, entry: Entry | None) -> Entry | None:
+        return None if entry is None or entry.seq > self._node.newest() else entry
 
     def _transaction(self, digest: str) -> Fields | None:
         entry = self._by_digest(digest)
         return self._transaction_fields(entry) if entry else None
 
     def _transactions(self, filter: Mapping[str, Any] | None = None, **window: Any) -> Fields:  # noqa: A002 - as above
-        given = dict(filter or {})
-        kind = given.pop("kind", None)
-        wanted = EntryFilter(
-            programmable=None if kind is None else kind == "PROGRAMMABLE_TX",
-            **{_FILTERS[name]: value for name, value in given.items()},
-        )
-        if kind not in {None, "PROGRAMMABLE_TX", "SYSTEM_TX", "GENESIS"}:
-            wanted = EntryFilter(digests=[])
-        return _connection(pages.entries(self._store, wanted, Window(**window)), self._transaction_fields)
+        found = pages.entries(self._store, filter or {}, Window(**window), self._node.newest())
+        return _connection(found, self._transaction_fields)
 
     def _transaction_fields(self, entry: Entry) -> Fields:
         return {
@@ -180,7 +178,11 @@ class Answers:
 
     def _checkpoint(self, id: Mapping[str, Any] | None = None) -> Fields | None:  # noqa: A002 - the schema's name
         number, digest = (id or {}).get("sequenceNumber"), (id or {}).get("digest")
-        entry = self._store.entry(seq=number, checkpoint=None if digest is None else sdk.from_base58(digest))
+        if digest is not None:
+            entry = self._store.entry(seq=number, checkpoint=sdk.from_base58(digest))
+        else:
+            entry = self._store.entry(seq=self._node.newest() if number is None else number)
+        entry = self._listed(entry)
         return self._checkpoint_fields(entry) if entry else None
 
     def _checkpoint_fields(self, entry: Entry) -> Fields:
@@ -192,12 +194,13 @@ class Answers:
         }
 
     def _epoch(self, id: int | None = None) -> Fields | None:  # noqa: A002 - as above
-        if id not in {None, EPOCH}:
+        now = self._node.epoch()
+        if id not in {None, now}:
             return None
         last = self._store.entry()
         assert last
         return {
-            "epochId": EPOCH,
+            "epochId": now,
             "referenceGasPrice": str(REFERENCE_GAS_PRICE),
             "totalCheckpoints": last.seq + 1,
             "totalTransactions": last.seq + 1,
@@ -226,21 +229,6 @@ class Answers:
         if self._bytes > MOST_OUTPUT_BYTES:
             raise Refused(f"the answer would be longer than {MOST_OUTPUT_BYTES} bytes: ask for smaller pages")
         return b64encode(data).decode()
-
-
-_FILTERS: Final = {
-    "function": "function",
-    "afterCheckpoint": "after_checkpoint",
-    "atCheckpoint": "at_checkpoint",
-    "beforeCheckpoint": "before_checkpoint",
-    "sentAddress": "sender",
-    "recvAddress": "recipient",
-    "inputObject": "input",
-    "changedObject": "changed",
-    "wrappedOrDeletedObject": "deleted",
-    "transactionIds": "digests",
-}
-"""The schema's names of a filter -> ours."""
 
 
 def _completed(kind: bytes, about: Mapping[str, Any]) -> bytes:

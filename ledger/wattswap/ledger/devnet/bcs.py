@@ -80,6 +80,7 @@ def effects(
     gas_coin: bytes,
     spent: Iterable[CoinObject],
     written: Iterable[CoinObject],
+    epoch: int = EPOCH,
 ) -> bytes:
     """What a transaction did, in the network's words."""
     before = {coin.id: coin for coin in spent}
@@ -87,7 +88,7 @@ def effects(
     ids = sorted(before | after)
     causes = sorted({coin.previous for coin in before.values()})
     version = next(iter(after.values())).version
-    head = _V1 + status + u64(EPOCH) + gas_summary(gas) + digest(transaction)
+    head = _V1 + status + u64(epoch) + gas_summary(gas) + digest(transaction)
     gas_index = _SOME + ids.index(gas_coin).to_bytes(4, "little") if gas_coin in after else _NONE
     changes = [_change(coin_id, before.get(coin_id), after.get(coin_id)) for coin_id in ids]
     tail = sequence([digest(cause) for cause in causes]) + u64(version) + sequence(changes)
@@ -117,10 +118,12 @@ def checkpoint_contents_digest(transaction: bytes, effects: bytes) -> bytes:
     return hashed(b"CheckpointContents::" + contents)
 
 
-def checkpoint(number: int, contents: bytes, previous: bytes | None, gas: GasCost, time_ms: int) -> bytes:
+def checkpoint(
+    number: int, contents: bytes, previous: bytes | None, gas: GasCost, time_ms: int, epoch: int = EPOCH
+) -> bytes:
     """The summary of a checkpoint; here each transaction gets one, so it is final as soon as it is done."""
     link = _SOME + digest(previous) if previous else _NONE
-    head = u64(EPOCH) + u64(number) + u64(number + 1) + digest(contents) + link
+    head = u64(epoch) + u64(number) + u64(number + 1) + digest(contents) + link
     return head + gas_summary(gas) + u64(time_ms) + uleb(0) + _NONE + uleb(0)
 
 

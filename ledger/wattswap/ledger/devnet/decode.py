@@ -1,18 +1,17 @@
 """From the bytes of a transaction to its ``model``: the SDK reads the bytes, this reads the SDK's JSON.
 
-The shapes below are those of the SDK: a variant is an object with one key, a 64-bit number is a string.
+The shapes are those of the SDK: a variant is an object with one key, a 64-bit number is a string.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from wattswap.ledger.devnet import bcs, sdk
 from wattswap.ledger.devnet.model import (
-    Argument,
     Command,
     MakeVector,
     MergeCoins,
@@ -26,49 +25,14 @@ from wattswap.ledger.devnet.model import (
 from wattswap.ledger.devnet.rules import MOST_TRANSACTION_BYTES, MOST_VERSION
 
 
-class _Place(Struct, rename="pascal", forbid_unknown_fields=True):
-    input: int | None = None
-    result: int | None = None
-    nested_result: tuple[int, int] | None = None
-
-
-_Argument = Literal["Gas"] | _Place
-
-
-class _Split(Struct):
-    coin: _Argument
-    amounts: list[_Argument]
-
-
-class _Merge(Struct):
-    coin: _Argument
-    coins_to_merge: list[_Argument]
-
-
-class _Transfer(Struct):
-    objects: list[_Argument]
-    address: _Argument
-
-
-class _Vector(Struct):
-    elements: list[_Argument]
-    type: str | None = None
-
-
-class _Call(Struct):
-    package: str
-    module: str
-    function: str
-    type_arguments: list[str] = []
-    arguments: list[_Argument] = []
-
-
 class _Command(Struct, rename="pascal"):
-    split_coins: _Split | None = None
-    merge_coins: _Merge | None = None
-    transfer_objects: _Transfer | None = None
-    make_move_vector: _Vector | None = None
-    move_call: _Call | None = None
+    """One of these."""
+
+    split_coins: SplitCoins | None = None
+    merge_coins: MergeCoins | None = None
+    transfer_objects: TransferObjects | None = None
+    make_move_vector: MakeVector | None = None
+    move_call: MoveCall | None = None
 
 
 class _Reference(Struct):
@@ -148,36 +112,10 @@ def _input(given: _Input) -> bytes | Reference:
 
 
 def _command(given: _Command) -> Command:
-    if given.split_coins:
-        return SplitCoins(_argument(given.split_coins.coin), _arguments(given.split_coins.amounts))
-    if given.merge_coins:
-        return MergeCoins(_argument(given.merge_coins.coin), _arguments(given.merge_coins.coins_to_merge))
-    if given.transfer_objects:
-        return TransferObjects(_arguments(given.transfer_objects.objects), _argument(given.transfer_objects.address))
-    if given.make_move_vector:
-        return MakeVector(given.make_move_vector.type, _arguments(given.make_move_vector.elements))
-    if given.move_call:
-        call = given.move_call
-        return MoveCall(
-            _bytes(call.package), call.module, call.function, call.type_arguments, _arguments(call.arguments)
-        )
-    raise Refused("this node has no Move machine: it cannot publish or upgrade packages")
-
-
-def _arguments(given: list[_Argument]) -> list[Argument]:
-    return [_argument(one) for one in given]
-
-
-def _argument(given: _Argument) -> Argument:
-    if isinstance(given, str):
-        return Argument("gas")
-    if given.input is not None:
-        return Argument("input", given.input)
-    if given.result is not None:
-        return Argument("result", given.result)
-    if given.nested_result is None:
-        raise Refused("this node does not know such an argument")
-    return Argument("result", *given.nested_result)
+    command = next((one for one in structs.astuple(given) if one is not None), None)
+    if command is None:
+        raise Refused("this node has no Move machine: it cannot publish or upgrade packages")
+    return cast("Command", command)
 
 
 def _reference(given: _Reference) -> Reference:

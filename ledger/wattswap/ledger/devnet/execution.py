@@ -13,6 +13,7 @@ from wattswap.ledger.devnet import bcs, sdk
 from wattswap.ledger.devnet.machine import Failure, Machine, Piece
 from wattswap.ledger.devnet.model import (
     CoinObject,
+    Command,
     Execution,
     GasCost,
     MakeVector,
@@ -40,39 +41,40 @@ from wattswap.ledger.devnet.rules import (
 )
 
 
-def execute(transaction: Transaction, view: View) -> Execution:
+def execute(transaction: Transaction, view: View, epoch: int = EPOCH) -> Execution:
     """Check a transaction whose signatures are right, and carry it out; raises ``Refused``."""
-    check_shape(transaction)
+    check_shape(transaction, epoch)
     _check_gas_terms(transaction)
     gas, inputs = fetch(transaction, view)
     total = sum(coin.nanos for coin in gas)
     if total < transaction.gas_budget:
         raise Refused(f"the gas coins hold {total} nanos, less than the budget of {transaction.gas_budget}")
-    outcome = carry_out(transaction, gas, inputs, reserve=transaction.gas_budget)
+    outcome = carry_out(transaction, gas, inputs, reserve=transaction.gas_budget, epoch=epoch)
     before, after = (sum(coin.nanos for coin in coins) for coins in (outcome.spent, outcome.written))
     assert before == after + outcome.gas.net, "tokens came or went"
     return outcome
 
 
-def estimate(transaction: Transaction, view: View, *, checked: bool) -> Execution:
+def estimate(transaction: Transaction, view: View, epoch: int = EPOCH, *, checked: bool) -> Execution:
     """The same without a commitment: what would happen, and what it would cost.
 
     Unchecked, no budget limits it and no part of the gas coin is set aside: this is how a client finds its budget.
     Without gas coins, one is made up.
     """
-    check_shape(transaction)
+    check_shape(transaction, epoch)
     gas, inputs = fetch(transaction, view)
     gas = gas or [bcs.coin(bytes(32), 1, transaction.gas_owner, MOST_GAS_BUDGET * 1_000, bytes(32))]
     if not checked:
-        return carry_out(transaction, gas, inputs, reserve=None)
+        return carry_out(transaction, gas, inputs, reserve=None, epoch=epoch)
     _check_gas_terms(transaction, made_up=not transaction.gas)
-    return carry_out(transaction, gas, inputs, reserve=min(transaction.gas_budget, sum(coin.nanos for coin in gas)))
+    reserve = min(transaction.gas_budget, sum(coin.nanos for coin in gas))
+    return carry_out(transaction, gas, inputs, reserve=reserve, epoch=epoch)
 
 
-def check_shape(transaction: Transaction) -> None:
+def check_shape(transaction: Transaction, epoch: int) -> None:
     """What can be seen without looking at the state: sizes, repetitions, the epoch."""
-    if transaction.last_epoch is not None and transaction.last_epoch < EPOCH:
-        raise Refused(f"the transaction expired with epoch {transaction.last_epoch}, and this is epoch {EPOCH}")
+    if transaction.last_epoch is not None and transaction.last_epoch < epoch:
+        raise Refused(f"the transaction expired with epoch {transaction.last_epoch}, and this is epoch {epoch}")
     for what, count, most in (
         ("commands", len(transaction.commands), MOST_COMMANDS - 1),
         ("inputs", len(transaction.inputs), MOST_INPUTS),
@@ -92,14 +94,10 @@ def check_shape(transaction: Transaction) -> None:
         raise Refused("mutable object cannot appear more than once in one transaction")
 
 
-def _check_command(command: SplitCoins | MergeCoins | TransferObjects | MakeVector | MoveCall) -> None:
+def _check_command(command: Command) -> None:
     match command:
-        case SplitCoins():
-            count, least = len(command.amounts), 1
-        case MergeCoins():
-            count, least = len(command.sources), 1
-        case TransferObjects():
-            count, least = len(command.objects), 1
+        case SplitCoins(amounts=named) | MergeCoins(sources=named) | TransferObjects(objects=named):
+            count, least = len(named), 1
         case MakeVector():
             count, least = len(command.elements), 0 if command.type else 1
         case MoveCall():
@@ -155,7 +153,12 @@ def _current(named: Reference, owner: bytes, view: View) -> CoinObject:
 
 
 def carry_out(
-    transaction: Transaction, gas: Sequence[CoinObject], inputs: dict[bytes, CoinObject], *, reserve: int | None
+    transaction: Transaction,
+    gas: Sequence[CoinObject],
+    inputs: dict[bytes, CoinObject],
+    *,
+    reserve: int | None,
+    epoch: int,
 ) -> Execution:
     """Run the commands and charge for them; ``reserve`` is the budget, out of the commands' reach (None: no limit)."""
     total = sum(coin.nanos for coin in gas)
@@ -176,7 +179,7 @@ def carry_out(
     version = max(coin.version for coin in spent) + 1
     written = [bcs.coin(piece.id, version, piece.owner, piece.nanos, transaction.digest) for piece in pieces]
     written.sort(key=lambda coin: coin.id)
-    effects = bcs.effects(status, cost, transaction.digest, gas[0].id, spent, written)
+    effects = bcs.effects(status, cost, transaction.digest, gas[0].id, spent, written, epoch)
     return Execution(transaction, cost, spent, written, effects, error)
 
 

@@ -22,7 +22,7 @@ from wattswap.ledger.devnet.model import (
 )
 from wattswap.ledger.devnet.rules import MOST_NEW_COINS
 
-_OPTION = bytes(31) + b"\x01"
+_OPTION = f"0x{1:064x}"
 
 
 class Failure(Exception):  # noqa: N818 - the network's word: a transaction that is charged but does nothing
@@ -177,7 +177,7 @@ class Machine:
 
     def _take(self, argument: Argument, at: int, *, gas: bool = False) -> Piece:
         """A coin that leaves its place for good; the gas coin may only be given away whole."""
-        if argument.kind == "gas" and not gas:
+        if argument == "Gas" and not gas:
             raise _wrong(at, '"InvalidGasCoinUsage"')
         piece = self._borrow(argument, at)
         place = self._place(argument, at)
@@ -186,24 +186,21 @@ class Machine:
         return piece
 
     def _place(self, argument: Argument, at: int) -> bytes | _Hold:
-        if argument.kind == "gas":
+        if argument == "Gas":
             return self._gas
-        places: list[bytes | _Hold] | list[list[_Hold]] = self._inputs if argument.kind == "input" else self._results
-        if argument.index >= len(places):
-            raise _wrong(at, _named("IndexOutOfBounds", index=argument.index))
-        place = places[argument.index]
-        return _one_of(place, argument, at) if isinstance(place, list) else place
-
-
-def _one_of(values: list[_Hold], argument: Argument, at: int) -> _Hold:
-    """The value of an earlier command that the argument means."""
-    if argument.sub is None:
-        if len(values) != 1:
-            raise _wrong(at, _named("InvalidResultArity", result=argument.index))
-        return values[0]
-    if argument.sub >= len(values):
-        raise _wrong(at, _named("SecondaryIndexOutOfBounds", result=argument.index, subresult=argument.sub))
-    return values[argument.sub]
+        if argument.input is not None:
+            if argument.input >= len(self._inputs):
+                raise _wrong(at, _named("IndexOutOfBounds", index=argument.input))
+            return self._inputs[argument.input]
+        result, sub = argument.nested_result or (argument.result or 0, None)
+        if result >= len(self._results):
+            raise _wrong(at, _named("IndexOutOfBounds", index=result))
+        values = self._results[result]
+        if sub is None and len(values) != 1:
+            raise _wrong(at, _named("InvalidResultArity", result=result))
+        if (sub or 0) >= len(values):
+            raise _wrong(at, _named("SecondaryIndexOutOfBounds", result=result, subresult=sub or 0))
+        return values[sub or 0]
 
 
 def _wrong(at: int, kind: str) -> Failure:

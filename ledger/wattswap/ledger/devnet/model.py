@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Refused(ValueError):  # noqa: N818 - a verdict
@@ -32,13 +32,16 @@ class Reference(Struct, frozen=True):
     digest: bytes
 
 
-class Argument(Struct, frozen=True):
-    """Where a command takes a value from: the gas coin, an input, or what an earlier command left."""
+class ArgumentPlace(Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
+    """An input by its number, or what an earlier command left: all of it, or one of its values."""
 
-    kind: Literal["gas", "input", "result"]
-    index: int = 0
-    sub: int | None = None
-    """Which of the earlier command's values; None if it must have left exactly one."""
+    input: int | None = None
+    result: int | None = None
+    nested_result: tuple[int, int] | None = None
+
+
+Argument = Literal["Gas"] | ArgumentPlace
+"""Where a command takes a value from. Arguments and commands are named as the SDK's JSON names them."""
 
 
 class SplitCoins(Struct, frozen=True):
@@ -52,7 +55,7 @@ class MergeCoins(Struct, frozen=True):
     """Coins that end, their tokens going into one that stays."""
 
     coin: Argument
-    sources: list[Argument]
+    sources: list[Argument] = field(name="coins_to_merge")
 
 
 class TransferObjects(Struct, frozen=True):
@@ -70,12 +73,12 @@ class MakeVector(Struct, frozen=True):
 
 
 class MoveCall(Struct, frozen=True):
-    """A call of a Move function; ``execution`` knows one, see ``machine``."""
+    """A call of a Move function; ``machine`` knows one."""
 
-    package: bytes
+    package: str
     module: str
     function: str
-    types: list[str]
+    types: list[str] = field(name="type_arguments")
     arguments: list[Argument]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
@@ -10,7 +11,7 @@ from msgspec import Struct
 
 from wattswap.ledger.devnet import bcs, decode, execution, names, sdk
 from wattswap.ledger.devnet.model import CoinObject, Execution, GasCost, MoveCall, Refused, Transaction
-from wattswap.ledger.devnet.rules import COIN_DEPOSIT, MINTED, PUBLIC_CHAINS, REFERENCE_GAS_PRICE
+from wattswap.ledger.devnet.rules import COIN_DEPOSIT, EPOCH, MINTED, PUBLIC_CHAINS, REFERENCE_GAS_PRICE
 from wattswap.ledger.devnet.store import ChainStore, Entry, Mention
 
 _GIFT_BUDGET: Final = 10_000_000
@@ -25,10 +26,17 @@ class DryRun(Struct, frozen=True):
 
 
 class DevnetNode:
-    """Serves one chain. ``now_ms`` is the clock of the checkpoints."""
+    """Serves one chain. ``now_ms`` is the clock of the checkpoints.
 
-    def __init__(self, store: ChainStore, now_ms: Callable[[], int]) -> None:
+    An epoch lasts ``epoch_ms``, or for ever (0). What is younger than ``lag_ms`` is done and not yet listed, as behind
+    an indexer that is late.
+    """
+
+    def __init__(self, store: ChainStore, now_ms: Callable[[], int], *, epoch_ms: int = 0, lag_ms: int = 0) -> None:
         self.store = store
+        self._epoch_ms, self._lag_ms = epoch_ms, lag_ms
+        self._unlisted: deque[tuple[int, int]] = deque()
+        """Number and time of what is younger than the lag, the oldest first."""
         self._now_ms = now_ms
         if store.entry(seq=0) is None:
             self._found()
@@ -66,6 +74,19 @@ class DevnetNode:
         if sums.supply + sums.burned + sums.deposits != MINTED or sums.deposits != COIN_DEPOSIT * self.store.count():
             raise Refused("the database's tokens do not add up: it was changed by something else")
 
+    def epoch(self) -> int:
+        """The epoch now."""
+        return EPOCH + ((self._now_ms() - self.started_ms) // self._epoch_ms if self._epoch_ms else 0)
+
+    def newest(self) -> int:
+        """The number of the newest transaction that is listed."""
+        while self._unlisted and self._unlisted[0][1] + self._lag_ms <= self._now_ms():
+            self._unlisted.popleft()
+        if self._unlisted:
+            return self._unlisted[0][0] - 1
+        last = self.store.entry()
+        return last.seq if last else 0
+
     def submit(self, data: bytes, signatures: Sequence[bytes]) -> Entry:
         """Carry out a signed transaction, once; the same bytes again give the same answer.
 
@@ -76,11 +97,13 @@ class DevnetNode:
             return known
         transaction = decode.transaction(data)
         _check_signatures(transaction, signatures)
-        outcome = execution.execute(transaction, self.store)
+        outcome = execution.execute(transaction, self.store, self.epoch())
         signed = bcs.signed(data, signatures)
         last = self.store.entry()
         entry = self._entry(last, transaction.digest, transaction.sender, signed, outcome.effects, outcome.gas)
         self.store.write(entry, outcome.spent, outcome.written, _mentions(outcome))
+        if self._lag_ms:
+            self._unlisted.append((entry.seq, self._now_ms()))
         return entry
 
     def _entry(
@@ -92,7 +115,7 @@ class DevnetNode:
             seq, previous = last.seq + 1, last.checkpoint_digest
             sums = GasCost(last.burned + gas.computation, last.deposited + gas.deposits, last.rebated + gas.rebate)
         contents = bcs.checkpoint_contents_digest(digest, effects)
-        checkpoint = bcs.checkpoint(seq, contents, previous, sums, self._now_ms())
+        checkpoint = bcs.checkpoint(seq, contents, previous, sums, self._now_ms(), self.epoch() if last else EPOCH)
         name = bcs.checkpoint_digest(checkpoint)
         return Entry(
             seq, digest, sender, signed, effects, checkpoint, name, sums.computation, sums.deposits, sums.rebate
@@ -102,7 +125,7 @@ class DevnetNode:
         """Say what a transaction would come to; nothing changes, and no signature is needed."""
         transaction = decode.transaction(data)
         try:
-            outcome = execution.estimate(transaction, self.store, checked=checked)
+            outcome = execution.estimate(transaction, self.store, self.epoch(), checked=checked)
         except Refused as refused:
             return DryRun(data, None, str(refused))
         return DryRun(data, outcome, outcome.error)
@@ -150,8 +173,9 @@ def _mentions(outcome: Execution) -> Iterator[tuple[Mention, bytes]]:
 
 def _functions(transaction: Transaction) -> set[bytes]:
     """Every function it calls, by all of its names: package, module, function."""
-    calls = [one for one in transaction.commands if isinstance(one, MoveCall)]
-    parts = [(one.module, one.function) for one in calls]
-    return {
-        names.function_key(call.package, *part[:n]) for call, part in zip(calls, parts, strict=True) for n in range(3)
-    }
+    found = set()
+    for call in transaction.commands:
+        if isinstance(call, MoveCall):
+            package, parts = names.address(call.package), (call.module, call.function)
+            found |= {names.function_key(package, *parts[:n]) for n in range(3)}
+    return found

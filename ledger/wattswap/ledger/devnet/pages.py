@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -48,97 +48,66 @@ class Page(Struct, Generic[Row], frozen=True):
     has_next: bool
 
 
-class CoinFilter(Struct, frozen=True):
-    """Which coins; all that is given must hold."""
+Filter = Mapping[str, Any]
+"""What all of the wanted must be, under the schema's names; None is as if it were not given."""
 
-    type: str | None = None
-    owner: str | None = None
-    ids: list[str] | None = None
-
-
-class EntryFilter(Struct, frozen=True):
-    """Which transactions; all that is given must hold. Addresses and digests as people write them."""
-
-    function: str | None = None
-    programmable: bool | None = None
-    after_checkpoint: int | None = None
-    at_checkpoint: int | None = None
-    before_checkpoint: int | None = None
-    sender: str | None = None
-    recipient: str | None = None
-    input: str | None = None
-    changed: str | None = None
-    deleted: str | None = None
-    digests: list[str] | None = None
+_CHECKPOINTS: Final = {"afterCheckpoint": "seq > ?", "atCheckpoint": "seq = ?", "beforeCheckpoint": "seq < ?"}
+_MENTIONS: Final = {
+    "inputObject": Mention.INPUT,
+    "changedObject": Mention.CHANGED,
+    "wrappedOrDeletedObject": Mention.DELETED,
+    "recvAddress": Mention.RECIPIENT,
+}
+_KINDS: Final = {"PROGRAMMABLE_TX": "seq > 0", "SYSTEM_TX": "seq = 0", "GENESIS": "seq = 0"}
 
 
-def coins(store: ChainStore, wanted: CoinFilter, window: Window) -> Page[CoinObject]:
-    """Coins as they are now, by id."""
+def coins(store: ChainStore, wanted: Filter, window: Window, newest: int) -> Page[CoinObject]:
+    """Coins by id, as the listed transactions left them."""
     where, values = list[str](), list[object]()
-    if wanted.type is not None and names.short_type(wanted.type) not in names.COIN_TYPES:
+    if (kind := wanted.get("type")) is not None and names.short_type(kind) not in names.COIN_TYPES:
         where.append("FALSE")
-    if wanted.owner is not None:
+    if (owner := wanted.get("owner")) is not None:
         where.append("owner = ?")
-        values.append(names.address(wanted.owner))
-    if wanted.ids is not None:
-        _among("id", [names.address(one) for one in wanted.ids], where, values)
+        values.append(names.address(owner))
+    if (ids := wanted.get("objectIds")) is not None:
+        _among("id", [names.address(one) for one in ids], where, values)
     _bound("id", window, names.address, where, values)
-    rows = store.coins(where, values, count=window.size + 1, backwards=window.last is not None)
-    return _page(rows, window, viewed_at(store, window), lambda coin: names.shown(coin.id))
+    rows = store.coins(where, values, newest, count=window.size + 1, backwards=window.last is not None)
+    return _page(rows, window, viewed_at(newest, window), lambda coin: names.shown(coin.id))
 
 
-def entries(store: ChainStore, wanted: EntryFilter, window: Window) -> Page[Entry]:
-    """Transactions in the order in which they were carried out."""
-    where, values = list[str](), list[object]()
-    for condition, value in (
-        ("seq > ?", wanted.after_checkpoint),
-        ("seq = ?", wanted.at_checkpoint),
-        ("seq < ?", wanted.before_checkpoint),
-        ("(seq > 0) = ?", wanted.programmable),
-        ("sender = ?", wanted.sender and names.address(wanted.sender)),
-    ):
-        if value is not None:
-            where.append(condition)
+def entries(store: ChainStore, wanted: Filter, window: Window, newest: int) -> Page[Entry]:
+    """Transactions in the order in which they were carried out, each with its checkpoint."""
+    newest = viewed_at(newest, window)
+    where, values = ["seq <= ?"], list[object]([newest])
+    mentions: list[tuple[Mention, bytes]] = []
+    for name, value in wanted.items():
+        if value is None:
+            continue
+        if name in _CHECKPOINTS:
+            where.append(_CHECKPOINTS[name])
             values.append(value)
-    if wanted.digests is not None:
-        _among("digest", [sdk.from_base58(one) for one in wanted.digests], where, values)
+        elif name in _MENTIONS:
+            mentions.append((_MENTIONS[name], names.address(value)))
+        elif name == "function":
+            mentions.append((Mention.FUNCTION, names.function(value)))
+        elif name == "sentAddress":
+            where.append("sender = ?")
+            values.append(names.address(value))
+        elif name == "kind":
+            where.append(_KINDS.get(value, "FALSE"))
+        else:
+            _among("digest", [sdk.from_base58(one) for one in value], where, values)
     _bound("seq", window, _number, where, values)
-    newest = viewed_at(store, window)
-    where.append("seq <= ?")
-    values.append(newest)
-    named = _mentions(wanted)
-    rows = store.entries(where, values, named, count=window.size + 1, backwards=window.last is not None)
+    rows = store.entries(where, values, mentions, count=window.size + 1, backwards=window.last is not None)
     return _page(rows, window, newest, lambda entry: str(entry.seq))
 
 
-def _mentions(wanted: EntryFilter) -> list[tuple[Mention, bytes]]:
-    """What the transactions must name."""
-    found = []
-    for kind, text in (
-        (Mention.INPUT, wanted.input),
-        (Mention.CHANGED, wanted.changed),
-        (Mention.DELETED, wanted.deleted),
-        (Mention.RECIPIENT, wanted.recipient),
-    ):
-        if text is not None:
-            found.append((kind, names.address(text)))
-    if wanted.function is not None:
-        found.append((Mention.FUNCTION, names.function(wanted.function)))
-    return found
-
-
-def checkpoints(store: ChainStore, window: Window) -> Page[Entry]:
-    """All checkpoints; each is kept with its transaction."""
-    return entries(store, EntryFilter(), window)
-
-
-def viewed_at(store: ChainStore, window: Window) -> int:
+def viewed_at(newest: int, window: Window) -> int:
     """The checkpoint a page is seen at: the newest, or the one its cursor was made at.
 
     As on IOTA's own service, a cursor pins that checkpoint: whoever keeps one never sees anything newer with it.
     """
-    last = store.entry()
-    newest = last.seq if last else 0
     return min([newest, *(_cursor(one)[0] for one in (window.after, window.before) if one is not None)])
 
 

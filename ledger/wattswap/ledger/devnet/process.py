@@ -42,6 +42,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     db: str | None = None
     """A file; None: in memory, gone with the process."""
     limits: FaucetLimits = FaucetLimits()
+    epoch_s: float = 0
+    """How long an epoch lasts; 0: for ever."""
+    lag_s: float = 0
+    """So long what was done is not listed."""
     as_json: bool = False
     """Say in JSON that it is ready."""
     tied: bool = False
@@ -65,7 +69,9 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
     file = Path(settings.db) if settings.db else None
     with closing(ChainStore(file)) as store, closing(_listen(settings)) as listening:
         try:
-            node = DevnetNode(store, _now_ms)
+            node = DevnetNode(
+                store, _now_ms, epoch_ms=int(settings.epoch_s * 1_000), lag_ms=int(settings.lag_s * 1_000)
+            )
         except Refused as refused:
             raise InputError(f"cannot use database {settings.db}: {refused}") from None
         web = app(node, Faucet(settings.limits, _now_ms))

@@ -8,7 +8,7 @@ PUBLIC_CHAINS: Final = frozenset({"6364aad5", "2304aa97", "daf90477"})
 """mainnet, testnet, devnet: a local chain never takes one of these for its own."""
 
 EPOCH: Final = 1
-"""It never ends here; transactions that expire with epoch 0 are too late."""
+"""The first; transactions that expire with epoch 0 are too late."""
 PROTOCOL_VERSION: Final = 20
 
 REFERENCE_GAS_PRICE: Final = 1_000

@@ -38,8 +38,12 @@ CREATE TABLE mentions (kind INTEGER, key BLOB, seq INTEGER, PRIMARY KEY (kind, k
 KIND: Final = Kind(name="devnet chain", application_id=0x77617474, version=2, schema=_TABLES)
 
 _COIN: Final = "id, version, owner, nanos, previous, digest"
-_COINS: Final = f"SELECT {_COIN} FROM coins WHERE"  # noqa: S608 - our own words
 _TRANSACTION: Final = "SELECT * FROM transactions WHERE"
+_THEN: Final = f"""(
+    SELECT {_COIN} FROM versions JOIN (SELECT digest AS previous, seq FROM transactions) USING (previous)
+    WHERE seq <= %d AND NOT EXISTS (
+        SELECT 1 FROM spent WHERE spent.id = versions.id AND spent.version = versions.version AND spent.seq <= %d))"""  # noqa: S608 - our own words
+"""The coins as they were after a transaction."""
 _LIVE: Final = f"SELECT {_COIN} FROM coins WHERE id = ?"  # noqa: S608 - our own words
 _AT: Final = f"SELECT {_COIN} FROM versions WHERE id = ? AND version = ?"  # noqa: S608 - our own words
 _HISTORY: Final = f"SELECT {_COIN} FROM versions WHERE id = ? ORDER BY version"  # noqa: S608 - our own words
@@ -146,9 +150,10 @@ class ChainStore:
         row = self._one(query, coin_id, version)
         return row[0] if row else None
 
-    def balance(self, owner: bytes) -> tuple[int, int]:
-        """The sum of an owner's coins, and how many they are."""
-        nanos, count = self._one("SELECT COALESCE(SUM(nanos), 0), COUNT(*) FROM coins WHERE owner = ?", owner)
+    def balance(self, owner: bytes, newest: int) -> tuple[int, int]:
+        """The sum of an owner's coins after a transaction, and how many they are."""
+        found = f"SELECT COALESCE(SUM(nanos), 0), COUNT(*) FROM {self._coins_at(newest)} WHERE owner = ?"  # noqa: S608
+        nanos, count = self._one(found, owner)
         return nanos, count
 
     def entry(
@@ -161,12 +166,19 @@ class ChainStore:
         row = self._one(f"{_TRANSACTION} {where} ORDER BY seq DESC LIMIT 1", *wanted.values())
         return Entry(*row) if row else None
 
-    def coins(self, where: Sequence[str], values: Sequence[object], *, count: int, backwards: bool) -> list[CoinObject]:
-        """Coins under conditions, by id."""
+    def coins(
+        self, where: Sequence[str], values: Sequence[object], newest: int, *, count: int, backwards: bool
+    ) -> list[CoinObject]:
+        """Coins under conditions, as they were after a transaction, by id."""
         order = "DESC" if backwards else "ASC"
         conditions = " AND ".join(where) or "TRUE"
-        query = f"{_COINS} {conditions} ORDER BY id {order} LIMIT ?"
+        query = f"SELECT {_COIN} FROM {self._coins_at(newest)} WHERE {conditions} ORDER BY id {order} LIMIT ?"  # noqa: S608
         return [CoinObject(*row) for row in self._all(query, *values, count)]
+
+    def _coins_at(self, newest: int) -> str:
+        """Where the coins are as they were after a transaction."""
+        last = self._one("SELECT MAX(seq) FROM transactions")[0]
+        return "coins" if newest == last else _THEN % (newest, newest)
 
     def entries(
         self,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wattswap.agents.award_book import Site
 from wattswap.agents.charger import Charger
+from wattswap.agents.controllers import informed
 from wattswap.agents.household import Household
 from wattswap.agents.roster import Roster
 from wattswap.agents.transformer import Transformer
@@ -110,7 +111,7 @@ class AgentFactory:
             site,
             self._world.feeder_rules[number],
             roster,
-            controller=self._controller,
+            controller=informed(self._controller, self._world.base_w[number], site.seed, self._world.fleet.persons),
             signer=self._signer(name),
             trusted=self._keys,
         )

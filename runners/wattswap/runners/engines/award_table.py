@@ -264,6 +264,11 @@ class AwardTable:
         same = (self._all.row[: self._count] == row) & (self._all.tick[: self._count] == tick)
         return bool(same.any())
 
+    def made_at(self, tick: int) -> Awards:
+        """The awards of this tick that are open."""
+        same = (self._all.tick[: self._count] == tick) & (self._all.row[: self._count] < self._cars)
+        return self._all.of(np.flatnonzero(same))
+
     def left_open(self, tick: int) -> Awards:
         """Those that are still open at the run's end, with the rent as if all that is owed came back now."""
         places = np.flatnonzero(self._all.row[: self._count] < self._cars)

@@ -27,6 +27,31 @@ class Wish(StrEnum):
     """The battery is to hold so much before the car gives way for pay, and after it has fed."""
 
 
+class Wanted(NamedTuple):
+    """What a driver wants of a plugged car, all in all."""
+
+    sells: bool
+    departure_ms: int
+    """When the car is to be full."""
+    least_ws: int
+
+    def after(self, said: Said, now_ms: int, stated_ms: int) -> Wanted:
+        """What the driver wants once this was said too; ``stated_ms`` is the departure stated at plug-in."""
+        match said.wish:
+            case Wish.VETO:
+                return Wanted(sells=False, departure_ms=now_ms, least_ws=self.least_ws)
+            case Wish.STOP:
+                return self._replace(sells=False)
+            case Wish.SELL:
+                return Wanted(sells=True, departure_ms=stated_ms, least_ws=0)
+            case Wish.FULL_BY:
+                assert said.by_ms is not None, "a wish to be full by an instant names it"
+                return self._replace(departure_ms=said.by_ms)
+            case Wish.AT_LEAST:
+                assert said.least_ws is not None, "a wish for so much in the battery names it"
+                return self._replace(sells=True, least_ws=said.least_ws)
+
+
 class Said(NamedTuple):
     """A wish for the car of a row."""
 
@@ -76,19 +101,6 @@ class DriverWishes:
 
 def _obey(said: Said, now_ms: int, world: World) -> None:
     row = said.row
-    sells, departure_ms = bool(world.sells[row]), int(world.departure_ms[row])
-    least_ws = int(world.least_ws[row])
-    match said.wish:
-        case Wish.VETO:
-            sells, departure_ms = False, now_ms
-        case Wish.STOP:
-            sells = False
-        case Wish.SELL:
-            sells, departure_ms, least_ws = True, int(world.fleet.departure_ms[row]), 0
-        case Wish.FULL_BY:
-            assert said.by_ms is not None, "a wish to be full by an instant names it"
-            departure_ms = said.by_ms
-        case Wish.AT_LEAST:
-            assert said.least_ws is not None, "a wish for so much in the battery names it"
-            sells, least_ws = True, said.least_ws
-    world.wish(row, sells=sells, departure_ms=departure_ms, least_ws=least_ws)
+    before = Wanted(bool(world.sells[row]), int(world.departure_ms[row]), int(world.least_ws[row]))
+    wanted = before.after(said, now_ms, int(world.fleet.departure_ms[row]))
+    world.wish(row, sells=wanted.sells, departure_ms=wanted.departure_ms, least_ws=wanted.least_ws)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wattswap.agents import law, market, settlement
+from wattswap.agents.controllers import informed
 from wattswap.agents.controllers.plugged import Plugged
 from wattswap.agents.offers import Call
 from wattswap.agents.rules import Terms
@@ -50,6 +51,9 @@ class FleetRun:
         drivers: DriverWishes | None = None,
     ) -> None:
         self.street, self.controller, self.world = street, controller, world or World(street)
+        seed, persons = street.scenario.seed, self.world.fleet.persons
+        self._controllers = tuple(informed(controller, base_w, seed, persons) for base_w in self.world.base_w)
+        """By feeder."""
         self._drivers = drivers or DriverWishes()
         fleet, rules = self.world.fleet, self.world.rules
         self._terms = Terms.of(*self.world.feeder_rules)
@@ -94,7 +98,7 @@ class FleetRun:
         for row in self.world.plugged.tolist():
             self._end_session(row, billed_nanos=0, receivable_nanos=0)
         for record in self._records:
-            record.order()
+            record.order(self.tick)
         self._observers.finished(self)
         return self.record
 
@@ -135,7 +139,7 @@ class FleetRun:
         cars = self._cars(charging)
         base_w, limit_w = world.base_w[:, tick], self.street.limit_w[:, tick]
         if self.controller is not None:
-            granted = self._controlled(self.controller, base_w, limit_w, cars, charging, segments)
+            granted = self._controlled(base_w, limit_w, cars, charging, segments)
             self._move(tick, charging, cars, granted, segments)
             return
         assessment = law.assess(base_w, limit_w, cars, segments, self._terms)
@@ -156,13 +160,7 @@ class FleetRun:
         return Segments.one_feeder(len(rows)) if feeders == 1 else Segments.of(self.world.fleet.feeder[rows], feeders)
 
     def _controlled(
-        self,
-        controller: Controller,
-        base_w: Ints,
-        limit_w: Ints,
-        cars: Cars,
-        charging: ChargingState,
-        segments: Segments,
+        self, base_w: Ints, limit_w: Ints, cars: Cars, charging: ChargingState, segments: Segments
     ) -> Grants:
         """What the controller grants on each feeder."""
         targets_w, plugged = law.target_w(limit_w, self._terms), self._plugged(charging)
@@ -170,6 +168,8 @@ class FleetRun:
         for feeder, (base, target) in enumerate(zip(base_w.tolist(), targets_w.tolist(), strict=True)):
             rows = segments.rows(feeder)
             here = Plugged(*(column[rows] for column in plugged))
+            controller = self._controllers[feeder]
+            assert controller is not None
             granted.append(controller(base, target, cars.of(rows), here, self.rules))
         return law.Grants(*(np.concatenate(columns) for columns in zip(*granted, strict=True)))
 
@@ -199,9 +199,9 @@ class FleetRun:
             departure_ms = due_ms = np.zeros_like(rows)
         feed_w = self.world.feedable_w(rows) if disclosed == "feeding" else np.zeros_like(rows)
         now_ms = self.tick * self.rules.tick_ms
-        local_ms = np.full_like(rows, self.rules.local_ms(now_ms))
+        local_ms, present_ms = np.full_like(rows, self.rules.local_ms(now_ms)), np.full_like(rows, now_ms)
         drawn_w, most_w = self._drawn_w[rows], self._most_w[rows]
-        return Plugged(arrival_ms, departure_ms, due_ms - now_ms, drawn_w, most_w, local_ms, feed_w)
+        return Plugged(arrival_ms, departure_ms, due_ms - now_ms, drawn_w, most_w, local_ms, feed_w, present_ms)
 
     def _round(self, tick: int, need_w: Ints, charging: ChargingState, cars: Cars) -> None:
         """Call every car of a feeder in need that holds no award, and award what is bought."""

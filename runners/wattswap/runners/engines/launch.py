@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from wattswap.agents.controllers import NEED_DEPARTURES, NEGOTIATED, controller_named
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.units import MS_PER_HOUR
+from wattswap.protocol.units import MS_PER_HOUR, NEVER_MS
 from wattswap.runners.engines.fleet import FleetRun
 from wattswap.runners.engines.simulated import simulated_run
 from wattswap.runners.network.fault_schedule import FaultOptions
 from wattswap.runners.scenario.schema import ppm
-from wattswap.runners.world import NEVER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

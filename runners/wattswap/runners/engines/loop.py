@@ -68,6 +68,8 @@ class SimulatedRun:
         self.rules = world.rules
         self._feed, self._recorder, self._observers = feed, recorder, Observers((recorder, *observers))
         self._queue = EventQueue[events.Event | Action]()
+        self.messages = 0
+        """How many the agents have sent each other, repeats and heartbeats too."""
         self._sequence = 0
         """Numbers what is put into the queue, and so each sender's messages in their order."""
         self.tick = self.now_ms = 0
@@ -120,6 +122,7 @@ class SimulatedRun:
         self._drain(self.now_ms + 1, most_rank=RANK_OF_KIND[events.Unplugged])
         self._tick_handled(self.tick)
         self._observers.finished(self)
+        self._recorder.records[0].messages = self.messages
         return self.record
 
     def _sense(self, told: Iterable[Sensed]) -> None:
@@ -187,6 +190,7 @@ class SimulatedRun:
 
     def post(self, sender: str, to: str, message: Message) -> None:
         """Bring a message on its way; the network says when it arrives, and how often."""
+        self.messages += 1
         rank, received, nodes = rank_of(message), events.Received(sender, message), self.nodes
         for at_ms in self.network.arrivals(nodes[sender], nodes[to], self.now_ms):
             self._sequence += 1

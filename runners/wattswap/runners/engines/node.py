@@ -175,7 +175,7 @@ class Node:
             return None
         if entries := self.store.entries():
             book = Book.restore(entries)
-            book.pays = self._opening.pays
+            book.pays, book.collects = self._opening.pays, self._opening.collects
             return book
         self.store.commit((), self._opening.entries)
         return self._opening

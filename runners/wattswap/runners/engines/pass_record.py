@@ -8,7 +8,7 @@ import numpy as np
 
 from wattswap.agents.market import RoundFigures
 from wattswap.runners.engines.award_table import Awards
-from wattswap.runners.recording.record import RunRecord, forced_row, session_row, trade_rows
+from wattswap.runners.recording.record import NOT_SETTLED, RunRecord, forced_row, session_row, trade_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +113,8 @@ class PassRecord:
         notes = closed.awards.notes(numbers, names, closed.nanos)
         columns = (feeders.tolist(), closed.tick.tolist(), closed.is_open.tolist(), numbers, names, notes)
         for feeder, tick, is_open, number, name, note in zip(*columns, strict=True):
-            found[feeder] += [(tick, row) for row in trade_rows(note, number, name, "open" if is_open else "")]
+            status, settled_tick = ("open", NOT_SETTLED) if is_open else ("", tick)
+            found[feeder] += [(tick, row) for row in trade_rows(note, number, name, status, settled_tick)]
         for tick, row, forced_w in zip(*(column.tolist() for column in self.forced), strict=True):
             feeder = int(fleet.feeder[row])
             cut = forced_row(tick, int(self._number[feeder]), fleet.session_id[row], forced_w)

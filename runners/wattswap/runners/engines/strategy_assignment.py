@@ -17,8 +17,9 @@ import numpy as np
 from wattswap.agents import law, physics
 from wattswap.agents.offers import TRANCHES, Own, StrategyError
 from wattswap.agents.strategies import BUNDLED, check_elementwise, parse_mix
-from wattswap.agents.strategies.elementwise import answer, compare, raised, refused
+from wattswap.agents.strategies.elementwise import answer, compare, refused
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
+from wattswap.agents.strategies.raised import raised
 from wattswap.protocol.draws import Draws, keys_under
 from wattswap.protocol.errors import InputError
 
@@ -53,9 +54,10 @@ class StrategyAssignment:
             self.number[rows] = len(self.strategies) + mix.assign(seed, fleet.user_key[rows])
             self.strategies.extend(mix.strategies)
             self.names.extend(mix.names)
-        for number, name in enumerate(self.names):
-            mine = np.flatnonzero(self.number == number)
-            if name not in BUNDLED and len(mine):
+        self._users = _users(self.names)
+        for number in self._users:
+            name, mine = self.names[number], np.flatnonzero(self.number == number)
+            if len(mine):
                 spread = mine[:: -(-len(mine) // _MOST_TRIED)]
                 _tried_on_street(name, self.strategies[number], fleet, spread, rules, seed)
         self._learns = any(isinstance(strategy, LearningStrategy) for strategy in self.strategies)
@@ -70,6 +72,7 @@ class StrategyAssignment:
         joined._key = np.concatenate([keys_under(part._seed, part._key) for part in parts])  # noqa: SLF001
         by_name = {name: strategy for part in parts for name, strategy in zip(part.names, part.strategies, strict=True)}
         joined.names, joined.strategies = list(by_name), list(by_name.values())
+        joined._users = _users(joined.names)  # noqa: SLF001
         places = [np.array([joined.names.index(name) for name in part.names], dtype=np.int64) for part in parts]
         joined.number = np.concatenate([place[part.number] for place, part in zip(places, parts, strict=True)])
         joined._learns = any(part._learns for part in parts)  # noqa: SLF001
@@ -81,7 +84,10 @@ class StrategyAssignment:
         return self._learns
 
     def follow(self, rows: Ints, name: str, strategy: Strategy) -> None:
-        """Let these rows follow this strategy, whatever they were drawn to follow; before the first call."""
+        """Let these rows follow this strategy, whatever they were drawn to follow; before the first call.
+
+        It is the program's own, such as a player of a game or a learner outside, and is asked each thing once.
+        """
         self.number[rows] = len(self.strategies)
         self.strategies.append(strategy)
         self.names.append(name)
@@ -99,7 +105,7 @@ class StrategyAssignment:
             with self._named(number, rows[mine], call.take(mine)):
                 asked, who = call.take(mine), own.take(mine)
                 book = self._answer(number, rows[mine], asked, who)
-                if self.names[number] not in BUNDLED:  # one car of each call is asked alone too
+                if number in self._users:  # one car of each call is asked alone too
                     one = np.array([call.from_ms // self._rules.window_ms % len(mine)])
                     compare(book, self._answer(number, rows[mine][one], asked.take(one), who.take(one)), one)
                 relief_w[mine], ask[mine] = law.admitted(book, asked, self._rules)
@@ -219,6 +225,11 @@ def _tried(name: str, strategy: Strategy) -> Strategy:
     except StrategyError as error:
         raise InputError(f"strategy {name!r} {error.problem} (tried on sample car {error.row})") from error
     return strategy
+
+
+def _users(names: Sequence[str]) -> set[int]:
+    """The numbers of the strategies that a user wrote."""
+    return {number for number, name in enumerate(names) if name not in BUNDLED}
 
 
 def _tried_on_street(name: str, strategy: Strategy, fleet: Fleet, rows: Ints, rules: Rules, seed: int) -> None:

@@ -55,7 +55,7 @@ class FigureCollector(mesa.DataCollector):
 
     def _mark(self, model: mesa.Model) -> None:
         times: list[float] | None = getattr(self, "_collection_steps", None)
-        now: float = getattr(model, "time", model.steps)
+        now: float = model.time if hasattr(model, "time") else model.steps  # Mesa 4 counts no steps
         if times is not None and (not times or times[-1] != now):
             times.append(now)
 

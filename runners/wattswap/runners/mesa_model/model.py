@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from time import perf_counter
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 import mesa
+import numpy as np
 
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import start_run
@@ -52,8 +54,8 @@ class NeighbourhoodModel(mesa.Model):
         engine: str = "messages",
         day: int | None = None,
         replication: int = 0,
-        seed: int | None = None,
-        rng: int | None = None,
+        seed: int | np.random.SeedSequence | None = None,
+        rng: int | np.random.SeedSequence | None = None,
         settings: str | Sequence[str] = (),
     ) -> None:
         """Load the street; the arguments are the options of ``wattswap run``.
@@ -167,8 +169,22 @@ class NeighbourhoodModel(mesa.Model):
         return {"keep": chosen.count("keep"), "reduce": chosen.count("reduce"), "feed": chosen.count("feed")}
 
 
-def effective_seed(street: str | Path, replication: int = 0, seed: int | None = None) -> int:
-    """The seed of a replication: ``seed``, or else the scenario's own, plus ``replication``."""
+def effective_seed(street: str | Path, replication: int = 0, seed: int | np.random.SeedSequence | None = None) -> int:
+    """The seed of a replication: ``seed``, or else the scenario's own, plus ``replication``.
+
+    A ``SeedSequence``, as Mesa's batches spawn them, stands for the first number that it generates.
+
+    Raises:
+        InputError: a replication below 0, or a seed that is neither.
+    """
     if replication < 0:
         raise InputError(f"replication {replication}: replications count from 0")
-    return (load_scenario(str(street)).scenario.seed if seed is None else int(seed)) + int(replication)
+    if seed is None:
+        return load_scenario(str(street)).scenario.seed + int(replication)
+    if isinstance(seed, np.random.SeedSequence):
+        return int(seed.generate_state(1)[0]) + int(replication)
+    if not isinstance(seed, Integral) or isinstance(seed, bool):
+        raise InputError(
+            f"seed {seed!r}: write a whole number or a numpy SeedSequence, so that the run can be repeated"
+        )
+    return int(seed) + int(replication)

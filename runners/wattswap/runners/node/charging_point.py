@@ -14,9 +14,9 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from wattswap.agents.law import charging_state
-from wattswap.protocol.errors import InputError
-from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Unplugged
-from wattswap.protocol.units import MOST_W, MS_PER_HOUR, WS_PER_WH
+from wattswap.protocol.errors import InputError, RemoteProtocolError
+from wattswap.protocol.events import CarStatus, DriverWish, Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.units import MOST_W, MS_PER_HOUR, NEVER_MS, PERMILLE, WS_PER_WH
 from wattswap.runners.node.clock import EPOCH_S
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class _Stay(Struct, kw_only=True):
     departure_ms: int
     imported_before_ws: int
     exported_before_ws: int
+    wished_ms: int | None = None
+    """When its driver wants it to be full, since that was said anew."""
 
 
 class ChargingPoint:
@@ -72,11 +74,14 @@ class ChargingPoint:
         driver_file: Path,
         linked: Callable[[], Sequence[str]],
         signal: Callable[[str, Sequence[CableEvent]], None],
+        round_trip_permille: int | None = None,
     ) -> None:
         """``linked`` names the cars that are connected now; ``signal`` tells a car something.
 
-        ``key_hash`` are 32 bits of the charger's key, for the numbers of its sessions.
+        ``key_hash`` are 32 bits of the charger's key, for the numbers of its sessions. ``round_trip_permille`` is that
+        of a stationary battery, if one stands here: it has no driver, never leaves, and needs only what it has fed.
         """
+        self._is_battery, self._round_trip_permille = round_trip_permille is not None, round_trip_permille or PERMILLE
         self._point, self._rules, self._device, self._store = point, rules, device, store
         self._charger, self._key_hash, self._driver_file = charger, key_hash, driver_file
         self._linked, self._signal = linked, signal
@@ -92,6 +97,11 @@ class ChargingPoint:
         self.trouble = ""
         """What is wrong with the driver's file."""
         self.allow(0, rules.guaranteed_w, 0)
+
+    @property
+    def vehicle(self) -> str | None:
+        """The car at the cable."""
+        return None if self._stay is None else self._stay.vehicle
 
     def beat(self, now_ms: int) -> list[Event]:
         """What the charger learns; the car learns the same by a signal.
@@ -114,8 +124,15 @@ class ChargingPoint:
             events.append(self._cable(self._stay, self._stay.vehicle))
         return [*events, *metered, *self._tell(self._stay, metered, now_ms)]
 
-    def told(self, sender: str, event: CableEvent) -> Event:  # noqa: ARG002 - as all sensors
-        """Nobody tells a charger of its own cable."""
+    def told(self, sender: str, event: CableEvent) -> Event:
+        """Reckon with what the driver of the car at this cable wants; of the cable itself nobody tells a charger."""
+        stay = self._stay
+        at_hand = None if stay is None else (stay.vehicle, stay.session)
+        if stay is None or not isinstance(event, DriverWish) or (sender, event.session) != at_hand:
+            raise RemoteProtocolError(f"{sender} speaks for session {event.session}, which is not at this cable")
+        if stay.wished_ms != event.departure_ms:
+            stay.wished_ms = event.departure_ms
+            self._store.commit(((_STAY, msgspec.msgpack.encode(stay)),), ())
         return event
 
     def allow(self, session: int, import_w: int, export_w: int) -> None:  # noqa: ARG002 - there is one cable
@@ -227,11 +244,11 @@ class ChargingPoint:
     def _reading(self, stay: _Stay, now_ms: int) -> Reading:
         """Where the session stands now."""
         imported_ws, exported_ws = self._totals(stay)
-        remaining_ws = max(0, stay.need_ws - imported_ws + exported_ws)
+        remaining_ws = max(0, stay.need_ws - imported_ws + self._drained_ws(exported_ws))
         unhindered_ws = self._point.max_w * (now_ms - stay.plugged_ms) // 1_000
         baseline_ws = max(0, stay.need_ws - unhindered_ws)
         max_w, needs_ws, held_ws = (np.array([figure]) for figure in (self._point.max_w, remaining_ws, baseline_ws))
-        departure_ms = np.array([stay.departure_ms])
+        departure_ms = np.array([stay.departure_ms if stay.wished_ms is None else stay.wished_ms])
         state = charging_state(needs_ws, held_ws, max_w, max_w, max_w, departure_ms, now_ms, self._rules)
         self._baseline_w = int(state.baseline_w[0])
         drew = self._last is not None and self._last.power_w > 0
@@ -247,9 +264,15 @@ class ChargingPoint:
             drew=drew,
         )
 
+    def _drained_ws(self, fed_ws: int) -> int:
+        """What feeding has taken out of the car or the battery, as far as this point knows."""
+        return -(-fed_ws * PERMILLE // self._round_trip_permille)
+
     def _wish(self, now_ms: int) -> tuple[int, int]:
         """What the driver needs and when it leaves; the settings' own figures where nothing can be read."""
         self.trouble = ""
+        if self._is_battery:
+            return 0, NEVER_MS
         try:
             wish = read_wish(self._driver_file)
         except InputError as error:

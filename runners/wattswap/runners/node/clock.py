@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 EPOCH_S: Final = 1_577_836_800
 """2020-01-01T00:00:00Z: instants are counted from here, so that ticks of a second fit into 31 bits until 2088."""
@@ -54,6 +57,12 @@ class NodeClock:
     def record(self) -> ClockRecord:
         """What it says now."""
         return ClockRecord(self.now_ms(), _up_ms(), _boot_id())
+
+
+def newest_record(remembered: Iterable[bytes | None]) -> bytes | None:
+    """Of several records, the one in which the clock says most."""
+    records = [one for one in remembered if one is not None]
+    return max(records, key=lambda one: msgspec.msgpack.decode(one, type=ClockRecord).now_ms, default=None)
 
 
 def wall_ms() -> int:

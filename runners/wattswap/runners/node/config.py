@@ -30,6 +30,7 @@ from wattswap.runners.scenario.schema import (
     Power,
     Price,
     Seed,
+    SomePercent,
     SomePower,
     Volts,
     share_of,
@@ -52,7 +53,8 @@ class ListenTable(_Section, frozen=True, kw_only=True):
     """Where others connect to this node."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a node serves its network
-    port: Port = DEFAULT_PORT
+    port: Port = 0
+    """0: the default port; where discovery announces the node, a free one if that is taken."""
 
 
 class UpstreamTable(_Section, frozen=True, kw_only=True):
@@ -108,6 +110,12 @@ class TokensTable(_Section, frozen=True, kw_only=True):
     """``sqlite:FILE``, beside this file, or the URL of a local devnet's IOTA node. Empty: tokens stay in the book."""
     pay: Literal["departure", "each"] = "departure"
     """Rewards are netted with the bill when the car leaves, or each is paid as soon as it is earned."""
+    allow: str = ""
+    """The chain's id, to pay on another network than a devnet: its tokens may be money."""
+    wallets: str = "wallets"
+    """There, the folder of ``site.key``, ``gas.key`` and ``anchors.key``."""
+    payees: dict[str, str] = {}
+    """There, the address of each car's wallet: only its owner has the key, so nothing is ever taken out of it."""
 
 
 class PointTable(_Section, frozen=True, kw_only=True):
@@ -126,7 +134,7 @@ class PointTable(_Section, frozen=True, kw_only=True):
 
 
 class PageTable(_Section, frozen=True, kw_only=True):
-    """Where others read what a charging point may draw now."""
+    """Where others read what a charging point may draw now, or where a car's driver says what is wanted of it."""
 
     host: str = "127.0.0.1"
     port: Port = 0
@@ -134,7 +142,7 @@ class PageTable(_Section, frozen=True, kw_only=True):
 
 
 class CarTable(_Section, frozen=True, kw_only=True):
-    """A car, or a stationary battery."""
+    """A car."""
 
     strategy: str = "need"
     capacity_wh: Capacity = 60_000
@@ -144,6 +152,36 @@ class CarTable(_Section, frozen=True, kw_only=True):
     wear_nanos_per_kwh: Price = 500_000_000
     tariff_nanos_per_kwh: Price = 3_000_000_000
     seed: Seed = 1
+
+
+class BatteryTable(_Section, frozen=True, kw_only=True):
+    """A stationary battery: a car that never leaves, at a charging point of its own."""
+
+    capacity_wh: Capacity
+    max_w: SomePower
+    """Of its inverter, in both directions."""
+    strategy: str = "prosumer"
+    reserve_pct: Percent = 20
+    initial_pct: Percent = 80
+    """How full it is when the agent starts for the first time; it is filled up to here again."""
+    round_trip_pct: SomePercent = 88
+    wear_nanos_per_kwh: Price = 500_000_000
+    tariff_nanos_per_kwh: Price = 3_000_000_000
+    seed: Seed = 1
+
+    @property
+    def car(self) -> CarTable:
+        """What it is as a car."""
+        return CarTable(
+            strategy=self.strategy,
+            capacity_wh=self.capacity_wh,
+            reserve_pct=self.reserve_pct,
+            feed_w=self.max_w,
+            round_trip_pct=self.round_trip_pct,
+            wear_nanos_per_kwh=self.wear_nanos_per_kwh,
+            tariff_nanos_per_kwh=self.tariff_nanos_per_kwh,
+            seed=self.seed,
+        )
 
 
 class DeviceTable(_Section, frozen=True, kw_only=True):
@@ -163,10 +201,19 @@ class DeviceTable(_Section, frozen=True, kw_only=True):
     fields: JsonFields = JsonFields()
 
 
+class AlsoTable(_Section, frozen=True, kw_only=True):
+    """A further agent in the same process, behind the same socket."""
+
+    role: Role
+    config: str
+    """Its own file."""
+
+
 class NodeConfig(_Section, frozen=True, kw_only=True):
     """What every agent's file may hold."""
 
     schema: Literal[1] = 1
+    also: tuple[AlsoTable, ...] = ()
     keys: str = "keys"
     state: str = "state"
     market: MarketTable = MarketTable()
@@ -198,6 +245,7 @@ class VehicleConfig(NodeConfig, frozen=True, kw_only=True):
     transformer: str = "transformer"
     """Whose calls and awards it believes; also in ``trusted/``."""
     car: CarTable = CarTable()
+    page: PageTable = PageTable()
 
 
 class HouseholdConfig(NodeConfig, frozen=True, kw_only=True):
@@ -207,11 +255,20 @@ class HouseholdConfig(NodeConfig, frozen=True, kw_only=True):
     device: DeviceTable = DeviceTable()
 
 
+class BatteryConfig(NodeConfig, frozen=True, kw_only=True):
+    """The file of a stationary battery."""
+
+    upstream: UpstreamTable
+    battery: BatteryTable
+    device: DeviceTable = DeviceTable()
+
+
 _FILES: Final = {
     "transformer": TransformerConfig,
     "charger": ChargerConfig,
     "vehicle": VehicleConfig,
     "household": HouseholdConfig,
+    "battery": BatteryConfig,
 }
 
 
@@ -222,6 +279,21 @@ class LoadedConfig:
     config: NodeConfig
     path: Path
     role: Role
+    others: tuple[LoadedConfig, ...] = ()
+    """Those of the further agents of the process."""
+
+    @property
+    def upstream(self) -> UpstreamTable | None:
+        """Whom the agent connects to."""
+        config = self.config
+        if isinstance(config, ChargerConfig | VehicleConfig | HouseholdConfig | BatteryConfig):
+            return config.upstream
+        return None
+
+    @property
+    def listens(self) -> ListenTable | None:
+        """Where others connect to the agent."""
+        return self.config.listen if isinstance(self.config, TransformerConfig | ChargerConfig) else None
 
     def there(self, name: str) -> Path:
         """A path that the file names."""
@@ -248,11 +320,23 @@ class LoadedConfig:
 
 
 def read_config(path: Path, role: Role) -> LoadedConfig:
-    """Read the configuration of an agent of this role.
+    """Read the configuration of an agent of this role, and those of the further agents that it names.
 
     Raises:
-        InputError: it cannot be read, holds an unknown key or a value that cannot be, or lacks a table.
+        InputError: one cannot be read, holds an unknown key or a value that cannot be, or lacks a table; or agents of
+            one process do not agree on the market.
     """
+    first = _read_one(path, role)
+    others = tuple(_read_one(first.there(also.config), also.role) for also in first.config.also)
+    for other in others:
+        if other.config.also:
+            raise InputError(f"{other.path}: also is read in {path} only: name all further agents there")
+        if other.config.market != first.config.market:
+            raise InputError(f"{other.path}: market differs from that of {path}: agents of one process share it")
+    return LoadedConfig(first.config, path, role, others)
+
+
+def _read_one(path: Path, role: Role) -> LoadedConfig:
     try:
         raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:

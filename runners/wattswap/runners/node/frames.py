@@ -12,7 +12,8 @@ kind of frame and the version of this page, so that any two versions can tell ea
 
 - ``epoch`` counts how often the node has started; it is durable, and a lower one than before is refused.
 - ``beat_ms`` is the length of the node's heartbeat; two nodes that talk must agree on it.
-- ``name`` is an agent that speaks and listens through this connection. Each must be bound to the connection's key.
+- ``name`` is an agent that speaks and listens through this connection. Those that the receiver trusts must be bound to
+  the connection's key; others are left out.
 - ``seq`` counts the frames from this node to that one within the epoch, from 1; one that does not rise is dropped.
 - ``message`` is a byte string of at most 2,048 bytes, as ``wattswap.protocol.codec`` reads and writes it.
 - ``event`` is an event as ``wattswap.protocol.events`` defines it, one of ``PluggedIn``, ``Unplugged``, ``Metered``,
@@ -33,7 +34,7 @@ from msgspec import Meta, Struct
 
 from wattswap.protocol.codec import MOST_BYTES
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.events import CarStatus, Metered, PluggedIn, Reading, Unplugged
+from wattswap.protocol.events import CarStatus, DriverWish, Metered, PluggedIn, Reading, Unplugged
 from wattswap.protocol.messages import Name
 
 FRAME_VERSION: Final = 1
@@ -113,11 +114,12 @@ class Bundle(_FrameKind, frozen=True, tag=4):
     envelopes: Annotated[tuple[Envelope, ...], Meta(max_length=MOST_ENVELOPES)]
 
 
-CableEvent = PluggedIn | Unplugged | Metered | CarStatus | Reading
+CableEvent = PluggedIn | Unplugged | Metered | CarStatus | Reading | DriverWish
+"""The last is a car's, to its charger; all others are a charger's, to its car."""
 
 
 class Signal(Struct, frozen=True, array_like=True, gc=False):
-    """What a charger's cable and meter tell a car."""
+    """What a charger's cable and meter tell a car, or a car of its driver."""
 
     sender: Name
     receiver: Name
@@ -125,7 +127,7 @@ class Signal(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Signals(_FrameKind, frozen=True, tag=5):
-    """Signals of one heartbeat, from a charger to a car."""
+    """Signals of one heartbeat, between a charger and a car."""
 
     version: Version
     epoch: Epoch

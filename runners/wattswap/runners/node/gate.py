@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from wattswap.protocol.codec import decode, encode
 from wattswap.protocol.errors import RemoteProtocolError
+from wattswap.protocol.events import DriverWish
 from wattswap.runners.node.frames import (
     FRAME_VERSION,
     Bundle,
@@ -67,6 +68,8 @@ class GateCounts:
     """Names that are not bound to the key."""
     wrong_role: int = 0
     """Messages that the sender's role may not send to the receiver's."""
+    unheard: int = 0
+    """Messages of an agent that the receiver does not trust, from a peer whose other agents are trusted."""
     misaddressed: int = 0
     """Messages to agents that are not here."""
 
@@ -81,8 +84,10 @@ class _Link:
 
     allowance: TokenBucket
     epoch: int = 0
+    said_names: tuple[str, ...] = ()
+    """Who is there, as the peer says."""
     names: frozenset[str] = frozenset()
-    """Who speaks through it; empty until its hello or welcome was accepted."""
+    """Those of them who are trusted with its key; empty until its hello or welcome was accepted."""
     seq_in: int = 0
     seq_out: int = 0
     strikes: int = 0
@@ -118,9 +123,13 @@ class Gate:
         beat_ms: int,
         epochs: Mapping[bytes, int] | None = None,
         remember: Callable[[bytes, int], None] = lambda _key, _epoch: None,
+        hears: Callable[[str, str], bool] = lambda _receiver, _sender: True,
     ) -> None:
-        """``agents`` are those here. ``epochs`` are the highest heard of each key before; ``remember`` keeps one."""
-        self._agents, self._names = agents, tuple(agents)
+        """``agents`` are those here. ``epochs`` are the highest heard of each key before; ``remember`` keeps one.
+
+        ``hears`` says whether an agent here listens to another that the node trusts.
+        """
+        self._agents, self._names, self._hears = agents, tuple(agents), hears
         self._trust, self._epoch, self._beat_ms, self._remember = trust, epoch, beat_ms, remember
         self._epochs = dict(epochs or {})
         self._links: dict[bytes, _Link] = {}
@@ -135,6 +144,21 @@ class Gate:
     def is_open(self, peer: bytes) -> bool:
         """Whether the peer's hello or welcome was accepted."""
         return (link := self._links.get(peer)) is not None and bool(link.names)
+
+    def speaks(self, peer: bytes) -> frozenset[str]:
+        """Who is heard through the connection of a key, by name."""
+        return frozenset() if (link := self._links.get(peer)) is None else link.names
+
+    def renew(self) -> None:
+        """After a change of trust: a peer says hello again if others of its agents are trusted now than before."""
+        for peer, link in self._links.items():
+            if link.names and self._known(peer, link.said_names) != link.names:
+                link.names = frozenset()
+
+    def _known(self, peer: bytes, names: Iterable[str]) -> frozenset[str]:
+        """Those of the names that are trusted with this key."""
+        found = (self._trust.agent(name) for name in names)
+        return frozenset(agent.name for agent in found if agent is not None and agent.transport == peer)
 
     def heard_ms(self, peer: bytes) -> int | None:
         """When something acceptable last came from a peer."""
@@ -199,10 +223,13 @@ class Gate:
                 return self._on_opening(peer, link, frame, now_ms)
 
     def _on_opening(self, peer: bytes, link: _Link, frame: Hello | Welcome, now_ms: int) -> Judgement:
-        """Accept who speaks through the connection; a hello is answered by a welcome."""
+        """Accept who speaks through the connection; a hello is answered by a welcome.
+
+        Agents of the peer that nobody here trusts are left out. One that is trusted with another key is an impostor.
+        """
+        names = self._known(peer, frame.names)
         for name in frame.names:
-            known = self._trust.agent(name)
-            if known is None or known.transport != peer:
+            if name not in names and (self._trust.agent(name) is not None or not names):
                 self.counts.wrong_name += 1
                 self._strike(link, now_ms)
                 return self._reject(link, Reason.NAME, f"{name} is not bound to this key", now_ms)
@@ -217,8 +244,8 @@ class Gate:
             self._epochs[peer] = frame.epoch
         if frame.epoch > link.epoch:
             link.epoch, link.seq_in = frame.epoch, 0
-        link.names, link.heard_ms = frozenset(frame.names), now_ms
-        link.allowance = _allowance(len(frame.names), self._beat_ms)
+        link.said_names, link.names, link.heard_ms = frame.names, names, now_ms
+        link.allowance = _allowance(len(names), self._beat_ms)
         if isinstance(frame, Welcome):
             return Judgement(opened=True)
         link.said_ms = now_ms
@@ -237,12 +264,21 @@ class Gate:
         link.seq_in, link.heard_ms = frame.seq, now_ms
         judged = Judgement()
         for one in frame.envelopes if isinstance(frame, Bundle) else frame.signals:
+            if one.sender in link.said_names and not self._is_heard(link, one):
+                self.counts.unheard += 1
+                continue
             content = self._content(link, one)
             if content is not None:
                 judged.heard.append((one.sender, one.receiver, content))
             else:
                 self._strike(link, now_ms)
         return judged
+
+    def _is_heard(self, link: _Link, envelope: Envelope | Signal) -> bool:
+        """Whether the receiver listens to this agent of the peer: an honest peer need not know that it does not."""
+        if envelope.sender not in link.names:
+            return False
+        return envelope.receiver not in self._agents or self._hears(envelope.receiver, envelope.sender)
 
     def _content(self, link: _Link, envelope: Envelope | Signal) -> Message | CableEvent | None:
         """What is said, unless it may not be said or cannot be read."""
@@ -254,7 +290,8 @@ class Gate:
             self.counts.misaddressed += 1
             return None
         if isinstance(envelope, Signal):
-            if (sender.role, receiver_role) != ("charger", "vehicle"):
+            may = ("vehicle", "charger") if isinstance(envelope.event, DriverWish) else ("charger", "vehicle")
+            if (sender.role, receiver_role) != may:
                 self.counts.wrong_role += 1
                 return None
             return envelope.event

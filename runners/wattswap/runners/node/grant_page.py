@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from wattswap.protocol.errors import InputError
+from wattswap.agents.charger import Charger
+from wattswap.runners.node.bounded_server import BoundedServer, QuietRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from wattswap.agents.base import Agent
 
 
 @dataclass(frozen=True)
@@ -43,32 +44,19 @@ class GrantPage:
         self._grant = GrantInForce(guaranteed_w, 0, None)
         page = self
 
-        class _GrantRequest(BaseHTTPRequestHandler):
-            timeout = 5
-
-            def do_GET(self) -> None:
+        class _GrantRequest(QuietRequest):
+            def do_GET(self) -> None:  # noqa: N802 - the library's name
                 known = self.path.partition("?")[0] == "/"
                 body = json.dumps(page.content() if known else {"error": "there is only /"}).encode() + b"\n"
-                self.send_response(200 if known else 404)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Cache-Control", "no-store")
-                self.end_headers()
-                self.wfile.write(body)
+                self.answer(200 if known else 404, "application/json", body)
 
-            def log_message(self, *_: object) -> None:
-                """Say nothing: programs ask every few seconds."""
-
-        try:
-            self._server = ThreadingHTTPServer((host, port), _GrantRequest)
-        except OSError as error:
-            raise InputError(
-                f"[page]: cannot listen at {host}:{port} ({error.strerror}); choose another port"
-            ) from None
-        self._server.daemon_threads = True
+        self._server = BoundedServer(host, port, _GrantRequest)
         self.port = int(self._server.server_address[1])
-        self._thread = Thread(target=self._server.serve_forever, name="grant page", daemon=True)
-        self._thread.start()
+
+    def look(self, agent: Agent, powers_w: tuple[int, int]) -> None:
+        """Show the powers that a charger has set, until its lease ends."""
+        assert isinstance(agent, Charger)
+        self.show(GrantInForce(*powers_w, agent.lease_ends_ms))
 
     def show(self, grant: GrantInForce) -> None:
         """This holds from now on."""
@@ -89,6 +77,4 @@ class GrantPage:
 
     def close(self) -> None:
         """Answer no more."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()

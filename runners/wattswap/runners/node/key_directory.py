@@ -31,6 +31,7 @@ TRANSPORT: Final = "transport.key"
 PUBLIC: Final = "public.json"
 TRUSTED: Final = "trusted"
 _OWNER_ONLY: Final = 0o700
+_INVERTER: Final = "~inverter"
 _MOST_BYTES: Final = 4_096
 
 AgentName = Annotated[str, Meta(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9._~/-]+$")]
@@ -56,6 +57,14 @@ class PublicIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def signing(self) -> bytes:
         """The 32 bytes of the signing key."""
         return bytes.fromhex(self.signing_key)
+
+    @property
+    def speakers(self) -> tuple[PublicIdentity, ...]:
+        """Who speaks with these keys: one agent; a battery is a vehicle of its name, and the charger it stands at."""
+        if self.role != "battery":
+            return (self,)
+        inverter = msgspec.structs.replace(self, name=self.name + _INVERTER, role="charger")
+        return msgspec.structs.replace(self, role="vehicle"), inverter
 
 
 @dataclass(frozen=True)
@@ -107,13 +116,17 @@ class _TransportFile(
         return f"<transport key file of {self.public_key}>"
 
 
-def new_agent_keys(folder: Path, name: str, role: Role) -> AgentKeys:
+def new_agent_keys(folder: Path, name: str, role: Role, *, beside: Path | None = None) -> AgentKeys:
     """Make an agent's key directory with keys that nobody had before.
+
+    The transport key is that of the agent whose key directory is ``beside``, if there is one: both will run in one
+    process, behind one socket.
 
     Raises:
         InputError: there are keys in it already, it cannot be written, or the name cannot be used.
     """
-    transport, signer = TransportKey.new(), Signer(random(SEED_BYTES))
+    transport = TransportKey.new() if beside is None else read_agent_keys(beside).transport
+    signer = Signer(random(SEED_BYTES))
     keys = AgentKeys(_identity(name, role, transport, signer), transport, signer)
     for file in (SIGNING, TRANSPORT, PUBLIC):
         if (folder / file).exists():
@@ -154,6 +167,11 @@ def read_identity(path: Path) -> PublicIdentity:
     try:
         with path.open("rb") as file:
             return msgspec.json.decode(file.read(_MOST_BYTES), type=PublicIdentity)
+    except PermissionError:
+        raise InputError(
+            f"cannot read {path}: it is another user's; run this as that user (sudo -u NAME), or, if you want its"
+            f" public side, copy it where this user can read it (sudo cat {path} > FILE)"
+        ) from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
@@ -168,9 +186,12 @@ def _identity(name: str, role: Role, transport: TransportKey, signer: Signer) ->
         "signing_key": signer.public_key.hex(),
     }
     try:
-        return msgspec.convert(said, PublicIdentity)
+        identity = msgspec.convert(said, PublicIdentity)
+        for speaker in identity.speakers:
+            msgspec.convert(speaker.name, AgentName)
     except msgspec.ValidationError:
         raise InputError(f"{name!r} is no name for an agent: 1 to 80 letters, digits and . _ ~ / -") from None
+    return identity
 
 
 def _read_transport(path: Path) -> TransportKey:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
@@ -10,20 +11,21 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wattswap.ledger.book import Book
+from wattswap.ledger.book import SITE, Book, wallet
 from wattswap.ledger.crossing import opening_in
 from wattswap.ledger.settlement import new_wallets_seed, open_settlement
 from wattswap.protocol.errors import InputError
 from wattswap.runners.payments.payment_status import OUTSIDE_ERRORS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
 
     from wattswap.ledger.book import Entry
-    from wattswap.ledger.settlement import Settlement
+    from wattswap.ledger.iota_keys import Wallets
+    from wattswap.ledger.settlement_base import Settlement
     from wattswap.runners.engines.store import Store
 
 LEDGER_KEY: Final = "ledger"
@@ -45,21 +47,52 @@ class _OnLedger(msgspec.Struct, frozen=True):
     """Whether the site's tokens are on it."""
 
 
+@dataclass(frozen=True)
+class PublicNetwork:
+    """A network whose tokens may be money, and whose wallets are on it."""
+
+    chain_id: str
+    folder: Path
+    """Holds the keys of the site's wallet, of the one that pays fees, and of the one that anchors."""
+    payees: Mapping[str, str]
+    """The address of each car's wallet, by the car's name."""
+
+    def wallets(self) -> Wallets:
+        """The wallets: three to spend from, the others to pay to.
+
+        Raises:
+            InputError: a key file is missing or open to others, or an address is none.
+        """
+        from wattswap.ledger.iota_keys import FileWallets
+
+        keys = {name: self.folder / f"{name}.key" for name in (SITE, "gas", "anchors")}
+        return FileWallets(keys, {wallet(car): address for car, address in self.payees.items()})
+
+
 class LedgerPayments:
-    """A book's way to ``sqlite:FILE`` or to the IOTA node of a local devnet behind a URL.
+    """A book's way to ``sqlite:FILE`` or to the IOTA node behind a URL: of a local devnet, or of a public network.
 
     A ledger that is down costs the street nothing: what the book pays is in the node's store, and is brought over when
     the ledger is there again, each payment once.
     """
 
     def __init__(
-        self, where: str, entries: Sequence[Entry], *, store: Store, outbox: Path, log: FilteringBoundLogger
+        self,
+        where: str,
+        entries: Sequence[Entry],
+        *,
+        store: Store,
+        outbox: Path,
+        log: FilteringBoundLogger,
+        network: PublicNetwork | None = None,
     ) -> None:
         """``entries`` are those that are durable by now; ``store`` is the host's, ``outbox`` the file of a chain's.
 
         Raises:
-            InputError: the node's tokens are on another ledger already.
+            InputError: the node's tokens are on another ledger already, or the keys for its network are not there.
         """
+        self._wallets = None if network is None else network.wallets()
+        self._allow = () if network is None else (network.chain_id,)
         self._store, self._outbox, self._log = store, outbox, log
         if (found := store.remembered().get(LEDGER_KEY)) is None:
             self._keep(_OnLedger(where, secrets.token_hex(16), 0))
@@ -126,19 +159,26 @@ class LedgerPayments:
         opening = None if on.is_open else opening_in(self._book.entries)
         try:
             settlement = open_settlement(
-                on.where, opening, wallets_seed=on.wallets_seed, outbox=self._outbox, run=on.run
+                on.where,
+                opening,
+                wallets_seed=on.wallets_seed,
+                wallets=self._wallets,
+                allow=self._allow,
+                outbox=self._outbox,
+                run=on.run,
             )
         except (InputError, *OUTSIDE_ERRORS) as error:
             self._say(str(error))
             return None
         self._keep(msgspec.structs.replace(on, is_open=True))
-        self._log.info("ledger open", where=on.where, wallets_seed=on.wallets_seed)
+        seed = {} if self._wallets is not None else {"wallets_seed": on.wallets_seed}
+        self._log.info("ledger open", where=on.where, **seed)
         return settlement
 
     def _posted(self, settlement: Settlement) -> bool:
         try:
             settlement.post(self._book)
-        except OUTSIDE_ERRORS as error:
+        except (InputError, *OUTSIDE_ERRORS) as error:
             self._say(str(error))
             return False
         self._trouble = ""

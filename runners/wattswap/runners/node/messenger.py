@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SILENT_BEATS: Final = 4
 """After so many heartbeats without a word the socket to a peer is made anew."""
 
+TICKS_A_BEAT: Final = 4
+"""So often :meth:`Messenger.tick` is called."""
 _SUSPECT_BEATS: Final = 2
 """After so many, if another address of the peer was heard of."""
 _MOST_ADDRESSES: Final = 8
@@ -114,25 +116,29 @@ class Messenger:
             self._outgoing[agent.transport].append((sender, receiver, message))
 
     def signal(self, sender: str, receiver: str, events: Iterable[CableEvent]) -> None:
-        """Tell a car at once what the cable and the meter of its charger tell; lost if there is no link to it."""
+        """Tell a car at once what its cable tells, or a charger what its driver wants; lost if there is no link."""
         agent, now_ms = self._trust.agent(receiver), self._clock()
-        if agent is not None and self._gate.is_open(agent.transport):
+        if agent is not None and receiver in self._gate.speaks(agent.transport):
             signals = [Signal(sender, receiver, event) for event in events]
             self._transport.send(agent.transport, self._gate.signals(agent.transport, signals, now_ms))
 
     def linked(self, role: Role) -> list[str]:
         """The agents of a role that are connected now, by name."""
-        return sorted(agent.name for agent in self._trust if agent.role == role and self._gate.is_open(agent.transport))
+        return sorted(
+            agent.name
+            for agent in self._trust
+            if agent.role == role and agent.name in self._gate.speaks(agent.transport)
+        )
 
     def flush(self) -> None:
         """Send what is waiting: all that goes to one peer in one frame, or in as few as the limits allow."""
         now_ms = self._clock()
         for peer, said in self._outgoing.items():
-            if self._gate.is_open(peer):
-                for frame in self._gate.bundle(peer, said, now_ms):
-                    self._transport.send(peer, frame)
-            else:
-                self.unsent += len(said)
+            there = self._gate.speaks(peer)
+            to_say = [one for one in said if one[1] in there]
+            self.unsent += len(said) - len(to_say)
+            for frame in self._gate.bundle(peer, to_say, now_ms) if to_say else ():
+                self._transport.send(peer, frame)
         self._outgoing.clear()
 
     def receive(self, timeout_ms: int) -> list[Heard]:
@@ -149,7 +155,7 @@ class Messenger:
         return found
 
     def tick(self) -> None:
-        """Several times a heartbeat: hellos, signs of life, and sockets that have to be made anew."""
+        """``TICKS_A_BEAT`` times a heartbeat: hellos, signs of life, and sockets that have to be made anew."""
         now_ms = self._clock()
         for uplink in self._uplinks.values():
             self._tend(uplink, now_ms)
@@ -168,6 +174,7 @@ class Messenger:
             self._uplinks.pop(peer, None)
             self._outgoing.pop(peer, None)
             self._notice("revoked", peer.hex(), "its connection is cut")
+        self._gate.renew()
 
     def _tend(self, uplink: _Uplink, now_ms: int) -> None:
         peer, name = uplink.identity.transport, uplink.identity.name
@@ -180,7 +187,8 @@ class Messenger:
         elif uplink.told_ms is None or now_ms - uplink.told_ms >= self._beat_ms:
             self._say_hello(uplink, now_ms)
         silent_ms = now_ms - max(uplink.since_ms, self._gate.heard_ms(peer) or 0)
-        if silent_ms >= (_SUSPECT_BEATS if uplink.untried else SILENT_BEATS) * self._beat_ms:
+        beats = _SUSPECT_BEATS if uplink.untried else SILENT_BEATS
+        if silent_ms > beats * self._beat_ms - self._beat_ms // TICKS_A_BEAT:  # at the next tick it would be later
             event = "lost" if uplink.was_open else "waiting"
             uplink.was_open = False
             self._notice(event, name, f"silent for {silent_ms} ms at {uplink.where}; trying again")
@@ -207,7 +215,8 @@ class Messenger:
     def _mind(self, peer: bytes, judgement: Judgement, now_ms: int) -> None:
         """Note what a frame did to the link."""
         if judgement.opened:
-            self._notice("linked", self._name(peer), "hello and welcome")
+            for name in sorted(self._gate.speaks(peer)):
+                self._notice("linked", name, "hello and welcome")
         if judgement.rejected is None:
             return
         uplink = self._uplinks.get(peer)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from wattswap.protocol.messages import Message
 
-Role = Literal["transformer", "charger", "vehicle", "household"]
-"""A stationary battery is a charger (its inverter) and a vehicle that never departs."""
+Role = Literal["transformer", "charger", "vehicle", "household", "battery"]
+"""A stationary battery has one key card and speaks as two: a vehicle that never departs, and a charger."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 _PASSED_DOWN: Final = frozenset(

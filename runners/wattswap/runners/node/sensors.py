@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.events import BaseRead, PluggedIn, Reading
+from wattswap.protocol.events import BaseRead, DriverWish, Metered, PluggedIn, Reading, Unplugged
 from wattswap.protocol.units import PERMILLE, WS_PER_WH
+from wattswap.runners.engines.driver_wishes import Said, Wanted
 from wattswap.runners.scenario.schema import ppm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from wattswap.protocol.events import Event
+    from wattswap.runners.engines.store import Store
     from wattswap.runners.node.config import CarTable
     from wattswap.runners.node.drivers.device import Device
     from wattswap.runners.node.frames import CableEvent
 
+_WISH = "wish"
 _TARGET_PERMILLE = 800
 """A car is taken to be charged to 80 % when it has what it needs; nobody tells how full it is."""
 
@@ -75,13 +81,76 @@ class NoSensor:
 
 
 class CarSensor(NoSensor):
-    """A car: its charger tells it of the cable, its own settings tell what it can feed and how much it must keep."""
+    """A car: its charger tells it of the cable, its own settings tell what it can feed and how much it must keep.
 
-    def __init__(self, car: CarTable) -> None:
-        self._feed_w = car.feed_w
-        self._capacity_ws = car.capacity_wh * WS_PER_WH
-        self._reserve_ws = self._capacity_ws * ppm(car.reserve_pct) // 1_000_000
+    What its driver says meanwhile is told to its agent and to its charger, who reckons when it must be full. It is kept
+    through a crash, and told again whenever one of the two may not know it.
+    """
+
+    def __init__(
+        self,
+        car: CarTable,
+        store: Store,
+        signal: Callable[[str, Sequence[CableEvent]], None],
+        full_permille: int = _TARGET_PERMILLE,
+    ) -> None:
+        """``signal`` tells a charger something; ``full_permille`` is how full it is when it needs nothing more."""
+        self._feed_w, self._full_permille = car.feed_w, full_permille
+        self.capacity_ws = car.capacity_wh * WS_PER_WH
+        self._reserve_ws = self.capacity_ws * ppm(car.reserve_pct) // 1_000_000
+        self._store, self._signal = store, signal
+        self._said = deque[Said]()
+        remembered = store.remembered().get(_WISH)
+        self._wish = None if remembered is None else msgspec.msgpack.decode(remembered, type=DriverWish)
+        self._is_told = False
+        self.reading: Reading | None = None
+        self.metered: Metered | None = None
+        """The newest of each that the charger told."""
         self._plug: PluggedIn | None = None
+
+    @property
+    def plug(self) -> PluggedIn | None:
+        """The session at the cable, as far as its charger has told of it."""
+        return self._plug
+
+    @property
+    def wish(self) -> DriverWish | None:
+        """What the driver wants of this session; None if nothing was said."""
+        return self._wish if self._plug is not None and self._is_of(self._plug, self._wish) else None
+
+    def say(self, said: Said) -> None:
+        """The driver says something, from any thread; it counts from the next beat on."""
+        self._said.append(said)
+
+    def beat(self, now_ms: int) -> list[Event]:
+        """What the driver wants, if that is news."""
+        plug = self._plug
+        while self._said:
+            said = self._said.popleft()
+            if plug is not None:
+                self._hear(said, plug, now_ms)
+        if plug is None or self._is_told or (wish := self.wish) is None:
+            return []
+        self._is_told = True
+        self._signal(plug.peer, [wish])
+        return [wish]
+
+    def link_opened(self, peer: str) -> None:
+        """A charger that was away may not know what the driver wants."""
+        if self._plug is not None and self._plug.peer == peer:
+            self._is_told = False
+
+    def _hear(self, said: Said, plug: PluggedIn, now_ms: int) -> None:
+        stated_ms = now_ms if plug.departure_ms is None else plug.departure_ms  # none told: it may leave at once
+        wish = self.wish
+        before = Wanted(True, stated_ms, 0) if wish is None else Wanted(wish.sells, wish.departure_ms, wish.least_ws)
+        self._wish = DriverWish(plug.session, *before.after(said, now_ms, stated_ms))
+        self._is_told = False
+        self._store.commit(((_WISH, msgspec.msgpack.encode(self._wish)),), ())
+
+    @staticmethod
+    def _is_of(plug: PluggedIn, wish: DriverWish | None) -> bool:
+        return wish is not None and wish.session == plug.session
 
     def told(self, sender: str, event: CableEvent) -> Event:
         """Add what only the car knows of itself. Of a session only the charger tells where it began."""
@@ -90,14 +159,19 @@ class CarSensor(NoSensor):
         if isinstance(event, PluggedIn):
             if event.peer != sender:
                 raise RemoteProtocolError(f"{sender} says that this car is plugged in at {event.peer}")
-            self._plug = event
+            self._plug, self._is_told = event, False
             feed_w = min(self._feed_w, event.max_w)
             return msgspec.structs.replace(
-                event, feed_w=feed_w, capacity_ws=self._capacity_ws, reserve_ws=self._reserve_ws
+                event, feed_w=feed_w, capacity_ws=self.capacity_ws, reserve_ws=self._reserve_ws
             )
         if isinstance(event, Reading):
-            full_ws = self._capacity_ws * _TARGET_PERMILLE // PERMILLE
-            return msgspec.structs.replace(event, stored_ws=max(0, full_ws - event.remaining_ws))
+            full_ws = self.capacity_ws * self._full_permille // PERMILLE
+            self.reading = msgspec.structs.replace(event, stored_ws=max(0, full_ws - event.remaining_ws))
+            return self.reading
+        if isinstance(event, Metered):
+            self.metered = event
+        if isinstance(event, Unplugged) and self._plug is not None and event.session == self._plug.session:
+            self._plug = self.reading = self.metered = None
         return event
 
 

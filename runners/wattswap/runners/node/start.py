@@ -2,185 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, closing
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
-from wattswap.agents.award_book import Site
-from wattswap.agents.charger import Charger
-from wattswap.agents.household import Household
-from wattswap.agents.roster import Roster
-from wattswap.agents.strategies.mix import parse_mix
-from wattswap.agents.transformer import Transformer
-from wattswap.agents.vehicle import Vehicle, VehicleProfile
-from wattswap.ledger.book import Book
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.engines.gathering_store import GatheringStore
 from wattswap.runners.engines.node import Node
 from wattswap.runners.engines.sqlite_store import SqliteStore
-from wattswap.runners.engines.strategy_assignment import installed_strategies, strategy_from_file
-from wattswap.runners.node.charging_point import ChargingPoint
-from wattswap.runners.node.clock import NodeClock
-from wattswap.runners.node.config import (
-    ChargerConfig,
-    DeviceTable,
-    HouseholdConfig,
-    LoadedConfig,
-    TransformerConfig,
-    UpstreamTable,
-    VehicleConfig,
-)
+from wattswap.runners.node.agent_setup import AgentSetup
+from wattswap.runners.node.clock import NodeClock, newest_record
+from wattswap.runners.node.config import DEFAULT_PORT, TransformerConfig
 from wattswap.runners.node.discovery import Discovery
-from wattswap.runners.node.drivers.device import Device, DeviceError, MeterWithRelay
-from wattswap.runners.node.drivers.gpio import GpioRelay
-from wattswap.runners.node.drivers.http import HttpDevice
-from wattswap.runners.node.drivers.mqtt import MqttDevice
-from wattswap.runners.node.drivers.simulated import SimulatedDevice, SteadyMeter
-from wattswap.runners.node.drivers.text_lines import FileDevice, StdinDevice
 from wattswap.runners.node.gate import Gate
-from wattswap.runners.node.key_directory import AgentKeys, read_agent_keys
+from wattswap.runners.node.hosted_agent import HostedAgent
+from wattswap.runners.node.json_log import json_log
+from wattswap.runners.node.key_directory import read_agent_keys
 from wattswap.runners.node.messenger import Messenger
 from wattswap.runners.node.node_host import CLOCK_KEY, NodeHost
-from wattswap.runners.node.sensors import CarSensor, HouseholdSensor, NoSensor, Sensor
-from wattswap.runners.node.trust import TrustDirectory, TrustStore
+from wattswap.runners.node.pages import page_of
+from wattswap.runners.node.sensor_choice import sensors_of
+from wattswap.runners.node.trust import NodeTrust
 from wattswap.runners.node.zeromq import SocketOptions, Transport
-from wattswap.runners.scenario.schema import ppm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
     from structlog.typing import FilteringBoundLogger
 
     from wattswap.agents.base import Agent
+    from wattswap.ledger.book import Book
     from wattswap.runners.engines.store import Store
-    from wattswap.runners.node.grant_page import GrantPage
+    from wattswap.runners.node.config import LoadedConfig, UpstreamTable
+    from wattswap.runners.node.key_directory import AgentKeys, PublicIdentity
     from wattswap.runners.node.ledger_payments import LedgerPayments
-    from wattswap.runners.node.roles import Role
+    from wattswap.runners.node.sensors import Sensor
 
 _EPOCH_OF: Final = "epoch/"
 """Under names that begin like this the host remembers the highest epoch heard of a key."""
-_FRESH_BEATS: Final = 4
 _NO_PORT: Final = 1
 """What a node announces that nobody connects to: it can be found and paired with."""
 
 
-class _SigningKeys(Mapping[str, bytes]):
-    """The signing keys of all who are trusted, as they are now."""
-
-    def __init__(self, trust: TrustStore) -> None:
-        self._trust = trust
-
-    def __getitem__(self, name: str) -> bytes:
-        if (agent := self._trust.agent(name)) is None:
-            raise KeyError(name)
-        return agent.signing
-
-    def __iter__(self) -> Iterator[str]:
-        return (agent.name for agent in self._trust)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self._trust)
-
-
-class _TrustedNames(Collection[str]):
-    """The names of all who are trusted in one role, as they are now."""
-
-    def __init__(self, trust: TrustStore, role: Role) -> None:
-        self._trust, self._role = trust, role
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (agent := self._trust.agent(name)) is not None and agent.role == self._role
-
-    def __iter__(self) -> Iterator[str]:
-        return (agent.name for agent in self._trust if agent.role == self._role)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-class _TrustedChargers(Mapping[str, int]):
-    """The most that each charger draws which is trusted now."""
-
-    def __init__(self, trust: TrustStore, max_w: int) -> None:
-        self._names, self._max_w = _TrustedNames(trust, "charger"), max_w
-
-    def __getitem__(self, name: str) -> int:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._max_w
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-
 def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO) -> None:
-    """Run the agent of a configuration; its log goes to ``stream``, one JSON object a line.
+    """Run the agents of a configuration; their log goes to ``stream``, one JSON object a line.
 
     Raises:
         InputError: something in the configuration, the keys or on this machine does not fit.
     """
-    config, log = loaded.config, _log_to(stream)
-    keys = read_agent_keys(loaded.there(config.keys))
-    if keys.identity.role != loaded.role:
-        raise InputError(f"{loaded.there(config.keys)} are the keys of a {keys.identity.role}, not of a {loaded.role}")
+    log = json_log(stream)
+    members = [(one, _keys(one)) for one in (loaded, *loaded.others)]
+    _check_share(members)
     with ExitStack() as stack:
-        folder = loaded.there(config.state)
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the directory {folder}: {error.strerror}") from None
-        host_store = stack.enter_context(SqliteStore(folder / "host.sqlite"))
-        agent_store = GatheringStore(stack.enter_context(SqliteStore(folder / "agent.sqlite")))
-        stack.callback(agent_store.flush)
-        trusted = TrustDirectory(loaded.there(config.keys))
-        trust = trusted.read()
-        options = SocketOptions(beat_ms=config.market.beat_ms)
-        transport = stack.enter_context(closing(Transport(keys.transport, trust.allows, options)))
-        clock = NodeClock(host_store.remembered().get(CLOCK_KEY))
-        messenger = Messenger(
-            transport, _gate(loaded, keys, trust, host_store), trust, beat_ms=config.market.beat_ms, clock=clock.now_ms
-        )
-        port = _listen(loaded, transport)
-        discovery = _discovery(loaded, keys, port)
-        _connect(loaded, messenger, trust)
-        try:
-            sensor = _sensor(loaded, keys, host_store, messenger)
-        except DeviceError as error:
-            raise InputError(f"{loaded.path}: device: {error}") from None
-        make, opening = _maker(loaded, keys, trust)
-        log.info("listening" if port else "connecting", agent=keys.identity.name, port=port)
+        trust = NodeTrust([(keys.identity, one.there(one.config.keys)) for one, keys in members])
+        setups = [setup for one, keys in members for setup in _setups(one, keys, trust, stack)]
+        market, stores = loaded.config.market, list({id(one.host_store): one.host_store for one in setups}.values())
+        options = SocketOptions(beat_ms=market.beat_ms)
+        transport = stack.enter_context(closing(Transport(members[0][1].transport, trust.all.allows, options)))
+        clock = NodeClock(newest_record(store.remembered().get(CLOCK_KEY) for store in stores))
+        gate = _gate(setups, stores, trust, market.beat_ms)
+        messenger = Messenger(transport, gate, trust.all, beat_ms=market.beat_ms, clock=clock.now_ms)
+        port = listen_port(loaded, transport)
+        upstreams = _upstreams(setups)
+        _connect(upstreams, messenger)
         host = NodeHost(
-            lambda host: Node(make, host, agent_store, opening),
             messenger,
-            sensor,
             clock,
-            host_store,
+            stores,
             log,
-            beat_ms=config.market.beat_ms,
-            phase_ms=config.market.phase_ms if loaded.role == "transformer" else 0,
+            roles={setup.name: setup.identity.role for setup in setups},
+            beat_ms=market.beat_ms,
             trust=trust,
-            trusted=trusted,
-            upstream="" if (above := _upstream(loaded)) is None else above.name,
-            discovery=discovery,
-            page=_page(loaded, keys, clock, stack),
-            payments=_payments(loaded, opening, agent_store, host_store, log),
+            upstreams=[table.name for _, table in upstreams],
+            discovery=_discovery(loaded, [keys.identity for _, keys in members], port),
         )
+        sensors = sensors_of(setups, host)
+        makers = {setup.name: setup.maker() for setup in setups}
+        names = ", ".join(setup.name for setup in setups)
+        log.info("listening" if port else "connecting", agent=names, port=port)
+        for setup in setups:
+            own = log.bind(agent=setup.name) if len(setups) > 1 else log
+            host.host(_hosted(setup, makers[setup.name], sensors[setup.name], host, clock, own, stack))
         host.run(stopped)
 
 
-def _payments(
-    loaded: LoadedConfig, opening: Book | None, agents: Store, hosts: Store, log: FilteringBoundLogger
-) -> LedgerPayments | None:
+def _keys(loaded: LoadedConfig) -> AgentKeys:
+    folder = loaded.there(loaded.config.keys)
+    keys = read_agent_keys(folder)
+    if keys.identity.role != loaded.role:
+        raise InputError(f"{folder} are the keys of a {keys.identity.role}, not of a {loaded.role}")
+    return keys
+
+
+def _check_share(members: Sequence[tuple[LoadedConfig, AgentKeys]]) -> None:
+    """Agents of one process have names and places of their own, and one socket, so one key of connections."""
+    (first, first_keys), *others = members
+    taken = {first_keys.identity.name: first.path}
+    states = {first.there(first.config.state).resolve(): first.path}
+    for loaded, keys in others:
+        if (path := taken.setdefault(keys.identity.name, loaded.path)) != loaded.path:
+            raise InputError(f"{loaded.path}: {keys.identity.name} is the agent of {path} already")
+        if (path := states.setdefault(loaded.there(loaded.config.state).resolve(), loaded.path)) != loaded.path:
+            raise InputError(f"{loaded.path}: its state directory is that of {path}: name another one as state")
+        if keys.transport.public != first_keys.transport.public:
+            beside = first.there(first.config.keys)
+            raise InputError(
+                f"{loaded.path}: {keys.identity.name} has another connection key than {first_keys.identity.name}, and"
+                f" shares its socket: make its keys by `wattswap keys new DIR ... --beside {beside}`"
+            )
+
+
+def _setups(loaded: LoadedConfig, keys: AgentKeys, trust: NodeTrust, stack: ExitStack) -> Iterator[AgentSetup]:
+    """The agent of a configuration, or the two of a battery, with their stores open."""
+    folder = loaded.there(loaded.config.state)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the directory {folder}: {error.strerror}") from None
+    host_store = stack.enter_context(SqliteStore(folder / "host.sqlite"))
+    for identity in keys.identity.speakers:
+        file = "agent.sqlite" if identity.name == keys.identity.name else f"{identity.role}.sqlite"
+        store = GatheringStore(stack.enter_context(SqliteStore(folder / file)))
+        stack.callback(store.flush)
+        yield AgentSetup(loaded, keys, identity, trust.of[identity.name], store, host_store)
+
+
+def _hosted(
+    setup: AgentSetup,
+    make: Callable[[], Agent],
+    sensor: Sensor,
+    host: NodeHost,
+    clock: NodeClock,
+    log: FilteringBoundLogger,
+    stack: ExitStack,
+) -> HostedAgent:
+    opening, market = setup.opening(), setup.loaded.config.market
+    page = page_of(setup.loaded, setup.name, sensor, clock.now_ms, log)
+    if page is not None:
+        stack.enter_context(closing(page))
+    return HostedAgent(
+        lambda agent: Node(make, agent, setup.store, opening),
+        sensor,
+        log,
+        post=host.post,
+        beat_ms=market.beat_ms,
+        phase_ms=market.phase_ms if setup.identity.role == "transformer" else 0,
+        page=page,
+        payments=_payments(setup, opening, log),
+    )
+
+
+def _payments(setup: AgentSetup, opening: Book | None, log: FilteringBoundLogger) -> LedgerPayments | None:
     """The way of a transformer's book to its ledger, if its configuration names one."""
-    config = loaded.config
+    loaded, config = setup.loaded, setup.loaded.config
     if not isinstance(config, TransformerConfig) or not config.ledger.where or opening is None:
         return None
     from wattswap.runners.node.ledger_payments import LedgerPayments
@@ -192,203 +166,93 @@ def _payments(
         raise InputError(
             f"{loaded.path}: ledger.where is {where!r}; write sqlite:tokens.sqlite, or the URL of a devnet's node"
         )
-    return LedgerPayments(where, agents.entries() or opening.entries, store=hosts, outbox=outbox, log=log)
+    network = None
+    if config.ledger.allow:
+        from wattswap.runners.node.ledger_payments import PublicNetwork
+
+        network = PublicNetwork(config.ledger.allow, loaded.there(config.ledger.wallets), config.ledger.payees)
+        for car in setup.trust:
+            if car.role == "vehicle" and car.name not in network.payees:
+                raise InputError(f'{loaded.path}: ledger.payees has no address for {car.name}: "{car.name}" = "0x..."')
+    entries = setup.store.entries() or opening.entries
+    return LedgerPayments(where, entries, store=setup.host_store, outbox=outbox, log=log, network=network)
 
 
-def _log_to(stream: TextIO) -> FilteringBoundLogger:
-    processors: list[structlog.typing.Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.JSONRenderer(),
-    ]
-    logger: FilteringBoundLogger = structlog.wrap_logger(
-        structlog.WriteLogger(stream), processors, wrapper_class=structlog.make_filtering_bound_logger(0)
-    )
-    return logger
-
-
-def _gate(loaded: LoadedConfig, keys: AgentKeys, trust: TrustStore, store: Store) -> Gate:
-    heard = {
-        bytes.fromhex(name.removeprefix(_EPOCH_OF)): int.from_bytes(value, "big")
-        for name, value in store.remembered().items()
-        if name.startswith(_EPOCH_OF)
-    }
+def _gate(setups: Sequence[AgentSetup], stores: Sequence[Store], trust: NodeTrust, beat_ms: int) -> Gate:
+    """The gate of the node, in an epoch that is later than any in which one of its agents has spoken."""
+    heard: dict[bytes, int] = {}
+    for store in stores:
+        for name, value in store.remembered().items():
+            if name.startswith(_EPOCH_OF):
+                key, epoch = bytes.fromhex(name.removeprefix(_EPOCH_OF)), int.from_bytes(value, "big")
+                heard[key] = max(epoch, heard.get(key, 0))
 
     def remember(key: bytes, epoch: int) -> None:
-        store.commit(((_EPOCH_OF + key.hex(), epoch.to_bytes(8, "big")),), ())
+        stores[0].commit(((_EPOCH_OF + key.hex(), epoch.to_bytes(8, "big")),), ())
 
     return Gate(
-        {keys.identity.name: keys.identity.role},
-        trust,
-        epoch=store.next_epoch(),
-        beat_ms=loaded.config.market.beat_ms,
+        {setup.name: setup.identity.role for setup in setups},
+        trust.all,
+        epoch=max(store.next_epoch() for store in stores),
+        beat_ms=beat_ms,
         epochs=heard,
         remember=remember,
+        hears=trust.hears,
     )
 
 
-def _page(loaded: LoadedConfig, keys: AgentKeys, clock: NodeClock, stack: ExitStack) -> GrantPage | None:
-    """Where others read what a charging point may draw, if its configuration has a port for that."""
-    config = loaded.config
-    if not isinstance(config, ChargerConfig) or not config.page.port:
-        return None
-    from wattswap.runners.node.grant_page import GrantPage
+def listen_port(loaded: LoadedConfig, transport: Transport, usual: int = DEFAULT_PORT) -> int:
+    """Listen where the first of the agents does to which others connect: its port; 0 if they all only connect.
 
-    table, guaranteed_w = config.page, loaded.rules.guaranteed_w
-    name = keys.identity.name
-    page = GrantPage(table.host, table.port, charger=name, guaranteed_w=guaranteed_w, clock=clock.now_ms)
-    return stack.enter_context(closing(page))
+    One that names no port gets the usual one, or a free one if that is taken and discovery tells others where it is.
+
+    Raises:
+        InputError: the port is taken, or the address is not this machine's.
+    """
+    tables = [table for one in (loaded, *loaded.others) if (table := one.listens) is not None]
+    if not tables:
+        return 0
+    table = tables[0]
+    if table.port:
+        return transport.listen(table.host, table.port)
+    try:
+        return transport.listen(table.host, usual)
+    except InputError:
+        if loaded.config.discovery.use == "no":
+            raise
+        return transport.listen(table.host, 0)
 
 
-def _listen(loaded: LoadedConfig, transport: Transport) -> int:
-    config = loaded.config
-    if isinstance(config, TransformerConfig | ChargerConfig):
-        return transport.listen(config.listen.host, config.listen.port)
-    return 0
-
-
-def _discovery(loaded: LoadedConfig, keys: AgentKeys, port: int) -> Discovery | None:
+def _discovery(loaded: LoadedConfig, cards: Sequence[PublicIdentity], port: int) -> Discovery | None:
     table = loaded.config.discovery
     if table.use == "no":
         return None
-    return Discovery([(keys.identity, port or _NO_PORT)], table.interfaces.split())
+    return Discovery([(card, port or _NO_PORT) for card in cards], table.interfaces.split())
 
 
-def _upstream(loaded: LoadedConfig) -> UpstreamTable | None:
-    config = loaded.config
-    return config.upstream if isinstance(config, ChargerConfig | VehicleConfig | HouseholdConfig) else None
+def _upstreams(setups: Sequence[AgentSetup]) -> list[tuple[AgentSetup, UpstreamTable]]:
+    """Whom agents here connect to, each with one of them; not those who are here themselves."""
+    here = {setup.name for setup in setups}
+    found: dict[str, tuple[AgentSetup, UpstreamTable]] = {}
+    for setup in setups:
+        if (table := setup.loaded.upstream) is not None and table.name not in here:
+            found.setdefault(table.name, (setup, table))
+    return list(found.values())
 
 
-def _connect(loaded: LoadedConfig, messenger: Messenger, trust: TrustStore) -> None:
-    """Connect to the agent above, if its address is written down; else it has to be found."""
-    upstream = _upstream(loaded)
-    if upstream is None:
-        return
-    known = trust.agent(upstream.name)
-    if known is None:
-        raise InputError(
-            f"{loaded.path}: upstream.name is {upstream.name}, which this agent does not trust:"
-            f" wattswap keys trust {loaded.there(loaded.config.keys)} FILE"
-        )
-    if upstream.host:
-        messenger.connect(known, upstream.host, upstream.port)
-    elif loaded.config.discovery.use == "no":
-        raise InputError(
-            f"{loaded.path}: upstream.host is empty and discovery.use is no: {upstream.name} cannot be found"
-        )
-
-
-def _sensor(loaded: LoadedConfig, keys: AgentKeys, store: Store, messenger: Messenger) -> Sensor:
-    config, name = loaded.config, keys.identity.name
-    match config:
-        case ChargerConfig():
-            device = _device(loaded, config.device, SimulatedDevice(config.point.max_w, config.point.need_wh * 3_600))
-            return ChargingPoint(
-                config.point,
-                loaded.rules,
-                device,
-                store,
-                charger=name,
-                key_hash=int.from_bytes(keys.identity.signing[:4], "big"),
-                driver_file=loaded.there(config.point.driver_file),
-                linked=lambda: messenger.linked("vehicle"),
-                signal=partial(messenger.signal, name),
+def _connect(upstreams: Sequence[tuple[AgentSetup, UpstreamTable]], messenger: Messenger) -> None:
+    """Connect to those above whose addresses are written down; the others have to be found."""
+    for setup, table in upstreams:
+        loaded = setup.loaded
+        known = setup.trust.agent(table.name)
+        if known is None:
+            raise InputError(
+                f"{loaded.path}: upstream.name is {table.name}, which this agent does not trust:"
+                f" wattswap keys trust {loaded.there(loaded.config.keys)} FILE"
             )
-        case VehicleConfig():
-            return CarSensor(config.car)
-        case HouseholdConfig():
-            return HouseholdSensor(_device(loaded, config.device, SteadyMeter(config.device.power_w)))
-        case _:
-            return NoSensor()
-
-
-def _device(loaded: LoadedConfig, table: DeviceTable, simulated: Device) -> Device:
-    """The meter that the table names, with its relay."""
-    market, rules = loaded.config.market, loaded.rules
-    fresh_ms = _FRESH_BEATS * market.beat_ms
-    if table.kind not in ("simulated", "stdin") and not table.source:
-        raise InputError(f"{loaded.path}: device.source is missing: where does the {table.kind} meter stand?")
-    match table.kind:
-        case "simulated":
-            meter = simulated
-        case "file":
-            allow = loaded.there(table.allow) if table.allow else None
-            meter = FileDevice(loaded.there(table.source), allow, table.fields)
-        case "stdin":
-            meter = StdinDevice(fresh_ms, table.fields)
-        case "http":
-            meter = HttpDevice(
-                table.source,
-                allow_url=table.allow,
-                every_ms=market.beat_ms // 2,
-                watts_an_ampere=rules.amp_w,
-                fields=table.fields,
+        if table.host:
+            messenger.connect(known, table.host, table.port)
+        elif loaded.config.discovery.use == "no":
+            raise InputError(
+                f"{loaded.path}: upstream.host is empty and discovery.use is no: {table.name} cannot be found"
             )
-        case "mqtt":
-            meter = MqttDevice(
-                table.source,
-                table.topic,
-                port=table.port,
-                allow_topic=table.allow,
-                fresh_ms=fresh_ms,
-                fields=table.fields,
-            )
-    return MeterWithRelay(meter, GpioRelay(table.relay_pin, least_w=rules.min_w)) if table.relay_pin >= 0 else meter
-
-
-def _maker(loaded: LoadedConfig, keys: AgentKeys, trust: TrustStore) -> tuple[Callable[[], Agent], Book | None]:
-    """What makes the agent, the first time and after a crash; and a transformer's opening account."""
-    config, name, rules = loaded.config, keys.identity.name, loaded.rules
-    match config:
-        case TransformerConfig():
-            table = config.site
-            chargers, vehicles = _TrustedChargers(trust, table.charger_max_w), _TrustedNames(trust, "vehicle")
-            roster = Roster(chargers, vehicles, _TrustedNames(trust, "household"))
-            funds_nanos = table.funds_iota * NANOS_PER_IOTA
-            site = Site(
-                limit_w=table.limit_w,
-                funds_nanos=funds_nanos,
-                tariff_nanos_per_kwh=table.tariff_nanos_per_kwh,
-                seed=table.seed,
-                feeder=0,
-            )
-            make = partial(Transformer, name, site, rules, roster, signer=keys.signer, trusted=_SigningKeys(trust))
-            return make, Book(funds_nanos, config.ledger.pay)
-        case ChargerConfig():
-            above = config.upstream.name
-            key = _signing_key(loaded, trust, above)
-            return partial(
-                Charger, name, above, config.point.max_w, rules, signer=keys.signer, transformer_key=key
-            ), None
-        case VehicleConfig():
-            key = _signing_key(loaded, trust, config.transformer)
-            profile = _profile(loaded, config)
-            return partial(Vehicle, name, profile, rules, signer=keys.signer, transformer_key=key), None
-        case HouseholdConfig():
-            return partial(Household, name, config.upstream.name), None
-        case _:
-            raise AssertionError(config)
-
-
-def _signing_key(loaded: LoadedConfig, trust: TrustStore, transformer: str) -> bytes:
-    if (agent := trust.agent(transformer)) is None:
-        raise InputError(
-            f"{loaded.path}: the transformer is {transformer}, which this agent does not trust:"
-            f" wattswap keys trust {loaded.there(loaded.config.keys)} FILE"
-        )
-    return agent.signing
-
-
-def _profile(loaded: LoadedConfig, config: VehicleConfig) -> VehicleProfile:
-    car, folder = config.car, loaded.path.parent
-    mix = parse_mix(car.strategy, lambda name: strategy_from_file(name, folder), installed_strategies)
-    if len(mix.strategies) != 1:
-        raise InputError(f"{loaded.path}: car.strategy is {car.strategy!r}: a car has one strategy, not a mix")
-    return VehicleProfile(
-        strategy=mix.strategies[0],
-        strategy_name=mix.names[0],
-        seed=car.seed,
-        round_trip_permille=ppm(car.round_trip_pct) // 1_000,
-        wear_nanos_per_kwh=car.wear_nanos_per_kwh,
-        tariff_nanos_per_kwh=car.tariff_nanos_per_kwh,
-    )

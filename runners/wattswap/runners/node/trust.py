@@ -17,7 +17,7 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.node.key_directory import TRUSTED, PublicIdentity, read_identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 _SUFFIX: Final = ".json"
 _REVOKED: Final = ".revoked"
@@ -32,9 +32,10 @@ class TrustStore:
         Raises:
             InputError: two have the same name.
         """
-        self._agents: Mapping[str, PublicIdentity] = _by_name(identities)
+        self._agents: Mapping[str, PublicIdentity] = _by_name(one for card in identities for one in card.speakers)
         self._keys = frozenset(agent.transport for agent in self._agents.values())
-        self._revoked = frozenset(agent.transport for agent in revoked) - self._keys
+        self.revoked = tuple(revoked)
+        self._revoked = frozenset(agent.transport for agent in self.revoked) - self._keys
 
     def agent(self, name: str) -> PublicIdentity | None:
         """What is known of an agent, if it is trusted."""
@@ -52,10 +53,22 @@ class TrustStore:
         """Whether the key was trusted once and is no longer."""
         return transport_key in self._revoked
 
+    @staticmethod
+    def joined(stores: Iterable[TrustStore], without: Collection[str] = ()) -> TrustStore:
+        """Trusts whoever one of these does, but for some names.
+
+        Raises:
+            InputError: two of them trust the same name with different keys.
+        """
+        all_of_them = tuple(stores)
+        trusted = (agent for store in all_of_them for agent in store if agent.name not in without)
+        return TrustStore(trusted, (agent for store in all_of_them for agent in store.revoked))
+
     def become(self, other: TrustStore) -> frozenset[bytes]:
         """Trust what another store does from now on; the keys that are trusted no longer."""
         lost = self._keys - other._keys
-        self._agents, self._keys, self._revoked = other._agents, other._keys, other._revoked
+        self._agents, self._keys = other._agents, other._keys
+        self.revoked, self._revoked = other.revoked, other._revoked
         return lost
 
 
@@ -125,6 +138,46 @@ class TrustDirectory:
                 return tuple(sorted((one.name, one.stat().st_mtime_ns, one.inode()) for one in entries))
         except OSError:
             return ()
+
+
+class NodeTrust:
+    """Whom the agents of a node trust, each by its own directory. The node lets in whoever one of them trusts."""
+
+    def __init__(self, cards: Iterable[tuple[PublicIdentity, Path]]) -> None:
+        """``cards`` are those of the agents here, each with its key directory.
+
+        Raises:
+            InputError: as :meth:`TrustDirectory.read`, or the agents here do not agree who somebody is.
+        """
+        self._cards = [(card, TrustDirectory(folder)) for card, folder in cards]
+        self._here = {one.name for card, _ in self._cards for one in card.speakers}
+        self.of = {one.name: TrustStore() for card, _ in self._cards for one in card.speakers}
+        """By the name of the agent that trusts."""
+        self.all = TrustStore()
+        """Everybody, without those that are here themselves."""
+        self.all.become(self.read())
+
+    def read(self) -> TrustStore:
+        """Read all directories; what the node trusts by now. Its agents do from then on, ``all`` when it is told."""
+        read = [(card, TrustStore([*directory.read(), *_kin(card)])) for card, directory in self._cards]
+        found = TrustStore.joined((store for _, store in read), without=self._here)
+        for card, store in read:
+            for one in card.speakers:
+                self.of[one.name].become(store)
+        return found
+
+    def changed(self) -> bool:
+        """Whether one of the directories has changed since it was read."""
+        return any(directory.changed() for _, directory in self._cards)
+
+    def hears(self, receiver: str, sender: str) -> bool:
+        """Whether an agent that is here trusts another."""
+        return self.of[receiver].agent(sender) is not None
+
+
+def _kin(card: PublicIdentity) -> Iterable[PublicIdentity]:
+    """Those who speak with the same card trust each other."""
+    return card.speakers if len(card.speakers) > 1 else ()
 
 
 def _by_name(identities: Iterable[PublicIdentity]) -> dict[str, PublicIdentity]:

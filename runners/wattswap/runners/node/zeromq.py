@@ -27,6 +27,7 @@ _REFUSALS: Final = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
 _LISTEN_AGAIN_MS: Final = 20
+_GONE_BEATS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,10 @@ class SocketOptions:
     """Limits and times of a node's sockets."""
 
     beat_ms: int = 1_000
-    """A peer that is silent for one heartbeat is taken for gone: heartbeats go out three times as often."""
+    """Signs of life go out three times as often; a peer without any for three beats is taken for gone.
+
+    For less, a machine that is busy with the handshakes of a thousand peers drops those who are in, and has them again.
+    """
     queue: int = 64
     """Frames that wait at most in each direction for one peer."""
     most_frame_bytes: int = MOST_FRAME_BYTES
@@ -42,7 +46,7 @@ class SocketOptions:
     backlog: int = 1_024
     """Connections that may wait to be accepted: after a restart all peers come at once."""
     reconnect_ms: int = 100
-    most_reconnect_ms: int = 2_000
+    most_reconnect_ms: int = 1_000
     """Waits between attempts double up to here, with chance in it, so that not all attempts fall together."""
     connect_timeout_ms: int = 1_000
 
@@ -92,7 +96,7 @@ class Transport:
         """
         assert self._router is None, "a node listens in one place"
         router = self._context.socket(zmq.ROUTER)
-        self._set_limits(router)
+        _set_limits(router, self._options)
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # without it, frames to nobody vanish without an error
         router.setsockopt(zmq.ROUTER_HANDOVER, 0)  # a second peer never takes over the first one's place
         router.setsockopt(zmq.BACKLOG, self._options.backlog)
@@ -117,15 +121,7 @@ class Transport:
             InputError: this is no address.
         """
         self.disconnect(peer)
-        dealer = self._context.socket(zmq.DEALER)
-        self._set_limits(dealer)
-        dealer.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued while there is no connection: it would arrive stale
-        dealer.setsockopt(zmq.RECONNECT_IVL, self._options.reconnect_ms)
-        dealer.setsockopt(zmq.RECONNECT_IVL_MAX, self._options.most_reconnect_ms)
-        dealer.setsockopt(zmq.CONNECT_TIMEOUT, self._options.connect_timeout_ms)
-        dealer.curve_serverkey = peer
-        dealer.curve_publickey = self._key.public
-        dealer.curve_secretkey = self._key.secret
+        dealer = new_dealer(self._context, self._key, peer, self._options)
         monitor = dealer.get_monitor_socket(_REFUSALS)
         try:
             dealer.connect(f"tcp://{_bracketed(host)}:{port}")
@@ -272,17 +268,33 @@ class Transport:
         self._authenticator.close()
         self._context.term()
 
-    def _set_limits(self, socket: zmq.Socket[bytes]) -> None:
-        """Heartbeats (a frozen or unplugged peer is noticed), bounded queues and sizes, no waiting at the end."""
-        beat_ms = self._options.beat_ms
-        socket.setsockopt(zmq.HEARTBEAT_IVL, max(1, beat_ms // 3))
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, beat_ms)
-        socket.setsockopt(zmq.HEARTBEAT_TTL, beat_ms)
-        socket.setsockopt(zmq.MAXMSGSIZE, self._options.most_frame_bytes)
-        socket.setsockopt(zmq.SNDHWM, self._options.queue)
-        socket.setsockopt(zmq.RCVHWM, self._options.queue)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.IPV6, 1)
+
+def new_dealer(
+    context: zmq.Context[zmq.Socket[bytes]], key: TransportKey, peer: bytes, options: SocketOptions
+) -> zmq.Socket[bytes]:
+    """A socket that will connect to whoever has the public key ``peer``, and connects again by itself."""
+    dealer = context.socket(zmq.DEALER)
+    _set_limits(dealer, options)
+    dealer.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued while there is no connection: it would arrive stale
+    dealer.setsockopt(zmq.RECONNECT_IVL, options.reconnect_ms)
+    dealer.setsockopt(zmq.RECONNECT_IVL_MAX, options.most_reconnect_ms)
+    dealer.setsockopt(zmq.CONNECT_TIMEOUT, options.connect_timeout_ms)
+    dealer.curve_serverkey = peer
+    dealer.curve_publickey = key.public
+    dealer.curve_secretkey = key.secret
+    return dealer
+
+
+def _set_limits(socket: zmq.Socket[bytes], options: SocketOptions) -> None:
+    """Heartbeats (a frozen or unplugged peer is noticed), bounded queues and sizes, no waiting at the end."""
+    socket.setsockopt(zmq.HEARTBEAT_IVL, max(1, options.beat_ms // 3))
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _GONE_BEATS * options.beat_ms)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, _GONE_BEATS * options.beat_ms)
+    socket.setsockopt(zmq.MAXMSGSIZE, options.most_frame_bytes)
+    socket.setsockopt(zmq.SNDHWM, options.queue)
+    socket.setsockopt(zmq.RCVHWM, options.queue)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.IPV6, 1)
 
 
 def _bracketed(host: str) -> str:

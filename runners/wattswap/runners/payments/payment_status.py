@@ -7,13 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.ledger.base import DamagedError, LedgerDownError
-from wattswap.ledger.crossing import Earnings, crossings, differences, earnings
+from wattswap.ledger.crossing import Earnings, crossings, differences, earnings, held_in, summed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
-    from wattswap.ledger.book import Entry
-    from wattswap.ledger.settlement import Settlement
+    from wattswap.ledger.book import Book
+    from wattswap.ledger.settlement_base import Settlement
 
 OUTSIDE_ERRORS: Final = (LedgerDownError, DamagedError, sqlite3.Error, OSError)
 """What may happen to files and networks; anything else is a bug of ours."""
@@ -23,16 +23,15 @@ SPLIT: Final = ("earned", "netted", "waiting", "crossed")
 
 def payment_status(
     settlement: Settlement,
-    entries: Sequence[Entry],
-    balances: Mapping[str, int],
+    books: Mapping[str, Book],
     records: int,
     alarms: Iterable[str] = (),
     *,
     surplus: Mapping[str, int],
     compared: bool,
 ) -> dict[str, Any]:
-    """Figures of a settlement: what the ledger made of a book's entries and of so many meter records."""
-    owed = [payment.key for payment in crossings(entries)]
+    """Figures of a settlement: what the ledger made of each feeder's book and of so many meter records."""
+    owed = [payment.key for feeder, book in books.items() for payment in crossings(book.entries, feeder)]
     told = list(alarms)
     try:
         settled, paid = settlement.settled(), settlement.paid_keys()
@@ -40,7 +39,7 @@ def payment_status(
         return {
             "payments": len(owed),
             "pending": len(owed) + records,
-            **split_nanos(entries, set()),
+            **split_nanos(books, set()),
             "alarms": _lines((*told, str(error))),
         }
     refused = [text.partition(": ")[0] for text in settled.refused]
@@ -48,14 +47,15 @@ def payment_status(
     differing = None
     if compared and not pending:
         try:
-            differing = differences(balances, settlement.ledger, surplus)
+            expected = summed(held_in(book.balances(), feeder) for feeder, book in books.items())
+            differing = differences(expected, settlement.ledger, surplus)
         except OUTSIDE_ERRORS as error:
             told.append(f"the ledger could not be compared with the book: {error}")
     return {
         "payments": len(owed),
         "pending": pending,
         "refused": len(refused),
-        **split_nanos(entries, paid),
+        **split_nanos(books, paid),
         "fees_nanos": settled.fees_nanos,
         "deposits_nanos": settled.deposits_nanos,
         "anchors": settled.anchors,
@@ -65,18 +65,26 @@ def payment_status(
     }
 
 
-def split_nanos(entries: Iterable[Entry], paid: set[str]) -> dict[str, int]:
+def split_nanos(books: Mapping[str, Book], paid: set[str]) -> dict[str, int]:
     """What cars earned, what bills took of it, what waits and what crossed the ledger: the first is their sum."""
-    total = sum(earnings(entries, paid.__contains__).values(), Earnings())
+    total = sum(_earnings(books, paid.__contains__).values(), Earnings())
     return {f"{name}_nanos": getattr(total, name) for name in SPLIT}
 
 
-def reward_states(settlement: Settlement, entries: Iterable[Entry]) -> dict[str, str]:
+def reward_states(settlement: Settlement, books: Mapping[str, Book]) -> dict[str, str]:
     """Settlement key of a reward -> ``netted``, ``waiting``, ``crossed``, or two of them with a plus."""
     paid: set[str] = set()
     with suppress(*OUTSIDE_ERRORS):
         paid = settlement.paid_keys()
-    return {key: one.state for key, one in earnings(entries, paid.__contains__).items()}
+    return {key: one.state for key, one in _earnings(books, paid.__contains__).items()}
+
+
+def _earnings(books: Mapping[str, Book], is_paid: Callable[[str], bool]) -> dict[str, Earnings]:
+    """Of all feeders: the key of a reward names its feeder's number."""
+    found: dict[str, Earnings] = {}
+    for feeder, book in books.items():
+        found |= earnings(book.entries, is_paid, feeder)
+    return found
 
 
 def _lines(texts: Iterable[str]) -> list[str]:

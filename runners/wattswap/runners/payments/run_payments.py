@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic, thread_time
@@ -23,9 +23,11 @@ from nacl.utils import random
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail, Whose
 from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.crossing import opening_of
+from wattswap.ledger.crossing import opening_in, summed
 from wattswap.ledger.keys import read_key_file, write_key_file
-from wattswap.ledger.settlement import EmbeddedSettlement, Progress, Settlement, new_wallets_seed, open_settlement
+from wattswap.ledger.settlement import new_wallets_seed, open_settlement
+from wattswap.ledger.settlement_base import Progress, Settlement
+from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.identity import LOCAL_NETWORK, SEED_BYTES, Signer
 from wattswap.protocol.units import MS_PER_S
@@ -33,12 +35,12 @@ from wattswap.runners.engines.observer import Observer
 from wattswap.runners.payments.meter_anchoring import MeterAnchoring
 from wattswap.runners.payments.payment_status import OUTSIDE_ERRORS, payment_status, reward_states
 from wattswap.runners.recording.rundir import LEDGER, METERS, OUTBOX
+from wattswap.runners.scenario.street import rows_of
 
 if TYPE_CHECKING:
     from wattswap.ledger.book import Book
     from wattswap.ledger.iota_keys import Wallets
     from wattswap.runners.engines.run import Run
-    from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.street import Street
 
 Block = dict[str, Any]
@@ -46,6 +48,8 @@ Block = dict[str, Any]
 
 MEMORY: Final = "memory"
 SQLITE: Final = "sqlite:"
+METERS_IDENTITY: Final = "meters"
+"""How the names of archives begin among the ``identities``."""
 SITE_KEY: Final = "site.key"
 """The random key that signs a run's meter records, in its directory."""
 _POST_EVERY_S: Final = 1.0
@@ -78,7 +82,8 @@ class RunPayments(Observer):
         self.run_id = secrets.token_hex(16)
         self._made: list[Path] = []
         self._settlement: Settlement | None = None
-        self._metering: MeterAnchoring | None = None
+        self._metering: list[MeterAnchoring] = []
+        """By feeder."""
         self._run: Run | None = None
         self._metered, self._posted, self._posted_s = 0, 0, 0.0
         self._alarms: list[str] = []
@@ -110,24 +115,26 @@ class RunPayments(Observer):
         """Write down what the run has come to since the last time, at most every second."""
         if self._run is None or self._settlement is None:
             return
-        ticks = self._run.record.ticks
-        if self._metering is not None and ticks and ticks[-1].tick >= self._metered:
-            self._metered = ticks[-1].tick + 1
-            self._metering.passed(ticks[-1])
+        rows = [record.ticks[-1] for record in self._run.records if record.ticks]
+        if rows and rows[0].tick >= self._metered:
+            self._metered = rows[0].tick + 1
+            for metering, row in zip(self._metering, rows, strict=False):
+                metering.passed(row)
         if monotonic() - self._posted_s >= _POST_EVERY_S:
-            self._post(_book_of(self._run))
+            self._post(_books_of(self._run))
 
     def finished(self, run: Run) -> None:
         """The run has made its closing step."""
         self.tick_passed(run.tick)
-        self._post(_book_of(run))
+        self._post(_books_of(run))
         self.agents_cpu_s = thread_time() - self._began_s
 
-    def _post(self, book: Book) -> None:
+    def _post(self, books: Mapping[str, Book]) -> None:
         if self._settlement is not None and (self._is_over or not self._post_error):
             try:
-                self._settlement.post(book)
-                self._posted, self._post_error = len(book.entries), ""
+                for feeder, book in books.items():
+                    self._settlement.post(book, feeder)
+                self._posted, self._post_error = sum(len(book.entries) for book in books.values()), ""
             except OUTSIDE_ERRORS as error:  # the book has it, and whoever finishes the run takes it from there
                 self._post_error = str(error)
         self._posted_s = monotonic()
@@ -140,14 +147,14 @@ class RunPayments(Observer):
             raise LocalProtocolError("a settlement begins before it ends")
         patience_s = float(self._street.scenario.ledger.drain_s)
         try:
-            if self._metering is not None:
-                self._metering.finish(patience_s)
-                self._alarms += [self._metering.anchorer.alarm] if self._metering.anchorer.alarm else []
+            for metering in self._metering:
+                metering.finish(patience_s)
+                self._alarms += [metering.anchorer.alarm] if metering.anchorer.alarm else []
         except OUTSIDE_ERRORS as error:
             self._alarms.append(f"meter records are not all on the ledger: {error}")
         try:
             self._is_over = True
-            self._post(_book_of(self._run))
+            self._post(_books_of(self._run))
             self._settlement.drain(patience_s, progress)
         except OUTSIDE_ERRORS as error:
             self._alarms.append(str(error))
@@ -157,12 +164,10 @@ class RunPayments(Observer):
         """How it stands now; after ``settle`` with the differences between book and ledger."""
         if self._settlement is None or self._run is None:
             return self._block()
-        book = _book_of(self._run)
-        made = 0 if self._metering is None else self._metering.anchorer.made
+        made = sum(metering.anchorer.made for metering in self._metering)
         figures = payment_status(
             self._settlement,
-            book.entries,
-            book.balances(),
+            _books_of(self._run),
             made,
             self._alarms,
             surplus=self._settlement.surplus(),
@@ -173,13 +178,16 @@ class RunPayments(Observer):
             **figures,
             "entries": self._posted,
             "records": made,
+            "records_by_site": {one.anchorer.site: one.anchorer.made for one in self._metering},
             "agents_cpu_s": round(self.agents_cpu_s, 3),
         }
 
-    def mark(self, record: RunRecord) -> None:
-        """Write into the record's trades what became of their rewards: netted, waiting, or crossed."""
-        if self._settlement is not None and record.book is not None:
-            states = reward_states(self._settlement, record.book.entries)
+    def mark(self) -> None:
+        """Write into the run's trades what became of their rewards: netted, waiting, or crossed."""
+        if self._settlement is None or self._run is None:
+            return
+        states = reward_states(self._settlement, _books_of(self._run))
+        for record in self._run.records:
             record.trades = [
                 trade._replace(status=states.get(trade.payment_id, trade.status)) if trade.status == "paid" else trade
                 for trade in record.trades
@@ -187,8 +195,8 @@ class RunPayments(Observer):
 
     def close(self) -> None:
         """Stop, whatever is left. Closing twice is harmless."""
-        if self._metering is not None:
-            self._metering.close()
+        for metering in self._metering:
+            metering.close()
         if self._settlement is not None:
             self._settlement.close()
 
@@ -205,12 +213,13 @@ class RunPayments(Observer):
     def _open(self, run: Run) -> None:
         self._made = _fresh(self._where, self._folder)
         outbox = None if self._folder is None or self._where == MEMORY else self._folder / OUTBOX
+        feeders, vehicles = feeders_of(self._street), run.world.fleet.vehicle_id
         with ExitStack() as undo:
             settlement = open_settlement(
                 self._where,
-                opening_of(_book_of(run)),
+                summed(opening_in(book.entries, feeder) for feeder, book in _books_of(run).items()),
                 wallets_seed=self._seed,
-                wallets=None if self._keys is None else wallets_in(self._keys, run.world.fleet.vehicle_id),
+                wallets=None if self._keys is None else wallets_in(self._keys, feeders, vehicles),
                 allow=self._allow,
                 outbox=outbox,
                 run=self.run_id,
@@ -218,36 +227,39 @@ class RunPayments(Observer):
             undo.callback(settlement.close)
             detail = detail_of(self._street.scenario.ledger.anchor, self._where, settlement)
             if detail is not None:
-                self._metering = self._meter(run, settlement, detail)
+                self._meter(run, settlement, detail)
             undo.pop_all()
         self._settlement = settlement
 
-    def _meter(self, run: Run, settlement: Settlement, detail: Detail) -> MeterAnchoring:
+    def _meter(self, run: Run, settlement: Settlement, detail: Detail) -> None:
         street, every_ms = self._street, self._street.scenario.ledger.anchor_s * MS_PER_S
         every_ticks = -(-every_ms // street.tick_ms)
         signer = Signer(random(SEED_BYTES), network=records_network(settlement))
         if self._folder is not None:
             self._made.append(self._folder / SITE_KEY)
             write_key_file(self._folder / SITE_KEY, signer)
-        anchorer = Anchorer(
-            None if self._folder is None else self._folder / METERS,
-            signer,
-            whose_records(street, self.run_id),
-            settlement,
-            detail=detail,
-        )
-        return MeterAnchoring(street, run.world.fleet, anchorer, every_ticks)
+        for number, feeder in enumerate(feeders_of(street)):
+            anchorer = Anchorer(
+                None if self._folder is None else self._folder / meters_file(feeder),
+                signer,
+                whose_records(street, self.run_id, feeder),
+                settlement,
+                detail=detail,
+            )
+            fleet = rows_of(run.world.fleet, run.world.rows_of(number))
+            self._metering.append(MeterAnchoring(street.alone(number), fleet, anchorer, every_ticks))
 
     def _block(self) -> Block:
         """What is known before anything was paid."""
         identities = {} if self._settlement is None else self._settlement.identities()
-        if self._metering is not None:
-            identities["meters"] = self._metering.anchorer.identity
+        for metering, feeder in zip(self._metering, feeders_of(self._street), strict=False):
+            identities[meters_identity(feeder)] = metering.anchorer.identity
         return {
             "ledger": self._where,
             "run_id": self.run_id,
             "identities": identities,
             "wallets_seed": None if self._keys is not None else self._seed,
+            "feeders": [feeder for feeder in feeders_of(self._street) if feeder],
             "keys": None if self._keys is None else str(self._keys.absolute()),
             "surplus_nanos": {} if self._settlement is None else self._settlement.surplus(),
             "payments": 0,
@@ -262,6 +274,7 @@ class RunPayments(Observer):
             "anchors": 0,
             "entries": 0,
             "records": 0,
+            "records_by_site": {},
             "agree": False,
             "differences": [],
             "alarms": [],
@@ -269,14 +282,30 @@ class RunPayments(Observer):
         }
 
 
-def whose_records(street: Street, run_id: str) -> Whose:
-    """What all meter records of a run say: of which site, of which run, and when it began."""
-    return Whose(site=street.name, run=run_id, begins=street.scenario.start.isoformat())
+def feeders_of(street: Street) -> tuple[str, ...]:
+    """By what name each feeder's site is known on the ledger; the only one has none."""
+    return tuple(feeder.name for feeder in street.feeders) if len(street.feeders) > 1 else ("",)
+
+
+def meters_file(feeder: str) -> str:
+    """The archive of a feeder's meter records."""
+    return f"meters-{feeder}.sqlite" if feeder else METERS
+
+
+def meters_identity(feeder: str) -> str:
+    """Under which name its random id stands in ``identities``."""
+    return f"{METERS_IDENTITY}-{feeder}" if feeder else METERS_IDENTITY
+
+
+def whose_records(street: Street, run_id: str, feeder: str = "") -> Whose:
+    """What all meter records of a site say: of which site, of which run, and when it began."""
+    site = f"{street.name}/{feeder}" if feeder else street.name
+    return Whose(site=site, run=run_id, begins=street.scenario.start.isoformat())
 
 
 def records_network(settlement: Settlement) -> str:
     """The network for which a run's records are signed."""
-    return LOCAL_NETWORK if isinstance(settlement, EmbeddedSettlement) else settlement.identities()["ledger"]
+    return LOCAL_NETWORK if isinstance(settlement, SqliteLedger) else settlement.identities()["ledger"]
 
 
 def site_signer(folder: Path, settlement: Settlement) -> Signer:
@@ -288,8 +317,10 @@ def site_signer(folder: Path, settlement: Settlement) -> Signer:
     return read_key_file(folder / SITE_KEY, network=records_network(settlement))
 
 
-def wallets_in(keys: Path, vehicles: Iterable[str] = ()) -> Wallets:
+def wallets_in(keys: Path, feeders: Sequence[str] = ("",), vehicles: Iterable[str] = ()) -> Wallets:
     """The wallets whose keys lie in a folder: ``site.key``, ``gas.key``, ``anchors.key``, and one for each car.
+
+    Of several feeders each site has its own, ``site-<feeder>.key``.
 
     Cars that have none yet get a random one.
 
@@ -298,7 +329,7 @@ def wallets_in(keys: Path, vehicles: Iterable[str] = ()) -> Wallets:
     """
     from wattswap.ledger.iota_keys import wallets_of_folder
 
-    return wallets_of_folder(keys, vehicles)
+    return wallets_of_folder(keys, feeders, vehicles)
 
 
 def is_needed(street: Street, where: str) -> bool:
@@ -314,7 +345,7 @@ def detail_of(anchor: Literal["auto", "full", "root", "none"], where: str, settl
     """
     if anchor == "auto":
         return None if where == MEMORY else Detail.ROOT
-    ours = isinstance(settlement, EmbeddedSettlement) or bool(getattr(settlement.ledger, "is_devnet", False))
+    ours = isinstance(settlement, SqliteLedger) or bool(getattr(settlement.ledger, "is_devnet", False))
     if anchor == "full" and not ours:
         raise InputError(
             f"ledger.anchor = full: at {where} everyone could read who charges when, for ever; root anchors a proof of"
@@ -323,10 +354,12 @@ def detail_of(anchor: Literal["auto", "full", "root", "none"], where: str, settl
     return None if anchor == "none" else Detail(anchor)
 
 
-def _book_of(run: Run) -> Book:
-    if run.record.book is None:
-        raise LocalProtocolError("a run opens its book before its first tick")
-    return run.record.book
+def _books_of(run: Run) -> dict[str, Book]:
+    """The book of each feeder."""
+    books = [record.book for record in run.records if record.book is not None]
+    if len(books) < len(run.street.feeders):
+        raise LocalProtocolError("a run opens its books before its first tick")
+    return dict(zip(feeders_of(run.street), books, strict=True))
 
 
 def _absolute(where: str) -> str:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
 
 FloatT = TypeVar("FloatT", float, "Floats")
+Paper = Literal["normal", "upgraded"]
 
 LONGEST_STEP_S: Final = 60
 """The standard asks for steps under half the winding's time constant; a minute is a quarter of it."""
@@ -65,9 +66,13 @@ class Heat(NamedTuple, Generic[FloatT]):
         return self.oil_c + self.rise_k - self.sag_k
 
 
-def ageing_rate(hot_spot_c: ArrayLike) -> Floats:
-    """Hours of life used per hour, for thermally not upgraded (normal) paper."""
-    rate: Floats = np.exp2((np.minimum(hot_spot_c, HOTTEST_C) - 98.0) / 6.0)
+def ageing_rate(hot_spot_c: ArrayLike, paper: Paper = "normal") -> Floats:
+    """Hours of life used per hour: V of IEC 60076-7 for normal paper, for upgraded paper FAA of IEEE C57.91.
+
+    FAA = exp(15000 / 383 - 15000 / (hot spot + 273)), for a rise of 65 K: 1 at 110 degrees.
+    """
+    hot = np.minimum(hot_spot_c, HOTTEST_C)
+    rate: Floats = np.exp2((hot - 98.0) / 6.0) if paper == "normal" else np.exp(15_000 / 383 - 15_000 / (hot + 273))
     return rate
 
 
@@ -78,44 +83,84 @@ def steady(load_factor: FloatT, ambient_c: FloatT, cooling: Cooling = ONAN) -> H
 
 
 def hot_spots(
-    load_factor: Floats, tick_s: float, ambient_c: FloatT, start: Heat[FloatT], cooling: Cooling = ONAN
+    load_factor: Floats, tick_s: float, ambient_c: ArrayLike, start: Heat[FloatT], cooling: Cooling = ONAN
 ) -> Floats:
     """The hot spot at the end of each tick, in degrees Celsius, by explicit Euler steps of ``tick_s`` each.
 
-    ``load_factor`` has a row a tick, and of many transformers a column each.
+    ``load_factor`` has a row a tick, and of many transformers a column each; ``ambient_c`` is one temperature, or is
+    shaped like it.
     """
     return np.array([heat.hot_spot_c for heat in _walk(load_factor, tick_s, ambient_c, start, cooling)])
 
 
-def ageing_h(load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: float) -> float:
-    """Hours of life used under a load given tick by tick, from the steady state of its first tick.
+class Ageing(NamedTuple):
+    """What a load made of a transformer."""
 
-    A load that flows backwards heats as one that flows forwards.
+    used_h: float
+    """Hours of life."""
+    hot_spot_c: float
+    """The hottest that its winding became."""
+
+
+def ageing(
+    load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: ArrayLike, paper: Paper = "normal"
+) -> Ageing:
+    """Life used under a load given tick by tick, from the steady state of its first tick, and the hottest spot.
+
+    A load that flows backwards heats as one that flows forwards. ``ambient_c`` is one temperature, or one a tick.
     """
-    return float(_ageing_h(load_w, rating_va, tick_s, ambient_c))
-
-
-def ageing_hours(load_w: NDArray[np.int64], rating_va: NDArray[np.int64], tick_s: int, ambient_c: Floats) -> Floats:
-    """The same of many transformers, a column of ``load_w`` each."""
-    return _ageing_h(load_w, rating_va, tick_s, ambient_c)
-
-
-def _ageing_h(load_w: NDArray[np.int64], rating_va: ArrayLike, tick_s: int, ambient_c: FloatT) -> Floats:
     if not len(load_w):
-        return np.zeros(load_w.shape[1:])
-    factor = np.abs(load_w) / rating_va
+        return Ageing(0.0, float(np.max(ambient_c, initial=0.0)))
+    spots = _spots(load_w, rating_va, tick_s, ambient_c)
+    return Ageing(float(_used_h(ageing_rate(spots, paper), tick_s)), float(spots.max()))
+
+
+def ageing_h(load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: ArrayLike) -> float:
+    """Hours of life used, see :func:`ageing`."""
+    return ageing(load_w, rating_va, tick_s, ambient_c).used_h
+
+
+def ageing_hours(
+    load_w: NDArray[np.int64],
+    rating_va: NDArray[np.int64],
+    tick_s: int,
+    ambient_c: Floats,
+    papers: Sequence[Paper],
+) -> Floats:
+    """Hours of life used by many transformers, a column of ``load_w`` and ``ambient_c`` each."""
+    if not len(load_w):
+        return np.zeros(len(papers))
+    spots = _spots(load_w, rating_va, tick_s, ambient_c)
+    rate = np.empty_like(spots)
+    for paper in set(papers):
+        mine = np.array([each == paper for each in papers])
+        rate[:, mine] = ageing_rate(spots[:, mine], paper)
+    return _used_h(rate, tick_s)
+
+
+def _spots(load_w: NDArray[np.int64], rating_va: ArrayLike, tick_s: int, ambient_c: ArrayLike) -> Floats:
+    """The hot spot at the end of each step that the ticks are cut into."""
+    factor, steps = np.abs(load_w) / rating_va, ceil(tick_s / LONGEST_STEP_S)
+    ambient = np.broadcast_to(np.asarray(ambient_c, dtype=np.float64), factor.shape)
+    start: Heat[Any] = steady(_plain(factor[0], 0), _plain(ambient[0], 0))
+    each, around = (np.repeat(column, steps, axis=0) for column in (factor, ambient))
+    return hot_spots(each, tick_s / steps, around, start)
+
+
+def _used_h(rate: Floats, tick_s: int) -> Floats:
+    """Hours of life used at the pace of each step; the sum of each column is added up as that of one alone."""
     steps = ceil(tick_s / LONGEST_STEP_S)
-    start = steady(_plain(factor[0], 0), ambient_c)
-    spots = hot_spots(np.repeat(factor, steps, axis=0), tick_s / steps, ambient_c, start)
-    used: Floats = np.ascontiguousarray(ageing_rate(spots).T).sum(axis=-1) * tick_s / steps / 3600
+    used: Floats = np.ascontiguousarray(rate.T).sum(axis=-1) * tick_s / steps / 3600
     return used
 
 
 class AgeingClock:
     """A transformer's heat and the life it has used, reckoned tick by tick as :func:`ageing_h` does at once."""
 
-    def __init__(self, rating_va: int, tick_s: int, ambient_c: float) -> None:
-        self._rating_va, self._ambient_c = rating_va, ambient_c
+    def __init__(self, rating_va: int, tick_s: int, ambient_c: Floats, paper: Paper = "normal") -> None:
+        """``ambient_c`` has one temperature a tick; beyond it the last one holds."""
+        self._rating_va, self._ambient_by_tick, self._paper = rating_va, ambient_c, paper
+        self._tick = 0
         self._steps = ceil(tick_s / LONGEST_STEP_S)
         self._step_s = tick_s / self._steps
         self._heat: Heat[float] | None = None
@@ -127,13 +172,18 @@ class AgeingClock:
         """Of the winding, at the end of the last tick."""
         return self._ambient_c if self._heat is None else self._heat.hot_spot_c
 
+    @property
+    def _ambient_c(self) -> float:
+        return float(self._ambient_by_tick[min(self._tick, len(self._ambient_by_tick) - 1)])
+
     def add(self, load_w: int) -> None:
         """Let a tick pass under this load."""
         factor = abs(load_w) / self._rating_va
         start = self._heat or steady(factor, self._ambient_c)
         for heat in _walk(np.full(self._steps, factor), self._step_s, self._ambient_c, start, ONAN):
             self._heat = heat
-            self.used_h += float(ageing_rate(heat.hot_spot_c)) * self._step_s / 3600
+            self.used_h += float(ageing_rate(heat.hot_spot_c, self._paper)) * self._step_s / 3600
+        self._tick += 1
 
 
 def _final_rises(load_factor: Floats, cooling: Cooling) -> tuple[Floats, Floats]:
@@ -145,14 +195,16 @@ def _final_rises(load_factor: Floats, cooling: Cooling) -> tuple[Floats, Floats]
 
 
 def _walk(
-    load_factor: Floats, tick_s: float, ambient_c: FloatT, start: Heat[FloatT], cooling: Cooling
+    load_factor: Floats, tick_s: float, ambient_c: ArrayLike, start: Heat[FloatT], cooling: Cooling
 ) -> Iterator[Heat[FloatT]]:
     oil_pace = tick_s / 60 / (cooling.k11 * cooling.oil_minutes)
     rise_pace = tick_s / 60 / (cooling.k22 * cooling.winding_minutes)
     sag_pace = tick_s / 60 * cooling.k22 / cooling.oil_minutes
     oil_c, rise_k, sag_k = start
-    for final_oil_k, winding_k in zip(*(_plain(rise, 1) for rise in _final_rises(load_factor, cooling)), strict=True):
-        oil_c = oil_c + oil_pace * (ambient_c + final_oil_k - oil_c)
+    ambients = np.broadcast_to(np.asarray(ambient_c, dtype=np.float64), load_factor.shape)
+    columns = (*_final_rises(load_factor, cooling), ambients)
+    for final_oil_k, winding_k, ambient in zip(*(_plain(column, 1) for column in columns), strict=True):
+        oil_c = oil_c + oil_pace * (ambient + final_oil_k - oil_c)
         rise_k = rise_k + rise_pace * (cooling.k21 * winding_k - rise_k)
         sag_k = sag_k + sag_pace * ((cooling.k21 - 1) * winding_k - sag_k)
         yield Heat(oil_c, rise_k, sag_k)

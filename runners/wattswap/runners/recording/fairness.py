@@ -1,4 +1,4 @@
-"""How evenly waiting and tokens fall on the cars that were called at least once: Gini's coefficient, by strategy too.
+"""How evenly waiting and tokens fall on the cars that were called at least once: Gini and Jain, by strategy too.
 
 Of waiting, the hours that a kWh of need came late; of tokens, what a deferred kWh earned. A car is called when its
 feeder calls while it is plugged in; one that was never called neither waits nor earns, and would make all look even.
@@ -39,6 +39,19 @@ def gini(shares: ArrayLike) -> float:
     return round(float((ranks * x).sum() / (len(x) * x.sum())), _PLACES)
 
 
+def jain(shares: ArrayLike) -> float:
+    """Jain's index of fairness, (sum x)^2 / (n sum x^2): 1 if all have the same, 1/n if one has all.
+
+    Nobody has anything: that is fair too, 1.
+    """
+    x = np.asarray(shares, dtype=np.float64)
+    largest = x.max(initial=0.0)
+    if largest <= 0:
+        return 1.0
+    x = x / largest  # so that squares of nanos stay small
+    return round(float(x.sum() ** 2 / (len(x) * (x**2).sum())), _PLACES)
+
+
 def fairness(street: Street, record: RunRecord, series: TimeSeries) -> dict[str, Any]:
     """``called``, ``gini_waiting``, ``gini_tokens`` and, for each strategy, the means of its called cars."""
     fleet = fleet_of(street)
@@ -61,6 +74,10 @@ def fairness(street: Street, record: RunRecord, series: TimeSeries) -> dict[str,
                 "waiting_h": _mean(waited_h[called & mine]),
                 "gain_iota": _mean(gain_iota[called & mine]),
                 "iota_per_deferred_kwh": _mean(iota_per_kwh[sold & mine]),
+                "gini_waiting": gini(waited_h[called & mine]),
+                "gini_tokens": gini(iota_per_kwh[sold & mine]),
+                "jain_waiting": jain(waited_h[called & mine]),
+                "jain_tokens": jain(iota_per_kwh[sold & mine]),
             }
             for name in names
             for mine in [np.array([followed == name for followed in strategy], dtype=bool)]

@@ -16,16 +16,17 @@ import numpy as np
 
 from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.units import WS_PER_KWH, WS_PER_WH
-from wattswap.runners.recording.ageing import ageing_h
-from wattswap.runners.recording.fairness import fairness
+from wattswap.runners.recording.ageing import ageing
+from wattswap.runners.recording.fairness import fairness, jain
 from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.world import fallback_unsafe_w as unsafe_w
 from wattswap.runners.world import fleet_of, rules_of
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from wattswap.runners.recording.record import RunRecord
+    from wattswap.runners.scenario.schema import TransformerTable
     from wattswap.runners.scenario.street import Street
 
 Summary = dict[str, Any]
@@ -33,17 +34,21 @@ Summary = dict[str, Any]
 KEYS: Final = tuple(
     """
     scenario controller strategy engine seed eur_per_iota limit_w peak_w overload_s overload_wh
-    baseline_overload_s near_limit_s homes_over_s homes_over_w ageing_h oscillations sessions sessions_short
+    baseline_overload_s near_limit_s homes_over_s homes_over_w ageing_h
+    baseline_ageing_h hot_spot_c baseline_hot_spot_c deferral_eur_per_year oscillations sessions sessions_short
     sessions_open gave_way gave_way_full gave_way_short gave_way_open unserved_wh waiting_wh_h stops stops_total
     deferred_wh fed_back_wh forced_wh rounds choices paid_nanos billed_nanos waiting_cost_nanos sellers
     sellers_losing sellers_gain_nanos rent_open_nanos jain_waiting jain_tokens called gini_waiting gini_tokens
-    by_strategy fallback_unsafe_w trace_hash events_hash faults settlement feeders notes timing
+    by_strategy fallback_unsafe_w trace_hash events_hash messages messages_per_kwh faults settlement
+    feeders notes timing
     """.split()  # noqa: SIM905 - so many names are read best as words
 )
 """The keys of a summary, in its order."""
 
 NEAR_PCT: Final = 92
 """Above this share of the limit in force the transformer is near it."""
+SPARED_S: Final = 60
+"""A transformer is spared an upgrade if cars bring it over its limit for no more than a minute of the run."""
 SELLER_WS: Final = WS_PER_KWH // 20
 """A session that deferred more than 0.05 kWh is a seller."""
 LOSS_NANOS: Final = 5_000_000
@@ -100,6 +105,7 @@ def summary(
         "fallback_unsafe_w": fallback_unsafe_w(street),
         "trace_hash": record.trace_hash(),
         "events_hash": record.events_hash,
+        **_of_messages(record, series),
         "faults": None if record.counts is None else asdict(record.counts),
         "settlement": settlement,
         "feeders": feeders,
@@ -112,14 +118,15 @@ def summary(
     # over a limit is each transformer by itself: room on another one does not help
     figures |= {key: sum(each[key] for each in feeders) for key in (*_BY_TRANSFORMER, *_BY_NAME) if feeders}
     if feeders:
-        figures |= {key: max(each[key] for each in feeders) for key in ("ageing_h", "homes_over_w")}
+        figures |= {key: max(each[key] for each in feeders) for key in _HIGHEST}
     return figures
 
 
 _BY_TRANSFORMER: Final = (
     *("overload_s", "overload_wh", "baseline_overload_s", "near_limit_s", "homes_over_s"),
-    "oscillations",
+    *("oscillations", "deferral_eur_per_year"),
 )
+_HIGHEST: Final = ("ageing_h", "baseline_ageing_h", "hot_spot_c", "baseline_hot_spot_c", "homes_over_w")
 _BY_NAME: Final = ("gave_way", "gave_way_full", "gave_way_short", "gave_way_open")
 """Two feeders may have sessions of the same name, so each is counted by itself."""
 _NOT_OF_A_FEEDER: Final = frozenset(
@@ -131,6 +138,8 @@ _NOT_OF_A_FEEDER: Final = frozenset(
         "seed",
         "eur_per_iota",
         "events_hash",
+        "messages",
+        "messages_per_kwh",
         "faults",
         "settlement",
         "feeders",
@@ -152,18 +161,34 @@ def _of_transformer(street: Street, series: TimeSeries) -> Summary:
     homes_over_w = np.maximum(series.street.base_w - limit_w, 0)
     baseline_over = series.street.base_w + series.street.baseline_w > limit_w
     transformer = street.feeders[0].transformer
-    hours = ageing_h(load_w, transformer.rating_va, tick_s, transformer.ambient_c)
+    heated_by = transformer.rating_va, tick_s, street.feeders[0].ambient_c(len(load_w)), transformer.paper
+    used = ageing(load_w, *heated_by)
+    baseline = ageing(series.street.base_w + series.street.baseline_w, *heated_by)
+    overload_s, baseline_overload_s = int((over_w > 0).sum()) * tick_s, int(baseline_over.sum()) * tick_s
+    homes_over_s = int((homes_over_w > 0).sum()) * tick_s
+    spared = baseline_overload_s > max(overload_s, SPARED_S) and overload_s <= homes_over_s + SPARED_S
     return {
         "peak_w": int(load_w.max(initial=0)),
-        "overload_s": int((over_w > 0).sum()) * tick_s,
+        "overload_s": overload_s,
         "overload_wh": whole_wh(int(over_w.sum()) * tick_s),
-        "baseline_overload_s": int(baseline_over.sum()) * tick_s,
+        "baseline_overload_s": baseline_overload_s,
         "near_limit_s": int((load_w * 100 > limit_w * NEAR_PCT).sum()) * tick_s,
-        "homes_over_s": int((homes_over_w > 0).sum()) * tick_s,
+        "homes_over_s": homes_over_s,
         "homes_over_w": int(homes_over_w.max(initial=0)),
-        "ageing_h": round(hours, PLACES),
+        "ageing_h": round(used.used_h, PLACES),
+        "baseline_ageing_h": round(baseline.used_h, PLACES),
+        "hot_spot_c": round(used.hot_spot_c, 1),
+        "baseline_hot_spot_c": round(baseline.hot_spot_c, 1),
+        "deferral_eur_per_year": round(upgrade_eur_per_year(transformer), 2) if spared else 0.0,
         "oscillations": oscillations(load_w, limit_w),
     }
+
+
+def upgrade_eur_per_year(transformer: TransformerTable) -> float:
+    """What the next larger transformer costs a year: its price as an annuity, P i / (1 - (1 + i)^-n)."""
+    interest, years = transformer.interest_pct / 100, transformer.upgrade_years
+    price_eur = float(transformer.upgrade_eur)
+    return price_eur * interest / (1 - (1 + interest) ** -years) if interest else price_eur / years
 
 
 def _of_sessions(record: RunRecord, series: TimeSeries) -> Summary:
@@ -203,6 +228,20 @@ def _of_market(record: RunRecord, series: TimeSeries) -> Summary:
         },
         "paid_nanos": sum(row.nanos for row in record.trades),
         "billed_nanos": sum(row.billed_nanos for row in record.sessions),
+    }
+
+
+def _of_messages(record: RunRecord, series: TimeSeries) -> Summary:
+    """How many the agents sent each other, and for each kWh that cars deferred or fed back; None where nobody counted.
+
+    Those are heartbeats for the most part: a report and a grant for each car that has power, at each reading.
+    """
+    moved_ws = sum(row.delivered_ws for row in record.trades if row.kind == "reduce")
+    moved_ws += int(series.street.export_w.sum()) * series.tick_s
+    counted = record.messages is not None and moved_ws > 0
+    return {
+        "messages": record.messages,
+        "messages_per_kwh": round(record.messages * WS_PER_KWH / moved_ws, 1) if counted and record.messages else None,
     }
 
 
@@ -248,19 +287,6 @@ def _of_fairness(street: Street, record: RunRecord, series: TimeSeries) -> Summa
         earned[row.feeder * several, row.session] += row.nanos
     nanos = np.array(list(earned.values()), dtype=np.float64)
     return {"jain_waiting": jain(series.owed_ws[series.plugged]), "jain_tokens": jain(nanos[series.plugged])}
-
-
-def jain(shares: ArrayLike) -> float:
-    """Jain's index of fairness, (sum x)^2 / (n sum x^2): 1 if all have the same, 1/n if one has all.
-
-    Nobody has anything: that is fair too, 1.
-    """
-    x = np.asarray(shares, dtype=np.float64)
-    largest = x.max(initial=0.0)
-    if largest <= 0:
-        return 1.0
-    x = x / largest  # so that squares of nanos stay small
-    return round(float(x.sum() ** 2 / (len(x) * (x**2).sum())), PLACES)
 
 
 def oscillations(load_w: NDArray[np.int64], limit_w: NDArray[np.int64]) -> int:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from wattswap.runners.world import World
 
 
+NOT_SETTLED = -1
+"""The tick of a settlement that has not come by the run's end."""
+
+
 class TradeRow(NamedTuple):
     """One award of a tranche as it was settled, or what the last resort took from one session at one tick."""
 
@@ -50,6 +54,8 @@ class TradeRow(NamedTuple):
     baseline_ws: int
     payment_id: str
     status: str
+    settled_tick: int = NOT_SETTLED
+    """By the end of which its payment was known: a lot's once the last of it was drawn back."""
 
 
 HASHED = TradeRow._fields.index("offered_w")
@@ -123,6 +129,8 @@ class RunRecord:
     """The site's double-entry book as the run left it."""
     counts: FaultCounts | None = None
     """What has gone wrong; None on a perfect network."""
+    messages: int | None = None
+    """So many the agents sent each other, on all feeders; None in the fleet, and where nobody counted."""
     feeders: tuple[RunRecord, ...] = ()
     """Of a street with several feeders, what happened on each: as if it were alone, but for the feeder's number in
     its trades."""
@@ -132,17 +140,19 @@ class RunRecord:
     def end_tick(self, row: TickRow) -> None:
         """A tick is over: what was settled and who left in it stand in an order that every engine can keep."""
         self.ticks.append(row)
-        self.order()
+        self.order(row.tick)
 
-    def order(self) -> None:
-        """Sort the trades and sessions that are new since the last time by their names."""
+    def order(self, tick: int) -> None:
+        """Sort the trades and sessions that are new since the last time by their names; they are of this tick."""
         trades_from, sessions_from = self._ordered
-        self.trades[trades_from:] = sorted(self.trades[trades_from:])
+        self.trades[trades_from:] = sorted(
+            row if row.status == "open" else row._replace(settled_tick=tick) for row in self.trades[trades_from:]
+        )
         self.sessions[sessions_from:] = sorted(self.sessions[sessions_from:])
         self._ordered = len(self.trades), len(self.sessions)
 
     def all_ordered(self) -> None:
-        """What is there stands in that order already."""
+        """What is there stands in that order already, and every settlement has its tick."""
         self._ordered = len(self.trades), len(self.sessions)
 
     @classmethod
@@ -159,6 +169,7 @@ class RunRecord:
             refused=sum(part.refused for part in parts),
             events_hash=parts[0].events_hash,
             counts=parts[0].counts,
+            messages=parts[0].messages,
             feeders=tuple(parts),
         )
 
@@ -188,7 +199,9 @@ def round_row(note: NoteRound, feeder: int) -> tuple[int, ...]:
     return (tick, feeder, *columns)
 
 
-def trade_rows(note: NoteTrade, feeder: int, session_id: str, status: str = "") -> Iterator[TradeRow]:
+def trade_rows(
+    note: NoteTrade, feeder: int, session_id: str, status: str = "", settled_tick: int = NOT_SETTLED
+) -> Iterator[TradeRow]:
     """The trade rows of one settled award, one per awarded tranche."""
     lot = next((t for t, awarded_w in enumerate(note.award_w[:FEED]) if awarded_w), None)
     for t, awarded_w in enumerate(note.award_w):
@@ -212,12 +225,13 @@ def trade_rows(note: NoteTrade, feeder: int, session_id: str, status: str = "") 
             baseline_ws=note.baseline_ws,
             payment_id=note.payment_id,
             status=status or ("disputed" if note.disputed else "paid"),
+            settled_tick=settled_tick,
         )
 
 
 def forced_row(tick: int, feeder: int, session_id: str, forced_w: int) -> TradeRow:
     """What the last resort took from a session at a tick."""
-    return TradeRow(tick, feeder, session_id, 0, "forced", 0, 0, 0, 0, 0, 0, forced_w, 0, 0, 0, "", "unpaid")
+    return TradeRow(tick, feeder, session_id, 0, "forced", 0, 0, 0, 0, 0, 0, forced_w, 0, 0, 0, "", "unpaid", tick)
 
 
 SHORT_WS = 100 * WS_PER_WH

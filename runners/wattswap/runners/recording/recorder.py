@@ -165,7 +165,7 @@ class Recorder(Observer):
             if self._world.fleet.arrival_tick[row] < self._ticks:
                 self._end_session(row, billed_nanos=0, receivable_nanos=0)
         for record in self.records:
-            record.order()
+            record.order(self._ticks)
         self._hash()
         self.records[0].events_hash = self._digest.hexdigest()
 

@@ -192,7 +192,18 @@ class RunDir:
 
 def ledger_of(street: Street, number: int) -> str:
     """The file of a feeder's book: ``ledger.sqlite``, or ``ledger-<feeder>.sqlite`` where there are several."""
-    return f"ledger-{street.feeders[number].name}.sqlite" if len(street.feeders) > 1 else LEDGER
+    return book_file(street.feeders[number].name) if len(street.feeders) > 1 else LEDGER
+
+
+def book_file(feeder: str) -> str:
+    """The same by the feeder's name; the only feeder of a street has none."""
+    return f"ledger-{feeder}.sqlite" if feeder else LEDGER
+
+
+def feeders_with_books(run_dir: Path) -> list[str]:
+    """The feeders whose books lie in a run directory; that of a street's only feeder has no name."""
+    names = sorted(path.name for path in run_dir.glob("ledger-*.sqlite"))
+    return [name.removeprefix("ledger-").removesuffix(".sqlite") for name in names] or [""]
 
 
 def refuse_taken(path: Path) -> None:
@@ -306,27 +317,29 @@ _BOOK_TABLES: Final = """
 """
 
 
-def read_book(run_dir: Path) -> tuple[list[Entry], dict[str, int]]:
-    """The entries and the balances of a run directory's book.
+def _book_again(run_dir: Path) -> str:
+    """How to come to a book that is not there: from the journal, if the run has kept one."""
+    if any((run_dir / FOLDER).glob("*.msgpack")):
+        return f"`wattswap replay {run_dir}` rebuilds it"
+    return "this run kept no journal to rebuild it from, so run its scenario.toml again"
+
+
+def read_book(run_dir: Path, feeder: str = "") -> tuple[list[Entry], dict[str, int]]:
+    """The entries and the balances of a feeder's book in a run directory.
 
     Raises:
         InputError: there is none, or it cannot be read.
     """
-    path = run_dir / LEDGER
-    if several := sorted(each.name for each in run_dir.glob("ledger-*.sqlite")):
-        files = ", ".join(several)
-        raise InputError(f"{run_dir}: several feeders, each with a book ({files}); only a run of one feeder is shown")
+    path = run_dir / book_file(feeder)
     if not path.is_file():
-        raise InputError(f"{path}: the run ended before its book was written; `wattswap replay {run_dir}` rebuilds it")
+        raise InputError(f"{path}: the run ended before its book was written; {_book_again(run_dir)}")
     try:
         with closing(sqlite3.connect(path)) as database:
             rows = database.execute("select seq, operation, key, account, nanos from entries order by seq").fetchall()
             postings = database.execute("select seq, from_account, to_account, nanos from postings").fetchall()
             balances = dict(database.execute("select account, nanos from balances").fetchall())
     except sqlite3.Error as error:
-        raise InputError(
-            f"{path}: cannot be read ({error}); move it away, and `wattswap replay {run_dir}` rebuilds it"
-        ) from None
+        raise InputError(f"{path}: cannot be read ({error}); move it away: {_book_again(run_dir)}") from None
     legs: dict[int, list[Leg]] = {}
     for seq, *leg in postings:
         legs.setdefault(seq, []).append((leg[0], leg[1], leg[2]))

@@ -25,6 +25,7 @@ def resolved_toml(source: Source, inputs: Mapping[str, str]) -> str:
         table["household_csv"] = _anywhere(source, table["household_csv"])
         table["pv_csv"] = _anywhere(source, table["pv_csv"])
     for place in places:
+        place["transformer"]["ambient_csv"] = _anywhere(source, place["transformer"]["ambient_csv"])
         place["sessions"]["csv"] = _anywhere(source, place["sessions"]["csv"])
     for table in (tables["vehicles"], *tables["battery"]):
         table["strategy"] = "+".join(_strategy_anywhere(source, part) for part in table["strategy"].split("+"))

@@ -1,4 +1,4 @@
-"""Load and sun profiles: from a CSV of interval means in kW to integer watts on the grid of ticks.
+"""Load and sun profiles: from interval means to integer watts on the grid of ticks.
 
 A profile is a row of interval means. ``step`` holds each mean through its interval; ``ramp`` draws straight lines
 through knots at the interval edges and middles, placed so that each interval keeps its mean. A ramp may dip a little
@@ -8,22 +8,16 @@ All sums are integers, so the same file gives the same watts on every machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import timedelta, tzinfo
+from dataclasses import dataclass
 from math import gcd
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wattswap.protocol import draws
-from wattswap.protocol.errors import InputError
-from wattswap.protocol.units import MOST_W, MS_PER_HOUR, MS_PER_S, PPM, Purpose
+from wattswap.protocol.units import MS_PER_S, PPM, Purpose
 from wattswap.runners.scenario.schema import Shape
-from wattswap.runners.scenario.stamps import Stamps, read_as
-from wattswap.runners.scenario.tables import EPOCH, Cell, read_table
-from wattswap.runners.scenario.unchanged import read_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,12 +26,10 @@ Watts = NDArray[np.int64]
 _ZT = TypeVar("_ZT", int, Watts)
 
 NOISE_STEP_MS: Final = 30 * MS_PER_S
-MOST_STEP_MS: Final = 24 * 3_600 * MS_PER_S
 _KEEP: Final = 51039
 """exp(-30 s / 2 min) in 1/65536: how much of the last half minute's noise is still there."""
 _FRESH: Final = 41110
 """sqrt(1 - (keep / 65536)^2) in 1/65536: as much new noise as keeps the variance at one."""
-_W_PER_KW: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class Profile:
     step_ms: int
     mean_w: Watts
     notes: tuple[str, ...] = ()
-    """What was taken for what."""
+    """What was taken for what, without the file's name: forty files may share one."""
 
     @property
     def end_ms(self) -> int:
@@ -70,96 +62,6 @@ class Ticks:
     def end_ms(self) -> int:
         """The end of the last tick, exclusive."""
         return self.start_ms + self.count * self.tick_ms
-
-
-@read_once
-def read_profile(path: Path, column: str, clock: tzinfo | None = None) -> Profile:
-    """Read ``timestamp,<column>``; the stamps name the interval's start.
-
-    Those without an offset are read by ``clock``, that of the street's zone: a day of spring has 92 quarters of an
-    hour then, one of autumn 100. The column is in kW; where the file has ``household_w`` or ``household_kwh`` in place
-    of ``household_kw``, it is in watts, or the energy of each interval.
-    """
-    stem = column.removesuffix("_kw")
-    units = {column: "kw", f"{stem}_w": "w", f"{stem}_kwh": "kwh"}
-    table = read_table(path, ("timestamp", column), instead={column: tuple(units)})
-    name = next(name for name in units if name in table.header)
-    unit = units[name]
-    stamps = list(table.column("timestamp"))
-    read = Stamps.of(stamps, clock)
-    at_ms = read.instants_ms(stamps)
-    for cell, each_ms in zip(stamps, at_ms, strict=True):
-        if each_ms % MS_PER_S:
-            raise cell.wrong(f"{cell.text!r} is not a whole second; round the time stamps")
-    step_ms = _regular_step_ms(stamps, at_ms)
-    watts = {"kw": _W_PER_KW, "w": 1, "kwh": _W_PER_KW * MS_PER_HOUR / step_ms}[unit]
-    mean_w = np.array([_watts(cell, watts, unit) for cell in table.column(name)], dtype=np.int64)
-    mean_w.flags.writeable = False
-    return Profile(table.file, table.sha256, at_ms[0], step_ms, mean_w, read_as(table, read))
-
-
-def _regular_step_ms(stamps: list[Cell], at_ms: list[int]) -> int:
-    """The one distance between all stamps, in ms."""
-    if len(at_ms) == 1:
-        raise stamps[0].wrong("one row does not tell how long its interval is; give at least two")
-    step_ms = at_ms[1] - at_ms[0]
-    if step_ms > MOST_STEP_MS:
-        raise stamps[1].wrong(f"{_seconds(step_ms)} after the stamp above it; a step may be a day at most")
-    for cell, before, now in zip(stamps[1:], at_ms, at_ms[1:], strict=False):
-        if now <= before:
-            raise cell.wrong(f"{cell.text!r} is not after the stamp above it; sort the rows and drop repeated ones")
-        if now - before != step_ms:
-            raise cell.wrong(
-                f"{cell.text!r} is {_seconds(now - before)} after the stamp above it, the first step is"
-                f" {_seconds(step_ms)}; fill the gap so that all steps are equal"
-            )
-    return step_ms
-
-
-def _seconds(span_ms: int) -> str:
-    return f"{span_ms // MS_PER_S} s"
-
-
-def _watts(cell: Cell, watts: float, unit: str) -> int:
-    power_w = cell.number() * watts
-    if abs(power_w) > MOST_W:
-        shown = {"kw": "kW", "w": "W", "kwh": "kWh"}[unit]
-        raise cell.wrong(f"{cell.text} {shown} is over {MOST_W // 1_000_000} MW; is the column in {shown}?")
-    return round(power_w)
-
-
-def require_cover(profile: Profile, ticks: Ticks, zone: tzinfo | None) -> None:
-    """Refuse a profile that does not reach from the run's start to its end, telling both spans in ``zone``."""
-    if profile.start_ms > ticks.start_ms or profile.end_ms < ticks.end_ms:
-        covered = _span(profile.start_ms, profile.end_ms, zone)
-        run = _span(ticks.start_ms, ticks.end_ms, zone)
-        raise InputError(
-            f"{profile.file}: the profile covers {covered}, the run needs {run}; extend it, or change start or days"
-        )
-
-
-def continued(profile: Profile, end_ms: int) -> Profile:
-    """The profile, its last week repeated until ``end_ms``: what it lacks it has from seven days earlier.
-
-    Raises:
-        InputError: it is shorter than a week, so there is no week before.
-    """
-    lacking = -(-(end_ms - profile.end_ms) // profile.step_ms)
-    if lacking <= 0:
-        return profile
-    week, odd_ms = divmod(7 * MOST_STEP_MS, profile.step_ms)
-    if odd_ms or week > len(profile.mean_w):
-        raise InputError(
-            f"{profile.file}: it has no whole week to go on from; leave base.beyond out, or give seven days in steps"
-            " that divide them"
-        )
-    mean_w = np.concatenate([profile.mean_w, np.resize(profile.mean_w[-week:], lacking)])
-    return replace(profile, mean_w=mean_w)
-
-
-def _span(from_ms: int, to_ms: int, zone: tzinfo | None) -> str:
-    start, end = (EPOCH + timedelta(milliseconds=at_ms) for at_ms in (from_ms, to_ms))
-    return f"{start.astimezone(zone).isoformat()} to {end.astimezone(zone).isoformat()}"
 
 
 def resolve(profile: Profile, ticks: Ticks, shape: Shape) -> Watts:

@@ -16,6 +16,7 @@ from wattswap.runners.scenario.bundled import DATA, PREFIX, bundled_names
 from wattswap.runners.scenario.checks import check
 from wattswap.runners.scenario.feeders import complete_feeders
 from wattswap.runners.scenario.keys import Origin, nearest, place, refuse_misfits
+from wattswap.runners.scenario.magnitudes import written_out
 from wattswap.runners.scenario.schema import Scenario
 from wattswap.runners.scenario.stations import with_stations
 from wattswap.runners.scenario.tables import nearest_file
@@ -118,16 +119,17 @@ def _parse(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise InputError(f"{path}: this is not UTF-8 text; save the file as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}; texts and paths stand in quotes") from None
+        advice = "texts and paths stand in quotes, numbers are written out, like 80_000"
+        raise InputError(f"{path}: not valid TOML: {error}; {advice}") from None
 
 
 def _setting(setting: str) -> tuple[str, object]:
-    """Key and value of ``KEY=VALUE``: a TOML value where it is one, else a plain text."""
+    """Key and value of ``KEY=VALUE``: a TOML value or a number such as 80k where it is one, else a plain text."""
     key, equals, text = (part.strip() for part in setting.partition("="))
     if not equals or not all(part.strip() for part in key.split(".")):
         raise InputError(f"--set {setting}: write KEY=VALUE, like --set vehicles.curve=taper")
     try:
-        parsed = tomllib.loads(f"value = {text}")
+        parsed = tomllib.loads(f"value = {written_out(text)}")
     except tomllib.TOMLDecodeError:
         return key, text
     return key, parsed["value"] if len(parsed) == 1 else text

@@ -53,6 +53,7 @@ FeedHours = Annotated[int, Meta(ge=1, le=24)]
 Cars = Annotated[int, Meta(ge=0, le=100_000)]
 Funds = Annotated[int, Meta(ge=0, le=MOST_NANOS // NANOS_PER_IOTA)]
 """IOTA tokens."""
+SomeYears = Annotated[int, Meta(ge=1, le=100)]
 Rate = Annotated[int, Meta(ge=0, le=1_000_000)] | Annotated[float, Meta(ge=0, le=1_000_000)]
 Shape = Literal["ramp", "step"]
 Format = Literal["wattswap", "acn", "trondheim"]
@@ -86,7 +87,15 @@ class TransformerTable(_Table, frozen=True, kw_only=True):
     """What winners are paid: the next ask that won nothing, the highest accepted ask, or each its own."""
     funds_iota: Funds = 100_000
     ambient_c: Celsius = 20
-    """Temperature around the transformer, for the ageing figure only."""
+    """Temperature around the transformer where no file tells it; like the file, for the ageing figure only."""
+    ambient_csv: str = ""
+    """The temperature of the days: columns ``timestamp``, ``temp_c``. ``""`` is no file."""
+    paper: Literal["normal", "upgraded"] = "normal"
+    """The winding's insulation: thermally upgraded paper ages at 98 degrees as slowly as normal paper at 87."""
+    upgrade_eur: Rate = 20_000
+    """What the next larger transformer would cost, put in its place (an assumption)."""
+    upgrade_years: SomeYears = 40
+    interest_pct: Percent = 4
 
     def __post_init__(self) -> None:
         if self.limit_w == _FROM_RATING:

@@ -81,7 +81,7 @@ def _read_own(
     stamps = Stamps.of([cell for name in times for cell in table.column(name)], clock)
     visits = _visits(table, feeders, stamps, stated=stated)
     read = raw_table(table.sha256, visits, VisitCounts.of(path), redating, stated=stated)
-    return replace(read, notes=(*read_as(table, stamps), *read.notes))
+    return replace(read, notes=(*(f"{path}: {note}" for note in read_as(table, stamps)), *read.notes))
 
 
 def _visits(table: Table, feeders: Sequence[str], stamps: Stamps, *, stated: bool) -> list[Visit]:

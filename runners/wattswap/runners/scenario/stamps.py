@@ -106,9 +106,9 @@ class Stamps:
 
 
 def read_as(table: Table, stamps: Stamps) -> tuple[str, ...]:
-    """A note on what a file was taken for, if anybody might have meant something else."""
+    """A note on what a file was taken for, without its name, if anybody might have meant something else."""
     taken = [note for note in (stamps.note, "" if table.encoding == "UTF-8" else f"text as {table.encoding}") if note]
-    return (f"{table.file}: {', '.join(taken)}",) if taken else ()
+    return (", ".join(taken),) if taken else ()
 
 
 def _order(first: Cell, numbers: Sequence[re.Match[str]]) -> str:

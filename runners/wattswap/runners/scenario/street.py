@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.units import MS_PER_S, PERMILLE, WS_PER_KWH
+from wattswap.protocol.units import MS_PER_S
+from wattswap.runners.scenario.ambient import read_temperatures
+from wattswap.runners.scenario.car_notes import car_notes, feeds_never
 from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
 from wattswap.runners.scenario.division import divided_sessions
 from wattswap.runners.scenario.effects import event_ticks, lost_events, lost_sessions
 from wattswap.runners.scenario.emit import resolved_toml
-from wattswap.runners.scenario.profiles import Profile, Ticks, continued, noise_w, read_profile, require_cover, resolve
+from wattswap.runners.scenario.input_files import InputFiles
+from wattswap.runners.scenario.profile_files import continued, read_profile, refuse_absurd, require_cover
+from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, resolve
 from wattswap.runners.scenario.read import Source, load_scenario
 from wattswap.runners.scenario.schema import BaseTable, Battery, FeederTable, Scenario, TransformerTable, ppm
 from wattswap.runners.scenario.sessions import departure_errors, keys_of
@@ -35,8 +39,6 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 ColumnsT = TypeVar("ColumnsT", bound="DataclassInstance")
-_SHORT_WS: Final = WS_PER_KWH // 10
-"""A session that leaves with more than this of its need missing is short."""
 _HOUR_MS = 3_600 * MS_PER_S
 _DAY_MS = 24 * _HOUR_MS
 
@@ -77,6 +79,14 @@ class Feeder:
     sessions: slice
     """Its rows in the street's sessions."""
     batteries: tuple[Battery, ...] = ()
+    ambient_by_tick: NDArray[np.float64] | None = None
+    """The temperature around the transformer in each tick, shape (ticks,), where the scenario names a file of it."""
+
+    def ambient_c(self, ticks: int) -> NDArray[np.float64]:
+        """The temperature in each of the first so many ticks."""
+        if self.ambient_by_tick is None:
+            return np.full(ticks, float(self.transformer.ambient_c))
+        return self.ambient_by_tick[:ticks]
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +182,7 @@ def _build_streets(source: Source, day: int | None, seeds: Sequence[int]) -> lis
     start_ms, tick_ms = unix_ms(scenario.start), scenario.reading_s * MS_PER_S
     end_ms = unix_ms(scenario.start + timedelta(days=scenario.days)) + scenario.hours * _HOUR_MS
     ticks = Ticks(start_ms, tick_ms, (end_ms - start_ms) // tick_ms)
-    inputs = _Inputs(scenario.inputs)
+    inputs = InputFiles(scenario.inputs)
     base_w = [_base_w(source, scenario, feeder, ticks, inputs, seeds) for feeder in scenario.feeders]
     streets = []
     for at, seed in enumerate(seeds):
@@ -182,7 +192,7 @@ def _build_streets(source: Source, day: int | None, seeds: Sequence[int]) -> lis
 
 
 def _build(
-    source: Source, scenario: Scenario, ticks: Ticks, base_w: Sequence[Ints], inputs: _Inputs, day: int | None
+    source: Source, scenario: Scenario, ticks: Ticks, base_w: Sequence[Ints], inputs: InputFiles, day: int | None
 ) -> Street:
     """The street of this scenario, whose homes draw so much."""
     divided = divided_sessions(source, scenario)
@@ -200,10 +210,12 @@ def _build(
             limit_w=_limit_w(scenario, table, ticks),
             sessions=slice(ends[at], ends[at + 1]),
             batteries=scenario.on(table, scenario.battery),
+            ambient_by_tick=_ambient_c(source, table.transformer, ticks, inputs),
         )
         for at, table in enumerate(scenario.feeders)
     )
     joined = concatenated(sessions)
+    stays_s = (joined.departure_tick - joined.arrival_tick) * scenario.reading_s
     return Street(
         scenario=scenario,
         name=scenario.name,
@@ -219,8 +231,8 @@ def _build(
             *divided.notes,
             *lost_sessions(divided.feeders, ticks, whole=day is None),
             *lost_events(scenario, ticks, whole=day is None),
-            *_too_much(joined, scenario),
-            *_feeds_never(scenario),
+            *car_notes(scenario, garage_of(scenario, joined.user_key, joined.station_id), stays_s, joined.energy_ws),
+            *feeds_never(scenario),
             *(Stations(scenario.charger).unused(_all_stations(divided.feeders)) if scenario.charger else ()),
         ),
     )
@@ -240,55 +252,28 @@ def one_day(scenario: Scenario, day: int) -> Scenario:
     return msgspec.structs.replace(scenario, start=start, days=1, hours=0)
 
 
-class _Inputs:
-    """What the files read so far hash to; a file that a recorded run knew otherwise is refused."""
-
-    def __init__(self, recorded: dict[str, str]) -> None:
-        self._recorded = recorded
-        self.sha256: dict[str, str] = {}
-        self.notes: list[str] = []
-        """What they were taken for."""
-
-    def again(self) -> _Inputs:
-        """The same, to be added to apart."""
-        other = _Inputs(self._recorded)
-        other.sha256, other.notes = self.sha256.copy(), self.notes.copy()
-        return other
-
-    def add(self, path: Path, sha256: str) -> None:
-        # one file of a name is called by it, a second one by its folder too, and so on
-        tails = ("/".join(path.parts[-length:]) for length in range(1, len(path.parts) + 1))
-        name = next(tail for tail in tails if self.sha256.get(tail, sha256) == sha256)
-        if self._recorded.get(name, sha256) != sha256:
-            raise InputError(
-                f"{path}: not the file this scenario was recorded with (its sha256 differs from [inputs]);"
-                " put the old file back, or delete [inputs]"
-            )
-        self.sha256[name] = sha256
-
-
 def _base_w(
-    source: Source, scenario: Scenario, feeder: FeederTable, ticks: Ticks, inputs: _Inputs, seeds: Sequence[int]
+    source: Source, scenario: Scenario, feeder: FeederTable, ticks: Ticks, inputs: InputFiles, seeds: Sequence[int]
 ) -> Ints:
     """The mean watts of each household of a feeder under each seed, shape (households, seeds, ticks + 1)."""
-    homes = [
-        _home_w(source, household, number, ticks, inputs, seeds)
-        for number, household in enumerate(scenario.households_of(feeder))
-    ]
+    households = scenario.households_of(feeder)
+    profiles = [_profiles(source, household, ticks, inputs) for household in households]
+    path = f"{feeder.name}.transformer." if feeder.name else "transformer."
+    refuse_absurd([load for load, _ in profiles], feeder.transformer, path)
+    homes = [_home_w(household, number, *profiles[number], ticks, seeds) for number, household in enumerate(households)]
     return np.stack(homes or [np.zeros((len(seeds), ticks.count + 1), dtype=np.int64)])
 
 
+def _profiles(source: Source, household: BaseTable, ticks: Ticks, inputs: InputFiles) -> tuple[Profile, Profile | None]:
+    """The load of a household, and its sun if it has any."""
+    load = _profile(source, household, "household_kw", ticks, inputs)
+    return load, _profile(source, household, "pv_kw", ticks, inputs) if household.pv_csv else None
+
+
 def _home_w(
-    source: Source,
-    household: BaseTable,
-    number: int,
-    ticks: Ticks,
-    inputs: _Inputs,
-    seeds: Sequence[int],
+    household: BaseTable, number: int, load: Profile, sun: Profile | None, ticks: Ticks, seeds: Sequence[int]
 ) -> Ints:
     """One household's mean watts, sun subtracted and each seed's noise added, shape (seeds, ticks + 1)."""
-    load = _profile(source, household, "household_kw", ticks, inputs)
-    sun = _profile(source, household, "pv_kw", ticks, inputs) if household.pv_csv else None
     first_ms = max(load.start_ms, sun.start_ms if sun else load.start_ms)
     reaches_back = first_ms <= ticks.start_ms - ticks.tick_ms
     grid = Ticks(ticks.start_ms - ticks.tick_ms, ticks.tick_ms, ticks.count + 1) if reaches_back else ticks
@@ -303,15 +288,27 @@ def _net_w(household: BaseTable, load: Profile, sun: Profile | None, grid: Ticks
     return load_w if sun is None else load_w - resolve(sun, grid, household.shape)
 
 
-def _profile(source: Source, household: BaseTable, column: str, ticks: Ticks, inputs: _Inputs) -> Profile:
+def _profile(source: Source, household: BaseTable, column: str, ticks: Ticks, inputs: InputFiles) -> Profile:
     path = source.path(household.pv_csv if column == "pv_kw" else household.household_csv)
     profile = read_profile(path, column, scenario_clock(source.scenario))
-    inputs.add(path, profile.sha256)
-    inputs.notes += [note for note in profile.notes if note not in inputs.notes]
     if household.beyond == "week-before":
         profile = continued(profile, ticks.end_ms)
+    inputs.add_profile(path, profile)
     require_cover(profile, ticks, source.scenario.start.tzinfo)
     return profile
+
+
+def _ambient_c(
+    source: Source, transformer: TransformerTable, ticks: Ticks, inputs: InputFiles
+) -> NDArray[np.float64] | None:
+    """The temperature of each tick, where a file tells it."""
+    if not transformer.ambient_csv:
+        return None
+    path = source.path(transformer.ambient_csv)
+    temperatures = read_temperatures(path, scenario_clock(source.scenario))
+    inputs.add(path, temperatures.sha256)
+    inputs.note(temperatures.file, temperatures.notes(ticks))
+    return temperatures.over(ticks)
 
 
 def _limit_w(scenario: Scenario, feeder: FeederTable, ticks: Ticks) -> Ints:
@@ -358,36 +355,6 @@ def concatenated(parts: Sequence[ColumnsT]) -> ColumnsT:
 def rows_of(table: ColumnsT, rows: slice) -> ColumnsT:
     """Some rows of a table of columns."""
     return replace(table, **{column.name: getattr(table, column.name)[rows] for column in fields(table)})
-
-
-def _feeds_never(scenario: Scenario) -> tuple[str, ...]:
-    """A note where the reserve is so low that feeding back cannot pay for what it wears off and loses."""
-    cars, market = scenario.vehicles, scenario.market
-    feeders = [("vehicles", cars.feed_w, cars.wear_nanos_per_kwh, cars.round_trip_pct)]
-    feeders += [
-        (f"battery.{at}", battery.max_w, battery.wear_nanos_per_kwh, battery.round_trip_pct)
-        for at, battery in enumerate(scenario.battery)
-    ]
-    most = market.reserve_nanos_per_kwh_h * market.feed_h
-    notes = []
-    for path, feed_w, wear, round_trip_pct in feeders:
-        permille = round(round_trip_pct * 10)
-        cost = wear + cars.tariff_nanos_per_kwh * (PERMILLE - permille) // permille
-        if feed_w and most <= cost:
-            notes.append(
-                f"{path}: nobody feeds back, since a kWh fed earns at most market.reserve_nanos_per_kwh_h x feed_h ="
-                f" {most:,} nanos and costs {cost:,} in wear and loss; raise the reserve"
-            )
-    return tuple(notes)
-
-
-def _too_much(sessions: Sessions, scenario: Scenario) -> tuple[str, ...]:
-    """A note on sessions that took more than the scenario's chargers and cars can give while they are plugged in."""
-    max_w = garage_of(scenario, sessions.user_key, sessions.station_id).max_w
-    most_ws = (sessions.departure_tick - sessions.arrival_tick) * scenario.reading_s * max_w
-    count = int((sessions.energy_ws - most_ws > _SHORT_WS).sum())
-    what = "sessions took more than charger and car give here while they are plugged in, and cannot be full in any run"
-    return (f"{count} of {len(most_ws)} {what}",) if count else ()
 
 
 def _stated_ms(table: SessionTable, scenario: Scenario, key: NDArray[np.uint64], live: Ints, ticks: Ticks) -> Ints:

@@ -1,11 +1,11 @@
 // Puts the page together: the stream that fills the store, the moment that is shown, and the screens.
 import { Car, Cars, Driven } from "./cars.js";
-import { h } from "./dom.js";
+import { h, unescaped } from "./dom.js";
 import { ChargerScreen, Chargers } from "./chargers.js";
 import { Islands } from "./islands.js";
 import { Readings } from "./readings.js";
 import { Round, Rounds } from "./rounds.js";
-import { begin, changed, newest, onChange, store, take } from "./store.js";
+import { begin, changed, moveTo, newest, onChange, store, take } from "./store.js";
 import { Street } from "./street.js";
 import { TransformerScreen } from "./transformer.js";
 import { clock } from "./words.js";
@@ -65,10 +65,7 @@ for (const speed of SPEEDS) at("speed").append(h("option", { value: speed }, `${
 at("speed").addEventListener("change", (event) => { store.speed = Number(event.target.value); });
 at("play").addEventListener("click", play);
 at("newest").addEventListener("click", () => { Object.assign(store, { follows: true, plays: false, now: newest() }); changed(); });
-at("moment").addEventListener("input", (event) => {
-  Object.assign(store, { now: Number(event.target.value), follows: false, plays: false, atPeak: false });
-  changed();
-});
+at("moment").addEventListener("input", (event) => moveTo(Number(event.target.value)));
 
 at("feeder").addEventListener("change", (event) => { store.feeder = Number(event.target.value); shown = null; changed(); });
 
@@ -107,9 +104,9 @@ let screen = null, shown = null;
 function show() {
   if (!store.head) return;
   const [name, argument] = location.hash.slice(1).split("/");
-  const known = name in SCREENS ? name : "street", key = `${known}/${argument ?? ""}`;
+  const known = Object.hasOwn(SCREENS, name) ? name : "street", key = `${known}/${argument ?? ""}`;
   if (shown !== key) {
-    screen = new SCREENS[known](argument && decodeURIComponent(argument));
+    screen = new SCREENS[known](argument && unescaped(argument));
     main.replaceChildren(screen.element);
     shown = key;
     window.scrollTo(0, 0);
@@ -138,7 +135,7 @@ function render() {
     show();
     showTime();
     if (store.ticks.length) screen.update();
-    document.body.dataset.tick = String(newest());
+    Object.assign(document.body.dataset, { tick: newest(), shown: Math.floor(store.now) });
     if (store.plays && playedFrom == null) requestAnimationFrame(advance);
   }), Math.max(0, drawnAt + FRAME_MS - performance.now()));
 }

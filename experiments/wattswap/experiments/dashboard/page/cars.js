@@ -1,7 +1,8 @@
 // The cars as a list, and one of them: what it does and why, its energy and its wallet.
 import { fill, h, table, tile } from "./dom.js";
 import { driverForm, wished } from "./rights.js";
-import { carAt, newest, sessionOf, store, tradesOf, walletOf } from "./store.js";
+import { salesBy, standing } from "./sales.js";
+import { carAt, newest, sessionOf, store, walletOf } from "./store.js";
 import { clock, iota, kind, kw, kwh, sold, word } from "./words.js";
 
 const link = (card) => h("a", { href: `#car/${encodeURIComponent(card.session)}` }, card.station);
@@ -47,32 +48,33 @@ export class Cars {
   }
 }
 
-function why(car, card, trades, tick) {
-  const { head } = store, last = trades.at(-1), unit = head.price_unit;
-  const sold = last && `In the call of ${clock(last.tick, true)} it asked for at least ${iota(last[head.ask_column])} and gets ${iota(last[head.price_column])} ${unit}.`;
+function why(car, card, sales, tick) {
+  const last = sales[0], unit = store.head.price_unit;
+  const asked = last?.ask == null ? "" : `asked for at least ${iota(last.ask)} and `;
+  const sold = last && `In the call of ${clock(last.tick, true)} it ${asked}was promised ${iota(last.price)} ${unit}.`;
   switch (car.what) {
     case "paused":
-    case "reduced": return sold && car.tick - last.tick < 120 ? `The transformer was short of power and asked. ${sold}`
-      : "The transformer was short of power and asked; the car offered to wait. Its price is recorded once the trade is settled.";
+    case "reduced": return sold ? `The transformer was short of power and asked. ${sold}` : "The transformer was short of power and asked; the car offered to wait.";
     case "feeding": return sold ? `The transformer was short of power and asked. ${sold}` : "The transformer was short of power and the car offered some of its own.";
     case "catching up": return "It gave way before; the transformer has room again, so it draws what it had put off.";
     case "forced": return "No offer was enough, so the last resort cut it for a moment. That is not paid.";
-    case "waiting": return "The transformer has no room for it now, and it holds no award.";
+    case "waiting": return `The transformer has no room for it now. ${sales.some((sale) => !sale.isSettled && !sale.feeds)
+      ? "What it put off before earns until it is drawn back." : "It holds no award."}`;
     case "full": return `It has what it needs until it leaves (${leaves(card)}).`;
-    case "charging": return last ? `The transformer does not need it to give way now. ${sold}` : "It has not given way so far.";
+    case "charging": return last ? `The transformer does not need it to give way now. The last time it did: ${sold[0].toLowerCase()}${sold.slice(1)}` : "It has not given way so far.";
     default: return tick < card.arrival_tick ? `It comes at ${clock(card.arrival_tick)}.` : "It has left.";
   }
 }
 
-const TRADES = [
-  ["Call of", (trade) => h("a", { href: `#round/${trade.tick}` }, clock(trade.tick, true))],
-  ["It sold", (trade) => sold(trade)],
-  ["Power", (trade) => kw(trade.awarded_w), true],
-  ["Asked", (trade) => iota(trade[store.head.ask_column]), true],
-  ["Price", (trade) => iota(trade[store.head.price_column]), true],
-  ["Delivered", (trade) => kwh(trade.delivered_ws), true],
-  ["Earned, IOTA", (trade) => iota(trade.nanos), true],
-  ["Status", (trade) => trade.status],
+const salesColumns = (tick) => [
+  ["Call of", (sale) => h("a", { href: `#round/${sale.tick}` }, clock(sale.tick, true))],
+  ["It sold", (sale) => sold(sale)],
+  ["Power", (sale) => kw(sale.awarded_w), true],
+  ["Asked", (sale) => (sale.ask == null ? "" : iota(sale.ask)), true],
+  ["Price", (sale) => iota(sale.price), true],
+  ["Energy", (sale) => (sale.isSettled ? kwh(sale.delivered_ws) : "–"), true],
+  ["Earned, IOTA", (sale) => (sale.isSettled ? iota(sale.nanos) : "–"), true],
+  ["Payment", (sale) => standing(sale, tick)],
 ];
 
 export class Car {
@@ -97,10 +99,10 @@ export class Car {
     }
     const tick = Math.min(Math.floor(store.now), newest());
     const car = carAt(this.row, tick) ?? { what: "gone", here: false, import_w: 0, export_w: 0, imported_ws: 0, exported_ws: 0 };
-    const trades = tradesOf(card.session, tick), wallet = walletOf(card.session, tick);
+    const sales = salesBy(this.row, tick), wallet = walletOf(card.session, tick), open = sales.filter((sale) => !sale.isSettled).length;
     this.head.replaceChildren(h("b", { class: `mark ${kind(car.what)}` }, word(car.what).mark),
       `The car at ${card.station} ${word(car.what).says}.`);
-    this.why.textContent = why(car, card, trades, tick);
+    this.why.textContent = why(car, card, sales, tick);
     this.wish.textContent = wished(this.row, tick) ?? "";
     this.wish.hidden = !this.wish.textContent;
     if (!this.form.childElementCount) this.form.append(...[driverForm(card, this.row)].filter(Boolean));
@@ -109,13 +111,13 @@ export class Car {
       tile("Power now", kw(Math.abs(power)), `${power < 0 ? "out of" : "into"} the car${store.head.is_live ? "" : ", mean"}`),
       tile("Charged", kwh(car.imported_ws), `asked for ${kwh(card.need_ws)}`),
       tile("Fed back", kwh(car.exported_ws), ""),
-      tile("Earned", `${iota(wallet.earned)} IOTA`, `in ${trades.length} ${trades.length === 1 ? "trade" : "trades"}`),
-      wallet.left ? tile("Netted", `${iota(wallet.netted)} IOTA`, `against its bill of ${iota(wallet.bill)}`)
+      tile("Earned", `${iota(wallet.earned)} IOTA`, `by ${sales.length - open} ${sales.length - open === 1 ? "sale" : "sales"}${open ? `; ${open} not paid yet` : ""}`),
+      wallet.left ? tile("Netted", `${iota(wallet.netted)} IOTA`, `with its bill of ${iota(wallet.bill)}${wallet.rest ? `; ${iota(wallet.rest)} to its wallet` : ""}`)
         : tile("Waiting", `${iota(wallet.waiting)} IOTA`, "netted when it leaves"),
       tile("Leaves", leaves(card), `came ${card.arrival_tick < 0 ? "before the run" : clock(card.arrival_tick)}`),
     ]);
     fill(this.strip, this.days(tick));
-    fill(this.trades, trades.length ? table(TRADES, trades.slice().reverse(), "Trades") : h("p", { class: "soft" }, "Nothing yet."),
+    fill(this.trades, sales.length ? table(salesColumns(tick), sales, "Sales, newest call first") : h("p", { class: "soft" }, "Nothing yet."),
       h("p", { class: "soft" }, `Strategy: ${card.strategy || "unknown"} · session ${card.session} · prices in ${store.head.price_unit}`));
   }
 

@@ -19,8 +19,9 @@ const COLUMNS = [
   ["Doing now", (one) => h("span", {}, h("b", { class: `mark ${kind(one.car?.what ?? "gone")}` }, word(one.car?.what ?? "gone").mark), one.row < 0 ? "free" : word(one.car.what).short)],
   ["Power", (one) => (one.row < 0 ? "" : kw(one.car.import_w - one.car.export_w)), true],
   ["Current", (one) => (one.row < 0 ? "" : amps(one.car.import_w - one.car.export_w)), true],
-  ["May draw", (one) => (one.grant?.granted_w >= 0 ? kw(one.grant.granted_w) : ""), true],
 ];
+// A finished run keeps no grants.
+const MAY_DRAW = ["May draw", (one) => (one.grant?.granted_w >= 0 ? kw(one.grant.granted_w) : "–"), true];
 
 export class Chargers {
   constructor() {
@@ -40,12 +41,12 @@ export class Chargers {
     const all = [...at.values()].sort((a, b) => (a.row < 0) - (b.row < 0) || a.name.localeCompare(b.name));
     const taken = all.filter((one) => one.row >= 0).length;
     this.head.textContent = `${taken} of ${all.length} chargers have a car at ${clock(tick)}`;
-    fill(this.list, table(COLUMNS, all, "Chargers"));
+    fill(this.list, table(store.grants.some((told) => told.length) ? [...COLUMNS, MAY_DRAW] : COLUMNS, all, "Chargers"));
   }
 }
 
 function lease(grant) {
-  if (!grant || grant.lease_ms < 0) return tile("Lease", "not told here", "agents keep it to themselves");
+  if (grant.lease_ms < 0) return tile("Lease", "not told here", "agents keep it to themselves");
   if (!grant.lease_ms) return tile("Lease", "none", "nothing was asked for");
   return tile("Lease left", `${grant.lease_ms / 1000} s`, `of ${store.head.lease_ms / 1000} s, renewed every reading`);
 }
@@ -75,10 +76,11 @@ export class ChargerScreen {
     fill(this.body, h("div", { class: "tiles" },
       tile("Power", kw(Math.abs(power)), power < 0 ? "out of the car" : "into the car"),
       tile("Current", amps(Math.abs(power)), `on each of ${head.phases} ${head.phases === 1 ? "phase" : "phases"}, ${head.voltage_v} V`),
-      grant?.granted_w >= 0 ? tile("May draw", kw(grant.granted_w), `${amps(grant.granted_w)} a phase, granted`) : tile("May draw", "not told here", "a finished run keeps no grants"),
-      lease(grant),
+      grant?.granted_w >= 0 ? tile("May draw", kw(grant.granted_w), `${amps(grant.granted_w)} a phase, granted`) : null,
+      grant ? lease(grant) : null,
       tile("Charged", kwh(car.imported_ws), `${kwh(behind)} still to come`),
       tile("Since", clock(Math.max(card.arrival_tick, 0)), card.arrival_tick < 0 ? "or before" : "when it was plugged in")),
+    head.is_live ? null : h("p", { class: "soft" }, "What it may draw, and for how long, is shown while a run goes on."),
     h("p", {}, "Plugged in: ", h("a", { href: `#car/${encodeURIComponent(card.session)}` }, card.vehicle), `, session ${card.session}.`));
   }
 }

@@ -1,6 +1,6 @@
 // Time series on a canvas: stacked areas, lines and dots over a window of ticks, with hover, drag to zoom, and arrow keys.
 import { h } from "./dom.js";
-import { changed, newest, store } from "./store.js";
+import { changed, moveTo, newest, store } from "./store.js";
 import { clock } from "./words.js";
 
 const LEFT = 56, RIGHT = 10, TOP = 8, BOTTOM = 22;
@@ -64,7 +64,7 @@ export class TimeChart {
     if (this.from == null) return;
     const [one, other] = [this.tickAt(this.from), this.tickAt(event.offsetX)].sort((a, b) => a - b);
     if (Math.abs(event.offsetX - this.from) > 12 && other - one > 4) store.view = [one, other + 1];
-    else Object.assign(store, { now: one, follows: false, atPeak: false });
+    else moveTo(one);
     this.from = null;
     changed();
   }
@@ -73,9 +73,7 @@ export class TimeChart {
     const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: 20, PageDown: -20 };
     if (!(event.key in steps)) return;
     event.preventDefault();
-    store.now = Math.max(0, Math.min(newest(), Math.round(store.now) + steps[event.key]));
-    Object.assign(store, { follows: false, plays: false, atPeak: false });
-    changed();
+    moveTo(Math.round(store.now) + steps[event.key]);
   }
 
   // layers: {kind: area|line|dots, colour, values(tick) or points [[tick, value]], below(tick), dashed, step}

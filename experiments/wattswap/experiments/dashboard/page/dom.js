@@ -11,6 +11,15 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+// What stands in an address; as it is if nobody can read it.
+export function unescaped(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 export const tile = (title, value, more = "", kind = "") =>
   h("div", { class: `tile ${kind}` }, h("span", {}, title), h("b", {}, value), h("span", {}, more));
 

@@ -1,10 +1,10 @@
 // The chain of signed meter records; each is checked here, in the browser, against the site's key and the record before.
 import { blake2b, hex, signedBy, utf8, whyNot } from "./crypto.js";
 import { fill, h, table } from "./dom.js";
-import { store } from "./store.js";
+import { changed, store } from "./store.js";
 import { clock, kw, kwh } from "./words.js";
 
-const GENESIS = "00".repeat(32);
+const PAUSE_MS = 1_000, GENESIS = "00".repeat(32);
 
 // The bytes that were signed stand within the line as they are.
 const rawOf = (line) => line.slice('{"record":'.length, line.lastIndexOf(',"public_key":"'));
@@ -31,7 +31,7 @@ const COLUMNS = [
   ["Until", (one) => (one.record.to_ms == null ? "" : at(one.record.to_ms))],
   ["Meters", (one) => String(one.record.count ?? ""), true],
   ["Readings", (one) => (one.record.readings ? h("details", {}, h("summary", {}, "shown"), one.record.readings.map(said)) : "proven, not shown")],
-  ["Checked here", (one) => h("span", { class: one.faults.length ? "bad" : "good" }, one.faults.join("; ") || "✓ signed, follows the one before")],
+  ["Checked here", (one) => h("span", { class: one.faults.length ? "bad" : "good" }, one.faults.join("; ") || "✓ signed, in order")],
   ["Hash", (one) => h("code", { title: one.hash }, `${one.hash.slice(0, 12)}…`)],
 ];
 const said = (one) => h("div", {}, `${one.meter}: ${kw(one.import_w - one.export_w)}, register ${kwh(one.import_ws)} in, ${kwh(one.export_ws)} out`);
@@ -39,21 +39,38 @@ const said = (one) => h("div", {}, `${one.meter}: ${kw(one.import_w - one.export
 export class Readings {
   constructor() {
     this.head = h("h2", {}, "The readings that this site signed");
-    this.older = h("button", { type: "button", id: "older", onclick: () => this.load(this.site.first - 1) }, "Older records");
-    this.newest = h("button", { type: "button", id: "latest", onclick: () => this.load() }, "Newest records");
+    this.older = h("button", { type: "button", id: "older", onclick: () => { this.browses = true; this.load(`readings/${this.site.first - 1}`); } }, "Older records");
+    this.newest = h("button", { type: "button", id: "latest", onclick: () => { this.browses = false; this.loadMoment(); } }, "Records until this moment");
     this.about = h("p", { class: "soft" });
     this.list = h("div", {});
     this.element = h("section", { "aria-label": "Readings" }, this.head, h("p", {}, "Each record names all meters of the street for a while, and the hash of the record before: whoever changes one breaks all that follow."),
       h("div", { class: "form" }, this.older, this.newest), this.about, this.list);
-    this.load();
+    this.loadedAt = -Infinity;
   }
 
-  update() {}
+  // The records until the moment that is shown, looked up anew when it has moved, but not all the time.
+  update() {
+    if (this.browses || this.isLoading || this.tick === Math.floor(store.now)) return;
+    const rest = this.loadedAt + PAUSE_MS - performance.now();
+    if (rest > 0) {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(changed, rest);
+    } else this.loadMoment();
+  }
 
-  async load(last) {
+  async loadMoment() {
+    this.tick = Math.floor(store.now);
+    this.isLoading = true;
+    await this.load(`readings/until/${(this.tick + 1) * store.head.tick_ms}`);
+    this.isLoading = false;
+    this.loadedAt = performance.now();
+    changed();
+  }
+
+  async load(path) {
     let answer, told;
     try {
-      answer = await fetch(last == null ? "readings" : `readings/${last}`);
+      answer = await fetch(path);
       told = answer.ok ? await answer.json() : (await answer.text()).trim();
     } catch {
       told = "the run does not answer any more";
@@ -68,6 +85,11 @@ export class Readings {
     const problem = await whyNot();
     const offset = told.first > 0 ? 1 : 0, found = [];
     for (let place = offset; place < told.lines.length; place++) found.push(await checked(told.lines[place], told.lines[place - 1], told));
+    if (!found.length) {
+      this.head.textContent = `No record was signed until ${clock(store.now)}`;
+      this.list.replaceChildren();
+      return;
+    }
     const wrong = found.filter((one) => one.faults.length).length;
     this.head.textContent = problem ? "Nothing can be checked in this browser" :
       wrong ? `${wrong} of these ${found.length} records are not as the site signed them` : `These ${found.length} records are as the site signed them: checked here, in your browser`;

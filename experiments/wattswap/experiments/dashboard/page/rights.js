@@ -1,6 +1,6 @@
 // Whoever came by an address with a token may order something: the operator a limit, a driver what the own car does.
 // The token came in the URL's fragment, which no server is told; it stays in this window alone.
-import { h } from "./dom.js";
+import { h, unescaped } from "./dom.js";
 import { newest, store, tickValue } from "./store.js";
 import { clock, kw, kwh } from "./words.js";
 
@@ -9,7 +9,7 @@ if (given?.operator) {
   sessionStorage.setItem("operator", given.operator);
   history.replaceState(null, "", "#street");
 } else if (given) {
-  sessionStorage.setItem(`driver/${decodeURIComponent(given.car)}`, given.driver);
+  sessionStorage.setItem(`driver/${unescaped(given.car)}`, given.driver);
   history.replaceState(null, "", `#driven/${given.car}`);
 }
 
@@ -26,23 +26,31 @@ async function post(path, token, body, done) {
   }
 }
 
-// A form with a slider and two buttons; nothing for whoever has no token, or where nobody can set the limit.
+// A form with a slider and two buttons; nothing for whoever has no token, or where nobody can set the limit. Until it is
+// touched, and once an order was sent, the slider shows the limit in force: `follow` is to be called again and again.
 export function limitForm() {
   const token = sessionStorage.getItem("operator"), most = store.head.feeders[store.feeder].most_limit_w;
   if (!token || !most) return null;
   const said = h("output", {}), answer = h("span", { role: "status" });
   const slider = h("input", { type: "range", id: "limit", min: 0, max: most, step: 1000, "aria-label": "Limit in kilowatts" });
   const show = () => { said.textContent = kw(Number(slider.value)); slider.setAttribute("aria-valuetext", said.textContent); };
+  let isTouched = false;
+  const follow = () => {
+    if (isTouched) return;
+    slider.value = tickValue(newest(), "limit_w");
+    show();
+  };
   const send = async (limit) => {
+    isTouched = false;
     answer.textContent = await post("limit", token, { feeder: store.feeder, limit_w: limit },
       () => (limit === null ? "the scenario's limit holds again" : `ordered: ${kw(limit)}`));
   };
-  slider.value = tickValue(newest(), "limit_w");
-  slider.addEventListener("input", show);
-  show();
-  return h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); send(Number(slider.value)); } },
+  slider.addEventListener("input", () => { isTouched = true; show(); });
+  follow();
+  const element = h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); send(Number(slider.value)); } },
     h("label", { for: "limit" }, "Limit"), slider, said, h("button", { type: "submit", id: "order" }, "Set the limit"),
     h("button", { type: "button", id: "unorder", onclick: () => send(null) }, "Back to the scenario's limit"), answer);
+  return { element, follow };
 }
 
 // What a driver may say; for the operator, a button that shows the driver's address; for everybody else nothing.
@@ -65,9 +73,9 @@ function sayings(card, row, token) {
     h("b", {}, "Your car:"), button("veto", "Not today", "Charge at once, and sell nothing"),
     button("stop", "Stop selling", "Answer no call any more; what was put off comes when there is room"),
     button("sell", "Sell again", "Decide by itself again"),
-    h("label", {}, "Full by ", by), h("button", { type: "submit", id: "full-by" }, "Set"),
-    h("label", { title: "So much it charges before it gives way, and keeps when it feeds" }, "At least ", range, " km"),
-    h("button", { type: "button", id: "at-least", onclick: () => range.reportValidity() && say("at-least", { least_wh: Number(range.value) * store.head.wh_per_km }) }, "Set"),
+    h("span", { class: "pair" }, h("label", {}, "Full by ", by), h("button", { type: "submit", id: "full-by" }, "Set")),
+    h("span", { class: "pair" }, h("label", { title: "So much it charges before it gives way, and keeps when it feeds" }, "At least ", range, " km"),
+      h("button", { type: "button", id: "at-least", onclick: () => range.reportValidity() && say("at-least", { least_wh: Number(range.value) * store.head.wh_per_km }) }, "Set")),
     answer);
 }
 

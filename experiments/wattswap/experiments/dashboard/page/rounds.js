@@ -2,7 +2,8 @@
 import { Transcript } from "./transcript.js";
 import { fill, h, table, tile } from "./dom.js";
 import { offersTable } from "./transformer.js";
-import { newest, rounds, roundsUntil, store, sum, trades } from "./store.js";
+import { salesIn, standing } from "./sales.js";
+import { moveTo, newest, rounds, roundsUntil, store, sum } from "./store.js";
 import { cars, clock, iota, kw, kwh, sold } from "./words.js";
 
 const COLUMNS = [
@@ -35,17 +36,17 @@ export class Rounds {
   }
 }
 
-const station = (trade) => store.head.cars[store.bySession.get(trade.session)]?.station ?? trade.session;
-const AWARDS = [
-  ["Charger", (trade) => h("a", { href: `#car/${encodeURIComponent(trade.session)}` }, station(trade))],
-  ["Sold", (trade) => sold(trade)],
-  ["Offered", (trade) => kw(trade.offered_w), true],
-  ["Taken", (trade) => kw(trade.awarded_w), true],
-  ["Asked", (trade) => iota(trade[store.head.ask_column]), true],
-  ["Price", (trade) => iota(trade[store.head.price_column]), true],
-  ["Delivered", (trade) => kwh(trade.delivered_ws), true],
-  ["Paid, IOTA", (trade) => iota(trade.nanos), true],
-  ["Status", (trade) => trade.status],
+const card = (sale) => store.head.cars[sale.row];
+const columns = (tick) => [
+  ["Charger", (sale) => h("a", { href: `#car/${encodeURIComponent(card(sale).session)}` }, card(sale).station)],
+  ["Sold", (sale) => sold(sale)],
+  ["Offered", (sale) => kw(sale.offered_w), true],
+  ["Taken", (sale) => kw(sale.awarded_w), true],
+  ["Asked", (sale) => (sale.ask == null ? "" : iota(sale.ask)), true],
+  ["Price", (sale) => iota(sale.price), true],
+  ["Energy", (sale) => (sale.isSettled ? kwh(sale.delivered_ws) : "–"), true],
+  ["Earned, IOTA", (sale) => (sale.isSettled ? iota(sale.nanos) : "–"), true],
+  ["Payment", (sale) => standing(sale, tick)],
 ];
 
 export class Round {
@@ -63,17 +64,21 @@ export class Round {
       this.head.textContent = "There was no call at this moment";
       return;
     }
-    const awards = trades().filter((trade) => trade.tick === this.tick && trade.kind !== "forced");
-    const taken = round.reduce_awards + round.feed_awards, settled = new Set(awards.map((trade) => trade.session)).size;
+    const tick = Math.min(Math.floor(store.now), newest());
+    if (tick < round.tick) {
+      this.head.textContent = `This call goes out at ${clock(round.tick, true)}, after the moment that is shown`;
+      fill(this.body, h("button", { type: "button", id: "then", onclick: () => moveTo(round.tick) }, "Show that moment"));
+      return;
+    }
+    const sales = salesIn(round, tick), taken = round.reduce_awards + round.feed_awards, offers = offersTable(round, true);
     this.head.textContent = `At ${clock(round.tick, true)} the transformer needed ${kw(round.need_w)}, asked ${cars(round.called)} and bought ${kw(round.awarded_w)} from ${taken}`;
     fill(this.body,
       h("div", { class: "tiles" },
         tile("Needed", kw(round.need_w)), tile("Offered", kw(round.offered_w), `${round.kept} kept charging`),
         tile("Bought", kw(round.awarded_w), `from ${cars(taken)}`),
         tile("Highest price", iota(round[head.price_column]), head.price_unit)),
-      ...(offersTable(round) ? [h("h3", {}, "The offers it got, the taken ones first"), offersTable(round)] : []),
-      h("h3", {}, "The offers it took, and what came of them"),
-      awards.length ? table(AWARDS, awards, "Awards of this round") : null,
-      settled < taken ? h("p", { class: "soft" }, `${taken - settled} of them are not settled yet, and appear here when they are.`) : null);
+      ...(offers ? [h("h3", {}, "The offers it got, the taken ones first"), offers] : []),
+      h("h3", {}, `The offers it took, and what came of them until ${clock(tick)}`),
+      sales.length ? table(columns(tick), sales, "Awards of this round") : null);
   }
 }

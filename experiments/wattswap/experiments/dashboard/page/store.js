@@ -1,7 +1,7 @@
 // What the page knows of the run: lists that grow as the stream brings more, and the moment that is shown.
 
 export const store = {
-  head: null, state: "running", ticks: [], rounds: [], trades: [], sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [],
+  head: null, state: "running", ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [],
   changes: [], now: 0, feeder: 0, follows: true, plays: false, speed: 300, view: null,
 };
 
@@ -12,7 +12,7 @@ export const changed = () => listeners.forEach((listener) => listener());
 export function begin(head) {
   const index = (names) => Object.fromEntries(names.map((name, place) => [name, place]));
   Object.assign(store, {
-    head, ticks: [], rounds: [], trades: [], sessions: new Map(), wishes: [], heat: [], grants: head.cars.map(() => []), accounts: [], offers: [], awards: [], changes: head.cars.map(() => []), now: 0, view: null,
+    head, ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: head.cars.map(() => []), accounts: [], offers: [], awards: [], changes: head.cars.map(() => []), now: 0, view: null,
     follows: head.is_live, plays: false, bySession: new Map(head.cars.map((car, row) => [car.session, row])),
     column: index(head.feeder_columns), feeder: Math.min(store.feeder, head.feeders.length - 1),
   });
@@ -29,7 +29,13 @@ export function take(part) {
     (store.changes[change.row] ??= []).push(change);
   }
   for (const row of part.rounds ?? []) store.rounds.push(named(head.round_columns, row));
-  for (const row of part.trades ?? []) store.trades.push(named(head.trade_columns, row));
+  for (const row of part.trades ?? []) {
+    const trade = named(head.trade_columns, row);
+    store.trades.push(trade);
+    if (trade.kind === "forced") continue;
+    if (!store.tradesBy.has(trade.session)) store.tradesBy.set(trade.session, []);
+    store.tradesBy.get(trade.session).push(trade);
+  }
   for (const row of part.sessions ?? []) {
     const session = named(head.session_columns, row);
     store.sessions.set(session.session, session);
@@ -65,6 +71,12 @@ function showPeak() {
 export function sessionOf(vehicle, tick) {
   const mine = store.head.cars.filter((card) => card.vehicle === vehicle).sort((a, b) => a.arrival_tick - b.arrival_tick);
   return mine.find((card) => card.departure_tick > tick) ?? mine.at(-1);
+}
+
+// Show this moment and stay there.
+export function moveTo(tick) {
+  Object.assign(store, { now: Math.max(0, Math.min(tick, newest())), follows: false, plays: false, atPeak: false });
+  changed();
 }
 
 export const newest = () => Math.max(store.ticks.length - 1, 0);
@@ -106,17 +118,16 @@ export function carAt(row, tick) {
 // Of the feeder that is shown.
 export const rounds = () => store.rounds.filter((round) => round.feeder === store.feeder);
 export const roundsUntil = (tick) => rounds().filter((round) => round.tick <= tick);
-export const trades = () => store.trades.filter((trade) => trade.feeder === store.feeder);
-export const tradesOf = (session, tick) =>
-  store.trades.filter((trade) => trade.session === session && trade.tick <= tick && trade.kind !== "forced");
+// Trades that are settled by a tick: what they earned is known from then on, whatever call they are of.
+const settledBy = (tick) => (trade) => trade.settled_tick >= 0 && trade.settled_tick <= tick;
+export const tradesUntil = (tick) => store.trades.filter((trade) => trade.feeder === store.feeder && settledBy(tick)(trade));
+export const tradesOf = (session, tick) => (store.tradesBy.get(session) ?? []).filter(settledBy(tick));
 export const sum = (rows, name) => rows.reduce((total, row) => total + row[name], 0);
 
 // What a car earned until a tick: netted against its bill once it has left, waiting until then.
 export function walletOf(session, tick) {
   const earned = sum(tradesOf(session, tick), "nanos"), ended = store.sessions.get(session);
   const left = ended && ended.status !== "open" && ended.departure_tick <= tick;
-  return {
-    earned, left, netted: left ? earned : 0, waiting: left ? 0 : earned,
-    bill: left ? ended.billed_nanos : null, owes: left ? ended.receivable_nanos : 0,
-  };
+  const bill = left ? ended.billed_nanos : 0, netted = Math.min(earned, bill);
+  return { earned, left, bill, netted, waiting: left ? 0 : earned, rest: left ? earned - netted : 0 };
 }

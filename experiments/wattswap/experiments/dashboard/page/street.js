@@ -2,7 +2,7 @@
 import { TimeChart, windowButtons } from "./chart.js";
 import { fill, h, tile } from "./dom.js";
 import { limitForm } from "./rights.js";
-import { carAt, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, trades, unasked } from "./store.js";
+import { carAt, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, tradesUntil, unasked } from "./store.js";
 import { cars, clock, iota, kind, kw, kwh, WORDS, word } from "./words.js";
 
 const ORDER = ["forced", "paused", "reduced", "feeding", "waiting", "catching up", "charging", "full"];
@@ -40,7 +40,7 @@ function tiles(tick, found, counts) {
   const load = loadAt(tick), limit = tickValue(tick, "limit_w");
   const calls = roundsUntil(tick), last = calls.at(-1), unit = store.head.price_unit;
   const bought = calls.filter((round) => round.awarded_w).at(-1);
-  const settled = trades().filter((trade) => trade.tick <= tick);
+  const settled = tradesUntil(tick);
   const behind = tickValue(tick, "owed_ws");
   return [
     tile("Load", kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
@@ -116,8 +116,11 @@ export class Street {
     fill(this.tiles, tiles(tick, found, counts));
     if (!this.legend.childElementCount || this.shown !== String(store.view)) this.legend.replaceChildren(legend());
     this.shown = String(store.view);
-    if (!this.formMade) this.form.append(...[limitForm()].filter(Boolean));
-    this.formMade = true;
+    if (this.limit === undefined) {
+      this.limit = limitForm();
+      if (this.limit) this.form.append(this.limit.element);
+    }
+    this.limit?.follow();
     const base = (at) => tickValue(at, "base_w"), limit = (at) => tickValue(at, "limit_w");
     this.load.draw([
       { kind: "area", values: (at) => Math.max(unasked(at), limit(at)), below: limit, colour: "--over", alpha: 0.25 },

@@ -1,6 +1,6 @@
 // The transformer: what it carries, the round at hand with its offers and awards, its account, its leases and its age.
 import { fill, h, table, tile } from "./dom.js";
-import { accountAt, carAt, grantAt, heatAt, loadAt, newest, roundsUntil, store, sum, tickValue, trades } from "./store.js";
+import { accountAt, carAt, grantAt, heatAt, loadAt, newest, roundsUntil, store, sum, tickValue, tradesUntil } from "./store.js";
 import { cars, clock, hours, iota, kw, tranche } from "./words.js";
 
 const station = (row) => store.head.cars[row]?.station ?? String(row);
@@ -26,10 +26,11 @@ export function offersOf(round) {
   return [...found.values()].sort((a, b) => (b.awarded_w ?? 0) - (a.awarded_w ?? 0) || (a.ask ?? 0) - (b.ask ?? 0));
 }
 
-export const offersTable = (round) => {
+// Null where nothing is known of them, or, if that is all one wants to see, of those that were not taken.
+export function offersTable(round, refused = false) {
   const offers = offersOf(round);
-  return offers.length ? table(OFFERS, offers, "Offers of this round") : null;
-};
+  return offers.some((offer) => !refused || !offer.awarded_w) ? table(OFFERS, offers, "Offers of this round") : null;
+}
 
 function leases(tick) {
   const held = [];
@@ -56,7 +57,7 @@ export class TransformerScreen {
     this.head.textContent = atHand
       ? `The transformer asked at ${clock(last.tick, true)} for ${kw(last.need_w)} less, and bought ${kw(last.awarded_w)}`
       : load > limit ? `The transformer carries ${kw(load - limit)} more than it may` : "The transformer has room for everyone: it asks nobody";
-    const paid = sum(trades().filter((trade) => trade.tick <= tick), "nanos"), held = leases(tick);
+    const paid = sum(tradesUntil(tick), "nanos"), held = leases(tick);
     const inForce = held.filter((grant) => grant.lease_ms > 0).length, told = held.some((grant) => grant.lease_ms >= 0);
     const rating = head.feeders[store.feeder].rating_va;
     fill(this.tiles, [
@@ -73,6 +74,7 @@ export class TransformerScreen {
     const offers = atHand ? offersTable(last) : null;
     fill(this.round, last ? h("h3", {}, `${atHand ? "The round at hand" : "The last round"}, of `, h("a", { href: `#round/${last.tick}` }, clock(last.tick, true))) : null,
       last ? h("p", {}, `${cars(last.called)} asked, ${last.kept} kept charging, ${kw(last.offered_w)} offered, ${kw(last.awarded_w)} bought from ${last.reduce_awards + last.feed_awards}; highest price ${iota(last[head.price_column])} ${head.price_unit}.`) : null,
-      offers, h("p", { class: "soft" }, calls.length ? h("a", { href: "#rounds" }, "All calls") : "When it runs short, its call, the offers and what it bought of them appear here."));
+      offers, offers && !head.is_live ? h("p", { class: "soft" }, "A finished run keeps the offers that were taken.") : null,
+      h("p", { class: "soft" }, calls.length ? h("a", { href: "#rounds" }, "All calls") : "When it runs short, its call, the offers and what it bought of them appear here."));
   }
 }

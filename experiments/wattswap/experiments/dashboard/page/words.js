@@ -34,7 +34,7 @@ export function clock(tick, seconds = false) {
 
 // What an award bought: each car offers to draw less in steps, and maybe to feed.
 export const tranche = (number) => ({ 1: "slower charging", 2: "a pause", 3: "power fed back" })[number];
-export const sold = (trade) => tranche(trade.tranche) ?? trade.kind;
+export const sold = (sale) => tranche(Math.max(...sale.tranches));
 
 const SAYS = {
   ReliefCall: "calls for relief", Offer: "answers with its offer", CappedOffer: "passes the offer on, with what it can carry",

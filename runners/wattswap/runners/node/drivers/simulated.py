@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wattswap.protocol.units import PERMILLE
 from wattswap.runners.node.drivers.device import DeviceReading
 from wattswap.runners.node.drivers.newest import monotonic_ms
 
@@ -14,9 +15,17 @@ if TYPE_CHECKING:
 class SimulatedDevice:
     """A meter and a relay in one, with a car behind it."""
 
-    def __init__(self, max_w: int, wanted_ws: int, clock: Callable[[], int] = monotonic_ms) -> None:
-        """The car draws at most ``max_w`` until it has ``wanted_ws``."""
+    def __init__(
+        self,
+        max_w: int,
+        wanted_ws: int,
+        clock: Callable[[], int] = monotonic_ms,
+        *,
+        round_trip_permille: int = PERMILLE,
+    ) -> None:
+        """The car draws at most ``max_w`` until it has ``wanted_ws``, and draws back what feeding took out of it."""
         self._max_w, self._wanted_ws, self._clock = max_w, wanted_ws, clock
+        self._round_trip_permille = round_trip_permille
         self._at_ms = clock()
         self._import_w = self._export_w = 0
         self._imported_w_ms = self._exported_w_ms = 0
@@ -37,15 +46,17 @@ class SimulatedDevice:
         self.allow(0, 0)
 
     def _drawn_w(self) -> int:
-        missing_w_ms = self._wanted_ws * 1_000 - self._imported_w_ms + self._exported_w_ms
-        return self._import_w if missing_w_ms > 0 and not self._export_w else 0
+        return self._import_w if self._missing_w_ms() > 0 and not self._export_w else 0
+
+    def _missing_w_ms(self) -> int:
+        fed_w_ms = self._exported_w_ms * PERMILLE // self._round_trip_permille
+        return self._wanted_ws * 1_000 - self._imported_w_ms + fed_w_ms
 
     def _go_on(self) -> int:
         """Count what went through since the last look."""
         at_ms = self._clock()
         passed_ms = at_ms - self._at_ms
-        missing_w_ms = self._wanted_ws * 1_000 - self._imported_w_ms + self._exported_w_ms
-        self._imported_w_ms += min(self._drawn_w() * passed_ms, max(missing_w_ms, 0))
+        self._imported_w_ms += min(self._drawn_w() * passed_ms, max(self._missing_w_ms(), 0))
         self._exported_w_ms += self._export_w * passed_ms
         self._at_ms = at_ms
         return at_ms

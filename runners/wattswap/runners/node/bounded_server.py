@@ -1,0 +1,81 @@
+"""A small web server in a thread of its own, beside an agent that must not feel it."""
+
+from __future__ import annotations
+
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import BoundedSemaphore, Thread
+from typing import TYPE_CHECKING, Final
+
+from wattswap.protocol.errors import InputError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+MOST_AT_ONCE: Final = 16
+"""Requests that are answered at once; further ones are hung up on, so nobody can fill the machine with threads."""
+
+
+class QuietRequest(BaseHTTPRequestHandler):
+    """A request that nobody logs; whoever sends it slowly is hung up on."""
+
+    timeout = 5
+
+    def answer(self, status: int, media: str, content: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """The whole answer."""
+        self.send_response(status)
+        for name, text in {"content-type": media, "cache-control": "no-store", **(headers or {})}.items():
+            self.send_header(name, text)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: programs ask every few seconds."""
+
+
+class BoundedServer(ThreadingHTTPServer):
+    """Serves until it is closed, so many requests at once and no more."""
+
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, request: type[BaseHTTPRequestHandler]) -> None:
+        """Serve at once.
+
+        Raises:
+            InputError: the port is taken, or the address is not this machine's.
+        """
+        self._room = BoundedSemaphore(MOST_AT_ONCE)
+        try:
+            super().__init__((host, port), request)
+        except OSError as error:
+            raise InputError(
+                f"[page]: cannot listen at {host}:{port} ({error.strerror}); choose another port"
+            ) from None
+        self._thread = Thread(target=self.serve_forever, name="page", daemon=True)
+        self._thread.start()
+
+    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+        """Answer in a thread, if there is room."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
+        """Answer, then make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: whoever hangs up in the middle is no trouble of ours."""
+
+    def close(self) -> None:
+        """Answer no more."""
+        self.shutdown()
+        self.server_close()
+        self._thread.join()

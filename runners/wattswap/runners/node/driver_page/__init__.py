@@ -1,0 +1,1 @@
+"""The page of a car's driver, served by the car's own node."""

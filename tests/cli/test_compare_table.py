@@ -1,0 +1,52 @@
+"""What `wattswap compare` prints: who was hurt comes first, and nothing is cut off where a terminal is narrow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wattswap.cli.compare import _show
+from wattswap.experiments.comparison import MEASURES, PEAK, Comparison
+
+
+def row(controller: str, seed: int, **figures: float) -> dict[str, Any]:
+    """A run that came through, of no more than it was said."""
+    nothing = dict.fromkeys((measure.key for measure in (*MEASURES, PEAK)), 0)
+    return {"controller": controller, "strategy": "need", "seed": seed, "status": "complete", **nothing, **figures}
+
+
+def comparison(**figures: float) -> Comparison:
+    """Nobody in control, with a short car in each run, beside a negotiation."""
+    runs = [[row("uncontrolled", seed, sessions_short=1), row("negotiated", seed, **figures)] for seed in (1, 2)]
+    return Comparison("street", [one for pair in zip(*runs, strict=True) for one in pair])
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shown: Comparison) -> list[str]:
+    monkeypatch.setenv("COLUMNS", "80")
+    _show(shown)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_who_was_hurt_is_the_first_that_is_said(monkeypatch, capsys):
+    lines = printed(monkeypatch, capsys, comparison(sessions_short=3, forced_wh=12_345))
+    hurt = "  negotiated, need: 2.0 more cars left short than with nobody in control, 12 kWh cut without pay"
+    assert lines[:2] == ["Who was hurt, in the mean of a run:", hurt]
+
+
+def test_energy_that_was_cut_has_a_column_where_there_was_any(monkeypatch, capsys):
+    lines = printed(monkeypatch, capsys, comparison(sessions_short=1, forced_wh=12_345))
+    assert "12.3" in next(line for line in lines if line.startswith("negotiated"))
+    lines = printed(monkeypatch, capsys, comparison(sessions_short=1))
+    assert "unpaid" not in "\n".join(lines)
+    assert "hurt" not in "\n".join(lines)
+
+
+def test_a_narrow_terminal_shows_every_measure_with_its_whole_name(monkeypatch, capsys):
+    wide = {measure.key: 123_456.7 * measure.per_unit for measure in MEASURES}
+    lines = printed(monkeypatch, capsys, comparison(**wide))
+    assert max(map(len, lines[3:])) <= 80
+    words = " ".join(lines).split()
+    for measure in MEASURES:
+        assert all(words.count(word) >= 2 for word in measure.title.split()), measure.title
+    assert "123,456.7" in words
