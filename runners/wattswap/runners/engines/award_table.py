@@ -90,6 +90,8 @@ class Awards(NamedTuple):
 
 
 _ROOM: Final = 64
+_NOWHERE: Final = np.zeros(0, dtype=np.int64)
+_NO_AWARDS: Final = Awards.none()
 
 
 class AwardTable:
@@ -99,7 +101,7 @@ class AwardTable:
         self._rules, self._cars = rules, cars
         self._all, self._count = Awards.none(_ROOM), 0
         """Behind the count there is room; one that was closed has the row of no car."""
-        self._runs = np.zeros(0, dtype=np.int64)
+        self._runs: Ints = _NOWHERE
         """The places of the awards in force."""
         self._touched = np.zeros(_ROOM, dtype=bool)
         """By place: whether it may be over since :meth:`closed` looked last."""
@@ -229,13 +231,19 @@ class AwardTable:
             self._touched[self._runs[ends]] = True
             self._runs = self._runs[~ends]
 
-    def closed(self, left: Ints) -> Awards:
+    def end_all(self) -> None:
+        """End all awards in force."""
+        self._touched[self._runs] = True
+        self._runs = _NOWHERE
+
+    def closed(self, left: Ints = _NOWHERE) -> Awards:
         """Take out the awards whose lot is over, and all of the cars that left; in the order of their making."""
         self._touched[self._runs] = False  # it is looked at when it ends
         places = np.flatnonzero(self._touched[: self._count])
-        self._touched[places] = False
-        over = places[lots.is_over(self._all.owed_ws[places], np.zeros(len(places), dtype=bool), self._rules)]
-        return self._taken_out(np.union1d(over, self._of(left)) if len(left) else over)
+        if len(places):
+            self._touched[places] = False
+            places = places[lots.is_over(self._all.owed_ws[places], np.zeros(len(places), dtype=bool), self._rules)]
+        return self._taken_out(np.union1d(places, self._of(left)) if len(left) else places)
 
     def forget(self, cars: Ints) -> None:
         """Take out the awards of these cars, which left."""
@@ -248,9 +256,9 @@ class AwardTable:
         self._taken_out(places)
 
     def _taken_out(self, places: Ints) -> Awards:
-        out = self._all.of(places)
         if not len(places):
-            return out
+            return _NO_AWARDS
+        out = self._all.of(places)
         self._all.row[places], self._touched[places] = self._cars, False
         self._runs = self._runs[self.running_row < self._cars]
         np.subtract.at(self.open, out.row, 1)

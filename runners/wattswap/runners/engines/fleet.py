@@ -23,8 +23,6 @@ from wattswap.runners.world import World
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
     from wattswap.agents.controllers import Controller
     from wattswap.agents.law import Cars, ChargingState, Grants
     from wattswap.agents.physics import Ints
@@ -144,7 +142,8 @@ class FleetRun:
             return
         assessment = law.assess(base_w, limit_w, cars, segments, self._terms)
         if assessment.release.any():
-            self._end_awards(assessment.release[world.fleet.feeder[self.awards.running_row]])
+            self.awards.end(assessment.release[world.fleet.feeder[self.awards.running_row]])
+            self._pay()
             cars = self._cars(charging)
         if (assessment.need_w > 0).any():
             self._round(tick, np.maximum(assessment.need_w, 0), charging, cars)
@@ -278,17 +277,14 @@ class FleetRun:
     def _close(self, tick: int) -> None:
         """End what has ended: awards at their window's end, lots that are drawn back, departures with their bills."""
         leaving = self.world.leave(tick)
-        window_over = tick * self.rules.tick_ms % self.rules.window_ms == 0
-        self._end_awards(np.full(len(self.awards.running_row), window_over), leaving)
+        if tick * self.rules.tick_ms % self.rules.window_ms == 0:
+            self.awards.end_all()
+        self._pay(leaving)
         for row in leaving.tolist():
             self._bill(row)
 
-    def _end_awards(self, ended: NDArray[np.bool_], left: Ints = _NOBODY) -> None:
-        """End these of the awards in force, and pay the lots that are over, and those of cars that left.
-
-        There is one payment per round and session.
-        """
-        self.awards.end(ended)
+    def _pay(self, left: Ints = _NOBODY) -> None:
+        """Pay the lots that are over, and those of cars that left: one payment per round and session."""
         closed = self.awards.closed(left)
         if len(closed.row):
             nanos = closed.worth_nanos(self.rules)

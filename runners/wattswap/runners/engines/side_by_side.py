@@ -134,7 +134,8 @@ class SideBySide:
         charging, cars, segments, rest_w = self._look(tick)
         assessment = law.assess(base_w + rest_w, limit_w, cars, segments, self._terms)
         if assessment.release.any():
-            self._end_awards(tick, assessment.release[self.world.fleet.feeder[self.awards.running_row]])
+            self.awards.end(assessment.release[self.world.fleet.feeder[self.awards.running_row]])
+            self._pay(tick)
             cars = self._cars(charging)
         if (assessment.need_w > 0).any():
             self._round(tick, np.maximum(assessment.need_w, 0))
@@ -288,9 +289,9 @@ class SideBySide:
         for at, rows in skipped:
             if at < tick:  # nobody was explicit then
                 self._bill_all(rows, at)
-        self._end_awards(
-            tick, np.full(len(self.awards.running_row), tick * self.rules.tick_ms % self.rules.window_ms == 0), gone
-        )
+        if tick * self.rules.tick_ms % self.rules.window_ms == 0:
+            self.awards.end_all()
+        self._pay(tick, gone)
         if len(gone):
             self._bill_all(gone, tick)
 
@@ -307,12 +308,8 @@ class SideBySide:
             record.billed_nanos[row] = settlement.bill_nanos(tariff, *ws)
             record.receivable_nanos[row] = self.accounts.bill(feeder, car, record.billed_nanos[row])
 
-    def _end_awards(self, tick: int, ended: NDArray[np.bool_], left: Ints = _NOBODY) -> None:
-        """End these of the awards in force, and pay the lots that are over, and those of cars that left.
-
-        There is one payment per round and session.
-        """
-        self.awards.end(ended)
+    def _pay(self, tick: int, left: Ints = _NOBODY) -> None:
+        """Pay the lots that are over, and those of cars that left: one payment per round and session."""
         closed = self.awards.closed(left)
         if len(closed.row):
             nanos, row = closed.worth_nanos(self.rules), closed.row
