@@ -26,7 +26,7 @@ KEYS = (
     " jain_waiting jain_tokens ageing_h baseline_ageing_h hot_spot_c baseline_hot_spot_c deferral_eur_per_year messages"
     " messages_per_kwh oscillations stops stops_total fallback_unsafe_w trace_hash events_hash"
     " faults settlement feeders timing near_limit_s waiting_cost_nanos sellers sellers_losing rent_open_nanos"
-    " sellers_gain_nanos"
+    " sellers_gain_nanos feeding_cost_nanos"
     " eur_per_iota homes_over_s homes_over_w gave_way gave_way_full gave_way_short gave_way_open"
     " called gini_waiting gini_tokens by_strategy notes baseline_overload_s"
 )

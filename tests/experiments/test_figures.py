@@ -36,6 +36,7 @@ def result(job):
         "deferred_wh": 250_400,
         "paid_nanos": 60_400_000_000,
         "waiting_cost_nanos": 30_250_000_000,
+        "feeding_cost_nanos": 4_000_000_000,
         "near_limit_s": 5_400,
         "sellers": 40,
         "sellers_losing": 1,
@@ -52,8 +53,8 @@ def test_every_table_has_a_row_per_street():
         "| a400 | 500.0 kW | 122.5 | 0.0 to 1.0 | 125.0 | 0 | 0.00 | 0.25 | 250 | 60 | 30.2 | 20.0 | 2.5 |",
         "| a400 | 500.0 kW | 122.5 | 0.0 | 125.0 | 0 | 250 | 60 | 30.2 | 20.0 | 2.5 |",
         "| a400 | 1.2 s | 1.2 s | yes |",
-        "| a400, uncontrolled | 0 | 0.0 | 122.5 | 125.0 | 0 | 0.25 | 1.5 | 30.2 |",
-        *(f"| a400, {other} | 0 | 0.0 | 0.0 | 125.0 | 0 | 0.25 | 1.5 | 30.2 |" for other in CONTROLLERS_AS_SHOWN),
+        "| a400, uncontrolled | 0 | 0.0 | 122.5 | 125.0 | 0 | 0.25 | 1.5 | 30.2 | 4.0 |",
+        *(f"| a400, {other} | 0 | 0.0 | 0.0 | 125.0 | 0 | 0.25 | 1.5 | 30.2 | 4.0 |" for other in CONTROLLERS_AS_SHOWN),
         f"| a400: half of the cars keep charging whatever is called | {HARD} | 0.00 |",
         *(
             f"| a400{rival}: expected departures are off by 2 h (standard deviation) | {HARD} | 0.00 |"

@@ -61,6 +61,13 @@ def test_each_figure(figures, key: str, figure: object):
     assert figures[key] == figure
 
 
+def test_feeding_costs_wear_and_what_is_lost_on_the_way(street, record):
+    fed = replace(record, sessions=[record.sessions[0]._replace(exported_ws=2 * 3_600_000)])
+    found = summary(street, fed, controller="llf", strategy="need", engine="fleet", wall_s=2.0)
+    per_kwh = 0.5 + 3.0 * (1 / 0.88 - 1)  # wear, and what has to be bought again at the tariff, IOTA
+    assert found["feeding_cost_nanos"] == round(2 * per_kwh * 1e9)
+
+
 def test_ageing_is_that_of_the_load_under_the_scenario_s_rating(street, figures):
     (feeder,) = street.feeders
     assert figures["ageing_h"] == round(

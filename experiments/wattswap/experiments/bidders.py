@@ -32,8 +32,9 @@ except ModuleNotFoundError as missing:
 from wattswap.agents.offers import Call, OfferBook, Own
 from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.errors import InputError
-from wattswap.protocol.units import MS_PER_HOUR, NANOS_PER_IOTA, PERMILLE, WS_PER_KWH
+from wattswap.protocol.units import MS_PER_HOUR, NANOS_PER_IOTA, WS_PER_KWH
 from wattswap.runners.engines.fleet import FleetRun
+from wattswap.runners.recording.fairness import feeding_costs
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
@@ -270,7 +271,5 @@ class _Episode:
                 if trade.status == "open" and (row := self._row.get(trade.session)) is not None:
                     paid[row] += rent_nanos(trade.price_nanos_per_kwh_h, trade.rent, tick_s)
         waiting = self._waited_ws_ticks * (tick_s / 3_600) * fleet.waiting_nanos_per_kwh_h
-        lost = fleet.tariff_nanos_per_kwh * (PERMILLE / fleet.round_trip_permille - 1)
-        fed = run.world.exported_ws * (fleet.wear_nanos_per_kwh + lost)
-        value: NDArray[np.float64] = paid - (waiting + fed) / WS_PER_KWH
+        value: NDArray[np.float64] = paid - waiting / WS_PER_KWH - feeding_costs(fleet, run.world.exported_ws)
         return value

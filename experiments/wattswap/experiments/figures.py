@@ -84,8 +84,8 @@ _OTHERS_TEXT: Final = (
     " *near* is the time above 92 % of the limit, *swings* are the times the load rose above the limit, *waiting cost*"
     " is what waiting costs the cars by each owner's own price. `edf` and `llf` decide by departures, which cars tell"
     " nobody else. Where *cars feed* every car whose battery allows feeds for those ahead of it, unasked and unpaid;"
-    " the wear is not in the waiting cost. No other rival lets a car feed back; the last row of each street is the"
-    " negotiation without feeding:"
+    " *cost of feeding* is wear, and energy lost on the way in and out. No other rival lets a car feed back; the last"
+    " row of each street is the negotiation without feeding:"
 )
 
 
@@ -267,9 +267,10 @@ def _controllers_table(results: Results, streets: Sequence[str]) -> str:
         jobs["negotiated, no car feeds"] = FigureJob(street, settings=TRUTHFUL)
         for name, job in jobs.items():
             of = results[job]
-            near_h, cost = of["near_limit_s"] / 3_600, _waiting_cost_iota(of)
-            rows.append([f"{street}, {name}", *_hard_facts(of), f"{near_h:,.1f}", f"{cost:,.1f}"])
-    return table(["street, controller", *_HARD_FACTS, "near, h", "waiting cost, IOTA"], rows)
+            near_h, fed_iota = of["near_limit_s"] / 3_600, of["feeding_cost_nanos"] / 1e9
+            costs = (f"{_waiting_cost_iota(of):,.1f}", f"{fed_iota:,.1f}")
+            rows.append([f"{street}, {name}", *_hard_facts(of), f"{near_h:,.1f}", *costs])
+    return table(["street, controller", *_HARD_FACTS, "near, h", "waiting cost, IOTA", "cost of feeding, IOTA"], rows)
 
 
 def _hardships_table(results: Results, streets: Sequence[str]) -> str:

@@ -128,8 +128,14 @@ def _strategies(record: RunRecord, row_of: Mapping[tuple[int, str], int]) -> lis
 def _costs(fleet: Fleet, dealt: _Dealt, series: TimeSeries) -> NDArray[np.float64]:
     """What waiting and feeding cost each row's owner, in nanos: its own price of waiting; wear, and what is lost."""
     waiting = series.owed_ws * (series.tick_s / 3_600) * fleet.waiting_nanos_per_kwh_h
+    costs: NDArray[np.float64] = waiting / WS_PER_KWH + feeding_costs(fleet, dealt.fed_ws)
+    return costs
+
+
+def feeding_costs(fleet: Fleet, fed_ws: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What it costs each row's owner to have fed so much, in nanos: wear, and what is lost on the way in and out."""
     lost = fleet.tariff_nanos_per_kwh * (PERMILLE / fleet.round_trip_permille - 1)
-    costs: NDArray[np.float64] = (waiting + dealt.fed_ws * (fleet.wear_nanos_per_kwh + lost)) / WS_PER_KWH
+    costs: NDArray[np.float64] = fed_ws * (fleet.wear_nanos_per_kwh + lost) / WS_PER_KWH
     return costs
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.units import WS_PER_KWH, WS_PER_WH
 from wattswap.runners.recording.ageing import ageing
-from wattswap.runners.recording.fairness import fairness, jain
+from wattswap.runners.recording.fairness import fairness, feeding_costs, jain
 from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.world import fallback_unsafe_w as unsafe_w
 from wattswap.runners.world import fleet_of, rules_of
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.scenario.schema import TransformerTable
     from wattswap.runners.scenario.street import Street
+    from wattswap.runners.world import Fleet
 
 Summary = dict[str, Any]
 
@@ -37,8 +38,8 @@ KEYS: Final = tuple(
     baseline_overload_s near_limit_s homes_over_s homes_over_w ageing_h
     baseline_ageing_h hot_spot_c baseline_hot_spot_c deferral_eur_per_year oscillations sessions sessions_short
     sessions_open gave_way gave_way_full gave_way_short gave_way_open unserved_wh waiting_wh_h stops stops_total
-    deferred_wh fed_back_wh forced_wh rounds choices paid_nanos billed_nanos waiting_cost_nanos sellers
-    sellers_losing sellers_gain_nanos rent_open_nanos jain_waiting jain_tokens called gini_waiting gini_tokens
+    deferred_wh fed_back_wh forced_wh rounds choices paid_nanos billed_nanos waiting_cost_nanos feeding_cost_nanos
+    sellers sellers_losing sellers_gain_nanos rent_open_nanos jain_waiting jain_tokens called gini_waiting gini_tokens
     by_strategy fallback_unsafe_w trace_hash events_hash messages messages_per_kwh faults settlement
     feeders notes timing
     """.split()  # noqa: SIM905 - so many names are read best as words
@@ -265,11 +266,22 @@ def _of_sellers(street: Street, record: RunRecord, series: TimeSeries) -> Summar
     losing = [row for row in sellers if earned[sessions[row]] < cost[row] - LOSS_NANOS]
     return {
         "waiting_cost_nanos": sum(cost),
+        "feeding_cost_nanos": _feeding_cost_nanos(fleet, record),
         "sellers": len(sellers),
         "sellers_losing": len(losing),
         "sellers_gain_nanos": sum(earned[sessions[row]] - cost[row] for row in sellers),
         "rent_open_nanos": rent_open_nanos,
     }
+
+
+def _feeding_cost_nanos(fleet: Fleet, record: RunRecord) -> int:
+    """What wear and losses of feeding cost all owners, whether somebody pays for it or not."""
+    row_of = {key: row for row, key in enumerate(zip(fleet.feeder.tolist(), fleet.session_id, strict=True))}
+    fed_ws = np.zeros(len(fleet), dtype=np.int64)
+    for number, part in enumerate(record.feeders or (record,)):
+        for session in part.sessions:
+            fed_ws[row_of[number, session.session]] = session.exported_ws
+    return round(float(feeding_costs(fleet, fed_ws).sum()))
 
 
 def waiting_costs(nanos_per_kwh_h: NDArray[np.int64], owed_ws: NDArray[np.int64], tick_s: int) -> list[int]:
