@@ -129,7 +129,7 @@ def test_a_model_sets_battery_and_power_and_no_car_feeds_more_than_it_draws():
 @pytest.mark.parametrize("curve", ["taper", "model"])
 def test_both_engines_agree_on_a_mixed_street_that_fills_to_the_brim(curve):
     models = "vehicles.model=BMW i3 120 Ah+Nissan Leaf 40 kWh"
-    settings = [models, "vehicles.target_pct=100", f"vehicles.curve={curve}"]
+    settings = ["reading_s=150", models, "vehicles.target_pct=100", f"vehicles.curve={curve}"]
     street = load_street("b250", settings=settings, day=7)
     fleet, messages = (run_street(street, engine=engine) for engine in ("fleet", "messages"))
     assert fleet.trace_hash() == messages.trace_hash()
