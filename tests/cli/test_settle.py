@@ -20,6 +20,8 @@ from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER
 from wattswap.runners.recording.rundir import OUTBOX, read_run
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 
 @pytest.fixture
 def stranded(tmp_path: Path) -> Iterator[tuple[DevnetProcess, Path]]:
