@@ -131,10 +131,10 @@ def test_a_controller_rules_each_feeder_by_itself(controller):
     assert differ(neighbours(131, 3), "fleet", controller) == []
 
 
-@pytest.mark.parametrize(("engine", "reading_s"), [("fleet", 150), ("messages", 300)])
+@pytest.mark.parametrize(("engine", "reading_s"), [("fleet", 150), ("messages", 600)])
 def test_three_feeders_of_a_file_have_the_trades_that_each_has_in_a_file_of_its_own(engine, reading_s):
     """The last day of the three bundled weeks, homes flickering; two of them have the same sessions."""
-    ticks = [f"reading_s={reading_s}"]
+    ticks = [f"reading_s={reading_s}", "window_s=600"]
     street = load_street(str(THREE), day=7, settings=ticks)
     assert all(feeder.base.noise_pct == 2 for feeder in street.scenario.feeders)
     record = run_street(street, engine=engine)

@@ -46,7 +46,7 @@ def test_any_small_street_makes_the_same_trades_in_two_processes(seed):
 
 
 def test_a_real_sunday_makes_the_same_trades_in_eight_processes():
-    street = load_street("b250", day=7, settings=["reading_s=150"])
+    street = load_street("b250", day=7, settings=["reading_s=300"])
     assert differences(run_street(street), lockstep_run(street, processes=8).run()) == []
 
 
