@@ -27,8 +27,9 @@ unexport $(filter-out $(PIP_KEEPS),$(filter PIP_%,$(.VARIABLES)))
 # the files of the machine and of the user, whose index thus stays; a file that PIP_CONFIG_FILE names ranks higher still.
 PIP_EMPTIED := build-constraint constraint dry-run editable ignore-requires-python no-binary only-binary platform prefix pre \
 	python-version requirement root target uploaded-prior-to user
-# Foreign modules and switched-off assertions stay out of every command here.
-unexport PYTHONHOME PYTHONOPTIMIZE PYTHONPATH
+# Foreign modules and switched-off assertions stay out of every command here. What was compiled is kept: the tests start
+# hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH
 export PYTHONNOUSERSITE := 1
 
 help:  ## show this

@@ -11,8 +11,12 @@ from hypothesis import settings
 from wattswap.agents.rules import Rules
 
 # A slow machine is no failure; and CI tries the same examples each time, so that a red build is a change's doing.
-settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+# How long Hypothesis searches is arbitrary: briefly at each run of the tests, and as long as there is time with
+# `--hypothesis-profile=thorough`.
+EXAMPLES = 40
+settings.register_profile("here", deadline=None, max_examples=EXAMPLES)
+settings.register_profile("ci", deadline=None, max_examples=EXAMPLES, derandomize=True)
+settings.register_profile("thorough", deadline=None, max_examples=50 * EXAMPLES)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # Tests that were started in the background ignore Ctrl-C, and so would the commands that they start and interrupt.
@@ -24,6 +28,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Name a genuine IOTA node for the tests that are marked ``node``."""
     parser.addoption("--node", help="GraphQL of an IOTA node, for `pytest -m node`")
     parser.addoption("--node-faucet", default="http://127.0.0.1:9123", help="the faucet of that network")
+
+
+@pytest.fixture
+def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs leave no page for people: drawing it takes longer than running a small street."""
+    monkeypatch.setattr("wattswap.experiments.api._report", lambda directory, result: None)
 
 
 @pytest.fixture

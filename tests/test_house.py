@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def sources() -> list[tuple[str, Path]]:
     return found
 
 
-def imports(module: str, source: str, *, is_package: bool = False) -> set[str]:
+@cache
+def imports(module: str, source: str, *, is_package: bool = False) -> frozenset[str]:
     """The dotted names a source imports anywhere in it; `from a import b` counts as a.b, for b may be a module.
 
     numpy.random needs no import of its own, so its use counts as one.
@@ -90,7 +92,7 @@ def imports(module: str, source: str, *, is_package: bool = False) -> set[str]:
                 names.add(name)
             case ast.Attribute(value=ast.Name(id="np" | "numpy"), attr="random"):
                 names.add("numpy.random")
-    return names
+    return frozenset(names)
 
 
 def faults(module: str, source: str, *, is_package: bool = False) -> list[str]:

@@ -38,7 +38,7 @@ def test_the_strategy_of_the_readme_runs_as_it_says(wattswap, tmp_path):
     line = next(line for line in command_lines(README) if "mine.py:patient" in line)
     assert "Save this as `mine.py`" in read(README)
     (tmp_path / "mine.py").write_text(text)
-    done = wattswap(*arguments(line), "--engine", "fleet", "--json")
+    done = wattswap(*arguments(line), "--engine", "fleet", "--set", "reading_s=300", "--json")
     assert done.returncode == 0, done.stderr
     assert '"strategy": "./mine.py:patient:0.3+need:0.7"' in done.stdout
     assert '"sessions_short": 0' in done.stdout

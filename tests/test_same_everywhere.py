@@ -58,7 +58,7 @@ def _columns(row: TickRow) -> list[tuple[str, Any]]:
     return list(columns.items())
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(streets())
 def test_engines_agree_about_any_small_street(street):
     fleet, messages = FleetRun(street), checked_run(street)
@@ -101,16 +101,21 @@ def test_engines_agree_about_two_hundred_streets(strategy, clearing, disclose):
         assert disagreements(seed, strategy, clearing, disclose) == [], seed
 
 
-@pytest.mark.parametrize("name", ["demo", "b250"])
-def test_engines_agree_about_a_bundled_street(name):
-    street = load_street(name)
+@pytest.mark.parametrize(
+    ("name", "day", "reading_s"),
+    [("demo", None, 150), ("b250", 7, 30), pytest.param("b250", None, 30, marks=pytest.mark.long)],
+)
+def test_engines_agree_about_a_bundled_street(name, day, reading_s):
+    street = load_street(name, day=day, settings=[f"reading_s={reading_s}"])
     fleet, messages = run_street(street, engine="fleet"), run_street(street, engine="messages")
     assert differences(fleet, messages) == []
     assert any(trade.kind == "feed" for trade in fleet.trades), "a battery or a car feeds"
 
 
 def test_engines_agree_when_cars_do_not_leave_as_they_said():
-    street = load_street("b250", day=6, settings=["vehicles.departure=error:2h", "vehicles.curve=taper"])
+    street = load_street(
+        "b250", day=6, settings=["reading_s=150", "vehicles.departure=error:2h", "vehicles.curve=taper"]
+    )
     assert (street.sessions.stated_departure_ms != street.sessions.departure_tick * street.tick_ms).any()
     fleet, messages = run_street(street, engine="fleet"), run_street(street, engine="messages")
     assert differences(fleet, messages) == []

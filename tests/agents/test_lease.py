@@ -80,6 +80,13 @@ def test_whatever_a_grant_says_a_charger_gives_and_takes_no_more_than_it_is_rate
     assert above.import_w == 25_000, "what the site guarantees it may always draw"
 
 
+def test_six_amperes_on_three_phases_are_a_grant_also_to_a_charger_that_has_one():
+    """Its car draws what it can. Had it been granted less, its clock would run on where it could have drawn back."""
+    of = Lease(RULES, 3_680)
+    of.accept(grant(import_w=11_000, export_w=11_000), 1, 1)
+    assert (of.import_w, of.export_w) == (RULES.min_w, 3_680)
+
+
 def test_whatever_a_grant_says_a_lease_runs_no_longer_than_the_longest():
     of = lease()
     assert of.accept(grant(lease_ms=10**9), 1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,25 @@ csv = "sessions.csv"
 Figures = Callable[..., dict[str, Any]]
 
 
+def write_street(folder: Path) -> Path:
+    """Write ``street.toml`` and ``base.csv``; the folder."""
+    hours = ((day, hour) for day in (20, 21) for hour in range(24))
+    rows = (f"2018-11-{day}T{hour:02}:00:00+01:00,{35 if 17 <= hour <= 20 else 20}" for day, hour in hours)
+    (folder / "base.csv").write_text("\n".join(("timestamp,household_kw", *rows)) + "\n")
+    (folder / "street.toml").write_text(STREET)
+    return folder
+
+
+def write_sessions(folder: Path, *rows: str) -> None:
+    """Write the street's sessions, a row each."""
+    (folder / "sessions.csv").write_text("\n".join((HEADER, *rows)) + "\n")
+
+
 @pytest.fixture
 def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with ``street.toml`` and ``base.csv``."""
     monkeypatch.chdir(tmp_path)
-    hours = ((day, hour) for day in (20, 21) for hour in range(24))
-    rows = (f"2018-11-{day}T{hour:02}:00:00+01:00,{35 if 17 <= hour <= 20 else 20}" for day, hour in hours)
-    (tmp_path / "base.csv").write_text("\n".join(("timestamp,household_kw", *rows)) + "\n")
-    (tmp_path / "street.toml").write_text(STREET)
-    return tmp_path
+    return write_street(tmp_path)
 
 
 @pytest.fixture
@@ -55,8 +66,4 @@ def figures(say: Say, case: Path) -> Figures:
 @pytest.fixture
 def sessions(case: Path) -> Callable[..., None]:
     """Write the street's sessions, a row each."""
-
-    def write(*rows: str) -> None:
-        (case / "sessions.csv").write_text("\n".join((HEADER, *rows)) + "\n")
-
-    return write
+    return partial(write_sessions, case)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.cases.conftest import write_sessions, write_street
 
 COMMANDS = (
     ("report", "READ/run"),
@@ -17,8 +18,15 @@ COMMANDS = (
 SCRIPT = """
 set -e
 mount -t tmpfs none "$1"
+{commands}
+"""
+RUN = """
 "$2" -m wattswap run street.toml --engine fleet --out "$1/run" --set ledger.anchor_s=3600 \\
     --ledger "sqlite:$1/tokens.sqlite" > /dev/null
+cp -a "$1/." "$3"
+"""
+READ = """
+cp -a "$3/." "$1"
 {before}
 mount -o remount,ro "$1"
 "$2" -m wattswap {command}
@@ -34,23 +42,37 @@ os._exit(0)
 """
 
 
-def read_only(folder: Path, command: tuple[str, ...], before: str = ":") -> subprocess.CompletedProcess[str]:
-    """Run a command on a run directory that lies on a read-only file system of its own."""
-    medium = folder / "medium"
-    medium.mkdir()
-    words = " ".join(word.replace("READ", '"$1"') for word in command)
-    script = SCRIPT.format(before=before, command=words)
-    return subprocess.run(
-        ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", str(medium), sys.executable],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+class Medium:
+    """A file system of its own for every command, always in the same place; a copy of a run is put on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._place, self._copy = folder, folder / "medium", folder / "copy"
+        self._place.mkdir()
+        self._copy.mkdir()
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        """Run the street."""
+        return self._on_it(RUN)
+
+    def read(self, command: tuple[str, ...], before: str = ":") -> subprocess.CompletedProcess[str]:
+        """Run a command on the run directory once nothing there can be written any more."""
+        words = " ".join(word.replace("READ", '"$1"') for word in command)
+        return self._on_it(READ.format(before=before, command=words))
+
+    def _on_it(self, commands: str) -> subprocess.CompletedProcess[str]:
+        script, words = SCRIPT.format(commands=commands), (self._place, sys.executable, self._copy)
+        return subprocess.run(
+            ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh", *map(str, words)],
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
 
-@pytest.fixture
-def street(case: Path, sessions) -> Path:
+@pytest.fixture(scope="module")
+def medium(tmp_path_factory: pytest.TempPathFactory) -> Medium:
+    """With the run of a street of one car."""
     trial = subprocess.run(
         ["unshare", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
         capture_output=True,
@@ -58,21 +80,25 @@ def street(case: Path, sessions) -> Path:
     )
     if trial.returncode:
         pytest.skip("this machine lets us mount nothing of our own")
-    sessions("1,C1,2018-11-20T17:00:00+01:00,2018-11-21T07:00:00+01:00,20,anna")
-    return case
+    folder = write_street(tmp_path_factory.mktemp("case"))
+    write_sessions(folder, "1,C1,2018-11-20T17:00:00+01:00,2018-11-21T07:00:00+01:00,20,anna")
+    (folder / "power_fails.py").write_text(POWER_FAILS)
+    found = Medium(folder)
+    done = found.run()
+    assert (done.returncode, done.stderr) == (0, "")
+    return found
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=[" ".join(command[:2]) for command in COMMANDS])
-def test_what_only_reads_works_on_a_read_only_medium(street: Path, command: tuple[str, ...]):
-    done = read_only(street, command)
+def test_what_only_reads_works_on_a_read_only_medium(medium: Medium, command: tuple[str, ...]):
+    done = medium.read(command)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
 
 
-def test_what_was_not_brought_into_its_file_is_not_passed_over(street: Path):
+def test_what_was_not_brought_into_its_file_is_not_passed_over(medium: Medium):
     """The site was at work when the power failed: its last records are in the log beside the file."""
-    (street / "power_fails.py").write_text(POWER_FAILS)
-    done = read_only(street, COMMANDS[2], before='"$2" power_fails.py "$1/run/meters.sqlite"')
+    done = medium.read(COMMANDS[2], before='"$2" power_fails.py "$1/run/meters.sqlite"')
     assert done.returncode == 2
     assert "its last changes lie in meters.sqlite-wal beside it, and the medium is read-only" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -6,18 +6,17 @@ import json
 from pathlib import Path
 
 
-def test_a_city_prints_its_sums_and_leaves_a_table_and_a_map(wattswap, tmp_path: Path):
-    done = wattswap("city", "3", "--day", "7", "--out", "city", "--jobs", "1")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("3 transformers, ")
-    assert "had nobody given way" in done.stdout
+def test_a_city_prints_its_sums_and_leaves_a_table_and_a_map(say, tmp_path: Path):
+    command = ("city", "3", "--day", "7", "--set", "reading_s=150", "--out", "city", "--jobs", "1")
+    code, printed, err = say(*command)
+    assert (code, err) == (0, "")
+    assert printed.startswith("3 transformers, ")
+    assert "had nobody given way" in printed
     assert {path.name for path in (tmp_path / "city").iterdir()} == {"feeders.csv", "city.png"}
-    figures = json.loads(wattswap("city", "3", "--day", "7", "--out", "city", "--jobs", "1", "--json").stdout)
+    figures = json.loads(say(*command, "--json")[1])
     assert (figures["transformers"], figures["failed"]) == (3, 0)
-    assert f"{figures['sessions']} charging sessions" in done.stdout
+    assert f"{figures['sessions']} charging sessions" in printed
 
 
-def test_a_city_that_cannot_be_is_one_line(wattswap):
-    done = wattswap("city", "0", "--out", "city")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "wattswap: a city of 0 transformers: choose 1 to 10_000\n"
+def test_a_city_that_cannot_be_is_one_line(say):
+    assert say("city", "0", "--out", "city") == (2, "", "wattswap: a city of 0 transformers: choose 1 to 10_000\n")

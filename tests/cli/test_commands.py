@@ -84,16 +84,18 @@ def test_what_cannot_be_done_is_one_line_with_exit_code_2(tmp_path: Path, monkey
     assert err.count("\n") == 1
 
 
-def test_scenarios_are_listed_shown_and_begun(wattswap, tmp_path: Path):
-    listed = wattswap("scenarios", "list").stdout
+def test_scenarios_are_listed_shown_and_begun(say, tmp_path: Path):
+    _, listed, _ = say("scenarios", "list")
     assert [line.split()[0] for line in listed.splitlines()] == ["a400", "b250", "c250stress", "demo"]
-    shown = wattswap("scenarios", "show", "demo").stdout
+    _, shown, _ = say("scenarios", "show", "demo")
     assert shown.startswith("# The Sunday")
     (tmp_path / "shown.toml").write_text(shown, encoding="utf-8")
-    assert wattswap("run", "shown.toml", "--json").returncode == 0, "what is shown can be run from anywhere"
-    assert "wattswap run mine.toml" in wattswap("scenarios", "new", "mine.toml").stdout
+    code, _, _ = say("run", "shown.toml", "--engine", "fleet", "--set", "reading_s=300", "--json")
+    assert code == 0, "what is shown can be run from anywhere"
+    _, begun, _ = say("scenarios", "new", "mine.toml")
+    assert "wattswap run mine.toml" in begun
     assert (tmp_path / "mine.toml").read_text(encoding="utf-8").startswith("# A scenario of your own")
-    assert wattswap("scenarios", "new", "mine.toml").returncode == 2
+    assert say("scenarios", "new", "mine.toml")[0] == 2
 
 
 def test_whoever_stops_reading_hears_no_complaint(tmp_path: Path):

@@ -24,13 +24,14 @@ def run_main(*args: str) -> int:
     return code
 
 
-def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path):
-    done = wattswap("compare", "demo", *FAST, "--strategies", "need,need:0.5+keep:0.5", "--out", "here")
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
+def test_a_comparison_prints_means_and_leaves_its_runs(say, tmp_path: Path):
+    command = ("compare", "demo", *FAST, "--strategies", "need,need:0.5+keep:0.5", "--out", "here")
+    code, printed, err = say(*command)
+    assert (code, err) == (0, "")
+    lines = printed.splitlines()
     assert max(map(len, lines)) <= 80, "an ordinary terminal shows it"
     for words in ("uncontrolled", "negotiated", "need:0.5+keep:0.5", "IOTA", "All runs: here (6 runs, "):
-        assert words in done.stdout
+        assert words in printed
     assert {path.name for path in (tmp_path / "here").iterdir()} == {
         "runs",
         "scenario.toml",
@@ -40,8 +41,7 @@ def test_a_comparison_prints_means_and_leaves_its_runs(wattswap, tmp_path: Path)
         "differences.csv",
     }
     assert len(list((tmp_path / "here/runs").iterdir())) == 6
-    again = wattswap("compare", "demo", *FAST, "--strategies", "need,need:0.5+keep:0.5", "--out", "here")
-    assert again.stdout == done.stdout
+    assert say(*command) == (0, printed, "")
 
 
 def test_a_picture_for_paper_has_the_paired_differences(tmp_path: Path, monkeypatch, capsys):
@@ -170,10 +170,10 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(say, monkeypatch):
 GAMES = ("demo", "--games", "--set", "reading_s=300", "--seeds", "1")
 
 
-def test_the_games_are_a_table_that_says_what_each_car_does(wattswap):
-    done = wattswap("compare", *GAMES)
-    assert (done.returncode, done.stderr) == (0, "")
-    table, _, told = done.stdout.partition("\n\nFor each car")
+def test_the_games_are_a_table_that_says_what_each_car_does(say):
+    code, printed, err = say("compare", *GAMES)
+    assert (code, err) == (0, "")
+    table, _, told = printed.partition("\n\nFor each car")
     assert max(map(len, table.splitlines())) <= 80
     for game in ("phantom", "inflated need", "replug", "stall", "false urgency", "ring", "at the peak"):
         assert f"\n{game} " in table

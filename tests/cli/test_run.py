@@ -20,6 +20,8 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.rundir import read_run
 
 FAST = ("--engine", "fleet")
+COARSE = ("--set", "reading_s=300")
+"""A run in a tenth of the time, where the street itself is not what is looked at."""
 KEYS = (
     "scenario controller strategy engine seed limit_w peak_w overload_s overload_wh sessions sessions_short"
     " sessions_open unserved_wh deferred_wh waiting_wh_h fed_back_wh forced_wh rounds choices paid_nanos billed_nanos"
@@ -45,18 +47,20 @@ def test_json_is_one_object_on_stdout_and_nothing_else_anywhere(wattswap, tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_run_has_to_note_stands_in_its_json_too(wattswap):
+@pytest.mark.usefixtures("without_report")
+def test_what_a_run_has_to_note_stands_in_its_json_too(say):
     """A reserve under which nobody can feed back, for example."""
-    reserve = "market.reserve_nanos_per_kwh_h=100_000_000"
-    done = wattswap("run", "demo", *FAST, "--set", reserve, "--json")
-    (note,) = json.loads(done.stdout)["notes"]
+    command = ("run", "demo", *FAST, *COARSE, "--set", "market.reserve_nanos_per_kwh_h=100_000_000")
+    _, out, _ = say(*command, "--json")
+    (note,) = json.loads(out)["notes"]
     assert note.startswith("vehicles: nobody feeds back, since a kWh fed earns at most")
-    assert f"Note: {note}" in wattswap("run", "demo", *FAST, "--set", reserve).stderr
+    _, _, err = say(*command)
+    assert f"Note: {note}" in err
 
 
-def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_again(wattswap, tmp_path: Path):
-    done = wattswap("run", "demo", *FAST)
-    assert (done.returncode, done.stderr) == (0, "")
+def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_again(say, tmp_path: Path):
+    code, printed, err = say("run", "demo", *FAST)
+    assert (code, err) == (0, "")
     for words in (
         "min over the limit",
         "of 42 cars that gave way",
@@ -66,9 +70,9 @@ def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_a
         "fed back",
         "IOTA",
     ):
-        assert words in done.stdout
+        assert words in printed
     (path,) = (tmp_path / "runs").iterdir()
-    assert re.search(rf"Run directory: runs/{path.name} \([\d.]+ MB\)", done.stdout)
+    assert re.search(rf"Run directory: runs/{path.name} \([\d.]+ MB\)", printed)
     assert path.name.endswith("-demo-negotiated-s1")
     run = read_run(path)
     assert run.status == "complete"
@@ -84,17 +88,16 @@ def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_a
         "run finished",
     ]
     (path / "report.html").unlink()
-    reported = wattswap("report", f"runs/{path.name}")
-    assert (reported.returncode, reported.stdout, reported.stderr) == (0, done.stdout, "")
+    assert say("report", f"runs/{path.name}") == (0, printed, "")
     assert (path / "report.html").is_file()
-    again = json.loads(wattswap("run", f"runs/{path.name}/scenario.toml", *FAST, "--json").stdout)
-    assert again["trace_hash"] == run.figures["trace_hash"]
+    _, again, _ = say("run", f"runs/{path.name}/scenario.toml", *FAST, "--json")
+    assert json.loads(again)["trace_hash"] == run.figures["trace_hash"]
 
 
-def test_options_reach_the_run(wattswap):
+def test_options_reach_the_run(say):
     args = ("--day", "2", "--seed", "3", "--strategy", "keep", "--set", "transformer.limit_w=100_000")
-    done = wattswap("run", "a400", *FAST, *args, "--controller", "uncontrolled", "--json")
-    figures = json.loads(done.stdout)
+    _, out, _ = say("run", "a400", *FAST, *COARSE, *args, "--controller", "uncontrolled", "--json")
+    figures = json.loads(out)
     assert (figures["seed"], figures["strategy"], figures["limit_w"]) == (3, "keep", 100_000)
     assert (figures["controller"], figures["rounds"]) == ("uncontrolled", 0)
     assert figures["overload_s"] > 0
@@ -134,11 +137,11 @@ def test_bad_input_is_one_line_with_exit_code_2_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_folder_with_something_in_it_is_not_written_to(wattswap, tmp_path: Path):
+def test_a_folder_with_something_in_it_is_not_written_to(say, tmp_path: Path):
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
-    done = wattswap("run", "demo", *FAST, "--out", ".")
-    assert done.returncode == 2
-    assert "name a new or an empty one" in done.stderr
+    code, _, err = say("run", "demo", *FAST, "--out", ".")
+    assert code == 2
+    assert "name a new or an empty one" in err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -168,7 +171,7 @@ def test_without_the_extras_a_run_says_what_it_left_out(tmp_path: Path):
         "import sys\n"
         "for name in ('pandas', 'pyarrow', 'matplotlib', 'mesa', 'scipy'): sys.modules[name] = None\n"
         "from wattswap.cli import main\n"
-        "main(['run', 'demo', '--engine', 'fleet', '--out', 'here'])"
+        "main(['run', 'demo', '--engine', 'fleet', '--set', 'reading_s=300', '--out', 'here'])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
@@ -201,9 +204,9 @@ def test_our_own_bug_is_a_traceback_and_a_directory_marked_failed(tmp_path: Path
 
 
 def test_a_run_from_python_has_tables_and_a_twin():
-    result = api.run("demo", engine="fleet", settings=["base.noise_pct=0"])
+    result = api.run("demo", engine="fleet", settings=["base.noise_pct=0", "reading_s=300"])
     assert result.out is None
-    assert len(result.series) == 36 * 120
+    assert len(result.series) == 36 * 12
     assert result.trades["nanos"].sum() == result.summary["paid_nanos"]
     assert len(result.rounds) == result.summary["rounds"]
     assert len(result.sessions) == result.summary["sessions"]
@@ -223,11 +226,14 @@ def leaves(call, own, memory, draws):
 """
 
 
-@pytest.mark.parametrize("command", [("run", "demo", *FAST), ("compare", "demo", "--jobs", "2", "--out", "there")])
+@pytest.mark.parametrize(
+    "command",
+    [("run", *FAST), ("compare", "--controllers", "negotiated", "--seeds", "2", "--jobs", "2", "--out", "there")],
+)
 def test_what_a_strategy_prints_stays_out_of_what_the_command_prints(wattswap, tmp_path: Path, command):
     (tmp_path / "mine.py").write_text(STRATEGIES, encoding="utf-8")
     option = "--strategy" if command[0] == "run" else "--strategies"
-    done = wattswap(*command, option, "mine.py:prints", "--json")
+    done = wattswap(*command, "demo", *COARSE, option, "mine.py:prints", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
     assert "hello" in done.stderr
@@ -242,7 +248,7 @@ def test_a_strategy_that_ends_the_process_is_refused_in_one_line(wattswap, tmp_p
 
 def test_a_report_that_cannot_be_written_is_a_note_below_the_table(tmp_path: Path):
     """On a read-only medium, or a full one; here no file may grow beyond 50 kB."""
-    api.run("demo", engine="fleet", out=tmp_path / "here")
+    api.run("demo", engine="fleet", settings=["reading_s=300"], out=tmp_path / "here")
     limited = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
         "from wattswap.cli import main\nmain(['report', 'here'])"

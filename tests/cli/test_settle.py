@@ -20,6 +20,8 @@ from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER
 from wattswap.runners.recording.rundir import OUTBOX, read_run
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 
 @pytest.fixture
 def stranded(tmp_path: Path) -> Iterator[tuple[DevnetProcess, Path]]:
@@ -28,7 +30,7 @@ def stranded(tmp_path: Path) -> Iterator[tuple[DevnetProcess, Path]]:
     street = quick_street("ledger.drain_s=0", "ledger.anchor=none", "ledger.pay=each")
     with a_node(tmp_path) as node:
         run_loaded(
-            street, engine="fleet", ledger=node.url, out=out, progress=lambda t: node.kill() if t == 40 else None
+            street, engine="fleet", ledger=node.url, out=out, progress=lambda t: node.kill() if t == 10 else None
         )
         node.start()
         yield node, out

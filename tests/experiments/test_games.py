@@ -18,6 +18,7 @@ from wattswap.protocol.units import WS_PER_KWH
 from wattswap.runners.scenario import Street, load_street
 
 BY_NAME = {game.name: game for game in MANIPULATIONS}
+COARSE = ["reading_s=150"]
 SHARE = 0.3
 """More than usual, so that one day has enough of them."""
 
@@ -25,7 +26,7 @@ SHARE = 0.3
 @pytest.fixture(scope="module")
 def friday() -> Street:
     """A day on which the street is far too small."""
-    return load_street("c250stress", day=5, strategy=HONEST)
+    return load_street("c250stress", day=5, strategy=HONEST, settings=COARSE)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def _nobody(street: Street) -> PlayedStreet:
 
 
 def test_the_honest_run_is_the_run_that_everybody_knows(honest):
-    known = run("c250stress", day=5, strategy=HONEST, engine="fleet").summary
+    known = run("c250stress", day=5, strategy=HONEST, engine="fleet", settings=COARSE).summary
     assert honest.cost_nanos.sum() == known["waiting_cost_nanos"]
     assert honest.earned_nanos.sum() == pytest.approx(known["paid_nanos"] + known["rent_open_nanos"], abs=1_000)
     assert honest.short.sum() == known["sessions_short"]
@@ -135,7 +136,7 @@ def test_asking_more_pays_where_each_is_paid_its_ask_and_nowhere_does_it_under_v
     lies = [BY_NAME["asks more"], BY_NAME["asks less"]]
 
     def gains(clearing: str) -> list[float]:
-        rule = [f"transformer.clearing={clearing}"]
+        rule = [*COARSE, f"transformer.clearing={clearing}"]
         outcomes = play_games("c250stress", seeds=1, day=5, games=lies, settings=rule)
         return [outcome.gain_iota for outcome in outcomes]
 

@@ -10,6 +10,7 @@ from pyarrow import parquet
 from tests.smalltown import found
 
 from wattswap.experiments import growing_tables, run
+from wattswap.experiments.api import run_loaded
 from wattswap.experiments.growing_tables import GrowingTables
 from wattswap.experiments.tables import TABLES, table_of
 from wattswap.runners.engines.launch import run_street, start_run
@@ -17,8 +18,11 @@ from wattswap.runners.recording.parquet_table import ParquetTable
 from wattswap.runners.recording.time_series import TimeSeries
 from wattswap.runners.scenario import load_street
 
+COARSE = ["reading_s=300"]
 ENGINES = ("fleet", "messages")
 GROWING = ("series", "rounds", "trades", "sessions")
+
+pytestmark = pytest.mark.usefixtures("without_report")
 
 
 @pytest.fixture
@@ -32,8 +36,8 @@ def names(folder: Path) -> set[str]:
 
 
 def test_tables_that_grew_are_those_that_are_written_at_once(tmp_path: Path, small_portions):
-    street = load_street("demo")
-    result = run("demo", engine="fleet", out=tmp_path / "out")
+    street = load_street("demo", settings=COARSE)
+    result = run_loaded(street, engine="fleet", out=tmp_path / "out")
     record = run_street(street, engine="fleet")
     for name in TABLES:
         columns = table_of(name, street, record, TimeSeries.of(street, record))
@@ -48,22 +52,22 @@ def test_tables_that_grew_are_those_that_are_written_at_once(tmp_path: Path, sma
 def test_both_engines_write_the_same_tables(tmp_path: Path):
     """Byte for byte, whatever comes first within an instant: on this day two cars leave at one tick, twice."""
     for engine in ENGINES:
-        run("b250", day=7, engine=engine, out=tmp_path / engine)
+        run("b250", day=7, engine=engine, settings=["reading_s=150"], out=tmp_path / engine)
     for name in TABLES:
         fleet, messages = ((tmp_path / engine / f"{name}.parquet").read_bytes() for engine in ENGINES)
         assert fleet == messages, name
 
 
 def test_the_record_keeps_one_tick_and_the_figures_are_the_same(small_portions):
-    street = load_street("demo")
-    result, record = run("demo", engine="fleet"), run_street(street, engine="fleet")
+    street = load_street("demo", settings=COARSE)
+    result, record = run_loaded(street, engine="fleet"), run_street(street, engine="fleet")
     assert [row.tick for row in result.record.ticks] == [street.ticks - 1]
     assert len(record.ticks) == street.ticks
     np.testing.assert_array_equal(result.ticks.street.load_w, TimeSeries.of(street, record).street.load_w)
 
 
 def test_no_more_ticks_than_a_portion_are_held(small_portions):
-    street = load_street("demo")
+    street = load_street("demo", settings=COARSE)
     run_ = start_run(street, engine="fleet")
     tables, held = GrowingTables(street), []
     tables.begun(run_)
@@ -78,7 +82,7 @@ def test_no_more_ticks_than_a_portion_are_held(small_portions):
 
 def test_a_portion_is_full_of_cars_before_it_is_full_of_ticks(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(growing_tables, "PORTION_CAR_TICKS", 100)
-    street = load_street("demo")
+    street = load_street("demo", settings=COARSE)
     run_ = start_run(street, engine="fleet")
     tables = GrowingTables(street)
     tables.begun(run_)
@@ -89,7 +93,7 @@ def test_a_portion_is_full_of_cars_before_it_is_full_of_ticks(monkeypatch: pytes
 
 
 def test_while_a_run_goes_on_no_half_table_is_in_the_place_of_a_whole_one(tmp_path: Path, small_portions):
-    street = load_street("demo")
+    street = load_street("demo", settings=COARSE)
     run_ = start_run(street, engine="fleet")
     tables = GrowingTables(street, tmp_path)
     tables.begun(run_)

@@ -42,6 +42,14 @@ def test_commands_that_are_killed_anywhere_make_and_lose_no_nano(tmp_path: Path,
     assert sum(sum(story["kills"].values()) for story in told) >= kills
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """A run that nothing happened to."""
+    story = Story(tmp_path_factory.mktemp("whole") / "story", None, random.Random(1), 0.0)
+    subprocess.run([sys.executable, "-m", "wattswap", *story.begin], capture_output=True, check=True)
+    return story
+
+
 @pytest.mark.parametrize(
     ("forgery", "found"),
     [
@@ -50,11 +58,13 @@ def test_commands_that_are_killed_anywhere_make_and_lose_no_nano(tmp_path: Path,
         ("UPDATE entries SET nanos = nanos + 1 WHERE seq = 30", "the book is not the beginning of the run's"),
     ],
 )
-def test_the_same_audit_finds_one_nano_that_is_wrong(tmp_path: Path, forgery: str, found: str):
-    story = Story(tmp_path / "story", None, random.Random(1), 0.0)
-    subprocess.run([sys.executable, "-m", "wattswap", *story.begin], capture_output=True, check=True)
-    assert story.audit(0) == []
-    with closing(sqlite3.connect(story.tokens)) as forger:
+def test_the_same_audit_finds_one_nano_that_is_wrong(whole: Story, forgery: str, found: str):
+    assert whole.audit(0) == []
+    written = whole.tokens.read_bytes()
+    with closing(sqlite3.connect(whole.tokens)) as forger:
         forger.execute(forgery)
         forger.commit()
-    assert any(found in text for text in story.audit(0))
+    try:
+        assert any(found in text for text in whole.audit(0))
+    finally:
+        whole.tokens.write_bytes(written)

@@ -116,7 +116,7 @@ def test_the_report_opens_with_the_headline_of_the_run(demo):
 
 
 def test_it_needs_nothing_but_itself(demo):
-    html = write_report(demo).read_text(encoding="utf-8")
+    html = (demo / "report.html").read_text(encoding="utf-8")
     found = ReadPage(html)
     assert not {"script", "link", "iframe", "object", "embed", "base", "form", "a"} & set(found.tags)
     loads = [value for _, name, value in found.attributes if name in ("src", "href", "srcset", "background", "data")]
@@ -128,7 +128,7 @@ def test_it_needs_nothing_but_itself(demo):
 
 
 def test_the_picture_in_it_is_one(demo):
-    html = write_report(demo).read_text(encoding="utf-8")
+    html = (demo / "report.html").read_text(encoding="utf-8")
     picture = b64decode(html.partition("data:image/png;base64,")[2].partition('"')[0], validate=True)
     assert picture.startswith(b"\x89PNG")
     width, height = struct.unpack(">II", picture[16:24])
@@ -210,7 +210,7 @@ def test_how_to_run_it_again_is_said(demo, tables, without_picture):
 
 
 def test_an_uncontrolled_run_has_figures_but_no_round_and_nobody_to_pay(uncontrolled):
-    found = ReadPage(write_report(uncontrolled).read_text(encoding="utf-8"))
+    found = ReadPage((uncontrolled / "report.html").read_text(encoding="utf-8"))
     assert found.table("", "uncontrolled")
     assert "Side by side" not in found.text
     assert "One round" not in found.text
@@ -246,7 +246,7 @@ def test_what_a_power_cut_leaves_has_a_report_too(demo, tmp_path):
 
 
 def test_whoever_was_cut_without_pay_is_listed(tmp_path, without_picture):
-    path = made(tmp_path / "run", strategy="keep")
+    path = made(tmp_path / "run", strategy="keep", settings=["reading_s=300"])
     found = ReadPage(page(RunTables.read(path)))
     cut = found.table("car", "session", "first cut")
     assert len(cut) > 10
@@ -324,7 +324,7 @@ def test_a_street_of_ones_own_needs_no_credit_and_its_folders_stay_private(tmp_p
         shutil.copy(DATA / kind / name, tmp_path / f"my-{kind}.csv")
     scenario = tmp_path / "mine.toml"
     scenario.write_text(
-        'start = 2018-11-25T00:00:00+01:00\ndays = 1\n[base]\nhousehold_csv = "my-households.csv"\n'
+        'start = 2018-11-25T00:00:00+01:00\ndays = 1\nreading_s = 300\n[base]\nhousehold_csv = "my-households.csv"\n'
         '[sessions]\ncsv = "my-sessions.csv"\n',
         encoding="utf-8",
     )

@@ -24,6 +24,7 @@ from wattswap.runners.payments.run_payments import RunPayments
 from wattswap.runners.recording.rundir import METERS, read_run
 
 pytest.importorskip("iota_sdk")
+pytestmark = pytest.mark.usefixtures("without_report")
 
 
 WAITING = {"open", "netted", "netted+waiting", "waiting", "unpaid", "disputed"}
@@ -40,7 +41,7 @@ def node(tmp_path: Path) -> Iterator[DevnetProcess]:
 
 
 def test_a_node_that_dies_for_an_hour_of_the_run_changes_nothing(node: DevnetProcess, tmp_path: Path):
-    begins, hour = EVENING, 4
+    begins, hour = EVENING, 2
 
     def outage(tick: int) -> None:
         if tick == begins:
@@ -167,7 +168,6 @@ def settled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that settled in a file beside its directory."""
     folder = tmp_path_factory.mktemp("settled")
     run_loaded(STREET, engine="fleet", ledger=f"sqlite:{folder / 'tokens.sqlite'}", out=folder / "run")
-    (folder / "run" / "report.html").unlink()
     return folder
 
 

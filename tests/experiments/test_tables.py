@@ -76,20 +76,20 @@ def test_a_run_that_never_began_has_every_column_and_no_row(street, record, name
 
 
 def test_stretches_cover_the_time_a_car_is_plugged_in_without_gap_or_overlap():
-    street = load_street("demo")
+    street = load_street("demo", settings=["reading_s=300"])
     record = run_street(street, engine="fleet")
     cars = table("cars", street, record)
     by_session = cars.groupby("session", sort=False)
     assert (by_session["to_ms"].shift() == cars["from_ms"])[by_session.cumcount() > 0].all()
     plugged_s = (cars["to_ms"] - cars["from_ms"]).sum() // 1000
-    assert plugged_s == 30 * sum(len(row.rows) for row in record.ticks)
+    assert plugged_s == 300 * sum(len(row.rows) for row in record.ticks)
     same = (by_session["activity"].shift() == cars["activity"])[by_session.cumcount() > 0]
     assert not same.any(), "a stretch goes on in the next row"
 
 
-@pytest.mark.parametrize("settings", [(), ("vehicles.curve=taper",)])
-def test_baselines_are_what_the_street_would_draw_with_nobody_in_control(settings):
-    street = load_street("demo", settings=settings)
+@pytest.mark.parametrize("curve", ["vehicles.curve=flat", "vehicles.curve=taper"])
+def test_baselines_are_what_the_street_would_draw_with_nobody_in_control(curve):
+    street = load_street("demo", settings=["reading_s=300", curve])
     ours, alone = (
         columns("series", street, run_street(street, controller=controller, engine="fleet"))
         for controller in ("negotiated", "uncontrolled")

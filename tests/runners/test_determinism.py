@@ -27,7 +27,7 @@ DEMO = "03d6ef77b452"
 RUN = """
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.scenario import load_street
-record = run_street(load_street("b250", day=7), engine="messages")
+record = run_street(load_street("b250", day=7, settings=["reading_s=150"]), engine="messages")
 print(record.trace_hash(), record.events_hash, len(record.trades))
 """
 

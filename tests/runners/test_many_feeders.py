@@ -31,6 +31,8 @@ from wattswap.runners.scenario.street import Sessions, concatenated
 THREE = Path(__file__).with_name("three_feeders.toml")
 NAMES = ("a400", "b250", "c250stress")
 
+pytestmark = pytest.mark.usefixtures("without_report")
+
 
 def neighbours(seed: int, count: int) -> list[Street]:
     """Streets with cars, homes and transformers of their own, under one clock, one seed and one kind of charger."""
@@ -106,13 +108,13 @@ def differ(streets: list[Street], engine: Engine, controller: str = "negotiated"
     return found
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 1 << 32), st.integers(1, 4))
 def test_many_feeders_in_one_pass_of_the_fleet_are_as_many_runs(seed, count):
     assert differ(neighbours(seed, count), "fleet") == []
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 1 << 32), st.integers(2, 4))
 def test_many_feeders_in_one_queue_of_messages_are_as_many_runs(seed, count):
     assert differ(neighbours(seed, count), "messages") == []
@@ -129,10 +131,10 @@ def test_a_controller_rules_each_feeder_by_itself(controller):
     assert differ(neighbours(131, 3), "fleet", controller) == []
 
 
-@pytest.mark.parametrize(("engine", "reading_s"), [("fleet", 30), ("messages", 150)])
+@pytest.mark.parametrize(("engine", "reading_s"), [("fleet", 150), ("messages", 600)])
 def test_three_feeders_of_a_file_have_the_trades_that_each_has_in_a_file_of_its_own(engine, reading_s):
     """The last day of the three bundled weeks, homes flickering; two of them have the same sessions."""
-    ticks = [f"reading_s={reading_s}"]
+    ticks = [f"reading_s={reading_s}", "window_s=600"]
     street = load_street(str(THREE), day=7, settings=ticks)
     assert all(feeder.base.noise_pct == 2 for feeder in street.scenario.feeders)
     record = run_street(street, engine=engine)
@@ -155,7 +157,7 @@ def test_three_feeders_of_a_file_have_the_trades_that_each_has_in_a_file_of_its_
 
 
 def test_a_feeder_taken_out_of_its_street_runs_as_it_did_there():
-    street = load_street(str(THREE), day=7)
+    street = load_street(str(THREE), day=7, settings=["reading_s=150"])
     (alone,) = records_of("fleet", street.alone(1))
     assert alone.trace_hash() == records_of("fleet", street)[1].trace_hash_alone()
     assert street.alone(1).resolved_toml != street.resolved_toml
@@ -192,7 +194,7 @@ def test_the_tables_of_several_feeders_grow_and_are_replayed(tmp_path: Path, mon
 def test_a_run_of_several_feeders_that_wrote_in_portions_replays_from_its_directory(tmp_path, monkeypatch):
     monkeypatch.setattr("wattswap.experiments.growing_tables.PORTION_TICKS", 100)
     scenario = tmp_path / "three.toml"
-    text = THREE.read_text(encoding="utf-8").replace("days = 7", "days = 1\nreading_s = 300")
+    text = THREE.read_text(encoding="utf-8").replace("days = 7", "days = 1\nreading_s = 900\nwindow_s = 900")
     scenario.write_text(text, encoding="utf-8")
     result = run(scenario, out=tmp_path / "run")
     books = sorted(path.name for path in (tmp_path / "run").glob("ledger*"))
@@ -200,12 +202,12 @@ def test_a_run_of_several_feeders_that_wrote_in_portions_replays_from_its_direct
     checked = check_run(read_recorded(tmp_path / "run"))
     assert (checked.differences, checked.compared) == ((), TABLES)
     shown = RunTables.read(tmp_path / "run")
-    assert len(shown.series) == 288, "pictures show the feeders together"
+    assert len(shown.series) == 96, "pictures show the feeders together"
     assert shown.series["load_w"].max() == result.summary["peak_w"]
 
 
 def test_what_goes_wrong_on_several_feeders_is_counted_for_all_together():
-    settings_ = ["reading_s=300", "faults.loss_pct=3", "faults.crashes_per_day=1"]
+    settings_ = ["reading_s=900", "window_s=900", "faults.loss_pct=3", "faults.crashes_per_day=1"]
     figures = run(THREE, day=7, settings=settings_).summary
     assert figures["faults"]["lost"] > 100
     assert figures["faults"]["crashes"] > 100

@@ -38,6 +38,11 @@ def test_a_protection_that_is_switched_off_breaks_its_rule(mutant, monkeypatch):
     pytest.fail(f"{SEEDS} seeds with {mutant.name}, and none breaks {mutant.rule}")
 
 
+FEW = [2, pytest.param(50, marks=pytest.mark.long)]
+"""Seeds beside those in which a mutant is found."""
+
+
+@pytest.mark.parametrize("few", FEW)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -59,14 +64,15 @@ def test_a_protection_that_is_switched_off_breaks_its_rule(mutant, monkeypatch):
         "crashes and loss",
     ],
 )
-def test_the_real_agents_break_no_rule_where_more_goes_wrong(settings):
+def test_the_real_agents_break_no_rule_where_more_goes_wrong(settings, few):
     seeds = {seed for mutant in MUTANTS if mutant.settings == settings for seed in mutant.seeds}
-    assert [result.found for seed in seeds | {*range(10)} if (result := seed_result(seed, settings)).rule] == []
+    assert [result.found for seed in seeds | {*range(few)} if (result := seed_result(seed, settings)).rule] == []
 
 
-def test_under_a_cap_of_ten_minutes_the_real_agents_break_no_rule(monkeypatch):
+@pytest.mark.parametrize("few", FEW)
+def test_under_a_cap_of_ten_minutes_the_real_agents_break_no_rule(monkeypatch, few):
     a_cap_of_ten_minutes(monkeypatch)
-    assert [result.found for seed in range(10) if (result := seed_result(seed)).rule] == []
+    assert [result.found for seed in range(few) if (result := seed_result(seed)).rule] == []
 
 
 def test_a_street_whose_minima_exceed_its_limit_is_not_feasible():

@@ -101,7 +101,7 @@ class Charger:
 
     def check(self) -> None:
         """It draws no more than it is rated for, and counts for cars that it knows."""
-        assert self._lease.import_w <= max(self._max_w, self._rules.guaranteed_w)
+        assert self._lease.import_w <= max(self._max_w, self._rules.guaranteed_w, self._rules.min_w)
         assert all(self._vehicles.get(session) is not None for session in self._meter.unsettled)
         assert all(part.session == self._plugged for part in self._held)
         self._meter.check()

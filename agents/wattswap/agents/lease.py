@@ -21,6 +21,9 @@ class Lease:
     def __init__(self, rules: Rules, max_w: int) -> None:
         self._guaranteed_w, self._longest_ms = rules.guaranteed_w, rules.lease_ms
         self._max_w = max(max_w, rules.guaranteed_w)
+        # The law counts 6 A on three phases, also where car or charger has one: it draws what it can, and whether it
+        # could have drawn is told by what it was granted.
+        self._most_import_w = max(self._max_w, rules.min_w)
         self.import_w, self.export_w = self._guaranteed_w, 0
         self.expires_ms: int | None = None
         self.heard = (0, 0)
@@ -36,7 +39,7 @@ class Lease:
         if not newer or grant.echo_epoch != epoch or not grant.echo_ms <= now_ms < expires_ms:
             return False
         self.heard = (grant.epoch, grant.seq)
-        self.import_w, self.export_w = min(grant.import_w, self._max_w), min(grant.export_w, self._max_w)
+        self.import_w, self.export_w = min(grant.import_w, self._most_import_w), min(grant.export_w, self._max_w)
         self.expires_ms = expires_ms
         return True
 

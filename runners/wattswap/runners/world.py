@@ -84,6 +84,8 @@ class Fleet:
     """The departure the car states."""
     need_ws: Ints
     max_w: Ints
+    charger_max_w: Ints
+    """What its charger can give, which may be more than it takes."""
     feed_w: Ints
     stored_ws: Ints
     """At arrival."""
@@ -158,6 +160,7 @@ def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
         departure_ms=column(sessions.stated_departure_ms, [NEVER_MS] * m),
         need_ws=column(sessions.energy_ws, [0] * m),
         max_w=column(garage.max_w, [battery.max_w for battery in batteries]),
+        charger_max_w=column(garage.charger_max_w, [battery.max_w for battery in batteries]),
         feed_w=column(np.minimum(cars.feed_w, garage.max_w), [battery.max_w for battery in batteries]),
         stored_ws=column(
             car_batteries_ws * target // PERMILLE - sessions.energy_ws,

@@ -16,7 +16,7 @@ from wattswap.protocol.units import WS_PER_KWH
 from wattswap.runners.engines.fleet import FleetRun
 
 ALL = [name for name in CONTROLLERS if name != NEGOTIATED]
-FEW = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def columns(tick):

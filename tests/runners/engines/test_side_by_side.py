@@ -16,13 +16,13 @@ from wattswap.runners.world import fleet_of
 @pytest.mark.parametrize(
     ("scenario", "day", "settings"),
     [
-        ("demo", None, ()),
-        ("b250", 7, ()),
-        ("c250stress", 5, ("reading_s=60", "vehicles.departure=error:2h")),
-        ("c250stress", 5, ("reading_s=60", "transformer.limit_w=120_000", "chargers.guaranteed_w=1380")),
-        ("c250stress", 5, ("reading_s=60", "transformer.funds_iota=1")),
-        ("demo", None, ("vehicles.funds_iota=0", "ledger.pay=each")),
-        ("c250stress", 5, ("reading_s=60", "vehicles.strategy=experienced:0.5+prosumer:0.3+keep:0.2")),
+        ("demo", None, ("reading_s=150",)),
+        ("b250", 7, ("reading_s=150",)),
+        ("c250stress", 5, ("reading_s=150", "vehicles.departure=error:2h")),
+        ("c250stress", 5, ("reading_s=150", "transformer.limit_w=120_000", "chargers.guaranteed_w=1380")),
+        ("c250stress", 5, ("reading_s=150", "transformer.funds_iota=1")),
+        ("demo", None, ("reading_s=150", "vehicles.funds_iota=0", "ledger.pay=each")),
+        ("c250stress", 5, ("reading_s=150", "vehicles.strategy=experienced:0.5+prosumer:0.3+keep:0.2")),
     ],
 )
 def test_each_of_several_seeds_comes_to_what_it_comes_to_alone(

@@ -88,8 +88,8 @@ CRASHES_AND_LOSS = ("faults.crashes_per_day=240", "faults.loss_pct=50")
 DURABILITY = (
     Mutant(awards_are_not_durable, Rule.NOTHING_FORGOTTEN),
     Mutant(claims_are_not_durable, Rule.SAME_AGAIN, before=(Rule.NOTHING_FORGOTTEN,), seeds=(333,)),
-    Mutant(receipts_are_not_durable, Rule.ALL_SETTLED),
-    Mutant(sessions_are_not_durable, Rule.POWER_RETURNS, before=(Rule.NO_EXCEPTION, Rule.ALL_SETTLED)),
+    Mutant(receipts_are_not_durable, Rule.ALL_SETTLED, seeds=(24,)),
+    Mutant(sessions_are_not_durable, Rule.POWER_RETURNS, before=(Rule.NO_EXCEPTION, Rule.ALL_SETTLED), seeds=(9,)),
     Mutant(departures_are_not_durable, Rule.ALL_SETTLED, before=(Rule.IN_ORDER,), settings=CRASHES_AND_LOSS),
     Mutant(earnings_are_not_durable, Rule.NOTHING_FORGOTTEN),
     Mutant(remembered_after_it_was_sent, Rule.NOTHING_FORGOTTEN),

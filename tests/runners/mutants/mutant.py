@@ -24,7 +24,7 @@ class Mutant(NamedTuple):
     settings: tuple[str, ...] = ()
     """Changes to the fault scenario, for faults that need more of them than usual, or another kind."""
     seeds: tuple[int, ...] = ()
-    """Seeds to try first, found by a search. They change whenever agents send more or fewer messages."""
+    """Seeds to try first, which show it soonest. They change whenever agents send more or fewer messages."""
 
     @property
     def name(self) -> str:

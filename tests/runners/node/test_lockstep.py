@@ -31,7 +31,7 @@ def town(tmp_path: Path) -> Street:
     return load_street(str(found(tmp_path)))
 
 
-@pytest.mark.parametrize(("processes", "sign"), [(1, False), (2, True), (3, False), ("each", True)])
+@pytest.mark.parametrize(("processes", "sign"), [(1, False), (3, True), ("each", False)])
 def test_a_small_town_makes_the_same_trades_in_any_number_of_processes(tmp_path, processes, sign):
     street = town(tmp_path)
     record = lockstep_run(street, processes=processes, sign=sign).run()
@@ -39,14 +39,14 @@ def test_a_small_town_makes_the_same_trades_in_any_number_of_processes(tmp_path,
     assert differences(run_street(street), record) == []
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_any_small_street_makes_the_same_trades_in_two_processes(seed):
     street = random_street(seed, 4, 24)
     assert differences(run_street(street), lockstep_run(street, processes=2).run()) == []
 
 
 def test_a_real_sunday_makes_the_same_trades_in_eight_processes():
-    street = load_street("b250", day=7)
+    street = load_street("b250", day=7, settings=["reading_s=300"])
     assert differences(run_street(street), lockstep_run(street, processes=8).run()) == []
 
 
@@ -55,6 +55,7 @@ def test_a_real_sunday_makes_the_same_trades_in_eight_processes():
     ("name", "day", "processes", "sign"),
     [
         ("b250", 7, 1, False),
+        ("b250", 7, 8, False),
         ("b250", 7, 2, False),
         ("b250", 7, "each", False),
         ("b250", 7, 4, True),

@@ -128,7 +128,8 @@ def test_a_model_sets_battery_and_power_and_no_car_feeds_more_than_it_draws():
 
 @pytest.mark.parametrize("curve", ["taper", "model"])
 def test_both_engines_agree_on_a_mixed_street_that_fills_to_the_brim(curve):
-    settings = ["vehicles.model=BMW i3 120 Ah+Nissan Leaf 40 kWh", "vehicles.target_pct=100", f"vehicles.curve={curve}"]
+    models = "vehicles.model=BMW i3 120 Ah+Nissan Leaf 40 kWh"
+    settings = ["reading_s=150", models, "vehicles.target_pct=100", f"vehicles.curve={curve}"]
     street = load_street("b250", settings=settings, day=7)
     fleet, messages = (run_street(street, engine=engine) for engine in ("fleet", "messages"))
     assert fleet.trace_hash() == messages.trace_hash()
@@ -137,7 +138,7 @@ def test_both_engines_agree_on_a_mixed_street_that_fills_to_the_brim(curve):
 
 def test_the_curve_of_a_model_changes_what_happens_only_near_full():
     def traces(target_pct: int) -> set[str]:
-        settings = [f"vehicles.model={BMW.name}", f"vehicles.target_pct={target_pct}"]
+        settings = ["reading_s=150", f"vehicles.model={BMW.name}", f"vehicles.target_pct={target_pct}"]
         curves = (
             load_street("b250", settings=[*settings, f"vehicles.curve={curve}"], day=7) for curve in ("flat", "model")
         )

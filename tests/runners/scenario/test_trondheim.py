@@ -191,7 +191,9 @@ def test_two_weeks_later_a_session_keeps_its_weekday_its_hour_and_its_length(gar
 
 
 def test_both_engines_agree_on_a_garage_to_the_last_nano(garage):
-    street = load_street(garage, settings=["transformer.limit_w=35_000", "vehicles.departure=error:2h"])
+    street = load_street(
+        garage, settings=["reading_s=150", "transformer.limit_w=35_000", "vehicles.departure=error:2h"]
+    )
     fleet, messages = (run_street(street, engine=engine) for engine in ("fleet", "messages"))
     assert fleet.trace_hash() == messages.trace_hash()
     assert len(fleet.trades) > 10

@@ -91,10 +91,7 @@ class AgentFactory:
 
     def _roster(self, number: int, households: list[str]) -> Roster:
         rows = (self._world.fleet.feeder == number).nonzero()[0].tolist()
-        charger_max_w: dict[str, int] = {}
-        for row in rows:
-            charger, max_w = self.charger_of[row], int(self._world.fleet.max_w[row])
-            charger_max_w[charger] = max(max_w, charger_max_w.get(charger, 0))
+        charger_max_w = {self.charger_of[row]: int(self._world.fleet.charger_max_w[row]) for row in rows}
         return Roster(charger_max_w, {self.vehicle_of[row] for row in rows}, tuple(households))
 
     def _transformer(self, number: int, roster: Roster) -> Transformer:
@@ -120,7 +117,7 @@ class AgentFactory:
         return Charger(
             name,
             self.transformer_of(row),
-            int(self._world.fleet.max_w[row]),
+            int(self._world.fleet.charger_max_w[row]),
             self._world.rules,
             signer=self._signer(name),
             transformer_key=self._transformer_key(row),

@@ -74,6 +74,8 @@ class Garage:
     capacity_wh: Ints
     max_w: Ints
     """The most it draws from its charger."""
+    charger_max_w: Ints
+    """What its charger can give."""
     model: Ints
     """Its row in ``curves_w``."""
     curves_w: Ints
@@ -81,7 +83,9 @@ class Garage:
 
     def of(self, rows: slice) -> Garage:
         """These cars alone."""
-        return Garage(self.capacity_wh[rows], self.max_w[rows], self.model[rows], self.curves_w)
+        return Garage(
+            self.capacity_wh[rows], self.max_w[rows], self.charger_max_w[rows], self.model[rows], self.curves_w
+        )
 
 
 @lru_cache(maxsize=1)
@@ -109,10 +113,10 @@ def garage_of(scenario: Scenario, user_key: NDArray[np.uint64], station_id: Sequ
     vehicles, rows = scenario.vehicles, len(user_key)
     stations = Stations(scenario.charger)
     chargers = [(stations and stations.of(station)) or scenario.chargers for station in station_id]
+    charger_max_w = np.array([charger.max_w for charger in chargers], dtype=np.int64)
     if not vehicles.model:
         capacity_wh = np.full(rows, vehicles.capacity_wh, dtype=np.int64)
-        max_w = np.array([charger.max_w for charger in chargers], dtype=np.int64)
-        return Garage(capacity_wh, max_w, np.zeros(rows, dtype=np.int64), _curves([]))
+        return Garage(capacity_wh, charger_max_w, charger_max_w, np.zeros(rows, dtype=np.int64), _curves([]))
     mix = parse_models(vehicles.model)
     cumulated = np.cumsum([share for _, share in mix])
     place = uniform(draw(scenario.seed, user_key, Purpose.STRATEGY, index=_MODEL_DRAW))
@@ -124,6 +128,7 @@ def garage_of(scenario: Scenario, user_key: NDArray[np.uint64], station_id: Sequ
             [cars[number].most_w(charger) for number, charger in zip(model.tolist(), chargers, strict=True)],
             dtype=np.int64,
         ),
+        charger_max_w=charger_max_w,
         model=model,
         curves_w=_curves(cars),
     )
