@@ -103,8 +103,8 @@ class AwardBook:
         """The cars that have left and are not billed yet, by session."""
         self.billed: set[str] = set()
         """The ids of all sessions that were ever billed: one is billed once, whoever names it again."""
-        self.owed = Obligations(rules.repeat_ms)
-        """The awards that are repeated."""
+        self.owed = Obligations(rules.repeat_ms, most=None)
+        """The awards that are repeated: so many of each session, and of as many sessions as there are."""
 
     # -- awards -------------------------------------------------------------------------------------------------------
 
@@ -270,6 +270,20 @@ class AwardBook:
         for key, charger, award in self._unclaimed(departed.session):
             effects += self.owed.owe_from(key, charger, award, now_ms + self._rules.repeat_ms)
         return [*effects, *self._bill(departed.session)]
+
+    def refuse_former(self, session: int, session_id: str) -> None:
+        """A session of a car that has left is nobody's any more: its number until it is billed, its id for ever.
+
+        Raises:
+            RemoteProtocolError: the id is billed already, or the number or the id will be.
+        """
+        if session_id in self.billed:
+            raise RemoteProtocolError(f"a mandate for session {session_id}, which is billed already")
+        for number, (party, _, _) in self._departed.items():
+            if number == session or party.session_id == session_id:
+                raise RemoteProtocolError(
+                    f"a mandate for session {session}, {session_id}: {number}, {party.session_id} is not billed yet"
+                )
 
     def _unclaimed(self, session: int) -> list[tuple[tuple[int, int], str, Sealed]]:
         """The newest awards of a session whose lots are not reported, as they are repeated: key, charger, award."""

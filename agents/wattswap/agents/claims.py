@@ -40,15 +40,19 @@ def most_rent(award: Award, returned_ws: int, now_ms: int, rules: Rules) -> int:
     return returned_ws * min(max(ticks, 0), award.rent_cap_s // rules.tick_s)
 
 
-def possible(report: Report, most_w: int, bought: Iterable[tuple[Award, int]], now_ms: int, rules: Rules) -> Report:
+def possible(
+    report: Report, session: Session, bought: Iterable[tuple[Award, int]], now_ms: int, rules: Rules
+) -> Report:
     """A report that says no more than can be true: powers that the car has, and no more waiting than was bought of it.
 
     ``bought`` are the car's awards that are not settled, each with the instant from which it counts. Who has waited is
     granted power first, so nobody comes first by saying so.
     """
-    if max(report.firm_w, report.wanted_w) > most_w:
-        firm_w, wanted_w = min(report.firm_w, most_w), min(report.wanted_w, most_w)
+    if max(report.firm_w, report.wanted_w) > session.max_w:
+        firm_w, wanted_w = min(report.firm_w, session.max_w), min(report.wanted_w, session.max_w)
         report = msgspec.structs.replace(report, firm_w=firm_w, wanted_w=wanted_w)
+    if report.feed_w is not None and report.feed_w > session.charger_w:
+        report = msgspec.structs.replace(report, feed_w=session.charger_w)
     if not report.owed_ws and not report.rent_price:
         return report
     owed_ws = price = 0
@@ -83,6 +87,7 @@ def refuse_impossible(departed: Departed, session: Session, tariff: int, now_ms:
             raise RemoteProtocolError(
                 f"session {departed.session} cannot have {done} {energy_ws} ws in {there_ms // 1000} s"
             )
-    bill_nanos = settlement.bill_nanos(tariff, departed.imported_ws, departed.exported_ws)
-    if abs(bill_nanos) > MOST_NANOS:
+    # Of what was fed, only what was bought will count, so what was drawn must be an amount of money by itself.
+    bill_nanos = settlement.bill_nanos(tariff, departed.imported_ws, 0)
+    if max(bill_nanos, -settlement.bill_nanos(tariff, 0, departed.exported_ws)) > MOST_NANOS:
         raise RemoteProtocolError(f"session {departed.session}: a bill of {bill_nanos} nanos is no amount of money")

@@ -24,5 +24,7 @@ class Session:
     """Under which it draws."""
     need_ws: int
     max_w: int
+    charger_w: int
+    """What its charger is rated for, whatever the charger says."""
     arrival_ms: int
     """When its mandate came."""

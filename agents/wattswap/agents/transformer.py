@@ -189,23 +189,22 @@ class Transformer:
         ack = Send(charger, Ack(MANDATE, mandate.session))
         if mandate.session in self._sessions or self._departed.has(charger, mandate.session):
             return [ack]
-        if mandate.session_id in self._award_book.billed:
-            raise RemoteProtocolError(f"a mandate for session {mandate.session_id}, which is billed already")
+        self._award_book.refuse_former(mandate.session, mandate.session_id)
         self._enter(charger, mandate, now_ms)
         remembered = msgspec.msgpack.encode((charger, mandate, now_ms))
         return [Remember(f"session/{mandate.session}", remembered), ack]
 
     def _enter(self, charger: str, mandate: Mandate, arrival_ms: int) -> None:
         party = Party(mandate.session_id, charger, mandate.payee)
-        key = agent_key(mandate.session_id)
-        max_w = min(mandate.max_w, self._roster.charger_max_w.get(charger, mandate.max_w))
-        self._sessions[mandate.session] = Session(party, key, mandate.need_ws, max_w, arrival_ms)
+        charger_w = self._roster.charger_max_w.get(charger, 0)
+        key, max_w = agent_key(mandate.session_id), min(mandate.max_w, charger_w)
+        self._sessions[mandate.session] = Session(party, key, mandate.need_ws, max_w, charger_w, arrival_ms)
         self._vehicles.enter(mandate.session, key, arrival_ms, mandate.departure_ms or 0)
         self._leases.enter(mandate.session)
 
     def _on_report(self, told: Report, session: Session, now_ms: int) -> list[Effect]:
         """A heartbeat: note where the car stands; if it gave way, others may rise."""
-        report = claims.possible(told, session.max_w, self._award_book.unsettled(told.session), now_ms, self._rules)
+        report = claims.possible(told, session, self._award_book.unsettled(told.session), now_ms, self._rules)
         if not self._leases.hears(report, now_ms):
             return []
         self._vehicles.report(report)
@@ -367,7 +366,8 @@ class Transformer:
         offer = unseal(capped.offer, self._award_book.author(session.party.vehicle))
         if not isinstance(offer, Offer) or offer.session != capped.session:
             raise RemoteProtocolError("a charger's offer holds no offer of its car")
-        counts = open_round.answer(offer, int(self._vehicles.firm_w([offer.session])[0]), capped.cap_w)
+        cap_w = min(capped.cap_w, session.charger_w)
+        counts = open_round.answer(offer, int(self._vehicles.firm_w([offer.session])[0]), cap_w)
         return self._clear(open_round, now_ms) if counts and not open_round.unanswered else []
 
     def _clear(self, open_round: OpenRound, now_ms: int) -> list[Effect]:

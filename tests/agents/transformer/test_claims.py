@@ -9,7 +9,17 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from tests.agents.transformer.two_cars import awarded, grant, opened, pass_ticks, report, street, tell
+from tests.agents.transformer.two_cars import (
+    awarded,
+    grant,
+    offer,
+    opened,
+    pass_ticks,
+    report,
+    street,
+    tell,
+    until_an_award,
+)
 from tests.agents.words import (
     CHEAP,
     HOUR,
@@ -29,12 +39,23 @@ from tests.agents.words import (
 
 from wattswap.agents import claims
 from wattswap.agents.bought_feed import BoughtFeed
+from wattswap.agents.parties import Party, Session
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol.codec import seal
-from wattswap.protocol.effects import Bill, Effect, Pay
+from wattswap.protocol.effects import Bill, Effect, NoteAward, Pay, Send
 from wattswap.protocol.errors import RemoteProtocolError
-from wattswap.protocol.events import Woken
-from wattswap.protocol.messages import BaseReport, Departed, Mandate, ReliefCall
+from wattswap.protocol.events import Paid, Woken
+from wattswap.protocol.messages import (
+    MANDATE,
+    Ack,
+    BaseReport,
+    CappedOffer,
+    Departed,
+    Mandate,
+    Offer,
+    ReliefCall,
+    Tranche,
+)
 from wattswap.protocol.units import MOST_NANOS, MOST_W, MOST_WS
 
 OVER = 300_000
@@ -63,6 +84,27 @@ def test_an_id_that_is_billed_is_never_billed_again() -> None:
     for transformer in (of, again):
         with pytest.raises(RemoteProtocolError, match="a mandate for session stay 1, which is billed already"):
             tell(transformer, "A", seal(named(7, "stay 1")), HOUR)
+
+
+@pytest.mark.parametrize(("charger", "car"), [("C", "car 3"), ("A", "car 1")], ids=["another car", "the same car"])
+@pytest.mark.parametrize(("number", "id_"), [(9, "stay 1"), (1, "stay 9")], ids=["its id", "its number"])
+def test_nobody_takes_the_session_of_a_car_that_has_left_and_is_not_billed_yet(
+    charger: str, car: str, number: int, id_: str
+) -> None:
+    """Its id would be billed twice, which stopped the transformer for good; its number lost its bill."""
+    of = awarded()
+    left = tell(of, "A", Departed(1, KWH, 0), 60_000)
+    again = Transformer("transformer", SITE, RULES, ROSTER)
+    happens(again, survived(until_an_award(), left, site_nanos=SITE.funds_nanos), 60_000)
+    for transformer in (of, again):
+        if (charger, number) == ("A", 1):
+            assert tell(transformer, charger, seal(named(1, id_)), 60_000) == [Send("A", Ack(MANDATE, 1))]
+        else:
+            with pytest.raises(RemoteProtocolError, match="1, stay 1 is not billed yet"):
+                tell(transformer, charger, seal(msgspec.structs.replace(named(number, id_), payee=car)), 60_000)
+        assert transformer.worst_import_w(number, 300_000) is None
+        tell(transformer, "A", witnessed(1, 0), 90_000)
+        assert [bill.session_id for bill in of_kind(happens(transformer, Paid(1, 0, 0, 0), 90_000), Bill)] == ["stay 1"]
 
 
 @pytest.mark.parametrize(
@@ -142,8 +184,35 @@ def test_who_only_claims_to_have_waited_comes_after_who_has(claimed: tuple[int, 
 def test_a_lot_waits_for_no_more_than_was_bought_by_now() -> None:
     """A car that sold 6,210 W says after a minute that it waits for more than there is, at more than all money."""
     told = msgspec.structs.replace(report(1), owed_ws=MOST_WS, rent_price=MOST_NANOS)
-    believed = claims.possible(told, 11_000, [(award(1), 0)], 60_000, RULES)
+    session = Session(Party("stay 1", "A", "car 1"), 1, 10 * KWH, 11_000, 22_000, 0)
+    believed = claims.possible(told, session, [(award(1), 0)], 60_000, RULES)
     assert (believed.owed_ws, believed.rent_price) == (6_210 * 120, CHEAP)
+
+
+def test_a_car_feeds_no_more_than_its_charger_is_rated_for() -> None:
+    """Charger B, rated for 22 kW, passes on an offer to feed 100 MW beside a cap that says the same."""
+    of = street(replace(SITE, funds_nanos=10**6 * IOTA), base_w=100_000)
+    happens(of, Woken())
+    tell(of, "A", offer(1))
+    feeds = Offer(0, 0, 2, (Tranche(0, 0), Tranche(0, 0), Tranche(MOST_W, IOTA)))
+    done = tell(of, "B", CappedOffer(2, MOST_W, seal(feeds)))
+    assert [note.award_w for note in of_kind(done, NoteAward)] == [(0, 0, 22_000)]
+
+
+def test_a_car_that_says_what_it_can_feed_says_no_more_than_its_charger_is_rated_for() -> None:
+    session = Session(Party("stay 1", "A", "car 1"), 1, 10 * KWH, 11_000, 22_000, 0)
+    for said_w, believed_w in ((None, None), (22_000, 22_000), (MOST_W, 22_000)):
+        told = msgspec.structs.replace(report(1), feed_w=said_w)
+        assert claims.possible(told, session, [], 0, RULES).feed_w == believed_w
+
+
+def test_what_was_drawn_is_an_amount_of_money_by_itself() -> None:
+    """A mandate may state any need. Feeding made up for the rest, and then was none, for nobody had bought it."""
+    of = Transformer("transformer", replace(SITE, tariff_nanos_per_kwh=30 * IOTA), RULES, ROSTER)
+    tell(of, "A", seal(msgspec.structs.replace(mandate(1), need_ws=MOST_WS)))
+    most_ws = MOST_NANOS // (30 * IOTA) * KWH
+    with pytest.raises(RemoteProtocolError, match="is no amount of money"):
+        tell(of, "A", Departed(1, most_ws + 2 * KWH, 2 * KWH), HOUR)
 
 
 def test_a_call_asks_for_no_more_than_a_call_can_say() -> None:

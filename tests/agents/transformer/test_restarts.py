@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tests.agents.transformer.two_cars import AWARD, FULL_STOP, awarded, offer, opened, plug_in, report, tell, wakes
+from msgspec import msgpack, structs
+from tests.agents.transformer.two_cars import AWARD, awarded, opened, report, tell, until_an_award, wakes
 from tests.agents.words import (
+    CHEAP,
     IOTA,
     KWH,
     LATER,
@@ -12,6 +14,7 @@ from tests.agents.words import (
     SITE,
     SOON,
     WORTH,
+    award,
     happens,
     mandate,
     of_kind,
@@ -20,11 +23,14 @@ from tests.agents.words import (
     witnessed,
 )
 
+from wattswap.agents.award_book import MOST_REPEATED, AwardRecord
+from wattswap.agents.obligations import MOST
+from wattswap.agents.parties import Party
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol import messages
 from wattswap.protocol.codec import seal
 from wattswap.protocol.effects import Bill, Effect, Pay, Send
-from wattswap.protocol.events import Paid, Woken
+from wattswap.protocol.events import Paid, Restarted, Woken
 from wattswap.protocol.messages import DEPARTED, Ack, BaseReport, Departed, Grant, Receipt
 
 
@@ -32,16 +38,6 @@ def restarted(now_ms: int, *steps: list[Effect]) -> tuple[Transformer, list[Effe
     """Another transformer that starts with what the one before had made durable."""
     of = Transformer("transformer", SITE, RULES, ROSTER)
     return of, happens(of, survived(*steps, site_nanos=SITE.funds_nanos), now_ms)
-
-
-def until_an_award() -> list[Effect]:
-    """All that a transformer does from its first car to its first award."""
-    of = Transformer("transformer", SITE, RULES, ROSTER)
-    done = plug_in(of)
-    done += tell(of, "homes", BaseReport(3_000))
-    done += happens(of, Woken())
-    done += tell(of, "A", offer(1, *FULL_STOP))
-    return done + tell(of, "B", offer(2))
 
 
 def test_after_a_crash_it_asks_for_what_it_was_promised_and_wakes_at_the_next_tick() -> None:
@@ -71,6 +67,20 @@ def test_after_a_crash_it_keeps_quiet_until_all_grants_from_before_are_certainly
         ("A", Grant(1, 4_790, 0, 2, 1, 1, 120_000, 90_000)),
         ("B", Grant(2, 11_000, 0, 2, 2, 1, 120_000, 90_000)),
     ]
+
+
+def test_after_a_crash_it_repeats_the_newest_awards_of_each_car_however_many_cars_there_are() -> None:
+    """On a long street of honest cars there are more of them than any other agent may owe."""
+    crowd = range(MOST // MOST_REPEATED + 1)
+    kept = dict[str, bytes]()
+    for session in crowd:
+        for window in range(MOST_REPEATED + 1):
+            bought = structs.replace(award(session), tick=10 * window)
+            record = AwardRecord(bought, Party(f"stay {session}", "A", "car 1"), (6_860, 0, 0), (CHEAP, 0, 0), 10, 0)
+            kept[f"award/{record.payment_id}"] = msgpack.encode(record)
+    of = Transformer("transformer", SITE, RULES, ROSTER)
+    happens(of, Restarted(2, kept, SITE.funds_nanos), LATER)
+    assert of.owes == len(crowd) * MOST_REPEATED > MOST
 
 
 def test_after_a_crash_what_is_settled_is_not_paid_again() -> None:

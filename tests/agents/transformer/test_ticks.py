@@ -17,7 +17,7 @@ from tests.agents.transformer.two_cars import (
     tell,
     wakes,
 )
-from tests.agents.words import CALL, DEAR, ROSTER, RULES, SITE, happens, mandate, of_kind
+from tests.agents.words import CALL, CHEAP, DEAR, ROSTER, RULES, SITE, happens, mandate, of_kind
 
 from wattswap.agents.transformer import Transformer
 from wattswap.protocol import messages
@@ -178,6 +178,22 @@ def test_a_later_call_in_the_window_goes_to_cars_without_an_award_only() -> None
     effects = happens(of, Woken(), 60_000)
     assert opened(effects) == [("B", ReliefCall(0, 2, 7_800 - 6_210, 60_000, 300_000, 62_000))]
     assert wakes(effects) == [62_000, 90_000]
+
+
+def test_who_sold_feeding_and_falls_silent_feeds_nothing_and_another_car_is_called() -> None:
+    """A charger that hears nothing stops feeding with its lease, and nobody can know whether it still hears."""
+    of = street(base_w=14_000)
+    happens(of, Woken())
+    tell(of, "A", offer(1))
+    tell(of, "B", offer(2, *FULL_STOP, (6_900, CHEAP)))
+    tell(of, "B", Ack(messages.AWARD, 2, 0))
+    needs = {}
+    for now_ms in (30_000, 60_000, 90_000):
+        tell(of, "A", report(1, seq=1 + now_ms // 30_000, stamp_ms=now_ms), now_ms)
+        tell(of, "homes", BaseReport(14_000), now_ms)
+        calls = [what for _, what in of_kind(opened(happens(of, Woken(), now_ms)), tuple)]
+        needs[now_ms] = [call.need_w for call in calls if isinstance(call, ReliefCall)]
+    assert needs == {30_000: [], 60_000: [], 90_000: [14_000 + 11_000 - 19_200]}
 
 
 def test_when_all_cars_hold_awards_nobody_is_called_and_the_last_resort_cuts() -> None:

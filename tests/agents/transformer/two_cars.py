@@ -131,3 +131,13 @@ def awarded(site: Site = SITE) -> Transformer:
     assert opened(tell(of, "B", offer(2))) == CLEARED
     tell(of, "A", Ack(messages.AWARD, 1, 0))
     return of
+
+
+def until_an_award() -> list[Effect]:
+    """All that a transformer does from its first car to its first award."""
+    of = Transformer("transformer", SITE, RULES, ROSTER)
+    done = plug_in(of)
+    done += tell(of, "homes", BaseReport(3_000))
+    done += happens(of, Woken())
+    done += tell(of, "A", offer(1, *FULL_STOP))
+    return done + tell(of, "B", offer(2))

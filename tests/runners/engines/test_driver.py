@@ -25,6 +25,7 @@ from wattswap.protocol.effects import (
     SetPower,
     WakeAt,
 )
+from wattswap.protocol.errors import LocalProtocolError
 from wattswap.protocol.events import Billed, Event, Paid, Restarted, Woken
 from wattswap.protocol.messages import AWARD, Ack, Message
 from wattswap.runners.engines.driver import Driver
@@ -70,6 +71,9 @@ class Notebook:
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         self.asked.append(("billed", session, billed_nanos, receivable_nanos))
+
+    def refused(self, agent: str, error: LocalProtocolError) -> None:
+        self.asked.append(("refused", agent, str(error)))
 
     def commit(self, memories: Sequence[tuple[str, bytes | None]], entries: Sequence[Entry]) -> None:
         self.asked.append(("commit", [key for key, _ in memories], [entry[0] for entry in entries]))
@@ -134,6 +138,23 @@ def test_a_bill_is_netted_under_its_session_id_for_whom_the_mandate_names():
         ("tell", "transformer", Billed(7, 40)),
     ]
     assert book.entries[-1][:3] == ("bill", "s7", "zoe")
+
+
+def test_what_the_book_refuses_its_host_is_told_of_and_all_else_is_carried_out():
+    """On a node that goes on: a bill that cannot be must not come back with every start, and stop all others."""
+    place, book = Notebook(), Book(1_000)
+    book.bill("s7", "zoe", 100)
+    driver = Driver(place, place, book)
+    driver.carry_out(
+        "transformer", [Bill(7, "s7", "max", 5), Remember("billed/s7", b""), SAID, Bill(8, "s8", "max", 5)]
+    )
+    assert place.asked == [
+        ("refused", "transformer", "bill 's7' came first as ('zoe', 100), now as ('max', 5)"),
+        ("billed", 8, 5, 5),
+        ("commit", ["billed/s7"], ["bill"]),
+        ("tell", "transformer", Billed(8, 0)),
+        ("post", "transformer", "car", SAID.message),
+    ]
 
 
 def test_agents_of_two_kinds_with_one_number_have_two_wallets():

@@ -25,6 +25,7 @@ from wattswap.protocol.effects import (
     SetPower,
     WakeAt,
 )
+from wattswap.protocol.errors import LocalProtocolError
 from wattswap.protocol.events import Billed, Paid
 
 if TYPE_CHECKING:
@@ -80,10 +81,8 @@ class Driver:
                 case Reserve(payment_id, nanos):
                     covered = self._book_of(agent).reserve(payment_id, nanos)
                     assert covered, f"{agent} promised {nanos} nanos it does not have"
-                case Pay():
-                    answers.append(self._pay(agent, effect))
-                case Bill():
-                    answers.append(self._bill(agent, effect))
+                case Pay() | Bill():
+                    answers += self._move(agent, effect)
                 case NoteRound() | NoteAward() | NoteEnd() | NoteTrade() | NoteForced():
                     self._host.note(agent, effect)
                 case _:
@@ -94,6 +93,14 @@ class Driver:
             self._posted += len(entries)
         for answer in answers:
             self._host.tell(agent, answer)
+
+    def _move(self, agent: str, effect: Pay | Bill) -> list[Event]:
+        """Pay or bill, and the book's answer; none if it refuses, and the host goes on all the same."""
+        try:
+            return [self._pay(agent, effect) if isinstance(effect, Pay) else self._bill(agent, effect)]
+        except LocalProtocolError as error:
+            self._host.refused(agent, error)
+            return []
 
     def _pay(self, agent: str, pay: Pay) -> Paid:
         """Pay an award from its reserve, once; a repeat is answered as the first was and moves nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from wattswap.protocol.errors import LocalProtocolError
     from wattswap.protocol.events import Event
     from wattswap.protocol.messages import Message
     from wattswap.runners.engines.observer import Note
@@ -27,6 +28,9 @@ class Host(Protocol):
 
     def note(self, agent: str, note: Note) -> None:
         """Keep an agent's note for the record."""
+
+    def refused(self, agent: str, error: LocalProtocolError) -> None:
+        """The site's book refuses a payment or a bill; raise, or go on without it."""
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """The bill of a departed session is netted; so much of it is still owed."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from wattswap.agents.law import ChargingState
     from wattswap.ledger.book import Book
+    from wattswap.protocol.errors import LocalProtocolError
     from wattswap.protocol.events import Event
     from wattswap.protocol.messages import Message
     from wattswap.runners.engines.agent_factory import AgentFactory
@@ -213,6 +214,10 @@ class SimulatedRun:
         """Pass it to the observers."""
         for hear in self._observers.noted:
             hear(agent, note)
+
+    def refused(self, agent: str, error: LocalProtocolError) -> None:  # noqa: ARG002 - the error says all
+        """Stop: it is a bug of ours, which the run has found."""
+        raise error
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """Pass it to the observers."""

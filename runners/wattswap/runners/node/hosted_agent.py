@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from wattswap.protocol.effects import Effect
+    from wattswap.protocol.errors import LocalProtocolError
     from wattswap.protocol.events import Event
     from wattswap.protocol.messages import Message
     from wattswap.runners.engines.node import Node
@@ -174,6 +175,10 @@ class HostedAgent:
     def note(self, agent: str, note: Note) -> None:  # noqa: ARG002 - as above
         """Write it into the log."""
         self._log.info(type(note).__name__, **{field: getattr(note, field) for field in note.__struct_fields__})
+
+    def refused(self, agent: str, error: LocalProtocolError) -> None:  # noqa: ARG002 - as above
+        """Write it into the log and go on: one payment that cannot be must not keep all others waiting for ever."""
+        self._log.error("not booked", why=str(error))
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """Write it into the log."""

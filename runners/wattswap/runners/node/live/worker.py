@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wattswap.protocol.effects import Effect
+    from wattswap.protocol.errors import LocalProtocolError
     from wattswap.protocol.events import Event
     from wattswap.protocol.messages import Message
     from wattswap.runners.engines.observer import Note
@@ -168,6 +169,10 @@ class LiveWorker(Member):
     def note(self, agent: str, note: Note) -> None:
         """The command's recorder keeps it."""
         self._notes.append((agent, note))
+
+    def refused(self, agent: str, error: LocalProtocolError) -> None:  # noqa: ARG002 - the error says all
+        """Stop: it is a bug of ours, which the run has found."""
+        raise error
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """The command's recorder keeps it."""

@@ -22,6 +22,7 @@ from wattswap.runners.node.processes.wire import (
 )
 
 if TYPE_CHECKING:
+    from wattswap.protocol.errors import LocalProtocolError
     from wattswap.protocol.messages import Message
     from wattswap.runners.engines.observer import Note
     from wattswap.runners.node.processes.plan import Plan
@@ -153,6 +154,10 @@ class LockstepWorker(Member):
     def note(self, agent: str, note: Note) -> None:
         """The conductor's recorder keeps it."""
         self._notes.append((agent, note))
+
+    def refused(self, agent: str, error: LocalProtocolError) -> None:  # noqa: ARG002 - the error says all
+        """Stop: it is a bug of ours, which the run has found."""
+        raise error
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """The conductor's recorder keeps it."""
