@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MOST_PARTS: Final = 64
 """The number of parts without an open award that are remembered, so that messages which come twice are recognised."""
 
+MOST_UNSETTLED: Final = 2_048
+"""No more awards are open at once: a car that gives way in every window for a week and draws nothing back has fewer."""
+
 _UNSETTLED: Final = frozenset({State.AWARDED, State.ENDED, State.DELIVERED})
 _WON: Final = frozenset({State.AWARDED, State.ENDED, State.DELIVERED, State.SETTLED})
 
@@ -97,7 +100,8 @@ class DeliveryMeter:
         It ends at once if its car is not plugged in, if its window is over, or if a newer award has come before it.
 
         Raises:
-            RemoteProtocolError: another feeder has bought from the session at this tick; a car is on one feeder.
+            RemoteProtocolError: another feeder has bought from the session at this tick, and a car is on one feeder; or
+                too many are open.
         """
         part, before = award.part, self.state(award.part)
         if any(other[1:] == part[1:] and other != part and self._states[other] in _WON for other in self._states):
@@ -105,6 +109,8 @@ class DeliveryMeter:
         after = advance(before, Input.AWARD)
         if after is before:
             return False
+        if len(self) >= MOST_UNSETTLED:
+            raise RemoteProtocolError(f"one more award for session {award.session}, and {len(self)} are not settled")
         if after is State.AWARDED and (not plugged or now_ms >= award.until_ms or self._has_newer(part)):
             after = advance(advance(before, Input.END), Input.AWARD)
         if after is State.AWARDED:

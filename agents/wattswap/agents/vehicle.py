@@ -16,12 +16,14 @@ from wattswap.agents.delivery_meter import DeliveryMeter
 from wattswap.agents.obligations import Obligations
 from wattswap.agents.offers import TRANCHES, Call, Outcome, Own, StrategyError
 from wattswap.agents.peers import Peers
+from wattswap.agents.settlement import RENT_CAP_S
 from wattswap.agents.strategies.elementwise import answer, refused
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
 from wattswap.agents.strategies.waiting import waiting_cost
 from wattswap.protocol.codec import seal, unseal
 from wattswap.protocol.draws import Draws, agent_key
 from wattswap.protocol.effects import Forget, Remember, Send, WakeAt
+from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import DriverWish, Metered, PluggedIn, Reading, Received, Restarted, Unplugged, Woken
 from wattswap.protocol.messages import (
     AWARD,
@@ -77,6 +79,26 @@ class _Called(NamedTuple):
     own: Own
 
 
+class _Answer(NamedTuple):
+    """What the car has answered to a call."""
+
+    call: ReliefCall
+    tranches: tuple[Tranche, ...]
+    sealed: Sealed
+
+    def refuse_worse(self, award: Award) -> None:
+        """Refuse an award that the car has not offered.
+
+        Raises:
+            RemoteProtocolError: it is for more watts, a lower price, a longer time or less rent.
+        """
+        offered = (*self.tranches, *(Tranche(0, 0),) * (TRANCHES - len(self.tranches)))
+        bought = zip(award.award_w, award.price_nanos_per_kwh_h, offered, strict=True)
+        worse = any(watts > one.relief_w or (watts and price < one.ask_nanos_per_kwh_h) for watts, price, one in bought)
+        if worse or award.until_ms > self.call.until_ms or award.rent_cap_s < RENT_CAP_S:
+            raise RemoteProtocolError(f"an award of session {award.session} at tick {award.tick} that it did not offer")
+
+
 class Vehicle:
     """One car; it lives through session after session at whatever charger it is plugged into."""
 
@@ -106,9 +128,11 @@ class Vehicle:
         """The call whose outcome is not known yet."""
         self._memory: Memory = np.zeros((1, memory_columns(profile.strategy)))
         """What the strategy has learned in this session."""
-        self._answers: dict[Part, Sealed] = {}
+        self._answers: dict[Part, _Answer] = {}
         self._meter = DeliveryMeter(rules, State.IDLE)
         self._owed = Obligations(rules.repeat_ms)
+        self._started_ms = 0
+        """When it has started again."""
         self.earned_nanos = 0
 
     def handle(self, event: Event, now_ms: int) -> list[Effect]:
@@ -206,12 +230,12 @@ class Vehicle:
         if self._meter.state(part) is State.IDLE:
             tranches = self._choose(call, self._reading, plug)
             self._meter.move(part, Input.CALL, Input.OFFER if tranches else Input.KEEP)
-            self._answers[part] = seal(Offer(*part, tranches), self._signer)
+            self._answers[part] = _Answer(call, tranches, seal(Offer(*part, tranches), self._signer))
             if len(self._answers) > _MOST_ANSWERS:
                 del self._answers[next(iter(self._answers))]
         else:
             self._meter.move(part, Input.CALL)
-        return [Send(plug.peer, self._answers[part])] if part in self._answers else []
+        return [Send(plug.peer, self._answers[part].sealed)] if part in self._answers else []
 
     def _choose(self, call: ReliefCall, reading: Reading, plug: PluggedIn) -> tuple[Tranche, ...]:
         """Ask the strategy, and admit of its answer what the law lets a car sell; nothing if it goes on charging.
@@ -279,7 +303,17 @@ class Vehicle:
             raise refused(profile.strategy_name, error, plug.session_id, called.bid) from error
 
     def _on_award(self, charger: str, award: Award, now_ms: int) -> list[Effect]:
-        """Acknowledge an award and count for it from now on; report at once what has ended with it or is over."""
+        """Acknowledge an award and count for it from now on; report at once what has ended with it or is over.
+
+        A car that has started again does not know what it had offered before: it believes awards of calls from then
+        that it has answered once more, and gives nothing for the others, which end as they come.
+
+        Raises:
+            RemoteProtocolError: the car has offered something else, or has more awards than can be.
+        """
+        answer = self._answers.get(award.part)
+        if answer is not None and answer.call.from_ms >= self._started_ms:
+            answer.refuse_worse(award)
         ack = Send(charger, Ack(AWARD, award.session, award.tick))
         plugged = self._plug is not None and self._plug.session == award.session
         if not self._meter.award(award, now_ms, plugged=plugged):
@@ -317,6 +351,7 @@ class Vehicle:
 
     def _on_restarted(self, restarted: Restarted, now_ms: int) -> list[Effect]:
         """Repeat the claims that were made. An award that was in force goes on from its last count."""
+        self._started_ms = now_ms
         remembered, settled = restarted.remembered, list[Part]()
         if (earned := remembered.get(_EARNED)) is not None:
             self.earned_nanos, settled = msgspec.msgpack.decode(earned, type=tuple[int, list[Part]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.agents.words import (
     CALL,
+    CHEAP,
     HOUR,
     IOTA,
     KWH,
@@ -15,10 +16,10 @@ from tests.agents.words import (
     shown,
 )
 
-from wattswap.agents.offers import Strategy
+from wattswap.agents.offers import Call, Memory, OfferBook, Own, Strategy
 from wattswap.agents.rules import Rules
-from wattswap.agents.strategies import BUNDLED
 from wattswap.agents.vehicle import Vehicle, VehicleProfile
+from wattswap.protocol.draws import Draws
 from wattswap.protocol.effects import Effect, Send
 from wattswap.protocol.events import Event, Metered, PluggedIn, Reading, Received, Unplugged
 from wattswap.protocol.identity import Signer
@@ -43,12 +44,17 @@ ACKED = Ack(AN_AWARD, 7, 0)
 LEAVE = Unplugged(7, 5 * KWH, 0)
 
 
-def car(strategy: Strategy = BUNDLED["need"], **keys: Signer | bytes | None) -> Vehicle:
+def cheap(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
+    """Would stop for as little as the award pays."""
+    return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh_h=CHEAP)
+
+
+def car(strategy: Strategy = cheap, **keys: Signer | bytes | None) -> Vehicle:
     profile = VehicleProfile(strategy, "mine", 1, 880, IOTA // 2, 3 * IOTA)
     return Vehicle("car", profile, Rules(), **keys)  # type: ignore[arg-type]
 
 
-def at_work(*events: Event | Inner | Release | Cleared, strategy: Strategy = BUNDLED["need"]) -> Vehicle:
+def at_work(*events: Event | Inner | Release | Cleared, strategy: Strategy = cheap) -> Vehicle:
     """A car that is plugged in, its mandate acknowledged, and knows where it stands, after these events."""
     vehicle = car(strategy)
     for event in (PLUG, Received("charger", Ack(MANDATE, 7)), READING, *events):

@@ -87,7 +87,9 @@ def test_it_does_not_insist_on_a_mandate_once_it_left() -> None:
 def test_it_answers_a_call_as_its_strategy_chooses() -> None:
     """It asks its waiting cost, and for three hours of laxity a quarter of it more, on the price tick."""
     cost = int(waiting_cost(1, np.array([agent_key("stay 7")], dtype=np.uint64))[0])
-    assert tell(at_work(), CALL) == [full_stop(7, -(-(cost + cost * 60 // 240) // 10**6) * 10**6)]
+    assert tell(at_work(strategy=BUNDLED["need"]), CALL) == [
+        full_stop(7, -(-(cost + cost * 60 // 240) // 10**6) * 10**6)
+    ]
 
 
 def test_keeping_is_an_answer_too() -> None:

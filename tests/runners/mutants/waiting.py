@@ -87,6 +87,7 @@ def a_cap_of_ten_minutes(patch: Patch) -> None:
         return msgspec.structs.replace(Award(*fields), rent_cap_s=600)
 
     patch.setattr("wattswap.agents.awarding.Award", short)
+    patch.setattr("wattswap.agents.vehicle.RENT_CAP_S", 600)
 
 
 def rent_has_no_cap(patch: Patch) -> None:
