@@ -17,7 +17,7 @@ BEAT_MS = 1_000
 TRUE = "192.168.1.10", 9_700
 
 
-class Network:
+class OneAddress:
     """The sockets of a node to whoever is at ``TRUE``, while somebody is there; at other addresses is nobody."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Network:
 
 @pytest.mark.parametrize("configured", [True, False], ids=["written down", "found, and once connected to"])
 def test_no_number_of_false_announcements_takes_the_true_address_away(configured):
-    transformer, network, now_ms = Person("transformer", "transformer"), Network(), 0
+    transformer, network, now_ms = Person("transformer", "transformer"), OneAddress(), 0
     trust = TrustStore([transformer.identity])
     gate = Gate({"charger/1": "charger"}, trust, epoch=1, beat_ms=BEAT_MS)
     messenger = Messenger(cast("Transport", network), gate, trust, beat_ms=BEAT_MS, clock=lambda: now_ms)

@@ -21,7 +21,7 @@ WHILE_S: Final = 60.0
 
 
 @dataclass
-class _Kind:
+class _LineCount:
     began_s: float
     lines: int = 0
     left_out: int = 0
@@ -32,12 +32,12 @@ class SparingLog:
 
     def __init__(self, log: FilteringBoundLogger, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._log, self._clock_s = log, clock_s
-        self._kinds: dict[tuple[str, str], _Kind] = {}
+        self._kinds: dict[tuple[str, str], _LineCount] = {}
 
     def write(self, level: Literal["info", "warning", "error"], event: str, kind: str, **fields: object) -> None:
         """Write a line, or count it. Lines of one ``kind`` are counted together; it must not be a stranger's word."""
         self.settle()
-        counted = self._kinds.setdefault((event, kind), _Kind(self._clock_s()))
+        counted = self._kinds.setdefault((event, kind), _LineCount(self._clock_s()))
         if counted.lines < LINES_A_WHILE:
             counted.lines += 1
             getattr(self._log, level)(event, **fields)
