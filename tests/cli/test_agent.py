@@ -35,6 +35,12 @@ def written(tmp_path: Path, text: str) -> str:
         ("vehicle", UPSTREAM + "[market]\nbeat_ms = 1500\n", "it must be whole seconds"),
         ("vehicle", UPSTREAM + "[market]\ndeadline_ms = 1000\n", "it must be less than a heartbeat"),
         ("vehicle", UPSTREAM + "[upstrem]\n", "did you mean upstream?"),
+        ("battery", UPSTREAM + "[battery]\ncapacity_wh = 1\nmax_w = 11_000\n", "empties 1 Wh within a minute"),
+        (
+            "battery",
+            UPSTREAM + "[battery]\ncapacity_wh = 9_000\nmax_w = 5_000\nreserve_pct = 90\n",
+            "battery.reserve_pct is 90, above battery.initial_pct (80)",
+        ),
         ("vehicle", "name = ", "not valid TOML"),
         ("vehicle", UPSTREAM, "there is no key directory keys"),
     ],

@@ -8,7 +8,7 @@ import socket
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from wattswap.agents.strategies import truthful
 from wattswap.agents.vehicle import Vehicle, VehicleProfile
 from wattswap.protocol.events import DriverWish, PluggedIn, Reading
 from wattswap.runners.engines.store import MemoryStore
+from wattswap.runners.node import bounded_server
 from wattswap.runners.node.bounded_server import MOST_AT_ONCE
 from wattswap.runners.node.clock import EPOCH_S
 from wattswap.runners.node.config import CarTable
@@ -119,6 +120,24 @@ def test_who_asks_slowly_takes_no_more_than_the_room_there_is(car):
         one.settimeout(20)
     hung_up = [one for one in slow[MOST_AT_ONCE:] if _is_over(one)]
     assert len(hung_up) == 2 * MOST_AT_ONCE
+    for one in slow:
+        one.close()
+
+
+def test_a_byte_now_and_then_keeps_no_place(car, monkeypatch):
+    """Sixteen clients that never ended their requests once took the page away from its driver."""
+    monkeypatch.setattr(bounded_server, "REQUEST_S", 0.5)
+    slow = [socket.create_connection(("127.0.0.1", car.page.port), 20) for _ in range(MOST_AT_ONCE)]
+    end = time.monotonic() + 10
+    status = 0
+    while status != 200 and time.monotonic() < end:
+        for one in slow:
+            with suppress(OSError):
+                one.send(b"G")
+        with suppress(OSError, http.client.HTTPException):
+            status, _ = car.ask("GET", "/car")
+        time.sleep(0.1)
+    assert status == 200
     for one in slow:
         one.close()
 

@@ -29,7 +29,7 @@ from wattswap.runners.node.frames import (
     decode_frame,
     encode_frame,
 )
-from wattswap.runners.node.gate import BURST_BEATS, FRAMES_A_BEAT, MUTED_BEATS, STRIKES, Gate
+from wattswap.runners.node.gate import BURST_BEATS, FRAMES_A_BEAT, MESSAGES_A_BEAT, MUTED_BEATS, STRIKES, Gate
 from wattswap.runners.node.roles import ROLES, kinds_sent, may_send
 from wattswap.runners.node.trust import TrustStore
 
@@ -211,6 +211,42 @@ def test_whoever_sends_more_than_its_allowance_is_not_heard_and_others_are():
     assert made.counts.over_allowance > 1_000
     assert made.judge(OTHER.key.public, bundle(1, DEPARTED, sender="charger/2"), 1).heard
     assert made.judge(PEER, bundle(5_000, DEPARTED), 2_000).heard, "a heartbeat later there is room again"
+
+
+def test_the_allowance_counts_messages_too_and_a_hello_fills_it_up_for_nobody():
+    """A frame holds a thousand of them: fifty frames a beat once kept an agent from everything else."""
+    made = opened()
+    heard = 0
+    for seq in range(1, 40):
+        frame = bundle(seq, *[DEPARTED] * MESSAGES_A_BEAT)
+        heard += len(made.judge(PEER, frame, 1).heard)
+        made.judge(PEER, hello(), 1)
+    assert heard == MESSAGES_A_BEAT * BURST_BEATS
+    assert made.judge(PEER, bundle(50, DEPARTED), BEAT_MS).heard, "a heartbeat later there is room again"
+    for seq in range(51, 51 + STRIKES):
+        made.judge(PEER, bundle(seq, *[DEPARTED] * 1_024), BEAT_MS)
+    assert made.counts.over_allowance > STRIKES / 2
+    assert not made.judge(PEER, bundle(500, DEPARTED), 2 * BEAT_MS).heard, "whoever goes on is not listened to"
+
+
+def test_what_agents_refuse_is_held_against_the_one_who_said_it_alone():
+    shared = Person("charger/3", "charger", CHARGER.key)
+    trust = TrustStore([CHARGER.identity, shared.identity])
+    made = Gate({"transformer": "transformer"}, trust, epoch=1, beat_ms=BEAT_MS)
+    made.judge(PEER, hello(1, "charger/1", "charger/3"), 0)
+    for _ in range(STRIKES):
+        made.refused(PEER, "charger/1", 0)
+        made.refused(PEER, "charger/2", 0)
+    assert not made.judge(PEER, bundle(1, DEPARTED), 1).heard
+    assert made.judge(PEER, bundle(2, DEPARTED, sender="charger/3"), 1).heard
+    assert made.judge(PEER, bundle(3, DEPARTED), MUTED_BEATS * BEAT_MS).heard
+
+
+def test_what_is_refused_now_and_then_is_forgotten():
+    made = opened()
+    for second in range(3 * STRIKES):
+        made.refused(PEER, "charger/1", second * 1_000)
+    assert made.judge(PEER, bundle(1, DEPARTED), 3 * STRIKES * 1_000).heard
 
 
 def test_a_peer_that_strikes_often_is_not_listened_to_for_a_while():

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import copy
+import errno
+import os
 import pickle
 import stat
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from wattswap.protocol.errors import InputError
-from wattswap.runners.node.key_directory import TransportKey, new_agent_keys, read_agent_keys, read_identity
+from wattswap.runners.node.key_directory import (
+    PublicIdentity,
+    TransportKey,
+    new_agent_keys,
+    read_agent_keys,
+    read_identity,
+)
 from wattswap.runners.node.pairing import pairing_code, same_code
 from wattswap.runners.node.token_bucket import TokenBucket
 from wattswap.runners.node.trust import TrustDirectory, TrustStore
@@ -151,3 +161,75 @@ def test_a_token_bucket_holds_a_burst_and_fills_with_time():
     assert not bucket.take(21, 10**9)
     assert bucket.take(20, 10**9)
     assert not bucket.take(1, 0), "a clock that goes back gives nothing"
+
+
+def cards(tmp_path: Path, *names: str) -> list[PublicIdentity]:
+    return [new_agent_keys(tmp_path / "cards" / name, name, "charger").identity for name in names]
+
+
+def test_a_bad_file_beside_blocks_no_revocation_and_is_told(tmp_path):
+    first, second, third = cards(tmp_path, "one", "two", "three")
+    trusted = TrustDirectory(tmp_path)
+    for card in (first, second):
+        trusted.add(card)
+    trusted.read()
+    (tmp_path / "trusted" / "note.json").write_text("{")
+    trusted.revoke("one")
+    trusted.add(third)
+    assert trusted.changed()
+    store = trusted.refreshed()
+    assert {agent.name for agent in store} == {"two", "three"}
+    assert store.is_revoked(first.transport)
+    [trouble] = trusted.troubles
+    assert "note.json is not the public.json of an agent's keys" in trouble
+    assert trusted.changed(), "it is tried again"
+    (tmp_path / "trusted" / "note.json").unlink()
+    trusted.refreshed()
+    assert not trusted.troubles
+    assert not trusted.changed()
+
+
+def test_who_stood_in_a_file_that_is_torn_now_is_trusted_on_until_it_is_gone(tmp_path):
+    (card,) = cards(tmp_path, "one")
+    trusted = TrustDirectory(tmp_path)
+    path = trusted.add(card)
+    trusted.read()
+    path.write_text("{")
+    assert trusted.refreshed().agent("one") == card
+    assert trusted.troubles
+    path.unlink()
+    assert not list(trusted.refreshed())
+    assert not trusted.troubles
+
+
+def test_a_second_file_of_a_name_is_left_aside_and_the_first_stays(tmp_path):
+    (card,) = cards(tmp_path, "one")
+    other = new_agent_keys(tmp_path / "other", "one", "charger").identity
+    trusted = TrustDirectory(tmp_path)
+    trusted.add(card)
+    trusted.read()
+    (tmp_path / "trusted" / "a.json").write_bytes(msgspec.json.encode(other))
+    assert trusted.refreshed().agent("one") == card
+    assert "two agents called 'one'" in trusted.troubles[0]
+    trusted.revoke("one")
+    assert trusted.refreshed().agent("one") == other, "the name is free"
+
+
+def test_a_directory_that_cannot_be_looked_into_leaves_trust_as_it_was(tmp_path, monkeypatch):
+    """A process without a file descriptor left must neither end nor trust nobody."""
+    (card,) = cards(tmp_path, "one")
+    trusted = TrustDirectory(tmp_path)
+    trusted.add(card)
+    trusted.read()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as short:
+        short.setattr(os, "scandir", refuse)
+        assert trusted.changed()
+        assert trusted.refreshed().agent("one") == card
+        assert trusted.troubles == (f"cannot look into {tmp_path / 'trusted'}: Too many open files",)
+    assert trusted.changed()
+    assert trusted.refreshed().agent("one") == card
+    assert not trusted.troubles

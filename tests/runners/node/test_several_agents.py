@@ -143,6 +143,24 @@ def test_agents_here_that_take_two_others_for_the_same_are_refused(tmp_path):
         NodeTrust([(read_identity(folder / "public.json"), folder) for folder in folders])
 
 
+def test_what_one_agent_here_cannot_read_keeps_no_other_from_revoking(tmp_path):
+    config = read_config(two(tmp_path), "vehicle")
+    folders = [one.there(one.config.keys) for one in (config, *config.others)]
+    known, other = (new_agent_keys(tmp_path / place, "charger/1", "charger").identity for place in ("known", "other"))
+    second = new_agent_keys(tmp_path / "second", "charger/2", "charger").identity
+    first_trusts, other_trusts = (TrustDirectory(folder) for folder in folders)
+    other_trusts.add(known)
+    first_trusts.add(second)
+    trust = NodeTrust([(read_identity(folder / "public.json"), folder) for folder in folders])
+    first_trusts.add(other)  # who stands for another's name here has no say for anybody
+    first_trusts.revoke("charger/2")
+    assert {agent.name: agent for agent in trust.read()} == {"charger/1": known}
+    assert "two agents called 'charger/1'" in trust.troubles[0]
+    assert (trust.hears("vehicle/1", "charger/1"), trust.hears("vehicle/2", "charger/1")) == (False, True)
+    other_trusts.revoke("charger/1")
+    assert trust.read().agent("charger/1") == other, "once nobody means the other one"
+
+
 def test_a_card_that_belongs_to_another_user_is_named_with_what_to_do(tmp_path, monkeypatch):
     """A key directory is its owner's alone; the guide for Pis makes them as another user than the one who reads it."""
 

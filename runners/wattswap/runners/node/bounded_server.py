@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING, Final
@@ -9,17 +12,16 @@ from typing import TYPE_CHECKING, Final
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Mapping
 
 MOST_AT_ONCE: Final = 16
 """Requests that are answered at once; further ones are hung up on, so nobody can fill the machine with threads."""
+REQUEST_S: Final = 5.0
+"""A request and its answer are through by then, or hung up on: a byte now and then keeps no place."""
 
 
 class QuietRequest(BaseHTTPRequestHandler):
-    """A request that nobody logs; whoever sends it slowly is hung up on."""
-
-    timeout = 5
+    """A request that nobody logs."""
 
     def answer(self, status: int, media: str, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         """The whole answer."""
@@ -46,6 +48,8 @@ class BoundedServer(ThreadingHTTPServer):
             InputError: the port is taken, or the address is not this machine's.
         """
         self._room = BoundedSemaphore(MOST_AT_ONCE)
+        self._due_s: dict[socket.socket, float] = {}
+        """When each connection that is being answered is hung up on."""
         try:
             super().__init__((host, port), request)
         except OSError as error:
@@ -58,6 +62,8 @@ class BoundedServer(ThreadingHTTPServer):
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
         """Answer in a thread, if there is room."""
         if self._room.acquire(blocking=False):
+            assert isinstance(request, socket.socket)
+            self._due_s[request] = time.monotonic() + REQUEST_S
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -69,7 +75,17 @@ class BoundedServer(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
+            assert isinstance(request, socket.socket)
+            self._due_s.pop(request, None)
             self._room.release()
+
+    def service_actions(self) -> None:
+        """Hang up on whoever is overdue; the library calls this twice a second at least."""
+        now_s = time.monotonic()
+        for request, due_s in list(self._due_s.items()):
+            if now_s >= due_s:
+                with suppress(OSError):  # it is over already
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: whoever hangs up in the middle is no trouble of ours."""

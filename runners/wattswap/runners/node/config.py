@@ -43,6 +43,7 @@ SomePort = Annotated[int, Meta(ge=1, le=65_535)]
 Beats = Annotated[int, Meta(ge=3, le=100)]
 
 DEFAULT_PORT: Final = 9_700
+_MOST_BATTERY_C: Final = 60
 
 
 class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -336,6 +337,22 @@ def read_config(path: Path, role: Role) -> LoadedConfig:
     return LoadedConfig(first.config, path, role, others)
 
 
+def _check_battery(battery: BatteryTable, origin: Origin) -> None:
+    """Refuse what no battery is."""
+    if battery.max_w > _MOST_BATTERY_C * battery.capacity_wh:
+        raise origin.wrong(
+            f"battery.max_w is {battery.max_w} W, which empties {battery.capacity_wh} Wh within a minute;"
+            " max_w is in W, capacity_wh in Wh",
+            "battery.max_w",
+        )
+    if battery.reserve_pct > battery.initial_pct:
+        raise origin.wrong(
+            f"battery.reserve_pct is {battery.reserve_pct}, above battery.initial_pct ({battery.initial_pct}), up to"
+            " which it is filled: it could never feed",
+            "battery.reserve_pct",
+        )
+
+
 def _read_one(path: Path, role: Role) -> LoadedConfig:
     try:
         raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -359,4 +376,6 @@ def _read_one(path: Path, role: Role) -> LoadedConfig:
             f"market.deadline_ms is {market.deadline_ms}; it must be less than a heartbeat ({market.beat_ms} ms)",
             "market.deadline_ms",
         )
+    if isinstance(config, BatteryConfig):
+        _check_battery(config.battery, origin)
     return LoadedConfig(config, path, role)

@@ -75,16 +75,16 @@ class Discovery:
     def _run(self) -> None:
         """Announce and listen on the addresses there are; begin again whenever they change."""
         while not self._closed.is_set():
-            addresses = self._addresses()
-            if not addresses:
-                self.failure = f"this machine has no network address{self._asked()}"
-                self._closed.wait(_LOOK_S)
-                continue
+            addresses: list[str] = []
             try:
-                self._serve(addresses)
+                addresses = self._addresses()
+                if addresses:
+                    self._serve(addresses)
+                    continue
+                self.failure = f"this machine has no network address{self._asked()}"
             except (OSError, Error) as error:
-                self.failure = f"multicast on {', '.join(addresses)} does not work: {error}"
-                self._closed.wait(_LOOK_S)
+                self.failure = f"multicast on {', '.join(addresses) or 'this machine'} does not work: {error}"
+            self._closed.wait(_LOOK_S)
 
     def _serve(self, addresses: list[str]) -> None:
         with Zeroconf(interfaces=addresses, ip_version=IPVersion.V4Only) as zeroconf:

@@ -3,7 +3,7 @@
 The checks run from cheap to dear: is the key still trusted, does the peer keep within its allowance, is it a frame of
 ours, did a hello open the link, does the frame's number rise, does each name belong to the key, may the role say
 this, is it a message. What fails is dropped and counted; a peer is told why, at most once a
-heartbeat. No socket in here.
+heartbeat. What an agent refuses of what came through is held against whoever said it. No socket in here.
 """
 
 from __future__ import annotations
@@ -42,10 +42,30 @@ if TYPE_CHECKING:
 
 FRAMES_A_BEAT: Final = 50
 """So many frames a heartbeat a peer may send for each agent that speaks through it."""
+MESSAGES_A_BEAT: Final = 128
+"""And so many messages and signals, for each of them and each agent here: a frame holds many, and each costs."""
 BURST_BEATS: Final = 4
 STRIKES: Final = 100
-"""After so many frames or messages that no honest peer sends, a peer is not listened to for a while."""
+"""After so many frames or messages that no honest peer sends, a peer is not listened to for a while. One is forgotten
+every second."""
 MUTED_BEATS: Final = 60
+
+
+class _Patience:
+    """What is borne of one peer or one agent until it is not listened to."""
+
+    def __init__(self, beat_ms: int) -> None:
+        self._muted_ms = MUTED_BEATS * beat_ms
+        self._left, self._until_ms = TokenBucket(1, STRIKES - 1), 0
+
+    def strike(self, now_ms: int) -> None:
+        """It has done what no honest one does."""
+        if not self._left.take(1, now_ms):
+            self._left, self._until_ms = TokenBucket(1, STRIKES - 1), now_ms + self._muted_ms
+
+    def is_over(self, now_ms: int) -> bool:
+        """Whether it is not listened to now."""
+        return now_ms < self._until_ms
 
 
 @dataclass
@@ -82,7 +102,11 @@ class GateCounts:
 class _Link:
     """What is known of one peer."""
 
-    allowance: TokenBucket
+    frames: TokenBucket
+    messages: TokenBucket
+    patience: _Patience
+    patience_with: dict[str, _Patience] = field(default_factory=dict)
+    """By the name of who speaks: one of the peer's agents that is muted takes no other along."""
     epoch: int = 0
     said_names: tuple[str, ...] = ()
     """Who is there, as the peer says."""
@@ -90,8 +114,6 @@ class _Link:
     """Those of them who are trusted with its key; empty until its hello or welcome was accepted."""
     seq_in: int = 0
     seq_out: int = 0
-    strikes: int = 0
-    muted_until_ms: int | None = None
     heard_ms: int | None = None
     said_ms: int | None = None
     rejected_ms: int | None = None
@@ -197,12 +219,10 @@ class Gate:
             self.counts.untrusted += 1
             return Judgement()
         link = self._link(peer)
-        if link.muted_until_ms is not None:
-            if now_ms < link.muted_until_ms:
-                self.counts.muted += 1
-                return Judgement()
-            link.muted_until_ms, link.strikes = None, 0
-        if not link.allowance.take(1, now_ms):
+        if link.patience.is_over(now_ms):
+            self.counts.muted += 1
+            return Judgement()
+        if not link.frames.take(1, now_ms):
             self.counts.over_allowance += 1
             return Judgement()
         try:
@@ -212,7 +232,7 @@ class Gate:
             return self._reject(link, Reason.VERSION, str(error), now_ms)
         except RemoteProtocolError:
             self.counts.malformed += 1
-            self._strike(link, now_ms)
+            link.patience.strike(now_ms)
             return Judgement()
         match frame:
             case Bundle() | Signals():
@@ -231,7 +251,7 @@ class Gate:
         for name in frame.names:
             if name not in names and (self._trust.agent(name) is not None or not names):
                 self.counts.wrong_name += 1
-                self._strike(link, now_ms)
+                link.patience.strike(now_ms)
                 return self._reject(link, Reason.NAME, f"{name} is not bound to this key", now_ms)
         if frame.epoch < (known_epoch := self._epochs.get(peer, 0)):
             self.counts.old_epoch += 1
@@ -245,7 +265,8 @@ class Gate:
         if frame.epoch > link.epoch:
             link.epoch, link.seq_in = frame.epoch, 0
         link.said_names, link.names, link.heard_ms = frame.names, names, now_ms
-        link.allowance = _allowance(len(names), self._beat_ms)
+        link.frames.resize(*self._rate(FRAMES_A_BEAT * len(names)))
+        link.messages.resize(*self._rate(MESSAGES_A_BEAT * len(names) * len(self._agents)))
         if isinstance(frame, Welcome):
             return Judgement(opened=True)
         link.said_ms = now_ms
@@ -263,7 +284,15 @@ class Gate:
             return Judgement()
         link.seq_in, link.heard_ms = frame.seq, now_ms
         judged = Judgement()
-        for one in frame.envelopes if isinstance(frame, Bundle) else frame.signals:
+        said = frame.envelopes if isinstance(frame, Bundle) else frame.signals
+        if not link.messages.take(len(said), now_ms):
+            self.counts.over_allowance += 1
+            link.patience.strike(now_ms)
+            return judged
+        for one in said:
+            if (patience := link.patience_with.get(one.sender)) is not None and patience.is_over(now_ms):
+                self.counts.muted += 1
+                continue
             if one.sender in link.said_names and not self._is_heard(link, one):
                 self.counts.unheard += 1
                 continue
@@ -271,8 +300,13 @@ class Gate:
             if content is not None:
                 judged.heard.append((one.sender, one.receiver, content))
             else:
-                self._strike(link, now_ms)
+                link.patience.strike(now_ms)
         return judged
+
+    def refused(self, peer: bytes, sender: str, now_ms: int) -> None:
+        """An agent here refuses what this one of the peer's agents said."""
+        if (link := self._links.get(peer)) is not None and sender in link.names:
+            link.patience_with.setdefault(sender, _Patience(self._beat_ms)).strike(now_ms)
 
     def _is_heard(self, link: _Link, envelope: Envelope | Signal) -> bool:
         """Whether the receiver listens to this agent of the peer: an honest peer need not know that it does not."""
@@ -317,18 +351,14 @@ class Gate:
         link.rejected_ms = now_ms
         return Judgement(answer=encode_frame(Rejection(FRAME_VERSION, reason, text[:200])))
 
-    def _strike(self, link: _Link, now_ms: int) -> None:
-        link.strikes += 1
-        if link.strikes >= STRIKES:
-            link.muted_until_ms = now_ms + MUTED_BEATS * self._beat_ms
-
     def _link(self, peer: bytes) -> _Link:
         link = self._links.get(peer)
         if link is None:
-            link = self._links[peer] = _Link(_allowance(1, self._beat_ms))
+            frames = TokenBucket(*self._rate(FRAMES_A_BEAT))
+            messages = TokenBucket(*self._rate(MESSAGES_A_BEAT * len(self._agents)))
+            link = self._links[peer] = _Link(frames, messages, _Patience(self._beat_ms))
         return link
 
-
-def _allowance(agents: int, beat_ms: int) -> TokenBucket:
-    frames = FRAMES_A_BEAT * agents
-    return TokenBucket(max(1, frames * 1_000 // beat_ms), frames * BURST_BEATS)
+    def _rate(self, a_beat: int) -> tuple[int, int]:
+        """So much a second, and so much at once."""
+        return max(1, a_beat * 1_000 // self._beat_ms), a_beat * BURST_BEATS

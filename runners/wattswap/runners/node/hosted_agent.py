@@ -10,6 +10,7 @@ from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Received, Woken
 from wattswap.runners.node.drivers.device import DeviceError
 from wattswap.runners.node.frames import CableEvent
+from wattswap.runners.node.sparing_log import SparingLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,16 +38,18 @@ class HostedAgent:
         log: FilteringBoundLogger,
         *,
         post: Callable[[str, str, Message], None],
+        refused: Callable[[str], None],
         beat_ms: int,
         phase_ms: int = 0,
         page: AgentPage | None = None,
         payments: LedgerPayments | None = None,
     ) -> None:
-        """``post`` brings a message (sender, receiver, message) on its way.
+        """``post`` brings a message (sender, receiver, message) on its way; ``refused`` hears whose was not accepted.
 
         The agent's wake-ups on a beat come ``phase_ms`` after it: by then a transformer has heard what others sensed.
         """
-        self._post, self._sensor, self._log = post, sensor, log
+        self._post, self._refused, self._sensor, self._log = post, refused, sensor, log
+        self._sparing = SparingLog(log)
         self._beat_ms, self._phase_ms, self._page, self._payments = beat_ms, phase_ms, page, payments
         self._powers_w = 0, 0
         self._pending: deque[tuple[Event, str]] = deque()
@@ -86,7 +89,7 @@ class HostedAgent:
         try:
             self._pending.append((self._sensor.told(sender, said), sender))
         except RemoteProtocolError as error:
-            self._log.warning("refused", why=str(error))
+            self._refuse(sender, error)
 
     def link_opened(self, peer: str) -> None:
         """Another agent has connected anew."""
@@ -99,6 +102,7 @@ class HostedAgent:
 
     def beat(self, now_ms: int) -> None:
         """Once a heartbeat: what the sensor shows."""
+        self._sparing.settle()
         try:
             self._know(self._sensor.beat(now_ms))
         except DeviceError as error:
@@ -116,14 +120,14 @@ class HostedAgent:
             try:
                 effects += self._node.agent.handle(event, now_ms)
             except RemoteProtocolError as error:
-                self._log.warning("refused", why=str(error))
+                self._refuse(sender, error)
             except Exception as error:
                 if not sender:
                     raise
                 # whatever others say, and whatever a strategy of one's own makes of it, the node goes on
                 said = event.message if isinstance(event, Received) else event
                 about = f"{type(said).__name__} of {sender}"
-                self._log.error("dropped", about=about, why=f"{type(error).__name__}: {error}")
+                self._sparing.write("error", "dropped", about, about=about, why=f"{type(error).__name__}: {error}")
         if effects:
             self._node.driver.carry_out(self.name, effects)
             if self._payments is not None and (book := self._node.driver.book) is not None:
@@ -134,6 +138,11 @@ class HostedAgent:
         """Show on its page how the agent stands."""
         if self._page is not None:
             self._page.look(self._node.agent, self._powers_w)
+
+    def _refuse(self, sender: str, error: RemoteProtocolError) -> None:
+        """Log what is wrong with what somebody said, and hold it against whoever said it."""
+        self._sparing.write("warning", "refused", sender, sender=sender, why=str(error))
+        self._refused(sender)
 
     def _know(self, events: Iterable[Event]) -> None:
         """Let the agent learn what this node itself has found out."""

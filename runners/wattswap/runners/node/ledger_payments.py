@@ -138,7 +138,10 @@ class LedgerPayments:
                 settlement = None
             goes_on, has_news = self._hear(has_news=has_news and settlement is None)
             if settlement is not None:
-                self._tell(settlement)
+                try:
+                    self._tell(settlement)
+                except OUTSIDE_ERRORS as error:
+                    self._say(str(error))
         if settlement is not None:
             self._end(settlement, has_news=has_news)
 

@@ -49,6 +49,11 @@ class LinkNotice:
     """A name, or a key where there is none."""
     detail: str
 
+    @property
+    def kind(self) -> str:
+        """Whom the log counts it for: strangers have as many keys as they like, so they are one."""
+        return "" if self.event == "stranger" else self.peer
+
 
 @dataclass
 class _Uplink:
@@ -57,8 +62,14 @@ class _Uplink:
     identity: PublicIdentity
     addresses: list[tuple[str, int]] = field(default_factory=list)
     """Where it may be; the one in use comes first, those that were heard of last at the end."""
+    configured: tuple[str, int] | None = None
+    """The one that is written down."""
+    proven: tuple[str, int] | None = None
+    """The one at which it was last."""
     untried: bool = False
     """An address was heard of since the socket was made."""
+    on_trial: bool = False
+    """The socket is at an address for no better reason than that it was heard of last."""
     since_ms: int = 0
     """When its socket was made."""
     told_ms: int | None = None
@@ -70,6 +81,19 @@ class _Uplink:
         """The address in use."""
         host, port = self.addresses[0]
         return f"{host}:{port}"
+
+    def add(self, address: tuple[str, int]) -> None:
+        """It may be there too. Where it was, is said to be by the configuration, or is now, nobody's word displaces."""
+        if len(self.addresses) == _MOST_ADDRESSES:
+            kept = self.addresses[0], self.configured, self.proven
+            self.addresses.remove(next(one for one in self.addresses if one not in kept))
+        self.addresses.append(address)
+
+    def turn_to_next(self) -> None:
+        """Use the address heard of last, if that was not tried; after such a trial each of the others in its turn."""
+        first, *others = self.addresses
+        self.on_trial = self.untried and not self.on_trial
+        self.addresses = [others[-1], *others[:-1], first] if self.on_trial else [*others, first]
 
 
 class Messenger:
@@ -88,20 +112,21 @@ class Messenger:
         self.unsent = 0
         """Messages that could not be sent for want of a link; agents repeat what matters."""
 
-    def connect(self, agent: PublicIdentity, host: str, port: int) -> None:
+    def connect(self, agent: PublicIdentity, host: str, port: int, *, configured: bool = False) -> None:
         """Keep a connection to an agent, which is said to be at this address.
 
         Anybody can say where an agent is. So a connection that lives is kept, and the address is tried once the agent
-        has fallen silent.
+        has fallen silent; one that is ``configured`` is never forgotten.
 
         Raises:
             InputError: this is no address.
         """
         uplink = self._uplinks.setdefault(agent.transport, _Uplink(agent))
+        if configured:
+            uplink.configured = host, port
         if (host, port) in uplink.addresses:
             return
-        uplink.addresses.append((host, port))
-        del uplink.addresses[:-_MOST_ADDRESSES]
+        uplink.add((host, port))
         if len(uplink.addresses) == 1:
             self._make_anew(uplink, self._clock())
         else:
@@ -129,6 +154,11 @@ class Messenger:
             for agent in self._trust
             if agent.role == role and agent.name in self._gate.speaks(agent.transport)
         )
+
+    def refused(self, sender: str) -> None:
+        """An agent here refuses what this agent said."""
+        if (agent := self._trust.agent(sender)) is not None:
+            self._gate.refused(agent.transport, sender, self._clock())
 
     def flush(self) -> None:
         """Send what is waiting: all that goes to one peer in one frame, or in as few as the limits allow."""
@@ -183,7 +213,7 @@ class Messenger:
                 "refused-by", name, f"{uplink.where} turned our key away or is not {name}: do they trust each other?"
             )
         if self._gate.is_open(peer):
-            uplink.was_open = True
+            uplink.was_open, uplink.on_trial, uplink.proven = True, False, uplink.addresses[0]
         elif uplink.told_ms is None or now_ms - uplink.told_ms >= self._beat_ms:
             self._say_hello(uplink, now_ms)
         silent_ms = now_ms - max(uplink.since_ms, self._gate.heard_ms(peer) or 0)
@@ -195,10 +225,9 @@ class Messenger:
             self._try_next(uplink, now_ms)
 
     def _try_next(self, uplink: _Uplink, now_ms: int) -> None:
-        """Make the socket anew, at the address heard of last if there is one that was not tried, else at the next."""
+        """Make the socket anew, at the next address."""
         before = uplink.where
-        addresses = uplink.addresses
-        addresses[:] = [addresses[-1], *addresses[:-1]] if uplink.untried else [*addresses[1:], addresses[0]]
+        uplink.turn_to_next()
         if uplink.where != before:
             self._notice("moved", uplink.identity.name, f"{before} -> {uplink.where}")
         self._make_anew(uplink, now_ms)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wattswap.protocol.errors import InputError
 from wattswap.runners.node.clock import KEEP_MS
 from wattswap.runners.node.messenger import TICKS_A_BEAT
+from wattswap.runners.node.sparing_log import SparingLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -54,12 +54,14 @@ class NodeHost:
         ``upstreams`` are those whom the node connects to.
         """
         self._messenger, self._clock, self._stores, self._log = messenger, clock, stores, log
+        self._sparing = SparingLog(log)
         self._roles, self._beat_ms, self._trust = roles, beat_ms, trust
         self._upstreams, self._discovery = frozenset(upstreams), discovery
         self._agents: dict[str, HostedAgent] = {}
         self._next_beat_ms = 0
         self._clock_kept_ms = 0
         self._jump_ms = 0
+        self._trust_troubles: tuple[str, ...] = ()
 
     def host(self, agent: HostedAgent) -> None:
         """Run this agent too."""
@@ -102,6 +104,11 @@ class NodeHost:
             return
         for event in events:
             agent.hear(sender, event)
+
+    def refused(self, sender: str) -> None:
+        """An agent here refuses what another said."""
+        if sender not in self._agents:
+            self._messenger.refused(sender)
 
     def linked(self, agent: str, role: Role) -> list[str]:
         """Those of a role whom an agent here trusts and who can be told something now, by name."""
@@ -168,17 +175,20 @@ class NodeHost:
     def _look_at_trust(self) -> None:
         if not self._trust.changed():
             return
-        try:
-            self._messenger.trust(self._trust.read())
-        except InputError as error:
-            self._log.warning("trust not changed", why=str(error))
-        else:
+        before = self._trust.everybody()
+        self._messenger.trust(self._trust.read())
+        if self._trust.everybody() != before:
             self._log.info("trust changed", trusted=sorted(agent.name for agent in self._trust.all))
+        for trouble in self._trust.troubles:
+            if trouble not in self._trust_troubles:
+                self._log.warning("trust file left aside", why=trouble)
+        self._trust_troubles = self._trust.troubles
 
     def _tell_log(self) -> None:
         for notice in self._messenger.notices:
-            self._log.info(notice.event, peer=notice.peer, detail=notice.detail)
+            self._sparing.write("info", notice.event, notice.kind, peer=notice.peer, detail=notice.detail)
             if notice.event == "linked":
                 for agent in self._agents.values():
                     agent.link_opened(notice.peer)
         self._messenger.notices.clear()
+        self._sparing.settle()

@@ -107,6 +107,8 @@ class CarSensor(NoSensor):
         self.metered: Metered | None = None
         """The newest of each that the charger told."""
         self._plug: PluggedIn | None = None
+        self._elsewhere: PluggedIn | None = None
+        """What another charger says of its cable while this one's is in; it counts once this one's is out."""
 
     @property
     def plug(self) -> PluggedIn | None:
@@ -123,17 +125,20 @@ class CarSensor(NoSensor):
         self._said.append(said)
 
     def beat(self, now_ms: int) -> list[Event]:
-        """What the driver wants, if that is news."""
+        """What the driver wants, if that is news; before that, what another charger's cable told too early."""
+        events: list[Event] = []
+        if self._plug is None and self._elsewhere is not None:
+            events.append(self._plug_in(self._elsewhere))
         plug = self._plug
         while self._said:
             said = self._said.popleft()
             if plug is not None:
                 self._hear(said, plug, now_ms)
         if plug is None or self._is_told or (wish := self.wish) is None:
-            return []
+            return events
         self._is_told = True
         self._signal(plug.peer, [wish])
-        return [wish]
+        return [*events, wish]
 
     def link_opened(self, peer: str) -> None:
         """A charger that was away may not know what the driver wants."""
@@ -153,26 +158,38 @@ class CarSensor(NoSensor):
         return wish is not None and wish.session == plug.session
 
     def told(self, sender: str, event: CableEvent) -> Event:
-        """Add what only the car knows of itself. Of a session only the charger tells where it began."""
-        if self._plug is not None and event.session == self._plug.session and sender != self._plug.peer:
-            raise RemoteProtocolError(f"{sender} speaks for session {event.session} at {self._plug.peer}")
+        """Add what only the car knows of itself. While it is plugged in, only the charger at its cable is believed."""
+        if isinstance(event, PluggedIn) and event.peer != sender:
+            raise RemoteProtocolError(f"{sender} says that this car is plugged in at {event.peer}")
+        if self._plug is not None and sender != self._plug.peer:
+            self._note_elsewhere(sender, event)
+            raise RemoteProtocolError(f"{sender} speaks for session {event.session}, the car is at {self._plug.peer}")
         if isinstance(event, PluggedIn):
-            if event.peer != sender:
-                raise RemoteProtocolError(f"{sender} says that this car is plugged in at {event.peer}")
-            self._plug, self._is_told = event, False
-            feed_w = min(self._feed_w, event.max_w)
-            return msgspec.structs.replace(
-                event, feed_w=feed_w, capacity_ws=self.capacity_ws, reserve_ws=self._reserve_ws
-            )
+            return self._plug_in(event)
+        is_here = self._plug is not None and event.session == self._plug.session
         if isinstance(event, Reading):
             full_ws = self.capacity_ws * self._full_permille // PERMILLE
-            self.reading = msgspec.structs.replace(event, stored_ws=max(0, full_ws - event.remaining_ws))
-            return self.reading
-        if isinstance(event, Metered):
+            event = msgspec.structs.replace(event, stored_ws=max(0, full_ws - event.remaining_ws))
+            self.reading = event if is_here else self.reading
+        if isinstance(event, Metered) and is_here:
             self.metered = event
-        if isinstance(event, Unplugged) and self._plug is not None and event.session == self._plug.session:
+        if isinstance(event, Unplugged) and is_here:
             self._plug = self.reading = self.metered = None
         return event
+
+    def _plug_in(self, event: PluggedIn) -> PluggedIn:
+        if self._plug is None or self._plug.session != event.session:
+            self.reading = self.metered = None
+        self._plug, self._elsewhere, self._is_told = event, None, False
+        feed_w = min(self._feed_w, event.max_w)
+        return msgspec.structs.replace(event, feed_w=feed_w, capacity_ws=self.capacity_ws, reserve_ws=self._reserve_ws)
+
+    def _note_elsewhere(self, sender: str, event: CableEvent) -> None:
+        """A car leaves one cable before it comes to another, but the news of the first may come late."""
+        if isinstance(event, PluggedIn):
+            self._elsewhere = event
+        elif isinstance(event, Unplugged) and self._elsewhere is not None and self._elsewhere.peer == sender:
+            self._elsewhere = None
 
 
 class HouseholdSensor(NoSensor):

@@ -19,6 +19,7 @@ from wattswap.runners.node.json_log import json_log
 from wattswap.runners.node.key_directory import read_agent_keys
 from wattswap.runners.node.messenger import Messenger
 from wattswap.runners.node.node_host import CLOCK_KEY, NodeHost
+from wattswap.runners.node.open_files import raise_open_files_limit
 from wattswap.runners.node.pages import page_of
 from wattswap.runners.node.sensor_choice import sensors_of
 from wattswap.runners.node.trust import NodeTrust
@@ -51,6 +52,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
         InputError: something in the configuration, the keys or on this machine does not fit.
     """
     log = json_log(stream)
+    raise_open_files_limit()
     members = [(one, _keys(one)) for one in (loaded, *loaded.others)]
     _check_share(members)
     with ExitStack() as stack:
@@ -145,6 +147,7 @@ def _hosted(
         sensor,
         log,
         post=host.post,
+        refused=host.refused,
         beat_ms=market.beat_ms,
         phase_ms=market.phase_ms if setup.identity.role == "transformer" else 0,
         page=page,
@@ -251,7 +254,7 @@ def _connect(upstreams: Sequence[tuple[AgentSetup, UpstreamTable]], messenger: M
                 f" wattswap keys trust {loaded.there(loaded.config.keys)} FILE"
             )
         if table.host:
-            messenger.connect(known, table.host, table.port)
+            messenger.connect(known, table.host, table.port, configured=True)
         elif loaded.config.discovery.use == "no":
             raise InputError(
                 f"{loaded.path}: upstream.host is empty and discovery.use is no: {table.name} cannot be found"

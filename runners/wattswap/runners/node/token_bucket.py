@@ -14,6 +14,11 @@ class TokenBucket:
         self._held_milli = burst * 1_000
         self._at_ms: int | None = None
 
+    def resize(self, per_s: int, burst: int) -> None:
+        """Another rate and another size from now on. What it holds stays: whoever asks for it often gains nothing."""
+        self._per_s, self._burst = per_s, burst
+        self._held_milli = min(self._held_milli, burst * 1_000)
+
     def take(self, units: int, now_ms: int) -> bool:
         """Take so many units out, or none and False if there are not enough."""
         if self._at_ms is not None and now_ms > self._at_ms:

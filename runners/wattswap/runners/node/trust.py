@@ -1,11 +1,13 @@
 """Whom a node trusts: agents by name, each bound to the key of its connections, read from the directory ``trusted/``.
 
 The directory is looked at again while the node runs: an agent that is added may connect, one that is revoked is cut.
+A file that cannot be read then changes nothing but itself: who stood in it last is trusted on, and it is tried again.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -19,6 +21,9 @@ from wattswap.runners.node.key_directory import TRUSTED, PublicIdentity, read_id
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+_Stamp = tuple[int, int]
+"""When a file was written, and its inode."""
+_NEVER: Final = (0, 0)
 _SUFFIX: Final = ".json"
 _REVOKED: Final = ".revoked"
 
@@ -77,8 +82,12 @@ class TrustDirectory:
 
     def __init__(self, folder: Path) -> None:
         """``folder`` is the key directory."""
-        self._folder = folder / TRUSTED
-        self._seen: tuple[tuple[str, int, int], ...] | None = None
+        self.folder = folder / TRUSTED
+        self._seen: dict[str, _Stamp] = {}
+        self._cards: dict[str, PublicIdentity] = {}
+        """What was last read in each file that is there."""
+        self.troubles: tuple[str, ...] = ("it was not read yet",)
+        """What could not be read the last time, a line each."""
 
     def read(self) -> TrustStore:
         """All that stands in it.
@@ -86,12 +95,50 @@ class TrustDirectory:
         Raises:
             InputError: a file in it is no public side of an agent, or two agents have one name.
         """
-        self._seen = self._look()
-        return TrustStore(self._identities(_SUFFIX), self._identities(_REVOKED))
+        self._seen, self._cards = {}, {}
+        store = self.refreshed()
+        if self.troubles:
+            raise InputError(self.troubles[0])
+        return store
+
+    def refreshed(self) -> TrustStore:
+        """All that stands in it; of what cannot be read, what was read there before. ``troubles`` tells."""
+        troubles: list[str] = []
+        try:
+            there = self._look()
+        except OSError as error:
+            troubles.append(f"cannot look into {self.folder}: {error.strerror}")
+            there = {file: self._seen.get(file, _NEVER) for file in self._cards}
+        cards: dict[str, PublicIdentity] = {}
+        trusted: dict[str, PublicIdentity] = {}
+        seen: dict[str, _Stamp] = {}
+        for file in sorted(there, key=lambda name: (name not in self._cards, name)):  # known ones keep their names
+            card = self._cards.get(file)
+            if card is None or self._seen.get(file) != there[file]:
+                try:
+                    card = read_identity(self.folder / file)
+                except InputError as error:
+                    troubles.append(str(error))
+                else:
+                    seen[file] = there[file]
+            else:
+                seen[file] = there[file]
+            if card is None:
+                continue
+            if file.endswith(_SUFFIX) and any(trusted.setdefault(one.name, one) != one for one in card.speakers):
+                troubles.append(f"{self.folder / file}: {_two_of(card.name)}")
+            else:
+                cards[file] = card
+        self._seen, self._cards, self.troubles = seen, cards, tuple(troubles)
+        revoked = (card for file, card in cards.items() if file.endswith(_REVOKED))
+        return TrustStore((card for file, card in cards.items() if file.endswith(_SUFFIX)), revoked)
 
     def changed(self) -> bool:
-        """Whether a file was added, removed or written since it was read."""
-        return self._look() != self._seen
+        """Whether a file was added, removed or written since it was read, or something could not be read then."""
+        try:
+            return bool(self.troubles) or self._look() != self._seen
+        except OSError:
+            return True
 
     def add(self, identity: PublicIdentity) -> Path:
         """Trust an agent from now on.
@@ -108,7 +155,7 @@ class TrustDirectory:
             )
         text = msgspec.json.format(msgspec.json.encode(identity), indent=2) + b"\n"
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             create_private_file(path, text)
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror}") from None
@@ -122,22 +169,30 @@ class TrustDirectory:
         """
         path = self._path(name, _SUFFIX)
         if not path.exists():
-            names = ", ".join(sorted(agent.name for agent in self._identities(_SUFFIX))) or "nobody"
-            raise InputError(f"there is no {name!r} in {self._folder}; trusted are: {names}")
+            names = ", ".join(sorted(agent.name for agent in self.refreshed())) or "nobody"
+            raise InputError(f"there is no {name!r} in {self.folder}; trusted are: {names}")
         path.replace(self._path(name, _REVOKED))
 
     def _path(self, name: str, suffix: str) -> Path:
-        return self._folder / (quote(name, safe="") + suffix)
+        return self.folder / (quote(name, safe="") + suffix)
 
-    def _identities(self, suffix: str) -> list[PublicIdentity]:
-        return [read_identity(path) for path in sorted(self._folder.glob(f"*{suffix}"))]
+    def _look(self) -> dict[str, _Stamp]:
+        """The files that are there; none where there is no directory.
 
-    def _look(self) -> tuple[tuple[str, int, int], ...]:
+        Raises:
+            OSError: nobody knows which are there.
+        """
+        found: dict[str, _Stamp] = {}
         try:
-            with os.scandir(self._folder) as entries:
-                return tuple(sorted((one.name, one.stat().st_mtime_ns, one.inode()) for one in entries))
-        except OSError:
-            return ()
+            entries = os.scandir(self.folder)
+        except FileNotFoundError:
+            return found
+        with entries:
+            for one in entries:
+                with suppress(FileNotFoundError):  # it has gone meanwhile
+                    if one.name.endswith((_SUFFIX, _REVOKED)):
+                        found[one.name] = one.stat().st_mtime_ns, one.inode()
+        return found
 
 
 class NodeTrust:
@@ -155,20 +210,42 @@ class NodeTrust:
         """By the name of the agent that trusts."""
         self.all = TrustStore()
         """Everybody, without those that are here themselves."""
+        self.troubles: tuple[str, ...] = ()
+        """What could not be read the last time, or contradicts what stands elsewhere; a line each."""
         self.all.become(self.read())
+        if self.troubles:
+            raise InputError(self.troubles[0])
 
     def read(self) -> TrustStore:
-        """Read all directories; what the node trusts by now. Its agents do from then on, ``all`` when it is told."""
-        read = [(card, TrustStore([*directory.read(), *_kin(card)])) for card, directory in self._cards]
-        found = TrustStore.joined((store for _, store in read), without=self._here)
-        for card, store in read:
+        """Read all directories; what the node trusts by now. Its agents do from then on, ``all`` when it is told.
+
+        Where two agents here do not agree who somebody is, whoever was known before stays, and the other is left aside.
+        """
+        read = [(card, directory, directory.refreshed()) for card, directory in self._cards]
+        troubles = [trouble for directory in (one for _, one, _ in read) for trouble in directory.troubles]
+        named = {agent.name: agent for _, _, store in read for agent in store if self.all.agent(agent.name) == agent}
+        stores: list[TrustStore] = []
+        for card, directory, store in read:
+            kept = {one.name: one for one in _kin(card)}
+            for agent in store:
+                taken = kept if agent.name in self._here else named
+                if taken.setdefault(agent.name, agent) == agent:
+                    kept[agent.name] = agent
+                else:
+                    troubles.append(f"{directory.folder}: {_two_of(agent.name)}")
+            stores.append(TrustStore(kept.values(), store.revoked))
             for one in card.speakers:
-                self.of[one.name].become(store)
-        return found
+                self.of[one.name].become(stores[-1])
+        self.troubles = tuple(troubles)
+        return TrustStore.joined(stores, without=self._here)
 
     def changed(self) -> bool:
         """Whether one of the directories has changed since it was read."""
         return any(directory.changed() for _, directory in self._cards)
+
+    def everybody(self) -> dict[str, frozenset[PublicIdentity]]:
+        """Whom each agent here trusts at present."""
+        return {name: frozenset(store) for name, store in self.of.items()}
 
     def hears(self, receiver: str, sender: str) -> bool:
         """Whether an agent that is here trusts another."""
@@ -180,9 +257,13 @@ def _kin(card: PublicIdentity) -> Iterable[PublicIdentity]:
     return card.speakers if len(card.speakers) > 1 else ()
 
 
+def _two_of(name: str) -> str:
+    return f"two agents called {name!r} are trusted: remove one of their files"
+
+
 def _by_name(identities: Iterable[PublicIdentity]) -> dict[str, PublicIdentity]:
     found: dict[str, PublicIdentity] = {}
     for identity in identities:
         if found.setdefault(identity.name, identity) != identity:
-            raise InputError(f"two agents called {identity.name!r} are trusted: remove one of their files")
+            raise InputError(_two_of(identity.name))
     return found

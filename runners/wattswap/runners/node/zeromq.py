@@ -42,6 +42,8 @@ class SocketOptions:
     queue: int = 64
     """Frames that wait at most in each direction for one peer."""
     most_frame_bytes: int = MOST_FRAME_BYTES
+    handshake_ms: int = 10_000
+    """Whoever has not shown a key by then is hung up on; a thousand peers who come at once take less."""
     most_sockets: int = 4_096
     backlog: int = 1_024
     """Connections that may wait to be accepted: after a restart all peers come at once."""
@@ -100,6 +102,7 @@ class Transport:
         router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # without it, frames to nobody vanish without an error
         router.setsockopt(zmq.ROUTER_HANDOVER, 0)  # a second peer never takes over the first one's place
         router.setsockopt(zmq.BACKLOG, self._options.backlog)
+        router.setsockopt(zmq.HANDSHAKE_IVL, self._options.handshake_ms)
         router.setsockopt_string(zmq.ZAP_DOMAIN, DOMAIN)
         router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # no handler, nobody comes in
         router.curve_server = True
@@ -117,12 +120,21 @@ class Transport:
     def connect(self, peer: bytes, host: str, port: int) -> None:
         """Connect to whoever has this public key; a connection there is to it is given up first.
 
+        Nothing is connected while this process has no socket left; whoever hears nothing connects again.
+
         Raises:
             InputError: this is no address.
         """
         self.disconnect(peer)
-        dealer = new_dealer(self._context, self._key, peer, self._options)
-        monitor = dealer.get_monitor_socket(_REFUSALS)
+        try:
+            dealer = new_dealer(self._context, self._key, peer, self._options)
+        except zmq.ZMQError:
+            return
+        try:
+            monitor = dealer.get_monitor_socket(_REFUSALS)
+        except zmq.ZMQError:
+            dealer.close(0)
+            return
         try:
             dealer.connect(f"tcp://{_bracketed(host)}:{port}")
         except zmq.ZMQError as error:
@@ -168,7 +180,7 @@ class Transport:
     def _listen_again(self) -> None:
         """Take the port again that was let go of; the I/O thread or another program may hold it for a while yet."""
         if self._listens_again is not None:
-            with suppress(InputError):
+            with suppress(InputError, zmq.ZMQError):  # taken, or this process has no socket left for it
                 self.listen(*self._listens_again)
                 self._listens_again = None
 
