@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Final
 
+from wattswap.ledger.database import FileInUseError
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.gathering_store import GatheringStore
 from wattswap.runners.engines.node import Node
@@ -62,7 +63,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
         options = SocketOptions(beat_ms=market.beat_ms)
         transport = stack.enter_context(closing(Transport(members[0][1].transport, trust.all.allows, options)))
         clock = NodeClock(newest_record(store.remembered().get(CLOCK_KEY) for store in stores))
-        gate = _gate(setups, stores, trust, market.beat_ms)
+        gate = _gate(setups, stores, trust, market.beat_ms, clock.now_ms() // 1_000)
         messenger = Messenger(transport, gate, trust.all, beat_ms=market.beat_ms, clock=clock.now_ms)
         port = listen_port(loaded, transport)
         upstreams = _upstreams(setups)
@@ -74,6 +75,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
             log,
             roles={setup.name: setup.identity.role for setup in setups},
             beat_ms=market.beat_ms,
+            lease_ms=loaded.rules.certain_lease_ms,
             trust=trust,
             upstreams=[table.name for _, table in upstreams],
             discovery=_discovery(loaded, [keys.identity for _, keys in members], port),
@@ -121,7 +123,13 @@ def _setups(loaded: LoadedConfig, keys: AgentKeys, trust: NodeTrust, stack: Exit
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the directory {folder}: {error.strerror}") from None
-    host_store = stack.enter_context(SqliteStore(folder / "host.sqlite"))
+    try:
+        host_store = stack.enter_context(SqliteStore(folder / "host.sqlite"))
+    except FileInUseError:
+        raise InputError(
+            f"{loaded.path}: {keys.identity.name} runs already, or another agent whose state is in {folder}:"
+            " end that one, or give this one keys, state and a port of its own"
+        ) from None
     for identity in keys.identity.speakers:
         file = "agent.sqlite" if identity.name == keys.identity.name else f"{identity.role}.sqlite"
         store = GatheringStore(stack.enter_context(SqliteStore(folder / file)))
@@ -181,8 +189,11 @@ def _payments(setup: AgentSetup, opening: Book | None, log: FilteringBoundLogger
     return LedgerPayments(where, entries, store=setup.host_store, outbox=outbox, log=log, network=network)
 
 
-def _gate(setups: Sequence[AgentSetup], stores: Sequence[Store], trust: NodeTrust, beat_ms: int) -> Gate:
-    """The gate of the node, in an epoch that is later than any in which one of its agents has spoken."""
+def _gate(setups: Sequence[AgentSetup], stores: Sequence[Store], trust: NodeTrust, beat_ms: int, now_s: int) -> Gate:
+    """The gate of the node, in an epoch that is later than any in which one of its agents has spoken.
+
+    It is the time in seconds, or more: a node whose stores were lost cannot know how often it has started.
+    """
     heard: dict[bytes, int] = {}
     for store in stores:
         for name, value in store.remembered().items():
@@ -196,7 +207,7 @@ def _gate(setups: Sequence[AgentSetup], stores: Sequence[Store], trust: NodeTrus
     return Gate(
         {setup.name: setup.identity.role for setup in setups},
         trust.all,
-        epoch=max(store.next_epoch() for store in stores),
+        epoch=max(store.next_epoch(now_s) for store in stores),
         beat_ms=beat_ms,
         epochs=heard,
         remember=remember,
