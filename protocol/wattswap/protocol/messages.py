@@ -26,7 +26,9 @@ Rent = Annotated[int, Meta(ge=0, le=MOST_NANOS)]
 """Watt-seconds times the ticks that each has waited."""
 Number = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
 SessionNumber = Annotated[int, Meta(ge=0, le=(1 << 52) - 1)]
-"""A charger mints it: 32 bits of its key, 20 of a durable count. A number of JavaScript's holds it."""
+"""A charger mints it: 32 bits of its key, 20 of a durable count that began at the time in seconds.
+
+A number of JavaScript's holds it."""
 Payload = Annotated[bytes, Meta(max_length=768)]
 """A mandate with two names of 80 characters of any script fits, and two payloads fit into one frame."""
 Signature = Annotated[bytes, Meta(max_length=64)]

@@ -79,9 +79,9 @@ class Notebook:
         self.asked.append(("commit", [key for key, _ in memories], [entry[0] for entry in entries]))
         self.store.commit(memories, entries)
 
-    def next_epoch(self) -> int:
+    def next_epoch(self, least: int = 1) -> int:
         self.asked.append("epoch")
-        return self.store.next_epoch()
+        return self.store.next_epoch(least)
 
     def remembered(self) -> dict[str, bytes]:
         return self.store.remembered()

@@ -44,6 +44,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 def test_a_new_store_holds_nothing_and_has_never_started(store: Store):
     assert (store.remembered(), store.entries()) == ({}, [])
     assert [store.next_epoch() for _ in range(3)] == [1, 2, 3]
+    assert [store.next_epoch(least) for least in (9, 9, 1)] == [9, 10, 11]
 
 
 def test_what_is_committed_is_remembered_in_the_order_in_which_it_first_came(store: Store):

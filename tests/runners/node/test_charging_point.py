@@ -81,14 +81,22 @@ def test_a_cable_opens_a_session_whose_number_is_minted_here_and_counted_durably
     assert place.beat(1, 0, 0, plugged=False) == []
     plugged, status = place.beat(2, 0, 0)
     assert isinstance(plugged, PluggedIn)
-    assert (plugged.session >> 20, plugged.session & 0xFFFFF) == (0xDEADBEEF, 1)
+    assert (plugged.session >> 20, plugged.session & 0xFFFFF) == (0xDEADBEEF, 2)
     assert plugged.session < 1 << 52
-    assert (plugged.session_id, plugged.peer, plugged.need_ws) == ("charger/7#1", "vehicle/1", 7_200_000)
+    assert (plugged.session_id, plugged.peer, plugged.need_ws) == ("charger/7#2", "vehicle/1", 7_200_000)
     assert status == CarStatus(plugged.session, 11_000, 11_000, drew=False)
     assert place.told[1].remaining_ws == 7_200_000
     assert [type(event) for event in place.told] == [PluggedIn, Reading]
     place.beat(3, 0, 0, plugged=False)
-    assert place.beat(4, 0, 0)[0].session & 0xFFFFF == 2
+    assert place.beat(4, 0, 0)[0].session & 0xFFFFF == 3
+
+
+def test_a_charger_that_lost_its_store_opens_a_session_that_was_never_there(place, tmp_path):
+    """What has the number or the id of an earlier stay is taken for that stay, and billed once."""
+    before = place.beat(1, 0, 0)[0]
+    after = PluggedPoint(tmp_path).beat(60, 0, 0)[0]
+    assert after.session != before.session
+    assert after.session_id != before.session_id
 
 
 def test_the_meters_difference_is_what_was_drawn_beside_the_baseline_of_the_same_beat(place):

@@ -6,6 +6,7 @@ The heartbeat is a second and a window ten; nothing here is timed but for patien
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 import urllib.request
@@ -16,6 +17,7 @@ from tests.runners.node.street_of_nodes import StreetOfNodes, running, until
 
 from wattswap.ledger.book import wallet
 from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.runners.engines.sqlite_store import SqliteStore
 from wattswap.runners.node.trust import TrustDirectory
 
 LEASE_S = 5
@@ -149,6 +151,64 @@ def test_a_charger_that_crashes_goes_on_with_its_session(street):
         until(lambda: len(charger.events("power")) > told, street)
         assert {power["session"] for power in charger.events("power")} == {session}
         assert charger.events("started")[-1]["restarted"]
+
+
+def test_a_node_whose_state_is_lost_is_heard_again_at_once(tmp_path):
+    """It cannot know how often it has started, and others remember it."""
+    street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=0)
+    home = street.household
+    state = home.folder / "state"
+    state.mkdir(mode=0o700)
+    with SqliteStore(state / "host.sqlite") as earlier:
+        earlier.next_epoch()
+    with running(street):
+        until(lambda: home.events("linked"), street)
+        home.end(signal.SIGKILL)
+        shutil.rmtree(state)
+        home.start()
+        until(lambda: len(home.events("linked")) > 1 or home.events("rejected"), street)
+        assert not home.events("rejected")
+
+
+METERED = """
+[device]
+kind = "file"
+source = "meter"
+fields = { power = "power_w", imported = "imported", energy_unit = "Wh", plugged = "plugged" }
+"""
+
+
+@pytest.mark.long
+def test_a_charger_whose_state_is_lost_charges_its_car_in_another_session_which_is_billed(tmp_path):
+    street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=1)
+    [charger] = street.chargers
+    with (charger.folder / "agent.toml").open("a") as file:
+        file.write(METERED)
+
+    def show(imported_wh: int, *, plugged: bool) -> None:
+        (charger.folder / "new").write_text(json.dumps({"power_w": 0, "imported": imported_wh, "plugged": plugged}))
+        (charger.folder / "new").replace(charger.folder / "meter")
+
+    show(0, plugged=True)
+    with running(street):
+        until(lambda: power_w(charger), street)
+        charger.end(signal.SIGKILL)
+        shutil.rmtree(charger.folder / "state")
+        told = len(charger.events("power"))
+        charger.start()
+        until(lambda: any(power["import_w"] for power in charger.events("power")[told:]), street)
+        before, after = (
+            {power["session"] for power in powers if power["import_w"]}
+            for powers in (charger.events("power")[:told], charger.events("power")[told:])
+        )
+        assert before
+        assert not before & after
+        show(10, plugged=True)
+        time.sleep(2)
+        show(10, plugged=False)
+        billed = until(lambda: street.transformer.events("billed"), street)[0]
+        assert {billed["session"]} == after
+        assert billed["billed_nanos"] == 10 * 3_000_000, "10 Wh at 3 tokens a kWh"
 
 
 @pytest.mark.long

@@ -44,9 +44,9 @@ class GatheringStore:
             counts, self._counts, self._gathered = self._counts, {}, 0
             self._behind.commit(list(counts.items()), ())
 
-    def next_epoch(self) -> int:
+    def next_epoch(self, least: int = 1) -> int:
         """Count one more start of the node."""
-        return self._behind.next_epoch()
+        return self._behind.next_epoch(least)
 
     def remembered(self) -> dict[str, bytes]:
         """All that is remembered, gathered counts included."""

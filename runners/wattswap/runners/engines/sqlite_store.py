@@ -70,10 +70,10 @@ class SqliteStore:
                     connection.execute(_REMEMBER, (key, value))
             connection.executemany(_ENTER, [(*entry[:4], msgspec.msgpack.encode(entry[4])) for entry in entries])
 
-    def next_epoch(self) -> int:
+    def next_epoch(self, least: int = 1) -> int:
         """Count one more start of the node."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE starts SET epoch = epoch + 1")
+            connection.execute("UPDATE starts SET epoch = max(epoch + 1, ?)", (least,))
             (epoch,) = connection.execute("SELECT epoch FROM starts").fetchone()
             return int(epoch)
 

@@ -23,8 +23,8 @@ class Store(Protocol):
         A key that comes more than once has its last value.
         """
 
-    def next_epoch(self) -> int:
-        """Count one more start of the node; called before it sends anything. The first start is 1."""
+    def next_epoch(self, least: int = 1) -> int:
+        """Count one more start of the node, as ``least`` or more; called before it sends anything."""
 
     def remembered(self) -> dict[str, bytes]:
         """All that is remembered, in the order in which each key first came."""
@@ -50,9 +50,9 @@ class MemoryStore:
                 self._remembered[key] = value
         self._entries.extend(entries)
 
-    def next_epoch(self) -> int:
+    def next_epoch(self, least: int = 1) -> int:
         """Count."""
-        self._epoch += 1
+        self._epoch = max(self._epoch + 1, least)
         return self._epoch
 
     def remembered(self) -> dict[str, bytes]:

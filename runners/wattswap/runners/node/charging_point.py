@@ -1,6 +1,7 @@
 """A charging point with its cable and its meter: what its charger and the car at it learn at each heartbeat.
 
-The session's number is minted here. Need and departure are the driver's, from a file. What the car still needs, and
+The session's number is minted here: counted on from the time in seconds of the first, so that none comes again
+where the count was lost. Need and departure are the driver's, from a file. What the car still needs, and
 what it would need had it never given way, follow from the meter by the functions of the law.
 """
 
@@ -157,7 +158,8 @@ class ChargingPoint:
         if not vehicles:
             return []
         need_ws, departure_ms = self._wish(now_ms)
-        count = int.from_bytes(self._store.remembered().get(_COUNT, b""), "big") + 1
+        kept = self._store.remembered().get(_COUNT)
+        count = now_ms // 1_000 if kept is None else int.from_bytes(kept, "big") + 1
         session = self._key_hash << _COUNT_BITS | count % (1 << _COUNT_BITS)
         self._stay = stay = _Stay(
             session=session,

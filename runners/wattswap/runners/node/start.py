@@ -62,7 +62,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
         options = SocketOptions(beat_ms=market.beat_ms)
         transport = stack.enter_context(closing(Transport(members[0][1].transport, trust.all.allows, options)))
         clock = NodeClock(newest_record(store.remembered().get(CLOCK_KEY) for store in stores))
-        gate = _gate(setups, stores, trust, market.beat_ms)
+        gate = _gate(setups, stores, trust, market.beat_ms, clock.now_ms() // 1_000)
         messenger = Messenger(transport, gate, trust.all, beat_ms=market.beat_ms, clock=clock.now_ms)
         port = listen_port(loaded, transport)
         upstreams = _upstreams(setups)
@@ -181,8 +181,11 @@ def _payments(setup: AgentSetup, opening: Book | None, log: FilteringBoundLogger
     return LedgerPayments(where, entries, store=setup.host_store, outbox=outbox, log=log, network=network)
 
 
-def _gate(setups: Sequence[AgentSetup], stores: Sequence[Store], trust: NodeTrust, beat_ms: int) -> Gate:
-    """The gate of the node, in an epoch that is later than any in which one of its agents has spoken."""
+def _gate(setups: Sequence[AgentSetup], stores: Sequence[Store], trust: NodeTrust, beat_ms: int, now_s: int) -> Gate:
+    """The gate of the node, in an epoch that is later than any in which one of its agents has spoken.
+
+    It is the time in seconds, or more: a node whose stores were lost cannot know how often it has started.
+    """
     heard: dict[bytes, int] = {}
     for store in stores:
         for name, value in store.remembered().items():
@@ -196,7 +199,7 @@ def _gate(setups: Sequence[AgentSetup], stores: Sequence[Store], trust: NodeTrus
     return Gate(
         {setup.name: setup.identity.role for setup in setups},
         trust.all,
-        epoch=max(store.next_epoch() for store in stores),
+        epoch=max(store.next_epoch(now_s) for store in stores),
         beat_ms=beat_ms,
         epochs=heard,
         remember=remember,
