@@ -18,6 +18,7 @@ from wattswap.protocol.errors import InputError
 from wattswap.protocol.messages import BaseReport, Departed, Grant, Release
 from wattswap.runners.node.auth import DOMAIN, Authenticator
 from wattswap.runners.node.frames import FRAME_VERSION, Bundle, Envelope, Hello, encode_frame
+from wattswap.runners.node.messenger import SILENT_BEATS
 from wattswap.runners.node.trust import TrustStore
 from wattswap.runners.node.zeromq import Transport
 
@@ -255,6 +256,27 @@ def test_a_frozen_peer_is_noticed_and_back_when_it_thaws():
     finally:
         other.kill()
         other.communicate()
+
+
+def test_a_listener_notices_who_falls_silent_once_and_who_is_heard_again():
+    transformer, charger, other = street()
+    with (
+        node(transformer, [charger, other], listens=True) as upper,
+        node(charger, [transformer]) as frozen,
+        node(other, [transformer]) as well,
+    ):
+        link(upper, frozen)
+        link(upper, well)
+        before = clock()
+        until(lambda: "lost" in upper.events(), upper, well)
+        until(lambda: clock() > before + 2 * SILENT_BEATS * BEAT_MS, upper, well)
+        [lost] = [notice for notice in upper.messenger.notices if notice.event == "lost"]
+        assert lost.peer == "charger/1"
+        assert lost.heard_ms is not None
+        assert lost.heard_ms <= before + BEAT_MS
+        told = len(upper.messenger.notices)
+        until(lambda: upper.messenger.notices[told:], upper, well, frozen)
+        assert {(one.event, one.peer) for one in upper.messenger.notices[told:]} == {("linked", "charger/1")}
 
 
 def test_a_port_that_is_taken_is_one_clear_line():

@@ -10,6 +10,7 @@ import shutil
 import signal
 import time
 import urllib.request
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.runners.node.street_of_nodes import StreetOfNodes, running, until
 from wattswap.ledger.book import wallet
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.runners.engines.sqlite_store import SqliteStore
+from wattswap.runners.node.messenger import SILENT_BEATS
 from wattswap.runners.node.trust import TrustDirectory
 
 LEASE_S = 5
@@ -130,6 +132,7 @@ def lose_and_give_back(street: StreetOfNodes, how: signal.Signals) -> None:
     lost = time.monotonic()
     until(lambda: all(power_w(charger) == 0 for charger in street.chargers), street)
     assert time.monotonic() - lost < LEASE_S + 5, "the lease, and room for a slow machine"
+    assert all(charger.events("power")[-1]["why"] == "lease over" for charger in street.chargers)
     before = [len(charger.events("power")) for charger in street.chargers]
     if how is signal.SIGKILL:
         transformer.start()
@@ -137,6 +140,22 @@ def lose_and_give_back(street: StreetOfNodes, how: signal.Signals) -> None:
         transformer.process.send_signal(signal.SIGCONT)
     until(lambda: all(power_w(charger) for charger in street.chargers), street)
     assert all(len(charger.events("power")) > n for charger, n in zip(street.chargers, before, strict=True))
+
+
+def test_the_transformer_says_which_charger_is_lost_and_until_when_it_reckons_with_it(tmp_path):
+    street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=1)
+    transformer, charger = street.all = [street.transformer, street.chargers[0]]
+    with running(street):
+        until(lambda: transformer.events("linked"), street)
+        assert charger.process is not None
+        charger.process.send_signal(signal.SIGSTOP)
+        lost = until(lambda: transformer.events("lost"), street)[0]
+        assert lost["peer"] == "charger/0"
+        silent_s = datetime.fromisoformat(lost["timestamp"]) - datetime.fromisoformat(lost["reckoned_with_until"])
+        assert abs(silent_s.total_seconds() + LEASE_S - SILENT_BEATS) < 3, "a lease after it was last heard"
+        told = len(transformer.events("linked"))
+        charger.process.send_signal(signal.SIGCONT)
+        until(lambda: transformer.events("linked")[told:], street)
 
 
 @pytest.mark.long

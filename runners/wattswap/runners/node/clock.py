@@ -8,6 +8,7 @@ machine is not switched off, that count tells how much time has passed since, wh
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -68,6 +69,11 @@ def newest_record(remembered: Iterable[bytes | None]) -> bytes | None:
 def wall_ms() -> int:
     """The wall's time, counted from the same epoch."""
     return time.time_ns() // 1_000_000 - EPOCH_S * 1_000
+
+
+def utc_text(now_ms: int) -> str:
+    """An instant of a node's clock, as logs write it."""
+    return datetime.fromtimestamp(EPOCH_S + now_ms / 1_000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _least_ms(record: ClockRecord | None) -> int:

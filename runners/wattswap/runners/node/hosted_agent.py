@@ -6,6 +6,7 @@ from collections import deque
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
+from wattswap.agents.charger import Charger
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Received, Woken
 from wattswap.runners.node.drivers.device import DeviceError
@@ -57,6 +58,8 @@ class HostedAgent:
         self._wakes: list[tuple[int, int]] = []
         """(when, the instant that was asked for)."""
         self._sensor_trouble = ""
+        self._why = ""
+        """Why power is set, where that is no grant."""
         self._node = make_node(self)
         self.name = self._node.agent.name
 
@@ -115,6 +118,7 @@ class HostedAgent:
         if not self._pending:
             return False
         events, self._pending = self._pending, deque()
+        lease_ends_ms = self._lease_ends_ms()
         effects: list[Effect] = []
         for event, sender in events:
             try:
@@ -128,11 +132,17 @@ class HostedAgent:
                 said = event.message if isinstance(event, Received) else event
                 about = f"{type(said).__name__} of {sender}"
                 self._sparing.write("error", "dropped", about, about=about, why=f"{type(error).__name__}: {error}")
+        is_over = lease_ends_ms is not None and lease_ends_ms <= now_ms and self._lease_ends_ms() is None
+        self._why = "lease over" if is_over else ""
         if effects:
             self._node.driver.carry_out(self.name, effects)
             if self._payments is not None and (book := self._node.driver.book) is not None:
                 self._payments.follow(book)
         return True
+
+    def _lease_ends_ms(self) -> int | None:
+        agent = self._node.agent
+        return agent.lease_ends_ms if isinstance(agent, Charger) else None
 
     def show(self) -> None:
         """Show on its page how the agent stands."""
@@ -174,7 +184,8 @@ class HostedAgent:
 
     def set_power(self, session: int, import_w: int, export_w: int) -> None:
         """Set what the car may draw and feed; if that fails, the lease will run out and it is tried again."""
-        self._log.info("power", session=session, import_w=import_w, export_w=export_w)
+        why = {"why": self._why} if self._why else {}
+        self._log.info("power", session=session, import_w=import_w, export_w=export_w, **why)
         self._powers_w = import_w, export_w
         try:
             self._sensor.allow(session, import_w, export_w)

@@ -48,6 +48,8 @@ class LinkNotice:
     peer: str
     """A name, or a key where there is none."""
     detail: str
+    heard_ms: int | None = None
+    """When one that is lost, and that connects to this node, was last heard."""
 
     @property
     def kind(self) -> str:
@@ -106,6 +108,8 @@ class Messenger:
         self._transport, self._gate, self._trust = transport, gate, trust
         self._beat_ms, self._clock = beat_ms, clock
         self._uplinks: dict[bytes, _Uplink] = {}
+        self._lost: set[bytes] = set()
+        """Peers that connect to this node and have fallen silent."""
         self._outgoing: defaultdict[bytes, list[Said]] = defaultdict(list)
         self.notices: list[LinkNotice] = []
         """What happened since whoever writes the log took them out."""
@@ -189,6 +193,8 @@ class Messenger:
         now_ms = self._clock()
         for uplink in self._uplinks.values():
             self._tend(uplink, now_ms)
+        for peer in {agent.transport for agent in self._trust} - self._uplinks.keys():
+            self._miss(peer, now_ms)
         for peer in self._gate.quiet(now_ms):
             for frame in self._gate.bundle(peer, (), now_ms):
                 self._transport.send(peer, frame)
@@ -202,6 +208,7 @@ class Messenger:
             self._gate.forget(peer)
             self._transport.cut(peer)
             self._uplinks.pop(peer, None)
+            self._lost.discard(peer)
             self._outgoing.pop(peer, None)
             self._notice("revoked", peer.hex(), "its connection is cut")
         self._gate.renew()
@@ -224,6 +231,19 @@ class Messenger:
             self._notice(event, name, f"silent for {silent_ms} ms at {uplink.where}; trying again")
             self._try_next(uplink, now_ms)
 
+    def _miss(self, peer: bytes, now_ms: int) -> None:
+        """Note that a peer that connects to this node has fallen silent, or is heard again."""
+        heard_ms = self._gate.heard_ms(peer)
+        if heard_ms is None:
+            return
+        silent_ms = now_ms - heard_ms
+        if (is_lost := silent_ms > SILENT_BEATS * self._beat_ms) == (peer in self._lost):
+            return
+        self._lost ^= {peer}
+        event, detail = ("lost", f"silent for {silent_ms} ms") if is_lost else ("linked", "heard again")
+        for name in sorted(self._gate.speaks(peer)):
+            self.notices.append(LinkNotice(event, name, detail, heard_ms if is_lost else None))
+
     def _try_next(self, uplink: _Uplink, now_ms: int) -> None:
         """Make the socket anew, at the next address."""
         before = uplink.where
@@ -244,6 +264,7 @@ class Messenger:
     def _mind(self, peer: bytes, judgement: Judgement, now_ms: int) -> None:
         """Note what a frame did to the link."""
         if judgement.opened:
+            self._lost.discard(peer)
             for name in sorted(self._gate.speaks(peer)):
                 self._notice("linked", name, "hello and welcome")
         if judgement.rejected is None:

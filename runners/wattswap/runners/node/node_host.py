@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from wattswap.runners.node.clock import KEEP_MS
+from wattswap.runners.node.clock import KEEP_MS, utc_text
 from wattswap.runners.node.messenger import TICKS_A_BEAT
 from wattswap.runners.node.sparing_log import SparingLog
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wattswap.runners.node.discovery import Discovery
     from wattswap.runners.node.frames import CableEvent
     from wattswap.runners.node.hosted_agent import HostedAgent
-    from wattswap.runners.node.messenger import Messenger
+    from wattswap.runners.node.messenger import LinkNotice, Messenger
     from wattswap.runners.node.roles import Role
     from wattswap.runners.node.trust import NodeTrust
 
@@ -45,17 +45,20 @@ class NodeHost:
         *,
         roles: Mapping[str, Role],
         beat_ms: int,
+        lease_ms: int,
         trust: NodeTrust,
         upstreams: Iterable[str] = (),
         discovery: Discovery | None = None,
     ) -> None:
         """``stores`` are the host's own, one for each agent; ``roles`` are those of the agents here, by name.
 
-        ``upstreams`` are those whom the node connects to.
+        ``lease_ms`` is how long after its last word a charger may still draw what it was granted. ``upstreams`` are
+        those whom the node connects to.
         """
         self._messenger, self._clock, self._stores, self._log = messenger, clock, stores, log
         self._sparing = SparingLog(log)
         self._roles, self._beat_ms, self._trust = roles, beat_ms, trust
+        self._lease_ms = lease_ms
         self._upstreams, self._discovery = frozenset(upstreams), discovery
         self._agents: dict[str, HostedAgent] = {}
         self._next_beat_ms = 0
@@ -186,9 +189,19 @@ class NodeHost:
 
     def _tell_log(self) -> None:
         for notice in self._messenger.notices:
-            self._sparing.write("info", notice.event, notice.kind, peer=notice.peer, detail=notice.detail)
+            said = {"peer": notice.peer, "detail": notice.detail, **self._reckoning(notice)}
+            self._sparing.write("info", notice.event, notice.kind, **said)
             if notice.event == "linked":
                 for agent in self._agents.values():
                     agent.link_opened(notice.peer)
         self._messenger.notices.clear()
         self._sparing.settle()
+
+    def _reckoning(self, notice: LinkNotice) -> dict[str, str]:
+        """Until when a transformer here reckons with what a charger that has fallen silent was granted."""
+        if notice.heard_ms is None or "transformer" not in self._roles.values():
+            return {}
+        peer = self._trust.all.agent(notice.peer)
+        if peer is None or peer.role != "charger":
+            return {}
+        return {"reckoned_with_until": utc_text(notice.heard_ms + self._lease_ms)}

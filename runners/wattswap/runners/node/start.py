@@ -74,6 +74,7 @@ def run_agent(loaded: LoadedConfig, stopped: Callable[[], bool], stream: TextIO)
             log,
             roles={setup.name: setup.identity.role for setup in setups},
             beat_ms=market.beat_ms,
+            lease_ms=loaded.rules.certain_lease_ms,
             trust=trust,
             upstreams=[table.name for _, table in upstreams],
             discovery=_discovery(loaded, [keys.identity for _, keys in members], port),
