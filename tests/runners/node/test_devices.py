@@ -177,14 +177,14 @@ def trouble(device: Device) -> str:
 
 def test_a_stream_that_ended_is_stale_after_a_while():
     device = StdinDevice(30, stream=io.BytesIO(b"1500\n"))
-    assert "ms old: it has ended" in wait_for(lambda: trouble(device))
+    assert "standard input has ended; the last reading" in wait_for(lambda: trouble(device))
 
 
 def test_a_reading_that_is_too_old_is_none():
     newest = Newest("the meter", 1_000)
     newest.keep(DeviceReading(monotonic_ms() - 5_000, 1))
     newest.fail("no route to host")
-    with pytest.raises(DeviceError, match=r"the last reading from the meter is 5\d{3} ms old: no route to host"):
+    with pytest.raises(DeviceError, match=r"no route to host; the last reading from the meter is 5\d{3} ms old"):
         newest.read()
 
 
@@ -197,7 +197,8 @@ class Meter(ThreadingHTTPServer):
     answer: tuple[int, bytes] = (200, json.dumps(EVCC).encode())
 
     def __init__(self) -> None:
-        self.posted: list[str] = []
+        self.posted, self.got = list[str](), list[str]()
+        self.takes_post = True
         super().__init__(("127.0.0.1", 0), _Handler)
 
     @property
@@ -209,6 +210,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Meter
 
     def do_GET(self) -> None:
+        self.server.got.append(self.path)
         code, body = self.server.answer
         self.send_response(code)
         if code == 302:
@@ -217,6 +219,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self) -> None:
+        if not self.server.takes_post:
+            self.send_error(501)
+            return
         self.server.posted.append(self.path)
         self.send_response(200)
         self.end_headers()
@@ -240,6 +245,20 @@ def test_a_meter_is_read_over_http_and_told_what_is_allowed(meter):
     wait_for(lambda: "/api/state/15/11000" in meter.posted)
     device.close()
     assert meter.posted == ["/api/state/15/11000", "/api/state/0/0"]
+
+
+def test_a_box_that_takes_no_post_is_named_as_such_and_told_by_get(meter):
+    allow_url = f"{meter.url}/allow?amps={{amps}}"
+    meter.takes_post = False
+    device = HttpDevice(meter.url, allow_url=allow_url, every_ms=20, fields=EVCC_FIELDS)
+    device.allow(11_000, 0)
+    wait_for(lambda: "what is allowed cannot be said by POST: http://" in trouble(device))
+    device.close()
+    device = HttpDevice(meter.url, allow_url=allow_url, allow_method="GET", every_ms=20, fields=EVCC_FIELDS)
+    device.allow(11_000, 0)
+    wait_for(lambda: "/api/state/allow?amps=15" in meter.got)
+    device.close()
+    assert meter.posted == []
 
 
 def test_a_meter_that_sends_us_to_no_address_is_asked_again(meter):

@@ -193,6 +193,8 @@ class DeviceTable(_Section, frozen=True, kw_only=True):
     """A file, an address, or a broker's host, by the kind."""
     allow: str = ""
     """Where to say what may be drawn: a file, an address with {watts} or {amps}, or a topic."""
+    allow_method: Literal["POST", "GET"] = "POST"
+    """How an address is told."""
     topic: str = ""
     port: SomePort = 1_883
     power_w: Annotated[int, Meta(ge=-100_000_000, le=100_000_000)] = 0

@@ -122,6 +122,7 @@ def device_of(loaded: LoadedConfig, table: DeviceTable, simulated: Device) -> De
             meter = HttpDevice(
                 table.source,
                 allow_url=table.allow,
+                allow_method=table.allow_method,
                 every_ms=market.beat_ms // 2,
                 watts_an_ampere=rules.amp_w,
                 fields=table.fields,

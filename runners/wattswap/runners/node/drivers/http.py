@@ -6,7 +6,7 @@ import urllib.request
 from contextlib import suppress
 from http.client import HTTPException
 from threading import Lock
-from typing import Final
+from typing import Final, Literal
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
@@ -20,8 +20,9 @@ _FRESH_ROUNDS: Final = 4
 
 
 class HttpDevice:
-    """Asks for a document again and again in a thread of its own; tells the other side what is allowed by a POST.
+    """Asks for a document again and again in a thread of its own; tells the other side what is allowed.
 
+    It is told by a POST without a body, or by a GET where ``allow_method`` says so, and again until it is taken.
     In ``allow_url`` ``{watts}``, ``{export_watts}`` and ``{amps}`` are replaced: evcc takes
     ``http://evcc:7070/api/loadpoints/1/maxcurrent/{amps}``.
     """
@@ -31,6 +32,7 @@ class HttpDevice:
         url: str,
         *,
         allow_url: str = "",
+        allow_method: Literal["POST", "GET"] = "POST",
         every_ms: int = 1_000,
         watts_an_ampere: int = 690,
         fields: JsonFields | None = None,
@@ -44,7 +46,8 @@ class HttpDevice:
             parts = urlsplit(address)
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise InputError(f"{address!r} is no address of a meter: write http://HOST/PATH")
-        self._url, self._allow_url, self._ampere_w = url, allow_url, watts_an_ampere
+        self._url, self._ampere_w = url, watts_an_ampere
+        self._allow_url, self._allow_method = allow_url, allow_method
         self._fields = JsonFields() if fields is None else fields
         self._newest = Newest(url, _FRESH_ROUNDS * every_ms + round(_TIMEOUT_S * 1_000))
         self._allowed: tuple[int, int] | None = None
@@ -71,7 +74,7 @@ class HttpDevice:
 
     def _ask(self) -> None:
         self._tell()
-        self._newest.keep(read_document(_answer(self._url, None), self._fields, monotonic_ms()))
+        self._newest.keep(read_document(_answer(self._url, "GET"), self._fields, monotonic_ms()))
 
     def _tell(self) -> None:
         """Say what is allowed, unless that was said already; one at a time, so that an older word never comes last."""
@@ -83,11 +86,15 @@ class HttpDevice:
             url = self._allow_url
             for word, value in (("watts", import_w), ("export_watts", export_w), ("amps", import_w // self._ampere_w)):
                 url = url.replace(f"{{{word}}}", str(value))
-            _answer(url, b"")
+            try:
+                _answer(url, self._allow_method)
+            except DeviceError as error:
+                raise DeviceError(f"what is allowed cannot be said by {self._allow_method}: {error}") from None
             self._told = allowed
 
 
-def _answer(url: str, body: bytes | None) -> bytes:
+def _answer(url: str, method: Literal["POST", "GET"]) -> bytes:
+    body = b"" if method == "POST" else None
     request = urllib.request.Request(url, data=body, headers={"Accept": "application/json"})  # noqa: S310 - checked above
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - as above

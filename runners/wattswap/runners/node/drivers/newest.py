@@ -45,7 +45,7 @@ class Newest:
         if reading is None:
             raise DeviceError(f"no reading from {self._source}: {trouble}")
         if (age_ms := monotonic_ms() - reading.at_ms) > self._fresh_ms:
-            raise DeviceError(f"the last reading from {self._source} is {age_ms} ms old: {trouble}")
+            raise DeviceError(f"{trouble}; the last reading from {self._source} is {age_ms} ms old")
         return reading
 
 

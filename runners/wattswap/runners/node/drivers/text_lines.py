@@ -84,4 +84,4 @@ class StdinDevice:
                 self._newest.keep(read_document(line, self._fields, monotonic_ms()))
             except DeviceError as error:
                 self._newest.fail(error)
-        self._newest.fail("it has ended")
+        self._newest.fail("standard input has ended")
