@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from tests.pages import DOCS
 
+from wattswap.runners.engines.sqlite_store import SqliteStore
 from wattswap.runners.node.config import read_config
 from wattswap.runners.node.roles import Role
 
@@ -28,7 +29,17 @@ def written(tmp_path: Path, text: str) -> str:
         ("charger", UPSTREAM + "[point]\nmax_kw = 11\n", "there is no key point.max_kw; did you mean point.max_w?"),
         ("charger", UPSTREAM + "[point]\nmax_w = 'much'\n", "point.max_w must be a"),
         ("charger", UPSTREAM + "[point]\nphases = 4\n", "point.phases is 4; choose 1 to 3"),
-        ("charger", UPSTREAM + "[car]\nfeed_w = 1\n", "there is no key car"),
+        (
+            "charger",
+            UPSTREAM + "[car]\nfeed_w = 1\n",
+            "this is the configuration of a vehicle, not of a charger: wattswap",
+        ),
+        (
+            "transformer",
+            UPSTREAM,
+            "this is the configuration of a charger or a vehicle or a household, not of a transf",
+        ),
+        ("charger", UPSTREAM + "[car]\n[point]\n", "there is no key car"),
         ("charger", "", "upstream is missing; it must be a table"),
         ("transformer", "", "site is missing; it must be a table"),
         ("transformer", "[site]\n", "site.limit_w is missing"),
@@ -42,7 +53,7 @@ def written(tmp_path: Path, text: str) -> str:
             "battery.reserve_pct is 90, above battery.initial_pct (80)",
         ),
         ("vehicle", "name = ", "not valid TOML"),
-        ("vehicle", UPSTREAM, "there is no key directory keys"),
+        ("vehicle", UPSTREAM, "`wattswap keys new keys --agent NAME --role ROLE`"),
     ],
 )
 def test_a_configuration_that_does_not_fit_is_one_line_with_path_and_nearest_name(say, tmp_path, role, text, what):
@@ -86,6 +97,14 @@ def test_a_key_that_others_can_read_and_a_port_that_is_taken(say, tmp_path):
     (tmp_path / "keys/signing.key").chmod(0o644)
     code, _, err = say("agent", "charger", "--config", "agent.toml")
     assert (code, "chmod 600" in err) == (2, True), err
+
+
+def test_an_agent_that_runs_already_is_named_before_its_port(say, tmp_path):
+    keys(say)
+    (tmp_path / "state").mkdir()
+    with SqliteStore(tmp_path / "state/host.sqlite"):
+        code, _, err = say("agent", "charger", "--config", written(tmp_path, UPSTREAM))
+    assert (code, "agent.toml: charger/7 runs already" in err, "a port of its own" in err) == (2, True, True), err
 
 
 def test_the_configurations_that_the_page_shows_can_be_read(tmp_path):

@@ -40,6 +40,10 @@ class Kind(Struct, frozen=True, kw_only=True):
     schema: str
 
 
+class FileInUseError(InputError):
+    """The file is open in another process."""
+
+
 class Database:
     """An open file of one ``Kind``, or one in memory if the path is ``None``. Usable from any thread, one at a time.
 
@@ -276,7 +280,9 @@ def _locked(path: Path, name: str) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
-            raise InputError(f"{path} is in use by another program: end that one, or choose another {name}") from None
+            raise FileInUseError(
+                f"{path} is in use by another program: end that one, or choose another {name}"
+            ) from None
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), lock.stat()):
                 return descriptor

@@ -8,6 +8,7 @@ unless it is written down.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -97,6 +98,7 @@ class SiteTable(_Section, frozen=True, kw_only=True):
     """The transformer's site account and its limit."""
 
     limit_w: Limit
+    """What the street may draw; 0: an island that lives on what it feeds, negative: one that must feed so much."""
     funds_iota: Funds = 1_000
     tariff_nanos_per_kwh: Price = 3_000_000_000
     seed: Seed = 1
@@ -266,7 +268,7 @@ class BatteryConfig(NodeConfig, frozen=True, kw_only=True):
     device: DeviceTable = DeviceTable()
 
 
-_FILES: Final = {
+_FILES: Final[Mapping[Role, type[NodeConfig]]] = {
     "transformer": TransformerConfig,
     "charger": ChargerConfig,
     "vehicle": VehicleConfig,
@@ -366,6 +368,11 @@ def _read_one(path: Path, role: Role) -> LoadedConfig:
         raise InputError(f"{path}: not valid TOML: {error}; texts and paths stand in quotes") from None
     origin = Origin(str(path))
     kind = _FILES[role]
+    if likely := _roles_instead(raw, role):
+        raise InputError(
+            f"{path}: this is the configuration of a {' or a '.join(likely)}, not of a {role}:"
+            f" wattswap agent {likely[0]} --config {path}"
+        )
     refuse_misfits(raw, kind, origin)
     config: NodeConfig = msgspec.convert(raw, kind)
     market = config.market
@@ -381,3 +388,13 @@ def _read_one(path: Path, role: Role) -> LoadedConfig:
     if isinstance(config, BatteryConfig):
         _check_battery(config.battery, origin)
     return LoadedConfig(config, path, role)
+
+
+def _roles_instead(raw: Mapping[str, Any], role: Role) -> list[Role]:
+    """The roles whose files may hold exactly these tables, where this role's may not."""
+    return [] if _fits(raw, role) else [other for other in _FILES if _fits(raw, other)]
+
+
+def _fits(raw: Mapping[str, Any], role: Role) -> bool:
+    fields = msgspec.structs.fields(_FILES[role])
+    return {field.name for field in fields if field.required} <= raw.keys() <= {field.name for field in fields}

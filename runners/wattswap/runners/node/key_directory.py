@@ -150,7 +150,9 @@ def read_agent_keys(folder: Path) -> AgentKeys:
         InputError: something is missing, open to others, no key file, or the files contradict each other.
     """
     if not folder.is_dir():
-        raise InputError(f"there is no key directory {folder}: make it with `wattswap keys new {folder} --agent NAME`")
+        raise InputError(
+            f"there is no key directory {folder}: make it with `wattswap keys new {folder} --agent NAME --role ROLE`"
+        )
     identity = read_identity(folder / PUBLIC)
     transport, signer = _read_transport(folder / TRANSPORT), read_key_file(folder / SIGNING)
     if identity != _identity(identity.name, identity.role, transport, signer):

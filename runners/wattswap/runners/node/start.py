@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Final
 
+from wattswap.ledger.database import FileInUseError
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.gathering_store import GatheringStore
 from wattswap.runners.engines.node import Node
@@ -122,7 +123,13 @@ def _setups(loaded: LoadedConfig, keys: AgentKeys, trust: NodeTrust, stack: Exit
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the directory {folder}: {error.strerror}") from None
-    host_store = stack.enter_context(SqliteStore(folder / "host.sqlite"))
+    try:
+        host_store = stack.enter_context(SqliteStore(folder / "host.sqlite"))
+    except FileInUseError:
+        raise InputError(
+            f"{loaded.path}: {keys.identity.name} runs already, or another agent whose state is in {folder}:"
+            " end that one, or give this one keys, state and a port of its own"
+        ) from None
     for identity in keys.identity.speakers:
         file = "agent.sqlite" if identity.name == keys.identity.name else f"{identity.role}.sqlite"
         store = GatheringStore(stack.enter_context(SqliteStore(folder / file)))
