@@ -151,6 +151,8 @@ def test_the_transformer_says_which_charger_is_lost_and_until_when_it_reckons_wi
         charger.process.send_signal(signal.SIGSTOP)
         lost = until(lambda: transformer.events("lost"), street)[0]
         assert lost["peer"] == "charger/0"
+        with pytest.raises(TimeoutError):  # its page answers nothing: whoever reads it has to fall back by itself
+            urllib.request.urlopen(f"http://127.0.0.1:{street.page_port}/", timeout=0.5)
         silent_s = datetime.fromisoformat(lost["timestamp"]) - datetime.fromisoformat(lost["reckoned_with_until"])
         assert abs(silent_s.total_seconds() + LEASE_S - SILENT_BEATS) < 3, "a lease after it was last heard"
         told = len(transformer.events("linked"))

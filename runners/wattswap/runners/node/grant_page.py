@@ -2,7 +2,8 @@
 
     GET /   {"charger": "charger/1", "maxconsumptionpower": 4140, "lease_ends": "2026-01-31T19:00:05Z", ...}
 
-Read only. The answer never outlives the lease: once it is over, or when the node hangs, the guaranteed minimum stands.
+Read only. The answer never outlives the lease: once it is over, the guaranteed minimum stands, also where the node's
+loop is stuck. A process that is frozen answers nothing.
 """
 
 from __future__ import annotations
