@@ -52,6 +52,7 @@ def test_whoever_is_refused_again_and_again_is_not_listened_to_and_takes_a_few_l
         log,
         roles={"transformer": "transformer"},
         beat_ms=1_000,
+        lease_ms=5_000,
         trust=cast("Any", None),
     )
     agent = HostedAgent(

@@ -199,12 +199,9 @@ class NodeHost:
 
     def _reckoning(self, notice: LinkNotice) -> dict[str, str]:
         """Until when a transformer here reckons with what a charger that has fallen silent was granted."""
+        if notice.heard_ms is None or "transformer" not in self._roles.values():
+            return {}
         peer = self._trust.all.agent(notice.peer)
-        if (
-            notice.heard_ms is None
-            or peer is None
-            or peer.role != "charger"
-            or "transformer" not in self._roles.values()
-        ):
+        if peer is None or peer.role != "charger":
             return {}
         return {"reckoned_with_until": utc_text(notice.heard_ms + self._lease_ms)}
