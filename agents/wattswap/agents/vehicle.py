@@ -311,7 +311,7 @@ class Vehicle:
         Raises:
             RemoteProtocolError: the car has offered something else, or has more awards than can be.
         """
-        answer = self._answers.get(award.part)
+        answer = self._answers.get(award.part) if self._meter.state(award.part) is State.OFFERED else None
         if answer is not None and answer.call.from_ms >= self._started_ms:
             answer.refuse_worse(award)
         ack = Send(charger, Ack(AWARD, award.session, award.tick))

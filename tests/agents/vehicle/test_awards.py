@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from msgspec import structs
-from tests.agents.vehicle.one_car import ACKED, AWARD, PLUG, READING, at_work, car, does, tell
+from tests.agents.vehicle.one_car import ACKED, AWARD, NOTHING, PLUG, READING, at_work, car, does, tell
 from tests.agents.words import CALL, CHEAP, DAY_S, DEAR, IOTA, said_by, survived
 
 from wattswap.agents.delivery_meter import MOST_UNSETTLED
@@ -47,9 +47,10 @@ def test_any_other_it_takes_and_acknowledges_once_more_when_it_is_repeated(bette
     assert vehicle.state(better.part) is State.AWARDED
 
 
-def test_who_goes_on_charging_is_awarded_nothing() -> None:
-    with pytest.raises(RemoteProtocolError, match="did not offer"):
-        does(at_work(CALL, strategy=BUNDLED["keep"]), AWARD)
+def test_who_goes_on_charging_gives_nothing_whatever_is_awarded() -> None:
+    vehicle = at_work(CALL, strategy=BUNDLED["keep"])
+    assert tell(vehicle, AWARD) == [ACKED, NOTHING]
+    assert vehicle.state(AWARD.part) is State.DELIVERED
 
 
 def test_a_car_that_answers_once_more_after_a_crash_believes_the_award_of_its_first_answer() -> None:
