@@ -43,6 +43,7 @@ def test_a_node_whose_book_refuses_a_bill_says_so_and_goes_on():
                 cast("Sensor", None),
                 structlog.get_logger(),
                 post=lambda _sender, _to, message: posted.append(message),
+                refused=lambda _sender: None,
                 beat_ms=30_000,
             )
             node.start()
