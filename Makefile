@@ -24,12 +24,13 @@ PIP_KEEPS := PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_NO_INDEX PIP_T
 	PIP_TIMEOUT PIP_DEFAULT_TIMEOUT PIP_RETRIES PIP_CACHE_DIR PIP_NO_CACHE_DIR PIP_KEYRING_PROVIDER PIP_CONFIG_FILE
 unexport $(filter-out $(PIP_KEEPS),$(filter PIP_%,$(.VARIABLES)))
 # The same for configuration files: the venv's own pip.conf empties these, and what is empty counts as not given. It ranks above
-# the files of the machine and of the user, whose index thus stays; a file that PIP_CONFIG_FILE names ranks higher still.
+# the files of the machine and of the user, whose index thus stays. A file that PIP_CONFIG_FILE names ranks higher still, so
+# set-up stops if it sets one of these.
 PIP_EMPTIED := build-constraint constraint dry-run editable ignore-requires-python no-binary only-binary platform prefix pre \
 	python-version requirement root target uploaded-prior-to user
-# Foreign modules and switched-off assertions stay out of every command here. What was compiled is kept: the tests start
-# hundreds of processes.
-unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH
+# Foreign modules, switched-off assertions and warnings as errors stay out of every command here. What was compiled is kept: the
+# tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONWARNINGS
 export PYTHONNOUSERSITE := 1
 
 help:  ## show this
@@ -116,6 +117,9 @@ $(VENV)/.locked: $(LOCKFILE)
 	@base=$$($(PYTHON) -I -c 'import sys; print(sys._base_executable)') && \
 		rm -rf "$(VENV)" && mkdir -p "$(VENV)" && touch "$(VENV)/.made" && "$$base" -m venv "$(VENV)"
 	@for section in global install; do echo "[$$section]"; printf '%s =\n' $(PIP_EMPTIED); done > "$(VENV)/pip.conf"
+	@! $(PIP) config list | grep -E $(foreach option,$(PIP_EMPTIED),-e "^(global|install)[.]$(option)=.[^']") >&2 || \
+		{ echo "The file that PIP_CONFIG_FILE names sets this (lines above), which changes what is installed. Take it out of" >&2; \
+		  echo "there, or go without the file: env -u PIP_CONFIG_FILE make" >&2; exit 1; }
 	@$(if $(SETUP_PIP),$(PIP) install --quiet --upgrade "$(SETUP_PIP)")
 	@$(PIP) install --quiet --no-deps --require-hashes -r "$(LOCKFILE)"
 	@$(BIN)/python -I -c 'import pip; print(pip.__file__)' > "$@"

@@ -190,6 +190,30 @@ def test_what_the_lock_says_is_installed_whatever_is_newer_and_whatever_is_set_a
     assert not [path for path in project.home.rglob("coverage*") if path.suffix != ".whl"], "it went elsewhere"
 
 
+def test_a_configuration_file_that_changes_what_is_installed_stops_the_set_up_and_is_named(project: Project):
+    """The venv's own file cannot rank above one that PIP_CONFIG_FILE names; its index is welcome."""
+    project.disturb()
+    config = project.home / "pip.ini"
+    config.write_text(f"[global]\nfind-links = {project.index}\n", encoding="utf-8")
+    assert project.make(PIP_CONFIG_FILE=str(config), PIP_FIND_LINKS="").returncode == 0
+
+    config.write_text(f"[install]\nconstraint = {project.home}/constraints.txt\n", encoding="utf-8")
+    shutil.rmtree(project.folder / ".venv")
+    set_up = project.make(PIP_CONFIG_FILE=str(config))
+    assert set_up.returncode != 0
+    assert "install.constraint=" in set_up.stderr
+    assert "env -u PIP_CONFIG_FILE make" in set_up.stderr
+    assert "ResolutionImpossible" not in set_up.stderr
+
+
+def test_warnings_as_errors_do_not_stop_the_set_up(project: Project):
+    """A build backend may warn of what will be gone in years to come."""
+    backend = project.folder / "backend.py"
+    backend.write_text(f"import warnings\nwarnings.warn('old', UserWarning)\n{BACKEND}", encoding="utf-8")
+    set_up = project.make(PYTHONWARNINGS="error")
+    assert set_up.returncode == 0, set_up.stderr
+
+
 def test_a_lock_that_lacks_a_package_stops_the_set_up_and_names_it(project: Project):
     project.lock("pytest_cov==7.1.0")
     set_up = project.make()

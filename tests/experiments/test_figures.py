@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wattswap.experiments.figures import BEGIN, END, excerpt, jobs, markdown, replaced, under
+from wattswap.experiments.api import run
+from wattswap.experiments.figures import BEGIN, END, excerpt, jobs, markdown, replaced, under, without_feeding
 from wattswap.protocol.errors import InputError
 
 KNOWS = "(knows departures)"
@@ -17,7 +18,7 @@ CONTROLLERS_AS_SHOWN = (
     "edf, cars feed (knows departures and batteries)",
     "llf, cars feed (knows departures and batteries)",
     "negotiated",
-    "negotiated, no car feeds",
+    "negotiated, nobody feeds",
 )
 RIVALS = ("", ", fcfs", ", equal-share", f", edf {KNOWS}", f", llf {KNOWS}")
 HARD = "0 | 0.0 | 0.0 | 125.0 | 0 | 0.25"
@@ -74,6 +75,17 @@ def test_cars_tell_their_departures_to_the_controllers_that_need_them_and_to_nob
     for job in jobs():
         told = [setting for setting in job.settings if setting.startswith("vehicles.disclose=")]
         assert bool(told) == (job.controller in ("edf", "llf")), job
+
+
+def test_where_nobody_feeds_neither_car_nor_battery_does_and_cars_ask_as_they_otherwise_do():
+    """On the evening on which the street's battery feeds the most."""
+    without, bundled = (
+        run("b250", day=7, engine="fleet", settings=settings).summary
+        for settings in (without_feeding("b250").settings, ())
+    )
+    assert bundled["fed_back_wh"] > 10_000
+    assert without["fed_back_wh"] == 0
+    assert without["strategy"] == bundled["strategy"]
 
 
 def test_engines_that_disagree_are_shown_in_bold():

@@ -279,18 +279,53 @@ SWAPPED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "other"), SWAPPED)
-def test_a_table_under_the_name_of_another_is_refused_in_one_line(demo, tmp_path, name, other):
+def linked(demo: Path, tmp_path: Path, without: str) -> Path:
+    """The same run directory without one of its tables."""
     path = tmp_path / "run"
     path.mkdir()
     for file in demo.iterdir():
-        if file.is_file():
+        if file.is_file() and file.stem != without:
             (path / file.name).symlink_to(file)
-    (path / f"{name}.parquet").unlink()
+    return path
+
+
+@pytest.mark.parametrize(("name", "other"), SWAPPED)
+def test_a_table_under_the_name_of_another_is_refused_in_one_line(demo, tmp_path, name, other):
+    path = linked(demo, tmp_path, name)
     (path / f"{name}.parquet").symlink_to(demo / f"{other}.parquet")
     with pytest.raises(InputError, match=rf"{name}\.parquet: another table, it has no \w+") as refused:
         RunTables.read(path)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "change", "what"),
+    [
+        ("series", "limit_w", lambda watts: watts.astype(str), "limit_w holds string, not int64"),
+        (
+            "series",
+            "load_w",
+            lambda watts: watts.where(watts < 0),
+            "load_w holds double, not int64",
+        ),
+        ("rounds", "need_w", lambda watts: watts.astype(str), "need_w holds string, not int64"),
+        ("trades", "rent", lambda rent: rent.astype(str), "rent holds string, not int64"),
+        ("trades", "session", lambda names: names.where(names != names[0], None), "session has gaps"),
+        ("cars", "session", lambda names: names.str.len(), "session holds int64, not string"),
+        ("series", "t_ms", lambda t_ms: t_ms + 2**60, "t_ms is outside the run"),
+        ("series", "t_ms", lambda t_ms: t_ms * 0, "t_ms is outside the run"),
+        ("series", "t_ms", lambda t_ms: t_ms * 0 + t_ms[0], "t_ms has an instant twice"),
+        ("uncontrolled", "t_ms", lambda t_ms: t_ms * 0 + t_ms[0], "t_ms has an instant twice"),
+        ("cars", "to_ms", lambda t_ms: t_ms + 2**60, "to_ms is outside the run"),
+    ],
+)
+def test_a_table_with_what_no_run_writes_is_refused_in_one_line(demo, tmp_path, name, column, change, what):
+    path = linked(demo, tmp_path, name)
+    table = pd.read_parquet(demo / f"{name}.parquet")
+    table.assign(**{column: change(table[column])}).to_parquet(path / f"{name}.parquet")
+    with pytest.raises(InputError) as refused:
+        RunTables.read(path)
+    assert str(refused.value) == f"{path / name}.parquet: {what}; run the scenario again"
 
 
 # --- hostile names, private paths --------------------------------------------------------------------------------

@@ -71,10 +71,27 @@ FICKLE = """
 from itertools import count
 asked = count()
 def fickle(call, own, memory, draws):
-    later = call.from_ms > 0
-    return OfferBook.keep(own).reduce(0, 1_000_000 * (1 + later * (next(asked) % 2)))
+    counts = call.from_ms == 300_000
+    return OfferBook.keep(own).reduce(0, 1_000_000 * (1 + counts * (next(asked) % 2)))
 """
-"""Counts its calls, but not before the first window is over."""
+"""Counts its calls, but only in the second window."""
+ENVIOUS = """
+from wattswap.agents.strategies.learning import LearningStrategy
+def offers(call, own, memory, draws):
+    return OfferBook.keep(own).reduce(0, 1_000_000 * (1 + memory[:, 0]))
+def learn(memory, own, outcome, draws):
+    return memory + outcome.award_w.sum() * (outcome.from_ms == 300_000)
+envious = LearningStrategy("envious", offers, learn, columns=1)
+"""
+"""Learns from what was bought of all, but only in the second window."""
+MEMO = """
+known = {}
+def memo(call, own, memory, draws):
+    asks = own.laxity_ms.clip(0)
+    luck = draws.uniform(0, 1e9)
+    return OfferBook.keep(own).reduce(0, [known.setdefault(each, np.median(asks)) for each in luck.tolist()])
+"""
+"""Answers with the median of whoever is asked together, and keeps a note so that it answers the same again."""
 
 
 @ENGINES
@@ -91,6 +108,18 @@ def test_of_each_call_in_the_fleet_one_car_is_asked_alone_too(tmp_path):
     written(tmp_path, FICKLE)
     with pytest.raises(InputError, match=r"answers differently .* \(car 's\d', call for \d+ W at 300 s\)"):
         run_street(street_with(tmp_path, "mine.py:fickle"), engine="fleet")
+
+
+def test_of_each_round_in_the_fleet_one_car_learns_alone_too(tmp_path):
+    written(tmp_path, ENVIOUS)
+    with pytest.raises(InputError, match=r"learns differently beside .* \(car 's\d', call for \d+ W at 300 s\)"):
+        run_street(street_with(tmp_path, "mine.py:envious"), engine="fleet")
+
+
+def test_one_that_keeps_notes_of_neighbours_in_its_module_is_refused(tmp_path):
+    written(tmp_path, MEMO)
+    with pytest.raises(InputError, match="answers differently when loaded again and asked alone"):
+        strategy_from_file("mine.py:memo", tmp_path)
 
 
 def test_a_share_of_the_cars_follows_it(tmp_path):
@@ -165,8 +194,8 @@ def test_one_that_misbehaves_is_named(name, engine, tmp_path):
 @pytest.mark.parametrize("name", BAD)
 def test_one_that_misbehaves_later_is_named_with_its_car_and_the_call(name, engine, tmp_path):
     body, problem = BAD[name]
-    at_first = "if call.from_ms == 0:\n        return OfferBook.keep(own)"
-    written(tmp_path, f"def bad(call, own, memory, draws):\n    {at_first}\n    {body}\n")
+    before = "if call.from_ms != 30_000:\n        return OfferBook.keep(own)"
+    written(tmp_path, f"def bad(call, own, memory, draws):\n    {before}\n    {body}\n")
     said = complaint(street_with(tmp_path, "mine.py:bad"), engine)
     assert "strategy 'mine.py:bad'" in said
     assert problem in said

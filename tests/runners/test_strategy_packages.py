@@ -114,7 +114,7 @@ def test_one_that_cannot_be_used_is_named_in_one_line(name, site, tmp_path):
 def test_one_that_misbehaves_later_is_named_with_its_car_and_the_call(site, tmp_path):
     body = (
         "def fickle(call, own, memory, draws):\n"
-        "    return OfferBook.keep(own) if call.from_ms == 0 else OfferBook.keep(own).feed(own.feed_w, -1)\n"
+        "    return OfferBook.keep(own) if call.from_ms != 30_000 else OfferBook.keep(own).feed(own.feed_w, -1)\n"
     )
     install(site, "broken", "fickle = broken:fickle", body)
     said = complaint(street_with(tmp_path, "fickle"), "fleet")

@@ -34,9 +34,9 @@ def replay(ctx: click.Context, run_dir: Path, check: bool) -> None:
     """
     from wattswap.cli.progress import progress_bar
     from wattswap.experiments.replays import check_run, missing, rebuild
+    from wattswap.runners.recording.parquet_table import WITHOUT_TABLES
     from wattswap.runners.recording.process_replay import check_processes, process_journals
     from wattswap.runners.recording.replay import read_recorded
-    from wattswap.runners.recording.rundir import WITHOUT_TABLES
 
     if journals := process_journals(run_dir):
         if not check:

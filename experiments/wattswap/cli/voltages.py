@@ -49,7 +49,7 @@ def voltages(run_dir: Path, day: int | None, single_phase: float, network: Path 
     from wattswap.experiments.feeder.voltages import voltages as voltages_of
     from wattswap.experiments.run_tables import RunTables
     from wattswap.protocol.errors import InputError
-    from wattswap.runners.recording.rundir import WITHOUT_TABLES
+    from wattswap.runners.recording.parquet_table import WITHOUT_TABLES
 
     if find_spec("pandas") is None or find_spec("pyarrow") is None:
         raise InputError(f"a run's tables need pandas and pyarrow: {WITHOUT_TABLES}")

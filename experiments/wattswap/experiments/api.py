@@ -19,7 +19,8 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.strategy_assignment import given_strategy
 from wattswap.runners.network.fault_free_twin import without_faults
 from wattswap.runners.recording.journal import Header, sha256_of
-from wattswap.runners.recording.rundir import WITHOUT_TABLES, RunDir, wattswap_version
+from wattswap.runners.recording.parquet_table import WITHOUT_TABLES
+from wattswap.runners.recording.rundir import RunDir, wattswap_version
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:

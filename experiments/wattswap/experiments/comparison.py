@@ -21,7 +21,8 @@ from wattswap.experiments.run_tables import UNCONTROLLED
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
 from wattswap.experiments.vary import axis
 from wattswap.protocol.errors import InputError
-from wattswap.runners.recording.rundir import SCENARIO, WITHOUT_TABLES
+from wattswap.runners.recording.parquet_table import WITHOUT_TABLES
+from wattswap.runners.recording.rundir import SCENARIO
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

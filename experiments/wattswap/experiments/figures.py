@@ -43,8 +43,9 @@ DISCLOSED: Final = ("vehicles.disclose=departure",)
 """Under controllers that decide by departures cars tell them theirs; the tables say so."""
 FEEDING: Final = ("vehicles.disclose=feeding",)
 """Cars tell these controllers besides what they could feed."""
-TRUTHFUL: Final = ("vehicles.strategy=truthful",)
-"""No car feeds back, as none does under the others."""
+NO_CAR_FEEDS: Final = ("vehicles.feed_w=0",)
+NO_BATTERY_FEEDS: Final = {"b250": ("battery.0.strategy=need",)}
+"""By street with a battery: as bundled it is a `prosumer`, which is `need` that also feeds back."""
 HALF_KEEP: Final = ("vehicles.strategy=need:0.5+keep:0.5",)
 UNSURE: Final = ("vehicles.departure=error:2h",)
 LOSSY: Final = ("faults.loss_pct=20", "faults.repeat_pct=20", "faults.crashes_per_day=1", "faults.cuts_per_day=2")
@@ -84,8 +85,9 @@ _OTHERS_TEXT: Final = (
     " *near* is the time above 92 % of the limit, *swings* are the times the load rose above the limit, *waiting cost*"
     " is what waiting costs the cars by each owner's own price. `edf` and `llf` decide by departures, which cars tell"
     " nobody else. Where *cars feed* every car whose battery allows feeds for those ahead of it, unasked and unpaid;"
-    " *cost of feeding* is wear, and energy lost on the way in and out. No other rival lets a car feed back; the last"
-    " row of each street is the negotiation without feeding:"
+    " *cost of feeding* is wear, and energy lost on the way in and out. No other rival lets a car feed back; in the"
+    " last row of each street nobody feeds under the negotiation either, neither car nor battery, and all else is as in"
+    " the row above:"
 )
 
 
@@ -110,7 +112,7 @@ def jobs(streets: Sequence[str] = STREETS, seeds: Sequence[int] = SEEDS) -> list
         *(FigureJob(street, seed=seed) for street in reversed(streets) for seed in seeds),
         *(FigureJob(street, settings=STEPS) for street in reversed(streets)),
         *(FigureJob(street, "uncontrolled", settings=STEPS) for street in streets),
-        *(FigureJob(street, settings=TRUTHFUL) for street in streets),
+        *(without_feeding(street) for street in streets),
         *(under(street, controller) for street in streets for controller in CONTROLLERS if controller != "negotiated"),
         *(job for street in streets for job in feeding(street).values()),
     ]
@@ -129,6 +131,11 @@ def feeding(street: str) -> dict[str, FigureJob]:
         f"{controller}, cars feed (knows departures and batteries)": FigureJob(street, controller, settings=FEEDING)
         for controller in rivals
     }
+
+
+def without_feeding(street: str) -> FigureJob:
+    """A week negotiated where neither a car nor a battery can feed back; all answer as they otherwise do."""
+    return FigureJob(street, settings=(*NO_CAR_FEEDS, *NO_BATTERY_FEEDS.get(street, ())))
 
 
 def hardships(streets: Sequence[str]) -> list[tuple[str, FigureJob]]:
@@ -264,7 +271,7 @@ def _controllers_table(results: Results, streets: Sequence[str]) -> str:
         jobs = {controller_name(controller): under(street, controller) for controller in CONTROLLERS}
         ours = jobs.pop("negotiated")
         jobs |= feeding(street) | {"negotiated": ours}
-        jobs["negotiated, no car feeds"] = FigureJob(street, settings=TRUTHFUL)
+        jobs["negotiated, nobody feeds"] = without_feeding(street)
         for name, job in jobs.items():
             of = results[job]
             near_h, fed_iota = of["near_limit_s"] / 3_600, of["feeding_cost_nanos"] / 1e9

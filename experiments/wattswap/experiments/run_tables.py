@@ -12,8 +12,9 @@ import numpy as np
 
 from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.errors import InputError
+from wattswap.runners.recording.parquet_table import TEXTS, read_table
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
-from wattswap.runners.recording.rundir import SCENARIO, read_run, refuse_other_table, wattswap_version
+from wattswap.runners.recording.rundir import SCENARIO, read_run, wattswap_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,18 +75,32 @@ class RunTables:
         """The tables of a run directory; what an interrupted run did not get round to writing is empty.
 
         Raises:
-            InputError: there is no run directory, or a file of it is torn.
+            InputError: there is no run directory, a file of it is torn, or a table holds what no run writes.
         """
         run = read_run(run_dir)
         about = {**run.figures, "version": run.version, "status": run.status}
         curve = run_dir / f"{UNCONTROLLED}.parquet"
-        return cls(
+        tables = cls(
             summary={**about, UNCONTROLLED: run.uncontrolled} if run.uncontrolled else about,
             scenario=_read_scenario(run_dir / SCENARIO),
             uncontrolled=_read_table(curve, ("t_ms", "load_w")) if curve.is_file() else None,
             series=_together(_read_table(run_dir / "series.parquet", _SERIES_COLUMNS)),
             **{name: _read_table(run_dir / f"{name}.parquet", columns) for name, columns in _COLUMNS.items()},
         )
+        tables._refuse_other_times(run_dir)
+        return tables
+
+    def _refuse_other_times(self, run_dir: Path) -> None:
+        """Refuse tables with instants outside the run, or with one tick twice: pictures have an axis of time."""
+        lasts_ms = int(self.scenario.get("days", 1)) * DAY_MS + int(self.scenario.get("hours", 0)) * HOUR_MS
+        first_ms, end_ms = self.start_ms, self.start_ms + lasts_ms
+        named = {name: getattr(self, name) for name in ("series", *_COLUMNS)}
+        for name, table in (named | {UNCONTROLLED: self.uncontrolled}).items():
+            for column in _INSTANTS.intersection(() if table is None else table.columns):
+                if not table[column].between(first_ms, end_ms).all():
+                    raise InputError(f"{run_dir / name}.parquet: {column} is outside the run; run the scenario again")
+            if name in (UNCONTROLLED, "series") and table is not None and not table["t_ms"].is_unique:
+                raise InputError(f"{run_dir / name}.parquet: t_ms has an instant twice; run the scenario again")
 
     @classmethod
     def of(cls, run: FinishedRun) -> RunTables:
@@ -181,7 +196,8 @@ class RunTables:
 _SERIES = ("t_ms", "feeder", "base_w", "firm_w", "wanted_w", "drawn_w", "load_w", "limit_w", "import_w", "export_w")
 _CARS = ("session", "station", "vehicle", "from_ms", "to_ms", "activity", "import_w", "export_w", "feeder")
 _SERIES_COLUMNS: Final = (*_SERIES, "awarded_w", "forced_w", "owed_ws")
-_TEXTS: Final = frozenset({"session", "station", "vehicle", "activity", "strategy", "kind", "payment_id", "status"})
+_INSTANTS: Final = frozenset({"t_ms", "from_ms", "to_ms"})
+"""A session's own are not among them: it may have begun before the run and end after it."""
 _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "rounds": ("t_ms", *ROUND_COLUMNS),
     "trades": ("t_ms", *TradeRow._fields),
@@ -194,12 +210,8 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        return pd.DataFrame({name: pd.Series(dtype="str" if name in _TEXTS else "int64") for name in columns})
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError):  # pyarrow's complaints about a torn file are ValueErrors
-        raise InputError(f"{path}: not a readable Parquet file; run the scenario again") from None
-    refuse_other_table(path, table.columns, columns)
+        return pd.DataFrame({name: pd.Series(dtype="str" if name in TEXTS else "int64") for name in columns})
+    table: pd.DataFrame = read_table(path, columns).to_pandas(ignore_metadata=True)
     return table
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from wattswap.runners.recording.activities import ACTIVITIES
+from wattswap.runners.recording.parquet_table import TEXTS
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow, round_row
 from wattswap.runners.world import fleet_of
 
@@ -132,9 +133,6 @@ def table_of(name: str, street: Street, record: RunRecord, series: TimeSeries) -
     return {column: np.concatenate([part[column] for part in columns]) for column in columns[0]}
 
 
-_TEXTS: Final = frozenset({"session", "station", "vehicle", "strategy", "kind", "payment_id", "status"})
-
-
 _PLACED: Final = frozenset({"session", "station", "vehicle"})
 
 
@@ -144,9 +142,7 @@ def _columns(place: Place, names: Sequence[str], rows: Sequence[tuple[object, ..
     columns = dict(zip(names, zip(*rows, strict=True) if rows else ((),) * len(names), strict=True))
     if place.prefix:
         columns |= {name: [f"{place.prefix}{each}" for each in columns[name]] for name in _PLACED & columns.keys()}
-    return {
-        name: np.array(column, dtype=np.object_ if name in _TEXTS else np.int64) for name, column in columns.items()
-    }
+    return {name: np.array(column, dtype=np.object_ if name in TEXTS else np.int64) for name, column in columns.items()}
 
 
 def _with_instant(place: Place, columns: Columns) -> Columns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from wattswap.agents.strategies.learning import LearningStrategy, learned, memor
 from wattswap.agents.strategies.raised import raised
 from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
+from wattswap.protocol.units import PRICE_TICK_NANOS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,71 +21,131 @@ if TYPE_CHECKING:
     from wattswap.agents.offers import Memory, Strategy
 
     Rows = NDArray[np.intp]
+    Numbers = NDArray[Any]
 
 
 NEIGHBOURS: Final = "differently beside other cars; row i must use row i alone"
 _ASKED_AGAIN: Final = "differently when asked again; what a car remembers goes through its memory alone"
+_LOADED_AGAIN: Final = (
+    "differently when loaded again and asked alone; what a car remembers goes through its memory, luck through draws"
+)
+_ROUNDED: Final = "; if by rounding alone, multiply with np.einsum or compute in float64"
+
+_SAME: Final = 1e-9
+"""Of a number, how much may differ. numpy's ``@`` adds up one row in another order than many: in float64 the sums then
+differ by less, in float32 by so much that an ask is soon a price step away."""
+_ALMOST: Final = 1e-4
+"""What differs by less is likely to be rounding."""
 
 
-def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1) -> None:
+def check_elementwise(strategy: Strategy, own: Own | None = None, seed: int = 1, again: Strategy | None = None) -> None:
     """Ask the same cars together, again, in other orders and groups, and one by one; let them learn alike.
+
+    ``again`` is the same strategy loaded a second time. It is asked one by one alone, so that no note it may keep can
+    hold what it was told of neighbours.
 
     Raises:
         StrategyError: an offer cannot be, or a car's answer depends on its neighbours or on what was asked before;
             ``row`` is that car.
     """
-    trial = _Trial(strategy, sample_cars() if own is None else own, seed)
-    rows = np.arange(len(trial.own))
-    trial.compare(rows, _ASKED_AGAIN)
-    for group in (rows[::-1], rows[::2], rows[1::2], np.concatenate((rows, rows)), *rows[::-1, np.newaxis]):
-        if len(group):
-            trial.compare(group, NEIGHBOURS)
-    trial.compare(rows, _ASKED_AGAIN)
+    cars = sample_cars() if own is None else own
+    rows = np.arange(len(cars))
+    alone = rows[::-1, np.newaxis]
+    for number in range(len(_ROUNDS)):
+        trial = _Trial(strategy, cars, seed, number)
+        trial.compare(strategy, rows, _ASKED_AGAIN)
+        for group in (rows[::-1], rows[::2], rows[1::2], np.concatenate((rows, rows)), *alone):
+            if len(group):
+                trial.compare(strategy, group, NEIGHBOURS)
+        trial.compare(strategy, rows, _ASKED_AGAIN)
+        if again is not None:
+            for car in alone:
+                trial.compare(again, car, _LOADED_AGAIN)
 
 
 def compare(book: OfferBook, other: OfferBook, rows: Rows, problem: str = NEIGHBOURS) -> None:
     """Refuse that these rows of a book are others when they are asked in another way.
 
+    Relief must be the same. Asks of a price step or more may differ by a nano, and by what float64 rounds.
+
     Raises:
         StrategyError: a car answers differently.
     """
-    relief, ask = book.relief_w[rows] != other.relief_w, book.ask_nanos_per_kwh_h[rows] != other.ask_nanos_per_kwh_h
-    differs = (relief | ask).any(axis=1)
+    ask, other_ask = book.ask_nanos_per_kwh_h[rows], other.ask_nanos_per_kwh_h
+    same_nanos = np.where(ask < PRICE_TICK_NANOS, 0, np.maximum(1, _SAME * ask))
+    relief_gap_w = np.abs(book.relief_w[rows] - other.relief_w)
+    _refuse_gap(relief_gap_w, np.zeros_like(relief_gap_w), np.zeros_like(relief_gap_w), rows, f"answers {problem}")
+    _refuse_gap(np.abs(ask - other_ask), same_nanos, _ALMOST * ask, rows, f"answers {problem}")
+
+
+def compare_memory(memory: Memory, other: Memory, rows: Rows, problem: str = NEIGHBOURS) -> None:
+    """Refuse that these rows of a memory are others when they learn in another way, but for what float64 rounds.
+
+    Raises:
+        StrategyError: a car learns differently.
+    """
+    mine = memory[rows]
+    largest = np.abs(mine).max(axis=1, keepdims=True, initial=0)
+    _refuse_gap(np.abs(mine - other), _SAME * largest, _ALMOST * largest, rows, f"learns {problem}")
+
+
+def _refuse_gap(gap: Numbers, same: Numbers, almost: Numbers, rows: Rows, problem: str) -> None:
+    """Refuse the first row with a gap beyond what counts as the same; one that may be rounding is told the cure."""
+    differs = (gap > same).any(axis=1)
     if differs.any():
-        raise StrategyError(int(rows[differs][0]), f"answers {problem}")
+        cure = _ROUNDED if (gap <= almost).all() else ""
+        raise StrategyError(int(rows[differs][0]), problem + cure)
+
+
+class _Round(NamedTuple):
+    """A round that a strategy is tried in: when, what was bought, at which price, and what cars remember."""
+
+    from_ms: int
+    bought_permille: int
+    price_nanos_per_kwh_h: int
+    memory: float
+    """Of the second car; the first remembers nothing, the third twice as much, and so on."""
+
+
+_ROUNDS: Final = (
+    _Round(0, 500, 300_000_000, memory=1_000),
+    _Round(61_200_000, 0, 0, memory=1_000),
+    _Round(460_800_000, 1_000, 50_000_000, memory=0.01),
+)
+"""The run's first, one without a deal, and one late in the week."""
 
 
 class _Trial:
     """What a group of cars answers and learns when it is asked together, to be compared with any other way to ask."""
 
-    def __init__(self, strategy: Strategy, own: Own, seed: int) -> None:
-        self.own = own
+    def __init__(self, strategy: Strategy, own: Own, seed: int, number: int) -> None:
         rows, columns = np.arange(len(own)), memory_columns(strategy)
-        self._strategy, self._seed = strategy, seed
-        self._call = Call(50_000 + 1_000 * rows, from_ms=0, until_ms=300_000, feed_h=2)
-        self._memory = np.outer(1_000.0 * rows, np.ones(columns))
-        self._book = self._answer(rows)
+        tried = _ROUNDS[number]
+        until_ms = tried.from_ms + 300_000
+        self._own, self._seed, self._number = own, seed, number
+        self._call = Call(50_000 + 1_000 * rows, tried.from_ms, until_ms, feed_h=2)
+        self._memory = np.outer(tried.memory * rows, np.ones(columns))
+        self._book = self._answer(strategy, rows)
         refuse_unsound(own, self._book.relief_w, self._book.ask_nanos_per_kwh_h)
-        price = np.full(len(own), 300_000_000)
-        self._outcome = Outcome(self._book.relief_w // 2, price, 2 * price, from_ms=0, until_ms=300_000)
-        self._learned = self._learn(rows)
+        price, reserve = np.full(len(own), tried.price_nanos_per_kwh_h), np.full(len(own), 600_000_000)
+        award_w = self._book.relief_w * tried.bought_permille // 1_000
+        self._outcome = Outcome(award_w, price, reserve, tried.from_ms, until_ms)
+        self._learned = self._learn(strategy, rows)
 
-    def compare(self, rows: Rows, problem: str) -> None:
+    def compare(self, strategy: Strategy, rows: Rows, problem: str) -> None:
         """Ask these rows, and let them learn; what each says and learns must be what it said and learned at first."""
-        compare(self._book, self._answer(rows), rows, problem)
-        differs = (self._learn(rows) != self._learned[rows]).any(axis=1)
-        if differs.any():
-            raise StrategyError(int(rows[differs][0]), f"learns {problem}")
+        compare(self._book, self._answer(strategy, rows), rows, problem)
+        compare_memory(self._learned, self._learn(strategy, rows), rows, problem)
 
-    def _answer(self, rows: Rows) -> OfferBook:
-        own, draws = self.own.take(rows), Draws(self._seed, self.own.key[rows], 0)
-        return answer(self._strategy, self._call.take(rows), own, self._memory[rows], draws)
+    def _answer(self, strategy: Strategy, rows: Rows) -> OfferBook:
+        own, draws = self._own.take(rows), Draws(self._seed, self._own.key[rows], self._number)
+        return answer(strategy, self._call.take(rows), own, self._memory[rows], draws)
 
-    def _learn(self, rows: Rows) -> Memory:
-        if not isinstance(self._strategy, LearningStrategy):
+    def _learn(self, strategy: Strategy, rows: Rows) -> Memory:
+        if not isinstance(strategy, LearningStrategy):
             return self._memory[rows]
-        own, draws = self.own.take(rows), Draws(self._seed, self.own.key[rows], 0)
-        return learned(self._strategy, self._memory[rows], own, self._outcome.take(rows), draws)
+        own, draws = self._own.take(rows), Draws(self._seed, self._own.key[rows], self._number)
+        return learned(strategy, self._memory[rows], own, self._outcome.take(rows), draws)
 
 
 def answer(strategy: Strategy, call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:

@@ -17,7 +17,7 @@ import numpy as np
 from wattswap.agents import law, physics
 from wattswap.agents.offers import TRANCHES, Own, StrategyError
 from wattswap.agents.strategies import BUNDLED, check_elementwise, parse_mix
-from wattswap.agents.strategies.elementwise import answer, compare, refused
+from wattswap.agents.strategies.elementwise import answer, compare, compare_memory, refused
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
 from wattswap.agents.strategies.raised import raised
 from wattswap.protocol.draws import Draws, keys_under
@@ -105,8 +105,8 @@ class StrategyAssignment:
             with self._named(number, rows[mine], call.take(mine)):
                 asked, who = call.take(mine), own.take(mine)
                 book = self._answer(number, rows[mine], asked, who)
-                if number in self._users:  # one car of each call is asked alone too
-                    one = np.array([call.from_ms // self._rules.window_ms % len(mine)])
+                if number in self._users:
+                    one = self._one(call, mine)
                     compare(book, self._answer(number, rows[mine][one], asked.take(one), who.take(one)), one)
                 relief_w[mine], ask[mine] = law.admitted(book, asked, self._rules)
         return relief_w, ask
@@ -126,9 +126,22 @@ class StrategyAssignment:
         for number, mine in self._groups(rows):
             strategy, who = self.strategies[number], own.take(mine)
             if isinstance(strategy, LearningStrategy):
-                memory, draws = self._memory(number), self._draws(rows[mine], call.from_ms)
+                learn = partial(self._learned, strategy, number, call.from_ms)
                 with self._named(number, rows[mine], call.take(mine)):
-                    memory[rows[mine]] = learned(strategy, memory[rows[mine]], who, outcome.take(mine), draws)
+                    after = learn(rows[mine], who, outcome.take(mine))
+                    if number in self._users:
+                        one = self._one(call, mine)
+                        compare_memory(after, learn(rows[mine][one], who.take(one), outcome.take(mine[one])), one)
+                    self._memory(number)[rows[mine]] = after
+
+    def _learned(
+        self, strategy: LearningStrategy, number: int, from_ms: int, rows: Ints, own: Own, outcome: Outcome
+    ) -> Memory:
+        return learned(strategy, self._memory(number)[rows], own, outcome, self._draws(rows, from_ms))
+
+    def _one(self, call: Call, mine: Ints) -> Ints:
+        """The place of the car that is asked alone too; each call has another."""
+        return np.array([call.from_ms // self._rules.window_ms % len(mine)])
 
     def _groups(self, rows: Ints) -> Iterator[tuple[int, Ints]]:
         """The numbers of the strategies of these rows, each with the places of those that follow it."""
@@ -164,10 +177,10 @@ def strategy_from_file(name: str, folder: Path) -> Strategy:
     path = next((p for p in (Path(f"{file_name}.py"), folder / f"{file_name}.py") if p.is_file()), None)
     if path is None or not function:
         raise InputError(f"strategy {name!r}: no such file; write FILE.py:FUNCTION")
-    strategy = getattr(_module(path), function, None)
+    again, strategy = (getattr(_module(path), function, None) for _ in range(2))
     if not callable(strategy):
         raise InputError(f"strategy {name!r}: {path} has no function {function!r}")
-    return _tried(name, strategy)
+    return _tried(name, strategy, again)
 
 
 _GIVEN: Final[dict[str, Strategy]] = {}
@@ -218,10 +231,13 @@ def _package(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
 
 
-def _tried(name: str, strategy: Strategy) -> Strategy:
-    """The strategy, once it has answered for a few sample cars, together and one by one."""
+def _tried(name: str, strategy: Strategy, again: Strategy | None = None) -> Strategy:
+    """The strategy, once it has answered for a few sample cars, together and one by one.
+
+    A file is loaded ``again`` for that, as what it keeps in its module could hide what it was told of neighbours.
+    """
     try:
-        check_elementwise(strategy)
+        check_elementwise(strategy, again=again)
     except StrategyError as error:
         raise InputError(f"strategy {name!r} {error.problem} (tried on sample car {error.row})") from error
     return strategy

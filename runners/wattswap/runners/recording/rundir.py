@@ -32,7 +32,7 @@ import structlog
 
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.journal import FOLDER, STREET, Journal
-from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow
+from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -55,7 +55,6 @@ METERS: Final = "meters.sqlite"
 SETTLEMENT: Final = "settlement"
 SCENARIO: Final = "scenario.toml"
 REPORT: Final = "report.html"
-WITHOUT_TABLES: Final = "pip install 'wattswap[sim]'"
 
 
 def default_path(name: str, controller: str, seed: int, started: datetime) -> Path:
@@ -233,31 +232,10 @@ class RunFiles:
         """A table as plain columns.
 
         Raises:
-            InputError: it is not there, not readable, lacks one that is needed, or pyarrow is not installed.
+            InputError: it cannot be read, see :func:`.parquet_table.read_table`.
         """
-        try:
-            from pyarrow import ArrowException, parquet
-        except ModuleNotFoundError:
-            raise InputError(f"{self.path}: tables are Parquet files; to read them: {WITHOUT_TABLES}") from None
-        path = self.path / f"{name}.parquet"
-        try:
-            columns: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
-        except FileNotFoundError:
-            raise InputError(f"{path}: there is no such table; the run wrote none") from None
-        except (OSError, ArrowException):
-            raise InputError(f"{path}: not a readable Parquet file; run the scenario again") from None
-        refuse_other_table(path, columns, needed)
+        columns: dict[str, list[Any]] = read_table(self.path / f"{name}.parquet", needed).to_pydict()
         return columns
-
-
-def refuse_other_table(path: Path, found: Iterable[str], needed: Iterable[str]) -> None:
-    """Refuse a file that holds another table than its name says.
-
-    Raises:
-        InputError: it lacks columns that are needed.
-    """
-    if lacking := set(needed) - set(found):
-        raise InputError(f"{path}: another table, it has no {', '.join(sorted(lacking))}; run the scenario again")
 
 
 def read_run(path: Path) -> RunFiles:
