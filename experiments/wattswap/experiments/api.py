@@ -350,7 +350,8 @@ def _write(directory: RunDir, job: RunJob, result: Result, status: Status) -> No
     ]
     if not all(written):
         _note(directory, result, f"tables were left out, they need pyarrow: {WITHOUT_TABLES}")
-    directory.write_ledgers(result.street, result.record)
+    run_id = "" if job.settlement is None else job.settlement.run_id
+    directory.write_ledgers(result.street, result.record, run_id=run_id)
     log.info("figures", status=status, **figures)
 
 

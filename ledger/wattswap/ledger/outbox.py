@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from wattswap.ledger import book_file
 from wattswap.ledger.account_adapter import BatchOutcome, Item, Manifest, Sighting, Signed, Verdict
 from wattswap.ledger.base import DamagedError, require
 from wattswap.ledger.book import Book
@@ -82,7 +81,7 @@ class Outbox(OutboxReading):
     def post(self, book: Book, tag_of: Callable[[str, str], bytes], now_ms: int, feeder: str = "") -> bool:
         """Write down what is new in a feeder's book, and owe what it pays, in one write; whether it pays anything."""
         with self._database.transaction() as sql:
-            payments = crossings(book_file.append(sql, self._database, book, feeder), feeder)
+            payments = crossings(self._books.append(sql, book, feeder), feeder)
             for one in payments:
                 item = Item(key=one.key, payee=one.payee, nanos=one.nanos)
                 self._owe(sql, one.payer, item, tag_of(one.payer, one.key), now_ms)
