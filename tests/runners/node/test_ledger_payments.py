@@ -124,7 +124,7 @@ def test_tokens_that_are_on_one_ledger_are_not_looked_for_on_another(place: Node
 def test_on_a_public_network_it_pays_from_keys_in_files_to_addresses_and_takes_nothing_from_a_car(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Our own node, taken for a public one: no faucet fills a wallet, no seed makes a key, the chain must be named."""
+    """Our own node, whose chain is named as a public one is: no faucet fills a wallet, no seed makes a key, the chain must be named."""
     pytest.importorskip("iota_sdk")
     from wattswap.ledger import iota_faucet
     from wattswap.ledger.iota import IotaClient
@@ -137,7 +137,6 @@ def test_on_a_public_network_it_pays_from_keys_in_files_to_addresses_and_takes_n
     with local_node() as (url, _):
         client = IotaClient(url)
         chain = client.chain_id()
-        monkeypatch.setattr(IotaClient, "is_local_devnet", lambda _client: False)
         place = NodePlace(tmp_path, url)
         place.book = Book(FUNDS, "departure", collects=False)
         monkeypatch.setattr(ledger_payments, "_AGAIN_S", 0.0)
