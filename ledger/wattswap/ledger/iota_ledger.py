@@ -189,7 +189,7 @@ class IotaLedger:
     def _work_until(self, keys: Sequence[str]) -> None:
         """Move batches along until these keys are decided, or patience ends."""
         ends = time.monotonic() + PATIENCE_S
-        while any(self._state(key) is not BatchState.FINAL for key in keys):
+        while any(self._state(key) is not BatchState.FINAL for key in set(keys) - self.submitter.held().keys()):
             if not self.submitter.work():
                 wait_s = self.submitter.wait_ms() / 1_000
                 if time.monotonic() + wait_s > ends:
@@ -204,7 +204,8 @@ class IotaLedger:
         if self._state(payment.key) is BatchState.FINAL:
             state = PaymentState.EXISTS if again else PaymentState.PAID
             return PaymentStatus(key=payment.key, state=state)
-        error = self.submitter.errors().get(payment.payer) or self.submitter.outbox.frozen(payment.payer)
+        held = self.submitter.held().get(payment.key)
+        error = held or self.submitter.errors().get(payment.payer) or self.submitter.outbox.frozen(payment.payer)
         return PaymentStatus(key=payment.key, state=PaymentState.PENDING, error=error or "not decided yet")
 
     def _fetch_anchors(self) -> None:
