@@ -78,7 +78,7 @@ def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Det
         trade(book)
         settlement.post(book)
         assert settlement.drain().ok
-    directory.write_ledger(book)
+    directory.write_ledger(book, run_id=run_id)
     bare = ledger.removesuffix("/graphql")  # as people name a node
     block = {
         "ledger": bare,
@@ -89,6 +89,27 @@ def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Det
         "entries": len(book.entries),
     }
     directory.write_figures({"seed": 1, "settlement": block}, "complete")
+    directory.close()
+    return path
+
+
+def begun_run(path: Path, ledger: str) -> Path:
+    """A run at ``path`` that was killed when its ledger was open and nothing was traded."""
+    seed, run_id = next(SEEDS), secrets.token_hex(16)
+    directory, book = RunDir.create(path, scenario_toml()), new_book()
+    with open_settlement(
+        ledger, opening_in(book.entries), wallets_seed=seed, outbox=path / "outbox.sqlite", run=run_id
+    ) as settlement:
+        settlement.post(book)
+        block = {
+            "ledger": ledger,
+            "wallets_seed": seed,
+            "run_id": run_id,
+            "identities": settlement.identities(),
+            "records": 0,
+            "entries": 0,
+        }
+    directory.write_figures({"settlement": block}, "interrupted")
     directory.close()
     return path
 

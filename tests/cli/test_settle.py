@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Say
+from tests.cli.settled import begun_run, new_book, settled_run, trade
 from tests.experiments.settled_runs import DevnetProcess, a_node, quick_street
 
 from wattswap.experiments.api import run_loaded
@@ -18,7 +19,8 @@ from wattswap.ledger.iota_keys import SeededWallets
 from wattswap.ledger.iota_ledger import IotaLedger
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER
-from wattswap.runners.recording.rundir import OUTBOX, read_run
+from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.runners.recording.rundir import LEDGER, OUTBOX, RunDir, read_run
 
 pytestmark = pytest.mark.usefixtures("without_report")
 
@@ -88,3 +90,35 @@ def test_a_copied_key_is_noticed_on_a_wallet_that_never_paid(tmp_path: Path, say
         spend_with_a_copied_key(node.url, out)
         code, text, _ = say("settle", str(out))
     assert (code, f"{SITE}: transaction" in text, "If the key file was copied" in text) == (1, True, True), text
+
+
+def paid_on(file: Path) -> set[str]:
+    with SqliteLedger(file, reads_only=True) as ledger:
+        return ledger.paid_keys()
+
+
+def test_the_book_of_another_run_of_the_same_street_is_refused_and_nothing_moves(tmp_path: Path, say: Say):
+    """Its opening is that of this run, so its payments would all be covered."""
+    monday = settled_run(tmp_path / "monday", f"sqlite:{tmp_path / 'monday.sqlite'}")
+    tuesday = begun_run(tmp_path / "tuesday", f"sqlite:{tmp_path / 'tuesday.sqlite'}")
+    (tuesday / LEDGER).write_bytes((monday / LEDGER).read_bytes())
+    code, _, error = say("settle", str(tuesday))
+    assert (code, error.count("\n"), "is the book of run" in error) == (2, 1, True), error
+    assert paid_on(tmp_path / "tuesday.sqlite") == set()
+    (tuesday / LEDGER).unlink()
+    assert say("settle", str(tuesday))[0] == 0
+
+
+def test_a_book_that_did_not_begin_as_the_ledger_says_is_refused_whatever_run_it_names(tmp_path: Path, say: Say):
+    run = begun_run(tmp_path / "run", f"sqlite:{tmp_path / 'tokens.sqlite'}")
+    other = new_book()
+    other.fund("more", SITE, 1)
+    trade(other)
+    opening, more = other.entries[:4], other.entries[4:]
+    reordered = type(other).restore([opening[0], more[0], *opening[1:], *more[1:]])
+    block = read_run(run).settlement
+    assert block is not None
+    RunDir(run).write_ledger(reordered, run_id=block["run_id"])
+    code, _, error = say("settle", str(run))
+    assert (code, error.count("\n"), "is not the book that" in error) == (2, 1, True), error
+    assert paid_on(tmp_path / "tokens.sqlite") == set()

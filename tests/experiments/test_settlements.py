@@ -146,6 +146,8 @@ def test_rewards_reach_the_wallet_as_soon_as_they_are_earned_if_asked_for(where:
     block = result.summary["settlement"]
     assert (block["agree"], block["netted_nanos"], block["waiting_nanos"]) == (True, 0, 0)
     assert block["crossed_nanos"] == block["earned_nanos"] == result.summary["paid_nanos"]
+    assert "wallets_seed" in block
+    assert "wallets_seed" not in (tmp_path / "run" / "log.jsonl").read_text("utf-8"), "logs are passed on"
     assert {trade.status for trade in result.record.trades} <= {"crossed", "open", "disputed", "unpaid"}
     assert result.summary["trace_hash"] == MEMORY.summary["trace_hash"]
 

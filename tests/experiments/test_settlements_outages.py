@@ -142,7 +142,7 @@ def finished(street: Any, out: Path, record: Any, block: dict[str, Any]) -> dict
     directory = RunDir(out)
     directory.write_figures({"settlement": block}, "complete")
     directory.write_text("scenario.toml", street.resolved_toml)
-    directory.write_ledger(record.book)
+    directory.write_ledger(record.book, run_id=block["run_id"])
     return finish(out)
 
 

@@ -168,6 +168,8 @@ class FakeAdapter:
     def __init__(self, chain: FakeChain, owner: str, *, secret: bytes = b"secret") -> None:
         self.chain, self.owner, self.secret, self.pick = chain, owner, secret, 0
         self.down = False
+        self.unknown: set[str] = set()
+        """Payees whose wallet nobody knows."""
 
     def _weather(self) -> None:
         if self.down:
@@ -180,6 +182,9 @@ class FakeAdapter:
         )
         coin, version, nanos = coins[self.pick % len(coins)]
         return Purse(coins=(CoinRef(coin, version),), nanos=max(0, nanos - FEE), epoch=self.chain.epoch())
+
+    def obstacle(self, item: Item) -> str:
+        return f"nobody knows {item.payee}" if item.payee in self.unknown else ""
 
     def sign(self, items: list[Item], purse: Purse, memo: bytes) -> Signed:
         outputs: dict[str, int] = {}

@@ -331,29 +331,59 @@ def test_a_second_record_in_a_place_is_named(ledger: IotaLedger) -> None:
 # -- where tokens are money -------------------------------------------------------------------------------------------
 
 
-class Elsewhere:
-    """What ``check_chain`` asks of a client, answered as a public network would."""
+class Answering:
+    """What ``check_chain`` asks of a client."""
 
-    url = "https://graphql.example/graphql"
+    def __init__(self, *, says_devnet: bool = False, host: str = "graphql.example") -> None:
+        self.url, self.is_on_this_machine, self._says = f"https://{host}/graphql", host == "localhost", says_devnet
 
-    def is_local_devnet(self) -> bool:
-        return False
+    def says_devnet(self) -> bool:
+        return self._says
+
+
+@pytest.fixture
+def own_keys(tmp_path: Path) -> FileWallets:
+    write_key_file(tmp_path / "own.key", Signer(bytes(range(32))))
+    return FileWallets({"site": tmp_path / "own.key"})
 
 
 @pytest.mark.parametrize(
     ("chain_id", "name"), [("6364aad5", "mainnet"), ("2304aa97", "testnet"), ("01234567", "chain")]
 )
-def test_a_public_network_is_refused_unless_it_is_named(chain_id: str, name: str) -> None:
-    client: Any = Elsewhere()
+def test_a_public_network_is_refused_unless_it_is_named(chain_id: str, name: str, own_keys: FileWallets) -> None:
+    client: Any = Answering()
     with pytest.raises(InputError, match=f"is IOTA {name}.*allow {chain_id}"):
-        check_chain(client, chain_id, (), seeded=False)
-    assert check_chain(client, chain_id, (chain_id,), seeded=False) is False
+        check_chain(client, chain_id, (), own_keys)
+    assert check_chain(client, chain_id, (chain_id,), own_keys) is False
+
+
+@pytest.mark.parametrize("host", ["localhost", "graphql.example"])
+@pytest.mark.parametrize("says_devnet", [True, False])
+def test_a_chain_other_than_the_one_allowed_is_refused_whatever_the_node_calls_itself(
+    says_devnet: bool, host: str, own_keys: FileWallets
+) -> None:
+    client: Any = Answering(says_devnet=says_devnet, host=host)
+    for wallets in (own_keys, SeededWallets(1)):
+        with pytest.raises(InputError, match=r"is IOTA chain e845e24b, not 6364aad5.*nothing was moved"):
+            check_chain(client, "e845e24b", ("6364aad5",), wallets)
+
+
+def test_a_node_s_word_makes_no_devnet_where_private_keys_are_at_stake(own_keys: FileWallets) -> None:
+    """It would then be asked for no name, and what it denies to know would be signed anew."""
+    there: Any = Answering(says_devnet=True)
+    with pytest.raises(InputError, match="allow e845e24b if you mean it"):
+        check_chain(there, "e845e24b", (), own_keys)
+    here: Any = Answering(says_devnet=True, host="localhost")
+    assert check_chain(here, "e845e24b", (), own_keys), "the node of this machine"
+    for client in (there, here):
+        assert not check_chain(client, "e845e24b", ("e845e24b",), own_keys)
+        assert check_chain(client, "e845e24b", ("e845e24b",), SeededWallets(1)), "anyone has these keys"
 
 
 def test_keys_that_anyone_can_derive_are_refused_there_even_if_it_is_named() -> None:
-    client: Any = Elsewhere()
+    client: Any = Answering()
     with pytest.raises(InputError, match="anyone can derive"):
-        check_chain(client, "6364aad5", ("6364aad5",), seeded=True)
+        check_chain(client, "6364aad5", ("6364aad5",), SeededWallets(1))
 
 
 def test_a_mark_on_a_key_file_counts_as_a_seed(tmp_path: Path) -> None:

@@ -79,6 +79,21 @@ def test_who_lacks_tokens_pays_what_it_can_and_the_rest_when_it_has_been_paid(pl
     assert place.chain.received()["bus"] == 600
 
 
+def test_who_cannot_be_paid_is_held_back_alone_and_all_others_go_on(place: OutboxPlace) -> None:
+    place.lane("site").unknown.add("bus")
+    submitter = place.submitter()
+    submitter.owe(DEBTS)
+    for _ in range(5):
+        submitter.work()
+    assert (place.state("a"), place.state("d")) == (None, None)
+    assert (place.state("b"), place.state("c")) == (BatchState.FINAL, BatchState.FINAL)
+    assert submitter.held() == dict.fromkeys("ad", "held back, nobody knows bus")
+    assert not submitter.errors(), "the account itself waits for nothing"
+    place.lane("site").unknown.clear()
+    settle(submitter)
+    assert (submitter.held(), audit(place)) == ({}, [])
+
+
 def test_a_batch_that_came_to_nothing_gives_its_items_back_and_its_fee_is_booked() -> None:
     place = OutboxPlace(Faults(1, abort=0.5))
     live(place.submitter())

@@ -288,3 +288,15 @@ def test_an_outbox_of_another_run_or_book_is_refused(tmp_path: Path) -> None:
         Outbox(path, run="tuesday")
     with Outbox(path, run="monday") as outbox, pytest.raises(DamagedError, match="another book"):
         outbox.post(Book(6), lambda _account, _key: b"", 0)
+
+
+def test_an_outbox_compares_a_book_with_all_that_is_written_down() -> None:
+    books = [Book(50), Book(50)]
+    for number, book in enumerate(books):
+        book.reserve(f"r{number}", 10)
+        book.reserve("last", 1)
+    with Outbox(None) as outbox:
+        outbox.post(books[0], lambda _account, _key: b"", 0)
+        with pytest.raises(DamagedError, match="another book"):
+            outbox.post(books[1], lambda _account, _key: b"", 0)
+        assert outbox.entries() == list(books[0].entries)

@@ -141,7 +141,7 @@ def test_a_failure_on_its_thread_is_raised_where_somebody_listens(node_url: str)
     book = new_book()
     with open_settlement(node_url, opening_in(book.entries), wallets_seed=next(SEEDS)) as settlement:
         assert isinstance(settlement, ChainSettlement)
-        settlement._submitter.outbox.is_due = None  # type: ignore[assignment,method-assign]
+        settlement._submitter.outbox.due = None  # type: ignore[assignment,method-assign]
         book.bill("s", "car0", 5)
         settlement.post(book)
         with pytest.raises(TypeError):

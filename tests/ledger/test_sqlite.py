@@ -262,6 +262,18 @@ def test_another_books_entries_are_refused_and_nothing_is_paid(path: Path) -> No
         assert ledger.paid_keys() == {"bill/s"}
 
 
+def test_a_book_is_compared_with_all_that_is_written_down_and_not_with_the_last_entry_alone(path: Path) -> None:
+    book, other = a_book(), a_book()
+    for one, key in ((book, "s"), (other, "t")):
+        one.bill(key, "ann", 0)
+        one.reserve("last", 1)
+    with SqliteLedger(path, opening_in(book.entries)) as ledger:
+        ledger.post(book)
+        with pytest.raises(DamagedError, match="another book"):
+            ledger.post(other)
+        assert ledger.paid_keys() == {"bill/s"}
+
+
 def test_a_file_of_another_run_is_refused(path: Path) -> None:
     """Monday's run once paid 403 IOTA out of Tuesday's file of the same name."""
     SqliteLedger(path, OPENING, run="monday").close()

@@ -63,7 +63,7 @@ class LedgerPlace:
         """
         if self.book is None:
             assert self.run is not None
-            return read_book(self.run)
+            return read_book(self.run, self.run_id)
         return self.book
 
 
@@ -88,7 +88,7 @@ def place_of(ledger: str | None, run: Path | None) -> LedgerPlace:
     if path is not None and ledger is None and not path.is_file():
         raise InputError(f"{run}: its ledger {where} is not here; name the file with --ledger sqlite:FILE")
     is_written = all((run / book_file(feeder)).is_file() for feeder in feeders_with_books(run))
-    book = read_book(run) if is_written else None
+    book = read_book(run, settlement.run_id) if is_written else None
     return LedgerPlace(
         where,
         run,

@@ -75,7 +75,8 @@ def rebuild(checked: Checked) -> list[str]:
     written = [
         _table(run.path, name).name for name in missing(checked) if directory.write_table(name, checked.tables[name])
     ]
-    written += directory.write_ledgers(replay.recorded.street, record)
+    run_id = (run.settlement or {}).get("run_id", "")
+    written += directory.write_ledgers(replay.recorded.street, record, run_id=run_id)
     if not run.figures:
         status: Status = "complete" if replay.whole else run.status
         directory.write_figures({**checked.figures, SETTLEMENT: run.settlement}, status)

@@ -110,13 +110,13 @@ class RunBook:
         return sum(balances.get(account, 0) for balances in self.balances_of.values())
 
 
-def read_book(run: Path) -> RunBook:
-    """The books in a run directory.
+def read_book(run: Path, run_id: str | None = None) -> RunBook:
+    """The books in a run directory; ``run_id`` is that of its settlement, if it has one.
 
     Raises:
-        InputError: there is none, or it cannot be read.
+        InputError: there is none, it cannot be read, or it is another run's.
     """
-    read = {feeder: rundir.read_book(run, feeder) for feeder in rundir.feeders_with_books(run)}
+    read = {feeder: rundir.read_book(run, feeder, run_id=run_id) for feeder in rundir.feeders_with_books(run)}
     return RunBook(
         {feeder: tuple(entries) for feeder, (entries, _) in read.items()},
         {feeder: balances for feeder, (_, balances) in read.items()},

@@ -169,9 +169,16 @@ def _books_of(
             f"{where} holds {count} entries of the run's book and held {block['entries']}: it was rolled back to"
             " an older copy; put back the newest"
         )
-    if is_written:
-        stored = {feeder: read_book(run_dir, feeder)[0] for feeder in feeders}
-    return {feeder: Book.restore(entries) for feeder, entries in stored.items()}
+    written = (
+        {feeder: read_book(run_dir, feeder, run_id=block["run_id"])[0] for feeder in feeders} if is_written else stored
+    )
+    for feeder, entries in written.items():
+        if stored[feeder] != entries[: len(stored[feeder])]:
+            where = block["ledger"] if is_embedded else run_dir / OUTBOX
+            raise InputError(
+                f"{run_dir / book_file(feeder)} is not the book that {where} began with: put back the right one"
+            )
+    return {feeder: Book.restore(entries) for feeder, entries in written.items()}
 
 
 def _hand_in_records(

@@ -113,6 +113,10 @@ class AccountAdapter(Protocol):
         """What can be spent now."""
         ...
 
+    def obstacle(self, item: Item) -> str:
+        """Why an item cannot be paid from here at all, whatever tokens there are; empty if it can."""
+        ...
+
     def sign(self, items: list[Item], purse: Purse, memo: bytes) -> Signed:
         """A transaction over exactly the purse's coins. Touches no network; the same arguments give the same bytes."""
         ...

@@ -31,46 +31,57 @@ CREATE TABLE postings (
 where there is only one."""
 
 
-def count(database: Database, feeder: str = "") -> int:
-    """How many entries of a feeder's book are written down."""
-    row = database.row("SELECT count(*) FROM entries WHERE feeder = ?", feeder)
-    return int(row[0]) if row else 0
+class BookFile:
+    """The books in a file, one for each feeder."""
 
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._compared: dict[str, Book] = {}
+        """Of each feeder the book whose beginning is what stands in the file."""
 
-def read(database: Database, first: int = 0, feeder: str = "") -> list[Entry]:
-    """The entries of a feeder's book from the ``first`` (counted from 0) on."""
-    rows = database.rows(
-        "SELECT seq, operation, key, account, nanos FROM entries WHERE feeder = ? ORDER BY seq LIMIT -1 OFFSET ?",
-        feeder,
-        first,
-    )
-    legs: dict[int, list[Leg]] = {}
-    for seq, *leg in database.rows(
-        "SELECT seq, from_account, to_account, nanos FROM postings WHERE seq >= ? ORDER BY rowid",
-        rows[0][0] if rows else MOST_NANOS,
-    ):
-        legs.setdefault(seq, []).append((leg[0], leg[1], leg[2]))
-    return [(*entry, tuple(legs.get(seq, ()))) for seq, *entry in rows]
+    def read(self, feeder: str = "", first: int = 0) -> list[Entry]:
+        """The entries of a feeder's book from the ``first`` (counted from 0) on."""
+        rows = self._database.rows(
+            "SELECT seq, operation, key, account, nanos FROM entries WHERE feeder = ? ORDER BY seq LIMIT -1 OFFSET ?",
+            feeder,
+            first,
+        )
+        legs: dict[int, list[Leg]] = {}
+        for seq, *leg in self._database.rows(
+            "SELECT seq, from_account, to_account, nanos FROM postings WHERE seq >= ? ORDER BY rowid",
+            rows[0][0] if rows else MOST_NANOS,
+        ):
+            legs.setdefault(seq, []).append((leg[0], leg[1], leg[2]))
+        return [(*entry, tuple(legs.get(seq, ()))) for seq, *entry in rows]
 
+    def append(self, sql: sqlite3.Connection, book: Book, feeder: str = "") -> list[Entry]:
+        """Write down what is new in a feeder's book, inside the caller's write, and return it.
 
-def append(sql: sqlite3.Connection, database: Database, book: Book, feeder: str = "") -> list[Entry]:
-    """Write down what is new in a feeder's book, inside the caller's write, and return it.
+        All that stands in the file is compared with a book that comes for the first time; then the last entry does,
+        for nobody else writes the file.
 
-    Raises ``DamagedError`` if the file holds another book's entries, or more than this book has.
-    """
-    known = count(database, feeder)
-    new = book.entries_since(max(known - 1, 0))
-    if known:
-        if read(database, known - 1, feeder) != new[:1]:
-            raise DamagedError(f"{database.path} holds entries that this book does not have: it is another book's file")
-        new = new[1:]
-    row = database.row("SELECT coalesce(max(seq), 0) FROM entries")
-    numbered = list(enumerate(new, 1 + (int(row[0]) if row else 0)))
-    sql.executemany(
-        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", [(seq, feeder, *entry[:4]) for seq, entry in numbered]
-    )
-    sql.executemany(
-        "INSERT INTO postings VALUES (?, ?, ?, ?)",
-        [(seq, *leg) for seq, entry in numbered for leg in entry[4]],
-    )
-    return new
+        Raises ``DamagedError`` if the file holds another book's entries, or more than this book has.
+        """
+        known = self._count(feeder)
+        first = max(known - 1, 0) if self._compared.get(feeder) is book else 0
+        written, has = self.read(feeder, first), book.entries_since(first)
+        if written != has[: len(written)]:
+            raise DamagedError(
+                f"{self._database.path} holds entries that this book does not have: it is another book's file"
+            )
+        self._compared[feeder] = book
+        new = has[len(written) :]
+        row = self._database.row("SELECT coalesce(max(seq), 0) FROM entries")
+        numbered = list(enumerate(new, 1 + (int(row[0]) if row else 0)))
+        sql.executemany(
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", [(seq, feeder, *entry[:4]) for seq, entry in numbered]
+        )
+        sql.executemany(
+            "INSERT INTO postings VALUES (?, ?, ?, ?)",
+            [(seq, *leg) for seq, entry in numbered for leg in entry[4]],
+        )
+        return new
+
+    def _count(self, feeder: str) -> int:
+        row = self._database.row("SELECT count(*) FROM entries WHERE feeder = ?", feeder)
+        return int(row[0]) if row else 0

@@ -72,7 +72,7 @@ class ChainSettlement(Settlement):
             self._signal.notify_all()
             left, ends = self._left(), time.monotonic() + timeout_s
             progress(left)
-            while left > self.outbox.stalled and self._thread.is_alive() and time.monotonic() < ends:
+            while left > self._stalled() and self._thread.is_alive() and time.monotonic() < ends:
                 self._signal.wait(max(0.0, ends - time.monotonic()))
                 before, left = left, self._left()
                 if left < before:
@@ -84,7 +84,8 @@ class ChainSettlement(Settlement):
 
     def settled(self) -> Settled:
         """Where it stands now."""
-        waiting = tuple(f"{account}: {error}" for account, error in self._submitter.errors().items())
+        reasons = {**self._submitter.errors(), **self._submitter.held()}
+        waiting = tuple(f"{name}: {error}" for name, error in reasons.items())
         return Settled(
             pending=self.outbox.unsettled - len(self.outbox.stuck),
             payments=self.outbox.payments_final,
@@ -143,7 +144,7 @@ class ChainSettlement(Settlement):
             if not self._draining:
                 self._signal.wait_for(lambda: self._stopping or self._draining, rest_s)
             while not (self._stopping or self._news):
-                retry_ms = self._submitter.wait_ms() if self._left() > self.outbox.stalled else None
+                retry_ms = self._submitter.wait_ms() if self._left() > self._stalled() else None
                 if retry_ms == 0:
                     break
                 if not self._signal.wait(None if retry_ms is None else retry_ms / 1_000):
@@ -153,6 +154,10 @@ class ChainSettlement(Settlement):
 
     def _left(self) -> int:
         return self.outbox.unsettled + self._submitter.unchecked
+
+    def _stalled(self) -> int:
+        """What waits for a person."""
+        return self.outbox.stalled + len(self._submitter.held())
 
     def _tell(self) -> None:
         with self._signal:

@@ -38,6 +38,7 @@ _MOST_PAGES: Final = 60
 """So many pages of one wallet's coins are read at most: putting small coins together makes them fewer."""
 _EPOCH_KNOWN_S: Final = 60.0
 _COINS: Final = "0x2::coin::Coin<0x2::iota::IOTA>"
+_THIS_MACHINE: Final = ("127.0.0.1", "localhost", "::1")
 _DEVNET_QUERY: Final = "{ devnet { mintedNanos } }"
 
 
@@ -85,7 +86,9 @@ class IotaClient:
             is_address = False
         if not is_address:
             raise InputError(f"{url!r} is not the address of an IOTA node: give http(s)://HOST:PORT/graphql")
-        if parts.hostname in ("127.0.0.1", "localhost", "::1"):
+        self.is_on_this_machine = parts.hostname in _THIS_MACHINE
+        """Whether it is reached without a network."""
+        if parts.hostname and self.is_on_this_machine:
             _no_proxy_for(parts.hostname)
         if parts.path in ("", "/"):
             url = urlunsplit(parts._replace(path="/graphql"))
@@ -116,8 +119,8 @@ class IotaClient:
         """Which network this is."""
         return str(self._call(self._client.chain_id()))
 
-    def is_local_devnet(self) -> bool:
-        """Whether this is our own local node, whose tokens are worth nothing."""
+    def says_devnet(self) -> bool:
+        """Whether the node calls itself a devnet of ours, whose tokens are worth nothing. It may lie."""
         if self.chain_id() in PUBLIC_CHAINS:
             return False
         query = iota_sdk.Query(query_string=_DEVNET_QUERY, variables=None)

@@ -24,6 +24,7 @@ from wattswap.ledger.iota_transactions import (
     digest_of,
     sign,
 )
+from wattswap.protocol.errors import InputError
 
 _DUST: Final = 50
 """So many of the smallest coins are put together with each payment of a wallet that has too many."""
@@ -113,6 +114,15 @@ class IotaAdapter:
             return coins, coins
         own, sponsors = self._client.coins_of([self._address, self._wallets.address(self._sponsor)])
         return own, sponsors[:1]
+
+    def obstacle(self, item: Item) -> str:
+        """That nobody knows where the payee's tokens lie; a record goes to nobody."""
+        try:
+            if not item.content:
+                self._wallets.address(item.payee)
+        except InputError as error:
+            return str(error)
+        return ""
 
     def sign(self, items: list[Item], purse: Purse, memo: bytes) -> Signed:
         """Pay each payee once, whatever the number of items, and carry the anchors along."""

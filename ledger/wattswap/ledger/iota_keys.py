@@ -24,6 +24,8 @@ class Wallets(Protocol):
 
     seeded: bool
     """Whether a key was derived from a run's seed, so that anyone can spend from it."""
+    private: bool
+    """Whether a key is nobody's to derive, so that tokens worth something may lie there."""
 
     def address(self, account: str) -> str:
         """Where an account's tokens lie. Raises ``InputError`` for one that is not known."""
@@ -37,7 +39,7 @@ class Wallets(Protocol):
 class SeededWallets:
     """A wallet for any name, derived from a run's seed: reproducible, and fit for nothing but a devnet."""
 
-    seeded = True
+    seeded, private = True, False
 
     def __init__(self, run_seed: int) -> None:
         self._run_seed = run_seed
@@ -61,6 +63,7 @@ class FileWallets:
         self._signers = {account: read_key_file(path) for account, path in key_files.items()}
         self._addresses = dict(addresses or {}) | {name: signer.address for name, signer in self._signers.items()}
         self.seeded = any(signer.seeded for signer in self._signers.values())
+        self.private = any(not signer.seeded for signer in self._signers.values())
         for account, address in self._addresses.items():
             if not _ADDRESS.fullmatch(address):
                 raise InputError(f"the address of {account!r} is not 0x and 64 hexadecimal digits: {address!r}")

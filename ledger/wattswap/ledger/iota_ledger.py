@@ -33,8 +33,8 @@ PATIENCE_S: Final = 30.0
 class IotaLedger:
     """A ``Ledger`` on the network behind a client. It owns the outbox and the client, and closes them.
 
-    Raises ``InputError`` if the network is a public one that ``allow`` (chain ids) does not name, if the wallets' keys
-    could be derived by anyone and the network is not a devnet, or if the outbox belongs to another network.
+    Raises ``InputError`` if ``allow`` names chains (by id) and this is another, if it names none and this is no devnet,
+    if the wallets' keys could be derived by anyone and this is no devnet, or if the outbox belongs to another network.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class IotaLedger:
         self.submitter = Submitter(outbox, self.adapter)
         try:
             self.chain_id = client.chain_id()
-            self.is_devnet = check_chain(client, self.chain_id, allow, seeded=wallets.seeded)
+            self.is_devnet = check_chain(client, self.chain_id, allow, wallets)
             outbox.bind(self.chain_id)
         except BaseException:
             self.close()
@@ -189,7 +189,7 @@ class IotaLedger:
     def _work_until(self, keys: Sequence[str]) -> None:
         """Move batches along until these keys are decided, or patience ends."""
         ends = time.monotonic() + PATIENCE_S
-        while any(self._state(key) is not BatchState.FINAL for key in keys):
+        while any(self._state(key) is not BatchState.FINAL for key in set(keys) - self.submitter.held().keys()):
             if not self.submitter.work():
                 wait_s = self.submitter.wait_ms() / 1_000
                 if time.monotonic() + wait_s > ends:
@@ -204,7 +204,8 @@ class IotaLedger:
         if self._state(payment.key) is BatchState.FINAL:
             state = PaymentState.EXISTS if again else PaymentState.PAID
             return PaymentStatus(key=payment.key, state=state)
-        error = self.submitter.errors().get(payment.payer) or self.submitter.outbox.frozen(payment.payer)
+        held = self.submitter.held().get(payment.key)
+        error = held or self.submitter.errors().get(payment.payer) or self.submitter.outbox.frozen(payment.payer)
         return PaymentStatus(key=payment.key, state=PaymentState.PENDING, error=error or "not decided yet")
 
     def _fetch_anchors(self) -> None:
@@ -216,13 +217,20 @@ class IotaLedger:
                     self._doubled.setdefault(anchor.site, set()).add(anchor.sequence)
 
 
-def check_chain(client: IotaClient, chain_id: str, allow: Sequence[str], *, seeded: bool) -> bool:
-    """Whether the network is a local devnet; ``InputError`` if it must not be paid on."""
-    is_devnet = client.is_local_devnet()
+def check_chain(client: IotaClient, chain_id: str, allow: Sequence[str], wallets: Wallets) -> bool:
+    """Whether the network is a devnet, whose tokens are worth nothing; ``InputError`` if it must not be paid on.
+
+    That it is one is the node's word alone, which costs nothing where anyone can derive the keys. Where they are
+    private it is taken from a node on this machine only, and not at all once a person has named a chain.
+    """
     name = PUBLIC_CHAINS.get(chain_id, f"chain {chain_id}")
-    if not is_devnet and chain_id not in allow:
+    if allow and chain_id not in allow:
+        raise InputError(f"{client.url} is IOTA {name}, not {' or '.join(allow)}, which is allowed: nothing was moved")
+    is_believed = not wallets.private or (client.is_on_this_machine and not allow)
+    is_devnet = is_believed and client.says_devnet()
+    if not is_devnet and not allow:
         raise InputError(f"{client.url} is IOTA {name}, whose tokens may be money: allow {chain_id} if you mean it")
-    if seeded and not is_devnet:
+    if wallets.seeded and not is_devnet:
         raise InputError(f"anyone can derive keys from a seed, and {client.url} is IOTA {name}: use key files")
     return is_devnet
 

@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from wattswap.ledger import book_file
 from wattswap.ledger.account_adapter import BatchOutcome, Item, Manifest, Sighting, Signed, Verdict
 from wattswap.ledger.base import DamagedError, require
 from wattswap.ledger.book import Book
@@ -82,7 +81,7 @@ class Outbox(OutboxReading):
     def post(self, book: Book, tag_of: Callable[[str, str], bytes], now_ms: int, feeder: str = "") -> bool:
         """Write down what is new in a feeder's book, and owe what it pays, in one write; whether it pays anything."""
         with self._database.transaction() as sql:
-            payments = crossings(book_file.append(sql, self._database, book, feeder), feeder)
+            payments = crossings(self._books.append(sql, book, feeder), feeder)
             for one in payments:
                 item = Item(key=one.key, payee=one.payee, nanos=one.nanos)
                 self._owe(sql, one.payer, item, tag_of(one.payer, one.key), now_ms)
@@ -90,20 +89,33 @@ class Outbox(OutboxReading):
 
     # -- B to F: the life of a batch ----------------------------------------------------------------------------------
 
-    def is_due(self, account: str) -> bool:
-        """Whether a batch could be signed now, if there are tokens."""
-        return self._database.row(f"SELECT 1 {_TO_PAY}", account, GIVE_UP_AFTER) is not None
+    def due(self, account: str) -> int:
+        """How many items wait for a batch and are not given up."""
+        return self._sum(f"SELECT count(*) {_TO_PAY}", account, GIVE_UP_AFTER)
 
-    def chosen(self, account: str, *, most_nanos: int, most_items: int, most_bytes: int) -> list[Item]:
-        """What of the items owed goes into one batch, in the order they came; what does not fit waits for the next."""
+    def chosen(
+        self,
+        account: str,
+        *,
+        most_nanos: int,
+        most_items: int,
+        most_bytes: int,
+        held_back: Callable[[Item], bool] = lambda _item: False,
+    ) -> list[Item]:
+        """What of the items owed goes into one batch, in the order they came; what does not fit waits for the next.
+
+        What is ``held_back`` goes into none, and stops no other.
+        """
         chosen: list[Item] = []
         rows = self._database.rows(
             f"SELECT nanos, size, attempts, {ITEM} {_TO_PAY} ORDER BY item", account, GIVE_UP_AFTER
         )
         for nanos, size, attempts, *columns in rows:
-            if nanos > most_nanos or (chosen and size > most_bytes) or (chosen and attempts >= ALONE_AFTER):
+            if held_back(item := item_of(columns)) or nanos > most_nanos:
                 continue
-            chosen.append(item_of(columns))
+            if (chosen and size > most_bytes) or (chosen and attempts >= ALONE_AFTER):
+                continue
+            chosen.append(item)
             most_nanos -= nanos
             most_bytes -= size
             if len(chosen) == most_items or attempts >= ALONE_AFTER:

@@ -8,10 +8,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, Self
 
-from wattswap.ledger import book_file
 from wattswap.ledger.account_adapter import OUTBOX_ID_BYTES, CoinRef, Item, Signed
 from wattswap.ledger.base import Payment, require
 from wattswap.ledger.book import Entry
+from wattswap.ledger.book_file import BookFile
 from wattswap.ledger.database import Database
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Batch, BatchState, Known, PaymentReceipt
 
@@ -48,6 +48,7 @@ class OutboxReading:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._books = BookFile(database)
 
     def close(self) -> None:
         """Close the file. Closing twice is harmless."""
@@ -71,7 +72,7 @@ class OutboxReading:
 
     def entries(self, feeder: str = "") -> list[Entry]:
         """The entries of a feeder's book, as far as they were written down."""
-        return book_file.read(self._database, feeder=feeder)
+        return self._books.read(feeder)
 
     @property
     def network(self) -> str:

@@ -39,7 +39,7 @@ class Settled(Struct, frozen=True, kw_only=True):
     """Keys of what the ledger came to refuse for good."""
     alarms: tuple[str, ...] = ()
     """What a person should look at."""
-    waiting: tuple[str, ...] = ()  # why accounts are waiting, if they are
+    waiting: tuple[str, ...] = ()  # why accounts, or payments that are held back, are waiting
 
     @property
     def ok(self) -> bool:

@@ -22,7 +22,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from wattswap.ledger import book_file
 from wattswap.ledger.base import (
     Anchor,
     DamagedError,
@@ -32,6 +31,7 @@ from wattswap.ledger.base import (
     require,
 )
 from wattswap.ledger.book import Book, Entry
+from wattswap.ledger.book_file import BOOK_SCHEMA, BookFile
 from wattswap.ledger.crossing import crossings
 from wattswap.ledger.database import Database, Kind, deflated, inflated
 from wattswap.ledger.settlement_base import DRAIN_S, Progress, Settled, Settlement
@@ -39,7 +39,7 @@ from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
 _SCHEMA: Final = (
-    book_file.BOOK_SCHEMA  # noqa: S608 - our own words
+    BOOK_SCHEMA  # noqa: S608 - our own words
     + """
 CREATE TABLE opening (
     account TEXT NOT NULL PRIMARY KEY,
@@ -106,7 +106,7 @@ class SqliteLedger(Settlement):
         if sum((opening or {}).values()) >= 1 << 63:
             raise LocalProtocolError(f"more than {1 << 63} nanos in one ledger")
         self._database = Database(path, KIND, reads_only=reads_only, run=run)
-        self._clock = clock
+        self._books, self._clock = BookFile(self._database), clock
         self._refused: dict[str, str] = {}
         self.ledger = self
         try:
@@ -163,12 +163,12 @@ class SqliteLedger(Settlement):
         A payment that a wallet cannot cover is not made; ``pay`` makes it when it is handed in again.
         """
         with self._database.transaction() as sql:
-            for payment in crossings(book_file.append(sql, self._database, book, feeder), feeder):
+            for payment in crossings(self._books.append(sql, book, feeder), feeder):
                 self._pay(sql, payment)
 
     def entries(self, feeder: str = "") -> list[Entry]:
         """The entries of a feeder's book, as far as they were written down."""
-        return book_file.read(self._database, feeder=feeder)
+        return self._books.read(feeder)
 
     def keep(self, anchors: Sequence[Anchor]) -> None:
         """Keep these records, in one write."""

@@ -82,6 +82,7 @@ class Submitter:
         self._wait_until_ms: dict[str, int] = {}
         self._last_error: dict[str, str] = {}
         self._poor: set[str] = set()
+        self._held: dict[str, dict[str, str]] = {}
         self._hurried = False
         self._mutex = threading.RLock()
 
@@ -127,6 +128,11 @@ class Submitter:
         """Let accounts that wait try again in the next pass, and begin anew with short waits. Returns at once."""
         self._hurried = True
 
+    def held(self) -> dict[str, str]:
+        """Why items are held back, by their key: they alone wait for a person, and all others go on."""
+        held = [held for name, held in list(self._held.items()) if not self.outbox.frozen(name)]
+        return {key: why for one in held for key, why in one.items()}
+
     def errors(self) -> dict[str, str]:
         """Why accounts are waiting, by account."""
         return dict(self._last_error)
@@ -134,7 +140,8 @@ class Submitter:
     def wait_ms(self) -> int:
         """How long until a waiting account tries again, in ms; 0 if one can now."""
         now_ms = self._clock()
-        waits = [self._wait_until_ms.get(name, 0) - now_ms for name in self.outbox.busy_accounts]
+        names = [name for name in self.outbox.busy_accounts if not self._only_holds_back(name)]
+        waits = [self._wait_until_ms.get(name, 0) - now_ms for name in names]
         return max(0, min(waits, default=0))
 
     # -- one account ---------------------------------------------------------------------------------------------------
@@ -163,15 +170,30 @@ class Submitter:
 
     def _signed(self, name: str) -> Batch | None:
         """B: a batch with its bytes stored; None if there is nothing to pay, or nothing to pay with."""
-        if not self.outbox.is_due(name):
+        if not self.outbox.due(name):
+            self._held.pop(name, None)
             return None
         adapter = self._adapter(name)
         purse = adapter.read()
         if self.outbox.taken(purse.coins):
             raise LedgerDownError("waiting for another transaction to free the coins that this one needs")
+        held: dict[str, str] = {}
+
+        def held_back(item: Item) -> bool:
+            if why := adapter.obstacle(item):
+                held[item.key] = f"held back, {why}"
+            return bool(why)
+
         items = self.outbox.chosen(
-            name, most_nanos=purse.nanos, most_items=adapter.most_items, most_bytes=adapter.most_bytes
+            name,
+            most_nanos=purse.nanos,
+            most_items=adapter.most_items,
+            most_bytes=adapter.most_bytes,
+            held_back=held_back,
         )
+        self._held[name] = held
+        if not items and self._only_holds_back(name):
+            return None
         if not items and not purse.more:
             self._later(name, f"{name} can spend {purse.nanos} nanos, less than it owes")
             self._poor.add(name)
@@ -180,6 +202,11 @@ class Submitter:
         memo = Manifest(self.outbox.identity, self.outbox.next_batch, tags).seal(adapter.secret)
         signed = adapter.sign(items, purse, memo)
         return self.outbox.sign(name, items, signed, self._clock())
+
+    def _only_holds_back(self, name: str) -> bool:
+        """Whether an account owes nothing but what it holds back: there is nothing to try again."""
+        held = len(self._held.get(name, ()))
+        return held > 0 and held == self.outbox.due(name) and self.outbox.undecided(name) is None
 
     def _submit(self, batch: Batch) -> bool:
         """C: hand in the stored bytes, if they still are what was signed."""

@@ -179,6 +179,9 @@ def test_a_database_of_another_version_or_with_forged_tokens_is_refused(tmp_path
         other.execute("PRAGMA user_version = 2")
         other.execute("UPDATE coins SET nanos = nanos + 1")
     assert "do not add up" in starts(tmp_path, db=str(db))
+    with contextlib.closing(sqlite3.connect(db, isolation_level=None)) as other:
+        other.execute("DELETE FROM chain")
+    assert "lacks what a chain begins with" in starts(tmp_path, db=str(db))
 
 
 def test_the_database_is_its_owners_alone(tmp_path):

@@ -172,7 +172,7 @@ def test_a_wallet_may_have_another_name_than_its_agent():
 
 
 def test_only_a_transformer_moves_money():
-    with pytest.raises(AssertionError, match="car moves money and has no book"):
+    with pytest.raises(LocalProtocolError, match="car moves money and has no book"):
         Driver(Notebook(), MemoryStore()).carry_out("car", [Reserve("k", 1)])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wattswap.ledger.base import require
 from wattswap.ledger.devnet import bcs, sdk
 from wattswap.ledger.devnet.machine import Failure, Machine, Piece
 from wattswap.ledger.devnet.model import (
@@ -51,7 +52,7 @@ def execute(transaction: Transaction, view: View, epoch: int = EPOCH) -> Executi
         raise Refused(f"the gas coins hold {total} nanos, less than the budget of {transaction.gas_budget}")
     outcome = carry_out(transaction, gas, inputs, reserve=transaction.gas_budget, epoch=epoch)
     before, after = (sum(coin.nanos for coin in coins) for coins in (outcome.spent, outcome.written))
-    assert before == after + outcome.gas.net, "tokens came or went"
+    require(before == after + outcome.gas.net, "tokens came or went")
     return outcome
 
 

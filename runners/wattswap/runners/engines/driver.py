@@ -79,8 +79,7 @@ class Driver:
                 case Forget(key):
                     memories.append((key, None))
                 case Reserve(payment_id, nanos):
-                    covered = self._book_of(agent).reserve(payment_id, nanos)
-                    assert covered, f"{agent} promised {nanos} nanos it does not have"
+                    self._book_of(agent).set_aside(payment_id, nanos)
                 case Pay() | Bill():
                     answers += self._move(agent, effect)
                 case NoteRound() | NoteAward() | NoteEnd() | NoteTrade() | NoteForced():
@@ -121,5 +120,6 @@ class Driver:
         return self._wallets.get(payee, payee)
 
     def _book_of(self, agent: str) -> Book:
-        assert self.book is not None, f"{agent} moves money and has no book"
+        if self.book is None:
+            raise LocalProtocolError(f"{agent} moves money and has no book")
         return self.book

@@ -240,7 +240,7 @@ class FleetRun:
         rows, reserved_nanos = called[won], bought.reserved_nanos[won]
         for row, nanos in zip(rows.tolist(), reserved_nanos.tolist(), strict=True):
             key = settlement.payment_id(int(world.fleet.feeder[row]), tick, world.fleet.session_id[row])
-            assert self.books[world.fleet.feeder[row]].reserve(key, nanos), "the market has counted these tokens"
+            self.books[world.fleet.feeder[row]].set_aside(key, nanos)  # the market has counted these tokens
         columns = (bought.award_w, bought.price_nanos_per_kwh_h, offers.relief_w, offers.ask_nanos_per_kwh_h)
         self.awards.add(rows, tick, *(column[won] for column in columns))
 

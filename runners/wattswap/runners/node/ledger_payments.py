@@ -174,8 +174,7 @@ class LedgerPayments:
             self._say(str(error))
             return None
         self._keep(msgspec.structs.replace(on, is_open=True))
-        seed = {} if self._wallets is not None else {"wallets_seed": on.wallets_seed}
-        self._log.info("ledger open", where=on.where, **seed)
+        self._log.info("ledger open", where=on.where)
         return settlement
 
     def _posted(self, settlement: Settlement) -> bool:

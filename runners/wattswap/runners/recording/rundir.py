@@ -152,16 +152,16 @@ class RunDir:
             table.discard()
         return True
 
-    def write_ledger(self, book: Book, name: str = LEDGER) -> None:
-        """Write a site's book, its journal and balances, under this name."""
-        self._write(name, partial(_write_book, book))
+    def write_ledger(self, book: Book, name: str = LEDGER, *, run_id: str = "") -> None:
+        """Write a site's book, its journal and balances, under this name; ``run_id`` is that of its settlement."""
+        self._write(name, partial(_write_book, book, run_id))
 
-    def write_ledgers(self, street: Street, record: RunRecord) -> list[str]:
+    def write_ledgers(self, street: Street, record: RunRecord, *, run_id: str = "") -> list[str]:
         """Write the book of each site, unless it is there; the files that are new."""
         books = {ledger_of(street, number): part.book for number, part in enumerate(record.feeders or (record,))}
         new = {name: book for name, book in books.items() if book is not None and not (self.path / name).exists()}
         for name, book in new.items():
-            self.write_ledger(book, name)
+            self.write_ledger(book, name, run_id=run_id)
         return list(new)
 
     def discard(self) -> None:
@@ -289,6 +289,7 @@ def _run_files(path: Path, file: Path, content: object) -> RunFiles:
 
 
 _BOOK_TABLES: Final = """
+    create table run (id text);
     create table entries (seq integer primary key, operation text, key text, account text, nanos integer);
     create table postings (seq integer references entries, from_account text, to_account text, nanos integer);
     create table balances (account text primary key, nanos integer);
@@ -302,17 +303,24 @@ def _book_again(run_dir: Path) -> str:
     return "this run kept no journal to rebuild it from, so run its scenario.toml again"
 
 
-def read_book(run_dir: Path, feeder: str = "") -> tuple[list[Entry], dict[str, int]]:
+def read_book(run_dir: Path, feeder: str = "", *, run_id: str | None = None) -> tuple[list[Entry], dict[str, int]]:
     """The entries and the balances of a feeder's book in a run directory.
 
+    ``run_id`` is that of the run's settlement; None for a run that has none.
+
     Raises:
-        InputError: there is none, or it cannot be read.
+        InputError: there is none, it cannot be read, or it is another run's.
     """
     path = run_dir / book_file(feeder)
     if not path.is_file():
         raise InputError(f"{path}: the run ended before its book was written; {_book_again(run_dir)}")
     try:
         with closing(sqlite3.connect(path)) as database:
+            if run_id is not None and (of := _run_of(database)) != run_id:
+                raise InputError(
+                    f"{path} is the book of {f'run {of[:8]}' if of else 'a run that names none'}, not of run"
+                    f" {run_id[:8]}: put back the right one, or move it away"
+                )
             rows = database.execute("select seq, operation, key, account, nanos from entries order by seq").fetchall()
             postings = database.execute("select seq, from_account, to_account, nanos from postings").fetchall()
             balances = dict(database.execute("select account, nanos from balances").fetchall())
@@ -324,12 +332,21 @@ def read_book(run_dir: Path, feeder: str = "") -> tuple[list[Entry], dict[str, i
     return [(*entry, tuple(legs.get(seq, ()))) for seq, *entry in rows], balances
 
 
-def _write_book(book: Book, path: Path) -> None:
+def _run_of(database: sqlite3.Connection) -> str:
+    """The run that a book names; none if an older version wrote it, or if the run settled on no ledger."""
+    if database.execute("select 1 from sqlite_schema where name = 'run'").fetchone() is None:
+        return ""
+    row = database.execute("select id from run").fetchone()
+    return "" if row is None else str(row[0])
+
+
+def _write_book(book: Book, run_id: str, path: Path) -> None:
     """``account`` of an entry is what the book calls its subject: an account, a vehicle, or nothing."""
     path.unlink(missing_ok=True)
     entries = book.entries
     with closing(sqlite3.connect(path)) as database:
         database.executescript(_BOOK_TABLES)
+        database.execute("insert into run values (?)", (run_id,))
         database.executemany(
             "insert into entries values (?, ?, ?, ?, ?)",
             [(seq, *entry[:4]) for seq, entry in enumerate(entries, 1)],

@@ -70,7 +70,8 @@ class Conductor:
         Raises:
             WorkerLostError: a process died, hung or failed.
         """
-        assert heappop(self._heap) == key
+        lowest = heappop(self._heap)
+        assert lowest == key
         processes = sorted(self._due.pop(key))
         sensed: Mapping[int, list[SensedEvent]] = self._sensed.pop(key, {})
         self._stage, self._key = self._stage + 1, key
