@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from wattswap.cli.city import _told
+from wattswap.experiments.city import FIGURES, City
+
 
 def test_a_city_prints_its_sums_and_leaves_a_table_and_a_map(say, tmp_path: Path):
     command = ("city", "3", "--day", "7", "--set", "reading_s=150", "--out", "city", "--jobs", "1")
@@ -16,6 +19,18 @@ def test_a_city_prints_its_sums_and_leaves_a_table_and_a_map(say, tmp_path: Path
     figures = json.loads(say(*command, "--json")[1])
     assert (figures["transformers"], figures["failed"]) == (3, 0)
     assert f"{figures['sessions']} charging sessions" in printed
+
+
+def test_a_city_tells_open_rent_beside_what_was_paid_and_whether_feeding_helped_where_waiting_cannot():
+    row = dict.fromkeys(FIGURES, 0) | {"error": "", "homes_over_s": 3_600, "baseline_overload_s": 7_200}
+    row |= {"paid_nanos": 3_628 * 10**9, "rent_open_nanos": 2_045 * 10**9, "waiting_cost_nanos": 5_573 * 10**9}
+    said = _told(City([row]))
+    rent = "for 3,628 IOTA, and 2,045 more in rent that was still running; waiting cost the cars 5,573"
+    assert rent in said
+    assert "of these homes alone: 1.0, where waiting cannot help, but cars that feed did" in said
+    still_over = _told(City([row | {"overload_s": 3_600, "rent_open_nanos": 0}]))
+    assert "of these homes alone: 1.0, which no car that waits can help" in still_over
+    assert "for 3,628 IOTA; waiting" in still_over
 
 
 def test_a_city_that_cannot_be_is_one_line(say):

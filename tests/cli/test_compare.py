@@ -41,6 +41,7 @@ def test_a_comparison_prints_means_and_leaves_its_runs(say, tmp_path: Path):
         "differences.csv",
     }
     assert len(list((tmp_path / "here/runs").iterdir())) == 6
+    assert lines[-1] == "Picture: here/comparison.png"
     assert say(*command) == (0, printed, "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,6 +41,33 @@ def test_energy_that_was_cut_has_a_column_where_there_was_any(monkeypatch, capsy
     lines = printed(monkeypatch, capsys, comparison(sessions_short=1))
     assert "unpaid" not in "\n".join(lines)
     assert "hurt" not in "\n".join(lines)
+
+
+def test_rent_that_was_still_open_has_a_column_where_there_was_any(monkeypatch, capsys):
+    lines = printed(monkeypatch, capsys, comparison(paid_nanos=10**9, rent_open_nanos=866 * 10**9))
+    assert "866" in next(line for line in lines if line.startswith("negotiated"))
+    assert "rent" not in "\n".join(printed(monkeypatch, capsys, comparison(paid_nanos=10**9)))
+
+
+def test_streets_that_were_drawn_anew_are_called_so(monkeypatch, capsys):
+    for sample in ("seed", "street"):
+        said = "\n".join(printed(monkeypatch, capsys, replace(comparison(stops=2), sample=sample)))
+        assert f"the mean over the {sample}s" in said
+        assert f"pairs of one {sample}" in said
+
+
+def test_the_picture_has_a_panel_for_each_measure_that_is_not_0_everywhere_and_the_mean_at_the_bar():
+    pytest.importorskip("matplotlib")
+    from matplotlib.text import Annotation
+
+    shown = replace(comparison(sessions_short=1, forced_wh=12_345, sellers_losing=4), sample="street")
+    figure = shown.plot()
+    panels = figure.axes[: len(figure.axes) // 2]
+    assert [axes.get_title() for axes in panels] == ["short cars", "kWh cut unpaid", "sellers at loss"]
+    means = [text for text in panels[1].texts if isinstance(text, Annotation)]
+    assert [(text.get_text(), text.xy[0]) for text in means] == [("0.0", 0), ("12.3", 0)]
+    assert "mean of 2 streets" in figure.get_suptitle()
+    assert comparison().drawn == (MEASURES[0],), "nobody in control leaves a car short"
 
 
 def test_a_narrow_terminal_shows_every_measure_with_its_whole_name(monkeypatch, capsys):

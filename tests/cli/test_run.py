@@ -25,8 +25,8 @@ COARSE = ("--set", "reading_s=300")
 KEYS = (
     "scenario controller strategy engine seed limit_w peak_w overload_s overload_wh sessions sessions_short"
     " sessions_open unserved_wh deferred_wh waiting_wh_h fed_back_wh forced_wh rounds choices paid_nanos billed_nanos"
-    " jain_waiting jain_tokens ageing_h baseline_ageing_h hot_spot_c baseline_hot_spot_c deferral_eur_per_year messages"
-    " messages_per_kwh oscillations stops stops_total fallback_unsafe_w trace_hash events_hash"
+    " jain_waiting jain_tokens ageing_h baseline_ageing_h hot_spot_c baseline_hot_spot_c deferral_eur_per_year"
+    " upgrade_eur messages messages_per_kwh oscillations stops stops_total fallback_unsafe_w trace_hash events_hash"
     " faults settlement feeders timing near_limit_s waiting_cost_nanos sellers sellers_losing rent_open_nanos"
     " sellers_gain_nanos feeding_cost_nanos"
     " eur_per_iota homes_over_s homes_over_w gave_way gave_way_full gave_way_short gave_way_open"
@@ -69,6 +69,8 @@ def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_a
         "deferred",
         "fed back",
         "IOTA",
+        "1,010 EUR a year",
+        "Note: a larger transformer is assumed to cost 20,000 EUR (upgrade_eur).",
     ):
         assert words in printed
     (path,) = (tmp_path / "runs").iterdir()
@@ -92,6 +94,16 @@ def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_a
     assert (path / "report.html").is_file()
     _, again, _ = say("run", f"runs/{path.name}/scenario.toml", *FAST, "--json")
     assert json.loads(again)["trace_hash"] == run.figures["trace_hash"]
+
+
+def test_a_transformer_hotter_than_the_standard_covers_has_no_figure_for_its_life(say):
+    """A fifth of what the street needs, with nobody in control."""
+    code, printed, _ = say(
+        "run", "demo", *FAST, *COARSE, "--controller", "uncontrolled", "--set", "transformer.rating_va=80_000"
+    )
+    assert code == 0
+    assert "beyond IEC 60076-7" in printed
+    assert "over 180 °C" in printed
 
 
 def test_options_reach_the_run(say):

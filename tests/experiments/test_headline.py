@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wattswap.experiments.formatting import amount, minutes, printable
+from wattswap.experiments.formatting import amount, minutes, plain, printable
 from wattswap.experiments.headline import headline
 
 
@@ -28,6 +28,13 @@ def figures(**more: object) -> dict[str, object]:
         (
             figures(rounds=3, deferred_wh=4_040, fed_back_wh=500, paid_nanos=2_000_000_000),
             "1.5 min over the limit · 4 of 4 departing cars full · 4.0 kWh deferred, 0.50 kWh fed back, for 2.0 IOTA",
+        ),
+        (
+            figures(rounds=3, deferred_wh=648_000, paid_nanos=269 * 10**9, rent_open_nanos=866 * 10**9),
+            (
+                "1.5 min over the limit · 4 of 4 departing cars full · 648 kWh deferred, for 269 IOTA, and 866 more in"
+                " rent that was still running"
+            ),
         ),
         (
             figures(status="interrupted", uncontrolled=figures()),
@@ -59,6 +66,13 @@ def figures(**more: object) -> dict[str, object]:
             ),
         ),
         (
+            figures(overload_s=0, homes_over_s=210, homes_over_w=3_400),
+            (
+                "homes alone are over the limit for 3.5 min, by up to 3.4 kW: no car that waits can help there, those"
+                " that fed back did · 0 min over the limit · 4 of 4 departing cars full"
+            ),
+        ),
+        (
             figures(controller="negotiated"),
             "1.5 min over the limit · 4 of 4 departing cars full · no round: your strategy was never asked",
         ),
@@ -70,6 +84,7 @@ def test_the_headline_says_what_came_of_the_run(summary, says):
 
 
 def test_figures_for_the_eye():
+    assert [plain(value) for value in (-0.04, -1.26, 0.04, 1_234.5)] == ["0", "-1.3", "0", "1,234.5"]
     assert [minutes(seconds) for seconds in (0, 30, 90, 7350, 127_650)] == ["0", "0.5", "1.5", "122.5", "2,127.5"]
     assert [amount(value) for value in (0, 0.001, 0.04, 1.26, 19.8, 2287.4)] == [
         "0",

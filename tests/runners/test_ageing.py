@@ -121,8 +121,12 @@ def test_the_clock_tells_at_every_tick_what_the_whole_comes_to():
     assert (clock.used_h, clock.hot_spot_c) == pytest.approx((used.used_h, used.hot_spot_c))
 
 
-def test_absurd_overload_is_a_large_number_not_an_overflow():
-    assert np.isfinite(ageing_h(np.full(100, 10**8), 1, 30, 20))
+@pytest.mark.parametrize("load_w", [1_200_000, 10**10])
+def test_beyond_what_any_standard_covers_life_is_used_as_at_its_bound(load_w: int):
+    """2 ** ((180 - 98) / 6) hours an hour: nine years in six."""
+    used = ageing(np.full(720, load_w), 400_000, 30, 20)
+    assert used.hot_spot_c > 180
+    assert used.used_h == pytest.approx(6 * 2 ** (82 / 6))
 
 
 def test_no_load_at_all_uses_nothing():

@@ -101,16 +101,20 @@ def _told(done: City) -> str:
     deferred_mwh, fed_mwh = (done.total(key) / 1e6 for key in ("deferred_wh", "fed_back_wh"))
     over = done.over("baseline_overload_s"), done.over("overload_s")
     cut_kwh = done.total("forced_wh") / 1_000
+    open_iota, waiting_iota = (done.total(key) / 1e9 for key in ("rent_open_nanos", "waiting_cost_nanos"))
+    and_open = f", and {open_iota:,.0f} more in rent that was still running" if open_iota else ""
+    fed = over_h < alone_h
+    helped = "where waiting cannot help, but cars that feed did" if fed else "which no car that waits can help"
     hurt = [f"  cut by the last resort, without pay: {cut_kwh:,.1f} kWh"] if cut_kwh else []
     lines = [
         f"{len(done.rows):,} transformers, {done.total('sessions'):,} charging sessions",
         *hurt,
         f"  over the limit for a minute or more: {over[0]:,} had nobody given way, {over[1]:,} as negotiated",
         f"  hours over it in all: {baseline_h:,.1f} had nobody given way, {over_h:,.1f} as negotiated",
-        f"  of these homes alone: {alone_h:,.1f}, which no car that waits can help",
+        f"  of these homes alone: {alone_h:,.1f}, {helped}",
         f"  cars that left short of energy: {done.total('sessions_short'):,}",
         f"  deferred {deferred_mwh:,.2f} MWh and fed back {fed_mwh:,.2f} MWh in {done.total('rounds'):,} rounds,",
-        f"  for {done.total('paid_nanos') / 1e9:,.0f} IOTA",
+        f"  for {done.total('paid_nanos') / 1e9:,.0f} IOTA{and_open}; waiting cost the cars {waiting_iota:,.0f}",
     ]
     lines += [f"  failed: transformer {row['feeder']}: {row['error']}" for row in failed[:_SHOWN]]
     lines += [f"  and {len(failed) - _SHOWN} more failed"] if len(failed) > _SHOWN else []

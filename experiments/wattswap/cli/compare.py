@@ -148,7 +148,7 @@ def compare(
         raise InputError("--controllers: name at least one")
     from wattswap.agents.controllers import NEGOTIATED
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
-    from wattswap.experiments.comparison import WITHOUT_PICTURE, ComparisonError
+    from wattswap.experiments.comparison import PICTURE, WITHOUT_PICTURE, ComparisonError
     from wattswap.experiments.comparison import compare as compare_runs
     from wattswap.experiments.executors import ExecutorLostError
     from wattswap.experiments.plots.picture import kind_of_picture, save_picture
@@ -196,7 +196,7 @@ def compare(
     if as_json:
         click.echo(json.dumps(_as_json(comparison), indent=2))
     else:
-        _show(comparison)
+        _show(comparison, picture or out / PICTURE)
     if comparison.failed:
         ctx.exit(CHECK_FAILED)
 
@@ -257,7 +257,8 @@ def _as_json(comparison: Comparison) -> dict[str, object]:
     return found
 
 
-def _show(comparison: Comparison) -> None:
+def _show(comparison: Comparison, picture: Path | None = None) -> None:
+    """Print a comparison, and where its picture lies if it has one."""
     from rich.console import Console
 
     from wattswap.experiments.formatting import megabytes
@@ -269,7 +270,8 @@ def _show(comparison: Comparison) -> None:
             console.print(f"  {line}", markup=False, soft_wrap=True)
         console.print()
     console.print(
-        f"Street {comparison.scenario}: the mean over the seeds, and from the least to the most\n", markup=False
+        f"Street {comparison.scenario}: the mean over the {comparison.sample}s, and from the least to the most\n",
+        markup=False,
     )
     cells = {}
     for group in comparison.groups:
@@ -281,7 +283,7 @@ def _show(comparison: Comparison) -> None:
         }
     _print_cells(console, comparison.measures, cells)
     if find_spec("scipy") is not None and (differences := comparison.differences):
-        _show_differences(console, comparison.measures, differences)
+        _show_differences(console, comparison, differences)
     for row in comparison.failed:
         console.print(
             f"Failed: {row['controller']}, {row['strategy']}, seed {row['seed']}: {row['error']}",
@@ -292,21 +294,23 @@ def _show(comparison: Comparison) -> None:
         console.print(f"Note: {note}", markup=False, soft_wrap=True)
     if comparison.out is not None:
         took_s = sum(row["timing_wall_s"] for row in comparison.rows if row["status"] == "complete")
-        of = f"{len(comparison.rows)} runs, {took_s:,.0f} s of one process, {megabytes(comparison.out)}"
+        of = f"{len(comparison.rows)} runs, {took_s:,.0f} s one after the other, {megabytes(comparison.out)}"
         console.print(f"\nAll runs: {comparison.out} ({of})", markup=False, soft_wrap=True)
+    if picture is not None and picture.is_file():
+        console.print(f"Picture: {picture}", markup=False, soft_wrap=True)
 
 
-def _show_differences(console: Console, measures: Sequence[Measure], differences: Sequence[PairedDifference]) -> None:
-    """What each group has beyond the first, in pairs of one seed; mean and interval one below the other."""
+def _show_differences(console: Console, comparison: Comparison, differences: Sequence[PairedDifference]) -> None:
+    """What each group has beyond the first, in pairs of one seed or street; mean and interval one below the other."""
     from wattswap.experiments.formatting import plain
 
     pairs = max(each.pairs for each in differences)
     console.print(
-        f"Beside {differences[0].against}: differences over {pairs} pairs of one seed, and 95 % intervals;"
-        " * where Holm's corrected p is below 0.05\n",
+        f"Beside {differences[0].against}: differences over {pairs} pairs of one {comparison.sample}, and 95 %"
+        " intervals; * where Holm's corrected p is below 0.05\n",
         markup=False,
     )
-    measure_of = {measure.key: measure for measure in measures}
+    measure_of = {measure.key: measure for measure in comparison.measures}
     cells: dict[str, dict[str, str]] = {}
     for each in differences:
         measure = measure_of[each.key]
@@ -316,7 +320,7 @@ def _show_differences(console: Console, measures: Sequence[Measure], differences
         star = "*" if each.is_certain else " "
         interval = f"{mean}{star}\n{low} to \n{high} " if each.low != each.high else f"{mean} "
         cells.setdefault(_label(each.controller, each.strategy, each.varied), {})[each.key] = interval
-    _print_cells(console, measures, cells)
+    _print_cells(console, comparison.measures, cells)
 
 
 def _print_cells(console: Console, measures: Sequence[Measure], cells: Mapping[str, Mapping[str, str]]) -> None:

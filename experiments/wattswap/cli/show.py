@@ -12,6 +12,7 @@ from wattswap.cli.failures import show_failures
 from wattswap.experiments.formatting import controller_name, iota, kilo, megabytes, minutes, plain, with_euros
 from wattswap.experiments.headline import headline
 from wattswap.experiments.settlement_texts import figures_of, verdict
+from wattswap.runners.recording.ageing import HOTTEST_C
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -93,6 +94,10 @@ def _show_figures(
         console.print(
             f"\nNote: without the network, homes and guaranteed minima alone exceed the limit by {unsafe_kw} kW."
         )
+    if figures.get("deferral_eur_per_year"):
+        which = "larger transformers are together" if figures["feeders"] else "a larger transformer is"
+        price_eur = plain(figures["upgrade_eur"])
+        console.print(f"\nNote: {which} assumed to cost {price_eur} EUR (upgrade_eur).")
     show_failures(console, figures)
 
 
@@ -120,8 +125,13 @@ def _money(figures: Summary, key: str) -> str:
     return with_euros(figures[key], figures.get("eur_per_iota", 0))
 
 
-def _euros(amount: float) -> str:
-    return f"{amount:,.0f} EUR" if amount else "–"
+def _euros_a_year(amount: float) -> str:
+    return f"{amount:,.0f} EUR a year" if amount else "–"
+
+
+def _can_age(figures: Summary) -> bool:
+    """Whether the transformer stayed below what the standard of ageing covers at all."""
+    return bool(figures["hot_spot_c"] <= HOTTEST_C)
 
 
 def _sellers(figures: Summary) -> str:
@@ -145,9 +155,9 @@ _ROWS: list[tuple[str, Callable[[Summary], str]]] = [
     ("Tokens paid to cars", lambda of: _money(of, "paid_nanos")),
     ("Rent still open", lambda of: _money(of, "rent_open_nanos")),
     ("Cars that sold waiting", _sellers),
-    ("Transformer life used", lambda of: f"{plain(of['ageing_h'])} h"),
-    ("Its hottest spot", lambda of: f"{of['hot_spot_c']:.0f} °C" if "hot_spot_c" in of else "–"),
-    ("No larger one needed, a year", lambda of: _euros(of.get("deferral_eur_per_year", 0))),
+    ("Transformer life used", lambda of: f"{plain(of['ageing_h'])} h" if _can_age(of) else "beyond IEC 60076-7"),
+    ("Its hottest spot", lambda of: f"{of['hot_spot_c']:.0f} °C" if _can_age(of) else f"over {HOTTEST_C:.0f} °C"),
+    ("Larger transformer put off", lambda of: _euros_a_year(of.get("deferral_eur_per_year", 0))),
 ]
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KINDS: Final = ("a400", "b250", "c250stress")
-"""The streets that a city's are drawn from, equally often."""
+"""The streets that a city's are drawn from, each as likely as the others."""
 FEEDERS_CSV: Final = "feeders.csv"
 PICTURE: Final = "city.png"
 MOST_FEEDERS: Final = 10_000
@@ -46,7 +46,8 @@ _KIND_DRAW: Final = 9
 """Tells this draw from others of sessions."""
 FIGURES: Final = (
     *("sessions", "limit_w", "peak_w", "overload_s", "baseline_overload_s", "homes_over_s", "sessions_short"),
-    *("rounds", "deferred_wh", "fed_back_wh", "forced_wh", "waiting_cost_nanos", "paid_nanos", "ageing_h"),
+    *("rounds", "deferred_wh", "fed_back_wh", "forced_wh", "waiting_cost_nanos", "paid_nanos"),
+    *("rent_open_nanos", "ageing_h"),
 )
 """What is kept of each feeder, keys of ``wattswap run --json``."""
 COLUMNS: Final = ("feeder", "street", "seed", *FIGURES, "error")

@@ -51,17 +51,18 @@ class Measure(NamedTuple):
 
 
 CUT_UNPAID: Final = Measure("forced_wh", "kWh cut unpaid", 1_000, 1)
+RENT_OPEN: Final = Measure("rent_open_nanos", "IOTA rent open", 1e9, 1)
 MEASURES: Final = (
     Measure("sessions_short", "short cars", 1, 1),
     CUT_UNPAID,
     Measure("overload_s", "min over limit", 60, 1),
     Measure("waiting_cost_nanos", "waiting cost IOTA", 1e9, 1),
     Measure("paid_nanos", "IOTA paid", 1e9, 1),
+    RENT_OPEN,
     Measure("sellers_losing", "sellers at loss", 1, 1),
     Measure("stops", "stops per session", 1, 2),
 )
 """Who was hurt stands first."""
-DRAWN: Final = tuple(MEASURES[place] for place in (2, 0, 3, 4))
 PEAK: Final = Measure("peak_w", "highest load kW", 1_000, 1)
 
 
@@ -95,6 +96,8 @@ class Comparison:
     """One flat row for each run: status, error, and the keys of ``wattswap run --json`` (those with parts as
     ``choices_keep``, ``timing_wall_s``)."""
     out: Path | None = None
+    sample: str = "seed"
+    """What runs of one number have in common: their seed, or with users drawn anew by it their ``street``."""
     notes: list[str] = field(default_factory=list)
     """What could not be written, and how to change that."""
 
@@ -134,9 +137,14 @@ class Comparison:
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """What these runs are to be compared by: energy cut by the last resort only where there was any."""
-        was_cut = any(row.get(CUT_UNPAID.key) for row in self.rows)
-        return tuple(measure for measure in MEASURES if was_cut or measure is not CUT_UNPAID)
+        """What these runs are to be compared by: energy cut unpaid and open rent only where there was any."""
+        absent = [rare for rare in (CUT_UNPAID, RENT_OPEN) if not any(row.get(rare.key) for row in self.rows)]
+        return tuple(measure for measure in MEASURES if measure not in absent)
+
+    @property
+    def drawn(self) -> tuple[Measure, ...]:
+        """Those of the measures that are not 0 in every run; all of them if nothing is left."""
+        return tuple(each for each in self.measures if any(row.get(each.key) for row in self.rows)) or self.measures
 
     @property
     def hurt(self) -> list[str]:
@@ -157,9 +165,10 @@ class Comparison:
         """The comparison as a picture; needs matplotlib, which the extra ``plots`` brings."""
         groups = [group for group in self.groups if group.spread]
         if len({group.varied for group in groups}) > 1 and all(axis(group.varied) for group in groups):
-            return curves(self.scenario, groups)
+            return curves(self.scenario, groups, self.sample)
         paired = self.differences if find_spec("scipy") is not None else []
-        return bars(self.scenario, groups, DRAWN, [each for each in paired if each.key in {of.key for of in DRAWN}])
+        keys = {measure.key for measure in self.drawn}
+        return bars(self.scenario, groups, self.drawn, [each for each in paired if each.key in keys], self.sample)
 
 
 class ComparisonError(RuntimeError):
@@ -233,7 +242,8 @@ def compare(
     try:
         done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)), executor)
         rows = [described(outcome) for outcome in done]
-        comparison = Comparison(street.name, rows, None if out is None else Path(out))
+        sample = "street" if street.scenario.sessions.resample == "yes" else "seed"
+        comparison = Comparison(street.name, rows, None if out is None else Path(out), sample)
         if comparison.out is not None:
             _write(comparison, comparison.out)
     except OSError as error:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wattswap.agents.segments import Segments
+from wattswap.agents.settlement import rent_nanos
 from wattswap.runners.recording.ageing import ageing_hours
 from wattswap.runners.recording.metrics import PLACES, waiting_costs, whole_wh
 from wattswap.runners.recording.record import SHORT_WS
@@ -65,7 +66,19 @@ def _of_cars(passed: SideBySide) -> dict[str, list[Any]]:
         "deferred_wh": _wh(rows.sum(record.deferred_ws)),
         "waiting_cost_nanos": costs,
         "paid_nanos": rows.sum(record.earned_nanos).tolist(),
+        "rent_open_nanos": _rents_open(passed, rows.feeders),
     }
+
+
+def _rents_open(passed: SideBySide, feeders: int) -> list[int]:
+    """The rent of lots that the end left open, as if all that is owed came back now."""
+    closed, tick_s = passed.record.closed, passed.rules.tick_s
+    awards = closed.awards.of(np.flatnonzero(closed.is_open))
+    rents = [0] * feeders
+    columns = (passed.world.fleet.feeder[awards.row], awards.lot_price, awards.rent)
+    for feeder, price, rent in zip(*(column.tolist() for column in columns), strict=True):
+        rents[feeder] += rent_nanos(price, rent, tick_s)
+    return rents
 
 
 def _ticks_over(power_w: Ints, limit_w: Ints, tick_s: int) -> list[int]:

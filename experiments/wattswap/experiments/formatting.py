@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 def plain(number: float, places: int = 1) -> str:
-    """A number with commas between thousands and without zeros at its end."""
+    """A number with commas between thousands and without zeros at its end; what rounds to nothing has no sign."""
     text = f"{number:,.{places}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
 
 
 def kilo(amount: float) -> str:

@@ -50,9 +50,10 @@ def _homes_text(summary: Mapping[str, Any]) -> str:
     if not summary.get("homes_over_s"):
         return ""
     over_kw = amount(summary["homes_over_w"] / 1000)
+    fed = ", those that fed back did" if summary["overload_s"] < summary["homes_over_s"] else ""
     return (
         f"homes alone are over the limit for {minutes(summary['homes_over_s'])} min, by up to {over_kw} kW:"
-        " no car that waits can help there"
+        f" no car that waits can help there{fed}"
     )
 
 
@@ -98,4 +99,6 @@ def _money_text(summary: Mapping[str, Any]) -> str:
     and_fed = f", {amount(fed_wh / 1000)} kWh fed back" if fed_wh else ""
     rate = summary.get("eur_per_iota", 0)
     euros = f" ({amount(paid_iota * rate)} EUR)" if rate and paid_iota else ""
-    return f"{amount(summary['deferred_wh'] / 1000)} kWh deferred{and_fed}, for {amount(paid_iota)} IOTA{euros}"
+    text = f"{amount(summary['deferred_wh'] / 1000)} kWh deferred{and_fed}, for {amount(paid_iota)} IOTA{euros}"
+    open_iota = summary.get("rent_open_nanos", 0) / NANOS_PER_IOTA
+    return f"{text}, and {amount(open_iota)} more in rent that was still running" if open_iota else text

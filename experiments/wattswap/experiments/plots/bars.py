@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wattswap.agents.controllers import NEGOTIATED
-from wattswap.experiments.formatting import controller_name
+from wattswap.experiments.formatting import controller_name, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from wattswap.experiments.plots.curves import DrawnGroup
 
 _ROW_IN: Final = 0.95
+_LABELS_IN: Final = 3.0
+_PANEL_IN: Final = 2.0
 _SURE: Final = "#0b5394"
 _UNSURE: Final = "#8a9096"
 
@@ -39,20 +41,25 @@ def bars(
     groups: Sequence[DrawnGroup],
     measures: Sequence[DrawnMeasure],
     differences: Sequence[PairedDifference],
+    sample: str = "seed",
 ) -> Figure:
-    """A column of panels for each measure: bars to the means above; differences with 95 % intervals below, if any."""
+    """A column of panels for each measure: bars to the means above; differences with 95 % intervals below, if any.
+
+    ``sample`` is what the runs of a pair have in common.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     labels = [label_of(group.controller, group.strategy, group.varied) for group in groups]
     others = list(dict.fromkeys(label_of(each.controller, each.strategy, each.varied) for each in differences))
     heights = [0.6 + _ROW_IN * len(groups)] + ([0.6 + _ROW_IN * len(others)] if others else [])
-    figure = Figure(figsize=(11, 1.0 + sum(heights)), layout="constrained")
+    figure = Figure(figsize=(_LABELS_IN + _PANEL_IN * len(measures), 1.0 + sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
-    seeds = max((group.runs for group in groups), default=0)
-    below = f"\nbelow: differences in pairs of one seed from {differences[0].against}" if differences else ""
+    runs = max((group.runs for group in groups), default=0)
+    below = f"\nbelow: differences in pairs of one {sample} from {differences[0].against}" if differences else ""
     intervals = ", with 95 % intervals; blue: Holm's corrected p < 0.05" if differences else ""
-    figure.suptitle(f"{scenario}: mean of {seeds} seeds, and from the least to the most{below}{intervals}", fontsize=11)
+    above = f"{scenario}: mean of {counted(runs, sample)}, and from the least to the most"
+    figure.suptitle(f"{above}{below}{intervals}", fontsize=11)
     panels = figure.subplots(len(heights), len(measures), sharey="row", squeeze=False, height_ratios=heights)
     for axes, measure in zip(panels[0], measures, strict=True):
         _means(axes, groups, measure)
@@ -76,8 +83,9 @@ def _means(axes: Axes, groups: Sequence[DrawnGroup], measure: DrawnMeasure) -> N
     spreads = [group.spread[measure.key] for group in groups]
     means = [spread.mean for spread in spreads]
     reach = [[s.mean - s.least for s in spreads], [s.most - s.mean for s in spreads]]
-    drawn = axes.barh(range(len(groups)), means, xerr=reach, color="#8fb3d9", ecolor="#222222", capsize=3, height=0.6)
-    axes.bar_label(drawn, [f"{mean:,.{measure.places}f}" for mean in means], padding=5, fontsize=9)
+    axes.barh(range(len(groups)), means, xerr=reach, color="#8fb3d9", ecolor="#222222", capsize=3, height=0.6)
+    for place, mean in enumerate(means):  # above the whisker, whose end is the most and not the mean
+        axes.annotate(f"{mean:,.{measure.places}f}", (0, place), (3, 7), textcoords="offset points", fontsize=9)
     axes.set_title(measure.title, fontsize=11)
     axes.set_xlim(0, 1.3 * (max((spread.most for spread in spreads), default=0) or 1))
     _plain(axes)

@@ -1,10 +1,10 @@
-"""A comparison over the values of a key as curves: a line to the mean, a band from the least to the most seed."""
+"""A comparison over the values of a key as curves: a line to the mean, a band from the least to the most run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from wattswap.experiments.formatting import controller_name
+from wattswap.experiments.formatting import controller_name, counted
 from wattswap.experiments.vary import axis
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Reach(Protocol):
-    """A measure over the seeds."""
+    """A measure over the runs."""
 
     @property
     def mean(self) -> float: ...  # noqa: D102 - the names say it, and so in what follows
@@ -48,16 +48,19 @@ _PANELS: Final = (
 _COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#a3081a", "#6b7178", "#cc79a7")
 
 
-def curves(scenario: str, groups: Sequence[DrawnGroup]) -> Figure:
-    """A panel for each measure, a curve for each controller and strategy; all groups vary the same key."""
+def curves(scenario: str, groups: Sequence[DrawnGroup], sample: str = "seed") -> Figure:
+    """A panel for each measure, a curve for each controller and strategy; all groups vary the same key.
+
+    ``sample`` is what runs differ in beside that.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     panels = [(key, title) for key, title in _PANELS if all(key in group.spread for group in groups)]
     figure = Figure(figsize=(10, 7), layout="constrained")
     FigureCanvasAgg(figure)
-    seeds = max((group.runs for group in groups), default=0)
-    figure.suptitle(f"{scenario}: mean of {seeds} seeds, and from the least to the most")
+    runs = max((group.runs for group in groups), default=0)
+    figure.suptitle(f"{scenario}: mean of {counted(runs, sample)}, and from the least to the most")
     lines: dict[str, list[DrawnGroup]] = {}
     for group in groups:
         asked = f", {group.strategy}" if group.controller == "negotiated" else ""

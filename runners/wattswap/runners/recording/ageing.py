@@ -25,8 +25,8 @@ Paper = Literal["normal", "upgraded"]
 
 LONGEST_STEP_S: Final = 60
 """The standard asks for steps under half the winding's time constant; a minute is a quarter of it."""
-HOTTEST_C: Final = 1_000.0
-"""Ageing is reckoned no further than this, where copper is about to melt and numbers to overflow."""
+HOTTEST_C: Final = 180.0
+"""A hotter spot counts as one of this: beyond what IEC 60076-7 covers a transformer fails rather than ages."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Heat(NamedTuple, Generic[FloatT]):
 
 def ageing_rate(hot_spot_c: ArrayLike, paper: Paper = "normal") -> Floats:
     """Hours of life used per hour: V of IEC 60076-7 for normal paper, for upgraded paper FAA of IEEE C57.91.
+
+    Above ``HOTTEST_C`` it is that of ``HOTTEST_C``.
 
     FAA = exp(15000 / 383 - 15000 / (hot spot + 273)), for a rise of 65 K: 1 at 110 degrees.
     """

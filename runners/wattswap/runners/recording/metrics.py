@@ -36,7 +36,8 @@ KEYS: Final = tuple(
     """
     scenario controller strategy engine seed eur_per_iota limit_w peak_w overload_s overload_wh
     baseline_overload_s near_limit_s homes_over_s homes_over_w ageing_h
-    baseline_ageing_h hot_spot_c baseline_hot_spot_c deferral_eur_per_year oscillations sessions sessions_short
+    baseline_ageing_h hot_spot_c baseline_hot_spot_c deferral_eur_per_year upgrade_eur oscillations
+    sessions sessions_short
     sessions_open gave_way gave_way_full gave_way_short gave_way_open unserved_wh waiting_wh_h stops stops_total
     deferred_wh fed_back_wh forced_wh rounds choices paid_nanos billed_nanos waiting_cost_nanos feeding_cost_nanos
     sellers sellers_losing sellers_gain_nanos rent_open_nanos jain_waiting jain_tokens called gini_waiting gini_tokens
@@ -49,7 +50,7 @@ KEYS: Final = tuple(
 NEAR_PCT: Final = 92
 """Above this share of the limit in force the transformer is near it."""
 SPARED_S: Final = 60
-"""A transformer is spared an upgrade if cars bring it over its limit for no more than a minute of the run."""
+"""A transformer is spared an upgrade if it is over its limit for no more than a minute and no car was hurt for that."""
 SELLER_WS: Final = WS_PER_KWH // 20
 """A session that deferred more than 0.05 kWh is a seller."""
 LOSS_NANOS: Final = 5_000_000
@@ -89,6 +90,7 @@ def summary(
             series=series.feeders[number],
         )
         feeders.append(_of_feeder(alone.feeders[0].name, part, figures))
+    load, sessions, market = _of_load(street, series), _of_sessions(record, series), _of_market(record, series)
     figures = {
         "scenario": street.name,
         "controller": controller,
@@ -97,9 +99,10 @@ def summary(
         "seed": street.scenario.seed,
         "eur_per_iota": street.scenario.market.eur_per_iota,
         "limit_w": sum(feeder.transformer.limit_w for feeder in street.feeders),
-        **_of_transformer(street, series),
-        **_of_sessions(record, series),
-        **_of_market(record, series),
+        **load,
+        **_of_upgrade(street.feeders[0].transformer, load | sessions | market),
+        **sessions,
+        **market,
         **_of_sellers(street, record, series),
         **_of_fairness(street, record, series),
         **fairness(street, record, series),
@@ -125,7 +128,7 @@ def summary(
 
 _BY_TRANSFORMER: Final = (
     *("overload_s", "overload_wh", "baseline_overload_s", "near_limit_s", "homes_over_s"),
-    *("oscillations", "deferral_eur_per_year"),
+    *("oscillations", "deferral_eur_per_year", "upgrade_eur"),
 )
 _HIGHEST: Final = ("ageing_h", "baseline_ageing_h", "hot_spot_c", "baseline_hot_spot_c", "homes_over_w")
 _BY_NAME: Final = ("gave_way", "gave_way_full", "gave_way_short", "gave_way_open")
@@ -156,7 +159,7 @@ def _of_feeder(name: str, record: RunRecord, alone: Summary) -> Summary:
     return {"name": name, **figures, "trace_hash": record.trace_hash_alone()}
 
 
-def _of_transformer(street: Street, series: TimeSeries) -> Summary:
+def _of_load(street: Street, series: TimeSeries) -> Summary:
     load_w, limit_w, tick_s = series.street.load_w, series.street.limit_w, series.tick_s
     over_w = np.maximum(load_w - limit_w, 0)
     homes_over_w = np.maximum(series.street.base_w - limit_w, 0)
@@ -166,22 +169,29 @@ def _of_transformer(street: Street, series: TimeSeries) -> Summary:
     used = ageing(load_w, *heated_by)
     baseline = ageing(series.street.base_w + series.street.baseline_w, *heated_by)
     overload_s, baseline_overload_s = int((over_w > 0).sum()) * tick_s, int(baseline_over.sum()) * tick_s
-    homes_over_s = int((homes_over_w > 0).sum()) * tick_s
-    spared = baseline_overload_s > max(overload_s, SPARED_S) and overload_s <= homes_over_s + SPARED_S
     return {
         "peak_w": int(load_w.max(initial=0)),
         "overload_s": overload_s,
         "overload_wh": whole_wh(int(over_w.sum()) * tick_s),
         "baseline_overload_s": baseline_overload_s,
         "near_limit_s": int((load_w * 100 > limit_w * NEAR_PCT).sum()) * tick_s,
-        "homes_over_s": homes_over_s,
+        "homes_over_s": int((homes_over_w > 0).sum()) * tick_s,
         "homes_over_w": int(homes_over_w.max(initial=0)),
         "ageing_h": round(used.used_h, PLACES),
         "baseline_ageing_h": round(baseline.used_h, PLACES),
         "hot_spot_c": round(used.hot_spot_c, 1),
         "baseline_hot_spot_c": round(baseline.hot_spot_c, 1),
-        "deferral_eur_per_year": round(upgrade_eur_per_year(transformer), 2) if spared else 0.0,
         "oscillations": oscillations(load_w, limit_w),
+    }
+
+
+def _of_upgrade(transformer: TransformerTable, figures: Summary) -> Summary:
+    """What a larger transformer would cost, and what a year without it is worth: nothing if cars were hurt for it."""
+    hurt = figures["overload_s"] > SPARED_S or figures["sessions_short"] or figures["forced_wh"]
+    spared = figures["baseline_overload_s"] > SPARED_S and not hurt
+    return {
+        "deferral_eur_per_year": round(upgrade_eur_per_year(transformer), 2) if spared else 0.0,
+        "upgrade_eur": float(transformer.upgrade_eur),
     }
 
 
