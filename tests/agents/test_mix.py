@@ -103,6 +103,8 @@ def test_a_function_may_be_called_like_a_number(name: str) -> None:
         (":0.5", "a name is missing"),
         ("0.5", "a name is missing"),
         ("need:0,8+keep:0,2", "write a point before decimals, need:0.8"),
+        ("need:50%+keep:12.5 %", "a share is a plain number, write need:0.5"),
+        ("keep:12.5 %", "write keep:0.125"),
         ("need:0", "the share of need must be a positive number like 0.8, not 0"),
         ("need:-1+keep:2", "the share of need must be a positive number like 0.8, not -1"),
         ("need:nan", "the share of need must be a positive number like 0.8, not nan"),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +109,43 @@ def test_whoever_stops_reading_hears_no_complaint(tmp_path: Path):
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
+    assert process.returncode == 128 + signal.SIGPIPE, "1 is for a check that failed"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux what its processes listen to")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "demo", "--day", "1", "--seeds", "2", "--engine", "fleet", "--jobs", "2", "--out", "here"),
+        ("literature", "--arms", "none", "--seeds", "2", "--jobs", "2"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_ctrl_c_while_processes_import_is_one_line(tmp_path: Path, words: tuple[str, ...]):
+    command = [sys.executable, "-m", "wattswap", *words]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while sum(map(listens_to_ctrl_c, workers_of(process.pid))) < 2:
+            assert process.poll() is None
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err.startswith("wattswap: interrupted; ")
+    assert err.count("\n") == 1
+
+
+def workers_of(pid: int) -> list[Path]:
+    """The processes that a command started to make runs."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [Path("/proc", child) for child in children if b"spawn_main" in Path("/proc", child, "cmdline").read_bytes()]
+
+
+def listens_to_ctrl_c(process: Path) -> bool:
+    """Python has begun there, which makes a KeyboardInterrupt of the signal."""
+    caught = re.search(r"SigCgt:\s+(\w+)", (process / "status").read_text())
+    return bool(caught and int(caught[1], 16) >> (signal.SIGINT - 1) & 1)
 
 
 def test_no_bar_is_drawn_where_nobody_looks(capsys):

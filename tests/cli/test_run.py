@@ -149,6 +149,14 @@ def test_bad_input_is_one_line_with_exit_code_2_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_driver_says_is_seen_to_be_heard(say):
+    words = ("run", "demo", *FAST, "--set", "reading_s=300", "--at", "19:20", "car=TRD-3472", "veto")
+    code, _, err = say(*words)
+    assert code == 0
+    assert "Note: 19:20, the driver of TRD-3472 says veto\n" in err
+    assert "says" not in say(*words, "--json")[2]
+
+
 def test_a_folder_with_something_in_it_is_not_written_to(say, tmp_path: Path):
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
     code, _, err = say("run", "demo", *FAST, "--out", ".")

@@ -1,6 +1,7 @@
 """The command line. ``wattswap COMMAND --help`` explains each command with an example.
 
-Exit codes: 0 all is well, 1 a check failed, 2 the input cannot be used (one line on stderr says why), 130 Ctrl-C.
+Exit codes: 0 all is well, 1 a check failed, 2 the input cannot be used (one line on stderr says why), 130 Ctrl-C,
+141 who read the output, such as ``head``, stopped.
 A command lives in its own file, which imports nothing heavy at its top: help must come at once, on a Raspberry Pi too.
 """
 
@@ -11,7 +12,7 @@ import sys
 from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -49,6 +50,8 @@ COMMANDS: Final = {
 
 BAD_INPUT: Final = 2
 INTERRUPTED: Final = 130
+UNREAD: Final = 141
+"""What a shell says of a program that SIGPIPE ended."""
 
 
 class Commands(CommandGroup):
@@ -76,6 +79,15 @@ class Commands(CommandGroup):
                 f"there is no command {args[0]!r}; the nearest is {nearest!r} (all: {', '.join(COMMANDS)})"
             )
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does it, but it is no failed check if whoever read our output has gone."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # without this, flushing at exit would complain once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(UNREAD)
 
 
 @click.group(
@@ -111,10 +123,6 @@ def _code(args: Sequence[str] | None) -> int:
         return _complain(error.format_message(), BAD_INPUT)
     except click.Abort:
         return _complain("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # whoever read our output has gone; without this, flushing at exit would complain once more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return code if isinstance(code, int) else 0
 
 

@@ -127,6 +127,7 @@ def live(
         for note in street.notes:
             click.echo(f"Note: {note}", err=True)
     drivers = planned_wishes(street, sayings) if sayings else None
+    options.tell_sayings(() if as_json else sayings)
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     shows = not lockstep and not as_json and (watch or text or sys.stderr.isatty())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -30,6 +30,12 @@ at = click.option(
     metavar="TIME car=NAME WISH",
     help="What a driver says, as 19:10 car=C014 veto (or stop, sell, full-by=07:00, at-least=60km). Repeatable.",
 )
+
+
+def tell_sayings(sayings: Sequence[tuple[str, str, str]]) -> None:
+    """Say on stderr what drivers will be heard to say, once ``--at`` has been read."""
+    for instant, car, wish in sayings:
+        click.echo(f"Note: {instant}, the driver of {car.removeprefix('car=')} says {wish}", err=True)
 
 
 def page(command: _Command) -> _Command:

@@ -116,6 +116,7 @@ def run(
     for note in () if as_json else street.notes:
         click.echo(f"Note: {note}", err=True)
     drivers = planned_wishes(street, sayings) if sayings else None
+    options.tell_sayings(() if as_json else sayings)
     if out is None and not as_json:
         out = default_path(street.name, controller, street.scenario.seed, datetime.now(UTC))
     if (speed or text or kiosk) and not watch:

@@ -41,3 +41,22 @@ def interrupt_deferred() -> Iterator[None]:
         signal.signal(signal.SIGINT, listener)
     if came:
         listener(*came[0])
+
+
+@contextmanager
+def interrupt_masked() -> Iterator[None]:
+    """Start processes that Ctrl-C does not end until they call :func:`end_quietly`: an import has its traceback.
+
+    What comes within is heard when the block is over.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_quietly() -> None:
+    """Let Ctrl-C end this process without a word; on a terminal it reaches who started us, too, and that one speaks."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -7,7 +7,6 @@ other inputs (the scenario, its data, a strategy's source, this version) is noti
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.executors import in_executor
+from wattswap.experiments.interrupts import end_quietly, interrupt_masked
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.replications import MOST, measure_together, passes
 from wattswap.experiments.strategy_sources import strategy_sources
@@ -76,7 +76,7 @@ def outcomes(
 
 def _in_processes(together: Sequence[Sequence[Job]], processes: int, measure: MeasuresJobs) -> Iterator[JobOutcome]:
     with ProcessPoolExecutor(min(processes, len(together)), get_context("spawn"), _begin_quietly) as pool:
-        with _without_main():
+        with _without_main(), interrupt_masked():
             futures = [pool.submit(measure, jobs) for jobs in together]
         try:
             for future in as_completed(futures):
@@ -111,11 +111,8 @@ def _alone(job: Job, measure: MeasuresJobs) -> JobOutcome:
 
 
 def _begin_quietly() -> None:
-    """Ctrl-C on a terminal reaches every process; one of them has to speak about it, the one that started us.
-
-    What a strategy prints goes to stderr: stdout is for what the command prints.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """What a strategy prints goes to stderr: stdout is for what the command prints."""
+    end_quietly()
     sys.stdout = sys.stderr
 
 

@@ -56,6 +56,13 @@ def test_so_many_per_cent_are_drawn_and_more_include_them() -> None:
 
 def test_the_picture_has_a_bar_for_each_arm(found: Literature) -> None:
     left, right = found.plot().axes
+    legend = left.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "from the least seed to the most",
+        "over the limit for over a minute",
+        "moved: of these, held without any rule",
+    ]
     assert [label.get_text() for label in left.get_yticklabels()] == list(ARMS)
     assert len(right.patches) == len(ARMS)
 

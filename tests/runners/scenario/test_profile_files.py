@@ -62,6 +62,29 @@ def test_homes_of_many_times_the_rating_are_refused_with_the_likely_cause(
     assert cause in said
 
 
+@pytest.mark.parametrize("kwh", ["0.1", "0.05"])
+def test_kilowatt_hours_under_a_header_of_watts_are_told(folder: Path, scenario: str, kwh: str):
+    """Forty homes of 0.1 kWh each quarter of an hour are no homes of 0.1 W."""
+    (folder / "household.csv").write_text(profile("household_w", [float(kwh) * 40] * 30))
+    (note,) = load_street(scenario).notes
+    assert note.startswith(f"{folder / 'household.csv'}: these homes take {float(kwh) * 40:.0f} W in the mean")
+    assert "transformer.rating_va (100_000): another unit?" in note
+
+
+def test_a_street_that_feeds_as_much_as_it_takes_is_no_faint_one(folder: Path, scenario: str):
+    (folder / "household.csv").write_text(profile("household_kw", [30.0, -30.0] * 15))
+    assert load_street(scenario).notes == ()
+
+
+def test_a_table_with_a_column_for_each_meter_is_told_to_have_a_row_for_each(tmp_path: Path, complaint):
+    houses = ";".join(f"Haus {number}" for number in range(1, 41))
+    (tmp_path / "wide.csv").write_text(f"Zeit;{houses}\n")
+    said = complaint(lambda: read_profile(tmp_path / "wide.csv", "household_kw"))
+    assert "columns timestamp, household_kw missing, the file has Zeit, Haus 1, Haus 2, Haus 3" in said
+    assert "Haus 7 and 33 more; " in said
+    assert "one row per meter, with a column meter" in said
+
+
 def test_values_that_never_fall_are_told_to_be_a_register(tmp_path: Path):
     """A home's first days: the register is far from what the transformer could not carry."""
     (tmp_path / "load.csv").write_text(profile("household_kwh", [float(row // 3) for row in range(96)], step_min=15))

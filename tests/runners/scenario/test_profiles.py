@@ -81,7 +81,9 @@ def test_a_profile_that_cannot_be_used_is_refused_with_the_line(rows, said, tmp_
 def test_a_missing_column_is_named_with_what_the_file_has(tmp_path, complaint):
     path = written(tmp_path, f"{FIRST},1", header="timestamp,load_kw")
     assert complaint(lambda: read_profile(path, "household_kw")) == (
-        f"{path}, line 1: column household_kw missing, the file has timestamp, load_kw; rename or add it"
+        f"{path}, line 1: column household_kw missing, the file has timestamp, load_kw; name it household_kw (power in"
+        " kW), household_w (power in W) or household_kwh (energy of each interval); of several meters, one row per"
+        " meter, with a column meter"
     )
 
 

@@ -66,4 +66,4 @@ def test_a_recorded_run_can_be_run_again(tmp_path: Path):
 
 def test_drawn_cars_need_no_drawing_anew(complaint):
     said = complaint(lambda: load_street("demo", settings=[*YES, "sessions.csv=", "sessions.generate=9"]))
-    assert "sessions.resample draws recorded users anew and sessions.generate draws cars by seed already" in said
+    assert "sessions.generate draws other cars with every seed already; compare with --seeds 10" in said

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
 
 _COMMA: Final = re.compile(r"\d+,\d+")
+_PERCENT: Final = re.compile(r"\d+(\.\d+)? ?%")
 
 
 class Share(NamedTuple):
@@ -69,6 +70,8 @@ def _share(part: str, text: str) -> Share:
     name, _, number = (piece.strip() for piece in part.rpartition(":"))
     if _COMMA.fullmatch(number):
         raise InputError(f"strategy {text!r}: write a point before decimals, {name}:{number.replace(',', '.')}")
+    if _PERCENT.fullmatch(number):
+        raise InputError(f"strategy {text!r}: a share is a plain number, write {name}:{float(number[:-1]) / 100:g}")
     try:
         share = float(number)
     except ValueError:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Of = Callable[[ArmOutcome], float]
 
-_HELD, _MOVED, _PEAK = "#c0504d", "#f0b27a", "#4f81bd"
+_HELD, _MOVED, _PEAK, _REACH = "#c0504d", "#f0b27a", "#4f81bd", "#555555"
 
 
 def literature_arms(design: Design, outcomes: Mapping[str, Sequence[ArmOutcome]]) -> Figure:
@@ -33,16 +33,19 @@ def literature_arms(design: Design, outcomes: Mapping[str, Sequence[ArmOutcome]]
         spread = np.array([[of(each) for each in outcomes[arm]] for arm in arms])
         mean = spread.mean(axis=1)
         reach = np.stack((mean - spread.min(axis=1), spread.max(axis=1) - mean))
-        axes.barh(place, mean, color=colour, xerr=reach, ecolor="#555555", label=label, height=0.7)
+        axes.barh(place, mean, color=colour, xerr=reach, ecolor=_REACH, label=label, height=0.7)
 
     bars(left, lambda one: 100 * one.violated_days / one.transformer_days, _HELD, "over the limit for over a minute")
-    bars(left, lambda one: 100 * one.moved_days / one.transformer_days, _MOVED, "of these not so without any rule")
+    bars(
+        left, lambda one: 100 * one.moved_days / one.transformer_days, _MOVED, "moved: of these, held without any rule"
+    )
     bars(right, lambda one: one.peak_kw, _PEAK, "highest load of a day, mean")
     for axes, what in ((left, "transformer-days, %"), (right, "kW")):
         axes.set_yticks(place, arms)
         axes.invert_yaxis()
         axes.set_xlabel(what)
         axes.set_xlim(left=0)
+        axes.plot([], [], color=_REACH, label="from the least seed to the most")
         axes.legend(fontsize=8, loc="lower right")
         axes.spines[["top", "right"]].set_visible(False)
     return figure

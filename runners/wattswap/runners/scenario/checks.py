@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -18,6 +19,7 @@ from wattswap.runners.scenario.tables import YEARS
 from wattswap.runners.scenario.zones import zone_named
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def check(scenario: Scenario, origin: Origin) -> None:
@@ -75,16 +77,21 @@ def _power(scenario: Scenario) -> Iterator[Problem]:
         yield f"{what} charger can do; raise it, or lower min_a or phases", *paths
 
 
+def _misnamed(path: str, name: str, after_it: str) -> str:
+    """That a name will not do, and the nearest one that will."""
+    what = f"{path} is {name!r}; {after_it} are named after it: use up to 64 letters, digits, dots, dashes"
+    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore").decode()
+    near = _UNFIT.sub("-", plain).strip("-._")[:64]
+    return f"{what} and underscores" + (f", like {near}" if near else "")
+
+
 def _texts(scenario: Scenario) -> Iterator[Problem]:
     if not _NAME.fullmatch(scenario.name):
-        what = f"name is {scenario.name!r}; folders are named after it: use up to 64 letters, digits, dots, dashes"
-        yield f"{what} and underscores", "name"
+        yield _misnamed("name", scenario.name, "folders"), "name"
     for index, feeder in enumerate(scenario.feeder):
         if not _NAME.fullmatch(feeder.name):
-            what = (
-                f"feeder.{index}.name is {feeder.name!r}; agents are named after it: use up to 64 letters, digits, dots"
-            )
-            yield f"{what}, dashes and underscores", f"feeder.{index}.name"
+            path = f"feeder.{index}.name"
+            yield _misnamed(path, feeder.name, "agents"), path
     yield from _departure(scenario)
     yield from _model(scenario)
     if not scenario.vehicles.strategy:
@@ -153,8 +160,8 @@ def _generate(path: str, sessions: SessionsFile, scenario: Scenario) -> Iterator
     if sessions.generated_cars and sessions.csv:
         yield f"{key} draws sessions and {path}.csv names a file of them; leave one out", key, f"{path}.csv"
     if sessions.generated_cars and sessions.resample == "yes":
-        what = f"{path}.resample draws recorded users anew and {key} draws cars by seed already; leave one out"
-        yield what, f"{path}.resample", key
+        what = f"{key} draws other cars with every seed already; compare with --seeds 10, without --resample"
+        yield f"{what} and {path}.resample", f"{path}.resample", key
     if sessions.generated_cars and scenario.vehicles.departure == "stated":
         yield "vehicles.departure is 'stated' and drawn sessions state none; write actual or error:2h", key
 

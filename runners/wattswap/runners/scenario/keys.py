@@ -22,6 +22,7 @@ _REPLACED: Final = {
     "market.owed_bonus_s": "who drew in the last tick comes first now; delete it",
 }
 """Keys of the first edition of the law, and what to do about them."""
+_GROUPED = re.compile(r"-?[1-9][0-9]{0,2}([.,][0-9]{3})+")
 _INDEX = re.compile(r"[0-9]{1,6}")
 
 
@@ -86,7 +87,8 @@ def refuse_misfits(raw: object, kind: Any, origin: Origin, path: str = "") -> No
     elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         _refuse_in_table(raw, kind, origin, path)
     elif not _fits(raw, kind):
-        raise origin.wrong(f"{path} must be {_expected(kind)}, not {_shown(raw)}{_choice(raw, kind)}", path)
+        advice = _choice(raw, kind) or _thousands(raw, kind)
+        raise origin.wrong(f"{path} must be {_expected(kind)}, not {_shown(raw)}{advice}", path)
     elif bounds is not None and (advice := _out_of_bounds(raw, bounds)):
         raise origin.wrong(f"{path} is {raw}; {advice}", path)
 
@@ -205,6 +207,14 @@ def _choice(raw: object, kind: Any) -> str:
         return ""
     near = get_close_matches(raw, get_args(kind), n=1, cutoff=0.5)
     return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def _thousands(raw: object, kind: Any) -> str:
+    """The whole number that was likely meant: many countries put a point or a comma between thousands."""
+    text = f"{raw:.3f}" if isinstance(raw, float) and raw == round(raw, 3) else raw
+    if kind is not int or not isinstance(text, str) or not _GROUPED.fullmatch(text):
+        return ""
+    return f"; if thousands were meant, write {text.replace(',', '_').replace('.', '_')}"
 
 
 def _shown(raw: object) -> str:

@@ -27,6 +27,8 @@ METER_COLUMNS: Final = ("meter", "meter_id")
 """A column of this name says whose row it is."""
 ABSURD_TIMES: Final = 20
 """Homes that take so many times the transformer's rating in the mean are none: the file means something else."""
+FAINT_PART: Final = 2_000
+"""Homes that take less than this part of the transformer's rating in the mean are a note: kilowatts read as watts."""
 _REGISTER_ROWS: Final = 96
 """From so many rows on, values that never fall are taken for a register's: homes rest at night."""
 _W_PER_KW: Final = 1000
@@ -42,7 +44,7 @@ def read_profile(path: Path, column: str, clock: tzinfo | None = None) -> Profil
     a row for each meter and interval, and what is returned is their sum.
     """
     units = _units_of(column)
-    table = read_table(path, ("timestamp", column), instead={column: tuple(units)})
+    table = read_table(path, ("timestamp", column), instead={column: tuple(units)}, hint=_named_by_unit(units))
     name = next(name for name in units if name in table.header)
     load = _LoadColumn(name, units[name], Stamps.of(list(table.column("timestamp")), clock))
     meter = next((each for each in METER_COLUMNS if each in table.header), None)
@@ -59,6 +61,14 @@ def _units_of(column: str) -> dict[str, str]:
     """The columns that may stand in a file for this one, each with its unit."""
     stem = column.removesuffix("_kw")
     return {column: "kw", f"{stem}_w": "w", f"{stem}_kwh": "kwh"}
+
+
+def _named_by_unit(units: dict[str, str]) -> str:
+    """What to call the column of load or sun, and what to do with a column for each meter."""
+    of_unit = {"kw": "power in kW", "w": "power in W", "kwh": "energy of each interval"}
+    *first, last = (f"{name} ({of_unit[unit]})" for name, unit in units.items())
+    several = f"of several meters, one row per meter, with a column {METER_COLUMNS[0]}"
+    return f"name it {', '.join(first)} or {last}; {several}"
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,18 @@ def refuse_absurd(homes: Sequence[Profile], transformer: TransformerTable, path:
         f"{largest.file}: these homes take {mean_w // 1000:,} kW in the mean, {mean_w // transformer.rating_va:,} times"
         f" {path}rating_va ({transformer.rating_va:_}): {cause}? Correct the file, its column's unit, or the rating"
     )
+
+
+def faint(homes: Sequence[Profile], transformer: TransformerTable, path: str) -> tuple[str, ...]:
+    """A note on the homes of a transformer that hardly load it; ``path`` is its scenario key.
+
+    Sun that is subtracted already counts as much as load: a street may feed as much as it takes.
+    """
+    mean_w = sum(float(np.abs(home.mean_w).mean()) for home in homes)
+    if not homes or mean_w * FAINT_PART >= transformer.rating_va:
+        return ()
+    what = f"take {mean_w:.0f} W in the mean, next to nothing for {path}rating_va ({transformer.rating_va:_})"
+    return (f"these homes {what}: another unit? Name the column household_kw, household_w or household_kwh",)
 
 
 def require_cover(profile: Profile, ticks: Ticks, zone: tzinfo | None) -> None:

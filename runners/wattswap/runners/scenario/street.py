@@ -24,7 +24,7 @@ from wattswap.runners.scenario.division import divided_sessions
 from wattswap.runners.scenario.effects import event_ticks, lost_events, lost_sessions
 from wattswap.runners.scenario.emit import resolved_toml
 from wattswap.runners.scenario.input_files import InputFiles
-from wattswap.runners.scenario.profile_files import continued, read_profile, refuse_absurd, require_cover
+from wattswap.runners.scenario.profile_files import continued, faint, read_profile, refuse_absurd, require_cover
 from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, resolve
 from wattswap.runners.scenario.read import Source, load_scenario
 from wattswap.runners.scenario.schema import BaseTable, Battery, FeederTable, Scenario, TransformerTable, ppm
@@ -259,7 +259,10 @@ def _base_w(
     households = scenario.households_of(feeder)
     profiles = [_profiles(source, household, ticks, inputs) for household in households]
     path = f"{feeder.name}.transformer." if feeder.name else "transformer."
-    refuse_absurd([load for load, _ in profiles], feeder.transformer, path)
+    loads = [load for load, _ in profiles]
+    refuse_absurd(loads, feeder.transformer, path)
+    for load in loads:
+        inputs.note(load.file, faint(loads, feeder.transformer, path))
     homes = [_home_w(household, number, *profiles[number], ticks, seeds) for number, household in enumerate(households)]
     return np.stack(homes or [np.zeros((len(seeds), ticks.count + 1), dtype=np.int64)])
 

@@ -21,6 +21,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 YEARS: Final = range(1900, 3000)
 """Years a stamp may be of: far enough from what a date can hold to compute with."""
 _MS: Final = timedelta(milliseconds=1)
+_SHOWN: Final = 8
+"""So many of a file's columns are named where one is missing."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +114,12 @@ def read_table(
     columns: Sequence[str],
     separator: str = ",",
     instead: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    hint: str = "rename or add it",
 ) -> Table:
     """Read a CSV file that must have ``columns`` (further ones are kept, and harmless) and at least one row.
 
-    ``instead`` names, for a column, others that may stand there in its place. A file whose header has semicolons and no
+    ``instead`` names, for a column, others that may stand there in its place; ``hint`` says what to do where one is
+    missing. A file whose header has semicolons and no
     comma is read as spreadsheets of many countries write it: semicolons between fields, commas before decimals.
     """
     content = read_content(path)
@@ -128,7 +132,8 @@ def read_table(
         head = separator.join(columns)
         raise InputError(f"{path}: the file is empty; it needs the header {head} and rows below it")
     header = tuple(name.strip() for name in lines[0][1])
-    _require_columns(path, header, [_standing(name, header, instead.get(name, ())) for name in columns], separator)
+    standing = [_standing(name, header, instead.get(name, ())) for name in columns]
+    _require_columns(path, header, standing, separator, hint)
     if len(lines) == 1:
         raise InputError(f"{path}: there is a header and no row below it; add rows or name another file")
     for line, row in lines[1:]:
@@ -191,13 +196,14 @@ def _standing(name: str, header: tuple[str, ...], others: Sequence[str]) -> str:
     return name if name in header else next((other for other in others if other in header), name)
 
 
-def _require_columns(path: Path, header: tuple[str, ...], columns: Sequence[str], separator: str) -> None:
+def _require_columns(path: Path, header: tuple[str, ...], columns: Sequence[str], separator: str, hint: str) -> None:
     missing = [name for name in columns if name not in header]
     if missing:
         plural = "s" if len(missing) > 1 else ""
         marks = {",": "commas", ";": "semicolons"}[separator]
-        hint = f"separate the fields by {marks}" if len(header) == 1 else "rename or add it"
-        has = ", ".join(name if name.isprintable() else repr(name) for name in header)
+        hint = f"separate the fields by {marks}" if len(header) == 1 else hint
+        has = ", ".join(name if name.isprintable() else repr(name) for name in header[:_SHOWN])
+        has += f" and {len(header) - _SHOWN} more" if len(header) > _SHOWN else ""
         raise InputError(f"{path}, line 1: column{plural} {', '.join(missing)} missing, the file has {has}; {hint}")
     twice = [name for name in columns if header.count(name) > 1]
     if twice:
