@@ -63,7 +63,7 @@ def test_after_relief_the_street_says_who_waits_and_whose_rent_runs(window, addr
     show(window, tick)
     said = f"{len(waiting)} cars wait for room; the rent of {len(waiting & on_rent)} of them is still running."
     window.until(f"document.querySelector('h2').textContent.endsWith('{said}')")
-    assert f"{len(waiting)} more wait" in window.js("return document.querySelector('.tiles').innerText")
+    assert f"{len(waiting)} wait for room" in window.js("return document.querySelector('.tiles').innerText")
 
 
 def test_rounds_and_awards_are_the_tables_rows(window, address, finished):

@@ -56,7 +56,7 @@ function tiles(tick, found, counts) {
     tile("Load", kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
     tile("Homes", kw(tickValue(tick, "base_w")), `cars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}`),
     tile("Giving way", cars(counts.paused + counts.reduced + counts.feeding),
-      counts.waiting ? `${counts.waiting} more ${counts.waiting === 1 ? "waits" : "wait"}` : `of ${found.length} plugged`),
+      counts.waiting ? `${counts.waiting} ${counts.waiting === 1 ? "waits" : "wait"} for room` : `of ${found.length} plugged`),
     tile("Last call", last ? clock(last.tick) : "none yet",
       last ? `got ${kw(last.awarded_w)}` : "nobody was asked"),
     tile("Price", bought ? iota(bought[store.head.price_column]) : "–", unit),
