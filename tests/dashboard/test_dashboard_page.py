@@ -99,6 +99,17 @@ def test_nothing_is_cut_off_on_any_screen(window, address, width, height, screen
     assert window.until("document.documentElement.scrollWidth") <= width
 
 
+def test_on_a_phone_no_column_of_a_round_hides_behind_a_scroll(window, address, finished):
+    tick = rows(finished, "rounds")[0]["tick"]
+    window.size(390, 844)
+    window.open(f"{address}#round/{tick}")
+    window.until("document.querySelectorAll('tbody tr').length > 0")
+    hidden = "[...document.querySelectorAll('.wide')].filter((one) => one.scrollWidth > one.clientWidth)"
+    assert window.js(f"return {hidden}.length") == 0
+    seen = window.js("return getComputedStyle(document.querySelector('td[data-title=Payment]'), '::before').content")
+    assert "Payment" in seen
+
+
 @pytest.mark.parametrize("screen", SCREENS)
 def test_the_keyboard_reaches_every_control(window, address, screen):
     window.size(1280, 800)
