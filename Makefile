@@ -113,7 +113,7 @@ $(VENV)/.locked: $(LOCKFILE)
 	@[ ! -e "$(VENV)" ] || [ -e "$(VENV)/.made" ] || \
 		{ echo "'$(VENV)' was not made by this Makefile, which makes it from nothing. Move it away, or name another place:" >&2; \
 		  echo "    make VENV=.venv-wattswap" >&2; exit 1; }
-	@echo "Setting up $(VENV) (once, about half a minute) ..."
+	@echo "Setting up $(VENV) (once; it takes a few minutes) ..."
 	@base=$$($(PYTHON) -I -c 'import sys; print(sys._base_executable)') && \
 		rm -rf "$(VENV)" && mkdir -p "$(VENV)" && touch "$(VENV)/.made" && "$$base" -m venv "$(VENV)"
 	@for section in global install; do echo "[$$section]"; printf '%s =\n' $(PIP_EMPTIED); done > "$(VENV)/pip.conf"

@@ -169,8 +169,9 @@ def test_missing_and_exchanged_records_are_named(say, street):
     assert faults(say, "--run", run) == [(place, "ledger") for place in [*wrong, 999]]
     assert faults(say, "--ledger", f"sqlite:{file}") == [(place, "ledger") for place in wrong]
     out = say("meter", "verify", "--run", run)[1].splitlines()
-    assert out[1] == "record 300: it is missing"
+    assert out[1] == "records 300 to 301, each: it is missing"
     assert out[0].startswith("record 100: it is record 700 of")
+    assert out[3:] == ["record 999: it is missing"]
 
 
 def test_an_altered_archive_is_named_as_such(say, street, thousand):
@@ -245,7 +246,7 @@ def test_records_of_another_run_under_the_same_key_are_foreign(say, tmp_path: Pa
     assert block is not None
     signer, previous = read_key_file(run / SITE_KEY), "00" * 32
     with forging("street.sqlite") as forger:
-        for slot in range(6):
+        for slot in range(5):
             period = (slot * SLOT_MS, (slot + 1) * SLOT_MS)
             forged = seal(signer, Whose(site=SITE_NAME, run="ab" * 16), slot, previous, period, (), Detail.FULL)
             previous = hash_of(forged)
@@ -253,7 +254,15 @@ def test_records_of_another_run_under_the_same_key_are_foreign(say, tmp_path: Pa
                 "update anchors set content = deflate(?) where sequence = ?", (forged.content.decode(), slot)
             )
     out = say("meter", "verify", "--run", str(run))[1].splitlines()
-    assert out[:6] == [f"record {slot}: it is foreign: of run abababab" for slot in range(6)]
+    assert out == ["records 0 to 4, each: it is foreign: of run abababab"]
+
+
+def test_another_runs_ledger_is_named_in_one_line(say, tmp_path: Path):
+    run, other = (settled_run(tmp_path / name, f"sqlite:{name}.sqlite") for name in ("run", "other"))
+    named = [str((read_run(one).settlement or {})["run_id"])[:8] for one in (other, run)]
+    code, out, err = say("meter", "verify", "--run", str(run), "--ledger", "sqlite:other.sqlite")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"holds the records of run {named[0]}, not of this run, {named[1]}" in err
 
 
 def test_garbage_in_taken_places_from_the_sites_own_wallet_is_named(say, tmp_path: Path, node_url: str):

@@ -47,6 +47,25 @@ def test_the_squares_are_the_cars_that_are_plugged_in(window, address, finished)
     assert window.js("return document.querySelectorAll('.squares .a-reduced, .squares .a-paused').length") == gave > 0
 
 
+def test_after_relief_the_street_says_who_waits_and_whose_rent_runs(window, address, finished):
+    tick = 2541
+    at_ms = rows(finished, "series")[tick]["t_ms"]
+    plugged = [car for car in rows(finished, "cars") if car["from_ms"] <= at_ms < car["to_ms"]]
+    waiting = {car["session"] for car in plugged if car["activity"] == "waiting"}
+    on_rent = {
+        trade["session"]
+        for trade in rows(finished, "trades")
+        if trade["kind"] == "reduce" and trade["tick"] <= tick < trade["settled_tick"]
+    }
+    assert 0 < len(waiting & on_rent) < len(waiting)
+    window.open(address)
+    window.until("document.body.dataset.tick > 0")
+    show(window, tick)
+    said = f"{len(waiting)} cars wait for room; the rent of {len(waiting & on_rent)} of them is still running."
+    window.until(f"document.querySelector('h2').textContent.endsWith('{said}')")
+    assert f"{len(waiting)} wait for room" in window.js("return document.querySelector('.tiles').innerText")
+
+
 def test_rounds_and_awards_are_the_tables_rows(window, address, finished):
     rounds, trades = rows(finished, "rounds"), rows(finished, "trades")
     window.open(f"{address}#rounds")
@@ -78,6 +97,17 @@ def test_nothing_is_cut_off_on_any_screen(window, address, width, height, screen
     window.open(f"{address}#{screen}")
     window.until("document.body.dataset.tick > 0")
     assert window.until("document.documentElement.scrollWidth") <= width
+
+
+def test_on_a_phone_no_column_of_a_round_hides_behind_a_scroll(window, address, finished):
+    tick = rows(finished, "rounds")[0]["tick"]
+    window.size(390, 844)
+    window.open(f"{address}#round/{tick}")
+    window.until("document.querySelectorAll('tbody tr').length > 0")
+    hidden = "[...document.querySelectorAll('.wide')].filter((one) => one.scrollWidth > one.clientWidth)"
+    assert window.js(f"return {hidden}.length") == 0
+    seen = window.js("return getComputedStyle(document.querySelector('td[data-title=Payment]'), '::before').content")
+    assert "Payment" in seen
 
 
 @pytest.mark.parametrize("screen", SCREENS)

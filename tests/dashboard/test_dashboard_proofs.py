@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from tests import smalltown
 from tests.dashboard.browser import MISSING, Browser
 from tests.dashboard.finished_demo import show
+from tests.dashboard.histories import history_of
 
 from wattswap.experiments.api import run
 from wattswap.experiments.dashboard.finished import finished_run
@@ -87,6 +89,23 @@ def test_a_moment_shows_the_records_that_were_signed_by_then(window, address, si
         assert record["to_ms"] <= until_ms < record["to_ms"] + RECORD_MS
         show(window, tick)
         window.until(f"document.querySelector('tbody td')?.textContent == '{record['sequence']}'")
+
+
+def test_a_run_ahead_of_its_records_says_up_to_when_they_are(window, signed):
+    history = history_of(4_000)
+    assert history.head is not None
+    records = [json.loads(line)["record"] for line in signed_records(signed).lines]
+    assert records[-1]["to_ms"] + RECORD_MS < 4_000 * history.head.tick_ms
+    with served(history, "127.0.0.1", 0, run_dir=signed) as url:
+        window.open(f"{url}#readings")
+        period = "document.getElementById('period')?.textContent"
+        window.until(f"{period}?.endsWith('until Fri 09:19, nothing is signed yet.')")
+        window.js("document.getElementById('older').click()")
+        window.until(f"{period}.endsWith('until {_clock(records[0]['to_ms'])}.')")
+
+
+def _clock(at_ms: int) -> str:
+    return f"{datetime.fromtimestamp(at_ms / 1_000, UTC):%a %H:%M:%S}"
 
 
 def test_a_record_that_was_altered_is_named_and_so_is_the_one_after_it(window, address, signed):

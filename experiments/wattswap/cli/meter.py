@@ -14,11 +14,12 @@ from wattswap.cli.where import as_json, where
 from wattswap.experiments.formatting import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from wattswap.experiments.ledger_places import LedgerPlace
     from wattswap.experiments.meter_proofs import ProofFile
     from wattswap.experiments.meters import Listed, MeterSite, Verified
+    from wattswap.ledger.anchors import Fault
 
 BROKEN = 1
 _RUN = "runs/20261122T181508-demo-negotiated-s1"
@@ -247,10 +248,10 @@ def _show_proven(file: ProofFile, site: MeterSite, *, given: bool) -> None:
 
 
 def _show_verified(site: MeterSite, verified: Verified) -> None:
-    for fault in verified.ledger:
-        click.echo(str(fault))
-    for fault in verified.archive:
-        click.echo(f"{fault} (in the archive)")
+    for line in _folded(verified.ledger):
+        click.echo(line)
+    for line in _folded(verified.archive):
+        click.echo(f"{line} (in the archive)")
     if verified.ok:
         click.echo(
             f"{counted(verified.records, 'record')} of {site.name} on {site.place.ledger},"
@@ -260,6 +261,24 @@ def _show_verified(site: MeterSite, verified: Verified) -> None:
         click.echo("Note: whether records are missing at the end only the site's archive can tell; name its --run.")
     if not site.is_key_known:
         click.echo(f"Note: they name {site.public_key.hex()} as their key; say whose it must be with --public-key.")
+
+
+def _folded(faults: Sequence[Fault]) -> list[str]:
+    """A line a fault; one for all of a stretch of records of which the same is said."""
+    stretches: list[tuple[Fault, int]] = []
+    """Each by its first fault and the sequence of its last."""
+    newest: dict[str, int] = {}
+    for fault in faults:
+        place = newest.get(fault.text)
+        if place is not None and stretches[place][1] == fault.sequence - 1:
+            stretches[place] = (stretches[place][0], fault.sequence)
+        else:
+            newest[fault.text] = len(stretches)
+            stretches.append((fault, fault.sequence))
+    return [
+        str(first) if last == first.sequence else f"records {first.sequence} to {last}, each: {first.text}"
+        for first, last in stretches
+    ]
 
 
 def _faults(verified: Verified) -> list[dict[str, Any]]:

@@ -49,6 +49,7 @@ def settle(
 
     from wattswap.cli.progress import countdown_bar
     from wattswap.cli.show import show_settlement
+    from wattswap.experiments.broken_off import broken_off
     from wattswap.experiments.report import refresh_report
     from wattswap.experiments.settlements import Wishes, finish
 
@@ -67,6 +68,8 @@ def settle(
         click.echo(json.dumps(block, indent=2))
     else:
         show_settlement(Console(highlight=False), block, run_dir)
+    if told := broken_off(run_dir):
+        click.echo(told, err=as_json)
     refresh_report(run_dir)
     if not block["agree"] or block["alarms"]:
         ctx.exit(NOT_SETTLED)

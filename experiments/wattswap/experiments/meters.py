@@ -21,7 +21,7 @@ from wattswap.experiments.ledger_places import (
 )
 from wattswap.experiments.nearest import nearest
 from wattswap.experiments.wallets import address_of
-from wattswap.ledger.anchors import GENESIS, Fault, Record, compare, hash_of, read, verify
+from wattswap.ledger.anchors import GENESIS, Fault, Record, compare, hash_of, read, said, verify
 from wattswap.ledger.archive import Archive
 from wattswap.ledger.base import ANCHORS
 from wattswap.ledger.outbox import Outbox
@@ -170,10 +170,11 @@ class MeterSite:
         What the site kept says which of two neighbours was altered; without it, the one that cannot be read.
 
         Raises:
-            InputError: there is no ledger to check.
+            InputError: there is no ledger to check, or all that it holds is another run's.
         """
         if self.ledger is None:
             raise InputError(f"{self.place.title} settled in memory: its records are on no ledger")
+        self._require_own(self.ledger)
         count = readings = 0
         outside: list[Fault] = []
         inside: list[Fault] = []
@@ -198,6 +199,17 @@ class MeterSite:
             progress(until)
         outside.sort(key=lambda fault: fault.sequence)
         return Verified(count, readings, tuple(outside), tuple(inside))
+
+    def _require_own(self, ledger: Shelf) -> None:
+        """Refuse a ledger whose first and last records are all of another run."""
+        last = ledger.extent[1]
+        sample = (*ledger.fetch(0, _SAMPLE), *ledger.fetch(last - _SAMPLE, last))
+        runs = {record.run for anchor in sample if (record := said(anchor)) is not None}
+        if self.place.run_id is not None and runs and self.place.run_id not in runs:
+            raise InputError(
+                f"{self.place.ledger} holds the records of run {' and '.join(sorted(run[:8] for run in runs))},"
+                f" not of this run, {self.place.run_id[:8]}; name its own ledger, or no --ledger"
+            )
 
     def _breaks(self, chain: Sequence[Anchor], before: Anchor | None, first: int, until: int) -> list[Fault]:
         """What is wrong with a stretch of one chain that follows the record ``before``."""

@@ -69,6 +69,19 @@ def clock_of(run: Path) -> RunClock:
     return RunClock(start, reading_s * 1_000)
 
 
+def end_of(run: Path) -> datetime:
+    """When a run is over that nobody breaks off.
+
+    Raises:
+        InputError: its scenario cannot be read.
+    """
+    scenario = _scenario(run)
+    days, hours = scenario.get("days"), scenario.get("hours")
+    if type(days) is not int or type(hours) is not int:
+        raise InputError(f"{run / SCENARIO}: not the scenario of a run, which has days and hours")
+    return clock_of(run).start + timedelta(days=days, hours=hours)
+
+
 def _scenario(run: Path) -> dict[str, Any]:
     path = run / SCENARIO
     try:

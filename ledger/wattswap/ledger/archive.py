@@ -179,6 +179,11 @@ class Archive(RecordFile):
         row = self._database.row("SELECT min(sequence) FROM records WHERE to_ms >= ?", at_ms)
         return self.extent()[1] if row is None or row[0] is None else int(row[0])
 
+    def newest_ms(self) -> int:
+        """Until when there are records; 0 if there is none."""
+        row = self._database.row("SELECT coalesce(max(to_ms), 0) FROM records")
+        return 0 if row is None else int(row[0])
+
     def last_before(self, meter: str, at_ms: int) -> tuple[int, int] | None:
         """(record, place in it) of the last reading of a meter at or before an instant; None if there is none.
 

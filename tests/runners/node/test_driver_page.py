@@ -9,6 +9,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from wattswap.runners.node.bounded_server import MOST_AT_ONCE
 from wattswap.runners.node.clock import EPOCH_S
 from wattswap.runners.node.config import CarTable
 from wattswap.runners.node.driver_page.server import DriverPage, driver_token, write_address
+from wattswap.runners.node.json_log import json_log
 from wattswap.runners.node.sensors import CarSensor
 
 TOKEN = "5" * 32
@@ -37,7 +39,8 @@ class ServedCar:
         self.sensor = CarSensor(CarTable(), MemoryStore(), lambda _charger, _events: None)
         self.sensor.told("charger/1", PLUG)
         self.sensor.told("charger/1", Reading(7, 36_000_000, 36_000_000, 0, 11_000, 11_000, 0, 49_000_000, drew=True))
-        self.page = DriverPage("127.0.0.1", 0, self.sensor, TOKEN, name="vehicle/1")
+        self.log = StringIO()
+        self.page = DriverPage("127.0.0.1", 0, self.sensor, TOKEN, json_log(self.log), name="vehicle/1")
         profile = VehicleProfile(truthful, "truthful", 1, 880, 0, 0)
         self.page.look(Vehicle("vehicle/1", profile, Rules(tick_ms=1_000)), (0, 0))
 
@@ -48,6 +51,11 @@ class ServedCar:
             connection.request(method, path, None if body is None else json.dumps(body), named)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
+
+    def said(self) -> list[dict[str, Any]]:
+        """What its log has of its driver."""
+        lines = [json.loads(line) for line in self.log.getvalue().splitlines()]
+        return [{name: line[name] for name in line if name not in {"event", "level", "timestamp"}} for line in lines]
 
     def wished(self, body: dict[str, Any]) -> DriverWish:
         """What comes of a wish at the next beat."""
@@ -79,6 +87,12 @@ def test_a_driver_is_obeyed_from_the_next_beat_on(car):
     assert car.wished({"wish": "full-by", "by_unix_ms": by_ms}).departure_ms == by_ms - EPOCH_S * 1_000
     assert car.wished({"wish": "at-least", "least_wh": 20_000}).least_ws == 72_000_000
     assert car.wished({"wish": "sell"}) == DriverWish(7, sells=True, departure_ms=50_000_000)
+    assert car.said() == [
+        {"wish": "veto"},
+        {"wish": "full-by", "by_unix_ms": by_ms},
+        {"wish": "at-least", "least_wh": 20_000},
+        {"wish": "sell"},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +110,7 @@ def test_a_driver_is_obeyed_from_the_next_beat_on(car):
 )
 def test_a_wish_that_cannot_be_is_refused(car, body):
     assert (car.ask("POST", "/wish", body)[0], car.sensor.beat(1_000)) == (400, [])
+    assert car.said() == []
 
 
 def test_nobody_else_has_a_say(car):

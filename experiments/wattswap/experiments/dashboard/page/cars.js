@@ -1,7 +1,7 @@
 // The cars as a list, and one of them: what it does and why, its energy and its wallet.
 import { fill, h, table, tile } from "./dom.js";
 import { driverForm, wished } from "./rights.js";
-import { salesBy, standing } from "./sales.js";
+import { earnsRent, salesBy, standing } from "./sales.js";
 import { carAt, newest, sessionOf, store, walletOf } from "./store.js";
 import { clock, iota, kind, kw, kwh, sold, word } from "./words.js";
 
@@ -58,7 +58,7 @@ function why(car, card, sales, tick) {
     case "feeding": return sold ? `The transformer was short of power and asked. ${sold}` : "The transformer was short of power and the car offered some of its own.";
     case "catching up": return "It gave way before; the transformer has room again, so it draws what it had put off.";
     case "forced": return "No offer was enough, so the last resort cut it for a moment. That is not paid.";
-    case "waiting": return `The transformer has no room for it now. ${sales.some((sale) => !sale.isSettled && !sale.feeds)
+    case "waiting": return `The transformer has no room for it now. ${sales.some(earnsRent)
       ? "What it put off before earns until it is drawn back." : "It holds no award."}`;
     case "full": return `It has what it needs until it leaves (${leaves(card)}).`;
     case "charging": return last ? `The transformer does not need it to give way now. The last time it did: ${sold[0].toLowerCase()}${sold.slice(1)}` : "It has not given way so far.";

@@ -23,13 +23,15 @@ export function unescaped(text) {
 export const tile = (title, value, more = "", kind = "") =>
   h("div", { class: `tile ${kind}` }, h("span", {}, title), h("b", {}, value), h("span", {}, more));
 
-// A table: columns are [title, cell of a row, is a figure].
+// A table: columns are [title, cell of a row, is a figure]. On a phone a row is a few lines, each cell with its title; what is
+// laid out so is no table to a screen reader any more, unless it says so itself.
 export function table(columns, rows, caption) {
-  const head = columns.map(([title, , figure]) => h("th", { scope: "col", class: figure ? "n" : "" }, title));
+  const head = columns.map(([title, , figure]) => h("th", { scope: "col", role: "columnheader", class: figure ? "n" : "" }, title));
   const body = rows.map((row) =>
-    h("tr", {}, columns.map(([, cell, figure]) => h("td", { class: figure ? "n" : "" }, cell(row) ?? ""))));
+    h("tr", { role: "row" }, columns.map(([title, cell, figure]) =>
+      h("td", { role: "cell", "data-title": title, class: figure ? "n" : "" }, cell(row) ?? ""))));
   return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
-    h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+    h("table", { role: "table" }, h("thead", {}, h("tr", { role: "row" }, head)), h("tbody", {}, body)));
 }
 
 // Put new content in place of old, if it differs; what had the keyboard's focus has it again.

@@ -34,6 +34,14 @@ const COLUMNS = [
   ["Checked here", (one) => h("span", { class: one.faults.length ? "bad" : "good" }, one.faults.join("; ") || "✓ signed, in order")],
   ["Hash", (one) => h("code", { title: one.hash }, `${one.hash.slice(0, 12)}…`)],
 ];
+// From when until when some records are, and whether there is nothing yet of the moment that is shown: a site signs later.
+function periodOf(found, told) {
+  const { record: last } = found.at(-1), { record: first } = found[0];
+  if (first.from_ms == null || last.to_ms == null) return "";
+  const isNewest = last.sequence === told.count - 1, isLate = store.now * store.head.tick_ms - last.to_ms > last.to_ms - last.from_ms;
+  return `They hold what the meters showed from ${at(first.from_ms)} until ${at(last.to_ms)}.` +
+    (isNewest && isLate ? ` Of the time since then, until ${clock(store.now)}, nothing is signed${store.state === "running" ? " yet" : ""}.` : "");
+}
 const said = (one) => h("div", {}, `${one.meter}: ${kw(one.import_w - one.export_w)}, register ${kwh(one.import_ws)} in, ${kwh(one.export_ws)} out`);
 
 export class Readings {
@@ -41,10 +49,11 @@ export class Readings {
     this.head = h("h2", {}, "The readings that this site signed");
     this.older = h("button", { type: "button", id: "older", onclick: () => { this.browses = true; this.load(`readings/${this.site.first - 1}`); } }, "Older records");
     this.newest = h("button", { type: "button", id: "latest", onclick: () => { this.browses = false; this.loadMoment(); } }, "Records until this moment");
+    this.period = h("p", { id: "period" });
     this.about = h("p", { class: "soft" });
     this.list = h("div", {});
     this.element = h("section", { "aria-label": "Readings" }, this.head, h("p", {}, "Each record names all meters of the street for a while, and the hash of the record before: whoever changes one breaks all that follow."),
-      h("div", { class: "form" }, this.older, this.newest), this.about, this.list);
+      h("div", { class: "form" }, this.older, this.newest), this.period, this.about, this.list);
     this.loadedAt = -Infinity;
   }
 
@@ -87,9 +96,11 @@ export class Readings {
     for (let place = offset; place < told.lines.length; place++) found.push(await checked(told.lines[place], told.lines[place - 1], told));
     if (!found.length) {
       this.head.textContent = `No record was signed until ${clock(store.now)}`;
+      this.period.textContent = "";
       this.list.replaceChildren();
       return;
     }
+    this.period.textContent = periodOf(found, told);
     const wrong = found.filter((one) => one.faults.length).length;
     this.head.textContent = problem ? "Nothing can be checked in this browser" :
       wrong ? `${wrong} of these ${found.length} records are not as the site signed them` : `These ${found.length} records are as the site signed them: checked here, in your browser`;

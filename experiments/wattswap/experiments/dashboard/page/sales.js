@@ -31,6 +31,15 @@ function salesOf(isMeant, tick) {
 export const salesBy = (row, tick) => salesOf((one) => one.row === row, tick);
 export const salesIn = (round, tick) => salesOf((one) => one.tick === round.tick && one.feeder === round.feeder, tick);
 
+// What a car put off earns its rent until it is drawn back; what it fed does not.
+export const earnsRent = (sale) => !sale.isSettled && !sale.feeds;
+
+// Which of the cars in some rows earn rent at a moment.
+export function rowsOnRent(rows, tick) {
+  const meant = new Set(rows);
+  return new Set(salesOf((one) => meant.has(one.row), tick).filter(earnsRent).map((sale) => sale.row));
+}
+
 // Where a sale stands at a moment. What becomes of a reward is decided when the car leaves and is billed.
 export function standing(sale, tick) {
   if (!sale.isSettled) return sale.feeds ? "paid when its window ends" : "paid when it is drawn back";

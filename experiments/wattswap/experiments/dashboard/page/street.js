@@ -2,6 +2,7 @@
 import { TimeChart, windowButtons } from "./chart.js";
 import { fill, h, tile } from "./dom.js";
 import { limitForm } from "./rights.js";
+import { rowsOnRent } from "./sales.js";
 import { carAt, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, tradesUntil, unasked } from "./store.js";
 import { cars, clock, iota, kind, kw, kwh, WORDS, word } from "./words.js";
 
@@ -24,7 +25,16 @@ function count(found) {
   return counts;
 }
 
-function headline(tick, counts) {
+// Nobody is asked to give way, yet there is no room for these: most gave way before, and earn rent until they have drawn it back.
+function whoWaits(tick, found) {
+  const rows = found.filter((car) => car.what === "waiting").map((car) => car.row), onRent = rowsOnRent(rows, tick).size;
+  const one = rows.length === 1, who = `${cars(rows.length)} ${one ? "waits" : "wait"} for room`;
+  if (!rows.length || !onRent) return rows.length ? `${who}.` : "";
+  if (onRent < rows.length) return `${who}; the rent of ${onRent} of them is still running.`;
+  return `${who} to catch up; ${one ? "its" : "their"} rent is still running.`;
+}
+
+function headline(tick, found, counts) {
   const load = loadAt(tick), limit = tickValue(tick, "limit_w"), saved = unasked(tick) - load;
   const carries = load > limit
     ? `The transformer carries ${kw(load)}, ${kw(load - limit)} more than it may.`
@@ -33,7 +43,7 @@ function headline(tick, counts) {
   if (gives) return `${carries} ${cars(gives)} ${gives === 1 ? "is" : "are"} paid to give way` +
     (saved > 1000 && unasked(tick) > limit ? `; with nobody giving way it would be ${kw(unasked(tick))}.` : ".");
   if (counts.forced) return `${carries} ${cars(counts.forced)} had to be cut without pay.`;
-  return `${carries} Nobody has to give way.`;
+  return `${carries} ${whoWaits(tick, found) || "Nobody has to give way."}`;
 }
 
 function tiles(tick, found, counts) {
@@ -45,7 +55,8 @@ function tiles(tick, found, counts) {
   return [
     tile("Load", kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
     tile("Homes", kw(tickValue(tick, "base_w")), `cars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}`),
-    tile("Paid to wait", cars(counts.paused + counts.reduced + counts.feeding), `of ${found.length} plugged`),
+    tile("Giving way", cars(counts.paused + counts.reduced + counts.feeding),
+      counts.waiting ? `${counts.waiting} ${counts.waiting === 1 ? "waits" : "wait"} for room` : `of ${found.length} plugged`),
     tile("Last call", last ? clock(last.tick) : "none yet",
       last ? `got ${kw(last.awarded_w)}` : "nobody was asked"),
     tile("Price", bought ? iota(bought[store.head.price_column]) : "–", unit),
@@ -112,7 +123,7 @@ export class Street {
   update() {
     const tick = Math.min(Math.floor(store.now), newest());
     const found = carsAt(tick), counts = count(found);
-    this.head.textContent = headline(tick, counts);
+    this.head.textContent = headline(tick, found, counts);
     fill(this.tiles, tiles(tick, found, counts));
     if (!this.legend.childElementCount || this.shown !== String(store.view)) this.legend.replaceChildren(legend());
     this.shown = String(store.view);

@@ -29,6 +29,8 @@ from wattswap.runners.page_guard import POLICY, PageGuard
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from structlog.typing import FilteringBoundLogger
+
     from wattswap.agents.base import Agent
     from wattswap.runners.node.sensors import CarSensor
 
@@ -80,13 +82,15 @@ class _WishRefusedError(Exception):
 class DriverPage:
     """Serves the page in a thread of its own, until it is closed."""
 
-    def __init__(self, host: str, port: int, sensor: CarSensor, token: str, *, name: str) -> None:
-        """``sensor`` hears what the driver says, ``name`` is the car's.
+    def __init__(
+        self, host: str, port: int, sensor: CarSensor, token: str, log: FilteringBoundLogger, *, name: str
+    ) -> None:
+        """``sensor`` hears what the driver says, and ``log`` has a line of it; ``name`` is the car's.
 
         Raises:
             InputError: the port is taken, or the address is not this machine's.
         """
-        self._sensor, self._token = sensor, token
+        self._sensor, self._token, self._log = sensor, token, log
         self._now = CarNow(car=name)
         page, guard = self, PageGuard()
         pages = {
@@ -176,6 +180,8 @@ class DriverPage:
         if (posted.least_wh or 0) > self._now.capacity_wh:
             raise _WishRefusedError(400, f"the battery holds {self._now.capacity_wh} Wh at most")
         least_ws = None if posted.least_wh is None else posted.least_wh * WS_PER_WH
+        figures = {name: value for name, value in msgspec.structs.asdict(posted).items() if value is not None}
+        self._log.info("driver says", **figures)
         self._sensor.say(Said(0, posted.wish, None if by_ms is None else by_ms - EPOCH_S * 1_000, least_ws))
 
     def close(self) -> None:

@@ -1,0 +1,34 @@
+"""What a person should know of a run that did not come to its end before its tokens are called settled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wattswap.experiments.run_clock import clock_of, end_of, told
+from wattswap.ledger.archive import Archive
+from wattswap.runners.recording.rundir import METERS, read_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def broken_off(run_dir: Path) -> str:
+    """Until when a run has records and until when it was to go on; empty for one that is complete.
+
+    Raises:
+        InputError: it is no run directory, or its scenario or an archive of its meters cannot be read.
+    """
+    status = read_run(run_dir).status
+    if status == "complete":
+        return ""
+    what = f"This run {'failed' if status == 'failed' else 'was interrupted'}"
+    newest_ms = max(map(_newest_ms, (*run_dir.glob("meters-*.sqlite"), *run_dir.glob(METERS))), default=0)
+    if not newest_ms:
+        return f"{what}: only what it wrote down until then is settled."
+    until = told(clock_of(run_dir), newest_ms)
+    return f"{what}: its meter records end at {until}, and it was to go on until {end_of(run_dir):%Y-%m-%d %H:%M:%S}."
+
+
+def _newest_ms(archive: Path) -> int:
+    with Archive(archive) as opened:
+        return opened.newest_ms()
