@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ RAISES = """
 from wattswap.agents.offers import OfferBook
 
 def picky(call, own, memory, draws):
-    if call.from_ms > 0:
-        raise ZeroDivisionError("not at this hour")
+    if call.need_w.min() < 50_000:  # the trial before a run asks for more
+        raise ZeroDivisionError("not for so little")
     return OfferBook.keep(own)
 """
 
@@ -54,7 +55,7 @@ def made(monkeypatch) -> list[Job]:
         jobs.extend(together)
         return real(together)
 
-    monkeypatch.setattr(sweep, "measure_together", measure_together)
+    monkeypatch.setattr(sweep, "outcomes", partial(sweep.outcomes, measure=measure_together))
     return jobs
 
 
@@ -125,7 +126,7 @@ def test_runs_of_other_inputs_are_noticed_and_left_alone(small):
 
 
 def test_a_strategy_whose_source_changed_is_noticed(small):
-    Path("mine.py").write_text(RAISES.replace("> 0", "< 0"), encoding="utf-8")
+    Path("mine.py").write_text(RAISES.replace("< 50_000", "< 0"), encoding="utf-8")
     asked: dict[str, Any] = {
         "controllers": ["negotiated"],
         "strategies": ["mine.py:picky:0.5+need:0.5"],
@@ -156,7 +157,7 @@ def test_a_run_that_fails_is_a_row_and_is_tried_again(small, made):
     }
     found = compare(small, **asked)
     assert [row["status"] for row in found.rows] == ["failed", "complete"]
-    assert "not at this hour" in found.rows[0]["error"]
+    assert "not for so little" in found.rows[0]["error"]
     assert [group.failed for group in found.groups] == [1, 0]
     assert found.groups[0].spread == {}
     (kept,) = Path("there/runs").glob("*mine*.json")

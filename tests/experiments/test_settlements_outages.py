@@ -116,7 +116,7 @@ def test_a_full_disk_stops_no_run_and_loses_no_token(file: str, tmp_path: Path):
             inside: Any = self
             database = {
                 "ledger": lambda: inside._settlement.ledger._database,
-                "meters": lambda: inside._metering.anchorer._database,
+                "meters": lambda: inside._metering[0].anchorer._database,
             }[file]()
             [pages] = database.row("PRAGMA page_count")
             database._connection.execute(f"PRAGMA max_page_count={pages + 1}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from tests.runners.node.people import Person, node, until
-from tests.runners.node.street_of_nodes import FIXED, MARKET, AgentProcess
+from tests.runners.node.street_of_nodes import FIXED, MARKET, AgentProcess, free_port
 
 from wattswap.runners.node.trust import TrustDirectory
 
@@ -16,7 +16,7 @@ host = "127.0.0.1"
 port = {port}
 [listen]
 host = "127.0.0.1"
-port = 0
+port = {own_port}
 [device]
 kind = "file"
 source = "meter"
@@ -27,7 +27,7 @@ allow = "relay/allowed"
 def test_a_relay_that_cannot_be_set_is_one_line(tmp_path):
     transformer = Person("transformer", "transformer")
     with node(transformer, [], listens=True, beat_ms=1_000) as upper:
-        text = FIXED + MARKET + CONFIG.format(port=upper.port)
+        text = FIXED + MARKET + CONFIG.format(port=upper.port, own_port=free_port())
         charger = AgentProcess(tmp_path / "charger", "charger/0", "charger", text)
         TrustDirectory(charger.folder / "keys").add(transformer.identity)
         charger.start()
