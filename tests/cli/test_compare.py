@@ -79,7 +79,7 @@ def test_a_failed_run_is_told_and_the_code_is_1(tmp_path: Path, monkeypatch, cap
     Path("mine.py").write_text(
         "from wattswap.agents.offers import OfferBook\n"
         "def picky(call, own, memory, draws):\n"
-        "    assert call.from_ms < 10**7, 'not at this hour'\n"
+        "    assert call.need_w.min() >= 50_000, 'not for so little'\n"
         "    return OfferBook.keep(own)\n",
         encoding="utf-8",
     )
@@ -87,7 +87,7 @@ def test_a_failed_run_is_told_and_the_code_is_1(tmp_path: Path, monkeypatch, cap
     out, _ = capsys.readouterr()
     assert "(2 of 2 failed)" in out
     assert "Failed: negotiated, mine.py:picky, seed 1:" in out
-    assert "not at this hour" in out
+    assert "not for so little" in out
 
 
 @pytest.mark.parametrize(

@@ -222,15 +222,15 @@ def test_a_table_without_pyarrow_or_matplotlib_says_what_it_left_out(small, monk
 
 
 def test_a_module_that_a_strategy_imports_and_that_changed_is_noticed(small):
-    Path("helper.py").write_text("HOUR = 0\n", encoding="utf-8")
+    Path("helper.py").write_text("LEAST_W = 0\n", encoding="utf-8")
     Path("mine.py").write_text(
-        "import sys\nsys.path.insert(0, '.')\nfrom helper import HOUR\n" + RAISES.replace("> 0", "< HOUR"),
+        "import sys\nsys.path.insert(0, '.')\nfrom helper import LEAST_W\n" + RAISES.replace("< 50_000", "< LEAST_W"),
         encoding="utf-8",
     )
     asked: dict[str, Any] = {"controllers": ["negotiated"], "strategies": ["mine.py:picky"], "jobs": 1, "out": "there"}
     try:
         assert not compare(small, **asked).failed
-        Path("helper.py").write_text("HOUR = 1\n", encoding="utf-8")
+        Path("helper.py").write_text("LEAST_W = 1\n", encoding="utf-8")
         with pytest.raises(InputError, match="strategy_sha256 changed since"):
             compare(small, **asked)
     finally:

@@ -102,11 +102,11 @@ def test_a_comparison_of_which_nothing_came_through_raises(tmp_path: Path, monke
     Path("mine.py").write_text(
         "from wattswap.agents.offers import OfferBook\n"
         "def picky(call, own, memory, draws):\n"
-        "    assert call.from_ms < 10**7, 'not at this hour'\n"
+        "    assert call.need_w.min() >= 50_000, 'not for so little'\n"
         "    return OfferBook.keep(own)\n",
         encoding="utf-8",
     )
-    with pytest.raises(ComparisonError, match=r"none of 1 runs came through.*not at this hour"):
+    with pytest.raises(ComparisonError, match=r"none of 1 runs came through.*not for so little"):
         compare("demo", controllers=["negotiated"], strategies=["mine.py:picky"], jobs=1, settings=COARSE)
 
 
