@@ -29,8 +29,8 @@ def keeps(call, own, memory, draws):
     {first}
     return OfferBook.keep(own)
 """
-DIES_ONCE = "Path('first').exists() or (Path('first').touch(), os._exit(9)) if call.from_ms > 0 else None"
-WAITS = "(Path('begun').touch(), __import__('time').sleep(60)) if call.from_ms > 0 else None"
+DIES_ONCE = "Path('first').exists() or (Path('first').touch(), os._exit(9)) if call.need_w.min() < 50_000 else None"
+WAITS = "(Path('begun').touch(), __import__('time').sleep(60)) if call.need_w.min() < 50_000 else None"
 
 
 @pytest.fixture
@@ -78,7 +78,9 @@ def test_runs_of_a_dead_worker_are_made_once_more_and_then_fail_alone(small):
 
 
 def test_an_executor_that_broke_says_so_and_what_is_finished_is_kept(small):
-    Path("mine.py").write_text(KEEPS.format(first="os._exit(9) if call.from_ms > 0 else None"), encoding="utf-8")
+    Path("mine.py").write_text(
+        KEEPS.format(first="os._exit(9) if call.need_w.min() < 50_000 else None"), encoding="utf-8"
+    )
     asked: dict[str, Any] = {"strategies": ["mine.py:keeps"], "jobs": 1, "out": "there"}
     with ProcessPoolExecutor(1) as executor, pytest.raises(ExecutorLostError):
         compare(small, executor=executor, **asked)

@@ -117,7 +117,7 @@ def test_whoever_stops_reading_hears_no_complaint(tmp_path: Path):
     "words",
     [
         ("compare", "demo", "--day", "1", "--seeds", "2", "--engine", "fleet", "--jobs", "2", "--out", "here"),
-        ("literature", "--arms", "none", "--seeds", "2", "--jobs", "2"),
+        ("literature", "--arms", "none", "--seeds", "40", "--jobs", "2"),
     ],
     ids=lambda words: words[0],
 )

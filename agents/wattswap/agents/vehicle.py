@@ -86,15 +86,17 @@ class _Answer(NamedTuple):
     tranches: tuple[Tranche, ...]
     sealed: Sealed
 
-    def refuse_worse(self, award: Award) -> None:
-        """Refuse an award that the car has not offered.
+    def refuse_worse(self, award: Award, *, pays: bool) -> None:
+        """Refuse an award that the car has not offered; where the market pays nobody, no price is too low.
 
         Raises:
             RemoteProtocolError: it is for more watts, a lower price, a longer time or less rent.
         """
         offered = (*self.tranches, *(Tranche(0, 0),) * (TRANCHES - len(self.tranches)))
         bought = zip(award.award_w, award.price_nanos_per_kwh_h, offered, strict=True)
-        worse = any(watts > one.relief_w or (watts and price < one.ask_nanos_per_kwh_h) for watts, price, one in bought)
+        worse = any(
+            watts > one.relief_w or (pays and watts and price < one.ask_nanos_per_kwh_h) for watts, price, one in bought
+        )
         if worse or award.until_ms > self.call.until_ms or award.rent_cap_s < RENT_CAP_S:
             raise RemoteProtocolError(f"an award of session {award.session} at tick {award.tick} that it did not offer")
 
@@ -313,7 +315,7 @@ class Vehicle:
         """
         answer = self._answers.get(award.part) if self._meter.state(award.part) is State.OFFERED else None
         if answer is not None and answer.call.from_ms >= self._started_ms:
-            answer.refuse_worse(award)
+            answer.refuse_worse(award, pays=self._rules.clearing != "none")
         ack = Send(charger, Ack(AWARD, award.session, award.tick))
         plugged = self._plug is not None and self._plug.session == award.session
         if not self._meter.award(award, now_ms, plugged=plugged):

@@ -36,7 +36,7 @@ KEYS: Final = tuple(
     """
     scenario controller strategy engine seed eur_per_iota limit_w peak_w overload_s overload_wh
     baseline_overload_s near_limit_s homes_over_s homes_over_w ageing_h
-    baseline_ageing_h hot_spot_c baseline_hot_spot_c deferral_eur_per_year upgrade_eur oscillations
+    baseline_ageing_h hot_spot_c baseline_hot_spot_c oscillations deferral_eur_per_year upgrade_eur
     sessions sessions_short
     sessions_open gave_way gave_way_full gave_way_short gave_way_open unserved_wh waiting_wh_h stops stops_total
     deferred_wh fed_back_wh forced_wh rounds choices paid_nanos billed_nanos waiting_cost_nanos feeding_cost_nanos
