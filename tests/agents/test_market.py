@@ -104,9 +104,7 @@ def test_a_dear_award_that_is_not_covered_leaves_the_tokens_to_a_cheaper_one() -
 def test_a_round_is_noted_for_its_own_feeder() -> None:
     offers = offers_of(TICK, 7 * TICK, 9 * TICK)
     bought = buy(offers, [0, 1, 1], [6_900, 6_900], [99 * IOTA] * 2, UNIFORM, UNIFORM)
-    note = market.round_note(
-        market.relief_call(1, 0, 6_900, RULES), offers, bought, Segments.of(ints([0, 1, 1]), 2), feeder=1
-    )
+    note = market.round_figures(offers, bought, Segments.of(ints([0, 1, 1]), 2)).note(tick=0, need_w=6_900, row=1)
     assert (note.called, note.kept, note.offered_w, note.awarded_w) == (2, 0, 13_800, 6_900)
     assert (note.price_nanos_per_kwh_h, note.reduce_awards, note.feed_awards) == (7 * TICK, 1, 0)
 

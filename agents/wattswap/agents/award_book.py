@@ -129,7 +129,7 @@ class AwardBook:
     def may_sell(self, session: int) -> bool:
         """Whether a session may be called: none of its awards is in force, and it acknowledges what it is awarded."""
         unacknowledged = sum((session, tick) in self.owed for tick in self._accounts.get(session, ()))
-        return session not in self and unacknowledged < MOST_UNACKNOWLEDGED
+        return session not in self._in_force and unacknowledged < MOST_UNACKNOWLEDGED
 
     def state(self, session: int, tick: int) -> State | None:
         """Where an award stands; None if it was never made, or is settled and forgotten."""

@@ -32,10 +32,11 @@ def cleared(
 ) -> tuple[NoteRound, list[AwardRecord]]:
     """What came of a round, and the awards to cars that are still here, in session order."""
     call, (called, offers) = open_round.call, _offers(open_round, sessions, vehicles)
+    segments = Segments.one_feeder(len(called))
     bought = market.buy(
         np.array([call.need_w]),
         offers,
-        Segments.one_feeder(len(called)),
+        segments,
         [funds_nanos],
         from_ms=call.from_ms,
         until_ms=call.until_ms,
@@ -59,13 +60,14 @@ def cleared(
         award = Award(call.feeder, call.tick, session, call.until_ms, award_w, price, settlement.RENT_CAP_S)
         reserved_nanos = int(bought.reserved_nanos[at])
         records.append(AwardRecord(award, sessions[session].party, offered_w, ask, reserved_nanos, call.from_ms))
-    return market.round_note(call, offers, bought), records
+    return market.round_figures(offers, bought, segments).note(call.tick, call.need_w, 0), records
 
 
 def lapsed(open_round: OpenRound, sessions: Mapping[int, Session], vehicles: VehicleTable) -> NoteRound:
     """The end of a round in which nothing is bought."""
-    _, offers = _offers(open_round, sessions, vehicles)
-    return market.round_note(open_round.call, offers, market.nothing_bought(offers))
+    call, (called, offers) = open_round.call, _offers(open_round, sessions, vehicles)
+    figures = market.round_figures(offers, market.nothing_bought(offers), Segments.one_feeder(len(called)))
+    return figures.note(call.tick, call.need_w, 0)
 
 
 def _offers(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from wattswap.agents import claims
+from wattswap.agents.offers import FEED
 from wattswap.protocol.effects import Forget, Remember
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ class BoughtFeed:
 
     def buy(self, award: Award, from_ms: int) -> list[Effect]:
         """Count with what a car can feed under an award, and remember it."""
-        if (most_ws := claims.most_fed_ws(award, from_ms, self._rules)) == 0:
+        if not award.award_w[FEED]:
             return []
         session = award.session
-        self._most_ws[session] = self._most_ws.get(session, 0) + most_ws
+        self._most_ws[session] = self._most_ws.get(session, 0) + claims.most_fed_ws(award, from_ms, self._rules)
         return [Remember(f"{_BOUGHT}{session}", msgspec.msgpack.encode(self._most_ws[session]))]
 
     def leave(self, departed: Departed) -> tuple[Departed, list[Effect]]:

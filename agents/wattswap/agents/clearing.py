@@ -87,12 +87,11 @@ def _paid(
     if rule == "pay-as-bid":
         asked[:, :FEED] = asked[:, :FEED].max(axis=1, keepdims=True)
         return asked
-    price = np.zeros(segments.feeders, dtype=np.int64)
-    np.maximum.at(price, segments.feeder, asked.max(axis=1, initial=0))
+    price = segments.highest(asked.max(axis=1, initial=0))
     if rule == "next":
         at_least = price[segments.feeder, np.newaxis]
         lost = admissible & ~bought.any(axis=1, keepdims=True) & (ask >= at_least)
-        price = np.full(segments.feeders, reserve)
+        price = np.full_like(price, reserve)
         np.minimum.at(price, segments.feeder, np.where(lost, ask, reserve).min(axis=1, initial=reserve))
     return price[segments.feeder, np.newaxis]
 

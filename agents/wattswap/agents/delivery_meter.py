@@ -109,7 +109,7 @@ class DeliveryMeter:
         after = advance(before, Input.AWARD)
         if after is before:
             return False
-        if len(self) >= MOST_UNSETTLED:
+        if len(self._states) >= MOST_UNSETTLED and len(self) >= MOST_UNSETTLED:
             raise RemoteProtocolError(f"one more award for session {award.session}, and {len(self)} are not settled")
         if after is State.AWARDED and (not plugged or now_ms >= award.until_ms or self._has_newer(part)):
             after = advance(advance(before, Input.END), Input.AWARD)

@@ -20,8 +20,6 @@ from wattswap.protocol.messages import ReliefCall
 from wattswap.protocol.units import MOST_W, Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import ArrayLike, NDArray
 
     from wattswap.agents.offers import Call
@@ -66,14 +64,9 @@ class RoundFigures(NamedTuple):
     reduce_awards: Ints
     feed_awards: Ints
 
-    def note(self, tick: int, need_w: int, feeder: int) -> NoteRound:
+    def note(self, tick: int, need_w: int, row: int) -> NoteRound:
         """One feeder's."""
-        return self.noted(tick, need_w, [int(column[feeder]) for column in self])
-
-    @classmethod
-    def noted(cls, tick: int, need_w: int, figures: Sequence[int]) -> NoteRound:
-        """The note with one row of these columns."""
-        return NoteRound(tick=tick, need_w=need_w, **dict(zip(cls._fields, figures, strict=True)))
+        return NoteRound(tick, need_w, *(int(column[row]) for column in self))
 
 
 def relief_call(feeder: int, now_ms: int, need_w: int, rules: Rules) -> ReliefCall:
@@ -129,7 +122,7 @@ def buy(
 
 def outcome(call: Call, bought: Purchase, segments: Segments, rules: Rules) -> Outcome:
     """What the called cars learn of a round: their own award, and the price and the reserve of their feeder."""
-    price = _highest(bought.price_nanos_per_kwh_h, segments)
+    price = segments.highest(bought.price_nanos_per_kwh_h.max(axis=1, initial=0))
     reserve = np.full(len(segments.feeder), rules.reserve_nanos_per_kwh_h)
     return Outcome(bought.award_w, price[segments.feeder], reserve, call.from_ms, call.until_ms)
 
@@ -140,31 +133,15 @@ def nothing_bought(offers: Offers) -> Purchase:
     return Purchase(nothing, nothing, np.zeros(len(nothing), dtype=np.int64))
 
 
-def round_note(
-    call: ReliefCall, offers: Offers, bought: Purchase, segments: Segments | None = None, feeder: int = 0
-) -> NoteRound:
-    """What came of one feeder's call, for the record; without ``segments`` it is the only one."""
-    segments = segments or Segments.one_feeder(len(offers.firm_w))
-    figures = round_figures(offers, bought, segments)
-    return figures.note(call.tick, call.need_w, feeder)
-
-
 def round_figures(offers: Offers, bought: Purchase, segments: Segments) -> RoundFigures:
     """What came of the calls of all feeders."""
     offered_w, award_w = offers.relief_w.sum(axis=1), bought.award_w
     return RoundFigures(
         called=np.diff(segments.bounds),
-        kept=segments.how_many((offers.firm_w > 0) & (offered_w == 0)),
+        kept=segments.sum((offers.firm_w > 0) & (offered_w == 0)),
         offered_w=segments.sum(offered_w),
         awarded_w=segments.sum(award_w.sum(axis=1)),
-        price_nanos_per_kwh_h=_highest(bought.price_nanos_per_kwh_h, segments),
-        reduce_awards=segments.how_many(award_w[:, :FEED].sum(axis=1) > 0),
-        feed_awards=segments.how_many(award_w[:, FEED] > 0),
+        price_nanos_per_kwh_h=segments.highest(bought.price_nanos_per_kwh_h.max(axis=1, initial=0)),
+        reduce_awards=segments.sum(award_w[:, :FEED].sum(axis=1) > 0),
+        feed_awards=segments.sum(award_w[:, FEED] > 0),
     )
-
-
-def _highest(price: Ints, segments: Segments) -> Ints:
-    """The highest of prices of shape (cars, 3) on each feeder, 0 where there is none."""
-    highest = np.zeros(segments.feeders, dtype=np.int64)
-    np.maximum.at(highest, segments.feeder, price.max(axis=1, initial=0))
-    return highest

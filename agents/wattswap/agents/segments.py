@@ -41,17 +41,19 @@ class Segments(NamedTuple):
         """The rows of a feeder."""
         return slice(int(self.bounds[feeder]), int(self.bounds[feeder + 1]))
 
-    def sum(self, values: Ints) -> Ints:
-        """The exact sum over each feeder's rows, shape (feeders,)."""
+    def sum(self, values: Ints | NDArray[np.bool_]) -> Ints:
+        """The exact sum over each feeder's rows, or how many of them these are; shape (feeders,)."""
         if len(self.bounds) == 2:  # one feeder
             return np.array([values.sum()])
-        upto = np.zeros(len(values) + 1, dtype=values.dtype)
+        upto = np.zeros(len(values) + 1, dtype=np.result_type(values, np.int64))
         np.cumsum(values, out=upto[1:])
         return upto[self.bounds[1:]] - upto[self.bounds[:-1]]
 
-    def how_many(self, which: NDArray[np.bool_]) -> Ints:
-        """How many of each feeder's rows these are."""
-        return self.sum(which.astype(np.int64))
+    def highest(self, values: Ints) -> Ints:
+        """The highest over each feeder's rows, 0 where there is none above it; shape (feeders,)."""
+        highest = np.zeros(len(self.bounds) - 1, dtype=np.int64)
+        np.maximum.at(highest, self.feeder, values)
+        return highest
 
     def where(self, chosen: NDArray[np.bool_]) -> Segments:
         """The segments of these rows alone."""

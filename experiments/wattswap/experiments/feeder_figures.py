@@ -60,8 +60,8 @@ def _of_cars(passed: SideBySide) -> dict[str, list[Any]]:
     for feeder, nanos in zip(fleet.feeder.tolist(), waiting, strict=True):
         costs[feeder] += nanos
     return {
-        "sessions": rows.how_many(fleet.is_session & (passed.idle.car_ticks > 0)).tolist(),
-        "sessions_short": rows.how_many(left & (world.remaining_ws > SHORT_WS)).tolist(),
+        "sessions": rows.sum(fleet.is_session & (passed.idle.car_ticks > 0)).tolist(),
+        "sessions_short": rows.sum(left & (world.remaining_ws > SHORT_WS)).tolist(),
         "rounds": np.bincount(record.rounds[1], minlength=rows.feeders).tolist(),
         "deferred_wh": _wh(rows.sum(record.deferred_ws)),
         "waiting_cost_nanos": costs,

@@ -146,7 +146,8 @@ class AwardTable:
         reserved_nanos: Ints | int = 0,
     ) -> None:
         """Awards of this tick, in force from now on; a car holds one at a time."""
-        self._make_room(len(row))
+        if self._count + len(row) > len(self._all.row):
+            self._make_room(len(row))
         lot_price = np.maximum(price[:, TO_FLOOR], price[:, TO_ZERO])
         places = np.arange(self._count, self._count + len(row))
         new = self._all.of(slice(self._count, self._count + len(row)))
@@ -160,8 +161,6 @@ class AwardTable:
 
     def _make_room(self, more: int) -> None:
         """Room for more, without those that were closed."""
-        if self._count + more <= len(self._all.row):
-            return
         kept = np.flatnonzero(self._all.row[: self._count] < self._cars)
         old, self._all, self._count = self._all, Awards.none(2 * (len(kept) + more) + _ROOM), len(kept)
         for column, before in zip(self._all, old, strict=True):

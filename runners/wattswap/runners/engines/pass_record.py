@@ -86,7 +86,7 @@ class PassRecord:
         records = [RunRecord() for _ in range(len(self._number))]
         tick, feeder, need_w, *figures = (column.tolist() for column in self.rounds)
         for at, number in enumerate(feeder):
-            records[number].rounds.append(RoundFigures.noted(tick[at], need_w[at], [column[at] for column in figures]))
+            records[number].rounds.append(RoundFigures(*figures).note(tick[at], need_w[at], at))
         trades = self._trades()
         for record, mine in zip(records, trades, strict=True):
             record.trades = [row for _, row in sorted(mine, key=lambda each: (each[0], each[1][:4]))]
