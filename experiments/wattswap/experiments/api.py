@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments import tables
 from wattswap.experiments.frames import readable
+from wattswap.experiments.full_disk import full_disk_told
 from wattswap.experiments.result_text import line, small_table
 from wattswap.experiments.run_job import LedgerChoice, RunJob
 from wattswap.protocol.errors import InputError
@@ -225,18 +225,8 @@ def run_loaded(
     if out is None:
         return _run_bare(job, choice)
     directory = RunDir.create(Path(out), street.resolved_toml)
-    try:
+    with full_disk_told(out, "what is there stays; make room and run it again"):
         return _run_with(directory, job, journal, choice)
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        raise InputError(
-            f"--out {out}: not writable any more ({error.strerror}); what is there stays; make room and run it again"
-        ) from None
-
-
-DISK_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
-"""What no run can do anything about."""
 
 
 def _run_with(directory: RunDir, job: RunJob, journal: str, choice: LedgerChoice) -> Result:

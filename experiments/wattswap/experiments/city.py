@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from wattswap.agents.controllers import NEGOTIATED
-from wattswap.experiments.api import DISK_ERRORS
 from wattswap.experiments.feeder_figures import feeder_figures
+from wattswap.experiments.full_disk import full_disk_told
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.replications import can_share, measure, streets_of
@@ -107,20 +107,12 @@ def run_city(
     rows = _Rows(out, seed, day, settings)
     left = sorted((job for job, number in wanted.items() if number not in rows.found), key=lambda job: job.scenario)
     progress(feeders - len(left))
-    try:
+    goes_on = "finished transformers stay; make room, and the same command goes on from there"
+    with full_disk_told(out, goes_on), closing(rows):
         made = outcomes(left, jobs or usable_processors(), measure=measure_feeders, most=MOST_AT_ONCE)
         for count, outcome in enumerate(made, feeders - len(left) + 1):
             rows.add(wanted[outcome.job], outcome)
             progress(count)
-    except OSError as error:
-        if out is None or error.errno not in DISK_ERRORS:
-            raise
-        raise InputError(
-            f"--out {out}: not writable any more ({error.strerror}); finished transformers stay; make room, and the"
-            " same command goes on from there"
-        ) from None
-    finally:
-        rows.close()
     return City([rows.found[number] for number in range(feeders)], out)
 
 

@@ -10,8 +10,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from wattswap.experiments.api import DISK_ERRORS
 from wattswap.experiments.formatting import amount
+from wattswap.experiments.full_disk import full_disk_told
 from wattswap.experiments.markup import table
 from wattswap.experiments.paired import PairedDifference, differences
 from wattswap.experiments.plots.bars import bars, label_of
@@ -239,20 +239,13 @@ def compare(
     )
     store = None if out is None else _store(Path(out), street)
     processes = jobs or usable_processors()
-    try:
+    with full_disk_told(out, "finished runs stay; make room, and the same command goes on from there"):
         done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)), executor)
         rows = [described(outcome) for outcome in done]
         sample = "street" if street.scenario.sessions.resample == "yes" else "seed"
         comparison = Comparison(street.name, rows, None if out is None else Path(out), sample)
         if comparison.out is not None:
             _write(comparison, comparison.out)
-    except OSError as error:
-        if out is None or error.errno not in DISK_ERRORS:
-            raise
-        raise InputError(
-            f"--out {out}: not writable any more ({error.strerror}); finished runs stay; make room, and the"
-            " same command goes on from there"
-        ) from None
     if len(comparison.failed) == len(comparison.rows):
         raise ComparisonError(comparison)
     return comparison

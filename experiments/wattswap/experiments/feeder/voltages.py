@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 MEAN_S: Final = 600
 LEAST_V, MOST_V = 0.9 * NOMINAL_V, 1.1 * NOMINAL_V
 """EN 50160: 95 % of the ten-minute means of a week lie between these."""
-MOST_UNBALANCE_PCT: Final = 2.0
-"""EN 50160, for the same share of them."""
 _PHASES: Final = 3
 _AT, _PHASE, _ALONE = range(3)
 """Which draw it is: of a station's place, of its phase, of whether a car charges on one."""
