@@ -136,7 +136,9 @@ class Recorder(Observer):
     def moved(self, moved: Moved) -> None:
         """Write the tick down for each feeder, with the awards and the last resort under which its power flowed."""
         rows, awards = moved.rows, self._awards
-        awards.forget(np.setdiff1d(np.flatnonzero(awards.open), rows))  # whose last delivery is on its way
+        gone = awards.open > 0
+        gone[rows] = False
+        awards.forget(np.flatnonzero(gone))  # whose last delivery is on its way
         reduce_w, _ = awards.bought(rows)
         awards.meter(moved.tick, moved)
         segments = Segments.of(self._world.fleet.feeder[rows], len(self.records))
