@@ -36,6 +36,12 @@ def without_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wattswap.experiments.api._report", lambda directory, result: None)
 
 
+@pytest.fixture(autouse=True)
+def no_strategies_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that one test gives as a strategy is known to this process, and to no other test."""
+    monkeypatch.setattr("wattswap.runners.engines.strategy_assignment._GIVEN", {})
+
+
 @pytest.fixture
 def rules() -> Rules:
     """30-s ticks, 300-s windows, half an hour of guard, 690 W an ampere."""

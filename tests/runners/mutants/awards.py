@@ -59,7 +59,7 @@ def awards_outlast_their_window(patch: Patch) -> None:
 
 def bound_twice(patch: Patch) -> None:
     """A car that holds an award is called again."""
-    patch.setattr(AwardBook, "__contains__", lambda _self, _session: False)
+    patch.setattr(AwardBook, "may_sell", lambda _self, _session: True)
 
 
 def awards_outlive_their_car(patch: Patch) -> None:
