@@ -19,8 +19,15 @@ def notes(*settings: str) -> tuple[str, ...]:
 def test_sessions_shorter_than_a_tick_are_counted(sessions):
     sessions(f"s1,st1,{NIGHT},15,u1", f"s2,st2,{SHORT},1.2,u2", f"s3,st3,{SHORT},0.9,u3")
     assert notes()[0] == (
-        "2 of 3 sessions left out, because no whole tick of 300 s lies in their time in the run: 2.1 kWh"
+        "2 of 3 sessions left out, because no whole tick of 300 s lies in their time in the run: 2.1 kWh, s2, s3"
     )
+
+
+@pytest.mark.usefixtures("case")
+def test_who_cannot_be_full_is_named_by_the_station(sessions):
+    sessions(f"s1,st1,{NIGHT},15,u1", f"s2,st2,{NIGHT.replace('T04', 'T00')},90,u2")
+    assert notes()[0].startswith("1 of 2 sessions took more than charger and car give here")
+    assert notes()[0].endswith("cannot be full in any run: at st2")
 
 
 @pytest.mark.usefixtures("case")

@@ -383,3 +383,15 @@ def test_a_long_list_is_cut_and_says_so(tables, without_picture):
     count = many["session"].nunique()
     assert len(found.table("car", "charger")) == 120
     assert f"… and {count - 120} more; all are in sessions.parquet and trades.parquet." in found.text
+
+
+@pytest.mark.parametrize(("day", "hours"), [("2023-10-29", 25), ("2024-03-31", 23), ("2024-04-01", 24)])
+def test_a_day_on_which_the_clocks_change_is_read_again_by_the_clock_on_the_wall(tmp_path, day, hours):
+    street = tmp_path / "street.toml"
+    street.write_text(
+        f'start = {day}T00:00:00\nzone = "Europe/Berlin"\ndays = 1\nreading_s = 300\n[sessions]\ngenerate = 2\n'
+    )
+    run(str(street), engine="fleet", out=tmp_path / "run")
+    tables = RunTables.read(tmp_path / "run")
+    assert len(tables.series) == hours * 12
+    assert (tables.zone, f"{tables.at(tables.series['t_ms'].iloc[-1]):%H:%M}") == ("Europe/Berlin", "23:55")

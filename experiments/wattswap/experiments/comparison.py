@@ -51,18 +51,20 @@ class Measure(NamedTuple):
 
 
 CUT_UNPAID: Final = Measure("forced_wh", "kWh cut unpaid", 1_000, 1)
+PAID: Final = Measure("paid_nanos", "IOTA paid", 1e9, 1)
 RENT_OPEN: Final = Measure("rent_open_nanos", "IOTA rent open", 1e9, 1)
 MEASURES: Final = (
     Measure("sessions_short", "short cars", 1, 1),
     CUT_UNPAID,
     Measure("overload_s", "min over limit", 60, 1),
     Measure("waiting_cost_nanos", "waiting cost IOTA", 1e9, 1),
-    Measure("paid_nanos", "IOTA paid", 1e9, 1),
+    PAID,
     RENT_OPEN,
     Measure("sellers_losing", "sellers at loss", 1, 1),
     Measure("stops", "stops per session", 1, 2),
 )
 """Who was hurt stands first."""
+PAID_EUR: Final = Measure("paid_eur", "EUR paid, at the scenario's rate", 1, 2)
 PEAK: Final = Measure("peak_w", "highest load kW", 1_000, 1)
 
 
@@ -165,7 +167,9 @@ class Comparison:
         """The comparison as a picture; needs matplotlib, which the extra ``plots`` brings."""
         groups = [group for group in self.groups if group.spread]
         if len({group.varied for group in groups}) > 1 and all(axis(group.varied) for group in groups):
-            return curves(self.scenario, groups, self.sample)
+            in_euros = all(PAID_EUR.key in group.spread for group in groups)
+            measures = [PEAK, *(PAID_EUR if each is PAID and in_euros else each for each in self.drawn)]
+            return curves(self.scenario, groups, measures, self.sample)
         paired = self.differences if find_spec("scipy") is not None else []
         keys = {measure.key for measure in self.drawn}
         return bars(self.scenario, groups, self.drawn, [each for each in paired if each.key in keys], self.sample)
@@ -308,7 +312,7 @@ def _group(controller: str, strategy: str, varied: str, rows: Rows) -> Group:
     }
     rates = {row.get("eur_per_iota", 0) for row in good}
     if len(rates) == 1 and (rate := rates.pop()):
-        spread["paid_eur"] = _spread(row["paid_nanos"] / 1e9 * rate for row in good)
+        spread[PAID_EUR.key] = _spread(row["paid_nanos"] / 1e9 * rate for row in good)
     return Group(controller, strategy, len(rows), len(rows) - len(good), spread if good else {}, varied)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -15,6 +15,7 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.parquet_table import TEXTS, read_table
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
 from wattswap.runners.recording.rundir import SCENARIO, read_run, wattswap_version
+from wattswap.runners.scenario.zones import end_of_run, zone_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,8 +93,8 @@ class RunTables:
 
     def _refuse_other_times(self, run_dir: Path) -> None:
         """Refuse tables with instants outside the run, or with one tick twice: pictures have an axis of time."""
-        lasts_ms = int(self.scenario.get("days", 1)) * DAY_MS + int(self.scenario.get("hours", 0)) * HOUR_MS
-        first_ms, end_ms = self.start_ms, self.start_ms + lasts_ms
+        end = end_of_run(self.start, int(self.scenario.get("days", 1)), int(self.scenario.get("hours", 0)))
+        first_ms, end_ms = self.start_ms, round(end.timestamp() * 1000)
         named = {name: getattr(self, name) for name in ("series", *_COLUMNS)}
         for name, table in (named | {UNCONTROLLED: self.uncontrolled}).items():
             for column in _INSTANTS.intersection(() if table is None else table.columns):
@@ -123,9 +124,9 @@ class RunTables:
 
     @property
     def start(self) -> datetime:
-        """The run's first instant."""
+        """The run's first instant, by the clocks of the street's zone where the scenario names one."""
         at: datetime = self.scenario["start"]
-        return at
+        return at.astimezone(zone_named(self.scenario["zone"])) if self.scenario.get("zone") else at
 
     @property
     def start_ms(self) -> int:
@@ -139,7 +140,9 @@ class RunTables:
 
     @property
     def zone(self) -> str:
-        """The local clock's name, UTC+01:00."""
+        """The local clock's name, Europe/Oslo or UTC+01:00."""
+        if self.scenario.get("zone"):
+            return str(self.scenario["zone"])
         ahead = round(self.utc_offset.total_seconds() / 60)
         return f"UTC{'-' if ahead < 0 else '+'}{abs(ahead) // 60:02}:{abs(ahead) % 60:02}"
 
@@ -186,7 +189,7 @@ class RunTables:
 
     def at(self, t_ms: float) -> datetime:
         """An instant on the local clock."""
-        return datetime.fromtimestamp(t_ms / 1000, tz=UTC).astimezone(timezone(self.utc_offset))
+        return datetime.fromtimestamp(t_ms / 1000, tz=UTC).astimezone(self.start.tzinfo)
 
     def clock(self, t_ms: float, pattern: str = "%H:%M") -> str:
         """An instant as the local clock shows it."""

@@ -57,4 +57,4 @@ def axis(varied: str) -> tuple[str, float] | None:
     except ValueError:
         return None
     unit, per_unit = next((unit for ending, unit in _UNITS.items() if key.endswith(ending)), ("", 1))
-    return f"{key}, {unit}" if unit else key, number / per_unit
+    return f"{key} in {unit}" if unit else key, number / per_unit

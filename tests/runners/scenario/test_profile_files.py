@@ -71,6 +71,16 @@ def test_kilowatt_hours_under_a_header_of_watts_are_told(folder: Path, scenario:
     assert "transformer.rating_va (100_000): another unit?" in note
 
 
+def test_kilowatt_hours_of_a_quarter_under_a_header_of_kilowatts_are_told(folder: Path, scenario: str):
+    """A hundred homes of 0.4 kW take 10 kWh each quarter of an hour; read as kilowatts that is 100 W a home."""
+    (folder / "household.csv").write_text(profile("household_kw", [10.0] * 30))
+    homes = ["sessions.csv=''", "sessions.generate_pct=10", "sessions.homes=100"]
+    (note,) = load_street(scenario, settings=homes).notes
+    assert "these homes take 100 W each in the mean, by sessions.homes, where 250 to 600 W are usual" in note
+    (folder / "household.csv").write_text(profile("household_kw", [40.0] * 30))
+    assert load_street(scenario, settings=homes).notes == ()
+
+
 def test_a_street_that_feeds_as_much_as_it_takes_is_no_faint_one(folder: Path, scenario: str):
     (folder / "household.csv").write_text(profile("household_kw", [30.0, -30.0] * 15))
     assert load_street(scenario).notes == ()

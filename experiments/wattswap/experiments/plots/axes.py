@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timezone
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -47,7 +46,7 @@ def dress(axes: Axes, tables: RunTables, window: Window, title: str, *, whole_da
     import matplotlib.dates
 
     clocks: Any = matplotlib.dates  # the one part of matplotlib without types
-    zone = timezone(tables.utc_offset)
+    zone = tables.start.tzinfo
     hours = max((window[1] - window[0]) / HOUR_MS, 1e-9)
     step = next((step for step in (1, 2, 3, 6) if hours / step <= 14), 12)
     axes.set_xlim(*days(window))

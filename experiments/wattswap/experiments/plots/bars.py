@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.formatting import controller_name, counted
@@ -14,26 +14,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from wattswap.experiments.paired import PairedDifference
-    from wattswap.experiments.plots.curves import DrawnGroup
+    from wattswap.experiments.plots.curves import DrawnGroup, DrawnMeasure
 
 _ROW_IN: Final = 0.95
 _LABELS_IN: Final = 3.0
 _PANEL_IN: Final = 2.0
 _SURE: Final = "#0b5394"
 _UNSURE: Final = "#8a9096"
-
-
-class DrawnMeasure(Protocol):
-    """One thing to compare by."""
-
-    @property
-    def key(self) -> str: ...  # noqa: D102 - the names say it, and so in what follows
-    @property
-    def title(self) -> str: ...  # noqa: D102
-    @property
-    def per_unit(self) -> float: ...  # noqa: D102
-    @property
-    def places(self) -> int: ...  # noqa: D102
 
 
 def bars(

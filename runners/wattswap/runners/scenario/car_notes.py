@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ from wattswap.protocol.units import PERMILLE, WS_PER_KWH, WS_PER_WH
 from wattswap.runners.scenario.bundled import PREFIX
 from wattswap.runners.scenario.cars import Garage, Ints
 from wattswap.runners.scenario.schema import Scenario, Vehicles
+from wattswap.runners.scenario.tables import few
 
 _SHORT_WS: Final = WS_PER_KWH // 10
 """A session that leaves with more than this of its need missing is short."""
@@ -27,16 +29,19 @@ def capacity_ws(garage: Garage, energy_ws: Ints, vehicles: Vehicles) -> Ints:
     return np.maximum(garage.capacity_wh * WS_PER_WH, fitting_ws)
 
 
-def car_notes(scenario: Scenario, garage: Garage, stays_s: Ints, energy_ws: Ints) -> tuple[str, ...]:
+def car_notes(
+    scenario: Scenario, garage: Garage, station_id: Sequence[str], stays_s: Ints, energy_ws: Ints
+) -> tuple[str, ...]:
     """Notes on sessions that no run can fill, and on those whose battery was enlarged; a row each, ``stays_s`` long."""
-    return (*_too_much(garage, stays_s, energy_ws), *_enlarged(scenario, garage, energy_ws))
+    return (*_too_much(garage, station_id, stays_s, energy_ws), *_enlarged(scenario, garage, energy_ws))
 
 
-def _too_much(garage: Garage, stays_s: Ints, energy_ws: Ints) -> tuple[str, ...]:
+def _too_much(garage: Garage, station_id: Sequence[str], stays_s: Ints, energy_ws: Ints) -> tuple[str, ...]:
     """A note on sessions that took more than the scenario's chargers and cars can give while they are plugged in."""
-    count = int((energy_ws - stays_s * garage.max_w > _SHORT_WS).sum())
-    what = "sessions took more than charger and car give here while they are plugged in, and cannot be full in any run"
-    return (f"{count} of {len(energy_ws)} {what}",) if count else ()
+    rows = np.flatnonzero(energy_ws - stays_s * garage.max_w > _SHORT_WS).tolist()
+    what = "took more than charger and car give here while they are plugged in, and cannot be full in any run"
+    named = few(station_id[row] for row in rows)
+    return (f"{len(rows)} of {len(stays_s)} sessions {what}: at {named}",) if rows else ()
 
 
 def _enlarged(scenario: Scenario, garage: Garage, energy_ws: Ints) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wattswap.protocol.units import MS_PER_S, WS_PER_KWH
 from wattswap.runners.scenario.profiles import Ticks
 from wattswap.runners.scenario.schema import Event, Scenario
-from wattswap.runners.scenario.tables import unix_ms
+from wattswap.runners.scenario.tables import few, unix_ms
 from wattswap.runners.scenario.visits import SessionTable
 
 Ints = NDArray[np.int64]
@@ -36,7 +36,9 @@ def lost_sessions(tables: Sequence[tuple[SessionTable, Ints]], ticks: Ticks, *, 
         return ()
     lost_kwh = energy_ws[emptied].sum() / WS_PER_KWH
     why = f"because no whole tick of {ticks.tick_ms // MS_PER_S} s lies in their time in the run"
-    return (f"{emptied.sum()} of {inside.sum()} sessions left out, {why}: {lost_kwh:.1f} kWh",)
+    names = [table.session_id[row] for table, rows in tables for row in rows.tolist()]
+    named = few(names[at] for at in np.flatnonzero(emptied))
+    return (f"{emptied.sum()} of {inside.sum()} sessions left out, {why}: {lost_kwh:.1f} kWh, {named}",)
 
 
 def lost_events(scenario: Scenario, ticks: Ticks, *, whole: bool) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ ABSURD_TIMES: Final = 20
 """Homes that take so many times the transformer's rating in the mean are none: the file means something else."""
 FAINT_PART: Final = 2_000
 """Homes that take less than this part of the transformer's rating in the mean are a note: kilowatts read as watts."""
+LEAST_HOME_W: Final = 150
+"""A home that takes less in the mean (1,300 kWh a year) is a note: kilowatt-hours of a quarter read as kilowatts."""
 _REGISTER_ROWS: Final = 96
 """From so many rows on, values that never fall are taken for a register's: homes rest at night."""
 _W_PER_KW: Final = 1000
@@ -189,15 +191,21 @@ def refuse_absurd(homes: Sequence[Profile], transformer: TransformerTable, path:
     )
 
 
-def faint(homes: Sequence[Profile], transformer: TransformerTable, path: str) -> tuple[str, ...]:
-    """A note on the homes of a transformer that hardly load it; ``path`` is its scenario key.
+def faint(profiles: Sequence[Profile], homes: int, transformer: TransformerTable, path: str) -> tuple[str, ...]:
+    """A note on profiles that hardly load a transformer, or of which hardly anything is left for each of ``homes``.
 
-    Sun that is subtracted already counts as much as load: a street may feed as much as it takes.
+    ``homes`` is 0 where nobody said how many these are, and ``path`` the transformer's scenario key. Sun that is
+    subtracted already counts as much as load: a street may feed as much as it takes.
     """
-    mean_w = sum(float(np.abs(home.mean_w).mean()) for home in homes)
-    if not homes or mean_w * FAINT_PART >= transformer.rating_va:
+    mean_w = sum(float(np.abs(profile.mean_w).mean()) for profile in profiles)
+    if not profiles:
         return ()
-    what = f"take {mean_w:.0f} W in the mean, next to nothing for {path}rating_va ({transformer.rating_va:_})"
+    if mean_w * FAINT_PART < transformer.rating_va:
+        what = f"take {mean_w:.0f} W in the mean, next to nothing for {path}rating_va ({transformer.rating_va:_})"
+    elif mean_w < LEAST_HOME_W * homes:
+        what = f"take {mean_w / homes:.0f} W each in the mean, by sessions.homes, where 250 to 600 W are usual"
+    else:
+        return ()
     return (f"these homes {what}: another unit? Name the column household_kw, household_w or household_kwh",)
 
 

@@ -32,15 +32,13 @@ from wattswap.runners.scenario.sessions import departure_errors, keys_of
 from wattswap.runners.scenario.stations import Stations
 from wattswap.runners.scenario.tables import unix_ms
 from wattswap.runners.scenario.visits import SessionTable
-from wattswap.runners.scenario.zones import scenario_clock
+from wattswap.runners.scenario.zones import end_of_run, scenario_clock
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Ints = NDArray[np.int64]
 ColumnsT = TypeVar("ColumnsT", bound="DataclassInstance")
-_HOUR_MS = 3_600 * MS_PER_S
-_DAY_MS = 24 * _HOUR_MS
 
 
 @dataclass(frozen=True)
@@ -180,7 +178,7 @@ def build_street(source: Source, day: int | None = None) -> Street:
 def _build_streets(source: Source, day: int | None, seeds: Sequence[int]) -> list[Street]:
     scenario = source.scenario if day is None else one_day(source.scenario, day)
     start_ms, tick_ms = unix_ms(scenario.start), scenario.reading_s * MS_PER_S
-    end_ms = unix_ms(scenario.start + timedelta(days=scenario.days)) + scenario.hours * _HOUR_MS
+    end_ms = unix_ms(end_of_run(scenario.start, scenario.days, scenario.hours))
     ticks = Ticks(start_ms, tick_ms, (end_ms - start_ms) // tick_ms)
     inputs = InputFiles(scenario.inputs)
     base_w = [_base_w(source, scenario, feeder, ticks, inputs, seeds) for feeder in scenario.feeders]
@@ -215,6 +213,7 @@ def _build(
         for at, table in enumerate(scenario.feeders)
     )
     joined = concatenated(sessions)
+    garage = garage_of(scenario, joined.user_key, joined.station_id)
     stays_s = (joined.departure_tick - joined.arrival_tick) * scenario.reading_s
     return Street(
         scenario=scenario,
@@ -231,7 +230,7 @@ def _build(
             *divided.notes,
             *lost_sessions(divided.feeders, ticks, whole=day is None),
             *lost_events(scenario, ticks, whole=day is None),
-            *car_notes(scenario, garage_of(scenario, joined.user_key, joined.station_id), stays_s, joined.energy_ws),
+            *car_notes(scenario, garage, joined.station_id, stays_s, joined.energy_ws),
             *feeds_never(scenario),
             *(Stations(scenario.charger).unused(_all_stations(divided.feeders)) if scenario.charger else ()),
         ),
@@ -262,7 +261,7 @@ def _base_w(
     loads = [load for load, _ in profiles]
     refuse_absurd(loads, feeder.transformer, path)
     for load in loads:
-        inputs.note(load.file, faint(loads, feeder.transformer, path))
+        inputs.note(load.file, faint(loads, scenario.sessions.homes, feeder.transformer, path))
     homes = [_home_w(household, number, *profiles[number], ticks, seeds) for number, household in enumerate(households)]
     return np.stack(homes or [np.zeros((len(seeds), ticks.count + 1), dtype=np.int64)])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -97,6 +97,12 @@ class Table:
         """The cells of one column, in file order. The column must be there."""
         at = self.header.index(name)
         return (Cell(self.file, line, name, row[at], self.decimal) for line, row in self.rows)
+
+
+def few(names: Iterable[str], shown: int = 3) -> str:
+    """The first of these names, each once, and how many there are beside."""
+    told = [name if name.isprintable() else repr(name) for name in dict.fromkeys(names)]
+    return ", ".join(told[:shown]) + (f" and {len(told) - shown} more" if len(told) > shown else "")
 
 
 def unix_ms(stamp: datetime) -> int:
@@ -202,9 +208,8 @@ def _require_columns(path: Path, header: tuple[str, ...], columns: Sequence[str]
         plural = "s" if len(missing) > 1 else ""
         marks = {",": "commas", ";": "semicolons"}[separator]
         hint = f"separate the fields by {marks}" if len(header) == 1 else hint
-        has = ", ".join(name if name.isprintable() else repr(name) for name in header[:_SHOWN])
-        has += f" and {len(header) - _SHOWN} more" if len(header) > _SHOWN else ""
-        raise InputError(f"{path}, line 1: column{plural} {', '.join(missing)} missing, the file has {has}; {hint}")
+        has = f"the file has {few(header, _SHOWN)}"
+        raise InputError(f"{path}, line 1: column{plural} {', '.join(missing)} missing, {has}; {hint}")
     twice = [name for name in columns if header.count(name) > 1]
     if twice:
         raise InputError(f"{path}, line 1: column {twice[0]} stands there twice; keep one")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -40,6 +40,11 @@ def _unknown(name: str) -> str:
 def scenario_clock(scenario: Scenario) -> tzinfo | None:
     """The clock of the street's zone; None where the scenario names none."""
     return zone_named(scenario.zone) if scenario.zone else None
+
+
+def end_of_run(start: datetime, days: int, hours: int) -> datetime:
+    """So many days later by the clock on the wall, and then so many hours: a day has 23 to 25 of them."""
+    return (start + timedelta(days=days)).astimezone(UTC) + timedelta(hours=hours)
 
 
 @dataclass(frozen=True)
