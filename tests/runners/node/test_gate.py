@@ -35,6 +35,7 @@ from wattswap.runners.node.trust import TrustStore
 
 BEAT_MS = 1_000
 CHARGER, OTHER, HOME = Person("charger/1", "charger"), Person("charger/2", "charger"), Person("home", "household")
+ME = Person("transformer", "transformer")
 PEER = CHARGER.key.public
 DEPARTED = Departed(7, 0, 0)
 
@@ -251,8 +252,8 @@ def test_what_is_refused_now_and_then_is_forgotten():
 
 def test_a_peer_that_strikes_often_is_not_listened_to_for_a_while():
     made = opened()
-    for _ in range(STRIKES):
-        made.judge(PEER, b"\xc1", 0)
+    told = [made.judge(PEER, b"\xc1", 0).muted for _ in range(STRIKES)]
+    assert told == [False] * (STRIKES - 1) + [True], "and that is told once"
     assert not made.judge(PEER, bundle(1, DEPARTED), 1).heard
     assert made.judge(PEER, bundle(2, DEPARTED), MUTED_BEATS * BEAT_MS).heard
 
@@ -264,6 +265,28 @@ def test_a_key_that_is_trusted_no_longer_is_neither_heard_nor_answered():
     assert trust.become(TrustStore([], [CHARGER.identity])) == {PEER}
     judged = made.judge(PEER, bundle(1, DEPARTED), 0)
     assert (judged.heard, judged.answer, made.counts.untrusted) == ([], None, 1)
+
+
+def test_whoever_is_trusted_again_is_heard_by_and_hears_the_other_side_at_once():
+    """The other side has not started anew, so the numbers that it has heard and said must not come again."""
+
+    def welcome(now_ms: int) -> None:
+        answer = here.judge(PEER, there.hello(ME.key.public, now_ms), now_ms).answer
+        assert answer is not None
+        there.judge(ME.key.public, answer, now_ms)
+
+    here, there = opened(), Gate({"charger/1": "charger"}, TrustStore([ME.identity]), epoch=1, beat_ms=BEAT_MS)
+    welcome(0)
+    for _ in range(3):
+        there.judge(ME.key.public, here.bundle(PEER, (), 0)[0], 0)
+    said = there.bundle(ME.key.public, [("charger/1", "transformer", DEPARTED)], 0)[0]
+    assert here.judge(PEER, said, 0).heard
+    here.forget(PEER)
+    assert (here.is_open(PEER), here.spoke(PEER), here.heard_ms(PEER)) == (False, frozenset(), None)
+    welcome(1)
+    there.judge(ME.key.public, here.bundle(PEER, (), 2)[0], 2)
+    assert there.heard_ms(ME.key.public) == 2
+    assert not here.judge(PEER, said, 2).heard, "nor is what was said before taken for new"
 
 
 def test_when_the_other_side_starts_anew_the_link_is_closed_until_it_is_greeted():

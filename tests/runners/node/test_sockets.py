@@ -17,7 +17,7 @@ from wattswap.protocol.codec import encode
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.messages import BaseReport, Departed, Grant, Release
 from wattswap.runners.node.auth import DOMAIN, Authenticator
-from wattswap.runners.node.frames import FRAME_VERSION, Bundle, Envelope, Hello, encode_frame
+from wattswap.runners.node.frames import FRAME_VERSION, Bundle, Envelope, Hello, Reason, Rejection, encode_frame
 from wattswap.runners.node.messenger import SILENT_BEATS
 from wattswap.runners.node.trust import TrustStore
 from wattswap.runners.node.zeromq import Transport
@@ -277,6 +277,19 @@ def test_a_listener_notices_who_falls_silent_once_and_who_is_heard_again():
         told = len(upper.messenger.notices)
         until(lambda: upper.messenger.notices[told:], upper, well, frozen)
         assert {(one.event, one.peer) for one in upper.messenger.notices[told:]} == {("linked", "charger/1")}
+
+
+def test_whoever_is_not_listened_to_is_told_so_and_counts_as_lost():
+    transformer, charger, _ = street()
+    with node(transformer, [charger], listens=True) as upper, node(charger, [transformer]) as lower:
+        link(upper, lower)
+        lower.transport.send(transformer.key.public, encode_frame(Rejection(FRAME_VERSION, Reason.HELLO_FIRST, "")))
+        while upper.gate.counts.muted == 0:
+            lower.transport.send(transformer.key.public, b"\xc1")
+            upper.turn()
+        until(lambda: "lost" in upper.events(), upper, lower)
+        told = [(one.event, one.peer) for one in upper.messenger.notices if one.event in ("muted", "lost")]
+        assert told == [("muted", "charger/1"), ("lost", "charger/1")]
 
 
 def test_a_port_that_is_taken_is_one_clear_line():

@@ -58,10 +58,12 @@ class _Patience:
         self._muted_ms = MUTED_BEATS * beat_ms
         self._left, self._until_ms = TokenBucket(1, STRIKES - 1), 0
 
-    def strike(self, now_ms: int) -> None:
-        """It has done what no honest one does."""
-        if not self._left.take(1, now_ms):
-            self._left, self._until_ms = TokenBucket(1, STRIKES - 1), now_ms + self._muted_ms
+    def strike(self, now_ms: int) -> bool:
+        """It has done what no honest one does; whether it is not listened to from now on."""
+        if self._left.take(1, now_ms):
+            return False
+        self._left, self._until_ms = TokenBucket(1, STRIKES - 1), now_ms + self._muted_ms
+        return True
 
     def is_over(self, now_ms: int) -> bool:
         """Whether it is not listened to now."""
@@ -131,6 +133,8 @@ class Judgement:
     """A hello or a welcome was accepted: the peer listens from now on."""
     rejected: Rejection | None = None
     """What the peer said of a frame of ours."""
+    muted: bool = False
+    """The peer is not listened to from now on, for ``MUTED_BEATS``."""
 
 
 class Gate:
@@ -167,6 +171,10 @@ class Gate:
         """Whether the peer's hello or welcome was accepted."""
         return (link := self._links.get(peer)) is not None and bool(link.names)
 
+    def spoke(self, peer: bytes) -> frozenset[str]:
+        """Who was last heard through the connection of a key, also after it was closed."""
+        return frozenset() if (link := self._links.get(peer)) is None else self._known(peer, link.said_names)
+
     def speaks(self, peer: bytes) -> frozenset[str]:
         """Who is heard through the connection of a key, by name."""
         return frozenset() if (link := self._links.get(peer)) is None else link.names
@@ -192,8 +200,12 @@ class Gate:
         return [peer for peer, link in self._links.items() if link.names and (link.said_ms or 0) <= due_ms]
 
     def forget(self, peer: bytes) -> None:
-        """Close the link to a peer that is trusted no longer."""
-        self._links.pop(peer, None)
+        """Close the link to a peer that is trusted no longer.
+
+        How far the numbers of frames have come is kept: should it be trusted again, they go on rising on both sides.
+        """
+        if (link := self._links.get(peer)) is not None:
+            link.names, link.said_names, link.heard_ms = frozenset(), (), None
 
     def bundle(self, peer: bytes, messages: Iterable[tuple[str, str, Message]], now_ms: int) -> list[bytes]:
         """Frames with these messages (sender, receiver, message), as few as the limits allow; one for none."""
@@ -225,6 +237,11 @@ class Gate:
         if not link.frames.take(1, now_ms):
             self.counts.over_allowance += 1
             return Judgement()
+        judgement = self._on_frame(peer, link, data, now_ms)
+        judgement.muted = link.patience.is_over(now_ms)
+        return judgement
+
+    def _on_frame(self, peer: bytes, link: _Link, data: bytes, now_ms: int) -> Judgement:
         try:
             frame = decode_frame(data)
         except FrameVersionError as error:
@@ -303,10 +320,11 @@ class Gate:
                 link.patience.strike(now_ms)
         return judged
 
-    def refused(self, peer: bytes, sender: str, now_ms: int) -> None:
-        """An agent here refuses what this one of the peer's agents said."""
-        if (link := self._links.get(peer)) is not None and sender in link.names:
-            link.patience_with.setdefault(sender, _Patience(self._beat_ms)).strike(now_ms)
+    def refused(self, peer: bytes, sender: str, now_ms: int) -> bool:
+        """An agent here refuses what this one of the peer's agents said; whether it is not listened to from now on."""
+        if (link := self._links.get(peer)) is None or sender not in link.names:
+            return False
+        return link.patience_with.setdefault(sender, _Patience(self._beat_ms)).strike(now_ms)
 
     def _is_heard(self, link: _Link, envelope: Envelope | Signal) -> bool:
         """Whether the receiver listens to this agent of the peer: an honest peer need not know that it does not."""

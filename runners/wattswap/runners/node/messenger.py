@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from wattswap.runners.node.frames import Reason, Signal
+from wattswap.runners.node.gate import MUTED_BEATS, STRIKES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,7 +45,7 @@ class LinkNotice:
     """Something about a connection that the log should tell."""
 
     event: str
-    """linked, lost, moved, refused-by, stranger, rejected, revoked, waiting."""
+    """linked, lost, moved, muted, refused-by, stranger, rejected, revoked, waiting."""
     peer: str
     """A name, or a key where there is none."""
     detail: str
@@ -161,8 +162,9 @@ class Messenger:
 
     def refused(self, sender: str) -> None:
         """An agent here refuses what this agent said."""
-        if (agent := self._trust.agent(sender)) is not None:
-            self._gate.refused(agent.transport, sender, self._clock())
+        agent = self._trust.agent(sender)
+        if agent is not None and self._gate.refused(agent.transport, sender, self._clock()):
+            self._muted([sender])
 
     def flush(self) -> None:
         """Send what is waiting: all that goes to one peer in one frame, or in as few as the limits allow."""
@@ -241,7 +243,7 @@ class Messenger:
             return
         self._lost ^= {peer}
         event, detail = ("lost", f"silent for {silent_ms} ms") if is_lost else ("linked", "heard again")
-        for name in sorted(self._gate.speaks(peer)):
+        for name in sorted(self._gate.spoke(peer)):
             self.notices.append(LinkNotice(event, name, detail, heard_ms if is_lost else None))
 
     def _try_next(self, uplink: _Uplink, now_ms: int) -> None:
@@ -263,6 +265,8 @@ class Messenger:
 
     def _mind(self, peer: bytes, judgement: Judgement, now_ms: int) -> None:
         """Note what a frame did to the link."""
+        if judgement.muted:
+            self._muted(sorted(self._gate.spoke(peer)) or [self._name(peer)])
         if judgement.opened:
             self._lost.discard(peer)
             for name in sorted(self._gate.speaks(peer)):
@@ -274,6 +278,11 @@ class Messenger:
             self._say_hello(uplink, now_ms)
         else:
             self._notice("rejected", self._name(peer), judgement.rejected.text)
+
+    def _muted(self, names: Iterable[str]) -> None:
+        for name in names:
+            beyond = f"{STRIKES} frames or messages that no honest peer sends"
+            self._notice("muted", name, f"not listened to for {MUTED_BEATS * self._beat_ms / 1_000:g} s: {beyond}")
 
     def _name(self, peer: bytes) -> str:
         names = [agent.name for agent in self._trust if agent.transport == peer]
