@@ -174,3 +174,14 @@ def test_deeds_are_added_up_by_car_best_paid_first():
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (1234.56, "1,234.6"), (10.0, "10"), (0.04, "0")])
 def test_numbers_lose_the_zeros_that_say_nothing(number: float, text: str):
     assert plain(number) == text
+
+
+def test_no_number_that_a_command_takes_may_be_nan_or_without_an_end():
+    """For click NaN lies within every range, and infinity in those without an end."""
+    options = [option for _, command in every_command() for option in command.params]
+    numbers = [option for option in options if isinstance(option.type, click.FloatRange | click.types.FloatParamType)]
+    assert len(numbers) > 5
+    for option in numbers:
+        for text in ("nan", "inf", "-inf"):
+            with pytest.raises(click.BadParameter):
+                option.type.convert(text, option, None)

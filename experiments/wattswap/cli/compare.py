@@ -93,7 +93,10 @@ _GAP = 2
     "--games", is_flag=True, help="What the bundled manipulations earn: some cars play, the honest run beside."
 )
 @click.option(
-    "--share", type=float, metavar="S", help="With --games: the share of cars that play; 0.1 by default, the ring 0.5."
+    "--share",
+    type=options.Number(),
+    metavar="S",
+    help="With --games: the share of cars that play; 0.1 by default, the ring 0.5.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object and nothing else.")
 @click.pass_context

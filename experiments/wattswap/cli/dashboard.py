@@ -25,7 +25,7 @@ _LOOK_S = 0.2
 )
 @click.argument("run_dir", required=False, type=click.Path(path_type=Path))
 @click.option("--connect", metavar="HOST:PORT", help="A run that another dashboard shows as it goes on.")
-@click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="Play it so many times faster than it was.")
+@click.option("--speed", type=options.Number(min=0, min_open=True), help="Play it so many times faster than it was.")
 @options.page
 @click.pass_context
 def dashboard(

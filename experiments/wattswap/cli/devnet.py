@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from wattswap.cli import options
 from wattswap.cli.examples import examples
 from wattswap.protocol.errors import InputError
 
@@ -28,8 +29,8 @@ _IOTA = 10**9
 @click.option(
     "--faucet-per-wallet", type=click.IntRange(0), default=60, show_default=True, help="Gifts a minute, to one."
 )
-@click.option("--epoch-s", type=click.FloatRange(0), default=0, help="How long an epoch lasts; for ever if left out.")
-@click.option("--lag-s", type=click.FloatRange(0), default=0, help="So long what was done is not listed yet.")
+@click.option("--epoch-s", type=options.Number(0), default=0, help="How long an epoch lasts; for ever if left out.")
+@click.option("--lag-s", type=options.Number(0), default=0, help="So long what was done is not listed yet.")
 @click.option("--json", "as_json", is_flag=True, help="Say in one JSON object that it is ready.")
 @click.pass_context
 def devnet(

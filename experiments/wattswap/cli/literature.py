@@ -43,8 +43,8 @@ waiting:   what waiting cost all owners; paid: what they earned, open rent inclu
     "--transformers", type=int, default=10, show_default=True, metavar="N", help="Up to 20, of ten cars each."
 )
 @click.option("--days", type=int, default=7, show_default=True, metavar="N", help="Up to 7, from Monday on.")
-@click.option("--override", type=float, default=1.0, show_default=True, help="Per cent of sessions that override.")
-@click.option("--no-pause", type=float, default=5.0, show_default=True, help="Per cent of cars that cannot pause.")
+@click.option("--override", type=options.Number(), default=1.0, show_default=True, help="% of sessions that override.")
+@click.option("--no-pause", type=options.Number(), default=5.0, show_default=True, help="% of cars that cannot pause.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes; as many as processors by default.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="Leave the table of all runs and a picture."

@@ -46,7 +46,7 @@ def _number_or_each(_ctx: click.Context, _option: click.Parameter, value: str | 
 @click.argument("scenario", default="demo")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.Number(min=0, min_open=True),
     help=f"On the wall clock, so many times faster; {DEFAULT_SPEED:g} by default. 1 is real time.",
 )
 @click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,6 +16,17 @@ _Command = TypeVar("_Command", bound="Callable[..., Any]")
 def names(ctx: click.Context, option: click.Parameter, text: str | None) -> tuple[str, ...]:  # noqa: ARG001 - click's
     """The names in a list with commas; the callback of an option."""
     return tuple(name.strip() for name in (text or "").split(",") if name.strip())
+
+
+class Number(click.FloatRange):
+    """A number within a range; ``nan`` lies within every range for click, and ``inf`` in those without an end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Refuse what is no number to reckon with."""
+        number: float = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is no number to reckon with.", param, ctx)
+        return number
 
 
 day = click.option("--day", type=int, help="One day of the scenario, counted from 1.")

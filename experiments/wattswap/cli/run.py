@@ -67,7 +67,7 @@ NOT_SETTLED = 1
 @click.option("--watch", is_flag=True, help="Show it in a browser as it goes on; the page stays until Ctrl-C.")
 @click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.Number(min=0, min_open=True),
     help="With --watch: so many times faster than a clock; by default as fast as it can.",
 )
 @options.page

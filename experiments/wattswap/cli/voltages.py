@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wattswap.cli import options
 from wattswap.cli.examples import examples
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--day", type=int, help="One day of the run, counted from 1.")
 @click.option(
     "--single-phase",
-    type=float,
+    type=options.Number(),
     default=30,
     show_default=True,
     metavar="PCT",
