@@ -130,10 +130,15 @@ class LeaseIssuer:
             if envelope.sent and envelope.sent[0].over_ms <= now_ms:
                 envelope.keep([one for one in envelope.sent if one.over_ms > now_ms])
 
+    def heard_ms(self, session: int) -> int | None:
+        """When its charger last reported it; None if it never has."""
+        stamp = self._envelopes[session].stamp
+        return None if stamp is None else stamp.received_ms
+
     def hears_from(self, session: int, now_ms: int) -> bool:
         """Whether its charger has reported lately enough for a grant to be in force; a silent one feeds nothing."""
-        stamp = self._envelopes[session].stamp
-        return stamp is not None and stamp.received_ms + self._rules.lease_ms > now_ms
+        heard_ms = self.heard_ms(session)
+        return heard_ms is not None and heard_ms + self._rules.lease_ms > now_ms
 
     def wait(self) -> None:
         """Drop the raises that were decided before, because the room they were to use is no longer known."""

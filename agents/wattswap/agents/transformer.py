@@ -19,6 +19,7 @@ from wattswap.agents.base_load import BaseLoad
 from wattswap.agents.bought_feed import BoughtFeed
 from wattswap.agents.departed_sessions import DepartedSessions
 from wattswap.agents.lease_issuer import LeaseIssuer
+from wattswap.agents.lost_sessions import LostSessions
 from wattswap.agents.offers import FEED
 from wattswap.agents.open_round import OpenRound
 from wattswap.agents.parties import Party, Session
@@ -82,6 +83,7 @@ class Transformer:
         self._vehicles, self._leases = VehicleTable(), LeaseIssuer(rules)
         self._award_book = AwardBook(rules, site, signer, trusted)
         self._sessions: dict[int, Session] = {}
+        self._lost = LostSessions(rules.lease_ms)
         self._departed, self._bought_feed = DepartedSessions(), BoughtFeed(rules)
         self._round: OpenRound | None = None
         self._next_tick_ms = self._quiet_until_ms = 0
@@ -224,6 +226,7 @@ class Transformer:
         claims.refuse_impossible(departed, self._sessions[session], tariff, now_ms)
         departed, forget = self._bought_feed.leave(departed)
         party = self._sessions.pop(session).party
+        self._lost.leave(session)
         if self._round is not None:
             self._round.leave(session)
         self._vehicles.leave(session)
@@ -269,6 +272,8 @@ class Transformer:
     def _on_tick(self, now_ms: int) -> list[Effect]:
         """Assess; release awards no longer needed, or call for relief; grant."""
         effects = self._expire(now_ms)
+        for session in self._lost.look(self._sessions, self._leases, now_ms):
+            effects += self._on_departed(self._sessions[session].party.charger, Departed(session, 0, 0), now_ms)
         if now_ms < self._quiet_until_ms or not self._base.is_known(now_ms):
             self._leases.wait()
             return effects
@@ -280,7 +285,7 @@ class Transformer:
         if assessment.release[0]:
             effects, cars = [*effects, *self._release_all()], self._cars(now_ms)
         need_w, may_sell = assessment.need_w[0], self._award_book.may_sell
-        if need_w > 0 and (free := [car for car in self._vehicles.sessions if may_sell(car)]):
+        if need_w > 0 and (free := [car for car in self._vehicles.sessions if may_sell(car) and car not in self._lost]):
             call = market.relief_call(self._site.feeder, now_ms, int(need_w), self._rules)
             return [*effects, *self._open_round(call, free)]
         return [*effects, *self._grant_by_law(cars, now_ms)]
@@ -303,15 +308,9 @@ class Transformer:
 
     def _cars(self, now_ms: int) -> law.Cars:
         """The plugged cars, without what those have sold to feed whose charger is silent: it feeds nothing."""
-        cars = self._vehicles.cars()
         long_ago = (now_ms - self._rules.lease_ms) // self._rules.tick_ms
         sold = [award.session for award in self._award_book.in_force if award.award_w[FEED] and award.tick <= long_ago]
-        silent = [self._vehicles.at(session) for session in sold if not self._leases.hears_from(session, now_ms)]
-        if not silent:
-            return cars
-        feed_w = cars.feed_w.copy()
-        feed_w[silent] = 0
-        return cars._replace(feed_w=feed_w)
+        return self._vehicles.cars(self._lost, [car for car in sold if not self._leases.hears_from(car, now_ms)])
 
     def _grant_by_law(self, cars: law.Cars, now_ms: int) -> list[Effect]:
         """Grant under the limit in force now, whatever it was when a call went out."""

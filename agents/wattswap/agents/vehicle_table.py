@@ -12,6 +12,8 @@ from wattswap.agents.law import Cars
 from wattswap.agents.segments import Segments
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules
     from wattswap.protocol.messages import Report
@@ -67,9 +69,14 @@ class VehicleTable:
         """A car holds an award from now on; zeros when it has ended."""
         self._columns()[_REDUCE : _FEED + 1, self.at(session)] = (reduce_w, feed_w)
 
-    def cars(self) -> Cars:
-        """All plugged cars as the law sees them."""
+    def cars(self, lost: Iterable[int] = (), silent: Iterable[int] = ()) -> Cars:
+        """All plugged cars as the law sees them: those ``lost`` want nothing, and those ``silent`` feed nothing."""
         table = self._columns()
+        at_lost, at_silent = ([self.at(session) for session in sessions] for sessions in (lost, silent))
+        if at_lost or at_silent:
+            table = table.copy()
+            table[_FIRM : _FEED + 1, at_lost] = 0
+            table[_FEED, at_silent] = 0
         return Cars(
             self._keys,
             table[_FIRM],
