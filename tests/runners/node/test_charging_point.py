@@ -142,11 +142,13 @@ def test_without_a_car_that_is_connected_the_cable_waits(place):
     assert isinstance(place.beat(2, 0, 0)[0], PluggedIn)
 
 
-def test_a_car_that_connects_anew_is_told_of_its_cable_again(place):
+@pytest.mark.parametrize("who", ["vehicle/1", "transformer"])
+def test_when_car_or_transformer_connects_anew_the_car_is_told_of_its_cable_again(place, who):
+    """It gives its mandate then, which a transformer that has lost its state no longer knows."""
     place.beat(1, 0, 0)
     place.beat(2, 0, 0)
     assert [type(event) for event in place.told] == [Metered, Reading]
-    place.point.link_opened("vehicle/1")
+    place.point.link_opened(who)
     place.beat(3, 0, 0)
     assert [type(event) for event in place.told] == [PluggedIn, Metered, Reading]
 

@@ -233,6 +233,18 @@ def test_a_charger_whose_state_is_lost_charges_its_car_in_another_session_which_
 
 
 @pytest.mark.long
+def test_a_transformer_whose_state_is_lost_learns_of_the_plugged_cars_again(tmp_path):
+    street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=1)
+    with running(street):
+        until(lambda: power_w(street.chargers[0]), street)
+        street.transformer.end(signal.SIGKILL)
+        shutil.rmtree(street.transformer.folder / "state")
+        until(lambda: not power_w(street.chargers[0]), street)
+        street.transformer.start()
+        until(lambda: power_w(street.chargers[0]), street)
+
+
+@pytest.mark.long
 def test_a_car_that_is_revoked_is_cut_off_and_another_stays(street):
     with running(street):
         until(lambda: all(power_w(charger) for charger in street.chargers), street)

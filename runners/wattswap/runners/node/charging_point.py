@@ -145,10 +145,12 @@ class ChargingPoint:
         """Let nothing flow, and let go of the hardware."""
         self._device.close()
 
-    def link_opened(self, peer: str) -> None:
-        """The car at the cable is told of it again."""
-        if self._stay is not None and self._stay.vehicle == peer:
-            self._told_to_car = False
+    def link_opened(self, peer: str) -> None:  # noqa: ARG002 - as all sensors
+        """The car is told of the cable again: it may not know of it, or the transformer, if it has lost its state.
+
+        A car that is told of its cable gives its mandate, which is acknowledged if it is known already.
+        """
+        self._told_to_car = False
 
     # -- the cable ----------------------------------------------------------------------------------------------------
 
