@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from configparser import ConfigParser
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ from tests.pages import DOCS
 from wattswap import cli
 from wattswap.runners.node.config import ChargerConfig, HouseholdConfig, TransformerConfig, VehicleConfig, read_config
 from wattswap.runners.node.roles import Role
+from wattswap.runners.node.service_manager import EVERY_MS, ServiceManager
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 FOLDERS = sorted((DEPLOY / "street").iterdir())
@@ -54,4 +56,21 @@ def test_the_unit_runs_a_command_that_there_is():
     found = cli.wattswap.get_command(click.Context(cli.wattswap), command)
     assert found is not None
     assert "--config" in {option for parameter in found.params for option in parameter.opts}
+    assert int(unit["Service"]["WatchdogSec"]) * 1_000 >= 4 * EVERY_MS
     assert unit["Service"]["RestartPreventExitStatus"] == str(cli.BAD_INPUT)
+
+
+def test_systemd_hears_that_a_node_is_ready_and_now_and_then_that_it_turns(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(10)
+        service = ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        service.ready()
+        for now_ms in range(1_000, 1_000 + EVERY_MS + 1, 100):
+            service.turned(now_ms)
+        assert [systemd.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+        systemd.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
+    service.turned(10 * EVERY_MS)  # nobody listens any more, and that is nobody's trouble
+    ServiceManager({}).ready()

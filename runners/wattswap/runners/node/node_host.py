@@ -7,10 +7,12 @@ other never leaves it; what they say to one peer leaves in one frame.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from wattswap.runners.node.clock import KEEP_MS, utc_text
 from wattswap.runners.node.messenger import TICKS_A_BEAT
+from wattswap.runners.node.service_manager import ServiceManager
 from wattswap.runners.node.sparing_log import SparingLog
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class NodeHost:
         self._clock_kept_ms = 0
         self._jump_ms = 0
         self._trust_troubles: tuple[str, ...] = ()
+        self._service = ServiceManager(os.environ)
 
     def host(self, agent: HostedAgent) -> None:
         """Run this agent too."""
@@ -82,9 +85,11 @@ class NodeHost:
         for agent in self._agents.values():
             agent.start()
         self._next_beat_ms = now_ms // self._beat_ms * self._beat_ms + self._beat_ms
+        self._service.ready()
         try:
             while not stopped():
                 self._turn()
+                self._service.turned(self._clock.now_ms())
         finally:
             for agent in self._agents.values():
                 agent.close()
