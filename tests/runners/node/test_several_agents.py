@@ -35,8 +35,8 @@ from wattswap.runners.node.zeromq import Transport
 class SharedStreet:
     """A transformer, a household and a battery of 11 kW in one process, two chargers in another, two cars in a third.
 
-    8 kW of homes and two cars of 11 kW under a limit of 17 kW: as one car keeps its power, the other has to give way and
-    the battery to feed.
+    8 kW of homes and two cars of 11 kW under a limit of 17 kW: as one car keeps its power, the other has to give way
+    and the battery to feed.
     """
 
     def __init__(self, folder: Path) -> None:
