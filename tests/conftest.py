@@ -42,8 +42,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files of this folder first: what is left at the end, and shared out among the workers, are short tests."""
-    items.sort(key=lambda item: item.path.parent != HERE)
+    """Nodes first, which mostly wait while others work, then the long files of this folder: short tests are left."""
+    first = (HERE / "runners/node", HERE)
+    items.sort(key=lambda item: first.index(item.path.parent) if item.path.parent in first else len(first))
 
 
 def pytest_collection_finish() -> None:
