@@ -44,7 +44,7 @@ demo: $(VENV)/.ready  ## one Sunday evening in a street of 200 homes
 	$(BIN)/wattswap run demo
 
 test: $(VENV)/.ready  ## run all tests
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 figures: $(VENV)/.ready  ## measure the tables of docs/figures.md and the README again
 	$(BIN)/python -m wattswap.experiments.figures

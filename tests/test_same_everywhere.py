@@ -103,7 +103,7 @@ def test_engines_agree_about_two_hundred_streets(strategy, clearing, disclose):
 
 @pytest.mark.parametrize(
     ("name", "day", "reading_s"),
-    [("demo", None, 150), ("b250", 7, 30), pytest.param("b250", None, 30, marks=pytest.mark.long)],
+    [("demo", None, 300), ("b250", 7, 30), pytest.param("b250", None, 30, marks=pytest.mark.long)],
 )
 def test_engines_agree_about_a_bundled_street(name, day, reading_s):
     street = load_street(name, day=day, settings=[f"reading_s={reading_s}"])

@@ -178,9 +178,11 @@ def fetch(requirement: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("pip", [OLDEST, NEWEST], ids=[OLDEST, "newest pip"])
-def test_what_the_lock_says_is_installed_whatever_is_newer_and_whatever_is_set_around_it(tmp_path: Path, pip: str):
-    """With the real Python, whose venv nothing around it may spoil either."""
-    project = Project(tmp_path)
+def test_what_the_lock_says_is_installed_whatever_is_newer_and_whatever_is_set_around_it(
+    tmp_path: Path, copying_python: str, pip: str
+):
+    """The oldest pip with the real Python, whose venv nothing around it may spoil either."""
+    project = Project(tmp_path, sys.executable if pip == OLDEST else copying_python)
     fetch(pip, project.index)
     set_up = project.make(pip, **project.disturb())
     assert set_up.returncode == 0, set_up.stderr

@@ -57,7 +57,7 @@ def test_a_street_on_the_wall_clock_that_is_stopped_can_be_told_again(say, tmp_p
     command = [sys.executable, "-m", "wattswap", *words]
     running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     journals = [tmp_path / f"there/journal/process-{number}.msgpack" for number in range(2)]
-    until(lambda: sum(journal.stat().st_size for journal in journals if journal.exists()) > 3_000, running)
+    until(lambda: sum(journal.stat().st_size for journal in journals if journal.exists()) > 1_400, running)
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
     running.send_signal(signal.SIGTERM)
     out, err = running.communicate(timeout=60)

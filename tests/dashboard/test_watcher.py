@@ -35,21 +35,21 @@ def lists_of(history: History) -> dict[str, list[list[int | str]]]:
 @pytest.mark.parametrize("engine", ["messages", "fleet"])
 @pytest.mark.parametrize("settings", [(), (HALVES,)], ids=["one feeder", "two"])
 def test_a_run_tells_what_its_tables_hold(tmp_path: Path, engine, settings):
-    street = load_street("a400", day=7, settings=settings)
+    street = load_street("a400", day=7, settings=["reading_s=300", *settings])
     watcher = Watcher(street, "negotiated")
     run_loaded(street, engine=engine, observers=[watcher], out=tmp_path / "run", journal="none")
     watcher.history.end("complete")
     finished = finished_run(tmp_path / "run")
     live, afterwards = lists_of(watcher.history), lists_of(finished)
     for name in ("ticks", "rounds", "trades", "sessions"):
-        assert live[name] == afterwards[name], name
+        assert live[name] == afterwards[name] != [], name
     assert watcher.history.head is not None
     assert finished.head is not None
     assert {card.session for card in finished.head.cars} <= {card.session for card in watcher.history.head.cars}
 
 
 def test_a_cars_meter_is_the_sessions_meter(tmp_path: Path):
-    street = load_street("demo")
+    street = load_street("demo", settings=["reading_s=300"])
     watcher = Watcher(street, "negotiated")
     result = run_loaded(street, engine="fleet", observers=[watcher])
     last = {row[1]: row for row in lists_of(watcher.history)["cars"]}

@@ -32,6 +32,9 @@ from wattswap.ledger.iota_keys import SeededWallets
 SETTINGS = [word for setting in (*QUICK, "ledger.drain_s=20") for word in ("--set", setting)]
 BOOK = MEMORY.record.book.entries if MEMORY.record.book else ()
 KILLED = -signal.SIGKILL
+OURS = ("wattswap.experiments.api", "wattswap.experiments.settlements", "wattswap.experiments.report")
+FOREIGN = ("matplotlib.backends.backend_agg", "matplotlib.figure", "matplotlib.style", "pandas", "pyarrow.parquet")
+"""What ours import where they draw and write."""
 
 
 def command(words: list[str], kill_after_s: float | None = None, most_bytes: int | None = None) -> int:
@@ -157,8 +160,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--ledger", choices=("sqlite", "node"), default="sqlite")
     chosen = parser.parse_args()
-    for name in ("api", "settlements", "report"):  # once for all lives
-        import_module(f"wattswap.experiments.{name}")
+    for name in (*OURS, *FOREIGN):  # once for all lives
+        import_module(name)
     if chosen.ledger == "node":
         import_module("wattswap.ledger.iota_ledger")
     node = DevnetProcess(chosen.folder / "chain.sqlite") if chosen.ledger == "node" else None

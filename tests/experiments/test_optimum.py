@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from tests.streets import Stay, street_of, streets
 
 from wattswap.experiments.api import run_loaded
@@ -87,7 +87,6 @@ def test_a_full_car_feeds_where_cars_may_if_its_own_waiting_is_the_cheapest(full
     assert (optimum(street, feed=True).fed_back_wh > 1_000) == (full == cheapest)
 
 
-@settings(max_examples=60)
 @given(streets())
 def test_no_market_waits_less(street: Street):
     """At the tick's own resolution; the run's figure counts what is owed when a tick begins, hence half a tick."""

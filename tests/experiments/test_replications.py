@@ -10,7 +10,8 @@ from wattswap.runners.scenario import load_street
 
 
 def jobs(seeds: int, *settings: str, engine: str = "fleet", controller: str = "negotiated", strategy: str = "need"):
-    return [Job("b250", controller, strategy, engine, seed, 7, settings) for seed in range(1, seeds + 1)]
+    coarse = ("reading_s=150", *settings)
+    return [Job("b250", controller, strategy, engine, seed, 7, coarse) for seed in range(1, seeds + 1)]
 
 
 def untimed(outcomes) -> list[object]:

@@ -131,7 +131,7 @@ def test_a_controller_rules_each_feeder_by_itself(controller):
     assert differ(neighbours(131, 3), "fleet", controller) == []
 
 
-@pytest.mark.parametrize(("engine", "reading_s"), [("fleet", 150), ("messages", 600)])
+@pytest.mark.parametrize(("engine", "reading_s"), [("fleet", 300), ("messages", 600)])
 def test_three_feeders_of_a_file_have_the_trades_that_each_has_in_a_file_of_its_own(engine, reading_s):
     """The last day of the three bundled weeks, homes flickering; two of them have the same sessions."""
     ticks = [f"reading_s={reading_s}", "window_s=600"]
@@ -157,7 +157,7 @@ def test_three_feeders_of_a_file_have_the_trades_that_each_has_in_a_file_of_its_
 
 
 def test_a_feeder_taken_out_of_its_street_runs_as_it_did_there():
-    street = load_street(str(THREE), day=7, settings=["reading_s=150"])
+    street = load_street(str(THREE), day=7, settings=["reading_s=300"])
     (alone,) = records_of("fleet", street.alone(1))
     assert alone.trace_hash() == records_of("fleet", street)[1].trace_hash_alone()
     assert street.alone(1).resolved_toml != street.resolved_toml

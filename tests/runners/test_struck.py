@@ -155,24 +155,24 @@ CASES = {
         ("window_s=3_600", "vehicles.strategy=prosumer"),
         silent_feeders_count,
         Rule.OVERLOAD_BOUNDED,
-        (1, 3, 5, 10),
+        (1, 3),
     ),
     "left and forgotten": Case(
-        it_crashes_as_a_car_leaves, ("window_s=1_800",), the_gone_are_bound, Rule.IN_ORDER, (0, 4, 9, 11)
+        it_crashes_as_a_car_leaves, ("window_s=1_800",), the_gone_are_bound, Rule.IN_ORDER, (0, 4)
     ),
     "paid and not told": Case(
         it_crashes_before_it_hears_that_it_has_paid,
         ("transformer.funds_iota=100_000",),
         what_came_back_counts_twice,
         Rule.BOOKS_AGREE,
-        (1, 2, 3, 4),
+        (1, 2),
     ),
     "reserved and not remembered": Case(
         it_crashes_in_the_midst_of_awarding,
         (),
         book_and_memory_are_two_transactions,
         Rule.RELEASED,
-        (0, 1, 3, 4),
+        (0, 1),
     ),
 }
 
@@ -180,7 +180,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_when_a_fault_strikes_at_the_worst_moment_no_rule_is_broken(name):
     strike, settings, _, _, seeds = CASES[name]
-    assert sum(struck(strike, seed, settings) for seed in seeds) > 1
+    assert all(struck(strike, seed, settings) for seed in seeds)
 
 
 @pytest.mark.parametrize("name", CASES)

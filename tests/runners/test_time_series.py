@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.streets import random_street
 
@@ -27,7 +27,6 @@ def in_portions(cuts: list[int]) -> TimeSeries:
 
 
 @given(st.lists(st.integers(0, 80), max_size=8).map(sorted))
-@settings(max_examples=60)
 def test_any_portions_come_to_the_same(cuts):
     whole, parts = TimeSeries.of(STREET, RECORD), in_portions(cuts)
     for one, other in ((whole.street, parts.street), (whole.stretches, parts.stretches)):

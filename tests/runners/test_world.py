@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.streets import Stay, random_street, street_of, streets
 
@@ -144,7 +144,6 @@ def test_firm_power_is_all_a_car_needs_once_the_guard_is_reached():
     assert firm_w == [0] * 40 + [11_000] * 20, "100 ticks of charging and 60 of guard before tick 200"
 
 
-@settings(max_examples=60)
 @given(streets(), st.integers(0, 1 << 32))
 def test_whatever_is_granted_no_battery_leaves_its_bounds(street: Street, seed: int):
     world, dice = World(street), np.random.default_rng(seed)

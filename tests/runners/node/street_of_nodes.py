@@ -20,7 +20,7 @@ from wattswap.runners.node.roles import Role
 from wattswap.runners.node.trust import TrustDirectory
 
 PATIENCE_S = 90.0
-MARKET = "[market]\nbeat_ms = 1000\nwindow_beats = 10\n"
+MARKET = "[market]\nbeat_ms = 1000\nwindow_beats = 3\n"
 FIXED = '[discovery]\nuse = "no"\n'
 
 
@@ -91,7 +91,7 @@ class StreetOfNodes:
 
     Without ``hosts`` all are here and know each other's addresses. With hosts the transformer and the household are on
     the first, the cars on the last, a charger on each between, and nobody is told any address. Each car wants
-    ``need_wh``: some 60 Wh are charged within half a minute, so that who gave way draws it back and is paid.
+    ``need_wh``: some 30 Wh are charged within ten seconds, so that who gave way draws it back and is paid.
     ``ledger`` is a table of the transformer's file; cars follow ``need`` if ``strategies`` does not say otherwise.
     """
 

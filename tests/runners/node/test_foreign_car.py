@@ -21,7 +21,7 @@ NODE_MODULES = "WATTSWAP_NODE_MODULES"
 
 def gives_way_draws_back_and_is_paid(folder: Path, program: Sequence[str]) -> None:
     """It asks next to nothing, so it wins whenever it is called, and the other car's ask is the price."""
-    street = StreetOfNodes(folder, limit_w=26_000, base_w=8_000, points=2, need_wh=60)
+    street = StreetOfNodes(folder, limit_w=26_000, base_w=8_000, points=2, need_wh=30)
     car = street.cars[0]
     car.command = [*program, str(car.folder / "keys"), "127.0.0.1", str(street.ports[1]), "1000"]
     with running(street):

@@ -35,7 +35,8 @@ from wattswap.runners.node.zeromq import Transport
 class SharedStreet:
     """A transformer, a household and a battery of 11 kW in one process, two chargers in another, two cars in a third.
 
-    8 kW of homes and two cars of 11 kW under a limit of 17 kW: all cars must give way, and the battery must feed.
+    8 kW of homes and two cars of 11 kW under a limit of 17 kW: as one car keeps its power, the other has to give way
+    and the battery to feed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,11 +47,12 @@ class SharedStreet:
         household = self._agent("household/0", above + "[device]\npower_w = 8_000\n", self.transformer)
         battery = "[battery]\ncapacity_wh = 50_000\nmax_w = 11_000\nwear_nanos_per_kwh = 50_000_000\n"
         self.battery = self._agent("battery/1", above + battery, self.transformer)
-        point = "[point]\nneed_wh = 60\n"
+        point = "[point]\nneed_wh = 20\n"
         self.chargers = [self._agent("charger/0", above + below + point)]
         self.chargers += [self._agent("charger/1", above + point, self.chargers[0])]
         self.cars = [self._agent("vehicle/0", upstream("charger/0", ports[1], ()))]
-        self.cars += [self._agent("vehicle/1", upstream("charger/1", ports[1], ()), self.cars[0])]
+        stubborn = '[car]\nstrategy = "keep"\n'
+        self.cars += [self._agent("vehicle/1", upstream("charger/1", ports[1], ()) + stubborn, self.cars[0])]
         self.all = [self.transformer, self.chargers[0], self.cars[0]]
         for one in (household, self.battery, *self.chargers, *self.cars):
             befriend(self.transformer, one)

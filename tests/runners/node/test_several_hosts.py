@@ -44,7 +44,7 @@ class DeployedStreet:
     def _agent(folder: Path, name: str, place: NetworkHost) -> AgentProcess:
         text = (DEPLOYED / name / "agent.toml").read_text() + MARKET
         text = text.replace("/var/lib/wattswap/", str(folder / "state-")).replace(
-            "[point]\n", "[point]\nneed_wh = 60\n"
+            "[point]\n", "[point]\nneed_wh = 30\n"
         )
         role = cast("Role", name.partition("-")[0])
         return AgentProcess(folder / name, name.replace("-", "/"), role, text, place.prefix())

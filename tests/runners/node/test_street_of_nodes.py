@@ -50,7 +50,7 @@ def awards(street: StreetOfNodes) -> list[dict[str, Any]]:
 
 def test_a_car_gives_way_is_paid_and_all_end_when_told(tmp_path):
     ledger = '[ledger]\nwhere = "sqlite:tokens.sqlite"\npay = "each"\n'
-    street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, need_wh=60, ledger=ledger)
+    street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, need_wh=30, ledger=ledger)
     with running(street):
         until(lambda: power_w(street.chargers[0]), street)
         said = until(lambda: allowed(street.page_port), street)

@@ -18,6 +18,8 @@ MOST_AT_ONCE: Final = 16
 """Requests that are answered at once; further ones are hung up on, so nobody can fill the machine with threads."""
 REQUEST_S: Final = 5.0
 """A request and its answer are through by then, or hung up on: a byte now and then keeps no place."""
+_LOOK_S: Final = 0.1
+"""How often a server looks whether it is closed."""
 
 
 class QuietRequest(BaseHTTPRequestHandler):
@@ -40,6 +42,8 @@ class BoundedServer(ThreadingHTTPServer):
     """Serves until it is closed, so many requests at once and no more."""
 
     daemon_threads = True
+    request_queue_size = 8 * MOST_AT_ONCE
+    """Connections that wait to be taken up: beyond these the system lets a client try again, seconds later."""
 
     def __init__(self, host: str, port: int, request: type[BaseHTTPRequestHandler]) -> None:
         """Serve at once.
@@ -56,7 +60,7 @@ class BoundedServer(ThreadingHTTPServer):
             raise InputError(
                 f"[page]: cannot listen at {host}:{port} ({error.strerror}); choose another port"
             ) from None
-        self._thread = Thread(target=self.serve_forever, name="page", daemon=True)
+        self._thread = Thread(target=self.serve_forever, args=(_LOOK_S,), name="page", daemon=True)
         self._thread.start()
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
@@ -80,7 +84,7 @@ class BoundedServer(ThreadingHTTPServer):
             self._room.release()
 
     def service_actions(self) -> None:
-        """Hang up on whoever is overdue; the library calls this twice a second at least."""
+        """Hang up on whoever is overdue; the library calls this every time that it looks whether it is closed."""
         now_s = time.monotonic()
         for request, due_s in list(self._due_s.items()):
             if now_s >= due_s:

@@ -28,8 +28,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
-import structlog
-
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.journal import FOLDER, STREET, Journal
 from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow, read_table
@@ -99,6 +97,8 @@ class RunDir:
     @cached_property
     def log(self) -> FilteringBoundLogger:
         """Writes JSON lines, each with level and UTC time, to ``log.jsonl``, until :meth:`close`."""
+        import structlog
+
         self._log = (self.path / LOG).open("a", encoding="utf-8")
         logger: FilteringBoundLogger = structlog.wrap_logger(
             structlog.WriteLogger(self._log),
