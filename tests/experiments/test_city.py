@@ -10,6 +10,8 @@ import pytest
 from wattswap.experiments import run
 from wattswap.experiments.city import FEEDERS_CSV, FIGURES, KINDS, City, run_city
 from wattswap.protocol.errors import InputError
+from wattswap.runners.engines.side_by_side import have_one_grid
+from wattswap.runners.scenario import load_street
 
 DAY = 7
 COARSE = ["reading_s=150"]
@@ -26,6 +28,13 @@ def test_every_transformer_is_the_run_of_its_street_alone(city: City):
             row["street"], day=DAY, seed=row["seed"], settings=[*COARSE, "sessions.resample=yes"], engine="fleet"
         )
         assert {name: row[name] for name in FIGURES} == {name: alone.summary[name] for name in FIGURES}
+
+
+def test_streets_of_all_kinds_share_a_pass_but_for_those_of_another_grid_or_market():
+    alike = [load_street(kind, day=DAY, settings=COARSE) for kind in KINDS]
+    assert have_one_grid(alike)
+    assert not have_one_grid([*alike, load_street("a400", day=DAY, settings=["reading_s=75"])])
+    assert not have_one_grid([*alike, load_street("a400", day=DAY, settings=[*COARSE, "market.feed_h=3"])])
 
 
 def test_streets_differ_and_all_kinds_occur_and_sums_are_sums(city: City):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -81,6 +81,11 @@ class Rules:
     def local_ms(self, now_ms: int) -> int:
         """The time of day at ``now_ms``."""
         return (self.starts_ms + now_ms) % MS_PER_DAY
+
+    @property
+    def common(self) -> Rules:
+        """These without what each transformer sets for itself; it must be the same on all feeders side by side."""
+        return replace(self, margin_w=0, release_w=0, clearing="next")
 
     def window_end_ms(self, now_ms: int) -> int:
         """The end of the window that ``now_ms`` lies in."""

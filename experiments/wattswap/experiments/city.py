@@ -14,6 +14,7 @@ import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +25,7 @@ from wattswap.experiments.feeder_figures import feeder_figures
 from wattswap.experiments.full_disk import full_disk_told
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.processors import usable_processors
-from wattswap.experiments.replications import can_share, measure, streets_of
+from wattswap.experiments.replications import but_for_the_seed, can_share, measure, streets_of
 from wattswap.experiments.sweep import outcomes
 from wattswap.protocol.draws import draw
 from wattswap.protocol.errors import InputError
@@ -105,11 +106,13 @@ def run_city(
     strategies = {kind: street.scenario.vehicles.strategy for kind, street in streets.items()}
     wanted = {job: number for number, job in enumerate(_jobs(feeders, seed, day, settings, strategies))}
     rows = _Rows(out, seed, day, settings)
-    left = sorted((job for job, number in wanted.items() if number not in rows.found), key=lambda job: job.scenario)
+    left = [job for job, number in wanted.items() if number not in rows.found]
     progress(feeders - len(left))
     goes_on = "finished transformers stay; make room, and the same command goes on from there"
     with full_disk_told(out, goes_on), closing(rows):
-        made = outcomes(left, jobs or usable_processors(), measure=measure_feeders, most=MOST_AT_ONCE)
+        made = outcomes(
+            left, jobs or usable_processors(), measure=measure_feeders, most=MOST_AT_ONCE, alike=_of_the_city
+        )
         for count, outcome in enumerate(made, feeders - len(left) + 1):
             rows.add(wanted[outcome.job], outcome)
             progress(count)
@@ -126,10 +129,17 @@ def _jobs(
         yield Job(kind, NEGOTIATED, strategies[kind], "fleet", street_seed, day, settings)
 
 
+def _of_the_city(job: Job) -> Job:
+    """What all transformers of a city have in common: streets of all kinds share a pass."""
+    return job._replace(scenario="", strategy="", seed=0)
+
+
 def measure_feeders(jobs: Sequence[Job]) -> list[JobOutcome]:
-    """The figures of transformers whose streets differ in their seed alone, in one pass if that can be."""
+    """The figures of transformers, in one pass if that can be; what streets of one kind share is read once."""
+    jobs = sorted(jobs, key=lambda job: job.scenario)
     try:
-        streets = streets_of(jobs)
+        kinds = [list(of_kind) for _, of_kind in groupby(jobs, key=but_for_the_seed)]
+        streets = [street for of_kind in kinds for street in streets_of(of_kind)]
         if can_share(streets):
             passed = SideBySide(streets)
             passed.pass_through()

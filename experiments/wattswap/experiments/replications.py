@@ -10,13 +10,13 @@ from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.api import run
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.protocol.errors import InputError
-from wattswap.runners.engines.side_by_side import SideBySide, can_run
+from wattswap.runners.engines.side_by_side import SideBySide, can_run, have_one_grid
 from wattswap.runners.payments.run_payments import is_needed
 from wattswap.runners.recording.metrics import summary
 from wattswap.runners.scenario import load_streets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from wattswap.runners.recording.metrics import Summary
     from wattswap.runners.scenario.street import Street
@@ -25,9 +25,16 @@ MOST: Final = 32
 """So many runs share a pass at most: after a kill, no more than a pass has to be made again."""
 
 
-def passes(jobs: Sequence[Job], processes: int, most: int = MOST) -> Iterator[list[Job]]:
-    """Jobs that follow each other and may share a pass, so cut that every process has some."""
-    for _, group in groupby(jobs, key=lambda job: job._replace(seed=0)):
+def but_for_the_seed(job: Job) -> Job:
+    """What jobs have in common that differ in their seed alone."""
+    return job._replace(seed=0)
+
+
+def passes(
+    jobs: Sequence[Job], processes: int, most: int = MOST, alike: Callable[[Job], Job] = but_for_the_seed
+) -> Iterator[list[Job]]:
+    """Jobs that follow each other and may share a pass, those of one ``alike``, so cut that every process has some."""
+    for _, group in groupby(jobs, key=alike):
         same = list(group)
         shares = same[0].engine == "fleet" and same[0].controller == NEGOTIATED
         size = max(1, min(most, -(-len(same) // processes))) if shares else 1
@@ -35,8 +42,9 @@ def passes(jobs: Sequence[Job], processes: int, most: int = MOST) -> Iterator[li
 
 
 def can_share(streets: Sequence[Street]) -> bool:
-    """Whether these streets, which differ in their seed alone, can be run in one pass."""
-    return all(can_run(street) and not is_needed(street, "memory") for street in streets)
+    """Whether these streets can be run in one pass."""
+    alone = all(can_run(street) and not is_needed(street, "memory") for street in streets)
+    return alone and have_one_grid(streets)
 
 
 def run_together(streets: Sequence[Street]) -> list[Summary]:

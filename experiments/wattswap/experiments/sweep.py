@@ -20,7 +20,7 @@ from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.executors import in_executor
 from wattswap.experiments.interrupts import end_quietly, interrupt_masked
 from wattswap.experiments.jobs import Job, JobOutcome
-from wattswap.experiments.replications import MOST, measure_together, passes
+from wattswap.experiments.replications import MOST, but_for_the_seed, measure_together, passes
 from wattswap.experiments.strategy_sources import strategy_sources
 from wattswap.experiments.vary import variations
 from wattswap.protocol.errors import InputError
@@ -51,21 +51,22 @@ def outcomes(
     *,
     measure: MeasuresJobs = measure_together,
     most: int = MOST,
+    alike: Callable[[Job], Job] = but_for_the_seed,
 ) -> Iterator[JobOutcome]:
     """Make these runs, in this process or in so many fresh ones, or in an executor; each outcome as it comes.
 
-    ``measure`` makes those of a pass, of which there are ``most`` at most.
+    ``measure`` makes those of a pass, of which there are ``most`` at most and all have one ``alike``.
     """
     if executor is not None:
-        yield from in_executor(executor, list(passes(jobs, processes, most)), measure)
+        yield from in_executor(executor, list(passes(jobs, processes, most, alike)), measure)
         return
     if processes <= 1 or len(jobs) <= 1:
-        for together in passes(jobs, 1, most):
+        for together in passes(jobs, 1, most, alike):
             yield from measure(together)
         return
     left = set(jobs)
     try:
-        for outcome in _in_processes(list(passes(jobs, processes, most)), processes, measure):
+        for outcome in _in_processes(list(passes(jobs, processes, most, alike)), processes, measure):
             left.discard(outcome.job)
             yield outcome
     except BrokenProcessPool:

@@ -25,7 +25,7 @@ from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.engines.summed_ticks import SummedTicks
 from wattswap.runners.payments.opening_book import open_accounts
 from wattswap.runners.recording.record import RunRecord
-from wattswap.runners.world import World, fleet_of
+from wattswap.runners.world import World, fleet_of, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,6 +51,13 @@ class StreetRun(NamedTuple):
 def can_run(street: Street) -> bool:
     """Whether a street can be run beside others: its cars charge at one power until they are full."""
     return street.scenario.vehicles.curve == "flat"
+
+
+def have_one_grid(streets: Sequence[Street]) -> bool:
+    """Whether streets that are run side by side have the same ticks and what else all feeders must share."""
+    grids = {(street.ticks, street.start_unix_ms) for street in streets}
+    rules = {rules_of(street.scenario, feeder.transformer).common for street in streets for feeder in street.feeders}
+    return len(grids) <= 1 and len(rules) <= 1
 
 
 class SideBySide:
