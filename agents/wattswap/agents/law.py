@@ -224,19 +224,10 @@ def _hand_out(
     ``rows`` are these cars, and ``feeder`` the feeder of each. Who drew in the last tick comes first, it spares a stop;
     then whoever's waiting is dearest. A car under an award gets none: it sold just this power.
     """
-    could = _could_have_more(claims_w[rows], import_w[rows], np.minimum(rules.min_w, claims_w[rows]), room_w[feeder])
-    rows, feeder = rows[could], feeder[could]  # most can not, and need no place in the order
     ties = draw(seed, cars.key[rows], Purpose.TIE)
     order = rows[np.lexsort((ties, -cars.rent_price[rows], ~cars.drew[rows], feeder))]
     claims_w, has_w = claims_w[order], import_w[order]
     import_w[order] = in_turn(claims_w, has_w, np.minimum(rules.min_w, claims_w), room_w, feeder)
-
-
-def _could_have_more(claims_w: Ints, has_w: Ints, least_w: Ints, room_w: Ints) -> NDArray[np.bool_]:
-    """Who could be given something out of so much room, if it were the first; who could not, never can: room falls."""
-    could = (claims_w > has_w) & (room_w > 0)
-    could &= np.minimum(claims_w, has_w + room_w) >= least_w
-    return could
 
 
 def in_turn(claims_w: Ints, has_w: Ints, least_w: Ints, room_w: Ints, feeder: Ints) -> Ints:
@@ -248,8 +239,10 @@ def in_turn(claims_w: Ints, has_w: Ints, least_w: Ints, room_w: Ints, feeder: In
     """
     has_w, left_w, at = has_w.copy(), np.maximum(room_w, 0), np.arange(len(has_w))
     while len(at):
-        at = at[_could_have_more(claims_w[at], has_w[at], least_w[at], left_w[feeder[at]])]
         more_w, room = claims_w[at] - has_w[at], left_w[feeder[at]]
+        could = (more_w > 0) & (room > 0)  # room only falls
+        could &= np.minimum(claims_w[at], has_w[at] + room) >= least_w[at]
+        at, more_w, room = at[could], more_w[could], room[could]
         upto_w, first = np.cumsum(more_w), np.searchsorted(feeder[at], feeder[at])
         before_w = upto_w - more_w
         before_w -= before_w[first]

@@ -41,8 +41,8 @@ KINDS: Final = ("a400", "b250", "c250stress")
 FEEDERS_CSV: Final = "feeders.csv"
 PICTURE: Final = "city.png"
 MOST_FEEDERS: Final = 10_000
-MOST_AT_ONCE: Final = 300
-"""So many share a pass: with more of them hardly any time is won, and more is lost by a kill."""
+MOST_AT_ONCE: Final = 600
+"""So many share a pass, at about 1 MB each: with more of them little time is won, and more is lost by a kill."""
 _KIND_DRAW: Final = 9
 """Tells this draw from others of sessions."""
 FIGURES: Final = (

@@ -215,9 +215,7 @@ class AwardTable:
     def _lots(self, places: Ints, cars: Ints) -> Lots:
         """These awards as the lots of the cars of these rows."""
         every = self._all
-        place_of = np.empty(self._cars + 1, dtype=np.int64)
-        place_of[cars] = np.arange(len(cars))
-        car, price = place_of[every.row[places]], every.lot_price[places]
+        car, price = np.searchsorted(cars, every.row[places]), every.lot_price[places]
         cap = np.full(len(places), RENT_CAP_S // self._rules.tick_s)
         return Lots(car, price, every.tick[places], cap, every.owed_ws[places], every.rent[places])
 
