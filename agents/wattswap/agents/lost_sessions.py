@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from wattswap.agents.award_book import PATIENCE_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from wattswap.agents.lease_issuer import LeaseIssuer
     from wattswap.agents.parties import Session
@@ -26,22 +26,16 @@ class LostSessions:
 
     def __init__(self, lease_ms: int) -> None:
         self._lease_ms = lease_ms
-        self._since_ms: dict[int, int] = {}
-        """When its charger last spoke of it."""
-
-    def __contains__(self, session: int) -> bool:
-        return session in self._since_ms
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._since_ms)
+        self.since_ms: dict[int, int] = {}
+        """By session: when its charger last spoke of it."""
 
     def leave(self, session: int) -> None:
         """It is closed."""
-        self._since_ms.pop(session, None)
+        self.since_ms.pop(session, None)
 
     def look(self, sessions: Mapping[int, Session], leases: LeaseIssuer, now_ms: int) -> list[int]:
         """Find out which are lost; returned are those to be closed now, for nobody will ever say that they left."""
-        self._since_ms = {}
+        self.since_ms = {}
         if len({session.party.charger for session in sessions.values()}) == len(sessions):
             return []
         at: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
@@ -52,7 +46,7 @@ class LostSessions:
         for known in at.values():
             *others, newest = sorted(known)
             lost = [each for each in others if each[0] < min(newest[0], now_ms - self._lease_ms)]
-            self._since_ms |= {number: since_ms for since_ms, number in lost}
+            self.since_ms |= {number: since_ms for since_ms, number in lost}
             over += [number for since_ms, number in lost if since_ms + PATIENCE_MS <= now_ms]
             over += [number for _, number in lost[:-MOST_LOST] if number not in over]
         return over

@@ -111,7 +111,7 @@ class Own:
 
     def read_only(self) -> Own:
         """Copies of the columns that nobody can change, nor make changeable again."""
-        if not len(self):
+        if not self.key.size:
             return self
         in_one = b"".join([getattr(self, name).tobytes() for name in _OWN])  # every column has 64 bits a car
         columns = np.frombuffer(in_one, dtype=np.int64).reshape(len(_OWN), -1)

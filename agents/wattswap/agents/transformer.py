@@ -285,7 +285,9 @@ class Transformer:
         if assessment.release[0]:
             effects, cars = [*effects, *self._release_all()], self._cars(now_ms)
         need_w, may_sell = assessment.need_w[0], self._award_book.may_sell
-        if need_w > 0 and (free := [car for car in self._vehicles.sessions if may_sell(car) and car not in self._lost]):
+        if need_w > 0 and (
+            free := [car for car in self._vehicles.sessions if may_sell(car) and car not in self._lost.since_ms]
+        ):
             call = market.relief_call(self._site.feeder, now_ms, int(need_w), self._rules)
             return [*effects, *self._open_round(call, free)]
         return [*effects, *self._grant_by_law(cars, now_ms)]
@@ -310,7 +312,9 @@ class Transformer:
         """The plugged cars, without what those have sold to feed whose charger is silent: it feeds nothing."""
         long_ago = (now_ms - self._rules.lease_ms) // self._rules.tick_ms
         sold = [award.session for award in self._award_book.in_force if award.award_w[FEED] and award.tick <= long_ago]
-        return self._vehicles.cars(self._lost, [car for car in sold if not self._leases.hears_from(car, now_ms)])
+        return self._vehicles.cars(
+            self._lost.since_ms, [car for car in sold if not self._leases.hears_from(car, now_ms)]
+        )
 
     def _grant_by_law(self, cars: law.Cars, now_ms: int) -> list[Effect]:
         """Grant under the limit in force now, whatever it was when a call went out."""
