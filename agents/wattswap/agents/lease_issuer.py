@@ -88,7 +88,8 @@ class LeaseIssuer:
     def __init__(self, rules: Rules, epoch: int = 1) -> None:
         self._rules, self._epoch, self._seq = rules, epoch, 0
         self._envelopes: dict[int, _Envelope] = {}
-        self._waiting: set[int] = set()
+        self.waiting: set[int] = set()
+        """Sessions that are meant to have more than there is room for yet."""
         self._base_w = self._bound_w = 0
 
     def enter(self, session: int) -> None:
@@ -98,7 +99,7 @@ class LeaseIssuer:
     def leave(self, session: int) -> None:
         """The car's charger has reported its departure."""
         del self._envelopes[session]
-        self._waiting.discard(session)
+        self.waiting.discard(session)
 
     def worst_import_w(self, session: int) -> int | None:
         """The most that a session may draw; None for an unknown session."""
@@ -142,7 +143,7 @@ class LeaseIssuer:
 
     def wait(self) -> None:
         """Drop the raises that were decided before, because the room they were to use is no longer known."""
-        self._waiting.clear()
+        self.waiting.clear()
 
     def aim(self, aims: Iterable[tuple[int, int, int]], base_w: int, bound_w: int, now_ms: int) -> list[Grant]:
         """Grants for these (session, import, export): renewals and grants of less at once, raises as far as they fit.
@@ -151,7 +152,7 @@ class LeaseIssuer:
         """
         self._expire(now_ms)
         self._base_w, self._bound_w = base_w, bound_w
-        self._waiting.clear()
+        self.waiting.clear()
         grants, raised = list[Grant](), list[int]()
         for session, import_w, export_w in aims:
             envelope = self._envelopes[session]
@@ -164,11 +165,9 @@ class LeaseIssuer:
 
     def go_on(self, base_w: int, now_ms: int) -> list[Grant]:
         """The raises that fit by now, after a charger has confirmed that it draws less."""
-        if not self._waiting:
-            return []
         self._expire(now_ms)
         self._base_w = base_w
-        return self._raise(sorted(self._waiting), now_ms, renew=False)
+        return self._raise(sorted(self.waiting), now_ms, renew=False)
 
     def _raise(self, sessions: list[int], now_ms: int, *, renew: bool) -> list[Grant]:
         grants = list[Grant]()
@@ -179,10 +178,10 @@ class LeaseIssuer:
             more_w = max(import_w - envelope.most_import_w, 0) + max(envelope.least_export_w - export_w, 0)
             if not envelope.rises or more_w <= room_w:
                 room_w -= more_w
-                self._waiting.discard(session)
+                self.waiting.discard(session)
                 grants += self._grant(session, envelope, import_w, export_w, now_ms)
             else:
-                self._waiting.add(session)
+                self.waiting.add(session)
                 if renew and envelope.sent:
                     same_w = min(import_w, envelope.said[0]), max(export_w, envelope.said[1])
                     grants += self._grant(session, envelope, *same_w, now_ms)
@@ -192,7 +191,7 @@ class LeaseIssuer:
         """Answer the charger's newest report; wait for a newer one if the lease would be over already."""
         stamp = envelope.stamp
         if stamp is None or stamp.received_ms + self._rules.lease_ms <= now_ms:
-            self._waiting.add(session)
+            self.waiting.add(session)
             return []
         self._seq += 1
         envelope.granted_seq = self._seq

@@ -205,12 +205,13 @@ class Transformer:
         self._leases.enter(mandate.session)
 
     def _on_report(self, told: Report, session: Session, now_ms: int) -> list[Effect]:
-        """A heartbeat: note where the car stands; if it gave way, others may rise."""
+        """A heartbeat: note where the car stands; if it gave way, others may rise, while it is known what homes draw."""
         report = claims.possible(told, session, self._award_book.unsettled(told.session), now_ms, self._rules)
         if not self._leases.hears(report, now_ms):
             return []
         self._vehicles.report(report)
-        return self._send(self._leases.go_on(self._base.watts, now_ms))
+        may_rise = self._leases.waiting and self._base.is_known(now_ms)
+        return self._send(self._leases.go_on(self._base.watts, now_ms)) if may_rise else []
 
     def _on_departed(self, charger: str, departed: Departed, now_ms: int) -> list[Effect]:
         """A car unplugged: its energy is billed, netted against what it earned.
@@ -340,13 +341,9 @@ class Transformer:
         base_w, tick = self._base.watts, now_ms // self._rules.tick_ms
         bound_w = max(target_w, base_w + int((import_w - export_w).sum()))
         aims = self._vehicles.aims(import_w, export_w, self._rules.guaranteed_w)
-        return [
-            *self._send(self._leases.aim(aims, base_w, bound_w, now_ms)),
-            *(
-                NoteForced(tick, self._vehicles.sessions[at], int(forced_w[at]))
-                for at in forced_w.nonzero()[0].tolist()
-            ),
-        ]
+        cut = forced_w.nonzero()[0].tolist()
+        forced = [NoteForced(tick, self._vehicles.sessions[at], int(forced_w[at])) for at in cut]
+        return [*self._send(self._leases.aim(aims, base_w, bound_w, now_ms)), *forced]
 
     def _send(self, grants: list[Grant]) -> list[Effect]:
         return [Send(self._sessions[grant.session].party.charger, grant) for grant in grants]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from msgspec import structs
 from tests.agents.transformer.two_cars import (
     FULL_STOP,
@@ -76,8 +77,8 @@ def test_a_beat_that_is_older_than_another_changes_nothing() -> None:
     assert ("B", grant(2, 3_000, 0)) in opened(happens(of, Woken()))
 
 
-def test_a_raise_waits_until_who_gives_way_has_said_that_it_does() -> None:
-    """B may have 8.2 kW as soon as A is down to 5 kW; until A has heard of it both could draw too much."""
+def one_that_waits_for_another() -> Transformer:
+    """B may have 8.2 kW as soon as A has said that it is down to 5 kW."""
     of = street(base_w=6_000, rules=replace(RULES, release_w=0))
     for charger, session, firm_w in (("A", 1, 11_000), ("B", 2, 2_200)):
         tell(of, charger, report(session, firm_w, seq=2))
@@ -86,6 +87,12 @@ def test_a_raise_waits_until_who_gives_way_has_said_that_it_does() -> None:
         tell(of, charger, report(session, firm_w, seq=3, stamp_ms=30_000, heard=(1, session)), 30_000)
     tell(of, "homes", BaseReport(6_000), 30_000)
     assert opened(happens(of, Woken(), 30_000)) == [("A", grant(1, 5_000, 0)), ("B", grant(2, 2_200, 0))]
+    return of
+
+
+def test_a_raise_waits_until_who_gives_way_has_said_that_it_does() -> None:
+    """Until A has heard of it both could draw too much."""
+    of = one_that_waits_for_another()
     assert of.worst_import_w(1, 30_000) == 11_000
     unheard = report(1, 5_000, seq=4, stamp_ms=30_000, heard=(1, 99))
     assert opened(tell(of, "A", unheard, 30_000)) == [], "nobody has accepted a grant that was never sent"
@@ -93,6 +100,15 @@ def test_a_raise_waits_until_who_gives_way_has_said_that_it_does() -> None:
     confirmed = report(1, 5_000, seq=5, stamp_ms=30_000, heard=(1, 3))
     assert opened(tell(of, "A", confirmed, 30_000)) == [("B", grant(2, 8_200, 0))]
     assert of.worst_import_w(1, 30_000) == 5_000
+
+
+@pytest.mark.parametrize("later_ms", [30_000, 30_000 + RULES.lease_ms - 1, 30_000 + RULES.lease_ms])
+def test_nobody_is_raised_on_what_homes_said_a_lease_ago(later_ms: int) -> None:
+    """A transformer that was frozen reads what has come since before it is woken."""
+    of = one_that_waits_for_another()
+    done = tell(of, "B", report(2, 8_200, seq=4, stamp_ms=later_ms, heard=(1, 4)), later_ms)
+    done += tell(of, "A", report(1, 5_000, seq=5, stamp_ms=later_ms, heard=(1, 3)), later_ms)
+    assert opened(done) == ([("B", grant(2, 8_200, 0))] if later_ms < 30_000 + RULES.lease_ms else [])
 
 
 def test_a_wake_up_too_early_or_too_often_is_harmless() -> None:
