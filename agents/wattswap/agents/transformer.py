@@ -205,7 +205,7 @@ class Transformer:
         self._leases.enter(mandate.session)
 
     def _on_report(self, told: Report, session: Session, now_ms: int) -> list[Effect]:
-        """A heartbeat: note where the car stands; if it gave way, others may rise, while it is known what homes draw."""
+        """A heartbeat: note where the car stands. If it gave way, others may rise, if it is known what homes draw."""
         report = claims.possible(told, session, self._award_book.unsettled(told.session), now_ms, self._rules)
         if not self._leases.hears(report, now_ms):
             return []
