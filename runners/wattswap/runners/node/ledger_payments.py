@@ -183,7 +183,6 @@ class LedgerPayments:
         except (InputError, *OUTSIDE_ERRORS) as error:
             self._say(str(error))
             return False
-        self._trouble = ""
         return True
 
     def _tell(self, settlement: Settlement) -> None:
