@@ -87,7 +87,7 @@ CRASHES_AND_LOSS = ("faults.crashes_per_day=240", "faults.loss_pct=50")
 
 DURABILITY = (
     Mutant(awards_are_not_durable, Rule.NOTHING_FORGOTTEN),
-    Mutant(claims_are_not_durable, Rule.SAME_AGAIN, before=(Rule.NOTHING_FORGOTTEN,), seeds=(333,)),
+    Mutant(claims_are_not_durable, Rule.SAME_AGAIN, before=(Rule.NOTHING_FORGOTTEN,), seeds=(462,)),
     Mutant(receipts_are_not_durable, Rule.ALL_SETTLED, seeds=(24,)),
     Mutant(sessions_are_not_durable, Rule.POWER_RETURNS, before=(Rule.NO_EXCEPTION, Rule.ALL_SETTLED), seeds=(9,)),
     Mutant(departures_are_not_durable, Rule.ALL_SETTLED, before=(Rule.IN_ORDER,), settings=CRASHES_AND_LOSS),

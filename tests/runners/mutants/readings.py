@@ -100,7 +100,7 @@ READINGS = (
     Mutant(homes_may_be_silent, Rule.NO_LATE_BINDING, before=(Rule.ROOM_TO_RAISE,), settings=LONG_SILENCES),
     Mutant(one_home_speaks_for_all, Rule.NO_LATE_BINDING, before=(Rule.ROOM_TO_RAISE,), settings=LONG_SILENCES),
     Mutant(old_reports_count_after_a_freeze, Rule.NO_LATE_BINDING, settings=LONG_FREEZES, seeds=(4,)),
-    Mutant(the_departed_come_back, Rule.RELEASED, settings=LATE_MANDATES, seeds=(12,)),
+    Mutant(the_departed_come_back, Rule.RELEASED, settings=LATE_MANDATES, seeds=(76,)),
     Mutant(rounds_wait_for_everyone, Rule.ROUNDS_END),
     Mutant(offers_are_altered, Rule.AUTHENTIC),
     Mutant(mandates_are_altered, Rule.AUTHENTIC),
