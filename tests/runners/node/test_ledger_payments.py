@@ -191,9 +191,10 @@ def test_a_car_without_an_address_holds_back_its_own_pay_alone_until_it_has_one(
         payments = place.payments()
         pays("vehicle/2", 0)
         until(lambda: place.log("ledger trouble"))
-        for number in (1, 2):
-            pays(CAR, number)
-            until(lambda number=number: holds(first) == number * 1_000_000)
+        pays(CAR, 1)
+        until(lambda: holds(first) == 1_000_000)
+        pays(CAR, 2)
+        until(lambda: holds(first) == 2_000_000)
         payments.close()
         trouble = "bill/stay/0: held back, nobody knows where the tokens of 'wallet/vehicle/2' lie"
         assert [trouble in line["why"] for line in place.log("ledger trouble")] == [True]
