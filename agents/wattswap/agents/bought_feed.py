@@ -24,8 +24,9 @@ _BOUGHT: Final = "bought/"
 class BoughtFeed:
     """Watt-seconds by session; a car that was never awarded any feeding has none."""
 
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
+    def __init__(self, rules: Rules, *, buys: bool = True) -> None:
+        """``buys`` is no where a controller lets cars feed, who are awarded nothing: what a charger counted stands."""
+        self._rules, self._buys = rules, buys
         self._most_ws: dict[int, int] = {}
 
     def buy(self, award: Award, from_ms: int) -> list[Effect]:
@@ -38,6 +39,8 @@ class BoughtFeed:
 
     def leave(self, departed: Departed) -> tuple[Departed, list[Effect]]:
         """A departed car's totals without what it cannot have fed, and forget the car."""
+        if not self._buys:
+            return departed, []
         most_ws = self._most_ws.pop(departed.session, None)
         if departed.exported_ws > (most_ws or 0):
             departed = msgspec.structs.replace(departed, exported_ws=most_ws or 0)

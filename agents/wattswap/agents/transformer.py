@@ -84,7 +84,7 @@ class Transformer:
         self._award_book = AwardBook(rules, site, signer, trusted)
         self._sessions: dict[int, Session] = {}
         self._lost = LostSessions(rules.lease_ms)
-        self._departed, self._bought_feed = DepartedSessions(), BoughtFeed(rules)
+        self._departed, self._bought_feed = DepartedSessions(), BoughtFeed(rules, buys=controller is None)
         self._round: OpenRound | None = None
         self._next_tick_ms = self._quiet_until_ms = 0
 

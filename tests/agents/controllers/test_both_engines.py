@@ -55,6 +55,18 @@ def test_they_agree_where_cars_disclose_what_they_could_feed(name, street):
 
 
 @pytest.mark.parametrize("name", ["edf", "llf"])
+def test_what_a_controller_lets_a_car_feed_is_on_its_bill_in_both_engines(name):
+    """The one that stays for long feeds until the other is full, and draws it back before it leaves."""
+    stays = [Stay(0, 70, 6 * WS_PER_KWH), Stay(0, 500, 10 * WS_PER_KWH)]
+    transformer = {"rating_va": 63_000, "limit_w": 60_000, "margin_pct": 0}
+    vehicles = {"disclose": "feeding", "capacity_wh": 60_000, "feed_w": 11_000}
+    street = street_of(stays, 520, base_w=[[56_000] * 521], transformer=transformer, vehicles=vehicles)
+    fleet = FleetRun(street, controller_named(name)).run()
+    assert max(session.exported_ws for session in fleet.sessions if session.billed_nanos) > WS_PER_KWH
+    assert sorted(fleet.sessions) == sorted(checked_run(street, controller_named(name)).run().sessions)
+
+
+@pytest.mark.parametrize("name", ["edf", "llf"])
 def test_a_car_that_has_time_feeds_for_one_in_a_hurry_where_they_disclose_it(name):
     """Room for 4 kW, and both want 11; the one that stays ten hours feeds the rest until the other is full."""
     stays = [Stay(0, 70, 6 * WS_PER_KWH), Stay(0, 1_200, 10 * WS_PER_KWH)]
