@@ -90,3 +90,20 @@ def test_a_constant_gain_has_a_closed_form(gain: float, players: int):
 def test_equal_strategies_share_the_time():
     same = pairwise([[1.0, 1.0, 1.0]] * 3, players=4)
     assert alpha_rank(same) == pytest.approx([1 / 3] * 3)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        [[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]],
+        [[3.0, 0.0, 1.0], [5.0, 1.0, 0.0], [2.0, 2.5, 2.0]],
+        [[-1.0, 2.0], [0.0, 1.0]],
+    ],
+)
+def test_alpha_rank_is_what_open_spiel_finds(matrix: list[list[float]]):
+    """A population of 10 that meets in pairs, by the alpha-rank of its authors (runs where open_spiel is installed)."""
+    alpharank = pytest.importorskip("open_spiel.python.egt.alpharank")
+    alpha, game = 1.5, pairwise(matrix, players=10)
+    _, _, expected, *_ = alpharank.compute([np.array(matrix)], m=10, alpha=alpha, use_local_selection_model=False)
+    cells = [earned for counts, row in game.payoff.items() for earned, n in zip(row, counts, strict=True) if n]
+    assert alpha_rank(game, alpha * (max(cells) - min(cells))) == pytest.approx(expected, abs=1e-9)
