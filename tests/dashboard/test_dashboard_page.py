@@ -14,10 +14,10 @@ from tests.dashboard.histories import history_of
 from tests.dashboard.watched import watched
 
 from wattswap.experiments.api import run
-from wattswap.experiments.dashboard.history import FEEDER_COLUMNS
 from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
 from wattswap.runners.engines.limit_order import LimitOrder
+from wattswap.runners.watching.history import FEEDER_COLUMNS
 
 SCREENS = ("street", "transformer", "rounds", "chargers", "charger/C019", "cars", "readings")
 
@@ -156,8 +156,9 @@ def test_an_address_that_nobody_made_shows_a_screen_all_the_same(window, address
 def test_a_name_is_a_name_whatever_it_holds(window):
     history, name = history_of(3), '"><img src=x onerror="document.title=1"><script>document.title=1</script>'
     assert history.head is not None
-    cars = [msgspec.structs.replace(card, station=name, vehicle=name, strategy=name) for card in history.head.cars]
-    history.head = msgspec.structs.replace(history.head, name=name, cars=cars)
+    cars = [msgspec.structs.replace(card, station=name, vehicle=name, strategy=name) for card in history.cards]
+    history.begin(msgspec.structs.replace(history.head, name=name), cars)
+    history.add(ticks=[[0] * len(FEEDER_COLUMNS)] * 3)
     history.add(cars=[[0, row, 0, 5_000, 0, 0, 0] for row in range(len(cars))])
     with served(history, "127.0.0.1", 0) as url:
         for screen in ("street", "transformer", "chargers", "cars", "car/S0", "charger/" + quote(name, safe="")):

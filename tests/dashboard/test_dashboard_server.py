@@ -13,15 +13,15 @@ from threading import active_count
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.dashboard.histories import RATING_VA, history_of
+from tests.dashboard.histories import RATING_VA, history_of, parts_of
 
 from wattswap.experiments.dashboard import serving as serving_module
-from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, MOST_ROWS, Cursor, Head, History
 from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.driver_wishes import DriverWishes, Said, Wish
 from wattswap.runners.engines.limit_order import LimitOrder
+from wattswap.runners.watching.history import FEEDER_COLUMNS, MOST_ROWS, Head, History
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,11 +162,7 @@ def test_a_browser_of_another_run_begins_anew(server, event_id):
 
 def test_who_is_slow_gets_fewer_and_larger_parts():
     history = history_of(3 * MOST_ROWS)
-    parts, cursor = [], Cursor()
-    while news := history.since(cursor):
-        part, cursor = news
-        parts.append(len(part.ticks))
-    assert parts == [MOST_ROWS] * 3
+    assert [len(part.ticks) for part in parts_of(history)] == [MOST_ROWS] * 3
 
 
 def come_and_go(server: Server, times: int) -> None:

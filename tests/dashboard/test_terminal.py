@@ -12,9 +12,9 @@ from rich.console import Console
 from wattswap.cli import main
 from wattswap.experiments.api import Result, run
 from wattswap.experiments.dashboard.finished import finished_run
-from wattswap.experiments.dashboard.history import CarCard, History
 from wattswap.experiments.dashboard.terminal import TerminalView
 from wattswap.runners.recording.activities import ACTIVITIES, CHARGING, FEEDING, REDUCED
+from wattswap.runners.watching.history import CarCard, History
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_who_gives_way_is_named(told):
     history = History()
     head = finished_run(told.out).head
     assert head is not None
-    history.head = msgspec.structs.replace(head, cars=cars)
+    history.begin(head, cars)
     doing = [REDUCED, CHARGING, FEEDING]
     history.add(ticks=[[0] * 6], cars=[[0, row, ACTIVITIES.index(name), 0, 0, 0, 0] for row, name in enumerate(doing)])
     view = TerminalView(history)

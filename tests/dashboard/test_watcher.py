@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.dashboard.histories import lists_of
 
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.dashboard.finished import finished_run
-from wattswap.experiments.dashboard.history import Cursor, History
 from wattswap.experiments.dashboard.watcher import Watcher
 from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.scenario import load_street
@@ -16,17 +16,14 @@ from wattswap.runners.scenario import load_street
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from wattswap.runners.watching.history import History
+
 HALVES = "feeder=[{name = 'north', sessions = {share = 0.5}}, {name = 'south', sessions = {share = 0.5}}]"
 
 
-def lists_of(history: History) -> dict[str, list[list[int | str]]]:
+def told(history: History) -> dict[str, list[Any]]:
     """Everything that a page would be told; rows that have no order of their own, sorted."""
-    rows: dict[str, list[list[int | str]]] = {name: [] for name in ("ticks", "cars", "rounds", "trades", "sessions")}
-    cursor = Cursor()
-    while news := history.since(cursor):
-        part, cursor = news
-        for name, kept in rows.items():
-            kept.extend(getattr(part, name))
+    rows = lists_of(history)
     for name in ("rounds", "trades", "sessions"):
         rows[name].sort(key=str)
     return rows
@@ -40,22 +37,18 @@ def test_a_run_tells_what_its_tables_hold(tmp_path: Path, engine, settings):
     run_loaded(street, engine=engine, observers=[watcher], out=tmp_path / "run", journal="none")
     watcher.history.end("complete")
     finished = finished_run(tmp_path / "run")
-    live, afterwards = lists_of(watcher.history), lists_of(finished)
+    live, afterwards = told(watcher.history), told(finished)
     for name in ("ticks", "rounds", "trades", "sessions"):
         assert live[name] == afterwards[name] != [], name
-    assert watcher.history.head is not None
-    assert finished.head is not None
-    assert {card.session for card in finished.head.cars} <= {card.session for card in watcher.history.head.cars}
+    assert {card.session for card in afterwards["cards"]} <= {card.session for card in live["cards"]}
 
 
 def test_a_cars_meter_is_the_sessions_meter(tmp_path: Path):
     street = load_street("demo", settings=["reading_s=300"])
     watcher = Watcher(street, "negotiated")
     result = run_loaded(street, engine="fleet", observers=[watcher])
-    last = {row[1]: row for row in lists_of(watcher.history)["cars"]}
-    head = watcher.history.head
-    assert head is not None
-    number = {card.session: row for row, card in enumerate(head.cars)}
+    last = {row[1]: row for row in told(watcher.history)["cars"]}
+    number = {card.session: row for row, card in enumerate(watcher.history.cards)}
     for session in result.record.sessions:
         _, _, activity, _, _, imported_ws, exported_ws = last[number[session.session]]
         if activity == -1:

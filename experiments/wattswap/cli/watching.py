@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wattswap.experiments.dashboard.history import History
     from wattswap.experiments.dashboard.rights import Rights
     from wattswap.experiments.dashboard.terminal import TerminalView
     from wattswap.runners.engines.driver_wishes import DriverWishes
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
     from wattswap.runners.scenario.street import Street
+    from wattswap.runners.watching.history import History
 
 
 class WatchPage(NamedTuple):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import numpy as np
 
-from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, CarCard, FeederCard, Head, History
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.recording.ageing import AgeingClock
@@ -20,14 +19,15 @@ from wattswap.runners.recording.rundir import SCENARIO, read_run
 from wattswap.runners.scenario.ambient import read_temperatures
 from wattswap.runners.scenario.bundled import DATA, PREFIX
 from wattswap.runners.scenario.profiles import Ticks
+from wattswap.runners.watching.history import FEEDER_COLUMNS, CarCard, FeederCard, Head, History
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from wattswap.experiments.dashboard.history import Row
     from wattswap.runners.recording.ageing import Paper
+    from wattswap.runners.watching.history import Row
 
     Columns = Mapping[str, Sequence[Any]]
 
@@ -58,7 +58,7 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
     trades = _rows(run.columns("trades"), TradeRow._fields)
     cards = _cards(_rows(columns, CarCard.__struct_fields__))
     history = History()
-    history.head = Head(
+    head = Head(
         name=str(run.figures.get("scenario", path.name)),
         controller=str(run.figures.get("controller", "")),
         start_ms=start_ms,
@@ -73,8 +73,8 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
         voltage_v=int(chargers.get("voltage_v", 230)),
         is_live=False,
         play_speed=play_speed,
-        cars=cards,
     )
+    history.begin(head, cards)
     numbers = _Numbers({card.session: row for row, card in enumerate(cards)})
     history.add(
         ticks=ticks,

@@ -15,8 +15,8 @@ from wattswap.runners.engines.driver_wishes import Said, Wish
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from wattswap.experiments.dashboard.history import History
     from wattswap.experiments.dashboard.rights import Rights
+    from wattswap.runners.watching.history import CarCard, History
 
 _MOST_ORDER_BYTES: Final = 1_000
 _MOST_AHEAD_MS: Final = 7 * 24 * 3_600_000
@@ -88,8 +88,10 @@ class Orders:
         """A driver says what the own car is to do."""
         try:
             said = await _order(request, _WishSaid)
-            row, vehicle = self._car(said.session)
-            _require(request, self._rights.driver_token(vehicle), "say what this car does; open its driver's address")
+            row, car = self._car(said.session)
+            _require(
+                request, self._rights.driver_token(car.vehicle), "say what this car does; open its driver's address"
+            )
             if (said.by_ms is not None) != (said.wish is Wish.FULL_BY):
                 raise _RefusedError(400, "an instant belongs to full-by, and only there")
             if (said.least_wh is not None) != (said.wish is Wish.AT_LEAST):
@@ -97,9 +99,8 @@ class Orders:
             now_ms = self._history.ticks * (self._history.head.tick_ms if self._history.head else 0)
             if said.by_ms is not None and not now_ms <= said.by_ms <= now_ms + _MOST_AHEAD_MS:
                 raise _RefusedError(400, "the car can be full by an instant of the next seven days")
-            battery_wh = self._history.head.battery_wh if self._history.head else []
-            if said.least_wh is not None and said.least_wh > battery_wh[row]:
-                raise _RefusedError(400, f"the battery holds {battery_wh[row]} Wh at most")
+            if said.least_wh is not None and said.least_wh > car.battery_wh:
+                raise _RefusedError(400, f"the battery holds {car.battery_wh} Wh at most")
             if self._rights.drivers is None:
                 raise _RefusedError(409, "this street asks no car, so no driver has a say")
         except _RefusedError as refused:
@@ -112,17 +113,17 @@ class Orders:
         """The operator hands out the token of a car's driver."""
         try:
             _require(request, self._rights.operator_token, "hand out drivers' addresses")
-            _, vehicle = self._car((await _order(request, _DriverAsked)).session)
+            _, car = self._car((await _order(request, _DriverAsked)).session)
         except _RefusedError as refused:
             return _answer(refused)
-        found = {"vehicle": vehicle, "token": self._rights.driver_token(vehicle)}
+        found = {"vehicle": car.vehicle, "token": self._rights.driver_token(car.vehicle)}
         return Response(msgspec.json.encode(found), media_type="application/json")
 
-    def _car(self, session: str) -> tuple[int, str]:
-        """The row and the vehicle of a session."""
-        for row, card in enumerate(self._history.head.cars if self._history.head else ()):
+    def _car(self, session: str) -> tuple[int, CarCard]:
+        """The row and the card of a session."""
+        for row, card in enumerate(self._history.cards):
             if card.session == session:
-                return row, card.vehicle
+                return row, card
         raise _RefusedError(400, "there is no such car")
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from wattswap.experiments.dashboard.history import Head, History, NewRows
 from wattswap.protocol.errors import InputError
+from wattswap.runners.watching.history import LISTS, Head, History, NewRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ _MOST_LINE_BYTES: Final = 64_000_000
 def remote_run(address: str) -> Iterator[History]:
     """What a dashboard at ``HOST:PORT`` or its URL tells, until the block is left; nothing is ordered through it.
 
-    A connection that is lost is made again. Another run at the same address ends what is shown.
+    A connection that is lost is made again. If another run begins at the same address, that one is shown.
 
     Raises:
         InputError: that is no address, nobody answers there, or it is no dashboard.
@@ -97,20 +97,16 @@ class _Stream:
 
     def _take(self, kind: str, event_id: str, data: bytes) -> None:
         if kind == "head":
-            if self.history.head is not None:
-                self.history.end("interrupted")  # another run goes on there now
-                raise ConnectionError
             head = msgspec.json.decode(data, type=Head)
             feeders = [msgspec.structs.replace(feeder, most_limit_w=None) for feeder in head.feeders]
-            self.history.head = msgspec.structs.replace(head, feeders=feeders, hears_drivers=False)
+            self.history.begin(msgspec.structs.replace(head, feeders=feeders, hears_drivers=False))
         elif kind == "part":
             part = msgspec.json.decode(data, type=NewRows)
-            rows = msgspec.structs.asdict(part)
-            state = rows.pop("state")
-            self.history.add(**rows)
+            self.history.enter(part.cards)
+            self.history.add(**{name: getattr(part, name) for name in LISTS if name != "cards"})
             self._event_id = event_id
-            if state != "running":
-                self.history.end(state)
+            if part.state != "running":
+                self.history.end(part.state)
 
     def end(self) -> None:
         """Whoever reads now reads no more."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -13,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from wattswap.experiments.dashboard.history import MOST_ROWS, Cursor
 from wattswap.experiments.dashboard.orders import Orders
 from wattswap.experiments.dashboard.readings import signed_records
 from wattswap.experiments.dashboard.transcript import transcript
 from wattswap.protocol.errors import InputError
 from wattswap.runners.page_guard import POLICY, PageGuard
+from wattswap.runners.watching.page import page_files
+from wattswap.runners.watching.stream import LOOK_S, MEDIA, OVER, EventStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,14 +25,9 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from wattswap.experiments.dashboard.history import History
     from wattswap.experiments.dashboard.rights import Rights
+    from wattswap.runners.watching.history import History
 
-_MEDIA: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_LOOK_S: Final = 0.2
-"""How often a watcher's stream looks for news."""
-_BEAT_S: Final = 10.0
-"""A silent stream says so often that it is still there."""
 _MOST_WATCHERS: Final = 64
 
 
@@ -51,9 +45,7 @@ def dashboard_app(
     ]
     if rights is not None:
         routes += Orders(history, rights).routes()
-    for entry in files(__package__).joinpath("page").iterdir():
-        page = _Page(entry.read_bytes(), _MEDIA[entry.name.rpartition(".")[2]])
-        routes += [Route(path, page.get) for path in _paths(entry.name)]
+    routes += [Route(path, _Page(*file).get) for path, file in page_files().items()]
     return _Guard(Starlette(routes=routes))
 
 
@@ -84,14 +76,10 @@ class _LookedUp:
         return Response(msgspec.json.encode(found), media_type="application/json")
 
 
-def _paths(name: str) -> tuple[str, ...]:
-    return ("/", "/index.html") if name == "index.html" else (f"/{name}",)
-
-
 class _Page:
     """A file of the page."""
 
-    def __init__(self, content: bytes, media: str) -> None:
+    def __init__(self, media: str, content: bytes) -> None:
         self._content, self._media = content, media
 
     async def get(self, request: Request) -> Response:  # noqa: ARG002 - it is the same for everybody
@@ -103,57 +91,28 @@ class _Streams:
 
     def __init__(self, history: History, is_over: Callable[[], bool]) -> None:
         self._history, self._is_over = history, is_over
-        self._name = secrets.token_hex(8)
-        """Of this run: a page that reconnects to another one must begin anew."""
         self._watchers = 0
 
     async def stream(self, request: Request) -> Response:
         """What happened so far, then what happens; from where the browser left off, if it comes back."""
         if self._watchers >= _MOST_WATCHERS:
             return PlainTextResponse(f"{_MOST_WATCHERS} watchers are too many already; close one\n", status_code=503)
-        cursor = self._resumed(request.headers.get("last-event-id", ""))
-        headers = {"content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no"}
-        return StreamingResponse(self._events(request, cursor), headers=headers)
+        events = EventStream(self._history, request.headers.get("last-event-id", ""))
+        headers = {"content-type": MEDIA, "x-accel-buffering": "no"}
+        return StreamingResponse(self._told(request, events), headers=headers)
 
-    def _resumed(self, event_id: str) -> Cursor | None:
-        """Where a browser left off; None for one that is new or watched another run."""
-        name, _, numbers = event_id.partition(":")
-        had = tuple(int(number) for number in numbers.split("-") if number.isdecimal() and len(number) < 10)
-        return Cursor(had) if name == self._name and len(had) == len(Cursor().had) else None
-
-    async def _events(self, request: Request, cursor: Cursor | None) -> AsyncIterator[bytes]:
+    async def _told(self, request: Request, events: EventStream) -> AsyncIterator[bytes]:
         self._watchers += 1
         try:
-            silent_s = 0.0
             while not self._is_over() and not await request.is_disconnected():
-                if self._history.head is None:
-                    await asyncio.sleep(_LOOK_S)
-                    continue
-                if cursor is None:
-                    yield _event("head", self._history.head)
-                    cursor = Cursor()
-                news = self._history.since(cursor)
-                if news is not None:
-                    part, cursor = news
-                    yield _event("part", part, f"{self._name}:{'-'.join(map(str, cursor.had))}")
-                    silent_s = 0.0
-                    if max(len(part.ticks), len(part.cars)) == MOST_ROWS:
-                        continue
-                elif silent_s >= _BEAT_S:
-                    yield b": still here\n\n"
-                    silent_s = 0.0
-                await asyncio.sleep(_LOOK_S)
-                silent_s += _LOOK_S
+                if event := events.next():
+                    yield event
+                if not events.has_more:
+                    await asyncio.sleep(LOOK_S)
             if self._is_over():
-                yield _event("over", {})
+                yield OVER
         finally:
             self._watchers -= 1
-
-
-def _event(kind: str, content: object, event_id: str = "") -> bytes:
-    """A server-sent event; JSON has no line breaks, so one line of data holds it."""
-    named = f"id: {event_id}\n" if event_id else ""
-    return f"event: {kind}\n{named}data: ".encode() + msgspec.json.encode(content) + b"\n\n"
 
 
 class _Guard:

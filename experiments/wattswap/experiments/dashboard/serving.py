@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wattswap.experiments.dashboard.history import History
     from wattswap.experiments.dashboard.rights import Rights
+    from wattswap.runners.watching.history import History
 
 _GRACE_S: Final = 2
 _REQUEST_S = 10.0

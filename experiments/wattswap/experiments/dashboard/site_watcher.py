@@ -21,12 +21,12 @@ from wattswap.runners.recording.ageing import AgeingClock
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from wattswap.experiments.dashboard.history import History, Row
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.runners.engines.observer import Moved, Note
     from wattswap.runners.engines.run import Run
     from wattswap.runners.scenario.street import Street
+    from wattswap.runners.watching.history import History, Row
 
 UNKNOWN: Final = -1
 _STEP_W: Final = 250

@@ -11,16 +11,16 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from wattswap.experiments.dashboard.columns import PRICE, PRICE_UNIT
-from wattswap.experiments.dashboard.history import FEEDER_COLUMNS, Cursor
 from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.recording.activities import ACTIVITIES, FEEDING, REDUCED
 from wattswap.runners.recording.record import ROUND_COLUMNS
+from wattswap.runners.watching.columns import PRICE, PRICE_UNIT
+from wattswap.runners.watching.history import FEEDER_COLUMNS, Cursor, Head
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from wattswap.experiments.dashboard.history import Head, History, Row
+    from wattswap.runners.watching.history import History, Row
 
 _BAR: Final = 50
 _CALLS: Final = 6
@@ -35,6 +35,10 @@ class TerminalView:
         self._history, self._speed = history, speed
         self._began_s = monotonic()
         self._cursor = Cursor()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing is known of it yet."""
         self._ticks: list[Row] = []
         self._cars: list[Row] = []
         self._rounds: list[Row] = []
@@ -51,6 +55,9 @@ class TerminalView:
         """The view as it is now."""
         while news := self._history.since(self._cursor):
             part, self._cursor = news
+            if isinstance(part, Head):
+                self._begin()
+                continue
             self._ticks += part.ticks
             self._cars += part.cars
             self._rounds += part.rounds
@@ -62,7 +69,7 @@ class TerminalView:
         return Group(
             Text(f"{head.name}  {_clock(head, tick)}", style="bold"),
             *parts,
-            self._doings(head, tick),
+            self._doings(tick),
             self._calls(head, tick),
         )
 
@@ -91,19 +98,19 @@ class TerminalView:
         )
         return bar.append("|", "red").append(says, "bold red" if load_w > limit_w else "bold")
 
-    def _doings(self, head: Head, tick: int) -> Text:
+    def _doings(self, tick: int) -> Text:
         while self._told < len(self._cars) and int(self._cars[self._told][0]) <= tick:
             _, row, activity, *_ = (int(figure) for figure in self._cars[self._told])
             self._told += 1
             self._doing[row] = activity
         counts = Counter(ACTIVITIES[activity] for activity in self._doing.values() if activity >= 0)
         doings = ", ".join(f"{counts[name]} {name}" for name in ACTIVITIES if counts[name])
-        return Text(f"Bar: # homes, = cars, | limit\nCars: {doings or 'none'}\n{self._giving_way(head)}")
+        return Text(f"Bar: # homes, = cars, | limit\nCars: {doings or 'none'}\n{self._giving_way()}")
 
-    def _giving_way(self, head: Head) -> str:
+    def _giving_way(self) -> str:
         """Whose cars draw less, or feed, because they were asked and are paid for it."""
         rows = sorted(row for row, activity in self._doing.items() if activity in _GIVING_WAY)
-        names = ", ".join(head.cars[row].station for row in rows[:_NAMES])
+        names = ", ".join(self._history.cards[row].station for row in rows[:_NAMES])
         more = f" and {len(rows) - _NAMES} more" if len(rows) > _NAMES else ""
         return f"Giving way: {names or 'nobody'}{more}"
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
-from wattswap.experiments.dashboard.history import CarCard, FeederCard, Head, History
 from wattswap.experiments.tables import places_of
 from wattswap.protocol.events import DriverWish
 from wattswap.protocol.units import WS_PER_WH
@@ -15,16 +14,17 @@ from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.activities import activity
 from wattswap.runners.recording.car_ticks import CarTicks
 from wattswap.runners.recording.record import round_row
+from wattswap.runners.watching.history import CarCard, FeederCard, Head, History
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wattswap.experiments.dashboard.history import Row
     from wattswap.experiments.dashboard.rights import Rights
     from wattswap.runners.engines.observer import Sensed
     from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import SessionRow, TradeRow
     from wattswap.runners.scenario.street import Street
+    from wattswap.runners.watching.history import Row
 
 _STEP_W: Final = 250
 """A car's power is told anew when it has changed by so much; its meter is told with it, so nothing adds up wrongly."""
@@ -55,7 +55,7 @@ class Watcher(Observer):
         """By row: the activity and the two powers that were told last."""
         feeders = np.arange(len(run.records))
         self._first_row = np.searchsorted(run.world.fleet.feeder, feeders).tolist()
-        self.history.head = _head(self._street, self._controller, run, self._rights)
+        self.history.begin(_head(self._street, self._controller, run, self._rights), _cards(self._street, run))
 
     def sensed(self, sensed: Sequence[Sensed]) -> None:
         """Tell what drivers want."""
@@ -120,20 +120,7 @@ def _feeder_row(cars: CarTicks) -> Row:
 
 
 def _head(street: Street, controller: str, run: Run, rights: Rights | None) -> Head:
-    fleet, assignment = run.world.fleet, run.assignment
-    prefix = [place.prefix for place in places_of(street)]
     offset = street.scenario.start.utcoffset()
-    cars = zip(
-        fleet.session_id,
-        fleet.station_id,
-        fleet.vehicle_id,
-        (assignment.names[number] for number in assignment.number),
-        fleet.arrival_tick.tolist(),
-        fleet.departure_tick.tolist(),
-        fleet.need_ws.tolist(),
-        fleet.feeder.tolist(),
-        strict=True,
-    )
     return Head(
         name=street.name,
         controller=controller,
@@ -155,18 +142,24 @@ def _head(street: Street, controller: str, run: Run, rights: Rights | None) -> H
         lease_ms=run.world.rules.lease_ms,
         hears_drivers=rights is not None and rights.drivers is not None,
         wh_per_km=street.scenario.vehicles.wh_per_km,
-        battery_wh=(fleet.capacity_ws // WS_PER_WH).tolist(),
-        cars=[
-            CarCard(
-                session=f"{prefix[feeder]}{session}",
-                station=f"{prefix[feeder]}{station}",
-                vehicle=f"{prefix[feeder]}{vehicle}",
-                strategy=strategy,
-                arrival_tick=arrival,
-                departure_tick=departure,
-                need_ws=need_ws,
-                feeder=feeder,
-            )
-            for session, station, vehicle, strategy, arrival, departure, need_ws, feeder in cars
-        ],
     )
+
+
+def _cards(street: Street, run: Run) -> Iterator[CarCard]:
+    fleet, assignment = run.world.fleet, run.assignment
+    prefix = [place.prefix for place in places_of(street)]
+    columns = (fleet.arrival_tick, fleet.departure_tick, fleet.need_ws, fleet.feeder, fleet.capacity_ws // WS_PER_WH)
+    for row, (arrival, departure, need_ws, feeder, battery_wh) in enumerate(
+        zip(*(column.tolist() for column in columns), strict=True)
+    ):
+        yield CarCard(
+            session=f"{prefix[feeder]}{fleet.session_id[row]}",
+            station=f"{prefix[feeder]}{fleet.station_id[row]}",
+            vehicle=f"{prefix[feeder]}{fleet.vehicle_id[row]}",
+            strategy=assignment.names[assignment.number[row]],
+            arrival_tick=arrival,
+            departure_tick=departure,
+            need_ws=need_ws,
+            feeder=feeder,
+            battery_wh=battery_wh,
+        )

@@ -13,7 +13,7 @@ function onEach(look) {
 
 function island(feeder, number, tick) {
   const load = loadAt(tick), limit = tickValue(tick, "limit_w"), calls = rounds().filter((round) => round.tick <= tick);
-  const plugged = store.head.cars.filter((card, row) => card.feeder === number && carAt(row, tick)?.here).length;
+  const plugged = store.cars.filter((card, row) => card.feeder === number && carAt(row, tick)?.here).length;
   return {
     over: load > limit,
     element: h("a", { class: `island ${load > limit ? "over" : ""}`, href: "#street", "data-feeder": number },

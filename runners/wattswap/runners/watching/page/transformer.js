@@ -3,7 +3,7 @@ import { fill, h, table, tile } from "./dom.js";
 import { accountAt, carAt, grantAt, heatAt, loadAt, newest, roundsUntil, store, sum, tickValue, tradesUntil } from "./store.js";
 import { cars, clock, hours, iota, kw, tranche } from "./words.js";
 
-const station = (row) => store.head.cars[row]?.station ?? String(row);
+const station = (row) => store.cars[row]?.station ?? String(row);
 const chargerLink = (row) => h("a", { href: `#charger/${encodeURIComponent(station(row))}` }, station(row));
 
 const OFFERS = [
@@ -34,7 +34,7 @@ export function offersTable(round, refused = false) {
 
 function leases(tick) {
   const held = [];
-  store.head.cars.forEach((card, row) => {
+  store.cars.forEach((card, row) => {
     const grant = card.feeder === store.feeder && carAt(row, tick)?.here ? grantAt(row, tick) : null;
     if (grant && grant.granted_w >= 0) held.push(grant);
   });

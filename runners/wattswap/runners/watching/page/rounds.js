@@ -36,7 +36,7 @@ export class Rounds {
   }
 }
 
-const card = (sale) => store.head.cars[sale.row];
+const card = (sale) => store.cars[sale.row];
 const columns = (tick) => [
   ["Charger", (sale) => h("a", { href: `#car/${encodeURIComponent(card(sale).session)}` }, card(sale).station)],
   ["Sold", (sale) => sold(sale)],

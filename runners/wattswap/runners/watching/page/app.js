@@ -102,7 +102,7 @@ const PARENT = { round: "rounds", car: "cars", driven: "cars", charger: "charger
 let screen = null, shown = null;
 
 function show() {
-  if (!store.head) return;
+  if (!store.isTold) return;
   const [name, argument] = location.hash.slice(1).split("/");
   const known = Object.hasOwn(SCREENS, name) ? name : "street", key = `${known}/${argument ?? ""}`;
   if (shown !== key) {
@@ -131,7 +131,7 @@ function render() {
     drawnAt = performance.now();
     at("state").textContent = stateText();
     at("state").classList.toggle("bad", Boolean(store.head) && !connected);
-    if (!store.head) return;
+    if (!store.isTold) return;
     show();
     showTime();
     if (store.ticks.length) screen.update();

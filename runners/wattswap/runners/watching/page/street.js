@@ -10,7 +10,7 @@ const ORDER = ["forced", "paused", "reduced", "feeding", "waiting", "catching up
 
 function carsAt(tick) {
   const found = [];
-  store.head.cars.forEach((card, row) => {
+  store.cars.forEach((card, row) => {
     if (card.feeder !== store.feeder) return;
     const car = carAt(row, tick);
     if (car?.here) found.push({ card, ...car });

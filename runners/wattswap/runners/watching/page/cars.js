@@ -36,7 +36,7 @@ export class Cars {
 
   update() {
     const tick = Math.min(Math.floor(store.now), newest()), wanted = this.search.value.trim().toLowerCase();
-    const rows = store.head.cars.map((card, row) => ({ card, car: carAt(row, tick), wallet: walletOf(card.session, tick) }))
+    const rows = store.cars.map((card, row) => ({ card, car: carAt(row, tick), wallet: walletOf(card.session, tick) }))
       .filter((row) => row.card.feeder === store.feeder)
       .filter((row) => this.all.checked || row.car?.here)
       .filter((row) => `${row.card.station} ${row.card.strategy} ${row.card.session}`.toLowerCase().includes(wanted));
@@ -92,7 +92,7 @@ export class Car {
   }
 
   update() {
-    const card = store.head.cars[this.row];
+    const card = store.cars[this.row];
     if (!card) {
       fill(this.element, h("p", { class: "notice" }, "There is no such car in this run. ", h("a", { href: "#cars" }, "All cars")));
       return;

@@ -7,7 +7,7 @@ const link = (name) => h("a", { href: `#charger/${encodeURIComponent(name)}` }, 
 
 // The row of the session at a charger at a tick, or of its next one, or -1.
 function sessionAt(name, tick) {
-  const here = store.head.cars.map((card, row) => ({ card, row })).filter(({ card }) => card.station === name && card.feeder === store.feeder);
+  const here = store.cars.map((card, row) => ({ card, row })).filter(({ card }) => card.station === name && card.feeder === store.feeder);
   const now = here.find(({ row }) => carAt(row, tick)?.here);
   const next = here.filter(({ card }) => card.arrival_tick > tick).sort((a, b) => a.card.arrival_tick - b.card.arrival_tick)[0];
   return { now: now?.row ?? -1, next: next?.row ?? -1, known: here.length > 0 };
@@ -15,7 +15,7 @@ function sessionAt(name, tick) {
 
 const COLUMNS = [
   ["Charger", (one) => link(one.name)],
-  ["Car", (one) => (one.row < 0 ? "–" : h("a", { href: `#car/${encodeURIComponent(store.head.cars[one.row].session)}` }, store.head.cars[one.row].vehicle))],
+  ["Car", (one) => (one.row < 0 ? "–" : h("a", { href: `#car/${encodeURIComponent(store.cars[one.row].session)}` }, store.cars[one.row].vehicle))],
   ["Doing now", (one) => h("span", {}, h("b", { class: `mark ${kind(one.car?.what ?? "gone")}` }, word(one.car?.what ?? "gone").mark), one.row < 0 ? "free" : word(one.car.what).short)],
   ["Power", (one) => (one.row < 0 ? "" : kw(one.car.import_w - one.car.export_w)), true],
   ["Current", (one) => (one.row < 0 ? "" : amps(one.car.import_w - one.car.export_w)), true],
@@ -32,7 +32,7 @@ export class Chargers {
 
   update() {
     const tick = Math.min(Math.floor(store.now), newest()), at = new Map();
-    store.head.cars.forEach((card, row) => {
+    store.cars.forEach((card, row) => {
       if (card.feeder !== store.feeder) return;
       const car = carAt(row, tick);
       if (car?.here) at.set(card.station, { name: card.station, row, car, grant: grantAt(row, tick) });
@@ -67,10 +67,10 @@ export class ChargerScreen {
     }
     if (now < 0) {
       this.head.textContent = `Charger ${this.name} is free`;
-      fill(this.body, h("p", {}, next < 0 ? "Nobody else comes in this run." : `The next car comes at ${clock(head.cars[next].arrival_tick)}.`));
+      fill(this.body, h("p", {}, next < 0 ? "Nobody else comes in this run." : `The next car comes at ${clock(store.cars[next].arrival_tick)}.`));
       return;
     }
-    const card = head.cars[now], car = carAt(now, tick), grant = grantAt(now, tick), power = car.import_w - car.export_w;
+    const card = store.cars[now], car = carAt(now, tick), grant = grantAt(now, tick), power = car.import_w - car.export_w;
     this.head.replaceChildren(h("b", { class: `mark ${kind(car.what)}` }, word(car.what).mark), `Charger ${this.name}: its car ${word(car.what).says}`);
     const behind = Math.max(card.need_ws - car.imported_ws + car.exported_ws, 0);
     fill(this.body, h("div", { class: "tiles" },

@@ -19,7 +19,7 @@ function salesOf(isMeant, tick) {
     found.set(key, sale);
   }
   for (const sale of found.values()) {
-    const settled = tradesOf(head.cars[sale.row].session, tick).filter((trade) => trade.tick === sale.tick && (trade.tranche === FEED) === sale.feeds);
+    const settled = tradesOf(store.cars[sale.row].session, tick).filter((trade) => trade.tick === sale.tick && (trade.tranche === FEED) === sale.feeds);
     sale.isSettled = settled.length > 0;
     if (!sale.isSettled) continue;
     Object.assign(sale, { delivered_ws: sum(settled, "delivered_ws"), nanos: sum(settled, "nanos"), status: settled[0].status });
@@ -44,7 +44,7 @@ export function rowsOnRent(rows, tick) {
 export function standing(sale, tick) {
   if (!sale.isSettled) return sale.feeds ? "paid when its window ends" : "paid when it is drawn back";
   if (sale.status === "disputed") return "disputed, the lower meter paid";
-  const ended = store.sessions.get(store.head.cars[sale.row].session);
+  const ended = store.sessions.get(store.cars[sale.row].session);
   const left = ended && ended.status !== "open" && ended.departure_tick <= tick;
   return left ? sale.status : "earned, waiting for the bill";
 }

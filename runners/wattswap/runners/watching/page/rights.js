@@ -63,7 +63,7 @@ export function driverForm(card, row) {
 
 function sayings(card, row, token) {
   const answer = h("span", { role: "status" }), by = h("input", { type: "time", id: "by", value: "07:00", required: true });
-  const range = h("input", { type: "number", id: "range", min: 0, max: Math.floor(store.head.battery_wh[row] / store.head.wh_per_km), value: 60, required: true });
+  const range = h("input", { type: "number", id: "range", min: 0, max: Math.floor(store.cars[row].battery_wh / store.head.wh_per_km), value: 60, required: true });
   const say = async (wish, figures = {}) => {
     answer.textContent = "sent …";
     answer.textContent = await post("wish", token, { session: card.session, wish, ...figures }, () => "the car has been told");

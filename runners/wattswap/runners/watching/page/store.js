@@ -1,7 +1,7 @@
 // What the page knows of the run: lists that grow as the stream brings more, and the moment that is shown.
 
 export const store = {
-  head: null, state: "running", ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [],
+  head: null, isTold: false, state: "running", cars: [], ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [],
   changes: [], now: 0, feeder: 0, follows: true, plays: false, speed: 300, view: null,
 };
 
@@ -12,8 +12,8 @@ export const changed = () => listeners.forEach((listener) => listener());
 export function begin(head) {
   const index = (names) => Object.fromEntries(names.map((name, place) => [name, place]));
   Object.assign(store, {
-    head, ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: head.cars.map(() => []), accounts: [], offers: [], awards: [], changes: head.cars.map(() => []), now: 0, view: null,
-    follows: head.is_live, plays: false, bySession: new Map(head.cars.map((car, row) => [car.session, row])),
+    head, isTold: false, cars: [], ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [], changes: [], now: 0, view: null,
+    follows: head.is_live, plays: false, bySession: new Map(),
     column: index(head.feeder_columns), feeder: Math.min(store.feeder, head.feeders.length - 1),
   });
   changed();
@@ -23,10 +23,16 @@ const named = (names, row) => Object.fromEntries(names.map((name, place) => [nam
 
 export function take(part) {
   const { head } = store, first = !store.ticks.length;
+  for (const card of part.cards ?? []) {
+    store.bySession.set(card.session, store.cars.length);
+    store.cars.push(card);
+    store.changes.push([]);
+    store.grants.push([]);
+  }
   for (const row of part.ticks ?? []) store.ticks.push(row);
   for (const row of part.cars ?? []) {
     const change = named(head.car_columns, row);
-    (store.changes[change.row] ??= []).push(change);
+    store.changes[change.row].push(change);
   }
   for (const row of part.rounds ?? []) store.rounds.push(named(head.round_columns, row));
   for (const row of part.trades ?? []) {
@@ -43,13 +49,13 @@ export function take(part) {
   for (const row of part.heat ?? []) store.heat.push(row);
   for (const row of part.grants ?? []) {
     const grant = named(head.grant_columns, row);
-    (store.grants[grant.row] ??= []).push(grant);
+    store.grants[grant.row].push(grant);
   }
   for (const row of part.accounts ?? []) store.accounts.push(named(head.account_columns, row));
   for (const row of part.offers ?? []) store.offers.push(named(head.offer_columns, row));
   for (const row of part.awards ?? []) store.awards.push(named(head.award_columns, row));
   for (const row of part.wishes ?? []) store.wishes.push(named(head.wish_columns, row));
-  store.state = part.state;
+  Object.assign(store, { isTold: true, state: part.state });
   if (store.follows) store.now = newest();
   else if (!head.is_live && (first || store.atPeak)) showPeak();
   changed();
@@ -69,7 +75,7 @@ function showPeak() {
 
 // The session of a car at a tick, else its next one, else its last; cars come several times.
 export function sessionOf(vehicle, tick) {
-  const mine = store.head.cars.filter((card) => card.vehicle === vehicle).sort((a, b) => a.arrival_tick - b.arrival_tick);
+  const mine = store.cars.filter((card) => card.vehicle === vehicle).sort((a, b) => a.arrival_tick - b.arrival_tick);
   return mine.find((card) => card.departure_tick > tick) ?? mine.at(-1);
 }
 

@@ -1,20 +1,21 @@
-"""What a page is told of a run: lists that only grow, and for each watcher how much of them it has.
+"""What a page is told of a street: lists that only grow, and for each watcher how much of them it has.
 
 Whoever watches asks for what is new since it last asked. Nothing is queued for anybody: a slow browser gets fewer and
-larger parts, and the run never waits for one.
+larger parts, and the street never waits for one. A history that begins anew, with another head, forgets what it had.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-from wattswap.experiments.dashboard.columns import ASK, PRICE, PRICE_UNIT
 from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
+from wattswap.runners.watching.columns import ASK, PRICE, PRICE_UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,10 +40,13 @@ WISH_COLUMNS: Final = ("tick", "row", "sells", "departure_ms", "least_wh")
 MOST_ROWS: Final = 4_096
 """Of each list, in one part."""
 
-_LISTS: Final = (
-    *("ticks", "cars", "rounds", "trades", "sessions"),
+LISTS: Final = (
+    *("cards", "ticks", "cars", "rounds", "trades", "sessions"),
     *("wishes", "heat", "grants", "accounts", "offers", "awards"),
 )
+"""Cards come first: the others name cars by their place among them."""
+UNTOLD: Final = -1
+"""The departure of a car that has told nobody when it leaves."""
 
 
 class CarCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +58,11 @@ class CarCard(msgspec.Struct, frozen=True, kw_only=True):
     strategy: str
     arrival_tick: int
     departure_tick: int
+    """``UNTOLD`` if nobody here knows."""
     need_ws: int
     feeder: int = 0
+    battery_wh: int = 0
+    """What its battery holds, where a driver has a say."""
 
 
 class FeederCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,7 +75,7 @@ class FeederCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
-    """What a page must know before the first tick: the run, its clock, its cars, and what the columns are called."""
+    """What a page must know before the first tick: the street, its clock, and what the columns are called."""
 
     name: str
     controller: str
@@ -88,11 +95,10 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a driver can say what a car is to do."""
     wh_per_km: int = 180
     """What a range is reckoned with."""
-    battery_wh: list[int] = []
-    """What each car's battery holds, where a driver has a say."""
+    is_reckoned: bool = False
+    """Whether the cars' powers are what they were granted, as far as they want it: here nobody reads their meters."""
     play_speed: float | None = None
     """A finished run is to be played so many times faster than it was."""
-    cars: list[CarCard]
     feeder_columns: Sequence[str] = FEEDER_COLUMNS
     car_columns: Sequence[str] = CAR_COLUMNS
     round_columns: Sequence[str] = ROUND_COLUMNS
@@ -111,16 +117,28 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cursor(msgspec.Struct, frozen=True):
-    """How much of each list a watcher has, and which state it knows."""
+    """Which history a watcher has seen, how much of each list of it, and which state it knows."""
 
-    had: tuple[int, ...] = (0,) * len(_LISTS)
+    history: str = ""
+    had: tuple[int, ...] = (0,) * len(LISTS)
     state: State | None = None
+
+    def __str__(self) -> str:
+        return f"{self.history}:{'-'.join(map(str, self.had))}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """A cursor from its text; one that has seen nothing if it is none."""
+        history, _, numbers = text.partition(":")
+        had = tuple(int(number) for number in numbers.split("-") if number.isdecimal() and len(number) < 10)
+        return cls(history, had) if len(had) == len(LISTS) else cls()
 
 
 class NewRows(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is new; the lists' rows are in the order of the head's columns."""
 
     state: State
+    cards: list[CarCard] = []
     ticks: list[Row] = []
     cars: list[Row] = []
     rounds: list[Row] = []
@@ -133,15 +151,22 @@ class NewRows(msgspec.Struct, frozen=True, omit_defaults=True):
     offers: list[Row] = []
     awards: list[Row] = []
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as much of a list is told as fits, so that there may be more."""
+        return any(len(getattr(self, name)) == MOST_ROWS for name in LISTS)
+
 
 class History:
-    """A run as far as it is known, for one thread that adds and any number that read."""
+    """A street as far as it is known, for one thread that adds and any number that read."""
 
     def __init__(self) -> None:
         self.head: Head | None = None
-        """None until the run has begun."""
+        """None until it has begun."""
         self._lock = Lock()
-        self._lists: dict[str, list[Row]] = {name: [] for name in _LISTS}
+        self._name = ""
+        """A new one each time that it begins."""
+        self._lists: dict[str, list[Any]] = {name: [] for name in LISTS}
         self._state: State = "running"
 
     @property
@@ -154,6 +179,22 @@ class History:
         """The number of ticks that are known."""
         return len(self._lists["ticks"])
 
+    @property
+    def cards(self) -> Sequence[CarCard]:
+        """Of all cars so far, by their row."""
+        return self._lists["cards"]
+
+    def begin(self, head: Head, cards: Iterable[CarCard] = ()) -> None:
+        """Begin, or begin anew: whatever was known is forgotten."""
+        with self._lock:
+            self.head, self._name, self._state = head, secrets.token_hex(8), "running"
+            self._lists = {name: [] for name in LISTS} | {"cards": list(cards)}
+
+    def enter(self, cards: Iterable[CarCard]) -> None:
+        """Add cars."""
+        with self._lock:
+            self._lists["cards"].extend(cards)
+
     def add(self, **rows: Iterable[Row]) -> None:
         """Add rows to the lists of these names."""
         with self._lock:
@@ -165,14 +206,19 @@ class History:
         with self._lock:
             self._state = state
 
-    def since(self, cursor: Cursor) -> tuple[NewRows, Cursor] | None:
-        """What a watcher lacks, at most ``MOST_ROWS`` of each list, and what it will then have; None if nothing."""
+    def since(self, cursor: Cursor) -> tuple[Head | NewRows, Cursor] | None:
+        """What a watcher lacks, and what it will then have seen; None if nothing.
+
+        That is the head of a history of which it has seen nothing, and then at most ``MOST_ROWS`` of each list.
+        """
         with self._lock:
-            rows = {
-                name: self._lists[name][had : had + MOST_ROWS] for name, had in zip(_LISTS, cursor.had, strict=True)
-            }
+            if self.head is None:
+                return None
+            if cursor.history != self._name:
+                return self.head, Cursor(self._name)
+            rows = {name: self._lists[name][had : had + MOST_ROWS] for name, had in zip(LISTS, cursor.had, strict=True)}
             state = self._state
         if not any(rows.values()) and state == cursor.state:
             return None
-        had = tuple(before + len(rows[name]) for name, before in zip(_LISTS, cursor.had, strict=True))
-        return NewRows(state=state, **rows), Cursor(had, state)
+        had = tuple(before + len(rows[name]) for name, before in zip(LISTS, cursor.had, strict=True))
+        return NewRows(state=state, **rows), Cursor(cursor.history, had, state)
