@@ -8,7 +8,6 @@ import json
 import socket
 import tracemalloc
 from contextlib import closing, contextmanager, suppress
-from importlib.resources import files
 from threading import active_count
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.driver_wishes import DriverWishes, Said, Wish
 from wattswap.runners.engines.limit_order import LimitOrder
 from wattswap.runners.watching.history import FEEDER_COLUMNS, MOST_ROWS, Head, History
+from wattswap.runners.watching.page import page_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -346,9 +346,6 @@ def test_an_address_of_nobodys_is_named():
 
 
 def test_the_page_is_small_and_asks_nobody_else():
-    page = [
-        entry.read_text(encoding="utf-8")
-        for entry in files("wattswap.experiments.dashboard").joinpath("page").iterdir()
-    ]
-    assert sum(len(text.encode()) for text in page) < 200_000
-    assert not [text for text in page if "https://" in text]
+    page = [content for path, (_, content) in page_files().items() if path != "/"]
+    assert 50_000 < sum(map(len, page)) < 200_000
+    assert not [content for content in page if b"https://" in content]

@@ -6,7 +6,7 @@ import tomllib
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from wattswap.runners.watching.history import Row
 
     Columns = Mapping[str, Sequence[Any]]
+
+_CARD: Final = tuple(name for name in CarCard.__struct_fields__ if name != "battery_wh")
+"""No driver has a say in what is over."""
 
 
 def finished_run(path: Path, play_speed: float | None = None) -> History:
@@ -56,7 +59,7 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
     cars, columns = run.columns("cars"), run.columns("sessions")
     sessions = _rows(columns, SessionRow._fields)
     trades = _rows(run.columns("trades"), TradeRow._fields)
-    cards = _cards(_rows(columns, CarCard.__struct_fields__))
+    cards = _cards(_rows(columns, _CARD))
     history = History()
     head = Head(
         name=str(run.figures.get("scenario", path.name)),
@@ -157,8 +160,7 @@ def _heat_rows(ticks: Sequence[Row], transformers: Sequence[_Heated], tick_s: in
 
 
 def _cards(rows: Iterable[Row]) -> list[CarCard]:
-    names = CarCard.__struct_fields__
-    return msgspec.convert([dict(zip(names, row, strict=True)) for row in rows], list[CarCard])
+    return msgspec.convert([dict(zip(_CARD, row, strict=True)) for row in rows], list[CarCard])
 
 
 def _sales(trades: Iterable[Row], numbers: Mapping[str, int]) -> dict[str, list[Row]]:
