@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from wattswap.protocol.messages import Award
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -28,3 +34,15 @@ class Session:
     """What its charger is rated for, whatever the charger says."""
     arrival_ms: int
     """When its mandate came."""
+
+
+class SiteView(NamedTuple):
+    """What a transformer knows of its feeder, for whoever looks at it; what it refers to changes with every event."""
+
+    base_w: int
+    """What all homes draw, as far as is known."""
+    limit_w: int
+    sessions: Mapping[int, Session]
+    """The plugged cars, by session."""
+    awards: Sequence[Award]
+    """Those in force."""

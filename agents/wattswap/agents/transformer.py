@@ -1,8 +1,7 @@
 """The transformer agent: it watches its load, calls for relief when it runs short, clears, awards, grants and pays.
 
 One tick of it reads: readings come in; ``assess`` says whether the street fits under the limit; if not, a call goes
-out and the round clears when all have answered; then everyone is granted power. Awards that ended are settled as
-their deliveries come in.
+out and the round clears when all have answered; then everyone is granted power. Deliveries settle what was awarded.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from wattswap.agents.lease_issuer import LeaseIssuer
 from wattswap.agents.lost_sessions import LostSessions
 from wattswap.agents.offers import FEED
 from wattswap.agents.open_round import OpenRound
-from wattswap.agents.parties import Party, Session
+from wattswap.agents.parties import Party, Session, SiteView
 from wattswap.agents.rules import Terms
 from wattswap.agents.vehicle_table import VehicleTable
 from wattswap.protocol.codec import seal, unseal
@@ -106,14 +105,16 @@ class Transformer:
                 self._award_book.uncommitted_nanos += event.received_nanos
             case Restarted():
                 return self._on_restarted(event, now_ms)
-            case _:
-                pass
         return []
 
     @property
     def uncommitted_nanos(self) -> int:
         """What it thinks it may still promise."""
         return self._award_book.uncommitted_nanos
+
+    def view(self) -> SiteView:
+        """What it knows now."""
+        return SiteView(self._base.watts, self._limit_w, self._sessions, self._award_book.in_force)
 
     @property
     def owes(self) -> int:
@@ -148,8 +149,7 @@ class Transformer:
                 return self._on_session(sender, message, now_ms)
             case Sealed():
                 return self._on_mandate(sender, message, now_ms)
-            case _:
-                return []
+        return []
 
     def _on_session(
         self, charger: str, message: Report | CappedOffer | WitnessedDelivery | Departed | Ack, now_ms: int

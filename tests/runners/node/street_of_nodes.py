@@ -109,7 +109,9 @@ class StreetOfNodes:
     ) -> None:
         self._hosts, self.ports = hosts, [free_port() for _ in range(points + 1)]
         ports = self.ports
-        site = f"[site]\nlimit_w = {limit_w}\n{ledger}"
+        self.dashboard_port = free_port()
+        """Where the transformer shows its street."""
+        site = f"[site]\nlimit_w = {limit_w}\n{ledger}[page]\nport = {self.dashboard_port}\n"
         self.transformer = self._agent(folder, "transformer", "transformer", 0, listen(ports[0], hosts) + site)
         above = upstream("transformer", ports[0], hosts)
         self.household = self._agent(folder, "household/0", "household", 0, above + f"[device]\npower_w = {base_w}\n")

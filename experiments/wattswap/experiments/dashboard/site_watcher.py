@@ -17,9 +17,10 @@ from wattswap.runners.engines.fleet import FleetRun
 from wattswap.runners.engines.loop import SimulatedRun
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.ageing import AgeingClock
+from wattswap.runners.watching.tranches import offer_rows, tranche_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
@@ -70,21 +71,15 @@ class SiteWatcher(Observer):
         except RemoteProtocolError:
             return
         if isinstance(offer, Offer):
-            self._history.add(
-                offers=[
-                    [offer.tick, offer.feeder, offer.session, number, tranche.relief_w, tranche.ask_nanos_per_kwh_h]
-                    for number, tranche in enumerate(offer.tranches, 1)
-                    if tranche.relief_w
-                ]
-            )
+            self._history.add(offers=offer_rows(offer, offer.session))
 
     def noted(self, transformer: str, note: Note) -> None:
         """Tell of an award as soon as it is made."""
         if isinstance(note, NoteAward):
             key = (note.tick, self._feeder_of[transformer], note.session)
-            self._history.add(awards=_tranches(key, note.award_w, note.price_nanos_per_kwh_h))
+            self._history.add(awards=tranche_rows(key, note.award_w, note.price_nanos_per_kwh_h))
             if not isinstance(self._run, SimulatedRun):  # where offers are not overheard, those that were taken
-                self._history.add(offers=_tranches(key, note.offered_w, note.ask_nanos_per_kwh_h))
+                self._history.add(offers=tranche_rows(key, note.offered_w, note.ask_nanos_per_kwh_h))
 
     def moved(self, moved: Moved) -> None:
         """Keep what the chargers may draw."""
@@ -107,8 +102,8 @@ class SiteWatcher(Observer):
         for at, row in enumerate(new.row.tolist()):
             key = (tick, int(run.world.fleet.feeder[row]), row)
             self._history.add(
-                offers=_tranches(key, new.offered_w[at].tolist(), new.ask[at].tolist()),
-                awards=_tranches(key, new.award_w[at].tolist(), new.price[at].tolist()),
+                offers=tranche_rows(key, new.offered_w[at].tolist(), new.ask[at].tolist()),
+                awards=tranche_rows(key, new.award_w[at].tolist(), new.price[at].tolist()),
             )
 
     def _heated(self, run: Run, feeder: int) -> tuple[int, int]:
@@ -140,12 +135,6 @@ class SiteWatcher(Observer):
                 self._funds[feeder] = funds
                 earned = sum(nanos for account, nanos in book.balances().items() if account.startswith("payable/"))
                 yield [tick, feeder, *funds, earned]
-
-
-def _tranches(key: tuple[int, int, int], powers_w: Iterable[int], prices: Iterable[int]) -> list[Row]:
-    """A row for each tranche of which there is any power, after tick, feeder and car."""
-    tranches = enumerate(zip(powers_w, prices, strict=True), 1)
-    return [[*key, number, power_w, price] for number, (power_w, price) in tranches if power_w]
 
 
 def _lease_left_ms(run: SimulatedRun, row: int, at_ms: int) -> int:

@@ -34,6 +34,16 @@ class QuietRequest(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether whoever asked has hung up."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def log_message(self, *_: object) -> None:
         """Say nothing: programs ask every few seconds."""
 
@@ -82,6 +92,10 @@ class BoundedServer(ThreadingHTTPServer):
             assert isinstance(request, socket.socket)
             self._due_s.pop(request, None)
             self._room.release()
+
+    def prolong(self, request: socket.socket) -> None:
+        """Give an answer that goes on for long as much time again from now on."""
+        self._due_s[request] = time.monotonic() + REQUEST_S
 
     def service_actions(self) -> None:
         """Hang up on whoever is overdue; the library calls this every time that it looks whether it is closed."""

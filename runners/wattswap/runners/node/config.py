@@ -137,7 +137,7 @@ class PointTable(_Section, frozen=True, kw_only=True):
 
 
 class PageTable(_Section, frozen=True, kw_only=True):
-    """Where others read what a charging point may draw now, or where a car's driver says what is wanted of it."""
+    """Where others look: at a transformer's street, at what a charging point may draw now, at a car."""
 
     host: str = "127.0.0.1"
     port: Port = 0
@@ -231,6 +231,7 @@ class TransformerConfig(NodeConfig, frozen=True, kw_only=True):
     site: SiteTable
     listen: ListenTable = ListenTable()
     ledger: TokensTable = TokensTable()
+    page: PageTable = PageTable()
 
 
 class ChargerConfig(NodeConfig, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wattswap.runners.node.ledger_payments import LedgerPayments
     from wattswap.runners.node.pages import AgentPage
     from wattswap.runners.node.sensors import Sensor
+    from wattswap.runners.node.site_watch import SiteWatch
 
 
 class HostedAgent:
@@ -43,6 +44,7 @@ class HostedAgent:
         beat_ms: int,
         phase_ms: int = 0,
         page: AgentPage | None = None,
+        watch: SiteWatch | None = None,
         payments: LedgerPayments | None = None,
     ) -> None:
         """``post`` brings a message (sender, receiver, message) on its way; ``refused`` hears whose was not accepted.
@@ -51,7 +53,8 @@ class HostedAgent:
         """
         self._post, self._refused, self._sensor, self._log = post, refused, sensor, log
         self._sparing = SparingLog(log)
-        self._beat_ms, self._phase_ms, self._page, self._payments = beat_ms, phase_ms, page, payments
+        self._beat_ms, self._phase_ms = beat_ms, phase_ms
+        self._page, self._watch, self._payments = page, watch, payments
         self._powers_w = 0, 0
         self._pending: deque[tuple[Event, str]] = deque()
         """What the agent has yet to learn, and which other agent said it; empty for what this node knows itself."""
@@ -122,7 +125,8 @@ class HostedAgent:
         effects: list[Effect] = []
         for event, sender in events:
             try:
-                effects += self._node.agent.handle(event, now_ms)
+                done = self._node.agent.handle(event, now_ms)
+                effects += done
             except RemoteProtocolError as error:
                 self._refuse(sender, error)
             except Exception as error:
@@ -132,6 +136,9 @@ class HostedAgent:
                 said = event.message if isinstance(event, Received) else event
                 about = f"{type(said).__name__} of {sender}"
                 self._sparing.write("error", "dropped", about, about=about, why=f"{type(error).__name__}: {error}")
+            else:
+                if self._watch is not None:
+                    self._watch.handled(event, done, now_ms)
         is_over = lease_ends_ms is not None and lease_ends_ms <= now_ms and self._lease_ends_ms() is None
         self._why = "lease over" if is_over else ""
         if effects:
@@ -144,10 +151,12 @@ class HostedAgent:
         agent = self._node.agent
         return agent.lease_ends_ms if isinstance(agent, Charger) else None
 
-    def show(self) -> None:
+    def show(self, now_ms: int) -> None:
         """Show on its page how the agent stands."""
         if self._page is not None:
             self._page.look(self._node.agent, self._powers_w)
+        if self._watch is not None:
+            self._watch.look(self._node.agent, self._node.driver.book, now_ms)
 
     def _refuse(self, sender: str, error: RemoteProtocolError) -> None:
         """Log what is wrong with what somebody said, and hold it against whoever said it."""
@@ -203,3 +212,5 @@ class HostedAgent:
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """Write it into the log."""
         self._log.info("billed", session=session, billed_nanos=billed_nanos, receivable_nanos=receivable_nanos)
+        if self._watch is not None:
+            self._watch.billed(session, billed_nanos, receivable_nanos)

@@ -139,7 +139,7 @@ class NodeHost:
             self._beat(now_ms)
         self._learn(now_ms)
         for agent in agents:
-            agent.show()
+            agent.show(now_ms)
         self._messenger.flush()
         self._messenger.tick()
         self._tell_log()

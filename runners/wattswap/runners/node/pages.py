@@ -1,16 +1,20 @@
-"""The page of an agent on its own machine: of a charger for other programs, of a car for its driver."""
+"""The page of an agent on its own machine: of a transformer's street, of a charger for programs, of a car's driver."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Protocol
 
-from wattswap.runners.node.config import ChargerConfig, VehicleConfig
+from wattswap.runners.node.config import ChargerConfig, TransformerConfig, VehicleConfig
 from wattswap.runners.node.driver_page.server import DriverPage, driver_token, write_address
 from wattswap.runners.node.grant_page import GrantPage
 from wattswap.runners.node.sensors import CarSensor
+from wattswap.runners.node.site_watch import SiteWatch
+from wattswap.runners.node.street_page import StreetPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import ExitStack
 
     from structlog.typing import FilteringBoundLogger
 
@@ -49,3 +53,18 @@ def page_of(
     page = DriverPage(host, port, sensor, token, log, name=name)
     log.info("driver page", port=page.port, address_in=str(write_address(folder, host, page.port, token)))
     return page
+
+
+def site_watch_of(loaded: LoadedConfig, name: str, log: FilteringBoundLogger, stack: ExitStack) -> SiteWatch | None:
+    """What watches a transformer for its page, which is served until the stack ends; None if there is no page.
+
+    Raises:
+        InputError: the port is taken, or the address is not this machine's.
+    """
+    config = loaded.config
+    if not isinstance(config, TransformerConfig) or not config.page.port:
+        return None
+    watch = SiteWatch(name, loaded.rules)
+    page = stack.enter_context(closing(StreetPage(config.page.host, config.page.port, watch.history)))
+    log.info("dashboard", host=config.page.host, port=page.port)
+    return watch

@@ -3,7 +3,7 @@ import { fill, h, table, tile } from "./dom.js";
 import { driverForm, wished } from "./rights.js";
 import { earnsRent, salesBy, standing } from "./sales.js";
 import { carAt, newest, sessionOf, store, walletOf } from "./store.js";
-import { clock, iota, kind, kw, kwh, sold, word } from "./words.js";
+import { clock, iota, kind, kw, kwh, reckoned, sold, word } from "./words.js";
 
 const link = (card) => h("a", { href: `#car/${encodeURIComponent(card.session)}` }, card.station);
 const mark = (what) => h("span", {}, h("b", { class: `mark ${kind(what)}` }, word(what).mark), word(what).short);
@@ -17,10 +17,12 @@ const COLUMNS = [
   ["Charged", (row) => kwh(row.car?.imported_ws ?? 0), true],
   ["Fed back", (row) => (row.car?.exported_ws ? kwh(row.car.exported_ws) : "–"), true],
   ["Leaves", (row) => leaves(row.card), true],
-  ["Strategy", (row) => row.card.strategy],
+  ["Strategy", (row) => row.card.strategy || "not told"],
 ];
 
 function leaves(card) {
+  const ended = store.sessions.get(card.session);
+  if (card.departure_tick < 0) return ended ? clock(ended.departure_tick) : "not told";
   return card.departure_tick > store.head.all_ticks ? "after the run" : clock(card.departure_tick);
 }
 
@@ -43,7 +45,7 @@ export class Cars {
     rows.sort((a, b) => b.wallet.earned - a.wallet.earned || a.card.station.localeCompare(b.card.station));
     const earning = rows.filter((row) => row.wallet.earned).length;
     this.head.textContent = `${rows.length} ${this.all.checked ? "sessions" : "cars plugged in"} at ${clock(tick)}, ${earning} of them have earned something`;
-    fill(this.list, table(COLUMNS, rows, "Cars"), store.head.is_live ? null
+    fill(this.list, table(COLUMNS, rows, "Cars"), store.head.is_reckoned ? reckoned() : store.head.is_live ? null
       : h("p", { class: "soft" }, "A finished run keeps of a car's power the mean over the time in which it did the same."));
   }
 }
@@ -109,16 +111,16 @@ export class Car {
     const power = car.import_w - car.export_w;
     fill(this.tiles, [
       tile("Power now", kw(Math.abs(power)), `${power < 0 ? "out of" : "into"} the car${store.head.is_live ? "" : ", mean"}`),
-      tile("Charged", kwh(car.imported_ws), `asked for ${kwh(card.need_ws)}`),
+      tile("Charged", kwh(car.imported_ws), `${store.head.is_reckoned && car.here ? "reckoned; " : ""}asked for ${kwh(card.need_ws)}`),
       tile("Fed back", kwh(car.exported_ws), ""),
       tile("Earned", `${iota(wallet.earned)} IOTA`, `by ${sales.length - open} ${sales.length - open === 1 ? "sale" : "sales"}${open ? `; ${open} not paid yet` : ""}`),
       wallet.left ? tile("Netted", `${iota(wallet.netted)} IOTA`, `with its bill of ${iota(wallet.bill)}${wallet.rest ? `; ${iota(wallet.rest)} to its wallet` : ""}`)
         : tile("Waiting", `${iota(wallet.waiting)} IOTA`, "netted when it leaves"),
-      tile("Leaves", leaves(card), `came ${card.arrival_tick < 0 ? "before the run" : clock(card.arrival_tick)}`),
+      tile("Leaves", leaves(card), `came ${card.arrival_tick < 0 ? "before this began" : clock(card.arrival_tick)}`),
     ]);
     fill(this.strip, this.days(tick));
     fill(this.trades, sales.length ? table(salesColumns(tick), sales, "Sales, newest call first") : h("p", { class: "soft" }, "Nothing yet."),
-      h("p", { class: "soft" }, `Strategy: ${card.strategy || "unknown"} · session ${card.session} · prices in ${store.head.price_unit}`));
+      h("p", { class: "soft" }, `Strategy: ${card.strategy || "not told"} · session ${card.session} · prices in ${store.head.price_unit}`));
   }
 
   // What it did until now, newest first.

@@ -4,7 +4,7 @@ import { fill, h, tile } from "./dom.js";
 import { limitForm } from "./rights.js";
 import { rowsOnRent } from "./sales.js";
 import { carAt, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, tradesUntil, unasked } from "./store.js";
-import { cars, clock, iota, kind, kw, kwh, WORDS, word } from "./words.js";
+import { cars, clock, iota, kind, kw, kwh, reckoned, WORDS, word } from "./words.js";
 
 const ORDER = ["forced", "paused", "reduced", "feeding", "waiting", "catching up", "charging", "full"];
 
@@ -144,6 +144,6 @@ export class Street {
     const bought = rounds().filter((round) => round.awarded_w);
     this.price.element.hidden = this.priceHead.hidden = !bought.length;
     this.price.draw([{ kind: "dots", points: bought.map((round) => [round.tick, round[store.head.price_column]]), colour: "--accent" }]);
-    fill(this.squares, squares(found, counts));
+    fill(this.squares, squares(found, counts), store.head.is_reckoned ? reckoned() : null);
   }
 }

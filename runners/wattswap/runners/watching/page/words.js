@@ -1,4 +1,5 @@
 // How figures and doings are said; the one place with the page's vocabulary.
+import { h } from "./dom.js";
 import { store } from "./store.js";
 
 export const WORDS = {
@@ -31,6 +32,9 @@ export function clock(tick, seconds = false) {
   const days = head.all_ticks * head.tick_ms > 25 * 3_600_000;
   return days ? `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][at.getUTCDay()]} ${time}` : time;
 }
+
+// Of a transformer's node.
+export const reckoned = () => h("p", { class: "soft" }, "A transformer reads no car's meter: powers are what the chargers may draw, as far as the cars want it. When a car has left, its charger's meter is told.");
 
 // What an award bought: each car offers to draw less in steps, and maybe to feed.
 export const tranche = (number) => ({ 1: "slower charging", 2: "a pause", 3: "power fed back" })[number];

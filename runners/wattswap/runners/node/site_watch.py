@@ -1,0 +1,294 @@
+"""What a transformer's node tells a dashboard: its own readings and messages, as a history that begins at midnight.
+
+A transformer reads no car's meter. It knows what it granted and what each car wants, so a car's power is reckoned: the
+less of the two. When a car has left, its charger's meter says what it drew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+
+from wattswap.agents.law import ChargingState
+from wattswap.agents.offers import FEED
+from wattswap.agents.transformer import Transformer
+from wattswap.ledger.book import RESERVED
+from wattswap.protocol.codec import unseal
+from wattswap.protocol.effects import NoteAward, NoteForced, NoteRound, NoteTrade, Send
+from wattswap.protocol.events import Received
+from wattswap.protocol.messages import CappedOffer, Departed, Grant, Offer, Report
+from wattswap.runners.node.clock import EPOCH_S
+from wattswap.runners.recording.activities import activity
+from wattswap.runners.recording.car_ticks import CarTicks
+from wattswap.runners.recording.record import SHORT_WS, SessionRow, TickRow, forced_row, round_row, trade_rows
+from wattswap.runners.watching.history import UNTOLD, CarCard, FeederCard, Head, History
+from wattswap.runners.watching.tranches import offer_rows, tranche_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wattswap.agents.base import Agent
+    from wattswap.agents.parties import Session, SiteView
+    from wattswap.agents.rules import Rules
+    from wattswap.ledger.book import Book
+    from wattswap.protocol.effects import Effect
+    from wattswap.protocol.events import Event
+    from wattswap.protocol.messages import Award
+    from wattswap.runners.recording.record import TradeRow
+    from wattswap.runners.watching.history import Row
+
+MOST_TICKS: Final = 43_200
+"""So many heartbeats are kept, some 12 MB; then the history begins anew."""
+_STEP_W: Final = 250
+"""A power is told anew when it has changed by so much; a car's meter is told with it, so nothing adds up wrongly."""
+_GONE: Final = -1
+_FEEDER: Final = 0
+
+
+@dataclass(slots=True)
+class _Car:
+    """A car that is plugged in, or has left and is not billed yet, as far as it is known."""
+
+    session: Session
+    row: int = 0
+    """Its place among the cards."""
+    arrival_tick: int = 0
+    report: Report | None = None
+    grant: Grant | None = None
+    granted_ms: int = 0
+    forced_w: int = 0
+    """What the last resort took from it in this tick."""
+    earned_nanos: int = 0
+    imported_ws: int = 0
+    exported_ws: int = 0
+    told: tuple[int, int, int] = (_GONE, 0, 0)
+    """Activity and powers, as they were told last."""
+    told_grant: tuple[int, int] = (_GONE, _GONE)
+
+    def lease_left_ms(self, now_ms: int) -> int:
+        """How long its charger may go on with the last grant, as far as is known here."""
+        return 0 if self.grant is None else max(self.granted_ms + self.grant.lease_ms - now_ms, 0)
+
+    def powers_w(self, guaranteed_w: int, now_ms: int) -> tuple[int, int]:
+        """What it draws and feeds by its grant, or without one by what is guaranteed, as far as it wants it."""
+        wanted_w = 0 if self.report is None else self.report.wanted_w
+        if self.grant is None or not self.lease_left_ms(now_ms):
+            return min(guaranteed_w, wanted_w), 0
+        return min(self.grant.import_w, wanted_w), self.grant.export_w
+
+
+class SiteWatch:
+    """Watches one transformer from inside its node; other threads may read the history."""
+
+    def __init__(self, name: str, rules: Rules) -> None:
+        self.history = History()
+        self._name, self._rules = name, rules
+        self._first_tick = self._last_tick = -1
+        """Of the history, in ticks of the node's clock; the last is the one that goes on."""
+        self._day = ""
+        self._cars: dict[int, _Car] = {}
+        self._told_accounts: tuple[int, ...] = ()
+
+    # -- what the node says -------------------------------------------------------------------------------------------
+
+    def handled(self, event: Event, effects: Sequence[Effect], now_ms: int) -> None:
+        """The transformer has learned of something, and wants this done."""
+        if isinstance(event, Received):
+            self._hear(event.message)
+        for effect in effects:
+            match effect:
+                case Send(message=Grant(session=session) as grant) if (car := self._cars.get(session)) is not None:
+                    car.grant, car.granted_ms = grant, now_ms
+                case NoteRound():
+                    _, *figures = round_row(effect, _FEEDER)
+                    self.history.add(rounds=[[effect.tick - self._first_tick, *figures]])
+                case NoteAward() | NoteForced() | NoteTrade() if (car := self._cars.get(effect.session)) is not None:
+                    self._note(effect, car)
+
+    def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
+        """The bill of a car that has left was netted."""
+        if (car := self._cars.pop(session, None)) is None:
+            return
+        party, need_ws = car.session.party, car.session.need_ws
+        missing_ws = max(need_ws - car.imported_ws + car.exported_ws, 0)
+        row = SessionRow(
+            session=party.session_id,
+            station=party.charger,
+            vehicle=party.vehicle,
+            strategy="",
+            arrival_tick=car.arrival_tick,
+            departure_tick=self._last_tick - self._first_tick,
+            need_ws=need_ws,
+            missing_ws=missing_ws,
+            imported_ws=car.imported_ws,
+            exported_ws=car.exported_ws,
+            deferred_ws=0,
+            earned_nanos=car.earned_nanos,
+            billed_nanos=billed_nanos,
+            receivable_nanos=receivable_nanos,
+            status="short" if missing_ws > SHORT_WS else "full",
+        )
+        self._tell_gone(car)
+        self.history.add(sessions=[list(row)])
+
+    def look(self, agent: Agent, book: Book | None, now_ms: int) -> None:
+        """The node has made a turn: if a tick is over by now, tell of it."""
+        tick = now_ms // self._rules.tick_ms
+        if tick == self._last_tick:
+            return
+        assert isinstance(agent, Transformer)
+        view, local = agent.view(), datetime.fromtimestamp(EPOCH_S + now_ms / 1_000, UTC).astimezone()
+        if (day := f"{local:%F%z}") != self._day or tick - self._first_tick > MOST_TICKS:
+            self._day = day
+            self._begin(tick, local)
+        self._look_who_is_here(view)
+        if passed := tick - self._last_tick:
+            self._tell_ticks(view, passed, now_ms)
+        if book is not None:
+            self._tell_accounts(agent.uncommitted_nanos, book)
+        self._last_tick = tick
+
+    # -- what of it is told -------------------------------------------------------------------------------------------
+
+    @property
+    def _tick(self) -> int:
+        """The tick that goes on, in the history."""
+        return self._last_tick - self._first_tick
+
+    def _begin(self, tick: int, local: datetime) -> None:
+        """Begin anew with this tick; of the past stay the cars that are here."""
+        here = {number: car for number, car in self._cars.items() if car.told[0] != _GONE}
+        self._cars, self._first_tick, self._last_tick, self._told_accounts = {}, tick, tick, ()
+        offset = local.utcoffset()
+        head = Head(
+            name=self._name,
+            controller="negotiated",
+            start_ms=EPOCH_S * 1_000 + tick * self._rules.tick_ms,
+            utc_offset_ms=round(offset.total_seconds() * 1_000) if offset else 0,
+            tick_ms=self._rules.tick_ms,
+            all_ticks=0,
+            feeders=[FeederCard(name="")],
+            is_live=True,
+            lease_ms=self._rules.lease_ms,
+            is_reckoned=True,
+        )
+        self.history.begin(head)
+        for number, car in here.items():
+            self._enter(number, replace(car, told=(_GONE, 0, 0), told_grant=(_GONE, _GONE)))
+
+    def _enter(self, number: int, car: _Car) -> None:
+        """Tell of a plugged car."""
+        session, self._cars[number] = car.session, car
+        car.row = len(self.history.cards)
+        car.arrival_tick = session.arrival_ms // self._rules.tick_ms - self._first_tick
+        card = CarCard(
+            session=session.party.session_id,
+            station=session.party.charger,
+            vehicle=session.party.vehicle,
+            strategy="",
+            arrival_tick=car.arrival_tick,
+            departure_tick=UNTOLD,
+            need_ws=session.need_ws,
+        )
+        self.history.enter([card])
+
+    def _look_who_is_here(self, view: SiteView) -> None:
+        """Tell of cars that are new, and of those that have left."""
+        for number, session in view.sessions.items():
+            if number not in self._cars:
+                self._enter(number, _Car(session))
+        for number, car in self._cars.items():
+            if number not in view.sessions:
+                self._tell_gone(car)
+
+    def _tell_gone(self, car: _Car) -> None:
+        if car.told[0] != _GONE:
+            car.told = _GONE, 0, 0
+            self.history.add(cars=[[self._tick, car.row, *car.told, car.imported_ws, car.exported_ws]])
+
+    def _hear(self, message: object) -> None:
+        """A charger has said something that the transformer did not refuse."""
+        match message:
+            case Report() if (car := self._cars.get(message.session)) is not None:
+                car.report = message
+            case Departed() if (car := self._cars.get(message.session)) is not None:
+                car.imported_ws, car.exported_ws = message.imported_ws, message.exported_ws
+            case CappedOffer() if (car := self._cars.get(message.session)) is not None:
+                offer = unseal(message.offer)
+                if isinstance(offer, Offer):
+                    told = msgspec.structs.replace(offer, tick=offer.tick - self._first_tick)
+                    self.history.add(offers=offer_rows(told, car.row))
+
+    def _note(self, note: NoteAward | NoteForced | NoteTrade, car: _Car) -> None:
+        tick, name = note.tick - self._first_tick, car.session.party.session_id
+        match note:
+            case NoteAward():
+                awards = tranche_rows((tick, _FEEDER, car.row), note.award_w, note.price_nanos_per_kwh_h)
+                self.history.add(awards=awards)
+            case NoteForced():
+                car.forced_w = note.forced_w
+                self._trade(forced_row(tick, _FEEDER, name, note.forced_w))
+            case NoteTrade():
+                car.earned_nanos += sum(note.nanos)
+                for row in trade_rows(note, _FEEDER, name, settled_tick=self._tick):
+                    self._trade(row._replace(tick=tick))
+
+    def _trade(self, row: TradeRow) -> None:
+        self.history.add(trades=[list(row)])
+
+    def _tell_ticks(self, view: SiteView, passed: int, now_ms: int) -> None:
+        """Tell how the last tick ended; if the node slept through others since, they were like it."""
+        here = [car for number, car in self._cars.items() if number in view.sessions and car.report is not None]
+        sold = {award.session: award for award in view.awards}
+        cars = self._reckoned(here, sold, view, now_ms)
+        changes: list[Row] = []
+        seconds = passed * self._rules.tick_ms // 1_000
+        doing = np.stack((activity(cars), cars.import_w, cars.export_w), axis=1).tolist()
+        for car, (what, import_w, export_w) in zip(here, doing, strict=True):
+            was, imported_w, exported_w = car.told
+            if what != was or max(abs(import_w - imported_w), abs(export_w - exported_w)) >= _STEP_W:
+                car.told = what, import_w, export_w
+                changes.append([self._tick, car.row, *car.told, car.imported_ws, car.exported_ws])
+            car.imported_ws += car.told[1] * seconds
+            car.exported_ws += car.told[2] * seconds
+            car.forced_w = 0
+        columns = cars.import_w, cars.export_w, cars.baseline_w, cars.owed_ws
+        street: Row = [view.base_w, view.limit_w, *(int(column.sum()) for column in columns)]
+        self.history.add(ticks=[street] * passed, cars=changes, grants=self._new_grants(here, now_ms))
+
+    def _reckoned(self, here: Sequence[_Car], sold: dict[int, Award], view: SiteView, now_ms: int) -> CarTicks:
+        """The plugged cars as columns; their baseline is what they may draw unasked."""
+        rows: list[tuple[int, ...]] = []
+        for car in here:
+            report = car.report
+            assert report is not None
+            award = sold.get(report.session)
+            reduce_w = 0 if award is None else sum(award.award_w[:FEED])
+            powers_w = car.powers_w(self._rules.guaranteed_w, now_ms)
+            rows.append((report.wanted_w, report.firm_w, *powers_w, reduce_w, car.forced_w, report.owed_ws))
+        wanted, firm, *rest = np.array(rows, dtype=np.int64).reshape(-1, 7).T
+        numbers = np.array([car.row for car in here], dtype=np.int64)
+        state = ChargingState(wanted, firm, firm, np.zeros_like(firm))
+        return CarTicks.of([TickRow(self._tick, view.base_w, view.limit_w, numbers, state, *rest)])
+
+    def _new_grants(self, here: Sequence[_Car], now_ms: int) -> list[Row]:
+        """What chargers may draw, and how long, where that has changed."""
+        found: list[Row] = []
+        for car in here:
+            left_ms = car.lease_left_ms(now_ms) // self._rules.tick_ms * self._rules.tick_ms
+            granted_w = car.grant.import_w if car.grant is not None and left_ms else self._rules.guaranteed_w
+            if abs(granted_w - car.told_grant[0]) >= _STEP_W or left_ms != car.told_grant[1]:
+                car.told_grant = granted_w, left_ms
+                found.append([self._tick, car.row, granted_w, left_ms])
+        return found
+
+    def _tell_accounts(self, free_nanos: int, book: Book) -> None:
+        earned = sum(nanos for account, nanos in book.balances().items() if account.startswith("payable/"))
+        accounts = free_nanos, book.balance(RESERVED), earned
+        if accounts != self._told_accounts:
+            self._told_accounts = accounts
+            self.history.add(accounts=[[max(self._tick - 1, 0), _FEEDER, *accounts]])

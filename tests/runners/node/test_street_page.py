@@ -1,0 +1,268 @@
+"""The dashboard of a transformer's node: what it tells is what the street does, and it is told to whoever may look."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from tests.dashboard.histories import history_of, lists_of
+from tests.dashboard.test_remote import wait_until
+from tests.runners.node.street_of_nodes import StreetOfNodes, free_port, running, until
+
+from wattswap.experiments.api import run_loaded
+from wattswap.experiments.dashboard.remote import remote_run
+from wattswap.experiments.dashboard.watcher import Watcher
+from wattswap.runners.engines.loop import SimulatedRun
+from wattswap.runners.engines.observer import Observer
+from wattswap.runners.node.site_watch import SiteWatch
+from wattswap.runners.node.street_page import MOST_WATCHERS, StreetPage
+from wattswap.runners.recording.activities import ACTIVITIES, FULL
+from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
+from wattswap.runners.scenario import load_street
+from wattswap.runners.watching.history import ACCOUNT_COLUMNS, CAR_COLUMNS, FEEDER_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from wattswap.protocol.effects import Effect
+    from wattswap.protocol.events import Event
+    from wattswap.runners.engines.run import Run
+
+
+class _AsANode(Observer):
+    """Lets a watch see of a simulated street what it would see in its transformer's node."""
+
+    def begun(self, run: Run) -> None:
+        assert isinstance(run, SimulatedRun)
+        self._run, (self._name,) = run, run.factory.transformers
+        self.watch = SiteWatch(self._name, run.rules)
+        self._bills: list[tuple[int, int, int]] = []
+        self._look(0)
+
+    def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
+        if agent == self._name:
+            self.watch.handled(event, effects, now_ms)
+            for bill in self._bills:
+                self.watch.billed(*bill)
+            self._bills.clear()
+
+    def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
+        self._bills.append((session, billed_nanos, receivable_nanos))  # a node carries out what it has learned of first
+
+    def tick_passed(self, tick: int) -> None:
+        if tick + 1 < self._run.street.ticks:  # the last one ends at midnight
+            self._look(tick + 1)
+
+    def _look(self, tick: int) -> None:
+        agent = self._run.nodes[self._name].agent
+        self.watch.look(agent, self._run.books[0], tick * self._run.street.tick_ms)
+
+
+@contextmanager
+def zone(name: str) -> Iterator[None]:
+    """The clock of this machine is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", name)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def watched_as_a_node(*settings: str, observers: Sequence[Observer] = ()) -> SiteWatch:
+    """A Sunday of a small street."""
+    node = _AsANode()
+    run_loaded(load_street("b250", day=7, settings=settings), observers=[*observers, node])
+    return node.watch
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """What a run tells of itself, and what its transformer's node would tell of it."""
+    run = Watcher(load_street("b250", day=7), "negotiated")
+    with zone("UTC"):  # a day of the simulation is a day of the clock
+        node = watched_as_a_node(observers=[run])
+    return lists_of(run.history), lists_of(node.history)
+
+
+def columns(rows: list[Any], names: Sequence[str]) -> dict[str, np.ndarray[Any, Any]]:
+    return {name: np.array([row[at] for row in rows]) for at, name in enumerate(names)}
+
+
+def test_rounds_and_trades_are_those_of_the_street(both):
+    run, node = both
+    assert node["rounds"] == run["rounds"] != []
+    left_out = TradeRow._fields.index("settled_tick")  # a tick that ends tells what its messages brought, or the next
+
+    def trades(rows):
+        return sorted(row[:left_out] for row in rows)
+
+    assert trades(node["trades"]) == trades(run["trades"]) != []
+    settled = [row[left_out] for row in sorted(node["trades"])]
+    assert max(abs(np.subtract(settled, [row[left_out] for row in sorted(run["trades"])]))) <= 1
+
+
+def test_what_is_reckoned_is_what_was_drawn_but_for_cars_that_fill_up(both):
+    """A car's last tick before it is full takes less than it wanted at its beginning."""
+    run, node = both
+    drew, reckoned = columns(run["ticks"], FEEDER_COLUMNS), columns(node["ticks"], FEEDER_COLUMNS)
+    assert len(node["ticks"]) == len(run["ticks"]) - 1
+    for name in ("import_w", "export_w"):
+        energy, total = np.abs(drew[name][:-1] - reckoned[name]).sum(), drew[name].sum()
+        assert energy <= 0.03 * total > 0, name
+    assert np.array_equal(drew["limit_w"][:-1], reckoned["limit_w"])
+
+
+def test_cars_come_and_go_and_their_chargers_meters_are_told(both):
+    run, node = both
+    sessions = {row[0]: SessionRow(*row) for row in run["sessions"]}
+    told = {row[0]: SessionRow(*row) for row in node["sessions"]}
+    assert told.keys() == {name for name, row in sessions.items() if row.departure_tick < len(run["ticks"])}
+    for name, row in told.items():
+        true = sessions[name]
+        assert (row.station, row.vehicle) == (f"charger/{true.station}", f"vehicle/{true.vehicle}")
+        assert row.arrival_tick == max(true.arrival_tick, 0)
+        assert (row.imported_ws, row.exported_ws) == (true.imported_ws, true.exported_ws)
+        assert (row.earned_nanos, row.billed_nanos) == (true.earned_nanos, true.billed_nanos)
+        assert abs(row.departure_tick - true.departure_tick) <= 1
+    last = {row[1]: row[CAR_COLUMNS.index("activity")] for row in node["cars"]}
+    here = {node["cards"][number].session for number, activity in last.items() if activity >= 0}
+    assert here == {name for name, row in sessions.items() if row.departure_tick >= len(run["ticks"])}
+
+
+def test_every_car_is_told_what_it_does(both):
+    run, node = both
+    doing = {ACTIVITIES[row[2]] for row in node["cars"] if row[2] >= 0}
+    assert doing == {ACTIVITIES[row[2]] for row in run["cars"] if row[2] >= 0} > {FULL}
+
+
+def test_the_accounts_are_the_books(both):
+    _, node = both
+    _, _, free, reserved, earned = columns(node["accounts"], ACCOUNT_COLUMNS).values()
+    assert reserved.max() > 0
+    assert earned.max() > 0
+    assert free.min() >= 0
+
+
+def test_a_history_begins_anew_at_midnight_with_the_cars_that_are_here(both):
+    run, whole = both
+    with zone("Etc/GMT+12"):  # where it is midnight at noon in Greenwich
+        half = lists_of(watched_as_a_node().history)
+    noon = len(run["ticks"]) // 2
+    assert half["ticks"] == whole["ticks"][noon:]
+    assert [row[1:] for row in half["rounds"]] == [row[1:] for row in whole["rounds"] if row[0] >= noon] != []
+    assert [row[0] + noon for row in half["rounds"]] == [row[0] for row in whole["rounds"] if row[0] >= noon]
+    left = {row[0] for row in whole["sessions"] if row[SessionRow._fields.index("departure_tick")] < noon}
+    assert left
+    assert {card.session for card in half["cards"]} == {card.session for card in whole["cards"]} - left
+
+
+def test_a_history_is_never_longer_than_it_may_be(monkeypatch):
+    monkeypatch.setattr("wattswap.runners.node.site_watch.MOST_TICKS", 100)
+    assert 0 < len(lists_of(watched_as_a_node("reading_s=300").history)["ticks"]) <= 101
+
+
+# -- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_real_nodes_are_shown_as_they_are(tmp_path):
+    """Eight kilowatts of homes and two cars of 11 kW under a limit of 26 kW; each car wants little, and leaves full."""
+    street = StreetOfNodes(tmp_path, limit_w=26_000, base_w=8_000, points=2, need_wh=30)
+    with running(street):
+        until(lambda: street.transformer.events("dashboard"), street)
+        with remote_run(f"127.0.0.1:{street.dashboard_port}") as history:
+            until(lambda: street.transformer.events("NoteTrade"), street)
+            until(lambda: lists_of(history)["trades"], street)
+            told, notes = lists_of(history), street.transformer.events("NoteRound")
+    assert history.head is not None
+    assert history.head.is_reckoned
+    rounds = [[note[name] for name in ROUND_COLUMNS[2:]] for note in notes]
+    assert [row[2:] for row in told["rounds"]] == rounds[: len(told["rounds"])] != []
+    assert {card.vehicle for card in told["cards"]} == {car.name for car in street.cars}
+    base, limit, imported, *_ = columns(told["ticks"], FEEDER_COLUMNS).values()
+    assert {8_000} >= set(base[2:].tolist())
+    assert set(limit.tolist()) == {26_000}
+    assert 0 < imported.max() <= 22_000
+    assert told["grants"] != []
+    assert told["offers"] != []
+    assert told["awards"] != []
+
+
+def ask(port: int, path: str, **headers: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    with closing(connection):
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read(1_000)
+
+
+@pytest.fixture
+def page():
+    with closing(StreetPage("127.0.0.1", free_port(), history_of(3))) as page:
+        yield page
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "says"),
+    [
+        ("/", {}, 200, b"<!doctype html>"),
+        ("/app.js", {}, 200, b"// "),
+        ("/transcript/0/3", {}, 404, b"keeps no journal"),
+        ("/readings", {}, 404, b"signs no meter records"),
+        ("/../config.py", {}, 404, b"no such page"),
+        ("/stream", {"host": "evil.example"}, 403, b"not a name of this machine"),
+        ("/stream", {"origin": "http://evil.example"}, 403, b"may not ask here"),
+        ("/", {"sec-fetch-site": "cross-site"}, 403, b"may not ask here"),
+    ],
+)
+def test_only_who_asks_for_this_page_gets_it(page, path, headers, status, says):
+    got, body = ask(page.port, path, **headers)
+    assert (got, says in body) == (status, True), body
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_nothing_can_be_ordered(page, method):
+    with closing(http.client.HTTPConnection("127.0.0.1", page.port, timeout=20)) as connection:
+        connection.request(method, "/limit", body=b"{}")
+        assert connection.getresponse().status == 501
+
+
+def test_so_many_may_watch_and_the_next_is_told_and_the_page_still_opens(page):
+    with ExitStack() as stack:
+        told = []
+        for _ in range(MOST_WATCHERS):
+            watcher = stack.enter_context(closing(http.client.HTTPConnection("127.0.0.1", page.port, timeout=20)))
+            watcher.request("GET", "/stream")
+            told.append(stack.enter_context(watcher.getresponse()))
+            assert told[-1].readline() == b"event: head\n"
+        assert ask(page.port, "/stream")[0] == 503
+        assert ask(page.port, "/")[0] == 200
+    wait_until(lambda: ask_head(page.port))
+
+
+def ask_head(port: int) -> bool:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+        connection.request("GET", "/stream")
+        return connection.getresponse().status == 200
+
+
+def test_a_watcher_that_does_not_read_is_hung_up_on_and_may_come_back():
+    """What is written to it stays in the system's buffers until those are full."""
+    history = history_of(3)
+    with closing(StreetPage("127.0.0.1", free_port(), history)) as page, socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        lazy.connect(("127.0.0.1", page.port))
+        lazy.sendall(b"GET /stream HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+        history.add(ticks=[[10**12] * len(FEEDER_COLUMNS)] * 200_000)
+
+        def is_being_told() -> bool:
+            return any("process_request" in thread.name for thread in threading.enumerate())
+
+        wait_until(is_being_told)
+        wait_until(lambda: not is_being_told())
+        assert ask_head(page.port)
