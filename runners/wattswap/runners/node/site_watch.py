@@ -58,6 +58,7 @@ class _Car:
     """Its place among the cards."""
     arrival_tick: int = 0
     report: Report | None = None
+    """Until its first one it wants nothing."""
     grant: Grant | None = None
     granted_ms: int = 0
     forced_w: int = 0
@@ -242,7 +243,7 @@ class SiteWatch:
 
     def _tell_ticks(self, view: SiteView, passed: int, now_ms: int) -> None:
         """Tell how the last tick ended; if the node slept through others since, they were like it."""
-        here = [car for number, car in self._cars.items() if number in view.sessions and car.report is not None]
+        here = [car for number, car in self._cars.items() if number in view.sessions]
         sold = {award.session: award for award in view.awards}
         cars = self._reckoned(here, sold, view, now_ms)
         changes: list[Row] = []
@@ -265,7 +266,9 @@ class SiteWatch:
         rows: list[tuple[int, ...]] = []
         for car in here:
             report = car.report
-            assert report is not None
+            if report is None:
+                rows.append((0,) * 7)
+                continue
             award = sold.get(report.session)
             reduce_w = 0 if award is None else sum(award.award_w[:FEED])
             powers_w = car.powers_w(self._rules.guaranteed_w, now_ms)
