@@ -168,6 +168,25 @@ def test_a_name_is_a_name_whatever_it_holds(window):
             assert window.complaints() == []
 
 
+@pytest.mark.parametrize(("limit_w", "then_w"), [(100_000, 10_000), (14_000, 14_000)])
+def test_the_next_hour_is_what_homes_draw_and_cars_still_need(window, limit_w, then_w):
+    """Homes of 10 kW, two cars of 5 kW that lack 2.5 kWh each: full in half an hour, unless the limit leaves 4 kW."""
+    history = history_of(0)
+    assert history.head is not None
+    history.begin(
+        history.head,
+        [msgspec.structs.replace(card, need_ws=2_500 * 3_600, departure_tick=999) for card in history.cards],
+    )
+    history.add(ticks=[[10_000, limit_w, 10_000, 0, 10_000, 0]], cars=[[0, row, 0, 5_000, 0, 0, 0] for row in range(2)])
+    with served(history, "127.0.0.1", 0) as url:
+        window.open(url)
+        said = window.until(
+            "document.querySelector('canvas')?.getAttribute('aria-label')?.includes('in an hour') "
+            "&& document.querySelector('canvas').getAttribute('aria-label')"
+        )
+    assert f"in an hour, by what is known now, {then_w / 1_000:.1f} kW" in said
+
+
 def test_a_page_without_eventsource_says_so(window, address):
     script = "delete window.EventSource"
     added = window.cdp("Page.addScriptToEvaluateOnNewDocument", source=script)

@@ -25,7 +25,11 @@ _LOOK_S = 0.2
     )
 )
 @click.argument("run_dir", required=False, type=click.Path(path_type=Path))
-@click.option("--connect", metavar="HOST:PORT", help="What another dashboard shows as it goes on, or the page of a transformer's node.")
+@click.option(
+    "--connect",
+    metavar="HOST:PORT",
+    help="What another dashboard shows as it goes on, or the page of a transformer's node.",
+)
 @click.option("--speed", type=options.Number(min=0, min_open=True), help="Play it so many times faster than it was.")
 @options.page
 @click.pass_context
@@ -41,9 +45,9 @@ def dashboard(
 ) -> None:
     """Show a finished run in a browser: the street, its cars, its rounds; Ctrl-C ends it.
 
-    With --connect it is a run that goes on elsewhere, as the dashboard there shows it, or a street of real nodes, as its
-    transformer's page does. With --text a run is played in this terminal, an hour a second by default. To watch a run while
-    it goes on: `wattswap run --watch`.
+    With --connect it is a run that goes on elsewhere, as the dashboard there shows it, or a street of real nodes, as
+    its transformer's page does. With --text a run is played in this terminal, an hour a second by default. To watch a
+    run while it goes on: `wattswap run --watch`.
     """
     from wattswap.cli.watching import WatchPage, serving, shown, until_interrupted
     from wattswap.experiments.dashboard.finished import finished_run

@@ -7,10 +7,10 @@ const LEFT = 56, RIGHT = 10, TOP = 8, BOTTOM = 22;
 const HOURS = [1 / 12, 1 / 6, 1 / 4, 1 / 2, 1, 2, 3, 6, 12, 24, 48];
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// The ticks that charts show: everything, or a window that moves with the moment.
+// The ticks that charts show: everything, with an hour to come while the street goes on, or a window that moves with the moment.
 export function view() {
-  const end = store.head.is_live && store.state === "running" && store.ticks.length < store.head.all_ticks
-    ? Math.max(newest() + 1, 120) : Math.max(store.ticks.length, 1);
+  const { head } = store, goesOn = head.is_live && store.state === "running" && !(store.ticks.length >= head.all_ticks && head.all_ticks);
+  const end = goesOn ? Math.max(newest() + 1 + 3_600_000 / head.tick_ms, 120) : Math.max(store.ticks.length, 1);
   if (!store.view) return [0, end];
   if (Array.isArray(store.view)) return store.view;
   const ticks = store.view * 3_600_000 / store.head.tick_ms;
@@ -76,7 +76,7 @@ export class TimeChart {
     moveTo(Math.round(store.now) + steps[event.key]);
   }
 
-  // layers: {kind: area|line|dots, colour, values(tick) or points [[tick, value]], below(tick), dashed, step}
+  // layers: {kind: area|line|path|dots, colour, values(tick) or points [[tick, value]], below(tick), dashed, step}
   draw(layers) {
     const { height, unit } = this.options;
     this.width = this.element.clientWidth;
@@ -176,6 +176,17 @@ export class TimeChart {
     pen.setLineDash(dashed ? [5, 4] : []);
     pen.beginPath();
     for (const ticks of this.columns()) this.edge(ticks, this.most(ticks, values));
+    pen.stroke();
+    pen.setLineDash([]);
+  }
+
+  path({ points, colour: name, width = 2 }) {
+    const { pen } = this;
+    pen.strokeStyle = colour(name);
+    pen.lineWidth = width;
+    pen.setLineDash([2, 3]);
+    pen.beginPath();
+    for (const [tick, value] of points) pen.lineTo(this.x(tick), this.y(value));
     pen.stroke();
     pen.setLineDash([]);
   }

@@ -1,6 +1,7 @@
 // The street: what the transformer carries against what it may, and what each plugged car does.
 import { TimeChart, windowButtons } from "./chart.js";
 import { fill, h, tile } from "./dom.js";
+import { expected } from "./expectation.js";
 import { limitForm } from "./rights.js";
 import { rowsOnRent } from "./sales.js";
 import { carAt, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, tradesUntil, unasked } from "./store.js";
@@ -67,6 +68,7 @@ function tiles(tick, found, counts) {
 
 const LEGEND = [
   ["--homes", "homes", ""], ["--cars", "cars", ""], ["--limit", "limit", "thin"], ["--over", "with nobody giving way", "thin dashed"],
+  ["--ink", "expected in the next hour", "thin dotted"],
 ];
 
 function legend() {
@@ -97,7 +99,8 @@ export class Street {
       title: "Power of homes and cars against the transformer's limit", height: small ? 170 : 300, unit: (w) => `${Math.round(w / 1000)} kW`,
       tip: (tick) => `load ${kw(loadAt(tick))} of ${kw(tickValue(tick, "limit_w"))}\nhomes ${kw(tickValue(tick, "base_w"))}` +
         `\ncars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}\nwith nobody giving way ${kw(unasked(tick))}`,
-      summary: () => `At ${clock(store.now)} ${kw(loadAt(Math.floor(store.now)))} of ${kw(tickValue(Math.floor(store.now), "limit_w"))}.`,
+      summary: () => `At ${clock(store.now)} ${kw(loadAt(Math.floor(store.now)))} of ${kw(tickValue(Math.floor(store.now), "limit_w"))}; `
+        + `in an hour, by what is known now, ${kw(this.expected.at(-1)[1])}.`,
     });
     this.price = new TimeChart({
       title: "Price of each call", height: small ? 80 : 110, unit: (nanos) => (nanos / 1e9).toFixed(1),
@@ -132,6 +135,7 @@ export class Street {
       if (this.limit) this.form.append(this.limit.element);
     }
     this.limit?.follow();
+    this.expected = expected(tick);
     const base = (at) => tickValue(at, "base_w"), limit = (at) => tickValue(at, "limit_w");
     this.load.draw([
       { kind: "area", values: (at) => Math.max(unasked(at), limit(at)), below: limit, colour: "--over", alpha: 0.25 },
@@ -139,6 +143,7 @@ export class Street {
       { kind: "area", values: base, colour: "--homes" },
       { kind: "line", values: unasked, colour: "--over", dashed: true, width: 1.5 },
       { kind: "line", values: limit, colour: "--limit", width: 2.5 },
+      { kind: "path", points: this.expected, colour: "--ink", width: 1.5 },
     ]);
     this.priceHead.textContent = `Highest price of each call, ${store.head.price_unit}`;
     const bought = rounds().filter((round) => round.awarded_w);
