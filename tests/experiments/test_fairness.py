@@ -35,6 +35,20 @@ def test_each_strategy_has_its_own_means_over_the_cars_that_were_called() -> Non
     assert 0 < figures["gini_tokens"] < figures["gini_waiting"] < 1
 
 
+def test_a_deferred_kwh_earns_its_rent_and_what_was_paid_for_feeding_is_none_of_it() -> None:
+    result = run("demo", engine="fleet", strategy="prosumer")
+    trades = result.trades
+    assert (trades["kind"] == "feed").any()
+    assert trades.loc[trades["kind"] == "feed", "nanos"].sum() > 0
+    reduced = trades[trades["kind"] == "reduce"].groupby("session")[["nanos", "delivered_ws"]].sum()
+    reduced = reduced[reduced["delivered_ws"] > 0]
+    assert not (trades["status"] == "open").any(), "nothing is open on this day, so paid rent is all rent"
+    rent = reduced["nanos"] / 1e9 / (reduced["delivered_ws"] / 3.6e6)
+    told = result.summary["by_strategy"]["prosumer"]["iota_per_deferred_kwh"]
+    assert told == pytest.approx(rent.mean(), abs=1e-6)
+    assert result.summary["gini_tokens"] == gini(rent)
+
+
 def test_where_nobody_is_called_all_is_even() -> None:
     figures = run("demo", engine="fleet", controller="fcfs").summary
     assert (figures["called"], figures["gini_waiting"], figures["by_strategy"]) == (0, 0, {})

@@ -50,11 +50,20 @@ def test_runs_without_a_partner_are_left_out():
     assert found.mean == pytest.approx(sum(b - a for a, b in zip(SLEEP[0][:9], SLEEP[1][:9], strict=True)) / 9)
 
 
-def test_pairs_that_all_differ_by_the_same_are_certain_and_equal_ones_are_not():
-    apart, same = rows((1.0, 2.0), (2.0, 3.0)), rows((1.0, 2.0), (1.0, 2.0))
-    assert differences(apart, ["hours"])[0][6:] == (1.0, 1.0, 1.0, 0.0, 0.0)
+def test_pairs_that_all_differ_by_the_same_are_as_certain_as_the_sign_test_says():
+    """One side of a coin n times over has the chance 2^(1-n), whichever side it is."""
+    two, ten = rows((1.0,) * 2, (2.0,) * 2), rows((1.0,) * 10, (2.0,) * 10)
+    assert differences(two, ["hours"])[0][6:] == (1.0, 1.0, 1.0, 0.5, 0.5)
+    assert differences(ten, ["hours"])[0][6:] == (1.0, 1.0, 1.0, 2**-9, 2**-9)
+    same = rows((1.0, 2.0), (1.0, 2.0))
     assert differences(same, ["hours"])[0][6:] == (0.0, 0.0, 0.0, 1.0, 1.0)
     assert differences(rows((1.0,), (2.0,)), ["hours"]) == [], "one pair tells nothing"
+
+
+def test_a_measure_that_is_the_same_in_all_pairs_is_no_test_that_others_are_corrected_for():
+    alone = differences(rows(*SLEEP), ["hours"])[0]
+    beside = differences([{**row, "never": 0.0} for row in rows(*SLEEP)], ["hours", "never"])
+    assert [each.p_holm for each in beside] == [alone.p_holm, 1.0]
 
 
 def test_a_comparison_has_its_differences_in_the_units_of_its_results_and_writes_them(tmp_path: Path):

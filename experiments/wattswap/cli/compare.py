@@ -321,7 +321,7 @@ def _show_differences(console: Console, comparison: Comparison, differences: Seq
             plain(value / measure.per_unit, measure.places) for value in (each.mean, each.low, each.high)
         )
         star = "*" if each.is_certain else " "
-        interval = f"{mean}{star}\n{low} to \n{high} " if each.low != each.high else f"{mean} "
+        interval = f"{mean}{star}\n{low} to \n{high} " if each.low != each.high else f"{mean}{star}"
         cells.setdefault(_label(each.controller, each.strategy, each.varied), {})[each.key] = interval
     _print_cells(console, comparison.measures, cells)
 

@@ -2,6 +2,7 @@
 
 Pairs take out what the seed does to both sides. The interval is Student's for the mean of the differences, and the
 p-values of all differences of a comparison are corrected together (Holm, Scandinavian Journal of Statistics 6, 1979).
+Where every pair is the same on both sides there is nothing to test, and nothing is counted among those.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class PairedDifference(NamedTuple):
     high: float
     """Of the 95 % interval of the mean."""
     p: float
-    """Two-sided, of Student's test that the mean is 0."""
+    """Two-sided, of Student's test that the mean is 0; of the sign test where all pairs differ by the same."""
     p_holm: float = 1.0
     """The same, corrected for all differences that are looked at together."""
 
@@ -62,8 +63,10 @@ def differences(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> l
             found.append(
                 PairedDifference(key, controller, strategy, varied, against, len(seeds), *_student(mine - theirs))
             )
-    corrected = holm([difference.p for difference in found])
-    return [each._replace(p_holm=p_holm) for each, p_holm in zip(found, corrected, strict=True)]
+    tested = [at for at, each in enumerate(found) if each.low or each.high]
+    for at, p_holm in zip(tested, holm([found[at].p for at in tested]), strict=True):
+        found[at] = found[at]._replace(p_holm=p_holm)
+    return found
 
 
 def _by_group(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], dict[int, Mapping[str, Any]]]:
@@ -81,8 +84,8 @@ def _student(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, floa
 
     count, mean = len(values), float(values.mean())
     error = float(values.std(ddof=1)) / sqrt(count)
-    if not error:  # all pairs differ by the same
-        return mean, mean, mean, float(mean == 0)
+    if not error:  # all pairs differ by the same, of which Student's test can say nothing
+        return mean, mean, mean, 2.0 ** (1 - count) if mean else 1.0
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
     return mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean) / error, count - 1))
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from wattswap.experiments.paired import PairedDifference
     from wattswap.experiments.plots.curves import DrawnGroup, DrawnMeasure
 
-_ROW_IN: Final = 0.95
+_ROW_IN, _LINE_IN = 0.3, 0.17
+"""A group's height: its bar, and a line of its label each."""
 _LABELS_IN: Final = 3.0
 _PANEL_IN: Final = 2.0
 _SURE: Final = "#0b5394"
@@ -39,7 +40,8 @@ def bars(
 
     labels = [label_of(group.controller, group.strategy, group.varied) for group in groups]
     others = list(dict.fromkeys(label_of(each.controller, each.strategy, each.varied) for each in differences))
-    heights = [0.6 + _ROW_IN * len(groups)] + ([0.6 + _ROW_IN * len(others)] if others else [])
+    row_in = _ROW_IN + _LINE_IN * max((label.count("\n") + 1 for label in labels), default=1)
+    heights = [0.6 + row_in * len(groups)] + ([0.6 + row_in * len(others)] if others else [])
     figure = Figure(figsize=(_LABELS_IN + _PANEL_IN * len(measures), 1.0 + sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
     runs = max((group.runs for group in groups), default=0)
@@ -92,6 +94,8 @@ def _differences(
         )
     axes.axvline(0, color="#222222", linewidth=0.8)
     axes.margins(x=0.2)
+    if not any(each.low or each.high for each in differences):
+        axes.set_xlim(-1, 1)
     _plain(axes)
 
 

@@ -1,7 +1,8 @@
 """How evenly waiting and tokens fall on the cars that were called at least once: Gini and Jain, by strategy too.
 
-Of waiting, the hours that a kWh of need came late; of tokens, what a deferred kWh earned. A car is called when its
-feeder calls while it is plugged in; one that was never called neither waits nor earns, and would make all look even.
+Of waiting, the hours that a kWh of need came late; of tokens, the rent that a deferred kWh earned, as if all that is
+owed came back now. A car is called when its feeder calls while it is plugged in; one that was never called neither
+waits nor earns, and would make all look even.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def fairness(street: Street, record: RunRecord, series: TimeSeries) -> dict[str,
     gain_iota = (dealt.nanos + dealt.open_nanos - _costs(fleet, dealt, series)) / NANOS_PER_IOTA
     waited_h = series.owed_ws * series.tick_s / 3_600 / np.maximum(fleet.need_ws, 1)
     sold = called & (dealt.deferred_ws > 0)
-    iota_per_kwh = dealt.nanos / NANOS_PER_IOTA * WS_PER_KWH / np.maximum(dealt.deferred_ws, 1)
+    rent_iota = (dealt.rent_nanos + dealt.open_nanos) / NANOS_PER_IOTA
+    iota_per_kwh = rent_iota * WS_PER_KWH / np.maximum(dealt.deferred_ws, 1)
     names = sorted({strategy[row] for row in np.flatnonzero(called).tolist() if strategy[row]})
     return {
         "called": int(called.sum()),
@@ -100,15 +102,19 @@ class _Dealt(NamedTuple):
     deferred_ws: NDArray[np.int64]
     fed_ws: NDArray[np.int64]
     nanos: NDArray[np.int64]
+    rent_nanos: NDArray[np.int64]
+    """What of it was paid for waiting, and not for feeding."""
     open_nanos: NDArray[np.int64]
     """The rent that is still open, as if all that is owed came back now."""
 
 
 def _dealt(record: RunRecord, row_of: Mapping[tuple[int, str], int], several: bool, tick_s: int) -> _Dealt:
-    dealt = _Dealt(*np.zeros((4, len(row_of)), dtype=np.int64))
+    dealt = _Dealt(*np.zeros((5, len(row_of)), dtype=np.int64))
     for trade in record.trades:
         row = row_of[trade.feeder * several, trade.session]
         dealt.nanos[row] += trade.nanos
+        if trade.kind == "reduce":
+            dealt.rent_nanos[row] += trade.nanos
         if trade.kind in ("reduce", "feed"):
             (dealt.deferred_ws if trade.kind == "reduce" else dealt.fed_ws)[row] += trade.delivered_ws
         if trade.status == "open":
