@@ -10,6 +10,7 @@ from tests.dashboard.histories import lists_of
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.dashboard.finished import finished_run
 from wattswap.experiments.dashboard.watcher import Watcher
+from wattswap.runners.engines.observer import Observer
 from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.scenario import load_street
 
@@ -41,6 +42,26 @@ def test_a_run_tells_what_its_tables_hold(tmp_path: Path, engine, settings):
     for name in ("ticks", "rounds", "trades", "sessions"):
         assert live[name] == afterwards[name] != [], name
     assert {card.session for card in afterwards["cards"]} <= {card.session for card in live["cards"]}
+
+
+def test_a_run_that_was_broken_off_shows_the_cars_that_were_there(tmp_path: Path):
+    class Interruption(Observer):
+        def tick_passed(self, tick: int) -> None:
+            if tick == 100:
+                raise KeyboardInterrupt
+
+    street = load_street("a400", day=7, settings=["reading_s=300"])
+    with pytest.raises(KeyboardInterrupt):
+        run_loaded(street, engine="fleet", observers=[Interruption()], out=tmp_path / "run")
+    finished = lists_of(finished_run(tmp_path / "run"))
+    written = {row[0] for row in finished["sessions"]}
+    here = [card for card in finished["cards"] if card.session not in written]
+    assert written
+    assert here
+    names = dict(zip(street.sessions.session_id, street.sessions.station_id, strict=True))
+    assert all(names[card.session] == card.station for card in here)
+    arrival = dict(zip(street.sessions.session_id, street.sessions.arrival_tick.tolist(), strict=True))
+    assert all(card.arrival_tick == max(arrival[card.session], 0) for card in here)
 
 
 def test_a_cars_meter_is_the_sessions_meter(tmp_path: Path):

@@ -163,8 +163,9 @@ def test_a_history_begins_anew_at_midnight_with_the_cars_that_are_here(both):
     assert {card.session for card in half["cards"]} == {card.session for card in whole["cards"]} - left
 
 
-def test_a_history_is_never_longer_than_it_may_be(monkeypatch):
-    monkeypatch.setattr("wattswap.runners.node.site_watch.MOST_TICKS", 100)
+@pytest.mark.parametrize("bound", ["MOST_TICKS", "MOST_ROWS"])
+def test_a_history_is_never_longer_than_it_may_be(monkeypatch, bound):
+    monkeypatch.setattr(f"wattswap.runners.node.site_watch.{bound}", 100)
     assert 0 < len(lists_of(watched_as_a_node("reading_s=300").history)["ticks"]) <= 101
 
 

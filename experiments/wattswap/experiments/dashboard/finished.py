@@ -19,7 +19,7 @@ from wattswap.runners.recording.rundir import SCENARIO, read_run
 from wattswap.runners.scenario.ambient import read_temperatures
 from wattswap.runners.scenario.bundled import DATA, PREFIX
 from wattswap.runners.scenario.profiles import Ticks
-from wattswap.runners.watching.history import FEEDER_COLUMNS, CarCard, FeederCard, Head, History
+from wattswap.runners.watching.history import FEEDER_COLUMNS, UNTOLD, CarCard, FeederCard, Head, History
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,6 +60,8 @@ def finished_run(path: Path, play_speed: float | None = None) -> History:
     sessions = _rows(columns, SessionRow._fields)
     trades = _rows(run.columns("trades"), TradeRow._fields)
     cards = _cards(_rows(columns, _CARD))
+    if run.status != "complete":
+        cards += _unwritten({card.session: card for card in cards}, cars, start_ms, tick_ms)
     history = History()
     head = Head(
         name=str(run.figures.get("scenario", path.name)),
@@ -161,6 +163,25 @@ def _heat_rows(ticks: Sequence[Row], transformers: Sequence[_Heated], tick_s: in
 
 def _cards(rows: Iterable[Row]) -> list[CarCard]:
     return msgspec.convert([dict(zip(_CARD, row, strict=True)) for row in rows], list[CarCard])
+
+
+def _unwritten(known: Mapping[str, CarCard], cars: Columns, start_ms: int, tick_ms: int) -> list[CarCard]:
+    """The cars that were plugged in when a run was broken off: it did not come to write their sessions down."""
+    cards: dict[str, CarCard] = {}
+    names = ("session", "station", "vehicle", "feeder", "from_ms")
+    for session, station, vehicle, feeder, from_ms in _rows(cars, names):
+        if session not in known and session not in cards:
+            cards[str(session)] = CarCard(
+                session=str(session),
+                station=str(station),
+                vehicle=str(vehicle),
+                strategy="",
+                arrival_tick=(int(from_ms) - start_ms) // tick_ms,
+                departure_tick=UNTOLD,
+                need_ws=0,
+                feeder=int(feeder),
+            )
+    return list(cards.values())
 
 
 def _sales(trades: Iterable[Row], numbers: Mapping[str, int]) -> dict[str, list[Row]]:

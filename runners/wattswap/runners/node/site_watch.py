@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from wattswap.runners.watching.history import Row
 
 MOST_TICKS: Final = 43_200
-"""So many heartbeats are kept, some 12 MB; then the history begins anew."""
+"""So many heartbeats are kept; then the history begins anew."""
+MOST_ROWS: Final = 150_000
+"""So many rows of all kinds are kept, at most 40 MB, whatever the street does; then likewise."""
 _STEP_W: Final = 250
 """A power is told anew when it has changed by so much; a car's meter is told with it, so nothing adds up wrongly."""
 _GONE: Final = -1
@@ -143,7 +145,7 @@ class SiteWatch:
             return
         assert isinstance(agent, Transformer)
         view, local = agent.view(), datetime.fromtimestamp(EPOCH_S + now_ms / 1_000, UTC).astimezone()
-        if (day := f"{local:%F%z}") != self._day or tick - self._first_tick > MOST_TICKS:
+        if (day := f"{local:%F%z}") != self._day or self._is_long(tick):
             self._day = day
             self._begin(tick, local)
         self._look_who_is_here(view)
@@ -159,6 +161,9 @@ class SiteWatch:
     def _tick(self) -> int:
         """The tick that goes on, in the history."""
         return self._last_tick - self._first_tick
+
+    def _is_long(self, tick: int) -> bool:
+        return tick - self._first_tick > MOST_TICKS or self.history.rows > MOST_ROWS
 
     def _begin(self, tick: int, local: datetime) -> None:
         """Begin anew with this tick; of the past stay the cars that are here."""

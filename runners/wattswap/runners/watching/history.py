@@ -180,6 +180,11 @@ class History:
         return len(self._lists["ticks"])
 
     @property
+    def rows(self) -> int:
+        """The number of all rows that are kept."""
+        return sum(map(len, self._lists.values()))
+
+    @property
     def cards(self) -> Sequence[CarCard]:
         """Of all cars so far, by their row."""
         return self._lists["cards"]

@@ -26,6 +26,12 @@ function leaves(card) {
   return card.departure_tick > store.head.all_ticks ? "after the run" : clock(card.departure_tick);
 }
 
+// What was asked for; a run that was broken off did not come to write down the sessions of the cars that were there.
+function asked(card, car) {
+  if (!card.need_ws) return "it was still here when the run was broken off";
+  return `${store.head.is_reckoned && car.here ? "reckoned; " : ""}asked for ${kwh(card.need_ws)}`;
+}
+
 export class Cars {
   constructor() {
     this.search = h("input", { type: "search", placeholder: "charger or strategy", oninput: () => this.update() });
@@ -111,7 +117,7 @@ export class Car {
     const power = car.import_w - car.export_w;
     fill(this.tiles, [
       tile("Power now", kw(Math.abs(power)), `${power < 0 ? "out of" : "into"} the car${store.head.is_live ? "" : ", mean"}`),
-      tile("Charged", kwh(car.imported_ws), `${store.head.is_reckoned && car.here ? "reckoned; " : ""}asked for ${kwh(card.need_ws)}`),
+      tile("Charged", kwh(car.imported_ws), asked(card, car)),
       tile("Fed back", kwh(car.exported_ws), ""),
       tile("Earned", `${iota(wallet.earned)} IOTA`, `by ${sales.length - open} ${sales.length - open === 1 ? "sale" : "sales"}${open ? `; ${open} not paid yet` : ""}`),
       wallet.left ? tile("Netted", `${iota(wallet.netted)} IOTA`, `with its bill of ${iota(wallet.bill)}${wallet.rest ? `; ${iota(wallet.rest)} to its wallet` : ""}`)

@@ -78,7 +78,7 @@ export class ChargerScreen {
       tile("Current", amps(Math.abs(power)), `on each of ${head.phases} ${head.phases === 1 ? "phase" : "phases"}, ${head.voltage_v} V`),
       grant?.granted_w >= 0 ? tile("May draw", kw(grant.granted_w), `${amps(grant.granted_w)} a phase, granted`) : null,
       grant ? lease(grant) : null,
-      tile("Charged", kwh(car.imported_ws), `${kwh(behind)} still to come`),
+      tile("Charged", kwh(car.imported_ws), card.need_ws ? `${kwh(behind)} still to come` : ""),
       tile("Since", clock(Math.max(card.arrival_tick, 0)), card.arrival_tick < 0 ? "or before" : "when it was plugged in")),
     head.is_live ? null : h("p", { class: "soft" }, "What it may draw, and for how long, is shown while a run goes on."),
     h("p", {}, "Plugged in: ", h("a", { href: `#car/${encodeURIComponent(card.session)}` }, card.vehicle), `, session ${card.session}.`));
