@@ -39,7 +39,7 @@ export class Islands {
   update() {
     const tick = Math.min(Math.floor(store.now), newest()), found = onEach((feeder, number) => island(feeder, number, tick));
     const over = found.filter((one) => one.over).length;
-    this.head.textContent = `${found.length} feeders at ${clock(tick)}: ${over ? `${over} carry more than they may` : "none carries more than it may"}`;
+    this.head.textContent = `${found.length} feeders at ${clock(tick)}: ${["none carries more than it may", "one carries more than it may"][over] ?? `${over} carry more than they may`}`;
     fill(this.list, found.map((one) => one.element));
   }
 }

@@ -105,7 +105,8 @@ export class Readings {
     this.head.textContent = problem ? "Nothing can be checked in this browser" :
       wrong ? `${wrong} of these ${found.length} records are not as the site signed them` : `These ${found.length} records are as the site signed them: checked here, in your browser`;
     const where = /^https?:/.test(told.ledger) ? h("a", { href: told.ledger, rel: "noreferrer noopener", target: "_blank" }, told.ledger) : told.ledger || "no ledger";
-    this.about.replaceChildren(problem ?? "", ` ${told.count} records of ${told.site}, anchored on `, where, `; its key is ${told.public_key.slice(0, 16)}…`);
+    this.about.replaceChildren(problem ?? "", ` ${told.count} records of ${told.site}, anchored on `, where, `; its key is ${told.public_key.slice(0, 16)}…`,
+      found.some((one) => !one.record.readings) ? " Readings are proven by a hash and not shown; a run with --set ledger.anchor=full shows them." : "");
     fill(this.list, table(COLUMNS, found.reverse(), "Signed records, newest first"));
   }
 }

@@ -36,6 +36,7 @@ export function limitForm() {
   const show = () => { said.textContent = kw(Number(slider.value)); slider.setAttribute("aria-valuetext", said.textContent); };
   let isTouched = false;
   const follow = () => {
+    element.hidden = store.state !== "running";
     if (isTouched) return;
     slider.value = tickValue(newest(), "limit_w");
     show();
@@ -46,10 +47,10 @@ export function limitForm() {
       () => (limit === null ? "the scenario's limit holds again" : `ordered: ${kw(limit)}`));
   };
   slider.addEventListener("input", () => { isTouched = true; show(); });
-  follow();
   const element = h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); send(Number(slider.value)); } },
-    h("label", { for: "limit" }, "Limit"), slider, said, h("button", { type: "submit", id: "order" }, "Set the limit"),
+    h("label", { for: "limit" }, "Limit from now on"), slider, said, h("button", { type: "submit", id: "order" }, "Set the limit"),
     h("button", { type: "button", id: "unorder", onclick: () => send(null) }, "Back to the scenario's limit"), answer);
+  follow();
   return { element, follow };
 }
 

@@ -4,7 +4,7 @@ import { fill, h, table, tile } from "./dom.js";
 import { offersTable } from "./transformer.js";
 import { salesIn, standing } from "./sales.js";
 import { moveTo, newest, rounds, roundsUntil, store, sum } from "./store.js";
-import { cars, clock, iota, kw, kwh, sold } from "./words.js";
+import { asked, cars, clock, iota, kw, kwh, sold, STEPS } from "./words.js";
 
 const COLUMNS = [
   ["Call of", (round) => h("a", { href: `#round/${round.tick}` }, clock(round.tick, true))],
@@ -74,10 +74,11 @@ export class Round {
     this.head.textContent = `At ${clock(round.tick, true)} the transformer needed ${kw(round.need_w)}, asked ${cars(round.called)} and bought ${kw(round.awarded_w)} from ${taken}`;
     fill(this.body,
       h("div", { class: "tiles" },
-        tile("Needed", kw(round.need_w)), tile("Offered", kw(round.offered_w), `${round.kept} kept charging`),
+        tile("Needed", kw(round.need_w)), tile("Offered", kw(round.offered_w), `by those of ${round.called} that could`),
         tile("Bought", kw(round.awarded_w), `from ${cars(taken)}`),
         tile("Highest price", iota(round[head.price_column]), head.price_unit)),
-      ...(offers ? [h("h3", {}, "The offers it got, the taken ones first"), offers] : []),
+      h("p", {}, asked(round)),
+      ...(offers ? [h("h3", {}, "The offers it got, the taken ones first"), offers, h("p", { class: "soft" }, STEPS)] : []),
       h("h3", {}, `The offers it took, and what came of them until ${clock(tick)}`),
       sales.length ? table(columns(tick), sales, "Awards of this round") : null);
   }

@@ -1,14 +1,14 @@
 // The transformer: what it carries, the round at hand with its offers and awards, its account, its leases and its age.
 import { fill, h, table, tile } from "./dom.js";
 import { accountAt, carAt, grantAt, heatAt, loadAt, newest, roundsUntil, store, sum, tickValue, tradesUntil } from "./store.js";
-import { cars, clock, hours, iota, kw, tranche } from "./words.js";
+import { asked, clock, cars, hours, iota, kw, step, STEPS } from "./words.js";
 
 const station = (row) => store.cars[row]?.station ?? String(row);
 const chargerLink = (row) => h("a", { href: `#charger/${encodeURIComponent(station(row))}` }, station(row));
 
 const OFFERS = [
   ["Charger", (offer) => chargerLink(offer.row)],
-  ["It offers", (offer) => tranche(offer.tranche)],
+  ["Step that it offers", (offer) => step(offer.tranche)],
   ["Offered", (offer) => kw(offer.offered_w), true],
   ["Asks", (offer) => (offer.ask == null ? "" : iota(offer.ask)), true],
   ["Bought", (offer) => (offer.awarded_w ? kw(offer.awarded_w) : "–"), true],
@@ -73,8 +73,8 @@ export class TransformerScreen {
     ]);
     const offers = atHand ? offersTable(last) : null;
     fill(this.round, last ? h("h3", {}, `${atHand ? "The round at hand" : "The last round"}, of `, h("a", { href: `#round/${last.tick}` }, clock(last.tick, true))) : null,
-      last ? h("p", {}, `${cars(last.called)} asked, ${last.kept} kept charging, ${kw(last.offered_w)} offered, ${kw(last.awarded_w)} bought from ${last.reduce_awards + last.feed_awards}; highest price ${iota(last[head.price_column])} ${head.price_unit}.`) : null,
-      offers, offers && !head.is_live ? h("p", { class: "soft" }, "A finished run keeps the offers that were taken.") : null,
+      last ? h("p", {}, `${asked(last)} Offered ${kw(last.offered_w)}, bought ${kw(last.awarded_w)}; highest price ${iota(last[head.price_column])} ${head.price_unit}.`) : null,
+      offers, offers && h("p", { class: "soft" }, STEPS), offers && !head.is_live ? h("p", { class: "soft" }, "A finished run keeps the offers that were taken.") : null,
       h("p", { class: "soft" }, calls.length ? h("a", { href: "#rounds" }, "All calls") : "When it runs short, its call, the offers and what it bought of them appear here."));
   }
 }

@@ -36,8 +36,16 @@ export function clock(tick, seconds = false) {
 // Of a transformer's node.
 export const reckoned = () => h("p", { class: "soft" }, "A transformer reads no car's meter: powers are what the chargers may draw, as far as the cars want it. When a car has left, its charger's meter is told.");
 
+// Who was asked in a round, and what came of it.
+export function asked(round) {
+  const sold = round.reduce_awards + round.feed_awards, others = round.called - round.kept - sold;
+  return `${cars(round.called)} asked: ${sold} sold, ${round.kept} could have given way and kept charging, ${others} had nothing to give or asked too much.`;
+}
+
 // What an award bought: each car offers to draw less in steps, and maybe to feed.
 export const tranche = (number) => ({ 1: "slower charging", 2: "a pause", 3: "power fed back" })[number];
+export const step = (number) => ({ 1: "charge slower", 2: "pause as well", 3: "feed power back" })[number];
+export const STEPS = "A car offers in steps, each for a price of its own: to charge slower, to pause as well, to feed power back.";
 export const sold = (sale) => tranche(Math.max(...sale.tranches));
 
 const SAYS = {
