@@ -47,7 +47,7 @@ class _AsANode(Observer):
 
     def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
         if agent == self._name:
-            self.watch.handled(event, effects, now_ms)
+            self.watch.handled([(event, effects)], now_ms)
             for bill in self._bills:
                 self.watch.billed(*bill)
             self._bills.clear()
@@ -150,17 +150,41 @@ def test_the_accounts_are_the_books(both):
     assert free.min() >= 0
 
 
-def test_a_history_begins_anew_at_midnight_with_the_cars_that_are_here(both):
+@pytest.fixture(scope="module")
+def evening() -> dict[str, list[Any]]:
+    """The same from seven in the evening on: it is midnight then where the node's clock is."""
+    with zone("Etc/GMT-5"):
+        return lists_of(watched_as_a_node().history)
+
+
+def test_a_history_begins_anew_at_midnight_with_the_cars_that_are_here(both, evening):
     run, whole = both
-    with zone("Etc/GMT+12"):  # where it is midnight at noon in Greenwich
-        half = lists_of(watched_as_a_node().history)
-    noon = len(run["ticks"]) // 2
-    assert half["ticks"] == whole["ticks"][noon:]
-    assert [row[1:] for row in half["rounds"]] == [row[1:] for row in whole["rounds"] if row[0] >= noon] != []
-    assert [row[0] + noon for row in half["rounds"]] == [row[0] for row in whole["rounds"] if row[0] >= noon]
-    left = {row[0] for row in whole["sessions"] if row[SessionRow._fields.index("departure_tick")] < noon}
+    begins = len(run["ticks"]) * 19 // 24
+    assert evening["ticks"] == whole["ticks"][begins:]
+    later = [row for row in whole["rounds"] if row[0] >= begins]
+    assert [[row[0] + begins, *row[1:]] for row in evening["rounds"]] == later != []
+    left = {row[0] for row in whole["sessions"] if row[SessionRow._fields.index("departure_tick")] < begins}
     assert left
-    assert {card.session for card in half["cards"]} == {card.session for card in whole["cards"]} - left
+    assert {card.session for card in evening["cards"]} == {card.session for card in whole["cards"]} - left
+
+
+def test_what_the_cars_that_are_here_have_sold_is_known_beyond_midnight(both, evening):
+    """Or their wallets would be empty, and nobody could see why they give way."""
+    run, whole = both
+    here, begins = {card.session for card in evening["cards"]}, len(run["ticks"]) * 19 // 24
+
+    def earned(told):
+        trades = [TradeRow(*row) for row in told["trades"]]
+        return {(row.payment_id, row.tranche): row.nanos for row in trades if row.nanos and row.session in here}
+
+    assert earned(evening) == earned(whole)
+    before = [row for row in map(TradeRow._make, evening["trades"]) if row.tick < 0]
+    assert any(row.nanos and row.settled_tick == 0 for row in before), "it is settled from the beginning on"
+    assert all(row.settled_tick >= 0 for row in before)
+    awards = {(row[0] + begins, evening["cards"][row[2]].session, *row[3:]) for row in evening["awards"]}
+    assert awards == {
+        (row[0], session, *row[3:]) for row in whole["awards"] if (session := whole["cards"][row[2]].session) in here
+    }
 
 
 @pytest.mark.parametrize("bound", ["MOST_TICKS", "MOST_ROWS"])

@@ -14,7 +14,7 @@ from wattswap.runners.node.frames import CableEvent
 from wattswap.runners.node.sparing_log import SparingLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -123,10 +123,12 @@ class HostedAgent:
         events, self._pending = self._pending, deque()
         lease_ends_ms = self._lease_ends_ms()
         effects: list[Effect] = []
+        handled: list[tuple[Event, Sequence[Effect]]] = []
         for event, sender in events:
             try:
                 done = self._node.agent.handle(event, now_ms)
                 effects += done
+                handled.append((event, done))
             except RemoteProtocolError as error:
                 self._refuse(sender, error)
             except Exception as error:
@@ -136,9 +138,7 @@ class HostedAgent:
                 said = event.message if isinstance(event, Received) else event
                 about = f"{type(said).__name__} of {sender}"
                 self._sparing.write("error", "dropped", about, about=about, why=f"{type(error).__name__}: {error}")
-            else:
-                if self._watch is not None:
-                    self._watch.handled(event, done, now_ms)
+        self._tell_watch(lambda watch: watch.handled(handled, now_ms))
         is_over = lease_ends_ms is not None and lease_ends_ms <= now_ms and self._lease_ends_ms() is None
         self._why = "lease over" if is_over else ""
         if effects:
@@ -146,6 +146,16 @@ class HostedAgent:
             if self._payments is not None and (book := self._node.driver.book) is not None:
                 self._payments.follow(book)
         return True
+
+    def _tell_watch(self, tell: Callable[[SiteWatch], None]) -> None:
+        """Tell the watch. Whoever only looks ends no node: one that fails is told nothing more, and the log says so."""
+        if self._watch is None:
+            return
+        try:
+            tell(self._watch)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._watch = None
+            self._log.error("dashboard stopped", why=f"{type(error).__name__}: {error}")
 
     def _lease_ends_ms(self) -> int | None:
         agent = self._node.agent
@@ -155,8 +165,7 @@ class HostedAgent:
         """Show on its page how the agent stands."""
         if self._page is not None:
             self._page.look(self._node.agent, self._powers_w)
-        if self._watch is not None:
-            self._watch.look(self._node.agent, self._node.driver.book, now_ms)
+        self._tell_watch(lambda watch: watch.look(self._node.agent, self._node.driver.book, now_ms))
 
     def _refuse(self, sender: str, error: RemoteProtocolError) -> None:
         """Log what is wrong with what somebody said, and hold it against whoever said it."""
@@ -212,5 +221,4 @@ class HostedAgent:
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """Write it into the log."""
         self._log.info("billed", session=session, billed_nanos=billed_nanos, receivable_nanos=receivable_nanos)
-        if self._watch is not None:
-            self._watch.billed(session, billed_nanos, receivable_nanos)
+        self._tell_watch(lambda watch: watch.billed(session, billed_nanos, receivable_nanos))

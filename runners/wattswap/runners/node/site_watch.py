@@ -6,7 +6,8 @@ less of the two. When a car has left, its charger's meter says what it drew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import deque
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +20,9 @@ from wattswap.agents.transformer import Transformer
 from wattswap.ledger.book import RESERVED
 from wattswap.protocol.codec import unseal
 from wattswap.protocol.effects import NoteAward, NoteForced, NoteRound, NoteTrade, Send
+from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Received
-from wattswap.protocol.messages import CappedOffer, Departed, Grant, Offer, Report
+from wattswap.protocol.messages import CappedOffer, Departed, Grant, Offer, ReliefCall, Report, Sealed
 from wattswap.runners.node.clock import EPOCH_S
 from wattswap.runners.recording.activities import activity
 from wattswap.runners.recording.car_ticks import CarTicks
@@ -29,7 +31,7 @@ from wattswap.runners.watching.history import UNTOLD, CarCard, FeederCard, Head,
 from wattswap.runners.watching.tranches import offer_rows, tranche_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from wattswap.agents.base import Agent
     from wattswap.agents.parties import Session, SiteView
@@ -42,9 +44,12 @@ if TYPE_CHECKING:
     from wattswap.runners.watching.history import Row
 
 MOST_TICKS: Final = 43_200
-"""So many heartbeats are kept; then the history begins anew."""
-MOST_ROWS: Final = 150_000
-"""So many rows of all kinds are kept, at most 40 MB, whatever the street does; then likewise."""
+"""So many heartbeats are kept, some 12 MB; then the history begins anew."""
+MOST_ROWS: Final = 200_000
+"""So it does when it has so many rows in all, some 50 MB: a street of a thousand cars fills them sooner."""
+MOST_SALES: Final = 1_000
+"""So many rows of what a car has sold are told again when the history begins anew."""
+_CALL: Final = ReliefCall.__struct_config__.tag
 _STEP_W: Final = 250
 """A power is told anew when it has changed by so much; a car's meter is told with it, so nothing adds up wrongly."""
 _GONE: Final = -1
@@ -71,6 +76,24 @@ class _Car:
     told: tuple[int, int, int] = (_GONE, 0, 0)
     """Activity and powers, as they were told last."""
     told_grant: tuple[int, int] = (_GONE, _GONE)
+    awards: deque[Row] = field(default_factory=lambda: deque(maxlen=MOST_SALES))
+    """As rows, in ticks of the node's clock; so are its trades."""
+    trades: deque[TradeRow] = field(default_factory=lambda: deque(maxlen=MOST_SALES))
+
+    @property
+    def wanted_w(self) -> int:
+        """What it says it wants; nobody wants more than the most that the car can."""
+        return 0 if self.report is None else min(self.report.wanted_w, self.session.max_w)
+
+    @property
+    def firm_w(self) -> int:
+        """What it says it may draw unasked, likewise."""
+        return 0 if self.report is None else min(self.report.firm_w, self.session.max_w)
+
+    @property
+    def owed_ws(self) -> int:
+        """What it says it has put off; that is no more than it came for."""
+        return 0 if self.report is None else min(self.report.owed_ws, self.session.need_ws)
 
     def lease_left_ms(self, now_ms: int) -> int:
         """How long its charger may go on with the last grant, as far as is known here."""
@@ -78,10 +101,9 @@ class _Car:
 
     def powers_w(self, guaranteed_w: int, now_ms: int) -> tuple[int, int]:
         """What it draws and feeds by its grant, or without one by what is guaranteed, as far as it wants it."""
-        wanted_w = 0 if self.report is None else self.report.wanted_w
         if self.grant is None or not self.lease_left_ms(now_ms):
-            return min(guaranteed_w, wanted_w), 0
-        return min(self.grant.import_w, wanted_w), self.grant.export_w
+            return min(guaranteed_w, self.wanted_w), 0
+        return min(self.grant.import_w, self.wanted_w), self.grant.export_w
 
 
 class SiteWatch:
@@ -95,17 +117,28 @@ class SiteWatch:
         self._day = ""
         self._cars: dict[int, _Car] = {}
         self._told_accounts: tuple[int, ...] = ()
+        self._called_tick = -1
+        """Of the newest call."""
+        self._answered: set[int] = set()
+        """Who has answered it."""
 
     # -- what the node says -------------------------------------------------------------------------------------------
 
-    def handled(self, event: Event, effects: Sequence[Effect], now_ms: int) -> None:
-        """The transformer has learned of something, and wants this done."""
-        if isinstance(event, Received):
-            self._hear(event.message)
+    def handled(self, handled: Iterable[tuple[Event, Sequence[Effect]]], now_ms: int) -> None:
+        """The transformer has learned of these events, and wants this done about each."""
+        for event, effects in handled:
+            if isinstance(event, Received):
+                self._hear(event.message)
+            self._follow(effects, now_ms)
+
+    def _follow(self, effects: Sequence[Effect], now_ms: int) -> None:
         for effect in effects:
             match effect:
                 case Send(message=Grant(session=session) as grant) if (car := self._cars.get(session)) is not None:
                     car.grant, car.granted_ms = grant, now_ms
+                case Send(message=Sealed(kind=kind) as sealed) if kind == _CALL:
+                    if isinstance(call := unseal(sealed), ReliefCall) and call.tick != self._called_tick:
+                        self._called_tick, self._answered = call.tick, set()
                 case NoteRound():
                     _, *figures = round_row(effect, _FEEDER)
                     self.history.add(rounds=[[effect.tick - self._first_tick, *figures]])
@@ -145,7 +178,9 @@ class SiteWatch:
             return
         assert isinstance(agent, Transformer)
         view, local = agent.view(), datetime.fromtimestamp(EPOCH_S + now_ms / 1_000, UTC).astimezone()
-        if (day := f"{local:%F%z}") != self._day or self._is_long(tick):
+        slept = (tick - self._last_tick) * self._rules.tick_ms > self._rules.lease_ms + self._rules.tick_ms
+        is_full = tick - self._first_tick > MOST_TICKS or self.history.rows > MOST_ROWS
+        if (day := f"{local:%F%z}") != self._day or is_full or slept:
             self._day = day
             self._begin(tick, local)
         self._look_who_is_here(view)
@@ -161,9 +196,6 @@ class SiteWatch:
     def _tick(self) -> int:
         """The tick that goes on, in the history."""
         return self._last_tick - self._first_tick
-
-    def _is_long(self, tick: int) -> bool:
-        return tick - self._first_tick > MOST_TICKS or self.history.rows > MOST_ROWS
 
     def _begin(self, tick: int, local: datetime) -> None:
         """Begin anew with this tick; of the past stay the cars that are here."""
@@ -181,6 +213,7 @@ class SiteWatch:
             is_live=True,
             lease_ms=self._rules.lease_ms,
             is_reckoned=True,
+            window_ms=self._rules.window_ms,
         )
         self.history.begin(head)
         for number, car in here.items():
@@ -201,6 +234,18 @@ class SiteWatch:
             need_ws=session.need_ws,
         )
         self.history.enter([card])
+        self._tell_sales(car, car.awards, car.trades)
+
+    def _tell_sales(self, car: _Car, awards: Iterable[Row], trades: Iterable[TradeRow]) -> None:
+        """Tell of what a car has sold; what was settled before this history counts from its beginning on."""
+        first = self._first_tick
+        self.history.add(
+            awards=[[int(tick) - first, feeder, car.row, *more] for tick, feeder, _, *more in awards],
+            trades=[
+                list(row._replace(tick=row.tick - first, settled_tick=max(row.settled_tick - first, 0)))
+                for row in trades
+            ],
+        )
 
     def _look_who_is_here(self, view: SiteView) -> None:
         """Tell of cars that are new, and of those that have left."""
@@ -224,30 +269,40 @@ class SiteWatch:
             case Departed() if (car := self._cars.get(message.session)) is not None:
                 car.imported_ws, car.exported_ws = message.imported_ws, message.exported_ws
             case CappedOffer() if (car := self._cars.get(message.session)) is not None:
-                offer = unseal(message.offer)
-                if isinstance(offer, Offer):
-                    told = msgspec.structs.replace(offer, tick=offer.tick - self._first_tick)
-                    self.history.add(offers=offer_rows(told, car.row))
+                self._hear_offer(message, car)
+
+    def _hear_offer(self, capped: CappedOffer, car: _Car) -> None:
+        """A car's first answer to the call at hand is told; what else comes, the transformer does not look at."""
+        try:
+            offer = unseal(capped.offer)
+        except RemoteProtocolError:
+            return
+        if not isinstance(offer, Offer) or capped.session in self._answered:
+            return
+        if (offer.tick, offer.session) == (self._called_tick, capped.session):
+            self._answered.add(capped.session)
+            told = msgspec.structs.replace(offer, tick=self._called_tick - self._first_tick, feeder=_FEEDER)
+            self.history.add(offers=offer_rows(told, car.row))
 
     def _note(self, note: NoteAward | NoteForced | NoteTrade, car: _Car) -> None:
-        tick, name = note.tick - self._first_tick, car.session.party.session_id
+        name = car.session.party.session_id
+        awards: list[Row] = []
+        trades: list[TradeRow] = []
         match note:
             case NoteAward():
-                awards = tranche_rows((tick, _FEEDER, car.row), note.award_w, note.price_nanos_per_kwh_h)
-                self.history.add(awards=awards)
+                awards = tranche_rows((note.tick, _FEEDER, car.row), note.award_w, note.price_nanos_per_kwh_h)
             case NoteForced():
                 car.forced_w = note.forced_w
-                self._trade(forced_row(tick, _FEEDER, name, note.forced_w))
+                self._tell_sales(car, (), [forced_row(note.tick, _FEEDER, name, note.forced_w)])
             case NoteTrade():
                 car.earned_nanos += sum(note.nanos)
-                for row in trade_rows(note, _FEEDER, name, settled_tick=self._tick):
-                    self._trade(row._replace(tick=tick))
-
-    def _trade(self, row: TradeRow) -> None:
-        self.history.add(trades=[list(row)])
+                trades = list(trade_rows(note, _FEEDER, name, settled_tick=self._last_tick))
+        car.awards += awards
+        car.trades += trades
+        self._tell_sales(car, awards, trades)
 
     def _tell_ticks(self, view: SiteView, passed: int, now_ms: int) -> None:
-        """Tell how the last tick ended; if the node slept through others since, they were like it."""
+        """Tell how the last tick ended; if others, for less than a lease, were slept through, they were like it."""
         here = [car for number, car in self._cars.items() if number in view.sessions]
         sold = {award.session: award for award in view.awards}
         cars = self._reckoned(here, sold, view, now_ms)
@@ -270,14 +325,13 @@ class SiteWatch:
         """The plugged cars as columns; their baseline is what they may draw unasked."""
         rows: list[tuple[int, ...]] = []
         for car in here:
-            report = car.report
-            if report is None:
+            if car.report is None:
                 rows.append((0,) * 7)
                 continue
-            award = sold.get(report.session)
+            award = sold.get(car.report.session)
             reduce_w = 0 if award is None else sum(award.award_w[:FEED])
             powers_w = car.powers_w(self._rules.guaranteed_w, now_ms)
-            rows.append((report.wanted_w, report.firm_w, *powers_w, reduce_w, car.forced_w, report.owed_ws))
+            rows.append((car.wanted_w, car.firm_w, *powers_w, reduce_w, car.forced_w, car.owed_ws))
         wanted, firm, *rest = np.array(rows, dtype=np.int64).reshape(-1, 7).T
         numbers = np.array([car.row for car in here], dtype=np.int64)
         state = ChargingState(wanted, firm, firm, np.zeros_like(firm))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST_WATCHERS: Final = MOST_AT_ONCE // 2
 """The others of the server's places are for whoever opens the page."""
+_CHUNK_BYTES: Final = 16_384
+"""So much has to be taken within the time of a request, however long a part is."""
 _TEXT: Final = "text/plain; charset=utf-8"
 _NOT_HERE: Final = {
     "transcript": "a node keeps no journal of what was said; its log has a line for each round, award and trade",
@@ -77,9 +79,10 @@ class StreetPage:
         while not self._over.is_set():
             if request.is_gone:
                 return
-            self._server.prolong(request.connection)
-            if event := events.next():
-                request.wfile.write(event)
+            event = events.next()
+            for start in range(0, max(len(event), 1), _CHUNK_BYTES):
+                self._server.prolong(request.connection)
+                request.wfile.write(event[start : start + _CHUNK_BYTES])
             if not events.has_more:
                 self._over.wait(LOOK_S)
         request.wfile.write(OVER)

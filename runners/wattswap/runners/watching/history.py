@@ -95,6 +95,8 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a driver can say what a car is to do."""
     wh_per_km: int = 180
     """What a range is reckoned with."""
+    window_ms: int = 300_000
+    """How long an award lasts at most."""
     is_reckoned: bool = False
     """Whether the cars' powers are what they were granted, as far as they want it: here nobody reads their meters."""
     play_speed: float | None = None

@@ -52,7 +52,7 @@ export class TransformerScreen {
   update() {
     const tick = Math.min(Math.floor(store.now), newest()), { head } = store;
     const load = loadAt(tick), limit = tickValue(tick, "limit_w"), heat = heatAt(tick), account = accountAt(tick);
-    const calls = roundsUntil(tick), last = calls.at(-1), window = 2 * 300_000 / head.tick_ms;
+    const calls = roundsUntil(tick), last = calls.at(-1), window = 2 * head.window_ms / head.tick_ms;
     const atHand = last && tick - last.tick <= window;
     this.head.textContent = atHand
       ? `The transformer asked at ${clock(last.tick, true)} for ${kw(last.need_w)} less, and bought ${kw(last.awarded_w)}`

@@ -1,0 +1,133 @@
+"""Whoever watches a transformer's node is told no more than can be true, and never stands in the node's way."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from tests.dashboard.histories import lists_of
+
+from wattswap.agents.award_book import Site
+from wattswap.agents.roster import Roster
+from wattswap.agents.rules import Rules
+from wattswap.agents.transformer import Transformer
+from wattswap.ledger.book import Book
+from wattswap.protocol.codec import seal
+from wattswap.protocol.messages import BaseReport, CappedOffer, Mandate, Message, Offer, Report, Sealed, Tranche
+from wattswap.runners.engines.node import Node
+from wattswap.runners.engines.store import MemoryStore
+from wattswap.runners.node.hosted_agent import HostedAgent
+from wattswap.runners.node.json_log import json_log
+from wattswap.runners.node.sensors import NoSensor
+from wattswap.runners.node.site_watch import SiteWatch
+from wattswap.runners.watching.history import FEEDER_COLUMNS
+
+RULES = Rules(tick_ms=1_000, window_ms=3_000, lease_ms=5_000, deadline_ms=400, margin_w=0)
+CHARGER, CAR, HOME = "charger/1", "vehicle/1", "household/1"
+SESSION, NEED_WS, MAX_W = 7, 36_000_000, 11_000
+
+
+class WatchedTransformer:
+    """A transformer in its host, with a watch, on a clock that is set by hand."""
+
+    def __init__(self, limit_w: int = 26_000) -> None:
+        self.now_ms, self.log, self.watch = 200_000_000_000, StringIO(), SiteWatch("transformer", RULES)
+        site, roster = Site(limit_w, 10**12, 3_000_000_000, 1), Roster({CHARGER: 22_000}, [CAR], [HOME])
+        self.hosted = HostedAgent(
+            lambda host: Node(
+                lambda: Transformer("transformer", site, RULES, roster), host, MemoryStore(), Book(site.funds_nanos)
+            ),
+            NoSensor(),
+            json_log(self.log),
+            post=lambda *_: None,
+            refused=lambda _: None,
+            beat_ms=RULES.tick_ms,
+            watch=self.watch,
+        )
+        self.hosted.start()
+        self.turn()
+        self.hear(CHARGER, seal(Mandate(SESSION, f"{CHARGER}#{SESSION}", NEED_WS, MAX_W, CAR), None))
+
+    def turn(self) -> None:
+        self.hosted.wake(self.now_ms)
+        self.hosted.learn(self.now_ms)
+        self.hosted.show(self.now_ms)
+
+    def hear(self, sender: str, message: Message) -> None:
+        self.hosted.hear(sender, message)
+        self.turn()
+
+    def pass_ticks(self, count: int, *, firm_w: int = MAX_W, owed_ws: int = 0) -> None:
+        """Ticks in which the home draws 8 kW and the car wants 11 kW, and says so."""
+        for _ in range(count):
+            self.now_ms = (self.now_ms // 1_000 + 1) * 1_000
+            seq = self.now_ms // 1_000 % 1_000_000
+            self.hosted.hear(HOME, BaseReport(8_000))
+            self.hosted.hear(CHARGER, Report(SESSION, firm_w, MAX_W, True, owed_ws, 0, 1, seq, self.now_ms, 0, 0))
+            self.turn()
+
+    def offer(self, tick: int, relief_w: int) -> None:
+        offer = Offer(0, tick, SESSION, (Tranche(relief_w, 1_000_000),))
+        self.hear(CHARGER, CappedOffer(SESSION, MAX_W, seal(offer, None)))
+
+    @property
+    def told(self) -> dict[str, list[object]]:
+        return lists_of(self.watch.history)
+
+
+@pytest.fixture
+def street() -> WatchedTransformer:
+    return WatchedTransformer()
+
+
+def test_an_offer_that_nobody_can_read_ends_no_node(street):
+    """With no call at hand the transformer does not open it; the watch must not choke on it either."""
+    street.pass_ticks(2)
+    street.hear(CHARGER, CappedOffer(SESSION, MAX_W, Sealed(5, b"\xc1")))
+    street.pass_ticks(2)
+    assert len(street.told["ticks"]) == 4
+    assert "dashboard stopped" not in street.log.getvalue()
+
+
+def test_offers_that_answer_no_call_are_not_told(street):
+    street.pass_ticks(2)
+    for _ in range(10):
+        street.offer(street.now_ms // 1_000, 5_000)
+    assert street.told["offers"] == []
+
+
+def test_the_first_answer_to_a_call_is_told_and_no_other():
+    street = WatchedTransformer(limit_w=16_000)
+    street.pass_ticks(1)
+    call = street.now_ms // 1_000
+    street.offer(call - 1, 4_000)
+    street.offer(call, 5_000)
+    street.offer(call, 6_000)
+    assert [row[4] for row in street.told["offers"]] == [5_000]  # type: ignore[index]
+
+
+def test_a_car_is_believed_no_more_than_it_can(street):
+    street.pass_ticks(3, firm_w=90_000_000, owed_ws=10**12)
+    figures = dict(zip(FEEDER_COLUMNS, street.told["ticks"][-1], strict=True))
+    assert (figures["baseline_w"], figures["owed_ws"]) == (MAX_W, NEED_WS)
+
+
+def test_of_the_time_in_which_the_node_slept_nothing_is_made_up(street):
+    street.pass_ticks(3)
+    street.now_ms += 3_600_000
+    street.pass_ticks(2)
+    assert len(street.told["ticks"]) == 1
+    assert len(street.told["cards"]) == 1
+
+
+@pytest.mark.parametrize("fails", ["handled", "look", "billed"])
+def test_a_watch_that_fails_is_told_nothing_more_and_the_log_says_so_once(street, monkeypatch, fails):
+    def broken(*_: object) -> None:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(street.watch, fails, broken)
+    street.pass_ticks(2)
+    street.hosted.billed(SESSION, 1, 0)
+    street.hosted.billed(SESSION, 1, 0)
+    assert street.log.getvalue().count("dashboard stopped") == 1
+    assert "ValueError: broken" in street.log.getvalue()
