@@ -219,3 +219,25 @@ def test_watching_changes_no_trade(window):
     assert (
         json.loads(output)["trace_hash"] == run("demo", engine="fleet", settings=["reading_s=60"]).summary["trace_hash"]
     )
+
+
+def test_a_car_that_somebody_looks_at_stays_the_same_when_the_history_begins_anew(window):
+    """The cars that have left are not among those of the new history, so all others have other rows."""
+    history = history_of(3)
+    head = history.head
+    assert head is not None
+    history.begin(msgspec.structs.replace(head, is_reckoned=True), history.cards)
+    history.add(ticks=[[0] * len(FEEDER_COLUMNS)] * 3, cars=[[0, row, 0, 0, 0, 0, 0] for row in range(2)])
+    with served(history, "127.0.0.1", 0) as address:
+        window.open(f"{address}#car/S1")
+        window.until("document.querySelector('h2')?.textContent.includes('C1')")
+        history.begin(msgspec.structs.replace(head, is_reckoned=True, start_ms=90_000), history.cards[1:])
+        history.add(ticks=[[0] * len(FEEDER_COLUMNS)] * 9, cars=[[0, 0, 0, 0, 0, 0, 0]])
+        window.until("document.body.dataset.tick == '8'")
+        window.until("document.querySelector('h2').textContent.startsWith('↓The car at C1')")
+        window.js("location.hash = '#charger/C1'")
+        window.until("document.querySelector('#screen').innerText.includes('Since')")
+        assert "Current" not in window.js("return document.querySelector('#screen').innerText"), (
+            "nobody told its phases"
+        )
+    assert window.complaints() == []

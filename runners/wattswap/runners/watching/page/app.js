@@ -24,7 +24,7 @@ function listen() {
     return;
   }
   const stream = new EventSource("stream");
-  stream.addEventListener("head", (event) => { connected = true; begin(JSON.parse(event.data)); });
+  stream.addEventListener("head", (event) => { connected = true; shown = null; begin(JSON.parse(event.data)); });
   stream.addEventListener("part", (event) => { connected = true; take(JSON.parse(event.data)); });
   stream.addEventListener("open", () => { connected = true; changed(); });
   stream.addEventListener("error", () => { connected = false; changed(); });

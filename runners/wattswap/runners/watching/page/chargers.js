@@ -18,8 +18,9 @@ const COLUMNS = [
   ["Car", (one) => (one.row < 0 ? "–" : h("a", { href: `#car/${encodeURIComponent(store.cars[one.row].session)}` }, store.cars[one.row].vehicle))],
   ["Doing now", (one) => h("span", {}, h("b", { class: `mark ${kind(one.car?.what ?? "gone")}` }, word(one.car?.what ?? "gone").mark), one.row < 0 ? "free" : word(one.car.what).short)],
   ["Power", (one) => (one.row < 0 ? "" : kw(one.car.import_w - one.car.export_w)), true],
-  ["Current", (one) => (one.row < 0 ? "" : amps(one.car.import_w - one.car.export_w)), true],
 ];
+// On how many phases its chargers draw, a transformer is not told.
+const CURRENT = ["Current", (one) => (one.row < 0 ? "" : amps(one.car.import_w - one.car.export_w)), true];
 // A finished run keeps no grants.
 const MAY_DRAW = ["May draw", (one) => (one.grant?.granted_w >= 0 ? kw(one.grant.granted_w) : "–"), true];
 
@@ -41,7 +42,7 @@ export class Chargers {
     const all = [...at.values()].sort((a, b) => (a.row < 0) - (b.row < 0) || a.name.localeCompare(b.name));
     const taken = all.filter((one) => one.row >= 0).length;
     this.head.textContent = `${taken} of ${all.length} chargers have a car at ${clock(tick)}`;
-    fill(this.list, table(store.grants.some((told) => told.length) ? [...COLUMNS, MAY_DRAW] : COLUMNS, all, "Chargers"));
+    fill(this.list, table([...COLUMNS, ...(store.head.is_reckoned ? [] : [CURRENT]), ...(store.grants.some((told) => told.length) ? [MAY_DRAW] : [])], all, "Chargers"));
   }
 }
 
@@ -75,8 +76,8 @@ export class ChargerScreen {
     const behind = Math.max(card.need_ws - car.imported_ws + car.exported_ws, 0);
     fill(this.body, h("div", { class: "tiles" },
       tile("Power", kw(Math.abs(power)), power < 0 ? "out of the car" : "into the car"),
-      tile("Current", amps(Math.abs(power)), `on each of ${head.phases} ${head.phases === 1 ? "phase" : "phases"}, ${head.voltage_v} V`),
-      grant?.granted_w >= 0 ? tile("May draw", kw(grant.granted_w), `${amps(grant.granted_w)} a phase, granted`) : null,
+      head.is_reckoned ? null : tile("Current", amps(Math.abs(power)), `on each of ${head.phases} ${head.phases === 1 ? "phase" : "phases"}, ${head.voltage_v} V`),
+      grant?.granted_w >= 0 ? tile("May draw", kw(grant.granted_w), head.is_reckoned ? "granted" : `${amps(grant.granted_w)} a phase, granted`) : null,
       grant ? lease(grant) : null,
       tile("Charged", kwh(car.imported_ws), card.need_ws ? `${kwh(behind)} still to come` : ""),
       tile("Since", clock(Math.max(card.arrival_tick, 0)), card.arrival_tick < 0 ? "or before" : "when it was plugged in")),

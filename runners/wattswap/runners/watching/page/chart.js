@@ -148,7 +148,7 @@ export class TimeChart {
       const x = this.x(tick);
       if (x < LEFT || x > this.width - RIGHT - 12) continue;
       pen.beginPath(); pen.moveTo(x, this.options.height - BOTTOM); pen.lineTo(x, this.options.height - BOTTOM + 4); pen.stroke();
-      pen.fillText(clock(tick), x, this.options.height - BOTTOM / 2 + 2);
+      pen.fillText(clock(tick, false), x, this.options.height - BOTTOM / 2 + 2);
     }
   }
 

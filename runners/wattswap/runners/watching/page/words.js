@@ -24,7 +24,7 @@ export const hours = (seconds) => (seconds < 5400 ? `${number(seconds / 60, 0)} 
 export const iota = (nanos) => number(nanos / 1e9, Math.abs(nanos) < 100e9 ? 3 : 1);
 export const cars = (count) => `${count} ${count === 1 ? "car" : "cars"}`;
 
-export function clock(tick, seconds = false) {
+export function clock(tick, seconds = store.head.tick_ms < 10_000) {
   const { head } = store;
   const at = new Date(head.start_ms + head.utc_offset_ms + Math.floor(tick) * head.tick_ms);
   const pad = (value) => String(value).padStart(2, "0");
