@@ -376,8 +376,7 @@ def _read_one(path: Path, role: Role) -> LoadedConfig:
         )
     refuse_misfits(raw, kind, origin)
     config: NodeConfig = msgspec.convert(raw, kind)
-    market = config.market
-    if market.beat_ms % 1_000:
+    if (market := config.market).beat_ms % 1_000:
         raise origin.wrong(
             f"market.beat_ms is {market.beat_ms}; it must be whole seconds, as 1000 or 2000", "market.beat_ms"
         )

@@ -4,7 +4,7 @@ import { changed, moveTo, newest, store } from "./store.js";
 import { clock } from "./words.js";
 
 const LEFT = 56, RIGHT = 10, TOP = 8, BOTTOM = 22;
-const HOURS = [1 / 12, 1 / 6, 1 / 4, 1 / 2, 1, 2, 3, 6, 12, 24, 48];
+const HOURS = [1 / 60, 1 / 30, 1 / 12, 1 / 6, 1 / 4, 1 / 2, 1, 2, 3, 6, 12, 24, 48];
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 // The ticks that charts show: everything, with an hour to come while the street goes on, or a window that moves with the moment.
@@ -223,5 +223,5 @@ export function windowButtons() {
     onclick: () => { store.view = hours; changed(); },
   }, text);
   return h("span", { class: "windows", role: "group", "aria-label": "Time shown" },
-    button("whole run", null), button("6 h", 6), button("1 h", 1));
+    ...(store.head.is_reckoned ? [button("all", null), button("1 h", 1), button("10 min", 1 / 6)] : [button("whole run", null), button("6 h", 6), button("1 h", 1)]));
 }
