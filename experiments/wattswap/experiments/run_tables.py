@@ -15,6 +15,8 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.parquet_table import TEXTS, read_table
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
 from wattswap.runners.recording.rundir import SCENARIO, read_run, wattswap_version
+from wattswap.runners.scenario.bundled import DATA, PREFIX
+from wattswap.runners.scenario.drawn_homes import RECORDED_HOMES
 from wattswap.runners.scenario.zones import end_of_run, zone_named
 
 if TYPE_CHECKING:
@@ -238,6 +240,8 @@ def input_names(scenario: Mapping[str, Any]) -> Iterator[str]:
     homes = [feeder.get("base", {}) for feeder in feeders]
     for household in (*homes, *scenario.get("household", ())):
         yield from (household[key] for key in ("household_csv", "pv_csv") if household.get(key))
+        if household.get("homes"):
+            yield f"{PREFIX}{RECORDED_HOMES.relative_to(DATA).as_posix()}"
     files = [feeder.get("sessions", {}).get("csv") for feeder in feeders]
     yield from (name for name in dict.fromkeys([*files, *_common_sessions(scenario, files)]) if name)
 

@@ -135,13 +135,17 @@ def _files(scenario: Scenario) -> Iterator[Problem]:
         *((f"feeder.{index}.base", each.base) for index, each in enumerate(scenario.feeder)),
     ]
     for path, base in bases:
-        if base.pv_csv and not base.household_csv and not (path == "base" and scenario.feeder):
+        if base.pv_csv and not (base.household_csv or base.homes) and not (path == "base" and scenario.feeder):
             what = f"{path}.pv_csv needs {path}.household_csv, from which the sun is subtracted; name both"
             yield what, f"{path}.pv_csv", f"{path}.household_csv"
     for index, household in enumerate(scenario.household):
-        if not household.household_csv:
+        if not (household.household_csv or household.homes):
             path = f"household.{index}.household_csv"
             yield f"{path} is missing; name the CSV file of this household's load", path
+    for path, base in (*bases, *((f"household.{index}", each) for index, each in enumerate(scenario.household))):
+        if base.homes and base.household_csv:
+            key, csv = f"{path}.homes", f"{path}.household_csv"
+            yield f"{key} draws homes and {csv} names a file of them; leave one out", key, csv
     homes = any(scenario.households_of(feeder) for feeder in scenario.feeders)
     cars = any(sessions.csv or sessions.generated_cars for _, sessions in _session_files(scenario))
     if not (homes or cars or scenario.battery):

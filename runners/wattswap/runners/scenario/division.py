@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
+from wattswap.runners.scenario.feeders import seed_on
 from wattswap.runners.scenario.generated import RECORDED, generated_sessions
+from wattswap.runners.scenario.names import refuse_long
 from wattswap.runners.scenario.read import Source
 from wattswap.runners.scenario.resample import resampled
 from wattswap.runners.scenario.schema import FeederSessions, FeederTable, Format, Scenario
@@ -87,6 +89,8 @@ class _SessionsFile:
     """Whose they are, if drawn."""
     resample: bool = False
     """Whether the recorded users are drawn anew."""
+    seed: int = 0
+    """The feeder's own, if what is drawn is drawn for it alone."""
 
 
 def _is_own(feeder: FeederTable) -> bool:
@@ -98,21 +102,30 @@ def _file_of(feeder: FeederTable, common_csv: str) -> _SessionsFile:
     sessions = feeder.sessions
     redating = Redating(sessions.shift_days, sessions.zone)
     if sessions.generated_cars:
-        return _SessionsFile("", sessions.format, redating, sessions, feeder.name)
+        return _SessionsFile("", sessions.format, redating, sessions, feeder.name, seed=feeder.seed)
     csv, resample = sessions.csv or common_csv, sessions.resample == "yes"
+    if resample and sessions.csv and feeder.seed:
+        return _SessionsFile(csv, sessions.format, redating, feeder=feeder.name, resample=True, seed=feeder.seed)
     return _SessionsFile(csv, sessions.format, redating, resample=resample)
 
 
 def _table(source: Source, scenario: Scenario, file: _SessionsFile, names: Sequence[str]) -> SessionTable:
+    seed = seed_on(file.seed, scenario.seed)
     if file.generated:
-        return generated_sessions(scenario, file.generated, file.feeder)
+        return generated_sessions(scenario, seed, file.generated, file.feeder)
     if not file.csv:
         return no_sessions()
     clock = scenario_clock(scenario)
     table = read_sessions(
         source.path(file.csv), scenario.vehicles.departure, file.format, file.redating, tuple(names), clock
     )
-    return resampled(table, scenario.seed) if file.resample else table
+    if not file.resample:
+        return table
+    drawn = resampled(table, seed, file.feeder)
+    if file.feeder:
+        for what, its in (("session", drawn.session_id), ("charger", drawn.station_id), ("car", drawn.vehicle_id)):
+            refuse_long(f"feeder {file.feeder}", what, its)
+    return drawn
 
 
 def _feeder_of_rows(table: SessionTable, names: Sequence[str], common: Sequence[int], shares: Sequence[float]) -> Ints:

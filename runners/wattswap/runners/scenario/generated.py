@@ -44,7 +44,7 @@ class _Recorded:
     frequency: float
 
 
-def generated_sessions(scenario: Scenario, sessions: SessionsFile, feeder: str) -> SessionTable:
+def generated_sessions(scenario: Scenario, seed: int, sessions: SessionsFile, feeder: str) -> SessionTable:
     """The sessions of the scenario's days, with a week's nights before it; a car draws under its own name and seed."""
     sha256, recorded = _recorded()
     clock = zone_named(sessions.zone) if sessions.zone else scenario.start.tzinfo
@@ -52,23 +52,18 @@ def generated_sessions(scenario: Scenario, sessions: SessionsFile, feeder: str) 
     days = [first + timedelta(days=day) for day in range(-_DAYS_BEFORE, scenario.days + 1)]
     names = [f"car-{number:03}" for number in range(1, sessions.generated_cars + 1)]
     visits = [
-        visit for name in names for visit in _visits_of(name, agent_key(f"{feeder}/{name}"), days, recorded, scenario)
+        visit for name in names for visit in _visits_of(name, agent_key(f"{feeder}/{name}"), days, recorded, seed)
     ]
     return table_of(sha256, visits, Redating(), stated=False)
 
 
-def _visits_of(
-    name: str, key: int, days: list[datetime], recorded: list[_Recorded], scenario: Scenario
-) -> Iterator[Visit]:
+def _visits_of(name: str, key: int, days: list[datetime], recorded: list[_Recorded], seed: int) -> Iterator[Visit]:
     """One car's sessions, in order; the draws of a day depend on its date, so a longer run keeps them."""
     keys = np.full(len(days), key, dtype=np.uint64)
     date = np.array([day.toordinal() for day in days], dtype=np.int64)
-    charges, chosen = (_share(scenario.seed, keys, date, index) for index in (0, 1))
+    charges, chosen = (_share(seed, keys, date, index) for index in (0, 1))
     moved, longer, more = (
-        normal_q16(
-            scenario.seed, np.full(len(days), agent_key(f"{key}/{what}"), dtype=np.uint64), Purpose.SESSION, date
-        )
-        / _Q16
+        normal_q16(seed, np.full(len(days), agent_key(f"{key}/{what}"), dtype=np.uint64), Purpose.SESSION, date) / _Q16
         for what in ("moved", "longer", "more")
     )
     free_ms = 0

@@ -113,10 +113,12 @@ def ramp_knots(mean_w: Watts) -> Watts:
 def noise_w(level_w: Watts, noise_pct_ppm: int, seeds: Sequence[int], key: int, origin_ms: int, ticks: Ticks) -> Watts:
     """Noise in watts under each seed, shape (seeds, ticks): a share of the level, correlated over two minutes.
 
-    It runs from ``origin_ms``, the profile's first stamp, so one day of a week sees that week's noise.
+    The level is one for all seeds, or a row for each. The noise runs from ``origin_ms``, the profile's first stamp, so
+    one day of a week sees that week's noise.
     """
+    noise = np.zeros((len(seeds), ticks.count), dtype=np.int64)
     if noise_pct_ppm == 0:
-        return np.zeros((len(seeds), len(level_w)), dtype=np.int64)
+        return noise
     offset_ms = ticks.start_ms - origin_ms
     slot_ms = gcd(ticks.tick_ms, NOISE_STEP_MS, offset_ms)
     slot = np.arange(offset_ms // slot_ms, offset_ms // slot_ms + ticks.count * ticks.tick_ms // slot_ms)
@@ -125,9 +127,8 @@ def noise_w(level_w: Watts, noise_pct_ppm: int, seeds: Sequence[int], key: int, 
     keys = np.array([draws.keys_under(seed, np.array(key, dtype=np.uint64)) for seed in seeds])
     wander = _wander(keys, first, -(-(ticks.end_ms - origin_ms) // NOISE_STEP_MS))
     # level * ppm * z // (PPM << 16), split so that 100 MW at 100 % does not overflow
-    whole, rest = np.divmod(level_w * noise_pct_ppm, PPM << 16)
-    noise = np.empty((len(seeds), len(level_w)), dtype=np.int64)
-    for mine, course in zip(noise, wander.T, strict=True):
+    wholes, rests = np.divmod(np.broadcast_to(level_w, noise.shape) * noise_pct_ppm, PPM << 16)
+    for mine, whole, rest, course in zip(noise, wholes, rests, wander.T, strict=True):
         z = _sums(course[step - first], per_tick) // per_tick
         mine[:] = whole * z + rest * z // (PPM << 16)
     return noise

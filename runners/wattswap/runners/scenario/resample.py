@@ -21,8 +21,12 @@ _RESAMPLE_DRAW = 7
 """Tells these draws from others of sessions."""
 
 
-def resampled(table: SessionTable, seed: int) -> SessionTable:
-    """As many users as there are, drawn by seed; whoever is drawn again gets names of its own (``C021~2``)."""
+def resampled(table: SessionTable, seed: int, on: str = "") -> SessionTable:
+    """As many users as there are, drawn by seed; whoever is drawn again gets names of its own (``C021~2``).
+
+    ``on`` is the feeder they are drawn for, where it draws apart: all names begin with it then (``north.C021``), so
+    that what cars draw by their names they draw apart from those of other feeders.
+    """
     rows_of: dict[str, list[int]] = {}
     for row, user in enumerate(table.user_id):
         rows_of.setdefault(user, []).append(row)
@@ -38,10 +42,10 @@ def resampled(table: SessionTable, seed: int) -> SessionTable:
         rows += rows_of[user]
         copy += [copies[user]] * len(rows_of[user])
 
+    before, after = (f"{on}." if on else ""), ["" if number == 1 else f"~{number}" for number in copy]
+
     def named(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(
-            names[row] if number == 1 else f"{names[row]}~{number}" for row, number in zip(rows, copy, strict=True)
-        )
+        return tuple([f"{before}{names[row]}{end}" for row, end in zip(rows, after, strict=True)])
 
     estimated_ms = None if table.estimated_ms is None else table.estimated_ms[rows]
     return replace(

@@ -51,6 +51,7 @@ RentPrice = Annotated[int, Meta(ge=0, le=1_000 * NANOS_PER_IOTA, multiple_of=PRI
 """Nanos per kWh and hour, on the price tick; a day of waiting at the highest price fits into 64 bits."""
 FeedHours = Annotated[int, Meta(ge=1, le=24)]
 Cars = Annotated[int, Meta(ge=0, le=100_000)]
+Homes = Annotated[int, Meta(ge=0, le=100_000)]
 Funds = Annotated[int, Meta(ge=0, le=MOST_NANOS // NANOS_PER_IOTA)]
 """IOTA tokens."""
 SomeYears = Annotated[int, Meta(ge=1, le=100)]
@@ -106,6 +107,8 @@ class BaseTable(_Table, frozen=True, kw_only=True):
     """Homes (one or many, summed) behind one meter: a profile in kW, the sun subtracted. ``""`` is no file."""
 
     household_csv: str = ""
+    homes: Homes = 0
+    """In place of a file: so many homes, drawn by the seed from the recorded ones that come with the package."""
     pv_csv: str = ""
     shape: Shape = "ramp"
     noise_pct: Percent = 2
@@ -276,6 +279,8 @@ class FeederTable(_Table, frozen=True, kw_only=True):
     """One of several feeders. What it leaves out, key by key, it takes from the file's tables of the same names."""
 
     name: str
+    seed: Seed = 0
+    """Its homes and cars are drawn, and its homes flicker, apart from all others; 0: as the file's seed alone says."""
     transformer: TransformerTable = TransformerTable()
     base: BaseTable = BaseTable()
     sessions: FeederSessions = FeederSessions()
@@ -333,11 +338,12 @@ class Scenario(_Table, frozen=True, kw_only=True):
         return (FeederTable(name="", transformer=self.transformer, base=self.base, sessions=sessions),)
 
     def households_of(self, feeder: FeederTable) -> tuple[BaseTable, ...]:
-        """The metered homes of a feeder: its [base] first, where it names a file.
+        """The metered homes of a feeder: its [base] first, where it names a file or a number.
 
         Number i of them draws its noise as ``household-<i>``, counted from 0 on each feeder.
         """
-        return ((feeder.base,) if feeder.base.household_csv else ()) + self.on(feeder, self.household)
+        has_base = bool(feeder.base.household_csv or feeder.base.homes)
+        return ((feeder.base,) if has_base else ()) + self.on(feeder, self.household)
 
     def on(self, feeder: FeederTable, listed: tuple[OnFeederT, ...]) -> tuple[OnFeederT, ...]:
         """Those of these households, batteries or events that are on a feeder."""

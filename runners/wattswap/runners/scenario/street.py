@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.scenario.ambient import read_temperatures
@@ -23,11 +22,11 @@ from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
 from wattswap.runners.scenario.division import divided_sessions
 from wattswap.runners.scenario.effects import event_ticks, lost_events, lost_sessions
 from wattswap.runners.scenario.emit import resolved_toml
+from wattswap.runners.scenario.homes import homes_w
 from wattswap.runners.scenario.input_files import InputFiles
-from wattswap.runners.scenario.profile_files import continued, faint, read_profile, refuse_absurd, require_cover
-from wattswap.runners.scenario.profiles import Profile, Ticks, noise_w, resolve
+from wattswap.runners.scenario.profiles import Ticks
 from wattswap.runners.scenario.read import Source, load_scenario
-from wattswap.runners.scenario.schema import BaseTable, Battery, FeederTable, Scenario, TransformerTable, ppm
+from wattswap.runners.scenario.schema import Battery, FeederTable, Scenario, TransformerTable
 from wattswap.runners.scenario.sessions import departure_errors, keys_of
 from wattswap.runners.scenario.stations import Stations
 from wattswap.runners.scenario.tables import unix_ms
@@ -181,7 +180,7 @@ def _build_streets(source: Source, day: int | None, seeds: Sequence[int]) -> lis
     end_ms = unix_ms(end_of_run(scenario.start, scenario.days, scenario.hours))
     ticks = Ticks(start_ms, tick_ms, (end_ms - start_ms) // tick_ms)
     inputs = InputFiles(scenario.inputs)
-    base_w = [_base_w(source, scenario, feeder, ticks, inputs, seeds) for feeder in scenario.feeders]
+    base_w = homes_w(source, scenario, ticks, inputs, seeds)
     streets = []
     for at, seed in enumerate(seeds):
         own = msgspec.structs.replace(scenario, seed=seed)
@@ -249,55 +248,6 @@ def one_day(scenario: Scenario, day: int) -> Scenario:
         raise InputError(f"--day {day}: scenario {scenario.name} has {days}; choose 1 to {scenario.days}")
     start = scenario.start + timedelta(days=day - 1)
     return msgspec.structs.replace(scenario, start=start, days=1, hours=0)
-
-
-def _base_w(
-    source: Source, scenario: Scenario, feeder: FeederTable, ticks: Ticks, inputs: InputFiles, seeds: Sequence[int]
-) -> Ints:
-    """The mean watts of each household of a feeder under each seed, shape (households, seeds, ticks + 1)."""
-    households = scenario.households_of(feeder)
-    profiles = [_profiles(source, household, ticks, inputs) for household in households]
-    path = f"{feeder.name}.transformer." if feeder.name else "transformer."
-    loads = [load for load, _ in profiles]
-    refuse_absurd(loads, feeder.transformer, path)
-    for load in loads:
-        inputs.note(load.file, faint(loads, scenario.sessions.homes, feeder.transformer, path))
-    homes = [_home_w(household, number, *profiles[number], ticks, seeds) for number, household in enumerate(households)]
-    return np.stack(homes or [np.zeros((len(seeds), ticks.count + 1), dtype=np.int64)])
-
-
-def _profiles(source: Source, household: BaseTable, ticks: Ticks, inputs: InputFiles) -> tuple[Profile, Profile | None]:
-    """The load of a household, and its sun if it has any."""
-    load = _profile(source, household, "household_kw", ticks, inputs)
-    return load, _profile(source, household, "pv_kw", ticks, inputs) if household.pv_csv else None
-
-
-def _home_w(
-    household: BaseTable, number: int, load: Profile, sun: Profile | None, ticks: Ticks, seeds: Sequence[int]
-) -> Ints:
-    """One household's mean watts, sun subtracted and each seed's noise added, shape (seeds, ticks + 1)."""
-    first_ms = max(load.start_ms, sun.start_ms if sun else load.start_ms)
-    reaches_back = first_ms <= ticks.start_ms - ticks.tick_ms
-    grid = Ticks(ticks.start_ms - ticks.tick_ms, ticks.tick_ms, ticks.count + 1) if reaches_back else ticks
-    net_w = _net_w(household, load, sun, grid)
-    key, noise_ppm = agent_key(f"household-{number}"), ppm(household.noise_pct)
-    base_w = net_w + noise_w(net_w, noise_ppm, seeds, key, load.start_ms, grid)
-    return base_w if reaches_back else np.concatenate([base_w[:, :1], base_w], axis=1)
-
-
-def _net_w(household: BaseTable, load: Profile, sun: Profile | None, grid: Ticks) -> Ints:
-    load_w = resolve(load, grid, household.shape)
-    return load_w if sun is None else load_w - resolve(sun, grid, household.shape)
-
-
-def _profile(source: Source, household: BaseTable, column: str, ticks: Ticks, inputs: InputFiles) -> Profile:
-    path = source.path(household.pv_csv if column == "pv_kw" else household.household_csv)
-    profile = read_profile(path, column, scenario_clock(source.scenario))
-    if household.beyond == "week-before":
-        profile = continued(profile, ticks.end_ms)
-    inputs.add_profile(path, profile)
-    require_cover(profile, ticks, source.scenario.start.tzinfo)
-    return profile
 
 
 def _ambient_c(
