@@ -15,7 +15,7 @@ def test_a_city_prints_its_sums_and_leaves_a_table_and_a_map(say, tmp_path: Path
     assert (code, err) == (0, "")
     assert printed.startswith("3 transformers, ")
     assert "had nobody given way" in printed
-    assert {path.name for path in (tmp_path / "city").iterdir()} == {"feeders.csv", "city.png"}
+    assert {path.name for path in (tmp_path / "city").iterdir()} == {"city.toml", "feeders.csv", "city.png"}
     figures = json.loads(say(*command, "--json")[1])
     assert (figures["transformers"], figures["failed"]) == (3, 0)
     assert f"{figures['sessions']} charging sessions" in printed
@@ -35,3 +35,22 @@ def test_a_city_tells_open_rent_beside_what_was_paid_and_whether_feeding_helped_
 
 def test_a_city_that_cannot_be_is_one_line(say):
     assert say("city", "0", "--out", "city") == (2, "", "wattswap: a city of 0 transformers: choose 1 to 10_000\n")
+
+
+def test_a_city_is_written_as_a_scenario_to_change_and_run(say, tmp_path: Path):
+    assert say("scenarios", "new", "town.toml", "--city", "2", "--seed", "5") == (
+        0,
+        "Wrote town.toml, 2 transformers. Then: wattswap city town.toml --day 7 --out town\n",
+        "",
+    )
+    command = ("city", "town.toml", "--day", "7", "--set", "reading_s=150", "--out", "town", "--jobs", "1", "--json")
+    code, printed, err = say(*command)
+    assert (code, err, json.loads(printed)["transformers"]) == (0, "", 2)
+    assert {path.name for path in (tmp_path / "town").iterdir()} == {"feeders.csv", "city.png"}
+    code, _, err = say("scenarios", "new", "town.toml", "--city", "3")
+    assert (code, err) == (2, "wattswap: town.toml: there is something there already; choose another name\n")
+    assert say("scenarios", "new", "x.toml", "--city", "0") == (
+        2, "", "wattswap: a city of 0 transformers: choose 1 to 10_000\n"
+    )  # fmt: skip
+    assert say("scenarios", "new", "x.toml", "--seed", "3")[2].startswith("wattswap: --seed: only with --city")
+    assert not (tmp_path / "x.toml").exists()

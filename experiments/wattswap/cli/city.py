@@ -1,4 +1,4 @@
-"""``wattswap city``: many transformers at once, with streets drawn from the bundled weeks."""
+"""``wattswap city``: many transformers at once, of a scenario or drawn from the bundled weeks."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ _SHOWN = 5
     epilog=examples(
         "wattswap city 100 --day 7 --out city",
         "wattswap city 1000 --day 5 --set vehicles.strategy=need:0.5+keep:0.5 --out lazy_city",
+        "wattswap city my-city.toml --day 7 --out my-city",
     )
 )
-@click.argument("feeders", type=int, metavar="TRANSFORMERS")
-@click.option("--seed", type=click.IntRange(0, 1 << 40), default=1, show_default=True, help="Of all streets.")
+@click.argument("which", metavar="TRANSFORMERS|SCENARIO")
+@click.option("--seed", type=int, help="Of all that is drawn; the scenario's own by default, 1 for a drawn city.")
 @options.day
 @options.settings
 @click.option("--jobs", type=click.IntRange(1), metavar="N", help="Processes; as many as processors by default.")
@@ -42,8 +43,8 @@ _SHOWN = 5
 @click.pass_context
 def city(
     ctx: click.Context,
-    feeders: int,
-    seed: int,
+    which: str,
+    seed: int | None,
     day: int | None,
     settings: tuple[str, ...],
     jobs: int | None,
@@ -51,25 +52,21 @@ def city(
     *,
     as_json: bool,
 ) -> None:
-    """Run a city of so many TRANSFORMERS, 1 to 10,000, under negotiation.
+    """Run many transformers under negotiation: so many drawn ones, 1 to 10,000, or the feeders of a SCENARIO.
 
-    Each has the homes, sun and transformer of one of the bundled streets, and that street's recorded users drawn anew.
+    A drawn city's transformers are like those of the bundled streets, with homes and cars drawn anew for each. Its
+    scenario lies in DIR as city.toml, and `wattswap scenarios new --city` writes one to be changed first.
+
     It leaves a table of all transformers (feeders.csv) and a picture in DIR, and prints the sums.
     """
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
-    from wattswap.experiments.city import PICTURE, run_city
+    from wattswap.experiments.city import PICTURE, plan_city, run_plan
 
+    planned = plan_city(int(which) if which.isdecimal() else which, out, seed=seed, day=day, settings=settings)
+    feeders = len(planned.names)
     try:
         with strategies_print_to_stderr(), progress_bar(feeders, f"{feeders:,} transformers", every=1) as passed:
-            done = run_city(
-                feeders,
-                seed=seed,
-                day=day,
-                settings=settings,
-                jobs=jobs,
-                out=out,
-                progress=lambda count: passed(count - 1),
-            )
+            done = run_plan(planned, jobs, out, progress=lambda count: passed(count - 1))
     except KeyboardInterrupt:
         click.echo(f"wattswap: interrupted; finished ones lie in {out}, the same command goes on from there", err=True)
         ctx.exit(INTERRUPTED)

@@ -24,6 +24,8 @@ class Job(NamedTuple):
     settings: tuple[str, ...] = ()
     varied: tuple[str, ...] = ()
     """Settings that this run has and others of the comparison do not."""
+    feeder: int = 0
+    """Of a city, whose jobs are feeders: the number of this one in the scenario."""
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ class Division:
     """What was left out, one sentence each."""
 
 
-def divided_sessions(source: Source, scenario: Scenario) -> Division:
-    """Read the files of sessions and find those of each feeder.
+def divided_sessions(source: Source, scenario: Scenario, only: Sequence[int] | None = None) -> Division:
+    """Read the files of sessions and find those of each feeder, or of the feeders of these numbers ``only``.
 
     A file with a column ``feeder`` says itself where its sessions are. Without it a feeder has all sessions of its own
     file, or of the common file those at its share of the stations.
@@ -49,13 +49,15 @@ def divided_sessions(source: Source, scenario: Scenario) -> Division:
         InputError: a file cannot be used; or it names feeders, and a share of it is asked for.
     """
     files = [_file_of(feeder, scenario.sessions.csv) for feeder in scenario.feeders]
-    names = [feeder.name for feeder in scenario.feeder]
-    tables = {file: _table(source, scenario, file, names) for file in dict.fromkeys(files)}
+    names = tuple(feeder.name for feeder in scenario.feeder)
+    wanted = range(len(files)) if only is None else only
+    tables = {file: _table(source, scenario, file, names) for file in dict.fromkeys(files[at] for at in wanted)}
     common = [number for number, feeder in enumerate(scenario.feeders) if not _is_own(feeder)]
     shares = [scenario.feeders[number].sessions.share for number in common]
     feeder_of = {file: _feeder_of_rows(table, names, common, shares) for file, table in tables.items()}
     found = []
-    for number, (feeder, file) in enumerate(zip(scenario.feeders, files, strict=True)):
+    for number in wanted:
+        feeder, file = scenario.feeders[number], files[number]
         table = tables[file]
         if table.feeder and feeder.sessions.share:
             raise InputError(
@@ -72,7 +74,7 @@ def divided_sessions(source: Source, scenario: Scenario) -> Division:
             for file, table in tables.items()
             if file.csv or file.generated
         ),
-        notes=(*notes, *_left_out([found[number] for number in common])),
+        notes=(*notes, *(_left_out([found[number] for number in common]) if only is None else ())),
     )
 
 
@@ -109,16 +111,14 @@ def _file_of(feeder: FeederTable, common_csv: str) -> _SessionsFile:
     return _SessionsFile(csv, sessions.format, redating, resample=resample)
 
 
-def _table(source: Source, scenario: Scenario, file: _SessionsFile, names: Sequence[str]) -> SessionTable:
+def _table(source: Source, scenario: Scenario, file: _SessionsFile, names: tuple[str, ...]) -> SessionTable:
     seed = seed_on(file.seed, scenario.seed)
     if file.generated:
         return generated_sessions(scenario, seed, file.generated, file.feeder)
     if not file.csv:
         return no_sessions()
     clock = scenario_clock(scenario)
-    table = read_sessions(
-        source.path(file.csv), scenario.vehicles.departure, file.format, file.redating, tuple(names), clock
-    )
+    table = read_sessions(source.path(file.csv), scenario.vehicles.departure, file.format, file.redating, names, clock)
     if not file.resample:
         return table
     drawn = resampled(table, seed, file.feeder)

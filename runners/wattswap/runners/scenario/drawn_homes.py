@@ -41,8 +41,9 @@ def drawn_homes(count: int, seed: int, number: int, start: datetime, ticks: Tick
     places = draw(seed, agent_key(f"household-{number}"), Purpose.SESSION, np.arange(count), _HOMES_DRAW)
     drawn = (places % np.uint64(weeks_w.shape[1])).astype(np.int64)
     week_w = weeks_w @ np.bincount(drawn, minlength=weeks_w.shape[1])
-    monday_ms = _monday_ms(start, ticks.start_ms - ticks.tick_ms)
-    mean_w = np.tile(week_w, -(-(ticks.end_ms - monday_ms) // WEEK_MS))
+    # a ramp looks at the intervals before and after its own: with these known, a day is the same in a run of more days
+    monday_ms = _monday_ms(start, ticks.start_ms - ticks.tick_ms - STEP_MS)
+    mean_w = np.tile(week_w, -(-(ticks.end_ms + STEP_MS - monday_ms) // WEEK_MS))
     return Profile(str(RECORDED_HOMES), digest, monday_ms, STEP_MS, mean_w)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from difflib import get_close_matches
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, get_origin
 
@@ -140,7 +141,7 @@ def _refuse_in_list(raw: object, kind: Any, origin: Origin, path: str) -> None:
 def _refuse_in_table(raw: object, kind: type[msgspec.Struct], origin: Origin, path: str) -> None:
     if not isinstance(raw, Mapping):
         raise origin.wrong(f"{path} must be a table, not {_shown(raw)}; write [{path}] and its keys below", path)
-    known = {known.encode_name: known for known in msgspec.structs.fields(kind)}
+    known = _fields_of(kind)
     prefix = f"{path}." if path else ""
     for key, value in raw.items():
         if (instead := _replaced(prefix + key)) is not None:
@@ -152,6 +153,12 @@ def _refuse_in_table(raw: object, kind: type[msgspec.Struct], origin: Origin, pa
         if known_field.required and key not in raw:
             expected = _expected(_unwrap(known_field.type)[0])
             raise origin.wrong(f"{prefix}{key} is missing; it must be {expected}", path)
+
+
+@cache
+def _fields_of(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """The keys of a table; found out once, for a city has ten thousand of one."""
+    return {known.encode_name: known for known in msgspec.structs.fields(kind)}
 
 
 def _replaced(path: str) -> str | None:
@@ -172,7 +179,7 @@ def _meant(key: str, known: Mapping[str, msgspec.structs.FieldInfo], prefix: str
 
 def _keys_of(kind: Any) -> set[str]:
     table = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-    return {known.encode_name for known in msgspec.structs.fields(kind)} if table else set()
+    return set(_fields_of(kind)) if table else set()
 
 
 def _fits(raw: object, kind: Any) -> bool:

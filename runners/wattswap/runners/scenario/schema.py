@@ -6,6 +6,7 @@ type says its range; how keys must fit together stands in :mod:`.checks`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Final, Literal, TypeVar
 
@@ -348,3 +349,13 @@ class Scenario(_Table, frozen=True, kw_only=True):
     def on(self, feeder: FeederTable, listed: tuple[OnFeederT, ...]) -> tuple[OnFeederT, ...]:
         """Those of these households, batteries or events that are on a feeder."""
         return tuple(each for each in listed if each.feeder in ("", feeder.name))
+
+    def only(self, numbers: Sequence[int]) -> Scenario:
+        """The scenario with the feeders of these numbers alone, and what is on them."""
+        feeders = tuple(self.feeder[number] for number in numbers)
+        names = {"", *(feeder.name for feeder in feeders)}
+        household, battery, event = (
+            tuple(each for each in listed if each.feeder in names)
+            for listed in (self.household, self.battery, self.event)
+        )
+        return msgspec.structs.replace(self, feeder=feeders, household=household, battery=battery, event=event)

@@ -19,7 +19,7 @@ from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.scenario.ambient import read_temperatures
 from wattswap.runners.scenario.car_notes import car_notes, feeds_never
 from wattswap.runners.scenario.cars import CARS_CSV, bundled_cars, garage_of
-from wattswap.runners.scenario.division import divided_sessions
+from wattswap.runners.scenario.division import Division, divided_sessions
 from wattswap.runners.scenario.effects import event_ticks, lost_events, lost_sessions
 from wattswap.runners.scenario.emit import resolved_toml
 from wattswap.runners.scenario.homes import homes_w
@@ -168,14 +168,21 @@ def load_streets(
     return _build_streets(source, day, seeds)
 
 
-def build_street(source: Source, day: int | None = None) -> Street:
-    """Read the files a scenario names and lay them onto its grid of ticks."""
-    (street,) = _build_streets(source, day, [source.scenario.seed])
+def build_street(source: Source, day: int | None = None, feeders: Sequence[int] | None = None) -> Street:
+    """Read the files a scenario names and lay them onto its grid of ticks.
+
+    ``feeders`` are the numbers of those to be built, in the order of the file, if not all: each comes out as it does
+    beside all others.
+    """
+    (street,) = _build_streets(source, day, [source.scenario.seed], feeders)
     return street
 
 
-def _build_streets(source: Source, day: int | None, seeds: Sequence[int]) -> list[Street]:
-    scenario = source.scenario if day is None else one_day(source.scenario, day)
+def _build_streets(
+    source: Source, day: int | None, seeds: Sequence[int], feeders: Sequence[int] | None = None
+) -> list[Street]:
+    whole = source.scenario if day is None else one_day(source.scenario, day)
+    scenario = whole if feeders is None or not whole.feeder else whole.only(feeders)
     start_ms, tick_ms = unix_ms(scenario.start), scenario.reading_s * MS_PER_S
     end_ms = unix_ms(end_of_run(scenario.start, scenario.days, scenario.hours))
     ticks = Ticks(start_ms, tick_ms, (end_ms - start_ms) // tick_ms)
@@ -184,15 +191,21 @@ def _build_streets(source: Source, day: int | None, seeds: Sequence[int]) -> lis
     streets = []
     for at, seed in enumerate(seeds):
         own = msgspec.structs.replace(scenario, seed=seed)
-        streets.append(_build(source, own, ticks, [homes[:, at] for homes in base_w], inputs.again(), day))
+        divided = divided_sessions(source, msgspec.structs.replace(whole, seed=seed), feeders)
+        streets.append(_build(source, own, ticks, divided, [homes[:, at] for homes in base_w], inputs.again(), day))
     return streets
 
 
 def _build(
-    source: Source, scenario: Scenario, ticks: Ticks, base_w: Sequence[Ints], inputs: InputFiles, day: int | None
+    source: Source,
+    scenario: Scenario,
+    ticks: Ticks,
+    divided: Division,
+    base_w: Sequence[Ints],
+    inputs: InputFiles,
+    day: int | None,
 ) -> Street:
     """The street of this scenario, whose homes draw so much."""
-    divided = divided_sessions(source, scenario)
     for path, sha256 in divided.inputs:
         inputs.add(path, sha256)
     if scenario.vehicles.model:
