@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.schema import Battery, Scenario
 
 
-class Kind(NamedTuple):
+class StreetKind(NamedTuple):
     """A bundled street that a city's feeders are like."""
 
     name: str
@@ -25,7 +25,7 @@ class Kind(NamedTuple):
     """How many homes its file is the sum of."""
 
 
-KINDS: Final = (Kind("a400", 200), Kind("b250", 100), Kind("c250stress", 150))
+KINDS: Final = (StreetKind("a400", 200), StreetKind("b250", 100), StreetKind("c250stress", 150))
 """Each as likely as the others."""
 MOST_FEEDERS: Final = 10_000
 _KIND_DRAW: Final = 9
@@ -76,7 +76,7 @@ strategy = "{like.vehicles.strategy}"
 """
 
 
-def _feeders(kinds: list[Kind], scenarios: dict[Kind, Scenario]) -> Iterator[str]:
+def _feeders(kinds: list[StreetKind], scenarios: dict[StreetKind, Scenario]) -> Iterator[str]:
     for number, kind in enumerate(kinds, 1):
         like, name = scenarios[kind], f"{kind.name}-{number}"
         yield f"""\
