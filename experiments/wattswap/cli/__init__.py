@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "dashboard": "wattswap.cli.dashboard:dashboard",
     "report": "wattswap.cli.report:report",
     "voltages": "wattswap.cli.voltages:voltages",
+    "audit": "wattswap.cli.audit:audit",
     "replay": "wattswap.cli.replay:replay",
     "faults": "wattswap.cli.faults:faults",
     "settle": "wattswap.cli.settle:settle",
