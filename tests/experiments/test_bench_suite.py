@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from tests import smalltown
+from tests.pages import HOUSE
 
-from wattswap.experiments.bench.suite import PEERS, BenchRow, absent_peers
+from wattswap.experiments.bench.bench_row import BenchRow
+from wattswap.experiments.bench.beside_peers import PEERS, beside_peers
+from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.scenario import load_street
 
@@ -21,7 +26,64 @@ def test_fewer_seconds_and_more_a_second_are_better(unit: str, ours: float, thei
 
 
 def test_peers_that_are_not_here_are_named_and_never_measured():
-    assert set(absent_peers()) <= set(PEERS.values())
+    bare = [each for each in (sys.executable,) if find_spec("acnportal") is None and find_spec("ev2gym") is None]
+    if not bare:
+        pytest.skip("a peer is installed here")
+    rows, not_measured = beside_peers(2, bare)
+    assert list(rows) == []
+    assert not_measured == [f"{peer.name} (not installed)" for peer in PEERS]
+
+
+def test_a_peer_is_measured_by_the_interpreter_that_has_it(tmp_path: Path):
+    """A stand-in answers for the interpreter; what it is asked and what its answer becomes is ours."""
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!{sys.executable}\n"
+        "import json, sys\n"
+        "if '-c' in sys.argv:\n"
+        "    print(json.dumps({'acnportal': '0.3.3', 'citylearn': '3.0.2'}))\n"
+        "else:\n"
+        "    asked = json.load(sys.stdin)\n"
+        "    assert sys.argv[-1].endswith('acn_sim.py') and len(asked['sessions']) == 105, asked\n"
+        "    assert all(0 <= first < last <= 288 for _, first, last, _ in asked['sessions'])\n"
+        "    print('chatter')\n"
+        "    print(json.dumps({'spent_s': 7.0}))\n"
+    )
+    python.chmod(0o755)
+    rows, not_measured = beside_peers(2, [str(python)])
+    (row,) = rows
+    assert row.beside == "ACN-Sim 0.3.3 with the same sessions, one by one, and nobody in control"
+    assert row.theirs == 14.0
+    assert row.times is not None
+    assert row.times > 1
+    expected = [
+        "EV2Gym (not installed)",
+        "CityLearn 3.0.2 (installed; nothing here runs it)",
+        "Chargax (not installed)",
+    ]
+    assert not_measured == expected
+
+
+def test_a_peer_that_fails_is_told_and_takes_nothing_with_it(tmp_path: Path):
+    python = tmp_path / "python"
+    python.write_text(
+        f"#!{sys.executable}\nimport sys\n"
+        "sys.exit('No module named numba') if '-c' not in sys.argv else print('{\"ev2gym\": \"2.0.0\"}')\n"
+    )
+    python.chmod(0o755)
+    rows, not_measured = beside_peers(2, [str(python)])
+    assert list(rows) == []
+    assert f"EV2Gym 2.0.0 (failed under {python}: No module named numba)" in not_measured
+
+
+def test_an_interpreter_that_is_none_is_said(tmp_path: Path):
+    with pytest.raises(InputError, match=r"--peer-python .*nowhere: not a Python that can be asked"):
+        beside_peers(2, [str(tmp_path / "nowhere")])
+
+
+@pytest.mark.parametrize("program", sorted((HOUSE / "experiments/wattswap/experiments/bench/peers").glob("[a-z]*.py")))
+def test_a_peers_program_needs_nothing_of_ours(program: Path):
+    assert "wattswap" not in program.read_text(encoding="utf-8")
 
 
 def test_the_plain_model_charges_the_same_cars(tmp_path: Path):

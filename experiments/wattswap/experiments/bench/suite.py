@@ -7,46 +7,20 @@ processor time where both sides work in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from importlib.util import find_spec
 from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Final
 
-import msgspec
-
+from wattswap.experiments.bench.bench_row import BenchRow
 from wattswap.protocol.units import MS_PER_S
-
-PEERS: Final = {"acnportal": "ACN-Sim", "ev2gym": "EV2Gym", "citylearn": "CityLearn", "chargax": "Chargax"}
-"""Simulators that people use in our place: module, and name."""
-
-
-class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure and what it is compared with."""
-
-    what: str
-    ours: float
-    unit: str
-    beside: str = ""
-    """What is on the other side; empty where there is nothing."""
-    theirs: float | None = None
-
-    @property
-    def times(self) -> float | None:
-        """How many times better ours is; below 1 it is worse. Seconds are better when fewer, rates when more."""
-        if self.theirs is None:
-            return None
-        return self.theirs / self.ours if self.unit in ("s", "ms") else self.ours / self.theirs
 
 
 def rows(seeds: int) -> Iterator[BenchRow]:
-    """All rows, as they are measured; ``seeds`` is how many runs of a week share a pass."""
+    """Our own rows, as they are measured; ``seeds`` is how many runs of a week share a pass."""
     for measure in _MEASURES:
         yield from measure(seeds)
-
-
-def absent_peers() -> list[str]:
-    """The simulators that are not installed here, so that nothing is said about them."""
-    return [name for module, name in PEERS.items() if find_spec(module) is None]
 
 
 def _replications(seeds: int) -> Iterator[BenchRow]:
@@ -96,7 +70,7 @@ def _beside_mesa(_: int) -> Iterator[BenchRow]:
         what=f"a Sunday of {cars:,} cars on {len(streets)} transformers",
         ours=_spent_s(lambda: SideBySide(streets).run()),
         unit="s",
-        beside="plain Mesa, an agent a car, with pauses for a window and nothing else",
+        beside=f"plain Mesa {version('mesa')}, an agent a car, with pauses for a window and nothing else",
         theirs=_spent_s(lambda: plain.run_for(streets[0].ticks)),
     )
 
