@@ -127,6 +127,9 @@ class ResultStore:
         self._folder = out / RUNS
         self._scenario_sha256 = _sha256(street.resolved_toml)
         self._strategy_folder = street.folder
+        self._version = wattswap_version()
+        self._strategy_sha256: dict[str, dict[str, str]] = {}
+        """By mix: found out once, for that looks at all that is installed."""
 
     def finished(self, jobs: Iterable[Job]) -> dict[Job, JobOutcome]:
         """What an earlier start has made of these jobs; those that failed are to be tried again.
@@ -178,10 +181,12 @@ class ResultStore:
         return self._folder / f"{job.controller}-{_plain(job.strategy)}-{short}-s{job.seed}.json"
 
     def _inputs(self, job: Job) -> dict[str, Any]:
+        if job.strategy not in self._strategy_sha256:
+            self._strategy_sha256[job.strategy] = strategy_sources(job.strategy, self._strategy_folder)
         return {
-            "version": wattswap_version(),
+            "version": self._version,
             "scenario_sha256": self._scenario_sha256,
-            "strategy_sha256": strategy_sources(job.strategy, self._strategy_folder),
+            "strategy_sha256": self._strategy_sha256[job.strategy],
             "controller": job.controller,
             "strategy": job.strategy,
             "engine": job.engine,
