@@ -14,9 +14,10 @@ from wattswap.agents.rules import ClearingRule
 from wattswap.agents.strategies import BUNDLED
 from wattswap.agents.strategies.learning import LearningStrategy
 from wattswap.agents.strategies.manipulators import AsksTimes
+from wattswap.experiments.api import run
 from wattswap.experiments.games.play import HONEST, run_played
 from wattswap.experiments.games.played_street import PlayedStreet
-from wattswap.experiments.truthfulness import DEVIATIONS, Audit, Deviation, audited, deviating, interval, tried
+from wattswap.experiments.truthfulness import DEVIATIONS, Audit, Deviation, audited, deviating, interval, played, tried
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import WS_PER_KWH
 from wattswap.runners.scenario import Street, load_street
@@ -98,8 +99,19 @@ def test_a_deviation_comes_to_what_the_games_say_of_the_same_car():
     keys = street.sessions.user_key
     utilities = {key: honest.utility_iota(keys == key, 1) for key in np.unique(keys[honest.earned_nanos > 0]).tolist()}
     (who,) = [key for key, utility in utilities.items() if utility == pytest.approx(found.utility[0], abs=1e-6)]
-    played = run_played(replace(nobody, asking=keys == np.uint64(who), asks=AsksTimes(1_500)))
-    assert played.utility_iota(keys == np.uint64(who), 1) - utilities[who] == pytest.approx(found.gains[0, 0], abs=1e-6)
+    lied = run_played(replace(nobody, asking=keys == np.uint64(who), asks=AsksTimes(1_500)))
+    assert lied.utility_iota(keys == np.uint64(who), 1) - utilities[who] == pytest.approx(found.gains[0, 0], abs=1e-6)
+
+
+def test_what_cars_gain_is_what_they_are_paid_less_what_waiting_and_feeding_cost_them():
+    """By the figures of a run, of a street on which some feed and no battery stands."""
+    coarse = ["reading_s=300", "vehicles.strategy=need:0.5+prosumer:0.5", "market.feed_h=6"]
+    street = load_street("c250stress", day=5, settings=coarse)
+    (honest,) = played(street, [()])
+    known = run("c250stress", day=5, settings=coarse, engine="fleet").summary
+    assert known["feeding_cost_nanos"] > 0
+    costs = known["waiting_cost_nanos"] + known["feeding_cost_nanos"]
+    assert honest.nanos.sum() == pytest.approx(known["paid_nanos"] + known["rent_open_nanos"] - costs, abs=10_000)
 
 
 def test_a_strategy_that_learns_goes_on_learning():

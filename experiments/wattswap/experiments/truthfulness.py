@@ -164,12 +164,12 @@ def audited(
         raise InputError(f"scenario {street.name} has {len(street.feeders)} feeders; audit a street of one")
     if not can_run(street):
         raise InputError("an audit runs streets side by side, which needs vehicles.curve = flat; set it so")
-    found: dict[tuple[str, str], list[_Tried]] = defaultdict(list)
+    found: dict[tuple[str, str], list[Tried]] = defaultdict(list)
     measure = partial(_measured, cars=cars)
     for done, outcome in enumerate(outcomes(wanted, jobs or usable_processors(), measure=measure, most=1), 1):
         if outcome.figures is None:
             raise InputError(f"{outcome.job.strategy}, {_rule(outcome.job)}, seed {outcome.job.seed}: {outcome.error}")
-        found[outcome.job.strategy, _rule(outcome.job)].append(cast("_Tried", outcome.figures["tried"]))
+        found[outcome.job.strategy, _rule(outcome.job)].append(cast("Tried", outcome.figures["tried"]))
         progress(done)
     kinds = dict.fromkeys((job.strategy, _rule(job)) for job in wanted)
     return [_audit(strategy, rule, found[strategy, rule]) for strategy, rule in kinds]
@@ -179,7 +179,7 @@ def _rule(job: Job) -> str:
     return job.varied[0].partition("=")[2]
 
 
-class _Tried(NamedTuple):
+class Tried(NamedTuple):
     """Of the cars of a seed, in IOTA."""
 
     utility: NDArray[np.float64]
@@ -199,27 +199,27 @@ def _measured(jobs: Sequence[Job], *, cars: int) -> list[JobOutcome]:
         return [JobOutcome(job, None, text)]
 
 
-def tried(street: Street, cars: int, deviations: Sequence[Deviation] = DEVIATIONS) -> _Tried:
+def tried(street: Street, cars: int, deviations: Sequence[Deviation] = DEVIATIONS) -> Tried:
     """Let so many cars of those that sell something on a street try every deviation, each alone."""
-    sessions, (honest,) = street.sessions, _utilities(street, [()])
+    sessions, (honest,) = street.sessions, played(street, [()])
     sellers = np.unique(sessions.user_key[honest.sold])
     chosen = sellers[np.argsort(draw(street.scenario.seed, sellers, Purpose.MANIPULATION))][:cars]
     rows = [np.flatnonzero(sessions.user_key == car) for car in chosen]
     wanted = [(mine, deviation) for mine in rows for deviation in deviations]
     utility = np.array([honest.nanos[mine].sum() for mine in rows]) / NANOS_PER_IOTA
     after = [
-        played.nanos[mine].sum() / NANOS_PER_IOTA
+        street_after.nanos[mine].sum() / NANOS_PER_IOTA
         for at in range(0, len(wanted), _MOST_AT_ONCE)
-        for (mine, _), played in zip(
+        for (mine, _), street_after in zip(
             wanted[at : at + _MOST_AT_ONCE],
-            _utilities(street, [(one,) for one in wanted[at : at + _MOST_AT_ONCE]]),
+            played(street, [(one,) for one in wanted[at : at + _MOST_AT_ONCE]]),
             strict=True,
         )
     ]
-    return _Tried(utility, np.array(after).reshape(len(rows), len(deviations)) - utility[:, np.newaxis])
+    return Tried(utility, np.array(after).reshape(len(rows), len(deviations)) - utility[:, np.newaxis])
 
 
-class _Played(NamedTuple):
+class Played(NamedTuple):
     """What came of a street, a row a session."""
 
     nanos: NDArray[np.float64]
@@ -227,7 +227,7 @@ class _Played(NamedTuple):
     sold: NDArray[np.bool_]
 
 
-def _utilities(street: Street, streets: Sequence[Sequence[tuple[NDArray[np.intp], Deviation]]]) -> list[_Played]:
+def played(street: Street, streets: Sequence[Sequence[tuple[NDArray[np.intp], Deviation]]]) -> list[Played]:
     """What comes of copies of a street in each of which these sessions deviate so."""
     passed = SideBySide([street] * len(streets))
     fleet, assignment = passed.world.fleet, passed.assignment
@@ -250,10 +250,10 @@ def _utilities(street: Street, streets: Sequence[Sequence[tuple[NDArray[np.intp]
     utility = earned - np.array(costs, dtype=np.float64) - feeding_costs(fleet, world.exported_ws)
     sold = passed.record.deferred_ws > 0
     sessions = len(street.sessions.session_id)
-    return [_Played(utility[at : at + sessions], sold[at : at + sessions]) for at in first[:-1].tolist()]
+    return [Played(utility[at : at + sessions], sold[at : at + sessions]) for at in first[:-1].tolist()]
 
 
-def _audit(strategy: str, rule: str, seeds: Sequence[_Tried]) -> Audit:
+def _audit(strategy: str, rule: str, seeds: Sequence[Tried]) -> Audit:
     utility = np.concatenate([each.utility for each in seeds])
     gains = np.concatenate([each.gains for each in seeds])
     if not len(utility):
