@@ -23,6 +23,10 @@ def test_homes_of_one_s_own_are_nobody_else_s():
     assert credit(input_names({"base": {"household_csv": "/home/me/homes.csv"}})) == ""
 
 
+def test_homes_that_were_drawn_are_those_of_their_source():
+    assert credited({"base": {"homes": 100}}) == [False, True, False]
+
+
 def test_what_every_feeder_has_replaced_is_not_credited():
     feeder = {"base": {"household_csv": "mine.csv"}, "sessions": {"csv": "mine.csv"}}
     assert credited({"base": BUNDLED, "sessions": SESSIONS, "feeder": [feeder]}) == [False, False, False]
