@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wattswap.ledger.anchoring import Anchorer
-from wattswap.ledger.anchors import Detail, MeterReading, Whose, proves, verify
+from wattswap.ledger.anchors import Detail, MeterReading, Whose, prove, proves, verify
 from wattswap.ledger.base import Payment
 from wattswap.ledger.book import SITE, Book, Pays, wallet
 from wattswap.ledger.chain_settlement import ChainSettlement
@@ -94,7 +94,7 @@ def test_records_are_anchored_beside_the_payments(where: str) -> None:
             anchored = settlement.anchored(site)
             assert anchored == anchorer.records()
             assert verify(anchored, signer.public_key, last=len(anchored) - 1) == []
-        proof = root.proofs(0, "car3")[0]
+        proof = prove(root.salt_key(0), 0, root.readings(0), 3)
         assert proves(proof, settlement.ledger.anchored("meters", last=0)[0], signer.public_key)
 
 

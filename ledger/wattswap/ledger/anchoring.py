@@ -12,11 +12,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 import msgspec
 
-from wattswap.ledger.anchors import GENESIS, SALT_KEY_BYTES, Detail, MeterReading, Proof, Whose, prove, seal
+from wattswap.ledger.anchors import GENESIS, SALT_KEY_BYTES, Detail, MeterReading, Whose, seal
 from wattswap.ledger.archive import KIND, RecordFile
 from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor, LedgerDownError
 from wattswap.ledger.database import Database
@@ -43,7 +43,7 @@ class Keeper(Protocol):
         ...
 
 
-class Anchorer:
+class Anchorer(RecordFile):
     """The records of one site, in a file or (path ``None``) in memory.
 
     Raises ``InputError`` if the file is another site's or run's, or cannot be used.
@@ -59,8 +59,7 @@ class Anchorer:
         detail: Detail = Detail.ROOT,
         begins_ms: int = 0,
     ) -> None:
-        self._database = Database(path, KIND, run=whose.run)
-        self._file = RecordFile(self._database)
+        super().__init__(Database(path, KIND, run=whose.run))
         self._signer, self._whose, self._keeper = signer, whose, keeper
         self._detail, self._begins_ms = detail, begins_ms
         self._unkept: list[Anchor] = []
@@ -74,16 +73,6 @@ class Anchorer:
         except BaseException:
             self._database.close()
             raise
-
-    def close(self) -> None:
-        """Close the file. Closing twice is harmless."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def add(self, slots: Iterable[tuple[int, Sequence[MeterReading]]]) -> None:
         """Make a record of each (instant, readings), whatever is still on its way, all in one write.
@@ -106,11 +95,6 @@ class Anchorer:
             self._unkept = []
 
     @property
-    def identity(self) -> str:
-        """A random id that no other archive has."""
-        return self._database.identity
-
-    @property
     def site(self) -> str:
         """Whose records these are."""
         return self._whose.site
@@ -118,22 +102,7 @@ class Anchorer:
     @property
     def made(self) -> int:
         """How many records there are."""
-        return self._file.extent()[1] + 1
-
-    def records(self, first: int = 0) -> list[Anchor]:
-        """The records so far, oldest first."""
-        return self._file.records(first)
-
-    def readings(self, sequence: int) -> tuple[MeterReading, ...]:
-        """What a record stands for. Raises ``InputError`` if there is no such record."""
-        if not 0 <= sequence < self.made:
-            raise InputError(f"there is no record {sequence} of {self._whose.site!r}")
-        return self._file.readings(sequence)
-
-    def proofs(self, sequence: int, meter: str) -> list[Proof]:
-        """Proofs of all of a meter's readings in a record: what its customer is handed."""
-        readings, key = self.readings(sequence), self._file.salt_key(sequence)
-        return [prove(key, sequence, readings, at) for at, one in enumerate(readings) if one.meter == meter]
+        return self.extent()[1] + 1
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
@@ -150,13 +119,12 @@ class Anchorer:
 
     def _fork(self) -> str:
         """What is wrong if the ledger holds other records than this archive, or more; empty if it does not."""
-        last = self._last()
-        there = self._keeper.anchored(self._whose.site, first=0 if last is None else last.sequence)
-        ours = [] if last is None else [last]
-        for anchor in there:
+        newest = self.made - 1
+        ours = self.records(newest)
+        for anchor in self._keeper.anchored(self.site, first=max(newest, 0)):
             if anchor not in ours:
                 return (
-                    f"meter records stopped: record {anchor.sequence} of {self._whose.site} on the ledger is not in its"
+                    f"meter records stopped: record {anchor.sequence} of {self.site} on the ledger is not in its"
                     " archive, which was restored from a backup or is another one; put the newest archive back"
                 )
         return ""
@@ -167,14 +135,8 @@ class Anchorer:
         last, previous, begins_ms = (-1, GENESIS, self._begins_ms) if row is None else row
         key = secrets.token_bytes(SALT_KEY_BYTES) if self._detail is Detail.ROOT else b""
         anchor = seal(self._signer, self._whose, last + 1, previous, (begins_ms, ends_ms), readings, self._detail, key)
-        self._file.append(sql, anchor, readings, ends_ms, key)
+        self.append(sql, anchor, readings, ends_ms, key)
         return anchor
-
-    def _last(self) -> Anchor | None:
-        row = self._database.row("SELECT max(sequence) FROM records")
-        if row is None or row[0] is None:
-            return None
-        return self._file.records(row[0])[0]
 
 
 def _parts(readings: tuple[MeterReading, ...]) -> Iterator[tuple[MeterReading, ...]]:

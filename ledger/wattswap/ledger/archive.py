@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
 from wattswap.ledger.anchors import SALT_KEY_BYTES, Fault, MeterReading, Record, hash_of, root_of, said
 from wattswap.ledger.base import Anchor
-from wattswap.ledger.database import MOST_DICTIONARY_BYTES, Database, Kind, deflated, inflated
+from wattswap.ledger.database import MOST_DICTIONARY_BYTES, Database, Kind, Stored, deflated, inflated
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_NANOS
 
@@ -40,7 +40,7 @@ each as a list), deflated with those of the last record whose number is a multip
 KIND: Final = Kind(name="meter archive", application_id=0x57_53_4D_31, version=3, schema=_SCHEMA)
 
 
-class RecordFile:
+class RecordFile(Stored):
     """The records in an open archive."""
 
     def __init__(self, database: Database) -> None:
@@ -48,25 +48,10 @@ class RecordFile:
         self._key: tuple[int, bytes] = (-1, b"")
         """The columns that serve as a dictionary, and of which record they are."""
 
-    @property
-    def identity(self) -> str:
-        """A random id that no other archive has."""
-        return self._database.identity
-
-    def close(self) -> None:
-        """Close the file. Closing twice is harmless."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def extent(self) -> tuple[int, int]:
         """How many records there are, and the last one's sequence (-1 for none)."""
-        row = self._database.row("SELECT count(*), coalesce(max(sequence), -1) FROM records")
-        return (0, -1) if row is None else (int(row[0]), int(row[1]))
+        [(count, last)] = self._database.rows("SELECT count(*), coalesce(max(sequence), -1) FROM records")
+        return count, last
 
     def records(self, first: int = 0, last: int = MOST_NANOS) -> list[Anchor]:
         """The records from ``first`` to ``last``, both included, oldest first."""
@@ -82,9 +67,8 @@ class RecordFile:
         """What a record stands for; nothing for a record that is not here, or whose readings cannot be read."""
         try:
             columns = msgspec.json.decode(self._raw_columns(sequence), type=list[list[str | int]])
-            return msgspec.convert(
-                [dict(zip(_NAMES, row, strict=True)) for row in zip(*columns, strict=True)], tuple[MeterReading, ...]
-            )
+            rows = [dict(zip(_NAMES, row, strict=True)) for row in zip(*columns, strict=True)]
+            return msgspec.convert(rows, tuple[MeterReading, ...])
         except (ValueError, msgspec.MsgspecError):
             return ()
 
@@ -97,25 +81,14 @@ class RecordFile:
         self, sql: sqlite3.Connection, anchor: Anchor, readings: Sequence[MeterReading], to_ms: int, salt_key: bytes
     ) -> None:
         """Keep the next record, inside the caller's write."""
-        row = self._database.row("SELECT dictionary FROM site")
-        dictionary = b"" if row is None else bytes(row[0])
+        [(dictionary,)] = self._database.rows("SELECT dictionary FROM site")
         if not dictionary:
             dictionary = anchor.content[:MOST_DICTIONARY_BYTES]
             sql.execute("UPDATE site SET dictionary = ?", (dictionary,))
         columns = msgspec.json.encode([[getattr(one, name) for one in readings] for name in _NAMES])
-        hashed = blake2b(columns, digest_size=16).digest()
-        sql.execute(
-            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                anchor.sequence,
-                hash_of(anchor),
-                to_ms,
-                salt_key,
-                deflated(anchor.content, dictionary),
-                hashed,
-                deflated(columns, self._key_of(anchor.sequence)),
-            ),
-        )
+        line, packed = deflated(anchor.content, dictionary), deflated(columns, self._key_of(anchor.sequence))
+        row = (anchor.sequence, hash_of(anchor), to_ms, salt_key, line, _hash(columns), packed)
+        sql.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def _raw_columns(self, sequence: int) -> bytes:
         """The columns of a record; nothing if they are damaged, or if there is no such record."""
@@ -123,7 +96,7 @@ class RecordFile:
         if row is None:
             return b""
         columns = inflated(row[1], self._key_of(sequence))
-        return columns if blake2b(columns, digest_size=16).digest() == row[0] else b""
+        return columns if _hash(columns) == row[0] else b""
 
     def _key_of(self, sequence: int) -> bytes:
         """What a record's columns are deflated with."""
@@ -156,19 +129,15 @@ class Archive(RecordFile):
             row = self._database.row("SELECT hash FROM records WHERE sequence = ?", anchor.sequence)
             if row is None or row[0] != hash_of(anchor):
                 faults.append(Fault(anchor.sequence, "its hash is not the one written down when it was sealed"))
-                continue
-            record = said(anchor)
-            if record is None:
-                continue
-            readings = self.readings(anchor.sequence)
-            same = self._has_root(record, readings) if record.root else record.readings == readings
-            if len(readings) != record.count or not same:
+            elif (record := said(anchor)) is not None and not self._stands_for(record):
                 faults.append(Fault(anchor.sequence, "the readings kept beside it are not those it stands for"))
         return faults
 
-    def _has_root(self, record: Record, readings: Sequence[MeterReading]) -> bool:
-        key = self.salt_key(record.sequence)
-        return len(key) == SALT_KEY_BYTES and root_of(key, readings) == record.root
+    def _stands_for(self, record: Record) -> bool:
+        readings, key = self.readings(record.sequence), self.salt_key(record.sequence)
+        if record.root and (len(key) != SALT_KEY_BYTES or root_of(key, readings) != record.root):
+            return False
+        return len(readings) == record.count and (bool(record.root) or record.readings == readings)
 
     def meters(self) -> set[str]:
         """The names of all meters that stand in any record. Reads everything."""
@@ -181,8 +150,7 @@ class Archive(RecordFile):
 
     def newest_ms(self) -> int:
         """Until when there are records; 0 if there is none."""
-        row = self._database.row("SELECT coalesce(max(to_ms), 0) FROM records")
-        return 0 if row is None else int(row[0])
+        return self._database.number("SELECT max(to_ms) FROM records")
 
     def last_before(self, meter: str, at_ms: int) -> tuple[int, int] | None:
         """(record, place in it) of the last reading of a meter at or before an instant; None if there is none.
@@ -195,6 +163,10 @@ class Archive(RecordFile):
             if places:
                 return sequence, max(places, key=lambda place: readings[place].at_ms)
         return None
+
+
+def _hash(columns: bytes) -> bytes:
+    return blake2b(columns, digest_size=16).digest()
 
 
 _NAMES: Final = MeterReading.__struct_fields__

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum, unique
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from msgspec import Struct
 
@@ -37,6 +37,20 @@ def require(holds: bool, otherwise: str) -> None:
     """Raise ``DamagedError`` unless something holds that must wherever money is at stake."""
     if not holds:
         raise DamagedError(otherwise)
+
+
+class Closing:
+    """What a ``with`` block closes at its end."""
+
+    def close(self) -> None:
+        """Let go of files and connections. Closing twice is harmless."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Payment(Struct, frozen=True, kw_only=True):

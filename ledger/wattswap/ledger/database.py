@@ -15,11 +15,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from msgspec import Struct
 
-from wattswap.ledger.base import MOST_ANCHOR_BYTES, LedgerDownError
+from wattswap.ledger.base import MOST_ANCHOR_BYTES, Closing, LedgerDownError
 from wattswap.protocol.errors import InputError
 
 _OWNER_ONLY: Final = 0o600
@@ -44,7 +44,7 @@ class FileInUseError(InputError):
     """The file is open in another process."""
 
 
-class Database:
+class Database(Closing):
     """An open file of one ``Kind``, or one in memory if the path is ``None``. Usable from any thread, one at a time.
 
     With ``reads_only`` it must be there, may meanwhile be written by another process, and is not changed. A new file
@@ -55,23 +55,14 @@ class Database:
     """
 
     def __init__(self, path: Path | None, kind: Kind, *, reads_only: bool = False, run: str = "") -> None:
-        self.path, self.kind = path, kind
+        self.path = path
         self._mutex = threading.RLock()
         self._broken = ""
-        self._lock: int | None = None
-        if path is not None and not reads_only:
-            self._lock = _locked(path, kind.name)
+        self._lock = None if path is None or reads_only else _locked(path, kind.name)
         try:
-            self._connection = (
-                _opened_to_read(path, kind) if path is not None and reads_only else _opened(path, kind, run)
-            )
+            self._connection = _opened(path, kind, run, reads_only=reads_only)
         except BaseException:
             self._unlock()
-            raise
-        try:
-            self._require_run(run)
-        except BaseException:
-            self.close()
             raise
 
     def close(self) -> None:
@@ -79,12 +70,6 @@ class Database:
         with self._mutex:
             self._connection.close()
             self._unlock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -96,7 +81,10 @@ class Database:
         with self._mutex:
             if self._broken:
                 raise LedgerDownError(self._broken)
-            self._begin()
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:  # nothing was written: somebody else has it open for writing
+                raise LedgerDownError(f"cannot write {self.path} now: {error}") from error
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
@@ -107,12 +95,6 @@ class Database:
                     self._broken = f"cannot write {self.path}: {error}; open it again when the cause is gone"
                     raise LedgerDownError(self._broken) from error
                 raise
-
-    def _begin(self) -> None:
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:  # nothing was written: somebody else has the file open for writing
-            raise LedgerDownError(f"cannot write {self.path} now: {error}") from error
 
     def rows(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
         """What a query finds."""
@@ -125,20 +107,15 @@ class Database:
             found: tuple[Any, ...] | None = self._connection.execute(sql, arguments).fetchone()
             return found
 
+    def number(self, sql: str, *arguments: object) -> int:
+        """The number that a query finds; 0 if it finds none."""
+        found = self.row(sql, *arguments)
+        return int(found[0] or 0) if found else 0
+
     @property
     def identity(self) -> str:
         """A random id that no other file has."""
-        row = self.row("SELECT id FROM identity")
-        return "" if row is None else str(row[0])
-
-    def _require_run(self, run: str) -> None:
-        row = self.row("SELECT run FROM identity")
-        if row is None:
-            raise InputError(f"{self.path} is damaged (it does not say whose it is): restore it from a backup")
-        if run and row[0] and row[0] != run:
-            raise InputError(
-                f"{self.path} is the {self.kind.name} of run {row[0][:8]}, not of run {run[:8]}: put the right one back"
-            )
+        return str(self.rows("SELECT id FROM identity")[0][0])
 
     def _unlock(self) -> None:
         if self._lock is not None and self.path is not None:
@@ -147,60 +124,51 @@ class Database:
             self._lock = None
 
 
-def _opened(path: Path | None, kind: Kind, run: str) -> sqlite3.Connection:
+class Stored(Closing):
+    """What keeps its state in a file, and closes it."""
+
+    _database: Database
+
+    def close(self) -> None:
+        """Close the file. Closing twice is harmless."""
+        self._database.close()
+
+    @property
+    def identity(self) -> str:
+        """A random id that no other file has."""
+        return self._database.identity
+
+
+def _opened(path: Path | None, kind: Kind, run: str, *, reads_only: bool) -> sqlite3.Connection:
     """A connection to a file that has been made, or checked."""
+    connection = None
     try:
-        if path is not None:
+        if path is not None and not reads_only:
             _create(path)
-        connection = sqlite3.connect(
-            ":memory:" if path is None else path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-        )
-    except (OSError, sqlite3.Error) as error:
-        raise InputError(f"cannot open {kind.name} {path}: {getattr(error, 'strerror', None) or error}") from None
-    try:
+        address = ":memory:" if path is None else _address(path, kind) if reads_only else path.absolute().as_uri()
+        connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         for pragma in ("foreign_keys=ON", "synchronous=FULL", "trusted_schema=OFF", "cell_size_check=ON"):
             connection.execute(f"PRAGMA {pragma}")
-        if _is_blank(connection):
+        connection.execute(f"PRAGMA query_only={reads_only}")
+        if not reads_only and _is_blank(connection):
             _lay_out(connection, kind, run)
-        _check(connection, path, kind)
-    except sqlite3.Error as error:
-        connection.close()
-        raise InputError(f"cannot open {kind.name} {path}: {error}") from None
-    except BaseException:
-        connection.close()
+        _check(connection, path, kind, run)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, OSError | sqlite3.Error):
+            raise InputError(f"cannot open {kind.name} {path}: {getattr(error, 'strerror', None) or error}") from None
         raise
     return connection
 
 
-def _opened_to_read(path: Path, kind: Kind) -> sqlite3.Connection:
-    """A connection that writes nothing to a file that is there.
-
-    Not SQLite's ``mode=ro``: that would leave the two files of its write-ahead log behind.
-    """
-    if not path.is_file():
-        raise InputError(f"cannot open {kind.name} {path}: there is no such file")
-    connection = None
-    try:
-        connection = sqlite3.connect(
-            _address(path, kind), uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-        )
-        for pragma in ("query_only=ON", "trusted_schema=OFF", "cell_size_check=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-        _check(connection, path, kind)
-    except (sqlite3.Error, InputError) as error:
-        if connection is not None:
-            connection.close()
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"cannot open {kind.name} {path}: {error}") from None
-    return connection
-
-
 def _address(path: Path, kind: Kind) -> str:
-    """How SQLite is to open a file to be read.
+    """How SQLite is to open a file to be read: not with ``mode=ro``, which leaves the files of its log behind.
 
     On a read-only medium nobody can be writing it, and SQLite must not make the files beside it that it needs else.
     """
+    if not path.is_file():
+        raise InputError(f"cannot open {kind.name} {path}: there is no such file")
     if not os.statvfs(path).f_flag & os.ST_RDONLY:
         return f"{path.absolute().as_uri()}?mode=rw"
     log = path.with_name(f"{path.name}-wal")
@@ -228,8 +196,8 @@ def _lay_out(connection: sqlite3.Connection, kind: Kind, run: str) -> None:
     connection.execute("COMMIT")
 
 
-def _check(connection: sqlite3.Connection, path: Path | None, kind: Kind) -> None:
-    """Refuse a file of another kind or version, or a damaged one."""
+def _check(connection: sqlite3.Connection, path: Path | None, kind: Kind, run: str) -> None:
+    """Refuse a file of another kind, version or run, or a damaged one."""
     if _one(connection, "PRAGMA application_id") != kind.application_id:
         raise InputError(f"{path} is not a {kind.name} of ours: choose another file")
     version = _one(connection, "PRAGMA user_version")
@@ -238,11 +206,20 @@ def _check(connection: sqlite3.Connection, path: Path | None, kind: Kind) -> Non
             f"{path} is a {kind.name} of version {version}, this program reads version {kind.version}: choose another"
             " file, or the program that wrote it"
         )
-    damage = _one(connection, "PRAGMA integrity_check")
-    if damage == "ok" and connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
-        damage = "rows refer to rows that are gone"
-    if damage != "ok":
-        raise InputError(f"{path} is damaged ({str(damage).splitlines()[0]}): restore it from a backup")
+    if damage := _damage(connection):
+        raise InputError(f"{path} is damaged ({damage}): restore it from a backup")
+    owner = str(_one(connection, "SELECT run FROM identity"))
+    if run and owner and owner != run:
+        raise InputError(f"{path} is the {kind.name} of run {owner[:8]}, not of run {run[:8]}: put the right one back")
+
+
+def _damage(connection: sqlite3.Connection) -> str:
+    found = str(_one(connection, "PRAGMA integrity_check")).splitlines()[0]
+    if found != "ok":
+        return found
+    if connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+        return "rows refer to rows that are gone"
+    return "" if connection.execute("SELECT 1 FROM identity").fetchone() else "it does not say whose it is"
 
 
 def _one(connection: sqlite3.Connection, sql: str) -> object:
