@@ -27,7 +27,6 @@ from wattswap.ledger.base import ANCHORS, Anchor
 from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import BatchState
-from wattswap.ledger.submitter import anchor_item
 from wattswap.runners.payments.run_payments import SITE_KEY
 from wattswap.runners.recording.rundir import read_run
 
@@ -209,10 +208,10 @@ class Stalled:
         self._outbox = outbox
 
     def keep(self, anchors: Sequence[Anchor]) -> None:
-        self._outbox.owe([(ANCHORS, anchor_item(anchor), b"") for anchor in anchors], 0)
+        self._outbox.owe(anchors, lambda _account, _key: b"", 0)
 
     def is_anchored(self, anchor: Anchor) -> bool:
-        return self._outbox.anchor_state(anchor_item(anchor).key) is BatchState.FINAL
+        return self._outbox.state(anchor.key) is BatchState.FINAL
 
     def anchored(self, site: str, first: int) -> list[Anchor]:
         del site, first
@@ -275,7 +274,7 @@ def test_garbage_in_taken_places_from_the_sites_own_wallet_is_named(say, tmp_pat
 
     with IotaClient(node_url) as client:
         adapter = IotaAdapter(client, SeededWallets(block["wallets_seed"]), ANCHORS)
-        garbage = anchor_item(Anchor(site=SITE_NAME, sequence=3, content=b"garbage"))
+        garbage = Anchor(site=SITE_NAME, sequence=3, content=b"garbage")
         adapter.submit(adapter.sign([garbage], adapter.read(), b""))
     code, out, _ = say("meter", "verify", "--run", str(run))
     assert (code, out) == (1, "record 3: it is duplicated: another record was anchored in its place after it\n")

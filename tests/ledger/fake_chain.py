@@ -7,14 +7,14 @@ of whoever uses it cannot undo what it has accepted.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 
-from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Item, Purse, Sighting, Signed, Verdict
-from wattswap.ledger.base import LedgerDownError
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Owed, Purse, Sighting, Signed, Verdict
+from wattswap.ledger.base import LedgerDownError, Payment
 from wattswap.ledger.database import Database, Kind
 
 FEE = 3
@@ -183,13 +183,13 @@ class FakeAdapter:
         coin, version, nanos = coins[self.pick % len(coins)]
         return Purse(coins=(CoinRef(coin, version),), nanos=max(0, nanos - FEE), epoch=self.chain.epoch())
 
-    def obstacle(self, item: Item) -> str:
-        return f"nobody knows {item.payee}" if item.payee in self.unknown else ""
+    def obstacle(self, item: Owed) -> str:
+        return f"nobody knows {item.payee}" if isinstance(item, Payment) and item.payee in self.unknown else ""
 
-    def sign(self, items: list[Item], purse: Purse, memo: bytes) -> Signed:
+    def sign(self, items: Sequence[Owed], purse: Purse, memo: bytes) -> Signed:
         outputs: dict[str, int] = {}
         for item in items:
-            if not item.content:
+            if isinstance(item, Payment):
                 outputs[item.payee] = outputs.get(item.payee, 0) + item.nanos
         expires = purse.epoch + self.expires_after
         coins = tuple((coin.coin, coin.version) for coin in purse.coins)

@@ -29,7 +29,7 @@ from wattswap.ledger.iota_transactions import GasPayment, anchors_of, budget_nan
 from wattswap.ledger.keys import write_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import BatchState
-from wattswap.ledger.submitter import Submitter, anchor_item, payment_item
+from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.units import NANOS_PER_IOTA
@@ -51,7 +51,7 @@ def payment(key: str, payee: str = "bob", nanos: int = 10, payer: str = "site") 
 
 def anchor(ledger: IotaLedger, content: bytes) -> None:
     """Put a record on the chain."""
-    ledger.submitter.keep([Anchor(site="site", sequence=0, content=content)])
+    ledger.submitter.owe([Anchor(site="site", sequence=0, content=content)])
     while ledger.submitter.outbox.unsettled:
         ledger.submitter.work()
 
@@ -115,7 +115,7 @@ def test_without_gas_nothing_is_signed_and_the_error_names_the_wallet_to_fund(no
 
 def test_a_transaction_that_comes_to_nothing_is_returned_as_failed_and_its_fee_is_booked(ledger: IotaLedger) -> None:
     adapter = ledger.adapter("alice")
-    signed = adapter.sign([payment_item(payment("k", "bob", 2_000_000))], adapter.read(), b"")
+    signed = adapter.sign([payment("k", "bob", 2_000_000)], adapter.read(), b"")
     outcome = adapter.submit(signed)
     assert (outcome.verdict, outcome.fee_nanos) == (Verdict.FAILED, GAS_COMPUTATION)
     assert "InsufficientCoinBalance" in outcome.error
@@ -126,8 +126,8 @@ def test_a_transaction_that_comes_to_nothing_is_returned_as_failed_and_its_fee_i
 def test_the_same_bytes_again_give_the_same_outcome_and_move_nothing(ledger: IotaLedger) -> None:
     adapter = ledger.adapter("site")
     purse = adapter.read()
-    signed = adapter.sign([payment_item(payment("k"))], purse, b"memo")
-    assert adapter.sign([payment_item(payment("k"))], purse, b"memo") == signed
+    signed = adapter.sign([payment("k")], purse, b"memo")
+    assert adapter.sign([payment("k")], purse, b"memo") == signed
     assert adapter.status(signed.digest).verdict is Verdict.ABSENT
     assert adapter.consumer(purse.coins[0]) is None
     first = adapter.submit(signed)
@@ -140,7 +140,7 @@ def test_the_same_bytes_again_give_the_same_outcome_and_move_nothing(ledger: Iot
 def test_another_transaction_on_the_same_coin_is_a_conflict_that_names_the_first(ledger: IotaLedger) -> None:
     adapter = ledger.adapter("site")
     purse = adapter.read()
-    first, second = (adapter.sign([payment_item(payment(key, nanos=n))], purse, b"") for key, n in (("a", 1), ("b", 2)))
+    first, second = (adapter.sign([payment(key, nanos=n)], purse, b"") for key, n in (("a", 1), ("b", 2)))
     adapter.submit(first)
     outcome = adapter.submit(second)
     assert (outcome.verdict, outcome.others) == (Verdict.CONFLICT, (first.digest,))
@@ -209,7 +209,7 @@ def test_a_stranger_with_the_key_freezes_the_lane_and_no_other(ledger: IotaLedge
     ledger.pay([payment("a")])
     thief = IotaAdapter(ledger.client, ledger.wallets, "site", sponsor="thief")
     ledger.fund({"thief": NANOS_PER_IOTA})
-    thief.submit(thief.sign([payment_item(payment("loot", "thief"))], thief.read(), b""))
+    thief.submit(thief.sign([payment("loot", "thief")], thief.read(), b""))
     again = Submitter(ledger.submitter.outbox, ledger.adapter)
     again.owe([payment("b"), payment("c", payer="alice")])
     again.work()
@@ -279,8 +279,8 @@ def test_gas_that_is_too_dear_is_not_paid(ledger: IotaLedger) -> None:
 
 def test_bytes_of_another_digest_are_not_handed_in(ledger: IotaLedger) -> None:
     adapter = ledger.adapter("site")
-    signed = adapter.sign([payment_item(payment("k"))], adapter.read(), b"")
-    other = adapter.sign([payment_item(payment("other", nanos=99))], adapter.read(), b"")
+    signed = adapter.sign([payment("k")], adapter.read(), b"")
+    other = adapter.sign([payment("other", nanos=99)], adapter.read(), b"")
     with pytest.raises(DamagedError, match="not those that were signed"):
         adapter.submit(msgspec.structs.replace(signed, raw=other.raw))
     assert ledger.balance("bob") == 0
@@ -322,7 +322,7 @@ def test_a_second_record_in_a_place_is_named(ledger: IotaLedger) -> None:
     """The site's own wallet can write whatever it likes after the first; only the first counts, but it is said."""
     anchor(ledger, b"first")
     adapter = ledger.adapter(ANCHORS)
-    forged = anchor_item(Anchor(site="site", sequence=0, content=b"forged"))
+    forged = Anchor(site="site", sequence=0, content=b"forged")
     adapter.submit(adapter.sign([forged], adapter.read(), b""))
     assert ledger.anchored("site") == [Anchor(site="site", sequence=0, content=b"first")]
     assert ledger.doubled("site") == {0}

@@ -17,7 +17,7 @@ from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.submitter import Submitter, payment_item
+from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError
 
 
@@ -37,7 +37,7 @@ def steal(place: OutboxPlace) -> None:
     thief = FakeAdapter(place.chain, "site")
     purse = thief.read()
     loot = Payment(key="x", payer="site", payee="thief", nanos=1)
-    thief.submit(thief.sign([payment_item(loot)], purse, b""))
+    thief.submit(thief.sign([loot], purse, b""))
 
 
 def test_a_stranger_who_spends_our_coin_freezes_the_lane(place: OutboxPlace) -> None:

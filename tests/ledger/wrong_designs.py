@@ -8,7 +8,7 @@ from tests.ledger.fake_chain import FEE
 
 from wattswap.ledger.base import Payment
 from wattswap.ledger.outbox_schema import Batch
-from wattswap.ledger.submitter import Submitter, payment_item
+from wattswap.ledger.submitter import Submitter
 
 
 class PayFirst(Submitter):
@@ -20,7 +20,7 @@ class PayFirst(Submitter):
         waiting = self.outbox._database.rows(sql, name)
         for key, payee, nanos in waiting:
             payment = Payment(key=key, payer=name, payee=payee, nanos=nanos)
-            signed = adapter.sign([payment_item(payment)], adapter.read(), b"")
+            signed = adapter.sign([payment], adapter.read(), b"")
             adapter.submit(signed)
             with self.outbox._database.transaction() as write:
                 number = write.execute(

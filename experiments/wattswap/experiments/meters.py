@@ -28,7 +28,6 @@ from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import OutboxReading, read_outbox
 from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.sqlite import SqliteLedger
-from wattswap.ledger.submitter import anchor_item
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES
 from wattswap.runners.recording.rundir import METERS, OUTBOX
@@ -243,7 +242,7 @@ class MeterSite:
     def _wrong(self, anchor: Anchor | None, kept: Anchor | None) -> str:
         """What a record on the ledger says wrong by itself; empty if nothing."""
         if anchor is None:
-            known = None if self.outbox is None or kept is None else self.outbox.find(anchor_item(kept).key)
+            known = None if self.outbox is None or kept is None else self.outbox.find(kept.key)
             is_waiting = known is not None and known.state is not BatchState.FINAL
             return "it is not on the ledger yet, it waits in the run's outbox" if is_waiting else "it is missing"
         try:

@@ -21,7 +21,7 @@ from wattswap.experiments.ledger_places import (
     sqlite_path,
 )
 from wattswap.experiments.nearest import nearest
-from wattswap.ledger.base import ANCHORS, Payment, PaymentState
+from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.crossing import BILL
 from wattswap.ledger.keys import read_key_file
@@ -258,10 +258,10 @@ class Purses:
             before = self._ledger.payment(payment.key)
         else:
             found = self._found(payment.key)
-            before = None
-            if found is not None:
-                nanos = max(1, found.item.nanos)  # a record that is anchored has none
-                before = Payment(key=payment.key, payer=found.account, payee=found.item.payee, nanos=nanos)
+            item = None if found is None else found.item
+            if isinstance(item, Anchor):
+                raise InputError(f"the key {payment.key!r} is that of a meter record: leave --key out")
+            before = item
         if before is not None and before != payment:
             raise InputError(
                 f"the key {payment.key!r} already stands for {iota_of(before.nanos)} IOTA from {name_of(before.payer)}"

@@ -6,11 +6,14 @@ transaction that names exactly these, hands bytes in, and says what became of a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum, unique
 from hashlib import blake2b
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
+
+from wattswap.ledger.base import Anchor, Payment
 
 OUTBOX_ID_BYTES: Final = 8
 _TAG_BYTES: Final = 16
@@ -19,15 +22,8 @@ _MAGIC: Final = b"WSM1"
 _HEAD_BYTES: Final = len(_MAGIC) + OUTBOX_ID_BYTES + 8
 
 
-class Item(Struct, frozen=True, kw_only=True):
-    """One thing a transaction carries: tokens for a payee, or an anchor (``content`` not empty, ``nanos`` 0)."""
-
-    key: str
-    payee: str
-    nanos: int
-    sequence: int = 0
-    """An anchor's place in its site's chain; its ``payee`` is the site."""
-    content: bytes = b""
+Owed: TypeAlias = Payment | Anchor
+"""What a transaction carries."""
 
 
 class CoinRef(Struct, frozen=True):
@@ -113,11 +109,11 @@ class AccountAdapter(Protocol):
         """What can be spent now."""
         ...
 
-    def obstacle(self, item: Item) -> str:
+    def obstacle(self, item: Owed) -> str:
         """Why an item cannot be paid from here at all, whatever tokens there are; empty if it can."""
         ...
 
-    def sign(self, items: list[Item], purse: Purse, memo: bytes) -> Signed:
+    def sign(self, items: Sequence[Owed], purse: Purse, memo: bytes) -> Signed:
         """A transaction over exactly the purse's coins. Touches no network; the same arguments give the same bytes."""
         ...
 

@@ -63,16 +63,13 @@ class Anchorer(RecordFile):
         self._signer, self._whose, self._keeper = signer, whose, keeper
         self._detail, self._begins_ms = detail, begins_ms
         self._unkept: list[Anchor] = []
-        try:
+        with self._database.closed_if_bad():
             self._own()
             self.alarm = self._fork()
             """Why it makes no records; empty if all is well."""
             if not self.alarm:
                 self._unkept += [anchor for anchor in self.records() if not keeper.is_anchored(anchor)]
                 self.hand_over()
-        except BaseException:
-            self._database.close()
-            raise
 
     def add(self, slots: Iterable[tuple[int, Sequence[MeterReading]]]) -> None:
         """Make a record of each (instant, readings), whatever is still on its way, all in one write.

@@ -118,6 +118,11 @@ class Anchor(Struct, frozen=True, kw_only=True):
     content: bytes
     """At most ``MOST_ANCHOR_BYTES``; ``wattswap.ledger.anchors`` says what is in it."""
 
+    @property
+    def key(self) -> str:
+        """What it is called among payments, unique for ever."""
+        return f"anchor/{self.site}/{self.sequence}"
+
     def __post_init__(self) -> None:
         """Refuse what no ledger could keep."""
         if not self.site or type(self.sequence) is not int or not 0 <= self.sequence <= MOST_NANOS:

@@ -11,7 +11,6 @@ from wattswap.ledger.base import Anchor
 from wattswap.ledger.book import Book, Entry
 from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.settlement_base import DRAIN_S, REST, Progress, Settled, Settlement
-from wattswap.ledger.submitter import anchor_item
 from wattswap.protocol.errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -51,10 +50,10 @@ class ChainSettlement(Settlement):
         """Write these into the outbox."""
         self._raise()
         try:
-            self._submitter.keep(anchors)
+            self._submitter.owe(anchors)
         except LocalProtocolError as error:
             if len(anchors) == 1:
-                self._refused[anchor_item(anchors[0]).key] = str(error)
+                self._refused[anchors[0].key] = str(error)
                 return
             for anchor in anchors:
                 self.keep([anchor])
@@ -62,7 +61,7 @@ class ChainSettlement(Settlement):
 
     def is_anchored(self, anchor: Anchor) -> bool:
         """Whether it is final."""
-        return self.outbox.anchor_state(anchor_item(anchor).key) is BatchState.FINAL
+        return self.outbox.state(anchor.key) is BatchState.FINAL
 
     def drain(self, timeout_s: float = DRAIN_S, progress: Progress = lambda _left: None) -> Settled:
         """Make everything due, and wait until it is decided, or nothing more was decided for so long."""
@@ -84,12 +83,13 @@ class ChainSettlement(Settlement):
 
     def settled(self) -> Settled:
         """Where it stands now."""
+        payments, anchors = self.outbox.final
         reasons = {**self._submitter.errors(), **self._submitter.held()}
         waiting = tuple(f"{name}: {error}" for name, error in reasons.items())
         return Settled(
             pending=self.outbox.unsettled - len(self.outbox.stuck),
-            payments=self.outbox.payments_final,
-            anchors=self.outbox.anchors_final,
+            payments=payments,
+            anchors=anchors,
             fees_nanos=self.outbox.fees_nanos,
             deposits_nanos=self.outbox.deposits_nanos,
             refused=(
@@ -106,7 +106,7 @@ class ChainSettlement(Settlement):
 
     def identities(self) -> dict[str, str]:
         """The chain's id, and that of the outbox's file."""
-        return {"ledger": self.ledger.chain_id, "outbox": self.outbox.name}
+        return {"ledger": self.ledger.chain_id, "outbox": self.outbox.identity}
 
     def surplus(self) -> dict[str, int]:
         """What wallets held when it was opened beyond their opening funds."""

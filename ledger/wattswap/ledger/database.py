@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from wattswap.ledger.base import MOST_ANCHOR_BYTES, Closing, LedgerDownError
+from wattswap.ledger.base import MOST_ANCHOR_BYTES, Closing, DamagedError, LedgerDownError
 from wattswap.protocol.errors import InputError
 
 _OWNER_ONLY: Final = 0o600
@@ -95,6 +95,18 @@ class Database(Closing):
                     self._broken = f"cannot write {self.path}: {error}; open it again when the cause is gone"
                     raise LedgerDownError(self._broken) from error
                 raise
+
+    @contextmanager
+    def closed_if_bad(self) -> Iterator[None]:
+        """Close the file if the block raises; ``InputError`` says what is damaged."""
+        try:
+            yield
+        except DamagedError as error:
+            self.close()
+            raise InputError(f"{self.path} is damaged ({error}): restore it from a backup") from None
+        except BaseException:
+            self.close()
+            raise
 
     def rows(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
         """What a query finds."""

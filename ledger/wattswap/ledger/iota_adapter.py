@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Item, Purse, Sighting, Signed, Verdict
-from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Owed, Purse, Sighting, Signed, Verdict
+from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError, Payment
 from wattswap.ledger.iota import Coin, Effects, IotaClient, RefusedError
 from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.iota_transactions import (
@@ -115,20 +115,20 @@ class IotaAdapter:
         own, sponsors = self._client.coins_of([self._address, self._wallets.address(self._sponsor)])
         return own, sponsors[:1]
 
-    def obstacle(self, item: Item) -> str:
+    def obstacle(self, item: Owed) -> str:
         """That nobody knows where the payee's tokens lie; a record goes to nobody."""
         try:
-            if not item.content:
+            if isinstance(item, Payment):
                 self._wallets.address(item.payee)
         except InputError as error:
             return str(error)
         return ""
 
-    def sign(self, items: list[Item], purse: Purse, memo: bytes) -> Signed:
+    def sign(self, items: Sequence[Owed], purse: Purse, memo: bytes) -> Signed:
         """Pay each payee once, whatever the number of items, and carry the anchors along."""
         outputs: dict[str, int] = {}
         for item in items:
-            if not item.content:
+            if isinstance(item, Payment):
                 address = self._wallets.address(item.payee)
                 outputs[address] = outputs.get(address, 0) + item.nanos
         own, gas = self._shares(purse, pays=bool(outputs) or not items)
@@ -144,7 +144,7 @@ class IotaAdapter:
                 budget=budget_nanos(len(outputs), self._price),
             ),
             memo=memo,
-            anchors=[_anchor(item) for item in items if item.content],
+            anchors=[item for item in items if isinstance(item, Anchor)],
             expires=purse.epoch + _EPOCHS,
         )
         signers = [self._account, payer] if self._sponsor else [self._account]
@@ -226,10 +226,6 @@ def _outcome(effects: Effects) -> BatchOutcome:
         deposit_nanos=effects.deposit_nanos,
         error=effects.error,
     )
-
-
-def _anchor(item: Item) -> Anchor:
-    return Anchor(site=item.payee, sequence=item.sequence, content=item.content)
 
 
 def anchors_in(raw: bytes) -> list[Anchor]:

@@ -21,7 +21,7 @@ from wattswap.ledger.iota_adapter import IotaAdapter, anchors_in
 from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import BatchState, Known
-from wattswap.ledger.submitter import Submitter, payment_item
+from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError
 
 GAS: Final = "gas"
@@ -164,7 +164,7 @@ class IotaLedger:
         answers: list[PaymentStatus | None] = []
         new: dict[str, Payment] = {}
         for payment in payments:
-            known = _taken(new[payment.key]) if payment.key in new else self.submitter.outbox.find(payment.key)
+            known = Known(item=new[payment.key]) if payment.key in new else self.submitter.outbox.find(payment.key)
             if known is not None:
                 answers.append(_known_answer(payment, known))
             elif (free := self._can_spend(payment, new.values())) < payment.nanos:
@@ -189,19 +189,17 @@ class IotaLedger:
     def _work_until(self, keys: Sequence[str]) -> None:
         """Move batches along until these keys are decided, or patience ends."""
         ends = time.monotonic() + PATIENCE_S
-        while any(self._state(key) is not BatchState.FINAL for key in set(keys) - self.submitter.held().keys()):
+        while any(
+            self.submitter.outbox.state(key) is not BatchState.FINAL for key in set(keys) - self.submitter.held().keys()
+        ):
             if not self.submitter.work():
                 wait_s = self.submitter.wait_ms() / 1_000
                 if time.monotonic() + wait_s > ends:
                     return
                 time.sleep(wait_s)
 
-    def _state(self, key: str) -> BatchState | None:
-        known = self.submitter.outbox.find(key)
-        return None if known is None else known.state
-
     def _paid(self, payment: Payment, *, again: bool) -> PaymentStatus:
-        if self._state(payment.key) is BatchState.FINAL:
+        if self.submitter.outbox.state(payment.key) is BatchState.FINAL:
             state = PaymentState.EXISTS if again else PaymentState.PAID
             return PaymentStatus(key=payment.key, state=state)
         held = self.submitter.held().get(payment.key)
@@ -245,14 +243,12 @@ def _repeats(payments: Sequence[Payment]) -> list[bool]:
     return repeats
 
 
-def _taken(payment: Payment) -> Known:
-    """What is known of a key that an earlier payment of the same call has taken."""
-    return Known(account=payment.payer, item=payment_item(payment), state=None, digest="", error="")
-
-
 def _known_answer(payment: Payment, known: Known) -> PaymentStatus | None:
     """What is said of a key that the outbox knows; None if it is the same payment and still on its way."""
-    if (known.account, known.item) != (payment.payer, payment_item(payment)):
-        error = f"the key already pays {known.item.nanos} nanos from {known.account!r} to {known.item.payee!r}"
+    item = known.item
+    if not isinstance(item, Payment):
+        return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error="the key is that of a meter record")
+    if item != payment:
+        error = f"the key already pays {item.nanos} nanos from {item.payer!r} to {item.payee!r}"
         return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error)
     return PaymentStatus(key=payment.key, state=PaymentState.EXISTS) if known.state is BatchState.FINAL else None

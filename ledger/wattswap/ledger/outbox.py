@@ -19,10 +19,10 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
-from wattswap.ledger.account_adapter import BatchOutcome, Item, Manifest, Sighting, Signed, Verdict
-from wattswap.ledger.base import DamagedError, require
+from wattswap.ledger.account_adapter import BatchOutcome, Manifest, Owed, Sighting, Signed, Verdict
+from wattswap.ledger.base import ANCHORS, Anchor, DamagedError, require
 from wattswap.ledger.book import Book
 from wattswap.ledger.crossing import crossings
 from wattswap.ledger.database import Database
@@ -30,6 +30,8 @@ from wattswap.ledger.outbox_reading import ITEM, OutboxReading, hash_of_raw, ite
 from wattswap.ledger.outbox_schema import ALONE_AFTER, GIVE_UP_AFTER, KIND, Batch, BatchState
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
+TagOf: TypeAlias = Callable[[str, str], bytes]
+"""What stands for a settlement key in what an account writes on the ledger, from the account and the key."""
 _TO_PAY: Final = "FROM items WHERE account = ? AND batch IS NULL AND attempts < ?"
 
 
@@ -41,14 +43,8 @@ class Outbox(OutboxReading):
 
     def __init__(self, path: Path | None, *, run: str = "") -> None:
         super().__init__(Database(path, KIND, run=run))
-        try:
+        with self._database.closed_if_bad():
             self.check()
-        except DamagedError as error:
-            self._database.close()
-            raise InputError(f"{path} is damaged ({error}): restore it from a backup") from None
-        except BaseException:
-            self._database.close()
-            raise
 
     def bind(self, network: str) -> None:
         """Belong to this network for ever. Raises ``InputError`` if it belongs to another."""
@@ -69,29 +65,28 @@ class Outbox(OutboxReading):
 
     # -- A: what is owed ----------------------------------------------------------------------------------------------
 
-    def owe(self, owed: Iterable[tuple[str, Item, bytes]], now_ms: int) -> list[bool]:
-        """Write (account, item, its tag) down; all are on the disk when this returns. For each, whether it was new.
+    def owe(self, owed: Iterable[Owed], tag_of: TagOf, now_ms: int) -> list[bool]:
+        """Write these down; all are on the disk when this returns. For each, whether it was new.
 
-        Repeating an item is harmless; with other content its key is refused by ``LocalProtocolError``, and nothing is
+        Repeating one is harmless; with other content its key is refused by ``LocalProtocolError``, and nothing is
         written.
         """
         with self._database.transaction() as sql:
-            return [self._owe(sql, account, item, tag, now_ms) for account, item, tag in owed]
+            return [self._owe(sql, one, tag_of, now_ms) for one in owed]
 
-    def post(self, book: Book, tag_of: Callable[[str, str], bytes], now_ms: int, feeder: str = "") -> bool:
+    def post(self, book: Book, tag_of: TagOf, now_ms: int, feeder: str = "") -> bool:
         """Write down what is new in a feeder's book, and owe what it pays, in one write; whether it pays anything."""
         with self._database.transaction() as sql:
             payments = crossings(self._books.append(sql, book, feeder), feeder)
-            for one in payments:
-                item = Item(key=one.key, payee=one.payee, nanos=one.nanos)
-                self._owe(sql, one.payer, item, tag_of(one.payer, one.key), now_ms)
+            for payment in payments:
+                self._owe(sql, payment, tag_of, now_ms)
         return bool(payments)
 
     # -- B to F: the life of a batch ----------------------------------------------------------------------------------
 
     def due(self, account: str) -> int:
         """How many items wait for a batch and are not given up."""
-        return self._sum(f"SELECT count(*) {_TO_PAY}", account, GIVE_UP_AFTER)
+        return self._database.number(f"SELECT count(*) {_TO_PAY}", account, GIVE_UP_AFTER)
 
     def chosen(
         self,
@@ -100,13 +95,13 @@ class Outbox(OutboxReading):
         most_nanos: int,
         most_items: int,
         most_bytes: int,
-        held_back: Callable[[Item], bool] = lambda _item: False,
-    ) -> list[Item]:
+        held_back: Callable[[Owed], bool] = lambda _item: False,
+    ) -> list[Owed]:
         """What of the items owed goes into one batch, in the order they came; what does not fit waits for the next.
 
         What is ``held_back`` goes into none, and stops no other.
         """
-        chosen: list[Item] = []
+        chosen: list[Owed] = []
         rows = self._database.rows(
             f"SELECT nanos, size, attempts, {ITEM} {_TO_PAY} ORDER BY item", account, GIVE_UP_AFTER
         )
@@ -122,7 +117,7 @@ class Outbox(OutboxReading):
                 break
         return chosen
 
-    def sign(self, account: str, items: Sequence[Item], signed: Signed, now_ms: int) -> Batch:
+    def sign(self, account: str, items: Sequence[Owed], signed: Signed, now_ms: int) -> Batch:
         """Store a batch with its bytes: only now may they be handed in. Without items it puts coins together."""
         with self._database.transaction() as sql:
             number = sql.execute(
@@ -144,89 +139,79 @@ class Outbox(OutboxReading):
 
     def decide(self, batch: Batch, outcome: BatchOutcome, now_ms: int) -> None:
         """Write down that a SIGNED batch is FINAL or FAILED."""
-        state = {Verdict.FINAL: BatchState.FINAL, Verdict.FAILED: BatchState.FAILED}[outcome.verdict]
+        self._end(batch, BatchState(outcome.verdict.upper()), outcome, now_ms)
+
+    def bury(self, batch: Batch, why: str, now_ms: int) -> None:
+        """Write down that a SIGNED batch is DEAD: there is proof that it never happened and never will."""
+        self._end(batch, BatchState.DEAD, BatchOutcome(verdict=Verdict.ABSENT, error=why), now_ms)
+
+    def _end(self, batch: Batch, state: BatchState, outcome: BatchOutcome, now_ms: int) -> None:
+        """Take a batch out of SIGNED, once. Unless it is FINAL its items wait again, or an adopted batch paid them."""
         with self._database.transaction() as sql:
-            _require(sql, batch.number, BatchState.SIGNED)
+            row = sql.execute("SELECT state FROM batches WHERE batch = ?", (batch.number,)).fetchone()
+            require(row is not None, f"batch {batch.number} is gone")
+            require(row[0] == BatchState.SIGNED, f"batch {batch.number} is {row[0]}, not SIGNED")
             sql.execute(
                 "UPDATE batches SET state = ?, fee_nanos = ?, deposit_nanos = ?, error = ?, decided_ms = ?, raw = NULL"
                 " WHERE batch = ?",
                 (state, outcome.fee_nanos, outcome.deposit_nanos, outcome.error, now_ms, batch.number),
             )
-            if state is BatchState.FAILED:
-                sql.execute("UPDATE items SET attempts = attempts + 1 WHERE batch = ?", (batch.number,))
-                _give_back(sql, batch.number)
-
-    def bury(self, batch: Batch, why: str, now_ms: int) -> None:
-        """Write down that a SIGNED batch is DEAD: there is proof that it never happened and never will."""
-        with self._database.transaction() as sql:
-            _require(sql, batch.number, BatchState.SIGNED)
-            sql.execute(
-                "UPDATE batches SET state = 'DEAD', error = ?, decided_ms = ? WHERE batch = ?",
-                (why, now_ms, batch.number),
-            )
-            sql.execute("UPDATE coins SET released = 1 WHERE batch = ?", (batch.number,))
-            _give_back(sql, batch.number)
+            if state is BatchState.DEAD:
+                sql.execute("UPDATE coins SET released = 1 WHERE batch = ?", (batch.number,))
+            if state is not BatchState.FINAL:
+                sql.execute(
+                    "UPDATE items SET batch = NULL, attempts = attempts + ? WHERE batch = ?",
+                    (state is BatchState.FAILED, batch.number),
+                )
+                _recognise(sql, batch.account)
 
     # -- reconciliation -----------------------------------------------------------------------------------------------
 
-    def adopt(self, account: str, sighting: Sighting, manifest: Manifest, now_ms: int) -> int:
-        """Take in a transaction that it wrote and has forgotten, for a backup was restored; how many items that paid.
+    def adopt(self, account: str, sighting: Sighting, manifest: Manifest, now_ms: int) -> None:
+        """Take in a transaction that it wrote and has forgotten, for a backup was restored.
 
-        They are never paid again: items that wait here count as paid, and keys that come later are recognised.
+        What it paid is never paid again: items that wait here count as paid, and keys that come later are recognised.
         """
-        state = {Verdict.FINAL: BatchState.FINAL, Verdict.FAILED: BatchState.FAILED}[sighting.outcome.verdict]
+        outcome = sighting.outcome
+        state = BatchState(outcome.verdict.upper())
+        row = (account, state, sighting.digest, outcome.fee_nanos, outcome.deposit_nanos, now_ms, now_ms)
         with self._database.transaction() as sql:
             number = sql.execute(
                 "INSERT INTO batches (account, state, digest, fee_nanos, deposit_nanos, error, built_ms, decided_ms)"
                 " VALUES (?, ?, ?, ?, ?, 'adopted from the ledger', ?, ?)",
-                (
-                    account,
-                    state,
-                    sighting.digest,
-                    sighting.outcome.fee_nanos,
-                    sighting.outcome.deposit_nanos,
-                    now_ms,
-                    now_ms,
-                ),
+                row,
             ).lastrowid
-            if state is BatchState.FAILED:
-                return 0
-            for tag in manifest.tags:
-                sql.execute("INSERT INTO adopted VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (account, tag, number))
-            _recognise(sql, account)
-            return len(manifest.tags)
+            if state is BatchState.FINAL:
+                sql.executemany(
+                    "INSERT INTO adopted VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                    [(account, tag, number) for tag in manifest.tags],
+                )
+                _recognise(sql, account)
 
     def doubled(self, account: str, manifest: Manifest) -> list[str]:
         """Keys of the manifest that a FINAL batch here has paid as well: paid twice."""
-        keys = []
-        for tag in manifest.tags:
-            keys += self._database.rows(
-                "SELECT key FROM items JOIN batches USING (batch, account)"
-                " WHERE account = ? AND tag = ? AND state = 'FINAL'",
-                account,
-                tag,
-            )
-        return [str(key) for (key,) in keys]
+        found = "SELECT key FROM items JOIN batches USING (batch, account) WHERE account = ? AND tag = ? AND state = ?"
+        return [str(key) for tag in manifest.tags for (key,) in self._database.rows(found, account, tag, "FINAL")]
 
     def checked(self, account: str) -> int:
         """The checkpoint up to which the account's transactions were compared with the ledger's list; -1: never."""
-        row = self._database.row("SELECT checked FROM accounts WHERE account = ?", account)
-        return -1 if row is None else int(row[0])
+        return self._database.number("SELECT checked FROM accounts WHERE account = ?", account)
 
     def move_checked(self, account: str, checkpoint: int) -> None:
         """They agree up to here."""
         with self._database.transaction() as sql:
             sql.execute("UPDATE accounts SET checked = ? WHERE account = ?", (checkpoint, account))
 
-    def freeze(self, account: str, why: str, now_ms: int, stranger: str = "") -> None:
-        """Stop an account until a person has looked: nothing is built, signed or handed in any more."""
+    def alarm(self, account: str, text: str, now_ms: int, *, freezes: bool = False, stranger: str = "") -> None:
+        """Write down what a person should look at. Until then a frozen account builds, signs and hands in nothing."""
         with self._database.transaction() as sql:
+            sql.execute("INSERT INTO alarms (at_ms, account, text) VALUES (?, ?, ?)", (now_ms, account, text))
+            if freezes:
+                sql.execute("UPDATE accounts SET frozen = ? WHERE account = ?", (text, account))
             if stranger:
                 sql.execute(
                     "INSERT INTO strangers (digest, account) VALUES (?, ?) ON CONFLICT DO NOTHING", (stranger, account)
                 )
-            sql.execute("UPDATE accounts SET frozen = ? WHERE account = ?", (why, account))
-            sql.execute("INSERT INTO alarms (at_ms, account, text) VALUES (?, ?, ?)", (now_ms, account, why))
 
     def thaw(self) -> list[str]:
         """A person has looked, accepts what strangers have sent, and lets frozen accounts go on; which these were."""
@@ -248,51 +233,25 @@ class Outbox(OutboxReading):
         with self._database.transaction() as sql:
             return sql.execute("UPDATE alarms SET acknowledged = 1 WHERE NOT acknowledged").rowcount
 
-    def alarm(self, account: str, text: str, now_ms: int) -> None:
-        """Write down what a person should look at."""
-        with self._database.transaction() as sql:
-            sql.execute("INSERT INTO alarms (at_ms, account, text) VALUES (?, ?, ?)", (now_ms, account, text))
-
     # -- how ----------------------------------------------------------------------------------------------------------
 
-    def _owe(self, sql: sqlite3.Connection, account: str, item: Item, tag: bytes, now_ms: int) -> bool:
-        known = self.find(item.key)
-        if known is not None:
-            if (known.account, known.item) != (account, item):
-                raise LocalProtocolError(f"item {item.key!r} came first as {known.item!r}, now as {item!r}")
+    def _owe(self, sql: sqlite3.Connection, one: Owed, tag_of: TagOf, now_ms: int) -> bool:
+        if (known := self.find(one.key)) is not None:
+            if known.item != one:
+                raise LocalProtocolError(f"item {one.key!r} came first as {known.item!r}, now as {one!r}")
             return False
+        if isinstance(one, Anchor):
+            account, columns = ANCHORS, (one.site, 0, one.sequence, len(one.content), zlib.compress(one.content))
+        else:
+            account, columns = one.payer, (one.payee, one.nanos, 0, 0, b"")
         sql.execute("INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING", (account,))
         sql.execute(
-            "INSERT INTO items (account, key, tag, payee, nanos, sequence, size, content, accrued_ms)"
+            "INSERT INTO items (account, key, tag, accrued_ms, payee, nanos, sequence, size, content)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                account,
-                item.key,
-                tag,
-                item.payee,
-                item.nanos,
-                item.sequence,
-                len(item.content),
-                zlib.compress(item.content) if item.content else b"",
-                now_ms,
-            ),
+            (account, one.key, tag_of(account, one.key), now_ms, *columns),
         )
         _recognise(sql, account)
         return True
-
-
-def _require(sql: sqlite3.Connection, number: int, state: BatchState) -> None:
-    """Raise ``DamagedError`` unless a batch stands where the step begins: no step is taken twice."""
-    row = sql.execute("SELECT state FROM batches WHERE batch = ?", (number,)).fetchone()
-    require(row is not None, f"batch {number} is gone")
-    require(row[0] == state, f"batch {number} is {row[0]}, not {state}")
-
-
-def _give_back(sql: sqlite3.Connection, number: int) -> None:
-    """The batch's items wait again, but for those that an adopted transaction has paid."""
-    sql.execute("UPDATE items SET batch = NULL WHERE batch = ?", (number,))
-    row = sql.execute("SELECT account FROM batches WHERE batch = ?", (number,)).fetchone()
-    _recognise(sql, row[0])
 
 
 def _recognise(sql: sqlite3.Connection, account: str) -> None:

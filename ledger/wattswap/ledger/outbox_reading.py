@@ -6,16 +6,16 @@ import zlib
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from wattswap.ledger.account_adapter import OUTBOX_ID_BYTES, CoinRef, Item, Signed
-from wattswap.ledger.base import Payment, require
+from wattswap.ledger.account_adapter import OUTBOX_ID_BYTES, CoinRef, Owed, Signed
+from wattswap.ledger.base import Anchor, DamagedError, Payment
 from wattswap.ledger.book import Entry
 from wattswap.ledger.book_file import BookFile
-from wattswap.ledger.database import Database
+from wattswap.ledger.database import Database, Stored
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Batch, BatchState, Known, PaymentReceipt
 
-ITEM: Final = "key, payee, nanos, sequence, size, content"
+ITEM: Final = "key, items.account, payee, nanos, sequence, size, content"
 _UNDECIDED: Final = """
     SELECT item, account FROM items WHERE batch IS NULL
     UNION ALL
@@ -23,11 +23,12 @@ _UNDECIDED: Final = """
 """Two selections, each with an index of its own: what is decided long since is not looked at."""
 
 
-def item_of(columns: Sequence[Any]) -> Item:
-    """An item from its columns."""
-    key, payee, nanos, sequence, size, content = columns
-    plain = zlib.decompress(content) if size else b""
-    return Item(key=key, payee=payee, nanos=nanos, sequence=sequence, content=plain)
+def item_of(columns: Sequence[Any]) -> Owed:
+    """A payment or an anchor from its columns."""
+    key, payer, payee, nanos, sequence, size, content = columns
+    if size:
+        return Anchor(site=payee, sequence=sequence, content=zlib.decompress(content))
+    return Payment(key=key, payer=payer, payee=payee, nanos=nanos)
 
 
 def hash_of_raw(raw: bytes) -> bytes:
@@ -43,32 +44,26 @@ def read_outbox(path: Path) -> OutboxReading:
     return OutboxReading(Database(path, KIND, reads_only=True))
 
 
-class OutboxReading:
+_FAULTS: Final = {
+    "SELECT key FROM items JOIN batches USING (batch) WHERE state IN ('FAILED', 'DEAD')"
+    " OR items.account <> batches.account": "{} is neither owed nor paid",
+    "SELECT batch FROM batches LEFT JOIN items USING (batch) WHERE state = 'SIGNED' AND NOT merges"
+    " GROUP BY batch HAVING count(item) = 0": "batch {} is empty",
+    "SELECT coin FROM coins WHERE NOT released GROUP BY coin, version HAVING count(*) > 1": "coin {} is spent twice",
+}
+
+
+class OutboxReading(Stored):
     """The questions to an open outbox."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._books = BookFile(database)
 
-    def close(self) -> None:
-        """Close the file. Closing twice is harmless."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     @property
-    def identity(self) -> bytes:
+    def mark(self) -> bytes:
         """What tells its own transactions from those of another outbox over the same account."""
-        return bytes.fromhex(self._database.identity)[:OUTBOX_ID_BYTES]
-
-    @property
-    def name(self) -> str:
-        """A random id that no other outbox's file has."""
-        return self._database.identity
+        return bytes.fromhex(self.identity)[:OUTBOX_ID_BYTES]
 
     def entries(self, feeder: str = "") -> list[Entry]:
         """The entries of a feeder's book, as far as they were written down."""
@@ -106,32 +101,28 @@ class OutboxReading:
     @property
     def fees_nanos(self) -> int:
         """All that was burned so far."""
-        return self._sum("SELECT sum(fee_nanos) FROM batches")
+        return self._database.number("SELECT sum(fee_nanos) FROM batches")
 
     @property
     def deposits_nanos(self) -> int:
         """All that was locked in storage deposits so far, less what was freed."""
-        return self._sum("SELECT sum(deposit_nanos) FROM batches")
+        return self._database.number("SELECT sum(deposit_nanos) FROM batches")
 
     @property
     def unsettled(self) -> int:
         """How many items are owed or on their way, over all accounts."""
-        return self._sum(f"SELECT count(*) FROM ({_UNDECIDED})")  # noqa: S608
+        return self._database.number(f"SELECT count(*) FROM ({_UNDECIDED})")  # noqa: S608
 
     @property
-    def payments_final(self) -> int:
-        """How many payments are FINAL."""
-        return self._sum("SELECT count(*) FROM receipts WHERE nanos > 0")
-
-    @property
-    def anchors_final(self) -> int:
-        """How many anchors are on the ledger for good."""
-        return self._sum("SELECT count(*) FROM receipts WHERE nanos = 0")
+    def final(self) -> tuple[int, int]:
+        """How many payments and how many anchors are on the ledger for good."""
+        [(payments, all_)] = self._database.rows("SELECT count(*) FILTER (WHERE nanos > 0), count(*) FROM receipts")
+        return payments, all_ - payments
 
     @property
     def stalled(self) -> int:
         """How many items wait for a person: given up, or on a frozen account."""
-        return self._sum(
+        return self._database.number(
             "SELECT count(*) FROM items JOIN accounts USING (account) LEFT JOIN batches USING (batch)"
             " WHERE (items.batch IS NULL AND attempts >= ?)"
             " OR (frozen <> '' AND (items.batch IS NULL OR state = 'SIGNED'))",
@@ -141,11 +132,11 @@ class OutboxReading:
     @property
     def next_batch(self) -> int:
         """The number that the next batch will have."""
-        return self._sum("SELECT max(batch) FROM batches") + 1
+        return self._database.number("SELECT max(batch) FROM batches") + 1
 
     def outstanding_nanos(self, account: str) -> int:
-        """What a account owes or has on its way."""
-        return self._sum(
+        """What an account owes or has on its way."""
+        return self._database.number(
             "SELECT sum(nanos) FROM items LEFT JOIN batches USING (batch)"
             " WHERE items.account = ? AND (items.batch IS NULL OR state = 'SIGNED')",
             account,
@@ -160,8 +151,8 @@ class OutboxReading:
         """The keys of all payments that are FINAL."""
         return {str(key) for (key,) in self._database.rows("SELECT key FROM receipts WHERE nanos > 0")}
 
-    def anchor_state(self, key: str) -> BatchState | None:
-        """Where an anchor stands, without reading it; None if it waits or is unknown."""
+    def state(self, key: str) -> BatchState | None:
+        """Where the batch of a settlement key stands; None if it waits for one or is unknown."""
         row = self._database.row("SELECT state FROM items JOIN batches USING (batch) WHERE key = ?", key)
         return BatchState(row[0]) if row else None
 
@@ -186,19 +177,14 @@ class OutboxReading:
     def find(self, key: str) -> Known | None:
         """What it knows of a settlement key."""
         row = self._database.row(
-            f"SELECT items.account, state, digest, error, {ITEM} FROM items"  # noqa: S608
-            " LEFT JOIN batches USING (batch) WHERE key = ?",
+            f"SELECT state, digest, error, {ITEM} FROM items LEFT JOIN batches USING (batch) WHERE key = ?",  # noqa: S608
             key,
         )
         if row is None:
             return None
-        account, state, digest, error, *columns = row
+        state, digest, error, *columns = row
         return Known(
-            account=account,
-            item=item_of(columns),
-            state=BatchState(state) if state else None,
-            digest=digest or "",
-            error=error or "",
+            item=item_of(columns), state=BatchState(state) if state else None, digest=digest or "", error=error or ""
         )
 
     def receipts(self, account: str) -> list[PaymentReceipt]:
@@ -235,20 +221,6 @@ class OutboxReading:
 
     def check(self) -> None:
         """Raise ``DamagedError`` unless all holds that must whenever nobody is writing."""
-        rows = self._database.rows
-        lost = rows(
-            "SELECT key FROM items JOIN batches USING (batch)"
-            " WHERE state IN ('FAILED', 'DEAD') OR items.account <> batches.account"
-        )
-        require(not lost, f"{lost[0][0]} is neither owed nor paid" if lost else "")
-        hollow = rows(
-            "SELECT batch FROM batches LEFT JOIN items USING (batch)"
-            " WHERE state = 'SIGNED' AND NOT merges GROUP BY batch HAVING count(item) = 0"
-        )
-        require(not hollow, f"batch {hollow[0][0]} is empty" if hollow else "")
-        twice = rows("SELECT coin FROM coins WHERE NOT released GROUP BY coin, version HAVING count(*) > 1")
-        require(not twice, f"coin {twice[0][0]} is spent twice" if twice else "")
-
-    def _sum(self, sql: str, *arguments: object) -> int:
-        row = self._database.row(sql, *arguments)
-        return int(row[0] or 0) if row else 0
+        for sql, fault in _FAULTS.items():
+            for (thing,) in self._database.rows(sql):
+                raise DamagedError(fault.format(thing))

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from wattswap.ledger.account_adapter import Item, Signed
+from wattswap.ledger.account_adapter import Owed, Signed
 from wattswap.ledger.base import Payment
 from wattswap.ledger.book_file import BOOK_SCHEMA
 from wattswap.ledger.database import Kind
@@ -112,7 +112,7 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     number: int
     account: str
-    items: tuple[Item, ...]
+    items: tuple[Owed, ...]
     signed: Signed
     """What to hand in."""
     damaged: bool = False
@@ -122,12 +122,11 @@ class Batch(Struct, frozen=True, kw_only=True):
 class Known(Struct, frozen=True, kw_only=True):
     """What the outbox knows of a settlement key."""
 
-    account: str
-    item: Item
-    state: BatchState | None
+    item: Owed
+    state: BatchState | None = None
     """Its batch's; None while it waits for one."""
-    digest: str
-    error: str
+    digest: str = ""
+    error: str = ""
     """Why its last batch failed, if it did."""
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Final, Self
+from typing import Final
 
 from msgspec import Struct
 
-from wattswap.ledger.base import Anchor, Ledger
+from wattswap.ledger.base import Anchor, Closing, Ledger
 from wattswap.ledger.book import Book, Entry
 
 DRAIN_S: Final = 60.0
@@ -47,7 +47,7 @@ class Settled(Struct, frozen=True, kw_only=True):
         return not self.pending and not self.refused and not self.alarms
 
 
-class Settlement(ABC):
+class Settlement(Closing, ABC):
     """A ledger, and how a book comes to it. It owns the ledger and closes it."""
 
     ledger: Ledger
@@ -91,16 +91,6 @@ class Settlement(ABC):
         """What wallets held when it was opened beyond their opening funds."""
         return {}
 
-    @abstractmethod
-    def close(self) -> None:
-        """Let go of everything; what was written down goes on when it is opened again. Twice is harmless."""
-
     def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
         """A site's records from ``first`` to ``last``, both included, as the ledger lists them."""
         return self.ledger.anchored(site, first=first, last=last)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

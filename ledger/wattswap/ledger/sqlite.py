@@ -24,7 +24,6 @@ from typing import Final
 
 from wattswap.ledger.base import (
     Anchor,
-    DamagedError,
     Payment,
     PaymentState,
     PaymentStatus,
@@ -33,7 +32,7 @@ from wattswap.ledger.base import (
 from wattswap.ledger.book import Book, Entry
 from wattswap.ledger.book_file import BOOK_SCHEMA, BookFile
 from wattswap.ledger.crossing import crossings
-from wattswap.ledger.database import Database, Kind, deflated, inflated
+from wattswap.ledger.database import Database, Kind, Stored, deflated, inflated
 from wattswap.ledger.settlement_base import DRAIN_S, Progress, Settled, Settlement
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
@@ -81,7 +80,7 @@ def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class SqliteLedger(Settlement):
+class SqliteLedger(Stored, Settlement):
     """A ledger in a file, or in memory if the path is ``None``, that is its own settlement: what returns is decided.
 
     ``opening`` is who holds how many nanos at first.
@@ -109,20 +108,10 @@ class SqliteLedger(Settlement):
         self._books, self._clock = BookFile(self._database), clock
         self._refused: dict[str, str] = {}
         self.ledger = self
-        try:
+        with self._database.closed_if_bad():
             if not reads_only:
                 self._open_with(opening)
             self.check()
-        except DamagedError as error:
-            self.close()
-            raise InputError(f"{path} is damaged ({error}): restore it from a backup") from None
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the file. Closing twice is harmless."""
-        self._database.close()
 
     # -- the contract -------------------------------------------------------------------------------------------------
 
@@ -204,11 +193,6 @@ class SqliteLedger(Settlement):
         return {"ledger": self.identity}
 
     # -- what else it knows -------------------------------------------------------------------------------------------
-
-    @property
-    def identity(self) -> str:
-        """A random id that no other ledger's file has."""
-        return self._database.identity
 
     def accounts(self) -> list[str]:
         """All accounts that ever held or were paid anything."""

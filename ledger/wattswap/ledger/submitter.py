@@ -24,14 +24,14 @@ from zlib import crc32
 from wattswap.ledger.account_adapter import (
     AccountAdapter,
     BatchOutcome,
-    Item,
     Manifest,
+    Owed,
     Sighting,
     Verdict,
     open_manifest,
     tag,
 )
-from wattswap.ledger.base import ANCHORS, Anchor, LedgerDownError, Payment
+from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import Batch, BatchState
@@ -50,17 +50,6 @@ LONGEST_WAIT_MS: Final = 30_000
 def wall_ms() -> int:
     """The time of day in ms: for ages and labels, never for what is true."""
     return time.time_ns() // 1_000_000
-
-
-def payment_item(payment: Payment) -> Item:
-    """A payment as the outbox keeps it, on its payer's account."""
-    return Item(key=payment.key, payee=payment.payee, nanos=payment.nanos)
-
-
-def anchor_item(anchor: Anchor) -> Item:
-    """An anchor as the outbox keeps it."""
-    key = f"anchor/{anchor.site}/{anchor.sequence}"
-    return Item(key=key, payee=anchor.site, nanos=0, sequence=anchor.sequence, content=anchor.content)
 
 
 class Submitter:
@@ -88,13 +77,10 @@ class Submitter:
 
     # -- what is owed -------------------------------------------------------------------------------------------------
 
-    def owe(self, payments: Sequence[Payment]) -> list[bool]:
-        """Write payments down, each on its payer's account; for each, whether it was new."""
-        return self._owe([(payment.payer, payment_item(payment)) for payment in payments])
-
-    def keep(self, anchors: Sequence[Anchor]) -> list[bool]:
-        """Write anchors down on their account; for each, whether it was new."""
-        return self._owe([(ANCHORS, anchor_item(anchor)) for anchor in anchors])
+    def owe(self, owed: Sequence[Owed]) -> list[bool]:
+        """Write payments and anchors down, each on the account that makes it; for each, whether it was new."""
+        with self._mutex:
+            return self.outbox.owe(owed, self.tag_of, self._clock())
 
     def post(self, book: Book, feeder: str = "") -> bool:
         """Write down what is new in a feeder's book, with what it owes; whether it owes anything new."""
@@ -179,7 +165,7 @@ class Submitter:
             raise LedgerDownError("waiting for another transaction to free the coins that this one needs")
         held: dict[str, str] = {}
 
-        def held_back(item: Item) -> bool:
+        def held_back(item: Owed) -> bool:
             if why := adapter.obstacle(item):
                 held[item.key] = f"held back, {why}"
             return bool(why)
@@ -199,7 +185,7 @@ class Submitter:
             self._poor.add(name)
             return None
         tags = tuple(tag(item.key, adapter.secret) for item in items)
-        memo = Manifest(self.outbox.identity, self.outbox.next_batch, tags).seal(adapter.secret)
+        memo = Manifest(self.outbox.mark, self.outbox.next_batch, tags).seal(adapter.secret)
         signed = adapter.sign(items, purse, memo)
         return self.outbox.sign(name, items, signed, self._clock())
 
@@ -215,7 +201,7 @@ class Submitter:
                 f"what is stored of transaction {batch.number} is damaged and was not handed in:"
                 " restore the outbox from a backup"
             )
-            self.outbox.freeze(batch.account, why, self._clock())
+            self.outbox.alarm(batch.account, why, self._clock(), freezes=True)
             return True
         return self._take(batch, self._adapter(batch.account).submit(batch.signed))
 
@@ -314,14 +300,14 @@ class Submitter:
         if self.outbox.accepted(sighting.digest):
             return False
         manifest = open_manifest(sighting.memo, adapter.secret)
-        if manifest is None or (manifest.outbox != self.outbox.identity and not first):
+        if manifest is None or (manifest.outbox != self.outbox.mark and not first):
             if not first:
                 self._freeze_stranger(name, sighting.digest)
             return False
         doubled = self.outbox.doubled(name, manifest)
         self.outbox.adopt(name, sighting, manifest, self._clock())
         if doubled and sighting.outcome.verdict is Verdict.FINAL:
-            self.outbox.freeze(name, f"paid twice: {', '.join(doubled[:3])}", self._clock())
+            self.outbox.alarm(name, f"paid twice: {', '.join(doubled[:3])}", self._clock(), freezes=True)
         return True
 
     def _agree(self, name: str, sighting: Sighting, state: BatchState) -> None:
@@ -332,7 +318,7 @@ class Submitter:
                 self._take(batch, sighting.outcome)
         elif state.lower() != sighting.outcome.verdict:
             why = f"transaction {sighting.digest} is {state} here and {sighting.outcome.verdict} on the ledger"
-            self.outbox.freeze(name, why, self._clock())
+            self.outbox.alarm(name, why, self._clock(), freezes=True)
 
     def _freeze_stranger(self, name: str, digest: str) -> None:
         """Somebody else has the key."""
@@ -341,7 +327,7 @@ class Submitter:
             " the other copy and let one alone pay, then thaw; if nobody of yours paid, the key is stolen: move the"
             " tokens to a new key"
         )
-        self.outbox.freeze(name, why, self._clock(), digest)
+        self.outbox.alarm(name, why, self._clock(), freezes=True, stranger=digest)
 
     def _is_strange(self, name: str, outcome: BatchOutcome) -> bool:
         """Whether what holds a coin is nobody's whom we know, also after comparisons with what the ledger lists.
@@ -352,11 +338,6 @@ class Submitter:
         return bool(outcome.others) and not known and self._tries.get(name, 0) >= STRANGE_AFTER
 
     # -- small things -------------------------------------------------------------------------------------------------
-
-    def _owe(self, owed: Sequence[tuple[str, Item]]) -> list[bool]:
-        with self._mutex:
-            tagged = [(name, item, tag(item.key, self._adapter(name).secret)) for name, item in owed]
-            return self.outbox.owe(tagged, self._clock())
 
     def _adapter(self, name: str) -> AccountAdapter:
         if name not in self._adapters:
