@@ -15,7 +15,7 @@ from wattswap.ledger.keys import write_key_file
 from wattswap.ledger.settlement import open_settlement
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.units import NANOS_PER_IOTA
-from wattswap.runners.payments.run_payments import SITE_KEY, records_network
+from wattswap.runners.payments.run_payments import SITE_KEY
 from wattswap.runners.recording.rundir import RunDir
 from wattswap.runners.scenario import load_street
 
@@ -68,7 +68,7 @@ def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Det
     with open_settlement(
         ledger, opening_in(book.entries), wallets_seed=seed, outbox=path / "outbox.sqlite", run=run_id
     ) as settlement:
-        signer = Signer(secrets.token_bytes(32), network=records_network(settlement))
+        signer = Signer(secrets.token_bytes(32), network=settlement.network)
         write_key_file(path / SITE_KEY, signer)
         whose = Whose(site=SITE_NAME, run=run_id, begins="2018-11-25T00:00:00+01:00")
         with Anchorer(path / "meters.sqlite", signer, whose, settlement, detail=detail) as anchorer:

@@ -17,16 +17,16 @@ from wattswap.experiments.api import run_loaded
 from wattswap.experiments.report import write_report
 from wattswap.experiments.settlements import finish
 from wattswap.ledger.anchors import read, verify
-from wattswap.ledger.crossing import differences, held_in
+from wattswap.ledger.crossing import held_in
 from wattswap.ledger.iota_bytes import quicken
 from wattswap.ledger.iota_faucet import give
 from wattswap.ledger.keys import read_key_file, write_key_file
+from wattswap.ledger.ledger import Ledger
 from wattswap.ledger.settlement import open_settlement
-from wattswap.ledger.settlement_base import Settlement
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
 from wattswap.runners.engines.launch import run_street
-from wattswap.runners.payments.run_payments import RunPayments, detail_of, records_network, site_signer
+from wattswap.runners.payments.run_payments import RunPayments, detail_of, site_signer
 from wattswap.runners.recording.rundir import METERS, OUTBOX, read_book, read_run
 
 pytest.importorskip("iota_sdk")
@@ -44,7 +44,7 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("url")) if request.param == "devnet" else f"sqlite:{tmp_path / 'tokens.sqlite'}"
 
 
-def reopened(run_dir: Path) -> Settlement:
+def reopened(run_dir: Path) -> Ledger:
     block = read_run(run_dir).settlement
     assert block is not None
     outbox = run_dir / OUTBOX
@@ -94,8 +94,8 @@ def test_what_lies_on_the_ledger_is_what_the_meters_showed(where: str, tmp_path:
     result = run_loaded(full, engine="fleet", ledger=where, out=tmp_path / "run")
     block = result.summary["settlement"]
     with reopened(tmp_path / "run") as settlement:
-        assert differences(held_in(read_book(tmp_path / "run")[1]), settlement.ledger) == []
-        anchored, network = settlement.ledger.anchored(STREET.name), records_network(settlement)
+        assert settlement.differences(held_in(read_book(tmp_path / "run")[1]), {}) == []
+        anchored, network = settlement.anchored(STREET.name), settlement.network
         key = site_signer(tmp_path / "run", settlement).public_key
     assert verify(anchored, key, network=network, last=SLOTS - 1, run=block["run_id"]) == []
     records = [read(anchor, key, network=network) for anchor in anchored]
@@ -119,7 +119,7 @@ def test_what_lies_on_the_ledger_is_what_the_meters_showed(where: str, tmp_path:
 def test_a_second_run_on_the_same_node_has_wallets_of_its_own(url: str):
     assert run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=7).summary["settlement"]["wallets_seed"] == 7
     assert run_loaded(STREET, engine="fleet", ledger=url).summary["settlement"]["wallets_seed"] != 7
-    with pytest.raises(InputError, match="--wallets-seed 7: the wallets of this seed were used on chain"):
+    with pytest.raises(InputError, match="--wallets-seed: the wallets of this seed were used on chain"):
         run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=7)
 
 

@@ -12,7 +12,7 @@ from tests.experiments.settled_runs import DevnetProcess, a_node
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.settlements import finish
 from wattswap.ledger.book import Book, wallet
-from wattswap.ledger.crossing import differences, held_in, opening_in
+from wattswap.ledger.crossing import held_in, opening_in
 from wattswap.ledger.settlement import open_settlement
 from wattswap.protocol.units import NANOS_PER_IOTA
 from wattswap.runners.recording.rundir import read_run
@@ -43,7 +43,7 @@ def small_rewards(node: DevnetProcess, cars: int) -> tuple[int, int]:
         settled = settlement.drain()
         assert settled.ok, settled
         assert settled.payments == cars
-        assert differences(held_in(book.balances()), settlement.ledger) == []
+        assert settlement.differences(held_in(book.balances()), {}) == []
     return settled.fees_nanos, settled.deposits_nanos
 
 

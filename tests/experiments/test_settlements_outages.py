@@ -115,7 +115,7 @@ def test_a_full_disk_stops_no_run_and_loses_no_token(file: str, tmp_path: Path):
             super().begun(run)
             inside: Any = self
             database = {
-                "ledger": lambda: inside._settlement.ledger._database,
+                "ledger": lambda: inside._settlement._database,
                 "meters": lambda: inside._metering[0].anchorer._database,
             }[file]()
             [pages] = database.row("PRAGMA page_count")

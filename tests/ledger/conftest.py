@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tests.ledger.local_node import fresh_ledger, local_node
 
-from wattswap.ledger.base import ANCHORS, Ledger, Payment
+from wattswap.ledger.base import ANCHORS, Payment
 from wattswap.ledger.keys import write_key_file
+from wattswap.ledger.ledger import Ledger
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.settlement_base import Settlement
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.identity import Signer
 
@@ -49,17 +49,9 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def settlement(ledger: Ledger) -> Iterator[Settlement]:
+def settlement(ledger: Ledger) -> Ledger:
     """The same ledger, as a run uses it."""
-    if isinstance(ledger, SqliteLedger):
-        yield ledger
-        return
-    from wattswap.ledger.chain_settlement import ChainSettlement
-    from wattswap.ledger.iota_ledger import IotaLedger
-
-    assert isinstance(ledger, IotaLedger)
-    with ChainSettlement(ledger) as chain:
-        yield chain
+    return ledger
 
 
 def genuine_ledger(request: pytest.FixtureRequest, folder: Path) -> Ledger:

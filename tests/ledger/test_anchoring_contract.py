@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
-from wattswap.ledger.settlement_base import Settlement
+from wattswap.ledger.ledger import Ledger
 from wattswap.protocol.errors import LocalProtocolError
 
 
@@ -13,7 +13,7 @@ def anchor(sequence: int, content: bytes = b"record", site: str = "site") -> Anc
     return Anchor(site=site, sequence=sequence, content=content)
 
 
-def test_what_was_anchored_is_found_again_in_the_order_of_its_sequence(settlement: Settlement) -> None:
+def test_what_was_anchored_is_found_again_in_the_order_of_its_sequence(settlement: Ledger) -> None:
     chain = [anchor(number, b"record %d" % number) for number in range(4)]
     settlement.keep(chain[:3])
     settlement.keep(chain[3:])
@@ -24,20 +24,20 @@ def test_what_was_anchored_is_found_again_in_the_order_of_its_sequence(settlemen
     assert settlement.anchored("site", first=4) == []
 
 
-def test_a_site_nobody_heard_of_has_anchored_nothing(settlement: Settlement) -> None:
+def test_a_site_nobody_heard_of_has_anchored_nothing(settlement: Ledger) -> None:
     settlement.keep([])
     assert settlement.drain().ok
     assert settlement.anchored("nowhere") == []
 
 
-def test_the_same_record_again_changes_nothing(settlement: Settlement) -> None:
+def test_the_same_record_again_changes_nothing(settlement: Ledger) -> None:
     settlement.keep([anchor(0), anchor(0)])
     settlement.keep([anchor(0)])
     assert (settlement.drain().ok, settlement.settled().anchors) == (True, 1)
     assert settlement.anchored("site") == [anchor(0)]
 
 
-def test_another_record_never_takes_the_place_of_the_first_and_stops_none_beside_it(settlement: Settlement) -> None:
+def test_another_record_never_takes_the_place_of_the_first_and_stops_none_beside_it(settlement: Ledger) -> None:
     settlement.keep([anchor(0)])
     settlement.keep([anchor(0, b"forged"), anchor(1)])
     settled = settlement.drain()
@@ -45,7 +45,7 @@ def test_another_record_never_takes_the_place_of_the_first_and_stops_none_beside
     assert settlement.anchored("site") == [anchor(0), anchor(1)]
 
 
-def test_a_large_record_comes_back_byte_for_byte(settlement: Settlement) -> None:
+def test_a_large_record_comes_back_byte_for_byte(settlement: Ledger) -> None:
     large = anchor(0, bytes(range(256)) * (MOST_ANCHOR_BYTES // 256))
     settlement.keep([large])
     assert settlement.drain().ok

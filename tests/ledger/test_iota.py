@@ -244,9 +244,9 @@ def test_a_node_that_was_killed_and_came_back_has_forgotten_nothing(tmp_path: Pa
     db, box = tmp_path / "chain.sqlite", tmp_path / "outbox.sqlite"
     with local_node(db) as (url, _), fresh_ledger(url, OPENING, box) as ledger:
         ledger.pay([payment("a")])
-        wallets, chain_id = ledger.wallets, ledger.chain_id
+        wallets, chain_id = ledger.wallets, ledger.network
     with local_node(db) as (url, _), IotaLedger(IotaClient(url), wallets, Outbox(box)) as ledger:
-        assert ledger.chain_id == chain_id
+        assert ledger.network == chain_id
         assert [answer.state for answer in ledger.pay([payment("a"), payment("b")])] == ["exists", "paid"]
         assert ledger.balance("bob") == 20
     with local_node() as (url, _), pytest.raises(InputError, match="pays on network"):
@@ -312,9 +312,9 @@ def test_a_wallet_of_many_small_coins_spends_all_that_it_holds(node_url: str, sp
 def test_wallets_that_were_used_before_belong_to_another_run(node_url: str) -> None:
     with fresh_ledger(node_url, {}) as ledger:
         unused = IotaLedger(ledger.client, SeededWallets(10**9 + 7), Outbox(None))
-        unused.require_unused(5)
-        with pytest.raises(InputError, match="--wallets-seed 5: the wallets of this seed were used"):
-            ledger.require_unused(5)
+        unused.require_unused()
+        with pytest.raises(InputError, match="--wallets-seed: the wallets of this seed were used"):
+            ledger.require_unused()
         unused.submitter.outbox.close()
 
 

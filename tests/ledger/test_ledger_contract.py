@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from wattswap.ledger.base import Ledger, Payment, PaymentState, PaymentStatus
+from wattswap.ledger.base import Payment, PaymentState, PaymentStatus
+from wattswap.ledger.ledger import Ledger
 from wattswap.protocol.errors import LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 

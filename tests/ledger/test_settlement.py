@@ -12,10 +12,10 @@ from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail, MeterReading, Whose, prove, proves, verify
 from wattswap.ledger.base import Payment
 from wattswap.ledger.book import SITE, Book, Pays, wallet
-from wattswap.ledger.chain_settlement import ChainSettlement
-from wattswap.ledger.crossing import Earnings, crossing, differences, earnings, held_in, opening_in
+from wattswap.ledger.crossing import Earnings, crossing, earnings, held_in, opening_in
+from wattswap.ledger.iota_ledger import IotaLedger
+from wattswap.ledger.ledger import Ledger
 from wattswap.ledger.settlement import open_settlement
-from wattswap.ledger.settlement_base import Settlement
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import seeded_signer
 from wattswap.protocol.units import NANOS_PER_IOTA
@@ -31,7 +31,7 @@ def new_book(pays: Pays = "departure") -> Book:
     return book
 
 
-def live(book: Book, settlement: Settlement, sessions: int = 40) -> None:
+def live(book: Book, settlement: Ledger, sessions: int = 40) -> None:
     """Sessions come and go: some earn more than they charge, some owe more than they have, one round stays open."""
     luck = random.Random(1)
     for number in range(sessions):
@@ -62,11 +62,11 @@ def test_after_a_run_the_ledger_agrees_with_the_book_to_the_last_nano(where: str
         settled = settlement.drain()
         assert settled.ok, settled
         assert settlement.entries() == list(book.entries)
-        assert differences(held_in(book.balances()), settlement.ledger) == []
+        assert settlement.differences(held_in(book.balances()), {}) == []
         book.fund("more", SITE, 1)
-        holds = settlement.ledger.balance(SITE)
+        holds = settlement.balance(SITE)
         said = [f"site holds {holds} nanos on the ledger, {holds + 1} in the book"]
-        assert differences(held_in(book.balances()), settlement.ledger) == said
+        assert settlement.differences(held_in(book.balances()), {}) == said
         assert (settled.fees_nanos > 0) == where.startswith("http")
         split = sum(earnings(book.entries, settlement.paid_keys().__contains__).values(), Earnings())
         assert split.earned == split.netted + split.waiting + split.crossed > 0
@@ -95,7 +95,7 @@ def test_records_are_anchored_beside_the_payments(where: str) -> None:
             assert anchored == anchorer.records()
             assert verify(anchored, signer.public_key, last=len(anchored) - 1) == []
         proof = prove(root.salt_key(0), 0, root.readings(0), 3)
-        assert proves(proof, settlement.ledger.anchored("meters", last=0)[0], signer.public_key)
+        assert proves(proof, settlement.anchored("meters", last=0)[0], signer.public_key)
 
 
 def test_a_process_that_died_goes_on_with_the_book_as_it_was_written_down(where: str, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_process_that_died_goes_on_with_the_book_as_it_was_written_down(where:
         assert restored.entries == book.entries
         settlement.post(restored)
         assert settlement.drain().ok
-        assert differences(held_in(book.balances()), settlement.ledger) == []
+        assert settlement.differences(held_in(book.balances()), {}) == []
 
 
 def test_what_nobody_can_pay_is_reported_instead_of_waited_for() -> None:
@@ -128,7 +128,7 @@ def test_waiting_costs_nothing(node_url: str) -> None:
     """A settlement with nothing to do looks at its outbox once, then waits for a signal; it used to look every 5 ms."""
     book = new_book()
     with open_settlement(node_url, opening_in(book.entries), wallets_seed=next(SEEDS)) as settlement:
-        assert isinstance(settlement, ChainSettlement)
+        assert isinstance(settlement, IotaLedger)
         assert settlement.drain().ok
         looks: list[str] = []
         settlement.outbox._database._connection.set_trace_callback(looks.append)
@@ -140,8 +140,8 @@ def test_waiting_costs_nothing(node_url: str) -> None:
 def test_a_failure_on_its_thread_is_raised_where_somebody_listens(node_url: str) -> None:
     book = new_book()
     with open_settlement(node_url, opening_in(book.entries), wallets_seed=next(SEEDS)) as settlement:
-        assert isinstance(settlement, ChainSettlement)
-        settlement._submitter.outbox.due = None  # type: ignore[assignment,method-assign]
+        assert isinstance(settlement, IotaLedger)
+        settlement.outbox.due = None  # type: ignore[method-assign,assignment]
         book.bill("s", "car0", 5)
         settlement.post(book)
         with pytest.raises(TypeError):

@@ -350,7 +350,7 @@ def _shelf(
         raise InputError(f"say which wallet of {place.ledger} anchors: its run with --run DIR, or --address 0x...")
     there = address_of(address) if address is not None else wallets.address(ANCHORS) if wallets is not None else ""
     with opened_chain(place.ledger, FileWallets({}, {ANCHORS: there}), Outbox(None), allow=None) as chain:
-        require_same_chain(place, chain.chain_id)
+        require_same_chain(place, chain.network)
         site = _one_site(place, name, chain.sites())
         anchored, doubled = chain.anchored(site), chain.doubled(site)
     extent = (len(anchored), anchored[-1].sequence if anchored else -1)

@@ -10,9 +10,8 @@ from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
 from wattswap.ledger.base import DamagedError, LedgerDownError
 from wattswap.ledger.book import Book
-from wattswap.ledger.chain_settlement import ChainSettlement
+from wattswap.ledger.ledger import DRAIN_S
 from wattswap.ledger.settlement import open_settlement
-from wattswap.ledger.settlement_base import DRAIN_S
 from wattswap.protocol.errors import InputError
 from wattswap.runners.payments.payment_status import payment_status, reward_states
 from wattswap.runners.payments.run_payments import (
@@ -40,7 +39,7 @@ from wattswap.runners.scenario import load_street
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from wattswap.ledger.settlement_base import Progress, Settlement
+    from wattswap.ledger.ledger import Ledger, Progress
     from wattswap.runners.recording.rundir import RunFiles
 
 
@@ -123,15 +122,15 @@ def finish(
     return block
 
 
-def _grant(settlement: Settlement, wishes: Wishes) -> list[str]:
+def _grant(settlement: Ledger, wishes: Wishes) -> list[str]:
     """Do what a person wishes; a line for each that had an effect."""
-    told = []
-    if isinstance(settlement, ChainSettlement):
-        if wishes.thaw and (thawed := settlement.outbox.thaw()):
+    told, outbox = [], settlement.outbox
+    if outbox is not None:
+        if wishes.thaw and (thawed := outbox.thaw()):
             told.append(f"thawed: {', '.join(thawed)}")
-        if wishes.retry and (count := settlement.outbox.retry()):
+        if wishes.retry and (count := outbox.retry()):
             told.append(f"tried again: {count} that were given up")
-        if wishes.acknowledge and (count := settlement.outbox.acknowledge()):
+        if wishes.acknowledge and (count := outbox.acknowledge()):
             told.append(f"acknowledged: {count} alarms")
     return told
 
@@ -145,7 +144,7 @@ def _require_files(run_dir: Path, block: Mapping[str, Any]) -> None:
         raise InputError(f"{path}: it is gone, and without it nobody knows what was paid; put it back")
 
 
-def _require_same(run_dir: Path, block: Mapping[str, Any], settlement: Settlement) -> None:
+def _require_same(run_dir: Path, block: Mapping[str, Any], settlement: Ledger) -> None:
     """Refuse a ledger or outbox that is not the run's own."""
     for name, identity in settlement.identities().items():
         wanted = block["identities"].get(name, "")
@@ -155,9 +154,7 @@ def _require_same(run_dir: Path, block: Mapping[str, Any], settlement: Settlemen
             )
 
 
-def _books_of(
-    run_dir: Path, feeders: Sequence[str], block: Mapping[str, Any], settlement: Settlement
-) -> dict[str, Book]:
+def _books_of(run_dir: Path, feeders: Sequence[str], block: Mapping[str, Any], settlement: Ledger) -> dict[str, Book]:
     """The run's books by feeder, as whole as anybody has them."""
     stored = {feeder: settlement.entries(feeder) for feeder in feeders}
     count = sum(map(len, stored.values()))
@@ -182,7 +179,7 @@ def _books_of(
 
 
 def _hand_in_records(
-    run_dir: Path, feeders: Sequence[str], block: Mapping[str, Any], settlement: Settlement
+    run_dir: Path, feeders: Sequence[str], block: Mapping[str, Any], settlement: Ledger
 ) -> tuple[dict[str, int], list[str]]:
     """Hand in the meter records that are not on the ledger; how many each site has, and what is wrong with them."""
     made: dict[str, int] = dict(block.get("records_by_site", {}))

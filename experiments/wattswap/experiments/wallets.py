@@ -313,9 +313,9 @@ def _open_network(place: LedgerPlace, word: str, allow: Sequence[str] | None) ->
         chain = files.enter_context(
             opened_chain(place.ledger, _wallets(place, key), Outbox(None), allow=allow, sponsored=key is None)
         )
-        require_same_chain(place, chain.chain_id)
+        require_same_chain(place, chain.network)
         run_outbox = None if place.run is None else place.run / OUTBOX
-        own = run_outbox if key is None else key.with_name(f"{key.name}-outbox-{chain.chain_id}")
+        own = run_outbox if key is None else key.with_name(f"{key.name}-outbox-{chain.network}")
         if allow is not None and key is None and own is not None and not own.exists():
             raise InputError(f"{own} is gone: without it nobody knows what this wallet has paid")
         there = [path for path in dict.fromkeys((own, run_outbox)) if path is not None and path.exists()]

@@ -1,15 +1,9 @@
-"""The contract of every ledger: who holds what, many payments at once, each at most once, and records for ever.
-
-A backend is told what to pay under a settlement key that the payer chose and wrote down beforehand. Whoever does not
-know whether a payment went through (a timeout, a crash) sends it again under the same key; that is always safe.
-Anything that takes time (a network, a chain) belongs behind a backend, never in an agent.
-"""
+"""What all of a ledger's parts share: payments and anchors, and what goes wrong with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import StrEnum, unique
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from msgspec import Struct
 
@@ -77,6 +71,14 @@ class Payment(Struct, frozen=True, kw_only=True):
                 f"payment {self.key!r}: not 1 to {MOST_NANOS} nanos in a plain int: {self.nanos!r}"
             )
 
+    def __str__(self) -> str:
+        """As a person is told."""
+        return f"{self.nanos} nanos from {self.payer!r} to {self.payee!r}"
+
+    def answered(self, state: PaymentState, error: str = "") -> PaymentStatus:
+        """What became of it."""
+        return PaymentStatus(key=self.key, state=state, error=error)
+
 
 @unique
 class PaymentState(StrEnum):
@@ -128,36 +130,8 @@ class Anchor(Struct, frozen=True, kw_only=True):
         if not self.site or type(self.sequence) is not int or not 0 <= self.sequence <= MOST_NANOS:
             raise LocalProtocolError(f"an anchor needs a site and a sequence: {self.site!r}, {self.sequence!r}")
         if not 0 < len(self.content) <= MOST_ANCHOR_BYTES:
-            raise LocalProtocolError(
-                f"anchor {self.sequence} of {self.site!r}: {len(self.content)} bytes, not 1 to {MOST_ANCHOR_BYTES}"
-            )
+            raise LocalProtocolError(f"an anchor of {len(self.content)} bytes, not 1 to {MOST_ANCHOR_BYTES}: {self}")
 
-
-class Ledger(Protocol):
-    """What the agents' drivers may ask of a ledger. Accounts are strings; all amounts are whole nanos."""
-
-    def balance(self, account: str) -> int:
-        """Nanos the account can spend now, never negative; 0 for one the ledger has not heard of."""
-        ...
-
-    def pay(self, payments: Sequence[Payment]) -> list[PaymentStatus]:
-        """Make these payments and answer each, in their order.
-
-        Each stands for itself: one that is refused stops no other. The same key with the same content ``EXISTS`` and
-        moves nothing; with other content, or when the payer does not hold the tokens, it is ``REFUSED``. A refusal is
-        not remembered: once there are tokens, the same payment may be handed in again. Whether a payment can spend
-        what an earlier one of the same call brings in is up to the backend; do not build on it.
-        """
-        ...
-
-    def history(self, account: str) -> list[Payment]:
-        """All payments made from or to the account, oldest first, each once; no refused ones, no opening funds."""
-        ...
-
-    def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
-        """The site's anchors from ``first`` to ``last``, both included, in the order of their sequence."""
-        ...
-
-    def close(self) -> None:
-        """Let go of files and connections. Closing twice is harmless."""
-        ...
+    def __str__(self) -> str:
+        """As a person is told."""
+        return f"record {self.sequence} of {self.site!r}"

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
 
-from wattswap.ledger.base import Ledger, Payment
+from wattswap.ledger.base import Payment
 from wattswap.ledger.book import RESERVED, SITE, Entry, payable, wallet
 
 BILL: Final = "bill/"
@@ -133,21 +132,6 @@ def summed(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
         for account, nanos in part.items():
             total[account] = total.get(account, 0) + nanos
     return total
-
-
-def differences(
-    expected: Mapping[str, int], ledger: Ledger, surplus: Mapping[str, int] = MappingProxyType({})
-) -> list[str]:
-    """Where the ledger's wallets hold something else than is expected, once all is settled; nothing if they agree.
-
-    ``surplus`` is what wallets held beyond their opening funds, and is none of the book's business.
-    """
-    held = {account: ledger.balance(account) - surplus.get(account, 0) for account in expected}
-    return [
-        f"{account} holds {held[account]} nanos on the ledger, {nanos} in the book"
-        for account, nanos in expected.items()
-        if held[account] != nanos
-    ]
 
 
 def promised_nanos(balances: Mapping[str, int]) -> int:

@@ -226,8 +226,3 @@ def _outcome(effects: Effects) -> BatchOutcome:
         deposit_nanos=effects.deposit_nanos,
         error=effects.error,
     )
-
-
-def anchors_in(raw: bytes) -> list[Anchor]:
-    """The anchors that a transaction carries; none in one that is not ours."""
-    return carried(raw)[1]

@@ -1,37 +1,38 @@
-"""The contract of every ledger on an IOTA network: an outbox that never pays twice, and an adapter for each wallet."""
+"""The ledger on an IOTA network: an outbox that never pays twice, an adapter for each wallet, a thread that pays."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Self
+from typing import Final
 
 from wattswap.ledger import iota_faucet
-from wattswap.ledger.base import (
-    ANCHORS,
-    Anchor,
-    Payment,
-    PaymentState,
-    PaymentStatus,
-)
-from wattswap.ledger.book import SITE
+from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState, PaymentStatus
+from wattswap.ledger.book import SITE, Book, Entry
 from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
-from wattswap.ledger.iota_adapter import IotaAdapter, anchors_in
+from wattswap.ledger.iota_adapter import IotaAdapter
 from wattswap.ledger.iota_keys import Wallets
+from wattswap.ledger.iota_transactions import carried
+from wattswap.ledger.ledger import DRAIN_S, REST, Ledger, Progress, Settled
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import BatchState, Known
+from wattswap.ledger.outbox_schema import BatchState
 from wattswap.ledger.submitter import Submitter
-from wattswap.protocol.errors import InputError
+from wattswap.protocol.errors import InputError, LocalProtocolError
 
 GAS: Final = "gas"
 """The account that pays all gas and storage deposits, so that every other balance moves by exactly what is paid."""
 PATIENCE_S: Final = 30.0
 """How long ``pay`` waits until the network has decided."""
+_MOST_REST_S: Final = 10.0
 
 
-class IotaLedger:
-    """A ``Ledger`` on the network behind a client. It owns the outbox and the client, and closes them.
+class IotaLedger(Ledger):
+    """A ledger on the network behind a client. It owns the outbox and the client, and closes them.
+
+    What is posted or kept is in the outbox when the call returns. A thread, which the first such call starts, moves it
+    along. It rests after it worked, until somebody drains: whoever posts has more urgent things to do. It waits for a
+    signal, never by looking again and again. What it fails with is raised by the next call.
 
     Raises ``InputError`` if ``allow`` names chains (by id) and this is another, if it names none and this is no devnet,
     if the wallets' keys could be derived by anyone and this is no devnet, or if the outbox belongs to another network.
@@ -47,44 +48,43 @@ class IotaLedger:
         sponsored: bool = True,
     ) -> None:
         self.client, self.wallets = client, wallets
+        self.outbox: Outbox = outbox
         self._sponsor = GAS if sponsored else None
         self.submitter = Submitter(outbox, self.adapter)
-        try:
-            self.chain_id = client.chain_id()
-            self.is_devnet = check_chain(client, self.chain_id, allow, wallets)
-            outbox.bind(self.chain_id)
-        except BaseException:
-            self.close()
-            raise
+        self._thread: threading.Thread | None = None
+        self._signal = threading.Condition()
+        self._stopping = self._draining = self._news = False
+        self._failure: BaseException | None = None
+        self._refused: dict[str, str] = {}
         self._mutex = threading.RLock()
         self._free: dict[str, int] = {}
         """What a payer can certainly spend still: nobody else pays from a wallet, so between looks it only rises."""
         self._anchored: dict[str, dict[int, Anchor]] = {}
         self._doubled: dict[str, set[int]] = {}
-        self.surplus: dict[str, int] = {}
-        """What wallets held at the opening beyond what it gives them: not the run's, and never counted as such."""
         self._anchored_to = -1
+        self._surplus: dict[str, int] = {}
+        try:
+            self.network = client.chain_id()
+            self.is_ours = check_chain(client, self.network, allow, wallets)
+            outbox.bind(self.network)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
-        """Close the outbox and the connections. Closing twice is harmless."""
-        self.submitter.outbox.close()
+        """Stop the thread, and close outbox and connections; what was written down is paid when it is opened again."""
+        with self._signal:
+            self._stopping = True
+            self._signal.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+        self.outbox.close()
         self.client.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def adapter(self, account: str) -> IotaAdapter:
         """The way an account pays; whoever anchors pays for itself."""
-        return IotaAdapter(
-            self.client,
-            self.wallets,
-            account,
-            sponsor=None if account == ANCHORS else self._sponsor,
-            gives_up=self.is_devnet,
-        )
+        sponsor = None if account == ANCHORS else self._sponsor
+        return IotaAdapter(self.client, self.wallets, account, sponsor=sponsor, gives_up=self.is_ours)
 
     def fund(self, opening: Mapping[str, int]) -> None:
         """See that each account holds so many nanos: a devnet's faucet gives what lacks, elsewhere it is an error."""
@@ -92,26 +92,25 @@ class IotaLedger:
         found = self.client.coins_of(addresses)
         for (account, nanos), address, coins in zip(opening.items(), addresses, found, strict=True):
             lacking = nanos - sum(coin.nanos for coin in coins)
-            self.surplus[account] = max(0, -lacking)
-            if lacking > 0 and not self.is_devnet:
+            if lacking < 0:
+                self._surplus[account] = -lacking
+            if lacking > 0 and not self.is_ours:
                 raise InputError(
                     f"the wallet of {account!r} lacks {lacking} nanos of the {nanos} that the scenario gives it, and"
                     f" {self.client.url} is no local devnet, where a faucet would: send them to {address}"
                 )
             iota_faucet.give(self.client.url, address, lacking)
 
-    def require_unused(self, wallets_seed: int) -> None:
-        """Raise ``InputError`` if the wallets of a seed hold anything yet: tokens and payments are another run's."""
-        if not self.wallets.seeded:
-            return
-        first = [self.wallets.address(account) for account in (GAS, ANCHORS, SITE)]
+    def require_unused(self) -> None:
+        """Raise ``InputError`` if seeded wallets hold anything yet: tokens and payments are another run's."""
+        first = [self.wallets.address(account) for account in (GAS, ANCHORS, SITE)] if self.wallets.seeded else []
         if any(self.client.coins_of(first)):
             raise InputError(
-                f"--wallets-seed {wallets_seed}: the wallets of this seed were used on chain {self.chain_id} before,"
-                " and belong to that run; take another number, or leave it out"
+                f"--wallets-seed: the wallets of this seed were used on chain {self.network} before, and belong to that"
+                " run; take another number, or leave it out"
             )
 
-    # -- the contract -------------------------------------------------------------------------------------------------
+    # -- wallets ------------------------------------------------------------------------------------------------------
 
     def balance(self, account: str) -> int:
         """Nanos in all coins of the account's wallet."""
@@ -131,14 +130,18 @@ class IotaLedger:
             answers = self._admit(payments)
             waiting = [payment.key for payment, answer in zip(payments, answers, strict=True) if answer is None]
             self._work_until(waiting)
-            return [
-                answer or self._paid(payment, again=again)
-                for payment, answer, again in zip(payments, answers, _repeats(payments), strict=True)
-            ]
+            for place, payment in enumerate(payments):
+                if answers[place] is None:
+                    answers[place] = self._paid(payment, again=payment in payments[:place])
+            return [answer for answer in answers if answer is not None]
 
     def history(self, account: str) -> list[Payment]:
         """All payments from or to the account that went through this outbox, oldest first."""
-        return [receipt.payment for receipt in self.submitter.outbox.receipts(account)]
+        return [receipt.payment for receipt in self.outbox.receipts(account)]
+
+    def paid_keys(self) -> set[str]:
+        """The keys of all payments that are final."""
+        return self.outbox.paid_keys()
 
     def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
         """The site's anchors as the network lists them. Of two in one place the first one counts."""
@@ -157,23 +160,150 @@ class IotaLedger:
             self._fetch_anchors()
             return sorted(self._anchored)
 
-    # -- how ----------------------------------------------------------------------------------------------------------
+    # -- a run's book and records -------------------------------------------------------------------------------------
+
+    def post(self, book: Book, feeder: str = "") -> None:
+        """Write entries down with what they owe, in one write."""
+        self._raise()
+        if self.submitter.post(book, feeder) or self._thread is None:
+            self._tell()
+
+    def entries(self, feeder: str = "") -> list[Entry]:
+        """The entries of a feeder's book, as far as they were written down."""
+        return self.outbox.entries(feeder)
+
+    def keep(self, anchors: Sequence[Anchor]) -> None:
+        """Write these into the outbox."""
+        self._raise()
+        try:
+            self.submitter.owe(anchors)
+        except LocalProtocolError as error:
+            if len(anchors) == 1:
+                self._refused[anchors[0].key] = str(error)
+                return
+            for anchor in anchors:
+                self.keep([anchor])
+        self._tell()
+
+    def is_anchored(self, anchor: Anchor) -> bool:
+        """Whether it is final."""
+        return self.outbox.state(anchor.key) is BatchState.FINAL
+
+    def drain(self, timeout_s: float = DRAIN_S, progress: Progress = lambda _left: None) -> Settled:
+        """Make everything due, and wait until it is decided, or nothing more was decided for so long."""
+        self.submitter.hurry()
+        with self._signal:
+            self._draining = True
+            self._tell()
+            left, ends = self._left(), time.monotonic() + timeout_s
+            progress(left)
+            while left > self._stalled() and self._failure is None and time.monotonic() < ends:
+                self._signal.wait(max(0.0, ends - time.monotonic()))
+                before, left = left, self._left()
+                if left < before:
+                    ends = time.monotonic() + timeout_s
+                    progress(left)
+            self._draining = False
+        self._raise()
+        return self.settled()
+
+    def settled(self) -> Settled:
+        """Where it stands now."""
+        payments, anchors = self.outbox.final
+        stuck = self.outbox.stuck
+        refused = dict.fromkeys(stuck, "the ledger refused it again and again") | self._refused
+        return Settled(
+            pending=self.outbox.unsettled - len(stuck),
+            payments=payments,
+            anchors=anchors,
+            fees_nanos=self.outbox.fees_nanos,
+            deposits_nanos=self.outbox.deposits_nanos,
+            refused=_lines(refused),
+            alarms=tuple(self.outbox.alarms),
+            waiting=_lines({**self.submitter.errors(), **self.submitter.held()}),
+        )
+
+    def identities(self) -> dict[str, str]:
+        """The chain's id, and that of the outbox's file."""
+        return {"ledger": self.network, "outbox": self.outbox.identity}
+
+    def surplus(self) -> dict[str, int]:
+        """What wallets held when it was opened beyond their opening funds."""
+        return dict(self._surplus)
+
+    # -- its thread ---------------------------------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        """There is something to do."""
+        with self._signal:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="ledger")
+                self._thread.start()
+            self._news = True
+            self._signal.notify_all()
+
+    def _run(self) -> None:
+        try:
+            rest_s = 0.0
+            while self._wait(rest_s):
+                began_s = time.monotonic()
+                while self.submitter.work(lambda: self._stopping) and self._draining:
+                    self._notify()
+                rest_s = min(REST * (time.monotonic() - began_s), _MOST_REST_S)
+                self._notify()
+        except BaseException as error:  # noqa: BLE001 - it ends the thread, and is raised where somebody listens
+            self._failure = error
+            self._notify()
+
+    def _notify(self) -> None:
+        with self._signal:
+            self._signal.notify_all()
+
+    def _wait(self, rest_s: float) -> bool:
+        """Rest, then wait until there is something to do, or an account may try again; False when it is to stop."""
+        with self._signal:
+            if not self._draining:
+                self._signal.wait_for(lambda: self._stopping or self._draining, rest_s)
+            while not (self._stopping or self._news):
+                retry_ms = self.submitter.wait_ms() if self._left() > self._stalled() else None
+                if retry_ms == 0 or not self._signal.wait(None if retry_ms is None else retry_ms / 1_000):
+                    break
+            self._news = False
+            return not self._stopping
+
+    def _left(self) -> int:
+        return self.outbox.unsettled + self.submitter.unchecked
+
+    def _stalled(self) -> int:
+        """What waits for a person."""
+        return self.outbox.stalled + len(self.submitter.held())
+
+    def _raise(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    # -- how it pays at once ------------------------------------------------------------------------------------------
 
     def _admit(self, payments: Sequence[Payment]) -> list[PaymentStatus | None]:
         """Write down what can be paid, all in one write; for each, the answer that is known already, or None."""
         answers: list[PaymentStatus | None] = []
         new: dict[str, Payment] = {}
         for payment in payments:
-            known = Known(item=new[payment.key]) if payment.key in new else self.submitter.outbox.find(payment.key)
-            if known is not None:
-                answers.append(_known_answer(payment, known))
+            known = self.outbox.find(payment.key)
+            item = new.get(payment.key) if known is None else known.item
+            answer = None
+            if item == payment:
+                if known is not None and known.state is BatchState.FINAL:
+                    answer = payment.answered(PaymentState.EXISTS)
+            elif item is not None:
+                answer = payment.answered(PaymentState.REFUSED, f"the key already stands for {item}")
             elif (free := self._can_spend(payment, new.values())) < payment.nanos:
                 error = f"{payment.payer!r} holds {free} nanos, not {payment.nanos}"
-                answers.append(PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error))
+                answer = payment.answered(PaymentState.REFUSED, error)
             else:
                 self._free[payment.payer] = free - payment.nanos
                 new[payment.key] = payment
-                answers.append(None)
+            answers.append(answer)
         self.submitter.owe(list(new.values()))
         return answers
 
@@ -182,16 +312,14 @@ class IotaLedger:
         payer = payment.payer
         free = self._free.get(payer, 0) if self._sponsor else 0
         if free < payment.nanos:
-            owed = self.submitter.outbox.outstanding_nanos(payer)
+            owed = self.outbox.outstanding_nanos(payer)
             free = self.balance(payer) - owed - sum(one.nanos for one in promised if one.payer == payer)
         return free
 
     def _work_until(self, keys: Sequence[str]) -> None:
         """Move batches along until these keys are decided, or patience ends."""
-        ends = time.monotonic() + PATIENCE_S
-        while any(
-            self.submitter.outbox.state(key) is not BatchState.FINAL for key in set(keys) - self.submitter.held().keys()
-        ):
+        ends, state = time.monotonic() + PATIENCE_S, self.outbox.state
+        while any(state(key) is not BatchState.FINAL for key in set(keys) - self.submitter.held().keys()):
             if not self.submitter.work():
                 wait_s = self.submitter.wait_ms() / 1_000
                 if time.monotonic() + wait_s > ends:
@@ -199,17 +327,16 @@ class IotaLedger:
                 time.sleep(wait_s)
 
     def _paid(self, payment: Payment, *, again: bool) -> PaymentStatus:
-        if self.submitter.outbox.state(payment.key) is BatchState.FINAL:
-            state = PaymentState.EXISTS if again else PaymentState.PAID
-            return PaymentStatus(key=payment.key, state=state)
-        held = self.submitter.held().get(payment.key)
-        error = held or self.submitter.errors().get(payment.payer) or self.submitter.outbox.frozen(payment.payer)
-        return PaymentStatus(key=payment.key, state=PaymentState.PENDING, error=error or "not decided yet")
+        if self.outbox.state(payment.key) is BatchState.FINAL:
+            return payment.answered(PaymentState.EXISTS if again else PaymentState.PAID)
+        held, errors = self.submitter.held(), self.submitter.errors()
+        error = held.get(payment.key) or errors.get(payment.payer) or self.outbox.frozen(payment.payer)
+        return payment.answered(PaymentState.PENDING, error or "not decided yet")
 
     def _fetch_anchors(self) -> None:
         found, self._anchored_to = self.client.sent(self.wallets.address(ANCHORS), self._anchored_to)
         for one in found:
-            for anchor in anchors_in(one.raw) if one.effects.succeeded else ():
+            for anchor in carried(one.raw)[1] if one.effects.succeeded else ():
                 first = self._anchored.setdefault(anchor.site, {}).setdefault(anchor.sequence, anchor)
                 if first != anchor:
                     self._doubled.setdefault(anchor.site, set()).add(anchor.sequence)
@@ -233,22 +360,5 @@ def check_chain(client: IotaClient, chain_id: str, allow: Sequence[str], wallets
     return is_devnet
 
 
-def _repeats(payments: Sequence[Payment]) -> list[bool]:
-    """For each, whether it stood there before."""
-    seen: set[Payment] = set()
-    repeats = []
-    for payment in payments:
-        repeats.append(payment in seen)
-        seen.add(payment)
-    return repeats
-
-
-def _known_answer(payment: Payment, known: Known) -> PaymentStatus | None:
-    """What is said of a key that the outbox knows; None if it is the same payment and still on its way."""
-    item = known.item
-    if not isinstance(item, Payment):
-        return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error="the key is that of a meter record")
-    if item != payment:
-        error = f"the key already pays {item.nanos} nanos from {item.payer!r} to {item.payee!r}"
-        return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error)
-    return PaymentStatus(key=payment.key, state=PaymentState.EXISTS) if known.state is BatchState.FINAL else None
+def _lines(texts: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(f"{name}: {text}" for name, text in texts.items())

@@ -238,7 +238,7 @@ class Outbox(OutboxReading):
     def _owe(self, sql: sqlite3.Connection, one: Owed, tag_of: TagOf, now_ms: int) -> bool:
         if (known := self.find(one.key)) is not None:
             if known.item != one:
-                raise LocalProtocolError(f"item {one.key!r} came first as {known.item!r}, now as {one!r}")
+                raise LocalProtocolError(f"the key {one.key!r} came first as {known.item}, now as {one}")
             return False
         if isinstance(one, Anchor):
             account, columns = ANCHORS, (one.site, 0, one.sequence, len(one.content), zlib.compress(one.content))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wattswap.ledger.base import ANCHORS, LedgerDownError
 from wattswap.ledger.book import wallet
-from wattswap.ledger.settlement_base import Settlement
+from wattswap.ledger.ledger import Ledger
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import NANOS_PER_IOTA
@@ -17,7 +18,6 @@ from wattswap.protocol.units import NANOS_PER_IOTA
 if TYPE_CHECKING:
     from wattswap.ledger.iota import IotaClient
     from wattswap.ledger.iota_keys import Wallets
-    from wattswap.ledger.iota_ledger import IotaLedger
 
 _GAS_NANOS: Final = 1_000 * NANOS_PER_IOTA
 """What a devnet's faucet gives to the wallets that pay gas and that anchor."""
@@ -37,8 +37,8 @@ def open_settlement(
     allow: Sequence[str] = (),
     outbox: Path | None = None,
     run: str = "",
-) -> Settlement:
-    """A settlement on ``memory``, ``sqlite:FILE`` or the IOTA node behind a URL, in which ``opening`` holds.
+) -> Ledger:
+    """A ledger on ``memory``, ``sqlite:FILE`` or the IOTA node behind a URL, in which ``opening`` holds.
 
     On a devnet the wallets are derived from ``wallets_seed``, which no other run on that chain may have used. On any
     other chain ``wallets`` holds their keys, and ``allow`` names the chain. The outbox of a chain is in the file
@@ -51,12 +51,25 @@ def open_settlement(
         return SqliteLedger(None, opening, run=run)
     if where.startswith("sqlite:") and len(where) > len("sqlite:"):
         return SqliteLedger(Path(where.removeprefix("sqlite:")), opening, run=run)
-    if where.startswith(("http://", "https://")):
-        client = open_node(where)
-        from wattswap.ledger.chain_settlement import ChainSettlement
+    if not where.startswith(("http://", "https://")):
+        raise InputError(f"{where!r} is no ledger: say memory, sqlite:FILE, or the URL of an IOTA node")
+    with ExitStack() as undo:
+        client = undo.enter_context(open_node(where))
+        from wattswap.ledger.iota_keys import SeededWallets
+        from wattswap.ledger.iota_ledger import GAS, IotaLedger
+        from wattswap.ledger.outbox import Outbox
 
-        return ChainSettlement(_open_iota(client, opening, wallets_seed, wallets, allow, outbox, run))
-    raise InputError(f"{where!r} is no ledger: say memory, sqlite:FILE, or the URL of an IOTA node")
+        box = undo.enter_context(Outbox(outbox, run=run))
+        ledger = undo.enter_context(IotaLedger(client, wallets or SeededWallets(wallets_seed), box, allow=allow))
+        try:
+            box.watch((GAS, ANCHORS, *(account for account in opening or () if not account.startswith(wallet("")))))
+            if opening is not None:
+                ledger.require_unused()
+                ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **opening})
+        except LedgerDownError as error:
+            raise InputError(str(error)) from None
+        undo.pop_all()
+        return ledger
 
 
 def open_node(url: str) -> IotaClient:
@@ -72,37 +85,3 @@ def open_node(url: str) -> IotaClient:
             raise
         raise InputError(f"a ledger at {url} needs {error.name}: pip install 'wattswap[iota]'") from None
     return IotaClient(url)
-
-
-def _open_iota(
-    client: IotaClient,
-    opening: Mapping[str, int] | None,
-    wallets_seed: int,
-    wallets: Wallets | None,
-    allow: Sequence[str],
-    outbox: Path | None,
-    run: str,
-) -> IotaLedger:
-    from wattswap.ledger.iota_keys import SeededWallets
-    from wattswap.ledger.iota_ledger import GAS, IotaLedger
-    from wattswap.ledger.outbox import Outbox
-
-    try:
-        box = Outbox(outbox, run=run)
-    except BaseException:
-        client.close()
-        raise
-    ledger = IotaLedger(client, wallets or SeededWallets(wallets_seed), box, allow=allow)
-    try:
-        sites = [account for account in opening or () if not account.startswith(wallet(""))]
-        box.watch((GAS, ANCHORS, *sites))
-        if opening is not None:
-            ledger.require_unused(wallets_seed)
-            ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **opening})
-    except LedgerDownError as error:
-        ledger.close()
-        raise InputError(str(error)) from None
-    except BaseException:
-        ledger.close()
-        raise
-    return ledger

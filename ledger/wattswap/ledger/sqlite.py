@@ -22,18 +22,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from wattswap.ledger.base import (
-    Anchor,
-    Payment,
-    PaymentState,
-    PaymentStatus,
-    require,
-)
+from wattswap.ledger.base import Anchor, Payment, PaymentState, PaymentStatus, require
 from wattswap.ledger.book import Book, Entry
 from wattswap.ledger.book_file import BOOK_SCHEMA, BookFile
 from wattswap.ledger.crossing import crossings
 from wattswap.ledger.database import Database, Kind, Stored, deflated, inflated
-from wattswap.ledger.settlement_base import DRAIN_S, Progress, Settled, Settlement
+from wattswap.ledger.ledger import DRAIN_S, Ledger, Progress, Settled
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.protocol.units import MOST_NANOS
 
@@ -80,7 +74,7 @@ def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class SqliteLedger(Stored, Settlement):
+class SqliteLedger(Stored, Ledger):
     """A ledger in a file, or in memory if the path is ``None``, that is its own settlement: what returns is decided.
 
     ``opening`` is who holds how many nanos at first.
@@ -107,7 +101,6 @@ class SqliteLedger(Stored, Settlement):
         self._database = Database(path, KIND, reads_only=reads_only, run=run)
         self._books, self._clock = BookFile(self._database), clock
         self._refused: dict[str, str] = {}
-        self.ledger = self
         with self._database.closed_if_bad():
             if not reads_only:
                 self._open_with(opening)
@@ -117,8 +110,7 @@ class SqliteLedger(Stored, Settlement):
 
     def balance(self, account: str) -> int:
         """Nanos the account can spend now."""
-        row = self._database.row("SELECT nanos FROM accounts WHERE account = ?", account)
-        return 0 if row is None else int(row[0])
+        return self._database.number("SELECT nanos FROM accounts WHERE account = ?", account)
 
     def pay(self, payments: Sequence[Payment]) -> list[PaymentStatus]:
         """Make these payments one after the other, in one write; here an earlier one can fund a later one."""
@@ -209,8 +201,9 @@ class SqliteLedger(Stored, Settlement):
 
     def extent(self, site: str) -> tuple[int, int]:
         """How many records a site has anchored, and the last one's sequence (-1 for none)."""
-        row = self._database.row("SELECT count(*), coalesce(max(sequence), -1) FROM anchors WHERE site = ?", site)
-        return (0, -1) if row is None else (int(row[0]), int(row[1]))
+        found = "SELECT count(*), coalesce(max(sequence), -1) FROM anchors WHERE site = ?"
+        [(count, last)] = self._database.rows(found, site)
+        return count, last
 
     def sites(self) -> list[str]:
         """All sites that have anchored a record."""
@@ -246,16 +239,15 @@ class SqliteLedger(Stored, Settlement):
 
     def _pay(self, sql: sqlite3.Connection, payment: Payment) -> PaymentStatus:
         """Make one payment inside the caller's write."""
-        known = sql.execute("SELECT payer, payee, nanos FROM payments WHERE key = ?", (payment.key,)).fetchone()
-        if known == (payment.payer, payment.payee, payment.nanos):
-            return PaymentStatus(key=payment.key, state=PaymentState.EXISTS)
+        known = self.payment(payment.key)
         if known is not None:
-            return _refused(payment, f"the key already paid {known[2]} nanos from {known[0]!r} to {known[1]!r}")
+            if known == payment:
+                return payment.answered(PaymentState.EXISTS)
+            return payment.answered(PaymentState.REFUSED, f"the key already stands for {known}")
         take = "UPDATE accounts SET nanos = nanos - ?1 WHERE account = ?2 AND nanos >= ?1"
         if sql.execute(take, (payment.nanos, payment.payer)).rowcount == 0:
-            return _refused(
-                payment, f"{payment.payer!r} holds {self.balance(payment.payer)} nanos, not {payment.nanos}"
-            )
+            error = f"{payment.payer!r} holds {self.balance(payment.payer)} nanos, not {payment.nanos}"
+            return payment.answered(PaymentState.REFUSED, error)
         sql.execute(
             "INSERT INTO accounts (account, nanos) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET nanos = nanos + ?2",
             (payment.payee, payment.nanos),
@@ -264,7 +256,7 @@ class SqliteLedger(Stored, Settlement):
             "INSERT INTO payments (key, payer, payee, nanos, at_ms) VALUES (?, ?, ?, ?, ?)",
             (payment.key, payment.payer, payment.payee, payment.nanos, self._clock()),
         )
-        return PaymentStatus(key=payment.key, state=PaymentState.PAID)
+        return payment.answered(PaymentState.PAID)
 
     def _keep(self, sql: sqlite3.Connection, anchor: Anchor) -> None:
         """Keep one record inside the caller's write."""
@@ -274,7 +266,3 @@ class SqliteLedger(Stored, Settlement):
             sql.execute("INSERT INTO anchors VALUES (?, ?, ?)", (*place, deflated(anchor.content)))
         elif inflated(known[0]) != anchor.content:
             self._refused[f"anchor/{anchor.site}/{anchor.sequence}"] = "another record is anchored there already"
-
-
-def _refused(payment: Payment, error: str) -> PaymentStatus:
-    return PaymentStatus(key=payment.key, state=PaymentState.REFUSED, error=error)

@@ -217,5 +217,5 @@ def test_rewards_cross_a_chain_and_a_restart_goes_on_with_the_same_wallets(tmp_p
         assert not [key for line in place.log("ledger open") for key in line if "seed" in key], "logs are passed on"
         seed = msgspec.msgpack.decode(place.store.remembered()[LEDGER_KEY])["wallets_seed"]
         with open_settlement(url, None, wallets_seed=seed) as there:
-            assert there.ledger.balance(wallet(CAR)) == 2_000_000
-            assert there.ledger.balance(SITE) == FUNDS - 2_000_000
+            assert there.balance(wallet(CAR)) == 2_000_000
+            assert there.balance(SITE) == FUNDS - 2_000_000

@@ -20,10 +20,10 @@ from pathlib import Path
 import msgspec
 
 from wattswap.experiments.bench.devnet_child import running
-from wattswap.ledger.base import Anchor, Ledger, Payment
+from wattswap.ledger.base import Anchor, Payment
 from wattswap.ledger.book import Book
+from wattswap.ledger.ledger import Ledger
 from wattswap.ledger.settlement import open_settlement
-from wattswap.ledger.settlement_base import Settlement
 
 _PURSE_NANOS = 10**14
 _BATCHES = (1, 100, 500)
@@ -59,7 +59,7 @@ def debts(name: str, count: int) -> list[Payment]:
 def handed_in(where: str, name: str, batch: int, count: int) -> SettlingRow:
     """Call ``pay`` with so many at a time."""
     with open_settlement(where, {"site": _PURSE_NANOS}, wallets_seed=time.time_ns()) as settlement:
-        seconds = _timed(lambda: _hand_in(settlement.ledger, debts(f"direct {batch}", count), batch))
+        seconds = _timed(lambda: _hand_in(settlement, debts(f"direct {batch}", count), batch))
         return _row(settlement, name, "handed in", batch, count, seconds)
 
 
@@ -79,13 +79,13 @@ def anchored(where: str, name: str, size: int, count: int) -> SettlingRow:
         return _row(settlement, name, f"anchored, {size} B", 1, count, seconds)
 
 
-def _keep(settlement: Settlement, records: Sequence[Anchor]) -> None:
+def _keep(settlement: Ledger, records: Sequence[Anchor]) -> None:
     for record in records:
         settlement.keep([record])
         settlement.drain()
 
 
-def _row(settlement: Settlement, name: str, way: str, batch: int, count: int, seconds: float) -> SettlingRow:
+def _row(settlement: Ledger, name: str, way: str, batch: int, count: int, seconds: float) -> SettlingRow:
     settled = settlement.settled()
     return SettlingRow(name, way, batch, count, seconds, settled.fees_nanos, settled.deposits_nanos)
 
@@ -148,7 +148,7 @@ def _hand_in(ledger: Ledger, payments: Sequence[Payment], batch: int) -> None:
         assert all(status.ok for status in ledger.pay(payments[at : at + batch]))
 
 
-def _post(settlement: Settlement, book: Book, batch: int, count: int) -> None:
+def _post(settlement: Ledger, book: Book, batch: int, count: int) -> None:
     for at in range(0, count, batch):
         for number in range(at, min(at + batch, count)):
             book.reserve(f"{number}", 1 + number)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from wattswap.ledger.book import Entry
     from wattswap.ledger.iota_keys import Wallets
-    from wattswap.ledger.settlement_base import Settlement
+    from wattswap.ledger.ledger import Ledger
     from wattswap.runners.engines.store import Store
 
 LEDGER_KEY: Final = "ledger"
@@ -127,7 +127,7 @@ class LedgerPayments:
             self._log.error("ledger stopped", why=f"{type(error).__name__}: {error}")
 
     def _pay(self) -> None:
-        settlement: Settlement | None = None
+        settlement: Ledger | None = None
         tried_s = -_AGAIN_S
         goes_on, has_news = True, True
         while goes_on:
@@ -155,7 +155,7 @@ class LedgerPayments:
             self._book.follow(entry)
         return new is not None, has_news or bool(new)
 
-    def _opened(self) -> Settlement | None:
+    def _opened(self) -> Ledger | None:
         on = self._on
         if not on.is_open:  # nothing was ever paid from wallets of a seed that did not come so far
             on = msgspec.structs.replace(on, wallets_seed=new_wallets_seed())
@@ -177,7 +177,7 @@ class LedgerPayments:
         self._log.info("ledger open", where=on.where)
         return settlement
 
-    def _posted(self, settlement: Settlement) -> bool:
+    def _posted(self, settlement: Ledger) -> bool:
         try:
             settlement.post(self._book)
         except (InputError, *OUTSIDE_ERRORS) as error:
@@ -185,7 +185,7 @@ class LedgerPayments:
             return False
         return True
 
-    def _tell(self, settlement: Settlement) -> None:
+    def _tell(self, settlement: Ledger) -> None:
         """Log what was paid since the last time, and what a person should look at."""
         settled = settlement.settled()
         if settled.payments != self._paid:
@@ -193,7 +193,7 @@ class LedgerPayments:
             self._log.info("paid", payments=settled.payments, pending=settled.pending)
         self._say("; ".join((*settled.refused, *settled.alarms, *settled.waiting)))
 
-    def _end(self, settlement: Settlement, *, has_news: bool) -> None:
+    def _end(self, settlement: Ledger, *, has_news: bool) -> None:
         if not has_news or self._posted(settlement):
             try:
                 settlement.drain(_LAST_S)

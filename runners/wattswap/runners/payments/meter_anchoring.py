@@ -16,7 +16,7 @@ import numpy as np
 
 from wattswap.ledger.anchors import MeterReading
 from wattswap.ledger.base import LedgerDownError
-from wattswap.ledger.settlement_base import REST
+from wattswap.ledger.ledger import REST
 from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.engines.agent_factory import transformer_name
 

@@ -7,13 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.ledger.base import DamagedError, LedgerDownError
-from wattswap.ledger.crossing import Earnings, crossings, differences, earnings, held_in, summed
+from wattswap.ledger.crossing import Earnings, crossings, earnings, held_in, summed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from wattswap.ledger.book import Book
-    from wattswap.ledger.settlement_base import Settlement
+    from wattswap.ledger.ledger import Ledger
 
 OUTSIDE_ERRORS: Final = (LedgerDownError, DamagedError, sqlite3.Error, OSError)
 """What may happen to files and networks; anything else is a bug of ours."""
@@ -22,7 +22,7 @@ SPLIT: Final = ("earned", "netted", "waiting", "crossed")
 
 
 def payment_status(
-    settlement: Settlement,
+    settlement: Ledger,
     books: Mapping[str, Book],
     records: int,
     alarms: Iterable[str] = (),
@@ -48,7 +48,7 @@ def payment_status(
     if compared and not pending:
         try:
             expected = summed(held_in(book.balances(), feeder) for feeder, book in books.items())
-            differing = differences(expected, settlement.ledger, surplus)
+            differing = settlement.differences(expected, surplus)
         except OUTSIDE_ERRORS as error:
             told.append(f"the ledger could not be compared with the book: {error}")
     return {
@@ -71,7 +71,7 @@ def split_nanos(books: Mapping[str, Book], paid: set[str]) -> dict[str, int]:
     return {f"{name}_nanos": getattr(total, name) for name in SPLIT}
 
 
-def reward_states(settlement: Settlement, books: Mapping[str, Book]) -> dict[str, str]:
+def reward_states(settlement: Ledger, books: Mapping[str, Book]) -> dict[str, str]:
     """Settlement key of a reward -> ``netted``, ``waiting``, ``crossed``, or two of them with a plus."""
     paid: set[str] = set()
     with suppress(*OUTSIDE_ERRORS):

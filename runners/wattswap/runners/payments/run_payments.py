@@ -25,11 +25,10 @@ from wattswap.ledger.anchors import Detail, Whose
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.crossing import opening_in, summed
 from wattswap.ledger.keys import read_key_file, write_key_file
+from wattswap.ledger.ledger import Ledger, Progress
 from wattswap.ledger.settlement import new_wallets_seed, open_settlement
-from wattswap.ledger.settlement_base import Progress, Settlement
-from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.protocol.identity import LOCAL_NETWORK, SEED_BYTES, Signer
+from wattswap.protocol.identity import SEED_BYTES, Signer
 from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.payments.meter_anchoring import MeterAnchoring
@@ -81,7 +80,7 @@ class RunPayments(Observer):
         self._keys, self._allow = keys, allow
         self.run_id = secrets.token_hex(16)
         self._made: list[Path] = []
-        self._settlement: Settlement | None = None
+        self._settlement: Ledger | None = None
         self._metering: list[MeterAnchoring] = []
         """By feeder."""
         self._run: Run | None = None
@@ -231,10 +230,10 @@ class RunPayments(Observer):
             undo.pop_all()
         self._settlement = settlement
 
-    def _meter(self, run: Run, settlement: Settlement, detail: Detail) -> None:
+    def _meter(self, run: Run, settlement: Ledger, detail: Detail) -> None:
         street, every_ms = self._street, self._street.scenario.ledger.anchor_s * MS_PER_S
         every_ticks = -(-every_ms // street.tick_ms)
-        signer = Signer(random(SEED_BYTES), network=records_network(settlement))
+        signer = Signer(random(SEED_BYTES), network=settlement.network)
         if self._folder is not None:
             self._made.append(self._folder / SITE_KEY)
             write_key_file(self._folder / SITE_KEY, signer)
@@ -303,18 +302,13 @@ def whose_records(street: Street, run_id: str, feeder: str = "") -> Whose:
     return Whose(site=site, run=run_id, begins=street.scenario.start.isoformat())
 
 
-def records_network(settlement: Settlement) -> str:
-    """The network for which a run's records are signed."""
-    return LOCAL_NETWORK if isinstance(settlement, SqliteLedger) else settlement.identities()["ledger"]
-
-
-def site_signer(folder: Path, settlement: Settlement) -> Signer:
+def site_signer(folder: Path, settlement: Ledger) -> Signer:
     """The key that signs the meter records of the run in this folder.
 
     Raises:
         InputError: it is gone, or others can read it.
     """
-    return read_key_file(folder / SITE_KEY, network=records_network(settlement))
+    return read_key_file(folder / SITE_KEY, network=settlement.network)
 
 
 def wallets_in(keys: Path, feeders: Sequence[str] = ("",), vehicles: Iterable[str] = ()) -> Wallets:
@@ -337,7 +331,7 @@ def is_needed(street: Street, where: str) -> bool:
     return where != MEMORY or street.scenario.ledger.anchor in ("full", "root")
 
 
-def detail_of(anchor: Literal["auto", "full", "root", "none"], where: str, settlement: Settlement) -> Detail | None:
+def detail_of(anchor: Literal["auto", "full", "root", "none"], where: str, settlement: Ledger) -> Detail | None:
     """How much of its readings a run puts on this ledger; None: nothing.
 
     Raises:
@@ -345,8 +339,7 @@ def detail_of(anchor: Literal["auto", "full", "root", "none"], where: str, settl
     """
     if anchor == "auto":
         return None if where == MEMORY else Detail.ROOT
-    ours = isinstance(settlement, SqliteLedger) or bool(getattr(settlement.ledger, "is_devnet", False))
-    if anchor == "full" and not ours:
+    if anchor == "full" and not settlement.is_ours:
         raise InputError(
             f"ledger.anchor = full: at {where} everyone could read who charges when, for ever; root anchors a proof of"
             " the readings alone"
