@@ -20,6 +20,7 @@ from wattswap.ledger.iota_ledger import IotaLedger
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_schema import GIVE_UP_AFTER
 from wattswap.ledger.sqlite import SqliteLedger
+from wattswap.runners.payments.wallets_seed import read_wallets_seed
 from wattswap.runners.recording.rundir import LEDGER, OUTBOX, RunDir, read_run
 
 pytestmark = pytest.mark.usefixtures("without_report")
@@ -54,7 +55,7 @@ def spend_with_a_copied_key(url: str, out: Path) -> None:
     """Another program with the site's key puts its coins together: nobody loses a token, and nobody here did it."""
     block = read_run(out).settlement
     assert block is not None
-    with IotaLedger(IotaClient(url), SeededWallets(block["wallets_seed"]), Outbox(None)) as copy:
+    with IotaLedger(IotaClient(url), SeededWallets(read_wallets_seed(out, block) or 0), Outbox(None)) as copy:
         adapter = copy.adapter(SITE)
         assert adapter.submit(adapter.sign([], adapter.read(), b"")).verdict == "final"
 

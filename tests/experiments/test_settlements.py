@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import Counter
@@ -27,7 +28,8 @@ from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.payments.run_payments import RunPayments, detail_of, site_signer
-from wattswap.runners.recording.rundir import METERS, OUTBOX, read_book, read_run
+from wattswap.runners.payments.wallets_seed import SEED_FILE, read_wallets_seed
+from wattswap.runners.recording.rundir import METERS, OUTBOX, RUN_JSON, read_book, read_run
 
 pytest.importorskip("iota_sdk")
 pytestmark = pytest.mark.usefixtures("without_report")
@@ -49,7 +51,7 @@ def reopened(run_dir: Path) -> Ledger:
     assert block is not None
     outbox = run_dir / OUTBOX
     return open_settlement(
-        block["ledger"], None, wallets_seed=block["wallets_seed"], outbox=outbox, run=block["run_id"]
+        block["ledger"], None, wallets_seed=read_wallets_seed(run_dir, block) or 0, outbox=outbox, run=block["run_id"]
     )
 
 
@@ -117,10 +119,40 @@ def test_what_lies_on_the_ledger_is_what_the_meters_showed(where: str, tmp_path:
 
 
 def test_a_second_run_on_the_same_node_has_wallets_of_its_own(url: str):
-    assert run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=7).summary["settlement"]["wallets_seed"] == 7
-    assert run_loaded(STREET, engine="fleet", ledger=url).summary["settlement"]["wallets_seed"] != 7
+    for seed in (7, None, None):
+        assert run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=seed).summary["settlement"]["agree"]
     with pytest.raises(InputError, match="--wallets-seed: the wallets of this seed were used on chain"):
         run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=7)
+
+
+def test_the_seed_of_a_runs_wallets_is_for_its_owner_alone(url: str, tmp_path: Path, capsys):
+    """Figures, logs and reports are passed on; whoever has the seed can spend what lies in the wallets."""
+    seed, out = 4_242_424_242_424, tmp_path / "run"
+    result = run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=seed, out=out)
+    assert str(seed) not in json.dumps(result.summary)
+    assert (out / SEED_FILE).read_text() == f"{seed}\n"
+    assert (out / SEED_FILE).stat().st_mode & 0o777 == 0o600
+    others = [path for path in out.rglob("*") if path.is_file() and path.name != SEED_FILE]
+    assert not [path.name for path in others if str(seed).encode() in path.read_bytes()]
+    assert finish(out)["agree"]
+    (out / SEED_FILE).chmod(0o644)
+    with pytest.raises(InputError, match="open to other users"):
+        finish(out)
+    with pytest.raises(InputError, match="--wallets-seed: the wallets of this seed") as refused:
+        run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=seed)
+    assert str(seed) not in str(refused.value)
+
+
+def test_a_run_of_an_older_version_has_its_seed_in_its_figures(url: str, tmp_path: Path):
+    out = tmp_path / "run"
+    run_loaded(STREET, engine="fleet", ledger=url, wallets_seed=99, out=out)
+    (out / SEED_FILE).unlink()
+    figures = json.loads((out / RUN_JSON).read_text())
+    figures["settlement"]["wallets_seed"] = 99
+    (out / RUN_JSON).write_text(json.dumps(figures))
+    assert finish(out)["agree"]
+    assert "wallets_seed" not in (out / RUN_JSON).read_text(), "it was put where it belongs"
+    assert (out / SEED_FILE).read_text() == "99\n"
 
 
 def test_a_run_settles_with_keys_of_ones_own_and_leaves_what_else_they_hold_alone(url: str, tmp_path: Path):
@@ -134,7 +166,7 @@ def test_a_run_settles_with_keys_of_ones_own_and_leaves_what_else_they_hold_alon
     opening = STREET.scenario.transformer.funds_iota * 10**9
     give(f"{url}/graphql", read_key_file(keys / "site.key").address, opening + 10**9)
     block = run_loaded(STREET, engine="fleet", ledger=url, keys=keys, out=out).summary["settlement"]
-    assert (block["agree"], block["pending"], block["wallets_seed"]) == (True, 0, None)
+    assert (block["agree"], block["pending"], (out / SEED_FILE).exists()) == (True, 0, False)
     assert block["surplus_nanos"] == {"site": 10**9}
     assert finish(out)["agree"]
     keys.chmod(0o755)
@@ -147,8 +179,6 @@ def test_rewards_reach_the_wallet_as_soon_as_they_are_earned_if_asked_for(where:
     block = result.summary["settlement"]
     assert (block["agree"], block["netted_nanos"], block["waiting_nanos"]) == (True, 0, 0)
     assert block["crossed_nanos"] == block["earned_nanos"] == result.summary["paid_nanos"]
-    assert "wallets_seed" in block
-    assert "wallets_seed" not in (tmp_path / "run" / "log.jsonl").read_text("utf-8"), "logs are passed on"
     assert {trade.status for trade in result.record.trades} <= {"crossed", "open", "disputed", "unpaid"}
     assert result.summary["trace_hash"] == MEMORY.summary["trace_hash"]
 

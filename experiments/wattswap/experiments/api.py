@@ -20,7 +20,7 @@ from wattswap.runners.engines.strategy_assignment import given_strategy
 from wattswap.runners.network.fault_free_twin import without_faults
 from wattswap.runners.recording.journal import Header, sha256_of
 from wattswap.runners.recording.parquet_table import WITHOUT_TABLES
-from wattswap.runners.recording.rundir import SETTLEMENT, RunDir, wattswap_version
+from wattswap.runners.recording.rundir import RunDir, wattswap_version
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
@@ -343,15 +343,7 @@ def _write(directory: RunDir, job: RunJob, result: Result, status: Status) -> No
         _note(directory, result, f"tables were left out, they need pyarrow: {WITHOUT_TABLES}")
     run_id = "" if job.settlement is None else job.settlement.run_id
     directory.write_ledgers(result.street, result.record, run_id=run_id)
-    log.info("figures", status=status, **_without_seed(figures))
-
-
-def _without_seed(figures: Summary) -> Summary:
-    """The figures without what the keys of a run's wallets are derived from: logs are passed on."""
-    settlement = figures.get(SETTLEMENT)
-    if settlement is None:
-        return figures
-    return {**figures, SETTLEMENT: {key: value for key, value in settlement.items() if key != "wallets_seed"}}
+    log.info("figures", status=status, **figures)
 
 
 def _report(directory: RunDir, result: Result) -> None:

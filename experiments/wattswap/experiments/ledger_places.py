@@ -18,6 +18,7 @@ from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.settlement import open_node
 from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.runners.payments.run_payments import METERS_IDENTITY
+from wattswap.runners.payments.wallets_seed import read_wallets_seed
 from wattswap.runners.recording.rundir import OUTBOX, RUN_JSON, book_file, feeders_with_books, read_run
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def place_of(ledger: str | None, run: Path | None) -> LedgerPlace:
         run,
         book,
         clock_of(run),
-        settlement.wallets_seed,
+        read_wallets_seed(run, {"wallets_seed": settlement.wallets_seed}),
         settlement.run_id,
         frozenset(identity for name, identity in settlement.identities.items() if name.startswith(METERS_IDENTITY)),
         settlement.records,

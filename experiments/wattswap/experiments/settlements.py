@@ -25,6 +25,7 @@ from wattswap.runners.payments.run_payments import (
     wallets_in,
     whose_records,
 )
+from wattswap.runners.payments.wallets_seed import SEED_FILE, read_wallets_seed, write_wallets_seed
 from wattswap.runners.recording.rundir import (
     OUTBOX,
     SCENARIO,
@@ -87,7 +88,7 @@ def finish(
         with open_settlement(
             block["ledger"],
             None,
-            wallets_seed=block["wallets_seed"] or 0,
+            wallets_seed=read_wallets_seed(run_dir, block) or 0,
             wallets=None if folder is None else wallets_in(folder, feeders),
             allow=allow,
             outbox=run_dir / OUTBOX,
@@ -118,6 +119,8 @@ def finish(
         raise InputError(f"--ledger {block['ledger']}: {error}; start it again and try once more") from None
     except DamagedError as error:
         raise InputError(f"{run_dir}: {error}; restore it from a backup") from None
+    if (seed := block.pop("wallets_seed", None)) is not None and not (run_dir / SEED_FILE).exists():
+        write_wallets_seed(run_dir, seed)
     _write_down(run, block, states)
     return block
 

@@ -33,6 +33,7 @@ from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.payments.meter_anchoring import MeterAnchoring
 from wattswap.runners.payments.payment_status import OUTSIDE_ERRORS, payment_status, reward_states
+from wattswap.runners.payments.wallets_seed import SEED_FILE, write_wallets_seed
 from wattswap.runners.recording.rundir import LEDGER, METERS, OUTBOX
 from wattswap.runners.scenario.street import rows_of
 
@@ -213,6 +214,9 @@ class RunPayments(Observer):
         self._made = _fresh(self._where, self._folder)
         outbox = None if self._folder is None or self._where == MEMORY else self._folder / OUTBOX
         feeders, vehicles = feeders_of(self._street), run.world.fleet.vehicle_id
+        if outbox is not None and self._keys is None and not self._where.startswith(SQLITE):
+            self._made.append(outbox.with_name(SEED_FILE))
+            write_wallets_seed(outbox.parent, self._seed)
         with ExitStack() as undo:
             settlement = open_settlement(
                 self._where,
@@ -257,7 +261,6 @@ class RunPayments(Observer):
             "ledger": self._where,
             "run_id": self.run_id,
             "identities": identities,
-            "wallets_seed": None if self._keys is not None else self._seed,
             "feeders": [feeder for feeder in feeders_of(self._street) if feeder],
             "keys": None if self._keys is None else str(self._keys.absolute()),
             "surplus_nanos": {} if self._settlement is None else self._settlement.surplus(),
