@@ -31,6 +31,7 @@ def differences(one: RunRecord, other: RunRecord) -> list[str]:
             ("trades", sorted(one.trades), sorted(other.trades)),
             ("rounds", one.rounds, other.rounds),
             ("sessions", sorted(one.sessions), sorted(other.sessions)),
+            ("book", [*enumerate(one.book.entries)], [*enumerate(other.book.entries)]),
             ("balances", sorted(one.book.balances().items()), sorted(other.book.balances().items())),
         )
         if mine != theirs

@@ -70,6 +70,8 @@ class FleetRun:
         self._deferred_ws = np.zeros(len(fleet), dtype=np.int64)
         self._drawn_w = np.zeros(len(fleet), dtype=np.int64)
         self._most_w = np.zeros(len(fleet), dtype=np.int64)
+        self._place = np.unique(np.array(fleet.station_id), return_inverse=True)[1]
+        """By row: where its station stands among all, by name."""
 
     def begin(self) -> None:
         """Tell the observers; called once, before the first step."""
@@ -280,13 +282,18 @@ class FleetRun:
         if tick * self.rules.tick_ms % self.rules.window_ms == 0:
             self.awards.end_all()
         self._pay(leaving)
-        for row in leaving.tolist():
+        for row in leaving[self._order(leaving)].tolist():
             self._bill(row)
+
+    def _order(self, rows: Ints) -> Ints:
+        """The order in which chargers are heard: by the names of the stations."""
+        return np.argsort(self._place[rows], kind="stable")
 
     def _pay(self, left: Ints = _NOBODY) -> None:
         """Pay the lots that are over, and those of cars that left: one payment per round and session."""
         closed = self.awards.closed(left)
         if len(closed.row):
+            closed = closed.of(self._order(closed.row))
             nanos = closed.worth_nanos(self.rules)
             np.add.at(self._earned, closed.row, nanos.sum(axis=1).astype(np.int64))
             self._note(closed, nanos)
