@@ -98,7 +98,8 @@ class Driver:
         try:
             return [self._pay(agent, effect) if isinstance(effect, Pay) else self._bill(agent, effect)]
         except LocalProtocolError as error:
-            self._host.refused(agent, error)
+            waits = f"; stay {effect.session_id!r} is not billed before" if isinstance(effect, Pay) else ""
+            self._host.refused(agent, LocalProtocolError(f"{error}{waits}"))
             return []
 
     def _pay(self, agent: str, pay: Pay) -> Paid:
