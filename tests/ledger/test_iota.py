@@ -293,7 +293,7 @@ def scatter(ledger: IotaLedger, payee: str, coins: int) -> None:
     outputs = [(address(payee), NANOS_PER_IOTA)] * coins
     raw, _ = build(address("site"), outputs, purse.coins[:-1], gas, memo=b"", anchors=[], expires=purse.epoch + 1)
     signatures = [sign(raw, ledger.wallets.signer(account)) for account in ("site", GAS)]
-    assert ledger.client.execute(raw, signatures).succeeded
+    assert ledger.client.execute(raw, signatures).verdict == "final"
 
 
 @pytest.mark.parametrize("sponsored", [True, False])

@@ -22,7 +22,7 @@ import msgspec
 from iota_sdk import InternalError, SdkFfiError
 from msgspec import Struct
 
-from wattswap.ledger.account_adapter import CoinRef
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Verdict
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.iota_bytes import quicken
 from wattswap.protocol.errors import InputError, LocalProtocolError
@@ -49,23 +49,13 @@ class Coin(Struct, frozen=True):
     nanos: int
 
 
-class Effects(Struct, frozen=True, kw_only=True):
-    """What a transaction came to. A failed one has effects too: fees were taken, and nothing else happened."""
-
-    digest: str
-    succeeded: bool
-    error: str
-    fee_nanos: int
-    deposit_nanos: int
-
-
 class SentTransaction(Struct, frozen=True, kw_only=True):
     """A transaction that is on the chain."""
 
     digest: str
     raw: bytes
     """Its BCS bytes, without signatures."""
-    effects: Effects
+    outcome: BatchOutcome
 
 
 class RefusedError(Exception):
@@ -170,7 +160,7 @@ class IotaClient:
 
     # -- transactions -------------------------------------------------------------------------------------------------
 
-    def execute(self, raw: bytes, signatures: list[str]) -> Effects:
+    def execute(self, raw: bytes, signatures: list[str]) -> BatchOutcome:
         """Hand a signed transaction in and wait until it is final. The same bytes again give the same effects.
 
         Raises ``RefusedError`` if the node refuses it, ``LedgerDownError`` if it is not known what happened.
@@ -179,21 +169,21 @@ class IotaClient:
             transaction = iota_sdk.Transaction.from_bcs(raw)
             signed = [iota_sdk.UserSignature.from_base64(signature) for signature in signatures]
             execution = self._client.execute_transaction(signed, transaction, iota_sdk.WaitForTransaction.FINALIZED)
-            return _effects(self._run(execution))
+            return _outcome(self._run(execution))
         except (SdkFfiError, InternalError) as error:
             raise RefusedError(_one_line(error)) from None
 
-    def effects(self, digest: str) -> Effects | None:
+    def effects(self, digest: str) -> BatchOutcome | None:
         """What a transaction came to, once it is final; None if the node does not know it (yet)."""
         return self._call(self._final_effects(iota_sdk.TransactionDigest.from_base58(digest)))
 
-    async def _final_effects(self, digest: Any) -> Effects | None:
+    async def _final_effects(self, digest: Any) -> BatchOutcome | None:
         effects = await self._client.transaction_effects(digest)
         if effects is None:
             return None
         if not await self._client.is_transaction_finalized(digest):
             raise LedgerDownError("the transaction was executed but is in no checkpoint yet")
-        return _effects(effects)
+        return _outcome(effects)
 
     def sent(self, address: str, after: int) -> tuple[list[SentTransaction], int]:
         """All transactions that an address has sent in checkpoints after this one (-1: ever), oldest first.
@@ -269,13 +259,13 @@ def _said(url: str, problem: str) -> str:
     return f"{url}: {problem}"
 
 
-def _effects(effects: Any) -> Effects:
+def _outcome(effects: Any) -> BatchOutcome:
     plain = effects.as_v1()
     gas, status = plain.gas_cost_summary(), plain.status()
-    return Effects(
-        digest=plain.transaction_digest().to_base58(),
-        succeeded=bool(status.is_success()),
-        error="" if status.is_success() else _failure(status),
+    succeeded = status.is_success()
+    return BatchOutcome(
+        verdict=Verdict.FINAL if succeeded else Verdict.FAILED,
+        error="" if succeeded else _failure(status),
         fee_nanos=int(gas.computation_cost),
         deposit_nanos=int(gas.storage_cost) - int(gas.storage_rebate),
     )
@@ -291,7 +281,7 @@ def _failure(status: Any) -> str:
 def _sent(entry: Any) -> SentTransaction:
     transaction = entry.signed_transaction.transaction
     return SentTransaction(
-        digest=transaction.digest().to_base58(), raw=transaction.to_bcs(), effects=_effects(entry.effects)
+        digest=transaction.digest().to_base58(), raw=transaction.to_bcs(), outcome=_outcome(entry.effects)
     )
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Owed, Purse, Sighting, Signed, Verdict
 from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError, Payment
-from wattswap.ledger.iota import Coin, Effects, IotaClient, RefusedError
+from wattswap.ledger.iota import Coin, IotaClient, RefusedError
 from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.iota_transactions import (
     MOST_COINS,
@@ -165,7 +165,7 @@ class IotaAdapter:
         if digest_of(raw) != signed.digest:
             raise DamagedError(f"the stored bytes of transaction {signed.digest} are not those that were signed")
         try:
-            return _outcome(self._client.execute(raw, signatures))
+            return self._client.execute(raw, signatures)
         except LedgerDownError as error:
             return BatchOutcome(verdict=Verdict.UNKNOWN, error=str(error))
         except RefusedError as error:
@@ -184,10 +184,9 @@ class IotaAdapter:
     def status(self, digest: str) -> BatchOutcome:
         """What became of a transaction."""
         try:
-            effects = self._client.effects(digest)
+            return self._client.effects(digest) or BatchOutcome(verdict=Verdict.ABSENT)
         except LedgerDownError as error:
             return BatchOutcome(verdict=Verdict.UNKNOWN, error=str(error))
-        return BatchOutcome(verdict=Verdict.ABSENT) if effects is None else _outcome(effects)
 
     def consumer(self, coin: CoinRef) -> str | None:
         """The transaction that consumed this version."""
@@ -207,9 +206,7 @@ class IotaAdapter:
     def sent(self, after: int) -> tuple[list[Sighting], int]:
         """The wallet's own transactions in checkpoints after this one."""
         found, newest = self._client.sent(self._address, after)
-        return [
-            Sighting(digest=one.digest, outcome=_outcome(one.effects), memo=carried(one.raw)[0]) for one in found
-        ], newest
+        return [Sighting(digest=one.digest, outcome=one.outcome, memo=carried(one.raw)[0]) for one in found], newest
 
 
 def _chosen(coins: Sequence[Coin]) -> Sequence[Coin]:
@@ -217,12 +214,3 @@ def _chosen(coins: Sequence[Coin]) -> Sequence[Coin]:
     if len(coins) <= MOST_COINS:
         return coins
     return [*coins[: MOST_COINS - _DUST], *coins[-_DUST:]]
-
-
-def _outcome(effects: Effects) -> BatchOutcome:
-    return BatchOutcome(
-        verdict=Verdict.FINAL if effects.succeeded else Verdict.FAILED,
-        fee_nanos=effects.fee_nanos,
-        deposit_nanos=effects.deposit_nanos,
-        error=effects.error,
-    )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from wattswap.ledger import iota_faucet
+from wattswap.ledger.account_adapter import Verdict
 from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState, PaymentStatus
 from wattswap.ledger.book import SITE, Book, Entry
 from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
@@ -336,7 +337,7 @@ class IotaLedger(Ledger):
     def _fetch_anchors(self) -> None:
         found, self._anchored_to = self.client.sent(self.wallets.address(ANCHORS), self._anchored_to)
         for one in found:
-            for anchor in carried(one.raw)[1] if one.effects.succeeded else ():
+            for anchor in carried(one.raw)[1] if one.outcome.verdict is Verdict.FINAL else ():
                 first = self._anchored.setdefault(anchor.site, {}).setdefault(anchor.sequence, anchor)
                 if first != anchor:
                     self._doubled.setdefault(anchor.site, set()).add(anchor.sequence)

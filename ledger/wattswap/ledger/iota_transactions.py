@@ -20,7 +20,7 @@ from wattswap.ledger.account_adapter import CoinRef
 from wattswap.ledger.base import Anchor
 from wattswap.ledger.iota_bytes import quicken
 from wattswap.protocol.errors import LocalProtocolError
-from wattswap.protocol.identity import Signer, uleb128
+from wattswap.protocol.identity import Signer
 
 quicken()
 
@@ -67,23 +67,24 @@ def build(
 
     Tokens come from ``coins`` (the sender's own); if these are the gas coins, leave them out.
     """
-    program = _Program()
-    source = program.merged(coins) if coins else iota_sdk.Argument.new_gas()
-    program.pay(source, outputs)
-    program.carry([memo])
-    if anchors:
-        program.carry([chunk for anchor in anchors for chunk in chunks_of(anchor)])
-    kind = iota_sdk.TransactionKind.new_programmable(iota_sdk.ProgrammableTransaction(program.inputs, program.commands))
-    payment = iota_sdk.GasPayment(
-        objects=[_reference(coin) for coin in gas.coins],
-        owner=iota_sdk.Address.from_hex(gas.owner),
-        price=gas.price,
-        budget=gas.budget,
-    )
-    expiration = iota_sdk.TransactionExpiration.EPOCH(expires)
-    transaction = iota_sdk.Transaction.new_v1(
-        iota_sdk.TransactionV1(kind, iota_sdk.Address.from_hex(sender), payment, expiration)
-    )
+    own = [iota_sdk.PtbArgument.object_ref(_reference(coin)) for coin in coins]
+    source = own[0] if own else iota_sdk.PtbArgument.gas()
+    builder = iota_sdk.TransactionBuilder(iota_sdk.Address.from_hex(sender))
+    if own[1:]:
+        builder.merge_coins(source, own[1:])
+    if outputs:
+        names = [f"output {number}" for number in range(len(outputs))]
+        builder.split_coins(source, [iota_sdk.PtbArgument.u64(nanos) for _, nanos in outputs], names)
+        for name, (address, _) in zip(names, outputs, strict=True):
+            builder.transfer_objects(iota_sdk.Address.from_hex(address), [iota_sdk.PtbArgument.assigned(name)])
+    kind = iota_sdk.TypeTag.new_vector(iota_sdk.TypeTag.new_u8())
+    for name, values in (("memo", [memo]), ("anchors", [chunk for anchor in anchors for chunk in chunks_of(anchor)])):
+        if values:  # vectors that nobody uses: they stay in the transaction for whoever reads it
+            builder.make_move_vec([iota_sdk.MoveArg.u8_vec(value) for value in values], kind, name)
+    builder.gas([_reference(coin) for coin in gas.coins]).gas_price(gas.price).gas_budget(gas.budget)
+    if gas.owner != sender:
+        builder.sponsor(iota_sdk.Address.from_hex(gas.owner))
+    transaction = builder.expiration(expires).finish()
     return transaction.to_bcs(), transaction.digest().to_base58()
 
 
@@ -106,9 +107,7 @@ def carried(raw: bytes) -> tuple[bytes, list[Anchor]]:
         return b"", []
     vectors = [command["MakeMoveVector"]["elements"] for command in program["commands"] if "MakeMoveVector" in command]
     values = [[_plain(program["inputs"][element["Input"]]) for element in elements] for elements in vectors[:2]]
-    nothing: list[bytes] = []
-    memo, chunks, *_ = (*values, nothing, nothing)
-    return b"".join(memo), anchors_of(chunks)
+    return b"".join(values[0] if values else ()), anchors_of(values[1] if values[1:] else ())
 
 
 def chunks_of(anchor: Anchor) -> list[bytes]:
@@ -141,51 +140,6 @@ def anchors_of(chunks: Sequence[bytes]) -> list[Anchor]:
 
 
 _HEAD: Final = re.compile(rb"(?P<left>\d{1,4}) (?P<sequence>\d{1,19}) (?P<site>[^\n]{1,1000})")
-
-
-class _Program:
-    """Inputs and commands as they grow. Equal plain inputs are shared, coins are named once."""
-
-    def __init__(self) -> None:
-        self.inputs: list[Any] = []
-        self.commands: list[Any] = []
-        self._places: dict[bytes, int] = {}
-
-    def plain(self, value: bytes) -> Any:
-        """An input of plain bytes."""
-        if value not in self._places:
-            self._places[value] = len(self.inputs)
-            self.inputs.append(iota_sdk.Input.new_pure(value))
-        return iota_sdk.Argument.new_input(self._places[value])
-
-    def merged(self, coins: Sequence[CoinRef]) -> Any:
-        """These coins as one."""
-        first, *rest = [self._owned(coin) for coin in coins]
-        if rest:
-            self.commands.append(iota_sdk.Command.new_merge_coins(iota_sdk.MergeCoins(first, rest)))
-        return first
-
-    def pay(self, source: Any, outputs: Sequence[tuple[str, int]]) -> None:
-        """Split the amounts off and hand them over."""
-        if not outputs:
-            return
-        amounts = [self.plain(nanos.to_bytes(8, "little")) for _, nanos in outputs]
-        split = len(self.commands)
-        self.commands.append(iota_sdk.Command.new_split_coins(iota_sdk.SplitCoins(source, amounts)))
-        for place, (address, _) in enumerate(outputs):
-            coin = iota_sdk.Argument.new_nested_result(split, place)
-            handed = iota_sdk.TransferObjects([coin], self.plain(bytes.fromhex(address[2:])))
-            self.commands.append(iota_sdk.Command.new_transfer_objects(handed))
-
-    def carry(self, values: Sequence[bytes]) -> None:
-        """Bytes that stay in the transaction for whoever reads it: as a vector that nobody uses."""
-        elements = [self.plain(uleb128(len(value)) + value) for value in values]
-        kind = iota_sdk.TypeTag.new_vector(iota_sdk.TypeTag.new_u8())
-        self.commands.append(iota_sdk.Command.new_make_move_vector(iota_sdk.MakeMoveVector(kind, elements)))
-
-    def _owned(self, coin: CoinRef) -> Any:
-        self.inputs.append(iota_sdk.Input.new_immutable_or_owned(_reference(coin)))
-        return iota_sdk.Argument.new_input(len(self.inputs) - 1)
 
 
 def _reference(coin: CoinRef) -> Any:
