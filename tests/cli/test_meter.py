@@ -26,7 +26,7 @@ from wattswap.ledger.anchors import Detail, Whose, hash_of, seal
 from wattswap.ledger.base import ANCHORS, Anchor
 from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import BatchState
+from wattswap.ledger.outbox_reading import BatchState
 from wattswap.runners.payments.run_payments import SITE_KEY
 from wattswap.runners.recording.rundir import read_run
 

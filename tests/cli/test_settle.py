@@ -18,7 +18,7 @@ from wattswap.ledger.iota import IotaClient
 from wattswap.ledger.iota_keys import SeededWallets
 from wattswap.ledger.iota_ledger import IotaLedger
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import GIVE_UP_AFTER
+from wattswap.ledger.outbox_reading import GIVE_UP_AFTER
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.runners.payments.wallets_seed import read_wallets_seed
 from wattswap.runners.recording.rundir import LEDGER, OUTBOX, RunDir, read_run

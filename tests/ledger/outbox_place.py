@@ -8,7 +8,7 @@ from tests.ledger.fake_chain import FakeAdapter, FakeChain, Faults
 from wattswap.ledger.account_adapter import Signed
 from wattswap.ledger.base import Payment
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import Batch, BatchState
+from wattswap.ledger.outbox_reading import Batch, BatchState
 from wattswap.ledger.submitter import Submitter
 
 OPENING = {"site": (10_000, 9_000, 8_000), "car": (500,)}

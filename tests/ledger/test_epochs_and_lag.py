@@ -19,7 +19,7 @@ from wattswap.ledger.base import Payment
 from wattswap.ledger.iota import IotaClient
 from wattswap.ledger.iota_ledger import IotaLedger
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import BatchState
+from wattswap.ledger.outbox_reading import BatchState
 
 OPENING = {"site": 10**12}
 OWED = [Payment(key="a", payer="site", payee="bob", nanos=10)]
@@ -43,7 +43,7 @@ def pay(ledger: IotaLedger) -> None:
 def test_a_transaction_that_its_epochs_ended_is_buried_and_paid_by_another_one() -> None:
     with running(epoch_s=0.4) as child, fresh_ledger(child.ready.url, OPENING) as ledger:
         ledger.submitter.owe(OWED)
-        lost = ledger.submitter._signed("site")
+        lost = ledger.submitter.payer("site").signed()
         assert lost is not None
         while ledger.client.epoch()[0] <= lost.signed.expires:
             time.sleep(0.1)
@@ -56,7 +56,7 @@ def test_what_is_done_and_not_listed_is_handed_in_again_and_paid_once() -> None:
     with running(lag_s=1.0) as child, fresh_ledger(child.ready.url, OPENING) as ledger:
         wait_until_listed(ledger, "gas")
         ledger.submitter.owe(OWED)
-        batch = ledger.submitter._signed("site")
+        batch = ledger.submitter.payer("site").signed()
         assert batch is not None
         adapter = ledger.adapter("site")
         ledger.client._timeout_s = 0.3
@@ -78,7 +78,7 @@ def test_an_outbox_restored_before_its_payment_is_listed_pays_nothing_twice(tmp_
             ledger.submitter.work()
             ledger.submitter.owe(OWED)
             copy(box, backup)
-            batch = ledger.submitter._signed("site")
+            batch = ledger.submitter.payer("site").signed()
             assert batch is not None
             ledger.client._timeout_s = 0.3
             ledger.adapter("site").submit(batch.signed)

@@ -28,7 +28,7 @@ from wattswap.ledger.iota_ledger import GAS, IotaLedger, check_chain
 from wattswap.ledger.iota_transactions import GasPayment, anchors_of, budget_nanos, build, carried, chunks_of, sign
 from wattswap.ledger.keys import write_key_file
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import BatchState
+from wattswap.ledger.outbox_reading import BatchState
 from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer

@@ -10,7 +10,7 @@ from tests.ledger.fake_chain import FEE, Faults
 from tests.ledger.outbox_place import DEBTS, OutboxPlace, audit, live, settle
 
 from wattswap.ledger.base import Payment
-from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, BatchState
+from wattswap.ledger.outbox_reading import GIVE_UP_AFTER, BatchState
 from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import LocalProtocolError
 

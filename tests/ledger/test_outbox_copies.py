@@ -15,7 +15,7 @@ from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Manifest, Sig
 from wattswap.ledger.base import DamagedError, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import BatchState
+from wattswap.ledger.outbox_reading import BatchState
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError

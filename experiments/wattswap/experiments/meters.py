@@ -25,8 +25,7 @@ from wattswap.ledger.anchors import GENESIS, Fault, Record, compare, hash_of, re
 from wattswap.ledger.archive import Archive
 from wattswap.ledger.base import ANCHORS
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_reading import OutboxReading, read_outbox
-from wattswap.ledger.outbox_schema import BatchState
+from wattswap.ledger.outbox_reading import BatchState, OutboxReading, read_outbox
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES

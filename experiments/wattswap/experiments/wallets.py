@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from wattswap.ledger.base import PaymentStatus
     from wattswap.ledger.iota_keys import Wallets
     from wattswap.ledger.iota_ledger import IotaLedger
-    from wattswap.ledger.outbox_reading import OutboxReading
-    from wattswap.ledger.outbox_schema import Known
+    from wattswap.ledger.outbox_reading import Known, OutboxReading
 
 _WALLET: Final = wallet("")
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{64}")

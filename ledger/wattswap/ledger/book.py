@@ -173,8 +173,7 @@ class Book:
 
     def fund(self, key: str, account: str, nanos: int) -> None:
         """Bring tokens in from outside, to the site or to a car's wallet."""
-        if type(nanos) is not int or not 0 <= nanos <= MOST_NANOS:
-            raise _bad_amount(nanos)
+        _require_amount(nanos)
         if (first := self._funds.get(key)) is not None:
             _require_same("fund", key, first, (account, nanos))
             return
@@ -191,8 +190,7 @@ class Book:
 
         A refusal is remembered like a success: who asks again under the same key gets the same answer.
         """
-        if type(nanos) is not int or not 0 <= nanos <= MOST_NANOS:
-            raise _bad_amount(nanos)
+        _require_amount(nanos)
         if (first := self._asked.get(key)) is not None:
             _require_same("reserve", key, first[0], nanos)
             return first[1]
@@ -215,8 +213,7 @@ class Book:
 
         Nothing delivered is nobody's: ``settle(key, vehicle, 0)`` is ``release(key)``, whatever the vehicle.
         """
-        if type(nanos) is not int or not 0 <= nanos <= MOST_NANOS:
-            raise _bad_amount(nanos)
+        _require_amount(nanos)
         outcome = (vehicle if nanos else "", nanos)
         if (first := self._settled.get(key)) is not None:
             _require_same("settle", key, first, outcome)
@@ -242,8 +239,7 @@ class Book:
         ``nanos`` is the energy at tariff, negative if the car fed back more than it drew. A reward that is settled
         after this waits in ``payable`` for the next bill; ``bill(another_key, vehicle, 0)`` pays it out.
         """
-        if type(nanos) is not int or not -MOST_NANOS <= nanos <= MOST_NANOS:
-            raise _bad_amount(nanos)
+        _require_amount(nanos, least=-MOST_NANOS)
         if (first := self._bills.get(key)) is not None:
             _require_same("bill", key, (first[0], first[1].billed_nanos), (vehicle, nanos))
             return first[1]
@@ -339,9 +335,10 @@ class Book:
         self._entries.append((operation, key, subject, nanos, kept))
 
 
-def _bad_amount(nanos: object) -> LocalProtocolError:
-    """Name what is wrong with an amount: it must be a plain int, at most the most that any amount may be."""
-    return LocalProtocolError(f"not an amount of money, a plain int up to {MOST_NANOS} nanos: {nanos!r}")
+def _require_amount(nanos: int, least: int = 0) -> None:
+    """Raise unless an amount is a plain int, at most the most that any amount may be."""
+    if type(nanos) is not int or not least <= nanos <= MOST_NANOS:
+        raise LocalProtocolError(f"not an amount of money, a plain int up to {MOST_NANOS} nanos: {nanos!r}")
 
 
 def _require_same(operation: Operation, key: str, first: object, again: object) -> None:

@@ -62,7 +62,7 @@ class BookFile:
 
         Raises ``DamagedError`` if the file holds another book's entries, or more than this book has.
         """
-        known = self._count(feeder)
+        known = self._database.number("SELECT count(*) FROM entries WHERE feeder = ?", feeder)
         first = max(known - 1, 0) if self._compared.get(feeder) is book else 0
         written, has = self.read(feeder, first), book.entries_since(first)
         if written != has[: len(written)]:
@@ -71,8 +71,7 @@ class BookFile:
             )
         self._compared[feeder] = book
         new = has[len(written) :]
-        row = self._database.row("SELECT coalesce(max(seq), 0) FROM entries")
-        numbered = list(enumerate(new, 1 + (int(row[0]) if row else 0)))
+        numbered = list(enumerate(new, 1 + self._database.number("SELECT max(seq) FROM entries")))
         sql.executemany(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)", [(seq, feeder, *entry[:4]) for seq, entry in numbered]
         )
@@ -81,7 +80,3 @@ class BookFile:
             [(seq, *leg) for seq, entry in numbered for leg in entry[4]],
         )
         return new
-
-    def _count(self, feeder: str) -> int:
-        row = self._database.row("SELECT count(*) FROM entries WHERE feeder = ?", feeder)
-        return int(row[0]) if row else 0

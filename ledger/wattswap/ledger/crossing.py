@@ -9,7 +9,7 @@ one wallet for all of them, which holds what the books say together. The only fe
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -69,12 +69,7 @@ class Earnings(Struct, frozen=True, kw_only=True):
 
     def __add__(self, other: Earnings) -> Earnings:
         """Both together."""
-        return Earnings(
-            earned=self.earned + other.earned,
-            netted=self.netted + other.netted,
-            waiting=self.waiting + other.waiting,
-            crossed=self.crossed + other.crossed,
-        )
+        return Earnings(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
 
     @property
     def state(self) -> str:
@@ -111,12 +106,8 @@ def earnings(entries: Iterable[Entry], is_paid: Callable[[str], bool], feeder: s
 
 def opening_in(entries: Iterable[Entry], feeder: str = "") -> dict[str, int]:
     """Who was given what at the start, from the entries of a book: the ``opening`` of its ledger."""
-    opening: dict[str, int] = {}
-    for operation, _, account, nanos, _ in entries:
-        if operation == "fund":
-            name = site_account(feeder) if account == SITE else account
-            opening[name] = opening.get(name, 0) + nanos
-    return opening
+    funds = [(account, nanos) for operation, _, account, nanos, _ in entries if operation == "fund"]
+    return summed({site_account(feeder) if account == SITE else account: nanos} for account, nanos in funds)
 
 
 def held_in(balances: Mapping[str, int], feeder: str = "") -> dict[str, int]:
@@ -127,11 +118,10 @@ def held_in(balances: Mapping[str, int], feeder: str = "") -> dict[str, int]:
 
 def summed(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """What several books say together, by account."""
-    total: dict[str, int] = {}
+    total = Counter[str]()
     for part in parts:
-        for account, nanos in part.items():
-            total[account] = total.get(account, 0) + nanos
-    return total
+        total.update(part)
+    return dict(total)
 
 
 def promised_nanos(balances: Mapping[str, int]) -> int:

@@ -124,10 +124,14 @@ class Database(Closing):
         found = self.row(sql, *arguments)
         return int(found[0] or 0) if found else 0
 
+    def texts(self, sql: str, *arguments: object) -> list[str]:
+        """The texts that a query finds, of one column."""
+        return [str(text) for (text,) in self.rows(sql, *arguments)]
+
     @property
     def identity(self) -> str:
         """A random id that no other file has."""
-        return str(self.rows("SELECT id FROM identity")[0][0])
+        return self.texts("SELECT id FROM identity")[0]
 
     def _unlock(self) -> None:
         if self._lock is not None and self.path is not None:

@@ -17,7 +17,7 @@ from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.iota_transactions import carried
 from wattswap.ledger.ledger import DRAIN_S, REST, Ledger, Progress, Settled
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_schema import BatchState
+from wattswap.ledger.outbox_reading import BatchState
 from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError, LocalProtocolError
 

@@ -26,8 +26,17 @@ from wattswap.ledger.base import ANCHORS, Anchor, DamagedError, require
 from wattswap.ledger.book import Book
 from wattswap.ledger.crossing import crossings
 from wattswap.ledger.database import Database
-from wattswap.ledger.outbox_reading import ITEM, OutboxReading, hash_of_raw, item_of
-from wattswap.ledger.outbox_schema import ALONE_AFTER, GIVE_UP_AFTER, KIND, Batch, BatchState
+from wattswap.ledger.outbox_reading import (
+    ALONE_AFTER,
+    GIVE_UP_AFTER,
+    ITEM,
+    KIND,
+    Batch,
+    BatchState,
+    OutboxReading,
+    hash_of_raw,
+    item_of,
+)
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
 TagOf: TypeAlias = Callable[[str, str], bytes]
@@ -191,7 +200,7 @@ class Outbox(OutboxReading):
     def doubled(self, account: str, manifest: Manifest) -> list[str]:
         """Keys of the manifest that a FINAL batch here has paid as well: paid twice."""
         found = "SELECT key FROM items JOIN batches USING (batch, account) WHERE account = ? AND tag = ? AND state = ?"
-        return [str(key) for tag in manifest.tags for (key,) in self._database.rows(found, account, tag, "FINAL")]
+        return [key for tag in manifest.tags for key in self._database.texts(found, account, tag, "FINAL")]
 
     def checked(self, account: str) -> int:
         """The checkpoint up to which the account's transactions were compared with the ledger's list; -1: never."""

@@ -1,19 +1,149 @@
-"""What can be asked of an outbox. Nothing here changes it."""
+"""What an outbox holds: its tables, and all that can be asked of them. Nothing here changes it."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
+from enum import StrEnum, unique
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
+
 from wattswap.ledger.account_adapter import OUTBOX_ID_BYTES, CoinRef, Owed, Signed
 from wattswap.ledger.base import Anchor, DamagedError, Payment
 from wattswap.ledger.book import Entry
-from wattswap.ledger.book_file import BookFile
-from wattswap.ledger.database import Database, Stored
-from wattswap.ledger.outbox_schema import GIVE_UP_AFTER, KIND, Batch, BatchState, Known, PaymentReceipt
+from wattswap.ledger.book_file import BOOK_SCHEMA, BookFile
+from wattswap.ledger.database import Database, Kind, Stored
+
+_SCHEMA: Final = (
+    BOOK_SCHEMA  # noqa: S608 - our own words
+    + """
+CREATE TABLE chain (network TEXT NOT NULL) STRICT;
+CREATE TABLE accounts (
+    account TEXT NOT NULL PRIMARY KEY,
+    frozen TEXT NOT NULL DEFAULT '',
+    checked INTEGER NOT NULL DEFAULT -1
+) STRICT, WITHOUT ROWID;
+CREATE TABLE batches (
+    batch INTEGER PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts,
+    state TEXT NOT NULL CHECK (state IN ('SIGNED', 'FINAL', 'FAILED', 'DEAD')),
+    merges INTEGER NOT NULL DEFAULT 0,
+    digest TEXT NOT NULL UNIQUE,
+    expires INTEGER,
+    fee_nanos INTEGER NOT NULL DEFAULT 0,
+    deposit_nanos INTEGER NOT NULL DEFAULT 0,
+    error TEXT NOT NULL DEFAULT '',
+    built_ms INTEGER NOT NULL,
+    decided_ms INTEGER,
+    raw_hash BLOB,
+    raw BLOB
+) STRICT;
+CREATE UNIQUE INDEX one_undecided_an_account ON batches (account) WHERE state = 'SIGNED';
+CREATE TABLE coins (
+    batch INTEGER NOT NULL REFERENCES batches,
+    place INTEGER NOT NULL,
+    coin TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    released INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (batch, place)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX one_writer_a_coin ON coins (coin, version) WHERE NOT released;
+CREATE TABLE items (
+    item INTEGER PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts,
+    key TEXT NOT NULL UNIQUE CHECK (key <> ''),
+    tag BLOB NOT NULL,
+    payee TEXT NOT NULL CHECK (payee <> ''),
+    nanos INTEGER NOT NULL CHECK (nanos > 0 OR (nanos = 0 AND size > 0)),
+    sequence INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    accrued_ms INTEGER NOT NULL,
+    batch INTEGER REFERENCES batches,
+    size INTEGER NOT NULL,
+    content BLOB NOT NULL
+) STRICT;
+CREATE INDEX items_to_pay ON items (account, item) WHERE batch IS NULL;
+CREATE INDEX items_by_batch ON items (batch);
+CREATE INDEX items_by_tag ON items (account, tag);
+CREATE TABLE adopted (
+    account TEXT NOT NULL REFERENCES accounts,
+    tag BLOB NOT NULL,
+    batch INTEGER NOT NULL REFERENCES batches,
+    PRIMARY KEY (account, tag)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE strangers (
+    digest TEXT NOT NULL PRIMARY KEY,
+    account TEXT NOT NULL REFERENCES accounts,
+    accepted INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE alarms (
+    alarm INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    text TEXT NOT NULL,
+    acknowledged INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE VIEW receipts AS
+    SELECT batch, key, account AS payer, payee, nanos, digest, decided_ms
+    FROM items JOIN batches USING (batch, account) WHERE state = 'FINAL' ORDER BY batch, item;
+"""
+)
+"""``content`` is deflated (zlib), and ``size`` its length before; ``raw`` is kept until its batch is decided."""
+
+KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=5, schema=_SCHEMA)
+
+ALONE_AFTER: Final = 3
+"""An item whose batches failed so often travels alone, so that one bad item stops no other."""
+GIVE_UP_AFTER: Final = 6
+"""An item whose batches failed so often is left alone and shows in ``stuck``: each attempt costs a fee."""
+
+
+@unique
+class BatchState(StrEnum):
+    """Where a batch stands."""
+
+    SIGNED = "SIGNED"
+    FINAL = "FINAL"
+    FAILED = "FAILED"
+    DEAD = "DEAD"
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """An undecided batch."""
+
+    number: int
+    account: str
+    items: tuple[Owed, ...]
+    signed: Signed
+    """What to hand in."""
+    damaged: bool = False
+    """What is stored is not what was signed: it must never be handed in."""
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """What the outbox knows of a settlement key."""
+
+    item: Owed
+    state: BatchState | None = None
+    """Its batch's; None while it waits for one."""
+    digest: str = ""
+    error: str = ""
+    """Why its last batch failed, if it did."""
+
+
+class PaymentReceipt(Struct, frozen=True, kw_only=True):
+    """A payment that is made for good."""
+
+    at_ms: int
+    """When that was known here, since 1970."""
+    digest: str
+    """Of the transaction that carried it."""
+    payment: Payment
+
 
 ITEM: Final = "key, items.account, payee, nanos, sequence, size, content"
 _UNDECIDED: Final = """
@@ -72,31 +202,28 @@ class OutboxReading(Stored):
     @property
     def network(self) -> str:
         """The network it belongs to; empty before it has paid on one."""
-        row = self._database.row("SELECT network FROM chain")
-        return "" if row is None else str(row[0])
+        return "".join(self._database.texts("SELECT network FROM chain"))
 
     @property
     def accounts(self) -> list[str]:
         """All accounts it ever knew."""
-        return [str(account) for (account,) in self._database.rows("SELECT account FROM accounts ORDER BY account")]
+        return self._database.texts("SELECT account FROM accounts ORDER BY account")
 
     @property
     def busy_accounts(self) -> list[str]:
-        """Lanes with something undecided, those that owe the oldest item first."""
-        rows = self._database.rows(f"SELECT account FROM ({_UNDECIDED}) GROUP BY account ORDER BY min(item)")  # noqa: S608
-        return [str(account) for (account,) in rows]
+        """Accounts with something undecided, those that owe the oldest item first."""
+        return self._database.texts(f"SELECT account FROM ({_UNDECIDED}) GROUP BY account ORDER BY min(item)")  # noqa: S608
 
     @property
     def alarms(self) -> list[str]:
         """What a person should look at, oldest first, each with its account."""
-        rows = self._database.rows("SELECT account, text FROM alarms WHERE NOT acknowledged ORDER BY alarm")
-        return [f"{account}: {text}" for account, text in rows]
+        alarms = "SELECT account || ': ' || text FROM alarms WHERE NOT acknowledged ORDER BY alarm"
+        return self._database.texts(alarms)
 
     @property
     def stuck(self) -> list[str]:
         """Keys that were given up: each of their batches failed."""
-        rows = self._database.rows("SELECT key FROM items WHERE batch IS NULL AND attempts >= ?", GIVE_UP_AFTER)
-        return [str(key) for (key,) in rows]
+        return self._database.texts("SELECT key FROM items WHERE batch IS NULL AND attempts >= ?", GIVE_UP_AFTER)
 
     @property
     def fees_nanos(self) -> int:
@@ -149,7 +276,7 @@ class OutboxReading(Stored):
 
     def paid_keys(self) -> set[str]:
         """The keys of all payments that are FINAL."""
-        return {str(key) for (key,) in self._database.rows("SELECT key FROM receipts WHERE nanos > 0")}
+        return set(self._database.texts("SELECT key FROM receipts WHERE nanos > 0"))
 
     def state(self, key: str) -> BatchState | None:
         """Where the batch of a settlement key stands; None if it waits for one or is unknown."""
@@ -158,8 +285,7 @@ class OutboxReading(Stored):
 
     def frozen(self, account: str) -> str:
         """Why the account is stopped; empty if it is not."""
-        row = self._database.row("SELECT frozen FROM accounts WHERE account = ?", account)
-        return "" if row is None else str(row[0])
+        return "".join(self._database.texts("SELECT frozen FROM accounts WHERE account = ?", account))
 
     def accepted(self, digest: str) -> bool:
         """Whether a person has accepted a transaction that is not one of its own."""
@@ -222,5 +348,5 @@ class OutboxReading(Stored):
     def check(self) -> None:
         """Raise ``DamagedError`` unless all holds that must whenever nobody is writing."""
         for sql, fault in _FAULTS.items():
-            for (thing,) in self._database.rows(sql):
+            for thing in self._database.texts(sql):
                 raise DamagedError(fault.format(thing))

@@ -165,7 +165,7 @@ class SqliteLedger(Stored, Ledger):
         """Hand in once more what a wallet could not cover: it may have been paid since."""
         del timeout_s
         paid = self.paid_keys()
-        feeders = [str(feeder) for (feeder,) in self._database.rows("SELECT DISTINCT feeder FROM entries")]
+        feeders = self._database.texts("SELECT DISTINCT feeder FROM entries")
         owed = [payment for feeder in feeders for payment in crossings(self.entries(feeder), feeder)]
         missing = [payment for payment in owed if payment.key not in paid]
         for payment, status in zip(missing, self.pay(missing), strict=True):
@@ -188,7 +188,7 @@ class SqliteLedger(Stored, Ledger):
 
     def accounts(self) -> list[str]:
         """All accounts that ever held or were paid anything."""
-        return [str(account) for (account,) in self._database.rows("SELECT account FROM accounts ORDER BY account")]
+        return self._database.texts("SELECT account FROM accounts ORDER BY account")
 
     def payment(self, key: str) -> Payment | None:
         """What was paid under a key, if anything was."""
@@ -197,7 +197,7 @@ class SqliteLedger(Stored, Ledger):
 
     def paid_keys(self) -> set[str]:
         """The keys of all payments that were made."""
-        return {str(key) for (key,) in self._database.rows("SELECT key FROM payments")}
+        return set(self._database.texts("SELECT key FROM payments"))
 
     def extent(self, site: str) -> tuple[int, int]:
         """How many records a site has anchored, and the last one's sequence (-1 for none)."""
@@ -207,7 +207,7 @@ class SqliteLedger(Stored, Ledger):
 
     def sites(self) -> list[str]:
         """All sites that have anchored a record."""
-        return [str(site) for (site,) in self._database.rows("SELECT DISTINCT site FROM anchors ORDER BY site")]
+        return self._database.texts("SELECT DISTINCT site FROM anchors ORDER BY site")
 
     def check(self) -> None:
         """Raise ``DamagedError`` if tokens were made or lost, or payments do not explain every balance. O(payments)."""
