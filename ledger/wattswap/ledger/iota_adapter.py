@@ -58,11 +58,13 @@ class IotaAdapter:
     ) -> None:
         self._client, self._wallets = client, wallets
         self._account, self._address = account, wallets.address(account)
-        self._sponsor = None if sponsor in (None, account) else sponsor
+        self._payer = sponsor or account
+        """Whose coins pay the gas."""
+        self._sponsored = self._payer != account
         self._gives_up = gives_up
         self._price, self._most_gas_price = 0, most_gas_price
         self.secret = blake2b(wallets.signer(account).sign(_SECRET), digest_size=32).digest()
-        self.most_items = MOST_PAYEES if self._sponsor else _SELF_PAID_ITEMS
+        self.most_items = MOST_PAYEES if self._sponsored else _SELF_PAID_ITEMS
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
@@ -70,27 +72,24 @@ class IotaAdapter:
         """The wallet's coins, then the sponsor's."""
         epoch = self._read_price()
         coins, gas = self._coins()
-        spent = coins if self._sponsor else gas
-        nanos = sum(coin.nanos for coin in _chosen(spent))
+        spent, has = _chosen(coins), sum(coin.nanos for coin in gas)
         most_gas = budget_nanos(self.most_items, self._price)
-        has = sum(coin.nanos for coin in gas)
         if has < most_gas:
-            payer = self._sponsor or self._account
             raise LedgerDownError(
-                f"the wallet of {payer!r} holds {has} nanos, and gas may take {most_gas}:"
-                f" send tokens to {self._wallets.address(payer)}"
+                f"the wallet of {self._payer!r} holds {has} nanos, and gas may take {most_gas}:"
+                f" send tokens to {self._wallets.address(self._payer)}"
             )
-        if not self._sponsor:
-            nanos -= most_gas
-        own = [coin.ref for coin in _chosen(spent)]
-        gas_refs = [coin.ref for coin in gas] if self._sponsor else []
-        return Purse(coins=(*own, *gas_refs), nanos=nanos, more=len(spent) > MOST_COINS, epoch=epoch)
+        refs = tuple(coin.ref for coin in (*spent, *(gas if self._sponsored else ())))
+        nanos = sum(coin.nanos for coin in spent) - (0 if self._sponsored else most_gas)
+        return Purse(coins=refs, nanos=nanos, more=len(coins) > MOST_COINS, epoch=epoch)
 
     def spendable(self) -> int:
         """All that the wallet can pay, perhaps after some transactions that put its coins together."""
         self._read_price()
         coins, _ = self._coins()
-        return sum(coin.nanos for coin in coins) - (0 if self._sponsor else budget_nanos(self.most_items, self._price))
+        return sum(coin.nanos for coin in coins) - (
+            0 if self._sponsored else budget_nanos(self.most_items, self._price)
+        )
 
     def most_fee_nanos(self, payees: int) -> int:
         """What a transaction may cost at most, fee and deposits together."""
@@ -109,10 +108,10 @@ class IotaAdapter:
 
     def _coins(self) -> tuple[list[Coin], list[Coin]]:
         """All coins of the wallet, and those that pay the gas: of a sponsor's the largest alone; the others rest."""
-        if not self._sponsor:
+        if not self._sponsored:
             coins = self._client.coins(self._address)
             return coins, coins
-        own, sponsors = self._client.coins_of([self._address, self._wallets.address(self._sponsor)])
+        own, sponsors = self._client.coins_of([self._address, self._wallets.address(self._payer)])
         return own, sponsors[:1]
 
     def obstacle(self, item: Owed) -> str:
@@ -131,33 +130,23 @@ class IotaAdapter:
             if isinstance(item, Payment):
                 address = self._wallets.address(item.payee)
                 outputs[address] = outputs.get(address, 0) + item.nanos
-        own, gas = self._shares(purse, pays=bool(outputs) or not items)
-        payer = self._sponsor or self._account
+        own, gas = ((), purse.coins) if not self._sponsored else (purse.coins[:-1], purse.coins[-1:])
+        own = own if outputs or not items else ()  # anchors alone spend no coin but for gas
+        budget = budget_nanos(len(outputs), self._price)
         raw, digest = build(
             self._address,
             list(outputs.items()),
             own,
-            GasPayment(
-                owner=self._wallets.address(payer),
-                coins=gas,
-                price=self._price,
-                budget=budget_nanos(len(outputs), self._price),
-            ),
+            GasPayment(owner=self._wallets.address(self._payer), coins=gas, price=self._price, budget=budget),
             memo=memo,
             anchors=[item for item in items if isinstance(item, Anchor)],
             expires=purse.epoch + _EPOCHS,
         )
-        signers = [self._account, payer] if self._sponsor else [self._account]
-        signatures = [sign(raw, self._wallets.signer(account)) for account in signers]
+        signatures = [
+            sign(raw, self._wallets.signer(account)) for account in dict.fromkeys((self._account, self._payer))
+        ]
         stored = msgspec.msgpack.encode((raw, signatures))
         return Signed(raw=stored, digest=digest, coins=(*own, *gas), expires=purse.epoch + _EPOCHS)
-
-    def _shares(self, purse: Purse, *, pays: bool) -> tuple[tuple[CoinRef, ...], tuple[CoinRef, ...]]:
-        """The purse's coins: those that are spent as inputs, and those that pay the gas."""
-        if not self._sponsor:
-            return (), purse.coins
-        own, gas = purse.coins[:-1], purse.coins[-1:]
-        return (own if pays else ()), gas
 
     def submit(self, signed: Signed) -> BatchOutcome:
         """Hand the bytes in and wait until they are final. Bytes of another digest are never handed in."""

@@ -7,23 +7,14 @@ signed or handed in, all of them with the interpreter's lock held, so the agents
 from __future__ import annotations
 
 import ctypes
-from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from iota_sdk import iota_sdk_ffi
 
 _BUILDER: Final = "_UniffiRustBufferBuilder"
 
 
-class _Builder(Protocol):
-    """What the SDK gathers the bytes of an argument in."""
-
-    rbuf: Any
-
-    def _reserve(self, num_bytes: int) -> AbstractContextManager[None]: ...
-
-
-def _write(self: _Builder, value: bytes) -> None:
+def _write(self: Any, value: bytes) -> None:
     """As the SDK's own, in one piece."""
     with self._reserve(len(value)):
         at = ctypes.addressof(self.rbuf.data.contents) + self.rbuf.len

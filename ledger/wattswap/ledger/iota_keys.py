@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from nacl.utils import random
 
@@ -19,7 +19,7 @@ from wattswap.protocol.identity import SEED_BYTES, Signer, seeded_signer
 _ADDRESS = re.compile(r"0x[0-9a-f]{64}")
 
 
-class Wallets(Protocol):
+class Wallets(ABC):
     """The wallets a ledger knows."""
 
     seeded: bool
@@ -27,16 +27,16 @@ class Wallets(Protocol):
     private: bool
     """Whether a key is nobody's to derive, so that tokens worth something may lie there."""
 
-    def address(self, account: str) -> str:
-        """Where an account's tokens lie. Raises ``InputError`` for one that is not known."""
-        ...
-
+    @abstractmethod
     def signer(self, account: str) -> Signer:
         """The key of an account. Raises ``InputError`` if it is not ours to spend from."""
-        ...
+
+    def address(self, account: str) -> str:
+        """Where an account's tokens lie; an address is its own. Raises ``InputError`` for one that is not known."""
+        return account if _ADDRESS.fullmatch(account) else self.signer(account).address
 
 
-class SeededWallets:
+class SeededWallets(Wallets):
     """A wallet for any name, derived from a run's seed: reproducible, and fit for nothing but a devnet."""
 
     seeded, private = True, False
@@ -45,10 +45,6 @@ class SeededWallets:
         self._run_seed = run_seed
         self._signers: dict[str, Signer] = {}
 
-    def address(self, account: str) -> str:
-        """Where its tokens lie; an address is its own."""
-        return account if _ADDRESS.fullmatch(account) else self.signer(account).address
-
     def signer(self, account: str) -> Signer:
         """Its key."""
         if account not in self._signers:
@@ -56,7 +52,7 @@ class SeededWallets:
         return self._signers[account]
 
 
-class FileWallets:
+class FileWallets(Wallets):
     """Wallets whose keys lie in files of mode 600, and addresses of those who are only paid."""
 
     def __init__(self, key_files: Mapping[str, Path], addresses: Mapping[str, str] | None = None) -> None:
@@ -70,11 +66,9 @@ class FileWallets:
 
     def address(self, account: str) -> str:
         """Where its tokens lie; an address is its own."""
-        if _ADDRESS.fullmatch(account):
-            return account
-        if account not in self._addresses:
+        if account not in self._addresses and not _ADDRESS.fullmatch(account):
             raise InputError(f"nobody knows where the tokens of {account!r} lie: give its address or its key file")
-        return self._addresses[account]
+        return self._addresses.get(account, account)
 
     def signer(self, account: str) -> Signer:
         """Its key."""
