@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from itertools import count
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import iota_sdk
@@ -23,7 +23,7 @@ from iota_sdk import InternalError, SdkFfiError
 from msgspec import Struct
 
 from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Verdict
-from wattswap.ledger.base import LedgerDownError
+from wattswap.ledger.base import Closing, LedgerDownError
 from wattswap.ledger.iota_bytes import quicken
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
@@ -62,7 +62,7 @@ class RefusedError(Exception):
     """The node did not take a transaction in; its text says why. Whether it was taken in before is another question."""
 
 
-class IotaClient:
+class IotaClient(Closing):
     """A connection to one node. ``url`` is that of GraphQL, or the node's bare address. Usable from any thread.
 
     Every method raises ``LedgerDownError`` when the node does not answer in time, or answers with an error.
@@ -96,12 +96,6 @@ class IotaClient:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # -- the chain ----------------------------------------------------------------------------------------------------
 
@@ -145,13 +139,7 @@ class IotaClient:
 
     async def _coins(self, address: str) -> list[Coin]:
         owned = iota_sdk.ObjectFilter(owner=iota_sdk.Address.from_hex(address), type_tag=_COINS)
-        coins: list[Coin] = []
-        async for page in self._pages(partial(self._client.objects, owned), most=_MOST_PAGES):
-            for thing in page:
-                ref = thing.object_ref()
-                name = CoinRef(ref.object_id.to_hex(), ref.version.as_u64(), ref.digest.to_base58())
-                coins.append(Coin(name, iota_sdk.Coin.try_from_object(thing).balance()))
-        return coins
+        return [_coin(thing) async for thing in self._listed(partial(self._client.objects, owned), most=_MOST_PAGES)]
 
     def coin_version(self, coin: str) -> int | None:
         """The version of a coin as it is now; None if it is gone."""
@@ -199,8 +187,8 @@ class IotaClient:
             raise LedgerDownError(f"{self.url} does not say which checkpoint is the newest")
         sender = iota_sdk.Address.from_hex(address)
         by = iota_sdk.TransactionsFilter(sent_address=sender, after_checkpoint=None if after < 0 else after)
-        pages = self._pages(partial(self._client.transactions_data_effects, by))
-        return [_sent(entry) async for page in pages for entry in page], int(newest)
+        entries = self._listed(partial(self._client.transactions_data_effects, by))
+        return [_sent(entry) async for entry in entries], int(newest)
 
     def consumer(self, coin: CoinRef) -> str:
         """The digest of the transaction that consumed a version of a coin; "" if the node does not list it."""
@@ -208,10 +196,9 @@ class IotaClient:
 
     async def _consumer(self, coin: CoinRef) -> str:
         by = iota_sdk.TransactionsFilter(input_object=iota_sdk.ObjectId.from_hex(coin.coin))
-        async for page in self._pages(partial(self._client.transactions, by), backward=True):
-            for entry in reversed(page):
-                if (coin.coin, coin.version) in _inputs(entry.transaction):
-                    return str(entry.transaction.digest().to_base58())
+        async for entry in self._listed(partial(self._client.transactions, by), backward=True):
+            if (coin.coin, coin.version) in _inputs(entry.transaction):
+                return str(entry.transaction.digest().to_base58())
         return ""
 
     # -- how ----------------------------------------------------------------------------------------------------------
@@ -223,16 +210,17 @@ class IotaClient:
         timely = self._in_time(coroutine) if limited else coroutine
         return asyncio.run_coroutine_threadsafe(timely, self._loop).result()
 
-    async def _pages(
+    async def _listed(
         self, ask: Callable[[Any], Awaitable[Any]], *, backward: bool = False, most: int | None = None
     ) -> AsyncIterator[Any]:
-        """What lies on each page of a listing, the last page first if ``backward``; ``most`` so many pages."""
+        """What a listing holds, the last first if ``backward``, of ``most`` so many pages."""
         direction = iota_sdk.Direction.BACKWARD if backward else iota_sdk.Direction.FORWARD
         cursor = None
         for _ in count() if most is None else range(most):
             wanted = iota_sdk.PaginationFilter(direction=direction, cursor=cursor, limit=_PAGE)
             page = await self._in_time(ask(wanted))
-            yield page.data
+            for entry in reversed(page.data) if backward else page.data:
+                yield entry
             info = page.page_info
             if not (info.has_previous_page if backward else info.has_next_page):
                 return
@@ -276,6 +264,12 @@ def _failure(status: Any) -> str:
     said = msgspec.json.decode(status.to_json())["status"]
     error = said["error"] if isinstance(said["error"], str) else msgspec.json.encode(said["error"]).decode()
     return f"{error} in command {said['command']}" if "command" in said else error
+
+
+def _coin(thing: Any) -> Coin:
+    ref = thing.object_ref()
+    name = CoinRef(ref.object_id.to_hex(), ref.version.as_u64(), ref.digest.to_base58())
+    return Coin(name, iota_sdk.Coin.try_from_object(thing).balance())
 
 
 def _sent(entry: Any) -> SentTransaction:

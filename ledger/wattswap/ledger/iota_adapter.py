@@ -86,10 +86,8 @@ class IotaAdapter:
     def spendable(self) -> int:
         """All that the wallet can pay, perhaps after some transactions that put its coins together."""
         self._read_price()
-        coins, _ = self._coins()
-        return sum(coin.nanos for coin in coins) - (
-            0 if self._sponsored else budget_nanos(self.most_items, self._price)
-        )
+        own_gas = 0 if self._sponsored else budget_nanos(self.most_items, self._price)
+        return sum(coin.nanos for coin in self._coins()[0]) - own_gas
 
     def most_fee_nanos(self, payees: int) -> int:
         """What a transaction may cost at most, fee and deposits together."""
@@ -142,9 +140,8 @@ class IotaAdapter:
             anchors=[item for item in items if isinstance(item, Anchor)],
             expires=purse.epoch + _EPOCHS,
         )
-        signatures = [
-            sign(raw, self._wallets.signer(account)) for account in dict.fromkeys((self._account, self._payer))
-        ]
+        signers = dict.fromkeys((self._account, self._payer))
+        signatures = [sign(raw, self._wallets.signer(account)) for account in signers]
         stored = msgspec.msgpack.encode((raw, signatures))
         return Signed(raw=stored, digest=digest, coins=(*own, *gas), expires=purse.epoch + _EPOCHS)
 

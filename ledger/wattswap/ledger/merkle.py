@@ -27,49 +27,41 @@ def root(leaves: Sequence[bytes]) -> bytes:
     """The one hash over all leaves, in their order; that of no leaves is the hash of nothing."""
     if not leaves:
         return _hash(b"")
-    level = list(leaves)
-    while len(level) > 1:  # pairs from the left, the odd one goes up as it is: the same tree as split by powers of two
-        pairs = zip(level[::2], level[1::2], strict=False)
-        level = [_hash(b"\1" + left + right) for left, right in pairs] + level[len(level) & ~1 :]
+    level = leaves
+    while len(level) > 1:
+        level = _above(level)
     return level[0]
 
 
 def path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """What someone needs, besides the leaf itself, to reach the root: its siblings, lowest first."""
-    if len(leaves) == 1:
-        return []
-    split = _split(len(leaves))
-    if index < split:
-        return [*path(leaves[:split], index), root(leaves[split:])]
-    return [*path(leaves[split:], index - split), root(leaves[:split])]
+    siblings: list[bytes] = []
+    level = leaves
+    while len(level) > 1:
+        siblings += level[index ^ 1 : (index ^ 1) + 1]  # the odd one at the end has none
+        level, index = _above(level), index // 2
+    return siblings
 
 
 def reaches(leaf_hash: bytes, index: int, count: int, siblings: Sequence[bytes], wanted: bytes) -> bool:
     """Whether this leaf is the ``index``-th of ``count`` under the wanted root. Never raises, whatever the proof."""
     if not 0 <= index < count:
         return False
-    turns = _turns(index, count)
-    if len(turns) != len(siblings):
-        return False
-    reached = leaf_hash
-    for is_right, sibling in zip(turns, siblings, strict=True):
-        reached = _hash(b"\1" + (sibling + reached if is_right else reached + sibling))
-    return reached == wanted
-
-
-def _turns(index: int, count: int) -> list[bool]:
-    """On the way up from a leaf: whether it is the right child."""
-    turns = []
+    reached, left = leaf_hash, list(siblings)
     while count > 1:
-        split = _split(count)
-        turns.append(index >= split)
-        index, count = (index - split, count - split) if index >= split else (index, split)
-    return turns[::-1]
+        if index ^ 1 < count:
+            if not left:
+                return False
+            sibling = left.pop(0)
+            reached = _hash(b"\1" + (sibling + reached if index % 2 else reached + sibling))
+        index, count = index // 2, (count + 1) // 2
+    return not left and reached == wanted
 
 
-def _split(count: int) -> int:
-    """The largest power of two below a count of at least 2."""
-    return 1 << ((count - 1).bit_length() - 1)
+def _above(level: Sequence[bytes]) -> list[bytes]:
+    """The next level: pairs from the left, an odd one as it is. It is the same tree as split by powers of two."""
+    pairs = zip(level[::2], level[1::2], strict=False)
+    return [*(_hash(b"\1" + left + right) for left, right in pairs), *level[len(level) & ~1 :]]
 
 
 def _hash(content: bytes) -> bytes:

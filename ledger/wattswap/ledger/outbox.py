@@ -204,7 +204,7 @@ class Outbox(OutboxReading):
 
     def checked(self, account: str) -> int:
         """The checkpoint up to which the account's transactions were compared with the ledger's list; -1: never."""
-        return self._database.number("SELECT checked FROM accounts WHERE account = ?", account)
+        return self._database.number("SELECT coalesce(max(checked), -1) FROM accounts WHERE account = ?", account)
 
     def move_checked(self, account: str, checkpoint: int) -> None:
         """They agree up to here."""

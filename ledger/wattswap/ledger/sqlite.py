@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from wattswap.ledger.base import Anchor, Payment, PaymentState, PaymentStatus, require
+from wattswap.ledger.base import Anchor, DamagedError, Payment, PaymentState, PaymentStatus
 from wattswap.ledger.book import Book, Entry
 from wattswap.ledger.book_file import BOOK_SCHEMA, BookFile
 from wattswap.ledger.crossing import crossings
@@ -219,7 +219,7 @@ class SqliteLedger(Stored, Ledger):
                 UNION ALL SELECT account, -nanos FROM accounts
             ) GROUP BY account HAVING sum(nanos) <> 0""")
         for account, nanos in differences:
-            require(nanos == 0, f"{account} differs by {-nanos} nanos from its payments")
+            raise DamagedError(f"{account} differs by {-nanos} nanos from its payments")
 
     # -- how ----------------------------------------------------------------------------------------------------------
 
@@ -265,4 +265,4 @@ class SqliteLedger(Stored, Ledger):
         if known is None:
             sql.execute("INSERT INTO anchors VALUES (?, ?, ?)", (*place, deflated(anchor.content)))
         elif inflated(known[0]) != anchor.content:
-            self._refused[f"anchor/{anchor.site}/{anchor.sequence}"] = "another record is anchored there already"
+            self._refused[anchor.key] = "another record is anchored there already"

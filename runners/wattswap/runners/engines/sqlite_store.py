@@ -6,12 +6,12 @@ power never happened. Amounts are whole nanos.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from wattswap.ledger.book import Entry, Leg
-from wattswap.ledger.database import Database, Kind
+from wattswap.ledger.database import Database, Kind, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ _FORGET: Final = "DELETE FROM memories WHERE key = ?"
 _ENTER: Final = "INSERT INTO entries (operation, key, subject, nanos, legs) VALUES (?, ?, ?, ?, ?)"
 
 
-class SqliteStore:
+class SqliteStore(Stored):
     """The file of one node; a second process that opens it is refused. Without a path it is in memory, for tests.
 
     Raises:
@@ -85,13 +85,3 @@ class SqliteStore:
         """The book's entries."""
         rows = self._database.rows("SELECT operation, key, subject, nanos, legs FROM entries ORDER BY id")
         return [(*row, msgspec.msgpack.decode(legs, type=tuple[Leg, ...])) for *row, legs in rows]
-
-    def close(self) -> None:
-        """Close the file. Closing twice is harmless."""
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
