@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,7 @@ import msgspec
 
 from wattswap.ledger.anchors import SALT_KEY_BYTES, Fault, MeterReading, Record, hash_of, root_of, said
 from wattswap.ledger.base import Anchor
-from wattswap.ledger.database import MOST_DICTIONARY_BYTES, Database, Kind, Stored, deflated, inflated
+from wattswap.ledger.database import MOST_DICTIONARY_BYTES, Database, Kind, Stored, checksum, deflated, inflated
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_NANOS
 
@@ -87,7 +86,7 @@ class RecordFile(Stored):
             sql.execute("UPDATE site SET dictionary = ?", (dictionary,))
         columns = msgspec.json.encode([[getattr(one, name) for one in readings] for name in _NAMES])
         line, packed = deflated(anchor.content, dictionary), deflated(columns, self._key_of(anchor.sequence))
-        row = (anchor.sequence, hash_of(anchor), to_ms, salt_key, line, _hash(columns), packed)
+        row = (anchor.sequence, hash_of(anchor), to_ms, salt_key, line, checksum(columns), packed)
         sql.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def _raw_columns(self, sequence: int) -> bytes:
@@ -96,7 +95,7 @@ class RecordFile(Stored):
         if row is None:
             return b""
         columns = inflated(row[1], self._key_of(sequence))
-        return columns if _hash(columns) == row[0] else b""
+        return columns if checksum(columns) == row[0] else b""
 
     def _key_of(self, sequence: int) -> bytes:
         """What a record's columns are deflated with."""
@@ -163,10 +162,6 @@ class Archive(RecordFile):
             if places:
                 return sequence, max(places, key=lambda place: readings[place].at_ms)
         return None
-
-
-def _hash(columns: bytes) -> bytes:
-    return blake2b(columns, digest_size=16).digest()
 
 
 _NAMES: Final = MeterReading.__struct_fields__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum, unique
 from typing import Final, Self
 
@@ -25,6 +26,11 @@ class DamagedError(AssertionError):
 
     What an ``assert`` would say, but raised where ``python -O`` leaves asserts out.
     """
+
+
+def wall_ms() -> int:
+    """The time of day in ms: for ages and labels, never for what is true."""
+    return time.time_ns() // 1_000_000
 
 
 def require(holds: bool, otherwise: str) -> None:

@@ -257,10 +257,6 @@ class Book:
             moved = {(source, target) for source, target, _ in legs}
             if (CLAIMS, receivable(subject)) in moved:
                 self.collects = (purse, SITE) in moved
-        self.repeat(operation, key, subject, nanos)
-
-    def repeat(self, operation: Operation, key: str, subject: str, nanos: int) -> None:
-        """Do once more what an entry says was done."""
         match operation:
             case "fund":
                 self.fund(key, subject, nanos)

@@ -14,6 +14,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -280,6 +281,11 @@ def _locked(path: Path, name: str) -> int:
             if os.path.samestat(os.fstat(descriptor), lock.stat()):
                 return descriptor
         os.close(descriptor)  # its last owner removed it just before we got it
+
+
+def checksum(content: bytes) -> bytes:
+    """What tells whether stored bytes are still what was stored."""
+    return blake2b(content, digest_size=16).digest()
 
 
 def deflated(content: bytes, dictionary: bytes = b"") -> bytes:

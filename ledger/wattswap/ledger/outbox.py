@@ -25,7 +25,7 @@ from wattswap.ledger.account_adapter import BatchOutcome, Manifest, Owed, Sighti
 from wattswap.ledger.base import ANCHORS, Anchor, DamagedError, require
 from wattswap.ledger.book import Book
 from wattswap.ledger.crossing import crossings
-from wattswap.ledger.database import Database
+from wattswap.ledger.database import Database, checksum
 from wattswap.ledger.outbox_reading import (
     ALONE_AFTER,
     GIVE_UP_AFTER,
@@ -34,7 +34,6 @@ from wattswap.ledger.outbox_reading import (
     Batch,
     BatchState,
     OutboxReading,
-    hash_of_raw,
     item_of,
 )
 from wattswap.protocol.errors import InputError, LocalProtocolError
@@ -132,7 +131,7 @@ class Outbox(OutboxReading):
             number = sql.execute(
                 "INSERT INTO batches (account, state, merges, built_ms, digest, raw, raw_hash, expires)"
                 " VALUES (?, 'SIGNED', ?, ?, ?, ?, ?, ?)",
-                (account, not items, now_ms, signed.digest, signed.raw, hash_of_raw(signed.raw), signed.expires),
+                (account, not items, now_ms, signed.digest, signed.raw, checksum(signed.raw), signed.expires),
             ).lastrowid
             take = "UPDATE items SET batch = ? WHERE key = ? AND account = ? AND batch IS NULL"
             taken = sql.executemany(take, [(number, item.key, account) for item in items]).rowcount

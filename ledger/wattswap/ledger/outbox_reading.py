@@ -5,7 +5,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from enum import StrEnum, unique
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +14,7 @@ from wattswap.ledger.account_adapter import OUTBOX_ID_BYTES, CoinRef, Owed, Sign
 from wattswap.ledger.base import Anchor, DamagedError, Payment
 from wattswap.ledger.book import Entry
 from wattswap.ledger.book_file import BOOK_SCHEMA, BookFile
-from wattswap.ledger.database import Database, Kind, Stored
+from wattswap.ledger.database import Database, Kind, Stored, checksum
 
 _SCHEMA: Final = (
     BOOK_SCHEMA  # noqa: S608 - our own words
@@ -159,11 +158,6 @@ def item_of(columns: Sequence[Any]) -> Owed:
     if size:
         return Anchor(site=payee, sequence=sequence, content=zlib.decompress(content))
     return Payment(key=key, payer=payer, payee=payee, nanos=nanos)
-
-
-def hash_of_raw(raw: bytes) -> bytes:
-    """What tells whether stored bytes are still what was signed."""
-    return blake2b(raw, digest_size=16).digest()
 
 
 def read_outbox(path: Path) -> OutboxReading:
@@ -342,7 +336,7 @@ class OutboxReading(Stored):
             account=account,
             items=tuple(item_of(row) for row in items),
             signed=Signed(raw=raw, digest=digest, coins=tuple(CoinRef(*coin) for coin in coins), expires=expires),
-            damaged=hash_of_raw(raw) != raw_hash,
+            damaged=checksum(raw) != raw_hash,
         )
 
     def check(self) -> None:

@@ -17,12 +17,11 @@ milliseconds since 1970 and only labels:
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from wattswap.ledger.base import Anchor, DamagedError, Payment, PaymentState, PaymentStatus
+from wattswap.ledger.base import Anchor, DamagedError, Payment, PaymentState, PaymentStatus, wall_ms
 from wattswap.ledger.book import Book, Entry
 from wattswap.ledger.book_file import BOOK_SCHEMA, BookFile
 from wattswap.ledger.crossing import crossings
@@ -69,11 +68,6 @@ CREATE VIEW history AS
 KIND: Final = Kind(name="ledger", application_id=0x57_53_4C_31, version=3, schema=_SCHEMA)
 
 
-def _wall_ms() -> int:
-    """The time of day, for labels only."""
-    return time.time_ns() // 1_000_000
-
-
 class SqliteLedger(Stored, Ledger):
     """A ledger in a file, or in memory if the path is ``None``, that is its own settlement: what returns is decided.
 
@@ -89,7 +83,7 @@ class SqliteLedger(Stored, Ledger):
         path: Path | None,
         opening: Mapping[str, int] | None = None,
         *,
-        clock: Callable[[], int] = _wall_ms,
+        clock: Callable[[], int] = wall_ms,
         reads_only: bool = False,
         run: str = "",
     ) -> None:

@@ -16,7 +16,6 @@ account pays anything it is reconciled with its ledger, and so is every account 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 from zlib import crc32
@@ -31,7 +30,7 @@ from wattswap.ledger.account_adapter import (
     open_manifest,
     tag,
 )
-from wattswap.ledger.base import LedgerDownError
+from wattswap.ledger.base import LedgerDownError, wall_ms
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import Batch, BatchState
@@ -45,11 +44,6 @@ STRANGE_AFTER: Final = 6
 """So many tries on a coin that another transaction holds, some 10 s, before that one is called a stranger's."""
 LONGEST_WAIT_MS: Final = 30_000
 """Between two tries on an account: doubled each time, up to this, and spread by up to half so that none march."""
-
-
-def wall_ms() -> int:
-    """The time of day in ms: for ages and labels, never for what is true."""
-    return time.time_ns() // 1_000_000
 
 
 class Payer:
