@@ -213,7 +213,7 @@ class Stalled:
     def is_anchored(self, anchor: Anchor) -> bool:
         return self._outbox.state(anchor.key) is BatchState.FINAL
 
-    def anchored(self, site: str, first: int) -> list[Anchor]:
+    def anchored(self, site: str, *, run: str, first: int) -> list[Anchor]:
         del site, first
         return []
 

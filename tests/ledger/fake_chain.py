@@ -163,6 +163,7 @@ class FakeAdapter:
 
     most_items = 50
     most_bytes = 1_000
+    is_whole = True
     expires_after = 2
 
     def __init__(self, chain: FakeChain, owner: str, *, secret: bytes = b"secret") -> None:
@@ -181,7 +182,11 @@ class FakeAdapter:
             "SELECT coin, version, nanos FROM coins WHERE owner = ? ORDER BY nanos DESC, coin", self.owner
         )
         coin, version, nanos = coins[self.pick % len(coins)]
-        return Purse(coins=(CoinRef(coin, version),), nanos=max(0, nanos - FEE), epoch=self.chain.epoch())
+        made = self.chain.database.row("SELECT digest FROM locks WHERE coin = ? AND version = ?", coin, version - 1)
+        causes = frozenset() if made is None else frozenset(map(str, made))
+        return Purse(
+            coins=(CoinRef(coin, version),), causes=causes, nanos=max(0, nanos - FEE), epoch=self.chain.epoch()
+        )
 
     def obstacle(self, item: Owed) -> str:
         return f"nobody knows {item.payee}" if isinstance(item, Payment) and item.payee in self.unknown else ""

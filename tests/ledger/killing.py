@@ -96,7 +96,7 @@ def iota_adapter(folder: Path, url: str) -> AccountAdapter:
     for account, least in (("site", 10**12), ("gas", 10**12)):
         if sum(coin.nanos for coin in client.coins(wallets.address(account))) < least // 2:
             give(url, wallets.address(account), least)
-    return IotaAdapter(client, wallets, "site", sponsor="gas", gives_up=True)
+    return IotaAdapter(client, wallets, "site", sponsor="gas", is_whole=True)
 
 
 def iota_wallets(folder: Path) -> Any:

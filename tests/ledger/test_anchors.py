@@ -213,7 +213,7 @@ class RecordShelf:
         self.waiting += [anchor for anchor in anchors if anchor not in self.waiting + self.there]
         self.pass_on()
 
-    def anchored(self, site: str, first: int) -> list[Anchor]:
+    def anchored(self, site: str, *, run: str, first: int) -> list[Anchor]:
         return [anchor for anchor in self.there if (anchor.site, anchor.sequence >= first) == (site, True)]
 
     def is_anchored(self, anchor: Anchor) -> bool:

@@ -6,13 +6,14 @@ import sqlite3
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.ledger.crashing import LeapingClock
 from tests.ledger.fake_chain import FEE, FakeAdapter, FakeChain, Faults
 from tests.ledger.outbox_place import DEBTS, OPENING, OWED, OutboxPlace, live, settle
 
 from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Manifest, Signed, Verdict, open_manifest, tag
-from wattswap.ledger.base import DamagedError, Payment
+from wattswap.ledger.base import Anchor, DamagedError, Payment
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import BatchState
@@ -198,14 +199,16 @@ def test_an_outbox_has_one_writer_and_is_no_ledger(tmp_path: Path) -> None:
 
 
 def test_a_manifest_is_read_by_its_writer_alone() -> None:
-    manifest = Manifest(b"8 bytes!", 7, (tag("a", b"k"), tag("b", b"k")))
+    a, b, *_ = DEBTS
+    manifest = Manifest(b"8 bytes!", 7, (tag(a, b"k"), tag(b, b"k")))
     memo = manifest.seal(b"k")
     assert open_manifest(memo, b"k") == manifest
     assert open_manifest(memo, b"other") is None
     for place in range(len(memo)):
         assert open_manifest(memo[:place] + bytes([memo[place] ^ 1]) + memo[place + 1 :], b"k") is None
     assert open_manifest(b"", b"k") is None
-    assert tag("a", b"k") != tag("a", b"l")
+    assert tag(a, b"k") != tag(a, b"l")
+    assert tag(a, b"k") != tag(msgspec.structs.replace(a, nanos=a.nanos + 1), b"k")
 
 
 # -- attacks ----------------------------------------------------------------------------------------------------------
@@ -300,3 +303,97 @@ def test_an_outbox_compares_a_book_with_all_that_is_written_down() -> None:
         with pytest.raises(DamagedError, match="another book"):
             outbox.post(books[1], lambda _account, _key: b"", 0)
         assert outbox.entries() == list(books[0].entries)
+
+
+@pytest.mark.parametrize(
+    "flip",
+    ["nanos = nanos + 64", "payee = 'buS'", "key = key || 'x'", "tag = zeroblob(16)"],
+)
+def test_a_debt_that_was_altered_in_the_file_is_not_paid(place: OutboxPlace, flip: str) -> None:
+    submitter = place.submitter()
+    submitter.owe(DEBTS[:1])
+    with place.outbox._database.transaction() as sql:
+        sql.execute(f"UPDATE items SET {flip}")
+    settle(submitter, 5)
+    assert "not what was written down" in place.outbox.frozen("site")
+    assert place.chain.database.rows("SELECT 1 FROM transactions") == []
+
+
+def test_a_record_that_was_altered_in_the_file_stops_its_account_in_one_line(place: OutboxPlace) -> None:
+    with place.chain.database.transaction() as sql:
+        sql.execute("INSERT INTO coins VALUES ('anchors/0', 1, 'anchors', 1000)")
+    submitter = place.submitter()
+    submitter.owe([Anchor(site="street", sequence=0, content=b"said " * 20)])
+    with place.outbox._database.transaction() as sql:
+        sql.execute("UPDATE items SET content = substr(content, 1, 5) || X'FF' || substr(content, 7)")
+    settle(submitter, 5)
+    assert "'anchor/street/0' is not what was written down" in place.outbox.frozen("anchors")
+
+
+def test_debts_are_not_paid_with_another_key(place: OutboxPlace) -> None:
+    place.submitter().owe(DEBTS[:1])
+    place.lanes["site"] = FakeAdapter(place.chain, "site", secret=b"another")
+    settle(place.submitter(), 5)
+    assert "with this key" in place.outbox.frozen("site")
+    assert place.chain.database.rows("SELECT 1 FROM transactions") == []
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 2])
+def test_two_copies_that_pay_at_the_same_time_pay_nothing_twice(tmp_path: Path, ahead: int) -> None:
+    """Both are compared with the ledger before either pays; one is then ``ahead`` batches ahead of the other."""
+    chain = FakeChain({"site": (10_000,)})
+    debts = [Payment(key=f"k{number}", payer="site", payee=f"bus{number}", nanos=10 + number) for number in range(4)]
+
+    def adapter(_name: str) -> FakeAdapter:
+        found = FakeAdapter(chain, "site")
+        found.most_items = 1
+        return found
+
+    paths = tmp_path / "outbox.sqlite", tmp_path / "copy.sqlite"
+    with Outbox(paths[0]) as outbox:
+        Submitter(outbox, adapter, clock=LeapingClock()).owe(debts)
+        copy = sqlite3.connect(paths[1])
+        outbox._database._connection.backup(copy)
+        copy.close()
+    with Outbox(paths[0]) as one, Outbox(paths[1]) as other:
+        twins = [Submitter(outbox, adapter, clock=LeapingClock()) for outbox in (one, other)]
+        for twin in twins:
+            twin.payer("site")._reconcile()
+        for _ in range(ahead):
+            twins[0].work()
+        for _ in range(60):
+            for twin in twins:
+                twin.work()
+        assert [one.unsettled, other.unsettled] == [0, 0]
+        assert any("not in the outbox" in text for text in other.alarms)
+    received = chain.received()
+    assert {debt.payee: received[debt.payee] for debt in debts} == {debt.payee: debt.nanos for debt in debts}
+    chain.database.close()
+
+
+def test_a_ledger_that_was_set_back_is_said_to_be_and_nothing_is_paid_on_it(place: OutboxPlace) -> None:
+    first = place.submitter()
+    first.owe(DEBTS[:1])
+    settle(first)
+    place.chain.database.close()
+    place.chain, place.lanes = FakeChain(OPENING), {}
+    second = place.submitter()
+    second.owe(DEBTS[1:2])
+    settle(second, 5)
+    assert "set back to an earlier state" in place.outbox.frozen("site")
+    assert place.chain.database.rows("SELECT 1 FROM transactions") == []
+
+
+def test_a_second_run_with_the_same_keys_pays_what_it_owes_itself() -> None:
+    """Its bills have the names of the first one's: it is the same street, a day later or once more."""
+    chain = FakeChain(OPENING)
+    for run in ("monday", "tuesday"):
+        with Outbox(None, run=run) as outbox:
+            submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
+            submitter.owe(DEBTS[:2])
+            settle(submitter)
+            assert outbox.alarms == []
+            assert outbox.fees_nanos == FEE * len(outbox._database.rows("SELECT 1 FROM batches"))
+    received = chain.received()
+    assert (received["bus"], received["van"]) == (200, 40)
+    chain.database.close()

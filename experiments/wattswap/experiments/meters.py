@@ -351,7 +351,7 @@ def _shelf(
     with opened_chain(place.ledger, FileWallets({}, {ANCHORS: there}), Outbox(None), allow=None) as chain:
         require_same_chain(place, chain.network)
         site = _one_site(place, name, chain.sites())
-        anchored, doubled = chain.anchored(site), chain.doubled(site)
+        anchored, doubled = chain.anchored(site, run=place.run_id), chain.doubled(site, place.run_id)
     extent = (len(anchored), anchored[-1].sequence if anchored else -1)
     by_place = {one.sequence: one for one in anchored}
 

@@ -40,6 +40,8 @@ class Purse(Struct, frozen=True, kw_only=True):
     coins: tuple[CoinRef, ...]
     nanos: int
     """What is left for payees after the most that fees can come to."""
+    causes: frozenset[str] = frozenset()
+    """The transactions that left these coins as they are."""
     more: bool = False
     """Whether the account has more coins than these, so that putting small ones together would help."""
     epoch: int
@@ -104,6 +106,8 @@ class AccountAdapter(Protocol):
     """Items in one transaction."""
     most_bytes: int
     """Bytes of anchored content in one transaction."""
+    is_whole: bool
+    """Whether what the node does not know has certainly never happened: on a devnet, where one node is the network."""
 
     def read(self) -> Purse:
         """What can be spent now."""
@@ -158,9 +162,11 @@ class Manifest(Struct, frozen=True):
         return body + _mac(body, secret)
 
 
-def tag(key: str, secret: bytes) -> bytes:
-    """What stands for a settlement key in a manifest."""
-    return blake2b(key.encode(), digest_size=_TAG_BYTES, key=secret, person=b"wattswap/tag").digest()
+def tag(item: Owed, secret: bytes) -> bytes:
+    """What stands for an item in a manifest: for its settlement key, and for who gets how much or what is anchored."""
+    what = item.content if isinstance(item, Anchor) else f"{item.payee}\n{item.nanos}".encode()
+    body = item.key.encode() + b"\0" + what
+    return blake2b(body, digest_size=_TAG_BYTES, key=secret, person=b"wattswap/tag").digest()
 
 
 def open_manifest(memo: bytes, secret: bytes) -> Manifest | None:

@@ -38,8 +38,8 @@ class Keeper(Protocol):
         """Whether it is on the ledger for good."""
         ...
 
-    def anchored(self, site: str, *, first: int) -> list[Anchor]:
-        """The site's records from this sequence on, as the ledger lists them."""
+    def anchored(self, site: str, *, run: str, first: int) -> list[Anchor]:
+        """The site's records of a run from this sequence on, as the ledger lists them."""
         ...
 
 
@@ -118,7 +118,7 @@ class Anchorer(RecordFile):
         """What is wrong if the ledger holds other records than this archive, or more; empty if it does not."""
         newest = self.made - 1
         ours = self.records(newest)
-        for anchor in self._keeper.anchored(self.site, first=max(newest, 0)):
+        for anchor in self._keeper.anchored(self.site, run=self._whose.run, first=max(newest, 0)):
             if anchor not in ours:
                 return (
                     f"meter records stopped: record {anchor.sequence} of {self.site} on the ledger is not in its"

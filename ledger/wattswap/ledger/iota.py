@@ -47,6 +47,8 @@ class Coin(Struct, frozen=True):
 
     ref: CoinRef
     nanos: int
+    cause: str = ""
+    """The transaction that left it as it is."""
 
 
 class SentTransaction(Struct, frozen=True, kw_only=True):
@@ -269,7 +271,8 @@ def _failure(status: Any) -> str:
 def _coin(thing: Any) -> Coin:
     ref = thing.object_ref()
     name = CoinRef(ref.object_id.to_hex(), ref.version.as_u64(), ref.digest.to_base58())
-    return Coin(name, iota_sdk.Coin.try_from_object(thing).balance())
+    cause = thing.previous_transaction().to_base58()
+    return Coin(name, iota_sdk.Coin.try_from_object(thing).balance(), cause)
 
 
 def _sent(entry: Any) -> SentTransaction:

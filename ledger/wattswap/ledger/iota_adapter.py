@@ -40,8 +40,8 @@ _SECRET: Final = b"wattswap/outbox\n"
 class IotaAdapter:
     """An ``AccountAdapter`` of one wallet. With a sponsor, that wallet pays all gas and deposits, this one needs none.
 
-    ``gives_up``: an expired transaction that the node does not know is given up. On a devnet that is proof, for there
-    one node is the network; elsewhere one node may be behind, and a person has to look.
+    ``is_whole``: what the node does not know never happened. On a devnet that is so, for there one node is the network,
+    and an expired transaction is given up; elsewhere one node may be behind, and a person has to look.
     """
 
     most_bytes = 100_000
@@ -53,7 +53,7 @@ class IotaAdapter:
         account: str,
         *,
         sponsor: str | None = None,
-        gives_up: bool = False,
+        is_whole: bool = False,
         most_gas_price: int = MOST_GAS_PRICE,
     ) -> None:
         self._client, self._wallets = client, wallets
@@ -61,7 +61,7 @@ class IotaAdapter:
         self._payer = sponsor or account
         """Whose coins pay the gas."""
         self._sponsored = self._payer != account
-        self._gives_up = gives_up
+        self.is_whole = is_whole
         self._price, self._most_gas_price = 0, most_gas_price
         self.secret = blake2b(wallets.signer(account).sign(_SECRET), digest_size=32).digest()
         self.most_items = MOST_PAYEES if self._sponsored else _SELF_PAID_ITEMS
@@ -79,9 +79,15 @@ class IotaAdapter:
                 f"the wallet of {self._payer!r} holds {has} nanos, and gas may take {most_gas}:"
                 f" send tokens to {self._wallets.address(self._payer)}"
             )
-        refs = tuple(coin.ref for coin in (*spent, *(gas if self._sponsored else ())))
+        taken = (*spent, *(gas if self._sponsored else ()))
         nanos = sum(coin.nanos for coin in spent) - (0 if self._sponsored else most_gas)
-        return Purse(coins=refs, nanos=nanos, more=len(coins) > MOST_COINS, epoch=epoch)
+        return Purse(
+            coins=tuple(coin.ref for coin in taken),
+            causes=frozenset(coin.cause for coin in taken),
+            nanos=nanos,
+            more=len(coins) > MOST_COINS,
+            epoch=epoch,
+        )
 
     def spendable(self) -> int:
         """All that the wallet can pay, perhaps after some transactions that put its coins together."""
@@ -183,7 +189,7 @@ class IotaAdapter:
     def dead(self, signed: Signed) -> bool:
         """Expired, unknown to the node, and all its coins where they lay."""
         return (
-            self._gives_up
+            self.is_whole
             and self._client.epoch()[0] > signed.expires
             and self._client.effects(signed.digest) is None
             and all(self._client.coin_version(coin.coin) == coin.version for coin in signed.coins)

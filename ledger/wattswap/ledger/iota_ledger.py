@@ -9,6 +9,7 @@ from typing import Final
 
 from wattswap.ledger import iota_faucet
 from wattswap.ledger.account_adapter import Verdict
+from wattswap.ledger.anchors import said
 from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState, PaymentStatus
 from wattswap.ledger.book import SITE, Book, Entry
 from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
@@ -60,8 +61,8 @@ class IotaLedger(Ledger):
         self._mutex = threading.RLock()
         self._free: dict[str, int] = {}
         """What a payer can certainly spend still: nobody else pays from a wallet, so between looks it only rises."""
-        self._anchored: dict[str, dict[int, Anchor]] = {}
-        self._doubled: dict[str, set[int]] = {}
+        self._anchored: dict[str, list[Anchor]] = {}
+        """All that its wallet has anchored, by site."""
         self._anchored_to = -1
         self._surplus: dict[str, int] = {}
         try:
@@ -85,7 +86,7 @@ class IotaLedger(Ledger):
     def adapter(self, account: str) -> IotaAdapter:
         """The way an account pays; whoever anchors pays for itself."""
         sponsor = None if account == ANCHORS else self._sponsor
-        return IotaAdapter(self.client, self.wallets, account, sponsor=sponsor, gives_up=self.is_ours)
+        return IotaAdapter(self.client, self.wallets, account, sponsor=sponsor, is_whole=self.is_ours)
 
     def fund(self, opening: Mapping[str, int]) -> None:
         """See that each account holds so many nanos: a devnet's faucet gives what lacks, elsewhere it is an error."""
@@ -144,16 +145,30 @@ class IotaLedger(Ledger):
         """The keys of all payments that are final."""
         return self.outbox.paid_keys()
 
-    def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
-        """The site's anchors as the network lists them. Of two in one place the first one counts."""
-        with self._mutex:
-            self._fetch_anchors()
-            chain = self._anchored.get(site, {})
+    def anchored(self, site: str, *, run: str | None = None, first: int = 0, last: int | None = None) -> list[Anchor]:
+        """The site's anchors as the network lists them. Of two in one place the first one counts.
+
+        With a ``run`` what says that it is another's is left out: several runs may anchor with one wallet.
+        """
+        chain = self._chain(site, run)[0]
         return [chain[number] for number in sorted(chain) if first <= number and (last is None or number <= last)]
 
-    def doubled(self, site: str) -> frozenset[int]:
+    def doubled(self, site: str, run: str | None = None) -> frozenset[int]:
         """Places of a site in which another record was anchored after the first."""
-        return frozenset(self._doubled.get(site, ()))
+        return frozenset(self._chain(site, run)[1])
+
+    def _chain(self, site: str, run: str | None) -> tuple[dict[int, Anchor], set[int]]:
+        """The first record in each place, and the places with others."""
+        with self._mutex:
+            self._fetch_anchors()
+            found = list(self._anchored.get(site, ()))
+        chain: dict[int, Anchor] = {}
+        doubled = set()
+        for anchor in found:
+            record = said(anchor) if run is not None else None
+            if (record is None or record.run == run) and chain.setdefault(anchor.sequence, anchor) != anchor:
+                doubled.add(anchor.sequence)
+        return chain, doubled
 
     def sites(self) -> list[str]:
         """All sites that have anchored a record with this wallet."""
@@ -338,9 +353,7 @@ class IotaLedger(Ledger):
         found, self._anchored_to = self.client.sent(self.wallets.address(ANCHORS), self._anchored_to)
         for one in found:
             for anchor in carried(one.raw)[1] if one.outcome.verdict is Verdict.FINAL else ():
-                first = self._anchored.setdefault(anchor.site, {}).setdefault(anchor.sequence, anchor)
-                if first != anchor:
-                    self._doubled.setdefault(anchor.site, set()).add(anchor.sequence)
+                self._anchored.setdefault(anchor.site, []).append(anchor)
 
 
 def check_chain(client: IotaClient, chain_id: str, allow: Sequence[str], wallets: Wallets) -> bool:

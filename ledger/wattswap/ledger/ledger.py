@@ -93,8 +93,11 @@ class Ledger(Closing, ABC):
         """The keys of all payments that were made."""
 
     @abstractmethod
-    def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
-        """The site's anchors from ``first`` to ``last``, both included, in the order of their sequence."""
+    def anchored(self, site: str, *, run: str | None = None, first: int = 0, last: int | None = None) -> list[Anchor]:
+        """The site's anchors from ``first`` to ``last``, both included, in the order of their sequence.
+
+        With a ``run`` those that say they are another's are left out.
+        """
 
     # -- a run's book and records -------------------------------------------------------------------------------------
 

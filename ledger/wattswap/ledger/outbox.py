@@ -38,8 +38,8 @@ from wattswap.ledger.outbox_reading import (
 )
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
-TagOf: TypeAlias = Callable[[str, str], bytes]
-"""What stands for a settlement key in what an account writes on the ledger, from the account and the key."""
+TagOf: TypeAlias = Callable[[str, Owed], bytes]
+"""What stands for an item in what an account writes on the ledger."""
 _TO_PAY: Final = "FROM items WHERE account = ? AND batch IS NULL AND attempts < ?"
 
 
@@ -103,18 +103,18 @@ class Outbox(OutboxReading):
         most_nanos: int,
         most_items: int,
         most_bytes: int,
-        held_back: Callable[[Owed], bool] = lambda _item: False,
+        held_back: Callable[[Owed, bytes], bool] = lambda _item, _tag: False,
     ) -> list[Owed]:
         """What of the items owed goes into one batch, in the order they came; what does not fit waits for the next.
 
-        What is ``held_back`` goes into none, and stops no other.
+        What is ``held_back`` (asked with what was written down as the item's tag) goes into none, and stops no other.
         """
         chosen: list[Owed] = []
         rows = self._database.rows(
-            f"SELECT nanos, size, attempts, {ITEM} {_TO_PAY} ORDER BY item", account, GIVE_UP_AFTER
+            f"SELECT nanos, size, attempts, tag, {ITEM} {_TO_PAY} ORDER BY item", account, GIVE_UP_AFTER
         )
-        for nanos, size, attempts, *columns in rows:
-            if held_back(item := item_of(columns)) or nanos > most_nanos:
+        for nanos, size, attempts, tag, *columns in rows:
+            if held_back(item := item_of(columns), tag) or nanos > most_nanos:
                 continue
             if (chosen and size > most_bytes) or (chosen and attempts >= ALONE_AFTER):
                 continue
@@ -221,6 +221,12 @@ class Outbox(OutboxReading):
                     "INSERT INTO strangers (digest, account) VALUES (?, ?) ON CONFLICT DO NOTHING", (stranger, account)
                 )
 
+    def accept(self, account: str, digests: Iterable[str]) -> None:
+        """These transactions of an account are not its own, and no cause for alarm."""
+        with self._database.transaction() as sql:
+            accepted = "INSERT INTO strangers VALUES (?, ?, 1) ON CONFLICT DO NOTHING"
+            sql.executemany(accepted, [(digest, account) for digest in digests])
+
     def thaw(self) -> list[str]:
         """A person has looked, accepts what strangers have sent, and lets frozen accounts go on; which these were."""
         frozen = [account for account in self.accounts if self.frozen(account)]
@@ -256,7 +262,7 @@ class Outbox(OutboxReading):
         sql.execute(
             "INSERT INTO items (account, key, tag, accrued_ms, payee, nanos, sequence, size, content)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (account, one.key, tag_of(account, one.key), now_ms, *columns),
+            (account, one.key, tag_of(account, one), now_ms, *columns),
         )
         _recognise(sql, account)
         return True

@@ -15,6 +15,7 @@ from wattswap.ledger.base import Anchor, DamagedError, Payment
 from wattswap.ledger.book import Entry
 from wattswap.ledger.book_file import BOOK_SCHEMA, BookFile
 from wattswap.ledger.database import Database, Kind, Stored, checksum
+from wattswap.protocol.errors import LocalProtocolError
 
 _SCHEMA: Final = (
     BOOK_SCHEMA  # noqa: S608 - our own words
@@ -93,7 +94,7 @@ CREATE VIEW receipts AS
 )
 """``content`` is deflated (zlib), and ``size`` its length before; ``raw`` is kept until its batch is decided."""
 
-KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=5, schema=_SCHEMA)
+KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=6, schema=_SCHEMA)
 
 ALONE_AFTER: Final = 3
 """An item whose batches failed so often travels alone, so that one bad item stops no other."""
@@ -153,11 +154,14 @@ _UNDECIDED: Final = """
 
 
 def item_of(columns: Sequence[Any]) -> Owed:
-    """A payment or an anchor from its columns."""
+    """A payment or an anchor from its columns; ``DamagedError`` if they hold none."""
     key, payer, payee, nanos, sequence, size, content = columns
-    if size:
-        return Anchor(site=payee, sequence=sequence, content=zlib.decompress(content))
-    return Payment(key=key, payer=payer, payee=payee, nanos=nanos)
+    try:
+        if size:
+            return Anchor(site=payee, sequence=sequence, content=zlib.decompress(content))
+        return Payment(key=key, payer=payer, payee=payee, nanos=nanos)
+    except (zlib.error, LocalProtocolError):
+        raise DamagedError(f"what is owed under {key!r} is not what was written down") from None
 
 
 def read_outbox(path: Path) -> OutboxReading:
@@ -188,6 +192,11 @@ class OutboxReading(Stored):
     def mark(self) -> bytes:
         """What tells its own transactions from those of another outbox over the same account."""
         return bytes.fromhex(self.identity)[:OUTBOX_ID_BYTES]
+
+    @property
+    def run(self) -> str:
+        """The run that it belongs to; empty for a person's, and for one of a site that pays for ever."""
+        return "".join(self._database.texts("SELECT run FROM identity"))
 
     def entries(self, feeder: str = "") -> list[Entry]:
         """The entries of a feeder's book, as far as they were written down."""
@@ -249,6 +258,11 @@ class OutboxReading(Stored):
             " OR (frozen <> '' AND (items.batch IS NULL OR state = 'SIGNED'))",
             GIVE_UP_AFTER,
         )
+
+    def newest_final(self, account: str) -> str:
+        """The digest of the newest transaction of an account that is on the ledger for good; empty without one."""
+        newest = "SELECT digest FROM batches WHERE account = ? AND state = 'FINAL' ORDER BY batch DESC LIMIT 1"
+        return "".join(self._database.texts(newest, account))
 
     @property
     def next_batch(self) -> int:

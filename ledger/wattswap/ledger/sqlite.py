@@ -120,7 +120,14 @@ class SqliteLedger(Stored, Ledger):
         )
         return [Payment(key=key, payer=payer, payee=payee, nanos=nanos) for key, payer, payee, nanos in rows]
 
-    def anchored(self, site: str, *, first: int = 0, last: int | None = None) -> list[Anchor]:
+    def anchored(
+        self,
+        site: str,
+        *,
+        run: str | None = None,  # noqa: ARG002 - the file is one run's
+        first: int = 0,
+        last: int | None = None,
+    ) -> list[Anchor]:
         """The site's anchors, in the order of their sequence. One whose bytes are damaged comes as it lies there."""
         rows = self._database.rows(
             "SELECT sequence, content FROM anchors WHERE site = ? AND sequence BETWEEN ? AND ? ORDER BY sequence",

@@ -25,12 +25,13 @@ from wattswap.ledger.account_adapter import (
     BatchOutcome,
     Manifest,
     Owed,
+    Purse,
     Sighting,
     Verdict,
     open_manifest,
     tag,
 )
-from wattswap.ledger.base import LedgerDownError, wall_ms
+from wattswap.ledger.base import DamagedError, LedgerDownError, wall_ms
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import Batch, BatchState
@@ -42,6 +43,10 @@ OVERLAP: Final = 20
 """So many checkpoints are compared once more: a service behind several nodes may list a little less than it had."""
 STRANGE_AFTER: Final = 6
 """So many tries on a coin that another transaction holds, some 10 s, before that one is called a stranger's."""
+_SET_BACK: Final = (
+    ", which was final: it was set back to an earlier state, or is another ledger. Nothing was moved; put its newest"
+    " state back"
+)
 LONGEST_WAIT_MS: Final = 30_000
 """Between two tries on an account: doubled each time, up to this, and spread by up to half so that none march."""
 
@@ -60,6 +65,8 @@ class Payer:
         self.error = ""
         """Why it waits."""
         self.wait_until_ms = self._tries = self._decided = 0
+        self._seen: frozenset[str] = frozenset()
+        """The transactions behind its coins when it was compared last: gifts, and what strangers sent."""
 
     def work(self) -> bool:
         """Take the account as far as it goes now; whether anything changed."""
@@ -70,6 +77,9 @@ class Payer:
         except LedgerDownError as error:
             self._later(str(error))
             return False
+        except DamagedError as error:
+            self._freeze(f"{error}, so nothing is paid: restore the outbox, or its key, from a backup")
+            return True
 
     def hurry(self) -> None:
         """Try again at once, and begin anew with short waits."""
@@ -109,8 +119,12 @@ class Payer:
         adapter, purse = self.adapter, self.adapter.read()
         if self.outbox.taken(purse.coins):
             raise LedgerDownError("waiting for another transaction to free the coins that this one needs")
+        if self._has_paid_elsewhere(purse):
+            return None
 
-        def held_back(item: Owed) -> bool:
+        def held_back(item: Owed, written: bytes) -> bool:
+            if written != tag(item, adapter.secret):
+                raise DamagedError(f"what is owed under {item.key!r} is not what was written down with this key")
             if why := adapter.obstacle(item):
                 held[item.key] = f"held back, {why}"
             return bool(why)
@@ -129,9 +143,20 @@ class Payer:
             self._later(f"{self.name} can spend {purse.nanos} nanos, less than it owes")
             self.is_poor = True
             return None
-        tags = tuple(tag(item.key, adapter.secret) for item in items)
+        tags = tuple(tag(item, adapter.secret) for item in items)
         memo = Manifest(self.outbox.mark, self.outbox.next_batch, tags).seal(adapter.secret)
         return self.outbox.sign(self.name, items, adapter.sign(items, purse, memo), self._clock())
+
+    def _has_paid_elsewhere(self, purse: Purse) -> bool:
+        """Whether another copy of this outbox has paid something: step 3 again, where a coin has come by unknown ways.
+
+        The purse was read before, so what a copy pays from now on takes a coin of this purse, and one of both fails.
+        """
+        if not purse.more and all(cause in self._seen or self.outbox.knows(cause) for cause in purse.causes):
+            return False
+        adopted = self._compare_sent()
+        self._seen = purse.causes
+        return adopted or self.is_frozen
 
     def _submit(self, batch: Batch) -> bool:
         """C: hand in the stored bytes, if they still are what was signed."""
@@ -186,6 +211,10 @@ class Payer:
 
     def _reconcile(self) -> None:
         """Steps 2 to 5; it is ready afterwards, or frozen, or ``LedgerDownError`` says to try later."""
+        newest = self.outbox.newest_final(self.name)
+        if newest and self.adapter.is_whole and self.adapter.status(newest).verdict is Verdict.ABSENT:
+            self._freeze(f"the ledger does not know transaction {newest}{_SET_BACK}")
+            return
         if (batch := self.outbox.undecided(self.name)) is not None:
             outcome = self.adapter.status(batch.signed.digest)
             if outcome.verdict is Verdict.UNKNOWN:
@@ -197,10 +226,15 @@ class Payer:
             self._compare_coins(batch)
         self.is_ready = not self.is_frozen
 
-    def _compare_sent(self) -> None:
-        """Steps 3 and 4. Freezes the account for what cannot be explained."""
+    def _compare_sent(self) -> bool:
+        """Steps 3 and 4; whether it had to adopt any. Freezes the account for what cannot be explained."""
         start = self.outbox.checked(self.name)
         sightings, newest = self.adapter.sent(start)
+        if newest < start:
+            self._freeze(f"the ledger ends at checkpoint {newest}, which comes before {start}{_SET_BACK}")
+            return False
+        if start < 0:
+            self.outbox.accept(self.name, [one.digest for one in sightings if self._is_of_before(one)])
         adopted = [one for one in sightings if self._compare(one, first=start < 0)]
         if not self.is_frozen:
             self.outbox.move_checked(self.name, max(start, newest - OVERLAP, 0))
@@ -209,6 +243,12 @@ class Payer:
                 f"{len(adopted)} of its transactions were not in the outbox (restored from a backup?) and were adopted"
             )
             self.outbox.alarm(self.name, text, self._clock())
+        return bool(adopted)
+
+    def _is_of_before(self, sighting: Sighting) -> bool:
+        """Whether a transaction from before this outbox is not its own: a person's, or an earlier run's."""
+        manifest = open_manifest(sighting.memo, self.adapter.secret)
+        return manifest is None or (bool(self.outbox.run) and manifest.outbox != self.outbox.mark)
 
     def _compare(self, sighting: Sighting, *, first: bool) -> bool:
         """Compare one transaction of the account with the outbox; whether it had to be adopted."""
@@ -219,8 +259,7 @@ class Payer:
             return False
         manifest = open_manifest(sighting.memo, self.adapter.secret)
         if manifest is None or (manifest.outbox != self.outbox.mark and not first):
-            if not first:
-                self._freeze_stranger(sighting.digest)
+            self._freeze_stranger(sighting.digest)
             return False
         doubled = self.outbox.doubled(self.name, manifest)
         self.outbox.adopt(self.name, sighting, manifest, self._clock())
@@ -293,9 +332,9 @@ class Submitter:
         """Write down what is new in a feeder's book, with what it owes; whether it owes anything new."""
         return self.outbox.post(book, self.tag_of, self._clock(), feeder)
 
-    def tag_of(self, account: str, key: str) -> bytes:
-        """What stands for a settlement key in what the account writes on the ledger."""
-        return tag(key, self.payer(account).adapter.secret)
+    def tag_of(self, account: str, item: Owed) -> bytes:
+        """What stands for an item in what the account writes on the ledger."""
+        return tag(item, self.payer(account).adapter.secret)
 
     def payer(self, name: str) -> Payer:
         """Who pays from an account."""
