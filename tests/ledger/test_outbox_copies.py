@@ -325,7 +325,8 @@ def test_a_record_that_was_altered_in_the_file_stops_its_account_in_one_line(pla
     submitter = place.submitter()
     submitter.owe([Anchor(site="street", sequence=0, content=b"said " * 20)])
     with place.outbox._database.transaction() as sql:
-        sql.execute("UPDATE items SET content = substr(content, 1, 5) || X'FF' || substr(content, 7)")
+        [(content,)] = sql.execute("SELECT content FROM items").fetchall()
+        sql.execute("UPDATE items SET content = ?", (content[:5] + b"\xff" + content[6:],))
     settle(submitter, 5)
     assert "'anchor/street/0' is not what was written down" in place.outbox.frozen("anchors")
 

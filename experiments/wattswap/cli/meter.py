@@ -184,6 +184,7 @@ def _verify_all(
     place: LedgerPlace, site: str | None, address: str | None, public_key: str | None, *, as_json: bool
 ) -> bool:
     from wattswap.cli.progress import progress_bar
+    from wattswap.experiments.broken_off import records_lost
     from wattswap.experiments.meters import open_site
 
     with (
@@ -191,18 +192,22 @@ def _verify_all(
         progress_bar(found.last + 1, f"{found.name}, checked", every=1) as progress,
     ):
         verified = found.verified(progress)
+    lost = records_lost(place.run) if place.run is not None else ""
     if as_json:
         said = {
             **_about(found),
-            "ok": verified.ok,
+            "ok": verified.ok and not lost,
             "records": verified.records,
             "readings": verified.readings,
             "faults": _faults(verified),
+            "lost": lost,
         }
         click.echo(json.dumps(said, indent=2))
     else:
         _show_verified(found, verified)
-    return verified.ok
+        if lost:
+            click.echo(lost)
+    return verified.ok and not lost
 
 
 def _verify_proof(

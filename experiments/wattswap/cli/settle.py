@@ -43,13 +43,14 @@ def settle(
 ) -> None:
     """Go on where a run's ledger was out of reach, and compare it with the book once more.
 
-    Nothing is paid twice. Exit code 1: something is still on its way, or book and ledger differ.
+    Nothing is paid twice. Exit code 1: something is still on its way, book and ledger differ, or meter
+    records are lost.
     """
     from rich.console import Console
 
     from wattswap.cli.progress import countdown_bar
     from wattswap.cli.show import show_settlement
-    from wattswap.experiments.broken_off import broken_off
+    from wattswap.experiments.broken_off import broken_off, records_lost
     from wattswap.experiments.report import refresh_report
     from wattswap.experiments.settlements import Wishes, finish
 
@@ -68,8 +69,9 @@ def settle(
         click.echo(json.dumps(block, indent=2))
     else:
         show_settlement(Console(highlight=False), block, run_dir)
-    if told := broken_off(run_dir):
+    lost = records_lost(run_dir)
+    for told in filter(None, (broken_off(run_dir), lost)):
         click.echo(told, err=as_json)
     refresh_report(run_dir)
-    if not block["agree"] or block["alarms"]:
+    if not block["agree"] or block["alarms"] or lost:
         ctx.exit(NOT_SETTLED)

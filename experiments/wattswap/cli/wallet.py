@@ -99,6 +99,7 @@ def history(name: str, run_dir: Path | None, ledger: str | None, as_json: bool) 
 @click.option("--key", help="What the payment is known by: repeated under the same key it is made once.")
 @click.option("--yes", is_flag=True, help="Pay without being asked.")
 @click.option("--allow", multiple=True, metavar="CHAIN", help="Pay on this public network too, by its chain id.")
+@click.option("--thaw", is_flag=True, help="You have looked why the wallet was stopped, and it may go on.")
 @where
 @as_json
 @click.pass_context
@@ -110,6 +111,7 @@ def pay(
     key: str | None,
     yes: bool,
     allow: tuple[str, ...],
+    thaw: bool,
     run_dir: Path | None,
     ledger: str | None,
     as_json: bool,
@@ -133,7 +135,7 @@ def pay(
     if not (yes or order.known or _agreed()):
         click.echo("Nothing was paid.", err=True)
         ctx.exit(NOT_YET)
-    status = wallets.pay(place, order, allow=allow)
+    status = wallets.pay(place, order, allow=allow, thaw=thaw)
     _show_paid(order, status, as_json=as_json)
     if not status.ok:
         ctx.exit(NOT_YET)

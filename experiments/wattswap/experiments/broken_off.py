@@ -29,6 +29,23 @@ def broken_off(run_dir: Path) -> str:
     return f"{what}: its meter records end at {until}, and it was to go on until {end_of(run_dir):%Y-%m-%d %H:%M:%S}."
 
 
+def records_lost(run_dir: Path) -> str:
+    """From when on nothing was written down of what a run's meters showed, for a full disk; empty if all was.
+
+    Raises:
+        InputError: it is no run directory, or its scenario or an archive of its meters cannot be read.
+    """
+    metered_ms = (read_run(run_dir).settlement or {}).get("metered_until_ms", 0)
+    newest_ms = min(map(_newest_ms, (*run_dir.glob("meters-*.sqlite"), *run_dir.glob(METERS))), default=metered_ms)
+    if newest_ms >= metered_ms:
+        return ""
+    clock = clock_of(run_dir)
+    return (
+        f"Meter records end at {told(clock, newest_ms)}, and the run went on until {told(clock, metered_ms)}: what its"
+        " meters showed after that was not written down, and is lost."
+    )
+
+
 def _newest_ms(archive: Path) -> int:
     with Archive(archive) as opened:
         return opened.newest_ms()

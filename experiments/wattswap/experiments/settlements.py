@@ -56,6 +56,14 @@ class Wishes:
     """Take the alarms so far as read."""
 
 
+def _is_whole(block: Mapping[str, Any] | None) -> bool:
+    """Whether what a run noted of its ledger can be gone by."""
+    if block is None or block.get("ledger") == MEMORY:
+        return True
+    kinds = {"ledger": str, "identities": dict, "entries": int, "records": int}
+    return all(type(block.get(name)) is kind for name, kind in kinds.items())
+
+
 def finish(
     run_dir: Path,
     patience_s: float = DRAIN_S,
@@ -79,6 +87,10 @@ def finish(
     block = run.settlement
     if block is None and run.status != "complete":
         raise InputError(f"{run_dir}: this run ended before it had opened a ledger; no token has moved, run it again")
+    if (block is None and (run_dir / OUTBOX).exists()) or not _is_whole(block):
+        raise InputError(
+            f"{run_dir / 'run.json'}: it is not as the run wrote it, and tokens may be owed: put it back from a backup"
+        )
     if block is None or block["ledger"] == MEMORY:
         raise InputError(f"{run_dir}: this run kept its tokens in memory; there is no ledger to settle on")
     _require_files(run_dir, block)

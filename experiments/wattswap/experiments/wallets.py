@@ -23,7 +23,7 @@ from wattswap.experiments.ledger_places import (
 from wattswap.experiments.nearest import nearest
 from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
-from wattswap.ledger.crossing import BILL
+from wattswap.ledger.crossing import BILL, REWARD
 from wattswap.ledger.keys import read_key_file
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from wattswap.ledger.outbox_reading import Known, OutboxReading
 
 _WALLET: Final = wallet("")
+_ANCHOR: Final = "anchor/"
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{64}")
 _DIGITS: Final = 64
 GAS: Final = "gas"
@@ -234,6 +235,8 @@ class Purses:
             raise InputError(
                 f"{self.place.title} settled in memory, where nothing can be paid any more: name a ledger with --ledger"
             )
+        if key is not None and key.startswith((BILL, REWARD, _ANCHOR)):
+            raise InputError(f"--key {key}: keys that begin so stand for a run's own payments; choose another one")
         source, target = self.account_of(payer), self.account_of(payee)
         if _ADDRESS.fullmatch(source) and self._key_file is None:
             raise InputError(f"an address cannot pay, {payer} needs its key: name the key or its file")
@@ -321,8 +324,8 @@ def _open_network(place: LedgerPlace, word: str, allow: Sequence[str] | None) ->
         yield Purses(place, chain, [files.enter_context(read_outbox(path)) for path in there], (key, own))
 
 
-def pay(place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = ()) -> PaymentStatus:
-    """Write a payment down, hand it in and say what became of it.
+def pay(place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = (), thaw: bool = False) -> PaymentStatus:
+    """Write a payment down, hand it in and say what became of it; ``thaw`` lets a wallet go on that was stopped.
 
     Raises:
         InputError: nothing was paid, and the text says why.
@@ -334,6 +337,8 @@ def pay(place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = ()) -
                 [status] = ledger.pay([order.payment])
         else:
             outbox, wallets = Outbox(order.outbox), _wallets(place, order.key)
+            if thaw:
+                outbox.thaw()
             with opened_chain(place.ledger, wallets, outbox, allow=allow, sponsored=order.key is None) as chain:
                 [status] = chain.pay([order.payment])
     if status.state is PaymentState.REFUSED:

@@ -301,8 +301,8 @@ class Payer:
         """Somebody else has the key."""
         self._freeze(
             f"transaction {digest} spends from this account and is not in this outbox. If the key file was copied, stop"
-            " the other copy and let one alone pay, then thaw; if nobody of yours paid, the key is stolen: move the"
-            " tokens to a new key",
+            " the other copy and let one alone pay, then go on with --thaw; if nobody of yours paid, the key is stolen:"
+            " move the tokens to a new key",
             digest,
         )
 

@@ -92,6 +92,7 @@ class MeterAnchoring:
     def __init__(self, street: Street, fleet: Fleet, anchorer: Anchorer, every_ticks: int) -> None:
         self.anchorer, self._meters, self._every = anchorer, Meters(street, fleet), every_ticks
         self._tick_ms = street.tick_ms
+        self._passed = 0
         self._rows: SimpleQueue[TickRow | None] = SimpleQueue()
         self._patience_s: float | None = None
         self._pressed = threading.Event()
@@ -101,7 +102,13 @@ class MeterAnchoring:
 
     def passed(self, row: TickRow) -> None:
         """A tick has passed. Returns at once; the row's arrays must not change any more."""
+        self._passed = row.tick + 1
         self._rows.put(row)
+
+    @property
+    def metered_until_ms(self) -> int:
+        """Until when there should be records of what has passed."""
+        return self._passed // self._every * self._every * self._tick_ms
 
     def finish(self, patience_s: float) -> None:
         """Wait until every record is made and handed over; raises what stopped them.

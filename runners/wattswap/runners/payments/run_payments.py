@@ -178,6 +178,7 @@ class RunPayments(Observer):
             **figures,
             "entries": self._posted,
             "records": made,
+            "metered_until_ms": max((one.metered_until_ms for one in self._metering), default=0),
             "records_by_site": {one.anchorer.site: one.anchorer.made for one in self._metering},
             "agents_cpu_s": round(self.agents_cpu_s, 3),
         }
