@@ -86,6 +86,7 @@ def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Det
         "run_id": run_id,
         "identities": identities,
         "records": slots,
+        "metered_until_ms": slots * SLOT_MS,
         "entries": len(book.entries),
     }
     directory.write_figures({"seed": 1, "settlement": block}, "complete")

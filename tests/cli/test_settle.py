@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -123,3 +124,30 @@ def test_a_book_that_did_not_begin_as_the_ledger_says_is_refused_whatever_run_it
     code, _, error = say("settle", str(run))
     assert (code, error.count("\n"), "is not the book that" in error) == (2, 1, True), error
     assert paid_on(tmp_path / "tokens.sqlite") == set()
+
+
+def test_records_that_a_full_disk_has_cost_are_said_and_are_no_good_end(tmp_path: Path, say: Say) -> None:
+    """The run metered for six slots and a minute more than its archive holds."""
+    out = settled_run(tmp_path / "run", f"sqlite:{tmp_path / 'street.sqlite'}")
+    about = json.loads((out / "run.json").read_text())
+    about["settlement"]["metered_until_ms"] += 60_000
+    (out / "run.json").write_text(json.dumps(about))
+    for command in (f"settle {out}", f"meter verify --run {out}"):
+        code, said, _ = say(*command.split())
+        assert code == 1
+        assert "Meter records end at 2018-11-25 00:03:00, and the run went on until 2018-11-25 00:04:00" in said
+
+
+@pytest.mark.parametrize("damage", ["identities", "entries", "records", "settlement"])
+def test_a_note_of_the_ledger_that_was_altered_is_refused_in_one_line(tmp_path: Path, say: Say, damage: str) -> None:
+    out = settled_run(tmp_path / "run", f"sqlite:{tmp_path / 'street.sqlite'}")
+    about = json.loads((out / "run.json").read_text())
+    if damage == "settlement":
+        del about["settlement"]
+    else:
+        about["settlement"][damage] = None
+    (out / "run.json").write_text(json.dumps(about))
+    Outbox(out / OUTBOX).close()
+    code, _, complaint = say("settle", str(out))
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "put it back from a backup" in complaint
