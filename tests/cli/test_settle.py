@@ -151,3 +151,15 @@ def test_a_note_of_the_ledger_that_was_altered_is_refused_in_one_line(tmp_path: 
     code, _, complaint = say("settle", str(out))
     assert (code, complaint.count("\n")) == (2, 1)
     assert "put it back from a backup" in complaint
+
+
+def test_a_text_that_is_none_in_the_ledgers_file_is_one_line(tmp_path: Path, say: Say) -> None:
+    street = tmp_path / "street.sqlite"
+    out = settled_run(tmp_path / "run", f"sqlite:{street}")
+    with closing(sqlite3.connect(street)) as file:
+        file.execute("UPDATE entries SET account = CAST(X'FFFE' AS TEXT) WHERE seq = 3")
+        file.commit()
+    code, said, complaint = say("settle", str(out))
+    assert code in (1, 2)
+    assert "Traceback" not in said + complaint
+    assert "damaged" in complaint

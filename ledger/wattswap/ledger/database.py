@@ -110,15 +110,21 @@ class Database(Closing):
             raise
 
     def rows(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
-        """What a query finds."""
-        with self._mutex:
-            return self._connection.execute(sql, arguments).fetchall()
+        """What a query finds. Raises ``DamagedError`` for a text that is none."""
+        try:
+            with self._mutex:
+                return self._connection.execute(sql, arguments).fetchall()
+        except sqlite3.OperationalError as error:
+            raise _of_damage(error) from None
 
     def row(self, sql: str, *arguments: object) -> tuple[Any, ...] | None:
         """The first row that a query finds."""
-        with self._mutex:
-            found: tuple[Any, ...] | None = self._connection.execute(sql, arguments).fetchone()
-            return found
+        try:
+            with self._mutex:
+                found: tuple[Any, ...] | None = self._connection.execute(sql, arguments).fetchone()
+                return found
+        except sqlite3.OperationalError as error:
+            raise _of_damage(error) from None
 
     def number(self, sql: str, *arguments: object) -> int:
         """The number that a query finds; 0 if it finds none."""
@@ -139,6 +145,11 @@ class Database(Closing):
             _lock_path(self.path).unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
+
+
+def _of_damage(error: sqlite3.OperationalError) -> Exception:
+    """The same, or that a file is damaged."""
+    return DamagedError(f"a text in it is none: {error}") if "decode" in str(error) else error
 
 
 class Stored(Closing):
