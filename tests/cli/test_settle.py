@@ -162,4 +162,4 @@ def test_a_text_that_is_none_in_the_ledgers_file_is_one_line(tmp_path: Path, say
     code, said, complaint = say("settle", str(out))
     assert code in (1, 2)
     assert "Traceback" not in said + complaint
-    assert "damaged" in complaint
+    assert "restore it from a backup" in complaint
