@@ -10,22 +10,9 @@ from msgspec import structs
 
 from wattswap.ledger.base import DamagedError
 from wattswap.ledger.devnet import bcs, execution
-from wattswap.ledger.devnet.model import (
-    Argument,
-    ArgumentPlace,
-    CoinObject,
-    Command,
-    Execution,
-    MakeVector,
-    MergeCoins,
-    MoveCall,
-    Reference,
-    Refused,
-    SplitCoins,
-    Transaction,
-    TransferObjects,
-)
-from wattswap.ledger.devnet.rules import COIN_DEPOSIT, MOST_NEW_COINS
+from wattswap.ledger.devnet.model import Argument, CoinObject, Command, Execution, Reference, Refused, Transaction
+from wattswap.ledger.devnet.rules import COIN_DEPOSIT
+from wattswap.ledger.devnet.store import ChainStore, Condition
 
 ANNA, BERT = b"a" * 32, b"b" * 32
 FEE = 1_000_000
@@ -33,23 +20,23 @@ OPTION = f"0x{1:064x}"
 GAS: Argument = "Gas"
 
 
-class Coins:
+class Coins(ChainStore):
     """A state in memory: what ``ChainStore`` does, without a file."""
 
     def __init__(self, *coins: CoinObject) -> None:
         self.now = {coin.id: coin for coin in coins}
         self.spent: dict[tuple[bytes, int], bytes] = {}
 
-    def coin(self, coin_id: bytes) -> CoinObject | None:
+    def coin(self, coin_id: bytes, *_: Condition) -> CoinObject | None:
         return self.now.get(coin_id)
 
     def spender(self, coin_id: bytes, version: int) -> bytes | None:
         return self.spent.get((coin_id, version))
 
-    def apply(self, outcome: Execution) -> None:
+    def apply(self, digest: bytes, outcome: Execution) -> None:
         for coin in outcome.spent:
             assert (coin.id, coin.version) not in self.spent
-            self.spent[coin.id, coin.version] = outcome.transaction.digest
+            self.spent[coin.id, coin.version] = digest
             del self.now[coin.id]
         for coin in outcome.written:
             assert coin.id not in self.now
@@ -83,9 +70,7 @@ def transaction(
     payer: bytes = ANNA,
 ) -> Transaction:
     digest = bcs.hashed(number.to_bytes(8, "little"))
-    return Transaction(
-        digest, digest, 0, ANNA, inputs, commands, [named(one) for one in gas], payer, 1_000, budget, None
-    )
+    return Transaction(digest, digest, ANNA, inputs, commands, [named(one) for one in gas], payer, 1_000, budget, None)
 
 
 def failure(commands: list[Command], inputs: list[bytes | Reference] | None = None) -> str:
@@ -96,15 +81,36 @@ def failure(commands: list[Command], inputs: list[bytes | Reference] | None = No
 
 
 def at(index: int, sub: int | None = None) -> Argument:
-    return ArgumentPlace(result=index) if sub is None else ArgumentPlace(nested_result=(index, sub))
+    return {"Result": index} if sub is None else {"NestedResult": [index, sub]}
 
 
 def given_(index: int) -> Argument:
-    return ArgumentPlace(input=index)
+    return {"Input": index}
+
+
+def split(coin: Argument, amounts: list[Argument]) -> Command:
+    return {"SplitCoins": {"coin": coin, "amounts": amounts}}
+
+
+def merge(coin: Argument, sources: list[Argument]) -> Command:
+    return {"MergeCoins": {"coin": coin, "coins_to_merge": sources}}
+
+
+def transfer(objects: list[Argument], address: Argument) -> Command:
+    return {"TransferObjects": {"objects": objects, "address": address}}
+
+
+def vector(kind: str | None, elements: list[Argument]) -> Command:
+    return {"MakeMoveVector": {"type": kind, "elements": elements}}
+
+
+def call(module: str, function: str, types: list[str], arguments: list[Argument]) -> Command:
+    names = {"package": OPTION, "module": module, "function": function}
+    return {"MoveCall": {**names, "type_arguments": types, "arguments": arguments}}
 
 
 COIN2, SEVEN, TO_BERT = given_(0), given_(1), given_(2)
-SPLIT = SplitCoins(GAS, [SEVEN])
+SPLIT = split(GAS, [SEVEN])
 WRONG = 'CommandArgumentError":{"argument":'
 
 
@@ -112,29 +118,29 @@ WRONG = 'CommandArgumentError":{"argument":'
     ("commands", "reason"),
     [
         ([SPLIT], 'UnusedValueWithoutDrop":{"result":0,"subresult":0}'),
-        ([SPLIT, TransferObjects([at(0), at(0)], TO_BERT)], WRONG + '1,"kind":"InvalidValueUsage"'),
-        ([SPLIT, TransferObjects([at(1)], TO_BERT)], "IndexOutOfBounds"),
-        ([SPLIT, TransferObjects([at(0, 1)], TO_BERT)], "SecondaryIndexOutOfBounds"),
-        ([SplitCoins(GAS, [SEVEN, SEVEN]), TransferObjects([at(0)], TO_BERT)], "InvalidResultArity"),
-        ([TransferObjects([COIN2], SEVEN)], WRONG + '1,"kind":"InvalidBcsBytes"'),
-        ([TransferObjects([COIN2], COIN2)], WRONG + '1,"kind":"TypeMismatch"'),
-        ([TransferObjects([SEVEN], TO_BERT)], WRONG + '0,"kind":"TypeMismatch"'),
-        ([MergeCoins(COIN2, [GAS])], WRONG + '1,"kind":"InvalidGasCoinUsage"'),
-        ([MergeCoins(COIN2, [COIN2])], WRONG + '1,"kind":"InvalidValueUsage"'),
-        ([MergeCoins(GAS, [COIN2]), TransferObjects([COIN2], TO_BERT)], "InvalidValueUsage"),
-        ([TransferObjects([GAS], TO_BERT), SPLIT], "InvalidValueUsage"),
-        ([SplitCoins(COIN2, [given_(3)])], "InsufficientCoinBalance"),
-        ([SplitCoins(SEVEN, [SEVEN])], "TypeMismatch"),
-        ([SplitCoins(GAS, [TO_BERT])], "InvalidBcsBytes"),
-        ([SplitCoins(GAS, [given_(9)])], "IndexOutOfBounds"),
-        ([MakeVector("vector<u8>", [TO_BERT])], "InvalidBcsBytes"),
-        ([MakeVector("0x2::coin::CoinObject<0x2::iota::IOTA>", [COIN2])], "FeatureNotYetSupported"),
-        ([MakeVector(None, [COIN2])], "FeatureNotYetSupported"),
-        ([MakeVector("u64", [SEVEN]), MakeVector("u64", [at(0)])], "TypeMismatch"),
-        ([MakeVector("u64", [SEVEN]), TransferObjects([at(0)], TO_BERT)], "TypeMismatch"),
-        ([MoveCall(OPTION, "option", "none", ["u64"], [])], "FunctionNotFound"),
-        ([MoveCall(OPTION, "option", "some", [], [SEVEN])], "TypeArityMismatch"),
-        ([MoveCall(OPTION, "option", "some", ["u64"], [])], "ArityMismatch"),
+        ([SPLIT, transfer([at(0), at(0)], TO_BERT)], WRONG + '1,"kind":"InvalidValueUsage"'),
+        ([SPLIT, transfer([at(1)], TO_BERT)], "IndexOutOfBounds"),
+        ([SPLIT, transfer([at(0, 1)], TO_BERT)], "SecondaryIndexOutOfBounds"),
+        ([split(GAS, [SEVEN, SEVEN]), transfer([at(0)], TO_BERT)], "InvalidResultArity"),
+        ([transfer([COIN2], SEVEN)], WRONG + '1,"kind":"InvalidBcsBytes"'),
+        ([transfer([COIN2], COIN2)], WRONG + '1,"kind":"TypeMismatch"'),
+        ([transfer([SEVEN], TO_BERT)], WRONG + '0,"kind":"TypeMismatch"'),
+        ([merge(COIN2, [GAS])], WRONG + '1,"kind":"InvalidGasCoinUsage"'),
+        ([merge(COIN2, [COIN2])], WRONG + '1,"kind":"InvalidValueUsage"'),
+        ([merge(GAS, [COIN2]), transfer([COIN2], TO_BERT)], "InvalidValueUsage"),
+        ([transfer([GAS], TO_BERT), SPLIT], "InvalidValueUsage"),
+        ([split(COIN2, [given_(3)])], "InsufficientCoinBalance"),
+        ([split(SEVEN, [SEVEN])], "TypeMismatch"),
+        ([split(GAS, [TO_BERT])], "InvalidBcsBytes"),
+        ([split(GAS, [given_(9)])], "IndexOutOfBounds"),
+        ([vector("vector<u8>", [TO_BERT])], "InvalidBcsBytes"),
+        ([vector("0x2::coin::CoinObject<0x2::iota::IOTA>", [COIN2])], "FeatureNotYetSupported"),
+        ([vector(None, [COIN2])], "FeatureNotYetSupported"),
+        ([vector("u64", [SEVEN]), vector("u64", [at(0)])], "TypeMismatch"),
+        ([vector("u64", [SEVEN]), transfer([at(0)], TO_BERT)], "TypeMismatch"),
+        ([call("option", "none", ["u64"], [])], "FunctionNotFound"),
+        ([call("option", "some", [], [SEVEN])], "TypeArityMismatch"),
+        ([call("option", "some", ["u64"], [])], "ArityMismatch"),
     ],
 )
 def test_a_wrong_command_fails_by_the_networks_name(commands: list[Command], reason: str):
@@ -142,11 +148,11 @@ def test_a_wrong_command_fails_by_the_networks_name(commands: list[Command], rea
 
 
 def test_a_failure_names_the_command():
-    assert failure([SPLIT, TransferObjects([at(0)], TO_BERT), TransferObjects([COIN2], SEVEN)]).endswith("in command 2")
+    assert failure([SPLIT, transfer([at(0)], TO_BERT), transfer([COIN2], SEVEN)]).endswith("in command 2")
 
 
 def test_values_that_can_be_dropped_are_left_lying():
-    assert not failure([MakeVector("u64", [SEVEN, SEVEN]), MoveCall(OPTION, "option", "some", ["u64"], [SEVEN])])
+    assert not failure([vector("u64", [SEVEN, SEVEN]), call("option", "some", ["u64"], [SEVEN])])
 
 
 def test_nothing_at_all_costs_the_fee_and_smashes_the_gas():
@@ -173,14 +179,14 @@ def test_a_transaction_after_which_tokens_do_not_add_up_is_never_carried_out(mon
 
 
 def test_a_transaction_makes_no_more_than_2048_coins():
-    many = [SplitCoins(GAS, [SEVEN] * 511)] * 4
-    given: list[Command] = [*many, *(TransferObjects([at(c, n) for n in range(511)], TO_BERT) for c in range(4))]
+    many = [split(GAS, [SEVEN] * 511)] * 4
+    given: list[Command] = [*many, *(transfer([at(c, n) for n in range(511)], TO_BERT) for c in range(4))]
     view = Coins(coin(1, nanos=10**12))
     inputs: list[bytes | Reference] = [b"", u64(7), BERT]
     fine = execution.execute(transaction(given, inputs, [coin(1, nanos=10**12)], budget=5 * 10**10), view)
     assert not fine.error
-    assert len(fine.written) == 4 * 511 + 1 <= MOST_NEW_COINS
-    given = [*given, SplitCoins(GAS, [SEVEN] * 5), TransferObjects([at(8, n) for n in range(5)], TO_BERT)]
+    assert len(fine.written) == 4 * 511 + 1 <= 2_048
+    given = [*given, split(GAS, [SEVEN] * 5), transfer([at(8, n) for n in range(5)], TO_BERT)]
     much = execution.execute(transaction(given, inputs, [coin(1, nanos=10**12)], budget=5 * 10**10), view)
     assert "EffectsTooLarge" in much.error
 
@@ -192,11 +198,11 @@ ARGUMENTS = st.one_of(
 )
 SOME = st.lists(ARGUMENTS, min_size=1, max_size=3)
 COMMANDS = st.one_of(
-    st.builds(SplitCoins, ARGUMENTS, st.lists(st.builds(given_, st.integers(0, 3)), min_size=1, max_size=3)),
-    st.builds(MergeCoins, ARGUMENTS, SOME),
-    st.builds(TransferObjects, SOME, st.builds(given_, st.integers(3, 4))),
-    st.builds(MakeVector, st.sampled_from(["u64", "address", None]), SOME),
-    st.builds(MoveCall, st.just(OPTION), st.just("option"), st.just("some"), st.just(["u64"]), SOME),
+    st.builds(split, ARGUMENTS, st.lists(st.builds(given_, st.integers(0, 3)), min_size=1, max_size=3)),
+    st.builds(merge, ARGUMENTS, SOME),
+    st.builds(transfer, SOME, st.builds(given_, st.integers(3, 4))),
+    st.builds(vector, st.sampled_from(["u64", "address", None]), SOME),
+    st.builds(call, st.just("option"), st.just("some"), st.just(["u64"]), SOME),
 )
 AMOUNTS = st.sampled_from([0, 1, 7, 10**6, 10**9, 2**64 - 1])
 
@@ -210,9 +216,7 @@ def steps(draw: st.DrawFn) -> tuple[list[Command], list[int], list[int], list[by
     budget = draw(st.sampled_from([FEE, FEE + COIN_DEPOSIT, 5 * FEE, 10**8]))
     commands = draw(st.lists(COMMANDS, max_size=4))
     if draw(st.booleans()):  # often enough, let nothing lie about
-        commands += [
-            TransferObjects([at(n)], given_(4)) for n, one in enumerate(commands) if isinstance(one, SplitCoins)
-        ]
+        commands += [transfer([at(n)], given_(4)) for n, one in enumerate(commands) if "SplitCoins" in one]
     return commands, paying, inputs, plain, budget
 
 
@@ -233,7 +237,7 @@ def test_no_sequence_of_transactions_makes_or_loses_a_token(told):
         except Refused:
             assert view.now == before
             continue
-        view.apply(outcome)
+        view.apply(asked.digest, outcome)
         burned += outcome.gas.computation
         assert view.nanos + burned == total
         assert outcome.gas.computation == FEE

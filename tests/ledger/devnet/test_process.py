@@ -21,7 +21,7 @@ from wattswap.experiments.bench.devnet_child import Child, running
 from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.process import Settings, serve
 from wattswap.ledger.devnet.rules import PUBLIC_CHAINS
-from wattswap.ledger.devnet.store import ChainStore
+from wattswap.ledger.devnet.store import KIND, ChainStore
 from wattswap.protocol.errors import InputError
 
 
@@ -87,7 +87,7 @@ def test_a_chain_stays_the_same_over_a_restart_and_every_chain_has_its_own_id(tm
 def test_a_commit_is_on_the_disk_before_it_is_acknowledged(tmp_path):
     """A kill cannot show the difference, only a power cut: so the switches themselves are looked at."""
     store = ChainStore(tmp_path / "chain.sqlite")
-    assert [store._one(f"PRAGMA {name}")[0] for name in ("journal_mode", "synchronous")] == ["wal", 2]
+    assert [store._database.rows(f"PRAGMA {name}")[0][0] for name in ("journal_mode", "synchronous")] == ["wal", 2]
     store.close()
 
 
@@ -176,7 +176,7 @@ def test_a_database_of_another_version_or_with_forged_tokens_is_refused(tmp_path
         other.execute("PRAGMA user_version = 99")
     assert "of version 99" in starts(tmp_path, db=str(db))
     with contextlib.closing(sqlite3.connect(db, isolation_level=None)) as other:
-        other.execute("PRAGMA user_version = 2")
+        other.execute(f"PRAGMA user_version = {KIND.version}")
         other.execute("UPDATE coins SET nanos = nanos + 1")
     assert "do not add up" in starts(tmp_path, db=str(db))
     with contextlib.closing(sqlite3.connect(db, isolation_level=None)) as other:

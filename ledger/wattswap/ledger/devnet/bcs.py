@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
+from msgspec import structs
+
 from wattswap.ledger.devnet.model import CoinObject, GasCost, Reference
 from wattswap.ledger.devnet.rules import COIN_DEPOSIT, EPOCH
 from wattswap.protocol.identity import uleb128 as uleb
@@ -27,6 +29,16 @@ def hashed(data: bytes) -> bytes:
     return blake2b(data, digest_size=32).digest()
 
 
+def digest_of(kind: str, data: bytes) -> bytes:
+    """The digest of a transaction, an object, effects or a checkpoint; ``kind`` is the network's name for it."""
+    return hashed(f"{kind}::".encode() + data)
+
+
+def new_id(transaction: bytes, counter: int) -> bytes:
+    """The id of the n-th object that a transaction creates."""
+    return hashed(b"\xf1" + transaction + u64(counter))
+
+
 def u64(number: int) -> bytes:
     """Eight bytes, the lowest first."""
     return number.to_bytes(8, "little")
@@ -37,40 +49,28 @@ def sequence(items: Sequence[bytes]) -> bytes:
     return uleb(len(items)) + b"".join(items)
 
 
-def digest(value: bytes) -> bytes:
-    """A digest is written with its length."""
+def _digest(value: bytes) -> bytes:
     return b"\x20" + value
-
-
-def coin_contents(coin_id: bytes, nanos: int) -> bytes:
-    """The Move value of a coin."""
-    return coin_id + u64(nanos)
-
-
-def coin_object(coin: CoinObject) -> bytes:
-    """A coin as the object that the API hands out."""
-    return _coin_object(coin.id, coin.version, coin.owner, coin.nanos, coin.previous)
 
 
 def coin(coin_id: bytes, version: int, owner: bytes, nanos: int, previous: bytes) -> CoinObject:
     """Make a coin and work out its digest."""
-    data = _coin_object(coin_id, version, owner, nanos, previous)
-    return CoinObject(coin_id, version, owner, nanos, previous, hashed(b"Object::" + data))
+    made = CoinObject(coin_id, version, owner, nanos, previous, b"")
+    return structs.replace(made, digest=digest_of("Object", coin_object(made)))
 
 
-def _coin_object(coin_id: bytes, version: int, owner: bytes, nanos: int, previous: bytes) -> bytes:
-    struct = b"\x00\x01" + u64(version) + b"\x28" + coin_contents(coin_id, nanos)
-    return struct + b"\x00" + owner + digest(previous) + u64(COIN_DEPOSIT)
+def coin_contents(coin: CoinObject) -> bytes:
+    """The Move value of a coin."""
+    return coin.id + u64(coin.nanos)
 
 
-def new_id(transaction: bytes, counter: int) -> bytes:
-    """The id of the n-th object that a transaction creates."""
-    return hashed(b"\xf1" + transaction + u64(counter))
+def coin_object(coin: CoinObject) -> bytes:
+    """A coin as the object that the API hands out."""
+    return _owned_struct(coin) + _digest(coin.previous) + u64(COIN_DEPOSIT)
 
 
-def gas_summary(gas: GasCost) -> bytes:
-    """All computation is burned, and all of a deposit comes back."""
-    return u64(gas.computation) * 2 + u64(gas.deposits) + u64(gas.rebate) + u64(0)
+def _owned_struct(coin: CoinObject) -> bytes:
+    return b"\x00\x01" + u64(coin.version) + b"\x28" + coin_contents(coin) + b"\x00" + coin.owner
 
 
 def effects(
@@ -88,58 +88,55 @@ def effects(
     ids = sorted(before | after)
     causes = sorted({coin.previous for coin in before.values()})
     version = next(iter(after.values())).version
-    head = _V1 + status + u64(epoch) + gas_summary(gas) + digest(transaction)
+    head = _V1 + status + u64(epoch) + _gas_summary(gas) + _digest(transaction)
     gas_index = _SOME + ids.index(gas_coin).to_bytes(4, "little") if gas_coin in after else _NONE
     changes = [_change(coin_id, before.get(coin_id), after.get(coin_id)) for coin_id in ids]
-    tail = sequence([digest(cause) for cause in causes]) + u64(version) + sequence(changes)
+    tail = sequence([_digest(cause) for cause in causes]) + u64(version) + sequence(changes)
     return head + gas_index + _NONE + tail + uleb(0) + _NONE
 
 
 def _change(coin_id: bytes, before: CoinObject | None, after: CoinObject | None) -> bytes:
-    was = b"\x01" + u64(before.version) + digest(before.digest) + b"\x00" + before.owner if before else b"\x00"
-    now = b"\x01" + digest(after.digest) + b"\x00" + after.owner if after else b"\x00"
+    was = b"\x01" + u64(before.version) + _digest(before.digest) + b"\x00" + before.owner if before else b"\x00"
+    now = b"\x01" + _digest(after.digest) + b"\x00" + after.owner if after else b"\x00"
     operation = b"\x01" if before is None else b"\x00" if after else b"\x02"
     return coin_id + was + now + operation
 
 
-def transaction_digest(data: bytes) -> bytes:
-    """The digest of a transaction."""
-    return hashed(b"TransactionData::" + data)
-
-
-def effects_digest(data: bytes) -> bytes:
-    """The digest of effects."""
-    return hashed(b"TransactionEffects::" + data)
+def _gas_summary(gas: GasCost) -> bytes:
+    """All computation is burned, and all of a deposit comes back."""
+    return u64(gas.computation) * 2 + u64(gas.deposits) + u64(gas.rebate) + u64(0)
 
 
 def checkpoint_contents_digest(transaction: bytes, effects: bytes) -> bytes:
     """Of a checkpoint with one transaction; signatures are not repeated in it."""
-    contents = _V1 + uleb(1) + digest(transaction) + digest(effects_digest(effects)) + uleb(1) + uleb(0)
-    return hashed(b"CheckpointContents::" + contents)
+    done = _digest(transaction) + _digest(digest_of("TransactionEffects", effects))
+    return digest_of("CheckpointContents", _V1 + uleb(1) + done + uleb(1) + uleb(0))
 
 
 def checkpoint(
     number: int, contents: bytes, previous: bytes | None, gas: GasCost, time_ms: int, epoch: int = EPOCH
 ) -> bytes:
     """The summary of a checkpoint; here each transaction gets one, so it is final as soon as it is done."""
-    link = _SOME + digest(previous) if previous else _NONE
-    head = u64(epoch) + u64(number) + u64(number + 1) + digest(contents) + link
-    return head + gas_summary(gas) + u64(time_ms) + uleb(0) + _NONE + uleb(0)
-
-
-def checkpoint_digest(data: bytes) -> bytes:
-    """The digest of a summary."""
-    return hashed(b"CheckpointSummary::" + data)
-
-
-def signed(transaction: bytes, signatures: Sequence[bytes]) -> bytes:
-    """A transaction with its signatures, the way the API hands it out."""
-    return b"\x01\x00\x00\x00" + transaction + sequence([uleb(len(one)) + one for one in signatures])
+    link = _SOME + _digest(previous) if previous else _NONE
+    head = u64(epoch) + u64(number) + u64(number + 1) + _digest(contents) + link
+    return head + _gas_summary(gas) + u64(time_ms) + uleb(0) + _NONE + uleb(0)
 
 
 def transaction(
     kind: bytes, sender: bytes, gas: Sequence[Reference], gas_owner: bytes, price: int, budget: int
 ) -> bytes:
-    """The transaction that a dry run asks about; the API gives its parts only."""
-    coins = [one.id + u64(one.version) + digest(one.digest) for one in gas]
-    return _V1 + kind + sender + sequence(coins) + gas_owner + u64(price) + u64(budget) + b"\x00"
+    """A transaction of parts, as a dry run gives them; ``kind`` says what is to be done."""
+    coins = [one.id + u64(one.version) + _digest(one.digest) for one in gas]
+    return _V1 + kind + sender + sequence(coins) + gas_owner + u64(price) + u64(budget) + _NONE
+
+
+def genesis(coin: CoinObject) -> bytes:
+    """The first transaction of a chain, which mints this coin."""
+    return transaction(
+        b"\x01" + sequence([b"\x00" + _owned_struct(coin)]) + sequence([]), bytes(32), [], bytes(32), 1, 0
+    )
+
+
+def signed(transaction: bytes, signatures: Sequence[bytes]) -> bytes:
+    """A transaction with its signatures, the way the API hands it out."""
+    return b"\x01\x00\x00\x00" + transaction + sequence([uleb(len(one)) + one for one in signatures])

@@ -35,19 +35,21 @@ class TooOftenError(Refused):
     """Right in itself, but later."""
 
 
-class _Bucket:
+class _Bucket(Struct):
     """So much can be taken at once, and so much comes back in a millisecond."""
 
-    def __init__(self, size: float, per_ms: float, now_ms: int) -> None:
-        self.size, self.per_ms, self.left, self.at_ms = size, per_ms, size, now_ms
+    size: float
+    per_ms: float
+    at_ms: int
+    taken: float = 0.0
 
     def take(self, amount: float, now_ms: int) -> bool:
         """Take it, if so much is there."""
-        self.left = min(self.size, self.left + (now_ms - self.at_ms) * self.per_ms)
+        self.taken = max(0.0, self.taken - (now_ms - self.at_ms) * self.per_ms)
         self.at_ms = now_ms
-        if amount > self.left:
+        if self.taken + amount > self.size:
             return False
-        self.left -= amount
+        self.taken += amount
         return True
 
 
@@ -56,25 +58,22 @@ class Faucet:
 
     def __init__(self, limits: FaucetLimits, now_ms: Callable[[], int]) -> None:
         self._limits, self._now_ms = limits, now_ms
-        begins = now_ms()
-        self._tank = _Bucket(limits.tank_nanos, limits.refill_nanos / 1_000, begins)
-        self._requests = _Bucket(limits.per_minute, limits.per_minute / _MINUTE_MS, begins)
+        self._tank = _Bucket(limits.tank_nanos, limits.refill_nanos / 1_000, now_ms())
+        self._requests = _Bucket(limits.per_minute, limits.per_minute / _MINUTE_MS, now_ms())
         self._wallets: dict[bytes, _Bucket] = {}
 
     def admit(self, recipient: bytes, nanos: int | None) -> int:
         """How many nanos the recipient gets; raises ``Refused`` if it asks for too much or too often."""
-        amount, now_ms = self._limits.nanos if nanos is None else nanos, self._now_ms()
-        most = min(self._limits.most_nanos, MINTED)
+        limits, now_ms = self._limits, self._now_ms()
+        amount, most = limits.nanos if nanos is None else nanos, min(limits.most_nanos, MINTED)
         if not 0 < amount <= most:
             raise Refused(f"the faucet gives 1 to {most} nanos at a time")
         if len(self._wallets) > _MOST_WALLETS:
             self._wallets = {}
-        of_wallet = _Bucket(self._limits.per_wallet, self._limits.per_wallet / _MINUTE_MS, now_ms)
+        of_wallet = _Bucket(limits.per_wallet, limits.per_wallet / _MINUTE_MS, now_ms)
         if not self._wallets.setdefault(recipient, of_wallet).take(1, now_ms) or not self._requests.take(1, now_ms):
             raise TooOftenError("the faucet has given enough for this minute: try again in the next")
         if not self._tank.take(amount, now_ms):
-            raise TooOftenError(
-                f"the faucet has {int(self._tank.left)} nanos just now, and {self._limits.refill_nanos} come in each"
-                " second: try again later"
-            )
+            left = f"{int(self._tank.size - self._tank.taken)} nanos just now, and {limits.refill_nanos} come in each"
+            raise TooOftenError(f"the faucet has {left} second: try again later")
         return amount

@@ -8,69 +8,70 @@ There is no Move machine: of all functions only ``0x1::option::some`` of a plain
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
 
-from wattswap.ledger.devnet import bcs, pure
-from wattswap.ledger.devnet.model import (
-    Argument,
-    Command,
-    MakeVector,
-    MergeCoins,
-    MoveCall,
-    SplitCoins,
-    TransferObjects,
-)
-from wattswap.ledger.devnet.rules import MOST_NEW_COINS
+from wattswap.ledger.devnet import bcs, plain
+from wattswap.ledger.devnet.model import Argument, CoinObject, Command
+from wattswap.ledger.devnet.rules import PROTOCOL
 
-_OPTION = f"0x{1:064x}"
+_OPTION: Final = f"0x{1:064x}"
 
 
 class Failure(Exception):  # noqa: N818 - the network's word: a transaction that is charged but does nothing
-    """The commands fail as a whole; ``error`` is the network's name for it, as JSON."""
+    """The commands fail as a whole; ``error`` is the network's name for it, with what belongs to that, as JSON."""
 
-    def __init__(self, error: str) -> None:
-        super().__init__(error)
-        self.error = error
+    def __init__(self, name: str, **about: object) -> None:
+        super().__init__(name)
+        self.error: object = {name: about} if about else name
         self.command: int | None = None
 
     def __str__(self) -> str:
         """In one line, for people."""
-        return self.error.strip('"') + ("" if self.command is None else f" in command {self.command}")
+        shown = json.dumps(self.error, separators=(",", ":")).strip('"')
+        return shown if self.command is None else f"{shown} in command {self.command}"
+
+
+def _wrong(at: int, kind: str, **about: int) -> Failure:
+    """What is wrong with the n-th argument of a command."""
+    return Failure("CommandArgumentError", argument=at, kind={kind: about} if about else kind)
 
 
 @dataclass(eq=False, slots=True)
 class Piece:
-    """A coin while the commands run. One that was merged into another is gone."""
+    """A coin while the commands run."""
 
     id: bytes
     owner: bytes
     nanos: int
-    gone: bool = False
 
 
-@dataclass(eq=False, slots=True)
-class _Hold:
-    """A place that holds a coin until it is taken; what a vector or an option would be is held as None."""
+class _Mark(Enum):
+    """What a place holds that holds neither a coin nor the bytes of an input: a vector or option is of no use here."""
 
-    piece: Piece | None
-    taken: bool = False
+    TAKEN = 1
+    PLAIN = 2
 
 
-@dataclass(eq=False)
+_Value = bytes | Piece | _Mark
+
+
 class Machine:
-    """Carries out the commands of one transaction."""
+    """Carries out the commands of the transaction with this digest, from which the ids of new coins come.
 
-    transaction: bytes
-    """Its digest: the ids of new coins come from it."""
-    gas: Piece
-    inputs: list[bytes | Piece]
-    created: list[Piece] = field(default_factory=list)
+    ``inputs`` are plain values and coins, ``gas`` is the coin that pays, with what the commands may take of it.
+    """
 
-    def __post_init__(self) -> None:
-        """Put every coin in its place."""
-        self._gas = _Hold(self.gas)
-        self._inputs = [one if isinstance(one, bytes) else _Hold(one) for one in self.inputs]
-        self._results: list[list[_Hold]] = []
+    def __init__(self, transaction: bytes, gas: Piece, inputs: list[bytes | CoinObject]) -> None:
+        self._transaction, self._created = transaction, 0
+        self._gas: list[_Value] = [gas]
+        self._inputs: list[_Value] = [
+            one if isinstance(one, bytes) else Piece(one.id, one.owner, one.nanos) for one in inputs
+        ]
+        self._results: list[list[_Value]] = []
+        self.pieces = [gas, *(one for one in self._inputs if isinstance(one, Piece))]
+        """All coins there are, that of the gas first."""
 
     def run(self, commands: list[Command]) -> None:
         """Carry them out in order; raises ``Failure``, after which the pieces are worth nothing."""
@@ -80,132 +81,113 @@ class Machine:
             except Failure as failure:
                 failure.command = number
                 raise
-        for number, holds in enumerate(self._results):
-            for sub, hold in enumerate(holds):
-                if hold.piece is not None and not hold.taken:
-                    raise Failure(_named("UnusedValueWithoutDrop", result=number, subresult=sub))
+        for number, values in enumerate(self._results):
+            for sub, value in enumerate(values):
+                if isinstance(value, Piece):
+                    raise Failure("UnusedValueWithoutDrop", result=number, subresult=sub)
 
-    def _step(self, command: Command) -> list[_Hold]:
+    def _step(self, command: Command) -> list[_Value]:
+        """Carry out one; what it leaves to later ones."""
         match command:
-            case SplitCoins():
-                return self._split(command)
-            case MergeCoins():
-                return self._merge(command)
-            case TransferObjects():
-                return self._transfer(command)
-            case MakeVector():
-                return self._vector(command)
-            case MoveCall():
-                return self._call(command)
+            case {"SplitCoins": {"coin": coin, "amounts": amounts}}:
+                return self._split(coin, amounts)
+            case {"MergeCoins": {"coin": coin, "coins_to_merge": sources}}:
+                return self._merge(coin, sources)
+            case {"TransferObjects": {"objects": objects, "address": address}}:
+                pieces = [self._take(one, at) for at, one in enumerate(objects)]
+                owner = self._plain(address, len(pieces), "address")
+                for piece in pieces:
+                    piece.owner = owner
+                return []
+            case {"MakeMoveVector": {"type": str(kind), "elements": elements}}:
+                return self._plain_result(elements, kind)
+            case {"MoveCall": call}:
+                if (call["package"], call["module"], call["function"]) != (_OPTION, "option", "some"):
+                    raise Failure("FunctionNotFound")
+                for part, error in (("type_arguments", "TypeArityMismatch"), ("arguments", "ArityMismatch")):
+                    if len(call[part]) != 1:
+                        raise Failure(error)
+                return self._plain_result(call["arguments"], call["type_arguments"][0])
+        raise Failure("FeatureNotYetSupported")
 
-    def _split(self, command: SplitCoins) -> list[_Hold]:
-        coin = self._borrow(command.coin, 0)
-        amounts = [
-            int.from_bytes(self._plain(amount, at, "u64"), "little") for at, amount in enumerate(command.amounts, 1)
-        ]
-        new = len(self.created) + len(amounts)
-        if new > MOST_NEW_COINS:
-            raise Failure(_named("EffectsTooLarge", current_size=str(new), max_size=str(MOST_NEW_COINS)))
-        return [_Hold(self._cut(coin, amount)) for amount in amounts]
+    def _split(self, source: Argument, amounts: list[Argument]) -> list[_Value]:
+        coin = self._borrow(source, 0)
+        wanted = [int.from_bytes(self._plain(amount, at, "u64"), "little") for at, amount in enumerate(amounts, 1)]
+        new, most = self._created + len(wanted), PROTOCOL["max_num_new_move_object_ids"]
+        if new > most:
+            raise Failure("EffectsTooLarge", current_size=str(new), max_size=str(most))
+        if sum(wanted) > coin.nanos:
+            raise Failure("InsufficientCoinBalance")
+        coin.nanos -= sum(wanted)
+        ids = (bcs.new_id(self._transaction, number) for number in range(self._created, new))
+        made = [Piece(coin_id, coin.owner, nanos) for coin_id, nanos in zip(ids, wanted, strict=True)]
+        self._created = new
+        self.pieces += made
+        return [*made]
 
-    def _cut(self, coin: Piece, nanos: int) -> Piece:
-        if nanos > coin.nanos:
-            raise Failure('"InsufficientCoinBalance"')
-        coin.nanos -= nanos
-        piece = Piece(bcs.new_id(self.transaction, len(self.created)), coin.owner, nanos)
-        self.created.append(piece)
-        return piece
-
-    def _merge(self, command: MergeCoins) -> list[_Hold]:
-        coin = self._borrow(command.coin, 0)
-        for at, source in enumerate(command.sources, 1):
+    def _merge(self, target: Argument, sources: list[Argument]) -> list[_Value]:
+        coin = self._borrow(target, 0)
+        for at, source in enumerate(sources, 1):
+            if source == "Gas":  # it may only be given away whole
+                raise _wrong(at, "InvalidGasCoinUsage")
             piece = self._take(source, at)
             if piece is coin:
-                raise _wrong(at, '"InvalidValueUsage"')
+                raise _wrong(at, "InvalidValueUsage")
             coin.nanos += piece.nanos
-            piece.gone = True
+            self.pieces.remove(piece)
         return []
 
-    def _transfer(self, command: TransferObjects) -> list[_Hold]:
-        pieces = [self._take(one, at, gas=True) for at, one in enumerate(command.objects)]
-        owner = self._plain(command.address, len(pieces), "address")
-        for piece in pieces:
-            piece.owner = owner
-        return []
-
-    def _vector(self, command: MakeVector) -> list[_Hold]:
-        if command.type is None:
-            raise Failure('"FeatureNotYetSupported"')
-        self._plains(command.elements, command.type)
-        return [_Hold(None)]
-
-    def _call(self, command: MoveCall) -> list[_Hold]:
-        if (command.package, command.module, command.function) != (_OPTION, "option", "some"):
-            raise Failure('"FunctionNotFound"')
-        if len(command.types) != 1:
-            raise Failure('"TypeArityMismatch"')
-        if len(command.arguments) != 1:
-            raise Failure('"ArityMismatch"')
-        self._plains(command.arguments, command.types[0])
-        return [_Hold(None)]
-
-    def _plains(self, arguments: list[Argument], kind: str) -> None:
-        try:
-            pure.check_type(kind)
-        except pure.NotPure:
-            raise Failure('"FeatureNotYetSupported"') from None
+    def _plain_result(self, arguments: list[Argument], kind: str) -> list[_Value]:
+        """A vector or an option of plain values: how a record is anchored."""
+        if not plain.is_plain(kind):
+            raise Failure("FeatureNotYetSupported")
         for at, argument in enumerate(arguments):
             self._plain(argument, at, kind)
+        return [_Mark.PLAIN]
 
     def _plain(self, argument: Argument, at: int, kind: str) -> bytes:
         """The bytes of a plain input, which must spell a value of this type."""
-        place = self._place(argument, at)
-        if isinstance(place, _Hold):
-            raise _wrong(at, '"TypeMismatch"')
-        if not pure.fits(place, kind):
-            raise _wrong(at, '"InvalidBcsBytes"')
-        return place
+        values, place = self._place(argument, at)
+        value = values[place]
+        if not isinstance(value, bytes):
+            raise _wrong(at, "TypeMismatch")
+        if not plain.fits(value, kind):
+            raise _wrong(at, "InvalidBcsBytes")
+        return value
 
     def _borrow(self, argument: Argument, at: int) -> Piece:
         """A coin that stays where it is, to be changed."""
-        place = self._place(argument, at)
-        if not isinstance(place, _Hold) or (place.piece is None and not place.taken):
-            raise _wrong(at, '"TypeMismatch"')
-        if place.taken or place.piece is None:
-            raise _wrong(at, '"InvalidValueUsage"')
-        return place.piece
+        values, place = self._place(argument, at)
+        value = values[place]
+        if not isinstance(value, Piece):
+            raise _wrong(at, "InvalidValueUsage" if value is _Mark.TAKEN else "TypeMismatch")
+        return value
 
-    def _take(self, argument: Argument, at: int, *, gas: bool = False) -> Piece:
-        """A coin that leaves its place for good; the gas coin may only be given away whole."""
-        if argument == "Gas" and not gas:
-            raise _wrong(at, '"InvalidGasCoinUsage"')
+    def _take(self, argument: Argument, at: int) -> Piece:
+        """A coin that leaves its place for good."""
         piece = self._borrow(argument, at)
-        place = self._place(argument, at)
-        assert isinstance(place, _Hold)
-        place.taken = True
+        values, place = self._place(argument, at)
+        values[place] = _Mark.TAKEN
         return piece
 
-    def _place(self, argument: Argument, at: int) -> bytes | _Hold:
-        if argument == "Gas":
-            return self._gas
-        if argument.input is not None:
-            if argument.input >= len(self._inputs):
-                raise _wrong(at, _named("IndexOutOfBounds", index=argument.input))
-            return self._inputs[argument.input]
-        result, sub = argument.nested_result or (argument.result or 0, None)
+    def _place(self, argument: Argument, at: int) -> tuple[list[_Value], int]:
+        """Where a value lies: a list, and which of it."""
+        match argument:
+            case "Gas":
+                return self._gas, 0
+            case {"Input": int(number)}:
+                if number >= len(self._inputs):
+                    raise _wrong(at, "IndexOutOfBounds", index=number)
+                return self._inputs, number
+            case {"NestedResult": [int(result), int(sub)]}:
+                nested = True
+            case _:
+                result, sub, nested = int(argument["Result"]), 0, False
         if result >= len(self._results):
-            raise _wrong(at, _named("IndexOutOfBounds", index=result))
+            raise _wrong(at, "IndexOutOfBounds", index=result)
         values = self._results[result]
-        if sub is None and len(values) != 1:
-            raise _wrong(at, _named("InvalidResultArity", result=result))
-        if (sub or 0) >= len(values):
-            raise _wrong(at, _named("SecondaryIndexOutOfBounds", result=result, subresult=sub or 0))
-        return values[sub or 0]
-
-
-def _wrong(at: int, kind: str) -> Failure:
-    return Failure(f'{{"CommandArgumentError":{{"argument":{at},"kind":{kind}}}}}')
-
-
-def _named(name: str, **about: int | str) -> str:
-    return json.dumps({name: about}, separators=(",", ":"))
+        if not nested and len(values) != 1:
+            raise _wrong(at, "InvalidResultArity", result=result)
+        if sub >= len(values):
+            raise _wrong(at, "SecondaryIndexOutOfBounds", result=result, subresult=sub)
+        return values, sub

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 
 class Refused(ValueError):  # noqa: N818 - a verdict
@@ -32,57 +32,10 @@ class Reference(Struct, frozen=True):
     digest: bytes
 
 
-class ArgumentPlace(Struct, frozen=True, rename="pascal", forbid_unknown_fields=True):
-    """An input by its number, or what an earlier command left: all of it, or one of its values."""
-
-    input: int | None = None
-    result: int | None = None
-    nested_result: tuple[int, int] | None = None
-
-
-Argument = Literal["Gas"] | ArgumentPlace
-"""Where a command takes a value from. Arguments and commands are named as the SDK's JSON names them."""
-
-
-class SplitCoins(Struct, frozen=True):
-    """New coins, one for each amount, out of a coin."""
-
-    coin: Argument
-    amounts: list[Argument]
-
-
-class MergeCoins(Struct, frozen=True):
-    """Coins that end, their tokens going into one that stays."""
-
-    coin: Argument
-    sources: list[Argument] = field(name="coins_to_merge")
-
-
-class TransferObjects(Struct, frozen=True):
-    """Coins that get a new owner."""
-
-    objects: list[Argument]
-    address: Argument
-
-
-class MakeVector(Struct, frozen=True):
-    """A vector of plain values that nobody takes: how a record is anchored."""
-
-    type: str | None
-    elements: list[Argument]
-
-
-class MoveCall(Struct, frozen=True):
-    """A call of a Move function; ``machine`` knows one."""
-
-    package: str
-    module: str
-    function: str
-    types: list[str] = field(name="type_arguments")
-    arguments: list[Argument]
-
-
-Command = SplitCoins | MergeCoins | TransferObjects | MakeVector | MoveCall
+Argument = Any
+"""Where a command takes a value from, as the SDK's JSON has it: "Gas", {"Input": 0} or a result of a command."""
+Command = dict[str, Any]
+"""Its name and its parts, as the SDK's JSON has them; ``machine`` says which there are."""
 
 
 class Transaction(Struct, frozen=True):
@@ -90,8 +43,6 @@ class Transaction(Struct, frozen=True):
 
     digest: bytes
     signing_digest: bytes
-    size: int
-    """Of its bytes."""
     sender: bytes
     inputs: list[bytes | Reference]
     """Plain values in BCS, and owned objects."""
@@ -119,7 +70,6 @@ class GasCost(Struct, frozen=True):
 class Execution(Struct, frozen=True):
     """All that a transaction comes to: what the store writes, in one go."""
 
-    transaction: Transaction
     gas: GasCost
     spent: list[CoinObject]
     """Every version it used up, the gas coins among them."""
@@ -128,15 +78,3 @@ class Execution(Struct, frozen=True):
     effects: bytes
     error: str
     """Why its commands did not take place (it is charged all the same); empty if they did."""
-
-
-class View(Protocol):
-    """What the pure part may ask about the state."""
-
-    def coin(self, coin_id: bytes) -> CoinObject | None:
-        """The coin as it is now, or None if there is none (any more)."""
-        ...
-
-    def spender(self, coin_id: bytes, version: int) -> bytes | None:
-        """Digest of the transaction that used this version up: the lock that lets no second one in."""
-        ...

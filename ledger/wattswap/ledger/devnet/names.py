@@ -1,22 +1,19 @@
-"""How people and clients write addresses and functions, read into keys. What cannot be read is ``Refused``."""
+"""How people and clients write bytes, addresses, types and functions. What cannot be read is ``Refused``."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64decode
-from binascii import Error as NotBase64
 from typing import Final
 
 from wattswap.ledger.devnet.model import Refused
 
 _HEX: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
-_NAME: Final = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
+_FUNCTION: Final = re.compile(r"(\w+)((?:::[A-Za-z_]\w{0,127}){0,2})", re.ASCII)
+_MOST_TYPE: Final = 1_000
 
-COIN_TYPES: Final = frozenset({"0x2::coin::Coin", "0x2::coin::Coin<0x2::iota::IOTA>", "0x2::coin", "0x2"})
-"""Filters that mean coins of IOTA, with short addresses."""
-IOTA_TYPES: Final = frozenset({"0x2::iota::IOTA"})
-LONG_IOTA_TYPE: Final = f"0x{2:064x}::iota::IOTA"
-LONG_COIN_TYPE: Final = f"0x{2:064x}::coin::Coin<0x{2:064x}::iota::IOTA>"
+COINS: Final = f"0x{2:064x}::coin::Coin<0x{2:064x}::iota::IOTA>"
+IOTA: Final = f"0x{2:064x}::iota::IOTA"
 
 
 def address(text: str) -> bytes:
@@ -26,34 +23,24 @@ def address(text: str) -> bytes:
     return bytes.fromhex(text[2:].zfill(64))
 
 
-def shown(value: bytes) -> str:
-    """An address or object id in full."""
-    return "0x" + value.hex()
-
-
-def short_type(text: str) -> str:
-    """A type with its addresses as short as can be, without blanks."""
-    if len(text) > 1_000:
-        raise Refused("a type name is not that long")
-    return re.sub(r"0x0*([0-9a-fA-F]+)", r"0x\1", text.replace(" ", ""))
-
-
 def function(text: str) -> bytes:
     """The key of a package, ``package::module`` or ``package::module::function``."""
-    package, *names = text.split("::")
-    if len(names) > 2 or not all(_NAME.fullmatch(name) for name in names):
+    parts = _FUNCTION.fullmatch(text)
+    if parts is None:
         raise Refused("a function filter is package, package::module or package::module::function")
-    return function_key(address(package), *names)
+    return address(parts[1]) + parts[2].encode()
 
 
-def function_key(package: bytes, *names: str) -> bytes:
-    """The same from its parts."""
-    return package + "::".join(names).encode()
+def full_type(text: str) -> str:
+    """A type with its addresses in full, without blanks."""
+    if len(text) > _MOST_TYPE:
+        raise Refused("a type name is not that long")
+    return re.sub(r"0x([0-9a-fA-F]+)", lambda found: f"0x{found[1].lstrip('0'):0>64}", text.replace(" ", ""))
 
 
 def from_base64(text: str) -> bytes:
     """Bytes in base64, strictly."""
     try:
         return b64decode(text, validate=True)
-    except (NotBase64, ValueError):
+    except ValueError:
         raise Refused("not base64") from None

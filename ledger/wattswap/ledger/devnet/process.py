@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import resource
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import uvicorn
 from msgspec import Struct
-from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from wattswap.ledger.devnet.api import where
 from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits
 from wattswap.ledger.devnet.model import Refused
 from wattswap.ledger.devnet.node import DevnetNode
@@ -30,7 +32,10 @@ from wattswap.protocol.errors import InputError
 _INTERRUPTED: Final = 130
 _GRACE_S: Final = 3
 _MOST_CONNECTIONS: Final = 400
+_MOST_WAITING: Final = 2_048
 _KEEP_ALIVE_S: Final = 120  # longer than the SDK keeps an idle connection, so it never writes into one just closed
+_SAID_S: Final = 60
+_log = logging.getLogger(__name__)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -66,56 +71,53 @@ class DevnetReady(Struct, frozen=True, kw_only=True):
 
 def serve(settings: Settings, say: Callable[[str], None]) -> int:
     """Serve until a signal comes. The exit code is 0 after SIGTERM, 130 after Ctrl-C; ``InputError`` if it cannot."""
-    file = Path(settings.db) if settings.db else None
-    with closing(ChainStore(file)) as store, closing(_listen(settings)) as listening:
+    with (
+        closing(ChainStore(Path(settings.db) if settings.db else None)) as store,
+        closing(_listen(settings)) as listening,
+    ):
         try:
-            node = DevnetNode(
-                store, _now_ms, epoch_ms=int(settings.epoch_s * 1_000), lag_ms=int(settings.lag_s * 1_000)
-            )
+            epoch_ms, lag_ms = int(settings.epoch_s * 1_000), int(settings.lag_s * 1_000)
+            node = DevnetNode(store, _now_ms, epoch_ms=epoch_ms, lag_ms=lag_ms)
         except Refused as refused:
             raise InputError(f"cannot use database {settings.db}: {refused}") from None
-        web = app(node, Faucet(settings.limits, _now_ms))
-        server = _Server(_config(web), lambda: say(_ready(settings, node, listening)), tied=settings.tied)
-        return asyncio.run(server.run_until_signal(listening))
+        config = uvicorn.Config(
+            app(node, Faucet(settings.limits, _now_ms)),
+            http=_Connection,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            proxy_headers=False,
+            server_header=False,
+            backlog=_most_connections() // 4,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        _complain_in_single_lines()
+        if settings.tied:
+            threading.Thread(target=_leave_with_stdin, daemon=True).start()
+        try:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # called when uvicorn has ended in good order
+            say(_ready(settings, node, listening))
+            _Server(config).run([listening])
+        except SystemExit:
+            return 0
+        except KeyboardInterrupt:
+            return _INTERRUPTED
+        return 0
+
+
+def _most_connections() -> int:
+    return min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, but signals end it with an exit code of ours, and it says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], *, tied: bool) -> None:
-        super().__init__(config)
-        self._tied = tied
-        self._ready = ready
-        self._code = 0
-
-    async def run_until_signal(self, listening: socket.socket) -> int:
-        """Serve; the exit code."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._leave, number)
-        if self._tied:
-            loop.add_reader(sys.stdin, self._left_alone)
-        await self.serve([listening])
-        return self._code
-
-    def _left_alone(self) -> None:
-        asyncio.get_running_loop().remove_reader(sys.stdin)
-        self._leave(signal.SIGTERM)
-
-    def _leave(self, number: int) -> None:
-        self.force_exit = self.should_exit  # the second signal does not wait for anybody
-        self.should_exit = True
-        self._code = _INTERRUPTED if number == signal.SIGINT else 0
+    """Takes in few at once, so that each is counted before the files run out; many may wait for that."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
         await super().startup(sockets)
-        self._ready()
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Ours are installed already; uvicorn's would be raised again at the end."""
-        yield
+        for listening in sockets or ():
+            listening.listen(_MOST_WAITING)
 
 
 class _Connection(H11Protocol):
@@ -126,11 +128,11 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take it in. Those that never say anything would else fill the table of open files."""
         self.silent_since = self.loop.time()
-        most = min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-        if len(self.connections) >= most:
+        if len(self.connections) >= _most_connections():
             silent = min(self.connections, key=lambda one: getattr(one, "silent_since", 0.0))
             silent.transport.abort()
             self.connections.discard(silent)
+            _log.error("there are too many connections: the one that is silent for longest is closed")
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -139,19 +141,28 @@ class _Connection(H11Protocol):
         super().data_received(data)
 
 
-def _config(web: Starlette) -> uvicorn.Config:
-    return uvicorn.Config(
-        web,
-        http=_Connection,
-        access_log=False,
-        log_level="error",  # a warning for each broken request would let strangers fill the log
-        lifespan="off",
-        ws="none",
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
-    )
+def _complain_in_single_lines() -> None:
+    """Let each error be one line without a traceback, and nothing be said twice: strangers could fill the log."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_SingleLine())
+    handler.addFilter(_News())
+    logging.basicConfig(level=logging.ERROR, handlers=[handler])
+
+
+class _SingleLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        error = record.exc_info[1] if record.exc_info else None
+        return " ".join(record.getMessage().split()) + (f": {where(error)}" if error else "")
+
+
+class _News(logging.Filter):
+    said, at_s = "", 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.msg == self.said and record.created < self.at_s + _SAID_S:
+            return False
+        self.said, self.at_s = record.msg, record.created
+        return True
 
 
 def _ready(settings: Settings, node: DevnetNode, listening: socket.socket) -> str:
@@ -167,15 +178,20 @@ def _ready(settings: Settings, node: DevnetNode, listening: socket.socket) -> st
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # with the protocol named asyncio sends small answers at once; without, each waits 40 ms for an acknowledgement
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((settings.host, settings.port))
+        listening = socket.create_server((settings.host, settings.port), family=family, backlog=_MOST_WAITING)
     except (OSError, OverflowError) as error:
-        listening.close()
         raise InputError(f"cannot listen on {settings.host} port {settings.port}: {error}") from None
+    # every connection inherits it: a small answer is sent at once, else it waits 40 ms for an acknowledgement
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+def _leave_with_stdin() -> None:
+    """Leave when whoever started the node is gone."""
+    while os.read(0, 4_096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _now_ms() -> int:

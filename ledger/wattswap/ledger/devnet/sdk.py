@@ -1,4 +1,4 @@
-"""The official SDK, as far as the node needs it: it reads what comes from outside, and it verifies signatures.
+"""The official SDK, as far as the node needs it: it reads what comes from outside, and it signs and verifies.
 
 The SDK has no types, so this is the one module where values of any kind come in; bytes and plain values go out.
 Whatever the SDK cannot read is ``Refused``, also when its Rust side gives up (``InternalError``).
@@ -6,28 +6,68 @@ Whatever the SDK cannot read is ``Refused``, also when its Rust side gives up (`
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from base64 import b64decode
+from typing import Any, Final
 
 import iota_sdk
 from iota_sdk import InternalError, SdkFfiError
 
-from wattswap.ledger.devnet.model import CoinObject, Refused
+from wattswap.ledger.devnet import rules
+from wattswap.ledger.devnet.model import CoinObject, Reference, Refused, Transaction
 from wattswap.ledger.iota_bytes import quicken
 
 quicken()
 
-_FAILURES = (InternalError, SdkFfiError)
+_FAILURES: Final = (InternalError, SdkFfiError)
 
 
-def transaction_json(data: bytes) -> tuple[str, bytes]:
-    """Read a transaction: its JSON, and the digest that its signers sign."""
+def transaction(data: bytes) -> Transaction:
+    """Read a transaction, or refuse it: what is no transaction, and what this node cannot do at all."""
+    if len(data) > rules.PROTOCOL["max_tx_size_bytes"]:
+        raise Refused(f"the transaction has {len(data)} bytes, and {rules.PROTOCOL['max_tx_size_bytes']} is the most")
     try:
-        transaction = iota_sdk.Transaction.from_bcs(data)
-        if transaction.to_bcs() != data:  # this SDK reads no others; its next version should not surprise us
+        read = iota_sdk.Transaction.from_bcs(data)
+        if read.to_bcs() != data:  # this SDK reads no others; its next version should not surprise us
             raise Refused("the transaction's bytes are not canonical")
-        return str(transaction.to_json()), bytes(transaction.signing_digest())
+        digest, signing_digest, body = read.digest().to_bytes(), read.signing_digest(), json.loads(read.to_json())["V1"]
     except _FAILURES as error:
         raise Refused(f"the bytes are no transaction: {_reason(error)}") from None
+    if "Programmable" not in body["kind"]:
+        raise Refused("only programmable transactions can be sent")
+    program, gas, expires = body["kind"]["Programmable"], body["gas_payment"], body["expiration"]
+    return Transaction(
+        digest=digest,
+        signing_digest=signing_digest,
+        sender=_bytes(body["sender"]),
+        inputs=[_input(one) for one in program["inputs"]],
+        commands=program["commands"],
+        gas=[_reference(one) for one in gas["objects"]],
+        gas_owner=_bytes(gas["owner"]),
+        gas_price=int(gas["price"]),
+        gas_budget=int(gas["budget"]),
+        last_epoch=None if expires == "None" else int(expires["Epoch"]),
+    )
+
+
+def _input(given: dict[str, Any]) -> bytes | Reference:
+    match given:
+        case {"Pure": value}:
+            return b64decode(value)
+        case {"ImmutableOrOwned": named}:
+            return _reference(named)
+    raise Refused("this node has no shared objects and receives none: inputs are plain values or owned coins")
+
+
+def _reference(given: dict[str, str]) -> Reference:
+    version = int(given["version"])
+    if version > rules.MOST_VERSION:
+        raise Refused(f"no object has version {version}")
+    return Reference(_bytes(given["object_id"]), version, from_base58(given["digest"]))
+
+
+def _bytes(address: str) -> bytes:
+    return bytes.fromhex(address.removeprefix("0x"))
 
 
 def signer(signature: bytes, signing_digest: bytes) -> bytes:
@@ -38,22 +78,16 @@ def signer(signature: bytes, signing_digest: bytes) -> bytes:
         if simple is None:
             raise Refused("this node verifies single signatures only (Ed25519, Secp256k1, Secp256r1)")
         iota_sdk.UserSignatureVerifier().verify(signing_digest, user)
-        return bytes(_public_key(simple).derive_address().to_bytes())
     except _FAILURES as error:
         raise Refused(f"a signature is not valid: {_reason(error)}") from None
+    key = simple.opt_ed25519_public_key() or simple.opt_secp256k1_public_key() or simple.opt_secp256r1_public_key()
+    return bytes(key.derive_address().to_bytes())
 
 
-def _public_key(simple: Any) -> Any:
-    if simple.is_ed25519():
-        return simple.ed25519_public_key()
-    return simple.secp256k1_public_key() if simple.is_secp256k1() else simple.secp256r1_public_key()
-
-
-def failure_status(error: str, command: int | None) -> bytes:
-    """The bytes of a failed status; ``error`` is the error's JSON in the SDK's form."""
-    place = "" if command is None else f',"command":{command}'
-    status = iota_sdk.execution_status_from_json(f'{{"success":false,"status":{{"error":{error}{place}}}}}')
-    return bytes(status.to_bcs())
+def failure_status(error: object, command: int | None) -> bytes:
+    """The bytes of a failed status; ``error`` is the error as the SDK's JSON has it."""
+    status = {"error": error} if command is None else {"error": error, "command": command}
+    return bytes(iota_sdk.execution_status_from_json(json.dumps({"success": False, "status": status})).to_bcs())
 
 
 def base58(data: bytes) -> str:
@@ -71,12 +105,12 @@ def from_base58(text: str) -> bytes:
 
 def address_of(seed: bytes) -> bytes:
     """The address of the Ed25519 key with this seed."""
-    return bytes(_key(seed).public_key().derive_address().to_bytes())
+    return bytes(iota_sdk.Ed25519PrivateKey(seed).public_key().derive_address().to_bytes())
 
 
-def gift(seed: bytes, coin: CoinObject, recipient: bytes, nanos: int, budget: int, price: int) -> tuple[bytes, bytes]:
-    """The transaction by which the faucet's key sends tokens from its coin, with its signature."""
-    key = _key(seed)
+def gift(seed: bytes, coin: CoinObject, recipient: bytes, nanos: int, budget: int) -> tuple[bytes, bytes]:
+    """The transaction by which the key with this seed sends tokens from its coin, with its signature."""
+    key = iota_sdk.Ed25519PrivateKey(seed)
     builder = iota_sdk.TransactionBuilder(key.public_key().derive_address())
     builder.send_iota(iota_sdk.Address.from_bytes(recipient), iota_sdk.PtbArgument.u64(nanos))
     reference = iota_sdk.ObjectReference(
@@ -84,36 +118,8 @@ def gift(seed: bytes, coin: CoinObject, recipient: bytes, nanos: int, budget: in
         version=iota_sdk.Version.from_u64(coin.version),
         digest=iota_sdk.ObjectDigest.from_bytes(coin.digest),
     )
-    transaction = builder.gas([reference]).gas_price(price).gas_budget(budget).finish()
-    return bytes(transaction.to_bcs()), bytes(key.sign_transaction(transaction).to_bytes())
-
-
-def genesis(coins: list[CoinObject]) -> bytes:
-    """The first transaction of a chain, which mints these coins."""
-    objects = [iota_sdk.GenesisObject(_data(coin), _owner(coin)) for coin in coins]
-    kind = iota_sdk.TransactionKind.new_genesis(iota_sdk.GenesisTransaction(objects, []))
-    nobody = iota_sdk.Address.from_bytes(bytes(32))
-    gas = iota_sdk.GasPayment(objects=[], owner=nobody, price=1, budget=0)
-    body = iota_sdk.TransactionV1(kind, nobody, gas, iota_sdk.TransactionExpiration.NONE())
-    return bytes(iota_sdk.Transaction.new_v1(body).to_bcs())
-
-
-def _key(seed: bytes) -> Any:
-    return iota_sdk.Ed25519PrivateKey(seed)
-
-
-def _data(coin: CoinObject) -> Any:
-    contents = coin.id + coin.nanos.to_bytes(8, "little")
-    struct = iota_sdk.MoveStruct(
-        struct_type=iota_sdk.StructTag.new_gas_coin(),
-        version=iota_sdk.Version.from_u64(coin.version),
-        contents=contents,
-    )
-    return iota_sdk.ObjectData.new_move_struct(struct)
-
-
-def _owner(coin: CoinObject) -> Any:
-    return iota_sdk.Owner.new_address(iota_sdk.Address.from_bytes(coin.owner))
+    made = builder.gas([reference]).gas_price(rules.REFERENCE_GAS_PRICE).gas_budget(budget).finish()
+    return bytes(made.to_bcs()), bytes(key.sign_transaction(made).to_bytes())
 
 
 def _reason(error: Exception) -> str:

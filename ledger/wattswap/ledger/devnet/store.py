@@ -1,19 +1,18 @@
-"""The state of the chain in one SQLite file: every transaction, every version of every coin, and what names them.
+"""The state of the chain in one SQLite file: every transaction, and every version of every coin.
 
 A transaction's outcome is written in one SQLite transaction, flushed to the disk before it returns: after a kill or a
-power cut all of it is there or nothing. Its primary keys are a second guard: no coin's version is ever spent twice.
+power cut all of it is there or nothing. The tables are a second guard: no coin's version is ever spent twice, and of
+no coin are there two versions at once.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from enum import IntEnum, unique
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from wattswap.ledger.database import Database, Kind
 from wattswap.ledger.devnet.model import CoinObject
@@ -25,40 +24,18 @@ CREATE TABLE transactions (
     effects BLOB NOT NULL, checkpoint BLOB NOT NULL, checkpoint_digest BLOB NOT NULL UNIQUE,
     burned INTEGER NOT NULL, deposited INTEGER NOT NULL, rebated INTEGER NOT NULL);
 CREATE INDEX sent ON transactions (sender, seq);
+CREATE TABLE calls (function BLOB, seq INTEGER, PRIMARY KEY (function, seq)) WITHOUT ROWID;
 CREATE TABLE coins (
-    id BLOB PRIMARY KEY, version INTEGER NOT NULL, owner BLOB NOT NULL, nanos INTEGER NOT NULL CHECK (nanos >= 0),
-    previous BLOB NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID;
-CREATE INDEX owned ON coins (owner, id, nanos);
-CREATE TABLE versions (
-    id BLOB, version INTEGER, owner BLOB NOT NULL, nanos INTEGER NOT NULL, previous BLOB NOT NULL,
-    digest BLOB NOT NULL, PRIMARY KEY (id, version)) WITHOUT ROWID;
-CREATE TABLE spent (id BLOB, version INTEGER, seq INTEGER NOT NULL, PRIMARY KEY (id, version)) WITHOUT ROWID;
-CREATE TABLE mentions (kind INTEGER, key BLOB, seq INTEGER, PRIMARY KEY (kind, key, seq)) WITHOUT ROWID;
+    id BLOB, version INTEGER, owner BLOB NOT NULL, nanos INTEGER NOT NULL CHECK (nanos >= 0),
+    previous BLOB NOT NULL, digest BLOB NOT NULL, made INTEGER NOT NULL, spent INTEGER,
+    PRIMARY KEY (id, version)) WITHOUT ROWID;
+CREATE UNIQUE INDEX live ON coins (id) WHERE spent IS NULL;
+CREATE INDEX owned ON coins (owner, id, nanos) WHERE spent IS NULL;
+CREATE INDEX received ON coins (owner, made);
+CREATE TRIGGER once BEFORE UPDATE ON coins WHEN old.spent IS NOT NULL
+    BEGIN SELECT RAISE(ABORT, 'this version of the coin is spent'); END;
 """
-KIND: Final = Kind(name="devnet chain", application_id=0x77617474, version=2, schema=_TABLES)
-
-_COIN: Final = "id, version, owner, nanos, previous, digest"
-_TRANSACTION: Final = "SELECT * FROM transactions WHERE"
-_THEN: Final = f"""(
-    SELECT {_COIN} FROM versions JOIN (SELECT digest AS previous, seq FROM transactions) USING (previous)
-    WHERE seq <= %d AND NOT EXISTS (
-        SELECT 1 FROM spent WHERE spent.id = versions.id AND spent.version = versions.version AND spent.seq <= %d))"""  # noqa: S608 - our own words
-"""The coins as they were after a transaction."""
-_LIVE: Final = f"SELECT {_COIN} FROM coins WHERE id = ?"  # noqa: S608 - our own words
-_AT: Final = f"SELECT {_COIN} FROM versions WHERE id = ? AND version = ?"  # noqa: S608 - our own words
-_HISTORY: Final = f"SELECT {_COIN} FROM versions WHERE id = ? ORDER BY version"  # noqa: S608 - our own words
-# Conditions and columns in the queries below are this package's own words; what comes from outside is a parameter.
-
-
-@unique
-class Mention(IntEnum):
-    """How a transaction names something it can be found by."""
-
-    RECIPIENT = 1
-    INPUT = 2
-    CHANGED = 3
-    DELETED = 4
-    FUNCTION = 5
+KIND: Final = Kind(name="devnet chain", application_id=0x77617474, version=3, schema=_TABLES)
 
 
 class Entry(Struct, frozen=True):
@@ -76,12 +53,12 @@ class Entry(Struct, frozen=True):
     rebated: int
 
 
-class Sums(Struct, frozen=True):
-    """Where all tokens are, in nanos."""
-
-    supply: int
-    burned: int
-    deposits: int
+Row = TypeVar("Row", CoinObject, Entry)
+Condition = tuple[Any, ...]
+"""SQL of this package's own words, and the values for its question marks: what comes from outside is one of these."""
+LIVE: Final = ("spent IS NULL",)
+"""Of coins: as they are now."""
+_LAST: Final = "seq DESC"
 
 
 class ChainStore:
@@ -92,133 +69,75 @@ class ChainStore:
 
     def __init__(self, file: Path | None) -> None:
         self._database = Database(file, KIND)
-        self._all, self.close = self._database.rows, self._database.close
-        self._all("PRAGMA cache_size = -16000")
-
-    def _one(self, statement: str, *values: object) -> tuple[Any, ...]:
-        return self._database.row(statement, *values) or ()
-
-    # --- writing
+        self.close = self._database.close
+        self._rows = self._database.rows
+        self._rows("PRAGMA cache_size = -16000")
 
     def write(
         self,
         entry: Entry,
         spent: Iterable[CoinObject],
-        written: Sequence[CoinObject],
-        mentions: Iterable[tuple[Mention, bytes]],
+        written: Iterable[CoinObject],
+        functions: Iterable[bytes] = (),
         about: Iterable[tuple[str, bytes]] = (),
     ) -> None:
-        """A transaction and all it changed, or, if anything goes wrong, nothing of it."""
-        used = [(coin.id, coin.version, entry.seq) for coin in spent]
-        coins = [(coin.id, coin.version, coin.owner, coin.nanos, coin.previous, coin.digest) for coin in written]
-        fields = (entry.seq, entry.digest, entry.sender, entry.signed, entry.effects, entry.checkpoint)
-        sums = (entry.checkpoint_digest, entry.burned, entry.deposited, entry.rebated)
+        """A transaction with all it changed and called, or, if anything goes wrong, nothing of it."""
+        used = [(entry.seq, coin.id, coin.version) for coin in spent]
+        coins = [(*structs.astuple(coin), entry.seq) for coin in written]
         with self._database.transaction() as sql:
-            many = sql.executemany
-            many("INSERT INTO spent VALUES (?, ?, ?)", used)
-            many("DELETE FROM coins WHERE id = ?", [row[:1] for row in used])
-            many("INSERT INTO coins VALUES (?, ?, ?, ?, ?, ?)", coins)
-            many("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?)", coins)
-            many("INSERT INTO mentions VALUES (?, ?, ?)", [(kind, key, entry.seq) for kind, key in mentions])
-            many("INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [fields + sums])
-            many("INSERT INTO chain VALUES (?, ?)", about)
+            sql.executemany("UPDATE coins SET spent = ? WHERE id = ? AND version = ?", used)
+            sql.executemany("INSERT INTO coins VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", coins)
+            sql.executemany("INSERT INTO calls VALUES (?, ?)", [(function, entry.seq) for function in functions])
+            sql.execute("INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", structs.astuple(entry))
+            sql.executemany("INSERT INTO chain VALUES (?, ?)", about)
 
-    # --- reading
+    def about(self, key: str) -> bytes:
+        """What genesis noted about the chain; nothing if it did not."""
+        return b"".join(value for (value,) in self._rows("SELECT value FROM chain WHERE key = ?", key))
 
-    def about(self, key: str) -> bytes | None:
-        """What genesis noted about the chain."""
-        row = self._one("SELECT value FROM chain WHERE key = ?", key)
-        return bytes(row[0]) if row else None
+    def find(self, kind: type[Row], *conditions: Condition, order: str, count: int = -1) -> list[Row]:
+        """All coins, in every version, or transactions of which all this holds."""
+        columns, table = ", ".join(kind.__struct_fields__), "coins" if kind is CoinObject else "transactions"
+        where, values = _where(conditions)
+        query = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608 - our own words
+        return [kind(*row) for row in self._rows(query, *values, count)]
 
-    def coin(self, coin_id: bytes) -> CoinObject | None:
-        """The coin as it is now."""
-        row = self._one(_LIVE, coin_id)
-        return CoinObject(*row) if row else None
+    def entry(self, *conditions: Condition) -> Entry | None:
+        """The last transaction of which all this holds."""
+        return next(iter(self.find(Entry, *conditions, order=_LAST, count=1)), None)
 
-    def version(self, coin_id: bytes, version: int) -> CoinObject | None:
-        """The coin as it was in this version."""
-        row = self._one(_AT, coin_id, version)
-        return CoinObject(*row) if row else None
+    def last(self) -> Entry:
+        """The last transaction; there is one, for genesis is the first."""
+        return self.find(Entry, order=_LAST, count=1)[0]
 
-    def versions(self, coin_id: bytes) -> list[CoinObject]:
-        """Every version of a coin that there ever was, the first one first."""
-        return [CoinObject(*row) for row in self._all(_HISTORY, coin_id)]
+    def coin(self, coin_id: bytes, *conditions: Condition) -> CoinObject | None:
+        """The coin as it is now, or as it was when this held."""
+        found = self.find(CoinObject, ("id = ?", coin_id), *(conditions or [LIVE]), order="version", count=1)
+        return found[0] if found else None
 
     def spender(self, coin_id: bytes, version: int) -> bytes | None:
         """The digest of the transaction that used up this version."""
-        query = "SELECT digest FROM spent JOIN transactions USING (seq) WHERE id = ? AND version = ?"
-        row = self._one(query, coin_id, version)
-        return row[0] if row else None
+        entry = self.entry(("seq = (SELECT spent FROM coins WHERE id = ? AND version = ?)", coin_id, version))
+        return entry.digest if entry else None
 
-    def balance(self, owner: bytes, newest: int) -> tuple[int, int]:
-        """The sum of an owner's coins after a transaction, and how many they are."""
-        found = f"SELECT COALESCE(SUM(nanos), 0), COUNT(*) FROM {self._coins_at(newest)} WHERE owner = ?"  # noqa: S608
-        nanos, count = self._one(found, owner)
+    def at(self, seq: int) -> Condition:
+        """Of coins: as they were after a transaction."""
+        return LIVE if seq == self.last().seq else ("made <= ? AND (spent IS NULL OR spent > ?)", seq, seq)
+
+    def balance(self, *conditions: Condition) -> tuple[int, int]:
+        """The sum of the coins of which all this holds, and how many they are."""
+        where, values = _where(conditions)
+        nanos, count = self._rows(f"SELECT COALESCE(SUM(nanos), 0), COUNT(*) FROM coins WHERE {where}", *values)[0]  # noqa: S608
         return nanos, count
-
-    def entry(
-        self, *, seq: int | None = None, digest: bytes | None = None, checkpoint: bytes | None = None
-    ) -> Entry | None:
-        """A transaction by its number, its digest or its checkpoint's digest; the last one if none is given."""
-        given = {"seq": seq, "digest": digest, "checkpoint_digest": checkpoint}
-        wanted = {name: value for name, value in given.items() if value is not None}
-        where = " AND ".join(f"{name} = ?" for name in wanted) or "TRUE"
-        row = self._one(f"{_TRANSACTION} {where} ORDER BY seq DESC LIMIT 1", *wanted.values())
-        return Entry(*row) if row else None
-
-    def coins(
-        self, where: Sequence[str], values: Sequence[object], newest: int, *, count: int, backwards: bool
-    ) -> list[CoinObject]:
-        """Coins under conditions, as they were after a transaction, by id."""
-        order = "DESC" if backwards else "ASC"
-        conditions = " AND ".join(where) or "TRUE"
-        query = f"SELECT {_COIN} FROM {self._coins_at(newest)} WHERE {conditions} ORDER BY id {order} LIMIT ?"  # noqa: S608
-        return [CoinObject(*row) for row in self._all(query, *values, count)]
-
-    def _coins_at(self, newest: int) -> str:
-        """Where the coins are as they were after a transaction."""
-        last = self._one("SELECT MAX(seq) FROM transactions")[0]
-        return "coins" if newest == last else _THEN % (newest, newest)
-
-    def entries(
-        self,
-        where: Sequence[str],
-        values: Sequence[object],
-        mentions: Sequence[tuple[Mention, bytes]],
-        *,
-        count: int,
-        backwards: bool,
-    ) -> list[Entry]:
-        """Transactions under conditions that name all of these, in their order.
-
-        The first mention leads: its rows come in the right order, so a page costs no more than it holds.
-        """
-        order = "DESC" if backwards else "ASC"
-        tables = [f"mentions AS m{n}" for n in range(len(mentions))] + ["transactions"]
-        same = [f"m{n}.seq = transactions.seq AND m{n}.kind = ? AND m{n}.key = ?" for n in range(len(mentions))]
-        first = "m0.seq" if mentions else "transactions.seq"
-        conditions = " AND ".join([*same, *(re.sub(r"\bseq\b", first, one) for one in where)]) or "TRUE"
-        chosen = f"SELECT transactions.* FROM {' CROSS JOIN '.join(tables)} WHERE {conditions}"  # noqa: S608
-        query = f"{chosen} ORDER BY {first} {order} LIMIT ?"
-        keys = [part for mention in mentions for part in mention]
-        return [Entry(*row) for row in self._all(query, *keys, *values, count)]
-
-    # --- auditing
-
-    def sums(self) -> Sums:
-        """Where the tokens are; deposits are what the coins there are have paid in."""
-        supply = self._one("SELECT COALESCE(SUM(nanos), 0) FROM coins")[0]
-        burned, deposits = self._one("SELECT burned, deposited - rebated FROM transactions ORDER BY seq DESC LIMIT 1")
-        return Sums(supply, burned, deposits)
-
-    def count(self) -> int:
-        """How many coins there are."""
-        return int(self._one("SELECT COUNT(*) FROM coins")[0])
 
     def state_hash(self) -> str:
         """One hash over all coins and the last transaction: two states with the same hash are the same."""
         state = blake2b(digest_size=32)
-        for digest in self._all("SELECT digest FROM coins ORDER BY id"):
-            state.update(digest[0])
-        state.update(self._one("SELECT checkpoint_digest FROM transactions ORDER BY seq DESC LIMIT 1")[0])
+        for (digest,) in self._rows("SELECT digest FROM coins WHERE spent IS NULL ORDER BY id"):
+            state.update(digest)
+        state.update(self.last().checkpoint_digest)
         return state.hexdigest()
+
+
+def _where(conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
+    return " AND ".join(one[0] for one in conditions) or "TRUE", [value for one in conditions for value in one[1:]]
