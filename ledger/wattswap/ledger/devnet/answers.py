@@ -1,7 +1,9 @@
 """What each field of the schema answers: values, or functions that are called when the field is asked for.
 
-Addresses and other bytes stay bytes here: how they are written is the business of the schema's scalars.
+Addresses and other bytes stay bytes here: how they are written is the business of the schema's scalars. What a field
+means, and what it is given, is said there too.
 """
+# ruff: noqa: A002, D102 - names and meanings are the schema's
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from typing import Any, Final
 from wattswap.ledger.devnet import bcs, names, rules, sdk
 from wattswap.ledger.devnet.model import CoinObject, Execution, Reference, Refused
 from wattswap.ledger.devnet.node import DevnetNode
-from wattswap.ledger.devnet.pages import Window, listing
+from wattswap.ledger.devnet.pages import listing
 from wattswap.ledger.devnet.store import LIVE, Condition, Entry
 
 Fields = dict[str, Any]
@@ -32,29 +34,25 @@ class Answers:
     # --- coins
 
     def owner(self, address: bytes) -> Fields:
-        """An address, and what it owns."""
         return {"address": address, "balance": partial(self._balance, address)}
 
     address = owner
 
-    def _balance(self, owner: bytes, type: str = names.IOTA) -> Fields | None:  # noqa: A002 - the schema's name
+    def _balance(self, owner: bytes, type: str = names.IOTA) -> Fields | None:
         if names.full_type(type or names.IOTA) != names.IOTA:
             return None
         nanos, count = self._store.balance(("owner = ?", owner), self._store.at(self._node.newest()))
         return {"coinType": {"repr": names.IOTA}, "coinObjectCount": count, "totalBalance": nanos}
 
     def object(self, address: bytes, version: int | None = None) -> Fields | None:
-        """A coin."""
         when = self._store.at(self._node.newest()) if version is None else ("version = ?", version)
         coin = self._store.coin(address, when)
         return _coin(coin) if coin else None
 
-    def objects(self, filter: Given | None = None, **window: Any) -> Fields:  # noqa: A002 - the schema's name
-        """Coins, by id."""
-        return listing(self._store, CoinObject, filter or {}, Window(**window), self._node.newest(), _coin)
+    def objects(self, filter: Given | None = None, **window: Any) -> Fields:
+        return listing(self._store, CoinObject, filter or {}, self._node.newest(), _coin, **window)
 
     def coin_metadata(self, coin_type: str) -> Fields | None:
-        """What kind of coin it is; IOTA is the only one."""
         if names.full_type(coin_type) != names.IOTA:
             return None
         about = "Coins of a local test chain. They are worth nothing."
@@ -64,7 +62,6 @@ class Answers:
     # --- transactions
 
     def execute_transaction_block(self, tx_bytes: str, signatures: Sequence[str]) -> Fields:
-        """Carry out a transaction."""
         if len(signatures) > _MOST_SIGNATURES:
             raise Refused("a transaction has one signature, or two with a sponsor")
         entry = self._node.submit(names.from_base64(tx_bytes), [names.from_base64(one) for one in signatures])
@@ -87,21 +84,17 @@ class Answers:
         return {"error": outcome.error or None, "results": [], "transaction": shown}
 
     def transaction_block(self, digest: str) -> Fields | None:
-        """A transaction."""
         entry = self._entry("digest = ?", sdk.from_base58(digest))
         return self._block(entry) if entry else None
 
-    def transaction_blocks(self, filter: Given | None = None, **window: Any) -> Fields:  # noqa: A002 - as above
-        """Transactions in the order in which they were carried out."""
-        return listing(self._store, Entry, filter or {}, Window(**window), self._node.newest(), self._block)
+    def transaction_blocks(self, filter: Given | None = None, **window: Any) -> Fields:
+        return listing(self._store, Entry, filter or {}, self._node.newest(), self._block, **window)
 
     def is_transaction_indexed_on_node(self, digest: str) -> bool:
-        """Whether a transaction is listed."""
         return self._entry("digest = ?", sdk.from_base58(digest)) is not None
 
     def events(self, **_: Any) -> Fields:
-        """None: they come from Move code."""
-        return listing(self._store, Entry, {"transactionIds": []}, Window(), 0, self._block)
+        return listing(self._store, Entry, {"transactionIds": []}, 0, self._block)
 
     def _entry(self, condition: str, value: Any) -> Entry | None:
         """The listed transaction of which this holds."""
@@ -119,11 +112,9 @@ class Answers:
     # --- the chain
 
     def chain_identifier(self) -> str:
-        """Which chain it is."""
         return self._node.chain_id
 
-    def checkpoint(self, id: Given | None = None) -> Fields | None:  # noqa: A002 - the schema's name
-        """A checkpoint by digest and number, or the newest."""
+    def checkpoint(self, id: Given | None = None) -> Fields | None:
         given = id or {}
         found: list[Condition] = [("seq <= ?", self._node.newest())]
         if (digest := given.get("digest")) is not None:
@@ -134,11 +125,9 @@ class Answers:
         return _checkpoint(entry) if entry else None
 
     def checkpoints(self, **window: Any) -> Fields:
-        """Checkpoints in their order."""
-        return listing(self._store, Entry, {}, Window(**window), self._node.newest(), _checkpoint)
+        return listing(self._store, Entry, {}, self._node.newest(), _checkpoint, **window)
 
-    def epoch(self, id: int | None = None) -> Fields | None:  # noqa: A002 - as above
-        """The epoch now; no other is known."""
+    def epoch(self, id: int | None = None) -> Fields | None:
         now, last = self._node.epoch(), self._store.last()
         if id not in {None, now}:
             return None
@@ -154,18 +143,15 @@ class Answers:
         }
 
     def service_config(self) -> Fields:
-        """How much may be asked for."""
         return {"enabledFeatures": ["COINS", "SYSTEM_STATE"], **rules.SERVICE}
 
     def protocol_config(self, protocol_version: int | None = None) -> Fields:
-        """The numbers of the protocol."""
         if protocol_version not in {None, rules.PROTOCOL_VERSION}:
             raise Refused(f"the protocol's version is {rules.PROTOCOL_VERSION}, and no other is known")
         configs = [{"key": key, "value": str(value)} for key, value in rules.PROTOCOL.items()]
         return {"protocolVersion": rules.PROTOCOL_VERSION, "featureFlags": [], "configs": configs}
 
     def devnet(self) -> Fields:
-        """What this chain holds."""
         (supply, coins), last = self._store.balance(LIVE), self._store.last()
         return {
             "mintedNanos": rules.MINTED,

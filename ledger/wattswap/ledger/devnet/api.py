@@ -16,24 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from graphql import (
-    DocumentNode,
-    ExecutionResult,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLError,
-    GraphQLObjectType,
-    GraphQLResolveInfo,
-    GraphQLScalarType,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    assert_valid_schema,
-    build_schema,
-    execute_sync,
-    parse,
-    validate,
-)
+import graphql
+from graphql import DocumentNode, FieldNode, GraphQLError, SelectionSetNode
 from msgspec import Struct
 
 from wattswap.ledger.devnet import names, rules
@@ -61,15 +45,15 @@ class Api:
 
     def __init__(self, node: DevnetNode) -> None:
         self._answers = Answers(node)
-        self._schema = build_schema(files(__package__).joinpath("schema.graphql").read_text(encoding="utf-8"))
+        self._schema = graphql.build_schema(files(__package__).joinpath("schema.graphql").read_text(encoding="utf-8"))
         for name, kind in self._schema.type_map.items():
-            if isinstance(kind, GraphQLScalarType):
+            if isinstance(kind, graphql.GraphQLScalarType):
                 kind.coerce_input_value = _READ.get(name, kind.coerce_input_value)
                 kind.coerce_output_value = _WRITTEN.get(name, kind.coerce_output_value)
-            for field in kind.fields.values() if isinstance(kind, GraphQLObjectType) else ():
+            for field in kind.fields.values() if isinstance(kind, graphql.GraphQLObjectType) else ():
                 for argument, about in field.args.items():
                     about.out_name = _in_python(argument)
-        assert_valid_schema(self._schema)
+        graphql.assert_valid_schema(self._schema)
         self._read = lru_cache(_MOST_KEPT)(self._checked)  # a client sends the same few texts again and again
 
     def answer(self, request: Request) -> Fields:
@@ -79,7 +63,9 @@ class Api:
             if isinstance(query, list):
                 return {"errors": [_shown(error) for error in query]}
             given, name = request.variables, request.operation_name
-            result = execute_sync(self._schema, query, self._answers, [0], given, name, field_resolver=_resolved)
+            result = graphql.execute_sync(
+                self._schema, query, self._answers, [0], given, name, field_resolver=_resolved
+            )
         except Refused as refused:
             return {"errors": [{"message": str(refused)[:_MOST_TEXT]}]}
         except RecursionError:
@@ -94,14 +80,14 @@ class Api:
                 " put long values into variables"
             )
         try:
-            document = parse(query, no_location=False, max_tokens=_MOST_TOKENS)
+            document = graphql.parse(query, no_location=False, max_tokens=_MOST_TOKENS)
             _check_cost(document)
-            return validate(self._schema, document, max_errors=_MOST_ERRORS) or document
+            return graphql.validate(self._schema, document, max_errors=_MOST_ERRORS) or document
         except GraphQLError as error:
             return [error]
 
 
-def _resolved(source: Any, info: GraphQLResolveInfo[list[int]], **given: Any) -> Any:
+def _resolved(source: Any, info: graphql.GraphQLResolveInfo[list[int]], **given: Any) -> Any:
     """What answers a field; the context counts the bytes that one answer hands out."""
     name = info.field_name
     found = source.get(name) if isinstance(source, dict) else getattr(source, _in_python(name))
@@ -144,11 +130,13 @@ def _check_cost(document: DocumentNode) -> None:
     makes nothing cheaper, and a fragment counts as often as it is spread.
     """
     named = {
-        one.name.value: one.selection_set for one in document.definitions if isinstance(one, FragmentDefinitionNode)
+        one.name.value: one.selection_set
+        for one in document.definitions
+        if isinstance(one, graphql.FragmentDefinitionNode)
     }
     nodes = cost = 0
     for operation in document.definitions:
-        if not isinstance(operation, OperationDefinitionNode):
+        if not isinstance(operation, graphql.OperationDefinitionNode):
             continue
         for one in _costs(operation.selection_set, named):
             nodes, cost = nodes + 1, cost + one
@@ -166,7 +154,7 @@ def _costs(
         raise Refused(f"the query is nested deeper than {rules.SERVICE['maxQueryDepth']} levels")
     for node in within.selections:
         inner, name = getattr(node, "selection_set", None), ""
-        if isinstance(node, FragmentSpreadNode):
+        if isinstance(node, graphql.FragmentSpreadNode):
             name = node.name.value
             if name in path:
                 raise Refused(f"fragment {name[:80]!r} contains itself")
@@ -177,7 +165,7 @@ def _costs(
             yield from _costs(inner, fragments, (*path, name), root=root and not is_field)
 
 
-def _result(result: ExecutionResult) -> Fields:
+def _result(result: graphql.ExecutionResult) -> Fields:
     answer: Fields = {"data": result.data}
     if result.errors:
         answer["errors"] = [_shown(error) for error in result.errors[:20]]

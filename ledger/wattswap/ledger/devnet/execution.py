@@ -106,19 +106,20 @@ def _check_gas_terms(transaction: Transaction) -> None:
 
 def _current(named: Reference, owner: bytes, store: ChainStore) -> CoinObject:
     """The coin that is named, as it is now; version, digest and owner must be right."""
-    shown = f"(0x{named.id.hex()}, {named.version}, {sdk.base58(named.digest)})"
     coin = store.coin(named.id)
-    if coin is None or coin.version != named.version:
-        if spender := store.spender(named.id, named.version):
-            why = f", already used by transaction {sdk.base58(spender)}"
+    if coin and (coin.version, coin.digest, coin.owner) == (named.version, named.digest, owner):
+        return coin
+    if coin and coin.version == named.version:
+        if coin.digest == named.digest:
+            why = f"is owned by 0x{coin.owner.hex()}, but 0x{owner.hex()} wants to use it"
         else:
-            why = f": its current version is {coin.version}" if coin else ": there is no such object"
-        raise Refused(f"Object {shown} is not available for consumption{why}")
-    if coin.digest != named.digest:
-        raise Refused(f"Object {shown} has the digest {sdk.base58(coin.digest)} in this version")
-    if coin.owner != owner:
-        raise Refused(f"Object {shown} is owned by 0x{coin.owner.hex()}, but 0x{owner.hex()} wants to use it")
-    return coin
+            why = f"has the digest {sdk.base58(coin.digest)} in this version"
+    elif spender := store.spender(named.id, named.version):
+        why = f"is not available for consumption, already used by transaction {sdk.base58(spender)}"
+    else:
+        now = f"its current version is {coin.version}" if coin else "there is no such object"
+        why = f"is not available for consumption: {now}"
+    raise Refused(f"Object (0x{named.id.hex()}, {named.version}, {sdk.base58(named.digest)}) {why}")
 
 
 def carry_out(

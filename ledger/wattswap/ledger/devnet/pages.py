@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from wattswap.ledger.devnet import names, sdk
 from wattswap.ledger.devnet.model import CoinObject, Refused
@@ -46,58 +46,48 @@ _READ: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 
 
-class Window(Struct, frozen=True):
-    """Which page is wanted: the first n after a cursor, or the last n before one."""
-
-    first: int | None = None
-    after: str | None = None
-    last: int | None = None
-    before: str | None = None
-
-
 def listing(
     store: ChainStore,
     kind: type[Row],
     wanted: Mapping[str, Any],
-    window: Window,
     newest: int,
     shown: Callable[[Row], Any],
+    *,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
 ) -> dict[str, Any]:
-    """A page of coins, by id, or of transactions, as the listed transactions left them: the schema's connection.
+    """The first coins (by id) or transactions after a cursor, or the last before one: the schema's connection.
 
     As on IOTA's own service, a cursor pins the checkpoint it was made at: whoever keeps one never sees anything newer
     with it.
     """
-    cursors: list[tuple[str, _Cursor]] = [
-        (sign, _read(one)) for sign, one in ((">", window.after), ("<", window.before)) if one is not None
+    if first is not None and last is not None:
+        raise Refused("a page has first or last, not both")
+    size = next((one for one in (first, last) if one is not None), SERVICE["defaultPageSize"])
+    if not 0 <= size <= SERVICE["maxPageSize"]:
+        raise Refused(f"a page has 0 to {SERVICE['maxPageSize']} entries, not {size}")
+    bounds: list[tuple[str, _Cursor]] = [
+        (sign, _read(cursor)) for sign, cursor in ((">", after), ("<", before)) if cursor is not None
     ]
-    newest = min([newest, *(checkpoint for _, (checkpoint, _) in cursors)])
+    newest = min([newest, *(checkpoint for _, (checkpoint, _) in bounds)])
     key, seen = ("id", store.at(newest)) if kind is CoinObject else ("seq", ("seq <= ?", newest))
     conditions = [seen, *(_condition(name, value) for name, value in wanted.items() if value is not None)]
-    conditions += [(f"{key} {sign} ?", place) for sign, (_, place) in cursors]
-    size, backwards = _size(window), window.last is not None
-    rows = store.find(kind, *conditions, order=f"{key} DESC" if backwards else key, count=size + 1)
+    conditions += [(f"{key} {sign} ?", place) for sign, (_, place) in bounds]
+    order = key if last is None else f"{key} DESC"
+    rows = store.find(kind, *conditions, order=order, count=size + 1)
     more, rows = len(rows) > size, rows[:size]  # the one too many says whether there is another page
-    if backwards:
+    if last is not None:
         rows.reverse()
     ends = [b64encode(msgspec.json.encode((newest, getattr(row, key)))).decode() for row in rows[:1] + rows[-1:]]
     info = {
-        "hasPreviousPage": more if backwards else window.after is not None,
-        "hasNextPage": window.before is not None if backwards else more,
+        "hasPreviousPage": after is not None if last is None else more,
+        "hasNextPage": more if last is None else before is not None,
         "startCursor": ends[0] if ends else None,
         "endCursor": ends[-1] if ends else None,
     }
     return {"pageInfo": info, "nodes": [shown(row) for row in rows]}
-
-
-def _size(window: Window) -> int:
-    if window.first is not None and window.last is not None:
-        raise Refused("a page has first or last, not both")
-    given, most = window.first if window.last is None else window.last, SERVICE["maxPageSize"]
-    size = SERVICE["defaultPageSize"] if given is None else given
-    if not 0 <= size <= most:
-        raise Refused(f"a page has 0 to {most} entries, not {size}")
-    return size
 
 
 def _read(cursor: str) -> _Cursor:

@@ -93,13 +93,12 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        _complain_in_single_lines()
+        logging.basicConfig(level=logging.ERROR, handlers=[_SingleLines()])
         if settings.tied:
             threading.Thread(target=_leave_with_stdin, daemon=True).start()
         try:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # called when uvicorn has ended in good order
-            say(_ready(settings, node, listening))
-            _Server(config).run([listening])
+            _Server(config, lambda: say(_ready(settings, node, listening))).run([listening])
         except SystemExit:
             return 0
         except KeyboardInterrupt:
@@ -112,12 +111,17 @@ def _most_connections() -> int:
 
 
 class _Server(uvicorn.Server):
-    """Takes in few at once, so that each is counted before the files run out; many may wait for that."""
+    """Takes in few connections at once, so that each is counted before the files run out; many may wait for that."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listening in sockets or ():
             listening.listen(_MOST_WAITING)
+        self._ready()
 
 
 class _Connection(H11Protocol):
@@ -141,28 +145,17 @@ class _Connection(H11Protocol):
         super().data_received(data)
 
 
-def _complain_in_single_lines() -> None:
-    """Let each error be one line without a traceback, and nothing be said twice: strangers could fill the log."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_SingleLine())
-    handler.addFilter(_News())
-    logging.basicConfig(level=logging.ERROR, handlers=[handler])
+class _SingleLines(logging.Handler):
+    """Says an error in one line without a traceback, and the same in a minute only once: strangers could fill a log."""
 
+    _said: tuple[str, int] = ("", 0)
 
-class _SingleLine(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        error = record.exc_info[1] if record.exc_info else None
-        return " ".join(record.getMessage().split()) + (f": {where(error)}" if error else "")
-
-
-class _News(logging.Filter):
-    said, at_s = "", 0.0
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.msg == self.said and record.created < self.at_s + _SAID_S:
-            return False
-        self.said, self.at_s = record.msg, record.created
-        return True
+    def emit(self, record: logging.LogRecord) -> None:
+        saying = record.msg, int(record.created) // _SAID_S
+        if saying != self._said:
+            error = record.exc_info[1] if record.exc_info else None
+            print(*record.getMessage().split(), where(error) if error else "", file=sys.stderr)  # noqa: T201 - as a log does
+        self._said = saying
 
 
 def _ready(settings: Settings, node: DevnetNode, listening: socket.socket) -> str:
@@ -179,7 +172,7 @@ def _ready(settings: Settings, node: DevnetNode, listening: socket.socket) -> st
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        listening = socket.create_server((settings.host, settings.port), family=family, backlog=_MOST_WAITING)
+        listening = socket.create_server((settings.host, settings.port), family=family)
     except (OSError, OverflowError) as error:
         raise InputError(f"cannot listen on {settings.host} port {settings.port}: {error}") from None
     # every connection inherits it: a small answer is sent at once, else it waits 40 ms for an acknowledgement
