@@ -99,6 +99,7 @@ def _resolved(source: Any, info: graphql.GraphQLResolveInfo[list[int]], **given:
     return value
 
 
+@lru_cache
 def _in_python(name: str) -> str:
     return re.sub("([A-Z])", r"_\1", name).lower()
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 import iota_sdk
 from iota_sdk import InternalError, SdkFfiError
 
-from wattswap.ledger.devnet import rules
+from wattswap.ledger.devnet import bcs, rules
 from wattswap.ledger.devnet.model import CoinObject, Reference, Refused, Transaction
 from wattswap.ledger.iota_bytes import quicken
 
@@ -30,15 +30,15 @@ def transaction(data: bytes) -> Transaction:
         read = iota_sdk.Transaction.from_bcs(data)
         if read.to_bcs() != data:  # this SDK reads no others; its next version should not surprise us
             raise Refused("the transaction's bytes are not canonical")
-        digest, signing_digest, body = read.digest().to_bytes(), read.signing_digest(), json.loads(read.to_json())["V1"]
+        body = json.loads(read.to_json())["V1"]
     except _FAILURES as error:
         raise Refused(f"the bytes are no transaction: {_reason(error)}") from None
     if "Programmable" not in body["kind"]:
         raise Refused("only programmable transactions can be sent")
     program, gas, expires = body["kind"]["Programmable"], body["gas_payment"], body["expiration"]
     return Transaction(
-        digest=digest,
-        signing_digest=signing_digest,
+        digest=bcs.digest_of("TransactionData", data),
+        signing_digest=bcs.hashed(bytes(3) + data),
         sender=_bytes(body["sender"]),
         inputs=[_input(one) for one in program["inputs"]],
         commands=program["commands"],
