@@ -4,8 +4,8 @@ It keeps coins as the real network does (versions, owners, gas, storage deposits
 answers the SDK's GraphQL, so code tried here runs against a public network by changing the URL. It is **not** a
 network: one authority, no consensus, no Move machine, no staking, no shared objects. Nothing on it has a value.
 
-    server -> api, faucet -> node -> {execution -> machine, store} -> {sdk, bcs, model}
+    process -> server -> {api -> answers -> pages, faucet} -> node -> {execution -> machine, store} -> {sdk, bcs, model}
 
-``execution`` is pure: a view of coins and a transaction in, every byte to be written out. ``store`` writes them in one
+``execution`` writes nothing: coins and a transaction in, every byte to be written out. ``store`` writes them in one
 SQLite transaction or not at all. A test reads the same bytes with the SDK: that is what keeps ``bcs`` honest.
 """

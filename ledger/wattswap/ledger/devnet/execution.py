@@ -1,4 +1,4 @@
-"""A transaction and the coins in, everything it comes to out. Pure: nothing is written here.
+"""A transaction and the coins in, everything it comes to out. Nothing is written here.
 
 First the checks of the door: what fails them is ``Refused``, costs nothing and leaves no trace. What passes is
 carried out and charged, also if its commands fail: then only the gas is taken, and every coin it named gets a new
@@ -133,27 +133,28 @@ def carry_out(
     """Run the commands and charge for them; ``reserve`` is the budget, out of the commands' reach (None: no limit)."""
     total, spent = sum(coin.nanos for coin in gas), [*gas, *inputs.values()]
     computation = rules.COMPUTATION_UNITS * max(transaction.gas_price, rules.REFERENCE_GAS_PRICE)
-    machine = Machine(
-        transaction.digest,
-        Piece(gas[0].id, gas[0].owner, total - (reserve or 0)),
-        [one if isinstance(one, bytes) else inputs[one.id] for one in transaction.inputs],
-    )
-    error, status = "", bcs.SUCCESS
+    owned = {coin.id: Piece(coin.id, coin.owner, coin.nanos) for coin in inputs.values()}
+    payer = Piece(gas[0].id, gas[0].owner, total - (reserve or 0))
+    values = [one if isinstance(one, bytes) else owned[one.id] for one in transaction.inputs]
+    machine, error, status = Machine(transaction.digest, payer, values), "", bcs.SUCCESS
+
+    def cost(pieces: list[Piece]) -> GasCost:
+        return GasCost(computation, rules.COIN_DEPOSIT * len(pieces), rules.COIN_DEPOSIT * len(spent))
+
     try:
         machine.run(transaction.commands)
         pieces = machine.pieces
         pieces[0].nanos += reserve or 0
-        cost = GasCost(computation, rules.COIN_DEPOSIT * len(pieces), rules.COIN_DEPOSIT * len(spent))
-        if reserve is not None and cost.net > reserve:
+        if reserve is not None and cost(pieces).net > reserve:
             raise Failure("InsufficientGas")
     except Failure as failure:
         error, status = str(failure), sdk.failure_status(failure.error, failure.command)
         pieces = [Piece(gas[0].id, gas[0].owner, total)]
         pieces += [Piece(coin.id, coin.owner, coin.nanos) for coin in inputs.values()]
-        cost = GasCost(computation, rules.COIN_DEPOSIT * len(pieces), rules.COIN_DEPOSIT * len(spent))
-    pieces[0].nanos = max(0, pieces[0].nanos - cost.net)  # less than 0 only in an estimate
+    gas_cost = cost(pieces)
+    pieces[0].nanos = max(0, pieces[0].nanos - gas_cost.net)  # less than 0 only in an estimate
     version = max(coin.version for coin in spent) + 1
     written = [bcs.coin(piece.id, version, piece.owner, piece.nanos, transaction.digest) for piece in pieces]
     written.sort(key=lambda coin: coin.id)
-    effects = bcs.effects(status, cost, transaction.digest, gas[0].id, spent, written, epoch)
-    return Execution(cost, spent, written, effects, error)
+    effects = bcs.effects(status, gas_cost, transaction.digest, gas[0].id, spent, written, epoch)
+    return Execution(gas_cost, spent, written, effects, error)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 from wattswap.ledger.devnet import bcs, plain
-from wattswap.ledger.devnet.model import Argument, CoinObject, Command
+from wattswap.ledger.devnet.model import Argument, Command
 from wattswap.ledger.devnet.rules import PROTOCOL
 
 _OPTION: Final = f"0x{1:064x}"
@@ -47,14 +46,12 @@ class Piece:
     nanos: int
 
 
-class _Mark(Enum):
-    """What a place holds that holds neither a coin nor the bytes of an input: a vector or option is of no use here."""
+@dataclass(eq=False, slots=True)
+class _Place:
+    """Where a value lies: bytes of an input, a coin until it is taken, or None for a vector or an option."""
 
-    TAKEN = 1
-    PLAIN = 2
-
-
-_Value = bytes | Piece | _Mark
+    value: bytes | Piece | None
+    taken: bool = False
 
 
 class Machine:
@@ -63,14 +60,11 @@ class Machine:
     ``inputs`` are plain values and coins, ``gas`` is the coin that pays, with what the commands may take of it.
     """
 
-    def __init__(self, transaction: bytes, gas: Piece, inputs: list[bytes | CoinObject]) -> None:
+    def __init__(self, transaction: bytes, gas: Piece, inputs: list[bytes | Piece]) -> None:
         self._transaction, self._created = transaction, 0
-        self._gas: list[_Value] = [gas]
-        self._inputs: list[_Value] = [
-            one if isinstance(one, bytes) else Piece(one.id, one.owner, one.nanos) for one in inputs
-        ]
-        self._results: list[list[_Value]] = []
-        self.pieces = [gas, *(one for one in self._inputs if isinstance(one, Piece))]
+        self._gas, self._inputs = _Place(gas), [_Place(one) for one in inputs]
+        self._results: list[list[_Place]] = []
+        self.pieces = [gas, *(one for one in inputs if isinstance(one, Piece))]
         """All coins there are, that of the gas first."""
 
     def run(self, commands: list[Command]) -> None:
@@ -82,11 +76,11 @@ class Machine:
                 failure.command = number
                 raise
         for number, values in enumerate(self._results):
-            for sub, value in enumerate(values):
-                if isinstance(value, Piece):
+            for sub, place in enumerate(values):
+                if isinstance(place.value, Piece) and not place.taken:
                     raise Failure("UnusedValueWithoutDrop", result=number, subresult=sub)
 
-    def _step(self, command: Command) -> list[_Value]:
+    def _step(self, command: Command) -> list[_Place]:
         """Carry out one; what it leaves to later ones."""
         match command:
             case {"SplitCoins": {"coin": coin, "amounts": amounts}}:
@@ -94,7 +88,7 @@ class Machine:
             case {"MergeCoins": {"coin": coin, "coins_to_merge": sources}}:
                 return self._merge(coin, sources)
             case {"TransferObjects": {"objects": objects, "address": address}}:
-                pieces = [self._take(one, at) for at, one in enumerate(objects)]
+                pieces = [self._borrow(one, at, take=True) for at, one in enumerate(objects)]
                 owner = self._plain(address, len(pieces), "address")
                 for piece in pieces:
                     piece.owner = owner
@@ -110,7 +104,7 @@ class Machine:
                 return self._plain_result(call["arguments"], call["type_arguments"][0])
         raise Failure("FeatureNotYetSupported")
 
-    def _split(self, source: Argument, amounts: list[Argument]) -> list[_Value]:
+    def _split(self, source: Argument, amounts: list[Argument]) -> list[_Place]:
         coin = self._borrow(source, 0)
         wanted = [int.from_bytes(self._plain(amount, at, "u64"), "little") for at, amount in enumerate(amounts, 1)]
         new, most = self._created + len(wanted), PROTOCOL["max_num_new_move_object_ids"]
@@ -123,71 +117,64 @@ class Machine:
         made = [Piece(coin_id, coin.owner, nanos) for coin_id, nanos in zip(ids, wanted, strict=True)]
         self._created = new
         self.pieces += made
-        return [*made]
+        return [_Place(one) for one in made]
 
-    def _merge(self, target: Argument, sources: list[Argument]) -> list[_Value]:
+    def _merge(self, target: Argument, sources: list[Argument]) -> list[_Place]:
         coin = self._borrow(target, 0)
         for at, source in enumerate(sources, 1):
             if source == "Gas":  # it may only be given away whole
                 raise _wrong(at, "InvalidGasCoinUsage")
-            piece = self._take(source, at)
+            piece = self._borrow(source, at, take=True)
             if piece is coin:
                 raise _wrong(at, "InvalidValueUsage")
             coin.nanos += piece.nanos
             self.pieces.remove(piece)
         return []
 
-    def _plain_result(self, arguments: list[Argument], kind: str) -> list[_Value]:
+    def _plain_result(self, arguments: list[Argument], kind: str) -> list[_Place]:
         """A vector or an option of plain values: how a record is anchored."""
         if not plain.is_plain(kind):
             raise Failure("FeatureNotYetSupported")
         for at, argument in enumerate(arguments):
             self._plain(argument, at, kind)
-        return [_Mark.PLAIN]
+        return [_Place(None)]
 
     def _plain(self, argument: Argument, at: int, kind: str) -> bytes:
         """The bytes of a plain input, which must spell a value of this type."""
-        values, place = self._place(argument, at)
-        value = values[place]
+        value = self._place(argument, at).value
         if not isinstance(value, bytes):
             raise _wrong(at, "TypeMismatch")
         if not plain.fits(value, kind):
             raise _wrong(at, "InvalidBcsBytes")
         return value
 
-    def _borrow(self, argument: Argument, at: int) -> Piece:
-        """A coin that stays where it is, to be changed."""
-        values, place = self._place(argument, at)
-        value = values[place]
-        if not isinstance(value, Piece):
-            raise _wrong(at, "InvalidValueUsage" if value is _Mark.TAKEN else "TypeMismatch")
-        return value
+    def _borrow(self, argument: Argument, at: int, *, take: bool = False) -> Piece:
+        """A coin, to be changed where it is, or taken away for good."""
+        place = self._place(argument, at)
+        if not isinstance(place.value, Piece):
+            raise _wrong(at, "TypeMismatch")
+        if place.taken:
+            raise _wrong(at, "InvalidValueUsage")
+        place.taken = take
+        return place.value
 
-    def _take(self, argument: Argument, at: int) -> Piece:
-        """A coin that leaves its place for good."""
-        piece = self._borrow(argument, at)
-        values, place = self._place(argument, at)
-        values[place] = _Mark.TAKEN
-        return piece
-
-    def _place(self, argument: Argument, at: int) -> tuple[list[_Value], int]:
-        """Where a value lies: a list, and which of it."""
+    def _place(self, argument: Argument, at: int) -> _Place:
         match argument:
             case "Gas":
-                return self._gas, 0
+                return self._gas
             case {"Input": int(number)}:
                 if number >= len(self._inputs):
                     raise _wrong(at, "IndexOutOfBounds", index=number)
-                return self._inputs, number
+                return self._inputs[number]
             case {"NestedResult": [int(result), int(sub)]}:
                 nested = True
             case _:
                 result, sub, nested = int(argument["Result"]), 0, False
         if result >= len(self._results):
             raise _wrong(at, "IndexOutOfBounds", index=result)
-        values = self._results[result]
-        if not nested and len(values) != 1:
+        places = self._results[result]
+        if not nested and len(places) != 1:
             raise _wrong(at, "InvalidResultArity", result=result)
-        if sub >= len(values):
+        if sub >= len(places):
             raise _wrong(at, "SecondaryIndexOutOfBounds", result=result, subresult=sub)
-        return values, sub
+        return places[sub]
