@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattswap.ledger.devnet import bcs, plain, sdk
+from wattswap.ledger.devnet import bcs, machine, sdk
 from wattswap.ledger.devnet.model import CoinObject, GasCost, Reference, Refused
 from wattswap.protocol.identity import uleb128
 
@@ -177,27 +177,27 @@ def encoded(draw: st.DrawFn, name: str) -> bytes:
 @given(st.data(), TYPES)
 def test_a_value_fits_its_type_and_a_byte_more_or_less_does_not(data, name):
     value = data.draw(st.composite(encoded)(name))
-    assert plain.is_plain(name)
-    assert plain.fits(value, name)
-    assert not plain.fits(value + b"\x00", name)
-    assert not plain.fits(value[:-1], name)
+    assert machine.is_plain(name)
+    assert machine.fits(value, name)
+    assert not machine.fits(value + b"\x00", name)
+    assert not machine.fits(value[:-1], name)
 
 
 @given(st.binary(max_size=40), TYPES)
 def test_any_bytes_are_judged_without_an_accident(value, name):
-    assert plain.fits(value, name) in {True, False}
+    assert machine.fits(value, name) in {True, False}
 
 
 @pytest.mark.parametrize("value", [b"\x80\x00", b"\x81\x00\x07", b"\xff\xff\xff\xff\xff\x01", b"\xff\xff\xff\xff\x1f"])
 def test_a_length_that_is_not_the_shortest_or_too_large_is_no_length(value):
-    assert not plain.fits(value, "vector<u8>")
+    assert not machine.fits(value, "vector<u8>")
 
 
 @pytest.mark.parametrize(
     "name", ["", "u7", "vector<u8", "vector<>", "vector<" * 17 + "u8" + ">" * 17, "0x2::coin::CoinObject"]
 )
 def test_a_type_that_is_not_plain_is_none_here(name):
-    assert not plain.is_plain(name)
+    assert not machine.is_plain(name)
 
 
 @given(st.binary(max_size=200))

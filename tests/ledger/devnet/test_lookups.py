@@ -10,6 +10,8 @@ import iota_sdk as iota
 import pytest
 from tests.ledger.devnet.people import Arg, WalletOwner, a_story, ask, pay, person
 
+from wattswap.ledger.devnet.store import ChainStore
+
 FORWARD, BACKWARD = iota.Direction.FORWARD, iota.Direction.BACKWARD
 
 
@@ -244,3 +246,16 @@ async def test_a_cursor_sees_nothing_that_came_after_it_was_made(node):
     latest = await anna.client.latest_checkpoint_sequence_number()
     later = iota.TransactionsFilter(sent_address=anna.address, after_checkpoint=latest - 1)
     assert len((await anna.client.transactions(later, page(FORWARD, 50))).data) == 1
+
+
+def test_what_a_wallet_ever_had_does_not_slow_down_what_it_has():
+    """A busy wallet spends a coin a payment: its balance and its coins are looked up among those that are left."""
+    store = ChainStore(None)
+    for query, index in (
+        ("SELECT SUM(nanos), COUNT(*) FROM coins WHERE owner = 1 AND spent IS NULL", "owned"),
+        ("SELECT * FROM coins WHERE owner = 1 AND spent IS NULL ORDER BY id", "owned"),
+        ("SELECT * FROM coins WHERE id = 1 AND spent IS NULL", "live"),
+        ("SELECT made FROM coins WHERE owner = 1 AND made >= 0", "received"),
+    ):
+        assert any(index in str(row) for row in store._rows(f"EXPLAIN QUERY PLAN {query}")), query
+    store.close()

@@ -1,21 +1,26 @@
 """The commands of a programmable transaction, carried out on coins in hand. It knows nothing of gas prices or storage.
 
 Values follow Move's rules: a coin is never copied and never dropped, so whoever takes one must give it away or merge
-it; what is plain may be used often and left lying. Errors carry the network's names, so a client reads the same here.
+it; what is plain (numbers, addresses, vectors of them) may be used often and left lying. Errors carry the network's
+names, so a client reads the same here.
 There is no Move machine: of all functions only ``0x1::option::some`` of a plain value is known (one way to anchor).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Final
 
-from wattswap.ledger.devnet import bcs, plain
+from wattswap.ledger.devnet import bcs
 from wattswap.ledger.devnet.model import Argument, Command
-from wattswap.ledger.devnet.rules import PROTOCOL
+from wattswap.ledger.devnet.rules import PROTOCOL, SERVICE
 
 _OPTION: Final = f"0x{1:064x}"
+_SIZES: Final = {"bool": 1, "u8": 1, "u16": 2, "u32": 4, "u64": 8, "u128": 16, "u256": 32, "address": 32}
+_PLAIN: Final = re.compile(rf"(vector<){{0,{SERVICE['maxTypeArgumentDepth']}}}({'|'.join(_SIZES)})>*")
+_LENGTH: Final = re.compile(rb"[\x80-\xff]{0,4}[\x00-\x7f]", re.DOTALL)
 
 
 class Failure(Exception):  # noqa: N818 - the network's word: a transaction that is charged but does nothing
@@ -133,7 +138,7 @@ class Machine:
 
     def _plain_result(self, arguments: list[Argument], kind: str) -> list[_Place]:
         """A vector or an option of plain values: how a record is anchored."""
-        if not plain.is_plain(kind):
+        if not is_plain(kind):
             raise Failure("FeatureNotYetSupported")
         for at, argument in enumerate(arguments):
             self._plain(argument, at, kind)
@@ -144,7 +149,7 @@ class Machine:
         value = self._place(argument, at).value
         if not isinstance(value, bytes):
             raise _wrong(at, "TypeMismatch")
-        if not plain.fits(value, kind):
+        if not fits(value, kind):
             raise _wrong(at, "InvalidBcsBytes")
         return value
 
@@ -178,3 +183,36 @@ class Machine:
         if sub >= len(places):
             raise _wrong(at, "SecondaryIndexOutOfBounds", result=result, subresult=sub)
         return places[sub]
+
+
+def is_plain(kind: str) -> bool:
+    """Whether the type is a number, bool, address, or a vector of those."""
+    return _PLAIN.fullmatch(kind) is not None and kind.count("<") == kind.count(">")
+
+
+def fits(value: bytes, kind: str) -> bool:
+    """Whether the bytes are exactly one value of this plain type, in its canonical form."""
+    return _end(value, 0, kind) == len(value)
+
+
+def _end(data: bytes, start: int, kind: str) -> int:
+    """Where the value that begins here ends; beyond the data if there is none."""
+    beyond = len(data) + 1
+    if kind == "bool":
+        return start + 1 if data[start : start + 1] in {b"\x00", b"\x01"} else beyond
+    if kind in _SIZES:
+        return start + _SIZES[kind]
+    written = _LENGTH.match(data, start)
+    if written is None:
+        return beyond
+    count = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(written[0]))
+    if count >= 1 << 32 or (len(written[0]) > 1 and data[written.end() - 1] == 0):  # too large, or not the shortest
+        return beyond
+    inner, start = kind[7:-1], written.end()
+    if inner in _SIZES and inner != "bool":
+        return start + count * _SIZES[inner]
+    for _ in range(count):
+        start = _end(data, start, inner)
+        if start > len(data):
+            break
+    return start

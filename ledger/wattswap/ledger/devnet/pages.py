@@ -28,7 +28,7 @@ _CONDITIONS: Final = {
     "atCheckpoint": "seq = ?",
     "beforeCheckpoint": "seq < ?",
     "sentAddress": "sender = ?",
-    "recvAddress": "seq IN (SELECT made FROM coins WHERE owner = ?)",
+    "recvAddress": "seq IN (SELECT made FROM coins WHERE owner = ? AND made >= 0)",
     "inputObject": "seq IN (SELECT spent FROM coins WHERE id = ?)",
     "changedObject": "seq IN (SELECT made FROM coins WHERE id = ? UNION SELECT spent FROM coins WHERE id = ?)",
     "wrappedOrDeletedObject": "seq = (SELECT MAX(spent) FROM coins WHERE id = ? HAVING COUNT(*) = COUNT(spent))",
