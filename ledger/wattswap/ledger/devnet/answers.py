@@ -190,12 +190,10 @@ def _status(done: Entry | Execution) -> str:
 
 def _completed(kind: bytes, about: Given) -> bytes:
     """A transaction from its commands and what is said beside them; what is not said gets the widest terms."""
-    sender = about.get("sender", bytes(32))
+    widest = {"sender": bytes(32), "gasPrice": rules.REFERENCE_GAS_PRICE, "gasBudget": rules.PROTOCOL["max_tx_gas"]}
+    terms = {**widest, **about}
     gas = [
         Reference(one["address"], one["version"], sdk.from_base58(one["digest"])) for one in about.get("gasObjects", [])
     ]
-    price, budget = (
-        about.get("gasPrice", rules.REFERENCE_GAS_PRICE),
-        about.get("gasBudget", rules.PROTOCOL["max_tx_gas"]),
-    )
-    return bcs.transaction(kind, sender, gas, about.get("gasSponsor", sender), price, budget)
+    owner = terms.get("gasSponsor", terms["sender"])
+    return bcs.transaction(kind, terms["sender"], gas, owner, terms["gasPrice"], terms["gasBudget"])

@@ -62,10 +62,8 @@ class Api:
             query = self._read(request.query)
             if isinstance(query, list):
                 return {"errors": [_shown(error) for error in query]}
-            given, name = request.variables, request.operation_name
-            result = graphql.execute_sync(
-                self._schema, query, self._answers, [0], given, name, field_resolver=_resolved
-            )
+            asked = query, self._answers, [0], request.variables, request.operation_name
+            result = graphql.execute_sync(self._schema, *asked, field_resolver=_resolved)
         except Refused as refused:
             return {"errors": [{"message": str(refused)[:_MOST_TEXT]}]}
         except RecursionError:
@@ -74,11 +72,8 @@ class Api:
 
     def _checked(self, query: str) -> DocumentNode | list[GraphQLError]:
         """The query, or what is wrong with it; raises ``Refused`` if it is too large to say."""
-        if len(query) > rules.SERVICE["maxQueryPayloadSize"]:
-            raise Refused(
-                f"the query has more than {rules.SERVICE['maxQueryPayloadSize']} characters:"
-                " put long values into variables"
-            )
+        if len(query) > (most := rules.SERVICE["maxQueryPayloadSize"]):
+            raise Refused(f"the query has more than {most} characters: put long values into variables")
         try:
             document = graphql.parse(query, no_location=False, max_tokens=_MOST_TOKENS)
             _check_cost(document)

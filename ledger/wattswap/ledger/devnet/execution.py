@@ -94,11 +94,11 @@ def _check_command(command: Command) -> None:
 
 
 def _check_gas_terms(transaction: Transaction) -> None:
-    price, budget = transaction.gas_price, transaction.gas_budget
+    price, budget, highest = transaction.gas_price, transaction.gas_budget, rules.PROTOCOL["max_gas_price"]
     if price < rules.REFERENCE_GAS_PRICE:
         raise Refused(f"gas price {price} is under the reference gas price of {rules.REFERENCE_GAS_PRICE}")
-    if price > rules.PROTOCOL["max_gas_price"]:
-        raise Refused(f"gas price {price} is over the highest allowed of {rules.PROTOCOL['max_gas_price']}")
+    if price > highest:
+        raise Refused(f"gas price {price} is over the highest allowed of {highest}")
     least, most = rules.COMPUTATION_UNITS * price, rules.PROTOCOL["max_tx_gas"]
     if not least <= budget <= most:
         raise Refused(f"gas budget {budget} is not between {least} (the least a transaction costs) and {most}")

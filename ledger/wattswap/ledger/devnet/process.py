@@ -148,25 +148,26 @@ class _Connection(H11Protocol):
 class _SingleLines(logging.Handler):
     """Says an error in one line without a traceback, and the same in a minute only once: strangers could fill a log."""
 
-    _said: tuple[str, int] = ("", 0)
+    _said: tuple[object, float] = ("", 0.0)
 
     def emit(self, record: logging.LogRecord) -> None:
-        saying = record.msg, int(record.created) // _SAID_S
-        if saying != self._said:
-            error = record.exc_info[1] if record.exc_info else None
-            print(*record.getMessage().split(), where(error) if error else "", file=sys.stderr)  # noqa: T201 - as a log does
-        self._said = saying
+        said, at_s = self._said
+        if (record.msg, record.args) == said and record.created < at_s + _SAID_S:
+            return
+        self._said = (record.msg, record.args), record.created
+        error = record.exc_info[1] if record.exc_info else None
+        print(*record.getMessage().split(), where(error) if error else "", file=sys.stderr)  # noqa: T201 - as a log does
 
 
 def _ready(settings: Settings, node: DevnetNode, listening: socket.socket) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     port = listening.getsockname()[1]
-    url = f"http://{host}:{port}/graphql"
+    base = f"http://{host}:{port}"
     if settings.as_json:
-        ready = DevnetReady(url=url, faucet=f"http://{host}:{port}", chain_id=node.chain_id, port=port, pid=os.getpid())
-        return msgspec.json.encode(ready).decode()
+        about = DevnetReady(url=f"{base}/graphql", faucet=base, chain_id=node.chain_id, port=port, pid=os.getpid())
+        return msgspec.json.encode(about).decode()
     kept = settings.db or "memory only: gone when it ends"
-    return f"IOTA devnet {node.chain_id} is ready: {url}, faucet at /v1/gas, state in {kept}"
+    return f"IOTA devnet {node.chain_id} is ready: {base}/graphql, faucet at /v1/gas, state in {kept}"
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -35,7 +35,7 @@ CREATE INDEX received ON coins (owner, made) WHERE made >= 0;
 CREATE TRIGGER once BEFORE UPDATE ON coins WHEN old.spent IS NOT NULL
     BEGIN SELECT RAISE(ABORT, 'this version of the coin is spent'); END;
 """
-# ``received`` asks for ``made >= 0``, which always holds, so that SQLite takes it for history and ``owned`` for the rest
+# ``made >= 0`` always holds; it keeps SQLite from taking ``received`` where ``owned`` is meant
 KIND: Final = Kind(name="devnet chain", application_id=0x77617474, version=3, schema=_TABLES)
 
 
