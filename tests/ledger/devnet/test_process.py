@@ -195,8 +195,14 @@ def test_the_database_is_its_owners_alone(tmp_path):
 COMMAND = [sys.executable, "-c", "from wattswap.cli.devnet import devnet; devnet(prog_name='wattswap devnet')"]
 
 
-def test_the_command_says_in_one_line_that_it_is_ready(tmp_path):
-    process = subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("interrupts", [signal.SIG_DFL, signal.SIG_IGN])
+def test_the_command_says_in_one_line_that_it_is_ready(interrupts: signal.Handlers):
+    """Also where a shell that started it in the background had it ignore Ctrl-C."""
+
+    def begin() -> None:
+        signal.signal(signal.SIGINT, interrupts)
+
+    process = subprocess.Popen([*COMMAND, "--port", "0"], stdout=subprocess.PIPE, text=True, preexec_fn=begin)
     assert process.stdout
     line = process.stdout.readline()
     assert line.startswith("IOTA devnet ")

@@ -97,7 +97,9 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
         if settings.tied:
             threading.Thread(target=_leave_with_stdin, daemon=True).start()
         try:
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # called when uvicorn has ended in good order
+            # called when uvicorn has ended in good order; whoever starts it in the background has SIGINT ignored
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             _Server(config, lambda: say(_ready(settings, node, listening))).run([listening])
         except SystemExit:
             return 0
