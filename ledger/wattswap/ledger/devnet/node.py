@@ -138,5 +138,5 @@ def _check_signatures(transaction: Transaction, signatures: Sequence[bytes]) -> 
 def _functions(transaction: Transaction) -> set[bytes]:
     """Every function it calls, by all of its names: package, package::module, package::module::function."""
     calls = [command["MoveCall"] for command in transaction.commands if "MoveCall" in command]
-    paths = [(call["package"], call["module"], call["function"]) for call in calls]
-    return {names.function("::".join(path[:n])) for path in paths for n in (1, 2, 3)}
+    paths = [(names.address(call["package"]), ["", call["module"], call["function"]]) for call in calls]
+    return {package + "::".join(path[:n]).encode() for package, path in paths for n in (1, 2, 3)}
