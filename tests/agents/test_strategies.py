@@ -14,9 +14,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from wattswap.agents import law
-from wattswap.agents.offers import Call, Memory, OfferBook, Outcome, Own, Strategy, StrategyError
+from wattswap.agents.offers import FEED, Call, Memory, OfferBook, Outcome, Own, Strategy, StrategyError
 from wattswap.agents.rules import Rules
-from wattswap.agents.strategies import BUNDLED, altruist, check_elementwise, experienced, keep, need, prosumer, truthful
+from wattswap.agents.strategies import (
+    BUNDLED,
+    FEEDERS,
+    altruist,
+    check_elementwise,
+    experienced,
+    keep,
+    need,
+    prosumer,
+    truthful,
+)
 from wattswap.agents.strategies.elementwise import answer, refused, sample_cars
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
 from wattswap.agents.strategies.waiting import waiting_cost
@@ -408,3 +418,10 @@ def test_a_trait_is_drawn_for_a_purpose_of_its_own() -> None:
     """Else a car's cost of waiting would tell how its ties are broken."""
     draws = Draws(1, sample_cars().key, 0)
     assert (draws.constant(Purpose.WAITING_COST) != draws.constant(Purpose.TIE)).all()
+
+
+@pytest.mark.parametrize("name", sorted(BUNDLED))
+def test_of_the_bundled_strategies_the_feeders_alone_offer_to_feed(name: str) -> None:
+    feeds = book_of(BUNDLED[name], sample_cars()).relief_w[:, FEED] > 0
+
+    assert feeds.any() == (name in FEEDERS)

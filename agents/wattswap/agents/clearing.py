@@ -6,21 +6,25 @@ last divisible tranche, up to a whole ampere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
 from wattswap.agents import vcg
-from wattswap.agents.offers import FEED, TO_ZERO, TRANCHES
+from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, TRANCHES, by_car
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import ClearingRule
     from wattswap.agents.segments import Segments
+
+
+Cheapest: TypeAlias = "Callable[[Ints, Ints, NDArray[np.bool_], NDArray[np.uint64], Segments, Ints, int], Ints]"
+"""What :func:`cheapest` takes and gives."""
 
 
 class Clearing(NamedTuple):
@@ -30,97 +34,7 @@ class Clearing(NamedTuple):
     price_nanos_per_kwh_h: Ints
 
 
-def clear(
-    relief_w: Ints,
-    ask_nanos_per_kwh_h: Ints,
-    ties: NDArray[np.uint64],
-    segments: Segments,
-    *,
-    need_w: Ints,
-    reserve_nanos_per_kwh_h: int,
-    amp_w: int,
-    rules: Sequence[ClearingRule],
-) -> Clearing:
-    """Buy ``need_w`` of relief on each feeder from the offered tranches, shape (cars, 3), whose asks never fall.
-
-    Equal asks are ordered by ``ties``, one draw per car. What is paid says each feeder's rule: under ``next`` the
-    lowest ask of a car that won nothing which is not below the highest accepted one, or the reserve where there is
-    none; under ``uniform`` the highest accepted ask; under ``pay-as-bid`` a car's reductions its dearer accepted ask,
-    and feeding its own; under ``vcg`` what the others would cost in its place; under ``posted`` the reserve, told to
-    whoever takes it, of whom the ties choose; under ``none`` nothing, though the cheapest still give way first.
-    """
-    admissible = (relief_w > 0) & (ask_nanos_per_kwh_h <= reserve_nanos_per_kwh_h)
-    ordered_by = ask_nanos_per_kwh_h
-    if "posted" in rules:
-        ordered_by = np.where(_under("posted", rules, segments), 0, ask_nanos_per_kwh_h)
-    award_w = _cheapest(relief_w, ordered_by, admissible, ties, segments, need_w, amp_w)
-    price = np.zeros_like(award_w)
-    for rule in dict.fromkeys(rules):
-        here = _under(rule, rules, segments)
-        if rule == "vcg":
-            for feeder in np.flatnonzero(need_w > 0).tolist():
-                if rules[feeder] == rule:
-                    rows = segments.rows(feeder)
-                    offers = relief_w[rows], ask_nanos_per_kwh_h[rows], admissible[rows]
-                    award_w[rows], price[rows] = _vickrey(
-                        *offers, ties[rows], award_w[rows], int(need_w[feeder]), reserve_nanos_per_kwh_h
-                    )
-        else:
-            paid = _paid(rule, ask_nanos_per_kwh_h, admissible & here, award_w, segments, reserve_nanos_per_kwh_h)
-            np.copyto(price, paid, where=here & (award_w > 0))
-    return Clearing(award_w, price)
-
-
-def _under(rule: ClearingRule, rules: Sequence[ClearingRule], segments: Segments) -> NDArray[np.bool_]:
-    """Which cars are on feeders with this rule, shape (cars, 1)."""
-    return np.array([each == rule for each in rules])[segments.feeder, np.newaxis]
-
-
-def _paid(
-    rule: ClearingRule, ask: Ints, admissible: NDArray[np.bool_], award_w: Ints, segments: Segments, reserve: int
-) -> Ints:
-    """What is paid for each tranche if it was bought, shape (cars, 3) or one that stretches to it."""
-    if rule in ("posted", "none"):
-        return np.array(reserve if rule == "posted" else 0)
-    bought = award_w > 0
-    asked = np.where(bought, ask, 0)
-    if rule == "pay-as-bid":
-        asked[:, :FEED] = asked[:, :FEED].max(axis=1, keepdims=True)
-        return asked
-    price = segments.highest(asked.max(axis=1, initial=0))
-    if rule == "next":
-        at_least = price[segments.feeder, np.newaxis]
-        lost = admissible & ~bought.any(axis=1, keepdims=True) & (ask >= at_least)
-        price = np.full_like(price, reserve)
-        np.minimum.at(price, segments.feeder, np.where(lost, ask, reserve).min(axis=1, initial=reserve))
-    return price[segments.feeder, np.newaxis]
-
-
-def _vickrey(
-    relief_w: Ints,
-    ask: Ints,
-    admissible: NDArray[np.bool_],
-    ties: NDArray[np.uint64],
-    cheapest_w: Ints,
-    need_w: int,
-    reserve: int,
-) -> Clearing:
-    """One feeder's. Full stops alone, and few of them: the least cost of all ways to meet the need."""
-    award_w = cheapest_w
-    if vcg.is_exact(relief_w, admissible):
-        lumps = vcg.lumps_of(relief_w, ask, admissible, ties)
-        chosen = vcg.cheapest_cover(lumps, need_w)
-        award_w, won = np.zeros_like(relief_w), sorted(chosen.cars)
-        award_w[won, TO_ZERO] = relief_w[won, TO_ZERO]
-        prices = vcg.exact_prices(lumps, chosen, need_w, reserve)
-    else:
-        prices = vcg.divisible_prices(relief_w, ask, admissible, award_w, reserve)
-    price = np.zeros(len(award_w), dtype=np.int64)
-    price[list(prices)] = list(prices.values())
-    return Clearing(award_w, np.where(award_w > 0, price[:, np.newaxis], 0))
-
-
-def _cheapest(
+def cheapest(
     relief_w: Ints,
     ask: Ints,
     admissible: NDArray[np.bool_],
@@ -165,3 +79,95 @@ def _give_back(award_w: Ints, car: Ints, tranche: Ints, feeder: Ints, spare_w: I
         if held_w[t] <= left_w[f] and not any(held_w[t + 1 : TRANCHES]):
             left_w[f] -= held_w[t]
             award_w[c, t] = 0
+
+
+def clear(
+    relief_w: Ints,
+    ask_nanos_per_kwh_h: Ints,
+    ties: NDArray[np.uint64],
+    segments: Segments,
+    *,
+    need_w: Ints,
+    reserve_nanos_per_kwh_h: int,
+    amp_w: int,
+    rules: Sequence[ClearingRule],
+    choose: Cheapest = cheapest,
+) -> Clearing:
+    """Buy ``need_w`` of relief on each feeder from the offered tranches, shape (cars, 3), whose asks never fall.
+
+    Equal asks are ordered by ``ties``, one draw per car. What is paid says each feeder's rule: under ``next`` the
+    lowest ask of a car that won nothing which is not below the highest accepted one, or the reserve where there is
+    none; under ``uniform`` the highest accepted ask; under ``pay-as-bid`` a car's reductions its dearer accepted ask,
+    and feeding its own; under ``vcg`` what the others would cost in its place; under ``posted`` the reserve, told to
+    whoever takes it, of whom the ties choose; under ``none`` nothing, though the cheapest still give way first.
+    ``choose`` finds the tranches, as :func:`cheapest` does.
+    """
+    admissible = (relief_w > 0) & (ask_nanos_per_kwh_h <= reserve_nanos_per_kwh_h)
+    ordered_by = ask_nanos_per_kwh_h
+    if "posted" in rules:
+        ordered_by = np.where(_under("posted", rules, segments), 0, ask_nanos_per_kwh_h)
+    award_w = choose(relief_w, ordered_by, admissible, ties, segments, need_w, amp_w)
+    price = np.zeros_like(award_w)
+    for rule in dict.fromkeys(rules):
+        here = _under(rule, rules, segments)
+        if rule == "vcg":
+            for feeder in np.flatnonzero(need_w > 0).tolist():
+                if rules[feeder] == rule:
+                    rows = segments.rows(feeder)
+                    offers = relief_w[rows], ask_nanos_per_kwh_h[rows], admissible[rows]
+                    award_w[rows], price[rows] = _vickrey(
+                        *offers, ties[rows], award_w[rows], int(need_w[feeder]), reserve_nanos_per_kwh_h
+                    )
+        else:
+            paid = _paid(rule, ask_nanos_per_kwh_h, admissible & here, award_w, segments, reserve_nanos_per_kwh_h)
+            np.copyto(price, paid, where=here & (award_w > 0))
+    return Clearing(award_w, price)
+
+
+def _under(rule: ClearingRule, rules: Sequence[ClearingRule], segments: Segments) -> NDArray[np.bool_]:
+    """Which cars are on feeders with this rule, shape (cars, 1)."""
+    return np.array([each == rule for each in rules])[segments.feeder, np.newaxis]
+
+
+def _paid(
+    rule: ClearingRule, ask: Ints, admissible: NDArray[np.bool_], award_w: Ints, segments: Segments, reserve: int
+) -> Ints:
+    """What is paid for each tranche if it was bought, shape (cars, 3) or one that stretches to it."""
+    if rule in ("posted", "none"):
+        return np.array(reserve if rule == "posted" else 0)
+    bought = award_w > 0
+    asked = np.where(bought, ask, 0)
+    if rule == "pay-as-bid":
+        asked[:, :FEED] = np.maximum(asked[:, TO_FLOOR], asked[:, TO_ZERO])[:, np.newaxis]
+        return asked
+    price = segments.highest(by_car(np.maximum, asked))
+    if rule == "next":
+        at_least = price[segments.feeder, np.newaxis]
+        lost = admissible & ~by_car(np.logical_or, bought)[:, np.newaxis] & (ask >= at_least)
+        price = np.full_like(price, reserve)
+        np.minimum.at(price, segments.feeder, by_car(np.minimum, np.where(lost, ask, reserve)))
+    return price[segments.feeder, np.newaxis]
+
+
+def _vickrey(
+    relief_w: Ints,
+    ask: Ints,
+    admissible: NDArray[np.bool_],
+    ties: NDArray[np.uint64],
+    cheapest_w: Ints,
+    need_w: int,
+    reserve: int,
+) -> Clearing:
+    """One feeder's. Full stops alone, and few of them: the least cost of all ways to meet the need."""
+    award_w = cheapest_w
+    if vcg.is_exact(relief_w, admissible):
+        lumps = vcg.lumps_of(relief_w, ask, admissible, ties)
+        chosen = vcg.cheapest_cover(lumps, need_w)
+        award_w, won = np.zeros_like(relief_w), sorted(chosen.cars)
+        award_w[won, TO_ZERO] = relief_w[won, TO_ZERO]
+        prices = vcg.exact_prices(lumps, chosen, need_w, reserve)
+    else:
+        prices = vcg.divisible_prices(relief_w, ask, admissible, award_w, reserve)
+    price = np.zeros(len(award_w), dtype=np.int64)
+    price[list(prices)] = list(prices.values())
+    return Clearing(award_w, np.where(award_w > 0, price[:, np.newaxis], 0))

@@ -87,9 +87,12 @@ def stopped_at(cars: CarMeters, owed: Ints, tick: int, rules: Rules) -> Ints:
     return np.where(stalls, np.minimum(cars.stopped_at, tick), cars.stopped_at)
 
 
-def after_return(lots: Lots, back_ws: Ints, stopped: Ints, tick: int) -> Lots:
-    """The lots once each car has drawn back so much: to the dearest lot first, then to the oldest."""
-    returned_ws = drawn_back(lots, back_ws)
+def after_return(lots: Lots, back_ws: Ints, stopped: Ints, tick: int, *, in_order: bool = False) -> Lots:
+    """The lots once each car has drawn back so much: to the dearest lot first, then to the oldest.
+
+    ``in_order`` says that the lots are in this order already, car by car.
+    """
+    returned_ws = _first_to_first(lots.car, lots.owed_ws, back_ws) if in_order else drawn_back(lots, back_ws)
     waited = waited_ticks(lots, stopped, tick)
     return lots._replace(owed_ws=lots.owed_ws - returned_ws, rent=lots.rent + returned_ws * waited)
 
@@ -107,12 +110,17 @@ def accrued(lots: Lots, stopped_at: Ints, tick: int) -> Ints:
 def drawn_back(lots: Lots, back_ws: Ints) -> Ints:
     """What of each car's ``back_ws`` goes to each of its lots: to the dearest first, then to the oldest."""
     order = np.lexsort((lots.tick, -lots.price_nanos_per_kwh_h, lots.car))
-    car, owed = lots.car[order], lots.owed_ws[order]
-    before = np.cumsum(owed) - owed
-    before -= before[np.searchsorted(car, car)]
-    returned_ws = np.empty_like(owed)
-    returned_ws[order] = np.clip(back_ws[car] - before, 0, owed)
+    returned_ws = np.empty_like(lots.owed_ws)
+    returned_ws[order] = _first_to_first(lots.car[order], lots.owed_ws[order], back_ws)
     return returned_ws
+
+
+def _first_to_first(car: Ints, owed: Ints, back_ws: Ints) -> Ints:
+    """What of each car's ``back_ws`` goes to each of its lots, whose first comes first."""
+    before = np.cumsum(owed) - owed
+    first = np.searchsorted(car, np.arange(len(back_ws)))
+    before -= before[first[car]]
+    return np.clip(back_ws[car] - before, 0, owed)
 
 
 def is_over(owed: Ints, runs: NDArray[np.bool_], rules: Rules) -> NDArray[np.bool_]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wattswap.agents import settlement
-from wattswap.agents.clearing import clear
-from wattswap.agents.offers import FEED, Outcome
+from wattswap.agents.clearing import cheapest, clear
+from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, Outcome, by_car
 from wattswap.agents.segments import Segments
 from wattswap.protocol.draws import draw
 from wattswap.protocol.effects import NoteRound
@@ -22,6 +22,7 @@ from wattswap.protocol.units import MOST_W, Purpose
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from wattswap.agents.clearing import Cheapest
     from wattswap.agents.offers import Call
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules, Terms
@@ -49,8 +50,7 @@ class Purchase(NamedTuple):
     @property
     def won(self) -> NDArray[np.bool_]:
         """Who is awarded anything."""
-        sold_w: Ints = self.award_w.sum(axis=1)
-        return sold_w > 0
+        return by_car(np.add, self.award_w) > 0
 
 
 class RoundFigures(NamedTuple):
@@ -92,11 +92,12 @@ def buy(
     until_ms: int,
     seed: int,
     terms: Terms,
+    choose: Cheapest = cheapest,
 ) -> Purchase:
     """Buy on each feeder the cheapest relief that meets its need, as far as its site's tokens cover it.
 
     ``need_w`` and ``funds_nanos``, what a site may still promise, have one entry a feeder; a feeder without a need
-    buys nothing.
+    buys nothing. ``choose`` finds the tranches.
     """
     rules, feeder = terms.common, segments.feeder
     award_w, price = clear(
@@ -108,6 +109,7 @@ def buy(
         reserve_nanos_per_kwh_h=rules.reserve_nanos_per_kwh_h,
         amp_w=rules.amp_w,
         rules=terms.clearing,
+        choose=choose,
     )
     most = settlement.most_nanos(price, award_w, (until_ms - from_ms) // 1000, rules.feed_h)
     left_nanos = np.array(funds_nanos)
@@ -122,7 +124,7 @@ def buy(
 
 def outcome(call: Call, bought: Purchase, segments: Segments, rules: Rules) -> Outcome:
     """What the called cars learn of a round: their own award, and the price and the reserve of their feeder."""
-    price = segments.highest(bought.price_nanos_per_kwh_h.max(axis=1, initial=0))
+    price = segments.highest(by_car(np.maximum, bought.price_nanos_per_kwh_h))
     reserve = np.full(len(segments.feeder), rules.reserve_nanos_per_kwh_h)
     return Outcome(bought.award_w, price[segments.feeder], reserve, call.from_ms, call.until_ms)
 
@@ -135,13 +137,13 @@ def nothing_bought(offers: Offers) -> Purchase:
 
 def round_figures(offers: Offers, bought: Purchase, segments: Segments) -> RoundFigures:
     """What came of the calls of all feeders."""
-    offered_w, award_w = offers.relief_w.sum(axis=1), bought.award_w
+    offered_w, award_w = by_car(np.add, offers.relief_w), bought.award_w
     return RoundFigures(
         called=np.diff(segments.bounds),
         kept=segments.sum((offers.firm_w > 0) & (offered_w == 0)),
         offered_w=segments.sum(offered_w),
-        awarded_w=segments.sum(award_w.sum(axis=1)),
-        price_nanos_per_kwh_h=segments.highest(bought.price_nanos_per_kwh_h.max(axis=1, initial=0)),
-        reduce_awards=segments.sum(award_w[:, :FEED].sum(axis=1) > 0),
+        awarded_w=segments.sum(by_car(np.add, award_w)),
+        price_nanos_per_kwh_h=segments.highest(by_car(np.maximum, bought.price_nanos_per_kwh_h)),
+        reduce_awards=segments.sum(award_w[:, TO_FLOOR] + award_w[:, TO_ZERO] > 0),
         feed_awards=segments.sum(award_w[:, FEED] > 0),
     )

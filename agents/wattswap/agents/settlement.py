@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 
-from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO
+from wattswap.agents.offers import FEED, TO_FLOOR, TO_ZERO, by_car
 from wattswap.protocol.units import PRICE_TICK_NANOS, WS_PER_KWH, WS_PER_WH
 
 if TYPE_CHECKING:
@@ -60,8 +60,7 @@ def most_nanos(price_nanos_per_kwh_h: ArrayLike, award_w: ArrayLike, lasts_s: in
     hours = np.array([RENT_CAP_S // 3_600, RENT_CAP_S // 3_600, feed_h])
     most_ws = np.asarray(award_w) * lasts_s
     price = exact(np.asarray(price_nanos_per_kwh_h), most_ws, 10 * int(hours.max()))
-    most: Ints = feed_nanos(price, most_ws, hours).sum(axis=-1)
-    return most
+    return by_car(np.add, feed_nanos(price, most_ws, hours))
 
 
 def worth_nanos(
@@ -69,7 +68,7 @@ def worth_nanos(
 ) -> Ints:
     """What awards have earned, by tranche, shape (..., 3). The rent of a lot stands at its first one."""
     price, rents, fed = (np.asarray(column) for column in (price_nanos_per_kwh_h, rent, fed_ws))
-    lot_price = price[..., :FEED].max(axis=-1)
+    lot_price = np.maximum(price[..., TO_FLOOR], price[..., TO_ZERO])
     earned = rent_nanos(exact(lot_price, rents, rules.tick_s), rents, rules.tick_s)
     by_feeding = feed_nanos(exact(price[..., FEED], fed, 10 * rules.feed_h), fed, rules.feed_h)
     in_two = np.asarray(award_w)[..., TO_FLOOR] > 0

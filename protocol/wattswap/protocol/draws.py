@@ -6,6 +6,7 @@ splitmix64's finaliser (Steele, Lea, Flood: Fast splittable pseudorandom number 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -19,6 +20,7 @@ _MIX_2 = np.uint64(0x94D049BB133111EB)
 _WORD = (1 << 64) - 1
 
 
+@lru_cache(maxsize=1 << 16)
 def agent_key(name: str) -> int:
     """The 64-bit key under which an agent draws: blake2b of its name, so it is the same on every machine."""
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")

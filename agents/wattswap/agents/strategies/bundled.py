@@ -92,3 +92,6 @@ BUNDLED: Final[Mapping[str, Strategy]] = {
     "experienced": experienced,
     **LITERATURE,
 }
+
+FEEDERS: Final = frozenset({"prosumer"})
+"""Those of them that ever offer to feed."""
