@@ -56,6 +56,7 @@ ONE_PLACE = {
     "pettingzoo": ("wattswap.experiments.bidders",),
     "gymnasium": ("wattswap.experiments.bidders",),
     "power_grid_model": ("wattswap.experiments.feeder",),
+    "numba": ("wattswap.runners.engines.compiled_loops",),
 }
 
 
@@ -224,8 +225,8 @@ def test_an_import_for_types_alone_counts_and_names_its_module():
 CORE_WITHOUT_EXTRAS = """
 import importlib, pkgutil, sys
 
-blocked = {"distributed", "gymnasium", "iota_sdk", "matplotlib", "mesa", "networkx", "pandas", "pettingzoo"}
-blocked |= {"power_grid_model", "pyarrow", "scipy"}
+blocked = {"distributed", "gymnasium", "iota_sdk", "matplotlib", "mesa", "networkx", "numba", "pandas"}
+blocked |= {"pettingzoo", "power_grid_model", "pyarrow", "scipy"}
 
 class Block:
     def find_spec(self, name, path=None, target=None):
@@ -234,6 +235,7 @@ class Block:
 
 sys.meta_path.insert(0, Block())
 left_out = ("wattswap.ledger.iota", "wattswap.ledger.devnet", "wattswap.runners.mesa_model")
+left_out += ("wattswap.runners.engines.compiled",)
 seen = []
 
 def visit(name):

@@ -103,6 +103,14 @@ class AwardTable:
         """Behind the count there is room; one that was closed has the row of no car."""
         self._runs: Ints = _NOWHERE
         """The places of the awards in force."""
+        self._order: Ints = _NOWHERE
+        """The places of all open awards: car by car, of each the dearest lot first, then the oldest.
+
+        Some that were closed lie between them, until there are too many of them; they are owed nothing.
+        """
+        self._car: Ints = _NOWHERE
+        """The rows of their cars, in that order."""
+        self._closed_between = 0
         self._touched = np.zeros(_ROOM, dtype=bool)
         """By place: whether it may be over since :meth:`closed` looked last."""
         self.open: Ints = np.zeros(cars + 1, dtype=np.int64)
@@ -110,6 +118,10 @@ class AwardTable:
         self.owed_ws: Ints = np.zeros(cars + 1, dtype=np.int64)
         """By row: given up under open awards, and not drawn back yet."""
         self._price: Ints = np.zeros(cars + 1, dtype=np.int64)
+        self._reduce_w: Ints = np.zeros(cars + 1, dtype=np.int64)
+        """By row: the reduction that is bought by the award in force."""
+        self._feed_w: Ints = np.zeros(cars + 1, dtype=np.int64)
+        """By row: the feeding that is bought by it."""
         self._stopped_at: Ints = np.full(cars + 1, NEVER)
         """By row: the tick at which a car failed to draw back what it was paid to wait for."""
 
@@ -123,17 +135,23 @@ class AwardTable:
         """The ticks of these awards."""
         return self._all.tick[self._runs]
 
+    @property
+    def by_row(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
+        """By row: what is owed, the dearest price of it, when the clock stopped; the reduction and feeding in force."""
+        return self.owed_ws, self._price, self._stopped_at, self._reduce_w, self._feed_w
+
     def rent_price(self, rows: Ints) -> Ints:
         """The dearest price at which each car's energy waits; 0 if none does, or once its clock has stopped."""
         return np.where(self._stopped_at[rows] == NEVER, self._price[rows], 0)
 
+    def runs(self, rows: Ints) -> NDArray[np.bool_]:
+        """Which of these cars are under an award."""
+        under: NDArray[np.bool_] = self._reduce_w[rows] + self._feed_w[rows] > 0
+        return under
+
     def bought(self, rows: Ints) -> tuple[Ints, Ints]:
-        """The reduction and the feeding that are bought of these cars by awards in force; ``rows`` are sorted."""
-        reduce_w, feed_w = np.zeros((2, len(rows)), dtype=np.int64)
-        if len(self._runs):
-            at, award_w = np.searchsorted(rows, self.running_row), self._all.award_w[self._runs]
-            reduce_w[at], feed_w[at] = award_w[:, TO_FLOOR] + award_w[:, TO_ZERO], award_w[:, FEED]
-        return reduce_w, feed_w
+        """The reduction and the feeding that are bought of these cars by awards in force."""
+        return self._reduce_w[rows], self._feed_w[rows]
 
     def add(
         self,
@@ -156,18 +174,53 @@ class AwardTable:
         ):
             column[:] = values
         self._count += len(row)
-        self._runs = np.concatenate((self._runs, places))
-        np.add.at(self.open, row, 1)
+        self._run(np.concatenate((self._runs, places)))
+        self._put_in_order(places)
+        self.open[row] += 1
+
+    def _run(self, places: Ints) -> None:
+        """These awards are in force, and no others."""
+        before, now, award_w = self.running_row, self._all.row[places], self._all.award_w[places]
+        self._reduce_w[before] = self._feed_w[before] = 0
+        self._reduce_w[now], self._feed_w[now] = award_w[:, TO_FLOOR] + award_w[:, TO_ZERO], award_w[:, FEED]
+        self._runs = places
+
+    def _put_in_order(self, new: Ints) -> None:
+        """Give these lots, one a car, their place among its others."""
+        if 4 * self._closed_between > len(self._order):
+            self._leave_out_closed()
+        row, order, car = self._all.row, self._order, self._car
+        new = new[np.argsort(row[new], kind="stable")]
+        first, last = np.searchsorted(car, row[new]), np.searchsorted(car, row[new], side="right")
+        has = last - first
+        whose = np.repeat(np.arange(len(new)), has)
+        theirs = np.arange(len(whose)) + (last - np.cumsum(has))[whose]
+        (price, tick), (new_price, new_tick) = (
+            (self._all.lot_price[places], self._all.tick[places]) for places in (order[theirs], new[whose])
+        )
+        before = (price > new_price) | ((price == new_price) & (tick < new_tick))
+        at = first + np.bincount(whose[before], minlength=len(new)) + np.arange(len(new))
+        old = np.ones(len(order) + len(new), dtype=bool)
+        old[at] = False
+        self._order, self._car = np.empty((2, len(old)), dtype=np.int64)
+        self._order[at], self._car[at] = new, row[new]
+        self._order[old], self._car[old] = order, car
+
+    def _leave_out_closed(self) -> None:
+        """Keep open awards alone in order."""
+        kept = self._all.row[self._order] < self._cars
+        self._order, self._car, self._closed_between = self._order[kept], self._car[kept], 0
 
     def _make_room(self, more: int) -> None:
         """Room for more, without those that were closed."""
+        self._leave_out_closed()
         kept = np.flatnonzero(self._all.row[: self._count] < self._cars)
         old, self._all, self._count = self._all, Awards.none(2 * (len(kept) + more) + _ROOM), len(kept)
         for column, before in zip(self._all, old, strict=True):
             column[: len(kept)] = before[kept]
         touched, self._touched = self._touched[kept], np.zeros(len(self._all.row), dtype=bool)
         self._touched[: len(kept)] = touched
-        self._runs = np.searchsorted(kept, self._runs)
+        self._runs, self._order = np.searchsorted(kept, self._runs), np.searchsorted(kept, self._order)
 
     def meter(self, tick: int, moved: Moved) -> None:
         """Count a tick that has passed for awards and lots, as charger and car do; all their cars have moved."""
@@ -188,9 +241,9 @@ class AwardTable:
             places = self._of(cars)
             here = self._lots(places, cars)
             back_ws = (import_w - baseline_w)[returns] * self._rules.tick_s
-            after = lots.after_return(here, back_ws, stopped_at[returns], tick)
+            after = lots.after_return(here, back_ws, stopped_at[returns], tick, in_order=True)
             self._all.owed_ws[places], self._all.rent[places] = after.owed_ws, after.rent
-            self._touched[places] = True
+            self._touched[places] = after.owed_ws < self._rules.tick_s
             self._look_up(cars, after)
 
     def _deliver(self, baseline_w: Ints, import_w: Ints, export_w: Ints) -> None:
@@ -207,10 +260,11 @@ class AwardTable:
         np.maximum.at(self._price, row, waits_for)
 
     def _of(self, cars: Ints) -> Ints:
-        """The places of all open awards of these cars."""
+        """The places of all open awards of these cars, in order."""
         chosen = np.zeros(self._cars + 1, dtype=bool)
         chosen[cars] = True
-        return np.flatnonzero(chosen[self._all.row[: self._count]])
+        places = self._order[chosen[self._car]]
+        return places[self._all.row[places] < self._cars]
 
     def _lots(self, places: Ints, cars: Ints) -> Lots:
         """These awards as the lots of the cars of these rows."""
@@ -228,12 +282,12 @@ class AwardTable:
         """End these of the awards in force."""
         if np.count_nonzero(ends):
             self._touched[self._runs[ends]] = True
-            self._runs = self._runs[~ends]
+            self._run(self._runs[~ends])
 
     def end_all(self) -> None:
         """End all awards in force."""
         self._touched[self._runs] = True
-        self._runs = _NOWHERE
+        self._run(_NOWHERE)
 
     def closed(self, left: Ints = _NOWHERE) -> Awards:
         """Take out the awards whose lot is over, and all of the cars that left; in the order of their making."""
@@ -247,7 +301,7 @@ class AwardTable:
     def forget(self, cars: Ints) -> None:
         """Take out the awards of these cars, which left."""
         if len(cars):
-            self._taken_out(self._of(cars))
+            self._taken_out(np.sort(self._of(cars)))
 
     def take_out(self, row: int, tick: int) -> None:
         """Take out this award, which was settled elsewhere."""
@@ -258,8 +312,12 @@ class AwardTable:
         if not len(places):
             return _NO_AWARDS
         out = self._all.of(places)
-        self._all.row[places], self._touched[places] = self._cars, False
-        self._runs = self._runs[self.running_row < self._cars]
+        self._all.row[places], self._all.owed_ws[places], self._touched[places] = self._cars, 0, False
+        self._closed_between += len(places)
+        runs = self.running_row < self._cars
+        if not runs.all():
+            self._reduce_w[out.row] = self._feed_w[out.row] = 0
+            self._run(self._runs[runs])
         np.subtract.at(self.open, out.row, 1)
         if np.count_nonzero(out.owed_ws):  # what was not drawn back is owed no longer
             cars = np.unique(out.row)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wattswap.agents.market import RoundFigures
+from wattswap.agents.offers import by_car
 from wattswap.runners.engines.award_table import Awards
 from wattswap.runners.recording.record import NOT_SETTLED, RunRecord, forced_row, session_row, trade_rows
 
@@ -53,7 +54,7 @@ class PassRecord:
 
     def add_closed(self, tick: int, awards: Awards, nanos: Ints, *, is_open: bool = False) -> None:
         """Awards that were paid at this tick, or were left open at the end."""
-        np.add.at(self.earned_nanos, awards.row, nanos.sum(axis=1).astype(np.int64))
+        np.add.at(self.earned_nanos, awards.row, by_car(np.add, nanos).astype(np.int64))
         np.add.at(self.deferred_ws, awards.row, awards.given_up_ws)
         self._closed.append((*(np.full(len(awards.row), each) for each in (tick, is_open)), nanos, *awards))
 

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from wattswap.agents import law, market, settlement
-from wattswap.agents.offers import Call
+from wattswap.agents.offers import Call, by_car
 from wattswap.agents.rules import Terms
 from wattswap.agents.segments import Segments
 from wattswap.protocol.draws import keys_under
 from wattswap.protocol.units import MOST_W
-from wattswap.runners.engines.award_table import AwardTable
 from wattswap.runners.engines.idle_baseline import IdleBaseline
-from wattswap.runners.engines.observer import Moved
 from wattswap.runners.engines.pass_record import PassRecord
+from wattswap.runners.engines.steps_choice import steps_for
 from wattswap.runners.engines.strategy_assignment import StrategyAssignment
 from wattswap.runners.engines.summed_ticks import SummedTicks
 from wattswap.runners.payments.opening_book import open_accounts
@@ -32,8 +31,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wattswap.agents.law import Cars, ChargingState
+    from wattswap.agents.law import ChargingState, Grants
     from wattswap.agents.physics import Ints
+    from wattswap.runners.engines.steps import Look, Steps
     from wattswap.runners.recording.time_series import TimeSeries
     from wattswap.runners.scenario.street import Street
 
@@ -63,7 +63,8 @@ def have_one_grid(streets: Sequence[Street]) -> bool:
 class SideBySide:
     """A run of several streets with the same ticks and the same rules, all feeders of all of them at once."""
 
-    def __init__(self, streets: Sequence[Street]) -> None:
+    def __init__(self, streets: Sequence[Street], steps: type[Steps] | None = None) -> None:
+        """``steps`` are chosen by the size of the pass unless they are given."""
         self.streets, fleets, self.world = streets, [fleet_of(street) for street in streets], World(*streets)
         self.rules, self.ticks = self.world.rules, streets[0].ticks
         self._terms = Terms.of(*self.world.feeder_rules)
@@ -92,8 +93,12 @@ class SideBySide:
         self._first_row = np.searchsorted(fleet.feeder, np.arange(self._feeders + 1))
         self._explicit = np.zeros(len(fleet), dtype=bool)
         self._closed_until = -1
-        self.awards = AwardTable(len(fleet), self.rules)
+        steps = steps or steps_for(self._feeders * self.ticks)
+        self.awards = steps.table(len(fleet), self.rules)
+        self._feeds = (fleet.feed_w > 0) & self.assignment.may_feed()
+        """By row: whether it may ever offer to feed."""
         self._may_speak = _Spans(*self._spans(), len(fleet))
+        self.steps = steps(self.world, self._key, self.idle, self.awards, self.sums)
 
     def _spans(self) -> tuple[Ints, Ints]:
         """From which tick to which each row may have something to say when it is called.
@@ -101,7 +106,7 @@ class SideBySide:
         Who draws nothing and cannot feed has nothing to say; but a strategy that learns hears every round.
         """
         fleet, idle = self.world.fleet, self.idle
-        always = self.assignment.learns | (fleet.feed_w > 0)
+        always = self.assignment.learns | self._feeds
         return np.maximum(fleet.arrival_tick, 0), np.where(always, fleet.departure_tick, idle.until)
 
     @property
@@ -138,57 +143,46 @@ class SideBySide:
 
     def _tick(self, tick: int) -> None:
         base_w, limit_w = self.base_w[tick], self.limit_w[tick]
-        charging, cars, segments, rest_w = self._look(tick)
-        assessment = law.assess(base_w + rest_w, limit_w, cars, segments, self._terms)
+        look = self.steps.look(tick)
+        assessment = law.assess(base_w + look.rest_w, limit_w, look.cars, look.segments, self._terms)
         if assessment.release.any():
             self.awards.end(assessment.release[self.world.fleet.feeder[self.awards.running_row]])
             self._pay(tick)
-            cars = self._cars(charging)
-        if (assessment.need_w > 0).any():
-            self._round(tick, np.maximum(assessment.need_w, 0))
-            charging, cars, segments, rest_w = self._look(tick)
-        room_w = assessment.target_w - base_w - rest_w
-        room_w -= segments.sum(cars.firm_w - np.minimum(cars.reduce_w, cars.firm_w) - cars.feed_w)
-        if ((room_w < 0) & (rest_w > 0)).any():  # the last resort may cut anybody
-            rows = self._plugged(np.flatnonzero((room_w < 0) & (rest_w > 0)), tick)
+            look = look._replace(cars=self.steps.cars(look.charging))
+        if (assessment.need_w > 0).any() and self._round(tick, np.maximum(assessment.need_w, 0)):
+            look = self.steps.look(tick)
+        short = (look.rest_w > 0) & (self._room_w(assessment.target_w - base_w, look) < 0)
+        if short.any():  # the last resort may cut anybody
+            rows = self._plugged(np.flatnonzero(short), tick)
             self._wake(rows[self.idle.left_ws(rows, tick) >= self.rules.tick_s], tick)
-            charging, cars, segments, rest_w = self._look(tick)
-        granted = law.grants(
-            base_w + rest_w,
-            assessment.target_w,
-            cars,
-            segments,
-            now_ms=tick * self.rules.tick_ms,
-            seed=0,
-            rules=self.rules,
-        )
-        self._move(tick, charging, cars, granted, segments)
+            look = self.steps.look(tick)
+        granted = self.steps.grants(base_w + look.rest_w, assessment.target_w, look, tick)
+        self._move(tick, look, granted)
 
-    def _look(self, tick: int) -> tuple[ChargingState, Cars, Segments, Ints]:
-        """The explicit cars as they stand, and by feeder what all others draw."""
-        charging = self.world.charging(tick)
-        segments = self._segments(self._stepped)
-        rest_w = self.idle.load_w[tick] - segments.sum(charging.baseline_w)
-        return charging, self._cars(charging), segments, rest_w
+    @staticmethod
+    def _room_w(above_base_w: Ints, look: Look) -> Ints:
+        """What is left on each feeder once every car draws what it may unasked, less what it sold."""
+        (_, firm_w, *_, reduce_w, feed_w), segments = look.cars, look.segments
+        room_w: Ints = above_base_w - look.rest_w - segments.sum(firm_w - np.minimum(reduce_w, firm_w) - feed_w)
+        return room_w
 
     def _segments(self, rows: Ints) -> Segments:
         return Segments.of(self.world.fleet.feeder[rows], self._feeders)
 
-    def _cars(self, charging: ChargingState) -> Cars:
-        """What the transformers know of the explicit cars."""
-        rows, awards = self._stepped, self.awards
-        key, firm_w, wanted_w, drew = self._key[rows], charging.firm_w, charging.wanted_w, self.world.drew[rows]
-        return law.Cars(
-            key, firm_w, wanted_w, drew, awards.owed_ws[rows], awards.rent_price(rows), *awards.bought(rows)
-        )
-
     def _plugged(self, feeders: NDArray[np.intp], tick: int) -> Ints:
         """The plugged cars of these feeders."""
-        fleet, bounds = self.world.fleet, self._first_row
-        rows = np.concatenate([np.arange(bounds[feeder], bounds[feeder + 1]) for feeder in feeders.tolist()])
+        fleet, rows = self.world.fleet, self._rows_of(feeders)
         here = (fleet.arrival_tick[rows] <= tick) & (fleet.departure_tick[rows] > tick)
         plugged: Ints = rows[here]
         return plugged
+
+    def _rows_of(self, feeders: NDArray[np.intp]) -> Ints:
+        """All rows of these feeders."""
+        first = self._first_row[feeders]
+        counts = self._first_row[feeders + 1] - first
+        before = np.cumsum(counts) - counts
+        rows: Ints = np.repeat(first - before, counts) + np.arange(counts.sum())
+        return rows
 
     def _wake(self, rows: Ints, tick: int) -> None:
         """Make these plugged cars explicit, with the state that their baseline has brought them to."""
@@ -208,18 +202,17 @@ class SideBySide:
 
     # -- a round ------------------------------------------------------------------------------------------------------
 
-    def _round(self, tick: int, need_w: Ints) -> None:
-        """Ask who could answer anything on the feeders in need, and award what is bought."""
+    def _round(self, tick: int, need_w: Ints) -> bool:
+        """Ask who could answer anything on the feeders in need, and award what is bought; whether anything is."""
         world, now_ms, awards = self.world, tick * self.rules.tick_ms, self.awards
         needs = need_w > 0
-        running = awards.running_row
-        speaks = self._may_speak.at(tick) | self._explicit
-        speaks[running] = False
-        asked = np.flatnonzero(speaks & needs[world.fleet.feeder])
+        asked = self._rows_of(np.flatnonzero(needs))
+        asked = asked[self._may_speak.at(tick)[asked] | self._explicit[asked]]
+        asked = asked[~awards.runs(asked)]
         self._sync(asked[~self._explicit[asked]], tick)
         charging = self._standing(asked, tick)
         if not self.assignment.learns:
-            speaks = (charging.firm_w > 0) | (world.fleet.feed_w[asked] > 0)
+            speaks = (charging.firm_w > 0) | self._feeds[asked]
             asked, charging = asked[speaks], law.ChargingState(*(column[speaks] for column in charging))
         segments, feeder = self._segments(asked), world.fleet.feeder[asked]
         until_ms = self.rules.window_end_ms(now_ms)
@@ -235,15 +228,19 @@ class SideBySide:
             until_ms=until_ms,
             seed=0,
             terms=self._terms,
+            choose=self.steps.cheapest,
         )
-        awarded = np.bincount(world.fleet.feeder[running], minlength=self._feeders)
+        awarded = np.bincount(world.fleet.feeder[awards.running_row], minlength=self._feeders)
         called = self.idle.plugged[tick] - awarded
         figures = market.round_figures(offers, bought, segments)._replace(called=called)
         told = np.flatnonzero(needs & (called > 0))
         figures = market.RoundFigures(*(column[told] for column in figures))
         self.record.add_rounds(tick, told, np.minimum(need_w[told], MOST_W), figures)
         self.assignment.learn(call, own, market.outcome(call, bought, segments, self.rules), asked)
-        self._award(tick, asked, offers, bought)
+        won = bought.won
+        if np.count_nonzero(won):
+            self._award(tick, asked, won, offers, bought)
+        return bool(won.any())
 
     def _standing(self, rows: Ints, tick: int) -> ChargingState:
         """Where these cars stand, which the world knows already."""
@@ -254,9 +251,10 @@ class SideBySide:
             left_ws, world.baseline_ws[rows], max_w, max_w, max_w, departure_ms, now_ms, self.rules
         )
 
-    def _award(self, tick: int, asked: Ints, offers: market.Offers, bought: market.Purchase) -> None:
-        """Set the tokens aside, and note the awards."""
-        won = bought.won
+    def _award(
+        self, tick: int, asked: Ints, won: NDArray[np.bool_], offers: market.Offers, bought: market.Purchase
+    ) -> None:
+        """Set the tokens aside, and note the awards of those that won."""
         rows = asked[won]
         self._wake(rows, tick)
         self.accounts.reserve(self.world.fleet.feeder[rows], bought.reserved_nanos[won])
@@ -266,22 +264,14 @@ class SideBySide:
 
     # -- the world moves ----------------------------------------------------------------------------------------------
 
-    def _move(self, tick: int, charging: ChargingState, cars: Cars, granted: law.Grants, segments: Segments) -> None:
-        world, rows = self.world, self._stepped
-        drew = world.drew[rows] if tick else np.zeros(len(rows), dtype=bool)
-        owed_ws = np.maximum(world.remaining_ws[rows] - world.baseline_ws[rows], 0)
-        drawn_w, fed_w = world.move(charging, granted.import_w, granted.export_w)
-        base_w, limit_w = self.base_w[tick + 1], self.limit_w[tick]
-        moved = Moved(tick, base_w, limit_w, rows, charging, drawn_w, fed_w, granted.import_w, owed_ws)
-        self.awards.meter(tick, moved)
-        self.sums.add(moved, cars.reduce_w, granted.forced_w, drew, segments)
+    def _move(self, tick: int, look: Look, granted: Grants) -> None:
+        rows, keeps = self._stepped, self.steps.move(tick, look, granted)
         forced = granted.forced_w > 0
         if np.count_nonzero(forced):
             self.record.add_forced(tick, rows[forced], granted.forced_w[forced])
-        keeps = (world.remaining_ws[rows] != world.baseline_ws[rows]) | (self.awards.open[rows] > 0)
         if not keeps.all():
             self._rest(rows[~keeps])
-            world.plugged = rows[keeps]
+            self.world.plugged = rows[keeps]
 
     def _rest(self, rows: Ints) -> None:
         """These cars are on their baseline again, or have left."""
@@ -320,7 +310,7 @@ class SideBySide:
         closed = self.awards.closed(left)
         if len(closed.row):
             nanos, row = closed.worth_nanos(self.rules), closed.row
-            paid = nanos.sum(axis=1).astype(np.int64)
+            paid = by_car(np.add, nanos).astype(np.int64)
             self.accounts.settle(self.world.fleet.feeder[row], self.car[row], closed.reserved_nanos, paid)
             self.record.add_closed(tick, closed, nanos)
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from wattswap.agents import law, physics
 from wattswap.agents.offers import TRANCHES, Own, StrategyError
-from wattswap.agents.strategies import BUNDLED, check_elementwise, parse_mix
+from wattswap.agents.strategies import BUNDLED, FEEDERS, check_elementwise, parse_mix
 from wattswap.agents.strategies.elementwise import answer, compare, compare_memory, refused
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
 from wattswap.agents.strategies.raised import raised
@@ -26,6 +26,8 @@ from wattswap.protocol.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from importlib.metadata import EntryPoint
+
+    from numpy.typing import NDArray
 
     from wattswap.agents.offers import Call, Memory, OfferBook, Outcome, Strategy
     from wattswap.agents.physics import Ints
@@ -70,7 +72,7 @@ class StrategyAssignment:
         joined = copy(parts[0])
         joined._seed, joined._session_id, joined._memories = 0, tuple(chain(*(part._session_id for part in parts))), {}  # noqa: SLF001
         joined._key = np.concatenate([keys_under(part._seed, part._key) for part in parts])  # noqa: SLF001
-        by_name = {name: strategy for part in parts for name, strategy in zip(part.names, part.strategies, strict=True)}
+        by_name = dict(chain(*(part._named_strategies() for part in parts)))  # noqa: SLF001
         joined.names, joined.strategies = list(by_name), list(by_name.values())
         joined._users = _users(joined.names)  # noqa: SLF001
         places = [np.array([joined.names.index(name) for name in part.names], dtype=np.int64) for part in parts]
@@ -82,6 +84,14 @@ class StrategyAssignment:
     def learns(self) -> bool:
         """Whether any car learns from rounds."""
         return self._learns
+
+    def may_feed(self) -> NDArray[np.bool_]:
+        """By row: whether its strategy may ever offer to feed; nobody knows what a user's does."""
+        feeds = [name in FEEDERS or BUNDLED.get(name) is not each for name, each in self._named_strategies()]
+        return np.array(feeds, dtype=bool)[self.number]
+
+    def _named_strategies(self) -> Iterator[tuple[str, Strategy]]:
+        return zip(self.names, self.strategies, strict=True)
 
     def follow(self, rows: Ints, name: str, strategy: Strategy) -> None:
         """Let these rows follow this strategy, whatever they were drawn to follow; before the first call.
@@ -102,8 +112,8 @@ class StrategyAssignment:
         relief_w = np.zeros((len(rows), TRANCHES), dtype=np.int64)
         ask = np.zeros_like(relief_w)
         for number, mine in self._groups(rows):
-            with self._named(number, rows[mine], call.take(mine)):
-                asked, who = call.take(mine), own.take(mine)
+            asked, who = call.take(mine), own.take(mine)
+            with self._named(number, rows[mine], asked):
                 book = self._answer(number, rows[mine], asked, who)
                 if number in self._users:
                     one = self._one(call, mine)
@@ -113,7 +123,10 @@ class StrategyAssignment:
 
     def _answer(self, number: int, rows: Ints, call: Call, own: Own) -> OfferBook:
         strategy, memory = self.strategies[number], self._memory(number)[rows]
-        return answer(strategy, call, own, memory, self._draws(rows, call.from_ms))
+        draws = self._draws(rows, call.from_ms)
+        if BUNDLED.get(self.names[number]) is strategy:  # and changes nothing that it is handed
+            return strategy(call, own, memory, draws)
+        return answer(strategy, call, own, memory, draws)
 
     def learn(self, call: Call, own: Own, outcome: Outcome, rows: Ints) -> None:
         """Let these cars learn from a round they were called to.

@@ -1,0 +1,174 @@
+"""The steps of a tick in compiled loops, where numba is installed (extra ``fast``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from wattswap.agents import law
+from wattswap.agents.law import Cars, ChargingState, Grants
+from wattswap.agents.lots import NEVER
+from wattswap.agents.segments import Segments
+from wattswap.agents.settlement import RENT_CAP_S
+from wattswap.protocol.draws import draw
+from wattswap.protocol.units import Purpose
+from wattswap.runners.engines import compiled_loops as loops
+from wattswap.runners.engines.award_table import AwardTable
+from wattswap.runners.engines.observer import Moved
+from wattswap.runners.engines.steps import Look, Steps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wattswap.agents.physics import Ints
+    from wattswap.runners.engines.idle_baseline import IdleBaseline
+    from wattswap.runners.engines.summed_ticks import SummedTicks
+    from wattswap.runners.world import World
+
+
+_NOT_TOLD: Final[Ints] = np.zeros(0, dtype=np.int64)
+
+
+class CompiledAwardTable(AwardTable):
+    """An award table whose ticks are counted in compiled loops."""
+
+    def meter(self, tick: int, moved: Moved) -> None:
+        """Count a tick that has passed for awards and lots."""
+        every, rows, rules = self._all, moved.rows, self._rules
+        baseline_w, import_w = moved.charging.baseline_w, moved.import_w
+        began_owing_ws, sold_w = self.owed_ws[rows], self._reduce_w[rows] + self._feed_w[rows]
+        loops.deliver(
+            self._runs,
+            rows,
+            baseline_w,
+            import_w,
+            moved.export_w,
+            every.row,
+            every.award_w,
+            every.lot_price,
+            every.delivered_ws,
+            every.baseline_ws,
+            every.owed_ws,
+            self.owed_ws,
+            self._price,
+            rules.tick_s,
+        )
+        loops.draw_back(
+            rows,
+            baseline_w,
+            import_w,
+            moved.granted_w,
+            began_owing_ws,
+            sold_w,
+            self._order,
+            self._car,
+            every.tick,
+            every.lot_price,
+            every.owed_ws,
+            every.rent,
+            self._touched,
+            self.owed_ws,
+            self._price,
+            self._stopped_at,
+            tick,
+            rules.min_w,
+            RENT_CAP_S // rules.tick_s,
+            rules.tick_s,
+        )
+
+
+class CompiledSteps(Steps):
+    """Equal to the integer to what it stands in for."""
+
+    table = CompiledAwardTable
+
+    def __init__(
+        self, world: World, key: NDArray[np.uint64], idle: IdleBaseline, awards: AwardTable, sums: SummedTicks
+    ) -> None:
+        super().__init__(world, key, idle, awards, sums)
+        self._tie = draw(0, key, Purpose.TIE)
+        """By row: what orders cars that are behind, else alike."""
+
+    @staticmethod
+    def cheapest(
+        relief_w: Ints,
+        ask: Ints,
+        admissible: NDArray[np.bool_],
+        ties: NDArray[np.uint64],
+        segments: Segments,
+        need_w: Ints,
+        amp_w: int,
+    ) -> Ints:
+        """Which of the offered tranches are bought."""
+        return loops.cheapest(relief_w, ask, admissible, ties, segments.bounds, need_w, amp_w)
+
+    def look(self, tick: int) -> Look:
+        """Where the stepped cars stand."""
+        world, rows = self._world, self._world.plugged
+        (state, known), rest_w = np.empty((2, 4, len(rows)), dtype=np.int64), self._idle.load_w[tick].copy()
+        segments = Segments(np.empty(len(rows), dtype=np.int64), np.empty(self._feeders + 1, dtype=np.int64))
+        drew, key = np.empty(len(rows), dtype=np.bool_), np.empty(len(rows), dtype=np.uint64)
+        loops.look(
+            rows,
+            *segments,
+            world.fleet.feeder,
+            state,
+            known,
+            world.drew,
+            self._key,
+            drew,
+            key,
+            world.remaining_ws,
+            world.baseline_ws,
+            world.fleet.max_w,
+            world.departure_ms,
+            *self._awards.by_row,
+            rest_w,
+            tick * world.rules.tick_ms,
+            world.rules.wary_guard_ms,
+            world.rules.tick_s,
+            NEVER,
+        )
+        wanted_w, _, firm_w, _ = state
+        return Look(ChargingState(*state), Cars(key, firm_w, wanted_w, drew, *known), segments, rest_w)
+
+    def grants(self, base_w: Ints, target_w: Ints, look: Look, tick: int) -> Grants:
+        """What each stepped car may draw or feed; the last resort is left to the columns."""
+        rules, cars = self._world.rules, look.cars
+        import_w, ties = np.empty_like(cars.firm_w), self._tie[self._world.plugged]
+        if loops.hand_out(base_w, target_w, look.segments.bounds, *cars[1:], ties, import_w, rules.min_w, rules.tick_s):
+            return law.Grants(import_w, cars.feed_w, np.zeros_like(import_w))
+        return super().grants(base_w, target_w, look, tick)
+
+    def move(self, tick: int, look: Look, granted: Grants) -> NDArray[np.bool_]:
+        """Let the tick pass under these grants; who has to be stepped on."""
+        world, rows = self._world, self._world.plugged
+        fleet, bounds, cars = world.fleet, look.segments.bounds, look.cars
+        drawn_w, fed_w = np.empty((2, len(rows)), dtype=np.int64)
+        loops.move(
+            rows,
+            bounds,
+            *look.charging[:3],
+            *granted,
+            cars.reduce_w,
+            world.drew,
+            world.remaining_ws,
+            world.baseline_ws,
+            world.stored_ws,
+            world.imported_ws,
+            world.exported_ws,
+            fleet.reserve_ws,
+            world.least_ws,
+            fleet.round_trip_permille,
+            fleet.is_session,
+            *self._sums.columns(tick),
+            drawn_w,
+            fed_w,
+            tick == 0,
+            world.rules.tick_s,
+        )
+        moved = Moved(tick, _NOT_TOLD, _NOT_TOLD, rows, look.charging, drawn_w, fed_w, granted.import_w, _NOT_TOLD)
+        self._awards.meter(tick, moved)
+        keeps: NDArray[np.bool_] = world.remaining_ws[rows] != world.baseline_ws[rows]
+        return keeps | (self._awards.open[rows] > 0)
