@@ -19,6 +19,7 @@ from wattswap.experiments.api import run, run_loaded
 from wattswap.experiments.replays import check_run
 from wattswap.experiments.run_tables import RunTables
 from wattswap.experiments.tables import TABLES, table_of
+from wattswap.ledger.book import Book
 from wattswap.runners.engines.launch import Engine, run_street, start_run
 from wattswap.runners.recording.metrics import summary
 from wattswap.runners.recording.record import RunRecord
@@ -90,10 +91,16 @@ def records_of(engine: Engine, street: Street, controller: str = "negotiated") -
 
 def renumbered(record: RunRecord) -> RunRecord:
     """The record as that of the only feeder, whose number is 0."""
-    record.trades = [
-        trade._replace(feeder=0, payment_id=trade.payment_id and f"0.{trade.payment_id.partition('.')[2]}")
-        for trade in record.trades
-    ]
+
+    def alone(payment_id: str) -> str:
+        return payment_id and f"0.{payment_id.partition('.')[2]}"
+
+    record.trades = [trade._replace(feeder=0, payment_id=alone(trade.payment_id)) for trade in record.trades]
+    assert record.book is not None
+    record.book = Book.restore(
+        (entry[0], alone(entry[1]) if entry[0] in ("reserve", "settle") else entry[1], *entry[2:])
+        for entry in record.book.entries
+    )
     return record
 
 
