@@ -325,6 +325,19 @@ def test_a_wish_that_cannot_be_is_refused(server, body):
     assert (server.post("/wish", body, RIGHTS.driver_token("car-1"))[0], WISHES.heard) == (400, [])
 
 
+def test_a_car_that_has_left_hears_nothing_and_neither_does_a_run_that_is_over(fresh):
+    WISHES.heard.clear()
+    LIMITS.ordered.clear()
+    fresh.history.add(cars=[[0, 0, 0, 0, 0, 0, 0], [0, 1, 0, 0, 0, 0, 0], [50, 1, -1, 0, 0, 0, 0]])
+    wishes = [({"session": f"S{row}", "wish": "veto"}, RIGHTS.driver_token(f"car-{row}")) for row in range(2)]
+    assert fresh.post("/wish", *wishes[1]) == (409, "this car has left\n")
+    assert fresh.post("/wish", *wishes[0])[0] == 204
+    fresh.history.end("complete")
+    assert fresh.post("/wish", *wishes[0]) == (409, "the run is over\n")
+    assert fresh.order({"feeder": 0, "limit_w": 1}) == (409, "the run is over\n")
+    assert (WISHES.heard, fresh.ordered) == ([Said(0, Wish.VETO)], [])
+
+
 def test_a_run_without_an_operator_has_nowhere_to_order():
     with served(history_of(1), "127.0.0.1", 0) as address:
         assert Server(int(address.rstrip("/").rpartition(":")[2]), history_of(1)).order({})[0] == 404

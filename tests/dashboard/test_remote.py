@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.dashboard.histories import RATING_VA, history_of, parts_of
+from tests.dashboard.waiting import PATIENCE_S, wait_until
 
 from wattswap.cli import main
 from wattswap.experiments.dashboard.remote import remote_run
@@ -19,20 +19,8 @@ from wattswap.experiments.dashboard.serving import served
 from wattswap.runners.watching.history import FEEDER_COLUMNS, History
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-PATIENCE_S = 20
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Look again and again; at some time it must be so."""
-    pause = Event()
-    for _ in range(PATIENCE_S * 20):
-        if holds():
-            return
-        pause.wait(0.05)
-    raise AssertionError("never so")
 
 
 @contextmanager

@@ -79,6 +79,7 @@ class Orders:
                 raise _RefusedError(400, "there is no such feeder")
             if order.limit_w is not None and order.limit_w > most_w:
                 raise _RefusedError(400, f"the transformer is built for {most_w} W and no more")
+            self._require_running()
         except _RefusedError as refused:
             return _answer(refused)
         self._rights.limits.order(order.feeder, order.limit_w)
@@ -103,6 +104,9 @@ class Orders:
                 raise _RefusedError(400, f"the battery holds {car.battery_wh} Wh at most")
             if self._rights.drivers is None:
                 raise _RefusedError(409, "this street asks no car, so no driver has a say")
+            self._require_running()
+            if self._history.has_left(row):
+                raise _RefusedError(409, "this car has left")
         except _RefusedError as refused:
             return _answer(refused)
         least_ws = None if said.least_wh is None else said.least_wh * WS_PER_WH
@@ -118,6 +122,10 @@ class Orders:
             return _answer(refused)
         found = {"vehicle": car.vehicle, "token": self._rights.driver_token(car.vehicle)}
         return Response(msgspec.json.encode(found), media_type="application/json")
+
+    def _require_running(self) -> None:
+        if self._history.state != "running":
+            raise _RefusedError(409, "the run is over")
 
     def _car(self, session: str) -> tuple[int, CarCard]:
         """The row and the card of a session."""

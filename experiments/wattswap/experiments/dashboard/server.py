@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from wattswap.experiments.dashboard.looked_up import LookedUp
 from wattswap.experiments.dashboard.orders import Orders
-from wattswap.experiments.dashboard.readings import signed_records
-from wattswap.experiments.dashboard.transcript import transcript
-from wattswap.protocol.errors import InputError
 from wattswap.runners.page_guard import POLICY, PageGuard
 from wattswap.runners.watching.page import page_files
 from wattswap.runners.watching.stream import LOOK_S, MEDIA, OVER, EventStream
@@ -35,45 +32,11 @@ def dashboard_app(
     history: History, is_over: Callable[[], bool], rights: Rights | None = None, run_dir: Path | None = None
 ) -> ASGIApp:
     """The application; its streams end when ``is_over``. What was said is looked up in the journal of ``run_dir``."""
-    streams, looked_up = _Streams(history, is_over), _LookedUp(run_dir)
-    routes = [
-        Route("/stream", streams.stream),
-        Route("/transcript/{feeder:int}/{tick:int}", looked_up.transcript),
-        Route("/readings", looked_up.readings),
-        Route("/readings/{last:int}", looked_up.readings),
-        Route("/readings/until/{until_ms:int}", looked_up.readings),
-    ]
+    routes = [Route("/stream", _Streams(history, is_over).stream), *LookedUp(history, run_dir).routes()]
     if rights is not None:
         routes += Orders(history, rights).routes()
     routes += [Route(path, _Page(*file).get) for path, file in page_files().items()]
     return _Guard(Starlette(routes=routes))
-
-
-class _LookedUp:
-    """What is read from the run's directory when somebody asks: each in a thread of its own."""
-
-    def __init__(self, run_dir: Path | None) -> None:
-        self._run_dir = run_dir
-
-    def transcript(self, request: Request) -> Response:
-        """What was said in a round."""
-        feeder, tick = request.path_params["feeder"], request.path_params["tick"]
-        return self._json("journal", lambda run_dir: transcript(run_dir, feeder, tick))
-
-    def readings(self, request: Request) -> Response:
-        """Signed meter records."""
-        return self._json("meter records", lambda run_dir: signed_records(run_dir, **request.path_params))
-
-    def _json(self, what: str, look_up: Callable[[Path], object]) -> Response:
-        """What was found, or 404 with the reason why it is not there."""
-        if self._run_dir is None:
-            why = f"no {what} here: this run leaves no directory on this machine; name one with --out where it runs"
-            return PlainTextResponse(why + "\n", 404)
-        try:
-            found = look_up(self._run_dir)
-        except InputError as error:
-            return PlainTextResponse(f"{error}\n", 404)
-        return Response(msgspec.json.encode(found), media_type="application/json")
 
 
 class _Page:

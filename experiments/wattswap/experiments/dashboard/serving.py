@@ -25,18 +25,29 @@ if TYPE_CHECKING:
 _GRACE_S: Final = 2
 _REQUEST_S = 10.0
 """So long a connection may take, and half as long again, until it has asked for something."""
+_SENT_AHEAD_BYTES: Final = 65_536
+"""What the system may keep for a connection that has not taken it yet: beyond that one sees that nobody reads."""
 _MOST_CONNECTIONS: Final = 256
 
 
 class _ImpatientProtocol(H11Protocol):
-    """Hangs up on who connects and does not ask, or asks byte by byte: whoever does may not use up the run's files."""
+    """Hangs up on who connects and does not ask, asks byte by byte, or never reads: nobody may use up the run's files.
+
+    Who reads nothing of what is sent for ten to twenty seconds makes room for another watcher.
+    """
 
     _waited = False
     """Whether it was waiting for its other side when it was looked at last."""
+    _is_held = False
+    """Whether there is more to send than its other side takes."""
+    _left_bytes: int | None = None
+    """What was left to send when it was looked at last; None if its other side took everything since."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take it, if there are not too many."""
         super().connection_made(transport)
+        if (taken := transport.get_extra_info("socket")) is not None:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_AHEAD_BYTES)
         if len(self.connections) > _MOST_CONNECTIONS:
             transport.abort()
         self._look_later()
@@ -46,16 +57,28 @@ class _ImpatientProtocol(H11Protocol):
         self._timer.cancel()
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        """Its other side does not take what it is sent: see whether it takes any of it."""
+        self._is_held = True
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It reads."""
+        self._is_held, self._left_bytes = False, None
+        super().resume_writing()
+
     def _look_later(self) -> None:
         self._timer = self.loop.call_later(_REQUEST_S, self._look)
 
     def _look(self) -> None:
         cycle = getattr(self, "cycle", None)  # none before the first request
         waits = cycle is None or cycle.response_complete or cycle.more_body
-        if waits and self._waited:
+        left_bytes = self.transport.get_write_buffer_size() if self._is_held else None
+        takes_nothing = left_bytes is not None and self._left_bytes == left_bytes
+        if (waits and self._waited) or takes_nothing:
             self.transport.abort()
             return
-        self._waited = waits
+        self._waited, self._left_bytes = waits, left_bytes
         self._look_later()
 
 

@@ -191,6 +191,13 @@ class History:
         """Of all cars so far, by their row."""
         return self._lists["cards"]
 
+    def has_left(self, row: int) -> bool:
+        """Whether the car of a row was there and is gone."""
+        place, activity = CAR_COLUMNS.index("row"), CAR_COLUMNS.index("activity")
+        with self._lock:
+            last = next((car for car in reversed(self._lists["cars"]) if car[place] == row), None)
+        return last is not None and last[activity] < 0
+
     def begin(self, head: Head, cards: Iterable[CarCard] = ()) -> None:
         """Begin, or begin anew: whatever was known is forgotten."""
         with self._lock:

@@ -1,0 +1,133 @@
+"""What is read from a run's directory when somebody asks: one thing at a time, so that no asker can slow the run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from wattswap.experiments.dashboard.readings import signed_records
+from wattswap.experiments.dashboard.transcript import transcript
+from wattswap.protocol.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+    from wattswap.runners.watching.history import History
+
+_PATIENCE_S: Final = 2.0
+"""So long an asker waits for its turn before it is asked to come again."""
+_REST: Final = 4.0
+"""While the run goes on, nothing is read after a look-up for so many times as long as that took."""
+_FRESH_S: Final = 5.0
+"""So old an answer about a run that goes on may be; one about a run that is over does not age."""
+_MOST_KEPT: Final = 16
+
+
+class _ShortNumber(Convertor[int]):
+    """A number in a path; 12 digits of milliseconds are 31 years."""
+
+    regex = "[0-9]{1,12}"
+
+    def convert(self, value: str) -> int:
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        return str(value)
+
+
+register_url_convertor("number", _ShortNumber())
+
+
+class _Kept(NamedTuple):
+    """An answer, and until when it holds."""
+
+    status: int
+    content: bytes
+    holds_until_s: float
+
+
+class LookedUp:
+    """Transcripts of rounds and signed meter records, each read in a thread, the newest ones kept."""
+
+    def __init__(self, history: History, run_dir: Path | None) -> None:
+        self._history, self._run_dir = history, run_dir
+        self._turn = asyncio.Semaphore(1)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    def routes(self) -> list[Route]:
+        """By their paths."""
+        return [
+            Route("/transcript/{feeder:number}/{tick:number}", self.transcript),
+            Route("/readings", self.readings),
+            Route("/readings/{last:number}", self.readings),
+            Route("/readings/until/{until_ms:number}", self.readings),
+        ]
+
+    async def transcript(self, request: Request) -> Response:
+        """What was said in a round."""
+        feeder, tick = request.path_params["feeder"], request.path_params["tick"]
+        return await self._answer(request, "journal", lambda run_dir: transcript(run_dir, feeder, tick))
+
+    async def readings(self, request: Request) -> Response:
+        """Signed meter records."""
+        asked = request.path_params
+        return await self._answer(request, "meter records", lambda run_dir: signed_records(run_dir, **asked))
+
+    async def _answer(self, request: Request, what: str, look_up: Callable[[Path], object]) -> Response:
+        """What was found, 404 with the reason why it is not there, or 503 where too many others ask."""
+        if self._run_dir is None:
+            why = f"no {what} here: this run leaves no directory on this machine; name one with --out where it runs"
+            return PlainTextResponse(why + "\n", 404)
+        path = request.url.path
+        if (kept := self._still_kept(path)) is None:
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    await self._turn.acquire()
+            except TimeoutError:
+                why = "others are looking something up; ask again in a moment\n"
+                return PlainTextResponse(why, 503, {"retry-after": "2"})
+            if (kept := self._still_kept(path)) is not None:  # who was before in the line asked for the same
+                self._turn.release()
+            else:
+                kept = await self._read(path, self._run_dir, look_up)
+        media = "application/json" if kept.status == 200 else "text/plain"
+        return Response(kept.content, kept.status, media_type=media)
+
+    def _still_kept(self, path: str) -> _Kept | None:
+        kept = self._kept.get(path)
+        return kept if kept is not None and time.monotonic() < kept.holds_until_s else None
+
+    async def _read(self, path: str, run_dir: Path, look_up: Callable[[Path], object]) -> _Kept:
+        """Look it up, keep it, and let the next one have its turn after a rest."""
+        goes_on, began_s = self._history.state == "running", time.monotonic()
+        try:
+            status, content = await run_in_threadpool(_found, run_dir, look_up)
+        finally:
+            ended_s = time.monotonic()
+            rest_s = _REST * (ended_s - began_s) if goes_on else 0.0
+            asyncio.get_running_loop().call_later(rest_s, self._turn.release)
+        kept = _Kept(status, content, ended_s + _FRESH_S if goes_on else float("inf"))
+        self._kept.pop(path, None)
+        self._kept[path] = kept
+        if len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+        return kept
+
+
+def _found(run_dir: Path, look_up: Callable[[Path], object]) -> tuple[int, bytes]:
+    """A status and its content."""
+    try:
+        return 200, msgspec.json.encode(look_up(run_dir))
+    except InputError as error:
+        return 404, f"{error}\n".encode()
