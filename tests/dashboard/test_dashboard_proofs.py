@@ -9,22 +9,31 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
+from msgspec import structs
+from pyarrow import parquet
 from tests import smalltown
 from tests.dashboard.browser import MISSING, Browser
 from tests.dashboard.finished_demo import show
 from tests.dashboard.histories import history_of
 
 from wattswap.experiments.api import run
+from wattswap.experiments.dashboard import looked_up
 from wattswap.experiments.dashboard.finished import finished_run
 from wattswap.experiments.dashboard.readings import MOST_RECORDS, signed_records
 from wattswap.experiments.dashboard.serving import served
+from wattswap.experiments.dashboard.transcript import transcript
+from wattswap.protocol.codec import seal
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import message_digest
+from wattswap.protocol.messages import SEALED, Award, Delivery, Mandate, Offer, Receipt, ReliefCall, Tranche
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from wattswap.experiments.dashboard.transcript import Step
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
 
@@ -49,9 +58,9 @@ def address(signed: Path) -> Iterator[str]:
         yield url
 
 
-def crypto(window: Browser, expression: str) -> Any:
-    """What an expression of the page's crypto module comes to."""
-    script = f"const done = arguments[0]; import('./crypto.js').then(async (c) => done(await ({expression})))"
+def crypto(window: Browser, expression: str, module: str = "crypto") -> Any:
+    """What an expression of one of the page's modules comes to."""
+    script = f"const done = arguments[0]; import('./{module}.js').then(async (c) => done(await ({expression})))"
     return window.ask("POST", "/execute/async", {"script": script, "args": []})
 
 
@@ -108,7 +117,7 @@ def _clock(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1_000, UTC):%a %H:%M:%S}"
 
 
-def test_a_record_that_was_altered_is_named_and_so_is_the_one_after_it(window, address, signed):
+def test_a_record_that_was_altered_is_named_and_so_is_the_one_after_it(window, signed):
     last = signed_records(signed).count - 1
     archive = sqlite3.connect(signed / "meters.sqlite")
     with archive:
@@ -120,34 +129,114 @@ def test_a_record_that_was_altered_is_named_and_so_is_the_one_after_it(window, a
         deflate = zlib.compressobj(zdict=dictionary) if dictionary else zlib.compressobj()
         altered = deflate.compress(content.replace(b'"count":9', b'"count":8')) + deflate.flush()
         archive.execute("UPDATE records SET line = ? WHERE sequence = ?", (altered, last - 1))
-    window.open(f"{address}#readings")
-    window.until("document.body.dataset.tick > 0")
-    show(window, LAST)
-    window.until("document.querySelectorAll('tbody .bad').length == 2")
-    assert window.js("return document.querySelector('h2').textContent").startswith("2 of these")
+    with served(finished_run(signed), "127.0.0.1", 0, run_dir=signed) as url:  # one that has read nothing before
+        window.open(f"{url}#readings")
+        window.until("document.body.dataset.tick > 0")
+        show(window, LAST)
+        window.until("document.querySelectorAll('tbody .bad').length == 2")
+        assert window.js("return document.querySelector('h2').textContent").startswith("2 of these")
     with archive:
         archive.execute("UPDATE records SET line = ? WHERE sequence = ?", (line, last - 1))
     archive.close()
 
 
-def test_a_receipt_is_checked_and_one_of_another_author_is_not_believed(window, address):
-    window.open(f"{address}#rounds")
-    window.until("document.querySelectorAll('tbody a').length > 0")
-    window.js("document.querySelector('tbody a').click()")
-    window.until("document.getElementById('whose')")
-    window.js("[...document.querySelectorAll('button')].find(one => one.textContent == 'All steps').click()")
-    receipt = "[...document.querySelectorAll('.steps li')].find(one => one.innerText.includes('has paid'))?.innerText"
-    assert window.until(f"{receipt}.includes('signed by transformer, checked here')")
-    step = crypto(
-        window,
-        "fetch(`transcript/0/${location.hash.split('/')[1]}`).then((answer) => answer.json())"
-        ".then((steps) => steps.find((one) => one.kind == 'Receipt').signed)",
+MESSAGES = (
+    Mandate(1 << 51, "S1/ü", 90_000_000, 22_000, "car-1", None),
+    ReliefCall(0, 2_880, 120_000, -1, 1_700_000_000_000, 5),
+    Offer(1, 7, 3, (Tranche(4_000, 250_000_000), Tranche(70_000, 1 << 40))),
+    Award(0, 200, 9, 300_000, (0, 4_000, 0), (0, 123_456_789, 0), 36_000),
+    Delivery(0, 200, 9, (0, 4_000_000, 0), 70_000, 300, 1 << 33),
+    Receipt(0, 200, 9, 987_654_321),
+)
+"""One of each kind that travels sealed, with numbers of every length on the wire."""
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_the_page_reads_signed_bytes_as_agents_do(window, address, message):
+    assert {type(one) for one in MESSAGES} == set(SEALED)
+    window.open(address)
+    found = crypto(
+        window, f"c.opened((await import('./crypto.js')).unhex('{seal(message).payload.hex()}'))", "messages"
     )
-    sound = f"c.signedBy('{step['public_key']}', c.unhex('{step['payload']}'), '{step['signature']}', 'local')"
+    names = message.__struct_fields__
+    said = json.loads(msgspec.json.encode({name: getattr(message, name) for name in names}))
+    if isinstance(message, Offer):
+        said["tranches"] = [dict(zip(Tranche.__struct_fields__, one, strict=True)) for one in said["tranches"]]
+    assert found == {"kind": type(message).__name__, "fields": said}
+
+
+def test_bytes_that_are_no_message_are_none(window, address):
+    window.open(address)
+    sound = seal(MESSAGES[-1]).payload
+    for payload in (
+        b"",
+        b"\x92\x01",
+        sound[:-1],
+        sound + b"\x00",
+        b"\x92\x02" + sound[2:],
+        b"\x92\x01\x91\x07",
+        b"\xc3",
+    ):
+        read = (
+            f"Promise.resolve({list(payload)}).then((one) => c.opened(Uint8Array.from(one)).kind).catch(() => 'none')"
+        )
+        assert crypto(window, read, "messages") == "none", payload.hex()
+
+
+def test_what_is_shown_of_a_signed_message_is_what_was_signed(window, monkeypatch, signed):
+    """Whatever the server says beside it: here, that every receipt is an award and of a thousand tokens."""
+
+    def forged(run_dir: Path, feeder: int, tick: int) -> list[Step]:
+        return [
+            structs.replace(step, kind="Award", fields={**step.fields, "nanos": 1_000 * 10**9})
+            if step.kind == "Receipt"
+            else step
+            for step in transcript(run_dir, feeder, tick)
+        ]
+
+    monkeypatch.setattr(looked_up, "transcript", forged)
+    with served(finished_run(signed), "127.0.0.1", 0, run_dir=signed) as url:
+        window.open(f"{url}#rounds")
+        window.until("document.body.dataset.tick > 0")
+        show(window, LAST)
+        tick = int(window.until("document.querySelector('tbody a')?.hash").split("/")[1])
+        window.js(f"location.hash = 'round/{tick}'")
+        window.until("document.getElementById('whose')")
+        window.js("[...document.querySelectorAll('button')].find(one => one.textContent == 'All steps').click()")
+        steps = "[...document.querySelectorAll('.steps li')].map(one => one.innerText)"
+        receipt = window.until(f"{steps}.find(text => text.includes('has paid') && text.includes('checked here'))")
+    signs = next(step for step in transcript(signed, 0, tick) if step.kind == "Receipt")
+    assert signs.signed is not None
+    assert f"signed with the key {signs.signed.public_key[:8]}…, checked here" in receipt
+    assert "amount: 0." in receipt
+    assert "1,000" not in receipt
+
+
+def test_a_signature_of_another_key_of_other_bytes_or_for_another_network_is_not_believed(window, address, signed):
+    window.open(address)
+    call = next(row for row in parquet.read_table(signed / "rounds.parquet").to_pylist() if row["awarded_w"])
+    step = next(one.signed for one in transcript(signed, 0, call["tick"]) if one.kind == "Receipt")
+    assert step is not None
+    sound = f"c.signedBy('{step.public_key}', c.unhex('{step.payload}'), '{step.signature}', 'local')"
     assert crypto(window, sound) is True
-    assert crypto(window, sound.replace(step["payload"], step["payload"][:-2] + "00")) is False
-    assert crypto(window, sound.replace(step["public_key"], "00" * 32)) is False
+    assert crypto(window, sound.replace(step.payload, step.payload[:-2] + "00")) is False
+    assert crypto(window, sound.replace(step.public_key, "00" * 32)) is False
     assert crypto(window, sound.replace("'local'", "'another'")) is False
+
+
+def test_a_round_is_told_until_the_moment_that_is_shown(window, address, signed):
+    tick = next(row["tick"] for row in parquet.read_table(signed / "rounds.parquet").to_pylist() if row["awarded_w"])
+    window.open(f"{address}#round/{tick}")
+    window.until("document.getElementById('whose')")
+    show(window, tick)
+    window.js("[...document.querySelectorAll('button')].find(one => one.textContent == 'All steps').click()")
+    steps = "document.querySelector('.steps').innerText"
+    window.until(f"{steps}.includes('calls for relief') && !{steps}.includes('has paid')")
+    show(window, LAST)
+    window.until(f"{steps}.includes('has paid')")
+    assert "IOTA per kWh and hour" in window.js(f"return {steps}")
+    show(window, tick)
+    window.until(f"!{steps}.includes('has paid')")
 
 
 def test_a_run_without_records_says_so(tmp_path):

@@ -1,6 +1,8 @@
-// The chain of signed meter records; each is checked here, in the browser, against the site's key and the record before.
+// The chain of signed meter records; each is checked here, in the browser, against one key and the record before. The key
+// comes from the server: whoever wants to know that it is the site's compares it with one that came another way.
 import { blake2b, hex, signedBy, utf8, whyNot } from "./crypto.js";
 import { fill, h, table } from "./dom.js";
+import { lookUp } from "./look_up.js";
 import { changed, store } from "./store.js";
 import { clock, kw, kwh } from "./words.js";
 
@@ -14,8 +16,8 @@ async function checked(line, before, site) {
   try {
     const { record, public_key: key, signature } = JSON.parse(line);
     const payload = utf8(`wattswap/anchor\n${rawOf(line)}`);
-    if (key !== site.public_key) faults.push("signed by another key than the site's");
-    if (!await signedBy(site.public_key, payload, signature, site.network)) faults.push("its signature is not the site's");
+    if (key !== site.public_key) faults.push("signed with another key");
+    if (!await signedBy(site.public_key, payload, signature, site.network)) faults.push("not signed with this key");
     if (record.sequence === 0 && record.previous !== GENESIS) faults.push("it names a record before the first");
     if (before && record.previous !== hex(blake2b(utf8(before)))) faults.push("it does not follow the record before");
     return { record, faults, hash: hex(blake2b(utf8(line))) };
@@ -77,16 +79,10 @@ export class Readings {
   }
 
   async load(path) {
-    let answer, told;
-    try {
-      answer = await fetch(path);
-      told = answer.ok ? await answer.json() : (await answer.text()).trim();
-    } catch {
-      told = "the run does not answer any more";
-    }
-    this.older.disabled = this.newest.disabled = !answer?.ok;
-    if (!answer?.ok) {
-      this.about.textContent = `Nothing to show: ${told}.`;
+    const { found: told, why } = await lookUp(path);
+    this.older.disabled = this.newest.disabled = !told;
+    if (!told) {
+      this.about.textContent = `Nothing to show: ${why}.`;
       return;
     }
     this.site = told;
@@ -103,9 +99,10 @@ export class Readings {
     this.period.textContent = periodOf(found, told);
     const wrong = found.filter((one) => one.faults.length).length;
     this.head.textContent = problem ? "Nothing can be checked in this browser" :
-      wrong ? `${wrong} of these ${found.length} records are not as the site signed them` : `These ${found.length} records are as the site signed them: checked here, in your browser`;
+      wrong ? `${wrong} of these ${found.length} records are not as they were signed` : `These ${found.length} records are signed with one key and in order: checked here, in your browser`;
     const where = /^https?:/.test(told.ledger) ? h("a", { href: told.ledger, rel: "noreferrer noopener", target: "_blank" }, told.ledger) : told.ledger || "no ledger";
-    this.about.replaceChildren(problem ?? "", ` ${told.count} records of ${told.site}, anchored on `, where, `; its key is ${told.public_key.slice(0, 16)}…`,
+    this.about.replaceChildren(problem ?? "", ` ${told.count} records of ${told.site}, anchored on `, where, `, signed with the key `, h("code", { id: "key" }, told.public_key),
+      ". The run's server says that it is the site's; to be sure, compare it with the key that the site gave you.",
       found.some((one) => !one.record.readings) ? " Readings are proven by a hash and not shown; a run with --set ledger.anchor=full shows them." : "");
     fill(this.list, table(COLUMNS, found.reverse(), "Signed records, newest first"));
   }

@@ -15,8 +15,9 @@ const COLUMNS = [
   ["Bought", (round) => kw(round.awarded_w), true],
   ["Cars that draw less", (round) => round.reduce_awards, true],
   ["Cars that feed", (round) => round.feed_awards, true],
-  ["Highest price", (round) => iota(round[store.head.price_column]), true],
 ];
+const highest = (round) => (round.awarded_w ? iota(round[store.head.price_column]) : "–");
+const priceColumn = () => [`Highest price, ${store.head.price_unit}`, highest, true];
 
 export class Rounds {
   constructor() {
@@ -31,8 +32,7 @@ export class Rounds {
     this.head.textContent = calls.length
       ? `${calls.length} ${calls.length === 1 ? "call" : "calls"} until ${clock(tick)}; ${sum(calls, "reduce_awards") + sum(calls, "feed_awards")} offers were taken`
       : `No call until ${clock(tick)}: the transformer had room for everyone`;
-    fill(this.list, calls.length ? table(COLUMNS, calls.reverse(), "Calls, newest first") : null,
-      h("p", { class: "soft" }, `Newest first; prices in ${store.head.price_unit}.`));
+    fill(this.list, calls.length ? table([...COLUMNS, priceColumn()], calls.reverse(), "Calls, newest first") : null);
   }
 }
 
@@ -54,8 +54,9 @@ export class Round {
     this.tick = Number(tick);
     this.head = h("h2", {});
     this.body = h("div", {});
+    this.transcript = new Transcript(this.tick);
     this.element = h("section", { "aria-label": "Round" }, h("p", {}, h("a", { href: "#rounds" }, "All calls")), this.head, this.body, h("h3", {}, "What was said"),
-      new Transcript(this.tick).element);
+      this.transcript.element);
   }
 
   update() {
@@ -65,6 +66,7 @@ export class Round {
       return;
     }
     const tick = Math.min(Math.floor(store.now), newest());
+    this.transcript.update();
     if (tick < round.tick) {
       this.head.textContent = `This call goes out at ${clock(round.tick, true)}, after the moment that is shown`;
       fill(this.body, h("button", { type: "button", id: "then", onclick: () => moveTo(round.tick) }, "Show that moment"));
@@ -76,7 +78,7 @@ export class Round {
       h("div", { class: "tiles" },
         tile("Needed", kw(round.need_w)), tile("Offered", kw(round.offered_w), `by those of ${round.called} that could`),
         tile("Bought", kw(round.awarded_w), `from ${cars(taken)}`),
-        tile("Highest price", iota(round[head.price_column]), head.price_unit)),
+        tile("Highest price", highest(round), head.price_unit)),
       h("p", {}, asked(round)),
       ...(offers ? [h("h3", {}, "The offers it got, the taken ones first"), offers, h("p", { class: "soft" }, STEPS)] : []),
       h("h3", {}, `The offers it took, and what came of them until ${clock(tick)}`),

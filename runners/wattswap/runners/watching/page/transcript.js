@@ -1,6 +1,9 @@
-// A round as a sequence of messages, step by step, as far as the run's journal holds every event.
+// A round told step by step, as far as the run's journal holds every event. Of a signed message it shows what stands in the
+// signed bytes, read here; who sent it to whom and when, and what is not signed, is what the run's journal says.
 import { signedBy, unhex, whyNot } from "./crypto.js";
 import { h } from "./dom.js";
+import { lookUp } from "./look_up.js";
+import { opened } from "./messages.js";
 import { store } from "./store.js";
 import { clock, fields, says } from "./words.js";
 
@@ -12,18 +15,12 @@ export class Transcript {
   }
 
   async load() {
-    let answer, told;
-    try {
-      answer = await fetch(`transcript/${store.feeder}/${this.tick}`);
-      told = answer.ok ? await answer.json() : (await answer.text()).trim();
-    } catch {
-      told = "the run does not answer any more";
-    }
-    if (!answer?.ok) {
-      this.element.replaceChildren(h("p", { class: "soft" }, `Not kept: ${told}.`));
+    const { found, why } = await lookUp(`transcript/${store.feeder}/${this.tick}`);
+    if (!found) {
+      this.element.replaceChildren(h("p", { class: "soft" }, `Not kept: ${why}.`));
       return;
     }
-    this.steps = told;
+    this.steps = found;
     this.ask();
   }
 
@@ -39,40 +36,61 @@ export class Transcript {
     this.list = h("ol", { class: "steps" });
     this.next = h("button", { type: "button", onclick: () => this.show(this.shown + 1) }, "Next step");
     this.all = h("button", { type: "button", onclick: () => this.show(Infinity) }, "All steps");
+    this.later = h("span", { class: "soft" });
     whose.addEventListener("change", () => { this.pick(whose.value); });
-    this.element.replaceChildren(
-      h("div", { class: "form" }, h("label", {}, "Charger ", whose), this.next, this.all, h("span", { class: "soft" }, `${this.steps.length} messages in all`)),
-      this.list);
+    this.element.replaceChildren(h("div", { class: "form" }, h("label", {}, "Charger ", whose), this.next, this.all, this.later), this.list);
     this.pick(whose.value);
   }
 
   pick(charger) {
-    this.mine = this.steps.filter((step) => step.sender === charger || step.to === charger);
+    this.mine = this.steps.filter((step) => step.sender === charger || step.to === charger).map((step) => this.step(step));
     this.show(1);
   }
 
   show(count) {
-    this.shown = Math.min(count, this.mine.length);
-    this.next.disabled = this.all.disabled = this.shown === this.mine.length;
-    this.list.replaceChildren(...this.mine.slice(0, this.shown).map((step) => this.step(step)));
+    this.wanted = count;
+    this.update();
   }
 
-  // Whether its author signed it: checked here, whatever the run or its server say.
-  signature({ author, public_key: key, network, payload, signature }) {
-    const place = h("span", { class: "soft" }, "checking the signature …");
-    whyNot().then(async (problem) => {
-      if (problem) { place.textContent = problem; return; }
-      const good = await signedBy(key, unhex(payload), signature, network);
-      place.className = good ? "good" : "bad";
-      place.textContent = good ? `✓ signed by ${author}, checked here` : `the signature is not that of ${author}`;
-    });
-    return place;
+  // The first steps, as many as were asked for and had arrived by the moment that is shown.
+  update() {
+    if (!this.mine) return;
+    const until_ms = (Math.floor(store.now) + 1) * store.head.tick_ms, known = this.mine.filter((step) => step.at_ms < until_ms);
+    this.shown = Math.min(this.wanted, known.length);
+    this.next.disabled = this.all.disabled = this.shown === known.length;
+    const later = this.mine.length - known.length;
+    this.later.textContent = `${known.length} messages until ${clock(store.now)}${later ? `, ${later} after it` : ""}`;
+    const had = this.list.childElementCount;
+    if (had > this.shown) this.list.replaceChildren();
+    this.list.append(...known.slice(this.list.childElementCount, this.shown).map((step) => step.element));
   }
 
+  // A message with its signature, which is checked here once.
   step(step) {
     const name = (agent) => agent.replace("charger/", "charger ").replace("vehicle/", "car ");
-    return h("li", {}, h("span", { class: "soft" }, `${clock(step.at_ms / store.head.tick_ms, true)} `),
-      h("b", {}, `${name(step.sender)} → ${name(step.to)} `), says(step),
-      h("code", {}, fields(step.fields).join(" · ")), step.signed ? this.signature(step.signed) : null);
+    let read;
+    try {
+      read = step.signed ? opened(unhex(step.signed.payload)) : step;
+    } catch (error) {
+      read = { kind: "", fields: { "its signed bytes": error.message } };
+    }
+    return {
+      at_ms: step.at_ms,
+      element: h("li", {}, h("span", { class: "soft" }, `${clock(step.at_ms / store.head.tick_ms, true)} `),
+        h("b", {}, `${name(step.sender)} → ${name(step.to)} `), says({ sender: step.sender, kind: read.kind }),
+        h("code", {}, fields(read.fields).join(" · ")), step.signed ? signature(step.signed) : null),
+    };
   }
+}
+
+// Whether these bytes were signed with this key. Whose key it is, nothing here proves.
+function signature({ public_key: key, network, payload, signature: signed }) {
+  const place = h("span", { class: "soft", title: `public key ${key}` }, "checking the signature …"), short = `${key.slice(0, 8)}…`;
+  whyNot().then(async (problem) => {
+    if (problem) { place.textContent = problem; return; }
+    const good = await signedBy(key, unhex(payload), signed, network);
+    place.className = good ? "good" : "bad";
+    place.textContent = good ? `✓ signed with the key ${short}, checked here` : `not signed with the key ${short}`;
+  });
+  return place;
 }

@@ -59,7 +59,7 @@ export const says = (step) => (step.sender.includes("charger/") && ["ReliefCall"
 // The fields of a message that say something beyond which round it is of, each in the unit that its name says.
 export function fields(message) {
   return Object.entries(message).filter(([name]) => !["feeder", "tick", "session", "kind"].includes(name))
-    .map(([name, value]) => `${name.replace(/_?(nanos_.*|nanos|ms|ws|w)$/, "").replaceAll("_", " ") || "amount"}: ${field(name, value)}`);
+    .map(([name, value]) => `${name.replace(/_?(nanos_.*|nanos|ms|ws|w)$|_s$/, "").replaceAll("_", " ") || "amount"}: ${field(name, value)}`);
 }
 
 function field(name, value) {
@@ -68,6 +68,12 @@ function field(name, value) {
   if (typeof value !== "number") return String(value);
   if (name.endsWith("_w")) return kw(value);
   if (name.endsWith("_ws")) return kwh(value);
-  if (/nanos/.test(name)) return `${iota(value)} IOTA`;
+  if (name === "rent") return rent(value);
+  if (name === "nanos") return `${iota(value)} IOTA`;
+  if (/_nanos_per_/.test(name)) return `${iota(value)} ${store.head.price_unit}`;
+  if (name.endsWith("_s")) return hours(value);
   return name.endsWith("_ms") ? clock(value / store.head.tick_ms, true) : String(value);
 }
+
+// Energy times how long it waited: a message counts it in watt-seconds and readings.
+const rent = (value) => `${number(value / 3_600_000 * store.head.tick_ms / 3_600_000, 2)} kWh × hours`;
