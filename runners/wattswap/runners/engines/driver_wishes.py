@@ -16,7 +16,7 @@ class Wish(StrEnum):
     """What a driver may want; each holds until the car leaves or its driver says otherwise."""
 
     VETO = "veto"
-    """Not today: the car sells nothing and charges all that it still needs at once."""
+    """Charge now, sell nothing: the car charges at once all that it still needs."""
     STOP = "stop"
     """Stop selling: the car answers no call any more, and draws back what it has put off as there is room."""
     SELL = "sell"

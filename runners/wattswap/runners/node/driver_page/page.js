@@ -1,10 +1,17 @@
 // The driver's page: what the car does, asked every second, and what its driver says, each by a POST with the token.
-const given = /^#token=([0-9a-f]+)$/.exec(location.hash)?.[1];
-if (given) {
-  sessionStorage.setItem("token", given);
-  history.replaceState(null, "", "/");
+// An address may be opened in a window that shows the page already.
+let token;
+function keepToken() {
+  const given = /^#token=([0-9a-f]+)$/.exec(location.hash)?.[1];
+  if (given) {
+    sessionStorage.setItem("token", given);
+    history.replaceState(null, "", "/");
+  }
+  token = sessionStorage.getItem("token");
 }
-const token = sessionStorage.getItem("token"), at = (id) => document.getElementById(id);
+keepToken();
+window.addEventListener("hashchange", keepToken);
+const at = (id) => document.getElementById(id);
 const kilo = (value, digits) => (value / 1000).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const time = (unixMs) => new Date(unixMs).toLocaleString("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
 const ask = (path, more = {}) => fetch(path, { ...more, headers: { authorization: `Bearer ${token}`, ...more.headers } });

@@ -15,7 +15,8 @@ const main = at("screen"), SPEEDS = [1, 10, 60, 300, 1200, 3600];
 
 // -- the stream -----------------------------------------------------------------------------------------------------
 
-let connected = false;
+const AGAIN_MS = 5_000;
+let connected = false, refusal = "";
 
 function listen() {
   if (!("EventSource" in window)) {
@@ -26,16 +27,42 @@ function listen() {
   const stream = new EventSource("stream");
   stream.addEventListener("head", (event) => { connected = true; shown = null; begin(JSON.parse(event.data)); });
   stream.addEventListener("part", (event) => { connected = true; take(JSON.parse(event.data)); });
-  stream.addEventListener("open", () => { connected = true; changed(); });
-  stream.addEventListener("error", () => { connected = false; changed(); });
+  stream.addEventListener("open", () => { connected = true; refusal = ""; changed(); });
+  stream.addEventListener("error", () => {
+    connected = false;
+    changed();
+    if (stream.readyState === EventSource.CLOSED) whyRefused().then(() => setTimeout(listen, AGAIN_MS));
+  });
 }
 
+// A browser connects again when it was cut off, but not when it was refused, and does not tell why: ask once more.
+async function whyRefused() {
+  const asked = new AbortController();
+  try {
+    const answer = await fetch("stream", { signal: asked.signal });
+    refusal = answer.status === 503 ? "Too many watchers: close one" : "";
+  } catch {
+    refusal = "";
+  }
+  asked.abort();
+  changed();
+}
+
+// What goes on, in words that change seldom: a screen reader says them when they do.
 function stateText() {
   const { head, state } = store;
+  if (refusal) return `${refusal}; trying again …`;
   if (!head) return connected ? "The run begins …" : "Waiting for the run …";
   if (!connected) return "Connection lost: this is how it was last; trying again …";
-  if (state === "running") return `${head.name}, running: ${clock(newest())}`;
+  if (state === "running") return `${head.name}, running`;
   return head.is_live ? `${head.name}, the run is over` : `${head.name}, ${state === "complete" ? "a finished run" : `a run that was ${state}`}`;
+}
+
+function showState() {
+  const text = stateText(), runs = store.head && connected && store.state === "running";
+  if (at("doing").textContent !== text) at("doing").textContent = text;
+  at("reached").textContent = runs ? `: ${clock(newest())}` : "";
+  at("state").classList.toggle("bad", Boolean(refusal) || (Boolean(store.head) && !connected));
 }
 
 // -- the moment -----------------------------------------------------------------------------------------------------
@@ -106,8 +133,10 @@ function show() {
   const [name, argument] = location.hash.slice(1).split("/");
   const known = Object.hasOwn(SCREENS, name) ? name : "street", key = `${known}/${argument ?? ""}`;
   if (shown !== key) {
+    const hadFocus = main.contains(document.activeElement);
     screen = new SCREENS[known](argument && unescaped(argument));
     main.replaceChildren(screen.element);
+    if (hadFocus) main.focus({ preventScroll: true }); // where a link led on by the keyboard, the keyboard goes on
     shown = key;
     window.scrollTo(0, 0);
   }
@@ -115,7 +144,13 @@ function show() {
     if (anchor.hash.slice(1) === (PARENT[known] ?? known)) anchor.setAttribute("aria-current", "page");
     else anchor.removeAttribute("aria-current");
   }
-  document.title = `${store.head.name} · Wattswap`;
+  document.title = `${titleOf(known, argument && unescaped(argument))} · ${store.head.name} · Wattswap`;
+}
+
+function titleOf(name, argument) {
+  if (name === "round") return `Call of ${clock(Number(argument) || 0, true)}`;
+  const title = { islands: "Feeders", driven: "Your car" }[name] ?? name[0].toUpperCase() + name.slice(1);
+  return ["car", "charger"].includes(name) && argument ? `${title} ${argument}` : title;
 }
 
 let isHeld = false, isDue = false, drawnAt = 0;
@@ -129,13 +164,12 @@ function render() {
     isDue = false;
     if (isHeld) return;
     drawnAt = performance.now();
-    at("state").textContent = stateText();
-    at("state").classList.toggle("bad", Boolean(store.head) && !connected);
+    showState();
     if (!store.isTold) return;
     show();
     showTime();
     if (store.ticks.length) screen.update();
-    Object.assign(document.body.dataset, { tick: newest(), shown: Math.floor(store.now) });
+    Object.assign(document.body.dataset, { tick: newest(), shown: Math.floor(store.now), screen: location.hash.slice(1) });
     if (store.plays && playedFrom == null) requestAnimationFrame(advance);
   }), Math.max(0, drawnAt + FRAME_MS - performance.now()));
 }

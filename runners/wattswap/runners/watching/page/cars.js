@@ -1,6 +1,6 @@
 // The cars as a list, and one of them: what it does and why, its energy and its wallet.
 import { fill, h, table, tile } from "./dom.js";
-import { driverForm, wished } from "./rights.js";
+import { driverForm, wishAt, wished } from "./rights.js";
 import { earnsRent, salesBy, standing } from "./sales.js";
 import { carAt, newest, sessionOf, store, walletOf } from "./store.js";
 import { clock, iota, kind, kw, kwh, reckoned, sold, word } from "./words.js";
@@ -56,7 +56,16 @@ export class Cars {
   }
 }
 
-function why(car, card, sales, tick) {
+// Why it charges.
+function whyCharging(row, sold, tick) {
+  const wish = wishAt(row, tick), before = sold ? ` The last time it gave way: ${sold[0].toLowerCase()}${sold.slice(1)}` : "";
+  if (wish?.isAtOnce && !wish.sells) return `Its driver wants it charged at once, so it answers no call.${before}`;
+  if (wish && !wish.sells) return `Its driver wants it to sell nothing, so it answers no call.${before}`;
+  if (wish?.least_wh) return `Its driver wants ${kwh(wish.least_wh * 3600)} kept in the battery: with less it answers no call.${before}`;
+  return sold ? `The transformer does not need it to give way now.${before}` : "It has not given way so far.";
+}
+
+function why(row, car, card, sales, tick) {
   const last = sales[0], unit = store.head.price_unit;
   const asked = last?.ask == null ? "" : `asked for at least ${iota(last.ask)} and `;
   const sold = last && `In the call of ${clock(last.tick, true)} it ${asked}was promised ${iota(last.price)} ${unit}.`;
@@ -69,7 +78,7 @@ function why(car, card, sales, tick) {
     case "waiting": return `The transformer has no room for it now. ${sales.some(earnsRent)
       ? "What it put off before earns until it is drawn back." : "It holds no award."}`;
     case "full": return `It has what it needs until it leaves (${leaves(card)}).`;
-    case "charging": return last ? `The transformer does not need it to give way now. The last time it did: ${sold[0].toLowerCase()}${sold.slice(1)}` : "It has not given way so far.";
+    case "charging": return whyCharging(row, sold, tick);
     default: return tick < card.arrival_tick ? `It comes at ${clock(card.arrival_tick)}.` : "It has left.";
   }
 }
@@ -110,7 +119,7 @@ export class Car {
     const sales = salesBy(this.row, tick), wallet = walletOf(card.session, tick), open = sales.filter((sale) => !sale.isSettled).length;
     this.head.replaceChildren(h("b", { class: `mark ${kind(car.what)}` }, word(car.what).mark),
       `The car at ${card.station} ${word(car.what).says}.`);
-    this.why.textContent = why(car, card, sales, tick);
+    this.why.textContent = why(this.row, car, card, sales, tick);
     this.wish.textContent = wished(this.row, tick) ?? "";
     this.wish.hidden = !this.wish.textContent;
     if (!this.form.childElementCount) this.form.append(...[driverForm(card, this.row)].filter(Boolean));

@@ -76,7 +76,7 @@ export class TimeChart {
     moveTo(Math.round(store.now) + steps[event.key]);
   }
 
-  // layers: {kind: area|line|path|dots, colour, values(tick) or points [[tick, value]], below(tick), dashed, step}
+  // layers: {kind: area|line|path|dots, colour, values(tick) or points [[tick, value]], below(tick), isHatched, dashed}
   draw(layers) {
     const { height, unit } = this.options;
     this.width = this.element.clientWidth;
@@ -152,16 +152,26 @@ export class TimeChart {
     }
   }
 
-  area({ values, below = () => 0, colour: name, alpha = 1 }) {
+  area({ values, below = () => 0, colour: name, alpha = 1, isHatched = false }) {
     const { pen } = this, columns = this.columns();
     if (!columns.length) return;
     pen.globalAlpha = alpha;
-    pen.fillStyle = colour(name);
+    pen.fillStyle = isHatched ? this.hatch(colour(name)) : colour(name);
     pen.beginPath();
     for (const ticks of columns) this.edge(ticks, this.most(ticks, values));
     for (const ticks of columns.reverse()) this.edge(ticks, this.most(ticks, below), true);
     pen.fill();
     pen.globalAlpha = 1;
+  }
+
+  // Stripes from the lower left to the upper right.
+  hatch(paint) {
+    const stripes = h("canvas", { width: 6, height: 6 }), pen = stripes.getContext("2d");
+    pen.strokeStyle = paint;
+    pen.lineWidth = 2.5;
+    for (const x of [-6, 0, 6]) { pen.moveTo(x - 1, 7); pen.lineTo(x + 7, -1); }
+    pen.stroke();
+    return this.pen.createPattern(stripes, "repeat");
   }
 
   edge([from, to], value, backwards = false) {

@@ -31,7 +31,7 @@ export function table(columns, rows, caption) {
     h("tr", { role: "row" }, columns.map(([title, cell, figure]) =>
       h("td", { role: "cell", "data-title": title, class: figure ? "n" : "" }, cell(row) ?? ""))));
   return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption },
-    h("table", { role: "table" }, h("thead", {}, h("tr", { role: "row" }, head)), h("tbody", {}, body)));
+    h("table", { role: "table", "aria-label": caption }, h("thead", {}, h("tr", { role: "row" }, head)), h("tbody", {}, body)));
 }
 
 // Put new content in place of old, if it differs; what had the keyboard's focus has it again.

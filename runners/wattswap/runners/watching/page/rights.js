@@ -4,14 +4,20 @@ import { h, unescaped } from "./dom.js";
 import { newest, store, tickValue } from "./store.js";
 import { clock, kw, kwh } from "./words.js";
 
-const given = /^#(?:operator=(?<operator>[\w-]+)|driver=(?<driver>[\w-]+)&car=(?<car>.+))$/.exec(location.hash)?.groups;
-if (given?.operator) {
-  sessionStorage.setItem("operator", given.operator);
-  history.replaceState(null, "", "#street");
-} else if (given) {
-  sessionStorage.setItem(`driver/${unescaped(given.car)}`, given.driver);
-  history.replaceState(null, "", `#driven/${given.car}`);
+// An address may be opened in a window that shows the page already.
+function keepToken() {
+  const given = /^#(?:operator=(?<operator>[\w-]+)|driver=(?<driver>[\w-]+)&car=(?<car>.+))$/.exec(location.hash)?.groups;
+  if (given?.operator) {
+    sessionStorage.setItem("operator", given.operator);
+    history.replaceState(null, "", "#street");
+  } else if (given) {
+    sessionStorage.setItem(`driver/${unescaped(given.car)}`, given.driver);
+    history.replaceState(null, "", `#driven/${given.car}`);
+  }
 }
+
+keepToken();
+window.addEventListener("hashchange", keepToken); // before the page looks which screen that is
 
 // What came of an order, as text; `done` where it was carried out.
 async function post(path, token, body, done) {
@@ -31,7 +37,7 @@ async function post(path, token, body, done) {
 export function limitForm() {
   const token = sessionStorage.getItem("operator"), most = store.head.feeders[store.feeder].most_limit_w;
   if (!token || !most) return null;
-  const said = h("output", {}), answer = h("span", { role: "status" });
+  const said = h("output", { "aria-live": "off" }), answer = h("span", { role: "status" });
   const slider = h("input", { type: "range", id: "limit", min: 0, max: most, step: 1000, "aria-label": "Limit in kilowatts" });
   const show = () => { said.textContent = kw(Number(slider.value)); slider.setAttribute("aria-valuetext", said.textContent); };
   let isTouched = false;
@@ -71,7 +77,7 @@ function sayings(card, row, token) {
   };
   const button = (id, text, title) => h("button", { type: "button", id, title, onclick: () => say(id) }, text);
   return h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); say("full-by", { by_ms: nextMs(by.value) }); } },
-    h("b", {}, "Your car:"), button("veto", "Not today", "Charge at once, and sell nothing"),
+    h("b", {}, "Your car:"), button("veto", "Charge now, sell nothing", "Charge at once all that it still needs"),
     button("stop", "Stop selling", "Answer no call any more; what was put off comes when there is room"),
     button("sell", "Sell again", "Decide by itself again"),
     h("span", { class: "pair" }, h("label", {}, "Full by ", by), h("button", { type: "submit", id: "full-by" }, "Set")),
@@ -99,12 +105,22 @@ function addressForm(card, token) {
   return h("div", { class: "form" }, h("button", { type: "button", id: "address", onclick: show }, "Show its driver's address"), answer);
 }
 
-// What the driver of a session said last until a tick, in words; nothing if it was nothing.
-export function wished(row, tick) {
+// What the driver of a session wants at a tick; null if nothing was said, or to sell again as at first.
+export function wishAt(row, tick) {
   const wish = store.wishes.filter((one) => one.row === row && one.tick <= tick).at(-1);
   if (!wish) return null;
-  const by = Math.ceil(wish.departure_ms / store.head.tick_ms);
-  const until = by > wish.tick ? `be full by ${clock(by)}` : "charge at once";
-  const keep = wish.least_wh ? `, and keep ${kwh(wish.least_wh * 3600)} in the battery` : "";
-  return `At ${clock(wish.tick)} its driver said: ${until}${wish.sells ? keep : ", and sell nothing"}.`;
+  const by = Math.ceil(wish.departure_ms / store.head.tick_ms), isStated = by === store.cars[row].departure_tick;
+  return { ...wish, by, isStated, isAtOnce: by <= wish.tick && !isStated };
+}
+
+// The same in words.
+export function wished(row, tick) {
+  const wish = wishAt(row, tick);
+  if (!wish) return null;
+  const wants = [
+    wish.isAtOnce ? "charge at once" : wish.isStated ? null : `be full by ${clock(wish.by)}`,
+    wish.sells && wish.least_wh ? `keep ${kwh(wish.least_wh * 3600)} in the battery` : null,
+    wish.sells ? null : "sell nothing",
+  ].filter(Boolean);
+  return `At ${clock(wish.tick)} its driver said: ${wants.join(", and ") || "decide by itself again"}.`;
 }

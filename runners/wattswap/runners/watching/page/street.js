@@ -9,7 +9,7 @@ import { cars, clock, iota, kind, kw, kwh, reckoned, WORDS, word } from "./words
 
 const ORDER = ["forced", "paused", "reduced", "feeding", "waiting", "catching up", "charging", "full"];
 
-function carsAt(tick) {
+export function carsAt(tick) {
   const found = [];
   store.cars.forEach((card, row) => {
     if (card.feeder !== store.feeder) return;
@@ -27,7 +27,7 @@ function count(found) {
 }
 
 // Nobody is asked to give way, yet there is no room for these: most gave way before, and earn rent until they have drawn it back.
-function whoWaits(tick, found) {
+export function whoWaits(tick, found) {
   const rows = found.filter((car) => car.what === "waiting").map((car) => car.row), onRent = rowsOnRent(rows, tick).size;
   const one = rows.length === 1, who = `${cars(rows.length)} ${one ? "waits" : "wait"} for room`;
   if (!rows.length || !onRent) return rows.length ? `${who}.` : "";
@@ -67,14 +67,14 @@ function tiles(tick, found, counts) {
 }
 
 const LEGEND = [
-  ["--homes", "homes", ""], ["--cars", "cars", ""], ["--limit", "limit", "thin"], ["--over", "with nobody giving way", "thin dashed"],
+  ["--homes", "homes", ""], ["--cars", "cars", ""], ["--feeding", "fed by cars", "hatched"], ["--ink", "load", "thin"], ["--limit", "limit", "thin"], ["--over", "with nobody giving way", "thin dashed"],
   ["--ink", "expected in the next hour", "thin dotted"],
 ];
 
 function legend() {
   const entry = ([name, text, style]) => {
     const chip = h("i", { class: style });
-    chip.style[style ? "borderColor" : "background"] = `var(${name})`;
+    chip.style[style.startsWith("thin") ? "borderColor" : "backgroundColor"] = `var(${name})`;
     return h("span", {}, chip, text);
   };
   return h("div", { class: "legend" }, LEGEND.map(entry), windowButtons());
@@ -98,7 +98,7 @@ export class Street {
     this.load = new TimeChart({
       title: "Power of homes and cars against the transformer's limit", height: small ? 170 : 300, unit: (w) => `${Math.round(w / 1000)} kW`,
       tip: (tick) => `load ${kw(loadAt(tick))} of ${kw(tickValue(tick, "limit_w"))}\nhomes ${kw(tickValue(tick, "base_w"))}` +
-        `\ncars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}\nwith nobody giving way ${kw(unasked(tick))}`,
+        `\ncars draw ${kw(tickValue(tick, "import_w"))}, feed ${kw(tickValue(tick, "export_w"))}\nwith nobody giving way ${kw(unasked(tick))}`,
       summary: () => `At ${clock(store.now)} ${kw(loadAt(Math.floor(store.now)))} of ${kw(tickValue(Math.floor(store.now), "limit_w"))}; `
         + `in an hour, by what is known now, ${kw(this.expected.at(-1)[1])}.`,
     });
@@ -137,10 +137,14 @@ export class Street {
     this.limit?.follow();
     this.expected = expected(tick);
     const base = (at) => tickValue(at, "base_w"), limit = (at) => tickValue(at, "limit_w");
+    // where cars feed more than they draw, the load is less than what the homes draw
+    const drawn = (at) => Math.max(loadAt(at), base(at)), ofHomes = (at) => Math.min(loadAt(at), base(at));
     this.load.draw([
       { kind: "area", values: (at) => Math.max(unasked(at), limit(at)), below: limit, colour: "--over", alpha: 0.25 },
-      { kind: "area", values: loadAt, below: base, colour: "--cars" },
-      { kind: "area", values: base, colour: "--homes" },
+      { kind: "area", values: drawn, below: base, colour: "--cars" },
+      { kind: "area", values: ofHomes, colour: "--homes" },
+      { kind: "area", values: base, below: ofHomes, colour: "--feeding", isHatched: true },
+      { kind: "line", values: loadAt, colour: "--ink", width: 1 },
       { kind: "line", values: unasked, colour: "--over", dashed: true, width: 1.5 },
       { kind: "line", values: limit, colour: "--limit", width: 2.5 },
       { kind: "path", points: this.expected, colour: "--ink", width: 1.5 },

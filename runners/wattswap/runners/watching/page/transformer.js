@@ -1,7 +1,8 @@
 // The transformer: what it carries, the round at hand with its offers and awards, its account, its leases and its age.
 import { fill, h, table, tile } from "./dom.js";
 import { accountAt, carAt, grantAt, heatAt, loadAt, newest, roundsUntil, store, sum, tickValue, tradesUntil } from "./store.js";
-import { asked, clock, cars, hours, iota, kw, step, STEPS } from "./words.js";
+import { carsAt, whoWaits } from "./street.js";
+import { asked, clock, cars, hours, iota, kva, kw, step, STEPS } from "./words.js";
 
 const station = (row) => store.cars[row]?.station ?? String(row);
 const chargerLink = (row) => h("a", { href: `#charger/${encodeURIComponent(station(row))}` }, station(row));
@@ -53,15 +54,17 @@ export class TransformerScreen {
     const tick = Math.min(Math.floor(store.now), newest()), { head } = store;
     const load = loadAt(tick), limit = tickValue(tick, "limit_w"), heat = heatAt(tick), account = accountAt(tick);
     const calls = roundsUntil(tick), last = calls.at(-1), window = 2 * head.window_ms / head.tick_ms;
+    const waits = whoWaits(tick, carsAt(tick));
     const atHand = last && tick - last.tick <= window;
     this.head.textContent = atHand
       ? `The transformer asked at ${clock(last.tick, true)} for ${kw(last.need_w)} less, and bought ${kw(last.awarded_w)}`
-      : load > limit ? `The transformer carries ${kw(load - limit)} more than it may` : "The transformer has room for everyone: it asks nobody";
+      : load > limit ? `The transformer carries ${kw(load - limit)} more than it may`
+        : waits ? `The transformer asks nobody now. ${waits}` : "The transformer has room for everyone: it asks nobody";
     const paid = sum(tradesUntil(tick), "nanos"), held = leases(tick);
     const inForce = held.filter((grant) => grant.lease_ms > 0).length, told = held.some((grant) => grant.lease_ms >= 0);
     const rating = head.feeders[store.feeder].rating_va;
     fill(this.tiles, [
-      tile("Load", kw(load), `limit ${kw(limit)}${rating ? ` of ${kw(rating)}` : ""}`, load > limit ? "over" : ""),
+      tile("Load", kw(load), `limit ${kw(limit)}${rating ? ` of ${kva(rating)}` : ""}`, load > limit ? "over" : ""),
       tile("Calls so far", String(calls.length), last ? `last at ${clock(last.tick)}` : "nobody was asked"),
       tile("Cars earned", iota(paid), "IOTA, for settled awards"),
       account && tile("Free to promise", iota(account.free_nanos), "IOTA in the site's account"),
@@ -73,7 +76,7 @@ export class TransformerScreen {
     ]);
     const offers = atHand ? offersTable(last) : null;
     fill(this.round, last ? h("h3", {}, `${atHand ? "The round at hand" : "The last round"}, of `, h("a", { href: `#round/${last.tick}` }, clock(last.tick, true))) : null,
-      last ? h("p", {}, `${asked(last)} Offered ${kw(last.offered_w)}, bought ${kw(last.awarded_w)}; highest price ${iota(last[head.price_column])} ${head.price_unit}.`) : null,
+      last ? h("p", {}, `${asked(last)} Offered ${kw(last.offered_w)}, bought ${kw(last.awarded_w)}${last.awarded_w ? `; highest price ${iota(last[head.price_column])} ${head.price_unit}` : ""}.`) : null,
       offers, offers && h("p", { class: "soft" }, STEPS), offers && !head.is_live ? h("p", { class: "soft" }, "A finished run keeps the offers that were taken.") : null,
       h("p", { class: "soft" }, calls.length ? h("a", { href: "#rounds" }, "All calls") : "When it runs short, its call, the offers and what it bought of them appear here."));
   }

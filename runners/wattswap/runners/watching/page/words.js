@@ -18,6 +18,7 @@ export const kind = (what) => `a-${what.replaceAll(" ", "-")}`;
 
 const number = (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 export const kw = (watts) => number(watts / 1000, Math.abs(watts) < 100_000 ? 1 : 0) + " kW";
+export const kva = (voltAmperes) => number(voltAmperes / 1000, 0) + " kVA";
 export const kwh = (ws) => number(ws / 3_600_000, 1) + " kWh";
 export const amps = (watts) => number(watts / store.head.phases / store.head.voltage_v, 1) + " A";
 export const hours = (seconds) => (seconds < 5400 ? `${number(seconds / 60, 0)} min` : `${number(seconds / 3600, 1)} h`);

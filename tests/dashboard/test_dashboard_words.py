@@ -1,0 +1,139 @@
+"""What the page says and draws of a street that is made up for it, row by row."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from tests.dashboard.browser import MISSING, Browser
+from tests.dashboard.histories import history_of
+
+from wattswap.experiments.dashboard import server
+from wattswap.experiments.dashboard.rights import Rights
+from wattswap.experiments.dashboard.serving import served
+from wattswap.runners.engines.driver_wishes import DriverWishes
+from wattswap.runners.engines.limit_order import LimitOrder
+from wattswap.runners.recording.activities import ACTIVITIES
+from wattswap.runners.watching.history import FEEDER_COLUMNS, History
+
+pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
+
+TICKS = 20
+
+
+def street(*, ticks: int = TICKS, activity: str = "charging", **watts: int) -> History:
+    """Two cars that do the same all the time."""
+    history = history_of(0)
+    history.add(
+        ticks=[[watts.get(name, 0) for name in FEEDER_COLUMNS]] * ticks,
+        cars=[[0, row, ACTIVITIES.index(activity), 5_000, 0, 0, 0] for row in range(2)],
+    )
+    return history
+
+
+def headline(window: Browser) -> str:
+    said: str = window.until("document.querySelector('main h2')?.textContent")
+    return said
+
+
+def test_where_cars_feed_more_than_they_draw_homes_end_at_the_load_and_what_is_fed_stands_above(window):
+    history = street(base_w=20_000, export_w=15_000, limit_w=30_000, activity="feeding")
+    history.end("complete")
+    with served(history, "127.0.0.1", 0) as url:
+        window.size(1280, 800)
+        window.open(url)
+        window.until("document.body.dataset.tick > 0")
+        window.until("document.querySelector('.legend').innerText.includes('fed by cars')")
+        column: list[list[int]] = window.js(
+            "const one = document.querySelector('canvas'), x = Math.round(one.width / 2);"
+            "const data = one.getContext('2d').getImageData(x, 0, 12, one.height).data, rows = [];"
+            "for (let y = 0; y < one.height; y++) for (let x = 0; x < 12; x++)"
+            " rows.push([y, ...data.slice((y * 12 + x) * 4, (y * 12 + x) * 4 + 3)]);"
+            "return rows"
+        )
+    homes = {y for y, *colour in column if colour == [0xB8, 0xBC, 0xC2]}
+    fed = {y for y, *colour in column if colour == [0x00, 0x7A, 0x58]}
+    assert max(fed) < min(homes), "what is fed is drawn over the homes"
+    assert (max(homes) - min(homes)) / (max(homes) - min(fed)) == pytest.approx(5 / 20, abs=0.05)
+
+
+def test_a_transformer_without_room_says_who_waits(window):
+    with served(street(base_w=9_000, limit_w=9_000, activity="waiting"), "127.0.0.1", 0) as url:
+        window.open(f"{url}#transformer")
+        assert headline(window) == "The transformer asks nobody now. 2 cars wait for room."
+
+
+def test_a_call_that_bought_nothing_has_no_price(window):
+    history = street(base_w=9_000, limit_w=8_000)
+    assert history.head is not None
+    given = {"tick": 3, "feeder": 0, "need_w": 1_000, "called": 2, "kept": 2}
+    history.add(rounds=[[given.get(name, 0) for name in history.head.round_columns]])
+    with served(history, "127.0.0.1", 0) as url:
+        window.open(f"{url}#rounds")
+        cells = "[...document.querySelectorAll('tbody td')].map((one) => [one.dataset.title, one.textContent])"
+        window.until(f"{cells}.length > 0")
+        assert window.js(f"return {cells}.at(-1)") == ["Highest price, IOTA per kWh and hour", "–"]
+
+
+def test_a_car_says_why_it_charges_and_what_its_driver_wants(window):
+    history = street(ticks=100, base_w=9_000, limit_w=90_000)
+    stated_ms, tick_ms = 90 * 30_000, 30_000
+    with served(history, "127.0.0.1", 0) as url:
+        window.open(f"{url}#car/S1")
+        window.until("document.body.innerText.includes('It has not given way so far.')")
+        for tick, wish, said, why in (
+            (10, [0, 10 * tick_ms, 0], "charge at once, and sell nothing", "wants it charged at once"),
+            (20, [0, 80 * tick_ms, 0], "be full by 00:40, and sell nothing", "wants it to sell nothing"),
+            (30, [0, stated_ms, 0], "sell nothing", "wants it to sell nothing"),
+            (40, [1, stated_ms, 18_000], "keep 18.0 kWh in the battery", "wants 18.0 kWh kept in the battery"),
+            (50, [1, stated_ms, 0], "decide by itself again", "It has not given way so far."),
+        ):
+            history.add(wishes=[[tick, 1, *wish]])
+            window.until(f"document.body.innerText.includes('its driver said: {said}.')")
+            window.until(f"document.body.innerText.includes('{why}')")
+
+
+def test_an_address_with_a_token_counts_in_a_window_that_shows_the_page_already(window):
+    history = street(base_w=9_000, limit_w=90_000)
+    assert history.head is not None
+    history.begin(msgspec.structs.replace(history.head, hears_drivers=True), history.cards)
+    history.add(ticks=[[0] * len(FEEDER_COLUMNS)] * TICKS, cars=[[0, row, 0, 5_000, 0, 0, 0] for row in range(2)])
+    rights = Rights.new(LimitOrder(), DriverWishes())
+    with served(history, "127.0.0.1", 0, rights) as url:
+        window.open(url)
+        window.until("document.body.dataset.tick > 0")
+        assert not window.js("return document.getElementById('limit')")
+        window.js(f"location.hash = 'operator={rights.operator_token}'")
+        window.until("document.getElementById('limit')")
+        assert window.js("return location.hash") == "#street"
+        window.js(f"location.hash = 'driver={rights.driver_token('car-1')}&car=car-1'")
+        window.until("document.getElementById('veto')?.textContent == 'Charge now, sell nothing'")
+        assert window.js("return location.hash") == "#driven/car-1"
+
+
+def test_a_page_that_found_too_many_watchers_says_so_and_comes_again(window, monkeypatch):
+    monkeypatch.setattr(server, "_MOST_WATCHERS", 0)
+    with served(street(), "127.0.0.1", 0) as url:
+        window.open(url)
+        window.until("document.getElementById('state').textContent.includes('Too many watchers')")
+        monkeypatch.setattr(server, "_MOST_WATCHERS", 1)
+        window.until("document.body.dataset.tick > 0")
+        assert window.js("return document.getElementById('state').textContent").startswith("lane, running")
+
+
+def test_a_screen_reader_is_told_what_changes_and_not_each_tick(window):
+    history = street(base_w=9_000, limit_w=90_000)
+    with served(history, "127.0.0.1", 0) as url:
+        window.open(url)
+        window.until("document.querySelector('.squares a')")
+        assert window.js("return document.querySelector('[role=status]').textContent") == "lane, running"
+        assert window.js("return document.getElementById('clock').ariaLive") == "off"
+        titles = set()
+        for screen in ("street", "transformer", "rounds", "chargers", "charger/C1", "cars", "car/S1", "readings"):
+            window.js(f"location.hash = '{screen}'")
+            titles.add(window.until(f"document.body.dataset.screen == '{screen}' && document.title"))
+        assert len(titles) == 8
+        window.js("location.hash = 'cars'")
+        window.until("document.querySelector('table')?.ariaLabel == 'Cars'")
+        window.js("const one = document.querySelector('tbody a'); one.focus(); one.click()")
+        window.until("document.querySelector('main section').ariaLabel == 'Car'")
+        assert window.js("return document.activeElement.id") == "screen"
