@@ -34,7 +34,7 @@ def test_a_veto_reaches_its_car_and_only_its_driver_can_say_it(window, tmp_path)
         window.js("document.getElementById('by').value = '23:00'; document.getElementById('full-by').click()")
         window.until("document.body.innerText.includes('its driver said: be full by Sun 23:00, and sell nothing')")
         window.js("document.getElementById('sell').click()")
-        window.until("!document.body.innerText.includes('sell nothing')")
+        window.until("document.body.innerText.includes('its driver said: decide by itself again.')")
         window.js("document.getElementById('range').value = '100'; document.getElementById('at-least').click()")
         window.until("document.body.innerText.includes('said: keep 18.0 kWh in the battery')")
         assert window.complaints() == []

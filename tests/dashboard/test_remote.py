@@ -14,6 +14,7 @@ from tests.dashboard.histories import RATING_VA, history_of, parts_of
 from tests.dashboard.waiting import PATIENCE_S, wait_until
 
 from wattswap.cli import main
+from wattswap.cli.watching import shown_on_screen
 from wattswap.experiments.dashboard.remote import remote_run
 from wattswap.experiments.dashboard.serving import served
 from wattswap.runners.watching.history import FEEDER_COLUMNS, History
@@ -92,3 +93,21 @@ def test_a_screen_is_a_browser_of_its_own_that_ends_with_the_page(tmp_path: Path
             process.send_signal(signal.SIGINT)
             assert process.wait(PATIENCE_S) == 130
     assert "--kiosk --app=http://127.0.0.1:" in asked.read_text()
+
+
+def test_a_browser_that_finds_no_screen_is_named_in_one_line(tmp_path: Path, capfd):
+    browser = tmp_path / "chromium"
+    browser.write_text("#!/bin/sh\necho cannot open display >&2\nexit 7\n")
+    browser.chmod(0o755)
+    said = ""
+
+    def is_said() -> bool:
+        nonlocal said
+        said += capfd.readouterr().err
+        return "\n" in said
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        with shown_on_screen("http://127.0.0.1:1/"):
+            wait_until(is_said)
+    assert (said.count("\n"), "exit code 7" in said, "http://127.0.0.1:1/" in said) == (1, True, True)

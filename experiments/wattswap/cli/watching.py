@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from contextlib import contextmanager, nullcontext, suppress
 from tempfile import TemporaryDirectory
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -14,6 +14,8 @@ import click
 from wattswap.protocol.errors import InputError
 
 _REFRESHES_A_SECOND = 4
+_LOOKED_AT_S = 10.0
+"""A browser that ends earlier found no screen."""
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 if TYPE_CHECKING:
@@ -87,10 +89,24 @@ def shown_on_screen(address: str) -> Iterator[None]:
         command = [browser, "--kiosk", f"--app={address}", f"--user-data-dir={profile}", "--window-size=800,480"]
         quiet = subprocess.DEVNULL
         with subprocess.Popen(command, stdout=quiet, stderr=quiet) as process:  # noqa: S603 - a browser from the PATH
+            is_over = Event()
+            Thread(target=_say_if_it_ends, args=(process, address, is_over), name="kiosk", daemon=True).start()
             try:
                 yield
             finally:
+                is_over.set()
                 process.terminate()
+
+
+def _say_if_it_ends(browser: subprocess.Popen[bytes], address: str, is_over: Event) -> None:
+    """Say that a browser ended by itself before anybody could have looked at it."""
+    with suppress(subprocess.TimeoutExpired):
+        status = browser.wait(_LOOKED_AT_S)
+        if not is_over.is_set():
+            why = "has this machine a screen, and does DISPLAY or WAYLAND_DISPLAY name it?"
+            click.echo(
+                f"--kiosk: the browser ended at once (exit code {status}); {why} The page is at {address}", err=True
+            )
 
 
 @contextmanager
