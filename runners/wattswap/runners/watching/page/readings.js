@@ -101,7 +101,7 @@ export class Readings {
     this.head.textContent = problem ? "Nothing can be checked in this browser" :
       wrong ? `${wrong} of these ${found.length} records are not as they were signed` : `These ${found.length} records are signed with one key and in order: checked here, in your browser`;
     const where = /^https?:/.test(told.ledger) ? h("a", { href: told.ledger, rel: "noreferrer noopener", target: "_blank" }, told.ledger) : told.ledger || "no ledger";
-    this.about.replaceChildren(problem ?? "", ` ${told.count} records of ${told.site}, anchored on `, where, `, signed with the key `, h("code", { id: "key" }, told.public_key),
+    this.about.replaceChildren(problem ?? "", ` ${told.count} records of ${told.site}, anchored on `, where, `, signed with the key `, h("code", { id: "key", class: "address" }, told.public_key),
       ". The run's server says that it is the site's; to be sure, compare it with the key that the site gave you.",
       found.some((one) => !one.record.readings) ? " Readings are proven by a hash and not shown; a run with --set ledger.anchor=full shows them." : "");
     fill(this.list, table(COLUMNS, found.reverse(), "Signed records, newest first"));

@@ -66,18 +66,19 @@ function tiles(tick, found, counts) {
   ];
 }
 
+const FED = ["--feeding", "fed by cars", "hatched"];
 const LEGEND = [
-  ["--homes", "homes", ""], ["--cars", "cars", ""], ["--feeding", "fed by cars", "hatched"], ["--ink", "load", "thin"], ["--limit", "limit", "thin"], ["--over", "with nobody giving way", "thin dashed"],
+  ["--homes", "homes", ""], ["--cars", "cars", ""], FED, ["--ink", "load", "thin"], ["--limit", "limit", "thin"], ["--over", "with nobody giving way", "thin dashed"],
   ["--ink", "expected in the next hour", "thin dotted"],
 ];
 
-function legend() {
+function legend(feeds) {
   const entry = ([name, text, style]) => {
     const chip = h("i", { class: style });
     chip.style[style.startsWith("thin") ? "borderColor" : "backgroundColor"] = `var(${name})`;
     return h("span", {}, chip, text);
   };
-  return h("div", { class: "legend" }, LEGEND.map(entry), windowButtons());
+  return h("div", { class: "legend" }, LEGEND.filter((one) => feeds || one !== FED).map(entry), windowButtons());
 }
 
 function squares(found, counts) {
@@ -113,6 +114,7 @@ export class Street {
     this.form = h("div", {});
     this.priceHead = h("h3", {});
     this.squares = h("div", {});
+    this.looked = 0; // so many ticks do not show cars that feed more than they draw
     this.element = h("section", { "aria-label": "Street" }, this.head, this.tiles, this.form,
       h("div", { class: "beside" }, h("div", {}, this.legend, this.load.element, this.priceHead, this.price.element), this.squares));
   }
@@ -128,8 +130,10 @@ export class Street {
     const found = carsAt(tick), counts = count(found);
     this.head.textContent = headline(tick, found, counts);
     fill(this.tiles, tiles(tick, found, counts));
-    if (!this.legend.childElementCount || this.shown !== String(store.view)) this.legend.replaceChildren(legend());
-    this.shown = String(store.view);
+    for (; !this.feeds && this.looked < store.ticks.length; this.looked++) this.feeds = loadAt(this.looked) < tickValue(this.looked, "base_w");
+    const shown = `${store.view} ${this.feeds}`;
+    if (this.shown !== shown) this.legend.replaceChildren(legend(this.feeds));
+    this.shown = shown;
     if (this.limit === undefined) {
       this.limit = limitForm();
       if (this.limit) this.form.append(this.limit.element);

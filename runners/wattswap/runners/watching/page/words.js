@@ -18,7 +18,7 @@ export const kind = (what) => `a-${what.replaceAll(" ", "-")}`;
 
 const number = (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 export const kw = (watts) => number(watts / 1000, Math.abs(watts) < 100_000 ? 1 : 0) + " kW";
-export const kva = (voltAmperes) => number(voltAmperes / 1000, 0) + " kVA";
+export const kva = (voltAmperes) => number(voltAmperes / 1000, 0) + "\u00a0kVA";
 export const kwh = (ws) => number(ws / 3_600_000, 1) + " kWh";
 export const amps = (watts) => number(watts / store.head.phases / store.head.voltage_v, 1) + " A";
 export const hours = (seconds) => (seconds < 5400 ? `${number(seconds / 60, 0)} min` : `${number(seconds / 3600, 1)} h`);
@@ -64,7 +64,7 @@ export function fields(message) {
 }
 
 function field(name, value) {
-  if (Array.isArray(value)) return value.map((one) => field(name, one)).join(", ") || "none";
+  if (Array.isArray(value)) return listed(value.map((one) => field(name, one)));
   if (value && typeof value === "object") return `(${fields(value).join(", ")})`;
   if (typeof value !== "number") return String(value);
   if (name.endsWith("_w")) return kw(value);
@@ -74,6 +74,13 @@ function field(name, value) {
   if (/_nanos_per_/.test(name)) return `${iota(value)} ${store.head.price_unit}`;
   if (name.endsWith("_s")) return hours(value);
   return name.endsWith("_ms") ? clock(value / store.head.tick_ms, true) : String(value);
+}
+
+// Several figures of one unit name it once.
+function listed(texts) {
+  const unit = /^[\d.,]+( [^\d]+)$/.exec(texts[0])?.[1];
+  if (!unit || !texts.every((text) => text.endsWith(unit))) return texts.join(", ") || "none";
+  return texts.map((text) => text.slice(0, -unit.length)).join(", ") + unit;
 }
 
 // Energy times how long it waited: a message counts it in watt-seconds and readings.
