@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from tests.dashboard.histories import history_of, lists_of
-from tests.dashboard.test_remote import wait_until
+from tests.dashboard.waiting import wait_until
 from tests.runners.node.street_of_nodes import StreetOfNodes, free_port, running, until
 
 from wattswap.experiments.api import run_loaded
