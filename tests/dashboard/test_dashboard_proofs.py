@@ -21,7 +21,7 @@ from tests.dashboard.histories import history_of
 from wattswap.experiments.api import run
 from wattswap.experiments.dashboard import looked_up
 from wattswap.experiments.dashboard.finished import finished_run
-from wattswap.experiments.dashboard.readings import MOST_RECORDS, signed_records
+from wattswap.experiments.dashboard.readings import MOST_RECORDS, SignedRecords, signed_records
 from wattswap.experiments.dashboard.serving import served
 from wattswap.experiments.dashboard.transcript import transcript
 from wattswap.protocol.codec import seal
@@ -163,6 +163,25 @@ def test_the_page_reads_signed_bytes_as_agents_do(window, address, message):
     if isinstance(message, Offer):
         said["tranches"] = [dict(zip(Tranche.__struct_fields__, one, strict=True)) for one in said["tranches"]]
     assert found == {"kind": type(message).__name__, "fields": said}
+
+
+def test_what_is_shown_of_a_record_is_what_was_signed(window, monkeypatch, signed):
+    """Whatever a line says beside it: here it has a second record, that of the last key that JSON counts."""
+
+    def forged(run_dir: Path, **asked: int) -> SignedRecords:
+        found = signed_records(run_dir, **asked)
+        record = {**json.loads(found.lines[-1])["record"], "count": 1_234}
+        return structs.replace(
+            found, lines=[*found.lines[:-1], f'{found.lines[-1][:-1]},"record":{json.dumps(record)}}}']
+        )
+
+    monkeypatch.setattr(looked_up, "signed_records", forged)
+    with served(finished_run(signed), "127.0.0.1", 0, run_dir=signed) as url:
+        window.open(f"{url}#readings")
+        newest = "document.querySelector('tbody tr')?.innerText"
+        shown = window.until(newest)
+    assert "1234" not in shown
+    assert "signed, in order" in shown
 
 
 def test_bytes_that_are_no_message_are_none(window, address):

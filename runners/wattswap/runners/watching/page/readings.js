@@ -14,7 +14,7 @@ const rawOf = (line) => line.slice('{"record":'.length, line.lastIndexOf(',"publ
 async function checked(line, before, site) {
   const faults = [];
   try {
-    const { record, public_key: key, signature } = JSON.parse(line);
+    const { public_key: key, signature } = JSON.parse(line), record = JSON.parse(rawOf(line)); // what is shown is what was signed
     const payload = utf8(`wattswap/anchor\n${rawOf(line)}`);
     if (key !== site.public_key) faults.push("signed with another key");
     if (!await signedBy(site.public_key, payload, signature, site.network)) faults.push("not signed with this key");
