@@ -28,6 +28,9 @@ def test_a_city_tells_open_rent_beside_what_was_paid_and_whether_feeding_helped_
     rent = "for 3,628 IOTA, and 2,045 more in rent that was still running; waiting cost the cars 5,573"
     assert rent in said
     assert "of these homes alone: 1.0, where waiting cannot help, but cars that feed did" in said
+    assert "feeding" not in said
+    fed = _told(City([row | {"fed_back_wh": 2_000, "feeding_cost_nanos": 7 * 10**9}]))
+    assert "waiting cost the cars 5,573, and feeding 7" in fed
     still_over = _told(City([row | {"overload_s": 3_600, "rent_open_nanos": 0}]))
     assert "of these homes alone: 1.0, which no car that waits can help" in still_over
     assert "for 3,628 IOTA; waiting" in still_over

@@ -49,6 +49,12 @@ def test_rent_that_was_still_open_has_a_column_where_there_was_any(monkeypatch, 
     assert "rent" not in "\n".join(printed(monkeypatch, capsys, comparison(paid_nanos=10**9)))
 
 
+def test_what_feeding_cost_has_a_column_where_anybody_fed(monkeypatch, capsys):
+    lines = printed(monkeypatch, capsys, comparison(waiting_cost_nanos=10**9, feeding_cost_nanos=77 * 10**9))
+    assert "77" in next(line for line in lines if line.startswith("negotiated"))
+    assert "feeding" not in "\n".join(printed(monkeypatch, capsys, comparison(waiting_cost_nanos=10**9)))
+
+
 def test_streets_that_were_drawn_anew_are_called_so(monkeypatch, capsys):
     for sample in ("seed", "street"):
         said = "\n".join(printed(monkeypatch, capsys, replace(comparison(stops=2), sample=sample)))

@@ -68,7 +68,7 @@ def test_the_excerpt_names_the_rival_that_costs_the_least_waiting_and_whom_it_le
     results = {job: result(job) for job in jobs(["a400"], [1, 2, 3])}
     results[under("a400", "fcfs")] |= {"waiting_cost_nanos": 20_000_000_000, "sessions_short": 2}
     row = excerpt(results, ["a400"], [1, 2, 3]).splitlines()[-1]
-    assert row == "| a400 | 122.5 | 0.0 to 1.0 | 0 | 0.25 | 60 | 30.2 | 20.0 (fcfs, 2 short) |"
+    assert row == "| a400 | 122.5 | 0.0 to 1.0 | 0 | 0.25 | 60 | 30.2 | 4.0 | 20.0 (fcfs, 2 short) |"
 
 
 def test_cars_tell_their_departures_to_the_controllers_that_need_them_and_to_nobody_else():

@@ -91,6 +91,8 @@ def _as_json(done: City) -> dict[str, object]:
 
 
 def _told(done: City) -> str:
+    from wattswap.experiments.formatting import amount
+
     alone_h, baseline_h, over_h = (
         done.total(key) / 3_600 for key in ("homes_over_s", "baseline_overload_s", "overload_s")
     )
@@ -98,11 +100,14 @@ def _told(done: City) -> str:
     deferred_mwh, fed_mwh = (done.total(key) / 1e6 for key in ("deferred_wh", "fed_back_wh"))
     over = done.over("baseline_overload_s"), done.over("overload_s")
     cut_kwh = done.total("forced_wh") / 1_000
-    open_iota, waiting_iota = (done.total(key) / 1e9 for key in ("rent_open_nanos", "waiting_cost_nanos"))
+    open_iota, waiting_iota, feeding_iota = (
+        done.total(key) / 1e9 for key in ("rent_open_nanos", "waiting_cost_nanos", "feeding_cost_nanos")
+    )
+    and_feeding = f", and feeding {feeding_iota:,.0f}" if fed_mwh else ""
     and_open = f", and {open_iota:,.0f} more in rent that was still running" if open_iota else ""
     fed = over_h < alone_h
     helped = "where waiting cannot help, but cars that feed did" if fed else "which no car that waits can help"
-    hurt = [f"  cut by the last resort, without pay: {cut_kwh:,.1f} kWh"] if cut_kwh else []
+    hurt = [f"  cut by the last resort, without pay: {amount(cut_kwh)} kWh"] if cut_kwh else []
     lines = [
         f"{len(done.rows):,} transformers, {done.total('sessions'):,} charging sessions",
         *hurt,
@@ -111,7 +116,7 @@ def _told(done: City) -> str:
         f"  of these homes alone: {alone_h:,.1f}, {helped}",
         f"  cars that left short of energy: {done.total('sessions_short'):,}",
         f"  deferred {deferred_mwh:,.2f} MWh and fed back {fed_mwh:,.2f} MWh in {done.total('rounds'):,} rounds,",
-        f"  for {done.total('paid_nanos') / 1e9:,.0f} IOTA{and_open}; waiting cost the cars {waiting_iota:,.0f}",
+        f"  for {done.total('paid_nanos') / 1e9:,.0f} IOTA{and_open}; waiting cost the cars {waiting_iota:,.0f}{and_feeding}",
     ]
     lines += [f"  failed: transformer {row['feeder']}: {row['error']}" for row in failed[:_SHOWN]]
     lines += [f"  and {len(failed) - _SHOWN} more failed"] if len(failed) > _SHOWN else []

@@ -92,5 +92,7 @@ def _show(bound: Optimum, negotiated: dict[str, Any]) -> None:
             soft_wrap=True,
         )
     if bound.waiting_cost_iota > 0:
-        ratio = reached / bound.waiting_cost_iota
-        console.print(f"\nThe negotiation, which knows nothing beforehand, costs {ratio:.2f} x as much.", markup=False)
+        ratio, feeding_iota = reached / bound.waiting_cost_iota, negotiated["feeding_cost_nanos"] / NANOS_PER_IOTA
+        besides = f", and {feeding_iota:.2f} IOTA for feeding besides" if feeding_iota else ""
+        told = f"The waiting of the negotiation, which knows nothing beforehand, costs {ratio:.2f} x as much{besides}."
+        console.print(f"\n{told}", markup=False, soft_wrap=True)

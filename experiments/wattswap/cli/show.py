@@ -152,6 +152,7 @@ _ROWS: list[tuple[str, Callable[[Summary], str]]] = [
     ("Energy fed back", lambda of: f"{kilo(of['fed_back_wh'])} kWh"),
     ("Energy cut by the last resort", lambda of: f"{kilo(of['forced_wh'])} kWh"),
     ("What waiting cost all cars", lambda of: _money(of, "waiting_cost_nanos")),
+    ("What feeding cost all owners", lambda of: _money(of, "feeding_cost_nanos")),
     ("Tokens paid to cars", lambda of: _money(of, "paid_nanos")),
     ("Rent still open", lambda of: _money(of, "rent_open_nanos")),
     ("Cars that sold waiting", _sellers),

@@ -47,8 +47,8 @@ MOST_AT_ONCE: Final = 600
 """So many share a pass, at about 1 MB each: with more of them little time is won, and more is lost by a kill."""
 FIGURES: Final = (
     *("sessions", "limit_w", "peak_w", "overload_s", "baseline_overload_s", "homes_over_s", "sessions_short"),
-    *("rounds", "deferred_wh", "fed_back_wh", "forced_wh", "waiting_cost_nanos", "paid_nanos"),
-    *("rent_open_nanos", "ageing_h"),
+    *("rounds", "deferred_wh", "fed_back_wh", "forced_wh", "waiting_cost_nanos", "feeding_cost_nanos"),
+    *("paid_nanos", "rent_open_nanos", "ageing_h"),
 )
 """What is kept of each feeder, keys of ``wattswap run --json``."""
 COLUMNS: Final = ("feeder", "seed", *FIGURES, "error")

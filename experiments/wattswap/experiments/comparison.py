@@ -51,6 +51,7 @@ class Measure(NamedTuple):
 
 
 CUT_UNPAID: Final = Measure("forced_wh", "kWh cut unpaid", 1_000, 1)
+FEEDING_COST: Final = Measure("feeding_cost_nanos", "feeding cost IOTA", 1e9, 1)
 PAID: Final = Measure("paid_nanos", "IOTA paid", 1e9, 1)
 RENT_OPEN: Final = Measure("rent_open_nanos", "IOTA rent open", 1e9, 1)
 MEASURES: Final = (
@@ -58,6 +59,7 @@ MEASURES: Final = (
     CUT_UNPAID,
     Measure("overload_s", "min over limit", 60, 1),
     Measure("waiting_cost_nanos", "waiting cost IOTA", 1e9, 1),
+    FEEDING_COST,
     PAID,
     RENT_OPEN,
     Measure("sellers_losing", "sellers at loss", 1, 1),
@@ -139,8 +141,8 @@ class Comparison:
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """What these runs are to be compared by: energy cut unpaid and open rent only where there was any."""
-        absent = [rare for rare in (CUT_UNPAID, RENT_OPEN) if not any(row.get(rare.key) for row in self.rows)]
+        """What these runs are to be compared by: what is rare, energy cut unpaid say, only where there was any."""
+        absent = [rare for rare in (CUT_UNPAID, FEEDING_COST, RENT_OPEN) if not any(row.get(rare.key) for row in self.rows)]
         return tuple(measure for measure in MEASURES if measure not in absent)
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 from wattswap.agents.segments import Segments
 from wattswap.agents.settlement import rent_nanos
 from wattswap.runners.recording.ageing import ageing_hours
+from wattswap.runners.recording.fairness import feeding_costs
 from wattswap.runners.recording.metrics import PLACES, waiting_costs, whole_wh
 from wattswap.runners.recording.record import SHORT_WS
 
@@ -59,12 +60,14 @@ def _of_cars(passed: SideBySide) -> dict[str, list[Any]]:
     waiting = waiting_costs(fleet.waiting_nanos_per_kwh_h, passed.sums.owed_ws, passed.rules.tick_s)
     for feeder, nanos in zip(fleet.feeder.tolist(), waiting, strict=True):
         costs[feeder] += nanos
+    feeding = np.bincount(fleet.feeder, feeding_costs(fleet, world.exported_ws), rows.feeders)
     return {
         "sessions": rows.sum(fleet.is_session & (passed.idle.car_ticks > 0)).tolist(),
         "sessions_short": rows.sum(left & (world.remaining_ws > SHORT_WS)).tolist(),
         "rounds": np.bincount(record.rounds[1], minlength=rows.feeders).tolist(),
         "deferred_wh": _wh(rows.sum(record.deferred_ws)),
         "waiting_cost_nanos": costs,
+        "feeding_cost_nanos": [round(nanos) for nanos in feeding.tolist()],
         "paid_nanos": rows.sum(record.earned_nanos).tolist(),
         "rent_open_nanos": _rents_open(passed, rows.feeders),
     }

@@ -73,6 +73,7 @@ _EXCERPT_HEADER: Final = (
     "stops per session",
     "IOTA paid",
     "waiting cost, IOTA",
+    "feeding cost, IOTA",
     "waiting cost, best rival",
 )
 _STEPS_TEXT: Final = (
@@ -194,6 +195,7 @@ def excerpt(results: Results, streets: Sequence[str] = STREETS, seeds: Sequence[
                 _range(runs, lambda of: of["stops"], 2),
                 _range(runs, lambda of: of["paid_nanos"] / 1e9, 0),
                 _range(runs, _waiting_cost_iota, 1),
+                _range(runs, _feeding_cost_iota, 1),
                 _cheapest_rival(results, street),
             ]
         )
@@ -210,6 +212,10 @@ def _cheapest_rival(results: Results, street: str) -> str:
 
 def _waiting_cost_iota(of: Mapping[str, float]) -> float:
     return of["waiting_cost_nanos"] / 1e9
+
+
+def _feeding_cost_iota(of: Mapping[str, float]) -> float:
+    return of["feeding_cost_nanos"] / 1e9
 
 
 def _seeds_table(results: Results, streets: Sequence[str], seeds: Sequence[int]) -> str:
@@ -274,8 +280,8 @@ def _controllers_table(results: Results, streets: Sequence[str]) -> str:
         jobs["negotiated, nobody feeds"] = without_feeding(street)
         for name, job in jobs.items():
             of = results[job]
-            near_h, fed_iota = of["near_limit_s"] / 3_600, of["feeding_cost_nanos"] / 1e9
-            costs = (f"{_waiting_cost_iota(of):,.1f}", f"{fed_iota:,.1f}")
+            near_h = of["near_limit_s"] / 3_600
+            costs = (f"{_waiting_cost_iota(of):,.1f}", f"{_feeding_cost_iota(of):,.1f}")
             rows.append([f"{street}, {name}", *_hard_facts(of), f"{near_h:,.1f}", *costs])
     return table(["street, controller", *_HARD_FACTS, "near, h", "waiting cost, IOTA", "cost of feeding, IOTA"], rows)
 

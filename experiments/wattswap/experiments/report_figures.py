@@ -47,6 +47,7 @@ _FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
     ("Energy missing at departure, kWh", "unserved_wh", kwh),
     ("Energy owed × time, kWh h", "waiting_wh_h", kwh),
     ("What waiting cost all cars, by each owner's own price, IOTA", "waiting_cost_nanos", iota),
+    ("What feeding cost all owners, wear and losses, IOTA", "feeding_cost_nanos", iota),
     ("Stops while charging, per session", "stops", lambda stops: f"{stops:.2f}"),
     ("Calls for relief", "rounds", _count),
     ("Deferred energy: charging put off for tokens, kWh", "deferred_wh", kwh),
