@@ -63,7 +63,7 @@ def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_a
     assert (code, err) == (0, "")
     for words in (
         "min over the limit",
-        "of 42 cars that gave way",
+        "of 42 sessions that gave way",
         "left full",
         "nobody in control",
         "deferred",

@@ -16,65 +16,65 @@ def figures(**more: object) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("summary", "says"),
     [
-        (figures(), "1.5 min over the limit · 4 of 4 departing cars full"),
-        (figures(sessions_short=1, overload_s=0), "0 min over the limit · 3 of 4 departing cars full"),
-        (figures(uncontrolled=figures(overload_s=7350)), "122.5 min over the limit → 1.5 · 4 of 4 departing cars full"),
+        (figures(), "1.5 min over the limit · 4 of 4 sessions ended full"),
+        (figures(sessions_short=1, overload_s=0), "0 min over the limit · 3 of 4 sessions ended full"),
+        (figures(uncontrolled=figures(overload_s=7350)), "122.5 min over the limit → 1.5 · 4 of 4 sessions ended full"),
         (figures(sessions=0, sessions_open=0), "1.5 min over the limit · no cars"),
         (figures(sessions_open=5), "1.5 min over the limit · no car has left yet"),
         (
             figures(rounds=3, deferred_wh=60_400, paid_nanos=19_800_000_000),
-            "1.5 min over the limit · 4 of 4 departing cars full · 60 kWh deferred, for 20 IOTA",
+            "1.5 min over the limit · 4 of 4 sessions ended full · 60 kWh deferred, for 20 IOTA",
         ),
         (
             figures(rounds=3, deferred_wh=4_040, fed_back_wh=500, paid_nanos=2_000_000_000),
-            "1.5 min over the limit · 4 of 4 departing cars full · 4.0 kWh deferred, 0.50 kWh fed back, for 2.0 IOTA",
+            "1.5 min over the limit · 4 of 4 sessions ended full · 4.0 kWh deferred, 0.50 kWh fed back, for 2.0 IOTA",
         ),
         (
             figures(rounds=3, deferred_wh=648_000, paid_nanos=269 * 10**9, rent_open_nanos=866 * 10**9),
             (
-                "1.5 min over the limit · 4 of 4 departing cars full · 648 kWh deferred, for 269 IOTA, and 866 more in"
+                "1.5 min over the limit · 4 of 4 sessions ended full · 648 kWh deferred, for 269 IOTA, and 866 more in"
                 " rent that was still running"
             ),
         ),
         (
             figures(status="interrupted", uncontrolled=figures()),
-            "Interrupted run, so far: 1.5 min over the limit · 4 of 4 departing cars full",
+            "Interrupted run, so far: 1.5 min over the limit · 4 of 4 sessions ended full",
         ),
         (
             figures(gave_way=2, gave_way_full=1, gave_way_short=0, gave_way_open=1),
-            "1.5 min over the limit · of 2 cars that gave way 1 left full, none short, 1 still here",
+            "1.5 min over the limit · of 2 sessions that gave way 1 left full, none short, 1 still here",
         ),
         (
             figures(sessions_short=3, gave_way=1, gave_way_full=0, gave_way_short=1, gave_way_open=0),
             (
-                "1.5 min over the limit · of 1 car that gave way 0 left full, 1 short; 2 cars that did not give way"
-                " left short"
+                "1.5 min over the limit · of 1 session that gave way 0 left full, 1 short; 2 sessions that did not give"
+                " way left short"
             ),
         ),
         (
             figures(sessions_short=1, forced_wh=2_600, uncontrolled=figures()),
             (
-                "1 car left short that would have been full with nobody in control · 2.6 kWh cut without pay"
-                " · 1.5 min over the limit → 1.5 · 3 of 4 departing cars full"
+                "1 session left short that would have been full with nobody in control · 2.6 kWh cut without pay"
+                " · 1.5 min over the limit → 1.5 · 3 of 4 sessions ended full"
             ),
         ),
         (
             figures(homes_over_s=90, homes_over_w=3_400),
             (
                 "homes alone are over the limit for 1.5 min, by up to 3.4 kW: no car that waits can help there"
-                " · 1.5 min over the limit · 4 of 4 departing cars full"
+                " · 1.5 min over the limit · 4 of 4 sessions ended full"
             ),
         ),
         (
             figures(overload_s=0, homes_over_s=210, homes_over_w=3_400),
             (
                 "homes alone are over the limit for 3.5 min, by up to 3.4 kW: no car that waits can help there, those"
-                " that fed back did · 0 min over the limit · 4 of 4 departing cars full"
+                " that fed back did · 0 min over the limit · 4 of 4 sessions ended full"
             ),
         ),
         (
             figures(controller="negotiated"),
-            "1.5 min over the limit · 4 of 4 departing cars full · no round: your strategy was never asked",
+            "1.5 min over the limit · 4 of 4 sessions ended full · no round: your strategy was never asked",
         ),
         ({"status": "failed"}, "Failed run: it left no figures"),
     ],

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wattswap.cli.failures import show_failures
-from wattswap.experiments.formatting import controller_name, iota, kilo, megabytes, minutes, plain, with_euros
+from wattswap.experiments.formatting import controller_name, counted, iota, kilo, megabytes, minutes, plain, with_euros
 from wattswap.experiments.headline import headline
 from wattswap.experiments.settlement_texts import figures_of, verdict
 from wattswap.runners.recording.ageing import HOTTEST_C
@@ -144,8 +144,8 @@ _ROWS: list[tuple[str, Callable[[Summary], str]]] = [
     ("Limit", lambda of: f"{kilo(of['limit_w'])} kW"),
     ("Time over the limit", lambda of: f"{minutes(of['overload_s'])} min"),
     ("Time above 92 % of the limit", lambda of: f"{minutes(of['near_limit_s'])} min"),
-    ("Cars that left short of energy", lambda of: f"{of['sessions_short']} of {_departed(of)}"),
-    ("Cars that gave way and left full", lambda of: _of_those_who_gave_way(of, "gave_way_full")),
+    ("Sessions that left short of energy", lambda of: f"{of['sessions_short']} of {_departed(of)}"),
+    ("Sessions that gave way and left full", lambda of: _of_those_who_gave_way(of, "gave_way_full")),
     ("… and left short", lambda of: _of_those_who_gave_way(of, "gave_way_short")),
     ("… and are still here", lambda of: _of_those_who_gave_way(of, "gave_way_open")),
     ("Deferred energy", lambda of: f"{kilo(of['deferred_wh'])} kWh"),
@@ -155,7 +155,7 @@ _ROWS: list[tuple[str, Callable[[Summary], str]]] = [
     ("What feeding cost all owners", lambda of: _money(of, "feeding_cost_nanos")),
     ("Tokens paid to cars", lambda of: _money(of, "paid_nanos")),
     ("Rent still open", lambda of: _money(of, "rent_open_nanos")),
-    ("Cars that sold waiting", _sellers),
+    ("Sessions that sold waiting", _sellers),
     ("Transformer life used", lambda of: f"{plain(of['ageing_h'])} h" if _can_age(of) else "beyond IEC 60076-7"),
     ("Its hottest spot", lambda of: f"{of['hot_spot_c']:.0f} °C" if _can_age(of) else f"over {HOTTEST_C:.0f} °C"),
     ("Larger transformer put off", lambda of: _euros_a_year(of.get("deferral_eur_per_year", 0))),
@@ -176,15 +176,17 @@ def _show_sales(console: Console, figures: Summary, trades: Rows, cars: Rows) ->
     console.print(f"  kept charging  {choices['keep']:>6,} times")
     for kind, label in (("reduce", "deferred      "), ("feed", "fed back      ")):
         done = sales(kind, trades, cars)
-        total = f", {_total(done)}" if done else ""
+        sold = _each(trades, "session", "kind", "delivered_ws")
+        sessions = {session for session, of_kind, delivered_ws in sold if of_kind == kind and delivered_ws}
+        total = f", {_total(done, len(sessions))}" if done else ""
         console.print(f"  {label} {choices[kind]:>6,} times{total}", markup=False)
         _show_top(console, done)
 
 
-def _total(done: Sequence[Sale]) -> str:
+def _total(done: Sequence[Sale], sessions: int) -> str:
     energy_wh, nanos = sum(sale.energy_ws for sale in done) / 3600, sum(sale.nanos for sale in done)
-    cars = f"{len(done)} car{'s' if len(done) > 1 else ''}"
-    return f"{cars}, {kilo(energy_wh)} kWh for {iota(nanos)} IOTA"
+    who = f"{counted(len(done), 'car')} in {counted(sessions, 'session')}"
+    return f"{who}, {kilo(energy_wh)} kWh for {iota(nanos)} IOTA"
 
 
 def _show_top(console: Console, done: Sequence[Sale]) -> None:

@@ -142,7 +142,9 @@ class Comparison:
     @property
     def measures(self) -> tuple[Measure, ...]:
         """What these runs are to be compared by: what is rare, energy cut unpaid say, only where there was any."""
-        absent = [rare for rare in (CUT_UNPAID, FEEDING_COST, RENT_OPEN) if not any(row.get(rare.key) for row in self.rows)]
+        absent = [
+            rare for rare in (CUT_UNPAID, FEEDING_COST, RENT_OPEN) if not any(row.get(rare.key) for row in self.rows)
+        ]
         return tuple(measure for measure in MEASURES if measure not in absent)
 
     @property

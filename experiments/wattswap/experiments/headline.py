@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wattswap.experiments.formatting import amount, minutes
+from wattswap.experiments.formatting import amount, counted, minutes
 from wattswap.protocol.units import NANOS_PER_IOTA
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _hurt_texts(summary: Mapping[str, Any]) -> list[str]:
     """Who would have been better off with nobody in control, and what was cut unpaid: that comes first."""
     texts, other = [], uncontrolled(summary)
     if other and (more := summary["sessions_short"] - other["sessions_short"]) > 0:
-        texts.append(f"{_cars(more)} left short that would have been full with nobody in control")
+        texts.append(f"{_sessions(more)} left short that would have been full with nobody in control")
     if summary.get("forced_wh"):
         texts.append(f"{amount(summary['forced_wh'] / 1000)} kWh cut without pay")
     return texts
@@ -76,20 +76,20 @@ def _full_text(summary: Mapping[str, Any]) -> str:
         return _gave_way_text(summary)
     if departing <= 0:
         return "no car has left yet"
-    return f"{departing - summary['sessions_short']:,} of {departing:,} departing cars full"
+    return f"{departing - summary['sessions_short']:,} of {counted(departing, 'session')} ended full"
 
 
 def _gave_way_text(summary: Mapping[str, Any]) -> str:
-    text = f"of {_cars(summary['gave_way'])} that gave way {summary['gave_way_full']:,} left full"
+    text = f"of {_sessions(summary['gave_way'])} that gave way {summary['gave_way_full']:,} left full"
     text += f", {summary['gave_way_short']:,} short" if summary["gave_way_short"] else ", none short"
     if summary["gave_way_open"]:
         text += f", {summary['gave_way_open']:,} still here"
     others = summary["sessions_short"] - summary["gave_way_short"]
-    return f"{text}; {_cars(others)} that did not give way left short" if others else text
+    return f"{text}; {_sessions(others)} that did not give way left short" if others else text
 
 
-def _cars(count: int) -> str:
-    return "1 car" if count == 1 else f"{count:,} cars"
+def _sessions(count: int) -> str:
+    return counted(count, "session")
 
 
 def _money_text(summary: Mapping[str, Any]) -> str:

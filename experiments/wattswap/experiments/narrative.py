@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from wattswap.experiments.formatting import minutes, printable
+from wattswap.experiments.formatting import counted, minutes, printable
 from wattswap.experiments.headline import uncontrolled
 from wattswap.experiments.run_tables import UNCONTROLLED, is_long, shown_window
 from wattswap.protocol.units import NANOS_PER_IOTA
@@ -92,8 +92,8 @@ def _market_sentence(tables: RunTables) -> str:
 def _cars_sentence(tables: RunTables) -> str:
     sold = tables.trades[tables.trades["kind"] != "forced"]
     gave, fed = (sold[sold["kind"] == kind]["session"].nunique() for kind in ("reduce", "feed"))
-    told = f"{gave:,} {'car' if gave == 1 else 'cars'} deferred energy for tokens (orange)"
-    told += f", {fed:,} cars or batteries fed power back (green)." if fed else "."
+    told = f"In {counted(gave, 'session')} energy was deferred for tokens (orange)"
+    told += f", {counted(fed, 'session')} or batteries fed power back (green)." if fed else "."
     told += " A car gets its deferred energy later, when there is room (light blue)."
     forced = tables.trades[tables.trades["kind"] == "forced"]["session"].nunique()
     if forced:
@@ -102,12 +102,12 @@ def _cars_sentence(tables: RunTables) -> str:
     left = about.get("sessions", 0) - about.get("sessions_open", 0)
     short = about.get("sessions_short", 0)
     ending = "all were full" if not short else f"{short} had less than they needed"
-    return f"{told} Of the {left:,} that left during the run, {ending}." if left > 0 else told
+    return f"{told} Of the {counted(left, 'session')} that ended during the run, {ending}." if left > 0 else told
 
 
 def were(count: int) -> str:
-    """So many cars and the verb that goes with them."""
-    return "1 car was" if count == 1 else f"{count:,} cars were"
+    """So many sessions and the verb that goes with them."""
+    return f"{counted(count, 'session')} {'was' if count == 1 else 'were'}"
 
 
 def _panels_sentence(tables: RunTables) -> str:

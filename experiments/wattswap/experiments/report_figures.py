@@ -57,7 +57,7 @@ _FIGURES: Final[Sequence[tuple[str, str, Callable[[float], str]]]] = (
     ("… that earned less than it cost them", "sellers_losing", _count),
     ("What they earned beyond what waiting cost them, IOTA", "sellers_gain_nanos", iota),
     ("Paid for waiting and feeding, IOTA", "paid_nanos", iota),
-    ("Rent of lots still open, as if all that is owed came back at the end; not paid yet, IOTA", "rent_open_nanos", iota),
+    ("Rent still open, as if all that is owed came back at the end; not paid yet, IOTA", "rent_open_nanos", iota),
     ("Energy bills of cars that left, IOTA", "billed_nanos", iota),
     ("Evenness of waiting (Jain; 1: all alike)", "jain_waiting", lambda index: f"{index:.2f}"),
     ("Evenness of tokens (Jain; 1: all alike)", "jain_tokens", lambda index: f"{index:.2f}"),

@@ -166,7 +166,7 @@ class RunTables:
 
     @cached_property
     def rent_open_nanos(self) -> pd.Series[int]:
-        """For each row of ``trades``, the rent of its lot if that was open at the run's end, as if all that is owed came back then."""
+        """For each row of ``trades``, the rent of its lot if that was open, as if all came back at the run's end."""
         tick_s, still_open = self.tick_ms // 1000, self.trades["status"] == "open"
         columns = self.trades["price_nanos_per_kwh_h"], self.trades["rent"]
         nanos = [rent_nanos(int(price), int(rent), tick_s) for price, rent in zip(*columns, strict=True)]
