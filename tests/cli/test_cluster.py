@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,33 @@ def test_an_unreachable_cluster_says_so_in_one_line(small, say, monkeypatch, whe
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert f"--cluster {where}: no scheduler answers there" in err
     assert not Path("there").exists()
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"])
+def test_a_port_that_is_no_scheduler_is_one_line_in_time(small, say, monkeypatch, says: bytes):
+    """What only listens, and what answers with other bytes."""
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("wattswap.experiments.cluster.CONNECT_TIMEOUT_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as beside:
+        heard = beside.submit(answered, server, says)
+        where = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        began_s = time.monotonic()
+        code, out, err = say(*COMPARE, "--cluster", where)
+        assert time.monotonic() - began_s < 10
+        heard.result()
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert f"--cluster {where}: no scheduler answers there" in err
+
+
+def answered(server: socket.socket, says: bytes) -> None:
+    """Take one caller, say this, and listen until it is gone."""
+    caller, _ = server.accept()
+    with caller:
+        caller.settimeout(20)
+        caller.sendall(says)
+        with suppress(ConnectionError):
+            while caller.recv(4096):
+                pass
 
 
 def test_two_workers_make_the_rows_of_this_machine(address, small, say):

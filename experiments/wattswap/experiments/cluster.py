@@ -8,8 +8,10 @@ dask runs a task of a worker that died on another one, and gives it up when thre
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -67,8 +69,10 @@ def cluster_at(address: str) -> Iterator[ClusterExecutor]:
     except ModuleNotFoundError:
         raise InputError(f"--cluster {address}: it needs dask.distributed: {WITHOUT_CLUSTER}") from None
     try:
-        client = distributed.Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
-    except (OSError, ValueError, TypeError, ImportError) as error:
+        with _dask_is_quiet():
+            _ask(address)
+            client = distributed.Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+    except Exception as error:  # noqa: BLE001 - whatever dask makes of the bytes that something else answers
         why = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"--cluster {address}: no scheduler answers there ({why}); start one with `dask scheduler`,"
@@ -81,6 +85,36 @@ def cluster_at(address: str) -> Iterator[ClusterExecutor]:
             yield executor
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+def _ask(address: str) -> None:
+    """Raise unless a scheduler says in time that it is one; dask's client waits for ever for what only listens."""
+    from distributed.core import rpc
+    from distributed.security import Security
+
+    async def kind() -> str:
+        async with rpc(address, connection_args=Security().get_connection_args("client")) as remote:
+            identity: dict[str, str] = await remote.identity()
+            return identity["type"]
+
+    with ThreadPoolExecutor(1) as beside:  # a notebook's own thread runs a loop already
+        try:
+            found = beside.submit(lambda: asyncio.run(asyncio.wait_for(kind(), CONNECT_TIMEOUT_S))).result()
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {CONNECT_TIMEOUT_S:g} s") from None
+    if found != "Scheduler":
+        raise ValueError(f"it is a {found.lower()}")
+
+
+@contextmanager
+def _dask_is_quiet() -> Iterator[None]:
+    """Keep tracebacks that dask logs while it connects off the terminal: one line says what is wrong."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _refuse_workers(client: Client, address: str) -> None:
