@@ -6,6 +6,9 @@ import errno
 import io
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -166,6 +169,35 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(say, monkeypatch):
     monkeypatch.setattr(Path, "write_text", real)
     assert say(*words)[0] == 0
     assert len(list(Path("here/runs").iterdir())) == 4
+
+
+WAITS = """
+import os, time
+from pathlib import Path
+from wattswap.agents.offers import OfferBook
+
+def waits(call, own, memory, draws):
+    if call.need_w.min() < 50_000:  # the street's own need, not that of a trial
+        Path("begun").touch()
+        time.sleep(120)
+    return OfferBook.keep(own)
+"""
+
+
+def test_workers_end_with_a_command_that_is_killed(tmp_path: Path):
+    """They hold its stderr, which is at its end when the last of them is."""
+    (tmp_path / "mine.py").write_text(WAITS)
+    words = ("compare", "demo", *FAST, "--jobs", "2", "--strategies", "mine.py:waits", "--out", "here")
+    with subprocess.Popen(
+        [sys.executable, "-m", "wattswap", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    ) as command:
+        until = time.monotonic() + 60
+        while not (tmp_path / "begun").exists():
+            assert command.poll() is None, command.communicate()[1]
+            assert time.monotonic() < until, "no run began"
+            time.sleep(0.02)
+        command.kill()
+        command.communicate(timeout=20)
 
 
 GAMES = ("demo", "--games", "--set", "reading_s=300", "--seeds", "1")

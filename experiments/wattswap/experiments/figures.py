@@ -17,6 +17,7 @@ import click
 from wattswap.agents.controllers import NEED_DEPARTURES
 from wattswap.experiments.api import run
 from wattswap.experiments.formatting import controller_name
+from wattswap.experiments.interrupts import begin_worker
 from wattswap.protocol.errors import InputError
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def measure(job: FigureJob) -> Summary:
 
 def measured(wanted: Sequence[FigureJob]) -> Results:
     """All runs, in processes that start afresh: the same on every system, and no run warms up another."""
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn"), initializer=begin_worker) as pool:
         return dict(zip(wanted, pool.map(measure, wanted), strict=True))
 
 

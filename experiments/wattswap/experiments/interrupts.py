@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import contextmanager
-from threading import current_thread, main_thread
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ def interrupt_deferred() -> Iterator[None]:
 
 @contextmanager
 def interrupt_masked() -> Iterator[None]:
-    """Start processes that Ctrl-C does not end until they call :func:`end_quietly`: an import has its traceback.
+    """Start processes that Ctrl-C does not end until they call :func:`begin_worker`: an import has its traceback.
 
     What comes within is heard when the block is over.
     """
@@ -56,7 +59,19 @@ def interrupt_masked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def end_quietly() -> None:
-    """Let Ctrl-C end this process without a word; on a terminal it reaches who started us, too, and that one speaks."""
+def begin_worker() -> None:
+    """Let this process, which works for another, end with it: with one that is killed, too, and without a word.
+
+    Ctrl-C on a terminal reaches who started us as well, and that one speaks.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    """Wait until nobody holds the other end, which the kernel closes whatever ends a process."""
+    wait([sentinel])
+    os._exit(1)

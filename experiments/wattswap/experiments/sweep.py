@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.executors import in_executor
-from wattswap.experiments.interrupts import end_quietly, interrupt_masked
+from wattswap.experiments.interrupts import begin_worker, interrupt_masked
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.replications import MOST, but_for_the_seed, measure_together, passes
 from wattswap.experiments.strategy_sources import strategy_sources
@@ -113,7 +113,7 @@ def _alone(job: Job, measure: MeasuresJobs) -> JobOutcome:
 
 def _begin_quietly() -> None:
     """What a strategy prints goes to stderr: stdout is for what the command prints."""
-    end_quietly()
+    begin_worker()
     sys.stdout = sys.stderr
 
 

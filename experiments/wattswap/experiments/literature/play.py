@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from wattswap.experiments.interrupts import end_quietly, interrupt_masked
+from wattswap.experiments.interrupts import begin_worker, interrupt_masked
 from wattswap.experiments.literature.arms import ARMS, ArmOutcome, Design, run_arm
 from wattswap.experiments.literature.street import MOST_TRANSFORMERS, WEEK_DAYS
 from wattswap.experiments.nearest import nearest
@@ -94,7 +94,7 @@ def literature(
             done[arm, seed] = run_arm(arm, seed, design)
             progress(len(done))
     else:
-        with ProcessPoolExecutor(processes, get_context("spawn"), end_quietly) as pool:
+        with ProcessPoolExecutor(processes, get_context("spawn"), begin_worker) as pool:
             with interrupt_masked():
                 running = {pool.submit(run_arm, arm, seed, design): (arm, seed) for arm, seed in wanted}
             try:
