@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
+
+import pytest
 
 from wattswap.cli.city import _told
 from wattswap.experiments.city import FIGURES, City
@@ -34,6 +38,19 @@ def test_a_city_tells_open_rent_beside_what_was_paid_and_whether_feeding_helped_
     still_over = _told(City([row | {"overload_s": 3_600, "rent_open_nanos": 0}]))
     assert "of these homes alone: 1.0, which no car that waits can help" in still_over
     assert "for 3,628 IOTA; waiting" in still_over
+
+
+def test_a_full_disk_under_the_picture_is_one_line(say, monkeypatch, tmp_path: Path):
+    figure = pytest.importorskip("matplotlib.figure")
+
+    def savefig(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(figure.Figure, "savefig", savefig)
+    words = ("1", "--day", "7", "--set", "reading_s=300", "--jobs", "1", "--out", str(tmp_path / "city"))
+    code, out, err = say("city", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "not writable any more (No space left on device); all transformers are in its table" in err
 
 
 def test_a_city_that_cannot_be_is_one_line(say):

@@ -61,6 +61,7 @@ def city(
     """
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
     from wattswap.experiments.city import PICTURE, plan_city, run_plan
+    from wattswap.experiments.full_disk import full_disk_told
 
     planned = plan_city(int(which) if which.isdecimal() else which, out, seed=seed, day=day, settings=settings)
     feeders = len(planned.names)
@@ -71,7 +72,10 @@ def city(
         click.echo(f"wattswap: interrupted; finished ones lie in {out}, the same command goes on from there", err=True)
         ctx.exit(INTERRUPTED)
     if find_spec("matplotlib") is not None:
-        done.plot().savefig(out / PICTURE, dpi=110)
+        with full_disk_told(
+            out, "all transformers are in its table; make room, and the same command draws the picture"
+        ):
+            done.plot().savefig(out / PICTURE, dpi=110)
     click.echo(json.dumps(_as_json(done), indent=2) if as_json else _told(done))
     if len(done.good) < feeders:
         ctx.exit(_FAILED)
@@ -103,7 +107,7 @@ def _told(done: City) -> str:
     open_iota, waiting_iota, feeding_iota = (
         done.total(key) / 1e9 for key in ("rent_open_nanos", "waiting_cost_nanos", "feeding_cost_nanos")
     )
-    and_feeding = f", and feeding {feeding_iota:,.0f}" if fed_mwh else ""
+    bore = f"waiting cost the cars {waiting_iota:,.0f}" + (f", and feeding {feeding_iota:,.0f}" if fed_mwh else "")
     and_open = f", and {open_iota:,.0f} more in rent that was still running" if open_iota else ""
     fed = over_h < alone_h
     helped = "where waiting cannot help, but cars that feed did" if fed else "which no car that waits can help"
@@ -116,7 +120,7 @@ def _told(done: City) -> str:
         f"  of these homes alone: {alone_h:,.1f}, {helped}",
         f"  cars that left short of energy: {done.total('sessions_short'):,}",
         f"  deferred {deferred_mwh:,.2f} MWh and fed back {fed_mwh:,.2f} MWh in {done.total('rounds'):,} rounds,",
-        f"  for {done.total('paid_nanos') / 1e9:,.0f} IOTA{and_open}; waiting cost the cars {waiting_iota:,.0f}{and_feeding}",
+        f"  for {done.total('paid_nanos') / 1e9:,.0f} IOTA{and_open}; {bore}",
     ]
     lines += [f"  failed: transformer {row['feeder']}: {row['error']}" for row in failed[:_SHOWN]]
     lines += [f"  and {len(failed) - _SHOWN} more failed"] if len(failed) > _SHOWN else []
