@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from importlib.util import find_spec
 from math import comb
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from wattswap.experiments.tournament.game import Game
     from wattswap.experiments.tournament.play import Tournament
+
+_FEW_SEEDS = 5
+"""With fewer a 95 % interval is over three standard errors wide on each side."""
 
 
 @click.command(
@@ -92,8 +96,10 @@ def _as_json(played: Tournament) -> dict[str, object]:
     game = played.game
     table = [{"players": _named(game, counts), "gain_iota": _named(game, row)} for counts, row in game.payoff.items()]
     rests = [{"shares": _named(game, rest), "attracts": round(part, 6)} for rest, part in game.basins().items()]
+    deviations = [asdict(each) for each in played.deviations] if find_spec("scipy") is not None else []
     return {
         "standings": [asdict(each) for each in played.standings],
+        "deviations": deviations,
         "rests": rests,
         "payoffs": table,
         "seeds": played.seeds,
@@ -118,8 +124,28 @@ def _told(played: Tournament) -> str:
         f"  {each.alpha:11.0%}"
         for each in played.standings
     ]
+    lines += _of_deviations(played) if find_spec("scipy") is not None else []
     lines += ["", "If strategies spread as they gain more than the mean, the street comes to rest at"]
     for rest, part in game.basins().items():
         mix = ", ".join(f"{share:.0%} {name}" for share, name in zip(rest, game.strategies, strict=True) if share)
         lines.append(f"  {mix}  (from {part:.0%} of all beginnings)")
     return "\n".join(lines)
+
+
+def _of_deviations(played: Tournament) -> list[str]:
+    """What it gains to leave a strategy that all others follow; nothing where one seed tells of no chance."""
+    if not (deviations := played.deviations):
+        return ["", "One seed says nothing of chance: with --seeds 10 differences have intervals."]
+    wide = max(len(f"{each.resident} to {each.mutant}") for each in deviations)
+    lines = [
+        "",
+        "Who first leaves a strategy that all follow gains, in pairs of one seed (95 % interval; * where Holm's",
+        "corrected p is below 0.05)",
+    ]
+    lines += [
+        f"  {f'{each.resident} to {each.mutant}':{wide}}  {each.mean_iota:+.2f}{'*' if each.is_certain else ' '}"
+        f"  ({each.low_iota:+.2f} to {each.high_iota:+.2f})"
+        for each in deviations
+    ]
+    few = f"  {played.seeds} seeds are few: intervals are wide, and hardly anything can be certain; try --seeds 10"
+    return [*lines, few] if played.seeds < _FEW_SEEDS else lines

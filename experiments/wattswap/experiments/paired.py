@@ -61,7 +61,7 @@ def differences(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> l
             mine, theirs = np.array(both, dtype=np.float64).T
             against = ", ".join(first[:2]) if first[0] == NEGOTIATED and first[1] else first[0]
             found.append(
-                PairedDifference(key, controller, strategy, varied, against, len(seeds), *_student(mine - theirs))
+                PairedDifference(key, controller, strategy, varied, against, len(seeds), *student(mine - theirs))
             )
     tested = [at for at, each in enumerate(found) if each.low or each.high]
     for at, p_holm in zip(tested, holm([found[at].p for at in tested]), strict=True):
@@ -78,8 +78,8 @@ def _by_group(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str, str], d
     return groups
 
 
-def _student(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float, float]:
-    """Mean, the ends of its interval, and the p-value that it is 0."""
+def student(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float, float, float]:
+    """The mean of differences, the ends of its 95 % interval, and the p-value of their mean being 0; needs scipy."""
     from scipy import stats
 
     count, mean = len(values), float(values.mean())

@@ -40,6 +40,20 @@ def test_standings_say_what_each_gains_alone_and_among_others(played: Tournament
     assert all(each.regret_iota >= 0 for each in played.standings)
 
 
+def test_what_it_gains_to_leave_a_strategy_is_taken_in_pairs_of_one_seed(scenario: Path, played: Tournament):
+    leaves, back = played.deviations
+    assert (leaves.resident, leaves.mutant, leaves.pairs) == ("need", "keep", 2)
+    assert (back.resident, back.mutant, back.pairs) == ("keep", "need", 2)
+    beside = [
+        run(scenario, strategy="need:2+keep:1", seed=seed, engine="fleet").summary["by_strategy"]["keep"]["gain_iota"]
+        - run(scenario, strategy="need", seed=seed, engine="fleet").summary["by_strategy"]["need"]["gain_iota"]
+        for seed in (1, 2)
+    ]
+    assert leaves.mean_iota == pytest.approx(sum(beside) / 2)
+    assert leaves.low_iota <= leaves.mean_iota <= leaves.high_iota
+    assert sorted((leaves.p_holm, back.p_holm))[0] == pytest.approx(min(2 * min(leaves.p, back.p), 1))
+
+
 @pytest.mark.parametrize(
     ("names", "players", "says"),
     [

@@ -6,13 +6,15 @@ played.game.regret(np.array([1.0, 0.0, 0.0]))
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from wattswap.agents.controllers import NEGOTIATED
+from wattswap.experiments.paired import CONFIDENCE, holm, student
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.sweep import checked_jobs, run_all
 from wattswap.experiments.tournament.game import Counts, Game, alpha_rank, compositions
@@ -43,11 +45,35 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Deviation:
+    """What the first players gain by leaving the strategy that everybody follows, in pairs of one seed."""
+
+    resident: str
+    mutant: str
+    pairs: int
+    mean_iota: float
+    """What a called car of theirs gains, less what one gains where nobody leaves."""
+    low_iota: float
+    high_iota: float
+    """Of the 95 % interval of the mean (Student's)."""
+    p: float
+    p_holm: float = 1.0
+    """Corrected for all deviations of the tournament."""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether there is a gain or loss, by the corrected p-value."""
+        return self.p_holm < 1 - CONFIDENCE
+
+
+@dataclass(frozen=True)
 class Tournament:
     """The table of payoffs, and what follows from it."""
 
     game: Game
     seeds: int
+    gains: Mapping[Counts, Mapping[int, Mapping[str, float]]]
+    """Of each mix and seed, what a called car of each strategy gained, of which any was called; IOTA."""
 
     @property
     def standings(self) -> list[Standing]:
@@ -62,6 +88,23 @@ class Tournament:
             alone = self.game.payoff[_counts(kinds, {at: players})][at]
             found.append(Standing(strategy, alone, max(lone), self.game.regret(pure), float(alphas[at])))
         return sorted(found, key=lambda one: -one.alpha)
+
+    @property
+    def deviations(self) -> list[Deviation]:
+        """Every way to leave a strategy that everybody follows, where two seeds or more tell; needs scipy."""
+        names, players, found = self.game.strategies, self.game.players, list[Deviation]()
+        for (at, resident), (to, mutant) in permutations(enumerate(names), 2):
+            stayed = self.gains[_counts(len(names), {at: players})]
+            left = self.gains[_counts(len(names), {at: players - 1, to: 1})]
+            pairs = [
+                left[seed][mutant] - stayed[seed][resident]
+                for seed in stayed
+                if resident in stayed[seed] and mutant in left[seed]
+            ]
+            if len(pairs) > 1:
+                found.append(Deviation(resident, mutant, len(pairs), *student(np.array(pairs))))
+        corrected = holm([each.p for each in found])
+        return [replace(each, p_holm=p) for each, p in zip(found, corrected, strict=True)]
 
 
 def tournament(
@@ -98,26 +141,34 @@ def tournament(
         settings=settings,
     )
     done = run_all(None, wanted, jobs or usable_processors(), lambda count: progress(count, len(wanted)))
-    payoff: dict[Counts, list[float]] = {}
-    for mix, counts in mixes.items():
-        payoff[counts] = _payoffs(names, counts, [outcome for outcome in done if outcome.job.strategy == mix])
-    return Tournament(Game(names, players, payoff), seeds)
+    gains = {
+        counts: _gains(names, counts, [outcome for outcome in done if outcome.job.strategy == mix])
+        for mix, counts in mixes.items()
+    }
+    payoff = {counts: [_mean(name, of_seeds.values()) for name in names] for counts, of_seeds in gains.items()}
+    return Tournament(Game(names, players, payoff), seeds, gains)
 
 
 def _mix(names: Sequence[str], counts: Counts) -> str:
     return "+".join(f"{name}:{count}" for name, count in zip(names, counts, strict=True) if count)
 
 
-def _payoffs(names: Sequence[str], counts: Counts, outcomes: Sequence[JobOutcome]) -> list[float]:
-    """The mean over the seeds of what each strategy's called cars gained; 0 for one that nobody chose."""
-    if failed := [outcome for outcome in outcomes if outcome.figures is None]:
-        raise InputError(f"a run of {failed[0].job.strategy}, seed {failed[0].job.seed} failed: {failed[0].error}")
-    found = []
-    for name, count in zip(names, counts, strict=True):
-        groups = [outcome.figures["by_strategy"].get(name) for outcome in outcomes if outcome.figures is not None]
-        gains = [group["gain_iota"] for group in groups if group is not None]
-        found.append(sum(gains) / len(gains) if count and gains else 0.0)
+def _gains(names: Sequence[str], counts: Counts, outcomes: Sequence[JobOutcome]) -> dict[int, dict[str, float]]:
+    """By seed: what a called car of each strategy that somebody chose gained, where any was called."""
+    found: dict[int, dict[str, float]] = {}
+    for outcome in outcomes:
+        if outcome.figures is None:
+            raise InputError(f"a run of {outcome.job.strategy}, seed {outcome.job.seed} failed: {outcome.error}")
+        groups = outcome.figures["by_strategy"]
+        chosen = [name for name, count in zip(names, counts, strict=True) if count and name in groups]
+        found[outcome.job.seed] = {name: groups[name]["gain_iota"] for name in chosen}
     return found
+
+
+def _mean(name: str, of_seeds: Iterable[Mapping[str, float]]) -> float:
+    """What a strategy gains in a mix in the mean over the seeds; 0 if it gained nothing in any."""
+    gains = [of_seed[name] for of_seed in of_seeds if name in of_seed]
+    return sum(gains) / len(gains) if gains else 0.0
 
 
 def _counts(kinds: int, chosen: dict[int, int]) -> Counts:
