@@ -16,7 +16,7 @@ def test_a_tournament_prints_a_table_and_where_the_street_comes_to_rest(say, tmp
     )
     assert (code, err) == (0, "")
     assert "all follow it   few follow it   to deviate   alpha-rank" in out
-    assert re.search(r"  need to keep  [+-]\d+\.\d\d[ *]  \([+-]\d+\.\d\d to [+-]\d+\.\d\d\)\n", out)
+    assert re.search(r"  need to keep  +[+-]\d+\.\d\d[ *]  \([+-]\d+\.\d\d to [+-]\d+\.\d\d\)\n", out)
     assert "2 seeds are few" in out
     assert "from" in out.splitlines()[-1]
     code, out, _ = say(

@@ -143,7 +143,7 @@ def _of_deviations(played: Tournament) -> list[str]:
         "corrected p is below 0.05)",
     ]
     lines += [
-        f"  {f'{each.resident} to {each.mutant}':{wide}}  {each.mean_iota:+.2f}{'*' if each.is_certain else ' '}"
+        f"  {f'{each.resident} to {each.mutant}':{wide}}  {each.mean_iota:+8.2f}{'*' if each.is_certain else ' '}"
         f"  ({each.low_iota:+.2f} to {each.high_iota:+.2f})"
         for each in deviations
     ]
