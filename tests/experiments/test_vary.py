@@ -58,7 +58,9 @@ def test_every_value_is_run_and_found_again_and_drawn_as_curves(tmp_path: Path):
             jobs=1,
             out=tmp_path / "out",
         )
-        titles = {axes.get_title(loc="left") for axes in found.plot().axes if axes.get_visible()}
+        shown = [axes for axes in found.plot().axes if axes.get_visible()]
+        assert all(axes.get_ylim()[1] > 1.05 * axes.dataLim.y1 for axes in shown), "no marker is cut off at the top"
+        titles = {axes.get_title(loc="left") for axes in shown}
         drawn = {measure.title for measure in found.drawn}
         assert "kWh cut unpaid" in drawn  # where nobody sells
         assert titles == drawn - {"IOTA paid"} | {"highest load kW", "EUR paid, at the scenario's rate"}

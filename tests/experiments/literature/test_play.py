@@ -55,9 +55,12 @@ def test_so_many_per_cent_are_drawn_and_more_include_them() -> None:
 
 
 def test_the_picture_has_a_bar_for_each_arm(found: Literature) -> None:
-    left, right = found.plot().axes
+    picture = found.plot()
+    left, right = picture.axes
     legend = left.get_legend()
     assert legend is not None
+    picture.canvas.draw()
+    assert legend.get_window_extent().y1 < left.get_window_extent().y0, "it lies on no bar"
     assert [text.get_text() for text in legend.get_texts()] == [
         "from the least seed to the most",
         "over the limit for over a minute",

@@ -87,8 +87,8 @@ def curves(
                 x, [each.least for each in spread], [each.most for each in spread], color=colour, alpha=0.2, linewidth=0
             )
         axes.set_title(measure.title, loc="left", fontsize=11)
-        most = max(1.0, axes.get_ylim()[1])
-        axes.set_ylim(-most / 20, most)
+        most = max(1.0, axes.dataLim.y1)
+        axes.set_ylim(-most / 20, most * 1.07)  # a marker at the top is seen whole
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.set_xlabel((axis(groups[0].varied) or ("", 0))[0])

@@ -23,7 +23,7 @@ def literature_arms(design: Design, outcomes: Mapping[str, Sequence[ArmOutcome]]
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(11, 5), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"{design.told}; {design.override_pct:g} % override")
     left, right = figure.subplots(1, 2)
@@ -46,6 +46,8 @@ def literature_arms(design: Design, outcomes: Mapping[str, Sequence[ArmOutcome]]
         axes.set_xlabel(what)
         axes.set_xlim(left=0)
         axes.plot([], [], color=_REACH, label="from the least seed to the most")
-        axes.legend(fontsize=8, loc="lower right")
+        axes.legend(
+            fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.14), borderaxespad=0, frameon=False
+        )  # off the bars
         axes.spines[["top", "right"]].set_visible(False)
     return figure
