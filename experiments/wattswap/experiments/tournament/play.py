@@ -45,7 +45,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Deviation:
+class LoneDeviation:
     """What the first players gain by leaving the strategy that everybody follows, in pairs of one seed."""
 
     resident: str
@@ -90,9 +90,9 @@ class Tournament:
         return sorted(found, key=lambda one: -one.alpha)
 
     @property
-    def deviations(self) -> list[Deviation]:
+    def deviations(self) -> list[LoneDeviation]:
         """Every way to leave a strategy that everybody follows, where two seeds or more tell; needs scipy."""
-        names, players, found = self.game.strategies, self.game.players, list[Deviation]()
+        names, players, found = self.game.strategies, self.game.players, list[LoneDeviation]()
         for (at, resident), (to, mutant) in permutations(enumerate(names), 2):
             stayed = self.gains[_counts(len(names), {at: players})]
             left = self.gains[_counts(len(names), {at: players - 1, to: 1})]
@@ -102,7 +102,7 @@ class Tournament:
                 if resident in stayed[seed] and mutant in left[seed]
             ]
             if len(pairs) > 1:
-                found.append(Deviation(resident, mutant, len(pairs), *student(np.array(pairs))))
+                found.append(LoneDeviation(resident, mutant, len(pairs), *student(np.array(pairs))))
         corrected = holm([each.p for each in found])
         return [replace(each, p_holm=p) for each, p in zip(found, corrected, strict=True)]
 
