@@ -44,9 +44,9 @@ class TradeRow(NamedTuple):
     price_nanos_per_kwh_h: int
     delivered_ws: int
     returned_ws: int
-    """Of a lot, drawn back until it closed or the run ended; a lot's own figures stand in the row of its first tranche."""
+    """Of a lot, drawn back until it closed or the run ended; a lot's figures stand in the row of its first tranche."""
     rent: int
-    """Watt-seconds times the ticks since their award, of what was drawn back; of a lot that is open as if all came now."""
+    """Watt-seconds drawn back, times the ticks since their award; of an open lot as if all came back at the end."""
     nanos: int
     forced_w: int
     offered_w: int
