@@ -100,6 +100,7 @@ def test_a_city_that_was_interrupted_goes_on_and_comes_to_the_same(city: City, t
     assert third == [7], "nothing is made again"
 
 
+@pytest.mark.usefixtures("city")
 def test_another_city_in_the_folder_is_refused(folder: Path, tmp_path: Path):
     lies_there = r"another city lies there \(city \(\w{16}\), seed 1, day 7, reading_s=150\)"
     drawn = folder / "drawn" / CITY_TOML
