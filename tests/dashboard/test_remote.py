@@ -56,6 +56,24 @@ def test_another_run_at_the_same_address_is_shown_from_then_on():
     remote.__exit__(None, None, None)
 
 
+def test_who_is_not_heard_of_any_more_is_said_to_be_lost_until_heard_again():
+    there = history_of(3)
+    with served(there, "127.0.0.1", 0) as address:
+        port = int(address.rstrip("/").rpartition(":")[2])
+        remote = remote_run(address)
+        here = remote.__enter__()
+        wait_until(lambda: here.ticks == 3)
+        assert here.state == "running"
+    wait_until(lambda: here.state == "lost")
+    with served(there, "127.0.0.1", port):
+        wait_until(lambda: here.state == "running")
+        there.end("complete")
+        wait_until(lambda: here.state == "complete")
+    with served(history_of(9), "127.0.0.1", port):
+        wait_until(lambda: (here.ticks, here.state) == (9, "running"))
+    remote.__exit__(None, None, None)
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

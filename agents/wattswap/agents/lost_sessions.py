@@ -29,6 +29,10 @@ class LostSessions:
         self.since_ms: dict[int, int] = {}
         """By session: when its charger last spoke of it."""
 
+    def others(self, sessions: Mapping[int, Session]) -> dict[int, Session]:
+        """The sessions that are not lost."""
+        return {number: session for number, session in sessions.items() if number not in self.since_ms}
+
     def leave(self, session: int) -> None:
         """It is closed."""
         self.since_ms.pop(session, None)

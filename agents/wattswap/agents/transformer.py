@@ -114,7 +114,7 @@ class Transformer:
 
     def view(self) -> SiteView:
         """What it knows now."""
-        return SiteView(self._base.watts, self._limit_w, self._sessions, self._award_book.in_force)
+        return SiteView(self._base.watts, self._limit_w, self._lost.others(self._sessions), self._award_book.in_force)
 
     @property
     def owes(self) -> int:

@@ -78,16 +78,19 @@ class _Stream:
         self._connection, self._answer, self._events = connection, answer, _events(answer)
 
     def follow(self, over: Event) -> None:
-        """Take in what comes, and connect again when it ends, until ``over``."""
-        while not over.is_set() and self.history.state == "running":
+        """Take in what comes, and connect again when it ends, until ``over``: another run may begin there."""
+        while not over.is_set():
             try:
                 for kind, event_id, data in self._events:
                     self._take(kind, event_id, data)
             except msgspec.DecodeError:
                 self.history.end("interrupted")  # another version speaks there
+                return
             except (OSError, ValueError, http.client.HTTPException, AttributeError):
                 pass  # lost, or ended by the other thread while it was read
             self.close()
+            if self.history.state == "running":
+                self.history.end("lost")
             if over.wait(_AGAIN_S):
                 return
             try:
@@ -105,8 +108,7 @@ class _Stream:
             self.history.enter(part.cards)
             self.history.add(**{name: getattr(part, name) for name in LISTS if name != "cards"})
             self._event_id = event_id
-            if part.state != "running":
-                self.history.end(part.state)
+            self.history.end(part.state)
 
     def end(self) -> None:
         """Whoever reads now reads no more."""

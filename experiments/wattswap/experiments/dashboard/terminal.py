@@ -49,7 +49,7 @@ class TerminalView:
     @property
     def is_over(self) -> bool:
         """Everything was shown."""
-        return self._cursor.state not in (None, "running") and self._tick() >= len(self._ticks) - 1
+        return self._cursor.state not in (None, "running", "lost") and self._tick() >= len(self._ticks) - 1
 
     def render(self) -> RenderableType:
         """The view as it is now."""
@@ -66,8 +66,9 @@ class TerminalView:
             return Text("The run begins ...")
         tick = self._tick()
         parts = [self._load(head, feeder, tick) for feeder in range(len(head.feeders))]
+        lost = ": connection lost, this is how it was last" if self._cursor.state == "lost" else ""
         return Group(
-            Text(f"{head.name}  {_clock(head, tick)}", style="bold"),
+            Text(f"{head.name}  {_clock(head, tick)}{lost}", style="bold"),
             *parts,
             self._doings(tick),
             self._calls(head, tick),

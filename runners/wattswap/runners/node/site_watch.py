@@ -281,7 +281,10 @@ class SiteWatch:
             return
         if (offer.tick, offer.session) == (self._called_tick, capped.session):
             self._answered.add(capped.session)
-            told = msgspec.structs.replace(offer, tick=self._called_tick - self._first_tick, feeder=_FEEDER)
+            most_w = min(capped.cap_w, car.session.charger_w)
+            tranches = tuple(msgspec.structs.replace(one, relief_w=min(one.relief_w, most_w)) for one in offer.tranches)
+            tick = self._called_tick - self._first_tick
+            told = msgspec.structs.replace(offer, tick=tick, feeder=_FEEDER, tranches=tranches)
             self.history.add(offers=offer_rows(told, car.row))
 
     def _note(self, note: NoteAward | NoteForced | NoteTrade, car: _Car) -> None:

@@ -20,7 +20,8 @@ from wattswap.runners.watching.columns import ASK, PRICE, PRICE_UNIT
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-State = Literal["running", "complete", "interrupted", "failed"]
+State = Literal["running", "complete", "interrupted", "failed", "lost"]
+"""``lost``: it goes on elsewhere, and is not heard of any more just now."""
 Row = list[int | str]
 
 FEEDER_COLUMNS: Final = ("base_w", "limit_w", "import_w", "export_w", "baseline_w", "owed_ws")
@@ -216,7 +217,7 @@ class History:
                 self._lists[name].extend(new)
 
     def end(self, state: State) -> None:
-        """Nothing will be added any more."""
+        """Nothing will be added any more, but for one that is ``lost`` or began anew."""
         with self._lock:
             self._state = state
 

@@ -53,7 +53,7 @@ function stateText() {
   const { head, state } = store;
   if (refusal) return `${refusal}; trying again …`;
   if (!head) return connected ? "The run begins …" : "Waiting for the run …";
-  if (!connected) return "Connection lost: this is how it was last; trying again …";
+  if (!connected || state === "lost") return "Connection lost: this is how it was last; trying again …";
   if (state === "running") return `${head.name}, running`;
   return head.is_live ? `${head.name}, the run is over` : `${head.name}, ${state === "complete" ? "a finished run" : `a run that was ${state}`}`;
 }
@@ -62,7 +62,7 @@ function showState() {
   const text = stateText(), runs = store.head && connected && store.state === "running";
   if (at("doing").textContent !== text) at("doing").textContent = text;
   at("reached").textContent = runs ? `: ${clock(newest())}` : "";
-  at("state").classList.toggle("bad", Boolean(refusal) || (Boolean(store.head) && !connected));
+  at("state").classList.toggle("bad", Boolean(refusal) || (Boolean(store.head) && (!connected || store.state === "lost")));
 }
 
 // -- the moment -----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ export const changed = () => listeners.forEach((listener) => listener());
 export function begin(head) {
   const index = (names) => Object.fromEntries(names.map((name, place) => [name, place]));
   Object.assign(store, {
-    head, isTold: false, cars: [], ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [], changes: [], now: 0, view: null,
+    head, isTold: false, cars: [], ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [], changes: [], now: 0, view: head.is_reckoned ? 1 : null,
     follows: head.is_live, plays: false, bySession: new Map(),
     column: index(head.feeder_columns), feeder: Math.min(store.feeder, head.feeders.length - 1),
   });

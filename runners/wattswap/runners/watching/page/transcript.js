@@ -78,14 +78,14 @@ export class Transcript {
       at_ms: step.at_ms,
       element: h("li", {}, h("span", { class: "soft" }, `${clock(step.at_ms / store.head.tick_ms, true)} `),
         h("b", {}, `${name(step.sender)} → ${name(step.to)} `), says({ sender: step.sender, kind: read.kind }),
-        h("code", {}, fields(read.fields).join(" · ")), step.signed ? signature(step.signed) : null),
+        h("code", {}, fields(read.fields).join(" · ")), step.signed ? signature(step.signed) : h("span", { class: "soft" }, "not signed")),
     };
   }
 }
 
 // Whether these bytes were signed with this key. Whose key it is, nothing here proves.
 function signature({ public_key: key, network, payload, signature: signed }) {
-  const place = h("span", { class: "soft", title: `public key ${key}` }, "checking the signature …"), short = `${key.slice(0, 8)}…`;
+  const place = h("span", { class: "soft", title: `public key ${key}` }, "checking the signature …"), short = `${key.slice(0, 16)}…`;
   whyNot().then(async (problem) => {
     if (problem) { place.textContent = problem; return; }
     const good = await signedBy(key, unhex(payload), signed, network);
