@@ -140,7 +140,9 @@ class Story:
                 held = dict(reader.execute("SELECT account, nanos FROM accounts").fetchall())
                 return held, [nanos for (nanos,) in reader.execute("SELECT nanos FROM payments")]
         with closing(sqlite3.connect(self._node.db)) as reader:
-            owned = dict(reader.execute("SELECT owner, sum(nanos) FROM coins GROUP BY owner").fetchall())
+            owned = dict(
+                reader.execute("SELECT owner, sum(nanos) FROM coins WHERE spent IS NULL GROUP BY owner").fetchall()
+            )
         wallets = SeededWallets(self.seed)
         holds = {name: owned.get(bytes.fromhex(wallets.address(name)[2:]), 0) for name in accounts if name}
         outbox = self.run / "outbox.sqlite"

@@ -372,6 +372,42 @@ def test_two_copies_that_pay_at_the_same_time_pay_nothing_twice(tmp_path: Path, 
     chain.database.close()
 
 
+def test_what_a_copy_has_paid_is_no_strangers_though_a_person_says_so(tmp_path: Path) -> None:
+    """The copy was frozen for it, before the ledger listed it, and set free with --thaw."""
+    chain = FakeChain({"site": (10_000,)})
+    paths = tmp_path / "outbox.sqlite", tmp_path / "copy.sqlite"
+    with Outbox(paths[0]) as outbox:
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
+        submitter.owe(DEBTS[:1])
+        copy = sqlite3.connect(paths[1])
+        outbox._database._connection.backup(copy)
+        copy.close()
+        settle(submitter)
+        digest = outbox.newest_final("site")
+    with Outbox(paths[1]) as outbox:
+        outbox.alarm("site", "strange", 0, freezes=True, stranger=digest)
+        outbox.move_checked("site", 1_000_000)
+        assert outbox.thaw() == ["site"]
+        settle(Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock()))
+        assert outbox.unsettled == 0
+        assert any("not in the outbox" in text for text in outbox.alarms)
+    assert chain.received()["bus"] == 100
+    chain.database.close()
+
+
+def test_a_payment_that_was_made_and_is_owed_again_in_the_file_is_damage(tmp_path: Path) -> None:
+    chain, path = FakeChain(OPENING), tmp_path / "outbox.sqlite"
+    with Outbox(path) as outbox:
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
+        submitter.owe(DEBTS[:1])
+        settle(submitter)
+        with outbox._database.transaction() as sql:
+            sql.execute("UPDATE items SET batch = NULL")
+    with pytest.raises(InputError, match="batch 1 is empty"):
+        Outbox(path)
+    chain.database.close()
+
+
 def test_a_ledger_that_was_set_back_is_said_to_be_and_nothing_is_paid_on_it(place: OutboxPlace) -> None:
     first = place.submitter()
     first.owe(DEBTS[:1])

@@ -94,13 +94,16 @@ def finish(
     if block is None or block["ledger"] == MEMORY:
         raise InputError(f"{run_dir}: this run kept its tokens in memory; there is no ledger to settle on")
     _require_files(run_dir, block)
+    seed = read_wallets_seed(run_dir, block)
+    if seed is None and not keys and not block.get("keys") and block["ledger"].startswith("http"):
+        raise InputError(f"{run_dir / SEED_FILE} is gone, from which the run's wallets come: put it back from a backup")
     feeders = block.get("feeders") or [""]
     folder = keys or (Path(block["keys"]) if block.get("keys") else None)
     try:
         with open_settlement(
             block["ledger"],
             None,
-            wallets_seed=read_wallets_seed(run_dir, block) or 0,
+            wallets_seed=seed or 0,
             wallets=None if folder is None else wallets_in(folder, feeders),
             allow=allow,
             outbox=run_dir / OUTBOX,

@@ -98,12 +98,12 @@ def wallets_of_folder(folder: Path, feeders: Sequence[str] = ("",), vehicles: It
             raise InputError(
                 f"--keys {folder}: {name}.key is missing; `wattswap keys new {folder / name}.key` makes one"
             )
-    owner: dict[str, str] = {}
-    for name in accounts:
-        if (other := owner.setdefault(read_key_file(files[name]).address, name)) != name:
-            raise InputError(f"--keys {folder}: {other}.key and {name}.key are one key; give each a key of its own")
     for vehicle in vehicles:
         if vehicle not in files:
             files[vehicle] = folder / f"{vehicle}.key"
             write_key_file(files[vehicle], Signer(random(SEED_BYTES)))
+    owner: dict[str, str] = {}
+    for name, path in files.items():
+        if (other := owner.setdefault(read_key_file(path).address, name)) != name:
+            raise InputError(f"--keys {folder}: {other}.key and {name}.key are one key; give each a key of its own")
     return FileWallets({accounts.get(name) or wallet(name): path for name, path in files.items()})

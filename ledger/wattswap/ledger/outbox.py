@@ -232,7 +232,8 @@ class Outbox(OutboxReading):
         frozen = [account for account in self.accounts if self.frozen(account)]
         with self._database.transaction() as sql:
             for account in frozen:
-                sql.execute("UPDATE accounts SET frozen = '' WHERE account = ?", (account,))
+                # all is compared once more: what a copy of this outbox has paid is no stranger's
+                sql.execute("UPDATE accounts SET frozen = '', checked = min(checked, 0) WHERE account = ?", (account,))
                 sql.execute("UPDATE strangers SET accepted = 1 WHERE account = ?", (account,))
         return frozen
 

@@ -175,8 +175,8 @@ def read_outbox(path: Path) -> OutboxReading:
 _FAULTS: Final = {
     "SELECT key FROM items JOIN batches USING (batch) WHERE state IN ('FAILED', 'DEAD')"
     " OR items.account <> batches.account": "{} is neither owed nor paid",
-    "SELECT batch FROM batches LEFT JOIN items USING (batch) WHERE state = 'SIGNED' AND NOT merges"
-    " GROUP BY batch HAVING count(item) = 0": "batch {} is empty",
+    "SELECT batch FROM batches LEFT JOIN items USING (batch) WHERE state IN ('SIGNED', 'FINAL') AND NOT merges"
+    " AND raw_hash IS NOT NULL GROUP BY batch HAVING count(item) = 0": "batch {} is empty",
     "SELECT coin FROM coins WHERE NOT released GROUP BY coin, version HAVING count(*) > 1": "coin {} is spent twice",
 }
 

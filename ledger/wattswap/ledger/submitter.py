@@ -255,12 +255,13 @@ class Payer:
         if (state := self.outbox.state_of(sighting.digest)) is not None:
             self._agree(sighting, state)
             return False
-        if self.outbox.accepted(sighting.digest):
-            return False
         manifest = open_manifest(sighting.memo, self.adapter.secret)
-        if manifest is None or (manifest.outbox != self.outbox.mark and not first):
-            self._freeze_stranger(sighting.digest)
-            return False
+        if manifest is None or manifest.outbox != self.outbox.mark:
+            if self.outbox.accepted(sighting.digest):
+                return False
+            if manifest is None or not first:
+                self._freeze_stranger(sighting.digest)
+                return False
         doubled = self.outbox.doubled(self.name, manifest)
         self.outbox.adopt(self.name, sighting, manifest, self._clock())
         if doubled and sighting.outcome.verdict is Verdict.FINAL:
@@ -283,6 +284,8 @@ class Payer:
             if consumer in ("", batch.signed.digest):
                 raise LedgerDownError("a coin has moved, and the ledger does not say yet by which transaction")
             if consumer is not None:
+                if not self.outbox.knows(consumer):
+                    self._compare_sent()  # a copy of this outbox may have paid since
                 if self.outbox.knows(consumer):
                     self._bury(batch, f"its coin went into transaction {consumer}")
                 else:
