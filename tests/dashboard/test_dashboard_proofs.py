@@ -226,7 +226,7 @@ def test_what_is_shown_of_a_signed_message_is_what_was_signed(window, monkeypatc
         receipt = window.until(f"{steps}.find(text => text.includes('has paid') && text.includes('checked here'))")
     signs = next(step for step in transcript(signed, 0, tick) if step.kind == "Receipt")
     assert signs.signed is not None
-    assert f"signed with the key {signs.signed.public_key[:8]}…, checked here" in receipt
+    assert f"signed with the key {signs.signed.public_key[:16]}…, checked here" in receipt
     assert "amount: 0." in receipt
     assert "1,000" not in receipt
 
