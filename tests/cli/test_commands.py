@@ -126,7 +126,8 @@ def test_ctrl_c_while_processes_import_is_one_line(tmp_path: Path, words: tuple[
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        while sum(map(listens_to_ctrl_c, workers_of(process.pid))) < 2:
+        # two have been started, and the one that was started last, at least, is still at its imports
+        while not (len(workers := workers_of(process.pid)) == 2 and any(map(listens_to_ctrl_c, workers))):
             assert process.poll() is None
             time.sleep(0.002)
         os.killpg(process.pid, signal.SIGINT)

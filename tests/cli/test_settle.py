@@ -138,14 +138,16 @@ def test_records_that_a_full_disk_has_cost_are_said_and_are_no_good_end(tmp_path
         assert "Meter records end at 2018-11-25 00:03:00, and the run went on until 2018-11-25 00:04:00" in said
 
 
-@pytest.mark.parametrize("damage", ["identities", "entries", "records", "settlement"])
+@pytest.mark.parametrize(
+    "damage", ["identities", "entries", "records", "run_id", "surplus_nanos", "records_by_site", "keys", "settlement"]
+)
 def test_a_note_of_the_ledger_that_was_altered_is_refused_in_one_line(tmp_path: Path, say: Say, damage: str) -> None:
     out = settled_run(tmp_path / "run", f"sqlite:{tmp_path / 'street.sqlite'}")
     about = json.loads((out / "run.json").read_text())
     if damage == "settlement":
         del about["settlement"]
     else:
-        about["settlement"][damage] = None
+        about["settlement"][damage] = 5.5
     (out / "run.json").write_text(json.dumps(about))
     Outbox(out / OUTBOX).close()
     code, _, complaint = say("settle", str(out))

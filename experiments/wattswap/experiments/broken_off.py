@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wattswap.experiments.run_clock import clock_of, end_of, told
+from wattswap.experiments.settlement_note import settlement_note
 from wattswap.ledger.archive import Archive
 from wattswap.runners.recording.rundir import METERS, read_run
 
@@ -35,7 +36,8 @@ def records_lost(run_dir: Path) -> str:
     Raises:
         InputError: it is no run directory, or its scenario or an archive of its meters cannot be read.
     """
-    metered_ms = (read_run(run_dir).settlement or {}).get("metered_until_ms", 0)
+    note = settlement_note(run_dir)
+    metered_ms = 0 if note is None else note.metered_until_ms
     newest_ms = min(map(_newest_ms, (*run_dir.glob("meters-*.sqlite"), *run_dir.glob(METERS))), default=metered_ms)
     if newest_ms >= metered_ms:
         return ""

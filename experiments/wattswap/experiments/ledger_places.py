@@ -6,20 +6,18 @@ import sqlite3
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-import msgspec
-from msgspec import Struct
+from typing import TYPE_CHECKING
 
 from wattswap.experiments.run_book import RunBook, read_book
 from wattswap.experiments.run_clock import RunClock, clock_of
+from wattswap.experiments.settlement_note import settlement_note
 from wattswap.ledger.base import DamagedError, LedgerDownError
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.settlement import open_node
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.runners.payments.run_payments import METERS_IDENTITY
+from wattswap.runners.payments.run_payments import MEMORY, METERS_IDENTITY, SQLITE
 from wattswap.runners.payments.wallets_seed import read_wallets_seed
-from wattswap.runners.recording.rundir import OUTBOX, RUN_JSON, book_file, feeders_with_books, read_run
+from wattswap.runners.recording.rundir import OUTBOX, book_file, feeders_with_books
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from wattswap.ledger.iota_keys import SeededWallets, Wallets
     from wattswap.ledger.iota_ledger import IotaLedger
     from wattswap.ledger.outbox import Outbox
-
-MEMORY: Final = "memory"
-_SQLITE: Final = "sqlite:"
 
 
 @dataclass(frozen=True)
@@ -82,55 +77,32 @@ def place_of(ledger: str | None, run: Path | None) -> LedgerPlace:
                 "say where: a run directory with --run DIR, or a ledger with --ledger sqlite:FILE or a URL"
             )
         return LedgerPlace(ledger)
-    settlement = _settlement(run)
-    where = ledger or settlement.ledger
+    note = settlement_note(run)
+    where = ledger or (MEMORY if note is None else note.ledger)
     _require_ledger(where, also=(MEMORY,))
     path = sqlite_path(where)
     if path is not None and ledger is None and not path.is_file():
         raise InputError(f"{run}: its ledger {where} is not here; name the file with --ledger sqlite:FILE")
     is_written = all((run / book_file(feeder)).is_file() for feeder in feeders_with_books(run))
-    book = read_book(run, settlement.run_id) if is_written else None
+    book = read_book(run, None if note is None else note.run_id) if is_written else None
+    if note is None:
+        return LedgerPlace(where, run, book, clock_of(run))
     return LedgerPlace(
         where,
         run,
         book,
         clock_of(run),
-        read_wallets_seed(run, {"wallets_seed": settlement.wallets_seed}),
-        settlement.run_id,
-        frozenset(identity for name, identity in settlement.identities.items() if name.startswith(METERS_IDENTITY)),
-        settlement.records,
-        settlement.records_by_site,
+        read_wallets_seed(run, {"wallets_seed": note.wallets_seed}),
+        note.run_id,
+        frozenset(identity for name, identity in note.identities.items() if name.startswith(METERS_IDENTITY)),
+        note.records,
+        note.records_by_site,
     )
-
-
-class _Settlement(Struct):
-    """What a run's figures say of its ledger, as far as it matters here."""
-
-    ledger: str = MEMORY
-    wallets_seed: int | None = None
-    run_id: str | None = None
-    identities: dict[str, str] = {}
-    records: int = 0
-    records_by_site: dict[str, int] = {}
-
-
-class _Figures(Struct):
-    """What matters here of ``run.json``; a run that was cut off says no more than this."""
-
-    settlement: _Settlement | None = None
-
-
-def _settlement(run: Path) -> _Settlement:
-    read_run(run)  # says what else may be wrong with it
-    try:
-        return msgspec.json.decode((run / RUN_JSON).read_bytes(), type=_Figures).settlement or _Settlement()
-    except msgspec.ValidationError as error:
-        raise InputError(f"{run / RUN_JSON}: its settlement cannot be read ({error}); run the scenario again") from None
 
 
 def sqlite_path(ledger: str) -> Path | None:
     """The file of a ``sqlite:FILE``; None for another ledger."""
-    return Path(ledger.removeprefix(_SQLITE)) if ledger.startswith(_SQLITE) else None
+    return Path(ledger.removeprefix(SQLITE)) if ledger.startswith(SQLITE) else None
 
 
 def seeded_wallets(place: LedgerPlace) -> SeededWallets | None:
@@ -191,7 +163,7 @@ def answering() -> Iterator[None]:
 
 
 def _require_ledger(ledger: str, also: tuple[str, ...] = ()) -> None:
-    if ledger in also or ledger.startswith(("http://", "https://")) or ledger.removeprefix(_SQLITE) not in ("", ledger):
+    if ledger in also or ledger.startswith(("http://", "https://")) or ledger.removeprefix(SQLITE) not in ("", ledger):
         return
     raise InputError(
         f"--ledger {ledger}: say sqlite:FILE, or the URL of an IOTA node such as http://127.0.0.1:9125/graphql"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from wattswap.experiments.ledger_places import (
-    MEMORY,
     LedgerPlace,
     answering,
     opened_chain,
@@ -29,6 +28,7 @@ from wattswap.ledger.outbox_reading import BatchState, OutboxReading, read_outbo
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import LOCAL_NETWORK, PUBLIC_KEY_BYTES
+from wattswap.runners.payments.run_payments import MEMORY
 from wattswap.runners.recording.rundir import METERS, OUTBOX
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wattswap.experiments.settlement_note import settlement_note
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
 from wattswap.ledger.base import DamagedError, LedgerDownError
@@ -28,6 +29,7 @@ from wattswap.runners.payments.run_payments import (
 from wattswap.runners.payments.wallets_seed import SEED_FILE, read_wallets_seed, write_wallets_seed
 from wattswap.runners.recording.rundir import (
     OUTBOX,
+    RUN_JSON,
     SCENARIO,
     SETTLEMENT,
     RunDir,
@@ -56,14 +58,6 @@ class Wishes:
     """Take the alarms so far as read."""
 
 
-def _is_whole(block: Mapping[str, Any] | None) -> bool:
-    """Whether what a run noted of its ledger can be gone by."""
-    if block is None or block.get("ledger") == MEMORY:
-        return True
-    kinds = {"ledger": str, "identities": dict, "entries": int, "records": int}
-    return all(type(block.get(name)) is kind for name, kind in kinds.items())
-
-
 def finish(
     run_dir: Path,
     patience_s: float = DRAIN_S,
@@ -87,18 +81,18 @@ def finish(
     block = run.settlement
     if block is None and run.status != "complete":
         raise InputError(f"{run_dir}: this run ended before it had opened a ledger; no token has moved, run it again")
-    if (block is None and (run_dir / OUTBOX).exists()) or not _is_whole(block):
+    note = settlement_note(run_dir)
+    if note is None and (run_dir / OUTBOX).exists():
         raise InputError(
-            f"{run_dir / 'run.json'}: it is not as the run wrote it, and tokens may be owed: put it back from a backup"
+            f"{run_dir / RUN_JSON}: it names no ledger, and an outbox lies beside it: put it back from a backup"
         )
-    if block is None or block["ledger"] == MEMORY:
+    if block is None or note is None or note.ledger == MEMORY:
         raise InputError(f"{run_dir}: this run kept its tokens in memory; there is no ledger to settle on")
     _require_files(run_dir, block)
-    seed = read_wallets_seed(run_dir, block)
-    if seed is None and not keys and not block.get("keys") and block["ledger"].startswith("http"):
+    seed, folder = read_wallets_seed(run_dir, block), keys or (Path(note.keys) if note.keys else None)
+    if seed is None and folder is None and note.ledger.startswith("http"):
         raise InputError(f"{run_dir / SEED_FILE} is gone, from which the run's wallets come: put it back from a backup")
-    feeders = block.get("feeders") or [""]
-    folder = keys or (Path(block["keys"]) if block.get("keys") else None)
+    feeders = note.feeders or [""]
     try:
         with open_settlement(
             block["ledger"],
@@ -123,7 +117,7 @@ def finish(
                 books,
                 records,
                 alarms,
-                surplus=block.get("surplus_nanos", {}),
+                surplus=note.surplus_nanos,
                 compared=True,
             )
             entries = sum(len(book.entries) for book in books.values())

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from wattswap.experiments import key_files
 from wattswap.experiments.amounts import iota_of
 from wattswap.experiments.ledger_places import (
-    MEMORY,
     LedgerPlace,
     answering,
     opened_chain,
@@ -29,6 +28,7 @@ from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
+from wattswap.runners.payments.run_payments import MEMORY
 from wattswap.runners.recording.rundir import OUTBOX
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from wattswap.protocol.units import Purpose
 from wattswap.runners.engines import compiled_loops as loops
 from wattswap.runners.engines.award_table import AwardTable
 from wattswap.runners.engines.observer import Moved
-from wattswap.runners.engines.steps import Look, Steps
+from wattswap.runners.engines.steps import NOT_TOLD, Look, Steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from wattswap.runners.engines.idle_baseline import IdleBaseline
     from wattswap.runners.engines.summed_ticks import SummedTicks
     from wattswap.runners.world import World
-
-
-_NOT_TOLD: Final[Ints] = np.zeros(0, dtype=np.int64)
 
 
 class CompiledAwardTable(AwardTable):
@@ -168,7 +165,7 @@ class CompiledSteps(Steps):
             tick == 0,
             world.rules.tick_s,
         )
-        moved = Moved(tick, _NOT_TOLD, _NOT_TOLD, rows, look.charging, drawn_w, fed_w, granted.import_w, _NOT_TOLD)
+        moved = Moved(tick, NOT_TOLD, NOT_TOLD, rows, look.charging, drawn_w, fed_w, granted.import_w, NOT_TOLD)
         self._awards.meter(tick, moved)
         keeps: NDArray[np.bool_] = world.remaining_ws[rows] != world.baseline_ws[rows]
         return keeps | (self._awards.open[rows] > 0)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wattswap.runners.engines.summed_ticks import SummedTicks
     from wattswap.runners.world import World
 
-_NOT_TOLD: Final[Ints] = np.zeros(0, dtype=np.int64)
+NOT_TOLD: Final[Ints] = np.zeros(0, dtype=np.int64)
 
 
 class Look(NamedTuple):
@@ -80,7 +80,7 @@ class Steps:
         drew = world.drew[rows] if tick else np.zeros(len(rows), dtype=bool)
         owed_ws = np.maximum(world.remaining_ws[rows] - world.baseline_ws[rows], 0)
         drawn_w, fed_w = world.move(look.charging, granted.import_w, granted.export_w)
-        moved = Moved(tick, _NOT_TOLD, _NOT_TOLD, rows, look.charging, drawn_w, fed_w, granted.import_w, owed_ws)
+        moved = Moved(tick, NOT_TOLD, NOT_TOLD, rows, look.charging, drawn_w, fed_w, granted.import_w, owed_ws)
         self._awards.meter(tick, moved)
         self._sums.add(moved, look.cars.reduce_w, granted.forced_w, drew, look.segments)
         keeps: NDArray[np.bool_] = world.remaining_ws[rows] != world.baseline_ws[rows]

@@ -289,20 +289,19 @@ class SiteWatch:
 
     def _note(self, note: NoteAward | NoteForced | NoteTrade, car: _Car) -> None:
         name = car.session.party.session_id
-        awards: list[Row] = []
-        trades: list[TradeRow] = []
         match note:
             case NoteAward():
                 awards = tranche_rows((note.tick, _FEEDER, car.row), note.award_w, note.price_nanos_per_kwh_h)
+                car.awards += awards
+                self._tell_sales(car, awards, ())
             case NoteForced():
                 car.forced_w = note.forced_w
                 self._tell_sales(car, (), [forced_row(note.tick, _FEEDER, name, note.forced_w)])
             case NoteTrade():
                 car.earned_nanos += sum(note.nanos)
                 trades = list(trade_rows(note, _FEEDER, name, settled_tick=self._last_tick))
-        car.awards += awards
-        car.trades += trades
-        self._tell_sales(car, awards, trades)
+                car.trades += trades
+                self._tell_sales(car, (), trades)
 
     def _tell_ticks(self, view: SiteView, passed: int, now_ms: int) -> None:
         """Tell how the last tick ended; if others, for less than a lease, were slept through, they were like it."""
