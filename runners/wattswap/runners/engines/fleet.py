@@ -281,7 +281,9 @@ class FleetRun:
         leaving = self.world.leave(tick)
         if tick * self.rules.tick_ms % self.rules.window_ms == 0:
             self.awards.end_all()
-        self._pay(leaving)
+        self._pay()
+        if len(leaving):
+            self._pay(leaving)  # a car that leaves says goodbye after the last meter reading has been heard
         for row in leaving[self._order(leaving)].tolist():
             self._bill(row)
 
