@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -56,3 +58,29 @@ def test_each_of_several_seeds_comes_to_what_it_comes_to_alone(
 def test_a_street_whose_cars_taper_is_not_run_side_by_side() -> None:
     assert can_run(load_street("demo"))
     assert not can_run(load_street("demo", settings=["vehicles.curve=taper"]))
+
+
+_NOTES = '''
+from wattswap.agents.offers import OfferBook
+from pathlib import Path
+
+import numpy as np
+
+heard = {}
+
+def first_wish(call, own, memory, draws):
+    """Asks what each car asked when it was first called."""
+    wishes = zip(own.key.tolist(), own.waiting_nanos_per_kwh_h.tolist(), strict=True)
+    ask = [heard.setdefault(key, wish + call.from_ms % 7 * 1_000_000) for key, wish in wishes]
+    return OfferBook.keep(own).reduce(to_w=0, ask_nanos_per_kwh_h=np.array(ask))
+'''
+
+
+def test_what_a_users_strategy_keeps_in_its_module_reaches_no_other_street(tmp_path: Path) -> None:
+    (tmp_path / "notes.py").write_text(_NOTES)
+    strategy = f"vehicles.strategy={tmp_path / 'notes.py'}:first_wish"
+    streets = load_streets("c250stress", (1, 2), day=5, settings=["reading_s=150", strategy])
+
+    together = [record.trace_hash() for record, _ in SideBySide(streets).run()]
+
+    assert together == [FleetRun(street).run().trace_hash() for street in streets]

@@ -63,19 +63,27 @@ class StrategyAssignment:
                 spread = mine[:: -(-len(mine) // _MOST_TRIED)]
                 _tried_on_street(name, self.strategies[number], fleet, spread, rules, seed)
         self._learns = any(isinstance(strategy, LearningStrategy) for strategy in self.strategies)
-        self._memories: dict[int, Memory] = {}
-        """By strategy, the memory of all rows."""
+        self._memories: dict[str, Memory] = {}
+        """By a strategy's name, the memory of all rows."""
 
     @classmethod
     def joined(cls, parts: Sequence[StrategyAssignment]) -> StrategyAssignment:
-        """The assignment of several streets' rows, one street after the other; each row draws under its own seed."""
+        """The assignment of several streets' rows, one street after the other; each row draws under its own seed.
+
+        What a user wrote is kept apart by street, as it was loaded for each: whatever it keeps in its module, no
+        street hears of another's.
+        """
         joined = copy(parts[0])
         joined._seed, joined._session_id, joined._memories = 0, tuple(chain(*(part._session_id for part in parts))), {}  # noqa: SLF001
         joined._key = np.concatenate([keys_under(part._seed, part._key) for part in parts])  # noqa: SLF001
-        by_name = dict(chain(*(part._named_strategies() for part in parts)))  # noqa: SLF001
-        joined.names, joined.strategies = list(by_name), list(by_name.values())
+        kept = [[(name, None if name in BUNDLED else place) for name in part.names] for place, part in enumerate(parts)]
+        strategies = dict(
+            chain(*(zip(mine, part.strategies, strict=True) for mine, part in zip(kept, parts, strict=True)))
+        )
+        number_of = {each: number for number, each in enumerate(strategies)}
+        joined.names, joined.strategies = [name for name, _ in strategies], list(strategies.values())
         joined._users = _users(joined.names)  # noqa: SLF001
-        places = [np.array([joined.names.index(name) for name in part.names], dtype=np.int64) for part in parts]
+        places = [np.array([number_of[each] for each in mine], dtype=np.int64) for mine in kept]
         joined.number = np.concatenate([place[part.number] for place, part in zip(places, parts, strict=True)])
         joined._learns = any(part._learns for part in parts)  # noqa: SLF001
         return joined
@@ -164,9 +172,10 @@ class StrategyAssignment:
 
     def _memory(self, number: int) -> Memory:
         """What all rows remember that may follow a strategy; nothing where it learns nothing."""
-        if number not in self._memories:
-            self._memories[number] = np.zeros((len(self.number), memory_columns(self.strategies[number])))
-        return self._memories[number]
+        name = self.names[number]
+        if name not in self._memories:
+            self._memories[name] = np.zeros((len(self.number), memory_columns(self.strategies[number])))
+        return self._memories[name]
 
     def _draws(self, rows: Ints, from_ms: int) -> Draws:
         return Draws(self._seed, self._key[rows], from_ms // self._rules.window_ms)
