@@ -123,8 +123,8 @@ def watching(
     """A dashboard of a run that is about to begin, until the block is left; ``drivers`` have planned something."""
     from wattswap.agents.controllers import NEGOTIATED
     from wattswap.experiments.dashboard.rights import Rights
-    from wattswap.experiments.dashboard.site_watcher import SiteWatcher
     from wattswap.experiments.dashboard.terminal import TerminalView
+    from wattswap.experiments.dashboard.transformer_observer import TransformerObserver
     from wattswap.experiments.dashboard.watcher import Watcher
     from wattswap.runners.engines.driver_wishes import DriverWishes
     from wattswap.runners.engines.limit_order import LimitOrder
@@ -135,7 +135,7 @@ def watching(
         rights = Rights.new(LimitOrder(), drivers)
     watcher = Watcher(street, controller, speed, rights)
     with shown(TerminalView(watcher.history)) if page.text else serving(watcher.history, page, run_dir, rights):
-        observers = (SiteWatcher(street, watcher.history), watcher)
+        observers = (TransformerObserver(street, watcher.history), watcher)
         yield Watched(watcher.history, observers, rights.limits if rights else None, drivers)
 
 

@@ -20,8 +20,8 @@ from wattswap.experiments.dashboard.remote import remote_run
 from wattswap.experiments.dashboard.watcher import Watcher
 from wattswap.runners.engines.loop import SimulatedRun
 from wattswap.runners.engines.observer import Observer
-from wattswap.runners.node.site_watch import SiteWatch
 from wattswap.runners.node.street_page import MOST_WATCHERS, StreetPage
+from wattswap.runners.node.street_recorder import StreetRecorder
 from wattswap.runners.recording.activities import ACTIVITIES, FULL
 from wattswap.runners.recording.record import ROUND_COLUMNS, SessionRow, TradeRow
 from wattswap.runners.scenario import load_street
@@ -36,20 +36,20 @@ if TYPE_CHECKING:
 
 
 class _AsANode(Observer):
-    """Lets a watch see of a simulated street what it would see in its transformer's node."""
+    """Lets a recorder see of a simulated street what it would see in its transformer's node."""
 
     def begun(self, run: Run) -> None:
         assert isinstance(run, SimulatedRun)
         self._run, (self._name,) = run, run.factory.transformers
-        self.watch = SiteWatch(self._name, run.rules)
+        self.recorder = StreetRecorder(self._name, run.rules)
         self._bills: list[tuple[int, int, int]] = []
         self._look(0)
 
     def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
         if agent == self._name:
-            self.watch.handled([(event, effects)], now_ms)
+            self.recorder.handled([(event, effects)], now_ms)
             for bill in self._bills:
-                self.watch.billed(*bill)
+                self.recorder.billed(*bill)
             self._bills.clear()
 
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
@@ -61,7 +61,7 @@ class _AsANode(Observer):
 
     def _look(self, tick: int) -> None:
         agent = self._run.nodes[self._name].agent
-        self.watch.look(agent, self._run.books[0], tick * self._run.street.tick_ms)
+        self.recorder.look(agent, self._run.books[0], tick * self._run.street.tick_ms)
 
 
 @contextmanager
@@ -74,11 +74,11 @@ def zone(name: str) -> Iterator[None]:
     time.tzset()
 
 
-def watched_as_a_node(*settings: str, observers: Sequence[Observer] = ()) -> SiteWatch:
+def watched_as_a_node(*settings: str, observers: Sequence[Observer] = ()) -> StreetRecorder:
     """A Sunday of a small street."""
     node = _AsANode()
     run_loaded(load_street("b250", day=7, settings=settings), observers=[*observers, node])
-    return node.watch
+    return node.recorder
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +189,7 @@ def test_what_the_cars_that_are_here_have_sold_is_known_beyond_midnight(both, ev
 
 @pytest.mark.parametrize("bound", ["MOST_TICKS", "MOST_ROWS"])
 def test_a_history_is_never_longer_than_it_may_be(monkeypatch, bound):
-    monkeypatch.setattr(f"wattswap.runners.node.site_watch.{bound}", 100)
+    monkeypatch.setattr(f"wattswap.runners.node.street_recorder.{bound}", 100)
     assert 0 < len(lists_of(watched_as_a_node("reading_s=300").history)["ticks"]) <= 101
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wattswap.runners.node.ledger_payments import LedgerPayments
     from wattswap.runners.node.pages import AgentPage
     from wattswap.runners.node.sensors import Sensor
-    from wattswap.runners.node.site_watch import SiteWatch
+    from wattswap.runners.node.street_recorder import StreetRecorder
 
 
 class HostedAgent:
@@ -44,7 +44,7 @@ class HostedAgent:
         beat_ms: int,
         phase_ms: int = 0,
         page: AgentPage | None = None,
-        watch: SiteWatch | None = None,
+        recorder: StreetRecorder | None = None,
         payments: LedgerPayments | None = None,
     ) -> None:
         """``post`` brings a message (sender, receiver, message) on its way; ``refused`` hears whose was not accepted.
@@ -54,7 +54,7 @@ class HostedAgent:
         self._post, self._refused, self._sensor, self._log = post, refused, sensor, log
         self._sparing = SparingLog(log)
         self._beat_ms, self._phase_ms = beat_ms, phase_ms
-        self._page, self._watch, self._payments = page, watch, payments
+        self._page, self._recorder, self._payments = page, recorder, payments
         self._powers_w = 0, 0
         self._pending: deque[tuple[Event, str]] = deque()
         """What the agent has yet to learn, and which other agent said it; empty for what this node knows itself."""
@@ -138,7 +138,7 @@ class HostedAgent:
                 said = event.message if isinstance(event, Received) else event
                 about = f"{type(said).__name__} of {sender}"
                 self._sparing.write("error", "dropped", about, about=about, why=f"{type(error).__name__}: {error}")
-        self._tell_watch(lambda watch: watch.handled(handled, now_ms))
+        self._tell_recorder(lambda recorder: recorder.handled(handled, now_ms))
         is_over = lease_ends_ms is not None and lease_ends_ms <= now_ms and self._lease_ends_ms() is None
         self._why = "lease over" if is_over else ""
         if effects:
@@ -147,14 +147,14 @@ class HostedAgent:
                 self._payments.follow(book)
         return True
 
-    def _tell_watch(self, tell: Callable[[SiteWatch], None]) -> None:
-        """Tell the watch. Whoever only looks ends no node: one that fails is told nothing more, and the log says so."""
-        if self._watch is None:
+    def _tell_recorder(self, tell: Callable[[StreetRecorder], None]) -> None:
+        """Tell the recorder. It ends no node: one that fails is told nothing more, and the log says so."""
+        if self._recorder is None:
             return
         try:
-            tell(self._watch)
+            tell(self._recorder)
         except Exception as error:  # noqa: BLE001 - see above
-            self._watch = None
+            self._recorder = None
             self._log.error("dashboard stopped", why=f"{type(error).__name__}: {error}")
 
     def _lease_ends_ms(self) -> int | None:
@@ -165,7 +165,7 @@ class HostedAgent:
         """Show on its page how the agent stands."""
         if self._page is not None:
             self._page.look(self._node.agent, self._powers_w)
-        self._tell_watch(lambda watch: watch.look(self._node.agent, self._node.driver.book, now_ms))
+        self._tell_recorder(lambda recorder: recorder.look(self._node.agent, self._node.driver.book, now_ms))
 
     def _refuse(self, sender: str, error: RemoteProtocolError) -> None:
         """Log what is wrong with what somebody said, and hold it against whoever said it."""
@@ -221,4 +221,4 @@ class HostedAgent:
     def billed(self, session: int, billed_nanos: int, receivable_nanos: int) -> None:
         """Write it into the log."""
         self._log.info("billed", session=session, billed_nanos=billed_nanos, receivable_nanos=receivable_nanos)
-        self._tell_watch(lambda watch: watch.billed(session, billed_nanos, receivable_nanos))
+        self._tell_recorder(lambda recorder: recorder.billed(session, billed_nanos, receivable_nanos))

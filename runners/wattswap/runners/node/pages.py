@@ -9,8 +9,8 @@ from wattswap.runners.node.config import ChargerConfig, TransformerConfig, Vehic
 from wattswap.runners.node.driver_page.server import DriverPage, driver_token, write_address
 from wattswap.runners.node.grant_page import GrantPage
 from wattswap.runners.node.sensors import CarSensor
-from wattswap.runners.node.site_watch import SiteWatch
 from wattswap.runners.node.street_page import StreetPage
+from wattswap.runners.node.street_recorder import StreetRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +55,10 @@ def page_of(
     return page
 
 
-def site_watch_of(loaded: LoadedConfig, name: str, log: FilteringBoundLogger, stack: ExitStack) -> SiteWatch | None:
-    """What watches a transformer for its page, which is served until the stack ends; None if there is no page.
+def street_recorder_of(
+    loaded: LoadedConfig, name: str, log: FilteringBoundLogger, stack: ExitStack
+) -> StreetRecorder | None:
+    """What records a transformer's street for its page, which is served until the stack ends; None if there is no page.
 
     Raises:
         InputError: the port is taken, or the address is not this machine's.
@@ -64,7 +66,7 @@ def site_watch_of(loaded: LoadedConfig, name: str, log: FilteringBoundLogger, st
     config = loaded.config
     if not isinstance(config, TransformerConfig) or not config.page.port:
         return None
-    watch = SiteWatch(name, loaded.rules)
-    page = stack.enter_context(closing(StreetPage(config.page.host, config.page.port, watch.history)))
+    recorder = StreetRecorder(name, loaded.rules)
+    page = stack.enter_context(closing(StreetPage(config.page.host, config.page.port, recorder.history)))
     log.info("dashboard", host=config.page.host, port=page.port)
-    return watch
+    return recorder

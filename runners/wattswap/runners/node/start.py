@@ -21,7 +21,7 @@ from wattswap.runners.node.key_directory import read_agent_keys
 from wattswap.runners.node.messenger import Messenger
 from wattswap.runners.node.node_host import CLOCK_KEY, NodeHost
 from wattswap.runners.node.open_files import raise_open_files_limit
-from wattswap.runners.node.pages import page_of, site_watch_of
+from wattswap.runners.node.pages import page_of, street_recorder_of
 from wattswap.runners.node.sensor_choice import sensors_of
 from wattswap.runners.node.trust import NodeTrust
 from wattswap.runners.node.zeromq import SocketOptions, Transport
@@ -150,7 +150,7 @@ def _hosted(
     page = page_of(setup.loaded, setup.name, sensor, clock.now_ms, log)
     if page is not None:
         stack.enter_context(closing(page))
-    watch = site_watch_of(setup.loaded, setup.name, log, stack)
+    recorder = street_recorder_of(setup.loaded, setup.name, log, stack)
     return HostedAgent(
         lambda agent: Node(make, agent, setup.store, opening),
         sensor,
@@ -160,7 +160,7 @@ def _hosted(
         beat_ms=market.beat_ms,
         phase_ms=market.phase_ms if setup.identity.role == "transformer" else 0,
         page=page,
-        watch=watch,
+        recorder=recorder,
         payments=_payments(setup, opening, log),
     )
 

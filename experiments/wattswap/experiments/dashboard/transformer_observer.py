@@ -34,7 +34,7 @@ _STEP_W: Final = 250
 """A grant is told anew when it has changed by so much."""
 
 
-class SiteWatcher(Observer):
+class TransformerObserver(Observer):
     """Tells what each engine shows of it; stands before the watcher that lets time pass."""
 
     def __init__(self, street: Street, history: History) -> None:

@@ -106,8 +106,8 @@ class _Car:
         return min(self.grant.import_w, self.wanted_w), self.grant.export_w
 
 
-class SiteWatch:
-    """Watches one transformer from inside its node; other threads may read the history."""
+class StreetRecorder:
+    """Records from inside the node of a transformer; other threads may read the history."""
 
     def __init__(self, name: str, rules: Rules) -> None:
         self.history = History()

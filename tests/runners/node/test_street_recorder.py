@@ -1,4 +1,4 @@
-"""Whoever watches a transformer's node is told no more than can be true, and never stands in the node's way."""
+"""What a transformer's node records of its street is no more than can be true, and never stands in the node's way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.node.hosted_agent import HostedAgent
 from wattswap.runners.node.json_log import json_log
 from wattswap.runners.node.sensors import NoSensor
-from wattswap.runners.node.site_watch import SiteWatch
+from wattswap.runners.node.street_recorder import StreetRecorder
 from wattswap.runners.watching.history import FEEDER_COLUMNS
 
 RULES = Rules(tick_ms=1_000, window_ms=3_000, lease_ms=5_000, deadline_ms=400, margin_w=0)
@@ -27,11 +27,11 @@ CHARGER, CAR, HOME = "charger/1", "vehicle/1", "household/1"
 SESSION, NEED_WS, MAX_W = 7, 36_000_000, 11_000
 
 
-class WatchedTransformer:
-    """A transformer in its host, with a watch, on a clock that is set by hand."""
+class RecordedTransformer:
+    """A transformer in its host, with a recorder, on a clock that is set by hand."""
 
     def __init__(self, limit_w: int = 26_000) -> None:
-        self.now_ms, self.log, self.watch = 200_000_000_000, StringIO(), SiteWatch("transformer", RULES)
+        self.now_ms, self.log, self.recorder = 200_000_000_000, StringIO(), StreetRecorder("transformer", RULES)
         site, roster = Site(limit_w, 10**12, 3_000_000_000, 1), Roster({CHARGER: 22_000}, [CAR], [HOME])
         self.hosted = HostedAgent(
             lambda host: Node(
@@ -42,7 +42,7 @@ class WatchedTransformer:
             post=lambda *_: None,
             refused=lambda _: None,
             beat_ms=RULES.tick_ms,
-            watch=self.watch,
+            recorder=self.recorder,
         )
         self.hosted.start()
         self.turn()
@@ -72,16 +72,16 @@ class WatchedTransformer:
 
     @property
     def told(self) -> dict[str, list[object]]:
-        return lists_of(self.watch.history)
+        return lists_of(self.recorder.history)
 
 
 @pytest.fixture
-def street() -> WatchedTransformer:
-    return WatchedTransformer()
+def street() -> RecordedTransformer:
+    return RecordedTransformer()
 
 
 def test_an_offer_that_nobody_can_read_ends_no_node(street):
-    """With no call at hand the transformer does not open it; the watch must not choke on it either."""
+    """With no call at hand the transformer does not open it; the recorder must not choke on it either."""
     street.pass_ticks(2)
     street.hear(CHARGER, CappedOffer(SESSION, MAX_W, Sealed(5, b"\xc1")))
     street.pass_ticks(2)
@@ -97,7 +97,7 @@ def test_offers_that_answer_no_call_are_not_told(street):
 
 
 def test_the_first_answer_to_a_call_is_told_and_no_other():
-    street = WatchedTransformer(limit_w=16_000)
+    street = RecordedTransformer(limit_w=16_000)
     street.pass_ticks(1)
     call = street.now_ms // 1_000
     street.offer(call - 1, 4_000)
@@ -121,11 +121,11 @@ def test_of_the_time_in_which_the_node_slept_nothing_is_made_up(street):
 
 
 @pytest.mark.parametrize("fails", ["handled", "look", "billed"])
-def test_a_watch_that_fails_is_told_nothing_more_and_the_log_says_so_once(street, monkeypatch, fails):
+def test_a_recorder_that_fails_is_told_nothing_more_and_the_log_says_so_once(street, monkeypatch, fails):
     def broken(*_: object) -> None:
         raise ValueError("broken")
 
-    monkeypatch.setattr(street.watch, fails, broken)
+    monkeypatch.setattr(street.recorder, fails, broken)
     street.pass_ticks(2)
     street.hosted.billed(SESSION, 1, 0)
     street.hosted.billed(SESSION, 1, 0)
