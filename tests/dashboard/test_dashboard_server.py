@@ -84,10 +84,10 @@ class Server:
 
     @contextmanager
     def watching(self, last_event_id: str = "") -> Iterator[Iterator[tuple[str, str, Any]]]:
-        """A stream's events: kind, id, content."""
+        """A stream's events but for its heartbeats: kind, id, content."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request("GET", "/stream", headers={"last-event-id": last_event_id} if last_event_id else {})
-            yield _events(connection.getresponse())
+            yield (event for event in _events(connection.getresponse()) if event[0] != "beat")
 
 
 def _events(answer: http.client.HTTPResponse) -> Iterator[tuple[str, str, Any]]:

@@ -41,8 +41,12 @@ class SiteView(NamedTuple):
 
     base_w: int
     """What all homes draw, as far as is known."""
+    is_base_known: bool
+    """Whether every household was heard of lately; else there is no telling what room there is, and none is granted."""
     limit_w: int
     sessions: Mapping[int, Session]
     """The plugged cars, by session."""
     awards: Sequence[Award]
     """Those in force."""
+    quiet_until_ms: int
+    """After a restart it grants nothing until then: by then every grant from before is certainly over."""

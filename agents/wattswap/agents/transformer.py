@@ -112,9 +112,16 @@ class Transformer:
         """What it thinks it may still promise."""
         return self._award_book.uncommitted_nanos
 
-    def view(self) -> SiteView:
+    def view(self, now_ms: int) -> SiteView:
         """What it knows now."""
-        return SiteView(self._base.watts, self._limit_w, self._lost.others(self._sessions), self._award_book.in_force)
+        return SiteView(
+            base_w=self._base.watts,
+            is_base_known=self._base.is_known(now_ms),
+            limit_w=self._limit_w,
+            sessions=self._lost.others(self._sessions),
+            awards=self._award_book.in_force,
+            quiet_until_ms=self._quiet_until_ms,
+        )
 
     @property
     def owes(self) -> int:

@@ -15,9 +15,12 @@ from tests.dashboard.histories import history_of, lists_of
 from tests.dashboard.waiting import wait_until
 from tests.runners.node.street_of_nodes import StreetOfNodes, free_port, running, until
 
+from wattswap.agents.transformer import Transformer
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.dashboard.remote import remote_run
 from wattswap.experiments.dashboard.watcher import Watcher
+from wattswap.protocol.events import Received
+from wattswap.protocol.messages import Report
 from wattswap.runners.engines.loop import SimulatedRun
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.node.street_page import MOST_WATCHERS, StreetPage
@@ -36,17 +39,23 @@ if TYPE_CHECKING:
 
 
 class _AsANode(Observer):
-    """Lets a recorder see of a simulated street what it would see in its transformer's node."""
+    """Lets a recorder see of a simulated street what it would see in its transformer's node.
+
+    A charger's node reports at every heartbeat; the simulator leaves out the reports in which nothing is new.
+    """
 
     def begun(self, run: Run) -> None:
         assert isinstance(run, SimulatedRun)
         self._run, (self._name,) = run, run.factory.transformers
         self.recorder = StreetRecorder(self._name, run.rules)
         self._bills: list[tuple[int, int, int]] = []
+        self._reports: dict[int, Report] = {}
         self._look(0)
 
     def handled(self, now_ms: int, agent: str, event: Event, effects: Sequence[Effect]) -> None:
         if agent == self._name:
+            if isinstance(event, Received) and isinstance(event.message, Report):
+                self._reports[event.message.session] = event.message
             self.recorder.handled([(event, effects)], now_ms)
             for bill in self._bills:
                 self.recorder.billed(*bill)
@@ -60,8 +69,12 @@ class _AsANode(Observer):
             self._look(tick + 1)
 
     def _look(self, tick: int) -> None:
-        agent = self._run.nodes[self._name].agent
-        self.recorder.look(agent, self._run.books[0], tick * self._run.street.tick_ms)
+        agent, now_ms = self._run.nodes[self._name].agent, tick * self._run.street.tick_ms
+        assert isinstance(agent, Transformer)
+        for number, session in agent.view(now_ms).sessions.items():
+            again = self._reports.setdefault(number, Report(number, 0, 0, False, 0, 0, 1, 1, now_ms, 0, 0))
+            self.recorder.handled([(Received(session.party.charger, again), ())], now_ms)
+        self.recorder.look(agent, self._run.books[0], now_ms)
 
 
 @contextmanager
@@ -238,8 +251,7 @@ def page():
     [
         ("/", {}, 200, b"<!doctype html>"),
         ("/app.js", {}, 200, b"// "),
-        ("/transcript/0/3", {}, 404, b"keeps no journal"),
-        ("/readings", {}, 404, b"signs no meter records"),
+        ("/transcript/0/3", {}, 404, b"no such page"),
         ("/../config.py", {}, 404, b"no such page"),
         ("/stream", {"host": "evil.example"}, 403, b"not a name of this machine"),
         ("/stream", {"origin": "http://evil.example"}, 403, b"may not ask here"),

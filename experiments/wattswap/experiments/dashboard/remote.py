@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _TIMEOUT_S: Final = 30
 """A stream that is still there says so every ten seconds."""
 _AGAIN_S: Final = 2.0
+_NO_LOOK_UP: Final = (
+    "What was said and the signed readings are in the run's directory, on the machine where it runs: its own dashboard"
+    " shows them."
+)
 _MOST_LINE_BYTES: Final = 64_000_000
 
 
@@ -102,7 +106,10 @@ class _Stream:
         if kind == "head":
             head = msgspec.json.decode(data, type=Head)
             feeders = [msgspec.structs.replace(feeder, most_limit_w=None) for feeder in head.feeders]
-            self.history.begin(msgspec.structs.replace(head, feeders=feeders, hears_drivers=False))
+            no_look_up = head.no_look_up or _NO_LOOK_UP
+            self.history.begin(
+                msgspec.structs.replace(head, feeders=feeders, hears_drivers=False, no_look_up=no_look_up)
+            )
         elif kind == "part":
             part = msgspec.json.decode(data, type=NewRows)
             self.history.enter(part.cards)

@@ -19,6 +19,7 @@ from msgspec import Meta
 from wattswap.agents.rules import Rules
 from wattswap.protocol.errors import InputError
 from wattswap.runners.node.drivers.document import JsonFields
+from wattswap.runners.node.page_tables import DriverPageTable, GrantPageTable, Port, StreetPageTable
 from wattswap.runners.node.roles import Role
 from wattswap.runners.scenario.keys import Origin, refuse_misfits
 from wattswap.runners.scenario.schema import (
@@ -39,7 +40,6 @@ from wattswap.runners.scenario.schema import (
 
 BeatMs = Annotated[int, Meta(ge=1_000, le=60_000)]
 DeadlineMs = Annotated[int, Meta(ge=50, le=60_000)]
-Port = Annotated[int, Meta(ge=0, le=65_535)]
 SomePort = Annotated[int, Meta(ge=1, le=65_535)]
 Beats = Annotated[int, Meta(ge=3, le=100)]
 
@@ -136,14 +136,6 @@ class PointTable(_Section, frozen=True, kw_only=True):
     stay_h: Annotated[int, Meta(ge=1, le=168)] = 8
 
 
-class PageTable(_Section, frozen=True, kw_only=True):
-    """Where others look: at a transformer's street, at what a charging point may draw now, at a car."""
-
-    host: str = "127.0.0.1"
-    port: Port = 0
-    """0: nowhere."""
-
-
 class CarTable(_Section, frozen=True, kw_only=True):
     """A car."""
 
@@ -231,7 +223,7 @@ class TransformerConfig(NodeConfig, frozen=True, kw_only=True):
     site: SiteTable
     listen: ListenTable = ListenTable()
     ledger: TokensTable = TokensTable()
-    page: PageTable = PageTable()
+    page: StreetPageTable = StreetPageTable(port=0)
 
 
 class ChargerConfig(NodeConfig, frozen=True, kw_only=True):
@@ -241,7 +233,7 @@ class ChargerConfig(NodeConfig, frozen=True, kw_only=True):
     listen: ListenTable = ListenTable()
     point: PointTable = PointTable()
     device: DeviceTable = DeviceTable()
-    page: PageTable = PageTable()
+    page: GrantPageTable = GrantPageTable(port=0)
 
 
 class VehicleConfig(NodeConfig, frozen=True, kw_only=True):
@@ -251,7 +243,7 @@ class VehicleConfig(NodeConfig, frozen=True, kw_only=True):
     transformer: str = "transformer"
     """Whose calls and awards it believes; also in ``trusted/``."""
     car: CarTable = CarTable()
-    page: PageTable = PageTable()
+    page: DriverPageTable = DriverPageTable(port=0)
 
 
 class HouseholdConfig(NodeConfig, frozen=True, kw_only=True):

@@ -24,10 +24,6 @@ MOST_WATCHERS: Final = MOST_AT_ONCE // 2
 _CHUNK_BYTES: Final = 16_384
 """So much has to be taken within the time of a request, however long a part is."""
 _TEXT: Final = "text/plain; charset=utf-8"
-_NOT_HERE: Final = {
-    "transcript": "a node keeps no journal of what was said; its log has a line for each round, award and trade",
-    "readings": "a node signs no meter records; those of a run with a ledger are shown by its dashboard",
-}
 
 
 class StreetPage:
@@ -53,7 +49,7 @@ class StreetPage:
                     media, content = files[path]
                     self.answer(200, f"{media}; charset=utf-8", content, POLICY)
                 else:
-                    self._refuse(404, _NOT_HERE.get(path.split("/")[1], "there is no such page"))
+                    self._refuse(404, "there is no such page")
 
             def _refuse(self, status: int, why: str) -> None:
                 self.answer(status, _TEXT, f"{why}\n".encode(), POLICY)

@@ -6,8 +6,7 @@ less of the two. When a car has left, its charger's meter says what it drew.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -24,86 +23,39 @@ from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Received
 from wattswap.protocol.messages import CappedOffer, Departed, Grant, Offer, ReliefCall, Report, Sealed
 from wattswap.runners.node.clock import EPOCH_S
+from wattswap.runners.node.seen_car import GONE, SeenCar
 from wattswap.runners.recording.activities import activity
 from wattswap.runners.recording.car_ticks import CarTicks
 from wattswap.runners.recording.record import SHORT_WS, SessionRow, TickRow, forced_row, round_row, trade_rows
-from wattswap.runners.watching.history import UNTOLD, CarCard, FeederCard, Head, History
+from wattswap.runners.watching.history import HOMES, UNTOLD, CarCard, FeederCard, Head, History
 from wattswap.runners.watching.tranches import offer_rows, tranche_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from wattswap.agents.base import Agent
-    from wattswap.agents.parties import Session, SiteView
+    from wattswap.agents.parties import SiteView
     from wattswap.agents.rules import Rules
     from wattswap.ledger.book import Book
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
     from wattswap.protocol.messages import Award
     from wattswap.runners.recording.record import TradeRow
-    from wattswap.runners.watching.history import Row
+    from wattswap.runners.watching.history import Row, Unknown
 
 MOST_TICKS: Final = 43_200
 """So many heartbeats are kept, some 12 MB; then the history begins anew."""
 MOST_ROWS: Final = 200_000
 """So it does when it has so many rows in all, some 50 MB: a street of a thousand cars fills them sooner."""
-MOST_SALES: Final = 1_000
-"""So many rows of what a car has sold are told again when the history begins anew."""
+_NO_LOOK_UP: Final = (
+    "A street of nodes keeps no journal of what is said, and signs no meter records. Each node logs what it decides:"
+    " the transformer's a line for each round, award, trade and bill. Each meter is read by the node beside it."
+    " Signed readings come with wattswap run --ledger."
+)
 _CALL: Final = ReliefCall.__struct_config__.tag
 _STEP_W: Final = 250
 """A power is told anew when it has changed by so much; a car's meter is told with it, so nothing adds up wrongly."""
-_GONE: Final = -1
 _FEEDER: Final = 0
-
-
-@dataclass(slots=True)
-class _Car:
-    """A car that is plugged in, or has left and is not billed yet, as far as it is known."""
-
-    session: Session
-    row: int = 0
-    """Its place among the cards."""
-    arrival_tick: int = 0
-    report: Report | None = None
-    """Until its first one it wants nothing."""
-    grant: Grant | None = None
-    granted_ms: int = 0
-    forced_w: int = 0
-    """What the last resort took from it in this tick."""
-    earned_nanos: int = 0
-    imported_ws: int = 0
-    exported_ws: int = 0
-    told: tuple[int, int, int] = (_GONE, 0, 0)
-    """Activity and powers, as they were told last."""
-    told_grant: tuple[int, int] = (_GONE, _GONE)
-    awards: deque[Row] = field(default_factory=lambda: deque(maxlen=MOST_SALES))
-    """As rows, in ticks of the node's clock; so are its trades."""
-    trades: deque[TradeRow] = field(default_factory=lambda: deque(maxlen=MOST_SALES))
-
-    @property
-    def wanted_w(self) -> int:
-        """What it says it wants; nobody wants more than the most that the car can."""
-        return 0 if self.report is None else min(self.report.wanted_w, self.session.max_w)
-
-    @property
-    def firm_w(self) -> int:
-        """What it says it may draw unasked, likewise."""
-        return 0 if self.report is None else min(self.report.firm_w, self.session.max_w)
-
-    @property
-    def owed_ws(self) -> int:
-        """What it says it has put off; that is no more than it came for."""
-        return 0 if self.report is None else min(self.report.owed_ws, self.session.need_ws)
-
-    def lease_left_ms(self, now_ms: int) -> int:
-        """How long its charger may go on with the last grant, as far as is known here."""
-        return 0 if self.grant is None else max(self.granted_ms + self.grant.lease_ms - now_ms, 0)
-
-    def powers_w(self, guaranteed_w: int, now_ms: int) -> tuple[int, int]:
-        """What it draws and feeds by its grant, or without one by what is guaranteed, as far as it wants it."""
-        if self.grant is None or not self.lease_left_ms(now_ms):
-            return min(guaranteed_w, self.wanted_w), 0
-        return min(self.grant.import_w, self.wanted_w), self.grant.export_w
 
 
 class StreetRecorder:
@@ -114,9 +66,15 @@ class StreetRecorder:
         self._name, self._rules = name, rules
         self._first_tick = self._last_tick = -1
         """Of the history, in ticks of the node's clock; the last is the one that goes on."""
+        self._since_ms = UNTOLD
+        """When this node began: of what was before nobody here knows."""
+        self._quiet_until_tick = 0
+        """Of the node's clock."""
         self._day = ""
-        self._cars: dict[int, _Car] = {}
+        self._cars: dict[int, SeenCar] = {}
         self._told_accounts: tuple[int, ...] = ()
+        self._told_of_homes: Unknown = ""
+        self._were_homes_heard = False
         self._called_tick = -1
         """Of the newest call."""
         self._answered: set[int] = set()
@@ -128,7 +86,7 @@ class StreetRecorder:
         """The transformer has learned of these events, and wants this done about each."""
         for event, effects in handled:
             if isinstance(event, Received):
-                self._hear(event.message)
+                self._hear(event.message, now_ms)
             self._follow(effects, now_ms)
 
     def _follow(self, effects: Sequence[Effect], now_ms: int) -> None:
@@ -177,12 +135,14 @@ class StreetRecorder:
         if tick == self._last_tick:
             return
         assert isinstance(agent, Transformer)
-        view, local = agent.view(), datetime.fromtimestamp(EPOCH_S + now_ms / 1_000, UTC).astimezone()
+        view, local = agent.view(now_ms), datetime.fromtimestamp(EPOCH_S + now_ms / 1_000, UTC).astimezone()
+        if self._since_ms == UNTOLD:
+            self._since_ms = now_ms
         slept = (tick - self._last_tick) * self._rules.tick_ms > self._rules.lease_ms + self._rules.tick_ms
         is_full = tick - self._first_tick > MOST_TICKS or self.history.rows > MOST_ROWS
         if (day := f"{local:%F%z}") != self._day or is_full or slept:
             self._day = day
-            self._begin(tick, local)
+            self._begin(tick, local, view.quiet_until_ms, slept=slept)
         self._look_who_is_here(view)
         if passed := tick - self._last_tick:
             self._tell_ticks(view, passed, now_ms)
@@ -197,10 +157,11 @@ class StreetRecorder:
         """The tick that goes on, in the history."""
         return self._last_tick - self._first_tick
 
-    def _begin(self, tick: int, local: datetime) -> None:
+    def _begin(self, tick: int, local: datetime, quiet_until_ms: int, *, slept: bool) -> None:
         """Begin anew with this tick; of the past stay the cars that are here."""
-        here = {number: car for number, car in self._cars.items() if car.told[0] != _GONE}
+        here = {number: car for number, car in self._cars.items() if car.told[0] != GONE}
         self._cars, self._first_tick, self._last_tick, self._told_accounts = {}, tick, tick, ()
+        self._told_of_homes, self._quiet_until_tick = "", -(-quiet_until_ms // self._rules.tick_ms)
         offset = local.utcoffset()
         head = Head(
             name=self._name,
@@ -214,12 +175,16 @@ class StreetRecorder:
             lease_ms=self._rules.lease_ms,
             is_reckoned=True,
             window_ms=self._rules.window_ms,
+            quiet_ticks=max(self._quiet_until_tick - tick, 0),
+            beat_ms=self._rules.tick_ms,
+            no_look_up=_NO_LOOK_UP,
         )
         self.history.begin(head)
         for number, car in here.items():
-            self._enter(number, replace(car, told=(_GONE, 0, 0), told_grant=(_GONE, _GONE)))
+            fresh = replace(car, told=(GONE, 0, 0), told_grant=(GONE, GONE), told_unknown="")
+            self._enter(number, replace(fresh, is_whole=car.is_whole and not slept))
 
-    def _enter(self, number: int, car: _Car) -> None:
+    def _enter(self, number: int, car: SeenCar) -> None:
         """Tell of a plugged car."""
         session, self._cars[number] = car.session, car
         car.row = len(self.history.cards)
@@ -232,11 +197,12 @@ class StreetRecorder:
             arrival_tick=car.arrival_tick,
             departure_tick=UNTOLD,
             need_ws=session.need_ws,
+            is_whole=car.is_whole,
         )
         self.history.enter([card])
         self._tell_sales(car, car.awards, car.trades)
 
-    def _tell_sales(self, car: _Car, awards: Iterable[Row], trades: Iterable[TradeRow]) -> None:
+    def _tell_sales(self, car: SeenCar, awards: Iterable[Row], trades: Iterable[TradeRow]) -> None:
         """Tell of what a car has sold; what was settled before this history counts from its beginning on."""
         first = self._first_tick
         self.history.add(
@@ -251,27 +217,30 @@ class StreetRecorder:
         """Tell of cars that are new, and of those that have left."""
         for number, session in view.sessions.items():
             if number not in self._cars:
-                self._enter(number, _Car(session))
+                self._enter(number, SeenCar(session, is_whole=session.arrival_ms >= self._since_ms))
         for number, car in self._cars.items():
             if number not in view.sessions:
                 self._tell_gone(car)
 
-    def _tell_gone(self, car: _Car) -> None:
-        if car.told[0] != _GONE:
-            car.told = _GONE, 0, 0
+    def _tell_gone(self, car: SeenCar) -> None:
+        if car.told_unknown:
+            car.told_unknown = ""
+            self.history.add(unknown=[[self._tick, car.row, ""]])
+        if car.told[0] != GONE:
+            car.told = GONE, 0, 0
             self.history.add(cars=[[self._tick, car.row, *car.told, car.imported_ws, car.exported_ws]])
 
-    def _hear(self, message: object) -> None:
+    def _hear(self, message: object, now_ms: int) -> None:
         """A charger has said something that the transformer did not refuse."""
         match message:
             case Report() if (car := self._cars.get(message.session)) is not None:
-                car.report = message
+                car.report, car.heard_ms = message, now_ms
             case Departed() if (car := self._cars.get(message.session)) is not None:
                 car.imported_ws, car.exported_ws = message.imported_ws, message.exported_ws
             case CappedOffer() if (car := self._cars.get(message.session)) is not None:
                 self._hear_offer(message, car)
 
-    def _hear_offer(self, capped: CappedOffer, car: _Car) -> None:
+    def _hear_offer(self, capped: CappedOffer, car: SeenCar) -> None:
         """A car's first answer to the call at hand is told; what else comes, the transformer does not look at."""
         try:
             offer = unseal(capped.offer)
@@ -287,7 +256,7 @@ class StreetRecorder:
             told = msgspec.structs.replace(offer, tick=tick, feeder=_FEEDER, tranches=tranches)
             self.history.add(offers=offer_rows(told, car.row))
 
-    def _note(self, note: NoteAward | NoteForced | NoteTrade, car: _Car) -> None:
+    def _note(self, note: NoteAward | NoteForced | NoteTrade, car: SeenCar) -> None:
         name = car.session.party.session_id
         match note:
             case NoteAward():
@@ -309,21 +278,38 @@ class StreetRecorder:
         sold = {award.session: award for award in view.awards}
         cars = self._reckoned(here, sold, view, now_ms)
         changes: list[Row] = []
+        unknown = self._unknown_homes(view)
         seconds = passed * self._rules.tick_ms // 1_000
         doing = np.stack((activity(cars), cars.import_w, cars.export_w), axis=1).tolist()
         for car, (what, import_w, export_w) in zip(here, doing, strict=True):
+            car.forced_w = 0
+            why = car.unknown(now_ms, self._rules.lease_ms, is_quiet=self._last_tick < self._quiet_until_tick)
+            was_unknown, car.told_unknown = car.told_unknown, why
+            if why != was_unknown:
+                unknown.append([self._tick, car.row, why])
+            if why:
+                continue
             was, imported_w, exported_w = car.told
-            if what != was or max(abs(import_w - imported_w), abs(export_w - exported_w)) >= _STEP_W:
+            if was_unknown or what != was or max(abs(import_w - imported_w), abs(export_w - exported_w)) >= _STEP_W:
                 car.told = what, import_w, export_w
                 changes.append([self._tick, car.row, *car.told, car.imported_ws, car.exported_ws])
             car.imported_ws += car.told[1] * seconds
             car.exported_ws += car.told[2] * seconds
-            car.forced_w = 0
         columns = cars.import_w, cars.export_w, cars.baseline_w, cars.owed_ws
         street: Row = [view.base_w, view.limit_w, *(int(column.sum()) for column in columns)]
-        self.history.add(ticks=[street] * passed, cars=changes, grants=self._new_grants(here, now_ms))
+        grants = self._new_grants(here, now_ms)
+        self.history.add(ticks=[street] * passed, cars=changes, grants=grants, unknown=unknown)
 
-    def _reckoned(self, here: Sequence[_Car], sold: dict[int, Award], view: SiteView, now_ms: int) -> CarTicks:
+    def _unknown_homes(self, view: SiteView) -> list[Row]:
+        """Whether it is known what the homes draw, where that has changed."""
+        self._were_homes_heard |= view.is_base_known
+        why: Unknown = "" if view.is_base_known else "silent" if self._were_homes_heard else "unheard"
+        if why == self._told_of_homes:
+            return []
+        self._told_of_homes = why
+        return [[self._tick, HOMES, why]]
+
+    def _reckoned(self, here: Sequence[SeenCar], sold: dict[int, Award], view: SiteView, now_ms: int) -> CarTicks:
         """The plugged cars as columns; their baseline is what they may draw unasked."""
         rows: list[tuple[int, ...]] = []
         for car in here:
@@ -339,10 +325,12 @@ class StreetRecorder:
         state = ChargingState(wanted, firm, firm, np.zeros_like(firm))
         return CarTicks.of([TickRow(self._tick, view.base_w, view.limit_w, numbers, state, *rest)])
 
-    def _new_grants(self, here: Sequence[_Car], now_ms: int) -> list[Row]:
+    def _new_grants(self, here: Sequence[SeenCar], now_ms: int) -> list[Row]:
         """What chargers may draw, and how long, where that has changed."""
         found: list[Row] = []
         for car in here:
+            if car.told_unknown in ("unheard", "quiet"):
+                continue
             left_ms = car.lease_left_ms(now_ms) // self._rules.tick_ms * self._rules.tick_ms
             granted_w = car.grant.import_w if car.grant is not None and left_ms else self._rules.guaranteed_w
             if abs(granted_w - car.told_grant[0]) >= _STEP_W or left_ms != car.told_grant[1]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 State = Literal["running", "complete", "interrupted", "failed", "lost"]
 """``lost``: it goes on elsewhere, and is not heard of any more just now."""
+Unknown = Literal["", "unheard", "silent", "quiet"]
+"""Why something is not known: it was not heard of yet, or not any more; or the transformer has just started again, and
+grants from before may still be in force. Empty: it is known."""
 Row = list[int | str]
 
 FEEDER_COLUMNS: Final = ("base_w", "limit_w", "import_w", "export_w", "baseline_w", "owed_ws")
@@ -34,6 +38,10 @@ GRANT_COLUMNS: Final = ("tick", "row", "granted_w", "lease_ms")
 """What a charger may draw from a tick on, and what is left of the lease when a tick ends; -1 where that is not told."""
 ACCOUNT_COLUMNS: Final = ("tick", "feeder", "free_nanos", "reserved_nanos", "earned_nanos")
 """Of a site from a tick on: what it may promise, what is reserved for awards, what cars earned and await."""
+UNKNOWN_COLUMNS: Final = ("tick", "row", "why")
+"""What is not known from a tick on, of the car of a row, or of the homes where that is ``HOMES``; why: see ``Unknown``.
+What a tick says of it meanwhile counts for nothing."""
+HOMES: Final = -1
 OFFER_COLUMNS: Final = ("tick", "feeder", "row", "tranche", "offered_w", "ask")
 AWARD_COLUMNS: Final = ("tick", "feeder", "row", "tranche", "awarded_w", "price")
 WISH_COLUMNS: Final = ("tick", "row", "sells", "departure_ms", "least_wh")
@@ -43,7 +51,7 @@ MOST_ROWS: Final = 4_096
 
 LISTS: Final = (
     *("cards", "ticks", "cars", "rounds", "trades", "sessions"),
-    *("wishes", "heat", "grants", "accounts", "offers", "awards"),
+    *("wishes", "heat", "grants", "accounts", "offers", "awards", "unknown"),
 )
 """Cards come first: the others name cars by their place among them."""
 UNTOLD: Final = -1
@@ -64,6 +72,8 @@ class CarCard(msgspec.Struct, frozen=True, kw_only=True):
     feeder: int = 0
     battery_wh: int = 0
     """What its battery holds, where a driver has a say."""
+    is_whole: bool = True
+    """Whether all was seen since it came; else nobody here knows what it drew and sold before."""
 
 
 class FeederCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +110,12 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     """How long an award lasts at most."""
     is_reckoned: bool = False
     """Whether the cars' powers are what they were granted, as far as they want it: here nobody reads their meters."""
+    quiet_ticks: int = 0
+    """So many ticks at the beginning the transformer grants nothing: it has started again, see ``Unknown``."""
+    beat_ms: int = 0
+    """By the wall's clock, something new is told so often while the street goes on; 0 where that is not known."""
+    no_look_up: str = ""
+    """Why neither what was said nor signed readings can be looked up here, as sentences; empty where they can."""
     play_speed: float | None = None
     """A finished run is to be played so many times faster than it was."""
     feeder_columns: Sequence[str] = FEEDER_COLUMNS
@@ -113,6 +129,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     account_columns: Sequence[str] = ACCOUNT_COLUMNS
     offer_columns: Sequence[str] = OFFER_COLUMNS
     award_columns: Sequence[str] = AWARD_COLUMNS
+    unknown_columns: Sequence[str] = UNKNOWN_COLUMNS
     activities: Sequence[str] = ACTIVITIES
     price_column: str = PRICE
     ask_column: str = ASK
@@ -153,6 +170,7 @@ class NewRows(msgspec.Struct, frozen=True, omit_defaults=True):
     accounts: list[Row] = []
     offers: list[Row] = []
     awards: list[Row] = []
+    unknown: list[Row] = []
 
     @property
     def is_full(self) -> bool:
@@ -171,6 +189,12 @@ class History:
         """A new one each time that it begins."""
         self._lists: dict[str, list[Any]] = {name: [] for name in LISTS}
         self._state: State = "running"
+        self._told_s = monotonic()
+
+    @property
+    def silent_s(self) -> float:
+        """How long ago something was told, on the wall's clock."""
+        return monotonic() - self._told_s
 
     @property
     def state(self) -> State:
@@ -203,6 +227,7 @@ class History:
         """Begin, or begin anew: whatever was known is forgotten."""
         with self._lock:
             self.head, self._name, self._state = head, secrets.token_hex(8), "running"
+            self._told_s = monotonic()
             self._lists = {name: [] for name in LISTS} | {"cards": list(cards)}
 
     def enter(self, cards: Iterable[CarCard]) -> None:
@@ -215,6 +240,7 @@ class History:
         with self._lock:
             for name, new in rows.items():
                 self._lists[name].extend(new)
+            self._told_s = monotonic()
 
     def end(self, state: State) -> None:
         """Nothing will be added any more, but for one that is ``lost`` or began anew."""

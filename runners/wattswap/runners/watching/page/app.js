@@ -15,8 +15,24 @@ const main = at("screen"), SPEEDS = [1, 10, 60, 300, 1200, 3600];
 
 // -- the stream -----------------------------------------------------------------------------------------------------
 
-const AGAIN_MS = 5_000;
-let connected = false, refusal = "";
+const AGAIN_MS = 5_000, SERVER_SILENT_MS = 25_000, MOST_BEATS = 5;
+let connected = false, refusal = "", newsAt = 0, eventAt = 0, wasSilent = false;
+
+// Something came: a heartbeat says that the stream is there, and how long the street itself has told nothing.
+function heard(silent_ms = 0) {
+  eventAt = performance.now();
+  connected = true;
+  newsAt = silent_ms ? Math.min(newsAt, eventAt - silent_ms) : eventAt;
+}
+
+// A process that is frozen keeps its connections, and says nothing; where only its street stands still, its heartbeats go on.
+function isSilent() {
+  if (!store.head || !connected || store.state !== "running") return false;
+  const { beat_ms } = store.head, now = performance.now();
+  return now - eventAt > SERVER_SILENT_MS || (beat_ms > 0 && now - newsAt > MOST_BEATS * Math.max(beat_ms, 1_000));
+}
+
+setInterval(() => { if (isSilent() !== wasSilent) changed(); }, 500);
 
 function listen() {
   if (!("EventSource" in window)) {
@@ -25,9 +41,10 @@ function listen() {
     return;
   }
   const stream = new EventSource("stream");
-  stream.addEventListener("head", (event) => { connected = true; shown = null; begin(JSON.parse(event.data)); });
-  stream.addEventListener("part", (event) => { connected = true; take(JSON.parse(event.data)); });
-  stream.addEventListener("open", () => { connected = true; refusal = ""; changed(); });
+  stream.addEventListener("head", (event) => { heard(); shown = null; begin(JSON.parse(event.data)); });
+  stream.addEventListener("part", (event) => { heard(); take(JSON.parse(event.data)); });
+  stream.addEventListener("beat", (event) => { heard(JSON.parse(event.data).silent_s * 1000); });
+  stream.addEventListener("open", () => { heard(); refusal = ""; changed(); });
   stream.addEventListener("error", () => {
     connected = false;
     changed();
@@ -54,15 +71,17 @@ function stateText() {
   if (refusal) return `${refusal}; trying again …`;
   if (!head) return connected ? "The run begins …" : "Waiting for the run …";
   if (!connected || state === "lost") return "Connection lost: this is how it was last; trying again …";
+  if (wasSilent) return `No news since ${clock(newest(), true)}: this is how it was then; the street may have stopped`;
   if (state === "running") return `${head.name}, running`;
   return head.is_live ? `${head.name}, the run is over` : `${head.name}, ${state === "complete" ? "a finished run" : `a run that was ${state}`}`;
 }
 
 function showState() {
-  const text = stateText(), runs = store.head && connected && store.state === "running";
+  wasSilent = isSilent();
+  const text = stateText(), runs = store.head && connected && store.state === "running" && !wasSilent;
   if (at("doing").textContent !== text) at("doing").textContent = text;
   at("reached").textContent = runs ? `: ${clock(newest())}` : "";
-  at("state").classList.toggle("bad", Boolean(refusal) || (Boolean(store.head) && (!connected || store.state === "lost")));
+  at("state").classList.toggle("bad", wasSilent || Boolean(refusal) || (Boolean(store.head) && (!connected || store.state === "lost")));
 }
 
 // -- the moment -----------------------------------------------------------------------------------------------------
@@ -105,6 +124,7 @@ function showFeeders() {
 
 function showTime() {
   showFeeders();
+  at("readings").hidden = Boolean(store.head.no_look_up);
   at("time").hidden = !store.ticks.length;
   at("clock").textContent = clock(store.now);
   at("play").textContent = store.plays ? "Pause" : "Play";

@@ -2,8 +2,8 @@
 import { fill, h, table, tile } from "./dom.js";
 import { driverForm, wishAt, wished } from "./rights.js";
 import { earnsRent, salesBy, standing } from "./sales.js";
-import { carAt, newest, sessionOf, store, walletOf } from "./store.js";
-import { clock, iota, kind, kw, kwh, reckoned, sold, word } from "./words.js";
+import { carAt, homesUnknown, newest, sessionOf, store, walletOf } from "./store.js";
+import { charged, clock, fedBack, iota, kind, kw, kwh, notWhole, reckoned, sold, word } from "./words.js";
 
 const link = (card) => h("a", { href: `#car/${encodeURIComponent(card.session)}` }, card.station);
 const mark = (what) => h("span", {}, h("b", { class: `mark ${kind(what)}` }, word(what).mark), word(what).short);
@@ -14,7 +14,7 @@ const COLUMNS = [
   ["Doing now", (row) => mark(row.car?.what ?? "gone")],
   ["Earned, IOTA", (row) => (row.wallet.earned ? iota(row.wallet.earned) : "–"), true],
   ["Power", (row) => (row.car?.here ? kw(row.car.import_w - row.car.export_w) : ""), true],
-  ["Charged", (row) => kwh(row.car?.imported_ws ?? 0), true],
+  ["Charged", (row) => (row.car ? charged(row.card, row.car) : kwh(0)), true],
   ["Fed back", (row) => (row.car?.exported_ws ? kwh(row.car.exported_ws) : "–"), true],
   ["Leaves", (row) => leaves(row.card), true],
   ["Strategy", (row) => row.card.strategy || "not told"],
@@ -29,6 +29,7 @@ function leaves(card) {
 // What was asked for; a run that was broken off did not come to write down the sessions of the cars that were there.
 function asked(card, car) {
   if (!card.need_ws) return "it was still here when the run was broken off";
+  if (!card.is_whole) return `asked for ${kwh(card.need_ws)}; ${notWhole(card)}`;
   return `${store.head.is_reckoned && car.here ? "reckoned; " : ""}asked for ${kwh(card.need_ws)}`;
 }
 
@@ -75,7 +76,11 @@ function why(row, car, card, sales, tick) {
     case "feeding": return sold ? `The transformer was short of power and asked. ${sold}` : "The transformer was short of power and the car offered some of its own.";
     case "catching up": return "It gave way before; the transformer has room again, so it draws what it had put off.";
     case "forced": return "No offer was enough, so the last resort cut it for a moment. That is not paid.";
-    case "waiting": return `The transformer has no room for it now. ${sales.some(earnsRent)
+    case "unheard": return "It is plugged in, and its charger has not said yet what it wants and does.";
+    case "silent": return "Its charger is not heard of any more. The lease of what it was granted is over by now, so the charger lets it draw what is guaranteed, and no more.";
+    case "quiet": return `The transformer has just started again: it grants nothing until ${clock(store.head.quiet_ticks, true)}, when every grant from before is certainly over. Until then the car may draw what it was granted before, and nobody here knows what that is.`;
+    case "waiting": return homesUnknown(tick)
+      ? "The transformer does not hear what the homes draw, so it does not know what room there is, and grants nothing." : `The transformer has no room for it now. ${sales.some(earnsRent)
       ? "What it put off before earns until it is drawn back." : "It holds no award."}`;
     case "full": return `It has what it needs until it leaves (${leaves(card)}).`;
     case "charging": return whyCharging(row, sold, tick);
@@ -125,12 +130,12 @@ export class Car {
     if (!this.form.childElementCount) this.form.append(...[driverForm(card, this.row)].filter(Boolean));
     const power = car.import_w - car.export_w;
     fill(this.tiles, [
-      tile("Power now", kw(Math.abs(power)), `${power < 0 ? "out of" : "into"} the car${store.head.is_live ? "" : ", mean"}`),
-      tile("Charged", kwh(car.imported_ws), asked(card, car)),
-      tile("Fed back", kwh(car.exported_ws), ""),
-      tile("Earned", `${iota(wallet.earned)} IOTA`, `by ${sales.length - open} ${sales.length - open === 1 ? "sale" : "sales"}${open ? `; ${open} not paid yet` : ""}`),
+      tile("Power now", kw(Math.abs(power)), Number.isNaN(power) ? "" : `${power < 0 ? "out of" : "into"} the car${store.head.is_live ? "" : ", mean"}`),
+      tile("Charged", charged(card, car), asked(card, car)),
+      tile("Fed back", fedBack(card, car), ""),
+      tile("Earned", `${iota(wallet.earned)} IOTA`, `by ${sales.length - open} ${sales.length - open === 1 ? "sale" : "sales"}${open ? `; ${open} not paid yet` : ""}${card.is_whole ? "" : `, as far as is known: ${notWhole(card)}`}`),
       wallet.left ? tile("Netted", `${iota(wallet.netted)} IOTA`, `with its bill of ${iota(wallet.bill)}${wallet.rest ? `; ${iota(wallet.rest)} to its wallet` : ""}`)
-        : tile("Waiting", `${iota(wallet.waiting)} IOTA`, "netted when it leaves"),
+        : tile("Waiting", `${iota(wallet.waiting)} IOTA`, `netted when it leaves${card.is_whole ? "" : "; as far as is known"}`),
       tile("Leaves", leaves(card), `came ${card.arrival_tick < 0 ? "before this began" : clock(card.arrival_tick)}`),
     ]);
     fill(this.strip, this.days(tick));

@@ -1,7 +1,7 @@
 // The chargers of the street, and one of them: who is plugged in, phases and amps, what it may draw and for how long.
 import { fill, h, table, tile } from "./dom.js";
 import { carAt, grantAt, newest, store } from "./store.js";
-import { amps, clock, kind, kw, kwh, word } from "./words.js";
+import { amps, charged, clock, kind, kw, kwh, notWhole, UNKNOWN, word } from "./words.js";
 
 const link = (name) => h("a", { href: `#charger/${encodeURIComponent(name)}` }, name);
 
@@ -22,7 +22,7 @@ const COLUMNS = [
 // On how many phases its chargers draw, a transformer is not told.
 const CURRENT = ["Current", (one) => (one.row < 0 ? "" : amps(one.car.import_w - one.car.export_w)), true];
 // A finished run keeps no grants.
-const MAY_DRAW = ["May draw", (one) => (one.grant?.granted_w >= 0 ? kw(one.grant.granted_w) : "–"), true];
+const MAY_DRAW = ["May draw", (one) => (one.grant?.granted_w >= 0 ? kw(one.grant.granted_w) : UNKNOWN.includes(one.car?.what) ? "not known" : "–"), true];
 
 export class Chargers {
   constructor() {
@@ -46,9 +46,9 @@ export class Chargers {
   }
 }
 
-function lease(grant) {
+function lease(grant, car) {
   if (grant.lease_ms < 0) return tile("Lease", "not told here", "agents keep it to themselves");
-  if (!grant.lease_ms) return tile("Lease", "none", "nothing was asked for");
+  if (!grant.lease_ms) return tile("Lease", "none", car.what === "full" ? "nothing was asked for" : car.what === "silent" ? "over: its charger is silent" : "what is guaranteed counts");
   return tile("Lease left", `${grant.lease_ms / 1000} s`, `of ${store.head.lease_ms / 1000} s, renewed every reading`);
 }
 
@@ -75,11 +75,12 @@ export class ChargerScreen {
     this.head.replaceChildren(h("b", { class: `mark ${kind(car.what)}` }, word(car.what).mark), `Charger ${this.name}: its car ${word(car.what).says}`);
     const behind = Math.max(card.need_ws - car.imported_ws + car.exported_ws, 0);
     fill(this.body, h("div", { class: "tiles" },
-      tile("Power", kw(Math.abs(power)), power < 0 ? "out of the car" : "into the car"),
+      tile("Power", kw(Math.abs(power)), Number.isNaN(power) ? "" : power < 0 ? "out of the car" : "into the car"),
       head.is_reckoned ? null : tile("Current", amps(Math.abs(power)), `on each of ${head.phases} ${head.phases === 1 ? "phase" : "phases"}, ${head.voltage_v} V`),
-      grant?.granted_w >= 0 ? tile("May draw", kw(grant.granted_w), head.is_reckoned ? "granted" : `${amps(grant.granted_w)} a phase, granted`) : null,
-      grant ? lease(grant) : null,
-      tile("Charged", kwh(car.imported_ws), card.need_ws ? `${kwh(behind)} still to come` : ""),
+      UNKNOWN.includes(car.what) && !grant ? tile("May draw", "not known") : null,
+      grant?.granted_w >= 0 ? tile("May draw", kw(grant.granted_w), head.is_reckoned ? (grant.lease_ms ? "granted" : "guaranteed") : `${amps(grant.granted_w)} a phase, granted`) : null,
+      grant ? lease(grant, car) : null,
+      tile("Charged", charged(card, car), notWhole(card) || (card.need_ws ? `${kwh(behind)} still to come` : "")),
       tile("Since", clock(Math.max(card.arrival_tick, 0)), card.arrival_tick < 0 ? "or before" : "when it was plugged in")),
     head.is_live ? null : h("p", { class: "soft" }, "What it may draw, and for how long, is shown while a run goes on."),
     h("p", {}, "Plugged in: ", h("a", { href: `#car/${encodeURIComponent(card.session)}` }, card.vehicle), `, session ${card.session}.`));

@@ -114,6 +114,16 @@ export class TimeChart {
     return most;
   }
 
+  // The columns in stretches in which all of these values are known: where one is not, nothing is drawn.
+  stretches(...values) {
+    const found = [[]];
+    for (const ticks of this.columns()) {
+      if (values.some((each) => Number.isNaN(this.most(ticks, each)))) found.push([]);
+      else found.at(-1).push(ticks);
+    }
+    return found.filter((columns) => columns.length);
+  }
+
   extent(layers) {
     const [from, to] = view();
     let low = 0, high = 0;
@@ -121,7 +131,7 @@ export class TimeChart {
       const values = layer.points
         ? layer.points.filter(([tick]) => tick >= from && tick < to).map(([, value]) => value)
         : this.columns().map((ticks) => this.most(ticks, layer.values));
-      for (const value of values) { low = Math.min(low, value); high = Math.max(high, value); }
+      for (const value of values.filter((one) => !Number.isNaN(one))) { low = Math.min(low, value); high = Math.max(high, value); }
     }
     return [low * 1.05, high * 1.08 || 1];
   }
@@ -153,14 +163,15 @@ export class TimeChart {
   }
 
   area({ values, below = () => 0, colour: name, alpha = 1, isHatched = false }) {
-    const { pen } = this, columns = this.columns();
-    if (!columns.length) return;
+    const { pen } = this;
     pen.globalAlpha = alpha;
     pen.fillStyle = isHatched ? this.hatch(colour(name)) : colour(name);
-    pen.beginPath();
-    for (const ticks of columns) this.edge(ticks, this.most(ticks, values));
-    for (const ticks of columns.reverse()) this.edge(ticks, this.most(ticks, below), true);
-    pen.fill();
+    for (const columns of this.stretches(values, below)) {
+      pen.beginPath();
+      for (const ticks of columns) this.edge(ticks, this.most(ticks, values));
+      for (const ticks of columns.reverse()) this.edge(ticks, this.most(ticks, below), true);
+      pen.fill();
+    }
     pen.globalAlpha = 1;
   }
 
@@ -184,9 +195,11 @@ export class TimeChart {
     pen.strokeStyle = colour(name);
     pen.lineWidth = width;
     pen.setLineDash(dashed ? [5, 4] : []);
-    pen.beginPath();
-    for (const ticks of this.columns()) this.edge(ticks, this.most(ticks, values));
-    pen.stroke();
+    for (const columns of this.stretches(values)) {
+      pen.beginPath();
+      for (const ticks of columns) this.edge(ticks, this.most(ticks, values));
+      pen.stroke();
+    }
     pen.setLineDash([]);
   }
 

@@ -18,7 +18,7 @@ function island(feeder, number, tick) {
     over: load > limit,
     element: h("a", { class: `island ${load > limit ? "over" : ""}`, href: "#street", "data-feeder": number },
       h("b", {}, feeder.name || "the street"), h("span", { class: "load" }, `${kw(load)} of ${kw(limit)}`),
-      h("meter", { min: 0, max: Math.max(limit, load, 1), value: Math.max(load, 0), "aria-label": `Load of ${feeder.name}` }),
+      h("meter", { min: 0, max: Math.max(limit, load || 0, 1), value: Math.max(load || 0, 0), "aria-label": `Load of ${feeder.name}` }),
       h("span", { class: "soft" }, `${cars(plugged)} plugged in, ${calls.length} calls${calls.length ? `, last ${clock(calls.at(-1).tick)}` : ""}`)),
   };
 }

@@ -57,11 +57,12 @@ export class Readings {
     this.element = h("section", { "aria-label": "Readings" }, this.head, h("p", {}, "Each record names all meters of the street for a while, and the hash of the record before: whoever changes one breaks all that follow."),
       h("div", { class: "form" }, this.older, this.newest), this.period, this.about, this.list);
     this.loadedAt = -Infinity;
+    if (store.head.no_look_up) this.element.replaceChildren(h("h2", {}, "No signed readings here"), h("p", {}, store.head.no_look_up));
   }
 
   // The records until the moment that is shown, looked up anew when it has moved, but not all the time.
   update() {
-    if (this.browses || this.isLoading || this.tick === Math.floor(store.now)) return;
+    if (store.head.no_look_up || this.browses || this.isLoading || this.tick === Math.floor(store.now)) return;
     const rest = this.loadedAt + PAUSE_MS - performance.now();
     if (rest > 0) {
       clearTimeout(this.timer);

@@ -2,7 +2,7 @@
 
 export const store = {
   head: null, isTold: false, state: "running", cars: [], ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [],
-  changes: [], now: 0, feeder: 0, follows: true, plays: false, speed: 300, view: null,
+  changes: [], unknown: [], unknownHomes: [], now: 0, feeder: 0, follows: true, plays: false, speed: 300, view: null,
 };
 
 let listeners = [];
@@ -12,7 +12,7 @@ export const changed = () => listeners.forEach((listener) => listener());
 export function begin(head) {
   const index = (names) => Object.fromEntries(names.map((name, place) => [name, place]));
   Object.assign(store, {
-    head, isTold: false, cars: [], ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [], changes: [], now: 0, view: head.is_reckoned ? 1 : null,
+    head, isTold: false, cars: [], ticks: [], rounds: [], trades: [], tradesBy: new Map(), sessions: new Map(), wishes: [], heat: [], grants: [], accounts: [], offers: [], awards: [], changes: [], unknown: [], unknownHomes: [], now: 0, view: head.is_reckoned ? 1 : null,
     follows: head.is_live, plays: false, bySession: new Map(),
     column: index(head.feeder_columns), feeder: Math.min(store.feeder, head.feeders.length - 1),
   });
@@ -27,6 +27,7 @@ export function take(part) {
     store.bySession.set(card.session, store.cars.length);
     store.cars.push(card);
     store.changes.push([]);
+    store.unknown.push([]);
     store.grants.push([]);
   }
   for (const row of part.ticks ?? []) store.ticks.push(row);
@@ -54,6 +55,10 @@ export function take(part) {
   for (const row of part.accounts ?? []) store.accounts.push(named(head.account_columns, row));
   for (const row of part.offers ?? []) store.offers.push(named(head.offer_columns, row));
   for (const row of part.awards ?? []) store.awards.push(named(head.award_columns, row));
+  for (const row of part.unknown ?? []) {
+    const unknown = named(head.unknown_columns, row);
+    (store.unknown[unknown.row] ?? store.unknownHomes).push(unknown);
+  }
   for (const row of part.wishes ?? []) store.wishes.push(named(head.wish_columns, row));
   Object.assign(store, { isTold: true, state: part.state });
   if (store.follows) store.now = newest();
@@ -86,7 +91,18 @@ export function moveTo(tick) {
 }
 
 export const newest = () => Math.max(store.ticks.length - 1, 0);
-export const tickValue = (tick, name) => store.ticks[tick]?.[store.feeder * store.head.feeder_columns.length + store.column[name]] ?? 0;
+
+// Why it is not known at a tick what the homes draw; empty if it is. The same of the car of a row.
+export const homesUnknown = (tick) => lastUntil(store.unknownHomes, tick)?.why ?? "";
+const carUnknown = (row, tick) => lastUntil(store.unknown[row] ?? [], tick);
+// A transformer that has just started again grants nothing, and what was granted before may still be in force.
+export const isQuiet = (tick) => tick < store.head.quiet_ticks;
+
+// A figure of the feeder that is shown; what is not known is no number.
+export function tickValue(tick, name) {
+  if ((name === "base_w" && homesUnknown(tick)) || (["import_w", "export_w"].includes(name) && isQuiet(tick))) return NaN;
+  return store.ticks[tick]?.[store.feeder * store.head.feeder_columns.length + store.column[name]] ?? 0;
+}
 export const loadAt = (tick) => tickValue(tick, "base_w") + tickValue(tick, "import_w") - tickValue(tick, "export_w");
 export const unasked = (tick) => tickValue(tick, "base_w") + tickValue(tick, "baseline_w");
 
@@ -110,8 +126,16 @@ function lastUntil(changes, tick) {
 
 // What a car does at a tick: the last change until then; null before it came and after it left.
 export function carAt(row, tick) {
-  const change = lastUntil(store.changes[row] ?? [], tick);
-  if (!change) return null;
+  const change = lastUntil(store.changes[row] ?? [], tick), unknown = carUnknown(row, tick);
+  if (unknown?.why) {
+    const before = (change && carSince(change, unknown.tick)) ?? { imported_ws: 0, exported_ws: 0 };
+    return { ...before, row, here: true, what: unknown.why, import_w: NaN, export_w: NaN };
+  }
+  return change && carSince(change, tick);
+}
+
+// What a change that was told once comes to by a tick.
+function carSince(change, tick) {
   const seconds = (tick - change.tick) * store.head.tick_ms / 1000;
   const here = change.activity >= 0;
   return {

@@ -4,10 +4,10 @@ import { fill, h, tile } from "./dom.js";
 import { expected } from "./expectation.js";
 import { limitForm } from "./rights.js";
 import { rowsOnRent } from "./sales.js";
-import { carAt, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, tradesUntil, unasked } from "./store.js";
-import { cars, clock, iota, kind, kw, kwh, reckoned, WORDS, word } from "./words.js";
+import { carAt, homesUnknown, isQuiet, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, tradesUntil, unasked } from "./store.js";
+import { cars, clock, iota, kind, kw, kwh, reckoned, soFar, UNKNOWN, WORDS, word } from "./words.js";
 
-const ORDER = ["forced", "paused", "reduced", "feeding", "waiting", "catching up", "charging", "full"];
+const ORDER = [...UNKNOWN, "forced", "paused", "reduced", "feeding", "waiting", "catching up", "charging", "full"];
 
 export function carsAt(tick) {
   const found = [];
@@ -20,7 +20,7 @@ export function carsAt(tick) {
   return found.sort((a, b) => rank(a) - rank(b) || a.card.station.localeCompare(b.card.station));
 }
 
-function count(found) {
+export function count(found) {
   const counts = Object.fromEntries(ORDER.map((what) => [what, 0]));
   for (const car of found) counts[car.what] = (counts[car.what] ?? 0) + 1;
   return counts;
@@ -35,7 +35,27 @@ export function whoWaits(tick, found) {
   return `${who} to catch up; ${one ? "its" : "their"} rent is still running.`;
 }
 
+const unknownCars = (counts) => sum(UNKNOWN.map((what) => ({ count: counts[what] ?? 0 })), "count");
+
+// Why the transformer grants nothing and nobody knows what it carries; empty if that is known.
+export function notKnown(tick) {
+  if (isQuiet(tick)) return `The transformer has just started again: it grants nothing until ${clock(store.head.quiet_ticks, true)}, when every grant from before is certainly over.`;
+  const homes = homesUnknown(tick);
+  if (!homes) return "";
+  return `What the homes draw is ${homes === "silent" ? "not heard any more" : "not heard yet"}: until it is, the transformer does not know what room there is, and grants nothing.`;
+}
+
+// What is to be said of cars that are plugged in and not known; empty if there are none.
+export function ofUnknown(counts) {
+  const count = unknownCars(counts);
+  return count ? ` Of ${cars(count)} it is not known what ${count === 1 ? "it does" : "they do"}.` : "";
+}
+
 function headline(tick, found, counts) {
+  return notKnown(tick) || carried(tick, found, counts) + ofUnknown(counts);
+}
+
+function carried(tick, found, counts) {
   const load = loadAt(tick), limit = tickValue(tick, "limit_w"), saved = unasked(tick) - load;
   const carries = load > limit
     ? `The transformer carries ${kw(load)}, ${kw(load - limit)} more than it may.`
@@ -44,7 +64,7 @@ function headline(tick, found, counts) {
   if (gives) return `${carries} ${cars(gives)} ${gives === 1 ? "is" : "are"} paid to give way` +
     (saved > 1000 && unasked(tick) > limit ? `; with nobody giving way it would be ${kw(unasked(tick))}.` : ".");
   if (counts.forced) return `${carries} ${cars(counts.forced)} had to be cut without pay.`;
-  return `${carries} ${whoWaits(tick, found) || "Nobody has to give way."}`;
+  return `${carries} ${whoWaits(tick, found) || (unknownCars(counts) ? "" : "Nobody has to give way.")}`.trim();
 }
 
 function tiles(tick, found, counts) {
@@ -57,12 +77,12 @@ function tiles(tick, found, counts) {
     tile("Load", kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
     tile("Homes", kw(tickValue(tick, "base_w")), `cars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}`),
     tile("Giving way", cars(counts.paused + counts.reduced + counts.feeding),
-      counts.waiting ? `${counts.waiting} ${counts.waiting === 1 ? "waits" : "wait"} for room` : `of ${found.length} plugged`),
+      counts.waiting ? `${counts.waiting} ${counts.waiting === 1 ? "waits" : "wait"}${notKnown(tick) ? "" : " for room"}` : `of ${found.length} plugged`),
     tile("Last call", last ? clock(last.tick) : "none yet",
-      last ? `got ${kw(last.awarded_w)}` : "nobody was asked"),
+      last ? `got ${kw(last.awarded_w)}` : `nobody was asked ${soFar()}`),
     tile("Price", bought ? iota(bought[store.head.price_column]) : "–", unit),
-    tile("Cars earned", iota(sum(settled, "nanos")), "IOTA so far"),
-    tile("Behind", kwh(behind), behind > 0 ? "to catch up" : "all caught up"),
+    tile("Cars earned", iota(sum(settled, "nanos")), `IOTA ${soFar()}`),
+    tile("Behind", kwh(behind), unknownCars(counts) ? `without ${cars(unknownCars(counts))} not known` : behind > 0 ? "to catch up" : "all caught up"),
   ];
 }
 
@@ -101,7 +121,7 @@ export class Street {
       tip: (tick) => `load ${kw(loadAt(tick))} of ${kw(tickValue(tick, "limit_w"))}\nhomes ${kw(tickValue(tick, "base_w"))}` +
         `\ncars draw ${kw(tickValue(tick, "import_w"))}, feed ${kw(tickValue(tick, "export_w"))}\nwith nobody giving way ${kw(unasked(tick))}`,
       summary: () => `At ${clock(store.now)} ${kw(loadAt(Math.floor(store.now)))} of ${kw(tickValue(Math.floor(store.now), "limit_w"))}; `
-        + `in an hour, by what is known now, ${kw(this.expected.at(-1)[1])}.`,
+        + `in an hour, by what is known now, ${kw(this.expected.at(-1)?.[1] ?? NaN)}.`,
     });
     this.price = new TimeChart({
       title: "Price of each call", height: small ? 80 : 110, unit: (nanos) => (nanos / 1e9).toFixed(1),

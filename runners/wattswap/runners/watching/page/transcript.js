@@ -11,7 +11,8 @@ export class Transcript {
   constructor(tick) {
     this.element = h("div", {}, h("p", { class: "soft" }, "Looking it up …"));
     this.tick = tick;
-    this.load();
+    if (store.head.no_look_up) this.element.replaceChildren(h("p", { class: "soft" }, `Not kept. ${store.head.no_look_up}`));
+    else this.load();
   }
 
   async load() {

@@ -1,8 +1,8 @@
 // The transformer: what it carries, the round at hand with its offers and awards, its account, its leases and its age.
 import { fill, h, table, tile } from "./dom.js";
 import { accountAt, carAt, grantAt, heatAt, loadAt, newest, roundsUntil, store, sum, tickValue, tradesUntil } from "./store.js";
-import { carsAt, whoWaits } from "./street.js";
-import { asked, clock, cars, hours, iota, kva, kw, step, STEPS } from "./words.js";
+import { carsAt, count, notKnown, ofUnknown, whoWaits } from "./street.js";
+import { asked, clock, cars, hours, iota, kva, kw, soFar, step, STEPS } from "./words.js";
 
 const station = (row) => store.cars[row]?.station ?? String(row);
 const chargerLink = (row) => h("a", { href: `#charger/${encodeURIComponent(station(row))}` }, station(row));
@@ -54,19 +54,19 @@ export class TransformerScreen {
     const tick = Math.min(Math.floor(store.now), newest()), { head } = store;
     const load = loadAt(tick), limit = tickValue(tick, "limit_w"), heat = heatAt(tick), account = accountAt(tick);
     const calls = roundsUntil(tick), last = calls.at(-1), window = 2 * head.window_ms / head.tick_ms;
-    const waits = whoWaits(tick, carsAt(tick));
+    const found = carsAt(tick), waits = whoWaits(tick, found), unknown = ofUnknown(count(found)), nothing = notKnown(tick);
     const atHand = last && tick - last.tick <= window;
-    this.head.textContent = atHand
+    this.head.textContent = nothing || (atHand
       ? `The transformer asked at ${clock(last.tick, true)} for ${kw(last.need_w)} less, and bought ${kw(last.awarded_w)}`
       : load > limit ? `The transformer carries ${kw(load - limit)} more than it may`
-        : waits ? `The transformer asks nobody now. ${waits}` : "The transformer has room for everyone: it asks nobody";
+        : waits || unknown ? `The transformer asks nobody now. ${waits}${waits ? unknown : unknown.trim()}` : "The transformer has room for everyone: it asks nobody");
     const paid = sum(tradesUntil(tick), "nanos"), held = leases(tick);
     const inForce = held.filter((grant) => grant.lease_ms > 0).length, told = held.some((grant) => grant.lease_ms >= 0);
     const rating = head.feeders[store.feeder].rating_va;
     fill(this.tiles, [
       tile("Load", kw(load), `limit ${kw(limit)}${rating ? ` of ${kva(rating)}` : ""}`, load > limit ? "over" : ""),
-      tile("Calls so far", String(calls.length), last ? `last at ${clock(last.tick)}` : "nobody was asked"),
-      tile("Cars earned", iota(paid), "IOTA, for settled awards"),
+      tile(`Calls ${soFar()}`, String(calls.length), last ? `last at ${clock(last.tick)}` : "nobody was asked"),
+      tile("Cars earned", iota(paid), `IOTA, for settled awards${head.is_reckoned ? ` ${soFar()}` : ""}`),
       account && tile("Free to promise", iota(account.free_nanos), "IOTA in the site's account"),
       account && tile("Reserved", iota(account.reserved_nanos), "IOTA, for awards under way"),
       account && tile("To be netted", iota(account.earned_nanos), "IOTA, when the cars leave"),

@@ -11,15 +11,20 @@ export const WORDS = {
   "forced": { mark: "×", short: "cut, unpaid", says: "was cut by the last resort, without pay" },
   "waiting": { mark: "…", short: "waiting", says: "wants power and must wait" },
   "full": { mark: "•", short: "full", says: "is plugged in and wants no power" },
+  "unheard": { mark: "?", short: "not heard yet", says: "has not been heard of yet" },
+  "silent": { mark: "?", short: "not heard any more", says: "is not heard of any more" },
+  "quiet": { mark: "?", short: "not known yet", says: "draws nobody here knows what: the transformer has just started again" },
   "gone": { mark: "", short: "not plugged in", says: "is not plugged in" },
 };
 export const word = (what) => WORDS[what] ?? { mark: "?", short: what, says: what };
 export const kind = (what) => `a-${what.replaceAll(" ", "-")}`;
 
+// Figures that are no number are not known.
+const NOT_KNOWN = "not known";
 const number = (value, digits) => value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-export const kw = (watts) => number(watts / 1000, Math.abs(watts) < 100_000 ? 1 : 0) + " kW";
+export const kw = (watts) => (Number.isNaN(watts) ? NOT_KNOWN : number(watts / 1000, Math.abs(watts) < 100_000 ? 1 : 0) + " kW");
 export const kva = (voltAmperes) => number(voltAmperes / 1000, 0) + "\u00a0kVA";
-export const kwh = (ws) => number(ws / 3_600_000, 1) + " kWh";
+export const kwh = (ws) => (Number.isNaN(ws) ? NOT_KNOWN : number(ws / 3_600_000, 1) + " kWh");
 export const amps = (watts) => number(watts / store.head.phases / store.head.voltage_v, 1) + " A";
 export const hours = (seconds) => (seconds < 5400 ? `${number(seconds / 60, 0)} min` : `${number(seconds / 3600, 1)} h`);
 export const iota = (nanos) => number(nanos / 1e9, Math.abs(nanos) < 100e9 ? 3 : 1);
@@ -33,6 +38,16 @@ export function clock(tick, seconds = store.head.tick_ms < 10_000) {
   const days = head.all_ticks * head.tick_ms > 25 * 3_600_000;
   return days ? `${["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"][at.getUTCDay()]} ${time}` : time;
 }
+
+// Since when a page counts: a node began when it started, or at midnight.
+export const soFar = () => (store.head.is_reckoned ? `since ${clock(0)}` : "so far");
+export const UNKNOWN = ["unheard", "silent", "quiet"];
+
+// What a car drew, if all was seen since it came; when it has left, its charger's meter was told.
+export const charged = (card, car) => kwh(card.is_whole || !car.here ? car.imported_ws : NaN);
+export const fedBack = (card, car) => kwh(card.is_whole || !car.here ? car.exported_ws : NaN);
+const NOT_WHOLE = "the transformer's node did not run all the time since it came";
+export const notWhole = (card) => (card.is_whole ? "" : NOT_WHOLE);
 
 // Of a transformer's node.
 export const reckoned = () => h("p", { class: "soft" }, "A transformer reads no car's meter: powers are what the chargers may draw, as far as the cars want it. When a car has left, its charger's meter is told.");
