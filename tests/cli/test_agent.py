@@ -11,7 +11,7 @@ import pytest
 from tests.pages import DOCS
 
 from wattswap.runners.engines.sqlite_store import SqliteStore
-from wattswap.runners.node.config import read_config
+from wattswap.runners.node.config import ChargerConfig, TransformerConfig, VehicleConfig, read_config
 from wattswap.runners.node.roles import Role
 
 UPSTREAM = '[upstream]\nname = "transformer"\n'
@@ -122,3 +122,18 @@ def test_the_configurations_that_the_page_shows_can_be_read(tmp_path):
         path = tmp_path / f"{place}.toml"
         path.write_text(text)
         assert read_config(path, cast("Role", roles[place])).rules.tick_ms == 1_000
+
+
+@pytest.mark.parametrize(
+    ("role", "text", "usual"),
+    [("transformer", "[site]\nlimit_w = 1\n", 8_090), ("charger", UPSTREAM, 8_080), ("vehicle", UPSTREAM, 8_081)],
+)
+def test_whoever_writes_a_page_gets_one_at_the_usual_port_and_nobody_else(tmp_path, role, text, usual):
+    def port(page: str) -> int:
+        config = read_config(tmp_path / written(tmp_path, text + page), role).config
+        assert isinstance(config, TransformerConfig | ChargerConfig | VehicleConfig)
+        return config.page.port
+
+    assert port('[page]\nhost = "0.0.0.0"\n') == port("[page]\n") == usual
+    assert port("[page]\nport = 9000\n") == 9_000
+    assert port("") == port('[page]\nhost = "0.0.0.0"\nport = 0\n') == 0

@@ -13,7 +13,7 @@ from wattswap.experiments.dashboard.serving import served
 from wattswap.runners.engines.driver_wishes import DriverWishes
 from wattswap.runners.engines.limit_order import LimitOrder
 from wattswap.runners.recording.activities import ACTIVITIES
-from wattswap.runners.watching.history import FEEDER_COLUMNS, History
+from wattswap.runners.watching.history import FEEDER_COLUMNS, HOMES, History
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
 
@@ -60,6 +60,63 @@ def test_a_transformer_without_room_says_who_waits(window):
     with served(street(base_w=9_000, limit_w=9_000, activity="waiting"), "127.0.0.1", 0) as url:
         window.open(f"{url}#transformer")
         assert headline(window) == "The transformer asks nobody now. 2 cars wait for room."
+
+
+@pytest.mark.parametrize(
+    ("why", "says"),
+    [
+        ("unheard", "its charger has not said yet what it wants and does"),
+        ("silent", "Its charger is not heard of any more"),
+        ("quiet", "it grants nothing until 00:10:00, when every grant from before is certainly over"),
+    ],
+)
+def test_of_a_car_of_which_nothing_is_known_the_page_says_why_and_shows_no_figure(window, why, says):
+    history = street(base_w=9_000, limit_w=90_000, activity="full")
+    assert history.head is not None
+    history.begin(msgspec.structs.replace(history.head, quiet_ticks=TICKS if why == "quiet" else 0), history.cards)
+    history.add(ticks=[[9_000, 90_000, 0, 0, 0, 0]] * TICKS, unknown=[[0, row, why] for row in range(2)])
+    with served(history, "127.0.0.1", 0) as url:
+        window.open(f"{url}#car/S1")
+        window.until(f"document.body.innerText.includes('{says}')")
+        shown = window.js("return document.querySelector('.tile').innerText.split('\\n')")
+        assert shown[:2] == ["Power now", "not known"]
+        window.js("location.hash = 'cars'")
+        window.until("document.querySelector('table')?.ariaLabel == 'Cars'")
+        assert "full" not in window.js("return document.querySelector('table').innerText")
+        window.js("location.hash = 'transformer'")
+        window.until("document.querySelector('main section').ariaLabel == 'Transformer'")
+        assert "room for everyone" not in headline(window)
+
+
+def test_a_car_waits_for_the_homes_where_those_are_not_heard_of_and_not_for_room(window):
+    history = street(base_w=9_000, limit_w=9_000, activity="waiting")
+    history.add(unknown=[[10, HOMES, "silent"]])
+    with served(history, "127.0.0.1", 0) as url:
+        window.open(f"{url}#car/S1")
+        window.until("document.body.innerText.includes('does not hear what the homes draw')")
+        window.js("location.hash = 'street'")
+        window.until("document.querySelector('h2').textContent.startsWith('What the homes draw is not heard any more')")
+
+
+def test_moments_at_which_the_homes_were_not_heard_of_are_not_averaged_into_the_next_hour(window):
+    history = street(ticks=10, limit_w=90_000)
+    history.add(ticks=[[8_000, 90_000, 0, 0, 0, 0]] * 2, unknown=[[0, HOMES, "unheard"], [10, HOMES, ""]])
+    with served(history, "127.0.0.1", 0) as url:
+        window.open(url)
+        window.until("document.querySelector('canvas')?.ariaLabel.endsWith('by what is known now, 8.0 kW.')")
+
+
+def test_a_street_that_stands_still_is_said_to_though_its_server_goes_on(window):
+    history = street(base_w=9_000, limit_w=90_000)
+    assert history.head is not None
+    history.begin(msgspec.structs.replace(history.head, beat_ms=100), history.cards)
+    history.add(ticks=[[9_000, 90_000, 0, 0, 0, 0]] * TICKS)
+    with served(history, "127.0.0.1", 0) as url:
+        window.open(url)
+        said = "document.getElementById('state').textContent == 'No news since 00:09:30: the street may have stopped'"
+        window.until(said, within_s=15)
+        history.add(ticks=[[9_000, 90_000, 0, 0, 0, 0]])
+        window.until("document.getElementById('state').textContent.startsWith('lane, running')", within_s=5)
 
 
 def test_a_call_that_bought_nothing_has_no_price(window):

@@ -18,7 +18,7 @@ import pytest
 from wattswap.agents.rules import Rules
 from wattswap.agents.strategies import truthful
 from wattswap.agents.vehicle import Vehicle, VehicleProfile
-from wattswap.protocol.events import DriverWish, PluggedIn, Reading
+from wattswap.protocol.events import DriverWish, PluggedIn, Reading, Unplugged
 from wattswap.runners.engines.store import MemoryStore
 from wattswap.runners.node import bounded_server
 from wattswap.runners.node.bounded_server import MOST_AT_ONCE
@@ -29,6 +29,7 @@ from wattswap.runners.node.json_log import json_log
 from wattswap.runners.node.sensors import CarSensor
 
 TOKEN = "5" * 32
+LEASE_MS = 60_000
 PLUG = PluggedIn(7, "charger/1#1", "charger/1", 36_000_000, 50_000_000, 11_000, 0, 0, 0)
 
 
@@ -40,9 +41,12 @@ class ServedCar:
         self.sensor.told("charger/1", PLUG)
         self.sensor.told("charger/1", Reading(7, 36_000_000, 36_000_000, 0, 11_000, 11_000, 0, 49_000_000, drew=True))
         self.log = StringIO()
-        self.page = DriverPage("127.0.0.1", 0, self.sensor, TOKEN, json_log(self.log), name="vehicle/1")
+        self.page = DriverPage(
+            "127.0.0.1", 0, self.sensor, TOKEN, json_log(self.log), name="vehicle/1", lease_ms=LEASE_MS
+        )
         profile = VehicleProfile(truthful, "truthful", 1, 880, 0, 0)
-        self.page.look(Vehicle("vehicle/1", profile, Rules(tick_ms=1_000)), (0, 0))
+        self.agent = Vehicle("vehicle/1", profile, Rules(tick_ms=1_000))
+        self.page.look(self.agent, (0, 0))
 
     def ask(self, method: str, path: str, body: Any = None, token: str = TOKEN, **headers: str) -> tuple[int, str]:
         named = {"authorization": f"Bearer {token}", "content-type": "application/json"}
@@ -79,6 +83,20 @@ def test_the_page_shows_what_the_car_does_to_its_driver_alone(car):
     assert found["full_by_unix_ms"] == 50_000_000 + EPOCH_S * 1_000
     assert car.ask("GET", "/car", token="forged")[0] == 401
     assert "script" in car.ask("GET", "/", token="")[1]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_the_charger_has_not_told_or_tells_no_more_is_not_known_and_no_car_is_full_for_that(car, told):
+    if told:
+        car.page._lease_s = 0.0
+    else:
+        car.sensor.told("charger/1", Unplugged(7, 0, 0))
+        car.sensor.told("charger/1", PLUG)
+        car.page.look(car.agent, (0, 0))
+    found = json.loads(car.ask("GET", "/car")[1])
+    assert found["charger"] == "charger/1"
+    assert [found[name] for name in ("power_w", "missing_wh", "stored_wh")] == [None] * 3
+    assert found["is_silent"] == told
 
 
 def test_a_driver_is_obeyed_from_the_next_beat_on(car):

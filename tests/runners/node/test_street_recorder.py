@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.dashboard.histories import lists_of
@@ -20,7 +21,11 @@ from wattswap.runners.node.hosted_agent import HostedAgent
 from wattswap.runners.node.json_log import json_log
 from wattswap.runners.node.sensors import NoSensor
 from wattswap.runners.node.street_recorder import StreetRecorder
-from wattswap.runners.watching.history import FEEDER_COLUMNS
+from wattswap.runners.recording.activities import ACTIVITIES
+from wattswap.runners.watching.history import FEEDER_COLUMNS, HOMES, UNKNOWN_COLUMNS
+
+if TYPE_CHECKING:
+    from wattswap.runners.engines.store import Store
 
 RULES = Rules(tick_ms=1_000, window_ms=3_000, lease_ms=5_000, deadline_ms=400, margin_w=0)
 CHARGER, CAR, HOME = "charger/1", "vehicle/1", "household/1"
@@ -30,12 +35,14 @@ SESSION, NEED_WS, MAX_W = 7, 36_000_000, 11_000
 class RecordedTransformer:
     """A transformer in its host, with a recorder, on a clock that is set by hand."""
 
-    def __init__(self, limit_w: int = 26_000) -> None:
-        self.now_ms, self.log, self.recorder = 200_000_000_000, StringIO(), StreetRecorder("transformer", RULES)
+    def __init__(self, limit_w: int = 26_000, now_ms: int = 200_000_000_000, store: Store | None = None) -> None:
+        """With a ``store`` that one before has left, it starts again."""
+        self.store = store or MemoryStore()
+        self.now_ms, self.log, self.recorder = now_ms, StringIO(), StreetRecorder("transformer", RULES)
         site, roster = Site(limit_w, 10**12, 3_000_000_000, 1), Roster({CHARGER: 22_000}, [CAR], [HOME])
         self.hosted = HostedAgent(
             lambda host: Node(
-                lambda: Transformer("transformer", site, RULES, roster), host, MemoryStore(), Book(site.funds_nanos)
+                lambda: Transformer("transformer", site, RULES, roster), host, self.store, Book(site.funds_nanos)
             ),
             NoSensor(),
             json_log(self.log),
@@ -46,7 +53,8 @@ class RecordedTransformer:
         )
         self.hosted.start()
         self.turn()
-        self.hear(CHARGER, seal(Mandate(SESSION, f"{CHARGER}#{SESSION}", NEED_WS, MAX_W, CAR), None))
+        if store is None:
+            self.hear(CHARGER, seal(Mandate(SESSION, f"{CHARGER}#{SESSION}", NEED_WS, MAX_W, CAR), None))
 
     def turn(self) -> None:
         self.hosted.wake(self.now_ms)
@@ -57,13 +65,17 @@ class RecordedTransformer:
         self.hosted.hear(sender, message)
         self.turn()
 
-    def pass_ticks(self, count: int, *, firm_w: int = MAX_W, owed_ws: int = 0) -> None:
-        """Ticks in which the home draws 8 kW and the car wants 11 kW, and says so."""
+    def pass_ticks(
+        self, count: int, *, firm_w: int = MAX_W, owed_ws: int = 0, home: bool = True, charger: bool = True
+    ) -> None:
+        """Ticks in which the home draws 8 kW and the car wants 11 kW; each says so, or not."""
         for _ in range(count):
             self.now_ms = (self.now_ms // 1_000 + 1) * 1_000
             seq = self.now_ms // 1_000 % 1_000_000
-            self.hosted.hear(HOME, BaseReport(8_000))
-            self.hosted.hear(CHARGER, Report(SESSION, firm_w, MAX_W, True, owed_ws, 0, 1, seq, self.now_ms, 0, 0))
+            if home:
+                self.hosted.hear(HOME, BaseReport(8_000))
+            if charger:
+                self.hosted.hear(CHARGER, Report(SESSION, firm_w, MAX_W, True, owed_ws, 0, 1, seq, self.now_ms, 0, 0))
             self.turn()
 
     def offer(self, tick: int, relief_w: int) -> None:
@@ -73,6 +85,17 @@ class RecordedTransformer:
     @property
     def told(self) -> dict[str, list[object]]:
         return lists_of(self.recorder.history)
+
+    @property
+    def unknown(self) -> list[tuple[str, str]]:
+        """What was said not to be known, one after the other."""
+        rows = [dict(zip(UNKNOWN_COLUMNS, row, strict=True)) for row in self.told["unknown"]]  # type: ignore[call-overload]
+        return [("homes" if row["row"] == HOMES else "car", row["why"]) for row in rows]
+
+    @property
+    def doing(self) -> list[str]:
+        """What the car was said to do, one after the other."""
+        return [ACTIVITIES[row[2]] for row in self.told["cars"]]  # type: ignore[index]
 
 
 @pytest.fixture
@@ -118,6 +141,45 @@ def test_of_the_time_in_which_the_node_slept_nothing_is_made_up(street):
     street.pass_ticks(2)
     assert len(street.told["ticks"]) == 1
     assert len(street.told["cards"]) == 1
+
+
+def test_a_car_is_not_known_until_its_charger_reports_and_never_full_for_that(street):
+    street.pass_ticks(3, charger=False)
+    assert ("car", "unheard") in street.unknown
+    assert street.doing == []
+    street.pass_ticks(2)
+    assert street.unknown[-1] == ("car", "")
+    assert "full" not in street.doing
+
+
+def test_a_charger_that_falls_silent_takes_what_is_known_of_its_car_with_it(street):
+    street.pass_ticks(3)
+    street.pass_ticks(RULES.lease_ms // 1_000 + 1, charger=False)
+    assert street.unknown[-1] == ("car", "silent")
+    street.pass_ticks(1)
+    assert street.unknown[-1] == ("car", "")
+
+
+def test_what_homes_draw_is_not_known_before_they_report_nor_once_they_are_silent(street):
+    street.pass_ticks(2, home=False)
+    assert ("homes", "unheard") in street.unknown
+    street.pass_ticks(2)
+    assert street.unknown[-1] == ("homes", "")
+    street.pass_ticks(RULES.lease_ms // 1_000 + 1, home=False)
+    assert street.unknown[-1] == ("homes", "silent")
+
+
+def test_a_transformer_that_starts_again_says_how_long_nobody_knows_what_its_cars_draw(street):
+    street.pass_ticks(3)
+    again = RecordedTransformer(now_ms=street.now_ms + 2_000, store=street.store)
+    head, (card,) = again.recorder.history.head, again.told["cards"]
+    assert head is not None
+    assert head.quiet_ticks == -(-RULES.quiet_ms // 1_000)
+    assert not card.is_whole  # type: ignore[attr-defined]
+    again.pass_ticks(head.quiet_ticks)
+    assert (again.unknown[-1], again.doing, again.told["grants"]) == (("car", "quiet"), [], [])
+    again.pass_ticks(2)
+    assert (again.unknown[-1], again.doing) == (("car", ""), ["charging"])
 
 
 @pytest.mark.parametrize("fails", ["handled", "look", "billed"])

@@ -50,7 +50,7 @@ def page_of(
     assert isinstance(sensor, CarSensor)
     folder = loaded.there(config.state)
     token = driver_token(folder)
-    page = DriverPage(host, port, sensor, token, log, name=name)
+    page = DriverPage(host, port, sensor, token, log, name=name, lease_ms=loaded.rules.lease_ms)
     log.info("driver page", port=page.port, address_in=str(write_address(folder, host, page.port, token)))
     return page
 

@@ -12,12 +12,15 @@ function keepToken() {
 keepToken();
 window.addEventListener("hashchange", keepToken);
 const at = (id) => document.getElementById(id);
-const kilo = (value, digits) => (value / 1000).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const kilo = (value, digits) => (value == null ? "–" : (value / 1000).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const MOST_SILENT_MS = 3_000;
 const time = (unixMs) => new Date(unixMs).toLocaleString("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
 const ask = (path, more = {}) => fetch(path, { ...more, headers: { authorization: `Bearer ${token}`, ...more.headers } });
 
 function says(car) {
   if (!car.charger) return `${car.car} is not plugged in`;
+  if (car.is_silent) return `${car.car}: no news any more from its charger, ${car.charger}; what it does is not known`;
+  if (car.missing_wh == null || car.power_w == null) return `${car.car} is plugged in at ${car.charger}, which has not said yet what it draws`;
   if (car.power_w < 0) return `${car.car} feeds ${kilo(-car.power_w, 1)} kW into the street, at ${car.charger}`;
   if (car.power_w > 0) return `${car.car} charges at ${car.charger}`;
   return car.missing_wh ? `${car.car} waits at ${car.charger}` : `${car.car} is full, at ${car.charger}`;
@@ -31,7 +34,7 @@ function wants(car) {
 
 async function look() {
   try {
-    const reply = await ask("car");
+    const reply = await ask("car", { signal: AbortSignal.timeout(MOST_SILENT_MS) }); // a node that is frozen never answers
     if (!reply.ok) {
       at("says").textContent = (await reply.text()).trim();
       return;
@@ -46,6 +49,7 @@ async function look() {
     at("least").max = car.capacity_wh / 1000;
   } catch {
     at("says").textContent = "The car does not answer; trying again …";
+    for (const id of ["power", "missing", "stored"]) at(id).textContent = "–";
   }
 }
 

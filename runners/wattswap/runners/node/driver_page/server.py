@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 from importlib.resources import files
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
@@ -59,11 +60,13 @@ class CarNow(Struct, frozen=True, kw_only=True):
     car: str
     charger: str | None = None
     """Where it is plugged in."""
-    power_w: int = 0
-    """Over the last beat; negative while it feeds."""
-    missing_wh: int = 0
+    power_w: int | None = None
+    """Over the last beat; negative while it feeds. None where its charger has not told it, as with the next two."""
+    missing_wh: int | None = None
     """Of what its driver asked for."""
-    stored_wh: int = 0
+    stored_wh: int | None = None
+    is_silent: bool = False
+    """Whether its charger, or the car's own node, has told nothing for the length of a lease."""
     capacity_wh: int = 0
     sells: bool = True
     full_by_unix_ms: int | None = None
@@ -83,15 +86,27 @@ class DriverPage:
     """Serves the page in a thread of its own, until it is closed."""
 
     def __init__(
-        self, host: str, port: int, sensor: CarSensor, token: str, log: FilteringBoundLogger, *, name: str
+        self,
+        host: str,
+        port: int,
+        sensor: CarSensor,
+        token: str,
+        log: FilteringBoundLogger,
+        *,
+        name: str,
+        lease_ms: int,
     ) -> None:
         """``sensor`` hears what the driver says, and ``log`` has a line of it; ``name`` is the car's.
+
+        After ``lease_ms`` without a reading nobody knows any more what the car does.
 
         Raises:
             InputError: the port is taken, or the address is not this machine's.
         """
         self._sensor, self._token, self._log = sensor, token, log
-        self._now = CarNow(car=name)
+        self._now, self._lease_s = CarNow(car=name), lease_ms / 1_000
+        self._read, self._heard_s = sensor.reading, monotonic()
+        """The newest reading, and when it came."""
         page, guard = self, PageGuard()
         pages = {
             path: (media, files(__package__).joinpath(file).read_bytes()) for path, (file, media) in _FILES.items()
@@ -133,13 +148,15 @@ class DriverPage:
         """Show what the car does now."""
         sensor = self._sensor
         plug, reading, wish, metered = sensor.plug, sensor.reading, sensor.wish, sensor.metered
+        if plug is None or reading is not self._read:
+            self._read, self._heard_s = reading, monotonic()
         full_by_ms = None if plug is None else (wish or plug).departure_ms
         self._now = CarNow(
             car=agent.name,
             charger=None if plug is None else plug.peer,
-            power_w=0 if metered is None else metered.import_w - metered.export_w,
-            missing_wh=0 if reading is None else reading.remaining_ws // WS_PER_WH,
-            stored_wh=0 if reading is None else reading.stored_ws // WS_PER_WH,
+            power_w=None if metered is None else metered.import_w - metered.export_w,
+            missing_wh=None if reading is None else reading.remaining_ws // WS_PER_WH,
+            stored_wh=None if reading is None else reading.stored_ws // WS_PER_WH,
             capacity_wh=0 if plug is None else sensor.capacity_ws // WS_PER_WH,
             sells=wish is None or wish.sells,
             full_by_unix_ms=None if full_by_ms is None else full_by_ms + EPOCH_S * 1_000,
@@ -151,10 +168,16 @@ class DriverPage:
         """The media type and the content of a path."""
         if path == "/car":
             self.require(authorization)
-            return "application/json", msgspec.json.encode(self._now)
+            return "application/json", msgspec.json.encode(self._known())
         if path not in pages:
             raise _WishRefusedError(404, "there is no such page")
         return pages[path]
+
+    def _known(self) -> CarNow:
+        """What is known of the car at this moment, also where the node stands still."""
+        if monotonic() - self._heard_s <= self._lease_s:
+            return self._now
+        return msgspec.structs.replace(self._now, is_silent=True, power_w=None, missing_wh=None, stored_wh=None)
 
     def require(self, authorization: str) -> None:
         """Refuse whoever has another token. It is no cookie, so no other page can make a browser send it along."""

@@ -71,7 +71,7 @@ function stateText() {
   if (refusal) return `${refusal}; trying again …`;
   if (!head) return connected ? "The run begins …" : "Waiting for the run …";
   if (!connected || state === "lost") return "Connection lost: this is how it was last; trying again …";
-  if (wasSilent) return `No news since ${clock(newest(), true)}: this is how it was then; the street may have stopped`;
+  if (wasSilent) return `No news since ${clock(newest(), true)}: the street may have stopped`;
   if (state === "running") return `${head.name}, running`;
   return head.is_live ? `${head.name}, the run is over` : `${head.name}, ${state === "complete" ? "a finished run" : `a run that was ${state}`}`;
 }

@@ -1,5 +1,5 @@
 // What a transformer will likely carry in the hour after a moment, by what was known then.
-import { carAt, loadAt, store, tickValue } from "./store.js";
+import { carAt, isQuiet, loadAt, store, tickValue } from "./store.js";
 
 const HOUR_MS = 3_600_000, QUARTER_MS = 900_000, MINUTE_MS = 60_000;
 
@@ -24,11 +24,11 @@ function hungry(tick) {
 }
 
 // [[tick, watts]]: homes go on as in the last quarter of an hour, nobody comes, and the cars share what room the limit leaves.
-// Nothing where the homes were not heard of; cars of which it is not known what they do are left out.
+// Nothing where the homes were not heard of, or what was granted before is still in force; a car that is not heard of is left out.
 export function expected(tick) {
   const { tick_ms } = store.head, step = Math.max(1, Math.round(MINUTE_MS / tick_ms));
   const base = meanBase(tick), room = Math.max(0, tickValue(tick, "limit_w") - base), cars = hungry(tick);
-  if (Number.isNaN(base)) return [];
+  if (Number.isNaN(base) || isQuiet(tick)) return [];
   const points = Number.isNaN(loadAt(tick)) ? [] : [[tick + 1, loadAt(tick)]];
   for (let at = tick + 1; at <= tick + HOUR_MS / tick_ms; at += step) {
     const here = cars.filter((car) => car.left > 0 && at < car.leaves), wanted = here.reduce((sum, car) => sum + car.most, 0);

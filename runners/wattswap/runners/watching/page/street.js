@@ -76,13 +76,13 @@ function tiles(tick, found, counts) {
   return [
     tile("Load", kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
     tile("Homes", kw(tickValue(tick, "base_w")), `cars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}`),
-    tile("Giving way", cars(counts.paused + counts.reduced + counts.feeding),
+    tile("Giving way", isQuiet(tick) ? "not known" : cars(counts.paused + counts.reduced + counts.feeding),
       counts.waiting ? `${counts.waiting} ${counts.waiting === 1 ? "waits" : "wait"}${notKnown(tick) ? "" : " for room"}` : `of ${found.length} plugged`),
     tile("Last call", last ? clock(last.tick) : "none yet",
       last ? `got ${kw(last.awarded_w)}` : `nobody was asked ${soFar()}`),
     tile("Price", bought ? iota(bought[store.head.price_column]) : "–", unit),
     tile("Cars earned", iota(sum(settled, "nanos")), `IOTA ${soFar()}`),
-    tile("Behind", kwh(behind), unknownCars(counts) ? `without ${cars(unknownCars(counts))} not known` : behind > 0 ? "to catch up" : "all caught up"),
+    tile("Behind", kwh(behind), counts.unheard ? `without ${cars(counts.unheard)} not heard yet` : behind > 0 ? "to catch up" : "all caught up"),
   ];
 }
 

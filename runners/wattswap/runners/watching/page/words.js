@@ -13,7 +13,7 @@ export const WORDS = {
   "full": { mark: "•", short: "full", says: "is plugged in and wants no power" },
   "unheard": { mark: "?", short: "not heard yet", says: "has not been heard of yet" },
   "silent": { mark: "?", short: "not heard any more", says: "is not heard of any more" },
-  "quiet": { mark: "?", short: "not known yet", says: "draws nobody here knows what: the transformer has just started again" },
+  "quiet": { mark: "?", short: "not known yet", says: "may still draw what it was granted before" },
   "gone": { mark: "", short: "not plugged in", says: "is not plugged in" },
 };
 export const word = (what) => WORDS[what] ?? { mark: "?", short: what, says: what };
