@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import signal
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.dashboard.browser import MISSING, Browser
 from tests.runners.node.street_of_nodes import AgentProcess, StreetOfNodes, until
+from tests.runners.node.test_driver_page import PLUG, TOKEN, ServedCar
 
 from wattswap.experiments.dashboard.remote import remote_run
 from wattswap.experiments.dashboard.serving import served
+from wattswap.protocol.events import Metered, Unplugged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,3 +92,22 @@ def test_the_page_of_a_frozen_node_says_since_when_there_is_no_news_until_there_
         assert state(page).endswith(": the street may have stopped")
         assert page.js("return document.getElementById('state').classList.contains('bad')")
     page.until("document.getElementById('state').textContent.startsWith('transformer, running')")
+
+
+def test_a_drivers_page_says_that_nothing_is_known_where_the_charger_has_not_told_it(window):
+    car = ServedCar()
+    with closing(car.page):
+        car.sensor.told("charger/1", Metered(7, 11_000, 0, 11_000, 11_000, 0))
+        car.page.look(car.agent, (0, 0))
+        window.open(f"http://127.0.0.1:{car.page.port}/#token={TOKEN}")
+        window.until("document.getElementById('says').textContent == 'vehicle/1 charges at charger/1'")
+        car.page._lease_s = 0.0
+        window.until("document.getElementById('says').textContent.includes('no news any more from its charger')")
+        shown = "['power', 'missing'].map((id) => document.getElementById(id).textContent)"
+        assert window.js(f"return {shown}") == ["not known", "not known"]
+        car.page._lease_s = 60.0
+        car.sensor.told("charger/1", Unplugged(7, 0, 0))
+        car.sensor.told("charger/1", PLUG)
+        car.page.look(car.agent, (0, 0))
+        window.until("document.getElementById('says').textContent.includes('which has not said yet what it draws')")
+    window.until("document.getElementById('says').textContent.includes('does not answer')")

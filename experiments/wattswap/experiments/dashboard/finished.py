@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     Columns = Mapping[str, Sequence[Any]]
 
-_CARD: Final = tuple(name for name in CarCard.__struct_fields__ if name != "battery_wh")
-"""No driver has a say in what is over."""
+_CARD: Final = tuple(name for name in CarCard.__struct_fields__ if name not in ("battery_wh", "is_whole"))
+"""No driver has a say in what is over; a run has seen its cars come."""
 
 
 def finished_run(path: Path, play_speed: float | None = None) -> History:

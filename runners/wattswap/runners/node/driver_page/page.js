@@ -12,14 +12,15 @@ function keepToken() {
 keepToken();
 window.addEventListener("hashchange", keepToken);
 const at = (id) => document.getElementById(id);
-const kilo = (value, digits) => (value == null ? "–" : (value / 1000).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const kilo = (value, digits) => (value / 1000).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const known = (value, unit, car) => (value == null ? (car.charger ? "not known" : "–") : `${kilo(value, 1)} ${unit}`);
 const MOST_SILENT_MS = 3_000;
 const time = (unixMs) => new Date(unixMs).toLocaleString("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
 const ask = (path, more = {}) => fetch(path, { ...more, headers: { authorization: `Bearer ${token}`, ...more.headers } });
 
 function says(car) {
+  if (car.is_silent) return `${car.car}: no news any more${car.charger ? ` from its charger, ${car.charger}` : ""}; what it does is not known`;
   if (!car.charger) return `${car.car} is not plugged in`;
-  if (car.is_silent) return `${car.car}: no news any more from its charger, ${car.charger}; what it does is not known`;
   if (car.missing_wh == null || car.power_w == null) return `${car.car} is plugged in at ${car.charger}, which has not said yet what it draws`;
   if (car.power_w < 0) return `${car.car} feeds ${kilo(-car.power_w, 1)} kW into the street, at ${car.charger}`;
   if (car.power_w > 0) return `${car.car} charges at ${car.charger}`;
@@ -41,15 +42,15 @@ async function look() {
     }
     const car = await reply.json();
     at("says").textContent = says(car);
-    at("power").textContent = `${kilo(car.power_w, 1)} kW`;
-    at("missing").textContent = `${kilo(car.missing_wh, 1)} kWh`;
-    at("stored").textContent = car.capacity_wh ? `${kilo(car.stored_wh, 0)} of ${kilo(car.capacity_wh, 0)} kWh` : "–";
+    at("power").textContent = known(car.power_w, "kW", car);
+    at("missing").textContent = known(car.missing_wh, "kWh", car);
+    at("stored").textContent = car.capacity_wh && car.stored_wh != null ? `${kilo(car.stored_wh, 0)} of ${kilo(car.capacity_wh, 0)} kWh` : "–";
     at("earned").textContent = `${(car.earned_nanos / 1e9).toFixed(3)} IOTA`;
     at("wants").textContent = wants(car);
     at("least").max = car.capacity_wh / 1000;
   } catch {
     at("says").textContent = "The car does not answer; trying again …";
-    for (const id of ["power", "missing", "stored"]) at(id).textContent = "–";
+    for (const id of ["power", "missing", "stored"]) at(id).textContent = "not known";
   }
 }
 

@@ -139,7 +139,7 @@ export class Car {
       tile("Leaves", leaves(card), `came ${card.arrival_tick < 0 ? "before this began" : clock(card.arrival_tick)}`),
     ]);
     fill(this.strip, this.days(tick));
-    fill(this.trades, sales.length ? table(salesColumns(tick), sales, "Sales, newest call first") : h("p", { class: "soft" }, "Nothing yet."),
+    fill(this.trades, sales.length ? table(salesColumns(tick), sales, "Sales, newest call first") : h("p", { class: "soft" }, card.is_whole ? "Nothing yet." : "Nothing that is known here."),
       h("p", { class: "soft" }, `Strategy: ${card.strategy || "not told"} · session ${card.session} · prices in ${store.head.price_unit}`));
   }
 

@@ -46,7 +46,7 @@ export const UNKNOWN = ["unheard", "silent", "quiet"];
 // What a car drew, if all was seen since it came; when it has left, its charger's meter was told.
 export const charged = (card, car) => kwh(card.is_whole || !car.here ? car.imported_ws : NaN);
 export const fedBack = (card, car) => kwh(card.is_whole || !car.here ? car.exported_ws : NaN);
-const NOT_WHOLE = "the transformer's node did not run all the time since it came";
+const NOT_WHOLE = "the node was not up all the time since it came";
 export const notWhole = (card) => (card.is_whole ? "" : NOT_WHOLE);
 
 // Of a transformer's node.
