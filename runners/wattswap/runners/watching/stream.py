@@ -20,7 +20,7 @@ OVER: Final = b"event: over\ndata: {}\n\n"
 """Whoever serves the stream goes away."""
 
 
-class Beat(msgspec.Struct, frozen=True):
+class StreamBeat(msgspec.Struct, frozen=True):
     """That the stream is there, and where the street's clock stands."""
 
     ticks: int
@@ -49,7 +49,7 @@ class EventStream:
             if self._silent_s < BEAT_S:
                 return b""
             self._silent_s = 0.0
-            return _event("beat", Beat(self._history.ticks, self._history.silent_s))
+            return _event("beat", StreamBeat(self._history.ticks, self._history.silent_s))
         told, self._cursor = news
         if isinstance(told, Head):
             self.has_more = True
@@ -58,7 +58,7 @@ class EventStream:
         return _event("part", told, str(self._cursor))
 
 
-def _event(kind: str, content: Head | NewRows | Beat, event_id: str = "") -> bytes:
+def _event(kind: str, content: Head | NewRows | StreamBeat, event_id: str = "") -> bytes:
     """A server-sent event; JSON has no line breaks, so one line of data holds it."""
     named = f"id: {event_id}\n" if event_id else ""
     return f"event: {kind}\n{named}data: ".encode() + msgspec.json.encode(content) + b"\n\n"
