@@ -21,10 +21,10 @@ def main(street: str = "a400", replications: str = "8") -> None:
         max_steps=NeighbourhoodModel.steps_of(street),  # Mesa's default of 1000 would stop a week after eight hours
         display_progress=sys.stderr.isatty(),
     )
-    print("seed  over the limit  short cars  IOTA paid  trades")
+    print("seed  over the limit  sessions left short  IOTA paid  trades")
     for row in sorted(rows, key=lambda row: int(row["seed"])):
         print(
-            f"{row['seed']:4}  {row['overload_s'] / 60:10.1f} min  {row['sessions_short']:10}"
+            f"{row['seed']:4}  {row['overload_s'] / 60:10.1f} min  {row['sessions_short']:19}"
             f"  {row['paid_nanos'] / 1e9:9.2f}  {row['trace_hash'][:12]}"
         )
     print(f"Any of them again: wattswap run {street} --engine fleet --seed SEED")

@@ -18,7 +18,7 @@ def row(controller: str, seed: int, **figures: float) -> dict[str, Any]:
 
 
 def comparison(**figures: float) -> Comparison:
-    """Nobody in control, with a short car in each run, beside a negotiation."""
+    """Nobody in control, with a session left short in each run, beside a negotiation."""
     runs = [[row("uncontrolled", seed, sessions_short=1), row("negotiated", seed, **figures)] for seed in (1, 2)]
     return Comparison("street", [one for pair in zip(*runs, strict=True) for one in pair])
 
@@ -31,7 +31,7 @@ def printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 
 def test_who_was_hurt_is_the_first_that_is_said(monkeypatch, capsys):
     lines = printed(monkeypatch, capsys, comparison(sessions_short=3, forced_wh=12_345))
-    hurt = "  negotiated, need: 2.0 more cars left short than with nobody in control, 12 kWh cut without pay"
+    hurt = "  negotiated, need: 2.0 more sessions left short than with nobody in control, 12 kWh cut without pay"
     assert lines[:2] == ["Who was hurt, in the mean of a run:", hurt]
 
 
@@ -69,11 +69,11 @@ def test_the_picture_has_a_panel_for_each_measure_that_is_not_0_everywhere_and_t
     shown = replace(comparison(sessions_short=1, forced_wh=12_345, sellers_losing=4), sample="street")
     figure = shown.plot()
     panels = figure.axes[: len(figure.axes) // 2]
-    assert [axes.get_title() for axes in panels] == ["short cars", "kWh cut unpaid", "sellers at loss"]
+    assert [axes.get_title() for axes in panels] == ["sessions left short", "kWh cut unpaid", "sellers at loss"]
     means = [text for text in panels[1].texts if isinstance(text, Annotation)]
     assert [(text.get_text(), text.xy[0]) for text in means] == [("0.0", 0), ("12.3", 0)]
     assert "mean of 2 streets" in figure.get_suptitle()
-    assert comparison().drawn == (MEASURES[0],), "nobody in control leaves a car short"
+    assert comparison().drawn == (MEASURES[0],), "nobody in control leaves a session short"
 
 
 def test_a_narrow_terminal_shows_every_measure_with_its_whole_name(monkeypatch, capsys):

@@ -118,7 +118,7 @@ def _told(done: City) -> str:
         f"  over the limit for a minute or more: {over[0]:,} had nobody given way, {over[1]:,} as negotiated",
         f"  hours over it in all: {baseline_h:,.1f} had nobody given way, {over_h:,.1f} as negotiated",
         f"  of these homes alone: {alone_h:,.1f}, {helped}",
-        f"  cars that left short of energy: {done.total('sessions_short'):,}",
+        f"  sessions left short: {done.total('sessions_short'):,}",
         f"  deferred {deferred_mwh:,.2f} MWh and fed back {fed_mwh:,.2f} MWh in {done.total('rounds'):,} rounds,",
         f"  for {done.total('paid_nanos') / 1e9:,.0f} IOTA{and_open}; {bore}",
     ]

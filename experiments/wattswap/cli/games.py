@@ -65,7 +65,7 @@ def _show(scenario: str, outcomes: Sequence[GameOutcome], seeds: int) -> None:
     console.print(
         "\nFor each car that plays: what it earned beyond what waiting cost it, honest and playing, and the gain; what"
         " each other car gains; what the site pays, over the honest run's payments."
-        f" Paid to cars that are not there: at most {invented:g} IOTA. Sessions that left short: {short or 'none'}.\n",
+        f" Paid to cars that are not there: at most {invented:g} IOTA. Sessions left short: {short or 'none'}.\n",
         markup=False,
         soft_wrap=True,
     )

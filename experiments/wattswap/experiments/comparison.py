@@ -55,7 +55,7 @@ FEEDING_COST: Final = Measure("feeding_cost_nanos", "feeding cost IOTA", 1e9, 1)
 PAID: Final = Measure("paid_nanos", "IOTA paid", 1e9, 1)
 RENT_OPEN: Final = Measure("rent_open_nanos", "IOTA rent open", 1e9, 1)
 MEASURES: Final = (
-    Measure("sessions_short", "short cars", 1, 1),
+    Measure("sessions_short", "sessions left short", 1, 1),
     CUT_UNPAID,
     Measure("overload_s", "min over limit", 60, 1),
     Measure("waiting_cost_nanos", "waiting cost IOTA", 1e9, 1),
@@ -196,7 +196,7 @@ def _means(spread: Mapping[str, Spread], measures: Sequence[Measure]) -> list[st
 def _hurt(spread: Mapping[str, Spread], idle: Mapping[str, Spread] | None) -> str:
     """What cars lost by a controller, beside nobody in control where that was run; empty if nothing."""
     short = spread["sessions_short"].mean - (idle["sessions_short"].mean if idle else 0)
-    texts = [f"{amount(short)} more cars left short than with nobody in control"] if idle and short > 0 else []
+    texts = [f"{amount(short)} more sessions left short than with nobody in control"] if idle and short > 0 else []
     cut_kwh = spread[CUT_UNPAID.key].mean
     return ", ".join(texts + ([f"{amount(cut_kwh)} kWh cut without pay"] if cut_kwh else []))
 

@@ -63,14 +63,14 @@ _COMMON: Final = (
     "min over limit",
     "min over limit, negotiated",
     "peak, % of limit",
-    "short cars",
+    "sessions left short",
 )
 _MARKET: Final = ("kWh deferred", "IOTA paid", "waiting cost, IOTA", "earned beyond it, IOTA", "sellers that lose, %")
 _EXCERPT_HEADER: Final = (
     "street, one week",
     "min over limit, nobody in control",
     "min over limit, negotiated",
-    "short cars",
+    "sessions left short",
     "stops per session",
     "IOTA paid",
     "waiting cost, IOTA",
@@ -204,7 +204,7 @@ def excerpt(results: Results, streets: Sequence[str] = STREETS, seeds: Sequence[
 
 
 def _cheapest_rival(results: Results, street: str) -> str:
-    """The least waiting cost of the rules that hold the limit without asking, and how many cars left short under it."""
+    """The least waiting cost of the rules that hold the limit without asking, and how many sessions it left short."""
     runs = {controller: results[under(street, controller)] for controller in RIVALS}
     controller, of = min(runs.items(), key=lambda run: _waiting_cost_iota(run[1]))
     short = f", {of['sessions_short']} short" if of["sessions_short"] else ""
@@ -295,7 +295,14 @@ def _hardships_table(results: Results, streets: Sequence[str]) -> str:
     return table(["street", *_HARD_FACTS, "forced, % of relief"], rows)
 
 
-_HARD_FACTS: Final = ("short cars", "kWh missing", "min over limit", "peak, % of limit", "swings", "stops per session")
+_HARD_FACTS: Final = (
+    "sessions left short",
+    "kWh missing",
+    "min over limit",
+    "peak, % of limit",
+    "swings",
+    "stops per session",
+)
 
 
 def _hard_facts(of: Summary) -> list[str]:

@@ -27,7 +27,7 @@ def small_table(figures: Mapping[str, Any]) -> str:
         ("highest load", f"{kilo(figures['peak_w'])} kW"),
         ("limit", f"{kilo(figures['limit_w'])} kW"),
         ("over the limit", f"{minutes(figures['overload_s'])} min"),
-        ("sessions that left short", f"{figures['sessions_short']:,}"),
+        ("sessions left short", f"{figures['sessions_short']:,}"),
         ("deferred", f"{kilo(figures['deferred_wh'])} kWh"),
         ("fed back", f"{kilo(figures['fed_back_wh'])} kWh"),
         ("cut without pay", f"{kilo(figures['forced_wh'])} kWh"),
