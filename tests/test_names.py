@@ -34,7 +34,7 @@ SHORT_CARS = re.compile(r"short cars|cars? (that |which )?(were |was )?(left|lea
 
 
 def test_what_is_left_short_is_a_session_and_never_called_a_car():
-    """A car comes several times a week; screens, reports and pages count the sessions that ended with energy missing."""
+    """A car comes several times a week; screens, reports and pages count sessions that ended with energy missing."""
     pages = [HOUSE / "README.md", *(HOUSE / "docs").rglob("*.md"), *(HOUSE / "docs/examples").rglob("*.*")]
     code = [path for folder in ("experiments", "runners") for path in (HOUSE / folder).rglob("*.py")]
     assert len(pages) > 30

@@ -16,6 +16,7 @@ import pytest
 
 from wattswap.cli import main
 from wattswap.experiments import api
+from wattswap.experiments.tables import TABLES
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.rundir import read_run
 
@@ -80,7 +81,7 @@ def test_a_run_prints_what_was_achieved_and_leaves_a_directory_that_can_be_run_a
     assert run.status == "complete"
     assert run.uncontrolled is not None
     assert run.uncontrolled["overload_s"] > run.figures["overload_s"] == 0
-    for table in ("series", "rounds", "trades", "sessions", "cars", "uncontrolled"):
+    for table in (*TABLES, "uncontrolled"):
         assert run.columns(table)
     assert {entry.name for entry in path.iterdir()} >= {"scenario.toml", "ledger.sqlite", "log.jsonl", "report.html"}
     assert tomllib.loads((path / "scenario.toml").read_text(encoding="utf-8"))["inputs"]

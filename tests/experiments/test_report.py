@@ -21,6 +21,7 @@ from wattswap.experiments.headline import headline
 from wattswap.experiments.narrative import biggest_round, round_steps, trades_of
 from wattswap.experiments.report import page, write_report
 from wattswap.experiments.run_tables import RunTables
+from wattswap.experiments.tables import TABLES
 from wattswap.protocol.errors import InputError
 from wattswap.runners.scenario.bundled import DATA
 
@@ -273,7 +274,7 @@ def test_a_torn_file_is_named_and_an_older_report_survives(demo, tmp_path, torn)
 
 
 SWAPPED = [
-    *permutations(("series", "rounds", "trades", "sessions", "cars"), 2),
+    *permutations(TABLES, 2),
     ("uncontrolled", "rounds"),
     ("series", "uncontrolled"),
 ]

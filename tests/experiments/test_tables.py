@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from wattswap.experiments import run
 from wattswap.experiments.tables import TABLES, table_of
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.recording.record import RunRecord
@@ -66,6 +67,26 @@ def test_sessions_know_when_they_came_and_left(street, record):
     sessions = table("sessions", street, record)
     assert seconds(street, sessions["arrival_ms"]) == [30]
     assert seconds(street, sessions["departure_ms"]) == [120]
+
+
+def test_who_was_owed_what_and_when(street, record):
+    owed = table("owed", street, record)
+    assert seconds(street, owed["t_ms"]) == [60, 90, 90]
+    assert owed["session"].tolist() == ["S1", "S1", "S2"]
+    assert owed["owed_ws"].tolist() == [330_000, 660_000, 180_000]
+
+
+@pytest.mark.parametrize("scenario", ["b250", "tests/runners/three_feeders.toml"])
+def test_each_cars_own_price_and_what_it_was_owed_come_to_what_waiting_cost(scenario: str):
+    """To a nano a session, for the sum rounds down: what a run directory must hold to be reckoned again."""
+    result = run(scenario, day=7, engine="fleet", settings=["reading_s=150"])
+    price = dict(zip(result.sessions["session"], result.sessions["waiting_nanos_per_kwh_h"].tolist(), strict=True))
+    waited_ws_s = (result.owed.groupby("session")["owed_ws"].sum() * 150).to_dict()
+    cost_nanos = sum(ws_s * price[session] // 3_600_000 // 3_600 for session, ws_s in waited_ws_s.items())
+    assert cost_nanos == result.summary["waiting_cost_nanos"] > 0
+    assert result.owed.groupby("t_ms")["owed_ws"].sum().to_dict() == {
+        t_ms: owed_ws for t_ms, owed_ws in result.series.groupby("t_ms")["owed_ws"].sum().items() if owed_ws
+    }
 
 
 @pytest.mark.parametrize("name", TABLES)

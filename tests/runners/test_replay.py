@@ -61,7 +61,7 @@ def test_a_replay_is_identical(tmp_path: Path, settings: tuple[str, ...], option
     checked = check(run_dir)
     assert checked.differences == ()
     assert checked.replay.whole
-    assert checked.compared == ("series", "rounds", "trades", "sessions", "cars")
+    assert checked.compared == ("series", "rounds", "trades", "sessions", "cars", "owed")
     assert checked.figures["rounds"] == read_run(run_dir).figures["rounds"]
     assert checked.replay.record.rounds or options.get("controller") == "edf"
 
@@ -90,7 +90,7 @@ def test_a_journal_that_ends_early_is_replayed_to_its_end(copy: Path, lines: int
     assert checked.differences == ()
     assert (checked.replay.ticks, checked.replay.whole) == (lines, False)
     assert len(checked.replay.record.ticks) == lines - 1
-    assert checked.compared == ("series", "rounds", "trades", "sessions")
+    assert checked.compared == ("series", "rounds", "trades", "sessions", "owed")
 
 
 def cut_after(journal: Path, lines: int, torn: int = 0) -> None:

@@ -29,7 +29,7 @@ def in_portions(cuts: list[int]) -> TimeSeries:
 @given(st.lists(st.integers(0, 80), max_size=8).map(sorted))
 def test_any_portions_come_to_the_same(cuts):
     whole, parts = TimeSeries.of(STREET, RECORD), in_portions(cuts)
-    for one, other in ((whole.street, parts.street), (whole.stretches, parts.stretches)):
+    for one, other in ((whole.street, parts.street), (whole.stretches, parts.stretches), (whole.owed, parts.owed)):
         for name, column in one._asdict().items():
             np.testing.assert_array_equal(column, getattr(other, name), err_msg=name)
     assert whole.owed_ws.tolist() == parts.owed_ws.tolist()

@@ -76,7 +76,7 @@ class Result:
         return small_table(self.summary)
 
     def frame(self, name: str) -> pd.DataFrame:
-        """A table (``series``, ``rounds``, ``trades``, ``sessions`` or ``cars``) with timestamps, kWh, kW and IOTA."""
+        """A table (``trades``, one of :data:`.tables.TABLES`) with timestamps, kWh, kW and IOTA."""
         return readable(getattr(self, known_table(name)), self.street.scenario.start.tzinfo)
 
     @cached_property
@@ -103,6 +103,11 @@ class Result:
     def cars(self) -> pd.DataFrame:
         """What each car did when, see :func:`.tables.cars_columns`."""
         return _frame(tables.table_of("cars", self.street, self.record, self.ticks))
+
+    @cached_property
+    def owed(self) -> pd.DataFrame:
+        """What each session was owed at each tick, see :func:`.tables.owed_columns`."""
+        return _frame(tables.table_of("owed", self.street, self.record, self.ticks))
 
     @cached_property
     def twin(self) -> Result:
@@ -333,8 +338,8 @@ def _write(directory: RunDir, job: RunJob, result: Result, status: Status) -> No
     if figures["fallback_unsafe_w"]:
         log.warning("limit exceeded if nobody answers the chargers", fallback_unsafe_w=figures["fallback_unsafe_w"])
     job.tables.close()
-    rewritten = ("trades", "cars") if job.settlement is not None else ("cars",)
-    # the cars' stretches, and what the ledger made of trades, are known only now
+    rewritten = ("trades", "cars", "owed") if job.settlement is not None else ("cars", "owed")
+    # what cars did and were owed, and what the ledger made of trades, are known only now
     written = [
         directory.write_table(name, tables.table_of(name, result.street, result.record, result.ticks))
         for name in rewritten

@@ -43,7 +43,7 @@ class LoadedRun:
         return small_table(self.summary)
 
     def __getattr__(self, name: str) -> pd.DataFrame:
-        """``series``, ``rounds``, ``trades``, ``sessions``, ``cars``: the tables in integers, as they lie there."""
+        """``series``, ``rounds``, ``trades``, ``sessions``, ``cars``, ``owed``: tables in integers, as they lie there."""
         if name not in tables.TABLES:
             raise AttributeError(name)
         found: pd.DataFrame = getattr(self.tables, name)

@@ -55,6 +55,8 @@ class FinishedRun(Protocol):
     def sessions(self) -> pd.DataFrame: ...  # noqa: D102
     @property
     def cars(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def owed(self) -> pd.DataFrame: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class RunTables:
     trades: pd.DataFrame
     sessions: pd.DataFrame
     cars: pd.DataFrame
+    owed: pd.DataFrame
     uncontrolled: pd.DataFrame | None = None
     """``t_ms, load_w`` of the same street with every car charging at once; None where nobody ran it."""
 
@@ -121,6 +124,7 @@ class RunTables:
             trades=run.trades,
             sessions=run.sessions,
             cars=run.cars,
+            owed=run.owed,
             uncontrolled=curve,
         )
 
@@ -208,6 +212,7 @@ _COLUMNS: Final[Mapping[str, Sequence[str]]] = {
     "trades": ("t_ms", *TradeRow._fields),
     "sessions": (*SessionRow._fields, "feeder", "arrival_ms", "departure_ms"),
     "cars": _CARS,
+    "owed": ("t_ms", "feeder", "session", "owed_ws"),
 }
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wattswap.protocol.effects import NoteRound
     from wattswap.runners.recording.activities import Stretches
     from wattswap.runners.recording.record import RunRecord
-    from wattswap.runners.recording.time_series import StreetTicks, TimeSeries
+    from wattswap.runners.recording.time_series import OwedTicks, StreetTicks, TimeSeries
     from wattswap.runners.scenario.street import Street
 
     Columns = dict[str, NDArray[Any]]
@@ -87,8 +87,14 @@ def trades_columns(place: Place, trades: Sequence[TradeRow]) -> Columns:
 
 
 def sessions_columns(place: Place, sessions: Sequence[SessionRow]) -> Columns:
-    """One row per session as it ended, or as it stood when the run did; ``departure_ms`` of a battery is far away."""
+    """One row per session as it ended, or as it stood when the run did; ``departure_ms`` of a battery is far away.
+
+    ``waiting_nanos_per_kwh_h`` is the car's own price of waiting, as the scenario's seed drew it; 0 for a battery.
+    """
     columns = _columns(place, SessionRow._fields, sessions)
+    fleet = fleet_of(place.street)
+    price_of = dict(zip(fleet.session_id, fleet.waiting_nanos_per_kwh_h.tolist(), strict=True))
+    columns["waiting_nanos_per_kwh_h"] = np.array([price_of[each.session] for each in sessions], dtype=np.int64)
     columns["feeder"] = np.full(len(sessions), place.feeder, dtype=np.int64)
     columns["arrival_ms"] = _unix_ms(place.street, columns["arrival_tick"])
     columns["departure_ms"] = _unix_ms(place.street, columns["departure_tick"])
@@ -115,12 +121,23 @@ def cars_columns(place: Place, stretches: Stretches) -> Columns:
     }
 
 
+def owed_columns(place: Place, owed: OwedTicks) -> Columns:
+    """One row per tick and session that is behind its baseline: the energy that it is owed at the tick's start."""
+    return {
+        "t_ms": _unix_ms(place.street, owed.tick),
+        "feeder": np.full(len(owed.tick), place.feeder, dtype=np.int64),
+        "session": _names([f"{place.prefix}{name}" for name in fleet_of(place.street).session_id], owed.row),
+        "owed_ws": owed.owed_ws,
+    }
+
+
 _MAKERS: Final[Mapping[str, Callable[[Place, RunRecord, TimeSeries], Columns]]] = {
     "series": lambda place, _, series: series_columns(place, series.street),
     "rounds": lambda place, record, _: rounds_columns(place, record.rounds),
     "trades": lambda place, record, _: trades_columns(place, record.trades),
     "sessions": lambda place, record, _: sessions_columns(place, record.sessions),
     "cars": lambda place, _, series: cars_columns(place, series.stretches),
+    "owed": lambda place, _, series: owed_columns(place, series.owed),
 }
 TABLES: Final = tuple(_MAKERS)
 """The tables of a run directory by name."""

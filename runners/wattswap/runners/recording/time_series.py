@@ -67,6 +67,21 @@ class StreetTicks(NamedTuple):
         return cls(*sums)._replace(tick=feeders[0].tick[:ticks])
 
 
+class OwedTicks(NamedTuple):
+    """The sessions that are behind their baseline, a row for each of them at each tick."""
+
+    tick: Ints
+    row: Ints
+    owed_ws: Ints
+    """At the tick's start."""
+
+    @classmethod
+    def of(cls, cars: CarTicks, is_session: Bools) -> OwedTicks:
+        """Those of these car-ticks, tick after tick."""
+        behind = np.flatnonzero((cars.owed_ws > 0) & is_session[cars.row])
+        return cls(cars.ticks[cars.place[behind]], cars.row[behind], cars.owed_ws[behind])
+
+
 class TimeSeries:
     """A run's ticks, summed up."""
 
@@ -85,6 +100,7 @@ class TimeSeries:
         """How often a session that drew power in one tick draws none in the next although it wants some."""
         self._street: list[StreetTicks] = [StreetTicks.of(CarTicks.of(()), self.is_session)]
         self._stretches: list[Stretches] = [Stretches.of(CarTicks.of(()))]
+        self._owed: list[OwedTicks] = [OwedTicks.of(CarTicks.of(()), self.is_session)]
         self._last: TickRow | None = None
 
     @classmethod
@@ -118,6 +134,9 @@ class TimeSeries:
             feeder.stretches._replace(row=feeder.stretches.row + first)
             for feeder, first in zip(feeders, first_rows, strict=True)
         ]
+        series._owed = [
+            feeder.owed._replace(row=feeder.owed.row + first) for feeder, first in zip(feeders, first_rows, strict=True)
+        ]
         return series
 
     def __len__(self) -> int:
@@ -136,6 +155,7 @@ class TimeSeries:
         self.stops += stops(cars, self.is_session) + stops(CarTicks.of(between), self.is_session)
         self._street.append(part)
         self._stretches.append(Stretches.of(cars))
+        self._owed.append(OwedTicks.of(cars, self.is_session))
         self._last = ticks[-1]
         return part
 
@@ -154,6 +174,12 @@ class TimeSeries:
         """What each car did when."""
         self._stretches = [Stretches.joined(self._stretches)]
         return self._stretches[0]
+
+    @property
+    def owed(self) -> OwedTicks:
+        """Who was behind its baseline, when and by how much."""
+        self._owed = [OwedTicks(*(np.concatenate(column) for column in zip(*self._owed, strict=True)))]
+        return self._owed[0]
 
     @property
     def plugged(self) -> NDArray[np.intp]:
