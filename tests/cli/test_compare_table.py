@@ -9,6 +9,7 @@ import pytest
 
 from wattswap.cli.compare import _show
 from wattswap.experiments.comparison import MEASURES, PEAK, Comparison
+from wattswap.experiments.plots.dots import PAGE_IN
 
 
 def row(controller: str, seed: int, **figures: float) -> dict[str, Any]:
@@ -62,18 +63,68 @@ def test_streets_that_were_drawn_anew_are_called_so(monkeypatch, capsys):
         assert f"pairs of one {sample}" in said
 
 
-def test_the_picture_has_a_panel_for_each_measure_that_is_not_0_everywhere_and_the_mean_at_the_bar():
+def test_the_picture_has_a_panel_for_each_measure_that_is_not_0_everywhere_and_the_mean_beside_it():
     pytest.importorskip("matplotlib")
-    from matplotlib.text import Annotation
-
     shown = replace(comparison(sessions_short=1, forced_wh=12_345, sellers_losing=4), sample="street")
     figure = shown.plot()
-    panels = figure.axes[: len(figure.axes) // 2]
+    panels = figure.axes
     assert [axes.get_title() for axes in panels] == ["sessions left short", "kWh cut unpaid", "sellers at loss"]
-    means = [text for text in panels[1].texts if isinstance(text, Annotation)]
-    assert [(text.get_text(), text.xy[0]) for text in means] == [("0.0", 0), ("12.3", 0)]
+    assert [text.get_text() for text in panels[1].texts] == ["0.0", "12.3"]
     assert "mean of 2 streets" in figure.get_suptitle()
     assert comparison().drawn == (MEASURES[0],), "nobody in control leaves a session short"
+
+
+def rivals(count: int, settings: tuple[str, ...] = ("",), **figures: float) -> Comparison:
+    """So many controllers over two seeds; waiting costs the second a thousand times what it costs the others."""
+    pytest.importorskip("matplotlib")
+    rows = [
+        {**row(f"rival-{number}", seed, **figures), "varied": setting}
+        | {"waiting_cost_nanos": (number + seed) * (10**12 if number == 1 else 10**9)}
+        for number in range(count)
+        for setting in settings
+        for seed in (1, 2)
+    ]
+    return Comparison("street", rows)
+
+
+@pytest.mark.parametrize(("count", "settings"), [(16, ("",)), (16, ("a=x", "a=y", "a=z")), (1, ("",))])
+def test_the_picture_of_many_rivals_is_a_page_high_at_most(count: int, settings: tuple[str, ...]):
+    everything = {measure.key: measure.per_unit for measure in MEASURES}
+    figure = rivals(count, settings, **everything).plot()
+    wide_in, high_in = figure.get_size_inches()
+    assert high_in <= PAGE_IN
+    assert wide_in <= PAGE_IN
+    assert sum(axes.get_visible() for axes in figure.axes) == len(MEASURES)
+
+
+def test_an_axis_is_logarithmic_where_one_rival_is_far_off_and_says_so():
+    waiting, over = rivals(5, overload_s=60).plot().axes
+    if waiting.get_title().startswith("min"):
+        waiting, over = over, waiting
+    assert waiting.get_title().endswith("(logarithmic)")
+    assert (waiting.get_xscale(), over.get_xscale()) == ("symlog", "linear")
+
+
+def test_what_is_not_nothing_is_not_written_as_0():
+    (axes,) = rivals(2).plot().axes
+    assert [text.get_text() for text in axes.texts] == ["1.5", "2,500.0"]
+    shown = Comparison("street", [row("uncontrolled", 1), row("negotiated", 1, overload_s=1.2)])
+    (axes,) = shown.plot().axes
+    assert [text.get_text() for text in axes.texts] == ["0.0", "0.02"]
+
+
+def test_an_interval_lies_around_the_mean_and_the_line_at_the_first():
+    """So that an interval which does not reach the dashed line is one that excludes 0."""
+    pytest.importorskip("scipy")
+    from matplotlib.collections import LineCollection
+
+    shown = Comparison("street", [row(who, seed, stops=of) for seed, (a, b) in enumerate(((1, 3), (2, 5)), 1)
+                                  for who, of in (("uncontrolled", a), ("negotiated", b))])  # fmt: skip
+    (axes,) = shown.plot().axes
+    (difference,) = [each for each in shown.differences if each.key == "stops"]
+    _, intervals, firsts = (each.get_segments() for each in axes.collections if isinstance(each, LineCollection))
+    assert intervals[1][:, 0] == pytest.approx([4 + difference.low - 2.5, 4 + difference.high - 2.5])
+    assert [segment[0, 0] for segment in firsts] == [1.5, 1.5]
 
 
 def test_a_narrow_terminal_shows_every_measure_with_its_whole_name(monkeypatch, capsys):

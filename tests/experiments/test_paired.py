@@ -57,6 +57,11 @@ def test_pairs_that_all_differ_by_the_same_are_as_certain_as_the_sign_test_says(
     assert differences(ten, ["hours"])[0][6:] == (1.0, 1.0, 1.0, 2**-9, 2**-9)
     same = rows((1.0, 2.0), (1.0, 2.0))
     assert differences(same, ["hours"])[0][6:] == (0.0, 0.0, 0.0, 1.0, 1.0)
+    rounded = rows((0.1 + 0.2, 2.0), (0.3, 2.0))
+    assert differences(rounded, ["hours"])[0][6:] == (0.0, 0.0, 0.0, 1.0, 1.0), (
+        "the last bit of a float is no difference"
+    )
+    assert differences(rows((0.1, 0.2), (0.4, 0.5)), ["hours"])[0].p == 0.5, "0.3 twice, but for the last bit"
     assert differences(rows((1.0,), (2.0,)), ["hours"]) == [], "one pair tells nothing"
 
 

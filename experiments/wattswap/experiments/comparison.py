@@ -14,8 +14,8 @@ from wattswap.experiments.formatting import amount
 from wattswap.experiments.full_disk import full_disk_told
 from wattswap.experiments.markup import table
 from wattswap.experiments.paired import PairedDifference, differences
-from wattswap.experiments.plots.bars import bars, label_of
 from wattswap.experiments.plots.curves import curves
+from wattswap.experiments.plots.dots import dots, label_of
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.run_tables import UNCONTROLLED
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
@@ -176,7 +176,7 @@ class Comparison:
             return curves(self.scenario, groups, measures, self.sample)
         paired = self.differences if find_spec("scipy") is not None else []
         keys = {measure.key for measure in self.drawn}
-        return bars(self.scenario, groups, self.drawn, [each for each in paired if each.key in keys], self.sample)
+        return dots(self.scenario, groups, self.drawn, [each for each in paired if each.key in keys], self.sample)
 
 
 class ComparisonError(RuntimeError):

@@ -43,7 +43,7 @@ class LoadedRun:
         return small_table(self.summary)
 
     def __getattr__(self, name: str) -> pd.DataFrame:
-        """``series``, ``rounds``, ``trades``, ``sessions``, ``cars``, ``owed``: tables in integers, as they lie there."""
+        """A table (one of ``TABLES``) in integers, as it lies there."""
         if name not in tables.TABLES:
             raise AttributeError(name)
         found: pd.DataFrame = getattr(self.tables, name)

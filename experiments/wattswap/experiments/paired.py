@@ -16,6 +16,8 @@ import numpy as np
 from wattswap.agents.controllers import NEGOTIATED
 
 CONFIDENCE: Final = 0.95
+_ROUNDING: Final = 1e-12
+"""Figures are floats: what differs by less than this part of them is the same."""
 
 
 class PairedDifference(NamedTuple):
@@ -60,9 +62,8 @@ def differences(rows: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> l
             both = [(by_seed[seed][key], groups[first][seed][key]) for seed in seeds]
             mine, theirs = np.array(both, dtype=np.float64).T
             against = ", ".join(first[:2]) if first[0] == NEGOTIATED and first[1] else first[0]
-            found.append(
-                PairedDifference(key, controller, strategy, varied, against, len(seeds), *student(mine - theirs))
-            )
+            more = np.where(np.isclose(mine, theirs, rtol=_ROUNDING, atol=0), 0.0, mine - theirs)
+            found.append(PairedDifference(key, controller, strategy, varied, against, len(seeds), *student(more)))
     tested = [at for at, each in enumerate(found) if each.low or each.high]
     for at, p_holm in zip(tested, holm([found[at].p for at in tested]), strict=True):
         found[at] = found[at]._replace(p_holm=p_holm)
@@ -84,7 +85,7 @@ def student(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float
 
     count, mean = len(values), float(values.mean())
     error = float(values.std(ddof=1)) / sqrt(count)
-    if not error:  # all pairs differ by the same, of which Student's test can say nothing
+    if error <= _ROUNDING * abs(mean):  # all pairs differ by the same, of which Student's test can say nothing
         return mean, mean, mean, 2.0 ** (1 - count) if mean else 1.0
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
     return mean, mean - reach, mean + reach, float(2 * stats.t.sf(abs(mean) / error, count - 1))

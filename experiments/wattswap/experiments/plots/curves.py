@@ -54,7 +54,7 @@ class DrawnMeasure(Protocol):
 
 
 _PANEL_HIGH_IN: Final = 2.6
-_STYLES: Final = ("-", "--", ":", "-.")
+_STYLES: Final = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
 """One after the other, so that a curve which lies on another is seen."""
 _COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#a3081a", "#6b7178", "#cc79a7")
 
