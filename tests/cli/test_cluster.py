@@ -184,7 +184,8 @@ def test_a_run_whose_worker_died_is_made_on_another_one(address, small, say):
     assert Path("first").exists()
 
 
-def test_a_cluster_that_is_lost_says_so_and_finished_runs_are_kept(scheduler, address, small):
+def test_a_cluster_that_is_lost_is_one_line_and_finished_runs_are_kept(scheduler, address, small):
+    """dask's own log has a traceback for it."""
     Path("mine.py").write_text(KEEPS.format(first=WAITS), encoding="utf-8")
     words = [*COMPARE, "--strategies", "mine.py:keeps", "--cluster", address]
     with subprocess.Popen([sys.executable, "-m", "wattswap", *words], stderr=subprocess.PIPE, text=True) as command:
@@ -195,7 +196,11 @@ def test_a_cluster_that_is_lost_says_so_and_finished_runs_are_kept(scheduler, ad
         os.kill(scheduler[1].pid, signal.SIGKILL)
         _, err = command.communicate(timeout=60)
     assert command.returncode == 1
-    assert "finished runs lie in there, the same command goes on from there" in err
+    kept = len(list(Path("there/runs").iterdir()))
+    said = f"its scheduler was lost; {kept} of 4 runs lie in there, the same command goes on from there"
+    assert err == f"wattswap: --cluster {address}: {said}\n"
+    again = compare(small, seeds=2, jobs=1, out="there", strategies=["mine.py:keeps"], controllers=["uncontrolled"])
+    assert len(again.rows) == 2
 
 
 def test_without_dask_the_extra_is_named(small, monkeypatch, say):

@@ -154,7 +154,9 @@ def compare(
     from wattswap.experiments.comparison import PICTURE, WITHOUT_PICTURE, ComparisonError
     from wattswap.experiments.comparison import compare as compare_runs
     from wattswap.experiments.executors import ExecutorLostError
+    from wattswap.experiments.formatting import counted
     from wattswap.experiments.plots.picture import kind_of_picture, save_picture
+    from wattswap.experiments.sweep import RUNS
     from wattswap.experiments.vary import variations
 
     if picture is not None:
@@ -185,10 +187,11 @@ def compare(
     except KeyboardInterrupt:
         click.echo(f"wattswap: interrupted; finished runs lie in {out}, the same command goes on from there", err=True)
         ctx.exit(INTERRUPTED)
-    except ExecutorLostError as error:
+    except ExecutorLostError:
+        kept = len(list((out / RUNS).glob("*.json")))
         click.echo(
-            f"wattswap: --cluster {cluster}: lost ({error}); finished runs lie in {out}, the same command goes on from"
-            " there",
+            f"wattswap: --cluster {cluster}: its scheduler was lost; {kept} of {counted(runs, 'run')} lie in {out}, the"
+            " same command goes on from there",
             err=True,
         )
         ctx.exit(CHECK_FAILED)

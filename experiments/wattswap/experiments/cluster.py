@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WITHOUT_CLUSTER: Final = "pip install 'wattswap[cluster]'"
 CONNECT_TIMEOUT_S: Final = 10
 """So long a scheduler has to answer, and then its first worker to be there."""
+_DASK_LOGS: Final = ("distributed", "tornado", "asyncio")
 
 
 class ClusterExecutor(Executor):
@@ -61,6 +62,9 @@ def _run_in(folder: str, task: Callable[..., Any], *args: Any) -> Any:
 def cluster_at(address: str) -> Iterator[ClusterExecutor]:
     """An executor on the cluster whose scheduler listens at this address, such as ``tcp://10.0.0.5:8786``.
 
+    Until it ends nothing is logged of the connection: what is lost is raised, by tasks as
+    :class:`.executors.ExecutorLostError`.
+
     Raises:
         InputError: nobody answers there, it has no worker, or its workers have another Wattswap or none.
     """
@@ -68,23 +72,23 @@ def cluster_at(address: str) -> Iterator[ClusterExecutor]:
         import distributed
     except ModuleNotFoundError:
         raise InputError(f"--cluster {address}: it needs dask.distributed: {WITHOUT_CLUSTER}") from None
-    try:
-        with _dask_is_quiet():
+    with _dask_is_quiet():
+        try:
             _ask(address)
             client = distributed.Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
-    except Exception as error:  # noqa: BLE001 - whatever dask makes of the bytes that something else answers
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"--cluster {address}: no scheduler answers there ({why}); start one with `dask scheduler`,"
-            " and workers with `dask worker ADDRESS`"
-        ) from None
-    with client:
-        _refuse_workers(client, address)
-        executor = ClusterExecutor(client)
-        try:
-            yield executor
-        finally:
-            executor.shutdown(cancel_futures=True)
+        except Exception as error:  # noqa: BLE001 - whatever dask makes of the bytes that something else answers
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise InputError(
+                f"--cluster {address}: no scheduler answers there ({why}); start one with `dask scheduler`,"
+                " and workers with `dask worker ADDRESS`"
+            ) from None
+        with client:
+            _refuse_workers(client, address)
+            executor = ClusterExecutor(client)
+            try:
+                yield executor
+            finally:
+                executor.shutdown(cancel_futures=True)
 
 
 def _ask(address: str) -> None:
@@ -108,13 +112,20 @@ def _ask(address: str) -> None:
 
 @contextmanager
 def _dask_is_quiet() -> Iterator[None]:
-    """Keep tracebacks that dask logs while it connects off the terminal: one line says what is wrong."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+    """Keep tracebacks that dask logs of its connection off the terminal: one line says what is wrong.
+
+    Only its own loggers, and those of the loops it runs in; whoever else logs in this process goes on.
+    """
+    names = {*_DASK_LOGS, *(name for name in logging.root.manager.loggerDict if name.partition(".")[0] in _DASK_LOGS)}
+    loggers = [logging.getLogger(name) for name in names]
+    before = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
-        logging.disable(before)
+        for each, level in zip(loggers, before, strict=True):
+            each.setLevel(level)
 
 
 def _refuse_workers(client: Client, address: str) -> None:
