@@ -42,6 +42,18 @@ def test_holms_correction():
     assert holm([]) == []
 
 
+def test_that_a_rule_pays_nobody_is_no_test():
+    """Known beforehand, it would only make the tests beside it more careful."""
+    seeds = [
+        {"controller": name, "strategy": "", "seed": seed, "status": "complete", "stops": stops, "paid_nanos": nanos}
+        for name, more, nanos in (("negotiated", 0, 10), ("fcfs", 1, 0))
+        for seed, stops in enumerate((1.0 + more, 2.0 + 3 * more))
+    ]
+    stops, paid = differences(seeds, ["stops", "paid_nanos"])
+    assert stops.p_holm == stops.p < 1
+    assert (paid.mean, paid.p_holm, paid.is_certain) == (-10.0, 1.0, False)
+
+
 def test_runs_without_a_partner_are_left_out():
     lone = [*rows(SLEEP[0], SLEEP[1][:9]), {**rows((1.0,), ())[0], "seed": 99}]
     lone.append({"controller": "drug 2", "strategy": "", "seed": 9, "status": "failed"})
