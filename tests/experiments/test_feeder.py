@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -51,6 +52,15 @@ def test_one_cable_drops_the_volts_that_kirchhoff_says(tmp_path):
     current = np.conj(watts[0, 0] * (1 + 0.3j) / far)
     assert found.amperes[0, 0] == pytest.approx(np.abs(current), abs=0.05)
     assert found.volts[0, 1, 0] < found.volts[0, 1, 1], "the loaded phase drops"
+
+
+def test_a_day_of_2_880_flows_takes_less_than_two_seconds_of_a_processor():
+    network = read_network()
+    watts = np.random.default_rng(1).uniform(0, 1_000, (2_880, len(network.load_bus), 3))
+    began_s = process_time()
+    found = power_flows(network, watts, watts * 0.4, 400_000)
+    assert process_time() - began_s < 2
+    assert len(found.volts) == 2_880
 
 
 def test_what_goes_in_is_what_is_drawn_and_lost(finished):

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
 from typing import Final
 
 from wattswap.experiments.bench.bench_row import BenchRow
 from wattswap.protocol.units import MS_PER_S
+
+
+_TRANSFORMERS: Final = 40
 
 
 def rows(seeds: int) -> Iterator[BenchRow]:
@@ -37,6 +41,26 @@ def _replications(seeds: int) -> Iterator[BenchRow]:
         unit="s",
         beside=f"{seeds} runs one by one",
         theirs=alone_s * seeds,
+    )
+
+
+def _city(_: int) -> Iterator[BenchRow]:
+    """A city's transformers, no two alike, as ``wattswap city`` runs them."""
+    from wattswap.experiments.city import plan_city
+    from wattswap.runners.engines.fleet import FleetRun
+    from wattswap.runners.engines.side_by_side import SideBySide
+    from wattswap.runners.scenario import build_street
+
+    with TemporaryDirectory() as folder:
+        plan = plan_city(_TRANSFORMERS, Path(folder))
+        city = build_street(plan.source, plan.day, range(_TRANSFORMERS))
+        alone = [build_street(plan.source, plan.day, [number]) for number in range(_TRANSFORMERS)]
+    yield BenchRow(
+        what=f"a winter day of a city's {_TRANSFORMERS} transformers, in one pass",
+        ours=_spent_s(lambda: SideBySide([city]).pass_through()),
+        unit="s",
+        beside="the same one by one",
+        theirs=_spent_s(lambda: [FleetRun(street).run() for street in alone]),
     )
 
 
@@ -111,6 +135,7 @@ _MEASURES: Final[tuple[Callable[[int], Iterator[BenchRow]], ...]] = (
     _engines,
     _beside_mesa,
     _replications,
+    _city,
     _wire,
     _payments,
 )
