@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object and nothing else.")
 def bench(seeds: int, pythons: tuple[str, ...], *, peers: bool, as_json: bool) -> None:
-    """Measure this installation: engines, replications, rounds on the wire, payments, other simulators.
+    """Measure this installation: engines, replications, a city, rounds on the wire, payments, other simulators.
 
     Every figure stands beside something that does the same work, taken in the same process one after the other, for a
     second on one machine is no second on another. It takes about a minute.

@@ -17,8 +17,7 @@ from typing import Final
 from wattswap.experiments.bench.bench_row import BenchRow
 from wattswap.protocol.units import MS_PER_S
 
-
-_TRANSFORMERS: Final = 40
+_TRANSFORMERS, _SUNDAY = 20, 7
 
 
 def rows(seeds: int) -> Iterator[BenchRow]:
@@ -52,11 +51,11 @@ def _city(_: int) -> Iterator[BenchRow]:
     from wattswap.runners.scenario import build_street
 
     with TemporaryDirectory() as folder:
-        plan = plan_city(_TRANSFORMERS, Path(folder))
+        plan = plan_city(_TRANSFORMERS, Path(folder), day=_SUNDAY)
         city = build_street(plan.source, plan.day, range(_TRANSFORMERS))
         alone = [build_street(plan.source, plan.day, [number]) for number in range(_TRANSFORMERS)]
     yield BenchRow(
-        what=f"a winter day of a city's {_TRANSFORMERS} transformers, in one pass",
+        what=f"a winter Sunday of a city's {_TRANSFORMERS} transformers, in one pass",
         ours=_spent_s(lambda: SideBySide([city]).pass_through()),
         unit="s",
         beside="the same one by one",
