@@ -56,7 +56,7 @@ def test_a_picture_for_paper_has_the_paired_differences(tmp_path: Path, monkeypa
     assert "a picture's name ends in .pdf, .png, .svg" in capsys.readouterr().err
     assert not Path("here").exists()
     assert run_main(*words, "figure.svg") == 0
-    assert "differences in pairs of one seed from negotiated, need" in Path("figure.svg").read_text()
+    assert "the 95 % interval of the difference from negotiated, need" in Path("figure.svg").read_text()
 
 
 def test_json_is_one_object_and_nothing_else(tmp_path: Path, monkeypatch, capsys):

@@ -10,6 +10,7 @@ import pytest
 from tests import smalltown
 from tests.pages import HOUSE
 
+from wattswap.experiments.bench import suite
 from wattswap.experiments.bench.bench_row import BenchRow
 from wattswap.experiments.bench.beside_peers import PEERS, beside_peers
 from wattswap.protocol.errors import InputError
@@ -23,6 +24,15 @@ from wattswap.runners.scenario import load_street
 def test_fewer_seconds_and_more_a_second_are_better(unit: str, ours: float, theirs: float, times: float):
     assert BenchRow(what="", ours=ours, unit=unit, theirs=theirs).times == pytest.approx(times)
     assert BenchRow(what="", ours=ours, unit=unit).times is None
+
+
+def test_a_citys_pass_stands_beside_its_transformers_one_by_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(suite, "_TRANSFORMERS", 1)
+    (row,) = suite._city(0)
+    assert "city's 1 transformers" in row.what
+    assert row.ours > 0
+    assert row.theirs is not None
+    assert row.theirs > 0
 
 
 def test_peers_that_are_not_here_are_named_and_never_measured():

@@ -105,7 +105,7 @@ def _caption(differences: Sequence[PairedDifference], sample: str, letters: int)
     first = " of its setting" if len({each.varied for each in differences}) > 1 else ""
     text = (
         f"Thick: the 95 % interval of the difference from {differences[0].against}{first} (dashed), in pairs of one"
-        f" {sample}; blue: Holm's corrected p < 0.05"
+        f" {sample}; blue: Holm's corrected p < 0.05; grey: not, or known beforehand"
     )
     return "\n".join(wrap(text, letters))
 
