@@ -74,6 +74,12 @@ def test_the_picture_has_a_panel_for_each_measure_that_is_not_0_everywhere_and_t
     assert comparison().drawn == (MEASURES[0],), "nobody in control leaves a session short"
 
 
+def test_half_a_minute_in_twenty_runs_is_not_shown_as_none(monkeypatch, capsys):
+    one = Comparison("street", [row("fcfs", seed, overload_s=30 if seed == 1 else 0) for seed in range(20)])
+    (line,) = [line for line in printed(monkeypatch, capsys, one) if line.startswith("fcfs")]
+    assert line.split()[:3] == ["fcfs", "0", "0.03"], "0.025 min"
+
+
 def rivals(count: int, settings: tuple[str, ...] = ("",), **figures: float) -> Comparison:
     """So many controllers over two seeds; waiting costs the second a thousand times what it costs the others."""
     pytest.importorskip("matplotlib")

@@ -308,7 +308,7 @@ def _show(comparison: Comparison, picture: Path | None = None) -> None:
 
 def _show_differences(console: Console, comparison: Comparison, differences: Sequence[PairedDifference]) -> None:
     """What each group has beyond the first, in pairs of one seed or street; mean and interval one below the other."""
-    from wattswap.experiments.formatting import plain
+    from wattswap.experiments.formatting import rounded
 
     pairs = max(each.pairs for each in differences)
     console.print(
@@ -321,7 +321,7 @@ def _show_differences(console: Console, comparison: Comparison, differences: Seq
     for each in differences:
         measure = measure_of[each.key]
         mean, low, high = (
-            plain(value / measure.per_unit, measure.places) for value in (each.mean, each.low, each.high)
+            rounded(value / measure.per_unit, measure.places) for value in (each.mean, each.low, each.high)
         )
         star = "*" if each.is_certain else " "
         interval = f"{mean}{star}\n{low} to \n{high} " if each.low != each.high else f"{mean}{star}"
@@ -365,7 +365,7 @@ def _label(controller: str, strategy: str, varied: str) -> str:
 
 def _cell(spread: Spread, places: int) -> str:
     """The mean, and below it from the least to the most if they differ."""
-    from wattswap.experiments.formatting import plain
+    from wattswap.experiments.formatting import rounded
 
-    mean, least, most = (plain(value, places) for value in spread)
+    mean, least, most = (rounded(value, places) for value in spread)
     return mean if least == most else f"{mean}\n{least}–\n{most}"

@@ -17,6 +17,11 @@ def plain(number: float, places: int = 1) -> str:
     return "0" if text == "-0" else text
 
 
+def rounded(number: float, places: int = 1) -> str:
+    """As :func:`plain`, but what is not nothing keeps its first digit and is not written as 0."""
+    return plain(number, places) if number == 0 or abs(number) >= 0.5 / 10**places else f"{number:.1g}"
+
+
 def kilo(amount: float) -> str:
     """Watts as kW, watt-hours as kWh, to one decimal."""
     return plain(amount / 1000)

@@ -8,7 +8,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wattswap.agents.controllers import NEGOTIATED
-from wattswap.experiments.formatting import controller_name, counted
+from wattswap.experiments.formatting import controller_name, counted, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,8 +146,9 @@ def _draw(axes: Axes, rows: Sequence[_Row], measure: DrawnMeasure, size: float) 
 
 
 def _figure(mean: float, places: int) -> str:
-    """What is not nothing is not written as 0."""
-    return f"{mean:,.{places}f}" if mean == 0 or abs(mean) >= 0.5 / 10**places else f"{mean:.1g}"
+    """With all its places; what is not nothing is not written as 0."""
+    text = f"{mean:,.{places}f}"
+    return text if mean == 0 or float(text.replace(",", "")) else rounded(mean, places)
 
 
 def _scale(axes: Axes, means: Sequence[float], reach: float) -> None:
