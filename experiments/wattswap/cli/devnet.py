@@ -1,4 +1,4 @@
-"""``wattswap devnet``: a local IOTA node for the unmodified SDK."""
+"""``wattswap devnet``: a local IOTA node."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import click
 from wattswap.cli import options
 from wattswap.cli.examples import examples
 from wattswap.protocol.errors import InputError
-
-_IOTA = 10**9
 
 
 @click.command(
@@ -23,12 +21,6 @@ _IOTA = 10**9
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; others reach only this machine.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=9125, show_default=True, help="0 takes a free one.")
 @click.option("--db", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep the chain in a file.")
-@click.option("--faucet-iota", type=click.IntRange(1), default=1_000, show_default=True, help="What the faucet gives.")
-@click.option("--faucet-most-iota", type=click.IntRange(1), default=1_000_000, show_default=True, help="Its most.")
-@click.option("--faucet-per-minute", type=click.IntRange(0), default=6_000, show_default=True, help="Gifts, to all.")
-@click.option(
-    "--faucet-per-wallet", type=click.IntRange(0), default=60, show_default=True, help="Gifts a minute, to one."
-)
 @click.option("--epoch-s", type=options.Number(0), default=0, help="How long an epoch lasts; for ever if left out.")
 @click.option("--lag-s", type=options.Number(0), default=0, help="So long what was done is not listed yet.")
 @click.option("--json", "as_json", is_flag=True, help="Say in one JSON object that it is ready.")
@@ -38,39 +30,28 @@ def devnet(
     host: str,
     port: int,
     db: Path | None,
-    faucet_iota: int,
-    faucet_most_iota: int,
-    faucet_per_minute: int,
-    faucet_per_wallet: int,
     epoch_s: float,
     lag_s: float,
     as_json: bool,
 ) -> None:
-    """Run a local IOTA node that the official SDK talks to: GraphQL at /graphql, faucet at /v1/gas.
+    """Run a local IOTA node for Wattswap: GraphQL at /graphql, faucet at /v1/gas.
 
-    It keeps coins, gas and history as the network does, and refuses what the network refuses. It is no network: one
-    authority, no consensus, no Move machine, no staking, no shared objects. Its tokens are worth nothing.
+    It keeps coins, gas and history as the network does, and refuses what the network refuses. It answers what Wattswap
+    asks through the official SDK, and is no network: one authority, no consensus, no Move machine, no staking, no
+    shared objects, no dry runs. Its tokens are worth nothing.
     Without --db the chain ends with the process. Ctrl-C stops it.
     """
     try:
-        from wattswap.ledger.devnet.faucet import FaucetLimits
         from wattswap.ledger.devnet.process import Settings, serve
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("wattswap"):
             raise
         raise InputError(f"the local node needs {error.name}: pip install 'wattswap[iota]'") from None
 
-    limits = FaucetLimits(
-        nanos=faucet_iota * _IOTA,
-        most_nanos=max(faucet_iota, faucet_most_iota) * _IOTA,
-        per_minute=faucet_per_minute,
-        per_wallet=faucet_per_wallet,
-    )
     settings = Settings(
         host=host,
         port=port,
         db=str(db) if db else None,
-        limits=limits,
         epoch_s=epoch_s,
         lag_s=lag_s,
         as_json=as_json,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import random
+import re
 import resource
 import socket
 import sqlite3
@@ -18,23 +19,26 @@ from urllib.parse import urlsplit
 
 import iota_sdk as iota
 import pytest
+from msgspec import structs
 from tests.ledger.devnet.people import WalletOwner, a_story, figures, pay, person, post
 
 from wattswap.experiments.bench.devnet_child import Child
 from wattswap.ledger.devnet import bcs
 from wattswap.ledger.devnet.answers import Answers
 from wattswap.ledger.devnet.api import Api, Request
-from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits, TooOftenError
+from wattswap.ledger.devnet.faucet import Faucet
+from wattswap.ledger.devnet.model import CoinObject
 from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.process import Settings
-from wattswap.ledger.devnet.store import LIVE, ChainStore
+from wattswap.ledger.devnet.rules import COSTS, MOST_COST
+from wattswap.ledger.devnet.store import ChainStore
 
 EXECUTE = """mutation ($signatures: [String!]!, $txBytes: String!) {
   executeTransactionBlock(signatures: $signatures, txBytes: $txBytes) { errors effects { bcs } } }"""
 OBJECTS = """query ($filter: ObjectFilter, $first: Int, $after: String) {
   objects(filter: $filter, first: $first, after: $after) { nodes { bcs asMoveObject { contents { json } } } } }"""
-DRY_RUN = """query ($txBytes: String!, $txMeta: TransactionMetadata) {
-  dryRunTransactionBlock(txBytes: $txBytes, txMeta: $txMeta, skipChecks: true) { error transaction { bcs } } }"""
+SENT = """query ($filter: TransactionBlockFilter, $before: String) {
+  transactionBlocks(last: 3, before: $before, filter: $filter) { nodes { digest bcs effects { bcs } } } }"""
 BITS = [b"", b"\x00", b"\xff", b'"', b"[", b"{", b"}", b"null", b"-1", b"1e999", b"9" * 400, b"\\ud800", b"\\u0000"]
 BITS += [
     b"0x",
@@ -78,15 +82,12 @@ async def originals(node) -> tuple[WalletOwner, bytes, list[bytes]]:
     )
     # signed by a stranger: an accident around a right one, in a blank for example, would leave it right
     data, signature = transaction.to_bcs(), WalletOwner(node).key.sign_transaction(transaction).to_base64()
-    filters = {"type": "0x2::coin::Coin", "owner": anna.address.to_hex(), "objectIds": None}
-    reference = {"address": anna.coin.object_id.to_hex(), "version": 2, "digest": anna.coin.digest.to_base58()}
-    meta = {"sender": anna.address.to_hex(), "gasObjects": [reference], "gasBudget": 0, "gasPrice": 1_000}
-    kind = transaction.kind().to_bcs()
+    filters = {"type": "0x2::coin::Coin<0x2::iota::IOTA>", "owner": anna.address.to_hex(), "objectIds": None}
     asked: list[tuple[str, dict[str, object]]] = [
         (EXECUTE, {"signatures": [signature], "txBytes": b64encode(data).decode()}),
         (OBJECTS, {"filter": filters, "first": 5, "after": None}),
-        (DRY_RUN, {"txBytes": b64encode(kind).decode(), "txMeta": meta}),
-        ("{ transactionBlocks(last: 3, filter: {kind: PROGRAMMABLE_TX}) { nodes { digest effects { status } } } }", {}),
+        (SENT, {"filter": {"sentAddress": anna.address.to_hex(), "afterCheckpoint": 0}, "before": None}),
+        ("{ checkpoint { bcs } devnet { supplyNanos } epoch(id: 1) { referenceGasPrice } }", {}),
     ]
     return anna, data, [json.dumps({"query": query, "variables": given}).encode() for query, given in asked]
 
@@ -205,7 +206,7 @@ def test_only_json_by_name_is_read(node):
     """A web page elsewhere can send a form to this machine, but nothing with this content type."""
     body = b'{"query": "{ chainIdentifier }"}'
     assert post(node.url, body, "text/plain")[0] == 415
-    assert post(node.faucet + "/v1/gas", body, "application/x-www-form-urlencoded")[0] == 415
+    assert post(node.url.replace("graphql", "v1/gas"), body, "application/x-www-form-urlencoded")[0] == 415
     assert post(node.url, body, "application/json; charset=utf-8")[0] == 200
 
 
@@ -225,7 +226,7 @@ def test_a_client_that_hangs_up_in_the_middle_is_nobodys_trouble(node):
     with socket.create_connection(("127.0.0.1", node.port), timeout=10) as line:
         head = b"POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
         line.sendall(head + b"{")
-    assert figures(node)["mintedNanos"] == 10**18
+    assert figures(node)["transactions"]
 
 
 def test_other_places_and_methods_are_not_there(node):
@@ -238,20 +239,21 @@ def test_other_places_and_methods_are_not_there(node):
 
 def test_an_answer_has_a_most_length(monkeypatch):
     """A small query can ask for much; what it may take is counted in bytes."""
-    monkeypatch.setattr("wattswap.ledger.devnet.rules.MOST_OUTPUT_BYTES", 1_000)
+    monkeypatch.setattr("wattswap.ledger.devnet.rules.BYTES_A_COST", 1)
     node = DevnetNode(ChainStore(None), lambda: 0)
-    for number in range(20):
+    for number in range(50):
         node.give(bytes([number]) * 32, 10**9)
-    answer = Api(node).answer(Request("{ transactionBlocks(first: 20) { nodes { bcs } } }"))
-    assert "longer than 1000 bytes" in answer["errors"][0]["message"]
+    assert len(Api(node).answer(Request("{ transactionBlocks(first: 50) { nodes { bcs } } }"))["data"])
+    answer = Api(node).answer(Request("{ transactionBlocks(first: 50) { nodes { bcs effects { bcs } } } }"))
+    assert "costs more than" in answer["errors"][0]["message"]
     node.store.close()
 
 
 def test_an_error_nobody_foresaw_shows_nothing_and_changes_nothing(monkeypatch, caplog):
     """Our own bug, played: one line in the log without the values at hand, a bare answer, the state as before."""
     node = DevnetNode(ChainStore(None), lambda: 0)
-    monkeypatch.setattr(Answers, "owner", lambda self, address: "abc".index(address.hex()))
-    answer = Api(node).answer(Request('{ owner(address: "0x7") { address } }'))
+    monkeypatch.setattr(Answers, "object", lambda self, address: "abc".index(address.hex()))
+    answer = Api(node).answer(Request('{ object(address: "0x7") { bcs } }'))
     assert answer["errors"] == [{"message": "internal error"}]
     assert "ValueError at test_hostile.py" in caplog.text
     assert "Traceback" not in caplog.text
@@ -261,17 +263,16 @@ def test_an_error_nobody_foresaw_shows_nothing_and_changes_nothing(monkeypatch, 
 def test_a_transaction_that_cannot_be_written_leaves_no_part_of_it(monkeypatch):
     """The disk is full in the middle of writing: nothing of it is there afterwards, and the next one goes through."""
     node = DevnetNode(ChainStore(None), lambda: 0)
-    before = node.store.state_hash(), node.store.balance(LIVE), node.store.last()
+    before = node.store.supply(), node.store.last()
     node.store._database._connection.execute(
         "CREATE TRIGGER full BEFORE INSERT ON transactions BEGIN SELECT RAISE(ABORT, 'full'); END"
     )
     with pytest.raises(sqlite3.Error, match="full"):
         node.give(b"a" * 32, 10**9)
-    assert (node.store.state_hash(), node.store.balance(LIVE), node.store.last()) == before
+    assert (node.store.supply(), node.store.last()) == before
     node.store._database._connection.execute("DROP TRIGGER full")
-    digest = node.give(b"a" * 32, 10**9)
-    assert node.gift(digest)
-    node._check()
+    node.give(b"a" * 32, 10**9)
+    assert node.store.supply() == (before[0][0] + 10**9, before[0][1] + 1)
     node.store.close()
 
 
@@ -279,43 +280,60 @@ def test_a_second_spending_is_stopped_by_the_database_too():
     """Should the checks ever let one through, the primary key does not."""
     node = DevnetNode(ChainStore(None), lambda: 0)
     node.give(b"a" * 32, 10**9)
-    entry = node.store.entry()
-    assert entry
-    first = node.store.coin(node._purse, ("version = 1",))
-    live = node.store.coin(node._purse)
-    assert first
-    assert live
-    with pytest.raises(sqlite3.IntegrityError, match="spent"):
-        node.store.write(entry, [first], [])
-    with pytest.raises(sqlite3.IntegrityError, match="spent"):
-        node.store.write(entry, [live, live], [])
-    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
-        node.store.write(entry, [], [bcs.coin(live.id, live.version + 1, b"b" * 32, 1, bytes(32))])
-    node._check()
+    entry, (first,) = node.store.last(), node.store.find(CoinObject, ("made = 1",), order="id")
+    second = bcs.coin(first.id, 2, b"b" * 32, 1, bytes(32))
+    node.store.write(structs.replace(entry, seq=2, digest=b"2" * 32), [first], [second])
+    following = structs.replace(entry, seq=3, digest=b"3" * 32)
+    for spent, written, reason in (
+        ([first], [], "spent"),
+        ([second, second], [], "spent"),
+        ([], [bcs.coin(first.id, 3, b"b" * 32, 1, bytes(32))], "UNIQUE"),
+    ):
+        with pytest.raises(sqlite3.IntegrityError, match=reason):
+            node.store.write(following, spent, written)
     node.store.close()
 
 
 # -- attacks ----------------------------------------------------------------------------------------------------------
 
 
+ALIASES = " ".join(f"a{n}: devnet {{ supplyNanos }}" for n in range(50))
+"""Of a sum over all coins."""
+LISTINGS = " ".join(f"a{n}: objects(first: 50) {{ nodes {{ bcs }} }}" for n in range(40))
+
+
 @pytest.mark.parametrize(
     "query",
     [
-        "{ devnet { " + " ".join(f"a{n}: stateHash" for n in range(145)) + " } }",
-        "{ ...f } fragment f on Query { "
-        + " ".join(f"a{n}: transactionBlocks {{ nodes {{ digest }} }}" for n in range(145))
-        + " }",
-        "{ ... on Query { " + " ".join(f"a{n}: objects {{ nodes {{ bcs }} }}" for n in range(145)) + " } }",
-        "{ ...f ...f ...f ...f ...f } fragment f on Query { devnet { stateHash } }",
+        f"{{ {ALIASES} }}",
+        f"{{ ...f }} fragment f on Query {{ {ALIASES} }}",
+        f"{{ ... on Query {{ {LISTINGS} }} }}",
+        "{ " + " ".join(f"a{n}: chainIdentifier" for n in range(170)) + " }",
     ],
 )
 def test_what_costs_too_much_is_refused_wherever_it_hides(query: str):
-    """Counted by name at the root alone, 145 aliases of a hash over all coins stood the node still."""
+    """Counted by name at the root alone, 145 aliases of a sum over all coins stood the node still."""
     node = DevnetNode(ChainStore(None), lambda: 0)
+    for number in range(20 * 50):
+        node.give(bytes([number % 50]) * 32, 10**9)
     answer = Api(node).answer(Request(query=query))
-    assert "costs more than" in answer["errors"][0]["message"] or "nodes" in answer["errors"][0]["message"]
+    assert re.search("costs more than|more than 500 tokens", answer["errors"][0]["message"])
     assert "data" not in answer
-    assert "data" in Api(node).answer(Request(query="{ chainIdentifier devnet { stateHash mintedNanos } }"))
+    assert "data" in Api(node).answer(Request(query="{ chainIdentifier devnet { supplyNanos mintedNanos } }"))
+    node.store.close()
+
+
+def test_what_is_asked_again_and_again_is_looked_up_no_oftener_than_its_cost_allows(monkeypatch):
+    looks = []
+    node = DevnetNode(ChainStore(None), lambda: 0)
+
+    def devnet(answers: Answers) -> dict[str, str]:
+        looks.append(answers)
+        return {"supplyNanos": "1"}
+
+    monkeypatch.setattr(Answers, "devnet", devnet)
+    Api(node).answer(Request(query=f"{{ ...f ...f ...f }} fragment f on Query {{ {ALIASES} }}"))
+    assert len(looks) == MOST_COST // COSTS["devnet"]
     node.store.close()
 
 
@@ -346,15 +364,11 @@ def test_a_thousand_connections_that_say_nothing_stop_nobody(most_files: int):
 
 def test_the_faucet_is_not_emptied_but_refills():
     clock = [0]
-    limits = FaucetLimits(most_nanos=100, per_minute=10**6, per_wallet=10**6, tank_nanos=250, refill_nanos=10)
-    faucet = Faucet(limits, lambda: clock[0])
-    assert [faucet.admit(b"a", 100) for _ in range(2)] == [100, 100]
-    with pytest.raises(TooOftenError, match="has 50 nanos just now, and 10 come in each second"):
-        faucet.admit(b"b", 100)
-    assert faucet.admit(b"b", 50) == 50
+    faucet = Faucet(lambda: clock[0], tank_nanos=250, refill_nanos=10)
+    assert [faucet.take(100) for _ in range(3)] == [True, True, False]
+    assert faucet.left_nanos == 50
+    assert faucet.take(50)
     clock[0] = 3_000
-    assert faucet.admit(b"c", 30) == 30
-    with pytest.raises(TooOftenError):
-        faucet.admit(b"c", 1)
+    assert [faucet.take(30), faucet.take(1)] == [True, False]
     clock[0] = 10**9
-    assert faucet.admit(b"c", 100) == 100
+    assert [faucet.take(250), faucet.take(1)] == [True, False], "it holds no more than its tank"

@@ -45,23 +45,23 @@ REFUSED: dict[str, tuple[str, Callable[[WalletOwner, WalletOwner], Any]]] = {
     "a version beyond all": ("no object has", lambda a, b: five(a, gas=[of_version(a.coin, 2**63)])),
     "wrong digest": ("has the digest", lambda a, b: five(a, gas=[with_digest(a.coin, bytes(32))])),
     "no such coin": ("no such object", lambda a, b: five(a, gas=[_nothing()])),
-    "gas of another": ("is owned by", lambda a, b: five(a, gas=[b.coin])),
-    "coin of another": ("is owned by", lambda a, b: a.priced(a.offline.transfer_objects(a.address, [_ref(b.coin)]))),
+    "gas of another": ("belongs to", lambda a, b: five(a, gas=[b.coin])),
+    "coin of another": ("belongs to", lambda a, b: a.priced(a.offline.transfer_objects(a.address, [_ref(b.coin)]))),
     "gas twice": ("more than once", lambda a, b: _raw(a, [], gas=[a.coin, a.coin])),
     "gas as input": ("more than once", lambda a, b: _raw(a, [_owned(a.coin)])),
     "input twice": ("more than once", lambda a, b: _raw(a, [_owned(b.coin), _owned(b.coin)])),
-    "no gas": ("names no gas coin", lambda a, b: _raw(a, [], gas=[])),
-    "budget under the fee": ("gas budget", lambda a, b: five(a, budget=FEE - 1)),
-    "budget over the most": ("gas budget", lambda a, b: five(a, budget=50 * IOTA + 1)),
-    "price under the reference": ("under the reference", lambda a, b: five(a, price=999)),
-    "price over the most": ("over the highest", lambda a, b: five(a, price=100_001, budget=IOTA)),
+    "no gas": ("0 gas coins, and 1 to 256", lambda a, b: _raw(a, [], gas=[])),
+    "budget under the fee": ("1000000 to 50000000000", lambda a, b: five(a, budget=FEE - 1)),
+    "budget over the most": ("1000000 to 50000000000", lambda a, b: five(a, budget=50 * IOTA + 1)),
+    "price under the reference": ("1000 to 100000 are allowed", lambda a, b: five(a, price=999)),
+    "price over the most": ("1000 to 100000 are allowed", lambda a, b: five(a, price=100_001, budget=IOTA)),
     "expired": ("expired with epoch 0", lambda a, b: a.priced(pay(a, b.address, 5).expiration(0))),
     "clock": ("no shared objects", lambda a, b: _raw(a, [_clock()])),
     "receiving": ("no shared objects", lambda a, b: _raw(a, [iota.Input.new_receiving(a.coin)])),
     "publish": ("no Move machine", lambda a, b: _publish(a)),
-    "17 KiB in a value": ("16384 is the most", lambda a, b: _raw(a, [iota.Input.new_pure(bytes(17_000))])),
+    "17 KiB in a value": ("0 to 16384 are allowed", lambda a, b: _raw(a, [iota.Input.new_pure(bytes(17_000))])),
     "129 KiB": ("131072 is the most", lambda a, b: _raw(a, [iota.Input.new_pure(bytes(16_000))] * 9)),
-    "1024 commands": ("1023 is the most", lambda a, b: _many(a, 1_024)),
+    "1024 commands": ("0 to 1023 are allowed", lambda a, b: _many(a, 1_024)),
 }
 
 
@@ -133,13 +133,13 @@ async def test_only_the_right_signatures_open_a_wallet(node):
     wrong[10] ^= 1
     message = anna.key.sign_personal_message(iota.PersonalMessage(transaction.signing_digest()))
     for signatures, reason in (
-        ([], "1 signature"),
-        ([bert.key.sign_transaction(transaction)], "is missing"),
+        ([], "are needed"),
+        ([bert.key.sign_transaction(transaction)], "are needed"),
         ([anna.key.sign_transaction(other)], "not valid"),
         ([iota.UserSignature.from_bytes(bytes(wrong))], "not valid"),
         ([message], "not valid"),
-        ([anna.key.sign_transaction(transaction)] * 2, "1 signature"),
-        ([anna.key.sign_transaction(transaction), bert.key.sign_transaction(transaction)], "1 signature"),
+        ([anna.key.sign_transaction(transaction)] * 2, "are needed"),
+        ([anna.key.sign_transaction(transaction), bert.key.sign_transaction(transaction)], "are needed"),
     ):
         with pytest.raises(iota.SdkFfiError, match=reason):
             await anna.client.execute_transaction(signatures, transaction)
@@ -154,7 +154,6 @@ async def test_a_failing_transaction_is_charged_and_rolled_back(node):
     effects = await anna.send(anna.priced(builder))
     assert effects.status().is_failure()
     assert "InsufficientCoinBalance" in effects.status().to_json()
-    assert '"command":2' in effects.status().to_json()
     assert not effects.created()
     assert (await anna.balance(), await bert.balance()) == (1_000 * IOTA - FEE, 0)
     assert effects.gas_object().reference.version.as_u64() > anna.coin.version.as_u64()
@@ -203,13 +202,12 @@ async def test_the_budget_is_out_of_the_commands_reach(node):
 
 
 @a_story
-async def test_an_unknown_function_fails_as_a_missing_one(node):
+async def test_a_move_call_is_refused(node):
     anna = await person(node)
     names = [iota.Identifier("coin"), iota.Identifier("burn")]
     builder = anna.offline.move_call(iota.Address.from_short_hex("0x2"), *names, [Arg.u64(1)], [])
-    effects = await anna.send(anna.priced(builder))
-    assert "FunctionNotFound" in effects.status().to_json()
-    assert await anna.balance() == 1_000 * IOTA - FEE
+    with pytest.raises(iota.SdkFfiError, match="no Move machine"):
+        await anna.send(anna.priced(builder))
 
 
 @a_story

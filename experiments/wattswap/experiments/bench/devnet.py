@@ -54,9 +54,6 @@ async def measure(ready: DevnetReady, payments: int) -> list[DevnetRow]:
         await _timed("SDK alone: build and sign, 511 payees", batches * MOST_ARGUMENTS, 0, lambda: bare(511, batches)),
         await _timed("single, built offline", payments, ready.pid, lambda: load.single(first, payments)),
         await _timed(
-            "single, all left to the SDK, FINALIZED", payments, ready.pid, lambda: load.automatic(first, payments)
-        ),
-        await _timed(
             f"single, {_WALLETS} wallets at once",
             _WALLETS * each,
             ready.pid,

@@ -19,7 +19,7 @@ class Child:
     """A running node. ``ready`` says where."""
 
     def __init__(self, settings: Settings) -> None:
-        command = [sys.executable, "-m", "wattswap.ledger.devnet", msgspec.json.encode(settings).decode()]
+        command = [sys.executable, "-m", "wattswap.ledger.devnet.process", msgspec.json.encode(settings).decode()]
         self.process = subprocess.Popen(  # noqa: S603 - ourselves
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -13,9 +13,11 @@ import iota_sdk
 
 from wattswap.ledger.devnet.process import DevnetReady
 from wattswap.ledger.devnet.rules import MOST_ARGUMENTS, REFERENCE_GAS_PRICE
+from wattswap.ledger.iota_faucet import give
 
 _BUDGET: Final = 1_000_000_000
 _PATIENCE_S: Final = 30.0
+_GIFT_NANOS: Final = 1_000 * 10**9
 _Given = TypeVar("_Given")
 
 
@@ -24,14 +26,14 @@ class Wallet:
 
     def __init__(self, ready: DevnetReady) -> None:
         self.client: Any = iota_sdk.GraphQlClient(ready.url)
-        self._faucet: Any = iota_sdk.FaucetClient(ready.faucet)
+        self._url = ready.url
         self.key: Any = iota_sdk.Ed25519PrivateKey.random()
         self.address: Any = self.key.public_key().derive_address()
         self.coin: Any = None
 
     async def fund(self) -> None:
         """Ask the faucet once, and know the coin it gave."""
-        await in_time(self._faucet.request_and_wait(self.address))
+        await asyncio.to_thread(give, self._url, self.address.to_hex(), _GIFT_NANOS)
         page = await in_time(self.client.gas_coins(self.address))
         found = await in_time(self.client.object(page.data[0].id()))
         self.coin = found.object_ref()
@@ -54,16 +56,6 @@ class Wallet:
         self.coin = effects.gas_object().reference
         return str(effects.transaction_digest().to_base58())
 
-    async def pay_by_builder(self) -> str:
-        """The same with everything left to the SDK: coins, price, budget, and the wait until it is final."""
-        builder = self.client.transaction_builder(self.address)
-        builder.send_iota(_anybody(), iota_sdk.PtbArgument.u64(1))
-        signer = iota_sdk.TransactionSigner.from_ed25519(self.key)
-        effects = (await in_time(builder.execute(signer, iota_sdk.WaitForTransaction.FINALIZED))).as_v1()
-        assert effects.status().is_success(), effects.to_json()
-        self.coin = effects.gas_object().reference
-        return str(effects.transaction_digest().to_base58())
-
 
 async def funded(ready: DevnetReady, count: int) -> list[Wallet]:
     """New wallets with tokens."""
@@ -76,11 +68,6 @@ async def funded(ready: DevnetReady, count: int) -> list[Wallet]:
 async def single(wallet: Wallet, payments: int) -> list[str]:
     """Payments one after the other, each built offline."""
     return [await wallet.pay() for _ in range(payments)]
-
-
-async def automatic(wallet: Wallet, payments: int) -> list[str]:
-    """Payments one after the other, each left to the SDK."""
-    return [await wallet.pay_by_builder() for _ in range(payments)]
 
 
 async def side_by_side(wallets: list[Wallet], payments: int) -> list[str]:

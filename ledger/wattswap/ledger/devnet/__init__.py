@@ -1,8 +1,9 @@
-"""A local IOTA node that the unmodified SDK talks to: ``wattswap devnet``.
+"""A local IOTA node that Wattswap's adapter talks to through the unmodified SDK: ``wattswap devnet``.
 
 It keeps coins as the real network does (versions, owners, gas, storage deposits, refusal of a second spending) and
-answers the SDK's GraphQL, so code tried here runs against a public network by changing the URL. It is **not** a
-network: one authority, no consensus, no Move machine, no staking, no shared objects. Nothing on it has a value.
+answers the GraphQL that the SDK asks on behalf of Wattswap, so what is tried here runs against a public network by
+changing the URL. It is **not** a network: one authority, no consensus, no Move machine, no staking, no shared objects,
+no dry runs. Nothing on it has a value.
 
     process -> server -> {api -> answers -> pages, faucet} -> node -> {execution -> machine, store} -> {sdk, bcs, model}
 

@@ -13,9 +13,9 @@ from typing import Final
 
 from msgspec import structs
 
-from wattswap.ledger.devnet.model import CoinObject, GasCost, Reference
+from wattswap.ledger.devnet.model import CoinObject, GasCost
 from wattswap.ledger.devnet.rules import COIN_DEPOSIT, EPOCH
-from wattswap.protocol.identity import uleb128 as uleb
+from wattswap.protocol.identity import uleb128
 
 _NONE: Final = b"\x00"
 _SOME: Final = b"\x01"
@@ -46,7 +46,7 @@ def u64(number: int) -> bytes:
 
 def sequence(items: Sequence[bytes]) -> bytes:
     """Items that are encoded already, after their count."""
-    return uleb(len(items)) + b"".join(items)
+    return uleb128(len(items)) + b"".join(items)
 
 
 def _digest(value: bytes) -> bytes:
@@ -59,18 +59,13 @@ def coin(coin_id: bytes, version: int, owner: bytes, nanos: int, previous: bytes
     return structs.replace(made, digest=digest_of("Object", coin_object(made)))
 
 
-def coin_contents(coin: CoinObject) -> bytes:
-    """The Move value of a coin."""
-    return coin.id + u64(coin.nanos)
-
-
 def coin_object(coin: CoinObject) -> bytes:
     """A coin as the object that the API hands out."""
     return _owned_struct(coin) + _digest(coin.previous) + u64(COIN_DEPOSIT)
 
 
 def _owned_struct(coin: CoinObject) -> bytes:
-    return b"\x00\x01" + u64(coin.version) + b"\x28" + coin_contents(coin) + b"\x00" + coin.owner
+    return b"\x00\x01" + u64(coin.version) + b"\x28" + coin.id + u64(coin.nanos) + b"\x00" + coin.owner
 
 
 def effects(
@@ -92,7 +87,7 @@ def effects(
     gas_index = _SOME + ids.index(gas_coin).to_bytes(4, "little") if gas_coin in after else _NONE
     changes = [_change(coin_id, before.get(coin_id), after.get(coin_id)) for coin_id in ids]
     tail = sequence([_digest(cause) for cause in causes]) + u64(version) + sequence(changes)
-    return head + gas_index + _NONE + tail + uleb(0) + _NONE
+    return head + gas_index + _NONE + tail + uleb128(0) + _NONE
 
 
 def _change(coin_id: bytes, before: CoinObject | None, after: CoinObject | None) -> bytes:
@@ -107,36 +102,22 @@ def _gas_summary(gas: GasCost) -> bytes:
     return u64(gas.computation) * 2 + u64(gas.deposits) + u64(gas.rebate) + u64(0)
 
 
-def checkpoint_contents_digest(transaction: bytes, effects: bytes) -> bytes:
-    """Of a checkpoint with one transaction; signatures are not repeated in it."""
-    done = _digest(transaction) + _digest(digest_of("TransactionEffects", effects))
-    return digest_of("CheckpointContents", _V1 + uleb(1) + done + uleb(1) + uleb(0))
+def checkpoint(number: int, transaction: bytes, time_ms: int, epoch: int) -> bytes:
+    """The summary of a checkpoint; here each transaction gets one, so it is final as soon as it is done.
+
+    It says nothing of contents, predecessor and gas but what tells it from others: its transaction's digest.
+    """
+    head = u64(epoch) + u64(number) + u64(number + 1) + _digest(transaction) + _NONE
+    return head + _gas_summary(GasCost(0, 0, 0)) + u64(time_ms) + uleb128(0) + _NONE + uleb128(0)
 
 
-def checkpoint(
-    number: int, contents: bytes, previous: bytes | None, gas: GasCost, time_ms: int, epoch: int = EPOCH
-) -> bytes:
-    """The summary of a checkpoint; here each transaction gets one, so it is final as soon as it is done."""
-    link = _SOME + _digest(previous) if previous else _NONE
-    head = u64(epoch) + u64(number) + u64(number + 1) + _digest(contents) + link
-    return head + _gas_summary(gas) + u64(time_ms) + uleb(0) + _NONE + uleb(0)
-
-
-def transaction(
-    kind: bytes, sender: bytes, gas: Sequence[Reference], gas_owner: bytes, price: int, budget: int
-) -> bytes:
-    """A transaction of parts, as a dry run gives them; ``kind`` says what is to be done."""
-    coins = [one.id + u64(one.version) + _digest(one.digest) for one in gas]
-    return _V1 + kind + sender + sequence(coins) + gas_owner + u64(price) + u64(budget) + _NONE
-
-
-def genesis(coin: CoinObject) -> bytes:
-    """The first transaction of a chain, which mints this coin."""
-    return transaction(
-        b"\x01" + sequence([b"\x00" + _owned_struct(coin)]) + sequence([]), bytes(32), [], bytes(32), 1, 0
-    )
+def mint(coin: CoinObject) -> bytes:
+    """A transaction of the system that makes this coin, as genesis does: nobody sends it, and nobody pays for it."""
+    minted = b"\x01" + sequence([b"\x00" + _owned_struct(coin)]) + sequence([])
+    nobody, no_gas = bytes(32), sequence([])
+    return _V1 + minted + nobody + no_gas + nobody + u64(1) + u64(0) + _NONE
 
 
 def signed(transaction: bytes, signatures: Sequence[bytes]) -> bytes:
     """A transaction with its signatures, the way the API hands it out."""
-    return b"\x01\x00\x00\x00" + transaction + sequence([uleb(len(one)) + one for one in signatures])
+    return b"\x01\x00\x00\x00" + transaction + sequence([uleb128(len(one)) + one for one in signatures])

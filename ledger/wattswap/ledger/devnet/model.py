@@ -42,13 +42,13 @@ class Transaction(Struct, frozen=True):
     """A programmable transaction, read."""
 
     digest: bytes
-    signing_digest: bytes
     sender: bytes
     inputs: list[bytes | Reference]
-    """Plain values in BCS, and owned objects."""
+    """Plain values in BCS, and owned coins."""
     commands: list[Command]
     gas: list[Reference]
     gas_owner: bytes
+    """The sender, or a sponsor who signs it too."""
     gas_price: int
     gas_budget: int
     last_epoch: int | None
@@ -76,5 +76,4 @@ class Execution(Struct, frozen=True):
     written: list[CoinObject]
     """Every new version, sorted by id."""
     effects: bytes
-    error: str
-    """Why its commands did not take place (it is charged all the same); empty if they did."""
+    """These say, too, whether its commands took place: it is charged all the same."""

@@ -9,50 +9,33 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from wattswap.ledger.devnet import names, sdk
+from wattswap.ledger.devnet import sdk
 from wattswap.ledger.devnet.model import CoinObject, Refused
-from wattswap.ledger.devnet.rules import SERVICE
+from wattswap.ledger.devnet.rules import MOST_PAGE
 from wattswap.ledger.devnet.store import ChainStore, Condition, Row
 
 _Seq = Annotated[int, Meta(ge=0, lt=2**53)]
 _Cursor = tuple[_Seq, _Seq | bytes]
 """The checkpoint it was made at, and the key of its row."""
 _CURSOR: Final[msgspec.json.Decoder[_Cursor]] = msgspec.json.Decoder(_Cursor)
-_COINS: Final = {
-    names.full_type(f"0x2{rest}") for rest in ("", "::coin", "::coin::Coin", "::coin::Coin<0x2::iota::IOTA>")
-}
-"""Types that mean coins of IOTA."""
+DEFAULT_PAGE: Final = 20
+_COINS: Final = "0x2::coin::Coin<0x2::iota::IOTA>"
 _CONDITIONS: Final = {
     "owner": "owner = ?",
     "afterCheckpoint": "seq > ?",
-    "atCheckpoint": "seq = ?",
-    "beforeCheckpoint": "seq < ?",
     "sentAddress": "sender = ?",
-    "recvAddress": "seq IN (SELECT made FROM coins WHERE owner = ? AND made >= 0)",
     "inputObject": "seq IN (SELECT spent FROM coins WHERE id = ?)",
-    "changedObject": "seq IN (SELECT made FROM coins WHERE id = ? UNION SELECT spent FROM coins WHERE id = ?)",
-    "wrappedOrDeletedObject": "seq = (SELECT MAX(spent) FROM coins WHERE id = ? HAVING COUNT(*) = COUNT(spent))",
-    "function": "seq IN (SELECT seq FROM calls WHERE function = ?)",
-    "kind": "? IN (IIF(seq, 'PROGRAMMABLE_TX', 'GENESIS'), IIF(seq, '', 'SYSTEM_TX'))",
-    "type": "?",
-    "objectIds": "id IN",
-    "transactionIds": "digest IN",
 }
 """What each part of a filter, under the schema's name, asks of a row."""
-_READ: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "function": names.function,
-    "transactionIds": lambda digests: [sdk.from_base58(one) for one in digests],
-    "type": lambda kind: names.full_type(kind) in _COINS,
-}
 
 
 def listing(
     store: ChainStore,
     kind: type[Row],
-    wanted: Mapping[str, Any],
     newest: int,
     shown: Callable[[Row], Any],
     *,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002 - the schema's name
     first: int | None = None,
     after: str | None = None,
     last: int | None = None,
@@ -63,27 +46,33 @@ def listing(
     As on IOTA's own service, a cursor pins the checkpoint it was made at: whoever keeps one never sees anything newer
     with it.
     """
-    if first is not None and last is not None:
-        raise Refused("a page has first or last, not both")
-    size = next((one for one in (first, last) if one is not None), SERVICE["defaultPageSize"])
-    if not 0 <= size <= SERVICE["maxPageSize"]:
-        raise Refused(f"a page has 0 to {SERVICE['maxPageSize']} entries, not {size}")
-    bounds: list[tuple[str, _Cursor]] = [
-        (sign, _read(cursor)) for sign, cursor in ((">", after), ("<", before)) if cursor is not None
-    ]
-    newest = min([newest, *(checkpoint for _, (checkpoint, _) in bounds)])
-    key, seen = ("id", store.at(newest)) if kind is CoinObject else ("seq", ("seq <= ?", newest))
-    conditions = [seen, *(_condition(name, value) for name, value in wanted.items() if value is not None)]
-    conditions += [(f"{key} {sign} ?", place) for sign, (_, place) in bounds]
-    order = key if last is None else f"{key} DESC"
-    rows = store.find(kind, *conditions, order=order, count=size + 1)
+    backward = last is not None
+    cursor, unfit = (before, (first, after)) if backward else (after, (before,))
+    if any(one is not None for one in unfit):
+        raise Refused("a page has first and after, or last and before, not both")
+    size = next((one for one in (first, last) if one is not None), DEFAULT_PAGE)
+    if not 0 <= size <= MOST_PAGE:
+        raise Refused(f"a page has 0 to {MOST_PAGE} entries, not {size}")
+    wanted = {name: value for name, value in (filter or {}).items() if value is not None}
+    if wanted.pop("type", _COINS) != _COINS:
+        raise Refused(f"all objects of this node are {_COINS}: ask for these")
+    if unknown := wanted.keys() - _CONDITIONS:
+        raise Refused(f"this node does not filter by {', '.join(sorted(unknown))}")
+    key = "id" if kind is CoinObject else "seq"
+    conditions: list[Condition] = [(_CONDITIONS[name], value) for name, value in wanted.items()]
+    if cursor is not None:
+        pinned, place = _read(cursor)
+        newest = min(newest, pinned)
+        conditions.append((f"{key} {'<' if backward else '>'} ?", place))
+    conditions.append(store.at(newest) if kind is CoinObject else ("seq <= ?", newest))
+    rows = store.find(kind, *conditions, order=f"{key} DESC" if backward else key, count=size + 1)
     more, rows = len(rows) > size, rows[:size]  # the one too many says whether there is another page
-    if last is not None:
+    if backward:
         rows.reverse()
     ends = [b64encode(msgspec.json.encode((newest, getattr(row, key)))).decode() for row in rows[:1] + rows[-1:]]
     info = {
-        "hasPreviousPage": after is not None if last is None else more,
-        "hasNextPage": more if last is None else before is not None,
+        "hasPreviousPage": more if backward else cursor is not None,
+        "hasNextPage": cursor is not None if backward else more,
         "startCursor": ends[0] if ends else None,
         "endCursor": ends[-1] if ends else None,
     }
@@ -92,15 +81,6 @@ def listing(
 
 def _read(cursor: str) -> _Cursor:
     try:
-        return _CURSOR.decode(names.from_base64(cursor))
+        return _CURSOR.decode(sdk.from_base64(cursor))
     except (msgspec.MsgspecError, UnicodeDecodeError, Refused):
         raise Refused("a cursor is what an earlier answer gave") from None
-
-
-def _condition(name: str, value: Any) -> Condition:
-    asks, value = _CONDITIONS[name], _READ.get(name, lambda given: given)(value)
-    if not isinstance(value, list):
-        return asks, *[value] * asks.count("?")
-    if len(value) > SERVICE["maxPageSize"]:
-        raise Refused(f"a filter names at most {SERVICE['maxPageSize']} of them")
-    return f"{asks} ({', '.join('?' * len(value))})", *value

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +23,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from wattswap.ledger.devnet.api import where
-from wattswap.ledger.devnet.faucet import Faucet, FaucetLimits
-from wattswap.ledger.devnet.model import Refused
+from wattswap.ledger.devnet.faucet import Faucet
 from wattswap.ledger.devnet.node import DevnetNode
 from wattswap.ledger.devnet.server import app
 from wattswap.ledger.devnet.store import ChainStore
@@ -46,7 +46,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     """0 takes a free one."""
     db: str | None = None
     """A file; None: in memory, gone with the process."""
-    limits: FaucetLimits = FaucetLimits()
     epoch_s: float = 0
     """How long an epoch lasts; 0: for ever."""
     lag_s: float = 0
@@ -62,8 +61,6 @@ class DevnetReady(Struct, frozen=True, kw_only=True):
 
     url: str
     """Of GraphQL."""
-    faucet: str
-    """The base, for ``FaucetClient``."""
     chain_id: str
     port: int
     pid: int
@@ -75,20 +72,14 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
         closing(ChainStore(Path(settings.db) if settings.db else None)) as store,
         closing(_listen(settings)) as listening,
     ):
-        try:
-            epoch_ms, lag_ms = int(settings.epoch_s * 1_000), int(settings.lag_s * 1_000)
-            node = DevnetNode(store, _now_ms, epoch_ms=epoch_ms, lag_ms=lag_ms)
-        except Refused as refused:
-            raise InputError(f"cannot use database {settings.db}: {refused}") from None
+        epoch_ms, lag_ms = int(settings.epoch_s * 1_000), int(settings.lag_s * 1_000)
+        node = DevnetNode(store, _now_ms, epoch_ms=epoch_ms, lag_ms=lag_ms)
         config = uvicorn.Config(
-            app(node, Faucet(settings.limits, _now_ms)),
+            app(node, Faucet(_now_ms)),
             http=_Connection,
             log_config=None,
             access_log=False,
-            lifespan="off",
-            ws="none",
             proxy_headers=False,
-            server_header=False,
             backlog=_most_connections() // 4,
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
@@ -100,9 +91,8 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
             # called when uvicorn has ended in good order; whoever starts it in the background has SIGINT ignored
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            _Server(config, lambda: say(_ready(settings, node, listening))).run([listening])
-        except SystemExit:
-            return 0
+            say(_ready(settings, node, listening))  # it listens: whoever comes before uvicorn runs waits
+            _Server(config).run([listening])
         except KeyboardInterrupt:
             return _INTERRUPTED
         return 0
@@ -115,15 +105,10 @@ def _most_connections() -> int:
 class _Server(uvicorn.Server):
     """Takes in few connections at once, so that each is counted before the files run out; many may wait for that."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listening in sockets or ():
             listening.listen(_MOST_WAITING)
-        self._ready()
 
 
 class _Connection(H11Protocol):
@@ -162,20 +147,18 @@ class _SingleLines(logging.Handler):
 
 
 def _ready(settings: Settings, node: DevnetNode, listening: socket.socket) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     port = listening.getsockname()[1]
-    base = f"http://{host}:{port}"
+    base = f"http://{settings.host}:{port}"
     if settings.as_json:
-        about = DevnetReady(url=f"{base}/graphql", faucet=base, chain_id=node.chain_id, port=port, pid=os.getpid())
+        about = DevnetReady(url=f"{base}/graphql", chain_id=node.chain_id, port=port, pid=os.getpid())
         return msgspec.json.encode(about).decode()
     kept = settings.db or "memory only: gone when it ends"
     return f"IOTA devnet {node.chain_id} is ready: {base}/graphql, faucet at /v1/gas, state in {kept}"
 
 
 def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        listening = socket.create_server((settings.host, settings.port), family=family)
+        listening = socket.create_server((settings.host, settings.port))
     except (OSError, OverflowError) as error:
         raise InputError(f"cannot listen on {settings.host} port {settings.port}: {error}") from None
     # every connection inherits it: a small answer is sent at once, else it waits 40 ms for an acknowledgement
@@ -192,3 +175,10 @@ def _leave_with_stdin() -> None:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+if __name__ == "__main__":  # with settings in JSON: how benchmarks and tests start it
+    try:
+        sys.exit(serve(msgspec.json.decode(sys.argv[1], type=Settings), partial(print, flush=True)))
+    except InputError as error:
+        sys.exit(str(error))

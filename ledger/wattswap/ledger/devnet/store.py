@@ -7,51 +7,45 @@ no coin are there two versions at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from msgspec import Struct, structs
 
+from wattswap.ledger.base import require
 from wattswap.ledger.database import Database, Kind
 from wattswap.ledger.devnet.model import CoinObject
+from wattswap.ledger.devnet.rules import COIN_DEPOSIT
 
 _TABLES: Final = """
-CREATE TABLE chain (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE transactions (
-    seq INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, sender BLOB NOT NULL, signed BLOB NOT NULL,
-    effects BLOB NOT NULL, checkpoint BLOB NOT NULL, checkpoint_digest BLOB NOT NULL UNIQUE,
-    burned INTEGER NOT NULL, deposited INTEGER NOT NULL, rebated INTEGER NOT NULL);
+    seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, digest BLOB NOT NULL UNIQUE, sender BLOB NOT NULL,
+    signed BLOB NOT NULL, effects BLOB NOT NULL, minted INTEGER NOT NULL, burned INTEGER NOT NULL);
 CREATE INDEX sent ON transactions (sender, seq);
-CREATE TABLE calls (function BLOB, seq INTEGER, PRIMARY KEY (function, seq)) WITHOUT ROWID;
 CREATE TABLE coins (
     id BLOB, version INTEGER, owner BLOB NOT NULL, nanos INTEGER NOT NULL CHECK (nanos >= 0),
     previous BLOB NOT NULL, digest BLOB NOT NULL, made INTEGER NOT NULL, spent INTEGER,
     PRIMARY KEY (id, version)) WITHOUT ROWID;
 CREATE UNIQUE INDEX live ON coins (id) WHERE spent IS NULL;
-CREATE INDEX owned ON coins (owner, id, nanos) WHERE spent IS NULL;
-CREATE INDEX received ON coins (owner, made) WHERE made >= 0;
+CREATE INDEX owned ON coins (owner, spent, id, nanos);
 CREATE TRIGGER once BEFORE UPDATE ON coins WHEN old.spent IS NOT NULL
     BEGIN SELECT RAISE(ABORT, 'this version of the coin is spent'); END;
 """
-# ``made >= 0`` always holds; it keeps SQLite from taking ``received`` where ``owned`` is meant
-KIND: Final = Kind(name="devnet chain", application_id=0x77617474, version=3, schema=_TABLES)
+KIND: Final = Kind(name="devnet chain", application_id=0x77617474, version=4, schema=_TABLES)
 
 
 class Entry(Struct, frozen=True):
-    """A transaction with its checkpoint, as it is kept. ``burned`` and its like are sums since the chain began."""
+    """A transaction as it is kept. ``minted`` and ``burned`` are sums since the chain began."""
 
     seq: int
+    time_ms: int
     digest: bytes
     sender: bytes
     signed: bytes
     effects: bytes
-    checkpoint: bytes
-    checkpoint_digest: bytes
+    minted: int
     burned: int
-    deposited: int
-    rebated: int
 
 
 Row = TypeVar("Row", CoinObject, Entry)
@@ -59,7 +53,6 @@ Condition = tuple[Any, ...]
 """SQL of this package's own words, and the values for its question marks: what comes from outside is one of these."""
 LIVE: Final = ("spent IS NULL",)
 """Of coins: as they are now."""
-_LAST: Final = "seq DESC"
 
 
 class ChainStore:
@@ -73,44 +66,36 @@ class ChainStore:
         self.close = self._database.close
         self._rows = self._database.rows
         self._rows("PRAGMA cache_size = -16000")
-        self._last = self.entry()
+        with self._database.closed_if_bad():
+            self._last = last = self.entry()
+            nanos, coins = self.supply()
+            adds_up = last is None or nanos + coins * COIN_DEPOSIT + last.burned == last.minted
+            require(adds_up, "its tokens do not add up")  # changed by something else: better to stop than to go on
 
-    def write(
-        self,
-        entry: Entry,
-        spent: Iterable[CoinObject],
-        written: Iterable[CoinObject],
-        functions: Iterable[bytes] = (),
-        about: Iterable[tuple[str, bytes]] = (),
-    ) -> None:
-        """A transaction with all it changed and called, or, if anything goes wrong, nothing of it."""
+    def write(self, entry: Entry, spent: Iterable[CoinObject], written: Iterable[CoinObject]) -> None:
+        """A transaction with all it changed, or, if anything goes wrong, nothing of it."""
         used = [(entry.seq, coin.id, coin.version) for coin in spent]
         coins = [(*structs.astuple(coin), entry.seq) for coin in written]
         with self._database.transaction() as sql:
             sql.executemany("UPDATE coins SET spent = ? WHERE id = ? AND version = ?", used)
             sql.executemany("INSERT INTO coins VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", coins)
-            sql.executemany("INSERT INTO calls VALUES (?, ?)", [(function, entry.seq) for function in functions])
-            sql.execute("INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", structs.astuple(entry))
-            sql.executemany("INSERT INTO chain VALUES (?, ?)", about)
+            sql.execute("INSERT INTO transactions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", structs.astuple(entry))
         self._last = entry
-
-    def about(self, key: str) -> bytes:
-        """What genesis noted about the chain; nothing if it did not."""
-        return b"".join(value for (value,) in self._rows("SELECT value FROM chain WHERE key = ?", key))
 
     def find(self, kind: type[Row], *conditions: Condition, order: str, count: int = -1) -> list[Row]:
         """All coins, in every version, or transactions of which all this holds."""
         columns, table = ", ".join(kind.__struct_fields__), "coins" if kind is CoinObject else "transactions"
-        where, values = _where(conditions)
+        where = " AND ".join(sql for sql, *_ in conditions) or "TRUE"
+        values = [value for _, *given in conditions for value in given]
         query = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {order} LIMIT ?"  # noqa: S608 - our own words
         return [kind(*row) for row in self._rows(query, *values, count)]
 
     def entry(self, *conditions: Condition) -> Entry | None:
         """The last transaction of which all this holds."""
-        return next(iter(self.find(Entry, *conditions, order=_LAST, count=1)), None)
+        return next(iter(self.find(Entry, *conditions, order="seq DESC", count=1)), None)
 
     def last(self) -> Entry:
-        """The last transaction, known without a look: nobody else writes. There is one, for genesis is the first."""
+        """The last transaction, known without a look: nobody else writes. There is one: a chain begins with it."""
         assert self._last
         return self._last
 
@@ -126,22 +111,9 @@ class ChainStore:
 
     def at(self, seq: int) -> Condition:
         """Of coins: as they were after a transaction."""
-        return LIVE if seq == self.last().seq else ("made BETWEEN 0 AND ? AND (spent IS NULL OR spent > ?)", seq, seq)
+        return LIVE if seq == self.last().seq else ("made <= ? AND (spent IS NULL OR spent > ?)", seq, seq)
 
-    def balance(self, *conditions: Condition) -> tuple[int, int]:
-        """The sum of the coins of which all this holds, and how many they are."""
-        where, values = _where(conditions)
-        nanos, count = self._rows(f"SELECT COALESCE(SUM(nanos), 0), COUNT(*) FROM coins WHERE {where}", *values)[0]  # noqa: S608
+    def supply(self) -> tuple[int, int]:
+        """The sum of all coins as they are now, and how many they are."""
+        ((nanos, count),) = self._rows("SELECT COALESCE(SUM(nanos), 0), COUNT(*) FROM coins WHERE spent IS NULL")
         return nanos, count
-
-    def state_hash(self) -> str:
-        """One hash over all coins and the last transaction: two states with the same hash are the same."""
-        state = blake2b(digest_size=32)
-        for (digest,) in self._rows("SELECT digest FROM coins WHERE spent IS NULL ORDER BY id"):
-            state.update(digest)
-        state.update(self.last().checkpoint_digest)
-        return state.hexdigest()
-
-
-def _where(conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
-    return " AND ".join(one[0] for one in conditions) or "TRUE", [value for one in conditions for value in one[1:]]
