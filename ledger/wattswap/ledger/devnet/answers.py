@@ -29,7 +29,6 @@ _SERVICE: Final = {
     **dict.fromkeys(("mutationTimeoutMs", "requestTimeoutMs"), 40_000),
     **dict.fromkeys(("maxMoveValueDepth", "maxTypeArgumentDepth", "maxTypeArgumentWidth", "maxTypeNodes"), 0),
 }
-_PROTOCOL: Final = {"protocolVersion": 20, "featureFlags": [], "configs": []}
 
 
 class Answers:
@@ -43,7 +42,8 @@ class Answers:
     def epoch(self, id: int | None = None) -> Fields | None:
         now = self._node.epoch()
         started = datetime.fromtimestamp(self._node.started_ms / 1000, UTC).isoformat()
-        about = {"referenceGasPrice": str(rules.REFERENCE_GAS_PRICE), "protocolConfigs": _PROTOCOL}
+        protocol = {"protocolVersion": 20, "featureFlags": [], "configs": []}
+        about = {"referenceGasPrice": str(rules.REFERENCE_GAS_PRICE), "protocolConfigs": protocol}
         return {"epochId": now, "startTimestamp": started, **about} if id in {None, now} else None
 
     def object(self, address: bytes, version: int | None = None) -> Fields | None:

@@ -26,7 +26,6 @@ from wattswap.ledger.devnet.model import Refused
 from wattswap.ledger.devnet.node import DevnetNode
 
 _RULES: Final = (*graphql.specified_rules, graphql.NoSchemaIntrospectionCustomRule)
-_MOST_KEPT: Final = 256
 _MOST_ERRORS: Final = 5
 _log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ class Api:
         for name, kind in self._schema.type_map.items():
             if isinstance(kind, graphql.GraphQLScalarType):
                 kind.coerce_input_value = _READ.get(name, kind.coerce_input_value)
-        self._read = lru_cache(_MOST_KEPT)(self._checked)  # a client sends the same few texts again and again
+        self._read = lru_cache(256)(self._checked)  # a client sends the same few texts again and again
 
     def answer(self, request: Request) -> Fields:
         """What is sent back as JSON."""

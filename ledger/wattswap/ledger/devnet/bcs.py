@@ -20,6 +20,7 @@ from wattswap.protocol.identity import uleb128
 _NONE: Final = b"\x00"
 _SOME: Final = b"\x01"
 _V1: Final = b"\x00"
+_NO_GAS: Final = bytes(40)
 SUCCESS: Final = b"\x00"
 """The status of a transaction whose commands took place; ``sdk.failure_status`` has the others."""
 
@@ -83,7 +84,8 @@ def effects(
     ids = sorted(before | after)
     causes = sorted({coin.previous for coin in before.values()})
     version = next(iter(after.values())).version
-    head = _V1 + status + u64(epoch) + _gas_summary(gas) + _digest(transaction)
+    cost = u64(gas.computation) * 2 + u64(gas.deposits) + u64(gas.rebate) + u64(0)  # a deposit comes back whole
+    head = _V1 + status + u64(epoch) + cost + _digest(transaction)
     gas_index = _SOME + ids.index(gas_coin).to_bytes(4, "little") if gas_coin in after else _NONE
     changes = [_change(coin_id, before.get(coin_id), after.get(coin_id)) for coin_id in ids]
     tail = sequence([_digest(cause) for cause in causes]) + u64(version) + sequence(changes)
@@ -97,18 +99,13 @@ def _change(coin_id: bytes, before: CoinObject | None, after: CoinObject | None)
     return coin_id + was + now + operation
 
 
-def _gas_summary(gas: GasCost) -> bytes:
-    """All computation is burned, and all of a deposit comes back."""
-    return u64(gas.computation) * 2 + u64(gas.deposits) + u64(gas.rebate) + u64(0)
-
-
 def checkpoint(number: int, transaction: bytes, time_ms: int, epoch: int) -> bytes:
     """The summary of a checkpoint; here each transaction gets one, so it is final as soon as it is done.
 
     It says nothing of contents, predecessor and gas but what tells it from others: its transaction's digest.
     """
     head = u64(epoch) + u64(number) + u64(number + 1) + _digest(transaction) + _NONE
-    return head + _gas_summary(GasCost(0, 0, 0)) + u64(time_ms) + uleb128(0) + _NONE + uleb128(0)
+    return head + _NO_GAS + u64(time_ms) + uleb128(0) + _NONE + uleb128(0)
 
 
 def mint(coin: CoinObject) -> bytes:

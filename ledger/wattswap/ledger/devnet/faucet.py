@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from wattswap.ledger.devnet.rules import MOST_MINTED
-
-_REFILL_NANOS: Final = 10_000 * 10**9
 
 
 class Faucet:
     """A tank that gifts empty and time fills: it holds ``tank_nanos``, and ``refill_nanos`` come in each second."""
 
     def __init__(
-        self, now_ms: Callable[[], int], *, tank_nanos: int = MOST_MINTED // 20, refill_nanos: int = _REFILL_NANOS
+        self, now_ms: Callable[[], int], *, tank_nanos: int = MOST_MINTED // 20, refill_nanos: int = 10_000 * 10**9
     ) -> None:
         self._now_ms, self._tank_nanos, self._refill_nanos = now_ms, tank_nanos, refill_nanos
         self.left_nanos, self._at_ms = tank_nanos, now_ms()

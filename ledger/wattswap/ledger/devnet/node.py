@@ -16,13 +16,13 @@ _NOBODY: Final = bytes(32)
 class DevnetNode:
     """Serves one chain. ``now_ms`` is the clock of the checkpoints.
 
-    An epoch lasts ``epoch_ms``, or for ever (0). What is younger than ``lag_ms`` is done and not yet listed, as behind
+    An epoch lasts ``epoch_s``, or for ever (0). What is younger than ``lag_s`` is done and not yet listed, as behind
     an indexer that is late.
     """
 
-    def __init__(self, store: ChainStore, now_ms: Callable[[], int], *, epoch_ms: int = 0, lag_ms: int = 0) -> None:
-        self.store, self._now_ms, self._epoch_ms, self._lag_ms = store, now_ms, epoch_ms, lag_ms
-        self.started_ms = now_ms()
+    def __init__(self, store: ChainStore, now_ms: Callable[[], int], *, epoch_s: float = 0, lag_s: float = 0) -> None:
+        self.store, self._now_ms, self.started_ms = store, now_ms, now_ms()
+        self._epoch_ms, self._lag_ms = int(epoch_s * 1_000), int(lag_s * 1_000)
         if store.entry() is None:
             self.give(_NOBODY, 1)  # a chain begins with something random, for its id comes from there
         (first,) = store.find(Entry, order="seq", count=1)

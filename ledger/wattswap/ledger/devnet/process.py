@@ -29,8 +29,6 @@ from wattswap.ledger.devnet.server import app
 from wattswap.ledger.devnet.store import ChainStore
 from wattswap.protocol.errors import InputError
 
-_INTERRUPTED: Final = 130
-_GRACE_S: Final = 3
 _MOST_CONNECTIONS: Final = 400
 _MOST_WAITING: Final = 2_048
 _KEEP_ALIVE_S: Final = 120  # longer than the SDK keeps an idle connection, so it never writes into one just closed
@@ -72,8 +70,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
         closing(ChainStore(Path(settings.db) if settings.db else None)) as store,
         closing(_listen(settings)) as listening,
     ):
-        epoch_ms, lag_ms = int(settings.epoch_s * 1_000), int(settings.lag_s * 1_000)
-        node = DevnetNode(store, _now_ms, epoch_ms=epoch_ms, lag_ms=lag_ms)
+        node = DevnetNode(store, _now_ms, epoch_s=settings.epoch_s, lag_s=settings.lag_s)
         config = uvicorn.Config(
             app(node, Faucet(_now_ms)),
             http=_Connection,
@@ -82,7 +79,7 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
             proxy_headers=False,
             backlog=_most_connections() // 4,
             timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_GRACE_S,
+            timeout_graceful_shutdown=3,
         )
         logging.basicConfig(level=logging.ERROR, handlers=[_SingleLines()])
         if settings.tied:
@@ -91,10 +88,9 @@ def serve(settings: Settings, say: Callable[[str], None]) -> int:
             # called when uvicorn has ended in good order; whoever starts it in the background has SIGINT ignored
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            say(_ready(settings, node, listening))  # it listens: whoever comes before uvicorn runs waits
-            _Server(config).run([listening])
+            _Server(config, lambda: say(_ready(settings, node, listening))).run([listening])
         except KeyboardInterrupt:
-            return _INTERRUPTED
+            return 130
         return 0
 
 
@@ -105,10 +101,15 @@ def _most_connections() -> int:
 class _Server(uvicorn.Server):
     """Takes in few connections at once, so that each is counted before the files run out; many may wait for that."""
 
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         for listening in sockets or ():
             listening.listen(_MOST_WAITING)
+        self._ready()  # not before: a signal would find no event loop to end
 
 
 class _Connection(H11Protocol):
