@@ -15,19 +15,14 @@ import msgspec
 from wattswap.ledger.base import ANCHORS
 from wattswap.protocol.units import NANOS_PER_IOTA
 
-_CODE = """
-import sys
-from wattswap.ledger.devnet.process import Settings, serve
-say = lambda text: print(text, flush=True)
-sys.exit(serve(Settings(port=int(sys.argv[1]), as_json=True, db=sys.argv[2] or None), say))
-"""
 _RUNS = itertools.count(1)
 
 
 @contextmanager
 def local_node(db: Path | None = None, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The URL of a node that lives as long as the block, and its process."""
-    command = [sys.executable, "-c", _CODE, str(port), str(db or "")]
+    settings = {"port": port, "as_json": True, "db": str(db) if db else None}
+    command = [sys.executable, "-m", "wattswap.ledger.devnet.process", msgspec.json.encode(settings).decode()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
