@@ -36,11 +36,11 @@ COSTS: Final = {
     "object": 50,
     "checkpoint": 50,
     "transactionBlock": 50,
-    "objects": 100,
-    "transactionBlocks": 100,
+    "objects": 1_000,
+    "transactionBlocks": 1_000,
     "executeTransactionBlock": 500,
     "devnet": 2_000,
 }
-"""What a field makes the node do, wherever it stands, others cost 1: ``devnet`` adds up all coins."""
-BYTES_A_COST: Final = 1_000
+"""What a field makes the node do at most, wherever it stands; others cost 1. ``devnet`` adds up all coins."""
+BYTES_A_COST: Final = 2_000
 """So many bytes of an answer cost as much as a field."""
