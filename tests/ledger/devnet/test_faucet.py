@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
 
+import iota_sdk
 import pytest
 import uvicorn
 from tests.ledger.devnet.people import WalletOwner, a_story, assert_conserved, figures, post
@@ -44,6 +45,8 @@ async def test_the_faucet_answers_clearly_whatever_it_is_asked(node):
     assert figures(node) == before
     give(node.url, anna.address.to_hex(), 123)
     assert await anna.balance() == 123
+    await iota_sdk.FaucetClient(node.url.removesuffix("/graphql")).request(anna.address)  # which names no amount
+    assert await anna.balance() == 123 + 10 * 10**9
     assert_conserved(node)
 
 

@@ -22,8 +22,8 @@ from wattswap.ledger.devnet.rules import MOST_BODY_BYTES
 
 class _FixedAmount(msgspec.Struct):
     recipient: str
-    amount: Annotated[int, msgspec.Meta(gt=0)]
-    """Nanos; ours, the public faucets give what they like."""
+    amount: Annotated[int, msgspec.Meta(gt=0)] = 10 * 10**9
+    """Nanos; to ask for so much is ours, a public faucet gives what it likes."""
 
 
 class _GasRequest(msgspec.Struct, rename="pascal"):
