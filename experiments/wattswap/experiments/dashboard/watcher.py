@@ -5,13 +5,11 @@ from __future__ import annotations
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, cast
 
-import numpy as np
-
+from wattswap.experiments.dashboard.car_changes import CarChanges
 from wattswap.experiments.tables import places_of
 from wattswap.protocol.events import DriverWish
 from wattswap.protocol.units import WS_PER_WH
 from wattswap.runners.engines.observer import Observer
-from wattswap.runners.recording.activities import activity
 from wattswap.runners.recording.car_ticks import CarTicks
 from wattswap.runners.recording.record import round_row
 from wattswap.runners.watching.history import CarCard, FeederCard, Head, History
@@ -20,15 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wattswap.experiments.dashboard.rights import Rights
-    from wattswap.runners.engines.observer import Sensed
+    from wattswap.runners.engines.observer import Moved, Sensed
     from wattswap.runners.engines.run import Run
     from wattswap.runners.recording.record import SessionRow, TradeRow
     from wattswap.runners.scenario.street import Street
     from wattswap.runners.watching.history import Row
 
-_STEP_W: Final = 250
-"""A car's power is told anew when it has changed by so much; its meter is told with it, so nothing adds up wrongly."""
-_GONE: Final = -1
 _NAMES: Final = ("session", "station", "vehicle")
 
 
@@ -44,6 +39,7 @@ class Watcher(Observer):
         """How long a tick takes on the wall clock at least."""
         self._began_s = 0.0
         self._run: Run | None = None
+        self._moved: Moved | None = None
         self._prefix = [place.prefix for place in places_of(street)]
         self._had: list[tuple[int, int, int]] = [(0, 0, 0)] * len(street.feeders)
         """By feeder: how many rounds, trades and sessions were told."""
@@ -51,10 +47,7 @@ class Watcher(Observer):
     def begun(self, run: Run) -> None:
         """Learn which run this is."""
         self._run, self._began_s = run, monotonic()
-        self._told = np.full((3, len(run.world.fleet)), _GONE, dtype=np.int64)
-        """By row: the activity and the two powers that were told last."""
-        feeders = np.arange(len(run.records))
-        self._first_row = np.searchsorted(run.world.fleet.feeder, feeders).tolist()
+        self._changes = CarChanges(run)
         self.history.begin(_head(self._street, self._controller, run, self._rights), _cards(self._street, run))
 
     def sensed(self, sensed: Sequence[Sensed]) -> None:
@@ -68,32 +61,23 @@ class Watcher(Observer):
             ]
             self.history.add(wishes=rows)
 
+    def moved(self, moved: Moved) -> None:
+        """Keep what the chargers may draw."""
+        self._moved = moved
+
     def tick_passed(self, tick: int) -> None:
         """Tell of the tick, and wait until it is its time."""
         assert self._run is not None
         parts = [CarTicks.of(record.ticks[-1:]) for record in self._run.records]
         street: Row = [figure for cars in parts for figure in _feeder_row(cars)]
-        changes = list(self._changes(self._run, tick, parts))
-        self.history.add(ticks=[street], cars=changes, **self._new(self._run))
+        cars, grants = self._changes.at(tick, parts, self._moved)
+        self.history.add(ticks=[street], cars=cars, grants=grants, **self._new(self._run))
         if self._tick_s:
             sleep(max(0.0, self._began_s + (tick + 1) * self._tick_s - monotonic()))
 
     def finished(self, run: Run) -> None:
         """Tell what the closing step brought."""
         self.history.add(**self._new(run))
-
-    def _changes(self, run: Run, tick: int, parts: Sequence[CarTicks]) -> Iterator[Row]:
-        now = np.full_like(self._told, _GONE)
-        for first, cars in zip(self._first_row, parts, strict=True):
-            now[:, first + cars.row] = activity(cars), cars.import_w, cars.export_w
-        changed = (now[0] != self._told[0]) | (abs(now[1:] - self._told[1:]) >= _STEP_W).any(axis=0)
-        (rows,) = changed.nonzero()
-        self._told[:, rows] = now[:, rows]
-        # the world has moved on already; what its meters showed when the tick began is a tick's energy less
-        before_ws = np.maximum(now[1:, rows], 0) * (run.street.tick_ms // 1_000)
-        meters_ws = np.stack((run.world.imported_ws[rows], run.world.exported_ws[rows])) - before_ws
-        for row, told, meter in zip(rows.tolist(), now[:, rows].T.tolist(), meters_ws.T.tolist(), strict=True):
-            yield [tick, row, *told, *meter]
 
     def _new(self, run: Run) -> dict[str, list[Row]]:
         """The rounds, trades and sessions that were recorded since the last time."""

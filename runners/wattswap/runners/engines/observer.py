@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
     from wattswap.protocol.effects import Effect
     from wattswap.protocol.events import Event
+    from wattswap.protocol.messages import CappedOffer
     from wattswap.runners.engines.run import Run
 
 Note: TypeAlias = NoteRound | NoteAward | NoteEnd | NoteTrade | NoteForced
@@ -63,6 +64,9 @@ class Observer:
     def refused(self, now_ms: int, agent: str, event: Event) -> None:
         """An agent refused a message that could not be read or broke the protocol; it was dropped."""
 
+    def offered(self, capped: CappedOffer) -> None:
+        """An offer reached its transformer, in time or not; told only where processes keep the wall's time."""
+
     def noted(self, transformer: str, note: Note) -> None:
         """A transformer noted something for the record of its feeder."""
 
@@ -102,6 +106,7 @@ class Observers:
         self.recovered = [one.recovered for one in all_ if type(one).recovered is not Observer.recovered]
         self.handled = [one.handled for one in all_ if type(one).handled is not Observer.handled]
         self.refused = [one.refused for one in all_ if type(one).refused is not Observer.refused]
+        self.offered = [one.offered for one in all_ if type(one).offered is not Observer.offered]
         self.noted = [one.noted for one in all_ if type(one).noted is not Observer.noted]
         self.billed = [one.billed for one in all_ if type(one).billed is not Observer.billed]
         self.tick_handled = [one.tick_handled for one in all_ if type(one).tick_handled is not Observer.tick_handled]

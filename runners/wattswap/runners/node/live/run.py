@@ -17,7 +17,7 @@ from wattswap.runners.node.live.clock import LiveClock
 from wattswap.runners.node.live.worker import LiveOptions, LiveWorker
 from wattswap.runners.node.processes.pool import ProcessPool
 from wattswap.runners.node.processes.run import ProcessRun
-from wattswap.runners.node.processes.wire import Beat, Begin, News
+from wattswap.runners.node.processes.wire import Beat, Begin, Inside, News
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wattswap.runners.node.processes.plan import Processes
     from wattswap.runners.recording.journal import Header
     from wattswap.runners.scenario.street import Street
+    from wattswap.runners.watching.funds import Funds
 
 LEAST_BEAT_WALL_MS: Final = 100
 """A beat is four steps of message and answer, each of which takes a few milliseconds on a machine that has to do."""
@@ -63,10 +64,15 @@ class LiveRun(ProcessRun):
             street, controller, processes=processes, sign=sign, observers=observers, operator=operator, drivers=drivers
         )
         folder, header = journals or (None, None)
-        options = LiveOptions(speed, self.rules.tick_ms // SHARES_OF_A_BEAT, folder, header)
+        is_watched = bool(self._observers.offered)
+        options = LiveOptions(speed, self.rules.tick_ms // SHARES_OF_A_BEAT, is_watched, folder, header)
         self._clock = LiveClock(time.monotonic_ns(), speed)
         self.latest_ms = 0
         """By how much the latest beat came late, in the street's milliseconds."""
+        self.lease_ends_ms: dict[str, int | None] = {}
+        """By charger, as its process told last; empty where nobody watches."""
+        self.funds: dict[str, Funds] = {}
+        """By transformer, as its process told last; empty where nobody watches."""
         self._pool = ProcessPool(self._plan, partial(LiveWorker, options), self._when)
 
     @property
@@ -115,9 +121,19 @@ class LiveRun(ProcessRun):
             wait_ms = self._clock.wall_ms_until(at_ms)
             for _, wire in self._pool.look(wait_ms):
                 assert isinstance(wire, News), f"{wire} while the street runs"
+                if wire.inside is not None:
+                    self._look_inside(wire.inside)
                 self._take_in(wire.powers, wire.notes, wire.bills, wire.refused)
             if not wait_ms:
                 return
+
+    def _look_inside(self, inside: Inside) -> None:
+        """Keep what a process told of its agents, and pass the offers on to whoever watches."""
+        self.lease_ends_ms |= inside.leases
+        self.funds |= inside.funds
+        for capped in inside.offers:
+            for hear in self._observers.offered:
+                hear(capped)
 
 
 def least_deadline_ms(tick_ms: int) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from wattswap.protocol.errors import RemoteProtocolError
 from wattswap.protocol.events import Received, Woken
 from wattswap.runners.node.live.clock import LiveClock
+from wattswap.runners.node.live.insight import Insight
 from wattswap.runners.node.processes.member import Member
 from wattswap.runners.node.processes.wire import Beat, Begin, CloseBooks, Letter, Letters, News, Wire, encode_wire
 
@@ -39,6 +40,8 @@ class LiveOptions:
     speed: float
     phase_ms: int
     """A transformer ticks so long after the beat: by then the reports of the beat are in."""
+    is_watched: bool
+    """Whether somebody wants to be told what agents keep to themselves."""
     folder: Path | None
     """Where the journals go."""
     header: Header | None
@@ -51,6 +54,7 @@ class LiveWorker(Member):
         super().__init__(plan, number, transport, lifeline)
         self._options = options
         self._nodes = self._hosted(self)
+        self._insight = Insight(self._nodes) if options.is_watched else None
         self._transformers = frozenset(plan.factory.transformers) & self._nodes.keys()
         self._pending: deque[tuple[str, Event]] = deque()
         self._wakes: list[tuple[int, int, str, int]] = []
@@ -122,6 +126,8 @@ class LiveWorker(Member):
             effects: list[Effect] | None = None
             try:
                 effects = self._nodes[name].feed(event, now_ms)
+                if self._insight is not None:
+                    self._insight.handled(name, event)
             except RemoteProtocolError:
                 self._refused.append((now_ms, name, event))
             if self._journal is not None:
@@ -136,8 +142,9 @@ class LiveWorker(Member):
             frame = encode_wire(Letters(0, self._clock.now_ms(), tuple(letters)))
             self._transport.send(self._plan.keys[other].public, frame)  # who is gone is missed by the command
         self._letters_out.clear()
-        if self._powers or self._notes or self._bills or self._refused:
-            news = News(tuple(self._powers), tuple(self._notes), tuple(self._bills), tuple(self._refused))
+        inside = None if self._insight is None else self._insight.news()
+        if self._powers or self._notes or self._bills or self._refused or inside:
+            news = News(tuple(self._powers), tuple(self._notes), tuple(self._bills), tuple(self._refused), inside)
             self._begin_news()
             self._tell_command(news)
 

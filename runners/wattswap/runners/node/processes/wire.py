@@ -17,7 +17,8 @@ from msgspec import Struct
 from wattswap.ledger.book import Entry
 from wattswap.protocol.effects import NoteAward, NoteEnd, NoteForced, NoteRound, NoteTrade
 from wattswap.protocol.events import Event
-from wattswap.protocol.messages import Message
+from wattswap.protocol.messages import CappedOffer, Message
+from wattswap.runners.watching.funds import Funds
 
 
 class _Wire(Struct, frozen=True, array_like=True, gc=False):
@@ -132,6 +133,17 @@ class Beat(_Wire, frozen=True, tag=13):
     told: tuple[tuple[str, Event], ...]
 
 
+class Inside(_Wire, frozen=True):
+    """What the agents of a process know and no other process sees, as far as it has changed; for whoever watches."""
+
+    offers: tuple[CappedOffer, ...]
+    """Those that reached a transformer, in their order."""
+    leases: dict[str, int | None]
+    """By charger: when its lease ends; None without one."""
+    funds: dict[str, Funds]
+    """By transformer."""
+
+
 class News(_Wire, frozen=True, tag=14):
     """On the wall clock: what came of what a process's agents have just handled."""
 
@@ -141,6 +153,8 @@ class News(_Wire, frozen=True, tag=14):
     bills: tuple[tuple[int, int, int], ...]
     """(session, billed nanos, receivable nanos)."""
     refused: tuple[tuple[int, str, Event], ...]
+    inside: Inside | None = None
+    """Only where somebody watches."""
 
 
 class Stop(_Wire, frozen=True, tag=11):
