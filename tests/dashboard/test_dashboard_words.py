@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from threading import BoundedSemaphore
+
 import msgspec
 import pytest
 from tests.dashboard.browser import MISSING, Browser
 from tests.dashboard.histories import history_of
 
-from wattswap.experiments.dashboard import server
 from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
 from wattswap.runners.engines.driver_wishes import DriverWishes
 from wattswap.runners.engines.limit_order import LimitOrder
+from wattswap.runners.node.street_page import StreetPage
 from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.watching.history import FEEDER_COLUMNS, HOMES, History
 
@@ -168,11 +171,13 @@ def test_an_address_with_a_token_counts_in_a_window_that_shows_the_page_already(
 
 
 def test_a_page_that_found_too_many_watchers_says_so_and_comes_again(window, monkeypatch):
-    monkeypatch.setattr(server, "_MOST_WATCHERS", 0)
-    with served(street(), "127.0.0.1", 0) as url:
-        window.open(url)
+    """So answers the node of a transformer; the dashboard of a run gives a new visitor somebody's place."""
+    page = StreetPage("127.0.0.1", 0, street())
+    monkeypatch.setattr(page, "_room", BoundedSemaphore(0))
+    with closing(page):
+        window.open(f"http://127.0.0.1:{page.port}/")
         window.until("document.getElementById('state').textContent.includes('Too many watchers')")
-        monkeypatch.setattr(server, "_MOST_WATCHERS", 1)
+        monkeypatch.setattr(page, "_room", BoundedSemaphore(1))
         window.until("document.body.dataset.tick > 0")
         assert window.js("return document.getElementById('state').textContent").startswith("lane, running")
 

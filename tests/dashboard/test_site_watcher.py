@@ -64,9 +64,9 @@ def latest(rows: list[list[Any]], columns: tuple[str, ...], name: str) -> dict[t
 
 
 def test_no_car_is_shown_to_draw_more_than_it_may():
-    """The homes need a little more in each tick, so what chargers may let through changes in steps too small to be told.
+    """The homes need a little more in each tick, so grants change in steps too small to be told.
 
-    A car is told when it does something else, too: alone, it was shown with more power than its charger was said to have.
+    A car is told when it does something else, too: alone, it was shown to draw more than it may.
     """
     street = street_of(
         [Stay(0, 400, energy_ws) for energy_ws in (6_000_000, 4_000_000, 4_000_000)],

@@ -56,12 +56,12 @@ class CarChanges:
         before_ws = np.maximum(now[1:3, rows], 0) * (run.street.tick_ms // 1_000)
         meters_ws = np.stack((run.world.imported_ws[rows], run.world.exported_ws[rows])) - before_ws
         told = zip(rows.tolist(), now[:, rows].T.tolist(), meters_ws.T.tolist(), strict=True)
-        cars: list[Row] = []
+        doings: list[Row] = []
         grants: list[Row] = []
         for row, (*doing, granted_w, lease_ms), meter in told:
-            cars.append([tick, row, *doing, *meter])
+            doings.append([tick, row, *doing, *meter])
             grants.append([tick, row, granted_w, lease_ms])
-        return cars, grants if moved is not None else []
+        return doings, grants if moved is not None else []
 
 
 def _leases_left_ms(run: Run, rows: Ints, at_ms: int) -> list[int]:

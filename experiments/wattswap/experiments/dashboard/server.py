@@ -14,6 +14,7 @@ from wattswap.experiments.dashboard.looked_up import LookedUp
 from wattswap.experiments.dashboard.orders import Orders
 from wattswap.runners.page_guard import POLICY, PageGuard
 from wattswap.runners.watching.page import page_files
+from wattswap.runners.watching.places import Places
 from wattswap.runners.watching.stream import LOOK_S, MEDIA, OVER, EventStream
 
 if TYPE_CHECKING:
@@ -54,28 +55,28 @@ class _Streams:
 
     def __init__(self, history: History, is_over: Callable[[], bool]) -> None:
         self._history, self._is_over = history, is_over
-        self._watchers = 0
+        self._places = Places(_MOST_WATCHERS)
 
     async def stream(self, request: Request) -> Response:
         """What happened so far, then what happens; from where the browser left off, if it comes back."""
-        if self._watchers >= _MOST_WATCHERS:
-            return PlainTextResponse(f"{_MOST_WATCHERS} watchers are too many already; close one\n", status_code=503)
         events = EventStream(self._history, request.headers.get("last-event-id", ""))
         headers = {"content-type": MEDIA, "x-accel-buffering": "no"}
         return StreamingResponse(self._told(request, events), headers=headers)
 
     async def _told(self, request: Request, events: EventStream) -> AsyncIterator[bytes]:
-        self._watchers += 1
+        place = self._places.take(request.client.host if request.client else "")
         try:
-            while not self._is_over() and not await request.is_disconnected():
+            while not (self._is_over() or place.is_lost or await request.is_disconnected()):
                 if event := events.next():
+                    self._places.sending(place)
                     yield event
+                    self._places.sent(place)
                 if not events.has_more:
                     await asyncio.sleep(LOOK_S)
             if self._is_over():
                 yield OVER
         finally:
-            self._watchers -= 1
+            self._places.leave(place)
 
 
 class _Guard:

@@ -25,23 +25,20 @@ if TYPE_CHECKING:
 _GRACE_S: Final = 2
 _REQUEST_S = 10.0
 """So long a connection may take, and half as long again, until it has asked for something."""
+_TAKEN_S = 30.0
+"""So long a watcher may take to read what is ready for it; what it has not read by then is sent no more."""
 _SENT_AHEAD_BYTES: Final = 65_536
 """What the system may keep for a connection that has not taken it yet: beyond that one sees that nobody reads."""
 _MOST_CONNECTIONS: Final = 256
 
 
 class _ImpatientProtocol(H11Protocol):
-    """Hangs up on who connects and does not ask, asks byte by byte, or never reads: nobody may use up the run's files.
-
-    Who reads nothing of what is sent for ten to twenty seconds makes room for another watcher.
-    """
+    """Hangs up on who connects and does not ask, asks byte by byte, or reads so: nobody may use up the run's files."""
 
     _waited = False
     """Whether it was waiting for its other side when it was looked at last."""
-    _is_held = False
-    """Whether there is more to send than its other side takes."""
-    _left_bytes: int | None = None
-    """What was left to send when it was looked at last; None if its other side took everything since."""
+    _hang_up: asyncio.TimerHandle | None = None
+    """What ends it unless its other side takes what it was sent in time."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take it, if there are not too many."""
@@ -55,17 +52,23 @@ class _ImpatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over, and nothing of it stays behind."""
         self._timer.cancel()
+        self._stay()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Its other side does not take what it is sent: see whether it takes any of it."""
-        self._is_held = True
+        """Its other side does not take what it is sent."""
+        self._hang_up = self.loop.call_later(_TAKEN_S, self.transport.abort)
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """It reads."""
-        self._is_held, self._left_bytes = False, None
+        """It has read."""
+        self._stay()
         super().resume_writing()
+
+    def _stay(self) -> None:
+        if self._hang_up is not None:
+            self._hang_up.cancel()
+            self._hang_up = None
 
     def _look_later(self) -> None:
         self._timer = self.loop.call_later(_REQUEST_S, self._look)
@@ -73,12 +76,10 @@ class _ImpatientProtocol(H11Protocol):
     def _look(self) -> None:
         cycle = getattr(self, "cycle", None)  # none before the first request
         waits = cycle is None or cycle.response_complete or cycle.more_body
-        left_bytes = self.transport.get_write_buffer_size() if self._is_held else None
-        takes_nothing = left_bytes is not None and self._left_bytes == left_bytes
-        if (waits and self._waited) or takes_nothing:
+        if waits and self._waited:
             self.transport.abort()
             return
-        self._waited, self._left_bytes = waits, left_bytes
+        self._waited = waits
         self._look_later()
 
 
