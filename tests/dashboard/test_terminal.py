@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from io import StringIO
 
 import msgspec
 import pytest
 from rich.console import Console
+from tests.dashboard.histories import history_of
+from tests.smalltown import found
 
 from wattswap.cli import main
 from wattswap.experiments.api import Result, run
 from wattswap.experiments.dashboard.finished import finished_run
+from wattswap.experiments.dashboard.serving import served
 from wattswap.experiments.dashboard.terminal import TerminalView
+from wattswap.experiments.dashboard.terminal_lines import TerminalLines
 from wattswap.runners.recording.activities import ACTIVITIES, CHARGING, FEEDING, REDUCED
-from wattswap.runners.watching.history import CarCard, History
+from wattswap.runners.watching.history import FEEDER_COLUMNS, CarCard, History
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +59,54 @@ def test_who_gives_way_is_named(told):
     assert "Giving way: C7, C9\n" in text_of(view)
     history.add(ticks=[[0] * 6], cars=[[1, row, ACTIVITIES.index(CHARGING), 0, 0, 0, 0] for row in (0, 2)])
     assert "Giving way: nobody\n" in text_of(view)
+
+
+def test_a_file_gets_a_plain_line_for_each_tick_with_what_the_tables_hold(told):
+    said: list[str] = []
+    lines = TerminalLines(finished_run(told.out), said.append)
+    lines.look()
+    lines.look()
+    assert lines.is_over
+    assert len(said) == len(told.series)
+    for place in (0, 2_300, -1):
+        row = told.series.iloc[place]
+        loads = f"{row['load_w'] / 1000:.1f} of {row['limit_w'] / 1000:.1f} kW (homes {row['base_w'] / 1000:.1f} kW, "
+        assert loads in said[place]
+    assert said[-1].endswith(f"calls so far: {len(told.rounds)}")
+    assert not [line for line in said if not line.isascii()]
+
+
+def test_lines_say_when_the_street_is_not_heard_of_any_more():
+    history, said = history_of(2), list[str]()
+    lines = TerminalLines(history, said.append)
+    lines.look()
+    history.end("lost")
+    lines.look()
+    lines.look()
+    assert [line[:15] for line in said] == ["Thu 00:00:00  0", "Thu 00:00:30  0", "connection lost"]
+    history.add(ticks=[[1_000] * len(FEEDER_COLUMNS)])
+    history.end("complete")
+    lines.look()
+    assert said[3:] == ["Thu 00:01:00  1.0 of 1.0 kW (homes 1.0 kW, cars 0.0 kW); cars: none; calls so far: 0"]
+    assert lines.is_over
+
+
+@pytest.mark.parametrize("command", ["dashboard {run} --text --speed 1e9", "dashboard --connect {address} --text"])
+def test_what_is_written_into_a_pipe_is_all_there_is_to_say(told, command):
+    with served(finished_run(told.out), "127.0.0.1", 0) as address:
+        words = command.format(run=told.out, address=address).split()
+        done = subprocess.run([sys.executable, "-m", "wattswap", *words], capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == len(told.series)
+    assert done.stderr == ""
+
+
+def test_a_run_that_is_watched_says_its_lines_beside_its_result(tmp_path, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(f"run {found(tmp_path)} --watch --text --json".split())
+    assert left.value.code == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["scenario"]
+    assert re.fullmatch(r"\w{3} \d\d:\d\d:\d\d  [\d.]+ of .*; calls so far: \d+", err.splitlines()[-1])
 
 
 @pytest.mark.parametrize(

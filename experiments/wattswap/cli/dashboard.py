@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from wattswap.cli import INTERRUPTED, options
 from wattswap.cli.examples import examples
 
 _TEXT_SPEED = 3_600.0
-_LOOK_S = 0.2
 
 
 @click.command(
@@ -46,13 +44,12 @@ def dashboard(
     """Show a finished run in a browser: the street, its cars, its rounds; Ctrl-C ends it.
 
     With --connect it is a run that goes on elsewhere, as the dashboard there shows it, or a street of real nodes, as
-    its transformer's page does. With --text a run is played in this terminal, an hour a second by default. To watch a
-    run while it goes on: `wattswap run --watch`.
+    its transformer's page does. With --text a run is played in this terminal, an hour a second by default; into a file
+    or a pipe goes a plain line for each tick. To watch a run while it goes on: `wattswap run --watch`.
     """
-    from wattswap.cli.watching import WatchPage, serving, shown, until_interrupted
+    from wattswap.cli.watching import WatchPage, serving, show, until_interrupted
     from wattswap.experiments.dashboard.finished import finished_run
     from wattswap.experiments.dashboard.remote import remote_run
-    from wattswap.experiments.dashboard.terminal import TerminalView
 
     if (run_dir is None) == (connect is None):
         raise click.UsageError("say what to show: a run directory, or --connect HOST:PORT of a dashboard elsewhere")
@@ -63,10 +60,7 @@ def dashboard(
     found = nullcontext(finished_run(run_dir, speed)) if run_dir is not None else remote_run(connect or "")
     with found as history:
         if text:
-            view = TerminalView(history, None if connect else speed or _TEXT_SPEED)
-            with shown(view):
-                while not view.is_over:
-                    time.sleep(_LOOK_S)
+            show(history, None if connect else speed or _TEXT_SPEED)
             return
         with serving(history, WatchPage(host, port, text, kiosk), run_dir):
             until_interrupted()

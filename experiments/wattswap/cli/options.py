@@ -58,6 +58,10 @@ def page(command: _Command) -> _Command:
     port = click.option(
         "--port", type=click.IntRange(0, 65_535), default=8100, show_default=True, help="Of the page; 0: a free one."
     )
-    text = click.option("--text", is_flag=True, help="Show it in this terminal, not in a browser.")
+    text = click.option(
+        "--text",
+        is_flag=True,
+        help="Show it in this terminal, not in a browser; a file gets a line for each tick.",
+    )
     kiosk = click.option("--kiosk", is_flag=True, help="Open it on this machine's own screen, all over it.")
     return host(port(text(kiosk(command))))

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+import time
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 
 from wattswap.protocol.errors import InputError
 
 _REFRESHES_A_SECOND = 4
+_LOOK_S = 0.2
+"""How often one looks whether there is something new to say."""
 _LOOKED_AT_S = 10.0
 """A browser that ends earlier found no screen."""
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -22,8 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from rich.live import Live
+
     from wattswap.experiments.dashboard.rights import Rights
     from wattswap.experiments.dashboard.terminal import TerminalView
+    from wattswap.experiments.dashboard.terminal_lines import TerminalLines
     from wattswap.runners.engines.driver_wishes import DriverWishes
     from wattswap.runners.engines.limit_order import LimitOrder
     from wattswap.runners.engines.observer import Observer
@@ -123,7 +131,6 @@ def watching(
     """A dashboard of a run that is about to begin, until the block is left; ``drivers`` have planned something."""
     from wattswap.agents.controllers import NEGOTIATED
     from wattswap.experiments.dashboard.rights import Rights
-    from wattswap.experiments.dashboard.terminal import TerminalView
     from wattswap.experiments.dashboard.transformer_observer import TransformerObserver
     from wattswap.experiments.dashboard.watcher import Watcher
     from wattswap.runners.engines.driver_wishes import DriverWishes
@@ -134,19 +141,61 @@ def watching(
         drivers = (drivers or DriverWishes()) if controller == NEGOTIATED else drivers
         rights = Rights.new(LimitOrder(), drivers)
     watcher = Watcher(street, controller, speed, rights)
-    with shown(TerminalView(watcher.history)) if page.text else serving(watcher.history, page, run_dir, rights):
+    with shown_meanwhile(watcher.history) if page.text else serving(watcher.history, page, run_dir, rights):
         observers = (TransformerObserver(street, watcher.history), watcher)
         yield Watched(watcher.history, observers, rights.limits if rights else None, drivers)
 
 
+def show(history: History, speed: float | None) -> None:
+    """Show a history on stdout until it is over: in a terminal as a view, elsewhere a plain line for each tick."""
+    from wattswap.experiments.dashboard.terminal import TerminalView
+    from wattswap.experiments.dashboard.terminal_lines import TerminalLines
+
+    if sys.stdout.isatty():
+        view = TerminalView(history, speed)
+        with _live(view, sys.stdout):
+            while not view.is_over:
+                time.sleep(_LOOK_S)
+        return
+    lines = TerminalLines(history, click.echo, speed)
+    while not lines.is_over:
+        lines.look()
+        time.sleep(_LOOK_S)
+
+
 @contextmanager
-def shown(view: TerminalView) -> Iterator[None]:
-    """Show a view in the terminal until the block is left."""
+def shown_meanwhile(history: History) -> Iterator[None]:
+    """Show a history on stderr, as :func:`show` does on stdout, until the block is left."""
+    from wattswap.experiments.dashboard.terminal import TerminalView
+    from wattswap.experiments.dashboard.terminal_lines import TerminalLines
+
+    if sys.stderr.isatty():
+        with _live(TerminalView(history), sys.stderr):
+            yield
+        return
+    lines, is_left = TerminalLines(history, partial(click.echo, err=True)), Event()
+    thread = Thread(target=_say_until, args=(lines, is_left), name="lines", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_left.set()
+        thread.join()
+
+
+def _live(view: TerminalView, stream: TextIO) -> Live:
     from rich.console import Console
     from rich.live import Live
 
-    with Live(get_renderable=view.render, console=Console(stderr=True), refresh_per_second=_REFRESHES_A_SECOND):
-        yield
+    return Live(get_renderable=view.render, console=Console(file=stream), refresh_per_second=_REFRESHES_A_SECOND)
+
+
+def _say_until(lines: TerminalLines, is_left: Event) -> None:
+    """Say what is new, the last of it once the block was left."""
+    with suppress(OSError):  # nobody reads it any more
+        while not is_left.wait(_LOOK_S):
+            lines.look()
+        lines.look()
 
 
 def until_interrupted() -> None:
