@@ -202,6 +202,54 @@ def test_bytes_that_are_no_message_are_none(window, address):
         assert crypto(window, read, "messages") == "none", payload.hex()
 
 
+STEPS = "[...document.querySelectorAll('.steps li')].map(one => one.innerText)"
+
+
+def open_newest_round(window: Browser, url: str) -> int:
+    """Show all steps of a round's first seller, and its tick."""
+    window.open(f"{url}#rounds")
+    window.until("document.body.dataset.tick > 0")
+    show(window, LAST)
+    tick = int(window.until("document.querySelector('tbody a')?.hash").split("/")[1])
+    window.js(f"location.hash = 'round/{tick}'")
+    window.until("document.getElementById('whose')")
+    window.js("[...document.querySelectorAll('button')].find(one => one.textContent == 'All steps').click()")
+    return tick
+
+
+def test_what_a_charger_relays_is_checked_as_its_car_signed_it(window, monkeypatch, signed):
+    """Whatever the server says of it: that offers are of 777 kW, and that counts are of others."""
+
+    def forged(run_dir: Path, feeder: int, tick: int) -> list[Step]:
+        def step_as_told(step: Step) -> Step:
+            if step.kind == "CappedOffer":
+                return structs.replace(step, fields={**step.fields, "offer": {"tranches": [{"relief_w": 777_000}]}})
+            if step.kind == "WitnessedDelivery":
+                return structs.replace(
+                    step,
+                    inside={**step.inside, "charger": step.inside["vehicle"]}
+                    | {"vehicle": structs.replace(step.inside["vehicle"], signature=step.inside["charger"].signature)},
+                )
+            return step
+
+        return [step_as_told(step) for step in transcript(run_dir, feeder, tick)]
+
+    monkeypatch.setattr(looked_up, "transcript", forged)
+    with served(finished_run(signed), "127.0.0.1", 0, run_dir=signed) as url:
+        tick = open_newest_round(window, url)
+        offer = window.until(
+            f"{STEPS}.find(text => text.includes('passes the offer on') && text.includes('checked here'))"
+        )
+        count = window.until(
+            f"{STEPS}.find(text => text.includes('beside its own') && text.includes('not signed with'))"
+        )
+    relayed = next(step for step in transcript(signed, 0, tick) if step.kind == "CappedOffer")
+    assert "vehicle/" in relayed.inside["offer"].author
+    assert "inside: the car's offer" in offer
+    assert "777" not in offer
+    assert count.count("checked here") == count.count("not signed with the key") == 1
+
+
 def test_what_is_shown_of_a_signed_message_is_what_was_signed(window, monkeypatch, signed):
     """Whatever the server says beside it: here, that every receipt is an award and of a thousand tokens."""
 
@@ -215,15 +263,8 @@ def test_what_is_shown_of_a_signed_message_is_what_was_signed(window, monkeypatc
 
     monkeypatch.setattr(looked_up, "transcript", forged)
     with served(finished_run(signed), "127.0.0.1", 0, run_dir=signed) as url:
-        window.open(f"{url}#rounds")
-        window.until("document.body.dataset.tick > 0")
-        show(window, LAST)
-        tick = int(window.until("document.querySelector('tbody a')?.hash").split("/")[1])
-        window.js(f"location.hash = 'round/{tick}'")
-        window.until("document.getElementById('whose')")
-        window.js("[...document.querySelectorAll('button')].find(one => one.textContent == 'All steps').click()")
-        steps = "[...document.querySelectorAll('.steps li')].map(one => one.innerText)"
-        receipt = window.until(f"{steps}.find(text => text.includes('has paid') && text.includes('checked here'))")
+        tick = open_newest_round(window, url)
+        receipt = window.until(f"{STEPS}.find(text => text.includes('has paid') && text.includes('checked here'))")
     signs = next(step for step in transcript(signed, 0, tick) if step.kind == "Receipt")
     assert signs.signed is not None
     assert f"signed with the key {signs.signed.public_key[:16]}…, checked here" in receipt

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OF_THE_TRANSFORMER: Final = frozenset(KIND_OF[kind] for kind in (ReliefCall, Award, Receipt))
+_CHARGERS_OWN: Final = "charger"
+"""The field of a witnessed delivery with what the charger signed itself; other messages inside one are its car's."""
 LATEST_TICKS: Final = 2_880
 """So long after its call a round's messages are looked for: what was put off is paid when it has been drawn back."""
 
@@ -49,6 +51,8 @@ class Step(msgspec.Struct, frozen=True):
     """What it says; messages inside it are fields of their own."""
     signed: SignedBytes | None = None
     """Where agents sign, what its author signed."""
+    inside: dict[str, SignedBytes] = {}
+    """Where agents sign, what the authors of the messages inside it signed, by its fields."""
 
 
 def transcript(run_dir: Path, feeder: int, tick: int) -> list[Step]:
@@ -83,6 +87,8 @@ class _Authors:
 
     def __init__(self, seed: int, feeder: str) -> None:
         self._seed, self._transformer = seed, agent_name("transformer", feeder)
+        self._cars: dict[int, str] = {}
+        """By session, as they spoke for themselves."""
 
     def of(self, event: Received) -> SignedBytes | None:
         """Of a message that its author sealed: a car, or the transformer, though a charger passed it on."""
@@ -92,6 +98,24 @@ class _Authors:
         author = self._transformer if sealed.kind in _OF_THE_TRANSFORMER else event.sender
         if author == event.sender and "vehicle/" not in author and author != self._transformer:
             return None  # a charger passes a car's mandate on
+        return self._signed(author, sealed)
+
+    def inside(self, event: Received) -> dict[str, SignedBytes]:
+        """Of the messages inside one that is a charger's: the charger's own count, else its car's; by field."""
+        message, found = event.message, dict[str, SignedBytes]()
+        for name in message.__struct_fields__:
+            sealed = getattr(message, name)
+            author = event.sender if name == _CHARGERS_OWN else self._cars.get(getattr(message, "session", -1))
+            if isinstance(sealed, Sealed) and author is not None:
+                found[name] = self._signed(author, sealed)
+        return found
+
+    def meet(self, session: int, sender: str) -> None:
+        """Somebody says something of a session; a car does so of its own."""
+        if "vehicle/" in sender:
+            self._cars[session] = sender
+
+    def _signed(self, author: str, sealed: Sealed) -> SignedBytes:
         key = seeded_signer(self._seed, author).public_key
         return SignedBytes(author, key.hex(), LOCAL_NETWORK, sealed.payload.hex(), sealed.signature.hex())
 
@@ -111,8 +135,12 @@ def _of_the_round(
             sessions.add(fields.get("session", -1))
         elif fields.get("tick") != tick or fields.get("session") not in sessions or "feeder" in fields:
             continue
-        signed = None if authors is None else authors.of(event)
-        yield Step(happened.now_ms, event.sender, happened.agent, kind, fields, signed)
+        if authors is None:
+            yield Step(happened.now_ms, event.sender, happened.agent, kind, fields)
+            continue
+        authors.meet(fields.get("session", -1), event.sender)
+        signed, inside = authors.of(event), authors.inside(event)
+        yield Step(happened.now_ms, event.sender, happened.agent, kind, fields, signed, inside)
 
 
 def _is_of(fields: dict[str, Any], feeder: int, tick: int) -> bool:

@@ -69,18 +69,29 @@ export class Transcript {
   // A message with its signature, which is checked here once.
   step(step) {
     const name = (agent) => agent.replace("charger/", "charger ").replace("vehicle/", "car ");
-    let read;
-    try {
-      read = step.signed ? opened(unhex(step.signed.payload)) : step;
-    } catch (error) {
-      read = { kind: "", fields: { "its signed bytes": error.message } };
-    }
+    const inside = Object.entries(step.inside ?? {}), relayed = inside.map(([field]) => field);
+    const read = step.signed ? readFrom(step.signed)
+      : { kind: step.kind, fields: Object.fromEntries(Object.entries(step.fields).filter(([field]) => !relayed.includes(field))) };
     return {
       at_ms: step.at_ms,
       element: h("li", {}, h("span", { class: "soft" }, `${clock(step.at_ms / store.head.tick_ms, true)} `),
         h("b", {}, `${name(step.sender)} → ${name(step.to)} `), says({ sender: step.sender, kind: read.kind }),
-        h("code", {}, fields(read.fields).join(" · ")), step.signed ? signature(step.signed) : h("span", { class: "soft" }, "not signed")),
+        h("code", {}, fields(read.fields).join(" · ")), step.signed ? signature(step.signed) : h("span", { class: "soft" }, "not signed"),
+        inside.map(([field, signed]) => h("div", { class: "inside" }, `inside: ${RELAYED[field] ?? field}`,
+          h("code", {}, fields(readFrom(signed).fields).join(" · ")), signature(signed)))),
     };
+  }
+}
+
+// What a message relays, by the field that holds it.
+const RELAYED = { offer: "the car's offer", vehicle: "what the car counted", charger: "what the charger counted" };
+
+// What stands in signed bytes.
+function readFrom(signed) {
+  try {
+    return opened(unhex(signed.payload));
+  } catch (error) {
+    return { kind: "", fields: { "its signed bytes": error.message } };
   }
 }
 
