@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from threading import BoundedSemaphore
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 from tests.dashboard.browser import MISSING, Browser
-from tests.dashboard.histories import history_of
+from tests.dashboard.histories import CARS, history_of
 
 from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
@@ -16,7 +18,12 @@ from wattswap.runners.engines.driver_wishes import DriverWishes
 from wattswap.runners.engines.limit_order import LimitOrder
 from wattswap.runners.node.street_page import StreetPage
 from wattswap.runners.recording.activities import ACTIVITIES
+from wattswap.runners.recording.record import ROUND_COLUMNS, TradeRow
+from wattswap.runners.watching.columns import ASK, PRICE
 from wattswap.runners.watching.history import FEEDER_COLUMNS, HOMES, History
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
 
@@ -180,6 +187,100 @@ def test_a_page_that_found_too_many_watchers_says_so_and_comes_again(window, mon
         monkeypatch.setattr(page, "_room", BoundedSemaphore(1))
         window.until("document.body.dataset.tick > 0")
         assert window.js("return document.getElementById('state').textContent").startswith("lane, running")
+
+
+def a_call_that_one_car_answered() -> History:
+    """One of everything: a car, a charger, a call, an offer, a sale that is settled."""
+    one, history = msgspec.structs.replace, History()
+    head = history_of(0).head
+    assert head is not None
+    history.begin(one(head, name="one", is_live=True), [one(CARS[0], need_ws=36_000_000)])
+    call = {
+        "tick": 2,
+        "need_w": 4_000,
+        "called": 1,
+        "offered_w": 4_000,
+        "awarded_w": 3_000,
+        PRICE: 10**9,
+        "reduce_awards": 1,
+    }
+    trade: dict[str, int | str] = {
+        "tick": 2,
+        "settled_tick": 9,
+        "session": "S0",
+        "kind": "reduce",
+        "tranche": 1,
+        "awarded_w": 3_000,
+    }
+    trade |= {
+        "offered_w": 4_000,
+        "nanos": 10**9,
+        "delivered_ws": 3_600_000,
+        PRICE: 10**9,
+        ASK: 5 * 10**8,
+        "status": "paid",
+    }
+    history.add(
+        ticks=[[1_000] * len(FEEDER_COLUMNS)] * TICKS,
+        cars=[[0, 0, ACTIVITIES.index("charging"), 5_000, 0, 0, 0]],
+        grants=[[0, 0, 11_000, 60_000]],
+        rounds=[[call.get(name, 0) for name in ROUND_COLUMNS]],
+        offers=[[2, 0, 0, 1, 4_000, 5 * 10**8]],
+        awards=[[2, 0, 0, 1, 3_000, 10**9]],
+        trades=[[trade.get(name, 0) for name in TradeRow._fields]],
+    )
+    return history
+
+
+COUNTED = {"Cars asked", "Kept charging", "Cars that draw less", "Cars that feed"}
+"""Columns of figures that have no unit, for they count what they are named after."""
+
+
+@pytest.fixture
+def screens_of_one(window) -> Iterator[dict[str, str]]:
+    """The text of each screen of a street with one of everything, by its address; their tables stay in the page."""
+    with served(a_call_that_one_car_answered(), "127.0.0.1", 0) as url:
+        window.open(url)
+        window.until("document.querySelector('.squares a')")
+        window.js("window.columns = []")
+        texts: dict[str, str] = {}
+        for screen in ("street", "transformer", "rounds", "round/2", "chargers", "charger/C0", "cars", "car/S0"):
+            window.js(f"location.hash = '{screen}'")
+            window.until(f"document.body.dataset.screen == '{screen}'")
+            texts[screen] = window.js("return document.body.innerText")
+            window.js(FIGURES)
+        yield texts
+
+
+FIGURES = """
+for (const table of document.querySelectorAll('main table')) for (const head of table.tHead.rows[0].cells) {
+  const cells = [...table.tBodies[0].rows].map((row) => row.cells[head.cellIndex].textContent);
+  if (head.className === 'n') window.columns.push([head.textContent, ...cells]);
+}
+"""
+"""Keep the columns of figures of all tables that the screen has."""
+
+
+def test_one_of_a_thing_is_not_told_as_several(screens_of_one):
+    several = re.compile(
+        r"\b1 (?:of 1 )?(cars|chargers|calls|offers|records|sales|sessions|messages)\b|\b1 (have|are|were)\b"
+    )
+    assert {screen: found[0] for screen, text in screens_of_one.items() if (found := several.search(text))} == {}
+    assert "1 car plugged in" in screens_of_one["cars"]
+    assert "1 of 1 charger has a car" in screens_of_one["chargers"]
+    assert "1 call until" in screens_of_one["rounds"]
+
+
+def test_every_column_of_figures_says_what_it_is_counted_in(window, screens_of_one):
+    columns: list[list[str]] = window.js("return window.columns")
+    titles = {title for title, *_ in columns}
+    assert {"Asks, IOTA per kWh and hour", "Price, IOTA per kWh and hour", "Asked, IOTA per kWh and hour"} <= titles
+    bare = [
+        title
+        for title, *cells in columns
+        if title not in COUNTED and "IOTA" not in title and any(re.fullmatch(r"[\d.,]+", cell) for cell in cells)
+    ]
+    assert bare == []
 
 
 def test_a_screen_reader_is_told_what_changes_and_not_each_tick(window):

@@ -3,7 +3,7 @@ import { fill, h, table, tile } from "./dom.js";
 import { driverForm, wishAt, wished } from "./rights.js";
 import { earnsRent, salesBy, standing } from "./sales.js";
 import { carAt, homesUnknown, newest, sessionOf, store, walletOf } from "./store.js";
-import { charged, clock, fedBack, iota, kind, kw, kwh, notWhole, reckoned, sold, word } from "./words.js";
+import { cars, charged, clock, fedBack, iota, kind, kw, kwh, notWhole, plural, reckoned, sold, word } from "./words.js";
 
 const link = (card) => h("a", { href: `#car/${encodeURIComponent(card.session)}` }, card.station);
 const mark = (what) => h("span", {}, h("b", { class: `mark ${kind(what)}` }, word(what).mark), word(what).short);
@@ -51,7 +51,7 @@ export class Cars {
       .filter((row) => `${row.card.station} ${row.card.strategy} ${row.card.session}`.toLowerCase().includes(wanted));
     rows.sort((a, b) => b.wallet.earned - a.wallet.earned || a.card.station.localeCompare(b.card.station));
     const earning = rows.filter((row) => row.wallet.earned).length;
-    this.head.textContent = `${rows.length} ${this.all.checked ? "sessions" : "cars plugged in"} at ${clock(tick)}, ${earning} of them have earned something`;
+    this.head.textContent = `${this.all.checked ? plural(rows.length, "session") : `${cars(rows.length)} plugged in`} at ${clock(tick)}, ${plural(earning, "of them has", "of them have")} earned something`;
     fill(this.list, table(COLUMNS, rows, "Cars"), store.head.is_reckoned ? reckoned() : store.head.is_live ? null
       : h("p", { class: "soft" }, "A finished run keeps of a car's power the mean over the time in which it did the same."));
   }
@@ -92,8 +92,8 @@ const salesColumns = (tick) => [
   ["Call of", (sale) => h("a", { href: `#round/${sale.tick}` }, clock(sale.tick, true))],
   ["It sold", (sale) => sold(sale)],
   ["Power", (sale) => kw(sale.awarded_w), true],
-  ["Asked", (sale) => (sale.ask == null ? "" : iota(sale.ask)), true],
-  ["Price", (sale) => iota(sale.price), true],
+  [`Asked, ${store.head.price_unit}`, (sale) => (sale.ask == null ? "" : iota(sale.ask)), true],
+  [`Price, ${store.head.price_unit}`, (sale) => iota(sale.price), true],
   ["Energy", (sale) => (sale.isSettled ? kwh(sale.delivered_ws) : "–"), true],
   ["Earned, IOTA", (sale) => (sale.isSettled ? iota(sale.nanos) : "–"), true],
   ["Payment", (sale) => standing(sale, tick)],

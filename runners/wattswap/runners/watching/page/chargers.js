@@ -1,7 +1,7 @@
 // The chargers of the street, and one of them: who is plugged in, phases and amps, what it may draw and for how long.
 import { fill, h, table, tile } from "./dom.js";
 import { carAt, grantAt, newest, store } from "./store.js";
-import { amps, charged, clock, kind, kw, kwh, notWhole, UNKNOWN, word } from "./words.js";
+import { amps, charged, clock, kind, kw, kwh, notWhole, plural, UNKNOWN, word } from "./words.js";
 
 const link = (name) => h("a", { href: `#charger/${encodeURIComponent(name)}` }, name);
 
@@ -41,7 +41,7 @@ export class Chargers {
     });
     const all = [...at.values()].sort((a, b) => (a.row < 0) - (b.row < 0) || a.name.localeCompare(b.name));
     const taken = all.filter((one) => one.row >= 0).length;
-    this.head.textContent = `${taken} of ${all.length} chargers have a car at ${clock(tick)}`;
+    this.head.textContent = `${taken} of ${plural(all.length, "charger")} ${taken === 1 ? "has" : "have"} a car at ${clock(tick)}`;
     fill(this.list, table([...COLUMNS, ...(store.head.is_reckoned ? [] : [CURRENT]), ...(store.grants.some((told) => told.length) ? [MAY_DRAW] : [])], all, "Chargers"));
   }
 }

@@ -1,7 +1,7 @@
 // Where a scenario has several feeders: all of them side by side, each an island with its own transformer and limit.
 import { fill, h } from "./dom.js";
 import { carAt, loadAt, newest, rounds, store, tickValue } from "./store.js";
-import { cars, clock, kw } from "./words.js";
+import { calls as count, cars, clock, kw } from "./words.js";
 
 // What a function finds on each feeder.
 function onEach(look) {
@@ -19,7 +19,7 @@ function island(feeder, number, tick) {
     element: h("a", { class: `island ${load > limit ? "over" : ""}`, href: "#street", "data-feeder": number },
       h("b", {}, feeder.name || "the street"), h("span", { class: "load" }, `${kw(load)} of ${kw(limit)}`),
       h("meter", { min: 0, max: Math.max(limit, load || 0, 1), value: Math.max(load || 0, 0), "aria-label": `Load of ${feeder.name}` }),
-      h("span", { class: "soft" }, `${cars(plugged)} plugged in, ${calls.length} calls${calls.length ? `, last ${clock(calls.at(-1).tick)}` : ""}`)),
+      h("span", { class: "soft" }, `${cars(plugged)} plugged in, ${count(calls.length)}${calls.length ? `, last ${clock(calls.at(-1).tick)}` : ""}`)),
   };
 }
 

@@ -4,8 +4,9 @@ import { blake2b, hex, signedBy, utf8, whyNot } from "./crypto.js";
 import { fill, h, table } from "./dom.js";
 import { lookUp } from "./look_up.js";
 import { changed, store } from "./store.js";
-import { clock, kw, kwh } from "./words.js";
+import { clock, kw, kwh, plural } from "./words.js";
 
+const GOOD = "signed with one key and in order: checked here, in your browser";
 const PAUSE_MS = 1_000, GENESIS = "00".repeat(32);
 
 // The bytes that were signed stand within the line as they are.
@@ -100,9 +101,11 @@ export class Readings {
     this.period.textContent = periodOf(found, told);
     const wrong = found.filter((one) => one.faults.length).length;
     this.head.textContent = problem ? "Nothing can be checked in this browser" :
-      wrong ? `${wrong} of these ${found.length} records are not as they were signed` : `These ${found.length} records are signed with one key and in order: checked here, in your browser`;
+      found.length === 1 ? `This record is ${wrong ? "not as it was signed" : GOOD}`
+        : wrong ? `${wrong} of these ${found.length} records ${wrong === 1 ? "is not as it was" : "are not as they were"} signed`
+          : `These ${found.length} records are ${GOOD}`;
     const where = /^https?:/.test(told.ledger) ? h("a", { href: told.ledger, rel: "noreferrer noopener", target: "_blank" }, told.ledger) : told.ledger || "no ledger";
-    this.about.replaceChildren(problem ?? "", ` ${told.count} records of ${told.site}, anchored on `, where, `, signed with the key `, h("code", { id: "key", class: "address" }, told.public_key),
+    this.about.replaceChildren(problem ?? "", ` ${plural(told.count, "record")} of ${told.site}, anchored on `, where, `, signed with the key `, h("code", { id: "key", class: "address" }, told.public_key),
       ". The run's server says that it is the site's; to be sure, compare it with the key that the site gave you.",
       found.some((one) => !one.record.readings) ? " Readings are proven by a hash and not shown; a run with --set ledger.anchor=full shows them." : "");
     fill(this.list, table(COLUMNS, found.reverse(), "Signed records, newest first"));

@@ -4,7 +4,7 @@ import { fill, h, table, tile } from "./dom.js";
 import { offersTable } from "./transformer.js";
 import { salesIn, standing } from "./sales.js";
 import { moveTo, newest, rounds, roundsUntil, store, sum } from "./store.js";
-import { asked, cars, clock, iota, kw, kwh, sold, STEPS } from "./words.js";
+import { asked, calls as count, cars, clock, iota, kw, kwh, plural, sold, STEPS } from "./words.js";
 
 const COLUMNS = [
   ["Call of", (round) => h("a", { href: `#round/${round.tick}` }, clock(round.tick, true))],
@@ -30,7 +30,7 @@ export class Rounds {
   update() {
     const tick = Math.min(Math.floor(store.now), newest()), calls = roundsUntil(tick);
     this.head.textContent = calls.length
-      ? `${calls.length} ${calls.length === 1 ? "call" : "calls"} until ${clock(tick)}; ${sum(calls, "reduce_awards") + sum(calls, "feed_awards")} offers were taken`
+      ? `${count(calls.length)} until ${clock(tick)}; ${plural(sum(calls, "reduce_awards") + sum(calls, "feed_awards"), "offer was", "offers were")} taken`
       : `No call until ${clock(tick)}: the transformer had room for everyone`;
     fill(this.list, calls.length ? table([...COLUMNS, priceColumn()], calls.reverse(), "Calls, newest first") : null);
   }
@@ -42,8 +42,8 @@ const columns = (tick) => [
   ["Sold", (sale) => sold(sale)],
   ["Offered", (sale) => kw(sale.offered_w), true],
   ["Taken", (sale) => kw(sale.awarded_w), true],
-  ["Asked", (sale) => (sale.ask == null ? "" : iota(sale.ask)), true],
-  ["Price", (sale) => iota(sale.price), true],
+  [`Asked, ${store.head.price_unit}`, (sale) => (sale.ask == null ? "" : iota(sale.ask)), true],
+  [`Price, ${store.head.price_unit}`, (sale) => iota(sale.price), true],
   ["Energy", (sale) => (sale.isSettled ? kwh(sale.delivered_ws) : "–"), true],
   ["Earned, IOTA", (sale) => (sale.isSettled ? iota(sale.nanos) : "–"), true],
   ["Payment", (sale) => standing(sale, tick)],

@@ -5,7 +5,7 @@ import { expected } from "./expectation.js";
 import { limitForm } from "./rights.js";
 import { rowsOnRent } from "./sales.js";
 import { carAt, homesUnknown, isQuiet, loadAt, newest, rounds, roundsUntil, store, sum, tickValue, tradesUntil, unasked } from "./store.js";
-import { cars, clock, iota, kind, kw, kwh, reckoned, soFar, UNKNOWN, WORDS, word } from "./words.js";
+import { calls, cars, clock, iota, kind, kw, kwh, reckoned, soFar, UNKNOWN, WORDS, word } from "./words.js";
 
 const ORDER = [...UNKNOWN, "forced", "paused", "reduced", "feeding", "waiting", "catching up", "charging", "full"];
 
@@ -69,8 +69,8 @@ function carried(tick, found, counts) {
 
 function tiles(tick, found, counts) {
   const load = loadAt(tick), limit = tickValue(tick, "limit_w");
-  const calls = roundsUntil(tick), last = calls.at(-1), unit = store.head.price_unit;
-  const bought = calls.filter((round) => round.awarded_w).at(-1);
+  const until = roundsUntil(tick), last = until.at(-1), unit = store.head.price_unit;
+  const bought = until.filter((round) => round.awarded_w).at(-1);
   const settled = tradesUntil(tick);
   const behind = tickValue(tick, "owed_ws");
   return [
@@ -126,7 +126,7 @@ export class Street {
     this.price = new TimeChart({
       title: "Price of each call", height: small ? 80 : 110, unit: (nanos) => (nanos / 1e9).toFixed(1),
       tip: (tick) => this.priceTip(tick),
-      summary: () => `${roundsUntil(store.now).length} calls until ${clock(store.now)}.`,
+      summary: () => `${calls(roundsUntil(store.now).length)} until ${clock(store.now)}.`,
     });
     this.head = h("h2", {});
     this.tiles = h("div", { class: "tiles" });

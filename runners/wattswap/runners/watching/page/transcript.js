@@ -5,7 +5,7 @@ import { h } from "./dom.js";
 import { lookUp } from "./look_up.js";
 import { opened } from "./messages.js";
 import { store } from "./store.js";
-import { clock, fields, says } from "./words.js";
+import { clock, fields, plural, says } from "./words.js";
 
 export class Transcript {
   constructor(tick) {
@@ -60,7 +60,7 @@ export class Transcript {
     this.shown = Math.min(this.wanted, known.length);
     this.next.disabled = this.all.disabled = this.shown === known.length;
     const later = this.mine.length - known.length;
-    this.later.textContent = `${known.length} messages until ${clock(store.now)}${later ? `, ${later} after it` : ""}`;
+    this.later.textContent = `${plural(known.length, "message")} until ${clock(store.now)}${later ? `, ${later} after it` : ""}`;
     const had = this.list.childElementCount;
     if (had > this.shown) this.list.replaceChildren();
     this.list.append(...known.slice(this.list.childElementCount, this.shown).map((step) => step.element));

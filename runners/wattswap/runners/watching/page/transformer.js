@@ -7,13 +7,13 @@ import { asked, clock, cars, hours, iota, kva, kw, soFar, step, STEPS } from "./
 const station = (row) => store.cars[row]?.station ?? String(row);
 const chargerLink = (row) => h("a", { href: `#charger/${encodeURIComponent(station(row))}` }, station(row));
 
-const OFFERS = [
+const offerColumns = () => [
   ["Charger", (offer) => chargerLink(offer.row)],
   ["Step that it offers", (offer) => step(offer.tranche)],
   ["Offered", (offer) => kw(offer.offered_w), true],
-  ["Asks", (offer) => (offer.ask == null ? "" : iota(offer.ask)), true],
+  [`Asks, ${store.head.price_unit}`, (offer) => (offer.ask == null ? "" : iota(offer.ask)), true],
   ["Bought", (offer) => (offer.awarded_w ? kw(offer.awarded_w) : "–"), true],
-  ["Price", (offer) => (offer.awarded_w ? iota(offer.price) : "–"), true],
+  [`Price, ${store.head.price_unit}`, (offer) => (offer.awarded_w ? iota(offer.price) : "–"), true],
 ];
 
 // The offers of a round, each with what was bought of it; who was not bought comes last.
@@ -30,7 +30,7 @@ export function offersOf(round) {
 // Null where nothing is known of them, or, if that is all one wants to see, of those that were not taken.
 export function offersTable(round, refused = false) {
   const offers = offersOf(round);
-  return offers.some((offer) => !refused || !offer.awarded_w) ? table(OFFERS, offers, "Offers of this round") : null;
+  return offers.some((offer) => !refused || !offer.awarded_w) ? table(offerColumns(), offers, "Offers of this round") : null;
 }
 
 function leases(tick) {

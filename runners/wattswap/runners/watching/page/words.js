@@ -28,7 +28,9 @@ export const kwh = (ws) => (Number.isNaN(ws) ? NOT_KNOWN : number(ws / 3_600_000
 export const amps = (watts) => number(watts / store.head.phases / store.head.voltage_v, 1) + " A";
 export const hours = (seconds) => (seconds < 5400 ? `${number(seconds / 60, 0)} min` : `${number(seconds / 3600, 1)} h`);
 export const iota = (nanos) => number(nanos / 1e9, Math.abs(nanos) < 100e9 ? 3 : 1);
-export const cars = (count) => `${count} ${count === 1 ? "car" : "cars"}`;
+export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
+export const cars = (count) => plural(count, "car");
+export const calls = (count) => plural(count, "call");
 
 export function clock(tick, seconds = store.head.tick_ms < 10_000) {
   const { head } = store;
