@@ -20,7 +20,7 @@ from wattswap.experiments.dashboard import looked_up, server, serving
 from wattswap.experiments.dashboard.question_line import QuestionLine
 from wattswap.experiments.dashboard.serving import served
 from wattswap.runners.watching.history import MOST_ROWS
-from wattswap.runners.watching.places import SLOW_S, Places
+from wattswap.runners.watching.places import SLOW_S, WatchingPlaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,7 +192,7 @@ def asking(port: int) -> Iterator[socket.socket]:
         yield connection
 
 
-class Clock:
+class HandSetClock:
     """Seconds that pass when a test says so."""
 
     now_s = 0.0
@@ -202,8 +202,8 @@ class Clock:
 
 
 def test_who_is_slow_makes_room_first_then_the_oldest_where_most_places_are():
-    clock = Clock()
-    places = Places(4, clock)
+    clock = HandSetClock()
+    places = WatchingPlaces(4, clock)
     one, two, three = (places.take("crowd") for _ in range(3))
     alone = places.take("alone")
     assert places.take("new") not in (one, two, three, alone)
@@ -218,7 +218,7 @@ def test_who_is_slow_makes_room_first_then_the_oldest_where_most_places_are():
 
 
 def test_who_has_left_has_no_place_to_lose():
-    places = Places(2, Clock())
+    places = WatchingPlaces(2, HandSetClock())
     gone, here = places.take("one"), places.take("one")
     places.leave(gone)
     places.take("two")

@@ -10,7 +10,7 @@ _QuestionT = TypeVar("_QuestionT")
 
 
 @dataclass
-class _Place(Generic[_QuestionT]):
+class _Waiting(Generic[_QuestionT]):
     question: _QuestionT
     asked_s: float
     """When it was asked last."""
@@ -22,7 +22,7 @@ class QuestionLine(Generic[_QuestionT]):
     def __init__(self, most_each: int, kept_s: float) -> None:
         """So many questions of an asker may wait, and each so long after it was asked last."""
         self._most_each, self._kept_s = most_each, kept_s
-        self._lines: OrderedDict[str, OrderedDict[str, _Place[_QuestionT]]] = OrderedDict()
+        self._lines: OrderedDict[str, OrderedDict[str, _Waiting[_QuestionT]]] = OrderedDict()
         """By asker, whose turn is next first; its questions by their text, the oldest first."""
 
     def join(self, asker: str, text: str, question: _QuestionT, now_s: float) -> _QuestionT:
@@ -33,7 +33,7 @@ class QuestionLine(Generic[_QuestionT]):
         line = self._lines.setdefault(asker, OrderedDict())
         if text not in line and len(line) >= self._most_each:
             del line[min(line, key=lambda other: line[other].asked_s)]
-        place = line.setdefault(text, _Place(question, now_s))
+        place = line.setdefault(text, _Waiting(question, now_s))
         place.asked_s = now_s
         return place.question
 

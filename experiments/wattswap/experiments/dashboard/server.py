@@ -14,7 +14,7 @@ from wattswap.experiments.dashboard.looked_up import LookedUp
 from wattswap.experiments.dashboard.orders import Orders
 from wattswap.runners.page_guard import POLICY, PageGuard
 from wattswap.runners.watching.page import page_files
-from wattswap.runners.watching.places import Places
+from wattswap.runners.watching.places import WatchingPlaces
 from wattswap.runners.watching.stream import LOOK_S, MEDIA, OVER, EventStream
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _Streams:
 
     def __init__(self, history: History, is_over: Callable[[], bool]) -> None:
         self._history, self._is_over = history, is_over
-        self._places = Places(_MOST_WATCHERS)
+        self._places = WatchingPlaces(_MOST_WATCHERS)
 
     async def stream(self, request: Request) -> Response:
         """What happened so far, then what happens; from where the browser left off, if it comes back."""

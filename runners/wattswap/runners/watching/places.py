@@ -16,7 +16,7 @@ SLOW_S: Final = 2.0
 
 
 @dataclass(eq=False)
-class Place:
+class WatchingPlace:
     """One watcher's; its server looks now and then whether it is lost, and then ends the stream."""
 
     address: str
@@ -25,7 +25,7 @@ class Place:
     is_lost: bool = False
 
 
-class Places:
+class WatchingPlaces:
     """Places by turn; any thread may ask.
 
     The first to make room is who takes in too slowly what it is sent. Else it is the oldest watcher at the address that
@@ -35,35 +35,35 @@ class Places:
     def __init__(self, most: int, clock: Callable[[], float] = monotonic) -> None:
         self._most, self._clock = most, clock
         self._lock = Lock()
-        self._taken: list[Place] = []
+        self._taken: list[WatchingPlace] = []
         """The oldest first."""
 
-    def take(self, address: str) -> Place:
+    def take(self, address: str) -> WatchingPlace:
         """A place for a new visitor."""
         with self._lock:
             if len(self._taken) >= self._most:
                 lost = self._next_to_go()
                 lost.is_lost = True
                 self._taken.remove(lost)
-            place = Place(address)
+            place = WatchingPlace(address)
             self._taken.append(place)
             return place
 
-    def leave(self, place: Place) -> None:
+    def leave(self, place: WatchingPlace) -> None:
         """A watcher has gone, lost or not."""
         with self._lock:
             if not place.is_lost:
                 self._taken.remove(place)
 
-    def sending(self, place: Place) -> None:
+    def sending(self, place: WatchingPlace) -> None:
         """Something is sent; call :meth:`sent` when it was taken."""
         place.sends_since_s = self._clock()
 
-    def sent(self, place: Place) -> None:
+    def sent(self, place: WatchingPlace) -> None:
         """What was sent was taken."""
         place.sends_since_s = None
 
-    def _next_to_go(self) -> Place:
+    def _next_to_go(self) -> WatchingPlace:
         late_s = self._clock() - SLOW_S
         slow = {place: since_s for place in self._taken if (since_s := place.sends_since_s) is not None}
         if slow and min(slow.values()) < late_s:
