@@ -9,7 +9,7 @@ from tests.dashboard.histories import lists_of
 from tests.streets import Stay, street_of
 
 from wattswap.experiments.api import run_loaded
-from wattswap.experiments.dashboard.site_watcher import SiteWatcher
+from wattswap.experiments.dashboard.transformer_observer import TransformerObserver
 from wattswap.experiments.dashboard.watcher import Watcher
 from wattswap.runners.engines.observer import Observer
 from wattswap.runners.node.live.run import live_run
@@ -46,7 +46,7 @@ class Truth(Observer):
 
 def watched(street: Street) -> tuple[Watcher, Truth, tuple[Observer, ...]]:
     watcher, truth = Watcher(street, "negotiated"), Truth()
-    return watcher, truth, (truth, SiteWatcher(street, watcher.history), watcher)
+    return watcher, truth, (truth, TransformerObserver(street, watcher.history), watcher)
 
 
 def latest(rows: list[list[Any]], columns: tuple[str, ...], name: str) -> dict[tuple[int, int], Any]:
