@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +14,6 @@ from wattswap.experiments.dashboard.rights import Rights
 from wattswap.experiments.dashboard.serving import served
 from wattswap.runners.engines.driver_wishes import DriverWishes
 from wattswap.runners.engines.limit_order import LimitOrder
-from wattswap.runners.node.street_page import StreetPage
 from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.recording.record import ROUND_COLUMNS, TradeRow
 from wattswap.runners.watching.columns import ASK, PRICE
@@ -175,18 +172,6 @@ def test_an_address_with_a_token_counts_in_a_window_that_shows_the_page_already(
         window.js(f"location.hash = 'driver={rights.driver_token('car-1')}&car=car-1'")
         window.until("document.getElementById('veto')?.textContent == 'Charge now, sell nothing'")
         assert window.js("return location.hash") == "#driven/car-1"
-
-
-def test_a_page_that_found_too_many_watchers_says_so_and_comes_again(window, monkeypatch):
-    """So answers the node of a transformer; the dashboard of a run gives a new visitor somebody's place."""
-    page = StreetPage("127.0.0.1", 0, street())
-    monkeypatch.setattr(page, "_room", BoundedSemaphore(0))
-    with closing(page):
-        window.open(f"http://127.0.0.1:{page.port}/")
-        window.until("document.getElementById('state').textContent.includes('Too many watchers')")
-        monkeypatch.setattr(page, "_room", BoundedSemaphore(1))
-        window.until("document.body.dataset.tick > 0")
-        assert window.js("return document.getElementById('state').textContent").startswith("lane, running")
 
 
 def a_call_that_one_car_answered() -> History:

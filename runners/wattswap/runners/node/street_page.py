@@ -8,16 +8,18 @@ Read only: nothing is ordered through it.
 
 from __future__ import annotations
 
-from threading import BoundedSemaphore, Event
+from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from wattswap.runners.node.bounded_server import MOST_AT_ONCE, BoundedServer, QuietRequest
 from wattswap.runners.page_guard import POLICY, PageGuard
 from wattswap.runners.watching.page import page_files
+from wattswap.runners.watching.places import WatchingPlaces
 from wattswap.runners.watching.stream import LOOK_S, MEDIA, OVER, EventStream
 
 if TYPE_CHECKING:
     from wattswap.runners.watching.history import History
+    from wattswap.runners.watching.places import WatchingPlace
 
 MOST_WATCHERS: Final = MOST_AT_ONCE // 2
 """The others of the server's places are for whoever opens the page."""
@@ -35,7 +37,7 @@ class StreetPage:
         Raises:
             InputError: the port is taken, or the address is not this machine's.
         """
-        self._history, self._room, self._over = history, BoundedSemaphore(MOST_WATCHERS), Event()
+        self._history, self._places, self._over = history, WatchingPlaces(MOST_WATCHERS), Event()
         page, guard, files = self, PageGuard(), page_files()
 
         class _StreetRequest(QuietRequest):
@@ -59,26 +61,26 @@ class StreetPage:
 
     def stream(self, request: QuietRequest) -> None:
         """Tell one watcher until it goes, or is too slow: what is written to it must be read in time."""
-        if not self._room.acquire(blocking=False):
-            request.answer(503, _TEXT, f"{MOST_WATCHERS} watchers are too many already; close one\n".encode(), POLICY)
-            return
+        place = self._places.take(str(request.client_address[0]))
         try:
-            self._tell(request, EventStream(self._history, request.headers.get("last-event-id", "")))
+            self._tell(request, place, EventStream(self._history, request.headers.get("last-event-id", "")))
         finally:
-            self._room.release()
+            self._places.leave(place)
 
-    def _tell(self, request: QuietRequest, events: EventStream) -> None:
+    def _tell(self, request: QuietRequest, place: WatchingPlace, events: EventStream) -> None:
         request.send_response(200)
         for name, text in {**POLICY, "content-type": MEDIA}.items():
             request.send_header(name, text)
         request.end_headers()
         while not self._over.is_set():
-            if request.is_gone:
+            if request.is_gone or place.is_lost:
                 return
             event = events.next()
+            self._places.sending(place)
             for start in range(0, max(len(event), 1), _CHUNK_BYTES):
                 self._server.prolong(request.connection)
                 request.wfile.write(event[start : start + _CHUNK_BYTES])
+            self._places.sent(place)
             if not events.has_more:
                 self._over.wait(LOOK_S)
         request.wfile.write(OVER)

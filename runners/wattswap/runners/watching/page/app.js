@@ -16,7 +16,7 @@ const main = at("screen"), SPEEDS = [1, 10, 60, 300, 1200, 3600];
 // -- the stream -----------------------------------------------------------------------------------------------------
 
 const AGAIN_MS = 5_000, SERVER_SILENT_MS = 25_000, MOST_BEATS = 5;
-let connected = false, refusal = "", newsAt = 0, eventAt = 0, wasSilent = false;
+let connected = false, newsAt = 0, eventAt = 0, wasSilent = false;
 
 // Something came: a heartbeat says that the stream is there, and how long the street itself has told nothing.
 function heard(silent_ms = 0) {
@@ -44,31 +44,17 @@ function listen() {
   stream.addEventListener("head", (event) => { heard(); shown = null; begin(JSON.parse(event.data)); });
   stream.addEventListener("part", (event) => { heard(); take(JSON.parse(event.data)); });
   stream.addEventListener("beat", (event) => { heard(JSON.parse(event.data).silent_s * 1000); });
-  stream.addEventListener("open", () => { heard(); refusal = ""; changed(); });
+  stream.addEventListener("open", () => { heard(); changed(); });
   stream.addEventListener("error", () => {
     connected = false;
     changed();
-    if (stream.readyState === EventSource.CLOSED) whyRefused().then(() => setTimeout(listen, AGAIN_MS));
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS); // a browser connects again when it was cut off, but not when it was refused
   });
-}
-
-// A browser connects again when it was cut off, but not when it was refused, and does not tell why: ask once more.
-async function whyRefused() {
-  const asked = new AbortController();
-  try {
-    const answer = await fetch("stream", { signal: asked.signal });
-    refusal = answer.status === 503 ? "Too many watchers: close one" : "";
-  } catch {
-    refusal = "";
-  }
-  asked.abort();
-  changed();
 }
 
 // What goes on, in words that change seldom: a screen reader says them when they do.
 function stateText() {
   const { head, state } = store;
-  if (refusal) return `${refusal}; trying again …`;
   if (!head) return connected ? "The run begins …" : "Waiting for the run …";
   if (!connected || state === "lost") return "Connection lost: this is how it was last; trying again …";
   if (wasSilent) return `No news since ${clock(newest(), true)}: the street may have stopped`;
@@ -81,7 +67,7 @@ function showState() {
   const text = stateText(), runs = store.head && connected && store.state === "running" && !wasSilent;
   if (at("doing").textContent !== text) at("doing").textContent = text;
   at("reached").textContent = runs ? `: ${clock(newest())}` : "";
-  at("state").classList.toggle("bad", wasSilent || Boolean(refusal) || (Boolean(store.head) && (!connected || store.state === "lost")));
+  at("state").classList.toggle("bad", wasSilent || (Boolean(store.head) && (!connected || store.state === "lost")));
 }
 
 // -- the moment -----------------------------------------------------------------------------------------------------
