@@ -66,14 +66,21 @@ class RecordedTransformer:
         self.turn()
 
     def pass_ticks(
-        self, count: int, *, firm_w: int = MAX_W, owed_ws: int = 0, home: bool = True, charger: bool = True
+        self,
+        count: int,
+        *,
+        firm_w: int = MAX_W,
+        owed_ws: int = 0,
+        home: bool = True,
+        charger: bool = True,
+        home_w: int = 8_000,
     ) -> None:
-        """Ticks in which the home draws 8 kW and the car wants 11 kW; each says so, or not."""
+        """Ticks in which the home draws 8 kW or more and the car wants 11 kW; each says so, or not."""
         for _ in range(count):
             self.now_ms = (self.now_ms // 1_000 + 1) * 1_000
             seq = self.now_ms // 1_000 % 1_000_000
             if home:
-                self.hosted.hear(HOME, BaseReport(8_000))
+                self.hosted.hear(HOME, BaseReport(home_w))
             if charger:
                 self.hosted.hear(CHARGER, Report(SESSION, firm_w, MAX_W, True, owed_ws, 0, 1, seq, self.now_ms, 0, 0))
             self.turn()
@@ -133,6 +140,21 @@ def test_a_car_is_believed_no_more_than_it_can(street):
     street.pass_ticks(3, firm_w=90_000_000, owed_ws=10**12)
     figures = dict(zip(FEEDER_COLUMNS, street.told["ticks"][-1], strict=True))
     assert (figures["baseline_w"], figures["owed_ws"]) == (MAX_W, NEED_WS)
+
+
+def test_no_car_is_shown_to_draw_more_than_it_may():
+    """The home draws a little less in each tick, so power and grant change in steps too small to be told alone."""
+    street = RecordedTransformer(limit_w=18_000)
+    power_w = granted_w = 0
+    found: list[tuple[int, int]] = []
+    for tick in range(30):
+        street.pass_ticks(1, home_w=8_000 - 70 * tick)
+        cars, grants = street.told["cars"], street.told["grants"]
+        power_w = cars[-1][3] if cars else power_w  # type: ignore[index]
+        granted_w = grants[-1][2] if grants else granted_w  # type: ignore[index]
+        found.append((power_w, granted_w))
+    assert max(found)[0] == MAX_W
+    assert [pair for pair in found if pair[0] > pair[1]] == []
 
 
 def test_of_the_time_in_which_the_node_slept_nothing_is_made_up(street):

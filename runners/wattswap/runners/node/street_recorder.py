@@ -278,6 +278,7 @@ class StreetRecorder:
         sold = {award.session: award for award in view.awards}
         cars = self._reckoned(here, sold, view, now_ms)
         changes: list[Row] = []
+        grants: list[Row] = []
         unknown = self._unknown_homes(view)
         seconds = passed * self._rules.tick_ms // 1_000
         doing = np.stack((activity(cars), cars.import_w, cars.export_w), axis=1).tolist()
@@ -287,17 +288,21 @@ class StreetRecorder:
             was_unknown, car.told_unknown = car.told_unknown, why
             if why != was_unknown:
                 unknown.append([self._tick, car.row, why])
+            was, imported_w, exported_w = car.told
+            steps_w = abs(import_w - imported_w), abs(export_w - exported_w)
+            is_new = not why and bool(was_unknown or what != was or max(steps_w) >= _STEP_W)
+            # told each by itself, they would be of two ticks, and the car could seem to draw more than it may
+            if (grant := self._new_grant(car, now_ms, is_new=is_new)) is not None:
+                grants.append([self._tick, car.row, *grant])
             if why:
                 continue
-            was, imported_w, exported_w = car.told
-            if was_unknown or what != was or max(abs(import_w - imported_w), abs(export_w - exported_w)) >= _STEP_W:
+            if is_new or grant is not None:
                 car.told = what, import_w, export_w
                 changes.append([self._tick, car.row, *car.told, car.imported_ws, car.exported_ws])
             car.imported_ws += car.told[1] * seconds
             car.exported_ws += car.told[2] * seconds
         columns = cars.import_w, cars.export_w, cars.baseline_w, cars.owed_ws
         street: Row = [view.base_w, view.limit_w, *(int(column.sum()) for column in columns)]
-        grants = self._new_grants(here, now_ms)
         self.history.add(ticks=[street] * passed, cars=changes, grants=grants, unknown=unknown)
 
     def _unknown_homes(self, view: SiteView) -> list[Row]:
@@ -325,18 +330,17 @@ class StreetRecorder:
         state = ChargingState(wanted, firm, firm, np.zeros_like(firm))
         return CarTicks.of([TickRow(self._tick, view.base_w, view.limit_w, numbers, state, *rest)])
 
-    def _new_grants(self, here: Sequence[SeenCar], now_ms: int) -> list[Row]:
-        """What chargers may draw, and how long, where that has changed."""
-        found: list[Row] = []
-        for car in here:
-            if car.told_unknown in ("unheard", "quiet"):
-                continue
-            left_ms = car.lease_left_ms(now_ms) // self._rules.tick_ms * self._rules.tick_ms
-            granted_w = car.grant.import_w if car.grant is not None and left_ms else self._rules.guaranteed_w
-            if abs(granted_w - car.told_grant[0]) >= _STEP_W or left_ms != car.told_grant[1]:
-                car.told_grant = granted_w, left_ms
-                found.append([self._tick, car.row, granted_w, left_ms])
-        return found
+    def _new_grant(self, car: SeenCar, now_ms: int, *, is_new: bool) -> tuple[int, int] | None:
+        """What a charger may draw, and how long, where that has changed or its car ``is_new``; None if neither."""
+        if car.told_unknown in ("unheard", "quiet"):
+            return None
+        left_ms = car.lease_left_ms(now_ms)
+        granted_w = car.grant.import_w if car.grant is not None and left_ms else self._rules.guaranteed_w
+        whole_ms = left_ms // self._rules.tick_ms * self._rules.tick_ms
+        if not is_new and abs(granted_w - car.told_grant[0]) < _STEP_W and whole_ms == car.told_grant[1]:
+            return None
+        car.told_grant = granted_w, whole_ms
+        return car.told_grant
 
     def _tell_accounts(self, free_nanos: int, book: Book) -> None:
         earned = sum(nanos for account, nanos in book.balances().items() if account.startswith("payable/"))
