@@ -202,8 +202,8 @@ def test_what_the_cars_that_are_here_have_sold_is_known_beyond_midnight(both, ev
 
 @pytest.mark.parametrize("bound", ["MOST_TICKS", "MOST_ROWS"])
 def test_a_history_is_never_longer_than_it_may_be(monkeypatch, bound):
-    monkeypatch.setattr(f"wattswap.runners.node.street_recorder.{bound}", 100)
-    assert 0 < len(lists_of(watched_as_a_node("reading_s=300").history)["ticks"]) <= 101
+    monkeypatch.setattr(f"wattswap.runners.node.street_recorder.{bound}", 120)
+    assert 0 < len(lists_of(watched_as_a_node("reading_s=300").history)["ticks"]) <= 121
 
 
 # -- the page ---------------------------------------------------------------------------------------------------------
