@@ -139,7 +139,7 @@ def test_records_that_a_full_disk_has_cost_are_said_and_are_no_good_end(tmp_path
 
 
 @pytest.mark.parametrize(
-    "damage", ["identities", "entries", "records", "run_id", "surplus_nanos", "records_by_site", "keys", "settlement"]
+    "damage", ["identities", "entries", "records", "run_id", "records_by_site", "keys", "settlement"]
 )
 def test_a_note_of_the_ledger_that_was_altered_is_refused_in_one_line(tmp_path: Path, say: Say, damage: str) -> None:
     out = settled_run(tmp_path / "run", f"sqlite:{tmp_path / 'street.sqlite'}")

@@ -23,6 +23,7 @@ SETTLED: dict[str, Any] = {
     "agree": True,
     "differences": [],
     "alarms": [],
+    "notes": [],
 }
 
 

@@ -201,6 +201,9 @@ class FakeAdapter:
         raw = msgspec.msgpack.encode(Body(self.owner, coins, tuple(outputs.items()), memo, expires))
         return Signed(raw=raw, digest=blake2b(raw, digest_size=16).hexdigest(), coins=purse.coins, expires=expires)
 
+    def memo(self, signed: Signed) -> bytes:
+        return msgspec.msgpack.decode(signed.raw, type=Body).memo
+
     def submit(self, signed: Signed) -> BatchOutcome:
         fault = self.chain.faults.draw()
         if self.down or fault == "lost":

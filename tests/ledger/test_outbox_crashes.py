@@ -93,14 +93,14 @@ def restored(fatal: int | None) -> list[str]:
         one_life(backup, place.lane, Boundaries(), live)
     assert {payee: place.chain.received()[payee] for payee in OWED} == OWED, f"died at boundary {fatal}"
     assert backup.unsettled == 0
-    assert len([text for text in backup.alarms if "were adopted" in text]) >= (fatal is None)
+    assert len([text for text in backup.alarms if "not in the outbox as" in text]) >= (fatal is None)
     place.close()
     return boundaries.names
 
 
 def test_nor_does_one_while_a_restored_backup_is_compared_with_the_ledger() -> None:
     names = restored(None)
-    assert "after INSERT INTO adopted" in names
+    assert "after INSERT INTO batches" in names
     for fatal in range(len(names)):
         restored(fatal)
 

@@ -62,11 +62,12 @@ def test_after_a_run_the_ledger_agrees_with_the_book_to_the_last_nano(where: str
         settled = settlement.drain()
         assert settled.ok, settled
         assert settlement.entries() == list(book.entries)
-        assert settlement.differences(held_in(book.balances()), {}) == []
+        opening = opening_in(book.entries)
+        assert settlement.differences(held_in(book.balances()), opening) == []
         book.fund("more", SITE, 1)
-        holds = settlement.balance(SITE)
+        [holds] = settlement.held({SITE: opening[SITE]}).values()
         said = [f"site holds {holds} nanos on the ledger, {holds + 1} in the book"]
-        assert settlement.differences(held_in(book.balances()), {}) == said
+        assert settlement.differences(held_in(book.balances()), opening) == said
         assert (settled.fees_nanos > 0) == where.startswith("http")
         split = sum(earnings(book.entries, settlement.paid_keys().__contains__).values(), Earnings())
         assert split.earned == split.netted + split.waiting + split.crossed > 0
@@ -111,7 +112,7 @@ def test_a_process_that_died_goes_on_with_the_book_as_it_was_written_down(where:
         assert restored.entries == book.entries
         settlement.post(restored)
         assert settlement.drain().ok
-        assert settlement.differences(held_in(book.balances()), {}) == []
+        assert settlement.differences(held_in(book.balances()), opening_in(book.entries)) == []
 
 
 def test_what_nobody_can_pay_is_reported_instead_of_waited_for() -> None:

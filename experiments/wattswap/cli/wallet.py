@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,13 +165,16 @@ def _show_paid(order: PaymentOrder, status: PaymentStatus, *, as_json: bool) -> 
             "to": payment.payee,
             "nanos": payment.nanos,
             "iota": iota_of(payment.nanos),
+            "digest": status.digest or None,
             "error": status.error,
         }
         click.echo(json.dumps(said, indent=2))
         return
+    day = "" if status.at_ms is None else f" on {datetime.fromtimestamp(status.at_ms / 1_000, UTC):%Y-%m-%d}"
+    which = f" by transaction {status.digest}" if status.digest else ""
     told = {
         "paid": "Paid.",
-        "exists": "Was paid before under this key; nothing moved now.",
+        "exists": f"Was paid before under this key{day}{which}; nothing moved now.",
         "pending": f"Written down, not decided yet ({status.error}). Repeat it with --key {payment.key}",
     }
     click.echo(told[status.state])

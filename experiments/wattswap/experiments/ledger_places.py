@@ -22,7 +22,7 @@ from wattswap.runners.recording.rundir import OUTBOX, book_file, feeders_with_bo
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from wattswap.ledger.iota_keys import SeededWallets, Wallets
+    from wattswap.ledger.iota_keys import Wallets
     from wattswap.ledger.iota_ledger import IotaLedger
     from wattswap.ledger.outbox import Outbox
 
@@ -45,6 +45,9 @@ class LedgerPlace:
     """How many meter records the run says that it wrote."""
     records_by_site: dict[str, int] = field(default_factory=dict)
     """The same by site."""
+    keys: Path | None = None
+    """The folder of its wallets' keys, if they have one."""
+    feeders: tuple[str, ...] = ("",)
 
     @property
     def title(self) -> str:
@@ -97,6 +100,8 @@ def place_of(ledger: str | None, run: Path | None) -> LedgerPlace:
         frozenset(identity for name, identity in note.identities.items() if name.startswith(METERS_IDENTITY)),
         note.records,
         note.records_by_site,
+        None if note.keys is None else Path(note.keys),
+        tuple(note.feeders or ("",)),
     )
 
 
@@ -105,10 +110,16 @@ def sqlite_path(ledger: str) -> Path | None:
     return Path(ledger.removeprefix(SQLITE)) if ledger.startswith(SQLITE) else None
 
 
-def seeded_wallets(place: LedgerPlace) -> SeededWallets | None:
-    """The wallets of a run on a devnet."""
-    from wattswap.ledger.iota_keys import SeededWallets
+def wallets_of(place: LedgerPlace) -> Wallets | None:
+    """The wallets of a run on a network: from its seed, or from its folder of keys.
 
+    Raises:
+        InputError: the folder, or a key in it, is gone, or others can read it.
+    """
+    from wattswap.ledger.iota_keys import SeededWallets, wallets_of_folder
+
+    if place.keys is not None:
+        return wallets_of_folder(place.keys, place.feeders)
     return None if place.wallets_seed is None else SeededWallets(place.wallets_seed)
 
 

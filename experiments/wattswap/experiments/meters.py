@@ -15,8 +15,8 @@ from wattswap.experiments.ledger_places import (
     answering,
     opened_chain,
     require_same_chain,
-    seeded_wallets,
     sqlite_path,
+    wallets_of,
 )
 from wattswap.experiments.nearest import nearest
 from wattswap.experiments.wallets import address_of
@@ -344,10 +344,12 @@ def _shelf(
         return site, Shelf(lambda first, last: ledger.anchored(site, first=first, last=last), ledger.extent(site)), ""
     from wattswap.ledger.iota_keys import FileWallets
 
-    wallets = seeded_wallets(place)
-    if address is None and wallets is None:
+    if address is not None:
+        there = address_of(address)
+    elif (wallets := wallets_of(place)) is not None:
+        there = wallets.address(ANCHORS)
+    else:
         raise InputError(f"say which wallet of {place.ledger} anchors: its run with --run DIR, or --address 0x...")
-    there = address_of(address) if address is not None else wallets.address(ANCHORS) if wallets is not None else ""
     with opened_chain(place.ledger, FileWallets({}, {ANCHORS: there}), Outbox(None), allow=None) as chain:
         require_same_chain(place, chain.network)
         site = _one_site(place, name, chain.sites())

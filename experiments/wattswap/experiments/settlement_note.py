@@ -28,7 +28,6 @@ class SettlementNote(Struct, frozen=True, kw_only=True):
     keys: str | None = None
     """The folder of the wallets' keys, if they had one."""
     feeders: list[str] = []
-    surplus_nanos: dict[str, int] = {}
     records_by_site: dict[str, int] = {}
     metered_until_ms: int = 0
 

@@ -10,7 +10,7 @@ from wattswap.runners.payments.run_payments import MEMORY, SQLITE, Block
 from wattswap.runners.recording.rundir import RUN_JSON, SETTLEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _NANOS: Final = 1e9
 _MOST_TOLD: Final = 5
@@ -45,13 +45,20 @@ def verdict(block: Block, run_dir: Path | None = None) -> list[str]:
         if run_dir is not None and block["ledger"] != MEMORY:
             how = f"nothing is lost: `wattswap settle {run_dir}` goes on"
         lines.append(f"Ledger {where}: {block['pending']:,} payments or records are still on their way; {how}.")
-    told = [*block["differences"], *block["alarms"]]
+    if block["alarms"] and not lines:
+        lines.append(f"Ledger {where}: something is wrong.")
+    lines += _first(block["alarms"])
     if block["differences"]:
-        lines.append(f"Ledger {where}: book and ledger differ.")
-    lines += [f"  {text}" for text in told[:_MOST_TOLD]]
-    if len(told) > _MOST_TOLD:
-        lines.append(f"  and {len(told) - _MOST_TOLD} more, see `{SETTLEMENT}` in {RUN_JSON}")
+        lines += [f"Ledger {where}: book and ledger differ.", *_first(block["differences"])]
+    lines += [f"Note: {text}." for text in block.get("notes", ())]
     return lines or [f"Ledger {where}: the run ended before it was compared with the book."]
+
+
+def _first(texts: Sequence[str]) -> list[str]:
+    """The first of these, and how many more there are."""
+    more = len(texts) - _MOST_TOLD
+    last = [f"  and {more} more, see `{SETTLEMENT}` in {RUN_JSON}"] if more > 0 else []
+    return [*(f"  {text}" for text in texts[:_MOST_TOLD]), *last]
 
 
 def name_of(block: Block) -> str:

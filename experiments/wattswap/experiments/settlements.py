@@ -117,7 +117,6 @@ def finish(
                 books,
                 records,
                 alarms,
-                surplus=note.surplus_nanos,
                 compared=True,
             )
             entries = sum(len(book.entries) for book in books.values())
@@ -208,7 +207,13 @@ def _hand_in_records(
         with Anchorer(path, signer, whose, settlement, detail=detail or Detail.ROOT) as anchorer:
             if anchorer.identity != wanted:
                 raise InputError(f"{path} is another run's archive of meter records: put back the right one")
-            made[anchorer.site] = max(anchorer.made, made.get(anchorer.site, 0))
+            wanted_records = made.get(anchorer.site, 0)
+            if anchorer.made < wanted_records and not anchorer.alarm:
+                alarms.append(
+                    f"{path} holds {anchorer.made} of the {wanted_records} meter records that the run made: it was set"
+                    " back to an older copy; put back the newest"
+                )
+            made[anchorer.site] = max(anchorer.made, wanted_records)
             alarms += [anchorer.alarm] if anchorer.alarm else []
     return made, alarms
 

@@ -16,8 +16,8 @@ from wattswap.experiments.ledger_places import (
     answering,
     opened_chain,
     require_same_chain,
-    seeded_wallets,
     sqlite_path,
+    wallets_of,
 )
 from wattswap.experiments.nearest import nearest
 from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState
@@ -365,7 +365,7 @@ def _is_of_run(book: RunBook | None, word: str) -> bool:
 def _wallets(place: LedgerPlace, key: Path | None) -> Wallets:
     from wattswap.ledger.iota_keys import FileWallets
 
-    of_run = seeded_wallets(place)
+    of_run = wallets_of(place)
     if key is None:
         return of_run or FileWallets({})
     book = place.book

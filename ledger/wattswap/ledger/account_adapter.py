@@ -121,6 +121,10 @@ class AccountAdapter(Protocol):
         """A transaction over exactly the purse's coins. Touches no network; the same arguments give the same bytes."""
         ...
 
+    def memo(self, signed: Signed) -> bytes:
+        """The manifest in it."""
+        ...
+
     def submit(self, signed: Signed) -> BatchOutcome:
         """Hand the bytes in, perhaps for the second time."""
         ...

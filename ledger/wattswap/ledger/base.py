@@ -81,9 +81,11 @@ class Payment(Struct, frozen=True, kw_only=True):
         """As a person is told."""
         return f"{self.nanos} nanos from {self.payer!r} to {self.payee!r}"
 
-    def answered(self, state: PaymentState, error: str = "") -> PaymentStatus:
+    def answered(
+        self, state: PaymentState, error: str = "", *, digest: str = "", at_ms: int | None = None
+    ) -> PaymentStatus:
         """What became of it."""
-        return PaymentStatus(key=self.key, state=state, error=error)
+        return PaymentStatus(key=self.key, state=state, error=error, digest=digest, at_ms=at_ms)
 
 
 @unique
@@ -107,6 +109,10 @@ class PaymentStatus(Struct, frozen=True, kw_only=True):
     state: PaymentState
     error: str = ""
     """Why it was refused, one line; empty otherwise."""
+    digest: str = ""
+    """Of the transaction that made it, on a network."""
+    at_ms: int | None = None
+    """When it was made, if that is known here."""
 
     @property
     def ok(self) -> bool:

@@ -39,6 +39,10 @@ class BookFile:
         self._compared: dict[str, Book] = {}
         """Of each feeder the book whose beginning is what stands in the file."""
 
+    def knows(self, book: Book, feeder: str = "") -> bool:
+        """Whether this book was compared with all that stands in the file."""
+        return self._compared.get(feeder) is book
+
     def read(self, feeder: str = "", first: int = 0) -> list[Entry]:
         """The entries of a feeder's book from the ``first`` (counted from 0) on."""
         rows = self._database.rows(
@@ -63,7 +67,7 @@ class BookFile:
         Raises ``DamagedError`` if the file holds another book's entries, or more than this book has.
         """
         known = self._database.number("SELECT count(*) FROM entries WHERE feeder = ?", feeder)
-        first = max(known - 1, 0) if self._compared.get(feeder) is book else 0
+        first = max(known - 1, 0) if self.knows(book, feeder) else 0
         written, has = self.read(feeder, first), book.entries_since(first)
         if written != has[: len(written)]:
             raise DamagedError(

@@ -237,8 +237,9 @@ def _check(connection: sqlite3.Connection, path: Path | None, kind: Kind, run: s
     if damage := _damage(connection):
         raise InputError(f"{path} is damaged ({damage}): restore it from a backup")
     owner = str(_one(connection, "SELECT run FROM identity"))
-    if run and owner and owner != run:
-        raise InputError(f"{path} is the {kind.name} of run {owner[:8]}, not of run {run[:8]}: put the right one back")
+    if run and owner != run:
+        whose = f"of run {owner[:8] or 'nobody'}, not of run {run[:8]}"
+        raise InputError(f"{path} is the {kind.name} {whose}: put the right one back")
 
 
 def _damage(connection: sqlite3.Connection) -> str:

@@ -151,11 +151,13 @@ class IotaAdapter:
         stored = msgspec.msgpack.encode((raw, signatures))
         return Signed(raw=stored, digest=digest, coins=(*own, *gas), expires=purse.epoch + _EPOCHS)
 
+    def memo(self, signed: Signed) -> bytes:
+        """The manifest in its bytes."""
+        return carried(_stored(signed)[0])[0]
+
     def submit(self, signed: Signed) -> BatchOutcome:
         """Hand the bytes in and wait until they are final. Bytes of another digest are never handed in."""
-        raw, signatures = msgspec.msgpack.decode(signed.raw, type=tuple[bytes, list[str]])
-        if digest_of(raw) != signed.digest:
-            raise DamagedError(f"the stored bytes of transaction {signed.digest} are not those that were signed")
+        raw, signatures = _stored(signed)
         try:
             return self._client.execute(raw, signatures)
         except LedgerDownError as error:
@@ -199,6 +201,14 @@ class IotaAdapter:
         """The wallet's own transactions in checkpoints after this one."""
         found, newest = self._client.sent(self._address, after)
         return [Sighting(digest=one.digest, outcome=one.outcome, memo=carried(one.raw)[0]) for one in found], newest
+
+
+def _stored(signed: Signed) -> tuple[bytes, list[str]]:
+    """The bytes that were signed and their signatures; ``DamagedError`` if they are others."""
+    raw, signatures = msgspec.msgpack.decode(signed.raw, type=tuple[bytes, list[str]])
+    if digest_of(raw) != signed.digest:
+        raise DamagedError(f"the stored bytes of transaction {signed.digest} are not those that were signed")
+    return raw, signatures
 
 
 def _chosen(coins: Sequence[Coin]) -> Sequence[Coin]:

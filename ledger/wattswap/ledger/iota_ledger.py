@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from wattswap.ledger import iota_faucet
-from wattswap.ledger.account_adapter import Verdict
+from wattswap.ledger.account_adapter import Verdict, open_manifest
 from wattswap.ledger.anchors import said
 from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState, PaymentStatus
 from wattswap.ledger.book import SITE, Book, Entry
 from wattswap.ledger.iota import PUBLIC_CHAINS, IotaClient
 from wattswap.ledger.iota_adapter import IotaAdapter
 from wattswap.ledger.iota_keys import Wallets
-from wattswap.ledger.iota_transactions import carried
+from wattswap.ledger.iota_transactions import carried, transfers
 from wattswap.ledger.ledger import DRAIN_S, REST, Ledger, Progress, Settled
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import BatchState
@@ -27,6 +28,10 @@ GAS: Final = "gas"
 PATIENCE_S: Final = 30.0
 """How long ``pay`` waits until the network has decided."""
 _MOST_REST_S: Final = 10.0
+_SHARED: Final = (
+    "its wallets were used by other runs, too ({} transactions): this run's own payments were compared with its book."
+    " If you know of no other run, somebody has a copy of the keys"
+)
 
 
 class IotaLedger(Ledger):
@@ -64,7 +69,6 @@ class IotaLedger(Ledger):
         self._anchored: dict[str, list[Anchor]] = {}
         """All that its wallet has anchored, by site."""
         self._anchored_to = -1
-        self._surplus: dict[str, int] = {}
         try:
             self.network = client.chain_id()
             self.is_ours = check_chain(client, self.network, allow, wallets)
@@ -94,8 +98,6 @@ class IotaLedger(Ledger):
         found = self.client.coins_of(addresses)
         for (account, nanos), address, coins in zip(opening.items(), addresses, found, strict=True):
             lacking = nanos - sum(coin.nanos for coin in coins)
-            if lacking < 0:
-                self._surplus[account] = -lacking
             if lacking > 0 and not self.is_ours:
                 raise InputError(
                     f"the wallet of {account!r} lacks {lacking} nanos of the {nanos} that the scenario gives it, and"
@@ -226,7 +228,7 @@ class IotaLedger(Ledger):
     def settled(self) -> Settled:
         """Where it stands now."""
         payments, anchors = self.outbox.final
-        stuck = self.outbox.stuck
+        stuck, others = self.outbox.stuck, self.submitter.others()
         refused = dict.fromkeys(stuck, "the ledger refused it again and again") | self._refused
         return Settled(
             pending=self.outbox.unsettled - len(stuck),
@@ -237,15 +239,29 @@ class IotaLedger(Ledger):
             refused=_lines(refused),
             alarms=tuple(self.outbox.alarms),
             waiting=_lines({**self.submitter.errors(), **self.submitter.held()}),
+            notes=(_SHARED.format(others),) if others else (),
         )
 
     def identities(self) -> dict[str, str]:
         """The chain's id, and that of the outbox's file."""
         return {"ledger": self.network, "outbox": self.outbox.identity}
 
-    def surplus(self) -> dict[str, int]:
-        """What wallets held when it was opened beyond their opening funds."""
-        return dict(self._surplus)
+    def held(self, opening: Mapping[str, int]) -> dict[str, int]:
+        """What accounts hold of their opening after this outbox's transactions, as these lie on the ledger.
+
+        What else their wallets hold or have paid is not this run's.
+        """
+        addresses = {account: self.wallets.address(account) for account in opening}
+        names, held = {address: account for account, address in addresses.items()}, Counter(opening)
+        for account, address in addresses.items():
+            secret = self.submitter.payer(account).adapter.secret
+            for one in self.client.sent(address, -1)[0]:
+                manifest = open_manifest(carried(one.raw)[0], secret)
+                is_own = manifest is not None and manifest.outbox == self.outbox.mark
+                for payee, nanos in transfers(one.raw) if is_own and one.outcome.verdict is Verdict.FINAL else ():
+                    held[account] -= nanos
+                    held[names.get(payee, payee)] += nanos
+        return held
 
     # -- its thread ---------------------------------------------------------------------------------------------------
 
@@ -310,7 +326,7 @@ class IotaLedger(Ledger):
             answer = None
             if item == payment:
                 if known is not None and known.state is BatchState.FINAL:
-                    answer = payment.answered(PaymentState.EXISTS)
+                    answer = payment.answered(PaymentState.EXISTS, digest=known.digest, at_ms=known.at_ms)
             elif item is not None:
                 answer = payment.answered(PaymentState.REFUSED, f"the key already stands for {item}")
             elif (free := self._can_spend(payment, new.values())) < payment.nanos:
@@ -343,8 +359,11 @@ class IotaLedger(Ledger):
                 time.sleep(wait_s)
 
     def _paid(self, payment: Payment, *, again: bool) -> PaymentStatus:
-        if self.outbox.state(payment.key) is BatchState.FINAL:
-            return payment.answered(PaymentState.EXISTS if again else PaymentState.PAID)
+        known = self.outbox.find(payment.key)
+        if known is not None and known.state is BatchState.FINAL:
+            before = again or known.at_ms is None  # an outbox that was lost learns it from the ledger
+            state = PaymentState.EXISTS if before else PaymentState.PAID
+            return payment.answered(state, digest=known.digest, at_ms=known.at_ms)
         held, errors = self.submitter.held(), self.submitter.errors()
         error = held.get(payment.key) or errors.get(payment.payer) or self.outbox.frozen(payment.payer)
         return payment.answered(PaymentState.PENDING, error or "not decided yet")

@@ -99,15 +99,28 @@ def digest_of(raw: bytes) -> str:
     return str(iota_sdk.Transaction.from_bcs(raw).digest().to_base58())
 
 
+def transfers(raw: bytes) -> list[tuple[str, int]]:
+    """Whom a transaction of :func:`build` pays (address, nanos), read from its bytes."""
+    inputs, commands = _program(raw)
+    payees = [one["TransferObjects"]["address"]["Input"] for one in commands if "TransferObjects" in one]
+    nanos = [amount["Input"] for one in commands for amount in one.get("SplitCoins", {}).get("amounts", ())]
+    pure = [base64.b64decode(value.get("Pure", "")) for value in inputs]
+    return [(f"0x{pure[to].hex()}", int.from_bytes(pure[of], "little")) for to, of in zip(payees, nanos, strict=True)]
+
+
 def carried(raw: bytes) -> tuple[bytes, list[Anchor]]:
     """Memo and anchors of a transaction; nothing for one that carries none."""
-    kind = msgspec.json.decode(iota_sdk.Transaction.from_bcs(raw).to_json())["V1"]["kind"]
-    program = kind.get("Programmable")
-    if program is None:
-        return b"", []
-    vectors = [command["MakeMoveVector"]["elements"] for command in program["commands"] if "MakeMoveVector" in command]
-    values = [[_plain(program["inputs"][element["Input"]]) for element in elements] for elements in vectors[:2]]
+    inputs, commands = _program(raw)
+    vectors = [command["MakeMoveVector"]["elements"] for command in commands if "MakeMoveVector" in command]
+    values = [[_plain(inputs[element["Input"]]) for element in elements] for elements in vectors[:2]]
     return b"".join(values[0] if values else ()), anchors_of(values[1] if values[1:] else ())
+
+
+def _program(raw: bytes) -> tuple[list[Any], list[Any]]:
+    """Inputs and commands of a transaction; none of one that is no program."""
+    kind = msgspec.json.decode(iota_sdk.Transaction.from_bcs(raw).to_json())["V1"]["kind"]
+    program = kind.get("Programmable", {})
+    return program.get("inputs", []), program.get("commands", [])
 
 
 def chunks_of(anchor: Anchor) -> list[bytes]:

@@ -47,6 +47,8 @@ class Settled(Struct, frozen=True, kw_only=True):
     """What a person should look at."""
     waiting: tuple[str, ...] = ()
     """Why accounts, or payments that are held back, are waiting."""
+    notes: tuple[str, ...] = ()
+    """What is good to know, and asks for nothing."""
 
     @property
     def ok(self) -> bool:
@@ -132,13 +134,13 @@ class Ledger(Closing, ABC):
     def identities(self) -> dict[str, str]:
         """What tells this ledger, and what lies beside it, from all others."""
 
-    def surplus(self) -> dict[str, int]:
-        """What wallets held when it was opened beyond their opening funds: never counted as the run's."""
-        return {}
+    def held(self, opening: Mapping[str, int]) -> dict[str, int]:
+        """What these accounts, who opened with so much, hold after all that this run has paid on the ledger."""
+        return {account: self.balance(account) for account in opening}
 
-    def differences(self, expected: Mapping[str, int], surplus: Mapping[str, int]) -> list[str]:
-        """Where wallets hold something else than is expected, once all is settled, whatever their ``surplus``."""
-        held = {account: self.balance(account) - surplus.get(account, 0) for account in expected}
+    def differences(self, expected: Mapping[str, int], opening: Mapping[str, int]) -> list[str]:
+        """Where wallets hold something else than is expected, once all is settled."""
+        held = self.held(dict.fromkeys(expected, 0) | dict(opening))
         return [
             f"{account} holds {held[account]} nanos on the ledger, {nanos} in the book"
             for account, nanos in expected.items()

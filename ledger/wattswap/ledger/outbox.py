@@ -17,15 +17,15 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from wattswap.ledger.account_adapter import BatchOutcome, Manifest, Owed, Sighting, Signed, Verdict
+from wattswap.ledger.account_adapter import Owed, Sighting, Signed
 from wattswap.ledger.base import ANCHORS, Anchor, DamagedError, require
 from wattswap.ledger.book import Book
-from wattswap.ledger.crossing import crossings
-from wattswap.ledger.database import Database, checksum
+from wattswap.ledger.crossing import crossings, site_account
+from wattswap.ledger.database import Database
 from wattswap.ledger.outbox_reading import (
     ALONE_AFTER,
     GIVE_UP_AFTER,
@@ -35,6 +35,7 @@ from wattswap.ledger.outbox_reading import (
     BatchState,
     OutboxReading,
     item_of,
+    seal_of,
 )
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
@@ -83,12 +84,23 @@ class Outbox(OutboxReading):
             return [self._owe(sql, one, tag_of, now_ms) for one in owed]
 
     def post(self, book: Book, tag_of: TagOf, now_ms: int, feeder: str = "") -> bool:
-        """Write down what is new in a feeder's book, and owe what it pays, in one write; whether it pays anything."""
+        """Write down what is new in a feeder's book, and owe what it pays, in one write; whether it pays anything.
+
+        Of a book that comes for the first time all is owed that it ever paid: an item that is gone is written down
+        anew, and paid unless the ledger says that it was. Raises ``DamagedError`` if one is not as the book has it.
+        """
+        is_known = self._books.knows(book, feeder)
         with self._database.transaction() as sql:
             payments = crossings(self._books.append(sql, book, feeder), feeder)
-            for payment in payments:
-                self._owe(sql, payment, tag_of, now_ms)
-        return bool(payments)
+            due = payments if is_known else crossings(book.entries, feeder)
+            try:
+                lost = sum(self._owe(sql, payment, tag_of, now_ms) for payment in due) - len(payments)
+            except LocalProtocolError as error:
+                raise DamagedError(f"the book and what is owed differ: {error}") from None
+        if lost > 0:
+            text = f"{lost} payments of the book were missing in the outbox and were written down again"
+            self.alarm(site_account(feeder), f"{text} (altered, or restored from a backup?)", now_ms)
+        return bool(payments) or lost > 0
 
     # -- B to F: the life of a batch ----------------------------------------------------------------------------------
 
@@ -129,9 +141,9 @@ class Outbox(OutboxReading):
         """Store a batch with its bytes: only now may they be handed in. Without items it puts coins together."""
         with self._database.transaction() as sql:
             number = sql.execute(
-                "INSERT INTO batches (account, state, merges, built_ms, digest, raw, raw_hash, expires)"
-                " VALUES (?, 'SIGNED', ?, ?, ?, ?, ?, ?)",
-                (account, not items, now_ms, signed.digest, signed.raw, checksum(signed.raw), signed.expires),
+                "INSERT INTO batches (account, state, built_ms, digest, raw, seal, expires)"
+                " VALUES (?, 'SIGNED', ?, ?, ?, ?, ?)",
+                (account, now_ms, signed.digest, signed.raw, seal_of(signed), signed.expires),
             ).lastrowid
             take = "UPDATE items SET batch = ? WHERE key = ? AND account = ? AND batch IS NULL"
             taken = sql.executemany(take, [(number, item.key, account) for item in items]).rowcount
@@ -145,70 +157,37 @@ class Outbox(OutboxReading):
             raise DamagedError("what was stored is not what was signed")
         return found
 
-    def decide(self, batch: Batch, outcome: BatchOutcome, now_ms: int) -> None:
-        """Write down that a SIGNED batch is FINAL or FAILED."""
-        self._end(batch, BatchState(outcome.verdict.upper()), outcome, now_ms)
+    def learn(self, account: str, happened: Iterable[tuple[Sighting, Collection[bytes]]], now_ms: int) -> list[str]:
+        """Take over what the ledger says of the account's own transactions, each with the tags of what it carried.
+
+        What they paid is paid, and nothing else is, whatever stood here: a backup was restored, or the file altered.
+        Returns the digests of those of which something else stood here than that they were signed, or this.
+        """
+        with self._database.transaction() as sql:
+            return [one.digest for one, tags in happened if self._learn(sql, account, one, tags, now_ms)]
+
+    def recognise(self, account: str, paid: Mapping[bytes, str]) -> None:
+        """What waits under these tags was paid by these transactions (digests)."""
+        with self._database.transaction() as sql:
+            sql.executemany(
+                "UPDATE items SET batch = (SELECT batch FROM batches WHERE digest = ?)"
+                " WHERE account = ? AND tag = ? AND batch IS NULL",
+                [(digest, account, tag) for tag, digest in paid.items()],
+            )
 
     def bury(self, batch: Batch, why: str, now_ms: int) -> None:
-        """Write down that a SIGNED batch is DEAD: there is proof that it never happened and never will."""
-        self._end(batch, BatchState.DEAD, BatchOutcome(verdict=Verdict.ABSENT, error=why), now_ms)
-
-    def _end(self, batch: Batch, state: BatchState, outcome: BatchOutcome, now_ms: int) -> None:
-        """Take a batch out of SIGNED, once. Unless it is FINAL its items wait again, or an adopted batch paid them."""
+        """Write down that a SIGNED batch is DEAD: there is proof that it never happened. Its items wait again."""
         with self._database.transaction() as sql:
-            row = sql.execute("SELECT state FROM batches WHERE batch = ?", (batch.number,)).fetchone()
-            require(row is not None, f"batch {batch.number} is gone")
-            require(row[0] == BatchState.SIGNED, f"batch {batch.number} is {row[0]}, not SIGNED")
-            sql.execute(
-                "UPDATE batches SET state = ?, fee_nanos = ?, deposit_nanos = ?, error = ?, decided_ms = ?, raw = NULL"
-                " WHERE batch = ?",
-                (state, outcome.fee_nanos, outcome.deposit_nanos, outcome.error, now_ms, batch.number),
-            )
-            if state is BatchState.DEAD:
-                sql.execute("UPDATE coins SET released = 1 WHERE batch = ?", (batch.number,))
-            if state is not BatchState.FINAL:
-                sql.execute(
-                    "UPDATE items SET batch = NULL, attempts = attempts + ? WHERE batch = ?",
-                    (state is BatchState.FAILED, batch.number),
-                )
-                _recognise(sql, batch.account)
+            dead = "UPDATE batches SET state = 'DEAD', error = ?, decided_ms = ?, raw = NULL"
+            count = sql.execute(f"{dead} WHERE batch = ? AND state = 'SIGNED'", (why, now_ms, batch.number)).rowcount
+            require(count == 1, f"batch {batch.number} is not SIGNED")
+            sql.execute("UPDATE coins SET released = 1 WHERE batch = ?", (batch.number,))
+            sql.execute("UPDATE items SET batch = NULL WHERE batch = ?", (batch.number,))
 
-    # -- reconciliation -----------------------------------------------------------------------------------------------
-
-    def adopt(self, account: str, sighting: Sighting, manifest: Manifest, now_ms: int) -> None:
-        """Take in a transaction that it wrote and has forgotten, for a backup was restored.
-
-        What it paid is never paid again: items that wait here count as paid, and keys that come later are recognised.
-        """
-        outcome = sighting.outcome
-        state = BatchState(outcome.verdict.upper())
-        row = (account, state, sighting.digest, outcome.fee_nanos, outcome.deposit_nanos, now_ms, now_ms)
+    def set_compared(self, account: str) -> None:
+        """The account was compared with the ledger."""
         with self._database.transaction() as sql:
-            number = sql.execute(
-                "INSERT INTO batches (account, state, digest, fee_nanos, deposit_nanos, error, built_ms, decided_ms)"
-                " VALUES (?, ?, ?, ?, ?, 'adopted from the ledger', ?, ?)",
-                row,
-            ).lastrowid
-            if state is BatchState.FINAL:
-                sql.executemany(
-                    "INSERT INTO adopted VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-                    [(account, tag, number) for tag in manifest.tags],
-                )
-                _recognise(sql, account)
-
-    def doubled(self, account: str, manifest: Manifest) -> list[str]:
-        """Keys of the manifest that a FINAL batch here has paid as well: paid twice."""
-        found = "SELECT key FROM items JOIN batches USING (batch, account) WHERE account = ? AND tag = ? AND state = ?"
-        return [key for tag in manifest.tags for key in self._database.texts(found, account, tag, "FINAL")]
-
-    def checked(self, account: str) -> int:
-        """The checkpoint up to which the account's transactions were compared with the ledger's list; -1: never."""
-        return self._database.number("SELECT coalesce(max(checked), -1) FROM accounts WHERE account = ?", account)
-
-    def move_checked(self, account: str, checkpoint: int) -> None:
-        """They agree up to here."""
-        with self._database.transaction() as sql:
-            sql.execute("UPDATE accounts SET checked = ? WHERE account = ?", (checkpoint, account))
+            sql.execute("UPDATE accounts SET compared = 1 WHERE account = ? AND NOT compared", (account,))
 
     def alarm(self, account: str, text: str, now_ms: int, *, freezes: bool = False, stranger: str = "") -> None:
         """Write down what a person should look at. Until then a frozen account builds, signs and hands in nothing."""
@@ -232,8 +211,7 @@ class Outbox(OutboxReading):
         frozen = [account for account in self.accounts if self.frozen(account)]
         with self._database.transaction() as sql:
             for account in frozen:
-                # all is compared once more: what a copy of this outbox has paid is no stranger's
-                sql.execute("UPDATE accounts SET frozen = '', checked = min(checked, 0) WHERE account = ?", (account,))
+                sql.execute("UPDATE accounts SET frozen = '' WHERE account = ?", (account,))
                 sql.execute("UPDATE strangers SET accepted = 1 WHERE account = ?", (account,))
         return frozen
 
@@ -265,15 +243,33 @@ class Outbox(OutboxReading):
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (account, one.key, tag_of(account, one), now_ms, *columns),
         )
-        _recognise(sql, account)
         return True
 
-
-def _recognise(sql: sqlite3.Connection, account: str) -> None:
-    """Items that wait although an adopted transaction has paid them are paid."""
-    sql.execute(
-        "UPDATE items SET batch ="
-        " (SELECT batch FROM adopted WHERE adopted.account = items.account AND adopted.tag = items.tag)"
-        " WHERE batch IS NULL AND account = ? AND tag IN (SELECT tag FROM adopted WHERE account = ?)",
-        (account, account),
-    )
+    def _learn(
+        self, sql: sqlite3.Connection, account: str, one: Sighting, tags: Collection[bytes], now_ms: int
+    ) -> bool:
+        """Take over what became of one transaction; whether something else stood here."""
+        outcome, state = one.outcome, BatchState(one.outcome.verdict.upper())
+        known = sql.execute("SELECT batch, account, state FROM batches WHERE digest = ?", (one.digest,)).fetchone()
+        if known is None:
+            adopted = "INSERT INTO batches (account, state, digest, built_ms, fee_nanos) VALUES (?, ?, ?, ?, -1)"
+            number = sql.execute(adopted, (account, state, one.digest, now_ms)).lastrowid
+        else:
+            number = known[0]
+        sql.execute(
+            "UPDATE batches SET account = ?1, state = ?2, fee_nanos = ?3, deposit_nanos = ?4, error = ?5,"
+            " decided_ms = coalesce(decided_ms, ?6), raw = NULL"
+            " WHERE batch = ?7 AND (account, state, fee_nanos, deposit_nanos) IS NOT (?1, ?2, ?3, ?4)",
+            (account, state, outcome.fee_nanos, outcome.deposit_nanos, outcome.error, now_ms, number),
+        )
+        was_signed = known is not None and known[1:] == (account, BatchState.SIGNED)
+        has_failed = state is BatchState.FAILED
+        paid = () if has_failed else tags
+        there = sql.execute("SELECT item, tag FROM items WHERE batch = ?", (number,)).fetchall()
+        unpaid = [(was_signed and has_failed, item) for item, tag in there if tag not in paid]
+        sql.executemany("UPDATE items SET batch = NULL, attempts = attempts + ? WHERE item = ?", unpaid)
+        bind = "UPDATE items SET batch = ?1 WHERE account = ?2 AND tag = ?3 AND batch IS NOT ?1"
+        bound = sql.executemany(bind, [(number, account, tag) for tag in paid]).rowcount
+        if was_signed:
+            return bound > 0 or (bool(unpaid) and not has_failed)
+        return bound > 0 or bool(unpaid) or known is None or known[1:] != (account, state)

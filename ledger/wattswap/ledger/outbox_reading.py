@@ -8,6 +8,7 @@ from enum import StrEnum, unique
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from wattswap.ledger.account_adapter import OUTBOX_ID_BYTES, CoinRef, Owed, Signed
@@ -24,13 +25,12 @@ CREATE TABLE chain (network TEXT NOT NULL) STRICT;
 CREATE TABLE accounts (
     account TEXT NOT NULL PRIMARY KEY,
     frozen TEXT NOT NULL DEFAULT '',
-    checked INTEGER NOT NULL DEFAULT -1
+    compared INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE batches (
     batch INTEGER PRIMARY KEY,
     account TEXT NOT NULL REFERENCES accounts,
     state TEXT NOT NULL CHECK (state IN ('SIGNED', 'FINAL', 'FAILED', 'DEAD')),
-    merges INTEGER NOT NULL DEFAULT 0,
     digest TEXT NOT NULL UNIQUE,
     expires INTEGER,
     fee_nanos INTEGER NOT NULL DEFAULT 0,
@@ -38,7 +38,7 @@ CREATE TABLE batches (
     error TEXT NOT NULL DEFAULT '',
     built_ms INTEGER NOT NULL,
     decided_ms INTEGER,
-    raw_hash BLOB,
+    seal BLOB,
     raw BLOB
 ) STRICT;
 CREATE UNIQUE INDEX one_undecided_an_account ON batches (account) WHERE state = 'SIGNED';
@@ -69,12 +69,6 @@ CREATE TABLE items (
 CREATE INDEX items_to_pay ON items (account, item) WHERE batch IS NULL;
 CREATE INDEX items_by_batch ON items (batch);
 CREATE INDEX items_by_tag ON items (account, tag);
-CREATE TABLE adopted (
-    account TEXT NOT NULL REFERENCES accounts,
-    tag BLOB NOT NULL,
-    batch INTEGER NOT NULL REFERENCES batches,
-    PRIMARY KEY (account, tag)
-) STRICT, WITHOUT ROWID;
 CREATE TABLE strangers (
     digest TEXT NOT NULL PRIMARY KEY,
     account TEXT NOT NULL REFERENCES accounts,
@@ -92,9 +86,11 @@ CREATE VIEW receipts AS
     FROM items JOIN batches USING (batch, account) WHERE state = 'FINAL' ORDER BY batch, item;
 """
 )
-"""``content`` is deflated (zlib), and ``size`` its length before; ``raw`` is kept until its batch is decided."""
+"""``content`` is deflated (zlib), and ``size`` its length before; ``raw`` is kept until its batch is decided, and
+``seal`` tells whether all of what was signed still stands there. An account that was ``compared`` once knows which
+transactions were on the ledger before it."""
 
-KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=6, schema=_SCHEMA)
+KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=7, schema=_SCHEMA)
 
 ALONE_AFTER: Final = 3
 """An item whose batches failed so often travels alone, so that one bad item stops no other."""
@@ -117,7 +113,6 @@ class Batch(Struct, frozen=True, kw_only=True):
 
     number: int
     account: str
-    items: tuple[Owed, ...]
     signed: Signed
     """What to hand in."""
     damaged: bool = False
@@ -130,6 +125,8 @@ class Known(Struct, frozen=True, kw_only=True):
     item: Owed
     state: BatchState | None = None
     """Its batch's; None while it waits for one."""
+    at_ms: int | None = None
+    """When its batch was decided; None if it was not, or if it was adopted from the ledger."""
     digest: str = ""
     error: str = ""
     """Why its last batch failed, if it did."""
@@ -151,6 +148,14 @@ _UNDECIDED: Final = """
     UNION ALL
     SELECT item, items.account FROM batches JOIN items USING (batch) WHERE state = 'SIGNED'"""
 """Two selections, each with an index of its own: what is decided long since is not looked at."""
+
+
+_WAITING: Final = "FROM items WHERE account = ? AND batch IS NULL"
+
+
+def seal_of(signed: Signed) -> bytes:
+    """What tells whether a stored batch is still what was signed."""
+    return checksum(msgspec.msgpack.encode(signed))
 
 
 def item_of(columns: Sequence[Any]) -> Owed:
@@ -175,8 +180,6 @@ def read_outbox(path: Path) -> OutboxReading:
 _FAULTS: Final = {
     "SELECT key FROM items JOIN batches USING (batch) WHERE state IN ('FAILED', 'DEAD')"
     " OR items.account <> batches.account": "{} is neither owed nor paid",
-    "SELECT batch FROM batches LEFT JOIN items USING (batch) WHERE state IN ('SIGNED', 'FINAL') AND NOT merges"
-    " AND raw_hash IS NOT NULL GROUP BY batch HAVING count(item) = 0": "batch {} is empty",
     "SELECT coin FROM coins WHERE NOT released GROUP BY coin, version HAVING count(*) > 1": "coin {} is spent twice",
 }
 
@@ -191,7 +194,7 @@ class OutboxReading(Stored):
     @property
     def mark(self) -> bytes:
         """What tells its own transactions from those of another outbox over the same account."""
-        return bytes.fromhex(self.identity)[:OUTBOX_ID_BYTES]
+        return checksum(self.identity.encode())[:OUTBOX_ID_BYTES]
 
     @property
     def run(self) -> str:
@@ -259,10 +262,22 @@ class OutboxReading(Stored):
             GIVE_UP_AFTER,
         )
 
-    def newest_final(self, account: str) -> str:
-        """The digest of the newest transaction of an account that is on the ledger for good; empty without one."""
-        newest = "SELECT digest FROM batches WHERE account = ? AND state = 'FINAL' ORDER BY batch DESC LIMIT 1"
-        return "".join(self._database.texts(newest, account))
+    def finals(self, account: str) -> list[str]:
+        """The digests of an account's transactions that are on the ledger for good."""
+        return self._database.texts("SELECT digest FROM batches WHERE account = ? AND state = 'FINAL'", account)
+
+    def waiting(self, account: str) -> list[bytes]:
+        """The tags of what waits for a batch."""
+        return [tag for (tag,) in self._database.rows(f"SELECT tag {_WAITING}", account)]
+
+    def keys(self, account: str, tags: Iterable[bytes]) -> list[str]:
+        """The keys of the account's items with these tags."""
+        found = "SELECT key FROM items WHERE account = ? AND tag = ?"
+        return [key for tag in tags for key in self._database.texts(found, account, tag)]
+
+    def compared(self, account: str) -> bool:
+        """Whether it was ever compared with the ledger."""
+        return bool(self._database.number("SELECT compared FROM accounts WHERE account = ?", account))
 
     @property
     def next_batch(self) -> int:
@@ -311,20 +326,26 @@ class OutboxReading(Stored):
     def find(self, key: str) -> Known | None:
         """What it knows of a settlement key."""
         row = self._database.row(
-            f"SELECT state, digest, error, {ITEM} FROM items LEFT JOIN batches USING (batch) WHERE key = ?",  # noqa: S608
+            f"SELECT state, digest, error, iif(seal IS NULL, NULL, decided_ms), {ITEM}"  # noqa: S608
+            " FROM items LEFT JOIN batches USING (batch) WHERE key = ?",
             key,
         )
         if row is None:
             return None
-        state, digest, error, *columns = row
+        state, digest, error, at_ms, *columns = row
         return Known(
-            item=item_of(columns), state=BatchState(state) if state else None, digest=digest or "", error=error or ""
+            item=item_of(columns),
+            state=BatchState(state) if state else None,
+            at_ms=at_ms,
+            digest=digest or "",
+            error=error or "",
         )
 
     def receipts(self, account: str) -> list[PaymentReceipt]:
         """All payments that are FINAL, from or to an account, oldest first."""
         rows = self._database.rows(
-            "SELECT decided_ms, digest, key, items.account, payee, nanos FROM items JOIN batches USING (batch)"
+            "SELECT coalesce(decided_ms, built_ms), digest, key, items.account, payee, nanos"
+            " FROM items JOIN batches USING (batch)"
             " WHERE state = 'FINAL' AND size = 0 AND (items.account = ?1 OR payee = ?1)"
             " ORDER BY decided_ms, batch, item",
             account,
@@ -337,21 +358,16 @@ class OutboxReading(Stored):
     def undecided(self, account: str) -> Batch | None:
         """The account's one batch that is SIGNED."""
         row = self._database.row(
-            "SELECT batch, digest, raw, expires, raw_hash FROM batches WHERE account = ? AND state = 'SIGNED'",
+            "SELECT batch, digest, coalesce(raw, x''), coalesce(expires, 0), seal FROM batches"
+            " WHERE account = ? AND state = 'SIGNED'",
             account,
         )
         if row is None:
             return None
-        number, digest, raw, expires, raw_hash = row
+        number, digest, raw, expires, seal = row
         coins = self._database.rows("SELECT coin, version, digest FROM coins WHERE batch = ? ORDER BY place", number)
-        items = self._database.rows(f"SELECT {ITEM} FROM items WHERE batch = ? ORDER BY item", number)  # noqa: S608
-        return Batch(
-            number=number,
-            account=account,
-            items=tuple(item_of(row) for row in items),
-            signed=Signed(raw=raw, digest=digest, coins=tuple(CoinRef(*coin) for coin in coins), expires=expires),
-            damaged=checksum(raw) != raw_hash,
-        )
+        signed = Signed(raw=raw, digest=digest, coins=tuple(CoinRef(*coin) for coin in coins), expires=expires)
+        return Batch(number=number, account=account, signed=signed, damaged=seal_of(signed) != seal)
 
     def check(self) -> None:
         """Raise ``DamagedError`` unless all holds that must whenever nobody is writing."""

@@ -1,16 +1,15 @@
 """Moves batches through their account's adapter: builds, signs once, hands in the stored bytes, notes the outcome.
 
-Nothing here remembers anything that matters: after a crash a new submitter over the same outbox goes on. Before an
-account pays anything it is reconciled with its ledger, and so is every account that the outbox knows, idle ones too:
+Nothing here remembers anything that matters: after a crash a new submitter over the same outbox goes on. The ledger
+says what was paid, the outbox only what is owed. Before an account pays anything it is reconciled with its ledger, and
+so is every account that the outbox knows, idle ones too:
 
 1. the outbox is sound (``Outbox.check``, when it is opened);
-2. the SIGNED batch is looked up by its digest;
-3. every transaction of the account since the checkpoint up to which it was compared must be one of ours. One that we
-   wrote and forgot, for the outbox was restored from a backup, is adopted and never sent again; an unknown one freezes
-   the account;
-4. no settlement key was paid twice;
-5. the coins of the SIGNED batch are compared with the ledger's;
-6. only then may the account pay.
+2. every transaction that the account ever sent is looked at. What one of ours paid is paid, and nothing else is,
+   whatever the outbox says: it may have been restored from a backup, or altered. An unknown one freezes the account;
+3. no settlement key was paid twice, and none of ours is gone: the ledger was not set back;
+4. the SIGNED batch is looked up by its digest, and its coins are compared with the ledger's;
+5. only then may the account pay, and never what one of its transactions has paid.
 """
 
 from __future__ import annotations
@@ -34,18 +33,16 @@ from wattswap.ledger.account_adapter import (
 from wattswap.ledger.base import DamagedError, LedgerDownError, wall_ms
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_reading import Batch, BatchState
+from wattswap.ledger.outbox_reading import Batch
 
 FIRST_WAIT_MS: Final = 200
-COMPARE_AFTER: Final = 500
-"""An account is compared with its ledger again after so many transactions: the next start has less to list."""
 OVERLAP: Final = 20
 """So many checkpoints are compared once more: a service behind several nodes may list a little less than it had."""
 STRANGE_AFTER: Final = 6
 """So many tries on a coin that another transaction holds, some 10 s, before that one is called a stranger's."""
 _SET_BACK: Final = (
-    ", which was final: it was set back to an earlier state, or is another ledger. Nothing was moved; put its newest"
-    " state back"
+    "the ledger lacks a transaction that was final: it was set back to an earlier state, or is another ledger. Nothing"
+    " was moved; put its newest state back"
 )
 LONGEST_WAIT_MS: Final = 30_000
 """Between two tries on an account: doubled each time, up to this, and spread by up to half so that none march."""
@@ -64,7 +61,13 @@ class Payer:
         """Whether it waits for tokens."""
         self.error = ""
         """Why it waits."""
-        self.wait_until_ms = self._tries = self._decided = 0
+        self.wait_until_ms = self._tries = 0
+        self._compared = -1
+        """The checkpoint up to which it was."""
+        self._paid: dict[bytes, str] = {}
+        """By the tag of what was paid: the transaction that paid it, as the ledger has it."""
+        self.others: set[str] = set()
+        """Transactions that other runs have sent with the same keys."""
         self._seen: frozenset[str] = frozenset()
         """The transactions behind its coins when it was compared last: gifts, and what strangers sent."""
 
@@ -104,7 +107,7 @@ class Payer:
             self._reconcile()
             if self.is_frozen:
                 return True
-        batch = self.outbox.undecided(self.name)
+        batch = self._undecided()
         if batch is not None and self._tries:
             return self._ask(batch)
         batch = batch or self.signed()
@@ -113,6 +116,8 @@ class Payer:
     def signed(self) -> Batch | None:
         """B: a batch with its bytes stored; None if there is nothing to pay, or nothing to pay with."""
         held: dict[str, str] = {}
+        if paid := {tag: self._paid[tag] for tag in self.outbox.waiting(self.name) if tag in self._paid}:
+            self.outbox.recognise(self.name, paid)
         if not self.outbox.due(self.name):
             self.held = held
             return None
@@ -148,24 +153,18 @@ class Payer:
         return self.outbox.sign(self.name, items, adapter.sign(items, purse, memo), self._clock())
 
     def _has_paid_elsewhere(self, purse: Purse) -> bool:
-        """Whether another copy of this outbox has paid something: step 3 again, where a coin has come by unknown ways.
+        """Whether another copy of this outbox has paid something: step 2 again, where a coin has come by unknown ways.
 
         The purse was read before, so what a copy pays from now on takes a coin of this purse, and one of both fails.
         """
-        if not purse.more and all(cause in self._seen or self.outbox.knows(cause) for cause in purse.causes):
+        if not purse.more and all(cause in self._seen or self._knows(cause) for cause in purse.causes):
             return False
-        adopted = self._compare_sent()
+        learned = self._compare()
         self._seen = purse.causes
-        return adopted or self.is_frozen
+        return learned or self.is_frozen
 
     def _submit(self, batch: Batch) -> bool:
-        """C: hand in the stored bytes, if they still are what was signed."""
-        if batch.damaged:
-            self._freeze(
-                f"what is stored of transaction {batch.number} is damaged and was not handed in:"
-                " restore the outbox from a backup"
-            )
-            return True
+        """C: hand in the stored bytes."""
         return self._take(batch, self.adapter.submit(batch.signed))
 
     def _ask(self, batch: Batch) -> bool:
@@ -186,10 +185,8 @@ class Payer:
         """D, E: write down what the ledger says."""
         match outcome.verdict:
             case Verdict.FINAL | Verdict.FAILED:
-                self.outbox.decide(batch, outcome, self._clock())
-                self._decided += 1
-                if self._decided % COMPARE_AFTER == 0:
-                    self.is_ready = False
+                memo = self.adapter.memo(batch.signed)
+                self._learn([Sighting(digest=batch.signed.digest, outcome=outcome, memo=memo)])
                 self.done()
                 return True
             case Verdict.CONFLICT if self._is_strange(outcome):
@@ -210,94 +207,113 @@ class Payer:
     # -- reconciliation -----------------------------------------------------------------------------------------------
 
     def _reconcile(self) -> None:
-        """Steps 2 to 5; it is ready afterwards, or frozen, or ``LedgerDownError`` says to try later."""
-        newest = self.outbox.newest_final(self.name)
-        if newest and self.adapter.is_whole and self.adapter.status(newest).verdict is Verdict.ABSENT:
-            self._freeze(f"the ledger does not know transaction {newest}{_SET_BACK}")
-            return
-        if (batch := self.outbox.undecided(self.name)) is not None:
+        """Steps 2 to 4; it is ready afterwards, or frozen, or ``LedgerDownError`` says to try later."""
+        self._compare()
+        batch = None if self.is_frozen else self._undecided()
+        if batch is not None:
             outcome = self.adapter.status(batch.signed.digest)
             if outcome.verdict is Verdict.UNKNOWN:
                 raise LedgerDownError(outcome.error or "the ledger does not say what became of a transaction")
-            if outcome.verdict is not Verdict.ABSENT:
+            if outcome.verdict is Verdict.ABSENT:
+                self._compare_coins(batch)
+            else:
                 self._take(batch, outcome)
-        self._compare_sent()
-        if not self.is_frozen and (batch := self.outbox.undecided(self.name)) is not None:
-            self._compare_coins(batch)
         self.is_ready = not self.is_frozen
 
-    def _compare_sent(self) -> bool:
-        """Steps 3 and 4; whether it had to adopt any. Freezes the account for what cannot be explained."""
-        start = self.outbox.checked(self.name)
-        sightings, newest = self.adapter.sent(start)
-        if newest < start:
-            self._freeze(f"the ledger ends at checkpoint {newest}, which comes before {start}{_SET_BACK}")
+    def _compare(self) -> bool:
+        """Steps 2 and 3; whether the outbox learned anything. Freezes the account for what cannot be explained."""
+        is_first, begins = not self.outbox.compared(self.name), self._compared < 0
+        sightings, newest = self.adapter.sent(self._compared)
+        if newest < self._compared:
+            self._freeze(_SET_BACK)
             return False
-        if start < 0:
-            self.outbox.accept(self.name, [one.digest for one in sightings if self._is_of_before(one)])
-        adopted = [one for one in sightings if self._compare(one, first=start < 0)]
+        own = []
+        for one in sightings:
+            if self._is_own(one, is_first=is_first):
+                own.append(one)
+            elif one.digest in self.others or self.outbox.accepted(one.digest):
+                continue
+            elif is_first:
+                self.outbox.accept(self.name, [one.digest])
+            else:
+                self._freeze_stranger(one.digest)
+        learned = self._learn(own)
+        if begins:
+            self._require_listed({one.digest for one in own})
         if not self.is_frozen:
-            self.outbox.move_checked(self.name, max(start, newest - OVERLAP, 0))
-        if adopted:
-            text = (
-                f"{len(adopted)} of its transactions were not in the outbox (restored from a backup?) and were adopted"
-            )
+            self.outbox.set_compared(self.name)
+            self._compared = max(self._compared, newest - OVERLAP, 0)
+        if learned:
+            text = f"{learned} of its transactions were not in the outbox as they are on the ledger"
+            text += " (restored from a backup, or altered?) and were taken from there"
             self.outbox.alarm(self.name, text, self._clock())
-        return bool(adopted)
+        return learned > 0
 
-    def _is_of_before(self, sighting: Sighting) -> bool:
-        """Whether a transaction from before this outbox is not its own: a person's, or an earlier run's."""
-        manifest = open_manifest(sighting.memo, self.adapter.secret)
-        return manifest is None or (bool(self.outbox.run) and manifest.outbox != self.outbox.mark)
-
-    def _compare(self, sighting: Sighting, *, first: bool) -> bool:
-        """Compare one transaction of the account with the outbox; whether it had to be adopted."""
-        if (state := self.outbox.state_of(sighting.digest)) is not None:
-            self._agree(sighting, state)
+    def _is_own(self, one: Sighting, *, is_first: bool) -> bool:
+        """Whether a transaction is this outbox's; a person's outbox that was lost has had another mark."""
+        manifest = open_manifest(one.memo, self.adapter.secret)
+        if manifest is None:
+            return self.outbox.state_of(one.digest) is not None
+        if manifest.outbox == self.outbox.mark:
+            return True
+        if self.outbox.run:
+            self.others.add(one.digest)
             return False
-        manifest = open_manifest(sighting.memo, self.adapter.secret)
-        if manifest is None or manifest.outbox != self.outbox.mark:
-            if self.outbox.accepted(sighting.digest):
-                return False
-            if manifest is None or not first:
-                self._freeze_stranger(sighting.digest)
-                return False
-        doubled = self.outbox.doubled(self.name, manifest)
-        self.outbox.adopt(self.name, sighting, manifest, self._clock())
-        if doubled and sighting.outcome.verdict is Verdict.FINAL:
-            self._freeze(f"paid twice: {', '.join(doubled[:3])}")
-        return True
+        return is_first or self.outbox.state_of(one.digest) is not None
 
-    def _agree(self, sighting: Sighting, state: BatchState) -> None:
-        """What the outbox says of its own transaction must be what the ledger says."""
-        if state is BatchState.SIGNED:
-            if (batch := self.outbox.undecided(self.name)) is not None:
-                self._take(batch, sighting.outcome)
-        elif state.lower() != sighting.outcome.verdict:
-            verdict = sighting.outcome.verdict
-            self._freeze(f"transaction {sighting.digest} is {state} here and {verdict} on the ledger")
+    def _learn(self, own: Sequence[Sighting]) -> int:
+        """Write down what happened; of how many transactions the outbox said something else."""
+        manifests = {one.digest: open_manifest(one.memo, self.adapter.secret) for one in own}
+        tags = {digest: manifest.tags if manifest else () for digest, manifest in manifests.items()}
+        news = self.outbox.learn(self.name, [(one, tags[one.digest]) for one in own], self._clock())
+        for one in own:
+            for paid in tags[one.digest] if one.outcome.verdict is Verdict.FINAL else ():
+                before = self._paid.setdefault(paid, one.digest)
+                if before != one.digest and not {before, one.digest}.isdisjoint(news):
+                    self._freeze(f"paid twice: {', '.join(self.outbox.keys(self.name, [paid]))}")
+        return len(news)
+
+    def _require_listed(self, listed: set[str]) -> None:
+        """What was final must be on the ledger still: else it was set back, or what it lists is not whole."""
+        missing = next((digest for digest in self.outbox.finals(self.name) if digest not in listed), None)
+        if missing is None:
+            return
+        if self.adapter.is_whole and self.adapter.status(missing).verdict is Verdict.ABSENT:
+            self._freeze(_SET_BACK)
+            return
+        raise LedgerDownError(f"the node does not list transaction {missing} (yet), which was final: ask another node")
+
+    def _undecided(self) -> Batch | None:
+        """The batch that is SIGNED; without its bytes nobody can say what it pays, so a damaged one stops all."""
+        batch = self.outbox.undecided(self.name)
+        if batch is not None and batch.damaged:
+            raise DamagedError(f"what is stored of transaction {batch.number} is damaged and was not handed in")
+        return batch
 
     def _compare_coins(self, batch: Batch) -> None:
-        """Step 5: a coin that went into another transaction of ours makes the batch dead; a stranger's is an alarm."""
+        """A coin that went into another transaction of ours makes the batch dead; a stranger's is an alarm."""
         for coin in batch.signed.coins:
             consumer = self.adapter.consumer(coin)
             if consumer in ("", batch.signed.digest):
                 raise LedgerDownError("a coin has moved, and the ledger does not say yet by which transaction")
             if consumer is not None:
-                if not self.outbox.knows(consumer):
-                    self._compare_sent()  # a copy of this outbox may have paid since
-                if self.outbox.knows(consumer):
+                if not self._knows(consumer):
+                    self._compare()  # a copy of this outbox may have paid since
+                if self._knows(consumer):
                     self._bury(batch, f"its coin went into transaction {consumer}")
                 else:
                     self._freeze_stranger(consumer)
                 return
+
+    def _knows(self, digest: str) -> bool:
+        return digest in self.others or self.outbox.knows(digest)
 
     def _is_strange(self, outcome: BatchOutcome) -> bool:
         """Whether what holds a coin is nobody's whom we know, also after comparisons with what the ledger lists.
 
         It may be our own, forgotten by a restored outbox and not listed yet: then the next comparison adopts it.
         """
-        known = any(map(self.outbox.knows, outcome.others))
+        known = any(map(self._knows, outcome.others))
         return bool(outcome.others) and not known and self._tries >= STRANGE_AFTER
 
     def _freeze_stranger(self, digest: str) -> None:
@@ -379,6 +395,10 @@ class Submitter:
         """Why items are held back, by their key: they alone wait for a person, and all others go on."""
         held = [payer.held for payer in list(self._payers.values()) if payer.held and not payer.is_frozen]
         return {key: why for one in held for key, why in one.items()}
+
+    def others(self) -> int:
+        """How many transactions other runs have sent with the same keys."""
+        return len(set[str]().union(*(payer.others for payer in list(self._payers.values()))))
 
     def errors(self) -> dict[str, str]:
         """Why accounts are waiting, by account."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from wattswap.ledger.base import DamagedError, LedgerDownError
-from wattswap.ledger.crossing import Earnings, crossings, earnings, held_in, summed
+from wattswap.ledger.crossing import Earnings, crossings, earnings, held_in, opening_in, summed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +27,6 @@ def payment_status(
     records: int,
     alarms: Iterable[str] = (),
     *,
-    surplus: Mapping[str, int],
     compared: bool,
 ) -> dict[str, Any]:
     """Figures of a settlement: what the ledger made of each feeder's book and of so many meter records."""
@@ -41,6 +40,7 @@ def payment_status(
             "pending": len(owed) + records,
             **split_nanos(books, set()),
             "alarms": _lines((*told, str(error))),
+            "notes": [],
         }
     refused = [text.partition(": ")[0] for text in settled.refused]
     pending = max(len([key for key in owed if key not in paid]) + records - settled.anchors - len(refused), 0)
@@ -48,7 +48,8 @@ def payment_status(
     if compared and not pending:
         try:
             expected = summed(held_in(book.balances(), feeder) for feeder, book in books.items())
-            differing = settlement.differences(expected, surplus)
+            opening = summed(opening_in(book.entries, feeder) for feeder, book in books.items())
+            differing = settlement.differences(expected, opening)
         except OUTSIDE_ERRORS as error:
             told.append(f"the ledger could not be compared with the book: {error}")
     return {
@@ -61,6 +62,7 @@ def payment_status(
         "anchors": settled.anchors,
         "agree": differing == [] and not refused,
         "differences": differing or [],
+        "notes": list(settled.notes),
         "alarms": _lines((*told, *settled.alarms, *settled.refused, *(settled.waiting if pending else ()))),
     }
 

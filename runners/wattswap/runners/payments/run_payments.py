@@ -170,7 +170,6 @@ class RunPayments(Observer):
             _books_of(self._run),
             made,
             self._alarms,
-            surplus=self._settlement.surplus(),
             compared=self._is_over,
         )
         return {
@@ -264,7 +263,6 @@ class RunPayments(Observer):
             "identities": identities,
             "feeders": [feeder for feeder in feeders_of(self._street) if feeder],
             "keys": None if self._keys is None else str(self._keys.absolute()),
-            "surplus_nanos": {} if self._settlement is None else self._settlement.surplus(),
             "payments": 0,
             "pending": 0,
             "refused": 0,
@@ -281,6 +279,7 @@ class RunPayments(Observer):
             "agree": False,
             "differences": [],
             "alarms": [],
+            "notes": [],
             "agents_cpu_s": 0.0,
         }
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from wattswap.protocol.errors import InputError
+from wattswap.runners.recording.debts import debts
 from wattswap.runners.recording.journal import FOLDER, STREET, Journal
 from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow, read_table
 
@@ -248,14 +249,24 @@ def read_run(path: Path) -> RunFiles:
     if not path.is_dir():
         raise InputError(f"{path}: there is no such run directory; `wattswap run` makes one and says where")
     if not file.is_file():
-        raise InputError(f"{path}: this is no run directory, it has no {RUN_JSON}; `wattswap run` makes one")
+        raise InputError(
+            f"{path}: this is no run directory, it has no {RUN_JSON}; {_back_or(path, '`wattswap run` makes one')}"
+        )
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from None
     except ValueError:
-        raise InputError(f"{file}: not valid JSON, the file is torn; run the scenario again") from None
+        instead = _back_or(path, "put it back from a backup, or run the scenario again")
+        raise InputError(f"{file}: not valid JSON, the file is torn; {instead}") from None
     return _run_files(path, file, content)
+
+
+def _back_or(run_dir: Path, instead: str) -> str:
+    """What to do without a ``run.json``: as long as something is owed, nothing but to get it back."""
+    owed = debts(run_dir / OUTBOX)
+    back = f"{owed}: put {RUN_JSON} back from a backup, then `wattswap settle {run_dir}` pays"
+    return back if owed else instead
 
 
 def wattswap_version() -> str:
@@ -271,7 +282,8 @@ _STATUS: Final[tuple[Status, ...]] = ("complete", "interrupted", "failed")
 
 def _run_files(path: Path, file: Path, content: object) -> RunFiles:
     if not isinstance(content, dict) or "schema" not in content or content.get("status") not in _STATUS:
-        raise InputError(f"{file}: not written by wattswap, it lacks schema or status; name a run directory")
+        instead = _back_or(path, "name a run directory")
+        raise InputError(f"{file}: not written by wattswap, it lacks schema or status; {instead}")
     if content["schema"] != SCHEMA:
         raise InputError(
             f"{file}: schema {content['schema']!r}, this version reads {SCHEMA}; use wattswap {content.get('version')},"
@@ -297,7 +309,10 @@ _BOOK_TABLES: Final = """
 
 
 def _book_again(run_dir: Path) -> str:
-    """How to come to a book that is not there: from the journal, if the run has kept one."""
+    """How to come to a book that is not there: from the outbox, whence it is paid, or a journal, if there is one."""
+    if (run_dir / OUTBOX).is_file():
+        owed = debts(run_dir / OUTBOX)
+        return f"{f'{owed}, and ' if owed else ''}`wattswap settle {run_dir}` goes on with the book in {OUTBOX}"
     if any((run_dir / FOLDER).glob("*.msgpack")):
         return f"`wattswap replay {run_dir}` rebuilds it"
     return "this run kept no journal to rebuild it from, so run its scenario.toml again"
