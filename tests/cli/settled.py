@@ -15,7 +15,7 @@ from wattswap.ledger.keys import write_key_file
 from wattswap.ledger.settlement import open_settlement
 from wattswap.protocol.identity import Signer
 from wattswap.protocol.units import NANOS_PER_IOTA
-from wattswap.runners.payments.run_payments import SITE_KEY
+from wattswap.runners.payments.run_payments import SITE_KEY, wallets_in
 from wattswap.runners.recording.rundir import RunDir
 from wattswap.runners.scenario import load_street
 
@@ -61,12 +61,15 @@ def readings(slot: int, meters: int = 3) -> list[MeterReading]:
     ]
 
 
-def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Detail.ROOT) -> Path:
-    """A run at ``path`` whose bills were paid and whose meters were anchored on a ledger."""
+def settled_run(
+    path: Path, ledger: str, *, slots: int = 6, detail: Detail = Detail.ROOT, keys: Path | None = None
+) -> Path:
+    """A run at ``path`` whose bills were paid and whose meters were anchored on a ledger, from wallets in ``keys``."""
+    wallets = None if keys is None else wallets_in(keys, vehicles=CARS)
     seed, run_id = next(SEEDS), secrets.token_hex(16)
     directory, book = RunDir.create(path, scenario_toml()), new_book()
     with open_settlement(
-        ledger, opening_in(book.entries), wallets_seed=seed, outbox=path / "outbox.sqlite", run=run_id
+        ledger, opening_in(book.entries), wallets_seed=seed, wallets=wallets, outbox=path / "outbox.sqlite", run=run_id
     ) as settlement:
         signer = Signer(secrets.token_bytes(32), network=settlement.network)
         write_key_file(path / SITE_KEY, signer)
@@ -82,7 +85,8 @@ def settled_run(path: Path, ledger: str, *, slots: int = 6, detail: Detail = Det
     bare = ledger.removesuffix("/graphql")  # as people name a node
     block = {
         "ledger": bare,
-        "wallets_seed": seed,
+        "wallets_seed": None if keys else seed,
+        "keys": None if keys is None else str(keys),
         "run_id": run_id,
         "identities": identities,
         "records": slots,

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,29 @@ def test_keys_of_ones_own_pay_on_a_network_and_remember_it(say, node_url, tmp_pa
     assert say("wallet", "history", "mine", "--ledger", node_url)[1].count("-1.000000001") == 1
     code, _, err = say("wallet", "pay", "mine", "cy", "1.45", "--run", run, "--yes")
     assert (code, "can spend 1." in err) == (2, True)
+
+
+def test_a_payment_by_hand_whose_outbox_was_lost_is_said_to_have_been_paid_and_a_new_one_is_paid(
+    say, node_url, tmp_path: Path
+):
+    run = str(settled_run(tmp_path / "run", node_url))
+    key = json.loads(say("keys", "new", "./own.key", "--json")[1])["keys"][0]
+    assert say("wallet", "pay", "site", key["address"], "9", "--run", run, "--yes")[0] == 0
+    again = ("wallet", "pay", "./own.key", "cy", "1", "--run", run, "--yes")
+    assert say(*again, "--key", "k")[1].endswith("Paid.\n")
+    code, first, _ = say(*again, "--key", "k")
+    assert (code, f"before under this key on {datetime.now(UTC):%Y-%m-%d} by transaction " in first) == (0, True)
+    for outbox in Path().glob("own.key-outbox-*"):
+        outbox.unlink()
+    code, text, _ = say(*again, "--key", "k")
+    assert (code, "Was paid before under this key by transaction" in text, "nothing moved" in text) == (0, True, True)
+    assert text.rpartition("transaction ")[2] == first.rpartition("transaction ")[2]
+    assert holds(say, run, "cy") == 6 * 10**9
+    for outbox in Path().glob("own.key-outbox-*"):
+        outbox.unlink()
+    assert say(*again)[1].endswith("Paid.\n")
+    assert say("wallet", "pay", "./own.key", "cy", "2", "--run", run, "--yes", "--key", "k")[1].endswith("Paid.\n")
+    assert holds(say, run, "cy") == 9 * 10**9
 
 
 def test_a_node_that_was_away_is_paid_on_once_when_it_is_back(say, tmp_path: Path):

@@ -50,11 +50,20 @@ def test_what_is_still_on_its_way_says_which_command_goes_on():
 
 
 def test_five_differences_are_told_and_the_others_counted():
-    wrong = SETTLED | {"agree": False, "differences": [f"car {n}" for n in range(5)], "alarms": ["frozen", "odd"]}
+    """After the alarms: they say why."""
+    wrong = SETTLED | {"agree": False, "differences": [f"car {n}" for n in range(7)], "alarms": ["set back", "odd"]}
     lines = verdict(wrong)
-    assert lines[0].endswith("book and ledger differ.")
-    assert lines[1:6] == [f"  car {n}" for n in range(5)]
-    assert lines[6] == "  and 2 more, see `settlement` in run.json"
+    assert lines[0].endswith("something is wrong.")
+    assert lines[1:3] == ["  set back", "  odd"]
+    assert lines[3].endswith("book and ledger differ.")
+    assert lines[4:9] == [f"  car {n}" for n in range(5)]
+    assert lines[9:] == ["  and 2 more, see `settlement` in run.json"]
+
+
+def test_what_is_good_to_know_is_a_note_and_no_alarm():
+    assert verdict(SETTLED | {"notes": ["its wallets were used by other runs"]})[-1] == (
+        "Note: its wallets were used by other runs."
+    )
 
 
 def test_a_run_that_was_never_compared_says_so():

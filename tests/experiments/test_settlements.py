@@ -18,7 +18,7 @@ from wattswap.experiments.api import run_loaded
 from wattswap.experiments.report import write_report
 from wattswap.experiments.settlements import finish
 from wattswap.ledger.anchors import read, verify
-from wattswap.ledger.crossing import held_in
+from wattswap.ledger.crossing import held_in, opening_in
 from wattswap.ledger.iota_bytes import quicken
 from wattswap.ledger.iota_faucet import give
 from wattswap.ledger.keys import read_key_file, write_key_file
@@ -96,7 +96,8 @@ def test_what_lies_on_the_ledger_is_what_the_meters_showed(where: str, tmp_path:
     result = run_loaded(full, engine="fleet", ledger=where, out=tmp_path / "run")
     block = result.summary["settlement"]
     with reopened(tmp_path / "run") as settlement:
-        assert settlement.differences(held_in(read_book(tmp_path / "run")[1]), {}) == []
+        entries, balances = read_book(tmp_path / "run")
+        assert settlement.differences(held_in(balances), opening_in(entries)) == []
         anchored, network = settlement.anchored(STREET.name), settlement.network
         key = site_signer(tmp_path / "run", settlement).public_key
     assert verify(anchored, key, network=network, last=SLOTS - 1, run=block["run_id"]) == []

@@ -43,7 +43,7 @@ def small_rewards(node: DevnetProcess, cars: int) -> tuple[int, int]:
         settled = settlement.drain()
         assert settled.ok, settled
         assert settled.payments == cars
-        assert settlement.differences(held_in(book.balances()), {}) == []
+        assert settlement.differences(held_in(book.balances()), opening_in(book.entries)) == []
     return settled.fees_nanos, settled.deposits_nanos
 
 

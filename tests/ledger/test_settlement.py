@@ -65,7 +65,7 @@ def test_after_a_run_the_ledger_agrees_with_the_book_to_the_last_nano(where: str
         opening = opening_in(book.entries)
         assert settlement.differences(held_in(book.balances()), opening) == []
         book.fund("more", SITE, 1)
-        [holds] = settlement.held({SITE: opening[SITE]}).values()
+        holds = settlement.held(opening)[SITE]
         said = [f"site holds {holds} nanos on the ledger, {holds + 1} in the book"]
         assert settlement.differences(held_in(book.balances()), opening) == said
         assert (settled.fees_nanos > 0) == where.startswith("http")
