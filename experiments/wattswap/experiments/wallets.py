@@ -204,7 +204,8 @@ class Purses:
             return self._ledger.history(account)
         if self._outboxes:
             receipts = [receipt for outbox in self._outboxes for receipt in outbox.receipts(account)]
-            return [receipt.payment for receipt in sorted(receipts, key=lambda one: one.at_ms)]
+            items = [receipt.item for receipt in sorted(receipts, key=lambda one: one.at_ms)]
+            return [item for item in items if isinstance(item, Payment)]
         if self._ledger is None and self.book is not None:
             return [payment for payment in self.book.payments if account in (payment.payer, payment.payee)]
         raise InputError(

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
@@ -20,27 +20,12 @@ from wattswap.ledger.anchors import GENESIS, SALT_KEY_BYTES, Detail, MeterReadin
 from wattswap.ledger.archive import KIND, RecordFile
 from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor, LedgerDownError
 from wattswap.ledger.database import Database
+from wattswap.ledger.ledger import Ledger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
 
 _MOST_READING_BYTES: Final = MOST_ANCHOR_BYTES - 2_000
 """What a record's readings may come to, so that the signed line around them still fits."""
-
-
-class Keeper(Protocol):
-    """Where sealed records go."""
-
-    def keep(self, anchors: Sequence[Anchor]) -> None:
-        """Anchor these, some time; a repeat is harmless."""
-        ...
-
-    def is_anchored(self, anchor: Anchor) -> bool:
-        """Whether it is on the ledger for good."""
-        ...
-
-    def anchored(self, site: str, *, run: str, first: int) -> list[Anchor]:
-        """The site's records of a run from this sequence on, as the ledger lists them."""
-        ...
 
 
 class Anchorer(RecordFile):
@@ -54,7 +39,7 @@ class Anchorer(RecordFile):
         path: Path | None,
         signer: Signer,
         whose: Whose,
-        keeper: Keeper,
+        keeper: Ledger,
         *,
         detail: Detail = Detail.ROOT,
         begins_ms: int = 0,

@@ -257,15 +257,10 @@ def compare(kept: Sequence[Anchor], anchored: Sequence[Anchor]) -> list[Fault]:
     """Where the records that a site kept differ from those on the ledger."""
     ours = {anchor.sequence: anchor for anchor in kept}
     theirs = {anchor.sequence: anchor for anchor in anchored}
-    faults = []
-    for sequence in sorted(ours.keys() | theirs.keys()):
-        if sequence not in theirs:
-            faults.append(Fault(sequence, "it is not on the ledger"))
-        elif sequence not in ours:
-            faults.append(Fault(sequence, "it is on the ledger, but was not kept"))
-        elif ours[sequence] != theirs[sequence]:
-            faults.append(Fault(sequence, "what was kept and what is on the ledger differ"))
-    return faults
+    differing = sorted(place for place in ours.keys() | theirs.keys() if ours.get(place) != theirs.get(place))
+    lacking = dict.fromkeys(ours.keys() - theirs.keys(), "it is not on the ledger")
+    lacking |= dict.fromkeys(theirs.keys() - ours.keys(), "it is on the ledger, but was not kept")
+    return [Fault(place, lacking.get(place, "what was kept and what is on the ledger differ")) for place in differing]
 
 
 def proves(proof: Proof, anchor: Anchor, public_key: bytes, *, network: str = LOCAL_NETWORK) -> bool:

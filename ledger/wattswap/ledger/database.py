@@ -111,20 +111,21 @@ class Database(Closing):
 
     def rows(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
         """What a query finds. Raises ``DamagedError`` for a text that is none."""
-        try:
-            with self._mutex:
-                return self._connection.execute(sql, arguments).fetchall()
-        except sqlite3.OperationalError as error:
-            raise _of_damage(error) from None
+        return self._found(sql, arguments, -1)
 
     def row(self, sql: str, *arguments: object) -> tuple[Any, ...] | None:
         """The first row that a query finds."""
+        return next(iter(self._found(sql, arguments, 1)), None)
+
+    def _found(self, sql: str, arguments: tuple[object, ...], most: int) -> list[tuple[Any, ...]]:
         try:
             with self._mutex:
-                found: tuple[Any, ...] | None = self._connection.execute(sql, arguments).fetchone()
-                return found
+                cursor = self._connection.execute(sql, arguments)
+                return cursor.fetchall() if most < 0 else cursor.fetchmany(most)
         except sqlite3.OperationalError as error:
-            raise _of_damage(error) from None
+            if "decode" in str(error):
+                raise DamagedError(f"a text in it is none: {error}") from None
+            raise
 
     def number(self, sql: str, *arguments: object) -> int:
         """The number that a query finds; 0 if it finds none."""
@@ -145,11 +146,6 @@ class Database(Closing):
             _lock_path(self.path).unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
-
-
-def _of_damage(error: sqlite3.OperationalError) -> Exception:
-    """The same, or that a file is damaged."""
-    return DamagedError(f"a text in it is none: {error}") if "decode" in str(error) else error
 
 
 class Stored(Closing):

@@ -19,7 +19,6 @@ from wattswap.ledger.iota_keys import Wallets
 from wattswap.ledger.iota_transactions import carried, transfers
 from wattswap.ledger.ledger import DRAIN_S, REST, Ledger, Progress, Settled
 from wattswap.ledger.outbox import Outbox
-from wattswap.ledger.outbox_reading import BatchState
 from wattswap.ledger.submitter import Submitter
 from wattswap.protocol.errors import InputError, LocalProtocolError
 
@@ -141,7 +140,7 @@ class IotaLedger(Ledger):
 
     def history(self, account: str) -> list[Payment]:
         """All payments from or to the account that went through this outbox, oldest first."""
-        return [receipt.payment for receipt in self.outbox.receipts(account)]
+        return [one.item for one in self.outbox.receipts(account) if isinstance(one.item, Payment)]
 
     def paid_keys(self) -> set[str]:
         """The keys of all payments that are final."""
@@ -204,8 +203,9 @@ class IotaLedger(Ledger):
         self._tell()
 
     def is_anchored(self, anchor: Anchor) -> bool:
-        """Whether it is final."""
-        return self.outbox.state(anchor.key) is BatchState.FINAL
+        """Whether exactly this record is final."""
+        known = self.outbox.find(anchor.key)
+        return known is not None and known.is_final and known.item == anchor
 
     def drain(self, timeout_s: float = DRAIN_S, progress: Progress = lambda _left: None) -> Settled:
         """Make everything due, and wait until it is decided, or nothing more was decided for so long."""
@@ -304,7 +304,7 @@ class IotaLedger(Ledger):
             return not self._stopping
 
     def _left(self) -> int:
-        return self.outbox.unsettled + self.submitter.unchecked
+        return self.outbox.unsettled + len(self.submitter.unchecked())
 
     def _stalled(self) -> int:
         """What waits for a person."""
@@ -325,8 +325,8 @@ class IotaLedger(Ledger):
             item = new.get(payment.key) if known is None else known.item
             answer = None
             if item == payment:
-                if known is not None and known.state is BatchState.FINAL:
-                    answer = payment.answered(PaymentState.EXISTS, digest=known.digest, at_ms=known.at_ms)
+                if known is not None and known.is_final:
+                    answer = self._paid(payment, again=True)
             elif item is not None:
                 answer = payment.answered(PaymentState.REFUSED, f"the key already stands for {item}")
             elif (free := self._can_spend(payment, new.values())) < payment.nanos:
@@ -350,8 +350,8 @@ class IotaLedger(Ledger):
 
     def _work_until(self, keys: Sequence[str]) -> None:
         """Move batches along until these keys are decided, or patience ends."""
-        ends, state = time.monotonic() + PATIENCE_S, self.outbox.state
-        while any(state(key) is not BatchState.FINAL for key in set(keys) - self.submitter.held().keys()):
+        ends, find = time.monotonic() + PATIENCE_S, self.outbox.find
+        while not all((known := find(key)) and known.is_final for key in set(keys) - self.submitter.held().keys()):
             if not self.submitter.work():
                 wait_s = self.submitter.wait_ms() / 1_000
                 if time.monotonic() + wait_s > ends:
@@ -360,10 +360,9 @@ class IotaLedger(Ledger):
 
     def _paid(self, payment: Payment, *, again: bool) -> PaymentStatus:
         known = self.outbox.find(payment.key)
-        if known is not None and known.state is BatchState.FINAL:
-            before = again or known.at_ms is None  # an outbox that was lost learns it from the ledger
-            state = PaymentState.EXISTS if before else PaymentState.PAID
-            return payment.answered(state, digest=known.digest, at_ms=known.at_ms)
+        if known is not None and known.is_final:
+            state = PaymentState.EXISTS if again or known.adopted else PaymentState.PAID
+            return payment.answered(state, digest=known.digest, at_ms=None if known.adopted else known.at_ms)
         held, errors = self.submitter.held(), self.submitter.errors()
         error = held.get(payment.key) or errors.get(payment.payer) or self.outbox.frozen(payment.payer)
         return payment.answered(PaymentState.PENDING, error or "not decided yet")

@@ -16,7 +16,6 @@ This file only remembers. ``submitter`` moves batches along a ``AccountAdapter``
 from __future__ import annotations
 
 import sqlite3
-import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -25,7 +24,7 @@ from wattswap.ledger.account_adapter import Owed, Sighting, Signed
 from wattswap.ledger.base import ANCHORS, Anchor, DamagedError, require
 from wattswap.ledger.book import Book
 from wattswap.ledger.crossing import crossings, site_account
-from wattswap.ledger.database import Database
+from wattswap.ledger.database import Database, deflated
 from wattswap.ledger.outbox_reading import (
     ALONE_AFTER,
     GIVE_UP_AFTER,
@@ -200,11 +199,10 @@ class Outbox(OutboxReading):
                     "INSERT INTO strangers (digest, account) VALUES (?, ?) ON CONFLICT DO NOTHING", (stranger, account)
                 )
 
-    def accept(self, account: str, digests: Iterable[str]) -> None:
-        """These transactions of an account are not its own, and no cause for alarm."""
+    def accept(self, account: str, digest: str) -> None:
+        """This transaction of an account is not its own, and no cause for alarm."""
         with self._database.transaction() as sql:
-            accepted = "INSERT INTO strangers VALUES (?, ?, 1) ON CONFLICT DO NOTHING"
-            sql.executemany(accepted, [(digest, account) for digest in digests])
+            sql.execute("INSERT INTO strangers VALUES (?, ?, 1) ON CONFLICT DO NOTHING", (digest, account))
 
     def thaw(self) -> list[str]:
         """A person has looked, accepts what strangers have sent, and lets frozen accounts go on; which these were."""
@@ -234,7 +232,7 @@ class Outbox(OutboxReading):
                 raise LocalProtocolError(f"the key {one.key!r} came first as {known.item}, now as {one}")
             return False
         if isinstance(one, Anchor):
-            account, columns = ANCHORS, (one.site, 0, one.sequence, len(one.content), zlib.compress(one.content))
+            account, columns = ANCHORS, (one.site, 0, one.sequence, len(one.content), deflated(one.content))
         else:
             account, columns = one.payer, (one.payee, one.nanos, 0, 0, b"")
         sql.execute("INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING", (account,))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
 from enum import StrEnum, unique
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from wattswap.ledger.account_adapter import OUTBOX_ID_BYTES, CoinRef, Owed, Sign
 from wattswap.ledger.base import Anchor, DamagedError, Payment
 from wattswap.ledger.book import Entry
 from wattswap.ledger.book_file import BOOK_SCHEMA, BookFile
-from wattswap.ledger.database import Database, Kind, Stored, checksum
+from wattswap.ledger.database import Database, Kind, Stored, checksum, inflated
 from wattswap.protocol.errors import LocalProtocolError
 
 _SCHEMA: Final = (
@@ -81,6 +81,10 @@ CREATE TABLE alarms (
     text TEXT NOT NULL,
     acknowledged INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE VIEW undecided AS  -- two selections, each with an index: what is decided long since is not looked at
+    SELECT item, account, nanos, batch, attempts FROM items WHERE batch IS NULL
+    UNION ALL
+    SELECT item, items.account, nanos, batch, 0 FROM batches JOIN items USING (batch) WHERE state = 'SIGNED';
 CREATE VIEW receipts AS
     SELECT batch, key, account AS payer, payee, nanos, digest, decided_ms
     FROM items JOIN batches USING (batch, account) WHERE state = 'FINAL' ORDER BY batch, item;
@@ -112,7 +116,6 @@ class Batch(Struct, frozen=True, kw_only=True):
     """An undecided batch."""
 
     number: int
-    account: str
     signed: Signed
     """What to hand in."""
     damaged: bool = False
@@ -123,34 +126,22 @@ class Known(Struct, frozen=True, kw_only=True):
     """What the outbox knows of a settlement key."""
 
     item: Owed
-    state: BatchState | None = None
+    state: BatchState | None
     """Its batch's; None while it waits for one."""
-    at_ms: int | None = None
-    """When its batch was decided; None if it was not, or if it was adopted from the ledger."""
-    digest: str = ""
-    error: str = ""
-    """Why its last batch failed, if it did."""
-
-
-class PaymentReceipt(Struct, frozen=True, kw_only=True):
-    """A payment that is made for good."""
-
-    at_ms: int
-    """When that was known here, since 1970."""
     digest: str
-    """Of the transaction that carried it."""
-    payment: Payment
+    """Of the transaction that carries it, if one does."""
+    at_ms: int
+    """When that was decided, since 1970, as far as is known here."""
+    adopted: bool
+    """Whether it was learned from the ledger that it is paid: this outbox has not signed that."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is on the ledger for good."""
+        return self.state is BatchState.FINAL
 
 
 ITEM: Final = "key, items.account, payee, nanos, sequence, size, content"
-_UNDECIDED: Final = """
-    SELECT item, account FROM items WHERE batch IS NULL
-    UNION ALL
-    SELECT item, items.account FROM batches JOIN items USING (batch) WHERE state = 'SIGNED'"""
-"""Two selections, each with an index of its own: what is decided long since is not looked at."""
-
-
-_WAITING: Final = "FROM items WHERE account = ? AND batch IS NULL"
 
 
 def seal_of(signed: Signed) -> bytes:
@@ -163,9 +154,9 @@ def item_of(columns: Sequence[Any]) -> Owed:
     key, payer, payee, nanos, sequence, size, content = columns
     try:
         if size:
-            return Anchor(site=payee, sequence=sequence, content=zlib.decompress(content))
+            return Anchor(site=payee, sequence=sequence, content=inflated(content))
         return Payment(key=key, payer=payer, payee=payee, nanos=nanos)
-    except (zlib.error, LocalProtocolError):
+    except LocalProtocolError:
         raise DamagedError(f"what is owed under {key!r} is not what was written down") from None
 
 
@@ -177,11 +168,9 @@ def read_outbox(path: Path) -> OutboxReading:
     return OutboxReading(Database(path, KIND, reads_only=True))
 
 
-_FAULTS: Final = {
-    "SELECT key FROM items JOIN batches USING (batch) WHERE state IN ('FAILED', 'DEAD')"
-    " OR items.account <> batches.account": "{} is neither owed nor paid",
-    "SELECT coin FROM coins WHERE NOT released GROUP BY coin, version HAVING count(*) > 1": "coin {} is spent twice",
-}
+_ASTRAY: Final = """
+    SELECT key FROM items JOIN batches USING (batch)
+    WHERE state IN ('FAILED', 'DEAD') OR items.account <> batches.account"""
 
 
 class OutboxReading(Stored):
@@ -191,12 +180,12 @@ class OutboxReading(Stored):
         self._database = database
         self._books = BookFile(database)
 
-    @property
+    @cached_property
     def mark(self) -> bytes:
         """What tells its own transactions from those of another outbox over the same account."""
         return checksum(self.identity.encode())[:OUTBOX_ID_BYTES]
 
-    @property
+    @cached_property
     def run(self) -> str:
         """The run that it belongs to; empty for a person's, and for one of a site that pays for ever."""
         return "".join(self._database.texts("SELECT run FROM identity"))
@@ -218,7 +207,7 @@ class OutboxReading(Stored):
     @property
     def busy_accounts(self) -> list[str]:
         """Accounts with something undecided, those that owe the oldest item first."""
-        return self._database.texts(f"SELECT account FROM ({_UNDECIDED}) GROUP BY account ORDER BY min(item)")  # noqa: S608
+        return self._database.texts("SELECT account FROM undecided GROUP BY account ORDER BY min(item)")
 
     @property
     def alarms(self) -> list[str]:
@@ -244,7 +233,7 @@ class OutboxReading(Stored):
     @property
     def unsettled(self) -> int:
         """How many items are owed or on their way, over all accounts."""
-        return self._database.number(f"SELECT count(*) FROM ({_UNDECIDED})")  # noqa: S608
+        return self._database.number("SELECT count(*) FROM undecided")
 
     @property
     def final(self) -> tuple[int, int]:
@@ -255,20 +244,17 @@ class OutboxReading(Stored):
     @property
     def stalled(self) -> int:
         """How many items wait for a person: given up, or on a frozen account."""
-        return self._database.number(
-            "SELECT count(*) FROM items JOIN accounts USING (account) LEFT JOIN batches USING (batch)"
-            " WHERE (items.batch IS NULL AND attempts >= ?)"
-            " OR (frozen <> '' AND (items.batch IS NULL OR state = 'SIGNED'))",
-            GIVE_UP_AFTER,
-        )
+        stalled = "SELECT count(*) FROM undecided JOIN accounts USING (account) WHERE frozen <> '' OR attempts >= ?"
+        return self._database.number(stalled, GIVE_UP_AFTER)
 
     def finals(self, account: str) -> list[str]:
         """The digests of an account's transactions that are on the ledger for good."""
         return self._database.texts("SELECT digest FROM batches WHERE account = ? AND state = 'FINAL'", account)
 
-    def waiting(self, account: str) -> list[bytes]:
-        """The tags of what waits for a batch."""
-        return [tag for (tag,) in self._database.rows(f"SELECT tag {_WAITING}", account)]
+    def waiting(self, account: str, after: int) -> list[tuple[int, bytes]]:
+        """What waits for a batch and came after an item: the item's number, and its tag."""
+        waiting = "SELECT item, tag FROM items WHERE account = ? AND batch IS NULL AND item > ? ORDER BY item"
+        return [(item, tag) for item, tag in self._database.rows(waiting, account, after)]
 
     def keys(self, account: str, tags: Iterable[bytes]) -> list[str]:
         """The keys of the account's items with these tags."""
@@ -286,11 +272,7 @@ class OutboxReading(Stored):
 
     def outstanding_nanos(self, account: str) -> int:
         """What an account owes or has on its way."""
-        return self._database.number(
-            "SELECT sum(nanos) FROM items LEFT JOIN batches USING (batch)"
-            " WHERE items.account = ? AND (items.batch IS NULL OR state = 'SIGNED')",
-            account,
-        )
+        return self._database.number("SELECT sum(nanos) FROM undecided WHERE account = ?", account)
 
     def taken(self, coins: Iterable[CoinRef]) -> bool:
         """Whether another transaction of this outbox already consumes one of these coin versions."""
@@ -300,11 +282,6 @@ class OutboxReading(Stored):
     def paid_keys(self) -> set[str]:
         """The keys of all payments that are FINAL."""
         return set(self._database.texts("SELECT key FROM receipts WHERE nanos > 0"))
-
-    def state(self, key: str) -> BatchState | None:
-        """Where the batch of a settlement key stands; None if it waits for one or is unknown."""
-        row = self._database.row("SELECT state FROM items JOIN batches USING (batch) WHERE key = ?", key)
-        return BatchState(row[0]) if row else None
 
     def frozen(self, account: str) -> str:
         """Why the account is stopped; empty if it is not."""
@@ -325,34 +302,28 @@ class OutboxReading(Stored):
 
     def find(self, key: str) -> Known | None:
         """What it knows of a settlement key."""
-        row = self._database.row(
-            f"SELECT state, digest, error, iif(seal IS NULL, NULL, decided_ms), {ITEM}"  # noqa: S608
-            " FROM items LEFT JOIN batches USING (batch) WHERE key = ?",
-            key,
-        )
-        if row is None:
-            return None
-        state, digest, error, at_ms, *columns = row
-        return Known(
-            item=item_of(columns),
-            state=BatchState(state) if state else None,
-            at_ms=at_ms,
-            digest=digest or "",
-            error=error or "",
-        )
+        return next(iter(self._known("key = ?", key)), None)
 
-    def receipts(self, account: str) -> list[PaymentReceipt]:
+    def receipts(self, account: str) -> list[Known]:
         """All payments that are FINAL, from or to an account, oldest first."""
+        final = "state = 'FINAL' AND size = 0 AND (items.account = ?1 OR payee = ?1)"
+        return self._known(f"{final} ORDER BY decided_ms, batch, item", account)
+
+    def _known(self, where: str, value: str) -> list[Known]:
         rows = self._database.rows(
-            "SELECT coalesce(decided_ms, built_ms), digest, key, items.account, payee, nanos"
-            " FROM items JOIN batches USING (batch)"
-            " WHERE state = 'FINAL' AND size = 0 AND (items.account = ?1 OR payee = ?1)"
-            " ORDER BY decided_ms, batch, item",
-            account,
+            f"SELECT state, digest, coalesce(decided_ms, built_ms, 0), digest <> '' AND seal IS NULL, {ITEM}"  # noqa: S608
+            f" FROM items LEFT JOIN batches USING (batch) WHERE {where}",
+            value,
         )
         return [
-            PaymentReceipt(at_ms=at_ms, digest=digest, payment=Payment(key=key, payer=payer, payee=payee, nanos=nanos))
-            for at_ms, digest, key, payer, payee, nanos in rows
+            Known(
+                item=item_of(columns),
+                state=BatchState(state) if state else None,
+                digest=digest or "",
+                at_ms=at_ms,
+                adopted=bool(adopted),
+            )
+            for state, digest, at_ms, adopted, *columns in rows
         ]
 
     def undecided(self, account: str) -> Batch | None:
@@ -367,10 +338,9 @@ class OutboxReading(Stored):
         number, digest, raw, expires, seal = row
         coins = self._database.rows("SELECT coin, version, digest FROM coins WHERE batch = ? ORDER BY place", number)
         signed = Signed(raw=raw, digest=digest, coins=tuple(CoinRef(*coin) for coin in coins), expires=expires)
-        return Batch(number=number, account=account, signed=signed, damaged=seal_of(signed) != seal)
+        return Batch(number=number, signed=signed, damaged=seal_of(signed) != seal)
 
     def check(self) -> None:
         """Raise ``DamagedError`` unless all holds that must whenever nobody is writing."""
-        for sql, fault in _FAULTS.items():
-            for thing in self._database.texts(sql):
-                raise DamagedError(fault.format(thing))
+        for key in self._database.texts(_ASTRAY):
+            raise DamagedError(f"{key} is neither owed nor paid")

@@ -47,10 +47,8 @@ def open_settlement(
     Raises:
         InputError: there is no such ledger, it is another run's, or it must not be paid on.
     """
-    if where == "memory":
-        return SqliteLedger(None, opening, run=run)
-    if where.startswith("sqlite:") and len(where) > len("sqlite:"):
-        return SqliteLedger(Path(where.removeprefix("sqlite:")), opening, run=run)
+    if where == "memory" or where.removeprefix("sqlite:") not in ("", where):
+        return SqliteLedger(None if where == "memory" else Path(where.removeprefix("sqlite:")), opening, run=run)
     if not where.startswith(("http://", "https://")):
         raise InputError(f"{where!r} is no ledger: say memory, sqlite:FILE, or the URL of an IOTA node")
     with ExitStack() as undo:

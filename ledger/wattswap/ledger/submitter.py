@@ -30,7 +30,7 @@ from wattswap.ledger.account_adapter import (
     open_manifest,
     tag,
 )
-from wattswap.ledger.base import DamagedError, LedgerDownError, wall_ms
+from wattswap.ledger.base import DamagedError, LedgerDownError, require, wall_ms
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import Batch
@@ -66,6 +66,8 @@ class Payer:
         """The checkpoint up to which it was."""
         self._paid: dict[bytes, str] = {}
         """By the tag of what was paid: the transaction that paid it, as the ledger has it."""
+        self._known_to = 0
+        """The newest item of which it is known whether one of these has paid it."""
         self.others: set[str] = set()
         """Transactions that other runs have sent with the same keys."""
         self._seen: frozenset[str] = frozenset()
@@ -116,8 +118,9 @@ class Payer:
     def signed(self) -> Batch | None:
         """B: a batch with its bytes stored; None if there is nothing to pay, or nothing to pay with."""
         held: dict[str, str] = {}
-        if paid := {tag: self._paid[tag] for tag in self.outbox.waiting(self.name) if tag in self._paid}:
-            self.outbox.recognise(self.name, paid)
+        if came := self.outbox.waiting(self.name, self._known_to):
+            self._known_to = came[-1][0]
+            self.outbox.recognise(self.name, {paid: self._paid[paid] for _, paid in came if paid in self._paid})
         if not self.outbox.due(self.name):
             self.held = held
             return None
@@ -130,6 +133,7 @@ class Payer:
         def held_back(item: Owed, written: bytes) -> bool:
             if written != tag(item, adapter.secret):
                 raise DamagedError(f"what is owed under {item.key!r} is not what was written down with this key")
+            require(written not in self._paid, f"{item.key!r} was paid already")
             if why := adapter.obstacle(item):
                 held[item.key] = f"held back, {why}"
             return bool(why)
@@ -231,57 +235,49 @@ class Payer:
         for one in sightings:
             if self._is_own(one, is_first=is_first):
                 own.append(one)
-            elif one.digest in self.others or self.outbox.accepted(one.digest):
-                continue
-            elif is_first:
-                self.outbox.accept(self.name, [one.digest])
-            else:
-                self._freeze_stranger(one.digest)
+            elif not self._knows(one.digest):
+                self.outbox.accept(self.name, one.digest) if is_first else self._freeze_stranger(one.digest)
         learned = self._learn(own)
         if begins:
             self._require_listed({one.digest for one in own})
         if not self.is_frozen:
             self.outbox.set_compared(self.name)
             self._compared = max(self._compared, newest - OVERLAP, 0)
-        if learned:
-            text = f"{learned} of its transactions were not in the outbox as they are on the ledger"
-            text += " (restored from a backup, or altered?) and were taken from there"
-            self.outbox.alarm(self.name, text, self._clock())
-        return learned > 0
+        return learned
 
     def _is_own(self, one: Sighting, *, is_first: bool) -> bool:
         """Whether a transaction is this outbox's; a person's outbox that was lost has had another mark."""
         manifest = open_manifest(one.memo, self.adapter.secret)
-        if manifest is None:
-            return self.outbox.state_of(one.digest) is not None
-        if manifest.outbox == self.outbox.mark:
-            return True
-        if self.outbox.run:
+        if manifest is not None and manifest.outbox != self.outbox.mark and self.outbox.run:
             self.others.add(one.digest)
             return False
-        return is_first or self.outbox.state_of(one.digest) is not None
+        is_ours = manifest is not None and (is_first or manifest.outbox == self.outbox.mark)
+        return is_ours or self.outbox.state_of(one.digest) is not None
 
-    def _learn(self, own: Sequence[Sighting]) -> int:
-        """Write down what happened; of how many transactions the outbox said something else."""
-        manifests = {one.digest: open_manifest(one.memo, self.adapter.secret) for one in own}
-        tags = {digest: manifest.tags if manifest else () for digest, manifest in manifests.items()}
-        news = self.outbox.learn(self.name, [(one, tags[one.digest]) for one in own], self._clock())
-        for one in own:
-            for paid in tags[one.digest] if one.outcome.verdict is Verdict.FINAL else ():
+    def _learn(self, own: Sequence[Sighting]) -> bool:
+        """Write down what happened; whether the outbox said something else."""
+        manifests = [open_manifest(one.memo, self.adapter.secret) for one in own]
+        happened = [(one, memo.tags if memo else ()) for one, memo in zip(own, manifests, strict=True)]
+        news = self.outbox.learn(self.name, happened, self._clock())
+        for one, tags in happened:
+            for paid in tags if one.outcome.verdict is Verdict.FINAL else ():
                 before = self._paid.setdefault(paid, one.digest)
                 if before != one.digest and not {before, one.digest}.isdisjoint(news):
                     self._freeze(f"paid twice: {', '.join(self.outbox.keys(self.name, [paid]))}")
-        return len(news)
+        if news:
+            text = f"{len(news)} of its transactions were not in the outbox as they are on the ledger"
+            text += " (restored from a backup, or altered?) and were taken from there"
+            self.outbox.alarm(self.name, text, self._clock())
+        return bool(news)
 
     def _require_listed(self, listed: set[str]) -> None:
         """What was final must be on the ledger still: else it was set back, or what it lists is not whole."""
         missing = next((digest for digest in self.outbox.finals(self.name) if digest not in listed), None)
         if missing is None:
             return
-        if self.adapter.is_whole and self.adapter.status(missing).verdict is Verdict.ABSENT:
-            self._freeze(_SET_BACK)
-            return
-        raise LedgerDownError(f"the node does not list transaction {missing} (yet), which was final: ask another node")
+        if not self.adapter.is_whole or self.adapter.status(missing).verdict is not Verdict.ABSENT:
+            raise LedgerDownError(f"the node does not list transaction {missing} (yet), which was final: ask another")
+        self._freeze(_SET_BACK)
 
     def _undecided(self) -> Batch | None:
         """The batch that is SIGNED; without its bytes nobody can say what it pays, so a damaged one stops all."""
@@ -371,7 +367,7 @@ class Submitter:
                 self._hurried = False
                 for payer in self._payers.values():
                     payer.hurry()
-            names = dict.fromkeys((*self.outbox.busy_accounts, *self._unchecked()))
+            names = dict.fromkeys((*self.outbox.busy_accounts, *self.unchecked()))
             changed = [self.payer(name).work() for name in names if not (enough() or self.outbox.frozen(name))]
             for payer in self._payers.values() if any(changed) else ():
                 if payer.is_poor:  # it may have been paid some
@@ -382,12 +378,8 @@ class Submitter:
         """Let accounts that wait try again in the next pass, and begin anew with short waits. Returns at once."""
         self._hurried = True
 
-    @property
-    def unchecked(self) -> int:
-        """How many accounts have not been compared with the ledger since the start."""
-        return len(self._unchecked())
-
-    def _unchecked(self) -> list[str]:
+    def unchecked(self) -> list[str]:
+        """The accounts that have not been compared with the ledger since the start."""
         ready = {name for name, payer in list(self._payers.items()) if payer.is_ready}
         return [name for name in self.outbox.accounts if name not in ready and not self.outbox.frozen(name)]
 
