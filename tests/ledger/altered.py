@@ -45,7 +45,7 @@ def new_book(rounds: int = 6) -> Book:
     return book
 
 
-class Altered:
+class AlteredOutbox:
     """A chain, the file of an outbox on it, and a book: drained, or left when half of it was on its way."""
 
     def __init__(self, folder: Path, *, drained: bool) -> None:

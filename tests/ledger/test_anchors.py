@@ -27,6 +27,7 @@ from wattswap.ledger.anchors import (
     verify,
 )
 from wattswap.ledger.base import MOST_ANCHOR_BYTES, Anchor
+from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer, seeded_signer
 
@@ -201,10 +202,11 @@ def test_what_was_kept_and_what_is_anchored_are_compared_both_ways() -> None:
 # -- a site at work ---------------------------------------------------------------------------------------------------
 
 
-class RecordShelf:
+class RecordShelf(SqliteLedger):
     """Where an anchorer's records go; while ``busy`` nothing gets through."""
 
     def __init__(self) -> None:
+        super().__init__(None)
         self.waiting: list[Anchor] = []
         self.there: list[Anchor] = []
         self.busy = False
@@ -213,7 +215,8 @@ class RecordShelf:
         self.waiting += [anchor for anchor in anchors if anchor not in self.waiting + self.there]
         self.pass_on()
 
-    def anchored(self, site: str, *, run: str, first: int) -> list[Anchor]:
+    def anchored(self, site: str, *, run: str | None = None, first: int = 0, last: int | None = None) -> list[Anchor]:
+        del run, last
         return [anchor for anchor in self.there if (anchor.site, anchor.sequence >= first) == (site, True)]
 
     def is_anchored(self, anchor: Anchor) -> bool:

@@ -30,11 +30,6 @@ def site_account(feeder: str = "") -> str:
     return f"{SITE}/{feeder}" if feeder else SITE
 
 
-def reward_key(key: str, feeder: str = "") -> str:
-    """Under which key a reward crosses, if it crosses by itself."""
-    return _key(REWARD, key, feeder)
-
-
 def crossing(entry: Entry, feeder: str = "") -> Payment | None:
     """The payment that an entry makes from wallet to wallet; None for most."""
     operation, key, vehicle, _, legs = entry
@@ -91,7 +86,7 @@ def earnings(entries: Iterable[Entry], is_paid: Callable[[str], bool], feeder: s
                 unpaid.setdefault(vehicle, deque()).append((key, nanos))
                 found[key] = Earnings(earned=nanos, waiting=nanos)
             else:
-                paid = nanos if is_paid(reward_key(key, feeder)) else 0
+                paid = nanos if is_paid(_key(REWARD, key, feeder)) else 0
                 found[key] = Earnings(earned=nanos, waiting=nanos - paid, crossed=paid)
         elif operation == "bill":
             taken = sum(n for source, target, n in legs if (source, target) == (payable(vehicle), SITE))

@@ -163,6 +163,7 @@ class Outbox(OutboxReading):
         Returns the digests of those of which something else stood here than that they were signed, or this.
         """
         with self._database.transaction() as sql:
+            sql.execute("UPDATE accounts SET compared = 1 WHERE account = ? AND NOT compared", (account,))
             return [one.digest for one, tags in happened if self._learn(sql, account, one, tags, now_ms)]
 
     def recognise(self, account: str, paid: Mapping[bytes, str]) -> None:
@@ -183,11 +184,6 @@ class Outbox(OutboxReading):
             sql.execute("UPDATE coins SET released = 1 WHERE batch = ?", (batch.number,))
             sql.execute("UPDATE items SET batch = NULL WHERE batch = ?", (batch.number,))
 
-    def set_compared(self, account: str) -> None:
-        """The account was compared with the ledger."""
-        with self._database.transaction() as sql:
-            sql.execute("UPDATE accounts SET compared = 1 WHERE account = ? AND NOT compared", (account,))
-
     def alarm(self, account: str, text: str, now_ms: int, *, freezes: bool = False, stranger: str = "") -> None:
         """Write down what a person should look at. Until then a frozen account builds, signs and hands in nothing."""
         with self._database.transaction() as sql:
@@ -206,11 +202,11 @@ class Outbox(OutboxReading):
 
     def thaw(self) -> list[str]:
         """A person has looked, accepts what strangers have sent, and lets frozen accounts go on; which these were."""
-        frozen = [account for account in self.accounts if self.frozen(account)]
+        frozen = self._database.texts("SELECT account FROM accounts WHERE frozen <> '' ORDER BY account")
         with self._database.transaction() as sql:
-            for account in frozen:
-                sql.execute("UPDATE accounts SET frozen = '' WHERE account = ?", (account,))
-                sql.execute("UPDATE strangers SET accepted = 1 WHERE account = ?", (account,))
+            accounts = [(account,) for account in frozen]
+            sql.executemany("UPDATE accounts SET frozen = '' WHERE account = ?", accounts)
+            sql.executemany("UPDATE strangers SET accepted = 1 WHERE account = ?", accounts)
         return frozen
 
     def retry(self) -> int:

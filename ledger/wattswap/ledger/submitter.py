@@ -1,8 +1,8 @@
 """Moves batches through their account's adapter: builds, signs once, hands in the stored bytes, notes the outcome.
 
 Nothing here remembers anything that matters: after a crash a new submitter over the same outbox goes on. The ledger
-says what was paid, the outbox only what is owed. Before an account pays anything it is reconciled with its ledger, and
-so is every account that the outbox knows, idle ones too:
+says what was paid, the outbox what is owed. An account is reconciled with its ledger before it pays anything, and so
+is every other that the outbox knows, idle ones too:
 
 1. the outbox is sound (``Outbox.check``, when it is opened);
 2. every transaction that the account ever sent is looked at. What one of ours paid is paid, and nothing else is,
@@ -241,7 +241,6 @@ class Payer:
         if begins:
             self._require_listed({one.digest for one in own})
         if not self.is_frozen:
-            self.outbox.set_compared(self.name)
             self._compared = max(self._compared, newest - OVERLAP, 0)
         return learned
 
