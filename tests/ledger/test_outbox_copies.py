@@ -402,6 +402,26 @@ def test_what_a_copy_has_paid_is_no_strangers_though_a_person_says_so(tmp_path: 
     chain.database.close()
 
 
+def test_what_a_copied_key_has_paid_with_an_outbox_of_its_own_is_not_paid_again_after_a_look(
+    place: OutboxPlace,
+) -> None:
+    """A person's key and its copy pay under the same settlement key: it is the same payment."""
+    original = place.submitter()
+    original.owe(DEBTS[1:2])
+    settle(original)
+    with Outbox(None) as other:
+        copy = Submitter(other, place.lane, clock=LeapingClock())
+        copy.owe(DEBTS[:1])
+        settle(copy)
+    again = place.submitter()
+    again.owe(DEBTS[:1])
+    settle(again, 10)
+    assert "If the key file was copied" in place.outbox.frozen("site")
+    place.outbox.thaw()
+    settle(place.submitter())
+    assert (place.state("a"), place.chain.received()["bus"]) == (BatchState.FINAL, 100)
+
+
 def test_a_ledger_that_was_set_back_is_said_to_be_and_nothing_is_paid_on_it(place: OutboxPlace) -> None:
     first = place.submitter()
     first.owe(DEBTS[:1])

@@ -245,13 +245,14 @@ class Payer:
         return learned
 
     def _is_own(self, one: Sighting, *, is_first: bool) -> bool:
-        """Whether a transaction is this outbox's; a person's outbox that was lost has had another mark."""
+        """Whether a transaction is this outbox's. A person's are those of one that was lost, or accepted, as well."""
         manifest = open_manifest(one.memo, self.adapter.secret)
-        if manifest is not None and manifest.outbox != self.outbox.mark and self.outbox.run:
+        if manifest is None:
+            return self.outbox.state_of(one.digest) is not None
+        if manifest.outbox != self.outbox.mark and self.outbox.run:
             self.others.add(one.digest)
             return False
-        is_ours = manifest is not None and (is_first or manifest.outbox == self.outbox.mark)
-        return is_ours or self.outbox.state_of(one.digest) is not None
+        return manifest.outbox == self.outbox.mark or is_first or self.outbox.knows(one.digest)
 
     def _learn(self, own: Sequence[Sighting]) -> bool:
         """Write down what happened; whether the outbox said something else."""
