@@ -136,11 +136,6 @@ class Database(Closing):
         """The texts that a query finds, of one column."""
         return [str(text) for (text,) in self.rows(sql, *arguments)]
 
-    @property
-    def identity(self) -> str:
-        """A random id that no other file has."""
-        return self.texts("SELECT id FROM identity")[0]
-
     def _unlock(self) -> None:
         if self._lock is not None and self.path is not None:
             _lock_path(self.path).unlink(missing_ok=True)
@@ -160,7 +155,7 @@ class Stored(Closing):
     @property
     def identity(self) -> str:
         """A random id that no other file has."""
-        return self._database.identity
+        return self._database.texts("SELECT id FROM identity")[0]
 
 
 def _opened(path: Path | None, kind: Kind, run: str, *, reads_only: bool) -> sqlite3.Connection:

@@ -67,9 +67,7 @@ class Outbox(OutboxReading):
     def watch(self, accounts: Iterable[str]) -> None:
         """Compare these accounts with the ledger at every start, though they may never owe anything."""
         with self._database.transaction() as sql:
-            sql.executemany(
-                "INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING", [(name,) for name in accounts]
-            )
+            sql.executemany("INSERT INTO accounts (account) VALUES (?) ON CONFLICT DO NOTHING", list(zip(accounts)))
 
     # -- A: what is owed ----------------------------------------------------------------------------------------------
 
@@ -204,9 +202,9 @@ class Outbox(OutboxReading):
         """A person has looked, accepts what strangers have sent, and lets frozen accounts go on; which these were."""
         frozen = self._database.texts("SELECT account FROM accounts WHERE frozen <> '' ORDER BY account")
         with self._database.transaction() as sql:
-            accounts = [(account,) for account in frozen]
-            sql.executemany("UPDATE accounts SET frozen = '' WHERE account = ?", accounts)
-            sql.executemany("UPDATE strangers SET accepted = 1 WHERE account = ?", accounts)
+            for account in frozen:
+                sql.execute("UPDATE accounts SET frozen = '' WHERE account = ?", (account,))
+                sql.execute("UPDATE strangers SET accepted = 1 WHERE account = ?", (account,))
         return frozen
 
     def retry(self) -> int:

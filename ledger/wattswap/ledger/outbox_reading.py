@@ -311,19 +311,13 @@ class OutboxReading(Stored):
 
     def _known(self, where: str, value: str) -> list[Known]:
         rows = self._database.rows(
-            f"SELECT state, digest, coalesce(decided_ms, built_ms, 0), digest <> '' AND seal IS NULL, {ITEM}"  # noqa: S608
-            f" FROM items LEFT JOIN batches USING (batch) WHERE {where}",
+            "SELECT state, coalesce(digest, ''), coalesce(decided_ms, built_ms, 0), state <> '' AND seal IS NULL,"  # noqa: S608
+            f" {ITEM} FROM items LEFT JOIN batches USING (batch) WHERE {where}",
             value,
         )
         return [
-            Known(
-                item=item_of(columns),
-                state=BatchState(state) if state else None,
-                digest=digest or "",
-                at_ms=at_ms,
-                adopted=bool(adopted),
-            )
-            for state, digest, at_ms, adopted, *columns in rows
+            Known(item=item_of(item), state=state and BatchState(state), digest=of, at_ms=at_ms, adopted=bool(adopted))
+            for state, of, at_ms, adopted, *item in rows
         ]
 
     def undecided(self, account: str) -> Batch | None:

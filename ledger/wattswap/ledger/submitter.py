@@ -272,12 +272,11 @@ class Payer:
 
     def _require_listed(self, listed: set[str]) -> None:
         """What was final must be on the ledger still: else it was set back, or what it lists is not whole."""
-        missing = next((digest for digest in self.outbox.finals(self.name) if digest not in listed), None)
-        if missing is None:
-            return
-        if not self.adapter.is_whole or self.adapter.status(missing).verdict is not Verdict.ABSENT:
+        missing = next((digest for digest in self.outbox.finals(self.name) if digest not in listed), "")
+        if missing and not (self.adapter.is_whole and self.adapter.status(missing).verdict is Verdict.ABSENT):
             raise LedgerDownError(f"the node does not list transaction {missing} (yet), which was final: ask another")
-        self._freeze(_SET_BACK)
+        if missing:
+            self._freeze(_SET_BACK)
 
     def _undecided(self) -> Batch | None:
         """The batch that is SIGNED; without its bytes nobody can say what it pays, so a damaged one stops all."""
