@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,11 +14,23 @@ from wattswap.runners.engines.award_table import Awards
 from wattswap.runners.recording.record import NOT_SETTLED, RunRecord, forced_row, session_row, trade_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from wattswap.agents.physics import Ints
     from wattswap.runners.recording.record import SessionRow, TradeRow
     from wattswap.runners.world import World
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Pause the garbage collector, which would walk all rows again and again while they are made; none is garbage."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class Closed(NamedTuple):
@@ -82,6 +96,7 @@ class PassRecord:
         """The tick at which each of these rows' session is closed."""
         return np.minimum(self._world.fleet.departure_tick[rows], self._ticks)
 
+    @_uncollected()
     def records(self, names: Sequence[str]) -> list[RunRecord]:
         """The record of each feeder; ``names`` are those of the rows' strategies."""
         records = [RunRecord() for _ in range(len(self._number))]
