@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +54,7 @@ def test_who_acts_as_a_strategy_trades_and_gains_as_it():
 
 def test_who_does_not_act_or_asks_too_much_keeps_charging():
     """Two rewards of one car: nobody pays it, and it has no cost of waiting either."""
-    for action in (None, np.array([2, 2], dtype=np.float32)):
+    for action in (None, np.array([2, 2], dtype=np.float32), np.array([1e30, np.inf])):
         env = VehicleBidders("demo", settings=COARSE)
         env.reset()
         gained: list[float] = []
@@ -97,11 +98,36 @@ def test_what_cannot_be_is_named(options, what: str):
         VehicleBidders(**options)
 
 
-def test_an_action_that_is_no_price_is_named():
+@pytest.mark.parametrize("action", [[np.nan, 0], [-1, 0], [-np.inf, 1], [0.5], "x", None, [[0.1, 0.1]]])
+def test_an_action_that_is_no_price_is_named_and_the_call_stays_open(half_way: VehicleBidders, action: object):
+    car, tick = half_way.agents[0], half_way.run.tick
+    with pytest.raises(InputError, match=f"the action of {car} is .*; it must be two prices"):
+        half_way.step({car: action})  # type: ignore[dict-item]
+    assert half_way.run.tick == tick
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, -1, 2**70])
+def test_a_seed_that_is_none_is_named_and_the_episode_goes_on(half_way: VehicleBidders, seed: object):
+    run = half_way.run
+    with pytest.raises(InputError, match="seed"):
+        half_way.reset(seed=seed)  # type: ignore[arg-type]
+    assert half_way.run is run
+    half_way.step({})
+
+
+def test_before_reset_there_is_no_episode():
+    env = VehicleBidders("demo", settings=COARSE)
+    for asks in (lambda: env.step({}), lambda: env.run):
+        with pytest.raises(InputError, match=r"call reset\(\) first"):
+            asks()
+
+
+@pytest.fixture(scope="module")
+def half_way() -> Iterator[VehicleBidders]:
+    """An episode with its first call open; nobody ends it."""
     env = VehicleBidders("demo", settings=COARSE)
     env.reset()
-    with pytest.raises(InputError, match="it must be two prices"):
-        env.step({env.agents[0]: np.array([np.nan, 0])})
+    yield env
     env.close()
 
 

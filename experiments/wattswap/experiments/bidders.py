@@ -14,6 +14,7 @@ that runs, with the same law as any other run: who always acts as a strategy wou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import index
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -29,7 +30,7 @@ except ModuleNotFoundError as missing:
         f"{missing.name} is missing: the bidders need it (pip install 'wattswap[rl]')", name=missing.name
     ) from None
 
-from wattswap.agents.offers import Call, OfferBook, Own
+from wattswap.agents.offers import MOST, Call, OfferBook, Own
 from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_HOUR, NANOS_PER_IOTA, WS_PER_KWH
@@ -111,20 +112,27 @@ class VehicleBidders(ParallelEnv):  # type: ignore[misc]  # mypy skips PettingZo
 
     @property
     def run(self) -> FleetRun:
-        """The run of this episode; its record is complete when no agent is left."""
-        assert self._episode is not None, "reset() begins a run"
-        return self._episode.run
+        """The run of this episode; its record is complete when no agent is left.
+
+        Raises:
+            InputError: there is no episode yet.
+        """
+        return self._begun().run
 
     def reset(
         self,
         seed: int | None = None,
         options: dict[str, Any] | None = None,  # noqa: ARG002 - PettingZoo's
     ) -> tuple[dict[str, Values], dict[str, dict[str, Any]]]:
-        """Begin an episode and go on to its first call."""
+        """Begin an episode and go on to its first call.
+
+        Raises:
+            InputError: the seed is none that a scenario may have; the episode before it goes on.
+        """
+        number = self._next_seed if seed is None else _whole(seed)
+        street = load_street(self._scenario, seed=number, **self._options)  # type: ignore[arg-type]
         self.close()
-        seed = self._next_seed if seed is None else seed
-        self._next_seed = seed + 1
-        street = load_street(self._scenario, seed=seed, **self._options)  # type: ignore[arg-type]
+        self._next_seed = number + 1
         self._episode = _Episode(FleetRun(street), self.possible_agents)
         self._episode.go_on({})
         self.agents = list(self.possible_agents)
@@ -136,10 +144,9 @@ class VehicleBidders(ParallelEnv):  # type: ignore[misc]  # mypy skips PettingZo
         """Answer the call, and go on to the next; who is called and does not act keeps charging.
 
         Raises:
-            InputError: an action is not two numbers.
+            InputError: an action is not two numbers, and the call is open as before; or there is no episode yet.
         """
-        episode, asked = self._episode, self.agents
-        assert episode is not None, "reset() comes first"
+        episode, asked = self._begun(), self.agents
         episode.go_on({car: _asks(car, action) for car, action in actions.items() if car in asked})
         rewards = episode.rewards(asked)
         gone = {car: episode.has_left(car) for car in asked}
@@ -152,13 +159,31 @@ class VehicleBidders(ParallelEnv):  # type: ignore[misc]  # mypy skips PettingZo
         if self._episode is not None:
             self._episode.close()
 
+    def _begun(self) -> _Episode:
+        if self._episode is None:
+            raise InputError("the bidders have no episode yet: call reset() first")
+        return self._episode
+
+
+def _whole(seed: object) -> int:
+    try:
+        return index(seed)  # type: ignore[arg-type]  # which says whether it is one
+    except TypeError:
+        raise InputError(f"reset(seed={seed!r}): a seed is a whole number") from None
+
 
 def _asks(car: str, action: Values) -> tuple[int, int]:
-    """Nanos per kWh and hour; to feed costs no less than to stop, as the law has it."""
-    asks = np.asarray(action, dtype=np.float64)
-    if asks.shape != (len(ASKS),) or not np.isfinite(asks).all() or (asks < 0).any():
-        raise InputError(f"the action of {car} is {action}; it must be two prices, {' and '.join(ASKS)}")
-    reduce, feed = (round(ask * NANOS_PER_IOTA) for ask in asks.tolist())
+    """Nanos per kWh and hour; to feed costs no less than to stop, as the law has it.
+
+    What is beyond all that a strategy may ask, infinity too, is above any reserve price, and so is the most it may ask.
+    """
+    try:
+        asks = np.asarray(action, dtype=np.float64)
+    except (TypeError, ValueError):
+        asks = np.array(np.nan)
+    if asks.shape != (len(ASKS),) or not (asks >= 0).all():
+        raise InputError(f"the action of {car} is {action!r}; it must be two prices, {' and '.join(ASKS)}")
+    reduce, feed = (round(ask) for ask in np.minimum(asks * NANOS_PER_IOTA, MOST).tolist())
     return reduce, max(reduce, feed)
 
 
