@@ -9,7 +9,7 @@ import pytest
 
 from wattswap.agents.offers import OfferBook, StrategyError
 from wattswap.agents.strategies import check_elementwise, truthful
-from wattswap.agents.strategies.elementwise import sample_cars
+from wattswap.agents.strategies.elementwise import NEIGHBOURS, sample_cars
 from wattswap.agents.strategies.learning import LearningStrategy
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def test_an_ask_that_differs_by_more_than_float64_rounds_is_refused_with_the_cur
 
     with pytest.raises(StrategyError) as caught:
         check_elementwise(strategy)
-    assert caught.value.problem == f"answers differently beside other cars; row i must use row i alone{cure}"
+    assert caught.value.problem == f"answers {NEIGHBOURS}{cure}"
 
 
 @pytest.mark.parametrize(

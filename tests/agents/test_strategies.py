@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from itertools import count
+from math import log10
+from typing import Any
 
 import numpy as np
 import pytest
@@ -349,20 +352,39 @@ def in_floats(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
     return OfferBook(own, book.relief_w, np.full((len(own), 3), np.nan))
 
 
-def branches(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
-    return OfferBook.keep(own) if call.need_w > 50_000 else OfferBook.keep(own).reduce(0, 1)
-
-
-def converts(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
-    return OfferBook.keep(own).reduce(0, int(call.need_w))
-
-
-@pytest.mark.parametrize("strategy", [branches, converts])
-def test_who_takes_a_column_for_one_number_is_told_what_to_write(strategy: Strategy) -> None:
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda need_w: 1 if need_w > 50_000 else 2,
+        lambda need_w: max(need_w, 1),
+        float,
+        log10,
+        Decimal,
+        lambda need_w: {50_000: 1}.get(need_w, 2),
+        lambda need_w: sum(range(need_w // 1_000)),
+        lambda need_w: len(f"{need_w:d}"),
+    ],
+    ids=["if", "max", "float", "log10", "Decimal", "key", "range", "format"],
+)
+def test_who_takes_a_column_for_one_number_is_told_what_to_write(use: Callable[[Any], Any]) -> None:
     """numpy's own advice, a.any() or a.all(), would let a car's answer depend on its neighbours."""
-    with pytest.raises(StrategyError, match=r"choose rows with where=\.\.\., or np.where\(") as caught:
-        check_elementwise(strategy)
+
+    def misled(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
+        return OfferBook.keep(own).reduce(0, use(call.need_w))
+
+    with pytest.raises(StrategyError, match=r"columns.* choose rows with where=\.\.\., or np.where\(") as caught:
+        check_elementwise(misled)
     assert "a.any()" not in str(caught.value)
+
+
+def test_who_takes_the_text_of_a_column_is_told_that_it_is_one() -> None:
+    """Python finds nothing wrong in it: the texts of few cars and of many have other lengths."""
+
+    def misled(call: Call, own: Own, memory: Memory, draws: Draws) -> OfferBook:
+        return OfferBook.keep(own).reduce(0, len(str(call.need_w)))
+
+    with pytest.raises(StrategyError, match=r"call\.need_w and all of own are columns"):
+        check_elementwise(misled)
 
 
 @pytest.mark.parametrize(

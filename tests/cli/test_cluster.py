@@ -144,12 +144,18 @@ def test_an_unreachable_cluster_says_so_in_one_line(small, say, monkeypatch, whe
     monkeypatch.setattr("wattswap.experiments.cluster.CONNECT_TIMEOUT_S", 0.5)
     code, out, err = say(*COMPARE, "--cluster", where)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert f"--cluster {where}: no scheduler answers there" in err
+    assert f"--cluster: no dask scheduler answers at {where} (" in err
     assert not Path("there").exists()
 
 
-@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"])
-def test_a_port_that_is_no_scheduler_is_one_line_in_time(small, say, monkeypatch, says: bytes):
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [
+        (b"", "no answer within 1 s"),
+        (b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "what answers there is something else"),
+    ],
+)
+def test_a_port_that_is_no_scheduler_is_one_line_in_time(small, say, monkeypatch, says: bytes, why: str):
     """What only listens, and what answers with other bytes."""
     pytest.importorskip("distributed")
     monkeypatch.setattr("wattswap.experiments.cluster.CONNECT_TIMEOUT_S", 1)
@@ -161,7 +167,7 @@ def test_a_port_that_is_no_scheduler_is_one_line_in_time(small, say, monkeypatch
         assert time.monotonic() - began_s < 10
         heard.result()
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert f"--cluster {where}: no scheduler answers there" in err
+    assert f"--cluster: no dask scheduler answers at {where} ({why});" in err
 
 
 def answered(server: socket.socket, says: bytes) -> None:

@@ -19,6 +19,7 @@ COARSE = ["reading_s=300"]
         ("transformer.limit_w=140k..200k:20k", ["140000", "160000", "180000", "200000"]),
         ("transformer.margin_pct=1..2:0.5", ["1", "1.5", "2"]),
         ("transformer.limit_w=200k,0.4M", ["200000", "400000"]),
+        ("transformer.limit_w=180000.0, 180_000.00, 180.000", ["180000", "180_000", "180.000"]),
         ("vehicles.curve=flat, taper", ["flat", "taper"]),
         ("seed=1..1:1", ["1"]),
     ],

@@ -77,10 +77,9 @@ def cluster_at(address: str) -> Iterator[ClusterExecutor]:
             _ask(address)
             client = distributed.Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
         except Exception as error:  # noqa: BLE001 - whatever dask makes of the bytes that something else answers
-            why = " ".join(str(error).split()) or type(error).__name__
             raise InputError(
-                f"--cluster {address}: no scheduler answers there ({why}); start one with `dask scheduler`,"
-                " and workers with `dask worker ADDRESS`"
+                f"--cluster: no dask scheduler answers at {address} ({_why(error, address)}); start one with"
+                " `dask scheduler`, and workers with `dask worker ADDRESS`"
             ) from None
         with client:
             _refuse_workers(client, address)
@@ -89,6 +88,24 @@ def cluster_at(address: str) -> Iterator[ClusterExecutor]:
                 yield executor
             finally:
                 executor.shutdown(cancel_futures=True)
+
+
+def _why(error: Exception, address: str) -> str:
+    """What keeps the scheduler from answering; what dask makes of foreign bytes says nothing to anybody."""
+    from distributed.comm import get_address_host
+
+    try:
+        get_address_host(address)
+    except ValueError as wrong:
+        error = wrong
+    else:
+        if not isinstance(error, OSError | _OtherPartError):
+            return "what answers there is something else"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class _OtherPartError(Exception):
+    """It is a part of a cluster that answers, but no scheduler."""
 
 
 def _ask(address: str) -> None:
@@ -107,7 +124,7 @@ def _ask(address: str) -> None:
         except TimeoutError:
             raise TimeoutError(f"no answer within {CONNECT_TIMEOUT_S:g} s") from None
     if found != "Scheduler":
-        raise ValueError(f"it is a {found.lower()}")
+        raise _OtherPartError(f"a dask {found.lower()} does")
 
 
 @contextmanager

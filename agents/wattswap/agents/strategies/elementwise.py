@@ -10,7 +10,7 @@ import numpy as np
 from wattswap.agents.law import refuse_unsound
 from wattswap.agents.offers import TRANCHES, Call, OfferBook, Outcome, Own, StrategyError, frozen
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
-from wattswap.agents.strategies.raised import raised
+from wattswap.agents.strategies.raised import COLUMNS, raised
 from wattswap.protocol.draws import Draws
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import PRICE_TICK_NANOS
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[Any]
 
 
-NEIGHBOURS: Final = "differently beside other cars; row i must use row i alone"
+NEIGHBOURS: Final = f"differently beside other cars; {COLUMNS}, and row i must use row i alone"
 _ASKED_AGAIN: Final = "differently when asked again; what a car remembers goes through its memory alone"
 _LOADED_AGAIN: Final = (
     "differently when loaded again and asked alone; what a car remembers goes through its memory, luck through draws"

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+COLUMNS: Final = "call.need_w and all of own are columns, a row for each car"
 _ONE_NUMBER: Final = (
     "truth value of an array",
     "can be converted to Python scalars",
+    "can be converted to a scalar index",
     "unsupported format string passed to numpy.ndarray",
+    "unhashable type: 'numpy.ndarray'",
+    "conversion from numpy.ndarray to",
 )
-"""What numpy says when a column is used as if it were one number."""
+"""What is said of a column that is used as if it were one number: in a condition, as an index, a key, a text."""
 _NUMPYS_ADVICE: Final = " Use a.any() or a.all()"
 """It would mix the cars."""
 
@@ -19,7 +23,7 @@ def raised(error: BaseException) -> str:
     text = " ".join(f"raises {type(error).__name__}: {error}".split())
     if any(sign in text for sign in _ONE_NUMBER):
         return (
-            f"{text.replace(_NUMPYS_ADVICE, '').rstrip('.')}; call.need_w and all of own are columns, a row for each"
-            " car: choose rows with where=..., or np.where(condition, this, that), in place of if, min, max and int"
+            f"{text.replace(_NUMPYS_ADVICE, '').rstrip('.')}; {COLUMNS}: choose rows with where=..., or"
+            " np.where(condition, this, that), in place of if, min, max and int"
         )
     return text

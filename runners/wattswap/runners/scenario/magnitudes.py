@@ -19,7 +19,13 @@ def spoken_number(text: str) -> Decimal | None:
     return value.to_integral_value() if value == value.to_integral_value() else value
 
 
+_WHOLE: Final = re.compile(r"(-?[0-9][0-9_]*)\.0{1,2}")
+"""A whole number as spreadsheets and programs write it; three zeros may be meant for thousands."""
+
+
 def written_out(text: str) -> str:
-    """A number with its k or M written out; anything else as it is."""
+    """A number with its k or M written out and, where it is whole, without a decimal point; anything else as it is."""
+    if whole := _WHOLE.fullmatch(text.strip()):
+        return whole[1]
     number = spoken_number(text) if text.strip().endswith(("k", "M")) else None
     return text if number is None else f"{number:f}"
