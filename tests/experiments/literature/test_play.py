@@ -12,7 +12,7 @@ from wattswap.experiments.literature.play import Literature, literature
 from wattswap.experiments.literature.street import LEAST_LIMIT_W, MOST_LIMIT_W, limits_w, virtual_street
 from wattswap.protocol.errors import InputError
 
-SMALL = {"seeds": 1, "transformers": 2, "days": 1, "jobs": 1}
+SMALL = {"seeds": 1, "transformers": 2, "days": 1, "no_pause_pct": 50, "jobs": 1}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,8 @@ def test_every_transformer_has_ten_cars_and_a_limit_of_its_own_for_each_day(tmp_
 
 def test_all_arms_have_the_same_sessions_and_only_the_negotiation_pays(found: Literature) -> None:
     means = {arm: found.mean(arm) for arm in ARMS}
-    assert len({(one.sessions, one.transformer_days) for one in means.values()}) == 1
+    assert len({(one.sessions, one.transformer_days, one.cannot_pause) for one in means.values()}) == 1
+    assert 0 < means["none"].cannot_pause < means["none"].sessions
     assert [arm for arm, one in means.items() if one.paid_iota] in (["negotiated"], [])
     assert all(one.moved_days <= one.violated_days for one in means.values())
     assert (means["none"].moved_days, means["none"].waiting_cost_iota, means["none"].stalled) == (0, 0, 0)

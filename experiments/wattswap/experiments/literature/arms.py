@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from wattswap.agents.controllers import NEGOTIATED, controller_named
-from wattswap.agents.controllers.overridden import Overridden
+from wattswap.agents.controllers.overridden import Overridden, overrides
+from wattswap.agents.strategies import BUNDLED
 from wattswap.experiments.formatting import counted
 from wattswap.experiments.growing_tables import GrowingTables
+from wattswap.experiments.literature.stalling_world import StallingWorld
 from wattswap.experiments.literature.street import virtual_street
 from wattswap.protocol.draws import draw, uniform
 from wattswap.protocol.units import MS_PER_DAY, NANOS_PER_IOTA, WS_PER_KWH, Purpose
 from wattswap.runners.engines.fleet import FleetRun
-from wattswap.runners.recording.activities import ACTIVITIES, CATCHING_UP, CHARGING, FORCED, PAUSED, REDUCED, WAITING
 from wattswap.runners.recording.metrics import summary
+from wattswap.runners.world import fleet_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
-    from wattswap.runners.recording.record import RunRecord
     from wattswap.runners.recording.time_series import TimeSeries
     from wattswap.runners.scenario import Street
-    from wattswap.runners.world import Fleet
 
 ARMS: Final[Mapping[str, str]] = {
     "none": "uncontrolled",
@@ -44,8 +44,9 @@ VIOLATED_S: Final = 60
 """A transformer's limit is violated on a day on which its load is above it for longer."""
 _PAUSE_DRAW: Final = 12
 """Tells this draw from others of sessions."""
-_DRAWING: Final = tuple(ACTIVITIES.index(name) for name in (CHARGING, CATCHING_UP, REDUCED))
-_STOPPED: Final = tuple(ACTIVITIES.index(name) for name in (PAUSED, FORCED, WAITING))
+TRUTHFUL: Final = "truthful"
+KEEP: Final = "keep"
+"""How cars answer in the negotiation, and those that do not give way."""
 
 
 class Design(NamedTuple):
@@ -85,7 +86,7 @@ class ArmOutcome:
     cannot_pause: float = 0
     """Sessions of cars that cannot pause."""
     stalled: float = 0
-    """Those of them that were stopped all the same."""
+    """Those of them that were stopped all the same, and charged no more."""
 
 
 def drawn(seed: int, keys: NDArray[np.uint64], index: int, pct: float) -> NDArray[np.bool_]:
@@ -99,54 +100,33 @@ def run_arm(arm: str, seed: int, design: Design) -> ArmOutcome:
 
     In the negotiation a car answers for itself: who overrides and who cannot pause keep charging at every call.
     """
-    keep_pct = min(design.override_pct + design.no_pause_pct, 100)
-    mix = (
-        f"truthful:{100 - keep_pct:g}+keep:{keep_pct:g}" if 0 < keep_pct < 100 else ("keep" if keep_pct else "truthful")
-    )
     with TemporaryDirectory() as folder:
-        street = virtual_street(Path(folder), design.transformers, design.days, seed, mix)
-    tables = GrowingTables(street)
+        street = virtual_street(Path(folder), design.transformers, design.days, seed, TRUTHFUL)
+    tables, fleet = GrowingTables(street), fleet_of(street)
+    cannot_pause = drawn(seed, fleet.user_key, _PAUSE_DRAW, design.no_pause_pct)
     rule = controller_named(ARMS[arm])
     if rule is not None and design.override_pct:
         rule = Overridden(rule, seed, design.override_pct)
-    run = FleetRun(street, rule, observers=(tables,))
+    world = StallingWorld(street, cannot_pause)
+    run = FleetRun(street, rule, observers=(tables,), world=world)
+    keepers = cannot_pause | overrides(seed, fleet.key, design.override_pct)
+    run.assignment.follow(np.flatnonzero(keepers), KEEP, BUNDLED[KEEP])
     run.begin()
     record = run.run()
     figures = summary(
-        street, record, controller=ARMS[arm], strategy=mix, engine="fleet", wall_s=1.0, series=tables.series
+        street, record, controller=ARMS[arm], strategy=TRUTHFUL, engine="fleet", wall_s=1.0, series=tables.series
     )
     outcome = _of_loads(street, tables.series)
-    cannot = drawn(seed, run.world.fleet.user_key, _PAUSE_DRAW, design.no_pause_pct)
-    if ARMS[arm] == NEGOTIATED:
-        cannot = _keepers(record, run.world.fleet)
-    cannot &= tables.series.seen
+    seen = tables.series.seen
     return ArmOutcome(
         **outcome,
         sessions=figures["sessions"],
         short=figures["sessions_short"],
         waiting_cost_iota=figures["waiting_cost_nanos"] / NANOS_PER_IOTA,
         paid_iota=(figures["paid_nanos"] + figures["rent_open_nanos"]) / NANOS_PER_IOTA,
-        cannot_pause=int(cannot.sum()),
-        stalled=int((cannot & stopped(tables.series)).sum()),
+        cannot_pause=int((cannot_pause & seen).sum()),
+        stalled=int((world.stalled & seen).sum()),
     )
-
-
-def _keepers(record: RunRecord, fleet: Fleet) -> NDArray[np.bool_]:
-    """By row: the sessions whose strategy is to keep charging."""
-    parts = enumerate(record.feeders or (record,))
-    keep = {(number, row.session) for number, part in parts for row in part.sessions if row.strategy == "keep"}
-    return np.array([key in keep for key in zip(fleet.feeder.tolist(), fleet.session_id, strict=True)], dtype=bool)
-
-
-def stopped(series: TimeSeries) -> NDArray[np.bool_]:
-    """By row: whether a car that drew power was stopped before it was full."""
-    told = series.stretches
-    follows = (told.row[1:] == told.row[:-1]) & (told.from_tick[1:] == told.from_tick[:-1] + told.ticks[:-1])
-    drew = np.isin(told.activity[:-1], _DRAWING) & (told.import_w[:-1] > 0)
-    stops = np.isin(told.activity[1:], _STOPPED) & (told.import_w[1:] == 0)
-    rows = np.zeros(len(series.seen), dtype=bool)
-    rows[told.row[1:][follows & drew & stops]] = True
-    return rows
 
 
 def _of_loads(street: Street, series: TimeSeries) -> dict[str, float | int]:
