@@ -6,9 +6,12 @@ import errno
 import io
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,14 @@ import pytest
 from wattswap.cli import main
 
 FAST = ("--set", "reading_s=300", "--jobs", "1", "--seeds", "2")
+FAILS = """
+from wattswap.agents.offers import OfferBook
+
+def fails(call, own, memory, draws):
+    if call.need_w.min() < 50_000:  # the trial before a run asks for more
+        raise ZeroDivisionError("not for so little")
+    return OfferBook.keep(own)
+"""
 DISCLOSED = ("--set", "vehicles.disclose=departure")
 
 
@@ -42,10 +53,34 @@ def test_a_comparison_prints_means_and_leaves_its_runs(say, tmp_path: Path):
         "results.parquet",
         "comparison.png",
         "differences.csv",
+        "report.html",
     }
     assert len(list((tmp_path / "here/runs").iterdir())) == 6
-    assert lines[-1] == "Picture: here/comparison.png"
+    assert lines[-2:] == ["Report: here/report.html", "Picture: here/comparison.png"]
     assert say(*command) == (0, printed, "")
+
+
+def test_the_command_on_its_page_asks_for_the_same(say, tmp_path: Path):
+    """Nothing is made anew, and the page is the same to the letter."""
+    words = ("demo", *FAST, "--controllers", "fcfs", "--vary", "market.feed_h=1,2", "--out", "the runs")
+    assert say("compare", *words)[0] == 0
+    page = (tmp_path / "the runs/report.html").read_text(encoding="utf-8")
+    (command,) = re.findall("<pre>wattswap (compare .*)</pre>", page)
+    runs = {path: path.stat().st_mtime_ns for path in (tmp_path / "the runs/runs").iterdir()}
+    assert len(runs) == 4
+    assert say(*shlex.split(unescape(command)))[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "the runs/runs").iterdir()} == runs
+    assert (tmp_path / "the runs/report.html").read_text(encoding="utf-8") == page
+
+
+def test_where_all_runs_fail_the_page_says_why(say, tmp_path: Path):
+    (tmp_path / "mine.py").write_text(FAILS, encoding="utf-8")
+    words = ("--controllers", "negotiated", "--strategies", "mine.py:fails", "--out", "here")
+    assert say("compare", "demo", *FAST, *words)[0] == 1
+    page = (tmp_path / "here/report.html").read_text(encoding="utf-8")
+    assert "2 of 2 runs failed" in page
+    assert page.count("raises ZeroDivisionError: not for so little") == 2
+    assert "<img" not in page
 
 
 def test_a_picture_for_paper_has_the_paired_differences(tmp_path: Path, monkeypatch, capsys):

@@ -8,12 +8,12 @@ import shutil
 import struct
 from base64 import b64decode
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.html_page import HOSTILE, ReadPage
 
 from wattswap.experiments import report, report_figures
 from wattswap.experiments.api import run
@@ -24,47 +24,6 @@ from wattswap.experiments.run_tables import RunTables
 from wattswap.experiments.tables import TABLES
 from wattswap.protocol.errors import InputError
 from wattswap.runners.scenario.bundled import DATA
-
-HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "</td></table><b>&amp;", "'--><svg onload=x>")
-
-
-class ReadPage(HTMLParser):
-    """A page taken apart: tags, attributes, tables as lists of rows, and the text of everything."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.tables: list[list[list[str]]] = []
-        self.text = ""
-        self._in_cell = False
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag == "table":
-            self.tables.append([])
-        elif tag == "tr":
-            self.tables[-1].append([])
-        elif tag in ("td", "th"):
-            self.tables[-1][-1].append("")
-            self._in_cell = True
-
-    def handle_endtag(self, tag):
-        if tag in ("td", "th"):
-            self._in_cell = False
-
-    def handle_data(self, data):
-        self.text += data
-        if self._in_cell:
-            self.tables[-1][-1][-1] += data
-
-    def table(self, *head: str) -> list[list[str]]:
-        """The rows of the table whose head starts so."""
-        (rows,) = (rows for rows in self.tables if tuple(rows[0][: len(head)]) == head)
-        return rows[1:]
 
 
 @pytest.fixture(scope="module")

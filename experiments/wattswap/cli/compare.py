@@ -122,8 +122,8 @@ def compare(
 ) -> None:
     """Run a street under several controllers and strategies.
 
-    It leaves a table of all runs (results.csv, results.parquet) and a picture in DIR. A run that fails is a row with
-    its error, and the exit code is 1.
+    It leaves a table of all runs (results.csv, results.parquet), a picture and a page of all there is to say
+    (report.html) in DIR. A run that fails is a row with its error, and the exit code is 1.
 
     With --resample N the seeds are a sample of streets and not only of noise: in each, the users of the recording are
     drawn anew. Runs of one number have the same street under every controller and strategy.
@@ -268,6 +268,7 @@ def _show(comparison: Comparison, picture: Path | None = None) -> None:
     from rich.console import Console
 
     from wattswap.experiments.formatting import megabytes
+    from wattswap.runners.recording.rundir import REPORT
 
     console = Console(highlight=False, soft_wrap=False)
     if comparison.hurt:
@@ -302,6 +303,7 @@ def _show(comparison: Comparison, picture: Path | None = None) -> None:
         took_s = sum(row["timing_wall_s"] for row in comparison.rows if row["status"] == "complete")
         of = f"{len(comparison.rows)} runs, {took_s:,.0f} s one after the other, {megabytes(comparison.out)}"
         console.print(f"\nAll runs: {comparison.out} ({of})", markup=False, soft_wrap=True)
+        console.print(f"Report: {comparison.out / REPORT}", markup=False, soft_wrap=True)
     if picture is not None and picture.is_file():
         console.print(f"Picture: {picture}", markup=False, soft_wrap=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -10,6 +11,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from wattswap.experiments.compare_command import Asked
+from wattswap.experiments.comparison_report import comparison_page
 from wattswap.experiments.formatting import amount
 from wattswap.experiments.full_disk import full_disk_told
 from wattswap.experiments.markup import table
@@ -17,12 +20,13 @@ from wattswap.experiments.paired import PairedDifference, differences
 from wattswap.experiments.plots.curves import curves
 from wattswap.experiments.plots.dots import dots, label_of
 from wattswap.experiments.processors import usable_processors
+from wattswap.experiments.report_page import write_page
 from wattswap.experiments.run_tables import UNCONTROLLED
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
 from wattswap.experiments.vary import axis
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.parquet_table import WITHOUT_TABLES
-from wattswap.runners.recording.rundir import SCENARIO
+from wattswap.runners.recording.rundir import REPORT, SCENARIO
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -169,11 +173,26 @@ class Comparison:
 
     def plot(self) -> Figure:
         """The comparison as a picture; needs matplotlib, which the extra ``plots`` brings."""
+        return self._curves() or self._dots()
+
+    def pictures(self) -> list[Figure]:
+        """All there is to draw of it, the picture of :meth:`plot` first; needs matplotlib."""
+        if not any(group.spread for group in self.groups):
+            return []
+        over_values = self._curves()
+        return [*([over_values] if over_values else []), self._dots()]
+
+    def _curves(self) -> Figure | None:
+        """Curves over the values of a key, where one alone is varied and has numbers."""
         groups = [group for group in self.groups if group.spread]
-        if len({group.varied for group in groups}) > 1 and all(axis(group.varied) for group in groups):
-            in_euros = all(PAID_EUR.key in group.spread for group in groups)
-            measures = [PEAK, *(PAID_EUR if each is PAID and in_euros else each for each in self.drawn)]
-            return curves(self.scenario, groups, measures, self.sample)
+        if len({group.varied for group in groups}) < 2 or not all(axis(group.varied) for group in groups):
+            return None
+        in_euros = all(PAID_EUR.key in group.spread for group in groups)
+        measures = [PEAK, *(PAID_EUR if each is PAID and in_euros else each for each in self.drawn)]
+        return curves(self.scenario, groups, measures, self.sample)
+
+    def _dots(self) -> Figure:
+        groups = [group for group in self.groups if group.spread]
         paired = self.differences if find_spec("scipy") is not None else []
         keys = {measure.key for measure in self.drawn}
         return dots(self.scenario, groups, self.drawn, [each for each in paired if each.key in keys], self.sample)
@@ -253,7 +272,10 @@ def compare(
         sample = "street" if street.scenario.sessions.resample == "yes" else "seed"
         comparison = Comparison(street.name, rows, None if out is None else Path(out), sample)
         if comparison.out is not None:
-            _write(comparison, comparison.out)
+            asked = Asked(
+                str(scenario), controllers, strategies, seeds, engine, day, settings, vary, str(comparison.out)
+            )
+            _write(comparison, comparison.out, asked, street)
     if len(comparison.failed) == len(comparison.rows):
         raise ComparisonError(comparison)
     return comparison
@@ -277,8 +299,18 @@ def _store(out: Path, street: Street) -> ResultStore:
     return ResultStore(out, street)
 
 
-def _write(comparison: Comparison, out: Path) -> None:
-    """The table, twice, and the picture."""
+_HOLDS: Final = {
+    TABLE_CSV: "every run as a row, with all its figures",
+    TABLE_PARQUET: "the same",
+    DIFFERENCES: "the paired differences, in the units that the measures' names say",
+    PICTURE: "the first picture",
+    RUNS: "a file for each run, from which the same command goes on",
+    SCENARIO: "the scenario of all runs, with every key and the hashes of its files",
+}
+
+
+def _write(comparison: Comparison, out: Path, asked: Asked, street: Street) -> None:
+    """The table, twice, the picture, and the page."""
     names = list(dict.fromkeys(name for row in comparison.rows for name in row))
     text = StringIO()
     written = csv.DictWriter(text, names, lineterminator="\n")
@@ -297,6 +329,8 @@ def _write(comparison: Comparison, out: Path) -> None:
         comparison.notes.append(f"{PICTURE} was left out, it needs matplotlib: {WITHOUT_PICTURE}")
     elif any(group.spread for group in comparison.groups):
         comparison.plot().savefig(out / PICTURE, dpi=110)
+    holds = {name: text for name, text in _HOLDS.items() if (out / name).exists()}
+    write_page(out / REPORT, comparison_page(comparison, asked, tomllib.loads(street.resolved_toml), holds))
 
 
 def _write_parquet(rows: Rows, names: Sequence[str], path: Path) -> bool:

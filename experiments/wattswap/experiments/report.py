@@ -6,13 +6,10 @@ Whatever comes from a scenario, a data file or a strategy is text and is escaped
 from __future__ import annotations
 
 import shlex
-from base64 import b64encode
 from io import BytesIO
-from pathlib import Path, PurePath
-from string import Template
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from wattswap.experiments.data_credit import credit
 from wattswap.experiments.fault_costs import TITLE, failing
 from wattswap.experiments.formatting import minutes
 from wattswap.experiments.headline import headline, is_complete
@@ -29,17 +26,17 @@ from wattswap.experiments.narrative import (
 )
 from wattswap.experiments.plots.picture import plot_run, save_png
 from wattswap.experiments.report_figures import iota, side_by_side
-from wattswap.experiments.run_tables import RunTables, input_names
+from wattswap.experiments.report_inputs import settings, sources
+from wattswap.experiments.report_page import embedded, whole_page, write_page
+from wattswap.experiments.run_tables import RunTables
 from wattswap.experiments.settlement_texts import figures_of, verdict
 from wattswap.runners.recording.rundir import REPORT
-from wattswap.runners.scenario.bundled import DATA, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
-_TEMPLATE: Final = Path(__file__).with_name("report_template.html")
 _MOST_CARS: Final = 120
 _DOTS_PER_INCH: Final = 130
 
@@ -51,12 +48,7 @@ def write_report(run_dir: Path) -> Path:
         InputError: there is no run directory, or a file of it is torn.
     """
     path = run_dir / REPORT
-    beside = run_dir / f".{REPORT}.part"
-    try:
-        beside.write_text(page(RunTables.read(run_dir)), encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_page(path, page(RunTables.read(run_dir)))
     return path
 
 
@@ -80,18 +72,18 @@ def page(tables: RunTables) -> str:
         section("Who kept charging, who deferred energy, who fed back", *_cars(tables)),
         section("The last resort", *_last_resort(tables)),
         section("The ledger", *_ledger(tables)),
-        section("Settings", _settings(tables)),
-        section("Data and licences", *_sources(tables)),
+        section("Settings", settings(tables.scenario)),
+        section("Data and licences", *sources(tables.scenario)),
         section("Run it again", *_again(tables)),
     )
     about = tables.summary
-    return Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=element("title", f"{about.get('scenario', 'Wattswap')}: {headline(about)}"),
-        headline=element("h1", headline(about)),
-        subtitle=element("p", _subtitle(tables), kind="sub"),
-        warning=_warning(about),
+    return whole_page(
+        f"{about.get('scenario', 'Wattswap')}: {headline(about)}",
+        headline(about),
+        _subtitle(tables),
+        warnings=_warnings(about),
         picture=_picture(tables),
-        sections="\n".join(part for part in sections if part),
+        sections=sections,
     )
 
 
@@ -101,17 +93,15 @@ def _subtitle(tables: RunTables) -> str:
     return " · ".join([*named, f"from {tables.start:%A %d %B %Y, %H:%M} ({tables.zone})"])
 
 
-def _warning(about: Mapping[str, Any]) -> str:
-    told = []
+def _warnings(about: Mapping[str, Any]) -> Iterator[str]:
     if not is_complete(about):
-        told.append(f"This run was {about['status']}: everything here covers only the part that was written down.")
+        yield f"This run was {about['status']}: everything here covers only the part that was written down."
     if about.get("fallback_unsafe_w"):
         missing = kilowatts(about["fallback_unsafe_w"])
-        told.append(
+        yield (
             f"If nobody answered the chargers, this site would exceed its limit by {missing} at the worst moment,"
             " though every charger falls back to its guaranteed minimum."
         )
-    return "\n".join(element("p", text, kind="warn") for text in told)
 
 
 def _picture(tables: RunTables) -> str:
@@ -119,12 +109,8 @@ def _picture(tables: RunTables) -> str:
         return ""
     buffer = BytesIO()
     save_png(plot_run(tables, heading=False), buffer, dpi=_DOTS_PER_INCH)
-    data = b64encode(buffer.getvalue()).decode("ascii")
     alt = "Load of the transformer under its limit, what each car did, prices and tokens over time"
-    return (
-        f'<figure><div class="wide"><img alt="{alt}" src="data:image/png;base64,{data}"></div>'
-        "<figcaption>Move the picture sideways to see all of it.</figcaption></figure>"
-    )
+    return embedded(buffer.getvalue(), "image/png", alt)
 
 
 # --- cars --------------------------------------------------------------------------------------------------------
@@ -273,65 +259,7 @@ def _ledger(tables: RunTables) -> Iterator[str]:
     yield table(("", "figure"), figures_of(block))
 
 
-# --- settings, sources, reproduction -----------------------------------------------------------------------------
-
-
-def _settings(tables: RunTables) -> str:
-    """Every key of the scenario in a table that can be folded away; of files, the names alone."""
-    rows = [[key, value] for key, value in _flat(tables.scenario, "") if not key.startswith("inputs.")]
-    keys = table(("key", "value"), rows, words=2, wrap=True)
-    return f"<details><summary>Every key of scenario.toml</summary>{keys}</details>"
-
-
-def _flat(value: object, name: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flat(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list):
-        for number, inner in enumerate(value, 1):
-            yield from _flat(inner, f"{name}[{number}]")
-    elif name.endswith("csv") and not str(value).startswith(PREFIX):
-        yield name, PurePath(str(value)).name  # where a file lies on the machine of the run is nobody's business
-    else:
-        yield name, f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _sources(tables: RunTables) -> Iterator[str]:
-    """The notices of the bundled data that were used, and which files went in."""
-    if due := credit(input_names(tables.scenario)):
-        yield element("p", due)
-    folders = {PurePath(name.removeprefix(PREFIX)).parts[0] for name in input_names(tables.scenario) if _ours(name)}
-    for folder in sorted(folders):
-        notice = _notice(folder)
-        what, licence = notice.partition(":")[0], notice.partition("Licence: ")[2].partition(", full text")[0]
-        told = element("summary", f"{what}: {licence}, {_LICENCES.get(folder, 'see its folder')}")
-        yield f"<details>{told}"
-        yield paragraphs(notice.split("\n\n"))
-        yield "</details>"
-    hashes = tables.scenario.get("inputs", {})
-    if hashes:
-        yield table(
-            ("file", "SHA-256"), [[str(name), str(value)] for name, value in hashes.items()], words=2, wrap=True
-        )
-
-
-_LICENCES: Final[Mapping[str, str]] = {
-    "sessions": "creativecommons.org/licenses/by/4.0",
-    "households": "creativecommons.org/licenses/by-sa/4.0",
-    "weather": "cds.climate.copernicus.eu",
-    "sun": "opendatacommons.org/licenses/odbl/1-0",
-}
-"""Where the licences can be read, as text: the page itself asks for nothing from anywhere."""
-
-
-def _ours(name: str) -> bool:
-    return name.startswith(PREFIX) and (DATA / PurePath(name.removeprefix(PREFIX)).parts[0] / "NOTICE").is_file()
-
-
-def _notice(folder: str) -> str:
-    """A bundled folder's NOTICE; the table above it has the hashes."""
-    text = (DATA / folder / "NOTICE").read_text(encoding="utf-8")
-    return text.partition("SHA-256\n")[0].strip()
+# --- reproduction ------------------------------------------------------------------------------------------------
 
 
 def _again(tables: RunTables) -> Iterator[str]:

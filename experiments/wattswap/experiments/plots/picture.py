@@ -6,6 +6,7 @@ no window opens and no global state of pyplot is touched. matplotlib and pandas 
 
 from __future__ import annotations
 
+from io import BytesIO
 from textwrap import wrap
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
@@ -102,14 +103,25 @@ def save_picture(figure: Figure, path: Path) -> None:
     try:
         if kind == "png":
             save_png(figure, path)
-            return
-        import matplotlib as mpl
-
-        undated = {"CreationDate": None} if kind == "pdf" else {"Date": None}
-        with _own_style(), mpl.rc_context({"svg.hashsalt": "wattswap", "pdf.fonttype": 42}):
-            figure.savefig(path, format=kind, metadata=undated)
+        else:
+            _save_vectors(figure, path, kind)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); name another place") from None
+
+
+def svg(figure: Figure) -> bytes:
+    """The picture as SVG; the same picture gives the same bytes."""
+    buffer = BytesIO()
+    _save_vectors(figure, buffer, "svg")
+    return buffer.getvalue()
+
+
+def _save_vectors(figure: Figure, path: Path | IO[bytes], kind: str) -> None:
+    import matplotlib as mpl
+
+    undated = {"CreationDate": None} if kind == "pdf" else {"Date": None}
+    with _own_style(), mpl.rc_context({"svg.hashsalt": "wattswap", "pdf.fonttype": 42}):
+        figure.savefig(path, format=kind, metadata=undated)
 
 
 def _own_style() -> AbstractContextManager[None]:
