@@ -22,7 +22,7 @@ PICTURE: Final = "arms.png"
 _LEGEND: Final = """\
 days over: transformer-days on which the limit was exceeded for over a minute
 moved:     those of them on which it would have held without any rule
-short:     sessions left short; stalled: of the cars that cannot pause, those that were stopped
+short:     sessions left short; stalled: of those of cars that cannot pause, those that were stopped for good
 waiting:   what waiting cost all owners; paid: what they earned; IOTA. Rent that is still open counts
            as if all that is owed came back at the end"""
 
