@@ -92,10 +92,10 @@ def test_over_the_values_of_a_key_it_has_curves_and_dots(tmp_path: Path):
 def test_texts_of_others_stay_texts(tmp_path: Path, monkeypatch):
     """A street, a strategy's file and an error that are named as an attacker would."""
     monkeypatch.chdir(tmp_path)
-    Path("<b>mine.py").write_text(FAILS, encoding="utf-8")
+    Path("<b>$\\mine$.py").write_text(FAILS, encoding="utf-8")
     street = f"{HOSTILE[0].replace('/', '')}{HOSTILE[1]}.toml"
     Path(street).write_text(load_street("demo", settings=["reading_s=300"]).resolved_toml, encoding="utf-8")
-    mixes = ["need", "<b>mine.py:fails"]
+    mixes = ["need", "<b>$\\mine$.py:fails"]
     found = compare(street, controllers=["negotiated"], strategies=mixes, seeds=2, jobs=1, out="<svg onload=x>")
     page = ReadPage(Path("<svg onload=x>/report.html").read_text(encoding="utf-8"))
     assert len(found.failed) == 2

@@ -36,6 +36,11 @@ COLOURS: Final[Mapping[str, str]] = {
 }
 
 
+def verbatim(text: str) -> str:
+    """A text for matplotlib that is drawn as it stands: dollar signs begin no formula."""
+    return text.replace("$", r"\$")
+
+
 def days(t_ms: object) -> Floats:
     """Instants as matplotlib counts them, days since 1970."""
     return np.asarray(t_ms, dtype=np.float64) / DAY_MS

@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wattswap.experiments.formatting import controller_name, counted
+from wattswap.experiments.plots.axes import verbatim
 from wattswap.experiments.vary import axis
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def curves(
     lines: dict[str, list[DrawnGroup]] = {}
     for group in groups:
         asked = f", {group.strategy}" if group.controller == "negotiated" else ""
-        lines.setdefault(f"{controller_name(group.controller)}{asked}", []).append(group)
+        lines.setdefault(verbatim(f"{controller_name(group.controller)}{asked}"), []).append(group)
     for axes, measure in zip(figure.subplots(rows, 2, squeeze=False).flat, measures, strict=False):
         for (name, mine), colour, style in zip(lines.items(), cycle(_COLOURS), cycle(_STYLES)):
             points = sorted((place[1], group.spread[measure.key]) for group in mine if (place := axis(group.varied)))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wattswap.agents.controllers import NEGOTIATED
 from wattswap.experiments.formatting import controller_name, counted, rounded
+from wattswap.experiments.plots.axes import verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ def label_of(controller: str, strategy: str, varied: str, between: str = "\n") -
 
 def _labels(groups: Sequence[DrawnGroup], room_in: float) -> tuple[list[str], float]:
     """The groups' names, and a row's height; in one line each where there are more than two lines have room for."""
-    names = [label_of(group.controller, group.strategy, group.varied) for group in groups]
+    names = [verbatim(label_of(group.controller, group.strategy, group.varied)) for group in groups]
     folded = ["\n".join(line for part in name.split("\n") for line in wrap(part, _LABEL_LETTERS)) for name in names]
     lines = max((label.count("\n") + 1 for label in folded), default=1)
     wanted_in, fits_in = _ROW_IN + _LINE_IN * lines, room_in / max(len(groups), 1)
@@ -107,7 +108,7 @@ def _caption(differences: Sequence[PairedDifference], sample: str, letters: int)
         f"Thick: the 95 % interval of the difference from {differences[0].against}{first} (dashed), in pairs of one"
         f" {sample}; blue: Holm's corrected p < 0.05; grey: not, or known beforehand"
     )
-    return "\n".join(wrap(text, letters))
+    return verbatim("\n".join(wrap(text, letters)))
 
 
 def _row(group: DrawnGroup, measure: DrawnMeasure, differences: Sequence[PairedDifference]) -> _Row:
