@@ -113,7 +113,7 @@ def test_a_ledger_file_is_read_while_a_run_writes_it(say, tmp_path: Path):
         assert say("wallet", "balance", "ann", "--ledger", STREET)[:2] == (0, "ann  0.000000007 IOTA\n")
         code, _, err = say("wallet", "pay", "ann", "site", "0.000000001", "--ledger", STREET, "--yes")
         assert code == 2
-        assert "in use by another program" in err
+        assert "in use by process" in err
 
 
 # -- paying -----------------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ def test_a_file_that_began_with_other_funds_is_refused(path: Path) -> None:
 
 
 def test_a_file_has_one_writer(path: Path) -> None:
-    with SqliteLedger(path, OPENING), pytest.raises(InputError, match="in use by another program") as refusal:
+    with SqliteLedger(path, OPENING), pytest.raises(InputError, match="in use by process") as refusal:
         SqliteLedger(path)
     assert "\n" not in str(refusal.value)
     SqliteLedger(path).close()

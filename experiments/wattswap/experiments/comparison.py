@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from io import StringIO
@@ -20,13 +21,14 @@ from wattswap.experiments.paired import PairedDifference, differences
 from wattswap.experiments.plots.curves import curves
 from wattswap.experiments.plots.dots import dots, label_of
 from wattswap.experiments.processors import usable_processors
-from wattswap.experiments.report_page import write_page
+from wattswap.experiments.result_folder import folder_taken, keep_text, unwritable
 from wattswap.experiments.run_tables import UNCONTROLLED
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
 from wattswap.experiments.vary import axis
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.parquet_table import WITHOUT_TABLES
 from wattswap.runners.recording.rundir import REPORT, SCENARIO
+from wattswap.runners.recording.whole_file import whole_file, write_whole
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -107,7 +109,7 @@ class Comparison:
     sample: str = "seed"
     """What runs of one number have in common: their seed, or with users drawn anew by it their ``street``."""
     notes: list[str] = field(default_factory=list)
-    """What could not be written, and how to change that."""
+    """What could not be written, and how to change that; what was found damaged in the folder, and is mended."""
 
     def __repr__(self) -> str:
         """One line: how many runs of what, and how many failed."""
@@ -264,13 +266,17 @@ def compare(
         settings=settings,
         vary=vary,
     )
-    store = None if out is None else _store(Path(out), street)
     processes = jobs or usable_processors()
-    with full_disk_told(out, "finished runs stay; make room, and the same command goes on from there"):
+    with ExitStack() as stack:
+        store = None if out is None else stack.enter_context(_store_in(Path(out), street))
+        stack.enter_context(
+            full_disk_told(out, "finished runs stay; make room, and the same command goes on from there")
+        )
         done = run_all(store, wanted, processes, lambda count: progress(count, len(wanted)), executor)
         rows = [described(outcome) for outcome in done]
         sample = "street" if street.scenario.sessions.resample == "yes" else "seed"
-        comparison = Comparison(street.name, rows, None if out is None else Path(out), sample)
+        notes = store.notes if store else []
+        comparison = Comparison(street.name, rows, None if out is None else Path(out), sample, notes)
         if comparison.out is not None:
             asked = Asked(
                 str(scenario), controllers, strategies, seeds, engine, day, settings, vary, str(comparison.out)
@@ -281,22 +287,25 @@ def compare(
     return comparison
 
 
-def _store(out: Path, street: Street) -> ResultStore:
-    """The folder, made if need be."""
+@contextmanager
+def _store_in(out: Path, street: Street) -> Iterator[ResultStore]:
+    """The folder, made if need be; nobody else writes there meanwhile."""
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / RUNS).is_dir())):
         raise InputError(f"--out {out}: there is something else there; name a new folder, or that of a comparison")
-    text, file = street.resolved_toml, out / SCENARIO
     try:
-        if file.is_file() and file.read_text(encoding="utf-8") != text:
-            raise InputError(
-                f"--out {out}: its runs are of other inputs (see {file}: the scenario, --set, --day or the data were"
-                " not the same); name a new folder"
-            )
         (out / RUNS).mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"--out {out}: cannot be written to ({error.strerror}); choose another place") from None
-    return ResultStore(out, street)
+        raise unwritable(out, error) from None
+    with folder_taken(out):
+        store = ResultStore(out, street)
+        file = out / SCENARIO
+        other = (
+            f"--out {out}: its runs are of other inputs (see {file}: the scenario, --set, --day or the data were"
+            " not the same); name a new folder"
+        )
+        if note := keep_text(file, street.resolved_toml, other):
+            store.notes.append(note)
+        yield store
 
 
 _HOLDS: Final = {
@@ -316,7 +325,7 @@ def _write(comparison: Comparison, out: Path, asked: Asked, street: Street) -> N
     written = csv.DictWriter(text, names, lineterminator="\n")
     written.writeheader()
     written.writerows(comparison.rows)
-    (out / TABLE_CSV).write_text(text.getvalue(), encoding="utf-8")
+    write_whole(out / TABLE_CSV, text.getvalue())
     if not _write_parquet(comparison.rows, names, out / TABLE_PARQUET):
         comparison.notes.append(f"{TABLE_PARQUET} was left out, it needs pyarrow: {WITHOUT_TABLES}")
     if find_spec("scipy") is None:
@@ -324,13 +333,14 @@ def _write(comparison: Comparison, out: Path, asked: Asked, street: Street) -> N
     else:
         text = StringIO()
         csv.writer(text, lineterminator="\n").writerows((PairedDifference._fields, *comparison.differences))
-        (out / DIFFERENCES).write_text(text.getvalue(), encoding="utf-8")
+        write_whole(out / DIFFERENCES, text.getvalue())
     if find_spec("matplotlib") is None:
         comparison.notes.append(f"{PICTURE} was left out, it needs matplotlib: {WITHOUT_PICTURE}")
     elif any(group.spread for group in comparison.groups):
-        comparison.plot().savefig(out / PICTURE, dpi=110)
+        with whole_file(out / PICTURE) as beside:
+            comparison.plot().savefig(beside, dpi=110, format="png")
     holds = {name: text for name, text in _HOLDS.items() if (out / name).exists()}
-    write_page(out / REPORT, comparison_page(comparison, asked, tomllib.loads(street.resolved_toml), holds))
+    write_whole(out / REPORT, comparison_page(comparison, asked, tomllib.loads(street.resolved_toml), holds))
 
 
 def _write_parquet(rows: Rows, names: Sequence[str], path: Path) -> bool:
@@ -339,7 +349,15 @@ def _write_parquet(rows: Rows, names: Sequence[str], path: Path) -> bool:
         from pyarrow import parquet
     except ModuleNotFoundError:
         return False
-    parquet.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), path)
+    try:
+        table = pa.table({name: [row.get(name) for row in rows] for name in names})
+    except pa.ArrowException as error:
+        raise InputError(
+            f"{path.parent / RUNS}: figures of its runs do not fit one table ({error}); delete the file that was"
+            " altered, and its run is made again"
+        ) from None
+    with whole_file(path) as beside:
+        parquet.write_table(table, beside)
     return True
 
 

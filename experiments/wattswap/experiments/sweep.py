@@ -6,7 +6,6 @@ other inputs (the scenario, its data, a strategy's source, this version) is noti
 
 from __future__ import annotations
 
-import json
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,11 +20,11 @@ from wattswap.experiments.executors import in_executor
 from wattswap.experiments.interrupts import begin_worker, interrupt_masked
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.replications import MOST, but_for_the_seed, measure_together, passes
-from wattswap.experiments.strategy_sources import strategy_sources
+from wattswap.experiments.run_file import read_run_file, write_run_file
+from wattswap.experiments.run_inputs import refuse_other_inputs, run_inputs
 from wattswap.experiments.vary import variations
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import start_run
-from wattswap.runners.recording.rundir import wattswap_version
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from wattswap.runners.engines.launch import Engine
     from wattswap.runners.scenario.street import Street
 
-SCHEMA: Final = 1
 RUNS: Final = "runs"
 """The folder of the runs' files."""
 MOST_SEED: Final = (1 << 63) - 1
@@ -125,11 +123,12 @@ class ResultStore:
 
     def __init__(self, out: Path, street: Street) -> None:
         self._folder = out / RUNS
-        self._scenario_sha256 = _sha256(street.resolved_toml)
-        self._strategy_folder = street.folder
-        self._version = wattswap_version()
-        self._strategy_sha256: dict[str, dict[str, str]] = {}
+        self._street = street
+        self._content = street.resolved_toml.encode()
+        self._inputs_of: dict[str, dict[str, Any]] = {}
         """By mix: found out once, for that looks at all that is installed."""
+        self.notes: list[str] = []
+        """What was found damaged and is mended, one sentence each."""
 
     def finished(self, jobs: Iterable[Job]) -> dict[Job, JobOutcome]:
         """What an earlier start has made of these jobs; those that failed are to be tried again.
@@ -137,43 +136,23 @@ class ResultStore:
         Raises:
             InputError: a file there was made from other inputs, or is not one of ours.
         """
-        found = {job: self._read(job) for job in jobs if self._path(job).is_file()}
-        return {job: outcome for job, outcome in found.items() if outcome.figures is not None}
+        found = {job: self._read(job) for job in jobs if self._path(job).exists()}
+        return {job: outcome for job, outcome in found.items() if outcome is not None and outcome.figures is not None}
 
     def keep(self, outcome: JobOutcome) -> None:
         """Write an outcome down, in one piece."""
         path = self._path(outcome.job)
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = {
-            "schema": SCHEMA,
-            "inputs": self._inputs(outcome.job),
-            "status": "failed" if outcome.figures is None else "complete",
-            "error": outcome.error,
-            "figures": outcome.figures,
-        }
-        beside = path.with_suffix(".part")
-        try:
-            beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            beside.replace(path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
+        write_run_file(path, outcome, self._inputs(outcome.job))
 
-    def _read(self, job: Job) -> JobOutcome:
+    def _read(self, job: Job) -> JobOutcome | None:
         path = self._path(job)
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            before, figures, error = content["inputs"], content["figures"], content["error"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise InputError(f"{path}: not the file of a run; delete it, and the run is made again") from None
-        now = self._inputs(job)
-        changed = sorted(key for key in {*now, *before} if now.get(key) != before.get(key))
-        if changed:
-            raise InputError(
-                f"{path}: made from other inputs ({', '.join(changed)} changed since); name a new folder with --out,"
-                " or delete this one"
-            )
-        return JobOutcome(job, figures, error)
+        if path.is_file() and path.stat().st_size == 0:
+            self.notes.append(f"{path} was empty; its run was made again")
+            return None
+        content = read_run_file(path)
+        refuse_other_inputs(path, content.inputs, self._inputs(job))
+        return JobOutcome(job, content.figures, content.error)
 
     def _path(self, job: Job) -> Path:
         """A name people can read, and a digest that makes it one for each job."""
@@ -181,12 +160,11 @@ class ResultStore:
         return self._folder / f"{job.controller}-{_plain(job.strategy)}-{short}-s{job.seed}.json"
 
     def _inputs(self, job: Job) -> dict[str, Any]:
-        if job.strategy not in self._strategy_sha256:
-            self._strategy_sha256[job.strategy] = strategy_sources(job.strategy, self._strategy_folder)
+        if job.strategy not in self._inputs_of:
+            street = self._street
+            self._inputs_of[job.strategy] = run_inputs(street.scenario, self._content, job.strategy, street.folder)
         return {
-            "version": self._version,
-            "scenario_sha256": self._scenario_sha256,
-            "strategy_sha256": self._strategy_sha256[job.strategy],
+            **self._inputs_of[job.strategy],
             "controller": job.controller,
             "strategy": job.strategy,
             "engine": job.engine,

@@ -6,7 +6,6 @@ What a ledger and an outbox have in common. Whatever ``transaction`` did is on t
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -21,6 +20,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from wattswap.ledger.base import MOST_ANCHOR_BYTES, Closing, DamagedError, LedgerDownError
+from wattswap.ledger.file_lock import FileLock, HeldError
 from wattswap.protocol.errors import InputError
 
 _OWNER_ONLY: Final = 0o600
@@ -137,10 +137,8 @@ class Database(Closing):
         return [str(text) for (text,) in self.rows(sql, *arguments)]
 
     def _unlock(self) -> None:
-        if self._lock is not None and self.path is not None:
-            _lock_path(self.path).unlink(missing_ok=True)
-            os.close(self._lock)
-            self._lock = None
+        if self._lock is not None:
+            self._lock.release()
 
 
 class Stored(Closing):
@@ -258,32 +256,17 @@ def _create(path: Path) -> None:
             os.close(folder)
 
 
-def _lock_path(path: Path) -> Path:
-    return path.with_name(path.name + "-lock")
-
-
-def _locked(path: Path, name: str) -> int:
-    """Be the file's one writer, or say who is in the way. The kernel lets go of the lock when the process dies.
+def _locked(path: Path, name: str) -> FileLock:
+    """Be the file's one writer, or say who is in the way.
 
     The lock is a file beside it, for closing a second descriptor of the database itself would drop SQLite's own locks.
     """
-    lock = _lock_path(path)
-    while True:
-        try:
-            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
-        except OSError as error:
-            raise InputError(f"cannot open {name} {path}: {error.strerror}") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            raise FileInUseError(
-                f"{path} is in use by another program: end that one, or choose another {name}"
-            ) from None
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), lock.stat()):
-                return descriptor
-        os.close(descriptor)  # its last owner removed it just before we got it
+    try:
+        return FileLock(path.with_name(path.name + "-lock"))
+    except HeldError as error:
+        raise FileInUseError(f"{path} is in use by {error.holder}: end that one, or choose another {name}") from None
+    except OSError as error:
+        raise InputError(f"cannot open {name} {path}: {error.strerror}") from None
 
 
 def checksum(content: bytes) -> bytes:

@@ -142,7 +142,7 @@ def starts(tmp_path, **settings) -> str:
 def test_a_database_in_use_is_left_alone(tmp_path):
     db = str(tmp_path / "chain.sqlite")
     with running(db=db) as child:
-        assert "in use by another program" in starts(tmp_path, db=db)
+        assert "in use by process" in starts(tmp_path, db=db)
         assert figures(child.ready)["transactions"] == 1
         child.kill()
     DevnetNode(ChainStore(Path(db)), lambda: 0).store.close()
