@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from wattswap.cli.city import _told
-from wattswap.experiments.city import FIGURES, City
+from wattswap.experiments.city import City
+from wattswap.experiments.city_table import FIGURES
 
 
 def test_a_city_prints_its_sums_and_leaves_a_table_and_a_map(say, tmp_path: Path):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from wattswap.experiments import run
-from wattswap.experiments.city import CITY_TOML, FEEDERS_CSV, FIGURES, City, plan_city, run_city
+from wattswap.experiments.city import CITY_TOML, City, plan_city, run_city
+from wattswap.experiments.city_table import FEEDERS_CSV, FIGURES
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.side_by_side import have_one_grid
 from wattswap.runners.scenario import Source, load_street, resolved_toml
@@ -95,6 +96,7 @@ def test_a_city_that_was_interrupted_goes_on_and_comes_to_the_same(city: City, t
     assert again[0] >= 3
     assert again[-1] == 7
     assert whole.rows == city.rows
+    (tmp_path / "city" / CITY_TOML).write_text("")  # nor is a scenario that a full disk emptied
     third: list[int] = []
     assert run_city(7, day=DAY, settings=COARSE, jobs=1, out=tmp_path / "city", progress=third.append).rows == city.rows
     assert third == [7], "nothing is made again"

@@ -42,6 +42,26 @@ def test_what_is_no_range_is_refused_in_one_line(text):
         variations([text])
 
 
+def test_a_key_that_is_named_twice_is_refused():
+    with pytest.raises(InputError, match=r"^--vary transformer.limit_w: named twice; write all its values into one"):
+        variations(["transformer.limit_w=180k", "days=1,2", "transformer.limit_w = 200k"])
+
+
+@pytest.mark.parametrize(
+    ("vary", "day", "what"),
+    [
+        ("seed=5,6", None, r"^--vary seed=5,6: each run has its own seed; use --seeds N, which counts up from"),
+        ("seed=5..6:1", None, "use --seeds N"),
+        ("vehicles.strategy=need,keep", None, "use --strategies need,keep instead"),
+        ("days=1,2", 1, r"days=1 and days=2 are the same run; leave one out \(nothing that --day sets can be varied"),
+    ],
+)
+def test_what_would_change_no_run_is_refused(vary: str, day: int | None, what: str, tmp_path: Path):
+    with pytest.raises(InputError, match=what):
+        compare("demo", controllers=["negotiated"], seeds=2, vary=[vary], day=day, settings=COARSE, out=tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
 def test_an_axis_has_its_unit_where_values_are_numbers():
     assert axis("transformer.limit_w=140000") == ("transformer.limit_w in kW", 140)
     assert axis("vehicles.curve=flat") is None

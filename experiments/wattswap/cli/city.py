@@ -62,6 +62,7 @@ def city(
     from wattswap.cli.progress import progress_bar, strategies_print_to_stderr
     from wattswap.experiments.city import PICTURE, plan_city, run_plan
     from wattswap.experiments.full_disk import full_disk_told
+    from wattswap.runners.recording.whole_file import whole_file
 
     planned = plan_city(int(which) if which.isdecimal() else which, out, seed=seed, day=day, settings=settings)
     feeders = len(planned.names)
@@ -72,17 +73,20 @@ def city(
         click.echo(f"wattswap: interrupted; finished ones lie in {out}, the same command goes on from there", err=True)
         ctx.exit(INTERRUPTED)
     if find_spec("matplotlib") is not None:
-        with full_disk_told(
-            out, "all transformers are in its table; make room, and the same command draws the picture"
+        with (
+            full_disk_told(out, "all transformers are in its table; make room, and the same command draws the picture"),
+            whole_file(out / PICTURE) as beside,
         ):
-            done.plot().savefig(out / PICTURE, dpi=110)
+            done.plot().savefig(beside, dpi=110, format="png")
+    for note in done.notes:
+        click.echo(f"Note: {note}", err=True)
     click.echo(json.dumps(_as_json(done), indent=2) if as_json else _told(done))
     if len(done.good) < feeders:
         ctx.exit(_FAILED)
 
 
 def _as_json(done: City) -> dict[str, object]:
-    from wattswap.experiments.city import FIGURES
+    from wattswap.experiments.city_table import FIGURES
 
     sums = {name: done.total(name) for name in FIGURES if name not in ("peak_w", "limit_w", "ageing_h")}
     return {

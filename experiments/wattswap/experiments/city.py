@@ -10,8 +10,7 @@ on from where it was stopped.
 
 from __future__ import annotations
 
-import csv
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -22,11 +21,14 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from wattswap.agents.controllers import NEGOTIATED
+from wattswap.experiments.city_table import CityTable
 from wattswap.experiments.feeder_figures import feeder_figures
 from wattswap.experiments.full_disk import full_disk_told
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.replications import can_share
+from wattswap.experiments.result_folder import folder_taken, keep_text, unwritable
+from wattswap.experiments.run_inputs import run_inputs
 from wattswap.experiments.sweep import outcomes
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import run_street, start_run
@@ -36,22 +38,14 @@ from wattswap.runners.scenario import Source, build_street, load_scenario
 from wattswap.runners.scenario.city_file import city_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from matplotlib.figure import Figure
 
 CITY_TOML: Final = "city.toml"
-FEEDERS_CSV: Final = "feeders.csv"
 PICTURE: Final = "city.png"
 MOST_AT_ONCE: Final = 600
 """So many share a pass, at about 1 MB each: with more of them little time is won, and more is lost by a kill."""
-FIGURES: Final = (
-    *("sessions", "limit_w", "peak_w", "overload_s", "baseline_overload_s", "homes_over_s", "sessions_short"),
-    *("rounds", "deferred_wh", "fed_back_wh", "forced_wh", "waiting_cost_nanos", "feeding_cost_nanos"),
-    *("paid_nanos", "rent_open_nanos", "ageing_h"),
-)
-"""What is kept of each feeder, keys of ``wattswap run --json``."""
-COLUMNS: Final = ("feeder", "seed", *FIGURES, "error")
 
 
 @dataclass(frozen=True)
@@ -60,6 +54,8 @@ class City:
 
     rows: Sequence[dict[str, Any]]
     out: Path | None = None
+    notes: Sequence[str] = ()
+    """What was found damaged in the folder and is mended, one sentence each."""
 
     @property
     def good(self) -> list[dict[str, Any]]:
@@ -90,6 +86,8 @@ class CityPlan:
     source: Source
     day: int | None
     settings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    """What was found damaged in its folder and is mended, one sentence each."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -104,6 +102,29 @@ class CityPlan:
         scenario = self.source.scenario
         return f"# {scenario.name} ({content}), seed {scenario.seed}, day {self.day or 'all'}{settings}"
 
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """All that its figures come from, see :func:`.run_inputs.run_inputs`."""
+        scenario, source = self.source.scenario, self.source
+        paths = {name: source.path(name) for name in sorted(set(_files_named(msgspec.to_builtins(scenario))))}
+        files = {name: sha256(path.read_bytes()).hexdigest() for name, path in paths.items() if path.is_file()}
+        content = msgspec.json.encode((scenario, files))
+        return run_inputs(scenario, content, scenario.vehicles.strategy, source.folder)
+
+
+def _files_named(tables: object) -> Iterator[str]:
+    """Every CSV that a scenario names, wherever in it."""
+    if isinstance(tables, dict):
+        for key, value in tables.items():
+            if isinstance(value, str):
+                if value and (key == "csv" or key.endswith("_csv")):
+                    yield value
+            else:
+                yield from _files_named(value)
+    elif isinstance(tables, list | tuple):
+        for table in tables:
+            yield from _files_named(table)
+
 
 def plan_city(
     which: int | str, folder: Path, *, seed: int | None = None, day: int | None = None, settings: Sequence[str] = ()
@@ -113,31 +134,24 @@ def plan_city(
     Raises:
         InputError: something that was asked for cannot be, or ``folder`` holds another city.
     """
+    note = ""
     if isinstance(which, int):
         path = folder / CITY_TOML
-        _write(path, city_text(which, 1 if seed is None else seed, path.stem))
+        text = city_text(which, 1 if seed is None else seed, path.stem)
+        other = (
+            f"{path}: another city lies there; run that one by its name (wattswap city {path} --out OTHER),"
+            " or name a new folder"
+        )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(folder, error) from None
+        note = keep_text(path, text, other)
         which = str(path)
     source = load_scenario(which, settings, seed=seed)
     # what is wrong with the first is mostly wrong with all, and said before anything is begun
     start_run(build_street(source, day, [0]), controller=NEGOTIATED, engine="fleet")
-    return CityPlan(which, source, day, tuple(settings))
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file() and path.read_text(encoding="utf-8") != text:
-            raise InputError(
-                f"{path}: another city lies there; run that one by its name (wattswap city {path} --out OTHER),"
-                " or name a new folder"
-            )
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise _unwritable(path.parent, error) from None
-
-
-def _unwritable(out: Path, error: OSError) -> InputError:
-    return InputError(f"--out {out}: cannot be written to ({error.strerror}); choose another place")
+    return CityPlan(which, source, day, tuple(settings), (note,) if note else ())
 
 
 def run_city(
@@ -175,19 +189,24 @@ def run_plan(
         Job(plan.scenario, NEGOTIATED, "", "fleet", scenario.seed, plan.day, plan.settings, feeder=number)
         for number in range(len(names))
     ]
-    rows = _Rows(out, plan.about)
-    left = [job for job in wanted if names[job.feeder] not in rows.found]
-    progress(len(wanted) - len(left))
-    goes_on = "finished transformers stay; make room, and the same command goes on from there"
-    with full_disk_told(out, goes_on), closing(rows):
+    seeds = {feeder.name: feeder.seed or scenario.seed for feeder in scenario.feeders}
+    with ExitStack() as stack:
+        if out is not None:
+            stack.enter_context(folder_taken(out))
+        table = stack.enter_context(closing(CityTable(out, plan.about, plan.inputs, seeds)))
+        stack.enter_context(
+            full_disk_told(out, "finished transformers stay; make room, and the same command goes on from there")
+        )
+        left = [job for job in wanted if names[job.feeder] not in table.found]
+        progress(len(wanted) - len(left))
         made = outcomes(
             left, jobs or usable_processors(), measure=measure_feeders, most=MOST_AT_ONCE, alike=_of_the_city
         )
         for count, outcome in enumerate(made, len(wanted) - len(left) + 1):
-            feeder = scenario.feeders[outcome.job.feeder]
-            rows.add(feeder.name, feeder.seed or scenario.seed, outcome)
+            name = names[outcome.job.feeder]
+            table.add(name, seeds[name], outcome)
             progress(count)
-    return City([rows.found[name] for name in names], out)
+    return City([table.found[name] for name in names], out, (*plan.notes, *table.notes))
 
 
 def _of_the_city(job: Job) -> Job:
@@ -231,60 +250,3 @@ def _origin(job: Job) -> tuple[str, tuple[str, ...], int]:
 def _source_of(path: str, settings: tuple[str, ...], seed: int) -> Source:
     """The city's scenario; a large one takes a second to read, and a process runs many passes of it."""
     return load_scenario(path, settings, seed=seed)
-
-
-class _Rows:
-    """The table of a city, as it grows."""
-
-    def __init__(self, out: Path | None, about: str) -> None:
-        self.found: dict[str, dict[str, Any]] = {}
-        """By the transformer's name."""
-        self._file = None
-        if out is None:
-            return
-        path = out / FEEDERS_CSV
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-            if lines and lines[0] != about:
-                raise InputError(f"--out {out}: another city lies there ({lines[0][2:]}); name a new folder")
-            self.found = {row["feeder"]: row for line in lines[2:] if (row := _read(line)) is not None}
-            beside = path.with_suffix(".part")
-            self._file = beside.open("w", encoding="utf-8", newline="")
-            self._file.write(about + "\n")
-            self._table = csv.DictWriter(self._file, COLUMNS, lineterminator="\n")
-            self._table.writeheader()
-            self._table.writerows(self.found.values())  # without a row that was torn when the power failed
-            self._file.flush()
-            beside.replace(path)
-        except OSError as error:
-            raise _unwritable(out, error) from None
-
-    def add(self, feeder: str, seed: int, outcome: JobOutcome) -> None:
-        """Write down what came of a feeder."""
-        figures = outcome.figures or dict.fromkeys(FIGURES, 0)
-        row = {"feeder": feeder, "seed": seed, **{name: figures[name] for name in FIGURES}}
-        self.found[feeder] = {**row, "error": outcome.error or ""}
-        if self._file is not None:
-            self._table.writerow(self.found[feeder])
-            self._file.flush()
-
-    def close(self) -> None:
-        """No more come."""
-        if self._file is not None:
-            with suppress(OSError):  # a full disk was told of when the row was written
-                self._file.close()
-
-
-def _read(line: str) -> dict[str, Any] | None:
-    """A row that was written whole, of a feeder whose run came through; None for any other."""
-    cells = next(csv.reader([line]), [])
-    if len(cells) != len(COLUMNS) or cells[-1]:
-        return None
-    row: dict[str, Any] = dict(zip(COLUMNS, cells, strict=True))
-    try:
-        for name in ("seed", *FIGURES):
-            row[name] = float(row[name]) if name == "ageing_h" else int(row[name])
-    except ValueError:
-        return None
-    return row

@@ -39,6 +39,11 @@ RUNS: Final = "runs"
 """The folder of the runs' files."""
 MOST_SEED: Final = (1 << 63) - 1
 """The greatest seed that a scenario may have."""
+_OF_EACH_JOB: Final = {
+    "seed": "--seeds N, which counts up from the scenario's seed (or from that of --set seed=N),",
+    "vehicles.strategy": "--strategies {}",
+}
+"""Keys that a run does not take from its scenario -> what sets them."""
 _DIED: Final = "the process died (out of memory, or killed)"
 
 
@@ -205,8 +210,8 @@ def checked_jobs(
         for controller in controllers:
             if (controller, mix) in wanted:
                 start_run(tried, controller=controller, engine=cast("Engine", engine))
-    for more in varied if vary else ():
-        load_street(scenario, settings=[*settings, *more], day=day)
+    if vary:
+        _refuse_vain(vary, varied, lambda more: load_street(scenario, settings=[*settings, *more], day=day))
     first = street.scenario.seed
     if first + seeds - 1 > MOST_SEED:
         raise InputError(
@@ -220,6 +225,23 @@ def checked_jobs(
         for seed in range(first, first + seeds)
     ]
     return street, jobs
+
+
+def _refuse_vain(
+    vary: Sequence[str], varied: Iterable[tuple[str, ...]], load: Callable[[tuple[str, ...]], Street]
+) -> None:
+    """Refuse to vary what each job has of its own, or what makes no difference."""
+    for text in vary:
+        key, _, values = text.partition("=")
+        if option := _OF_EACH_JOB.get(key.strip()):
+            raise InputError(f"--vary {text}: each run has its own {key.strip()}; use {option.format(values)} instead")
+    found: dict[str, tuple[str, ...]] = {}
+    for more in varied:
+        if (other := found.setdefault(load(more).resolved_toml, more)) is not more:
+            raise InputError(
+                f"--vary: {' '.join(other)} and {' '.join(more)} are the same run; leave one out (nothing that --day"
+                " sets can be varied)"
+            )
 
 
 def described(outcome: JobOutcome) -> dict[str, Any]:

@@ -17,7 +17,14 @@ _UNITS: Final = {"_w": ("kW", 1_000), "_va": ("kVA", 1_000), "_wh": ("kWh", 1_00
 
 
 def variations(texts: Sequence[str]) -> list[tuple[str, ...]]:
-    """The settings of every combination of what is to be varied; one without any where nothing is."""
+    """The settings of every combination of what is to be varied; one without any where nothing is.
+
+    Raises:
+        InputError: a text names no key and values, or two name one key.
+    """
+    keys = [text.partition("=")[0].strip() for text in texts]
+    if twice := next((key for key in keys if keys.count(key) > 1), ""):
+        raise InputError(f"--vary {twice}: named twice; write all its values into one, like {twice}=A,B")
     return list(product(*(_settings(text) for text in texts)))
 
 
