@@ -8,17 +8,21 @@ import math
 import os
 import resource
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from wattswap.cli import _code
 from wattswap.experiments import Comparison, compare
 from wattswap.experiments.result_folder import LOCK, folder_taken
+from wattswap.experiments.run_inputs import refuse_other_inputs, run_inputs
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.whole_file import whole_file
+from wattswap.runners.scenario import load_street
 
 COARSE = ["reading_s=300"]
 
@@ -56,6 +60,7 @@ def test_a_folder_that_fits_is_not_written_again_before_there_is_a_result(there:
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        sys.stderr = sys.__stderr__  # where the test's are gathered is a file, too
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         words = ("--controllers", "uncontrolled", "--set", *COARSE, "--jobs", "1", "--seeds", "2", "--out", str(there))
@@ -166,3 +171,15 @@ def test_a_folder_by_the_name_of_a_run_file_is_one_line(there: Path):
     path.mkdir()
     with pytest.raises(InputError, match=r"not the file of a run \(Is a directory\); delete it"):
         compared(there)
+
+
+def test_the_file_of_a_batterys_strategy_is_an_input(tmp_path: Path):
+    street = load_street("b250", day=7)
+    (battery,) = street.scenario.battery
+    scenario = replace(street.scenario, battery=(replace(battery, strategy="mine.py:s"),))
+    (tmp_path / "mine.py").write_text("s = 1\n")
+    before = run_inputs(scenario, b"", "need", tmp_path)
+    refuse_other_inputs(tmp_path, before, run_inputs(scenario, b"", "need", tmp_path))
+    (tmp_path / "mine.py").write_text("s = 2\n")
+    with pytest.raises(InputError, match=r"\(strategy_sha256 changed since\)"):
+        refuse_other_inputs(tmp_path, before, run_inputs(scenario, b"", "need", tmp_path))

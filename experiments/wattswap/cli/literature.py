@@ -112,17 +112,20 @@ def _as_json(found: Literature) -> dict[str, object]:
 
 
 def _keep(found: Literature, out: Path) -> None:
+    from wattswap.runners.recording.whole_file import whole_file
+
     rows = [
         {"arm": arm, "seed": seed, **asdict(each)}
         for arm, outcomes in found.outcomes.items()
         for seed, each in enumerate(outcomes, 1)
     ]
-    with (out / TABLE).open("w", encoding="utf-8", newline="") as file:
+    with whole_file(out / TABLE) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
     if find_spec("matplotlib") is not None:
-        found.plot().savefig(out / PICTURE, dpi=110)
+        with whole_file(out / PICTURE) as beside:
+            found.plot().savefig(beside, dpi=110, format="png")
 
 
 def _told(found: Literature, out: Path | None) -> str:

@@ -69,6 +69,7 @@ def _write(run_dir: Path, tables: RunTables, found: Voltages, *, bundled: bool) 
     from wattswap.experiments.api import WITHOUT_REPORT
     from wattswap.experiments.data_credit import credit
     from wattswap.experiments.run_tables import input_names
+    from wattswap.runners.recording.whole_file import whole_file
 
     notes = []
     try:
@@ -79,7 +80,8 @@ def _write(run_dir: Path, tables: RunTables, found: Voltages, *, bundled: bool) 
             from wattswap.experiments.plots.voltages import voltage_plot
 
             used = (*input_names(tables.scenario), *(("bundled:grid/cables.csv",) if bundled else ()))
-            voltage_plot(tables, found, credit(used)).savefig(run_dir / "voltages.png", dpi=110)
+            with whole_file(run_dir / "voltages.png") as beside:
+                voltage_plot(tables, found, credit(used)).savefig(beside, dpi=110, format="png")
     except OSError as error:
         notes.append(f"Note: {run_dir} was not written to ({error.strerror})")
     return notes

@@ -27,10 +27,11 @@ from wattswap.experiments.narrative import (
 from wattswap.experiments.plots.picture import plot_run, save_png
 from wattswap.experiments.report_figures import iota, side_by_side
 from wattswap.experiments.report_inputs import settings, sources
-from wattswap.experiments.report_page import embedded, whole_page, write_page
+from wattswap.experiments.report_page import embedded, whole_page
 from wattswap.experiments.run_tables import RunTables
 from wattswap.experiments.settlement_texts import figures_of, verdict
 from wattswap.runners.recording.rundir import REPORT
+from wattswap.runners.recording.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,7 +49,7 @@ def write_report(run_dir: Path) -> Path:
         InputError: there is no run directory, or a file of it is torn.
     """
     path = run_dir / REPORT
-    write_page(path, page(RunTables.read(run_dir)))
+    write_whole(path, page(RunTables.read(run_dir)))
     return path
 
 

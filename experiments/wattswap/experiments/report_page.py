@@ -37,13 +37,3 @@ def embedded(picture: bytes, media_type: str, alt: str) -> str:
         f'<figure><div class="wide"><img alt="{escape(alt)}" src="data:{media_type};base64,{data}"></div>'
         "<figcaption>Move the picture sideways to see all of it.</figcaption></figure>"
     )
-
-
-def write_page(path: Path, html: str) -> None:
-    """Write it in one piece: what was there before stays until the new page is whole."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        beside.write_text(html, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

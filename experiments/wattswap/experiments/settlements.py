@@ -37,6 +37,7 @@ from wattswap.runners.recording.rundir import (
     read_book,
     read_run,
 )
+from wattswap.runners.recording.whole_file import whole_file
 from wattswap.runners.scenario import load_street
 
 if TYPE_CHECKING:
@@ -242,6 +243,5 @@ def _mark_trades(run_dir: Path, states: Mapping[str, str]) -> None:
     rows = zip(table["payment_id"].to_pylist(), table["status"].to_pylist(), strict=True)
     status = [was if was in ("disputed", "open", "unpaid") else states.get(key, was) for key, was in rows]
     marked = table.set_column(table.column_names.index("status"), "status", pa.array(status, pa.string()))
-    beside = path.with_name(f".{path.name}.part")
-    parquet.write_table(marked, beside, compression="zstd")
-    beside.replace(path)
+    with whole_file(path) as beside:
+        parquet.write_table(marked, beside, compression="zstd")

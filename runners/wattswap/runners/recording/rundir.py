@@ -32,6 +32,7 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.debts import debts
 from wattswap.runners.recording.journal import FOLDER, STREET, Journal
 from wattswap.runners.recording.parquet_table import ParquetTable, has_pyarrow, read_table
+from wattswap.runners.recording.whole_file import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -180,14 +181,11 @@ class RunDir:
                 folder.rmdir()
 
     def _write(self, name: str, write: Callable[[Path], object]) -> None:
-        beside = self.path / f".{name}.part"
         try:
-            write(beside)
-            beside.replace(self.path / name)
+            with whole_file(self.path / name) as beside:
+                write(beside)
         except sqlite3.OperationalError as error:  # SQLite's word for a disk that is full or fails
             raise OSError(errno.EIO, str(error)) from error
-        finally:
-            beside.unlink(missing_ok=True)
 
 
 def ledger_of(street: Street, number: int) -> str:
