@@ -27,7 +27,7 @@ from wattswap.experiments.full_disk import full_disk_told
 from wattswap.experiments.jobs import Job, JobOutcome
 from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.replications import can_share
-from wattswap.experiments.result_folder import folder_taken, keep_text, unwritable
+from wattswap.experiments.result_folder import folder_taken, keep_text
 from wattswap.experiments.run_inputs import run_inputs
 from wattswap.experiments.sweep import outcomes
 from wattswap.protocol.errors import InputError
@@ -142,11 +142,8 @@ def plan_city(
             f"{path}: another city lies there; run that one by its name (wattswap city {path} --out OTHER),"
             " or name a new folder"
         )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(folder, error) from None
-        note = keep_text(path, text, other)
+        with folder_taken(folder):
+            note = keep_text(path, text, other)
         which = str(path)
     source = load_scenario(which, settings, seed=seed)
     # what is wrong with the first is mostly wrong with all, and said before anything is begun
