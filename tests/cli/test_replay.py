@@ -31,7 +31,7 @@ def replayed(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, 
 def test_a_run_is_replayed_and_found_identical_in_one_line(say, tmp_path: Path):
     run_dir = run_into(tmp_path)
     written = {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
-    identical = "identical: all 288 ticks; tables compared: series, rounds, trades, sessions, cars\n"
+    identical = "identical: all 288 ticks; tables compared: series, rounds, trades, sessions, cars, owed\n"
     assert say("replay", "run", "--check") == (0, identical, "")
     assert written == {path: path.read_bytes() for path in run_dir.rglob("*") if path.is_file()}
 
@@ -59,7 +59,7 @@ def test_a_run_that_was_interrupted_is_replayed_to_its_end(tmp_path: Path, capsy
     assert (code, err) == (0, "")
     assert out.startswith("identical: ")
     assert " of 2880 ticks, the journal is unfinished and ends at 2024-01-01 " in out
-    assert "for the run was interrupted; tables compared: series, rounds, trades, sessions\n" in out
+    assert "for the run was interrupted; tables compared: series, rounds, trades, sessions, owed\n" in out
     ticks = int(out.split()[1])
     assert len(run.columns("series")["t_ms"]) in {ticks - 1, ticks}
 
