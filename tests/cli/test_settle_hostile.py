@@ -64,7 +64,7 @@ def test_an_item_that_is_gone_is_said_and_comes_back(node_url, tmp_path: Path, s
     assert alter(run / OUTBOX, "DELETE FROM items WHERE key = 'bill/s1'") == 1
     code, text, _ = say("settle", str(run))
     assert (code, "nothing is lost" in text, "book and ledger agree" in text) == (1, False, True), text
-    assert "1 payments of the book were missing in the outbox and were written down again" in text
+    assert "missing in the outbox, and written down again from the book: 1 of its payments" in text
     assert say("settle", str(run), "--acknowledge")[0] == 0
 
 

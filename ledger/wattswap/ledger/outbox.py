@@ -95,7 +95,7 @@ class Outbox(OutboxReading):
             except LocalProtocolError as error:
                 raise DamagedError(f"the book and what is owed differ: {error}") from None
         if lost > 0:
-            text = f"{lost} payments of the book were missing in the outbox and were written down again"
+            text = f"missing in the outbox, and written down again from the book: {lost} of its payments"
             self.alarm(site_account(feeder), f"{text} (altered, or restored from a backup?)", now_ms)
         return bool(payments) or lost > 0
 
