@@ -274,7 +274,8 @@ def test_a_report_that_cannot_be_written_is_a_note_below_the_table(tmp_path: Pat
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
         "from wattswap.cli import main\nmain(['report', 'here'])"
     )
-    before = (tmp_path / "here" / "report.html").read_bytes()
+    before = b"a page of an earlier version"
+    (tmp_path / "here" / "report.html").write_bytes(before)
     done = subprocess.run(
         [sys.executable, "-c", limited], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
     )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from wattswap.experiments.dashboard.transcript import Step
+    from wattswap.experiments.dashboard.transcript import Step, Transcript
 
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"there is no {MISSING} here; Debian's package brings it")
 
@@ -220,7 +220,7 @@ def open_newest_round(window: Browser, url: str) -> int:
 def test_what_a_charger_relays_is_checked_as_its_car_signed_it(window, monkeypatch, signed):
     """Whatever the server says of it: that offers are of 777 kW, and that counts are of others."""
 
-    def forged(run_dir: Path, feeder: int, tick: int) -> list[Step]:
+    def forged(run_dir: Path, feeder: int, tick: int) -> Transcript:
         def step_as_told(step: Step) -> Step:
             if step.kind == "CappedOffer":
                 return structs.replace(step, fields={**step.fields, "offer": {"tranches": [{"relief_w": 777_000}]}})
@@ -232,7 +232,8 @@ def test_what_a_charger_relays_is_checked_as_its_car_signed_it(window, monkeypat
                 )
             return step
 
-        return [step_as_told(step) for step in transcript(run_dir, feeder, tick)]
+        told = transcript(run_dir, feeder, tick)
+        return structs.replace(told, steps=[step_as_told(step) for step in told.steps])
 
     monkeypatch.setattr(looked_up, "transcript", forged)
     with served(finished_run(signed), "127.0.0.1", 0, run_dir=signed) as url:
@@ -241,31 +242,33 @@ def test_what_a_charger_relays_is_checked_as_its_car_signed_it(window, monkeypat
             f"{STEPS}.find(text => text.includes('passes the offer on') && text.includes('checked here'))"
         )
         count = window.until(
-            f"{STEPS}.find(text => text.includes('beside its own') && text.includes('not signed with'))"
+            f"{STEPS}.find(text => text.includes('beside its own') && text.includes('WRONG signature'))"
         )
-    relayed = next(step for step in transcript(signed, 0, tick) if step.kind == "CappedOffer")
+    relayed = next(step for step in transcript(signed, 0, tick).steps if step.kind == "CappedOffer")
     assert "vehicle/" in relayed.inside["offer"].author
     assert "inside: the car's offer" in offer
     assert "777" not in offer
-    assert count.count("checked here") == count.count("not signed with the key") == 1
+    assert count.count("checked here") == count.count("WRONG signature") == 1
 
 
 def test_what_is_shown_of_a_signed_message_is_what_was_signed(window, monkeypatch, signed):
     """Whatever the server says beside it: here, that every receipt is an award and of a thousand tokens."""
 
-    def forged(run_dir: Path, feeder: int, tick: int) -> list[Step]:
-        return [
+    def forged(run_dir: Path, feeder: int, tick: int) -> Transcript:
+        told = transcript(run_dir, feeder, tick)
+        steps = [
             structs.replace(step, kind="Award", fields={**step.fields, "nanos": 1_000 * 10**9})
             if step.kind == "Receipt"
             else step
-            for step in transcript(run_dir, feeder, tick)
+            for step in told.steps
         ]
+        return structs.replace(told, steps=steps)
 
     monkeypatch.setattr(looked_up, "transcript", forged)
     with served(finished_run(signed), "127.0.0.1", 0, run_dir=signed) as url:
         tick = open_newest_round(window, url)
         receipt = window.until(f"{STEPS}.find(text => text.includes('has paid') && text.includes('checked here'))")
-    signs = next(step for step in transcript(signed, 0, tick) if step.kind == "Receipt")
+    signs = next(step for step in transcript(signed, 0, tick).steps if step.kind == "Receipt")
     assert signs.signed is not None
     assert f"signed with the key {signs.signed.public_key[:16]}…, checked here" in receipt
     assert "amount: 0." in receipt
@@ -275,7 +278,7 @@ def test_what_is_shown_of_a_signed_message_is_what_was_signed(window, monkeypatc
 def test_a_signature_of_another_key_of_other_bytes_or_for_another_network_is_not_believed(window, address, signed):
     window.open(address)
     call = next(row for row in parquet.read_table(signed / "rounds.parquet").to_pylist() if row["awarded_w"])
-    step = next(one.signed for one in transcript(signed, 0, call["tick"]) if one.kind == "Receipt")
+    step = next(one.signed for one in transcript(signed, 0, call["tick"]).steps if one.kind == "Receipt")
     assert step is not None
     sound = f"c.signedBy('{step.public_key}', c.unhex('{step.payload}'), '{step.signature}', 'local')"
     assert crypto(window, sound) is True

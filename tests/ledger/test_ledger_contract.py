@@ -25,6 +25,11 @@ def exists(key: str) -> PaymentStatus:
     return PaymentStatus(key=key, state=PaymentState.EXISTS)
 
 
+def pay(ledger: Ledger, payments: list[Payment]) -> list[PaymentStatus]:
+    """The answers, without what a network knows beside them: by which transaction, and when."""
+    return [msgspec.structs.replace(status, digest="", at_ms=None) for status in ledger.pay(payments)]
+
+
 def holdings(ledger: Ledger) -> tuple[int, int, int]:
     return ledger.balance("alice"), ledger.balance("bob"), ledger.balance("carol")
 
@@ -35,51 +40,51 @@ def test_an_account_nobody_heard_of_holds_nothing_and_has_no_history(ledger: Led
 
 
 def test_a_payment_moves_exactly_its_nanos(ledger: Ledger) -> None:
-    assert ledger.pay([payment("k", "alice", "carol", 7)]) == [paid("k")]
+    assert pay(ledger, [payment("k", "alice", "carol", 7)]) == [paid("k")]
     assert holdings(ledger) == (993, 500, 7)
 
 
 def test_all_of_a_balance_can_be_paid(ledger: Ledger) -> None:
-    assert ledger.pay([payment("k", "alice", "bob", 1_000)]) == [paid("k")]
+    assert pay(ledger, [payment("k", "alice", "bob", 1_000)]) == [paid("k")]
     assert holdings(ledger) == (0, 1_500, 0)
 
 
 def test_large_amounts_stay_exact(ledger: Ledger) -> None:
     before = ledger.balance("site")
     nanos = before - 1
-    assert ledger.pay([payment("k", "site", "carol", nanos)]) == [paid("k")]
+    assert pay(ledger, [payment("k", "site", "carol", nanos)]) == [paid("k")]
     assert (ledger.balance("site"), ledger.balance("carol")) == (before - nanos, nanos)
 
 
 def test_many_payments_are_answered_each_in_their_order(ledger: Ledger) -> None:
     batch = [payment(f"k{i}", "alice", "carol", i + 1) for i in range(20)]
-    assert ledger.pay(batch) == [paid(f"k{i}") for i in range(20)]
+    assert pay(ledger, batch) == [paid(f"k{i}") for i in range(20)]
     assert holdings(ledger) == (790, 500, 210)
 
 
 def test_nothing_to_pay_is_answered_with_nothing(ledger: Ledger) -> None:
-    assert ledger.pay([]) == []
+    assert pay(ledger, []) == []
     assert holdings(ledger) == (1_000, 500, 0)
 
 
 def test_the_same_payment_again_exists_and_moves_nothing(ledger: Ledger) -> None:
     ledger.pay([payment("k", "alice", "bob", 10)])
-    assert ledger.pay([payment("k", "alice", "bob", 10)]) == [exists("k")]
+    assert pay(ledger, [payment("k", "alice", "bob", 10)]) == [exists("k")]
     assert exists("k").ok
     assert holdings(ledger) == (990, 510, 0)
 
 
 def test_the_same_payment_twice_in_one_call_is_made_once(ledger: Ledger) -> None:
     once = payment("k", "alice", "bob", 10)
-    assert ledger.pay([once, once]) == [paid("k"), exists("k")]
+    assert pay(ledger, [once, once]) == [paid("k"), exists("k")]
     assert holdings(ledger) == (990, 510, 0)
 
 
 def test_a_payment_exists_even_when_its_payer_has_nothing_left(ledger: Ledger) -> None:
     """Idempotence comes before funds: whoever repeats a payment that emptied the account must not be told it failed."""
     everything = payment("k", "alice", "bob", 1_000)
-    assert ledger.pay([everything]) == [paid("k")]
-    assert ledger.pay([everything]) == [exists("k")]
+    assert pay(ledger, [everything]) == [paid("k")]
+    assert pay(ledger, [everything]) == [exists("k")]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +99,7 @@ def test_a_taken_key_with_other_content_is_refused(ledger: Ledger, other: Paymen
     assert (status.key, status.state, status.ok) == ("k", PaymentState.REFUSED, False)
     assert status.error
     assert holdings(ledger) == (990, 510, 0)
-    assert ledger.pay([first]) == [exists("k")]
+    assert pay(ledger, [first]) == [exists("k")]
 
 
 def test_who_does_not_hold_enough_is_refused(ledger: Ledger) -> None:
@@ -114,13 +119,13 @@ def test_a_refused_payment_can_be_made_once_there_are_tokens(ledger: Ledger) -> 
     wanted = payment("k", "bob", "carol", 600)
     assert not ledger.pay([wanted])[0].ok
     ledger.pay([payment("top-up", "alice", "bob", 100)])
-    assert ledger.pay([wanted]) == [paid("k")]
+    assert pay(ledger, [wanted]) == [paid("k")]
     assert holdings(ledger) == (900, 0, 600)
 
 
 def test_a_refusal_leaves_the_key_free(ledger: Ledger) -> None:
     assert not ledger.pay([payment("k", "bob", "carol", 600)])[0].ok
-    assert ledger.pay([payment("k", "bob", "carol", 1)]) == [paid("k")]
+    assert pay(ledger, [payment("k", "bob", "carol", 1)]) == [paid("k")]
 
 
 def test_history_lists_what_was_paid_to_and_from_once_oldest_first(ledger: Ledger) -> None:

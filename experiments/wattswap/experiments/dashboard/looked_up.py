@@ -60,7 +60,6 @@ register_url_convertor("number", _ShortNumber())
 class _Kept(NamedTuple):
     """An answer, and until when it holds."""
 
-    status: int
     content: bytes
     holds_until_s: float
 
@@ -105,17 +104,16 @@ class LookedUp:
         return await self._answer(request, "meter records", lambda run_dir: signed_records(run_dir, **asked))
 
     async def _answer(self, request: Request, what: str, look_up: Callable[[Path], object]) -> Response:
-        """What was found, 404 with the reason why it is not there, or 503 where too many others ask."""
+        """What was found, or why it is not there; 503 where too many others ask."""
         if self._run_dir is None:
             why = f"no {what} here: this run leaves no directory on this machine; name one with --out where it runs"
-            return PlainTextResponse(why + "\n", 404)
+            return _json(_why_not(why))
         path = request.url.path
         kept = self._still_kept(path) or await self._in_turn(request, path, self._run_dir, look_up)
         if kept is None:
             why = "others are looking something up; ask again in a moment\n"
             return PlainTextResponse(why, 503, {"retry-after": "2"})
-        media = "application/json" if kept.status == 200 else "text/plain"
-        return Response(kept.content, kept.status, media_type=media)
+        return _json(kept.content)
 
     def _still_kept(self, path: str) -> _Kept | None:
         kept = self._kept.get(path)
@@ -152,12 +150,12 @@ class LookedUp:
             return kept
         goes_on, began_s = self._history.state == "running", time.monotonic()
         try:
-            status, content = await run_in_threadpool(_found, question.run_dir, question.look_up)
+            content = await run_in_threadpool(_found, question.run_dir, question.look_up)
         finally:
             ended_s = time.monotonic()
             rest_s = _REST * (ended_s - began_s) if goes_on else 0.0
             asyncio.get_running_loop().call_later(rest_s, self._take_up_next)
-        kept = _Kept(status, content, ended_s + _FRESH_S if goes_on else float("inf"))
+        kept = _Kept(content, ended_s + _FRESH_S if goes_on else float("inf"))
         self._kept.pop(question.path, None)
         self._kept[question.path] = kept
         if len(self._kept) > _MOST_KEPT:
@@ -165,9 +163,17 @@ class LookedUp:
         return kept
 
 
-def _found(run_dir: Path, look_up: Callable[[Path], object]) -> tuple[int, bytes]:
-    """A status and its content."""
+def _found(run_dir: Path, look_up: Callable[[Path], object]) -> bytes:
     try:
-        return 200, msgspec.json.encode(look_up(run_dir))
+        return msgspec.json.encode(look_up(run_dir))
     except InputError as error:
-        return 404, f"{error}\n".encode()
+        return _why_not(str(error))
+
+
+def _why_not(why: str) -> bytes:
+    """That a run does not keep something is an answer, and no fault that a browser's console has to note."""
+    return msgspec.json.encode({"why": why})
+
+
+def _json(content: bytes) -> Response:
+    return Response(content, media_type="application/json")

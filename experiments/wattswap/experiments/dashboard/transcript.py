@@ -55,8 +55,17 @@ class Step(msgspec.Struct, frozen=True):
     """Where agents sign, what the authors of the messages inside it signed, by its fields."""
 
 
-def transcript(run_dir: Path, feeder: int, tick: int) -> list[Step]:
-    """The messages of the round whose call went out on a feeder at a tick, in the order in which they arrived.
+class Transcript(msgspec.Struct, frozen=True):
+    """What a journal holds of a round."""
+
+    steps: list[Step]
+    """In the order in which they arrived."""
+    breaks_off_tick: int | None
+    """Where the journal breaks off before the round's messages are over for certain."""
+
+
+def transcript(run_dir: Path, feeder: int, tick: int) -> Transcript:
+    """The messages of the round whose call went out on a feeder at a tick.
 
     Raises:
         InputError: there is no journal, it is damaged, or it does not hold every event.
@@ -71,7 +80,9 @@ def transcript(run_dir: Path, feeder: int, tick: int) -> list[Step]:
     authors = _Authors(header.seed, _feeder_name(run_dir, feeder)) if header.sign else None
     after = dropwhile(lambda line: line.tick < tick, reader.lines())
     lines = takewhile(lambda line: line.tick <= tick + LATEST_TICKS, after)
-    return list(_of_the_round((raw for line in lines for raw in line.events), feeder, tick, authors))
+    steps = list(_of_the_round((raw for line in lines for raw in line.events), feeder, tick, authors))
+    is_whole = reader.ended or reader.ticks > tick + LATEST_TICKS
+    return Transcript(steps, None if is_whole else reader.ticks)
 
 
 def _feeder_name(run_dir: Path, feeder: int) -> str:

@@ -8,7 +8,10 @@ export async function lookUp(path) {
   for (let times = 0; ; times++) {
     try {
       const answer = await fetch(path);
-      if (answer.ok) return { found: await answer.json() };
+      if (answer.ok) {
+        const told = await answer.json();
+        return told.why ? { why: told.why } : { found: told };
+      }
       const why = (await answer.text()).trim();
       if (answer.status !== 503 || times === MOST_TIMES) return { why };
     } catch {

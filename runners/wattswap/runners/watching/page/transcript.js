@@ -21,8 +21,12 @@ export class Transcript {
       this.element.replaceChildren(h("p", { class: "soft" }, `Not kept: ${why}.`));
       return;
     }
-    this.steps = found;
+    this.steps = found.steps;
     this.ask();
+    if (found.breaks_off_tick !== null && store.state !== "running") {
+      const at = clock(found.breaks_off_tick, true);
+      this.element.prepend(h("p", { class: "bad", role: "note" }, `The journal breaks off at ${at}: what was said after it is missing here.`));
+    }
   }
 
   // Whose messages: those of one charger and its car, first of one that got an award.
@@ -102,7 +106,7 @@ function signature({ public_key: key, network, payload, signature: signed }) {
     if (problem) { place.textContent = problem; return; }
     const good = await signedBy(key, unhex(payload), signed, network);
     place.className = good ? "good" : "bad";
-    place.textContent = good ? `✓ signed with the key ${short}, checked here` : `not signed with the key ${short}`;
+    place.textContent = good ? `✓ signed with the key ${short}, checked here` : `✗ WRONG signature: the message was altered, or signed with another key than ${short}`;
   });
   return place;
 }
