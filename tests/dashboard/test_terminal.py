@@ -21,7 +21,7 @@ from wattswap.experiments.dashboard.serving import served
 from wattswap.experiments.dashboard.terminal import TerminalView
 from wattswap.experiments.dashboard.terminal_lines import TerminalLines
 from wattswap.runners.recording.activities import ACTIVITIES, CHARGING, FEEDING, REDUCED
-from wattswap.runners.watching.history import FEEDER_COLUMNS, CarCard, History
+from wattswap.runners.watching.history import FEEDER_COLUMNS, HOMES, CarCard, History
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,18 @@ def test_who_gives_way_is_named(told):
     assert "Giving way: C7, C9\n" in text_of(view)
     history.add(ticks=[[0] * 6], cars=[[1, row, ACTIVITIES.index(CHARGING), 0, 0, 0, 0] for row in (0, 2)])
     assert "Giving way: nobody\n" in text_of(view)
+
+
+def test_what_a_node_does_not_know_is_no_figure():
+    history = history_of(3)
+    history.add(unknown=[[0, HOMES, "unheard"], [1, 0, "silent"], [2, HOMES, ""], [2, 0, ""]])
+    said: list[str] = []
+    TerminalLines(history, said.append).look()
+    homes, both, known = said
+    assert "not known of 0.0 kW (homes not known, cars 0.0 kW)" in homes
+    assert "(homes not known, cars not known); cars: 1 not known; " in both
+    assert "not known" not in known
+    assert "not known" not in text_of(TerminalView(history))
 
 
 def test_a_file_gets_a_plain_line_for_each_tick_with_what_the_tables_hold(told):

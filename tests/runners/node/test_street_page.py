@@ -6,7 +6,7 @@ import http.client
 import socket
 import threading
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from wattswap.protocol.events import Received
 from wattswap.protocol.messages import Report
 from wattswap.runners.engines.loop import SimulatedRun
 from wattswap.runners.engines.observer import Observer
+from wattswap.runners.node.bounded_server import MOST_AT_ONCE
 from wattswap.runners.node.street_page import MOST_WATCHERS, StreetPage
 from wattswap.runners.node.street_recorder import StreetRecorder
 from wattswap.runners.recording.activities import ACTIVITIES, FULL
@@ -284,6 +285,28 @@ def test_so_many_may_watch_and_the_next_takes_the_place_of_the_oldest_and_the_pa
             pass  # until its stream ends
         assert ask(page.port, "/")[0] == 200
         assert not [one for one in others if one.isclosed()]
+
+
+def test_whoever_comes_again_at_once_keeps_nobody_out(page):
+    """More watchers of one address than there are connections; each comes back as soon as it is hung up on."""
+    over = threading.Event()
+
+    def come_again() -> None:
+        while not over.is_set():
+            with suppress(OSError), socket.create_connection(("127.0.0.1", page.port), timeout=2) as connection:
+                connection.sendall(f"GET /stream HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
+                while not over.is_set() and connection.recv(65_536):
+                    pass
+
+    crowd = [threading.Thread(target=come_again) for _ in range(2 * MOST_AT_ONCE)]
+    for one in crowd:
+        one.start()
+    try:
+        assert [ask(page.port, "/")[0] for _ in range(5)] == [200] * 5
+    finally:
+        over.set()
+        for one in crowd:
+            one.join()
 
 
 def ask_head(port: int) -> bool:

@@ -79,7 +79,8 @@ def _bar(load: FeederLoad) -> Text:
     full_w = max(load.limit_w, load.load_w, 1)
     homes = max(0, min(load.base_w, load.load_w)) * _BAR // full_w
     cars = max(0, load.load_w) * _BAR // full_w - homes
-    says = f" {load.load_w / 1_000:.0f} of {load.limit_w / 1_000:.0f} kW"
+    in_all = f"{load.load_w / 1_000:.0f}" if load.is_known else "not known"
+    says = f" {in_all} of {load.limit_w / 1_000:.0f} kW"
     bar = (
         Text(f"{load.name} " if load.name else "")
         .append("#" * homes, "grey62")

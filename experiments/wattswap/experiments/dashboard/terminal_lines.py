@@ -48,5 +48,10 @@ class TerminalLines:
 
 def _says(load: FeederLoad) -> str:
     name = f"{load.name} " if load.name else ""
-    parts = f"homes {load.base_w / 1_000:.1f} kW, cars {load.cars_w / 1_000:.1f} kW"
-    return f"{name}{load.load_w / 1_000:.1f} of {load.limit_w / 1_000:.1f} kW ({parts})"
+    homes, cars = _kw(load.base_w, is_known=load.homes_known), _kw(load.cars_w, is_known=load.cars_known)
+    in_all = f"{load.load_w / 1_000:.1f}" if load.is_known else "not known"
+    return f"{name}{in_all} of {load.limit_w / 1_000:.1f} kW (homes {homes}, cars {cars})"
+
+
+def _kw(power_w: int, *, is_known: bool) -> str:
+    return f"{power_w / 1_000:.1f} kW" if is_known else "not known"

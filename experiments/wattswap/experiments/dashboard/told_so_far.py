@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from wattswap.runners.recording.activities import ACTIVITIES
 from wattswap.runners.recording.record import ROUND_COLUMNS
-from wattswap.runners.watching.history import FEEDER_COLUMNS, Cursor, Head
+from wattswap.runners.watching.history import FEEDER_COLUMNS, HOMES, Cursor, Head
 
 if TYPE_CHECKING:
     from wattswap.runners.watching.history import History, Row
@@ -25,6 +25,14 @@ class FeederLoad(NamedTuple):
     cars_w: int
     """What its cars draw, less what they feed."""
     limit_w: int
+    homes_known: bool
+    cars_known: bool
+    """Of every car; what is not known counts for nothing in the figures."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the load is."""
+        return self.homes_known and self.cars_known
 
     @property
     def load_w(self) -> int:
@@ -50,6 +58,11 @@ class ToldSoFar:
         """By the row of a car, its activity at the moment that was asked for last; negative once it has left."""
         self._happened = 0
         """So many of the cars' changes have happened by then."""
+        self._unknown: list[Row] = []
+        self._not_known: dict[int, str] = {}
+        """By the row of a car, or ``HOMES``: why it is not known at that moment; empty once it is."""
+        self._doubted = 0
+        """So many of ``_unknown`` hold by then."""
 
     def take_in(self) -> bool:
         """What is new; whether a history began, and all that was known is forgotten."""
@@ -63,6 +76,7 @@ class ToldSoFar:
             self._ticks += part.ticks
             self._cars += part.cars
             self._rounds += part.rounds
+            self._unknown += part.unknown
         return began
 
     @property
@@ -85,12 +99,14 @@ class ToldSoFar:
         return min(newest, int((monotonic() - self._began_s) * self._speed * 1_000 / head.tick_ms))
 
     def loads(self, head: Head, tick: int) -> list[FeederLoad]:
-        """Of each feeder."""
+        """Of each feeder; moments are asked for in their order."""
         found: list[FeederLoad] = []
+        not_known = self._not_known_at(tick)
+        known = HOMES not in not_known, not not_known - {HOMES}
         for number, feeder in enumerate(head.feeders):
             first = number * len(FEEDER_COLUMNS)
             base_w, limit_w, import_w, export_w = (int(figure) for figure in self._ticks[tick][first : first + 4])
-            found.append(FeederLoad(feeder.name, base_w, import_w - export_w, limit_w))
+            found.append(FeederLoad(feeder.name, base_w, import_w - export_w, limit_w, *known))
         return found
 
     def doings(self, tick: int) -> str:
@@ -99,8 +115,20 @@ class ToldSoFar:
             _, row, activity, *_ = (int(figure) for figure in self._cars[self._happened])
             self._happened += 1
             self.doing[row] = activity
-        counts = Counter(ACTIVITIES[activity] for activity in self.doing.values() if activity >= 0)
-        return ", ".join(f"{counts[name]} {name}" for name in ACTIVITIES if counts[name]) or "none"
+        not_known = self._not_known_at(tick) - {HOMES}
+        doing = {row: activity for row, activity in self.doing.items() if row not in not_known and activity >= 0}
+        counts = Counter(map(ACTIVITIES.__getitem__, doing.values())) + Counter(
+            dict.fromkeys(["not known"], len(not_known))
+        )
+        return ", ".join(f"{counts[name]} {name}" for name in (*ACTIVITIES, "not known") if counts[name]) or "none"
+
+    def _not_known_at(self, tick: int) -> set[int]:
+        """The rows of cars of which nothing is known then, and ``HOMES`` likewise."""
+        while self._doubted < len(self._unknown) and int(self._unknown[self._doubted][0]) <= tick:
+            _, row, why = self._unknown[self._doubted]
+            self._doubted += 1
+            self._not_known[int(row)] = str(why)
+        return {row for row, why in self._not_known.items() if why}
 
     def calls(self, tick: int) -> int:
         """How many went out until a moment."""

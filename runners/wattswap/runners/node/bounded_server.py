@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from contextlib import suppress
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOST_AT_ONCE: Final = 16
-"""Requests that are answered at once; further ones are hung up on, so nobody can fill the machine with threads."""
+"""Requests that are answered at once, so nobody can fill the machine with threads; further ones wait in their order."""
+_ROOM_S: Final = 1.0
+"""So long the next one waits for room, and then is hung up on."""
 REQUEST_S: Final = 5.0
 """A request and its answer are through by then, or hung up on: a byte now and then keeps no place."""
 _LOOK_S: Final = 0.1
@@ -62,25 +65,36 @@ class BoundedServer(ThreadingHTTPServer):
             InputError: the port is taken, or the address is not this machine's.
         """
         self._room = BoundedSemaphore(MOST_AT_ONCE)
+        self._is_closing = False
         self._due_s: dict[socket.socket, float] = {}
         """When each connection that is being answered is hung up on."""
         try:
             super().__init__((host, port), request)
         except OSError as error:
+            other = "port" if error.errno == errno.EADDRINUSE else "host or port"
             raise InputError(
-                f"[page]: cannot listen at {host}:{port} ({error.strerror}); choose another port"
+                f"[page]: cannot listen at {host}:{port} ({error.strerror}); choose another {other}"
             ) from None
         self._thread = Thread(target=self.serve_forever, args=(_LOOK_S,), name="page", daemon=True)
         self._thread.start()
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        """Answer in a thread, if there is room."""
-        if self._room.acquire(blocking=False):
+        """Answer in a thread, once there is room."""
+        if self._has_room():
             assert isinstance(request, socket.socket)
             self._due_s[request] = time.monotonic() + REQUEST_S
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
+
+    def _has_room(self) -> bool:
+        """Whether there is room within a moment; whoever comes meanwhile waits in line, behind this one."""
+        until_s = time.monotonic() + _ROOM_S
+        while not self._room.acquire(timeout=_LOOK_S):
+            self.service_actions()
+            if self._is_closing or time.monotonic() > until_s:
+                return False
+        return True
 
     def process_request_thread(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
@@ -110,6 +124,7 @@ class BoundedServer(ThreadingHTTPServer):
 
     def close(self) -> None:
         """Answer no more."""
+        self._is_closing = True
         self.shutdown()
         self.server_close()
         self._thread.join()

@@ -93,7 +93,7 @@ class StreetRecorder:
         for effect in effects:
             match effect:
                 case Send(message=Grant(session=session) as grant) if (car := self._cars.get(session)) is not None:
-                    car.grant, car.granted_ms = grant, now_ms
+                    car.grant, car.granted_ms = grant, car.heard_ms or now_ms  # its lease counts from the report
                 case Send(message=Sealed(kind=kind) as sealed) if kind == _CALL:
                     if isinstance(call := unseal(sealed), ReliefCall) and call.tick != self._called_tick:
                         self._called_tick, self._answered = call.tick, set()
@@ -322,8 +322,10 @@ class StreetRecorder:
                 rows.append((0,) * 7)
                 continue
             award = sold.get(car.report.session)
-            reduce_w = 0 if award is None else sum(award.award_w[:FEED])
             powers_w = car.powers_w(self._rules.guaranteed_w, now_ms)
+            reduce_w = 0 if award is None else sum(award.award_w[:FEED])
+            if powers_w[0] == 0 and reduce_w < car.firm_w:
+                reduce_w = 0  # it is not what it sold that stops it
             rows.append((car.wanted_w, car.firm_w, *powers_w, reduce_w, car.forced_w, car.owed_ws))
         wanted, firm, *rest = np.array(rows, dtype=np.int64).reshape(-1, 7).T
         numbers = np.array([car.row for car in here], dtype=np.int64)

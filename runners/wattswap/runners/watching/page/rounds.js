@@ -31,7 +31,7 @@ export class Rounds {
     const tick = Math.min(Math.floor(store.now), newest()), calls = roundsUntil(tick);
     this.head.textContent = calls.length
       ? `${count(calls.length)} until ${clock(tick)}; ${plural(sum(calls, "reduce_awards") + sum(calls, "feed_awards"), "offer was", "offers were")} taken`
-      : `No call until ${clock(tick)}: the transformer had room for everyone`;
+      : `No call until ${clock(tick)}`;
     fill(this.list, calls.length ? table([...COLUMNS, priceColumn()], calls.reverse(), "Calls, newest first") : null);
   }
 }

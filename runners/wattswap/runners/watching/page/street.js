@@ -57,9 +57,10 @@ function headline(tick, found, counts) {
 
 function carried(tick, found, counts) {
   const load = loadAt(tick), limit = tickValue(tick, "limit_w"), saved = unasked(tick) - load;
+  const least = unknownCars(counts) ? "at least " : "";
   const carries = load > limit
-    ? `The transformer carries ${kw(load)}, ${kw(load - limit)} more than it may.`
-    : `The transformer carries ${kw(load)} of the ${kw(limit)} it may.`;
+    ? `The transformer carries ${least}${kw(load)}, ${least}${kw(load - limit)} more than it may.`
+    : `The transformer carries ${least}${kw(load)} of the ${kw(limit)} it may.`;
   const gives = counts.paused + counts.reduced + counts.feeding;
   if (gives) return `${carries} ${cars(gives)} ${gives === 1 ? "is" : "are"} paid to give way` +
     (saved > 1000 && unasked(tick) > limit ? `; with nobody giving way it would be ${kw(unasked(tick))}.` : ".");
@@ -72,10 +73,10 @@ function tiles(tick, found, counts) {
   const until = roundsUntil(tick), last = until.at(-1), unit = store.head.price_unit;
   const bought = until.filter((round) => round.awarded_w).at(-1);
   const settled = tradesUntil(tick);
-  const behind = tickValue(tick, "owed_ws");
+  const behind = tickValue(tick, "owed_ws"), least = unknownCars(counts) && !notKnown(tick) ? "at least " : "";
   return [
-    tile("Load", kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
-    tile("Homes", kw(tickValue(tick, "base_w")), `cars ${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}`),
+    tile("Load", least + kw(load), `limit ${kw(limit)}`, load > limit ? "over" : ""),
+    tile("Homes", kw(tickValue(tick, "base_w")), `cars ${least}${kw(tickValue(tick, "import_w") - tickValue(tick, "export_w"))}`),
     tile("Giving way", isQuiet(tick) ? "not known" : cars(counts.paused + counts.reduced + counts.feeding),
       counts.waiting ? `${counts.waiting} ${counts.waiting === 1 ? "waits" : "wait"}${notKnown(tick) ? "" : " for room"}` : `of ${found.length} plugged`),
     tile("Last call", last ? clock(last.tick) : "none yet",

@@ -61,7 +61,7 @@ export class TransformerScreen {
       : load > limit ? `The transformer carries ${kw(load - limit)} more than it may`
         : waits || unknown ? `The transformer asks nobody now. ${waits}${waits ? unknown : unknown.trim()}` : "The transformer has room for everyone: it asks nobody");
     const paid = sum(tradesUntil(tick), "nanos"), held = leases(tick);
-    const inForce = held.filter((grant) => grant.lease_ms > 0).length, told = held.some((grant) => grant.lease_ms >= 0);
+    const told = held.some((grant) => grant.lease_ms >= 0), inForce = told ? held.filter((grant) => grant.lease_ms > 0) : held;
     const rating = head.feeders[store.feeder].rating_va;
     fill(this.tiles, [
       tile("Load", kw(load), `limit ${kw(limit)}${rating ? ` of ${kva(rating)}` : ""}`, load > limit ? "over" : ""),
@@ -70,7 +70,7 @@ export class TransformerScreen {
       account && tile("Free to promise", iota(account.free_nanos), "IOTA in the site's account"),
       account && tile("Reserved", iota(account.reserved_nanos), "IOTA, for awards under way"),
       account && tile("To be netted", iota(account.earned_nanos), "IOTA, when the cars leave"),
-      held.length ? tile("Leases", told ? `${inForce} in force` : cars(held.length), `for ${kw(sum(held, "granted_w"))} in all`) : null,
+      held.length ? tile("Leases", told ? `${inForce.length} in force` : cars(held.length), `for ${kw(sum(inForce, "granted_w"))} in all`) : null,
       heat && tile("Hottest spot", `${heat.hot_c.toFixed(0)} °C`, heat.hot_c > 98 ? "above 98: ages fast" : "below 98: ages slowly", heat.hot_c > 120 ? "over" : ""),
       heat && tile("Life used", hours(heat.used_s), `in ${hours((tick + 1) * head.tick_ms / 1000)}`),
     ]);
