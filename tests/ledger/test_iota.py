@@ -63,6 +63,10 @@ def sent_by(ledger: IotaLedger, account: str) -> int:
 # -- fees and coins ---------------------------------------------------------------------------------------------------
 
 
+def test_no_transaction_has_a_name_that_is_no_digest(ledger: IotaLedger) -> None:
+    assert ledger.client.effects("9wallet/x") is None
+
+
 def test_all_fees_come_from_the_gas_wallet_and_every_other_balance_is_exact(ledger: IotaLedger) -> None:
     gas = ledger.balance(GAS)
     ledger.pay([payment("a", "bob", 10), payment("b", "carol", 20), payment("c", "bob", 5)])

@@ -165,7 +165,11 @@ class IotaClient(Closing):
 
     def effects(self, digest: str) -> BatchOutcome | None:
         """What a transaction came to, once it is final; None if the node does not know it (yet)."""
-        return self._call(self._final_effects(iota_sdk.TransactionDigest.from_base58(digest)))
+        try:
+            asked = iota_sdk.TransactionDigest.from_base58(digest)
+        except SdkFfiError:  # an altered file named it; nobody ever sent a transaction of that name
+            return None
+        return self._call(self._final_effects(asked))
 
     async def _final_effects(self, digest: Any) -> BatchOutcome | None:
         effects = await self._client.transaction_effects(digest)

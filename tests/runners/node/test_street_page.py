@@ -19,6 +19,7 @@ from wattswap.agents.transformer import Transformer
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.dashboard.remote import remote_run
 from wattswap.experiments.dashboard.watcher import Watcher
+from wattswap.protocol.errors import InputError
 from wattswap.protocol.events import Received
 from wattswap.protocol.messages import Report
 from wattswap.runners.engines.loop import SimulatedRun
@@ -262,6 +263,13 @@ def page():
 def test_only_who_asks_for_this_page_gets_it(page, path, headers, status, says):
     got, body = ask(page.port, path, **headers)
     assert (got, says in body) == (status, True), body
+
+
+def test_a_page_needs_a_host_of_this_machine():
+    with pytest.raises(InputError, match="host is empty"):
+        StreetPage("", free_port(), history_of(3))
+    with pytest.raises(InputError, match="choose another host or port"):
+        StreetPage("203.0.113.1", free_port(), history_of(3))
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

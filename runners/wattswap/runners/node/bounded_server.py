@@ -62,8 +62,10 @@ class BoundedServer(ThreadingHTTPServer):
         """Serve at once.
 
         Raises:
-            InputError: the port is taken, or the address is not this machine's.
+            InputError: the port is taken, or there is no address, or it is not this machine's.
         """
+        if not host:  # to the system that is every network
+            raise InputError("[page]: host is empty; leave it out for this machine alone, or name an address of it")
         self._room = BoundedSemaphore(MOST_AT_ONCE)
         self._is_closing = False
         self._due_s: dict[socket.socket, float] = {}

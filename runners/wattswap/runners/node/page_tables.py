@@ -15,8 +15,7 @@ Port = Annotated[int, Meta(ge=0, le=65_535)]
 class _PageTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What all of them say."""
 
-    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
-    """An empty one would be every network."""
+    host: str = "127.0.0.1"
 
 
 class StreetPageTable(_PageTable, frozen=True, kw_only=True):
