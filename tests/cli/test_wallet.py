@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -364,3 +364,15 @@ def test_a_payment_that_was_killed_anywhere_is_made_once_when_it_is_repeated(say
             process.kill()
         assert say(*words)[0] == 0
         assert holds(say, run, "cy") == (6 + number) * 10**9
+
+
+def test_a_runs_wallets_pay_by_no_other_outbox_than_the_runs(say, node_url, tmp_path: Path):
+    """By another one the run's debts would be paid once more."""
+    settled_run(tmp_path / "run", node_url)
+    with closing(sqlite3.connect(tmp_path / "run" / "outbox.sqlite")) as file:
+        file.execute("UPDATE identity SET id = ?", ("0" * 32,))
+        file.commit()
+
+    code, out, err = say("wallet", "pay", "site", "ann", "0.1", "--run", str(tmp_path / "run"), "--yes")
+
+    assert (code, "put back the right one" in err) == (2, True), (out, err)

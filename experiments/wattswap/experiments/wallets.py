@@ -20,6 +20,7 @@ from wattswap.experiments.ledger_places import (
     wallets_of,
 )
 from wattswap.experiments.nearest import nearest
+from wattswap.experiments.settlement_note import settlement_note
 from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.crossing import BILL, REWARD
@@ -337,7 +338,7 @@ def pay(place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = (), t
             with SqliteLedger(path) as ledger:
                 [status] = ledger.pay([order.payment])
         else:
-            outbox, wallets = Outbox(order.outbox), _wallets(place, order.key)
+            outbox, wallets = _outbox_of(place, order), _wallets(place, order.key)
             if thaw:
                 outbox.thaw()
             with opened_chain(place.ledger, wallets, outbox, allow=allow, sponsored=order.key is None) as chain:
@@ -345,6 +346,23 @@ def pay(place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = (), t
     if status.state is PaymentState.REFUSED:
         raise InputError(f"not paid: {status.error}")
     return status
+
+
+def _outbox_of(place: LedgerPlace, order: PaymentOrder) -> Outbox:
+    """Where it is written down; a run's wallets pay by the run's own outbox and by no other.
+
+    Another one would pay once more what the run's own has paid.
+    """
+    if place.run is None or order.outbox != place.run / OUTBOX:
+        return Outbox(order.outbox)
+    note, outbox = settlement_note(place.run), Outbox(order.outbox, run=place.run_id or "")
+    wanted = "" if note is None else note.identities.get("outbox", "")
+    if (found := outbox.identity) != wanted:
+        outbox.close()
+        raise InputError(
+            f"{place.run} pays by outbox {wanted[:8]}, and this is outbox {found[:8]}: put back the right one"
+        )
+    return outbox
 
 
 def _key_of(place: LedgerPlace, word: str) -> Path | None:
