@@ -86,6 +86,19 @@ def street_of(
     )
 
 
+def three_cars(ticks: int) -> Street:
+    """Three on a cable for two: two of them sell, draw it back and are paid within a few windows of two minutes."""
+    return street_of(
+        [Stay(0, 400, energy_ws) for energy_ws in (6_000_000, 4_000_000, 4_000_000)],
+        ticks,
+        base_w=[[8_000] * (ticks + 1)],
+        window_s=120,
+        transformer={"rating_va": 26_000},
+        vehicles={"strategy": "need"},
+        market={"deadline_ms": 7_500},
+    )
+
+
 def _sessions(stays: Sequence[Stay], ticks: int, tick_ms: int) -> Sessions:
     """The stays that are live at some tick of the run."""
     named = [(f"s{number}", stay) for number, stay in enumerate(stays)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.dashboard.histories import lists_of
-from tests.streets import Stay, street_of
+from tests.streets import Stay, street_of, three_cars
 
 from wattswap.experiments.api import run_loaded
 from wattswap.experiments.dashboard.transformer_observer import TransformerObserver
@@ -89,16 +89,8 @@ def test_no_car_is_shown_to_draw_more_than_it_may():
 
 @pytest.fixture(scope="module")
 def live() -> tuple[Watcher, Truth]:
-    """Three cars on a cable for two, run by three processes on the wall clock."""
-    street = street_of(
-        [Stay(0, 400, energy_ws) for energy_ws in (6_000_000, 4_000_000, 4_000_000)],
-        TICKS,
-        base_w=[[8_000] * (TICKS + 1)],
-        window_s=120,
-        transformer={"rating_va": 26_000},
-        vehicles={"strategy": "need"},
-        market={"deadline_ms": 7_500},
-    )
+    """Run by three processes on the wall clock."""
+    street = three_cars(TICKS)
     watcher, truth, observers = watched(street)
     live_run(street, speed=street.tick_ms / BEAT_WALL_MS, processes=3, observers=observers).run()
     return watcher, truth

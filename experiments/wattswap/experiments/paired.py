@@ -19,8 +19,6 @@ from wattswap.agents.controllers import NEGOTIATED
 CONFIDENCE: Final = 0.95
 _ROUNDING: Final = 1e-12
 """Figures are floats: what differs by less than this part of them is the same."""
-
-
 _OF_MARKETS: Final = frozenset({"paid_nanos", "rent_open_nanos", "sellers_losing", "sellers_gain_nanos"})
 
 

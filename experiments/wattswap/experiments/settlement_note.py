@@ -11,6 +11,7 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.rundir import RUN_JSON, read_run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -52,3 +53,18 @@ def settlement_note(run: Path) -> SettlementNote | None:
             f"{run / RUN_JSON}: its settlement cannot be read ({error}), and tokens may be owed: put it back from a"
             " backup"
         ) from None
+
+
+def require_own(run: Path, identities: Mapping[str, str], name: str, found: str) -> None:
+    """Refuse a ledger or outbox that is not the one that a run noted under this name.
+
+    Another outbox would pay once more what the run's own has paid.
+
+    Raises:
+        InputError: it is another one.
+    """
+    wanted = identities.get(name, "")
+    if found != wanted:
+        raise InputError(
+            f"{run} settled on {name} {wanted[:8]}, and this is {name} {found[:8]}: put back the right one"
+        )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wattswap.experiments.settlement_note import settlement_note
+from wattswap.experiments.settlement_note import require_own, settlement_note
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
 from wattswap.ledger.base import DamagedError, LedgerDownError
@@ -159,11 +159,7 @@ def _require_files(run_dir: Path, block: Mapping[str, Any]) -> None:
 def _require_same(run_dir: Path, block: Mapping[str, Any], settlement: Ledger) -> None:
     """Refuse a ledger or outbox that is not the run's own."""
     for name, identity in settlement.identities().items():
-        wanted = block["identities"].get(name, "")
-        if identity != wanted:
-            raise InputError(
-                f"{run_dir} settled on {name} {wanted[:8]}, and this is {name} {identity[:8]}: put back the right one"
-            )
+        require_own(run_dir, block["identities"], name, identity)
 
 
 def _books_of(run_dir: Path, feeders: Sequence[str], block: Mapping[str, Any], settlement: Ledger) -> dict[str, Book]:

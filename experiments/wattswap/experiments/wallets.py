@@ -20,7 +20,7 @@ from wattswap.experiments.ledger_places import (
     wallets_of,
 )
 from wattswap.experiments.nearest import nearest
-from wattswap.experiments.settlement_note import settlement_note
+from wattswap.experiments.settlement_note import require_own, settlement_note
 from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.crossing import BILL, REWARD
@@ -349,19 +349,14 @@ def pay(place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = (), t
 
 
 def _outbox_of(place: LedgerPlace, order: PaymentOrder) -> Outbox:
-    """Where it is written down; a run's wallets pay by the run's own outbox and by no other.
-
-    Another one would pay once more what the run's own has paid.
-    """
+    """Where it is written down; a run's wallets pay by the run's own outbox and by no other."""
     if place.run is None or order.outbox != place.run / OUTBOX:
         return Outbox(order.outbox)
-    note, outbox = settlement_note(place.run), Outbox(order.outbox, run=place.run_id or "")
-    wanted = "" if note is None else note.identities.get("outbox", "")
-    if (found := outbox.identity) != wanted:
-        outbox.close()
-        raise InputError(
-            f"{place.run} pays by outbox {wanted[:8]}, and this is outbox {found[:8]}: put back the right one"
-        )
+    note = settlement_note(place.run)
+    with ExitStack() as undo:
+        outbox = undo.enter_context(Outbox(order.outbox, run=place.run_id or ""))
+        require_own(place.run, {} if note is None else note.identities, "outbox", outbox.identity)
+        undo.pop_all()
     return outbox
 
 

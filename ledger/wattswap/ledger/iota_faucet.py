@@ -13,8 +13,6 @@ import msgspec
 
 from wattswap.ledger.base import LedgerDownError
 
-MOST_NANOS: Final = 1_000_000 * 10**9
-"""What the faucet of ``wattswap devnet`` gives in one go."""
 _TIMEOUT_S: Final = 10.0
 _PATIENCE_S: Final = 30.0
 """A faucet that has given too much for now is asked again for so long: it refills by the second."""
@@ -22,20 +20,14 @@ _AGAIN_S: Final = 0.5
 
 
 def give(url: str, address: str, nanos: int) -> None:
-    """Have the node's faucet send so many nanos to an address, in several coins if it must be.
+    """Have the node's faucet send so many nanos to an address.
 
     ``url`` is that of GraphQL. Raises ``LedgerDownError`` if the faucet does not give them.
     """
     parts = urlsplit(url)
-    while nanos > 0:
-        gift = min(nanos, MOST_NANOS)
-        _ask(f"{parts.scheme}://{parts.netloc}/v1/gas", address, gift)
-        nanos -= gift
-
-
-def _ask(url: str, address: str, nanos: int) -> None:
+    faucet = f"{parts.scheme}://{parts.netloc}/v1/gas"
     body = msgspec.json.encode({"FixedAmountRequest": {"recipient": address, "amount": nanos}})
-    request = urllib.request.Request(url, data=body, headers={"content-type": "application/json"})  # noqa: S310
+    request = urllib.request.Request(faucet, data=body, headers={"content-type": "application/json"})  # noqa: S310
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     until = time.monotonic() + _PATIENCE_S
     while True:
@@ -46,7 +38,7 @@ def _ask(url: str, address: str, nanos: int) -> None:
         except urllib.error.HTTPError as error:
             said = error.read(500).decode(errors="replace")
             if error.code != HTTPStatus.TOO_MANY_REQUESTS or time.monotonic() > until:
-                raise LedgerDownError(f"the faucet at {url} refuses: {' '.join(said.split())}") from None
+                raise LedgerDownError(f"the faucet at {faucet} refuses: {' '.join(said.split())}") from None
         except OSError as error:
-            raise LedgerDownError(f"the faucet at {url} does not answer: {error}") from None
+            raise LedgerDownError(f"the faucet at {faucet} does not answer: {error}") from None
         time.sleep(_AGAIN_S)

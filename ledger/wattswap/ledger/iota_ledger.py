@@ -97,7 +97,9 @@ class IotaLedger(Ledger):
         found = self.client.coins_of(addresses)
         for (account, nanos), address, coins in zip(opening.items(), addresses, found, strict=True):
             lacking = nanos - sum(coin.nanos for coin in coins)
-            if lacking > 0 and not self.is_ours:
+            if lacking <= 0:
+                continue
+            if not self.is_ours:
                 raise InputError(
                     f"the wallet of {account!r} lacks {lacking} nanos of the {nanos} that the scenario gives it, and"
                     f" {self.client.url} is no local devnet, where a faucet would: send them to {address}"

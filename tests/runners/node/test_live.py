@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from tests.streets import Stay, street_of
+from tests.streets import three_cars
 
 from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.agent_factory import AgentFactory
@@ -21,19 +21,6 @@ from wattswap.runners.world import World
 TICKS = 20
 BEAT_WALL_MS = 200
 PROCESSES = 3
-
-
-def three_cars() -> Street:
-    """Two of them sell, draw it back and are paid within a few windows of two minutes."""
-    return street_of(
-        [Stay(0, 400, energy_ws) for energy_ws in (6_000_000, 4_000_000, 4_000_000)],
-        TICKS,
-        base_w=[[8_000] * (TICKS + 1)],
-        window_s=120,
-        transformer={"rating_va": 26_000},
-        vehicles={"strategy": "need"},
-        market={"deadline_ms": 7_500},
-    )
 
 
 def header_of(street: Street) -> Header:
@@ -53,7 +40,7 @@ def header_of(street: Street) -> Header:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Street, RunRecord, Path]:
     """The street as three processes ran it, its record, and the folder of their journals."""
-    street, folder = three_cars(), tmp_path_factory.mktemp("live")
+    street, folder = three_cars(TICKS), tmp_path_factory.mktemp("live")
     speed = street.tick_ms / BEAT_WALL_MS
     run = live_run(street, speed=speed, processes=PROCESSES, sign=True, journals=(folder, header_of(street)))
     return street, run.run(), folder
@@ -113,4 +100,4 @@ def test_a_journal_that_was_cut_short_is_told_up_to_there(ran, tmp_path: Path):
 
 def test_a_speed_at_which_no_answer_finds_its_way_is_refused():
     with pytest.raises(InputError, match=r"--speed 900: a beat of 30 s would pass in 33 ms.*at most 300"):
-        live_run(three_cars(), speed=900, processes=2)
+        live_run(three_cars(TICKS), speed=900, processes=2)

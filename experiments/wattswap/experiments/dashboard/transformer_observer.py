@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from wattswap.runners.scenario.street import Street
     from wattswap.runners.watching.history import History, Row
 
-UNKNOWN: Final = -1
+_NO_CALL: Final = -1
 
 
 class TransformerObserver(Observer):
@@ -81,8 +81,8 @@ class TransformerObserver(Observer):
             return
         if not isinstance(offer, Offer) or offer.session != capped.session:
             return
-        closed = self._closed.get(offer.feeder, UNKNOWN) - is_last
-        if offer.tick > max(closed, self._heard.get(offer.session, UNKNOWN)):
+        closed = self._closed.get(offer.feeder, _NO_CALL) - is_last
+        if offer.tick > max(closed, self._heard.get(offer.session, _NO_CALL)):
             self._heard[offer.session] = offer.tick
             self._history.add(offers=offer_rows(offer, offer.session, capped.cap_w))
 

@@ -16,7 +16,6 @@ import numpy as np
 from wattswap.agents.law import ChargingState
 from wattswap.agents.offers import FEED
 from wattswap.agents.transformer import Transformer
-from wattswap.ledger.book import RESERVED
 from wattswap.protocol.codec import unseal
 from wattswap.protocol.effects import NoteAward, NoteForced, NoteRound, NoteTrade, Send
 from wattswap.protocol.errors import RemoteProtocolError
@@ -27,6 +26,7 @@ from wattswap.runners.node.seen_car import GONE, SeenCar
 from wattswap.runners.recording.activities import activity
 from wattswap.runners.recording.car_ticks import CarTicks
 from wattswap.runners.recording.record import SHORT_WS, SessionRow, TickRow, forced_row, round_row, trade_rows
+from wattswap.runners.watching.funds import Funds
 from wattswap.runners.watching.history import HOMES, UNTOLD, CarCard, FeederCard, Head, History
 from wattswap.runners.watching.tranches import offer_rows, tranche_rows
 
@@ -250,11 +250,8 @@ class StreetRecorder:
             return
         if (offer.tick, offer.session) == (self._called_tick, capped.session):
             self._answered.add(capped.session)
-            most_w = min(capped.cap_w, car.session.charger_w)
-            tranches = tuple(msgspec.structs.replace(one, relief_w=min(one.relief_w, most_w)) for one in offer.tranches)
-            tick = self._called_tick - self._first_tick
-            told = msgspec.structs.replace(offer, tick=tick, feeder=_FEEDER, tranches=tranches)
-            self.history.add(offers=offer_rows(told, car.row))
+            told = msgspec.structs.replace(offer, tick=offer.tick - self._first_tick, feeder=_FEEDER)
+            self.history.add(offers=offer_rows(told, car.row, min(capped.cap_w, car.session.charger_w)))
 
     def _note(self, note: NoteAward | NoteForced | NoteTrade, car: SeenCar) -> None:
         name = car.session.party.session_id
@@ -345,8 +342,7 @@ class StreetRecorder:
         return car.told_grant
 
     def _tell_accounts(self, free_nanos: int, book: Book) -> None:
-        earned = sum(nanos for account, nanos in book.balances().items() if account.startswith("payable/"))
-        accounts = free_nanos, book.balance(RESERVED), earned
+        accounts = Funds.of(book)._replace(free=free_nanos)
         if accounts != self._told_accounts:
             self._told_accounts = accounts
             self.history.add(accounts=[[max(self._tick - 1, 0), _FEEDER, *accounts]])
