@@ -89,6 +89,7 @@ def settled_run(
         "keys": None if keys is None else str(keys),
         "run_id": run_id,
         "identities": identities,
+        "public_key": signer.public_key.hex(),
         "records": slots,
         "metered_until_ms": slots * SLOT_MS,
         "entries": len(book.entries),

@@ -240,6 +240,20 @@ def test_another_sites_archive_is_foreign_and_not_so_many_missing_records(say, t
     assert (code, out, err.count("\n"), "is foreign: an archive of" in err) == (2, "", 1, True), err
 
 
+def test_a_runs_records_are_checked_by_its_own_key_also_where_its_archive_is_gone(say, tmp_path: Path):
+    run = settled_run(tmp_path / "run", STREET)
+    (run / "meters.sqlite").rename(tmp_path / "away.sqlite")
+    code, out, _ = say("meter", "verify", "--run", str(run))
+    assert (code, f"{run / 'meters.sqlite'} is gone" in out, "Note" in out) == (1, True, False), out
+    about = json.loads((run / "run.json").read_text())
+    about["settlement"]["public_key"] = "ab" * 32
+    (run / "run.json").write_text(json.dumps(about))
+    assert [place for place, _ in faults(say, "--run", str(run))] == list(range(6))
+    (tmp_path / "away.sqlite").rename(run / "meters.sqlite")
+    code, out, err = say("meter", "verify", "--run", str(run))
+    assert (code, out, "is the archive of another key" in err) == (2, "", True), err
+
+
 def test_records_of_another_run_under_the_same_key_are_foreign(say, tmp_path: Path):
     run = settled_run(tmp_path / "run", STREET)
     block = read_run(run).settlement

@@ -14,9 +14,11 @@ from tests.cli.conftest import Say
 from tests.cli.settled import settled_run
 from tests.experiments.settled_runs import a_node
 
+from wattswap.ledger.file_lock import FileLock
 from wattswap.ledger.iota_faucet import give
 from wattswap.ledger.keys import read_key_file, write_key_file
 from wattswap.protocol.identity import Signer
+from wattswap.runners.payments.wallets_seed import write_wallets_seed
 from wattswap.runners.recording.rundir import LEDGER, METERS, OUTBOX, RUN_JSON, read_run
 
 pytestmark = pytest.mark.usefixtures("without_report")
@@ -68,6 +70,22 @@ def test_an_item_that_is_gone_is_said_and_comes_back(node_url, tmp_path: Path, s
     assert say("settle", str(run), "--acknowledge")[0] == 0
 
 
+def test_wallets_of_another_number_are_refused_in_one_line(node_url, tmp_path: Path, say: Say) -> None:
+    run = settled_run(tmp_path / "run", node_url)
+    write_wallets_seed(run, 12345)
+    code, _, error = say("settle", str(run))
+    assert (code, error.count("\n"), "put back the right wallets.seed" in error) == (2, 1, True), error
+
+
+def test_an_anchor_of_which_nothing_is_left_is_named(tmp_path: Path, say: Say) -> None:
+    run = settled_run(tmp_path / "run", f"sqlite:{tmp_path / 'street.sqlite'}")
+    assert alter(tmp_path / "street.sqlite", "UPDATE anchors SET content = x'' WHERE sequence = 5") == 1
+    for command in (("settle", str(run)), ("meter", "verify", "--run", str(run))):
+        code, text, error = say(*command)
+        assert (code, error) == (1, ""), (text, error)
+        assert "record 5" in text or "anchor/demo/5" in text, text
+
+
 def test_meter_records_that_an_older_archive_lacks_are_named(node_url, tmp_path: Path, say: Say) -> None:
     run = settled_run(tmp_path / "run", node_url)
     about = json.loads((run / RUN_JSON).read_text())
@@ -111,6 +129,13 @@ def test_runs_with_the_same_wallets_are_each_compared_with_their_own_payments(tm
             code, text, _ = say("meter", "verify", "--run", str(run))
             assert (code, "all as signed" in text) == (0, True), text
         assert say("wallet", "balance", "site", "--run", str(runs[0]))[0] == 0
+        by_hand = ("wallet", "pay", str(keys / "site.key"), f"0x{'ab' * 32}", "0.1", "--ledger", f"{node.url}/graphql")
+        code, text, error = say(*by_hand, "--yes")
+        assert (code, text.endswith("Paid.\n"), "a run with it" in error) == (0, True, True), (text, error)
+        lock = FileLock(keys / "in-use")
+        code, _, error = say("settle", str(runs[0]))
+        lock.release()
+        assert (code, error.count("\n"), f"process {os.getpid()} pays with these keys" in error) == (2, 1, True), error
         shutil.rmtree(keys)
         code, _, error = say("meter", "verify", "--run", str(runs[0]))
         assert (code, error.count("\n"), "there is no such folder" in error) == (2, 1, True), error

@@ -373,6 +373,6 @@ def test_a_runs_wallets_pay_by_no_other_outbox_than_the_runs(say, node_url, tmp_
         file.execute("UPDATE identity SET id = ?", ("0" * 32,))
         file.commit()
 
-    code, out, err = say("wallet", "pay", "site", "ann", "0.1", "--run", str(tmp_path / "run"), "--yes")
-
-    assert (code, "put back the right one" in err) == (2, True), (out, err)
+    for words in (("pay", "site", "ann", "0.1", "--yes"), ("balance",), ("history", "site")):
+        code, out, err = say("wallet", *words, "--run", str(tmp_path / "run"))
+        assert (code, out, "put back the right one" in err) == (2, "", True), (out, err)

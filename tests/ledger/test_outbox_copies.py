@@ -402,9 +402,7 @@ def test_what_a_copy_has_paid_is_no_strangers_though_a_person_says_so(tmp_path: 
     chain.database.close()
 
 
-def test_what_a_copied_key_has_paid_with_an_outbox_of_its_own_is_not_paid_again_after_a_look(
-    place: OutboxPlace,
-) -> None:
+def test_what_a_copied_key_has_paid_with_an_outbox_of_its_own_is_not_paid_again(place: OutboxPlace) -> None:
     """A person's key and its copy pay under the same settlement key: it is the same payment."""
     original = place.submitter()
     original.owe(DEBTS[1:2])
@@ -416,10 +414,55 @@ def test_what_a_copied_key_has_paid_with_an_outbox_of_its_own_is_not_paid_again_
     again = place.submitter()
     again.owe(DEBTS[:1])
     settle(again, 10)
-    assert "If the key file was copied" in place.outbox.frozen("site")
-    place.outbox.thaw()
-    settle(place.submitter())
+    assert (again.others(), place.outbox.alarms) == (1, [])
     assert (place.state("a"), place.chain.received()["bus"]) == (BatchState.FINAL, 100)
+
+
+def test_runs_with_a_persons_key_before_and_between_stop_none_of_its_payments(place: OutboxPlace) -> None:
+    """Both runs have paid a bill of the same name: in the eyes of a third outbox that is no payment made twice."""
+    for number, run in enumerate(("monday", "tuesday")):
+        with Outbox(None, run=run) as outbox:
+            submitter = Submitter(outbox, place.lane, clock=LeapingClock())
+            submitter.owe(DEBTS[:1])
+            settle(submitter)
+        by_hand = place.submitter()
+        by_hand.owe([Payment(key=f"pay/{number}", payer="site", payee="ann", nanos=5)])
+        settle(by_hand, 10)
+        assert (by_hand.others(), place.outbox.alarms, place.outbox.unsettled) == (number + 1, [], 0)
+    assert (place.chain.received()["bus"], place.chain.received()["ann"]) == (200, 10)
+
+
+def test_an_outbox_that_is_older_than_what_it_has_paid_says_so(tmp_path: Path) -> None:
+    """What it owed since then stood in it alone, and nothing is left to compare the ledger with."""
+    chain = FakeChain(OPENING)
+    path, backup = tmp_path / "outbox.sqlite", tmp_path / "backup.sqlite"
+    with Outbox(path) as outbox:
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
+        submitter.owe(DEBTS[:1])
+        copy = sqlite3.connect(backup)
+        outbox._database._connection.backup(copy)
+        copy.close()
+        submitter.owe(DEBTS[:2])
+        settle(submitter)
+        assert submitter.forgotten() == 0
+    with Outbox(backup) as outbox:
+        submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
+        submitter.work()
+        assert (submitter.forgotten(), outbox.unsettled) == (1, 0)
+        submitter.owe(DEBTS[:2])
+        assert submitter.forgotten() == 0
+    chain.database.close()
+
+
+def test_an_outbox_is_not_opened_with_the_keys_of_another(place: OutboxPlace) -> None:
+    submitter = place.submitter()
+    submitter.owe(DEBTS)
+    submitter.require_keys()
+    place.lanes["car"] = FakeAdapter(place.chain, "car", secret=b"another")
+    place.submitter().require_keys()  # one key that was exchanged stops its own account alone, when it is to pay
+    place.lanes["site"] = FakeAdapter(place.chain, "site", secret=b"another")
+    with pytest.raises(InputError, match=r"put back the right wallets\.seed, keys or outbox"):
+        place.submitter().require_keys()
 
 
 def test_a_ledger_that_was_set_back_is_said_to_be_and_nothing_is_paid_on_it(place: OutboxPlace) -> None:

@@ -184,7 +184,7 @@ def _verify_all(
     place: LedgerPlace, site: str | None, address: str | None, public_key: str | None, *, as_json: bool
 ) -> bool:
     from wattswap.cli.progress import progress_bar
-    from wattswap.experiments.broken_off import records_lost
+    from wattswap.experiments.broken_off import archives_gone, records_lost
     from wattswap.experiments.meters import open_site
 
     with (
@@ -192,7 +192,7 @@ def _verify_all(
         progress_bar(found.last + 1, f"{found.name}, checked", every=1) as progress,
     ):
         verified = found.verified(progress)
-    lost = records_lost(place.run) if place.run is not None else ""
+    lost = "" if place.run is None else archives_gone(place.run) or records_lost(place.run)
     if as_json:
         said = {
             **_about(found),
@@ -262,7 +262,7 @@ def _show_verified(site: MeterSite, verified: Verified) -> None:
             f"{counted(verified.records, 'record')} of {site.name} on {site.place.ledger},"
             f" {counted(verified.readings, 'reading')}: all as signed"
         )
-    if site.archive is None:
+    if site.archive is None and site.place.run is None:
         click.echo("Note: whether records are missing at the end only the site's archive can tell; name its --run.")
     if not site.is_key_known:
         click.echo(f"Note: they name {site.public_key.hex()} as their key; say whose it must be with --public-key.")

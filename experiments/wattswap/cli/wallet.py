@@ -136,8 +136,14 @@ def pay(
     if not (yes or order.known or _agreed()):
         click.echo("Nothing was paid.", err=True)
         ctx.exit(NOT_YET)
-    status = wallets.pay(place, order, allow=allow, thaw=thaw)
+    status, others = wallets.pay(place, order, allow=allow, thaw=thaw)
     _show_paid(order, status, as_json=as_json)
+    if others:
+        click.echo(
+            f"Note: transactions with this key that were not made from here: {others} (by a run with it, by a copy of"
+            " it, or written down in a file that was lost). If you know of none, the key is stolen.",
+            err=True,
+        )
     if not status.ok:
         ctx.exit(NOT_YET)
 

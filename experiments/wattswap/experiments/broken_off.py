@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wattswap.experiments.run_clock import clock_of, end_of, told
 from wattswap.experiments.settlement_note import settlement_note
 from wattswap.ledger.archive import Archive
+from wattswap.runners.payments.run_payments import meters_file, meters_identity
 from wattswap.runners.recording.rundir import METERS, read_run
 
 if TYPE_CHECKING:
@@ -46,6 +47,20 @@ def records_lost(run_dir: Path) -> str:
         f"Meter records end at {told(clock, newest_ms)}, and the run went on until {told(clock, metered_ms)}: what its"
         " meters showed after that was not written down, and is lost."
     )
+
+
+def archives_gone(run_dir: Path) -> str:
+    """Which of a run's archives of meter records lie no longer in its directory; empty if all do.
+
+    Raises:
+        InputError: it is no run directory.
+    """
+    note = settlement_note(run_dir)
+    feeders = [] if note is None else [one for one in note.feeders or [""] if meters_identity(one) in note.identities]
+    gone = [str(run_dir / meters_file(one)) for one in feeders if not (run_dir / meters_file(one)).is_file()]
+    if not gone:
+        return ""
+    return f"{' and '.join(gone)} is gone, and with it what the meters showed: put it back from a backup."
 
 
 def _newest_ms(archive: Path) -> int:

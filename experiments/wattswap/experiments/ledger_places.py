@@ -48,6 +48,8 @@ class LedgerPlace:
     keys: Path | None = None
     """The folder of its wallets' keys, if they have one."""
     feeders: tuple[str, ...] = ("",)
+    public_key: str | None = None
+    """The one that signed the run's meter records, in hexadecimal."""
 
     @property
     def title(self) -> str:
@@ -102,6 +104,7 @@ def place_of(ledger: str | None, run: Path | None) -> LedgerPlace:
         note.records_by_site,
         None if note.keys is None else Path(note.keys),
         tuple(note.feeders or ("",)),
+        note.public_key,
     )
 
 

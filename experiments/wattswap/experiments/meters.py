@@ -278,6 +278,8 @@ def open_site(
         archive = _archive(files, place, name)
         if archive is None and place.ledger == MEMORY:
             raise InputError(f"{place.run}: this run kept no meter records; a run with --ledger does")
+        if key is None and place.public_key is not None:
+            key = key_of(place.public_key)
         if archive is not None and key not in (None, archive.public_key):
             raise InputError(f"{place.run} is the archive of another key, {archive.public_key.hex()}")
         site = name or (archive.site if archive is not None else None)

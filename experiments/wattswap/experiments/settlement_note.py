@@ -29,6 +29,8 @@ class SettlementNote(Struct, frozen=True, kw_only=True):
     keys: str | None = None
     """The folder of the wallets' keys, if they had one."""
     feeders: list[str] = []
+    public_key: str | None = None
+    """Of the key that signs its meter records, in hexadecimal; runs of before do not say it."""
     records_by_site: dict[str, int] = {}
     metered_until_ms: int = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +14,14 @@ from wattswap.ledger.base import DamagedError, LedgerDownError
 from wattswap.ledger.book import Book
 from wattswap.ledger.ledger import DRAIN_S
 from wattswap.ledger.settlement import open_settlement
-from wattswap.protocol.errors import InputError
+from wattswap.protocol.errors import InputError, LocalProtocolError
 from wattswap.runners.payments.payment_status import payment_status, reward_states
 from wattswap.runners.payments.run_payments import (
     MEMORY,
     SQLITE,
     Block,
     detail_of,
+    locked_keys,
     meters_file,
     meters_identity,
     site_signer,
@@ -81,7 +83,10 @@ def finish(
     run = read_run(run_dir)
     block = run.settlement
     if block is None and run.status != "complete":
-        raise InputError(f"{run_dir}: this run ended before it had opened a ledger; no token has moved, run it again")
+        raise InputError(
+            f"{run_dir}: this run ended before it had opened a ledger; no token has moved, run it again (with"
+            " another file, if its ledger is one)"
+        )
     note = settlement_note(run_dir)
     if note is None and (run_dir / OUTBOX).exists():
         raise InputError(
@@ -94,6 +99,7 @@ def finish(
     if seed is None and folder is None and note.ledger.startswith("http"):
         raise InputError(f"{run_dir / SEED_FILE} is gone, from which the run's wallets come: put it back from a backup")
     feeders = note.feeders or [""]
+    lock = None if folder is None else locked_keys(folder)
     try:
         with open_settlement(
             block["ledger"],
@@ -126,8 +132,11 @@ def finish(
             states = reward_states(settlement, books)
     except LedgerDownError as error:
         raise InputError(f"--ledger {block['ledger']}: {error}; start it again and try once more") from None
-    except DamagedError as error:
+    except (DamagedError, LocalProtocolError, sqlite3.Error) as error:
         raise InputError(f"{run_dir}: {error}; restore it from a backup") from None
+    finally:
+        if lock is not None:
+            lock.release()
     if (seed := block.pop("wallets_seed", None)) is not None and not (run_dir / SEED_FILE).exists():
         write_wallets_seed(run_dir, seed)
     _write_down(run, block, states)

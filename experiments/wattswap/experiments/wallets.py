@@ -323,15 +323,24 @@ def _open_network(place: LedgerPlace, word: str, allow: Sequence[str] | None) ->
         if allow is not None and key is None and own is not None and not own.exists():
             raise InputError(f"{own} is gone: without it nobody knows what this wallet has paid")
         there = [path for path in dict.fromkeys((own, run_outbox)) if path is not None and path.exists()]
-        yield Purses(place, chain, [files.enter_context(read_outbox(path)) for path in there], (key, own))
+        outboxes = [files.enter_context(read_outbox(path)) for path in there]
+        for path, outbox in zip(there, outboxes, strict=True):
+            if path == run_outbox:
+                _require_runs_own(place, outbox)
+        yield Purses(place, chain, outboxes, (key, own))
 
 
-def pay(place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = (), thaw: bool = False) -> PaymentStatus:
-    """Write a payment down, hand it in and say what became of it; ``thaw`` lets a wallet go on that was stopped.
+def pay(
+    place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = (), thaw: bool = False
+) -> tuple[PaymentStatus, int]:
+    """Write a payment down and hand it in; ``thaw`` lets a wallet go on that was stopped.
+
+    What became of it, and how many transactions were sent with the same key that this outbox has not made.
 
     Raises:
         InputError: nothing was paid, and the text says why.
     """
+    others = 0
     with answering():
         path = sqlite_path(place.ledger)
         if path is not None:
@@ -343,21 +352,27 @@ def pay(place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = (), t
                 outbox.thaw()
             with opened_chain(place.ledger, wallets, outbox, allow=allow, sponsored=order.key is None) as chain:
                 [status] = chain.pay([order.payment])
+                others = chain.submitter.others()
     if status.state is PaymentState.REFUSED:
         raise InputError(f"not paid: {status.error}")
-    return status
+    return status, others
 
 
 def _outbox_of(place: LedgerPlace, order: PaymentOrder) -> Outbox:
     """Where it is written down; a run's wallets pay by the run's own outbox and by no other."""
     if place.run is None or order.outbox != place.run / OUTBOX:
         return Outbox(order.outbox)
-    note = settlement_note(place.run)
     with ExitStack() as undo:
         outbox = undo.enter_context(Outbox(order.outbox, run=place.run_id or ""))
-        require_own(place.run, {} if note is None else note.identities, "outbox", outbox.identity)
+        _require_runs_own(place, outbox)
         undo.pop_all()
     return outbox
+
+
+def _require_runs_own(place: LedgerPlace, outbox: OutboxReading) -> None:
+    assert place.run is not None
+    note = settlement_note(place.run)
+    require_own(place.run, {} if note is None else note.identities, "outbox", outbox.identity)
 
 
 def _key_of(place: LedgerPlace, word: str) -> Path | None:

@@ -282,11 +282,14 @@ def deflated(content: bytes, dictionary: bytes = b"") -> bytes:
 
 
 def inflated(column: bytes, dictionary: bytes = b"") -> bytes:
-    """The content again; as it lies there if it is damaged, for whoever checks hashes or signatures to name."""
+    """The content again; as it lies there if it is damaged, for whoever checks hashes or signatures to name.
+
+    Of one that is damaged so that nothing is left a question mark stands there, and of one too long its beginning.
+    """
     dictionary = dictionary[-MOST_DICTIONARY_BYTES:]
     inflater = zlib.decompressobj(zdict=dictionary) if dictionary else zlib.decompressobj()
     try:
         content = inflater.decompress(column, MOST_ANCHOR_BYTES)
     except zlib.error:
-        return column
-    return content if inflater.eof else column
+        content = column
+    return (content if inflater.eof else column)[:MOST_ANCHOR_BYTES] or b"?"

@@ -27,6 +27,10 @@ GAS: Final = "gas"
 PATIENCE_S: Final = 30.0
 """How long ``pay`` waits until the network has decided."""
 _MOST_REST_S: Final = 10.0
+_FORGOTTEN: Final = (
+    "{} payments or records of this run lie on the ledger, and nothing of them stands in its outbox: it is an older"
+    " copy; put back the newest"
+)
 _SHARED: Final = (
     "its wallets were used by other runs, too ({} transactions): this run's own payments were compared with its book."
     " If you know of no other run, somebody has a copy of the keys"
@@ -72,6 +76,7 @@ class IotaLedger(Ledger):
             self.network = client.chain_id()
             self.is_ours = check_chain(client, self.network, allow, wallets)
             outbox.bind(self.network)
+            self.submitter.require_keys()
         except BaseException:
             self.close()
             raise
@@ -230,7 +235,7 @@ class IotaLedger(Ledger):
     def settled(self) -> Settled:
         """Where it stands now."""
         payments, anchors = self.outbox.final
-        stuck, others = self.outbox.stuck, self.submitter.others()
+        stuck, others, forgotten = self.outbox.stuck, self.submitter.others(), self.submitter.forgotten()
         refused = dict.fromkeys(stuck, "the ledger refused it again and again") | self._refused
         return Settled(
             pending=self.outbox.unsettled - len(stuck),
@@ -239,7 +244,7 @@ class IotaLedger(Ledger):
             fees_nanos=self.outbox.fees_nanos,
             deposits_nanos=self.outbox.deposits_nanos,
             refused=_lines(refused),
-            alarms=tuple(self.outbox.alarms),
+            alarms=(*self.outbox.alarms, *([_FORGOTTEN.format(forgotten)] if forgotten else [])),
             waiting=_lines({**self.submitter.errors(), **self.submitter.held()}),
             notes=(_SHARED.format(others),) if others else (),
         )
@@ -366,7 +371,9 @@ class IotaLedger(Ledger):
             state = PaymentState.EXISTS if again or known.adopted else PaymentState.PAID
             return payment.answered(state, digest=known.digest, at_ms=None if known.adopted else known.at_ms)
         held, errors = self.submitter.held(), self.submitter.errors()
-        error = held.get(payment.key) or errors.get(payment.payer) or self.outbox.frozen(payment.payer)
+        frozen = self.outbox.frozen(payment.payer)
+        stopped = f"the wallet is stopped: {frozen}; once you have looked, add --thaw" if frozen else ""
+        error = held.get(payment.key) or stopped or errors.get(payment.payer)
         return payment.answered(PaymentState.PENDING, error or "not decided yet")
 
     def _fetch_anchors(self) -> None:

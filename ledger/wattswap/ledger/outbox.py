@@ -61,7 +61,8 @@ class Outbox(OutboxReading):
                 sql.execute("INSERT INTO chain VALUES (?)", (network,))
         if self.network != network:
             raise InputError(
-                f"{self._database.path} pays on network {self.network!r}, not on {network!r}: choose another file"
+                f"{self._database.path} pays on network {self.network!r}, and this is {network!r}: name a node of that"
+                " one; was it started anew, it needs its own file back"
             )
 
     def watch(self, accounts: Iterable[str]) -> None:

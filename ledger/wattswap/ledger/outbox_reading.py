@@ -261,6 +261,15 @@ class OutboxReading(Stored):
         found = "SELECT key FROM items WHERE account = ? AND tag = ?"
         return [key for tag in tags for key in self._database.texts(found, account, tag)]
 
+    def sample(self, account: str) -> tuple[bytes, Owed] | None:
+        """Anything that an account ever owed, with its tag; None if it never did."""
+        row = self._database.row(f"SELECT tag, {ITEM} FROM items WHERE account = ? LIMIT 1", account)  # noqa: S608
+        return None if row is None else (row[0], item_of(row[1:]))
+
+    def tags(self, account: str) -> set[bytes]:
+        """The tags of all that an account owes or has paid."""
+        return {tag for (tag,) in self._database.rows("SELECT tag FROM items WHERE account = ?", account)}
+
     def compared(self, account: str) -> bool:
         """Whether it was ever compared with the ledger."""
         return bool(self._database.number("SELECT compared FROM accounts WHERE account = ?", account))

@@ -34,6 +34,7 @@ from wattswap.ledger.base import DamagedError, LedgerDownError, require, wall_ms
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import Batch
+from wattswap.protocol.errors import InputError
 
 FIRST_WAIT_MS: Final = 200
 OVERLAP: Final = 20
@@ -66,6 +67,8 @@ class Payer:
         """The checkpoint up to which it was."""
         self._paid: dict[bytes, str] = {}
         """By the tag of what was paid: the transaction that paid it, as the ledger has it."""
+        self._own_paid: set[bytes] = set()
+        """Those of these tags under which a transaction of this very outbox has paid."""
         self._known_to = 0
         """The newest item of which it is known whether one of these has paid it."""
         self.others: set[str] = set()
@@ -98,6 +101,10 @@ class Payer:
     def is_frozen(self) -> bool:
         """Whether a person has to look before it goes on."""
         return bool(self.outbox.frozen(self.name))
+
+    def forgotten(self) -> int:
+        """How many payments and records this outbox has made of which nothing stands in it: it is an older copy."""
+        return len(self._own_paid - self.outbox.tags(self.name)) if self._own_paid else 0
 
     @property
     def only_holds_back(self) -> bool:
@@ -233,7 +240,7 @@ class Payer:
             return False
         own = []
         for one in sightings:
-            if self._is_own(one, is_first=is_first):
+            if self._is_own(one):
                 own.append(one)
             elif not self._knows(one.digest):
                 self.outbox.accept(self.name, one.digest) if is_first else self._freeze_stranger(one.digest)
@@ -244,15 +251,19 @@ class Payer:
             self._compared = max(self._compared, newest - OVERLAP, 0)
         return learned
 
-    def _is_own(self, one: Sighting, *, is_first: bool) -> bool:
-        """Whether a transaction is this outbox's. A person's are those of one that was lost, or accepted, as well."""
+    def _is_own(self, one: Sighting) -> bool:
+        """Whether what a transaction paid counts here.
+
+        In a run's outbox what it sent itself; in a person's what anybody sent who has the key and seals with it: an
+        outbox that was lost, another copy of the key, a run with this key. What they paid is not paid once more.
+        """
         manifest = open_manifest(one.memo, self.adapter.secret)
         if manifest is None:
             return self.outbox.state_of(one.digest) is not None
-        if manifest.outbox != self.outbox.mark and self.outbox.run:
+        is_others = manifest.outbox != self.outbox.mark
+        if is_others:
             self.others.add(one.digest)
-            return False
-        return manifest.outbox == self.outbox.mark or is_first or self.outbox.knows(one.digest)
+        return not (is_others and self.outbox.run)
 
     def _learn(self, own: Sequence[Sighting]) -> bool:
         """Write down what happened; whether the outbox said something else."""
@@ -262,9 +273,12 @@ class Payer:
         for one, tags in happened:
             for paid in tags if one.outcome.verdict is Verdict.FINAL else ():
                 before = self._paid.setdefault(paid, one.digest)
-                if before != one.digest and not {before, one.digest}.isdisjoint(news):
-                    self._freeze(f"paid twice: {', '.join(self.outbox.keys(self.name, [paid]))}")
-        if news:
+                is_news = before != one.digest and not {before, one.digest}.isdisjoint(news)
+                if is_news and (keys := self.outbox.keys(self.name, [paid])):
+                    self._freeze(f"paid twice: {', '.join(keys)}")
+                if one.digest not in self.others:
+                    self._own_paid.add(paid)
+        if news := [digest for digest in news if digest not in self.others]:
             text = f"{len(news)} of its transactions were not in the outbox as they are on the ledger"
             text += " (restored from a backup, or altered?) and were taken from there"
             self.outbox.alarm(self.name, text, self._clock())
@@ -350,6 +364,16 @@ class Submitter:
         """What stands for an item in what the account writes on the ledger."""
         return tag(item, self.payer(account).adapter.secret)
 
+    def require_keys(self) -> None:
+        """Raise ``InputError`` if nothing here was written down with these keys."""
+        samples = {account: self.outbox.sample(account) for account in self.outbox.accounts}
+        tags = [(self.tag_of(account, one[1]), one[0]) for account, one in samples.items() if one is not None]
+        if tags and all(tag != written for tag, written in tags):
+            raise InputError(
+                "the wallets' keys are not those with which this outbox was written: put back the right wallets.seed,"
+                " keys or outbox"
+            )
+
     def payer(self, name: str) -> Payer:
         """Who pays from an account."""
         if name not in self._payers:
@@ -390,6 +414,10 @@ class Submitter:
     def others(self) -> int:
         """How many transactions other runs have sent with the same keys."""
         return len(set[str]().union(*(payer.others for payer in list(self._payers.values()))))
+
+    def forgotten(self) -> int:
+        """How many payments and records the outbox has made of which nothing stands in it any more."""
+        return sum(payer.forgotten() for payer in list(self._payers.values()))
 
     def errors(self) -> dict[str, str]:
         """Why accounts are waiting, by account."""

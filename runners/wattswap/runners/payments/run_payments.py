@@ -24,6 +24,7 @@ from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail, Whose
 from wattswap.ledger.base import LedgerDownError
 from wattswap.ledger.crossing import opening_in, summed
+from wattswap.ledger.file_lock import FileLock, HeldError
 from wattswap.ledger.keys import read_key_file, write_key_file
 from wattswap.ledger.ledger import Ledger, Progress
 from wattswap.ledger.settlement import new_wallets_seed, open_settlement
@@ -81,7 +82,9 @@ class RunPayments(Observer):
         self._keys, self._allow = keys, allow
         self.run_id = secrets.token_hex(16)
         self._made: list[Path] = []
+        self._keys_lock: FileLock | None = None
         self._settlement: Ledger | None = None
+        self._public_key: str | None = None
         self._metering: list[MeterAnchoring] = []
         """By feeder."""
         self._run: Run | None = None
@@ -199,6 +202,8 @@ class RunPayments(Observer):
             metering.close()
         if self._settlement is not None:
             self._settlement.close()
+        if self._keys_lock is not None:
+            self._keys_lock.release()
 
     def discard(self) -> None:
         """Take back the ledger's own file: the run ended before it began, and bad input leaves nothing."""
@@ -214,6 +219,7 @@ class RunPayments(Observer):
         self._made = _fresh(self._where, self._folder)
         outbox = None if self._folder is None or self._where == MEMORY else self._folder / OUTBOX
         feeders, vehicles = feeders_of(self._street), run.world.fleet.vehicle_id
+        self._keys_lock = None if self._keys is None else locked_keys(self._keys)
         if outbox is not None and self._keys is None and not self._where.startswith(SQLITE):
             self._made.append(outbox.with_name(SEED_FILE))
             write_wallets_seed(outbox.parent, self._seed)
@@ -238,6 +244,7 @@ class RunPayments(Observer):
         street, every_ms = self._street, self._street.scenario.ledger.anchor_s * MS_PER_S
         every_ticks = -(-every_ms // street.tick_ms)
         signer = Signer(random(SEED_BYTES), network=settlement.network)
+        self._public_key = signer.public_key.hex()
         if self._folder is not None:
             self._made.append(self._folder / SITE_KEY)
             write_key_file(self._folder / SITE_KEY, signer)
@@ -263,6 +270,7 @@ class RunPayments(Observer):
             "identities": identities,
             "feeders": [feeder for feeder in feeders_of(self._street) if feeder],
             "keys": None if self._keys is None else str(self._keys.absolute()),
+            "public_key": self._public_key,
             "payments": 0,
             "pending": 0,
             "refused": 0,
@@ -312,6 +320,20 @@ def site_signer(folder: Path, settlement: Ledger) -> Signer:
         InputError: it is gone, or others can read it.
     """
     return read_key_file(folder / SITE_KEY, network=settlement.network)
+
+
+def locked_keys(keys: Path) -> FileLock | None:
+    """Be the only one who pays with a folder of keys, until it is released; two would take each other's coins.
+
+    Raises:
+        InputError: another process pays with them.
+    """
+    try:
+        return FileLock(keys / "in-use")
+    except HeldError as error:
+        raise InputError(f"--keys {keys}: {error.holder} pays with these keys; go on when it has ended") from None
+    except OSError:  # a folder that is not there, or cannot be written, is told of when its keys are read
+        return None
 
 
 def wallets_in(keys: Path, feeders: Sequence[str] = ("",), vehicles: Iterable[str] = ()) -> Wallets:
@@ -376,6 +398,7 @@ def _fresh(where: str, folder: Path | None) -> list[Path]:
         raise InputError(f"--ledger {where}: the run keeps its own {path.name} there; choose another name")
     if path.exists() or path.is_symlink():
         raise InputError(
-            f"--ledger {where}: {path} is there already, and a ledger's file belongs to one run; name a new one"
+            f"--ledger {where}: {path} is there already, and a ledger's file belongs to one run; name a new one, or"
+            " remove it if its run was killed as it began and no token has moved"
         )
     return [path]
