@@ -8,7 +8,8 @@ from tests.ledger.fake_chain import FEE
 
 from wattswap.ledger.base import Payment
 from wattswap.ledger.outbox_reading import Batch
-from wattswap.ledger.submitter import Payer, Submitter
+from wattswap.ledger.payer import Payer
+from wattswap.ledger.submitter import Submitter
 
 
 class _PaysFirst(Payer):

@@ -10,7 +10,7 @@ a SIGNED batch is only ever handed in again. FAILED and DEAD give their items ba
 **while a batch is SIGNED there is no other transaction, above all none with another coin**. UNIQUE indexes enforce it,
 not this code alone.
 
-This file only remembers. ``submitter`` moves batches along a ``AccountAdapter``.
+This file only remembers. ``payer`` moves batches along a ``AccountAdapter``.
 """
 
 from __future__ import annotations
