@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wattswap.runners.recording.ageing import AgeingClock, Paper, ageing, ageing_h, ageing_rate, hot_spots, steady
+from wattswap.runners.recording.ageing import (
+    AgeingClock,
+    Paper,
+    ageing,
+    ageing_h,
+    ageing_rate,
+    ageings,
+    hot_spots,
+    steady,
+)
 
 MINUTE_S = 60
 
@@ -131,3 +140,13 @@ def test_beyond_what_any_standard_covers_life_is_used_as_at_its_bound(load_w: in
 
 def test_no_load_at_all_uses_nothing():
     assert ageing_h(np.zeros(0, dtype=np.int64), 400_000, 30, 20) == 0
+
+
+def test_many_transformers_at_once_are_each_one_alone_to_the_last_bit():
+    rng = np.random.default_rng(3)
+    load_w, ambient_c = rng.integers(-500_000, 700_000, (200, 7)), rng.uniform(-10, 35, (200, 7))
+    papers: list[Paper] = ["normal", "upgraded"] * 3 + ["normal"]
+    rating_va = np.array([400_000, 250_000, 160_000, 630_000, 400_000, 100_000, 250_000])
+    together = ageings(load_w, rating_va, 120, ambient_c, papers)
+    alone = [ageing(load_w[:, at], int(rating_va[at]), 120, ambient_c[:, at], paper) for at, paper in enumerate(papers)]
+    assert together == alone

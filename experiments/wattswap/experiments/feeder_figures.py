@@ -8,7 +8,7 @@ import numpy as np
 
 from wattswap.agents.segments import Segments
 from wattswap.agents.settlement import rent_nanos
-from wattswap.runners.recording.ageing import ageing_hours
+from wattswap.runners.recording.ageing import ageings
 from wattswap.runners.recording.fairness import feeding_costs
 from wattswap.runners.recording.metrics import PLACES, waiting_costs, whole_wh
 from wattswap.runners.recording.record import SHORT_WS
@@ -33,7 +33,7 @@ def _of_transformers(passed: SideBySide) -> dict[str, list[Any]]:
     load_w = base_w + idle_w + sums.import_w - sums.export_w
     feeders = [feeder for street in passed.streets for feeder in street.feeders]
     transformers = [feeder.transformer for feeder in feeders]
-    hours = ageing_hours(
+    aged = ageings(
         load_w,
         np.array([transformer.rating_va for transformer in transformers]),
         tick_s,
@@ -48,7 +48,7 @@ def _of_transformers(passed: SideBySide) -> dict[str, list[Any]]:
         "homes_over_s": _ticks_over(base_w, limit_w, tick_s),
         "fed_back_wh": _wh(sums.export_w.sum(axis=0) * tick_s),
         "forced_wh": _wh(sums.forced_w.sum(axis=0) * tick_s),
-        "ageing_h": [round(each, PLACES) for each in hours.tolist()],
+        "ageing_h": [round(each.used_h, PLACES) for each in aged],
     }
 
 

@@ -13,6 +13,7 @@ from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.side_by_side import SideBySide, can_run, have_one_grid
 from wattswap.runners.payments.run_payments import is_needed
 from wattswap.runners.recording.metrics import summary
+from wattswap.runners.recording.transformer_life import aged_together
 from wattswap.runners.scenario import load_streets
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def run_together(streets: Sequence[Street]) -> list[Summary]:
     began_s = perf_counter()
     found = SideBySide(streets).run()
     wall_s = (perf_counter() - began_s) / len(streets)
+    aged = aged_together(streets, [series for _, series in found])
     return [
         summary(
             street,
@@ -61,8 +63,9 @@ def run_together(streets: Sequence[Street]) -> list[Summary]:
             engine="fleet",
             wall_s=wall_s,
             series=series,
+            aged=each_aged,
         )
-        for street, (record, series) in zip(streets, found, strict=True)
+        for street, (record, series), each_aged in zip(streets, found, aged, strict=True)
     ]
 
 

@@ -122,22 +122,22 @@ def ageing_h(load_w: NDArray[np.int64], rating_va: int, tick_s: int, ambient_c: 
     return ageing(load_w, rating_va, tick_s, ambient_c).used_h
 
 
-def ageing_hours(
+def ageings(
     load_w: NDArray[np.int64],
     rating_va: NDArray[np.int64],
     tick_s: int,
     ambient_c: Floats,
     papers: Sequence[Paper],
-) -> Floats:
-    """Hours of life used by many transformers, a column of ``load_w`` and ``ambient_c`` each."""
+) -> list[Ageing]:
+    """What loads made of many transformers, a column of ``load_w`` and ``ambient_c`` each; see :func:`ageing`."""
     if not len(load_w):
-        return np.zeros(len(papers))
+        return [Ageing(0.0, 0.0)] * len(papers)
     spots = _spots(load_w, rating_va, tick_s, ambient_c)
     rate = np.empty_like(spots)
     for paper in set(papers):
         mine = np.array([each == paper for each in papers])
         rate[:, mine] = ageing_rate(spots[:, mine], paper)
-    return _used_h(rate, tick_s)
+    return [Ageing(*each) for each in zip(_used_h(rate, tick_s).tolist(), spots.max(axis=0).tolist(), strict=True)]
 
 
 def _spots(load_w: NDArray[np.int64], rating_va: ArrayLike, tick_s: int, ambient_c: ArrayLike) -> Floats:
@@ -203,12 +203,14 @@ def _walk(
     rise_pace = tick_s / 60 / (cooling.k22 * cooling.winding_minutes)
     sag_pace = tick_s / 60 * cooling.k22 / cooling.oil_minutes
     oil_c, rise_k, sag_k = start
-    ambients = np.broadcast_to(np.asarray(ambient_c, dtype=np.float64), load_factor.shape)
-    columns = (*_final_rises(load_factor, cooling), ambients)
-    for final_oil_k, winding_k, ambient in zip(*(_plain(column, 1) for column in columns), strict=True):
-        oil_c = oil_c + oil_pace * (ambient + final_oil_k - oil_c)
-        rise_k = rise_k + rise_pace * (cooling.k21 * winding_k - rise_k)
-        sag_k = sag_k + sag_pace * ((cooling.k21 - 1) * winding_k - sag_k)
+    final_oil_k, winding_k = _final_rises(load_factor, cooling)
+    oil_ends_c: Floats = np.asarray(ambient_c, dtype=np.float64) + final_oil_k
+    ends = (oil_ends_c, cooling.k21 * winding_k, (cooling.k21 - 1) * winding_k)
+    for oil_end_c, rise_end_k, sag_end_k in zip(*(_plain(column, 1) for column in ends), strict=True):
+        oil_c = oil_c + oil_pace * (oil_end_c - oil_c)
+        rise_k = rise_k + rise_pace * (rise_end_k - rise_k)
+        if cooling.k21 != 1:
+            sag_k = sag_k + sag_pace * (sag_end_k - sag_k)
         yield Heat(oil_c, rise_k, sag_k)
 
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from wattswap.agents.settlement import rent_nanos
 from wattswap.protocol.units import WS_PER_KWH, WS_PER_WH
-from wattswap.runners.recording.ageing import ageing
 from wattswap.runners.recording.fairness import fairness, feeding_costs, jain
 from wattswap.runners.recording.time_series import TimeSeries
+from wattswap.runners.recording.transformer_life import aged_alone, baseline_w
 from wattswap.runners.world import fallback_unsafe_w as unsafe_w
 from wattswap.runners.world import fleet_of, rules_of
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wattswap.runners.recording.record import RunRecord
+    from wattswap.runners.recording.transformer_life import Aged
     from wattswap.runners.scenario.schema import TransformerTable
     from wattswap.runners.scenario.street import Street
     from wattswap.runners.world import Fleet
@@ -70,11 +71,12 @@ def summary(
     wall_s: float,
     settlement: Summary | None = None,
     series: TimeSeries | None = None,
+    aged: Aged | None = None,
 ) -> Summary:
     """What a run came to; energies in Wh, money in nanos, ``wall_s`` what the run took.
 
     ``settlement`` is what became of its payments on a ledger, if it had one. ``series`` is needed of a record that has
-    forgotten its ticks.
+    forgotten its ticks, ``aged`` is given where it was found for many runs at once.
     """
     series = TimeSeries.of(street, record) if series is None else series
     feeders = []
@@ -90,7 +92,8 @@ def summary(
             series=series.feeders[number],
         )
         feeders.append(_of_feeder(alone.feeders[0].name, part, figures))
-    load, sessions, market = _of_load(street, series), _of_sessions(record, series), _of_market(record, series)
+    load = _of_load(series, aged or aged_alone(street, series))
+    sessions, market = _of_sessions(record, series), _of_market(record, series)
     figures = {
         "scenario": street.name,
         "controller": controller,
@@ -159,15 +162,11 @@ def _of_feeder(name: str, record: RunRecord, alone: Summary) -> Summary:
     return {"name": name, **figures, "trace_hash": record.trace_hash_alone()}
 
 
-def _of_load(street: Street, series: TimeSeries) -> Summary:
+def _of_load(series: TimeSeries, aged: Aged) -> Summary:
     load_w, limit_w, tick_s = series.street.load_w, series.street.limit_w, series.tick_s
     over_w = np.maximum(load_w - limit_w, 0)
     homes_over_w = np.maximum(series.street.base_w - limit_w, 0)
-    baseline_over = series.street.base_w + series.street.baseline_w > limit_w
-    transformer = street.feeders[0].transformer
-    heated_by = transformer.rating_va, tick_s, street.feeders[0].ambient_c(len(load_w)), transformer.paper
-    used = ageing(load_w, *heated_by)
-    baseline = ageing(series.street.base_w + series.street.baseline_w, *heated_by)
+    baseline_over = baseline_w(series) > limit_w
     overload_s, baseline_overload_s = int((over_w > 0).sum()) * tick_s, int(baseline_over.sum()) * tick_s
     return {
         "peak_w": int(load_w.max(initial=0)),
@@ -177,10 +176,10 @@ def _of_load(street: Street, series: TimeSeries) -> Summary:
         "near_limit_s": int((load_w * 100 > limit_w * NEAR_PCT).sum()) * tick_s,
         "homes_over_s": int((homes_over_w > 0).sum()) * tick_s,
         "homes_over_w": int(homes_over_w.max(initial=0)),
-        "ageing_h": round(used.used_h, PLACES),
-        "baseline_ageing_h": round(baseline.used_h, PLACES),
-        "hot_spot_c": round(used.hot_spot_c, 1),
-        "baseline_hot_spot_c": round(baseline.hot_spot_c, 1),
+        "ageing_h": round(aged.used.used_h, PLACES),
+        "baseline_ageing_h": round(aged.baseline.used_h, PLACES),
+        "hot_spot_c": round(aged.used.hot_spot_c, 1),
+        "baseline_hot_spot_c": round(aged.baseline.hot_spot_c, 1),
         "oscillations": oscillations(load_w, limit_w),
     }
 
