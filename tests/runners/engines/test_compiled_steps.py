@@ -18,7 +18,8 @@ from wattswap.agents.segments import Segments
 from wattswap.protocol.draws import draw
 from wattswap.protocol.units import Purpose
 from wattswap.runners.engines import compiled_loops
-from wattswap.runners.engines.compiled_steps import CompiledSteps
+from wattswap.runners.engines.award_table import AwardTable
+from wattswap.runners.engines.compiled_steps import CompiledAwardTable, CompiledSteps
 from wattswap.runners.engines.side_by_side import SideBySide
 from wattswap.runners.engines.steps import Steps
 from wattswap.runners.engines.steps_choice import WORTH_COMPILING, steps_for
@@ -124,6 +125,25 @@ def test_the_same_cars_are_given_the_room_that_is_left(cars: list[tuple[int, ...
     assert enough == (firm_after_sale_w <= target_w).all()
     if enough:
         np.testing.assert_array_equal(import_w, expected.import_w)
+
+
+@settings(deadline=None)
+@given(st.lists(st.dictionaries(st.integers(0, 4), st.integers(0, 2), min_size=1), max_size=6))
+def test_lots_lie_in_the_same_order(rounds: list[dict[int, int]]) -> None:
+    """By round: the price at which each car sold something."""
+    tables = AwardTable(5, Rules()), CompiledAwardTable(5, Rules())
+    for tick, prices in enumerate(rounds):
+        rows, price = (np.array(list(each), dtype=np.int64) for each in (prices, prices.values()))
+        tranches = np.repeat(price[:, np.newaxis], 3, axis=1)
+        for table in tables:
+            table.add(rows, tick, np.ones_like(tranches), tranches, tranches, tranches)
+            table.end_all()
+
+    columns, compiled = tables
+    np.testing.assert_array_equal(compiled._order, columns._order)
+    np.testing.assert_array_equal(compiled._car, columns._car)
+    places, lots = columns._order, columns._all
+    assert sorted(places.tolist(), key=lambda at: (lots.row[at], -lots.price[at, 0], lots.tick[at])) == places.tolist()
 
 
 _TARGETS = st.lists(st.integers(0, 60_000), min_size=FEEDERS, max_size=FEEDERS)

@@ -168,11 +168,10 @@ class AwardTable:
             self._make_room(len(row))
         lot_price = np.maximum(price[:, TO_FLOOR], price[:, TO_ZERO])
         places = np.arange(self._count, self._count + len(row))
-        new = self._all.of(slice(self._count, self._count + len(row)))
-        for column, values in zip(
-            new, (row, tick, award_w, price, lot_price, offered_w, ask, 0, 0, reserved_nanos, 0, 0), strict=True
-        ):
-            column[:] = values
+        every, new = self._all, slice(self._count, self._count + len(row))  # nothing was ever delivered there
+        every.row[new], every.tick[new], every.award_w[new], every.price[new] = row, tick, award_w, price
+        every.lot_price[new], every.offered_w[new], every.ask[new] = lot_price, offered_w, ask
+        every.reserved_nanos[new] = reserved_nanos
         self._count += len(row)
         self._run(np.concatenate((self._runs, places)))
         self._put_in_order(places)
@@ -189,8 +188,11 @@ class AwardTable:
         """Give these lots, one a car, their place among its others."""
         if 4 * self._closed_between > len(self._order):
             self._leave_out_closed()
+        self._order, self._car = self._with(new[np.argsort(self._all.row[new], kind="stable")])
+
+    def _with(self, new: Ints) -> tuple[Ints, Ints]:
+        """The places in order and the rows of their cars with these, one a car, which are in the order of cars."""
         row, order, car = self._all.row, self._order, self._car
-        new = new[np.argsort(row[new], kind="stable")]
         first, last = np.searchsorted(car, row[new]), np.searchsorted(car, row[new], side="right")
         has = last - first
         whose = np.repeat(np.arange(len(new)), has)
@@ -202,9 +204,10 @@ class AwardTable:
         at = first + np.bincount(whose[before], minlength=len(new)) + np.arange(len(new))
         old = np.ones(len(order) + len(new), dtype=bool)
         old[at] = False
-        self._order, self._car = np.empty((2, len(old)), dtype=np.int64)
-        self._order[at], self._car[at] = new, row[new]
-        self._order[old], self._car[old] = order, car
+        both_order, both_car = np.empty((2, len(old)), dtype=np.int64)
+        both_order[at], both_car[at] = new, row[new]
+        both_order[old], both_car[old] = order, car
+        return both_order, both_car
 
     def _leave_out_closed(self) -> None:
         """Keep open awards alone in order."""

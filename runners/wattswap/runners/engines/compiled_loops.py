@@ -264,6 +264,30 @@ def deliver(
 
 
 @compiled
+def merge(
+    order: Ints, car: Ints, new: Ints, row: Ints, lot_price: Ints, tick: Ints, both_order: Ints, both_car: Ints
+) -> None:
+    """Put new lots, in the order of their cars, among others: car by car, the dearest first, then the oldest."""
+    at = old = 0
+    for place in new:
+        while old < len(order) and (
+            car[old] < row[place]
+            or (
+                car[old] == row[place]
+                and (
+                    lot_price[order[old]] > lot_price[place]
+                    or (lot_price[order[old]] == lot_price[place] and tick[order[old]] < tick[place])
+                )
+            )
+        ):
+            both_order[at], both_car[at] = order[old], car[old]
+            at, old = at + 1, old + 1
+        both_order[at], both_car[at] = place, row[place]
+        at += 1
+    both_order[at:], both_car[at:] = order[old:], car[old:]
+
+
+@compiled
 def _first_of(row: int, car: Ints, low: int) -> int:
     """Where the lots of a car begin among those of all, from ``low`` on."""
     high = len(car)

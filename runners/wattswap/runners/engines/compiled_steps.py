@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 
 class CompiledAwardTable(AwardTable):
-    """An award table whose ticks are counted in compiled loops."""
+    """An award table whose ticks are counted, and whose order is kept, in compiled loops."""
+
+    def _with(self, new: Ints) -> tuple[Ints, Ints]:
+        """The places in order and the rows of their cars with these."""
+        order, car = np.empty((2, len(self._order) + len(new)), dtype=np.int64)
+        every = self._all
+        loops.merge(self._order, self._car, new, every.row, every.lot_price, every.tick, order, car)
+        return order, car
 
     def meter(self, tick: int, moved: Moved) -> None:
         """Count a tick that has passed for awards and lots."""

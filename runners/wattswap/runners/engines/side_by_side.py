@@ -236,7 +236,8 @@ class SideBySide:
         told = np.flatnonzero(needs & (called > 0))
         figures = market.RoundFigures(*(column[told] for column in figures))
         self.record.add_rounds(tick, told, np.minimum(need_w[told], MOST_W), figures)
-        self.assignment.learn(call, own, market.outcome(call, bought, segments, self.rules), asked)
+        if self.assignment.learns:
+            self.assignment.learn(call, own, market.outcome(call, bought, segments, self.rules), asked)
         won = bought.won
         if np.count_nonzero(won):
             self._award(tick, asked, won, offers, bought)
