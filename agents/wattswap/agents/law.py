@@ -130,17 +130,19 @@ def assess(base_w: Ints, limit_w: Ints, cars: Cars, segments: Segments, terms: T
     return Assessment(demand_w, target, need_w, release)
 
 
-def admitted(book: OfferBook, call: Call, rules: Rules) -> tuple[Ints, Ints]:
+def admitted(book: OfferBook, call: Call, rules: Rules, *, are_sound: bool = False) -> tuple[Ints, Ints]:
     """What of the cars' answers may stand: relief in watts and asks on the tick, shape (cars, 3) each.
 
     A car too close to its departure keeps charging whatever it says; feeding needs the car's own charging
-    reduced to nothing, a battery above its reserve afterwards, and time to refill.
+    reduced to nothing, a battery above its reserve afterwards, and time to refill. Answers that ``are_sound`` for
+    certain, as those of bundled strategies, are not looked through for what no car can keep.
     """
     own = book.own
     relief_w, ask = book.relief_w, book.ask_nanos_per_kwh_h
     if not np.count_nonzero(relief_w):  # most cars that are called, most of the time
         return relief_w, np.zeros_like(ask)
-    refuse_unsound(own, relief_w, ask)
+    if not are_sound:
+        refuse_unsound(own, relief_w, ask)
     can_wait = own.laxity_ms > rules.wary_guard_ms + rules.window_ms + rules.unsure_ms
     relief_w = np.where(can_wait[:, None], relief_w, 0)
     if np.count_nonzero(relief_w[:, FEED]):

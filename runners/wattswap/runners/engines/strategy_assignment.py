@@ -126,15 +126,20 @@ class StrategyAssignment:
                 if number in self._users:
                     one = self._one(call, mine)
                     compare(book, self._answer(number, rows[mine][one], asked.take(one), who.take(one)), one)
-                relief_w[mine], ask[mine] = law.admitted(book, asked, self._rules)
+                are_sound = self._is_bundled(number)
+                relief_w[mine], ask[mine] = law.admitted(book, asked, self._rules, are_sound=are_sound)
         return relief_w, ask
 
     def _answer(self, number: int, rows: Ints, call: Call, own: Own) -> OfferBook:
         strategy, memory = self.strategies[number], self._memory(number)[rows]
         draws = self._draws(rows, call.from_ms)
-        if BUNDLED.get(self.names[number]) is strategy:  # and changes nothing that it is handed
+        if self._is_bundled(number):
             return strategy(call, own, memory, draws)
         return answer(strategy, call, own, memory, draws)
+
+    def _is_bundled(self, number: int) -> bool:
+        """Whether a strategy is one of ours, which answer what is sound and change nothing that they are handed."""
+        return BUNDLED.get(self.names[number]) is self.strategies[number]
 
     def learn(self, call: Call, own: Own, outcome: Outcome, rows: Ints) -> None:
         """Let these cars learn from a round they were called to.
