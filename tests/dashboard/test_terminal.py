@@ -16,6 +16,7 @@ from tests.smalltown import found
 
 from wattswap.cli import main
 from wattswap.experiments.api import Result, run
+from wattswap.experiments.dashboard import told_so_far
 from wattswap.experiments.dashboard.finished import finished_run
 from wattswap.experiments.dashboard.serving import served
 from wattswap.experiments.dashboard.terminal import TerminalView
@@ -101,6 +102,25 @@ def test_lines_say_when_the_street_is_not_heard_of_any_more():
     lines.look()
     assert said[3:] == ["Thu 00:01:00  1.0 of 1.0 kW (homes 1.0 kW, cars 0.0 kW); cars: none; calls so far: 0"]
     assert lines.is_over
+
+
+def test_a_street_that_stands_still_is_said_to(monkeypatch: pytest.MonkeyPatch):
+    now_s, said = [100.0], list[str]()
+    monkeypatch.setattr(told_so_far, "monotonic", lambda: now_s[0])
+    history, beats = History(), history_of(1)
+    assert beats.head is not None
+    history.begin(msgspec.structs.replace(beats.head, beat_ms=2_000, all_ticks=9), [])
+    history.add(ticks=[[0] * len(FEEDER_COLUMNS)])
+    lines, view = TerminalLines(history, said.append), TerminalView(history)
+    for seconds in (0, 10, 1, 1):
+        now_s[0] += seconds
+        lines.look()
+        assert ("the street may have stopped" in text_of(view)) == (now_s[0] > 110)
+    assert said[1:] == ["no news since then: the street may have stopped"]
+    history.add(ticks=[[0] * len(FEEDER_COLUMNS)])
+    lines.look()
+    assert len(said) == 3
+    assert "stopped" not in text_of(view)
 
 
 @pytest.mark.parametrize("command", ["dashboard {run} --text --speed 1e9", "dashboard --connect {address} --text"])

@@ -272,11 +272,16 @@ def test_a_page_needs_a_host_of_this_machine():
         StreetPage("203.0.113.1", free_port(), history_of(3))
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_nothing_can_be_ordered(page, method):
+@pytest.mark.parametrize(
+    ("method", "says"),
+    [*((each, b"this method is not answered here\n") for each in ("POST", "PUT", "DELETE")), ("HEAD", b"")],
+)
+def test_nothing_can_be_ordered(page, method, says):
     with closing(http.client.HTTPConnection("127.0.0.1", page.port, timeout=20)) as connection:
         connection.request(method, "/limit", body=b"{}")
-        assert connection.getresponse().status == 501
+        answer = connection.getresponse()
+        assert (answer.status, answer.read(), answer.headers["server"]) == (405, says, "wattswap ")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 def test_so_many_may_watch_and_the_next_takes_the_place_of_the_oldest_and_the_page_still_opens(page):

@@ -43,7 +43,8 @@ class TerminalView:
         head, tick = told.history.head, told.tick
         if head is None or tick < 0:
             return Text("The run begins ...")
-        lost = ": connection lost, this is how it was last" if told.is_lost else ""
+        silent = ": no news since then, the street may have stopped" if told.is_silent else ""
+        lost = ": connection lost, this is how it was last" if told.is_lost else silent
         doings = told.doings(tick)
         return Group(
             Text(f"{head.name}  {clock(head, tick)}{lost}", style="bold"),

@@ -19,7 +19,7 @@ class TerminalLines:
     def __init__(self, history: History, say: Callable[[str], None], speed: float | None = None) -> None:
         self._told, self._say = ToldSoFar(history, speed), say
         self._next = 0
-        self._is_lost = False
+        self._trouble = ""
 
     @property
     def is_over(self) -> bool:
@@ -33,9 +33,11 @@ class TerminalLines:
             self._next = 0
         if (head := told.history.head) is None:
             return
-        if told.is_lost and not self._is_lost:
-            self._say("connection lost; trying again")
-        self._is_lost = told.is_lost
+        silent = "no news since then: the street may have stopped" if told.is_silent else ""
+        trouble = "connection lost; trying again" if told.is_lost else silent
+        if trouble and trouble != self._trouble:
+            self._say(trouble)
+        self._trouble = trouble
         for tick in range(self._next, told.tick + 1):
             self._say(self._line(head, tick))
             self._next = tick + 1

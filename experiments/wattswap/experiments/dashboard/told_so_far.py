@@ -14,6 +14,8 @@ from wattswap.runners.watching.history import FEEDER_COLUMNS, HOMES, Cursor, Hea
 if TYPE_CHECKING:
     from wattswap.runners.watching.history import History, Row
 
+_MOST_BEATS: Final = 5
+"""So many beats without news, and a street may have stopped."""
 _TICK: Final = ROUND_COLUMNS.index("tick")
 
 
@@ -45,7 +47,7 @@ class ToldSoFar:
 
     def __init__(self, history: History, speed: float | None = None) -> None:
         self.history, self._speed = history, speed
-        self._began_s = monotonic()
+        self._began_s = self._news_s = monotonic()
         self._cursor = Cursor()
         self._begin()
 
@@ -69,6 +71,7 @@ class ToldSoFar:
         began = False
         while news := self.history.since(self._cursor):
             part, self._cursor = news
+            self._news_s = monotonic()
             if isinstance(part, Head):
                 self._begin()
                 began = True
@@ -83,6 +86,14 @@ class ToldSoFar:
     def is_lost(self) -> bool:
         """Whether the street goes on elsewhere and is not heard of any more just now."""
         return self._cursor.state == "lost"
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether a street that goes on has told nothing for so long that it may have stopped."""
+        head, goes_on = self.history.head, self._cursor.state in (None, "running")
+        if head is None or not head.beat_ms or not goes_on:
+            return False
+        return monotonic() - self._news_s > _MOST_BEATS * max(head.beat_ms / 1_000, 1.0)
 
     @property
     def is_over(self) -> bool:

@@ -6,11 +6,13 @@ import errno
 import socket
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING, Final
 
 from wattswap.protocol.errors import InputError
+from wattswap.runners.page_guard import POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,18 @@ _LOOK_S: Final = 0.1
 
 class QuietRequest(BaseHTTPRequestHandler):
     """A request that nobody logs."""
+
+    server_version, sys_version = "wattswap", ""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """A plain line for what is no request, or asks for more than to read."""
+        del explain
+        self.close_connection = True
+        status, why = code, message or HTTPStatus(code).phrase
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            status, why = HTTPStatus.METHOD_NOT_ALLOWED, "this method is not answered here"
+        text = f"{why}\n".encode()
+        self.answer(status, "text/plain; charset=utf-8", b"" if self.command == "HEAD" else text, POLICY)
 
     def answer(self, status: int, media: str, content: bytes, headers: Mapping[str, str] | None = None) -> None:
         """The whole answer."""

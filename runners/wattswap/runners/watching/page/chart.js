@@ -7,13 +7,15 @@ const LEFT = 56, RIGHT = 10, TOP = 8, BOTTOM = 22;
 const HOURS = [1 / 60, 1 / 30, 1 / 12, 1 / 6, 1 / 4, 1 / 2, 1, 2, 3, 6, 12, 24, 48];
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-// The ticks that charts show: everything, with an hour to come while the street goes on, or a window that moves with the moment.
+// The ticks that charts show: everything, with an hour to come while the street goes on, or a window that moves with the moment;
+// of a street that is watched for the first minutes the window grows with what there is.
 export function view() {
   const { head } = store, goesOn = head.is_live && store.state === "running" && !(store.ticks.length >= head.all_ticks && head.all_ticks);
   const end = goesOn ? Math.max(newest() + 1 + 3_600_000 / head.tick_ms, 120) : Math.max(store.ticks.length, 1);
   if (!store.view) return [0, end];
   if (Array.isArray(store.view)) return store.view;
-  const ticks = store.view * 3_600_000 / store.head.tick_ms;
+  const most = store.head.is_reckoned ? Math.max((newest() + 1) / 0.6, 120) : Infinity;
+  const ticks = Math.min(store.view * 3_600_000 / store.head.tick_ms, most);
   const from = Math.max(0, Math.min(store.now - ticks * 0.6, end - ticks));
   return [from, from + ticks];
 }
