@@ -10,7 +10,7 @@ import numpy as np
 from wattswap.runners.engines.launch import run_street
 from wattswap.runners.scenario import load_street
 from wattswap.runners.scenario.bundled import DATA
-from wattswap.runners.scenario.resample import resampled
+from wattswap.runners.scenario.resample import DrawnNames, resampled
 from wattswap.runners.scenario.sessions import read_sessions
 
 WEEK = read_sessions(DATA / "sessions/A400_sessions.csv")
@@ -33,6 +33,18 @@ def test_a_user_comes_with_all_its_sessions_and_no_other_is_made_up():
     np.testing.assert_array_equal(drawn.arrival_ms, WEEK.arrival_ms[rows])
     np.testing.assert_array_equal(drawn.energy_ws, WEEK.energy_ws[rows])
     assert {recorded(station) for station in drawn.station_id} <= set(WEEK.station_id)
+
+
+def test_a_name_is_the_same_however_it_is_asked_for():
+    """Names are made when they are asked for: a day of a week asks for few."""
+    names = resampled(WEEK, 1, on="north").session_id
+    every = list(names)
+    assert isinstance(names, DrawnNames)
+    assert [names[at] for at in range(len(names))] == every
+    assert names[10:20] == names.take(np.arange(10, 20)) == tuple(every[10:20])
+    assert all(name.startswith("north.") for name in every)
+    assert any(name.endswith("~3") for name in every), "some user is drawn three times"
+    assert max(map(len, every)) <= names.most_characters
 
 
 def test_about_a_third_of_the_users_is_not_drawn_as_in_any_bootstrap():

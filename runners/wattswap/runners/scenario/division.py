@@ -14,9 +14,9 @@ from wattswap.protocol.draws import agent_key
 from wattswap.protocol.errors import InputError
 from wattswap.runners.scenario.feeders import seed_on
 from wattswap.runners.scenario.generated import RECORDED, generated_sessions
-from wattswap.runners.scenario.names import refuse_long
+from wattswap.runners.scenario.names import MOST_CHARACTERS, refuse_long
 from wattswap.runners.scenario.read import Source
-from wattswap.runners.scenario.resample import resampled
+from wattswap.runners.scenario.resample import DrawnNames, resampled
 from wattswap.runners.scenario.schema import FeederSessions, FeederTable, Format, Scenario
 from wattswap.runners.scenario.sessions import read_sessions
 from wattswap.runners.scenario.visits import SessionTable, no_sessions
@@ -54,7 +54,9 @@ def divided_sessions(source: Source, scenario: Scenario, only: Sequence[int] | N
     tables = {file: _table(source, scenario, file, names) for file in dict.fromkeys(files[at] for at in wanted)}
     common = [number for number, feeder in enumerate(scenario.feeders) if not _is_own(feeder)]
     shares = [scenario.feeders[number].sessions.share for number in common]
-    feeder_of = {file: _feeder_of_rows(table, names, common, shares) for file, table in tables.items()}
+    is_whole = {at: _is_own(scenario.feeders[at]) and not tables[files[at]].feeder for at in wanted}
+    divided = dict.fromkeys(files[at] for at in wanted if not is_whole[at])
+    feeder_of = {file: _feeder_of_rows(tables[file], names, common, shares) for file in divided}
     found = []
     for number in wanted:
         feeder, file = scenario.feeders[number], files[number]
@@ -64,8 +66,8 @@ def divided_sessions(source: Source, scenario: Scenario, only: Sequence[int] | N
                 f"{source.path(file.csv)}: its column feeder says which sessions are on feeder {feeder.name};"
                 f" leave out feeder.{number}.sessions.share, or the column"
             )
-        whole = _is_own(feeder) and not table.feeder
-        found.append((table, np.arange(len(table.session_id)) if whole else np.flatnonzero(feeder_of[file] == number)))
+        every = is_whole[number]
+        found.append((table, np.arange(len(table.session_id)) if every else np.flatnonzero(feeder_of[file] == number)))
     notes = dict.fromkeys(note for table in tables.values() for note in table.notes)
     return Division(
         feeders=tuple(found),
@@ -124,7 +126,8 @@ def _table(source: Source, scenario: Scenario, file: _SessionsFile, names: tuple
     drawn = resampled(table, seed, file.feeder)
     if file.feeder:
         for what, its in (("session", drawn.session_id), ("charger", drawn.station_id), ("car", drawn.vehicle_id)):
-            refuse_long(f"feeder {file.feeder}", what, its)
+            if not isinstance(its, DrawnNames) or its.most_characters > MOST_CHARACTERS:
+                refuse_long(f"feeder {file.feeder}", what, its)
     return drawn
 
 

@@ -6,8 +6,9 @@ this is a bootstrap over users and weeks: runs of several seeds are then a sampl
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -15,10 +16,51 @@ from wattswap.protocol.draws import draw
 from wattswap.protocol.units import Purpose
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from wattswap.runners.scenario.visits import SessionTable
+
+    Ints = NDArray[np.int64]
 
 _RESAMPLE_DRAW = 7
 """Tells these draws from others of sessions."""
+
+
+class DrawnNames(Sequence[str]):
+    """The names of drawn rows, each made when it is asked for: a day asks for few of a week's.
+
+    ``copy`` says the how-manieth of its user each row's is, counted from 0.
+    """
+
+    def __init__(self, recorded: Sequence[str], rows: Ints, copy: Ints, before: str) -> None:
+        self._recorded, self._rows, self._copy, self._before = recorded, rows, copy, before
+        self._after = ["", *(f"~{number}" for number in range(2, int(copy.max(initial=0)) + 2))]
+
+    @property
+    def most_characters(self) -> int:
+        """No name is longer."""
+        return len(self._before) + max(map(len, self._recorded), default=0) + len(self._after[-1])
+
+    def take(self, at: Ints | slice) -> tuple[str, ...]:
+        """The names at these places."""
+        recorded, before, after = self._recorded, self._before, self._after
+        pairs = zip(self._rows[at].tolist(), self._copy[at].tolist(), strict=True)
+        return tuple([f"{before}{recorded[row]}{after[copy]}" for row, copy in pairs])
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, at: int | slice) -> str | tuple[str, ...]:
+        if isinstance(at, slice):
+            return self.take(at)
+        return f"{self._before}{self._recorded[self._rows[at]]}{self._after[self._copy[at]]}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.take(slice(None)))
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def resampled(table: SessionTable, seed: int, on: str = "") -> SessionTable:
@@ -27,25 +69,18 @@ def resampled(table: SessionTable, seed: int, on: str = "") -> SessionTable:
     ``on`` is the feeder they are drawn for, where it draws apart: all names begin with it then (``north.C021``), so
     that what cars draw by their names they draw apart from those of other feeders.
     """
-    rows_of: dict[str, list[int]] = {}
-    for row, user in enumerate(table.user_id):
-        rows_of.setdefault(user, []).append(row)
-    users = list(rows_of)
+    recorded, users = table.of_users, len(table.of_users.counts)
     if not users:
         return table
-    drawn = draw(seed, np.arange(len(users), dtype=np.uint64), Purpose.SESSION, index=_RESAMPLE_DRAW)
-    copies: dict[str, int] = {}
-    rows, copy = list[int](), list[int]()
-    for at in (drawn % np.uint64(len(users))).tolist():
-        user = users[int(at)]
-        copies[user] = copies.get(user, 0) + 1
-        rows += rows_of[user]
-        copy += [copies[user]] * len(rows_of[user])
+    places = draw(seed, np.arange(users, dtype=np.uint64), Purpose.SESSION, index=_RESAMPLE_DRAW)
+    drawn = (places % np.uint64(users)).astype(np.int64)
+    counts = recorded.counts[drawn]
+    begins = np.cumsum(counts) - counts
+    rows = recorded.rows[np.repeat(recorded.first[drawn] - begins, counts) + np.arange(counts.sum())]
+    copy = np.repeat(_times_before(drawn), counts)
 
-    before, after = (f"{on}." if on else ""), ["" if number == 1 else f"~{number}" for number in copy]
-
-    def named(names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple([f"{before}{names[row]}{end}" for row, end in zip(rows, after, strict=True)])
+    def named(names: Sequence[str]) -> DrawnNames:
+        return DrawnNames(names, rows, copy, f"{on}." if on else "")
 
     estimated_ms = None if table.estimated_ms is None else table.estimated_ms[rows]
     return replace(
@@ -58,5 +93,13 @@ def resampled(table: SessionTable, seed: int, on: str = "") -> SessionTable:
         departure_ms=table.departure_ms[rows],
         estimated_ms=estimated_ms,
         energy_ws=table.energy_ws[rows],
-        feeder=tuple(table.feeder[row] for row in rows) if table.feeder else (),
+        feeder=tuple(table.feeder[row] for row in rows.tolist()) if table.feeder else (),
     )
+
+
+def _times_before(drawn: Ints) -> Ints:
+    """How often each user was drawn before it was this time."""
+    order = np.argsort(drawn, kind="stable")
+    times = np.empty_like(drawn)
+    times[order] = np.arange(len(drawn)) - np.searchsorted(drawn[order], drawn[order])
+    return times

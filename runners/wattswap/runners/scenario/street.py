@@ -26,6 +26,7 @@ from wattswap.runners.scenario.homes import homes_w
 from wattswap.runners.scenario.input_files import InputFiles
 from wattswap.runners.scenario.profiles import Ticks
 from wattswap.runners.scenario.read import Source, load_scenario
+from wattswap.runners.scenario.resample import DrawnNames
 from wattswap.runners.scenario.schema import Battery, FeederTable, Scenario, TransformerTable
 from wattswap.runners.scenario.sessions import departure_errors, keys_of
 from wattswap.runners.scenario.stations import Stations
@@ -328,5 +329,5 @@ def _stated_ms(table: SessionTable, scenario: Scenario, key: NDArray[np.uint64],
     return told_ms[live] - ticks.start_ms + departure_errors(scenario.vehicles.departure, scenario.seed, key)
 
 
-def _pick(names: tuple[str, ...], rows: Ints) -> tuple[str, ...]:
-    return tuple(names[row] for row in rows)
+def _pick(names: Sequence[str], rows: Ints) -> tuple[str, ...]:
+    return names.take(rows) if isinstance(names, DrawnNames) else tuple([names[row] for row in rows.tolist()])

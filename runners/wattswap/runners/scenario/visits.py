@@ -10,9 +10,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import count, islice, pairwise
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,17 +54,27 @@ class Visit:
         return unix_ms(self.arrival)
 
 
+class UserRows(NamedTuple):
+    """The rows of each user of a table, user by user in the order in which they first stand there."""
+
+    rows: Ints
+    first: Ints
+    """Where in ``rows`` those of each user begin, shape (users,)."""
+    counts: Ints
+    """How many each has, shape (users,)."""
+
+
 @dataclass(frozen=True)
 class SessionTable:
     """Every session of a file, row i = its i-th; instants in ms since 1970 in UTC, all int64 arrays."""
 
     sha256: str
-    session_id: tuple[str, ...]
-    station_id: tuple[str, ...]
+    session_id: Sequence[str]
+    station_id: Sequence[str]
     """``<station>#2`` (and so on) for one of a raw recording that arrives while the station is taken."""
-    user_id: tuple[str, ...]
+    user_id: Sequence[str]
     """The user, or the session itself where the file names none."""
-    vehicle_id: tuple[str, ...]
+    vehicle_id: Sequence[str]
     """The user; ``<user>@<station>`` for one who is plugged in at two stations at the same time somewhere in the
     file, because one car cannot be. Decided on the whole file, so a day names its cars as the week does."""
     arrival_ms: Ints
@@ -75,6 +86,14 @@ class SessionTable:
     """The feeder of each session; no entries where the file does not say."""
     notes: tuple[str, ...] = ()
     """What the reader left out or had to decide, one sentence each."""
+
+    @cached_property
+    def of_users(self) -> UserRows:
+        """Which rows are whose."""
+        number_of: dict[str, int] = {}
+        numbers = np.array([number_of.setdefault(user, len(number_of)) for user in self.user_id], dtype=np.int64)
+        counts = np.bincount(numbers, minlength=len(number_of))
+        return UserRows(np.argsort(numbers, kind="stable"), np.cumsum(counts) - counts, counts)
 
 
 def no_sessions() -> SessionTable:
