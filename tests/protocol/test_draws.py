@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattswap.protocol.draws import Draws, _mixed, agent_key, draw, uniform
+from wattswap.protocol.draws import Draws, _mixed, agent_key, agent_keys, draw, uniform
 from wattswap.protocol.units import Purpose
 
 words = st.integers(0, (1 << 64) - 1)
@@ -95,6 +95,12 @@ def test_neighbouring_agents_and_windows_draw_independently() -> None:
 def test_an_agents_key_is_the_same_on_every_machine() -> None:
     assert agent_key("A400/17") == int.from_bytes(blake2b(b"A400/17", digest_size=8).digest(), "big")
     assert agent_key("a") != agent_key("b")
+
+
+def test_keys_of_many_agents_are_those_of_each() -> None:
+    names = ["vehicle/C021~2", "Zürich.C001", ""]
+    assert agent_keys(names).tolist() == [agent_key(name) for name in names]
+    assert agent_keys([]).shape == (0,)
 
 
 def test_a_purpose_once_given_a_number_keeps_it() -> None:

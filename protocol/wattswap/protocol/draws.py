@@ -6,6 +6,7 @@ splitmix64's finaliser (Steele, Lea, Flood: Fast splittable pseudorandom number 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -18,12 +19,19 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _WORD = (1 << 64) - 1
+_KEY_BYTES = 8
 
 
 @lru_cache(maxsize=1 << 16)
 def agent_key(name: str) -> int:
     """The 64-bit key under which an agent draws: blake2b of its name, so it is the same on every machine."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(blake2b(name.encode(), digest_size=_KEY_BYTES).digest(), "big")
+
+
+def agent_keys(names: Iterable[str]) -> NDArray[np.uint64]:
+    """The keys of many agents, most of which nobody asks for again; shape (names,)."""
+    digests = b"".join([blake2b(name.encode(), digest_size=_KEY_BYTES).digest() for name in names])
+    return np.frombuffer(digests, dtype=">u8").astype(np.uint64)
 
 
 def draw(seed: int, agents: ArrayLike, purpose: int, windows: ArrayLike = 0, index: int = 0) -> NDArray[np.uint64]:
@@ -52,10 +60,13 @@ def uniform(bits: NDArray[np.uint64]) -> NDArray[np.float64]:
 
 
 def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    state = state + _GOLDEN
-    state = (state ^ (state >> np.uint64(30))) * _MIX_1
-    state = (state ^ (state >> np.uint64(27))) * _MIX_2
-    return state ^ (state >> np.uint64(31))
+    state = state + _GOLDEN  # an array of its own, which the rest changes in place
+    state ^= state >> np.uint64(30)
+    state *= _MIX_1
+    state ^= state >> np.uint64(27)
+    state *= _MIX_2
+    state ^= state >> np.uint64(31)
+    return state
 
 
 class Draws:

@@ -111,8 +111,7 @@ def garage_of(scenario: Scenario, user_key: NDArray[np.uint64], station_id: Sequ
     All cars are alike, or drawn by seed and person from ``vehicles.model``.
     """
     vehicles, rows = scenario.vehicles, len(user_key)
-    stations = Stations(scenario.charger)
-    chargers = [(stations and stations.of(station)) or scenario.chargers for station in station_id]
+    chargers = _chargers_at(scenario, station_id)
     charger_max_w = np.array([charger.max_w for charger in chargers], dtype=np.int64)
     if not vehicles.model:
         capacity_wh = np.full(rows, vehicles.capacity_wh, dtype=np.int64)
@@ -132,6 +131,14 @@ def garage_of(scenario: Scenario, user_key: NDArray[np.uint64], station_id: Sequ
         model=model,
         curves_w=_curves(cars),
     )
+
+
+def _chargers_at(scenario: Scenario, station_id: Sequence[str]) -> Sequence[Chargers | ChargerTable]:
+    """The charger at each of these stations."""
+    if not scenario.charger:
+        return [scenario.chargers] * len(station_id)
+    stations = Stations(scenario.charger)
+    return [stations.of(station) or scenario.chargers for station in station_id]
 
 
 def _curves(cars: Sequence[Car]) -> Ints:

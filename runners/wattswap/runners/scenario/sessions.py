@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from wattswap.protocol.draws import agent_key
+from wattswap.protocol.draws import agent_keys
 from wattswap.protocol.units import MS_PER_HOUR, Purpose
 from wattswap.runners.scenario.acn import read_acn
 from wattswap.runners.scenario.keys import nearest
@@ -124,14 +124,16 @@ def departure_error_ms(departure: str) -> int | None:
 
 def departure_errors(departure: str, seed: int, key: Keys) -> Ints:
     """How far each stated departure is off, in ms, shape as ``key``: near-normal, drawn by seed and session."""
-    deviation_ms = departure_error_ms(departure) or 0
+    deviation_ms = departure_error_ms(departure)
+    if not deviation_ms:
+        return np.zeros(len(key), dtype=np.int64)
     drawn_q16 = normal_q16(seed, key, Purpose.DEPARTURE, np.zeros(len(key), dtype=np.int64))
     return (drawn_q16 * deviation_ms) >> 16
 
 
 def keys_of(names: Sequence[str]) -> Keys:
     """The agents' draw keys, shape (names,)."""
-    return np.array([agent_key(name) for name in names], dtype=np.uint64)
+    return agent_keys(names)
 
 
 def _departure_ms(arrival: datetime, departure: Cell, stamps: Stamps) -> int:
