@@ -8,6 +8,7 @@ always there, needs nothing and never departs.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -17,22 +18,23 @@ from wattswap.agents import law, physics
 from wattswap.agents.offers import Own
 from wattswap.agents.rules import Rules
 from wattswap.agents.strategies.waiting import waiting_cost
-from wattswap.protocol.draws import agent_key
+from wattswap.protocol.draws import agent_keys
 from wattswap.protocol.units import NEVER_MS, PERMILLE, PPM, WS_PER_WH
 from wattswap.runners.scenario.car_notes import capacity_ws
 from wattswap.runners.scenario.cars import garage_of
 from wattswap.runners.scenario.names import apart
 from wattswap.runners.scenario.schema import ppm, share_of
 from wattswap.runners.scenario.sessions import departure_error_ms
-from wattswap.runners.scenario.street import concatenated, rows_of
+from wattswap.runners.scenario.street import concatenated
 from wattswap.runners.scenario.tables import time_of_day_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
-    from wattswap.runners.scenario.cars import Garage
-    from wattswap.runners.scenario.schema import Scenario, TransformerTable
+    from wattswap.runners.scenario.schema import Battery, Scenario, TransformerTable
     from wattswap.runners.scenario.street import Street
 
 
@@ -125,43 +127,49 @@ def fleet_of(street: Street) -> Fleet:
 
 
 def _fleet_of(street: Street) -> Fleet:
-    garage = garage_of(street.scenario, street.sessions.user_key, street.sessions.station_id)
-    parts = [_rows_of(street, number, garage) for number in range(len(street.feeders))]
-    return replace(concatenated(parts), curves_w=garage.curves_w)
-
-
-def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
-    """The rows of one feeder."""
-    feeder = street.feeders[number]
-    sessions, garage = rows_of(street.sessions, feeder.sessions), street_garage.of(feeder.sessions)
-    cars, batteries = street.scenario.vehicles, feeder.batteries
+    """The sessions of all feeders and then all batteries as columns, put into the order of the feeders."""
+    sessions, cars = street.sessions, street.scenario.vehicles
+    garage = garage_of(street.scenario, sessions.user_key, sessions.station_id)
+    names, batteries = _batteries(street)
     n, m = len(sessions.session_id), len(batteries)
+    numbers = np.arange(len(street.feeders))
+    parts = [np.arange(n)[feeder.sessions] for feeder in street.feeders]
+    of_sessions = np.repeat(numbers, [len(part) for part in parts])
+    of_batteries = np.repeat(numbers, [len(each.batteries) for each in street.feeders])
+    feeder = np.concatenate((of_sessions, of_batteries))
+    sort = np.argsort(feeder, kind="stable")
+    order = np.concatenate((*parts, np.arange(n, n + m)))[sort]
     target = round(cars.target_pct * 10)
     car_batteries_ws = capacity_ws(garage, sessions.energy_ws, cars)
-    taken = frozenset(sessions.session_id + sessions.station_id + sessions.vehicle_id)
-    names = tuple(apart(f"battery-{place + 1}", taken) for place in range(m))
 
-    def column(of_sessions: Ints | int, of_batteries: list[int]) -> Ints:
-        return np.append(np.broadcast_to(of_sessions, n), of_batteries).astype(np.int64)
+    def column(of_cars: Ints | int, of_batteries: Sequence[int] | int) -> Ints:
+        whole = np.empty(n + m, dtype=np.int64)
+        whole[:n], whole[n:] = of_cars, of_batteries
+        return whole[order]
 
-    keys = np.array([agent_key(name) for name in names], dtype=np.uint64)
+    def listed(of_cars: Sequence[str], of_batteries: Sequence[str]) -> tuple[str, ...]:
+        whole = (*of_cars, *of_batteries)
+        return tuple([whole[row] for row in order.tolist()])
+
+    keys = agent_keys(names)
     battery_ws = [battery.capacity_wh * WS_PER_WH for battery in batteries]
+    battery_max_w = [battery.max_w for battery in batteries]
     return Fleet(
-        feeder=np.full(n + m, number, dtype=np.int64),
-        is_session=np.arange(n + m) < n,
-        session_id=sessions.session_id + names,
-        station_id=sessions.station_id + names,
-        vehicle_id=sessions.vehicle_id + names,
-        strategy=(cars.strategy,) * n + tuple(battery.strategy for battery in batteries),
-        key=np.concatenate((sessions.key, keys)),
-        user_key=np.concatenate((sessions.user_key, keys)),
-        arrival_tick=column(sessions.arrival_tick, [0] * m),
-        departure_tick=column(sessions.departure_tick, [NEVER_MS // street.tick_ms] * m),
-        departure_ms=column(sessions.stated_departure_ms, [NEVER_MS] * m),
-        need_ws=column(sessions.energy_ws, [0] * m),
-        max_w=column(garage.max_w, [battery.max_w for battery in batteries]),
-        charger_max_w=column(garage.charger_max_w, [battery.max_w for battery in batteries]),
-        feed_w=column(np.minimum(cars.feed_w, garage.max_w), [battery.max_w for battery in batteries]),
+        feeder=feeder[sort],
+        is_session=order < n,
+        session_id=listed(sessions.session_id, names),
+        station_id=listed(sessions.station_id, names),
+        vehicle_id=listed(sessions.vehicle_id, names),
+        strategy=listed([cars.strategy] * n, [battery.strategy for battery in batteries]),
+        key=np.concatenate((sessions.key, keys))[order],
+        user_key=np.concatenate((sessions.user_key, keys))[order],
+        arrival_tick=column(sessions.arrival_tick, 0),
+        departure_tick=column(sessions.departure_tick, NEVER_MS // street.tick_ms),
+        departure_ms=column(sessions.stated_departure_ms, NEVER_MS),
+        need_ws=column(sessions.energy_ws, 0),
+        max_w=column(garage.max_w, battery_max_w),
+        charger_max_w=column(garage.charger_max_w, battery_max_w),
+        feed_w=column(np.minimum(cars.feed_w, garage.max_w), battery_max_w),
         stored_ws=column(
             car_batteries_ws * target // PERMILLE - sessions.energy_ws,
             [ws * ppm(battery.initial_pct) // PPM for ws, battery in zip(battery_ws, batteries, strict=True)],
@@ -173,11 +181,22 @@ def _rows_of(street: Street, number: int, street_garage: Garage) -> Fleet:
         ),
         round_trip_permille=column(round(cars.round_trip_pct * 10), [round(b.round_trip_pct * 10) for b in batteries]),
         wear_nanos_per_kwh=column(cars.wear_nanos_per_kwh, [battery.wear_nanos_per_kwh for battery in batteries]),
-        tariff_nanos_per_kwh=column(cars.tariff_nanos_per_kwh, [cars.tariff_nanos_per_kwh] * m),
-        waiting_nanos_per_kwh_h=column(waiting_cost(street.scenario.seed, sessions.key), [0] * m),
-        model=column(garage.model, [len(garage.curves_w) - 1] * m),
+        tariff_nanos_per_kwh=column(cars.tariff_nanos_per_kwh, cars.tariff_nanos_per_kwh),
+        waiting_nanos_per_kwh_h=column(waiting_cost(street.scenario.seed, sessions.key), 0),
+        model=column(garage.model, len(garage.curves_w) - 1),
         curves_w=garage.curves_w,
     )
+
+
+def _batteries(street: Street) -> tuple[list[str], list[Battery]]:
+    """The stationary batteries of all feeders, and what each is called: nothing on its feeder has that name."""
+    sessions, names = street.sessions, list[str]()
+    for feeder in street.feeders:
+        if feeder.batteries:
+            columns = (sessions.session_id, sessions.station_id, sessions.vehicle_id)
+            taken = frozenset(chain(*(column[feeder.sessions] for column in columns)))
+            names += [apart(f"battery-{place}", taken) for place in range(1, len(feeder.batteries) + 1)]
+    return names, [battery for feeder in street.feeders for battery in feeder.batteries]
 
 
 class World:
@@ -223,15 +242,25 @@ class World:
         tick_s = self.rules.tick_s
         early = np.flatnonzero(self.fleet.arrival_tick < 0)
         waiting = -self.fleet.arrival_tick[early]
+        if self._curve == "flat":
+            max_w, total_w = self.fleet.max_w[early], self.remaining_ws[early] // tick_s
+            drawn_w = np.minimum(waiting * max_w, total_w)
+            self.drew[early] = drawn_w > np.minimum((waiting - 1) * max_w, total_w)
+            self._fill(early, drawn_w * tick_s)
+            return
         while len(early):
             still = waiting > 0
             early, waiting = early[still], waiting[still] - 1
             power_w = physics.wanted_w(self.remaining_ws[early], self._takes_w(early), tick_s)
             early, waiting, power_w = early[power_w > 0], waiting[power_w > 0], power_w[power_w > 0]
             self.drew[early] = waiting == 0
-            self.remaining_ws[early] -= power_w * tick_s
-            self.baseline_ws[early] -= power_w * tick_s
-            self.stored_ws[early] += power_w * tick_s
+            self._fill(early, power_w * tick_s)
+
+    def _fill(self, rows: Ints, drawn_ws: Ints) -> None:
+        """What these cars drew unhindered."""
+        self.remaining_ws[rows] -= drawn_ws
+        self.baseline_ws[rows] -= drawn_ws
+        self.stored_ws[rows] += drawn_ws
 
     def rows_of(self, feeder: int) -> slice:
         """A feeder's rows."""

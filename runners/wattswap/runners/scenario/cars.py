@@ -81,12 +81,6 @@ class Garage:
     curves_w: Ints
     """Watts at each whole per cent of charge, shape (models + 1, 101); the last row never limits."""
 
-    def of(self, rows: slice) -> Garage:
-        """These cars alone."""
-        return Garage(
-            self.capacity_wh[rows], self.max_w[rows], self.charger_max_w[rows], self.model[rows], self.curves_w
-        )
-
 
 @lru_cache(maxsize=1)
 def bundled_cars() -> tuple[dict[str, Car], str]:
