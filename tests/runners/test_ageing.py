@@ -150,3 +150,7 @@ def test_many_transformers_at_once_are_each_one_alone_to_the_last_bit():
     together = ageings(load_w, rating_va, 120, ambient_c, papers)
     alone = [ageing(load_w[:, at], int(rating_va[at]), 120, ambient_c[:, at], paper) for at, paper in enumerate(papers)]
     assert together == alone
+    one_c = ambient_c[:, :1]
+    assert ageings(load_w, rating_va, 120, one_c, papers) == ageings(
+        load_w, rating_va, 120, np.repeat(one_c, 7, axis=1), papers
+    )

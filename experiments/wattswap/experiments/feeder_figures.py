@@ -14,10 +14,13 @@ from wattswap.runners.recording.metrics import PLACES, waiting_costs, whole_wh
 from wattswap.runners.recording.record import SHORT_WS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from wattswap.agents.physics import Ints
     from wattswap.runners.engines.side_by_side import SideBySide
+    from wattswap.runners.scenario.street import Feeder
 
 
 def feeder_figures(passed: SideBySide) -> list[dict[str, Any]]:
@@ -37,7 +40,7 @@ def _of_transformers(passed: SideBySide) -> dict[str, list[Any]]:
         load_w,
         np.array([transformer.rating_va for transformer in transformers]),
         tick_s,
-        np.stack([feeder.ambient_c(passed.ticks) for feeder in feeders], axis=1),
+        _ambient_c(feeders, passed.ticks),
         [transformer.paper for transformer in transformers],
     )
     return {
@@ -50,6 +53,12 @@ def _of_transformers(passed: SideBySide) -> dict[str, list[Any]]:
         "forced_wh": _wh(sums.forced_w.sum(axis=0) * tick_s),
         "ageing_h": [round(each.used_h, PLACES) for each in aged],
     }
+
+
+def _ambient_c(feeders: Sequence[Feeder], ticks: int) -> NDArray[np.float64]:
+    """The temperature by tick around each transformer, or around all where they share it: a column each, or one."""
+    alike = {(id(feeder.ambient_by_tick), feeder.transformer.ambient_c) for feeder in feeders}
+    return np.stack([feeder.ambient_c(ticks) for feeder in feeders[: 1 if len(alike) == 1 else None]], axis=1)
 
 
 def _of_cars(passed: SideBySide) -> dict[str, list[Any]]:

@@ -129,24 +129,39 @@ def ageings(
     ambient_c: Floats,
     papers: Sequence[Paper],
 ) -> list[Ageing]:
-    """What loads made of many transformers, a column of ``load_w`` and ``ambient_c`` each; see :func:`ageing`."""
+    """What loads made of many transformers, a column of ``load_w`` each; see :func:`ageing`.
+
+    ``ambient_c`` has a column each too, or one for all.
+    """
     if not len(load_w):
         return [Ageing(0.0, 0.0)] * len(papers)
     spots = _spots(load_w, rating_va, tick_s, ambient_c)
+    rate = _rates(spots, papers)
+    return [Ageing(*each) for each in zip(_used_h(rate, tick_s).tolist(), spots.max(axis=0).tolist(), strict=True)]
+
+
+def _rates(spots: Floats, papers: Sequence[Paper]) -> Floats:
+    """Hours of life used per hour, a column for the paper of each transformer."""
+    kinds = set(papers)
+    if len(kinds) == 1:
+        return ageing_rate(spots, *kinds)
     rate = np.empty_like(spots)
-    for paper in set(papers):
+    for paper in kinds:
         mine = np.array([each == paper for each in papers])
         rate[:, mine] = ageing_rate(spots[:, mine], paper)
-    return [Ageing(*each) for each in zip(_used_h(rate, tick_s).tolist(), spots.max(axis=0).tolist(), strict=True)]
+    return rate
 
 
 def _spots(load_w: NDArray[np.int64], rating_va: ArrayLike, tick_s: int, ambient_c: ArrayLike) -> Floats:
     """The hot spot at the end of each step that the ticks are cut into."""
-    factor, steps = np.abs(load_w) / rating_va, ceil(tick_s / LONGEST_STEP_S)
+    factor: Floats = np.divide(load_w, rating_va)
+    np.abs(factor, out=factor)
+    steps = ceil(tick_s / LONGEST_STEP_S)
     ambient = np.broadcast_to(np.asarray(ambient_c, dtype=np.float64), factor.shape)
     start: Heat[Any] = steady(_plain(factor[0], 0), _plain(ambient[0], 0))
-    each, around = (np.repeat(column, steps, axis=0) for column in (factor, ambient))
-    return hot_spots(each, tick_s / steps, around, start)
+    if steps > 1:
+        factor, ambient = np.repeat(factor, steps, axis=0), np.repeat(ambient, steps, axis=0)
+    return hot_spots(factor, tick_s / steps, ambient, start)
 
 
 def _used_h(rate: Floats, tick_s: int) -> Floats:

@@ -213,6 +213,7 @@ def _build(
         inputs.add(CARS_CSV, bundled_cars()[1])
     sessions = [_live(table, rows, scenario, ticks) for table, rows in divided.feeders]
     ends = list(accumulate((len(each.session_id) for each in sessions), initial=0))
+    ambient_c = _ambients_c(source, scenario, ticks, inputs)
     feeders = tuple(
         Feeder(
             name=table.name,
@@ -221,7 +222,7 @@ def _build(
             limit_w=_limit_w(scenario, table, ticks),
             sessions=slice(ends[at], ends[at + 1]),
             batteries=scenario.on(table, scenario.battery),
-            ambient_by_tick=_ambient_c(source, table.transformer, ticks, inputs),
+            ambient_by_tick=ambient_c[table.transformer.ambient_csv],
         )
         for at, table in enumerate(scenario.feeders)
     )
@@ -264,17 +265,19 @@ def one_day(scenario: Scenario, day: int) -> Scenario:
     return msgspec.structs.replace(scenario, start=start, days=1, hours=0)
 
 
-def _ambient_c(
-    source: Source, transformer: TransformerTable, ticks: Ticks, inputs: InputFiles
-) -> NDArray[np.float64] | None:
-    """The temperature of each tick, where a file tells it."""
-    if not transformer.ambient_csv:
-        return None
-    path = source.path(transformer.ambient_csv)
-    temperatures = read_temperatures(path, scenario_clock(source.scenario))
-    inputs.add(path, temperatures.sha256)
-    inputs.note(temperatures.file, temperatures.notes(ticks))
-    return temperatures.over(ticks)
+def _ambients_c(
+    source: Source, scenario: Scenario, ticks: Ticks, inputs: InputFiles
+) -> dict[str, NDArray[np.float64] | None]:
+    """The temperature of each tick by the name of the file that tells it, which feeders share; None for no file."""
+    found: dict[str, NDArray[np.float64] | None] = {"": None}
+    for name in dict.fromkeys(table.transformer.ambient_csv for table in scenario.feeders):
+        if name:
+            path = source.path(name)
+            temperatures = read_temperatures(path, scenario_clock(source.scenario))
+            inputs.add(path, temperatures.sha256)
+            inputs.note(temperatures.file, temperatures.notes(ticks))
+            found[name] = temperatures.over(ticks)
+    return found
 
 
 def _limit_w(scenario: Scenario, feeder: FeederTable, ticks: Ticks) -> Ints:
