@@ -40,7 +40,8 @@ def drawn_homes(count: int, seed: int, number: int, start: datetime, ticks: Tick
     digest, weeks_w = home_weeks(RECORDED_HOMES)
     places = draw(seed, agent_key(f"household-{number}"), Purpose.SESSION, np.arange(count), _HOMES_DRAW)
     drawn = (places % np.uint64(weeks_w.shape[1])).astype(np.int64)
-    week_w = weeks_w @ np.bincount(drawn, minlength=weeks_w.shape[1])
+    # numpy's product of integer matrices is the slower one
+    week_w = np.einsum("ij,j->i", weeks_w, np.bincount(drawn, minlength=weeks_w.shape[1]))
     # a ramp looks at the intervals before and after its own: with these known, a day is the same in a run of more days
     monday_ms = _monday_ms(start, ticks.start_ms - ticks.tick_ms - STEP_MS)
     mean_w = np.tile(week_w, -(-(ticks.end_ms + STEP_MS - monday_ms) // WEEK_MS))

@@ -31,6 +31,9 @@ _KEEP: Final = 51039
 _FRESH: Final = 41110
 """sqrt(1 - (keep / 65536)^2) in 1/65536: as much new noise as keeps the variance at one."""
 
+_LANES: Final = np.uint64(0x0000_FFFF_0000_FFFF)
+_LOW: Final = np.uint64(0x0000_0000_FFFF_FFFF)
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -126,10 +129,10 @@ def noise_w(level_w: Watts, noise_pct_ppm: int, seeds: Sequence[int], key: int, 
     per_tick, first = ticks.tick_ms // slot_ms, int(step[0])
     keys = np.array([draws.keys_under(seed, np.array(key, dtype=np.uint64)) for seed in seeds])
     wander = _wander(keys, first, -(-(ticks.end_ms - origin_ms) // NOISE_STEP_MS))
-    # level * ppm * z // (PPM << 16), split so that 100 MW at 100 % does not overflow
-    wholes, rests = np.divmod(np.broadcast_to(level_w, noise.shape) * noise_pct_ppm, PPM << 16)
-    for mine, whole, rest, course in zip(noise, wholes, rests, wander.T, strict=True):
+    for mine, mine_w, course in zip(noise, np.broadcast_to(level_w, noise.shape), wander.T, strict=True):
         z = _sums(course[step - first], per_tick) // per_tick
+        # level * ppm * z // (PPM << 16), split so that 100 MW at 100 % does not overflow
+        whole, rest = np.divmod(mine_w * noise_pct_ppm, PPM << 16)
         mine[:] = whole * z + rest * z // (PPM << 16)
     return noise
 
@@ -137,6 +140,8 @@ def noise_w(level_w: Watts, noise_pct_ppm: int, seeds: Sequence[int], key: int, 
 _FAR: Final = 1 << 21
 """Beyond what the noise ever reaches."""
 _LEAD: Final = 256
+_AT_ONCE: Final = 1 << 15
+"""So many draws are made at a time."""
 
 
 def _wander(keys: NDArray[np.uint64], first: int, count: int) -> Watts:
@@ -149,21 +154,35 @@ def _wander(keys: NDArray[np.uint64], first: int, count: int) -> Watts:
     lead = _LEAD
     while True:
         begins = max(first - lead, 0)
-        steps = np.arange(begins, count)
-        fresh = normal_q16(0, keys, Purpose.NOISE, steps[:, np.newaxis])
         bounds = np.array([[-1], [1]]) * (_FAR if begins else 0) + np.zeros(len(keys), dtype=np.int64)
-        for x in fresh[: first - begins]:
-            bounds = (_KEEP * bounds + _FRESH * x) >> 16
+        for fresh in _fresh(keys, begins, first):
+            for x in fresh:
+                bounds = (_KEEP * bounds + _FRESH * x) >> 16
         if np.array_equal(*bounds):
-            return _course(bounds[0], fresh[first - begins :])
+            return _course(bounds[0], keys, first, count)
         lead *= 2
 
 
-def _course(z: Watts, fresh: Watts) -> Watts:
-    """Where each course goes from z."""
-    if len(z) == 1:  # Python's own numbers are faster than arrays of one
-        return np.array([[value] for value in _walk(int(z[0]), fresh[:, 0].tolist())], dtype=np.int64)
-    return np.array(list(_walk(z, fresh)))
+def _fresh(keys: NDArray[np.uint64], first: int, count: int) -> Iterator[Watts]:
+    """What is new in each step from ``first`` to the ``count``-th, some steps at a time so that caches hold them."""
+    many = max(_AT_ONCE // len(keys), 1)
+    for begins in range(first, count, many):
+        steps = np.arange(begins, min(begins + many, count))
+        yield normal_q16(0, keys, Purpose.NOISE, steps[:, np.newaxis])
+
+
+def _course(z: Watts, keys: NDArray[np.uint64], first: int, count: int) -> Watts:
+    """Where the course under each key goes from z."""
+    course, done = np.empty((count - first, len(keys)), dtype=np.int64), 0
+    for fresh in _fresh(keys, first, count):
+        part = course[done : done + len(fresh)]
+        if len(z) == 1:  # Python's own numbers are faster than arrays of one
+            part[:, 0] = list(_walk(int(z[0]), fresh[:, 0].tolist()))
+        else:
+            for at, value in enumerate(_walk(z, fresh)):
+                part[at] = value
+        z, done = part[-1], done + len(fresh)
+    return course
 
 
 def _walk(z: _ZT, fresh: Iterable[_ZT]) -> Iterator[_ZT]:
@@ -174,9 +193,10 @@ def _walk(z: _ZT, fresh: Iterable[_ZT]) -> Iterator[_ZT]:
 
 def normal_q16(seed: int, keys: NDArray[np.uint64], purpose: Purpose, windows: Watts) -> Watts:
     """Near-normal draws in 1/65536 of a standard deviation: twelve 16-bit draws summed, minus their mean."""
-    total = np.zeros(np.broadcast_shapes(keys.shape, windows.shape), dtype=np.int64)
+    pairs = np.zeros(np.broadcast_shapes(keys.shape, windows.shape), dtype=np.uint64)
     for index in range(3):
         word = draws.draw(seed, keys, purpose, windows, index)
-        for shift in (0, 16, 32, 48):
-            total += ((word >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.int64)
+        pairs += word & _LANES  # two sums side by side, of 32 bits each, which six draws of 16 do not fill
+        pairs += (word >> np.uint64(16)) & _LANES
+    total: Watts = ((pairs & _LOW) + (pairs >> np.uint64(32))).astype(np.int64)
     return total - 12 * 0xFFFF // 2

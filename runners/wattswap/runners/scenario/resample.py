@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -39,7 +40,7 @@ class DrawnNames(Sequence[str]):
     @property
     def most_characters(self) -> int:
         """No name is longer."""
-        return len(self._before) + max(map(len, self._recorded), default=0) + len(self._after[-1])
+        return len(self._before) + _longest(self._recorded) + len(self._after[-1])
 
     def take(self, at: Ints | slice) -> tuple[str, ...]:
         """The names at these places."""
@@ -61,6 +62,12 @@ class DrawnNames(Sequence[str]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+
+@lru_cache(maxsize=32)
+def _longest(names: Sequence[str]) -> int:
+    """How many characters the longest name of a file's column has."""
+    return max(map(len, names), default=0)
 
 
 def resampled(table: SessionTable, seed: int, on: str = "") -> SessionTable:
