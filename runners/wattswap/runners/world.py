@@ -216,7 +216,7 @@ class World:
         """By feeder."""
         self.rules = self.feeder_rules[0]
         """What is common to all feeders is read from the first one's."""
-        self.base_w = np.concatenate([street.base_w for street in streets])
+        self.base_w = streets[0].base_w if len(streets) == 1 else np.concatenate([street.base_w for street in streets])
         """By feeder and tick; column 0 is the tick before the start."""
         self._curve = streets[0].scenario.vehicles.curve
         self.remaining_ws = self.fleet.need_ws.copy()

@@ -69,7 +69,7 @@ class SideBySide:
         self.rules, self.ticks = self.world.rules, streets[0].ticks
         self._terms = Terms.of(*self.world.feeder_rules)
         self.base_w = np.ascontiguousarray(self.world.base_w.T)
-        self.limit_w = np.ascontiguousarray(np.concatenate([street.limit_w for street in streets]).T)
+        self.limit_w = np.stack([feeder.limit_w for street in streets for feeder in street.feeders], axis=1)
         fleet = self.world.fleet
         seeds = [street.scenario.seed for street in streets]
         keys = [keys_under(seed, fleet.key) for seed, fleet in zip(seeds, fleets, strict=True)]
@@ -88,8 +88,9 @@ class SideBySide:
         self.record = PassRecord(self.world, self._number, self.ticks)
         self.idle = IdleBaseline(self.world, self.ticks)
         self.sums = SummedTicks(self.idle, fleet, self._feeders)
-        hot = self.base_w[:-1] + self.idle.load_w > self.limit_w - self._terms.margin_w
-        self._hot_ticks = np.flatnonzero(hot.any(axis=1))
+        over_w = self.base_w[:-1] + self.idle.load_w
+        over_w -= self.limit_w
+        self._hot_ticks = np.flatnonzero((over_w > -self._terms.margin_w).any(axis=1))
         self._first_row = np.searchsorted(fleet.feeder, np.arange(self._feeders + 1))
         self._explicit = np.zeros(len(fleet), dtype=bool)
         self._closed_until = -1

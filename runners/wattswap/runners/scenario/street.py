@@ -282,9 +282,11 @@ def _ambients_c(
 
 def _limit_w(scenario: Scenario, feeder: FeederTable, ticks: Ticks) -> Ints:
     """The limit in each tick, shape (ticks,): an event holds from the first tick that starts at or after it."""
-    limit_w = np.full(ticks.count, feeder.transformer.limit_w, dtype=np.int64)
-    for event in scenario.on(feeder, scenario.event):
-        limit_w[event_ticks(event, ticks)] = event.limit_w
+    limit_w: Ints = np.broadcast_to(np.int64(feeder.transformer.limit_w), ticks.count)  # which takes no memory
+    if events := scenario.on(feeder, scenario.event):
+        limit_w = limit_w.copy()
+        for event in events:
+            limit_w[event_ticks(event, ticks)] = event.limit_w
     return limit_w
 
 
