@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,9 +61,9 @@ def _flickering(homes: Sequence[_CalmHome], ticks: Ticks) -> dict[int, Ints]:
         alike[home.number, home.noise_ppm, home.flickers_from_ms, home.grid].append(home)
     found = dict[int, Ints]()
     for (number, noise_ppm, from_ms, grid), group in alike.items():
-        level_w = np.concatenate([home.net_w for home in group])
+        base_w = np.concatenate([home.net_w for home in group])
         seeds = [seed for home in group for seed in home.seeds]
-        base_w = level_w + noise_w(level_w, noise_ppm, seeds, agent_key(f"household-{number}"), from_ms, grid)
+        base_w += noise_w(base_w, noise_ppm, seeds, agent_key(f"household-{number}"), from_ms, grid)
         if grid.count == ticks.count:  # nothing is known of the tick before the start
             base_w = np.concatenate([base_w[:, :1], base_w], axis=1)
         found |= zip(map(id, group), np.split(base_w, len(group)), strict=True)
@@ -108,7 +109,7 @@ def _calm(
     grid = Ticks(ticks.start_ms - ticks.tick_ms, ticks.tick_ms, ticks.count + 1) if reaches_back else ticks
     net_w = np.stack([resolve(each, grid, household.shape) for each in loads])
     if sun is not None:
-        net_w -= resolve(sun, grid, household.shape)
+        net_w -= _sun_w(sun, grid, household.shape)
     return _CalmHome(
         net_w=np.broadcast_to(net_w, (len(seeds), grid.count)),
         seeds=seeds,
@@ -117,6 +118,10 @@ def _calm(
         flickers_from_ms=FLICKERS_FROM_MS if household.homes else load.start_ms,
         grid=grid,
     )
+
+
+_sun_w = lru_cache(maxsize=16)(resolve)
+"""Feeders share a file of the sun, which is read once."""
 
 
 def _read(source: Source, household: BaseTable, column: str, ticks: Ticks, inputs: InputFiles) -> Profile:

@@ -35,9 +35,9 @@ _LANES: Final = np.uint64(0x0000_FFFF_0000_FFFF)
 _LOW: Final = np.uint64(0x0000_0000_FFFF_FFFF)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Profile:
-    """Interval means in watts on a regular grid that starts at ``start_ms`` (UTC, since 1970)."""
+    """Interval means in watts on a regular grid from ``start_ms`` (UTC, since 1970); one is equal to itself alone."""
 
     file: str
     sha256: str
