@@ -143,8 +143,9 @@ def test_no_load_at_all_uses_nothing():
 
 
 def test_many_transformers_at_once_are_each_one_alone_to_the_last_bit():
+    """So many ticks of them that they are reckoned in two parts."""
     rng = np.random.default_rng(3)
-    load_w, ambient_c = rng.integers(-500_000, 700_000, (200, 7)), rng.uniform(-10, 35, (200, 7))
+    load_w, ambient_c = rng.integers(-500_000, 700_000, (3_000, 7)), rng.uniform(-10, 35, (3_000, 7))
     papers: list[Paper] = ["normal", "upgraded", "normal", "upgraded", "upgraded", "normal", "normal"]
     rating_va = np.array([400_000, 250_000, 160_000, 630_000, 400_000, 100_000, 250_000])
     together = ageings(load_w, rating_va, 120, ambient_c, papers)

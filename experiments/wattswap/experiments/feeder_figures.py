@@ -33,7 +33,9 @@ def feeder_figures(passed: SideBySide) -> list[dict[str, Any]]:
 def _of_transformers(passed: SideBySide) -> dict[str, list[Any]]:
     base_w, limit_w, tick_s = passed.base_w[1:], passed.limit_w, passed.rules.tick_s
     idle_w, sums = passed.idle.load_w, passed.sums
-    load_w = base_w + idle_w + sums.import_w - sums.export_w
+    uncontrolled_w = base_w + idle_w
+    load_w = uncontrolled_w + sums.import_w
+    load_w -= sums.export_w
     feeders = [feeder for street in passed.streets for feeder in street.feeders]
     transformers = [feeder.transformer for feeder in feeders]
     aged = ageings(
@@ -47,7 +49,7 @@ def _of_transformers(passed: SideBySide) -> dict[str, list[Any]]:
         "limit_w": [transformer.limit_w for transformer in transformers],
         "peak_w": load_w.max(axis=0, initial=0).tolist(),
         "overload_s": _ticks_over(load_w, limit_w, tick_s),
-        "baseline_overload_s": _ticks_over(base_w + idle_w, limit_w, tick_s),
+        "baseline_overload_s": _ticks_over(uncontrolled_w, limit_w, tick_s),
         "homes_over_s": _ticks_over(base_w, limit_w, tick_s),
         "fed_back_wh": _wh(sums.export_w.sum(axis=0) * tick_s),
         "forced_wh": _wh(sums.forced_w.sum(axis=0) * tick_s),

@@ -25,6 +25,8 @@ Paper = Literal["normal", "upgraded"]
 
 LONGEST_STEP_S: Final = 60
 """The standard asks for steps under half the winding's time constant; a minute is a quarter of it."""
+_AT_ONCE: Final = 1 << 15
+"""So many numbers are reckoned at a time."""
 HOTTEST_C: Final = 180.0
 """A hotter spot counts as one of this: beyond what IEC 60076-7 covers a transformer fails rather than ages."""
 
@@ -218,15 +220,22 @@ def _walk(
     rise_pace = tick_s / 60 / (cooling.k22 * cooling.winding_minutes)
     sag_pace = tick_s / 60 * cooling.k22 / cooling.oil_minutes
     oil_c, rise_k, sag_k = start
-    final_oil_k, winding_k = _final_rises(load_factor, cooling)
-    oil_ends_c: Floats = np.asarray(ambient_c, dtype=np.float64) + final_oil_k
-    ends = (oil_ends_c, cooling.k21 * winding_k, (cooling.k21 - 1) * winding_k)
-    for oil_end_c, rise_end_k, sag_end_k in zip(*(_plain(column, 1) for column in ends), strict=True):
+    for oil_end_c, rise_end_k, sag_end_k in _ends(load_factor, ambient_c, cooling):
         oil_c = oil_c + oil_pace * (oil_end_c - oil_c)
         rise_k = rise_k + rise_pace * (rise_end_k - rise_k)
         if cooling.k21 != 1:
             sag_k = sag_k + sag_pace * (sag_end_k - sag_k)
         yield Heat(oil_c, rise_k, sag_k)
+
+
+def _ends(load_factor: Floats, ambient_c: ArrayLike, cooling: Cooling) -> Iterator[tuple[Any, Any, Any]]:
+    """Where the parts of :class:`Heat` would settle under each tick's load, as many ticks at a time as caches hold."""
+    ambient = np.broadcast_to(np.asarray(ambient_c, dtype=np.float64), load_factor.shape)
+    many = max(_AT_ONCE * len(load_factor) // max(load_factor.size, 1), 1)
+    for first in range(0, len(load_factor), many):
+        oil_k, winding_k = _final_rises(load_factor[first : first + many], cooling)
+        ends = (ambient[first : first + many] + oil_k, cooling.k21 * winding_k, (cooling.k21 - 1) * winding_k)
+        yield from zip(*(_plain(column, 1) for column in ends), strict=True)
 
 
 def _plain(column: Floats, axes: int) -> Any:
