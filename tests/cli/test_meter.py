@@ -372,9 +372,11 @@ def test_the_checker_on_the_page_needs_none_of_our_software_and_finds_what_is_wr
     say("meter", "proof", "c1", "--at", SLOT_5, "--run", str(run), "--out", "mine.json")
     key = read_key_file(run / SITE_KEY).public_key.hex()
 
-    def check(*words: str) -> int:
-        command = [sys.executable, "-I", "check.py", "street.sqlite", key, *words]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode
+    def check(*words: str, by: str = key) -> int:
+        command = [sys.executable, "-I", "check.py", "street.sqlite", by, *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert len(done.stderr.splitlines()) <= (done.returncode != 0), done.stderr
+        return done.returncode
 
     assert check("mine.json") == 0
     text = (tmp_path / "mine.json").read_text()
@@ -388,9 +390,16 @@ def test_the_checker_on_the_page_needs_none_of_our_software_and_finds_what_is_wr
         "delete from anchors where sequence = 2",
         "delete from anchors where sequence = 0",
         "update anchors set content = (select content from anchors where sequence = 1) where sequence = 2",
+        "update anchors set content = x'00' where sequence = 5",
+        "delete from anchors",
     ):
         with forging("street.sqlite") as forger:
             forger.execute(harm)
         assert check() != 0, harm
         (tmp_path / "street.sqlite").write_bytes(whole)
+    assert check(by="ab" * 32) == 1
+    with forging("street.sqlite") as forger:  # of a second site that shares the ledger and the key
+        forger.execute("update anchors set site = 'another' where sequence = 5")
+    assert check() == 1, "its first record is not its sixth"
+    (tmp_path / "street.sqlite").write_bytes(whole)
     assert check() == 0

@@ -94,6 +94,22 @@ def test_a_copied_key_is_noticed_on_a_wallet_that_never_paid(tmp_path: Path, say
     assert (code, f"{SITE}: transaction" in text, "If the key file was copied" in text) == (1, True, True), text
 
 
+def test_a_run_that_was_moved_with_its_ledger_is_settled_where_that_is_now(tmp_path: Path, say: Say):
+    run = begun_run(tmp_path / "run", f"sqlite:{tmp_path / 'tokens.sqlite'}")
+    for name in ("tokens.sqlite", "other.sqlite"):
+        (tmp_path / "away").mkdir(exist_ok=True)
+        settled_run(tmp_path / "other", f"sqlite:{tmp_path / name}") if name == "other.sqlite" else None
+        (tmp_path / name).rename(tmp_path / "away" / name)
+    code, _, error = say("settle", str(run))
+    assert (code, "say with --ledger sqlite:FILE where it was moved" in error) == (2, True), error
+    for wrong, what in (("other.sqlite", "is the ledger of run"), ("none.sqlite", "it is gone")):
+        code, _, error = say("settle", str(run), "--ledger", f"sqlite:{tmp_path / 'away' / wrong}")
+        assert (code, error.count("\n"), what in error) == (2, 1, True), error
+    assert say("settle", str(run), "--ledger", "http://127.0.0.1:9125")[0] == 2
+    assert say("settle", str(run), "--ledger", f"sqlite:{tmp_path / 'away' / 'tokens.sqlite'}")[0] == 0
+    assert say("settle", str(run))[0] == 0, "it is written down"
+
+
 def paid_on(file: Path) -> set[str]:
     with SqliteLedger(file, reads_only=True) as ledger:
         return ledger.paid_keys()

@@ -50,6 +50,18 @@ def test_a_bill_names_the_rounds_whose_rewards_it_was_netted_with(read: RunBook)
     assert bill.rounds == (Earned("0.1", "S1", 60), Earned("0.3", "S1", 40)), "a round that earned nothing is left out"
 
 
+def test_rewards_that_crossed_the_ledger_at_once_were_netted_with_no_bill(tmp_path: Path):
+    book = Book(1_000, "each")
+    book.fund("Ann", wallet("Ann"), 300)
+    assert book.reserve("0.1/S1", 90)
+    book.settle("0.1/S1", "Ann", 60)
+    book.bill("S1", "Ann", 250)
+    RunDir(tmp_path).write_ledger(book)
+    read = read_book(tmp_path)
+    assert read.bills["S1"].rounds == ()
+    assert sorted(payment.nanos for payment in read.payments) == [60, 250]
+
+
 def test_rewards_that_no_bill_has_netted_wait_and_lie_in_the_site_s_wallet(book: Book, read: RunBook):
     assert read.earned("Bob") == 80
     assert read.earned("Ann") == 0

@@ -19,6 +19,7 @@ from wattswap.experiments.report import write_report
 from wattswap.experiments.settlements import finish
 from wattswap.ledger.anchors import read, verify
 from wattswap.ledger.crossing import held_in, opening_in
+from wattswap.ledger.iota import IotaClient
 from wattswap.ledger.iota_bytes import quicken
 from wattswap.ledger.iota_faucet import give
 from wattswap.ledger.keys import read_key_file, write_key_file
@@ -165,10 +166,20 @@ def test_a_run_settles_with_keys_of_ones_own_and_leaves_what_else_they_hold_alon
     for name in ("site", "gas", "anchors"):
         write_key_file(keys / f"{name}.key", Signer(os.urandom(32)))
     opening = STREET.scenario.transformer.funds_iota * 10**9
+    chain = IotaClient(f"{url}/graphql").chain_id()
+    with pytest.raises(
+        InputError, match=r"in [0-9]+ of them \(without --allow its faucet gives them\); send 1000 to 0x"
+    ):
+        run_loaded(STREET, engine="fleet", ledger=url, keys=keys, allow=[chain])
     give(f"{url}/graphql", read_key_file(keys / "site.key").address, opening + 10**9)
     block = run_loaded(STREET, engine="fleet", ledger=url, keys=keys, out=out).summary["settlement"]
     assert (block["agree"], block["pending"], (out / SEED_FILE).exists()) == (True, 0, False)
     assert finish(out)["agree"]
+    keys.rename(tmp_path / "moved")
+    with pytest.raises(InputError, match="the folder of this run's keys, is gone: put it back"):
+        finish(out)
+    assert finish(out, keys=tmp_path / "moved")["agree"]
+    (tmp_path / "moved").rename(keys)
     keys.chmod(0o755)
     with pytest.raises(InputError, match="other users can look into it; run `chmod 700"):
         finish(out)
@@ -225,6 +236,8 @@ def test_the_sdk_is_handed_its_bytes_in_one_piece():
         (("--ledger", "sqlite:here/ledger.sqlite"), "choose another name"),
         (("--ledger", "http://127.0.0.1:1"), "127.0.0.1:1"),
         (("--ledger", "https://"), "is not the address of an IOTA node"),
+        (("--keys", "k", "--allow", "2304aa97"), "--keys and --allow: for an IOTA node alone; --ledger memory has no"),
+        (("--ledger", "sqlite:new.sqlite", "--wallets-seed", "5"), "--wallets-seed: for an IOTA node alone"),
         (("--set", "transformer.funds_iota=4_611_686_018"), "no ledger counts beyond 4,611,686,018"),
         (("--ledger", "memory", "--set", "ledger.anchor=ful"), "full"),
     ],

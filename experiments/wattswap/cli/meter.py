@@ -184,7 +184,7 @@ def _verify_all(
     place: LedgerPlace, site: str | None, address: str | None, public_key: str | None, *, as_json: bool
 ) -> bool:
     from wattswap.cli.progress import progress_bar
-    from wattswap.experiments.broken_off import archives_gone, records_lost
+    from wattswap.experiments.broken_off import archives_gone, broken_off, records_lost
     from wattswap.experiments.meters import open_site
 
     with (
@@ -205,8 +205,9 @@ def _verify_all(
         click.echo(json.dumps(said, indent=2))
     else:
         _show_verified(found, verified)
-        if lost:
-            click.echo(lost)
+        told = "" if place.run is None else broken_off(place.run)
+        for line in filter(None, (told, lost)):
+            click.echo(line)
     return verified.ok and not lost
 
 

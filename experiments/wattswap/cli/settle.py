@@ -27,6 +27,7 @@ NOT_SETTLED = 1
 @click.option("--retry", is_flag=True, help="Try again what the ledger refused again and again.")
 @click.option("--acknowledge", is_flag=True, help="Take the alarms so far as read.")
 @click.option("--keys", type=click.Path(path_type=Path), metavar="DIR", help="The wallets' keys; else the run's.")
+@click.option("--ledger", metavar="TEXT", help="Where the run's ledger is now, if it was moved.")
 @click.option("--allow", multiple=True, metavar="CHAIN", help="Pay on this public network, by its chain id.")
 @click.option("--json", "as_json", is_flag=True, help="The key `settlement` of run.json and nothing else.")
 @click.pass_context
@@ -38,6 +39,7 @@ def settle(
     retry: bool,
     acknowledge: bool,
     keys: Path | None,
+    ledger: str | None,
     allow: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -62,6 +64,7 @@ def settle(
             wishes=wishes,
             keys=keys,
             allow=allow,
+            ledger=ledger,
             progress=progress,
             tell=lambda line: click.echo(line, err=as_json),
         )

@@ -123,8 +123,8 @@ def pay(
     made (a crash, a lost answer), repeat it with that --key: it is made once. Exit code 1 if it is not made (yet).
     """
     from wattswap.experiments import wallets
-    from wattswap.experiments.amounts import iota_of, nanos_of
     from wattswap.experiments.ledger_places import place_of
+    from wattswap.ledger.amounts import iota_of, nanos_of
 
     nanos = nanos_of(amount)
     place = place_of(ledger, run_dir)
@@ -160,7 +160,7 @@ def _agreed() -> bool:
 
 
 def _show_paid(order: PaymentOrder, status: PaymentStatus, *, as_json: bool) -> None:
-    from wattswap.experiments.amounts import iota_of
+    from wattswap.ledger.amounts import iota_of
 
     payment = order.payment
     if as_json:
@@ -187,7 +187,7 @@ def _show_paid(order: PaymentOrder, status: PaymentStatus, *, as_json: bool) -> 
 
 
 def _show_holdings(holdings: list[Holding]) -> None:
-    from wattswap.experiments.amounts import iota_of
+    from wattswap.ledger.amounts import iota_of
 
     width = max(len(holding.name) for holding in holdings)
     amounts = _aligned([iota_of(holding.nanos) for holding in holdings])
@@ -206,7 +206,7 @@ def _aligned(amounts: list[str]) -> list[str]:
 
 
 def _remark(holding: Holding) -> str:
-    from wattswap.experiments.amounts import iota_of
+    from wattswap.ledger.amounts import iota_of
 
     remarks = []
     if holding.earned_nanos:
@@ -215,11 +215,13 @@ def _remark(holding: Holding) -> str:
     if holding.owes_nanos:
         who = "owes" if holding.owes_nanos > 0 else "is owed"
         remarks.append(f"{who} {iota_of(abs(holding.owes_nanos))}")
+    if holding.under_way_nanos:
+        remarks.append(f"{iota_of(holding.under_way_nanos)} of it still to be paid: `wattswap settle` goes on")
     return f"  ({'; '.join(remarks)})" if remarks else ""
 
 
 def _show_statement(place: LedgerPlace, statement: Statement, holding: Holding) -> None:
-    from wattswap.experiments.amounts import iota_of
+    from wattswap.ledger.amounts import iota_of
 
     if statement.opening_nanos is not None:
         click.echo(f"{iota_of(statement.opening_nanos)} IOTA at first")
@@ -228,12 +230,14 @@ def _show_statement(place: LedgerPlace, statement: Statement, holding: Holding) 
     if not statement.lines:
         click.echo("No payments.")
     click.echo(f"{statement.name} holds {iota_of(holding.nanos)} IOTA{_remark(holding)}")
+    if place.run is None and holding.address:
+        click.echo("Note: what was paid from here; what came in, and fees, the network alone knows.", err=True)
 
 
 def _show_line(place: LedgerPlace, line: StatementLine) -> None:
-    from wattswap.experiments.amounts import iota_of
     from wattswap.experiments.formatting import counted
     from wattswap.experiments.wallets import name_of
+    from wattswap.ledger.amounts import iota_of
 
     payment = line.payment
     other = f"from {name_of(payment.payer)}" if line.sign > 0 else f"to {name_of(payment.payee)}"
@@ -261,7 +265,7 @@ def _about(place: LedgerPlace) -> dict[str, Any]:
 
 
 def _holding(holding: Holding) -> dict[str, Any]:
-    from wattswap.experiments.amounts import iota_of
+    from wattswap.ledger.amounts import iota_of
 
     return {
         "name": holding.name,
@@ -271,11 +275,12 @@ def _holding(holding: Holding) -> dict[str, Any]:
         "iota": iota_of(holding.nanos),
         "earned_nanos": holding.earned_nanos,
         "owes_nanos": holding.owes_nanos,
+        "under_way_nanos": holding.under_way_nanos,
     }
 
 
 def _line(place: LedgerPlace, line: StatementLine) -> dict[str, Any]:
-    from wattswap.experiments.amounts import iota_of
+    from wattswap.ledger.amounts import iota_of
 
     payment, billed = line.payment, line.billed
     rounds = () if billed is None else billed.rounds

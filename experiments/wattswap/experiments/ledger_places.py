@@ -122,8 +122,19 @@ def wallets_of(place: LedgerPlace) -> Wallets | None:
     from wattswap.ledger.iota_keys import SeededWallets, wallets_of_folder
 
     if place.keys is not None:
+        require_keys_there(place.keys)
         return wallets_of_folder(place.keys, place.feeders)
     return None if place.wallets_seed is None else SeededWallets(place.wallets_seed)
+
+
+def require_keys_there(keys: Path) -> None:
+    """Refuse to take an empty place for the folder of a run's keys: new ones would be nobody's.
+
+    Raises:
+        InputError: it is gone.
+    """
+    if not keys.is_dir():
+        raise InputError(f"{keys}, the folder of this run's keys, is gone: put it back (`settle --keys` takes another)")
 
 
 @contextmanager

@@ -93,6 +93,9 @@ def receipt_of(site: MeterSite, meter: str, begins: str, ends: str) -> tuple[str
         if found is None:
             raise _no_reading(site, meter, at)
         last, index = found
+        if at_ms > site.archive.newest_ms():
+            end = f"{place.clock.at(site.archive.newest_ms()):%Y-%m-%dT%H:%M:%S}"
+            raise InputError(f"{at} is later than {end}, where the meter records end: name that or an earlier instant")
         passed = site.kept(last, site.archive.record_at(at_ms))  # a later reading may lie in one that was altered
         if any(site.read(anchor) is None for anchor in passed) or site.archive.damaged(passed):
             raise InputError("records in the archive are not as signed: `wattswap meter verify` says which")
@@ -101,7 +104,10 @@ def receipt_of(site: MeterSite, meter: str, begins: str, ends: str) -> tuple[str
     try:
         return receipt(signer, site.name, last, shown[0], shown[1]), public_key_of(signer)
     except LocalProtocolError:
-        raise InputError(f"{meter} showed the same reading at {begins} and {ends}, or a later one first") from None
+        raise InputError(
+            f"{meter} showed the same reading at {begins} and {ends}, or the second is the earlier one: say --from when"
+            " the stay began and --to when it ended"
+        ) from None
 
 
 def checked(file: ProofFile, site: MeterSite) -> str:

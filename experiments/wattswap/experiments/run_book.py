@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from wattswap.ledger.book import SITE, payable, receivable, wallet
-from wattswap.ledger.crossing import crossings, held_in, opening_in, promised_nanos, site_account, summed
+from wattswap.ledger.crossing import crossing, crossings, held_in, opening_in, promised_nanos, site_account, summed
 from wattswap.runners.recording import rundir
 
 if TYPE_CHECKING:
@@ -62,13 +62,14 @@ class RunBook:
     def bills(self) -> dict[str, SessionBill]:
         """What each session came to, by its name (``<feeder>/<session>`` where there are several feeders).
 
-        A car's rewards since its bill before are netted against the next.
+        A car's rewards since its bill before are netted against the next, but for those that crossed a ledger at once.
         """
         found: dict[str, SessionBill] = {}
         for feeder, entries in self.entries_of.items():
             earned: dict[str, list[Earned]] = {}
-            for operation, key, subject, nanos, _ in entries:
-                if operation == "settle" and nanos:
+            for entry in entries:
+                operation, key, subject, nanos, _ = entry
+                if operation == "settle" and nanos and crossing(entry) is None:
                     number, _, session = key.partition("/")
                     earned.setdefault(subject, []).append(Earned(number, session, nanos))
                 elif operation == "bill":

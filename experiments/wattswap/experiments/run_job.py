@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from wattswap.agents.controllers import controller_named
 from wattswap.experiments.growing_tables import GrowingTables
+from wattswap.protocol.errors import InputError
 from wattswap.runners.engines.launch import start_run
 from wattswap.runners.engines.observer import TickProgress
 from wattswap.runners.network.fault_free_twin import with_cost
@@ -43,6 +44,15 @@ class LedgerChoice:
     wallets_seed: int | None
     keys: Path | None
     allow: Sequence[str]
+
+    def __post_init__(self) -> None:
+        """Refuse wallets for a ledger that has none of its own."""
+        given = {"--wallets-seed": self.wallets_seed, "--keys": self.keys, "--allow": self.allow or None}
+        unused = [name for name, value in given.items() if value is not None]
+        if unused and not self.ledger.startswith("http"):
+            raise InputError(
+                f"{' and '.join(unused)}: for an IOTA node alone; --ledger {self.ledger} has no wallets with keys"
+            )
 
 
 @dataclass

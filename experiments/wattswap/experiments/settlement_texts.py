@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from wattswap.experiments.amounts import iota_of
+from wattswap.ledger.amounts import iota_of
 from wattswap.runners.payments.run_payments import MEMORY, SQLITE, Block
 from wattswap.runners.recording.rundir import RUN_JSON, SETTLEMENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_NANOS: Final = 1e9
 _MOST_TOLD: Final = 5
 
 AGREE: Final = "book and ledger agree to the nano"
@@ -24,8 +23,8 @@ _ROWS: Final[tuple[tuple[str, Callable[[Block], str]], ...]] = (
     ("  of it netted with energy bills", lambda of: f"{iota_of(of['netted_nanos'])} IOTA"),
     ("  of it waiting for a bill or the ledger", lambda of: f"{iota_of(of['waiting_nanos'])} IOTA"),
     ("  of it crossed the ledger", lambda of: f"{iota_of(of['crossed_nanos'])} IOTA"),
-    ("Fees, burned", lambda of: f"{of['fees_nanos'] / _NANOS:,.6g} IOTA"),
-    ("Deposits, locked until freed", lambda of: f"{of['deposits_nanos'] / _NANOS:,.6g} IOTA"),
+    ("Fees, burned", lambda of: f"{iota_of(of['fees_nanos'])} IOTA"),
+    ("Deposits, locked until freed", lambda of: f"{iota_of(of['deposits_nanos'])} IOTA"),
 )
 
 

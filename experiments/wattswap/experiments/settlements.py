@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wattswap.experiments.ledger_places import require_keys_there
 from wattswap.experiments.settlement_note import require_own, settlement_note
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
@@ -15,6 +16,7 @@ from wattswap.ledger.book import Book
 from wattswap.ledger.ledger import DRAIN_S
 from wattswap.ledger.settlement import open_settlement
 from wattswap.protocol.errors import InputError, LocalProtocolError
+from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.payments.payment_status import payment_status, reward_states
 from wattswap.runners.payments.run_payments import (
     MEMORY,
@@ -68,13 +70,14 @@ def finish(
     wishes: Wishes = Wishes(),
     keys: Path | None = None,
     allow: Sequence[str] = (),
+    ledger: str | None = None,
     progress: Progress = lambda _left: None,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> Block:
     """Settle a run that could not at its end, or check one that did; its directory says then what became of it.
 
     The book is read from the run directory, or from where it was written down as it grew. What it lets cross is handed
-    in again, and what crossed before is not paid twice.
+    in again, and what crossed before is not paid twice. ``ledger`` says where the run's ledger is now, if it was moved.
 
     Raises:
         InputError: there is no such run, it settled on no ledger, the ledger cannot be reached, or ledger, outbox and
@@ -94,11 +97,15 @@ def finish(
         )
     if block is None or note is None or note.ledger == MEMORY:
         raise InputError(f"{run_dir}: this run kept its tokens in memory; there is no ledger to settle on")
+    if ledger is not None:
+        block = {**block, "ledger": _where_now(run_dir, ledger, note.ledger)}
     _require_files(run_dir, block)
     seed, folder = read_wallets_seed(run_dir, block), keys or (Path(note.keys) if note.keys else None)
     if seed is None and folder is None and note.ledger.startswith("http"):
         raise InputError(f"{run_dir / SEED_FILE} is gone, from which the run's wallets come: put it back from a backup")
     feeders = note.feeders or [""]
+    if folder is not None and keys is None:
+        require_keys_there(folder)
     lock = None if folder is None else locked_keys(folder)
     try:
         with open_settlement(
@@ -117,7 +124,9 @@ def finish(
             for feeder, book in books.items():
                 settlement.post(book, feeder)
             made, alarms = _hand_in_records(run_dir, feeders, block, settlement)
+            is_cut = bool(made) and run.status != "complete"
             records = max(sum(made.values()), block["records"])
+            metered_until_ms = max(block.get("metered_until_ms", 0), _metered_ms(run_dir, books) if is_cut else 0)
             settlement.drain(patience_s, progress)
             status = payment_status(
                 settlement,
@@ -128,7 +137,7 @@ def finish(
             )
             entries = sum(len(book.entries) for book in books.values())
             block = {**block, "alarms": [], **status, "entries": entries, "records": records}
-            block["records_by_site"] = made
+            block |= {"records_by_site": made, "metered_until_ms": metered_until_ms}
             states = reward_states(settlement, books)
     except LedgerDownError as error:
         raise InputError(f"--ledger {block['ledger']}: {error}; start it again and try once more") from None
@@ -160,9 +169,18 @@ def _require_files(run_dir: Path, block: Mapping[str, Any]) -> None:
     """Make nothing anew: an empty outbox or ledger would pay everything once more, or nothing."""
     if "run_id" not in block:
         raise InputError(f"{run_dir}: written by an older version, which alone can settle it")
-    path = Path(block["ledger"].removeprefix(SQLITE)) if block["ledger"].startswith(SQLITE) else run_dir / OUTBOX
+    is_embedded = block["ledger"].startswith(SQLITE)
+    path = Path(block["ledger"].removeprefix(SQLITE)) if is_embedded else run_dir / OUTBOX
     if not path.is_file():
-        raise InputError(f"{path}: it is gone, and without it nobody knows what was paid; put it back")
+        moved = ", or say with --ledger sqlite:FILE where it was moved" if is_embedded else ""
+        raise InputError(f"{path}: it is gone, and without it nobody knows what was paid; put it back{moved}")
+
+
+def _where_now(run_dir: Path, ledger: str, before: str) -> str:
+    """Where the ledger of a run lies now; whether it is the same one its identity says, when it is opened."""
+    if ledger.startswith(SQLITE) != before.startswith(SQLITE) or ledger.removeprefix(SQLITE) in ("", MEMORY):
+        raise InputError(f"--ledger {ledger}: {run_dir} settled on {before}; name where that one is now")
+    return f"{SQLITE}{Path(ledger.removeprefix(SQLITE)).absolute()}" if ledger.startswith(SQLITE) else ledger
 
 
 def _require_same(run_dir: Path, block: Mapping[str, Any], settlement: Ledger) -> None:
@@ -222,6 +240,15 @@ def _hand_in_records(
             made[anchorer.site] = max(anchorer.made, wanted_records)
             alarms += [anchorer.alarm] if anchorer.alarm else []
     return made, alarms
+
+
+def _metered_ms(run_dir: Path, books: Mapping[str, Book]) -> int:
+    """Until when meters were read at least, for awards were made then: a run that was killed says nothing else."""
+    made = [key for book in books.values() for operation, key, *_ in book.entries if operation == "reserve"]
+    ticks = [int(key.partition("/")[0].rpartition(".")[2]) for key in made]
+    street = load_street(str(run_dir / SCENARIO))
+    every_ticks = -(-street.scenario.ledger.anchor_s * MS_PER_S // street.tick_ms)
+    return max(ticks, default=0) // every_ticks * every_ticks * street.tick_ms
 
 
 def _write_down(run: RunFiles, block: Block, states: Mapping[str, str]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from wattswap.experiments import key_files
-from wattswap.experiments.amounts import iota_of
 from wattswap.experiments.ledger_places import (
     LedgerPlace,
     answering,
@@ -21,6 +20,7 @@ from wattswap.experiments.ledger_places import (
 )
 from wattswap.experiments.nearest import nearest
 from wattswap.experiments.settlement_note import require_own, settlement_note
+from wattswap.ledger.amounts import iota_of
 from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.crossing import BILL, REWARD
@@ -62,6 +62,8 @@ class Holding:
     """Of a car in a run: earned since its last bill, and paid with the next. Of the site: promised to others."""
     owes_nanos: int | None = None
     """Of a car in a run: what its bills came to beyond what it had."""
+    under_way_nanos: int = 0
+    """On a network: written down to be paid from here, and not paid yet."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,8 @@ class Purses:
             earned = book.promised(account)
         elif book is not None and account.startswith(_WALLET):
             earned, owes = book.earned(name), book.owes(name)
-        return Holding(name, account, self.balance(account), self.address(account), earned, owes)
+        here, under_way = self.address(account), self._under_way(account)
+        return Holding(name, account, self.balance(account), here, earned, owes, under_way)
 
     def holdings(self) -> list[Holding]:
         """What everyone holds who is known by name."""
@@ -285,8 +288,10 @@ class Purses:
         assert self._ledger is not None
         if isinstance(self._ledger, SqliteLedger):
             return self._ledger.balance(account)
-        owed = sum(outbox.outstanding_nanos(account) for outbox in self._outboxes)
-        return max(0, self._ledger.adapter(account).spendable() - owed)
+        return max(0, self._ledger.adapter(account).spendable() - self._under_way(account))
+
+    def _under_way(self, account: str) -> int:
+        return sum(outbox.outstanding_nanos(account) for outbox in self._outboxes)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Final
 
 from wattswap.ledger import iota_faucet
 from wattswap.ledger.account_adapter import Verdict, open_manifest
+from wattswap.ledger.amounts import iota_of
 from wattswap.ledger.anchors import said
 from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState, PaymentStatus
 from wattswap.ledger.book import SITE, Book, Entry
@@ -27,6 +28,8 @@ GAS: Final = "gas"
 PATIENCE_S: Final = 30.0
 """How long ``pay`` waits until the network has decided."""
 _MOST_REST_S: Final = 10.0
+_MOST_TOLD: Final = 5
+"""So many wallets are named in one line."""
 _FORGOTTEN: Final = (
     "{} payments or records of this run lie on the ledger, and nothing of them stands in its outbox: it is an older"
     " copy; put back the newest"
@@ -99,17 +102,24 @@ class IotaLedger(Ledger):
     def fund(self, opening: Mapping[str, int]) -> None:
         """See that each account holds so many nanos: a devnet's faucet gives what lacks, elsewhere it is an error."""
         addresses = [self.wallets.address(account) for account in opening]
-        found = self.client.coins_of(addresses)
-        for (account, nanos), address, coins in zip(opening.items(), addresses, found, strict=True):
-            lacking = nanos - sum(coin.nanos for coin in coins)
-            if lacking <= 0:
-                continue
-            if not self.is_ours:
-                raise InputError(
-                    f"the wallet of {account!r} lacks {lacking} nanos of the {nanos} that the scenario gives it, and"
-                    f" {self.client.url} is no local devnet, where a faucet would: send them to {address}"
-                )
-            iota_faucet.give(self.client.url, address, lacking)
+        holds = [sum(coin.nanos for coin in coins) for coins in self.client.coins_of(addresses)]
+        wanted = zip(opening.items(), addresses, holds, strict=True)
+        lacking = {account: (address, nanos - has) for (account, nanos), address, has in wanted if nanos > has}
+        if lacking and not self.is_ours:
+            raise InputError(self._lacking(lacking))
+        for address, nanos in lacking.values():
+            iota_faucet.give(self.client.url, address, nanos)
+
+    def _lacking(self, lacking: Mapping[str, tuple[str, int]]) -> str:
+        """Which wallets lack how much, in one line."""
+        lines = [f"{iota_of(nanos)} to {address} ({account})" for account, (address, nanos) in lacking.items()]
+        more = f" and to {len(lines) - _MOST_TOLD} more" if len(lines) > _MOST_TOLD else ""
+        how = "without --allow its faucet gives them" if self.client.says_devnet() else "nothing has begun"
+        return (
+            f"the scenario gives wallets more than they hold on {self.client.url}, by"
+            f" {iota_of(sum(nanos for _, nanos in lacking.values()))} IOTA in {len(lines)} of them ({how}); send"
+            f" {', '.join(lines[:_MOST_TOLD])}{more}"
+        )
 
     def require_unused(self) -> None:
         """Raise ``InputError`` if seeded wallets hold anything yet: tokens and payments are another run's."""

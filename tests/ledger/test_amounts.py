@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattswap.experiments.amounts import iota_of, nanos_of
+from wattswap.ledger.amounts import iota_of, nanos_of
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MOST_NANOS
 
