@@ -103,13 +103,14 @@ def clear(
     ``choose`` finds the tranches, as :func:`cheapest` does.
     """
     admissible = (relief_w > 0) & (ask_nanos_per_kwh_h <= reserve_nanos_per_kwh_h)
+    kinds = set(rules)
     ordered_by = ask_nanos_per_kwh_h
-    if "posted" in rules:
+    if "posted" in kinds:
         ordered_by = np.where(_under("posted", rules, segments), 0, ask_nanos_per_kwh_h)
     award_w = choose(relief_w, ordered_by, admissible, ties, segments, need_w, amp_w)
     price = np.zeros_like(award_w)
-    for rule in dict.fromkeys(rules):
-        here = _under(rule, rules, segments)
+    for rule in kinds:
+        here = _under(rule, rules, segments) if len(kinds) > 1 else np.True_
         if rule == "vcg":
             for feeder in np.flatnonzero(need_w > 0).tolist():
                 if rules[feeder] == rule:
@@ -144,8 +145,8 @@ def _paid(
     if rule == "next":
         at_least = price[segments.feeder, np.newaxis]
         lost = admissible & ~by_car(np.logical_or, bought)[:, np.newaxis] & (ask >= at_least)
-        price = np.full_like(price, reserve)
-        np.minimum.at(price, segments.feeder, by_car(np.minimum, np.where(lost, ask, reserve)))
+        below_reserve = by_car(np.maximum, np.where(lost, reserve - ask, 0))
+        price = reserve - segments.highest(below_reserve)
     return price[segments.feeder, np.newaxis]
 
 

@@ -111,15 +111,18 @@ def buy(
         rules=terms.clearing,
         choose=choose,
     )
-    most = settlement.most_nanos(price, award_w, (until_ms - from_ms) // 1000, rules.feed_h)
-    left_nanos = np.array(funds_nanos)
-    beyond = segments.sum(most) > left_nanos
-    for row in np.flatnonzero((most > 0) & beyond[feeder]).tolist():  # in session order
-        if most[row] <= left_nanos[feeder[row]]:
-            left_nanos[feeder[row]] -= most[row]
+    (won,) = by_car(np.add, award_w).nonzero()
+    most = settlement.most_nanos(price[won], award_w[won], (until_ms - from_ms) // 1000, rules.feed_h)
+    left_nanos, winners = np.array(funds_nanos), Segments.of(feeder[won], segments.feeders)
+    beyond = winners.sum(most) > left_nanos
+    for place in np.flatnonzero((most > 0) & beyond[winners.feeder]).tolist():  # in session order
+        if most[place] <= left_nanos[winners.feeder[place]]:
+            left_nanos[winners.feeder[place]] -= most[place]
         else:  # one that is too dear leaves the tokens to cheaper ones
-            award_w[row] = price[row] = most[row] = 0
-    return Purchase(award_w, price, most.astype(np.int64))
+            award_w[won[place]] = price[won[place]] = most[place] = 0
+    reserved_nanos = np.zeros(len(feeder), dtype=np.int64)
+    reserved_nanos[won] = most
+    return Purchase(award_w, price, reserved_nanos)
 
 
 def outcome(call: Call, bought: Purchase, segments: Segments, rules: Rules) -> Outcome:
@@ -138,12 +141,16 @@ def nothing_bought(offers: Offers) -> Purchase:
 def round_figures(offers: Offers, bought: Purchase, segments: Segments) -> RoundFigures:
     """What came of the calls of all feeders."""
     offered_w, award_w = by_car(np.add, offers.relief_w), bought.award_w
+    reduced_w, feed_w = award_w[:, TO_FLOOR] + award_w[:, TO_ZERO], award_w[:, FEED]
+    kept = (offers.firm_w > 0) & (offered_w == 0)
+    columns = kept, offered_w, reduced_w + feed_w, reduced_w > 0, feed_w > 0
+    kept, offered_w, awarded_w, reduce_awards, feed_awards = segments.sum(np.array(columns))
     return RoundFigures(
         called=np.diff(segments.bounds),
-        kept=segments.sum((offers.firm_w > 0) & (offered_w == 0)),
-        offered_w=segments.sum(offered_w),
-        awarded_w=segments.sum(by_car(np.add, award_w)),
+        kept=kept,
+        offered_w=offered_w,
+        awarded_w=awarded_w,
         price_nanos_per_kwh_h=segments.highest(by_car(np.maximum, bought.price_nanos_per_kwh_h)),
-        reduce_awards=segments.sum(award_w[:, TO_FLOOR] + award_w[:, TO_ZERO] > 0),
-        feed_awards=segments.sum(award_w[:, FEED] > 0),
+        reduce_awards=reduce_awards,
+        feed_awards=feed_awards,
     )

@@ -42,18 +42,21 @@ class Segments(NamedTuple):
         return slice(int(self.bounds[feeder]), int(self.bounds[feeder + 1]))
 
     def sum(self, values: Ints | NDArray[np.bool_]) -> Ints:
-        """The exact sum over each feeder's rows, or how many of them these are; shape (feeders,)."""
+        """The exact sum over each feeder's rows, or how many of them these are; shape (..., feeders)."""
         if len(self.bounds) == 2:  # one feeder
-            return np.array([values.sum()])
-        upto = np.zeros(len(values) + 1, dtype=np.result_type(values, np.int64))
-        np.cumsum(values, out=upto[1:])
-        return upto[self.bounds[1:]] - upto[self.bounds[:-1]]
+            in_all: Ints = values.sum(axis=-1, keepdims=True)
+            return in_all
+        upto = np.zeros((*values.shape[:-1], values.shape[-1] + 1), dtype=np.result_type(values, np.int64))
+        np.cumsum(values, axis=-1, out=upto[..., 1:])
+        at_bounds = upto[..., self.bounds]
+        return at_bounds[..., 1:] - at_bounds[..., :-1]
 
     def highest(self, values: Ints) -> Ints:
         """The highest over each feeder's rows, 0 where there is none above it; shape (feeders,)."""
-        highest = np.zeros(len(self.bounds) - 1, dtype=np.int64)
-        np.maximum.at(highest, self.feeder, values)
-        return highest
+        first, highest = self.bounds[:-1], np.zeros(len(self.bounds) - 1, dtype=np.int64)
+        filled = first < self.bounds[1:]
+        highest[filled] = np.maximum.reduceat(values, first[filled])
+        return np.maximum(highest, 0)
 
     def where(self, chosen: NDArray[np.bool_]) -> Segments:
         """The segments of these rows alone."""

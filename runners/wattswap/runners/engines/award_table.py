@@ -167,22 +167,16 @@ class AwardTable:
         if self._count + len(row) > len(self._all.row):
             self._make_room(len(row))
         lot_price = np.maximum(price[:, TO_FLOOR], price[:, TO_ZERO])
-        places = np.arange(self._count, self._count + len(row))
-        every, new = self._all, slice(self._count, self._count + len(row))  # nothing was ever delivered there
+        new, every = slice(self._count, self._count + len(row)), self._all
         every.row[new], every.tick[new], every.award_w[new], every.price[new] = row, tick, award_w, price
         every.lot_price[new], every.offered_w[new], every.ask[new] = lot_price, offered_w, ask
-        every.reserved_nanos[new] = reserved_nanos
-        self._count += len(row)
-        self._run(np.concatenate((self._runs, places)))
+        every.reserved_nanos[new] = reserved_nanos  # all else is 0 there
+        places = np.arange(new.start, new.stop)
+        self._count = new.stop
+        self._runs = np.concatenate((self._runs, places))
+        self._reduce_w[row], self._feed_w[row] = award_w[:, TO_FLOOR] + award_w[:, TO_ZERO], award_w[:, FEED]
         self._put_in_order(places)
         self.open[row] += 1
-
-    def _run(self, places: Ints) -> None:
-        """These awards are in force, and no others."""
-        before, now, award_w = self.running_row, self._all.row[places], self._all.award_w[places]
-        self._reduce_w[before] = self._feed_w[before] = 0
-        self._reduce_w[now], self._feed_w[now] = award_w[:, TO_FLOOR] + award_w[:, TO_ZERO], award_w[:, FEED]
-        self._runs = places
 
     def _put_in_order(self, new: Ints) -> None:
         """Give these lots, one a car, their place among its others."""
@@ -284,13 +278,19 @@ class AwardTable:
     def end(self, ends: NDArray[np.bool_]) -> None:
         """End these of the awards in force."""
         if np.count_nonzero(ends):
-            self._touched[self._runs[ends]] = True
-            self._run(self._runs[~ends])
+            over, self._runs = self._runs[ends], self._runs[~ends]
+            self._touched[over] = True
+            self._nothing_bought(self._all.row[over])
 
     def end_all(self) -> None:
         """End all awards in force."""
         self._touched[self._runs] = True
-        self._run(_NOWHERE)
+        self._nothing_bought(self.running_row)
+        self._runs = _NOWHERE
+
+    def _nothing_bought(self, rows: Ints) -> None:
+        """These cars are under no award."""
+        self._reduce_w[rows] = self._feed_w[rows] = 0
 
     def closed(self, left: Ints = _NOWHERE) -> Awards:
         """Take out the awards whose lot is over, and all of the cars that left; in the order of their making."""
@@ -312,6 +312,7 @@ class AwardTable:
         self._taken_out(places)
 
     def _taken_out(self, places: Ints) -> Awards:
+        """Take out the awards of these places, which rise."""
         if not len(places):
             return _NO_AWARDS
         out = self._all.of(places)
@@ -319,8 +320,8 @@ class AwardTable:
         self._closed_between += len(places)
         runs = self.running_row < self._cars
         if not runs.all():
-            self._reduce_w[out.row] = self._feed_w[out.row] = 0
-            self._run(self._runs[runs])
+            over, self._runs = self._runs[~runs], self._runs[runs]
+            self._nothing_bought(out.row[np.searchsorted(places, over)])
         np.subtract.at(self.open, out.row, 1)
         if np.count_nonzero(out.owed_ws):  # what was not drawn back is owed no longer
             cars = np.unique(out.row)

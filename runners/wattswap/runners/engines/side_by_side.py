@@ -239,10 +239,10 @@ class SideBySide:
         self.record.add_rounds(tick, told, np.minimum(need_w[told], MOST_W), figures)
         if self.assignment.learns:
             self.assignment.learn(call, own, market.outcome(call, bought, segments, self.rules), asked)
-        won = bought.won
-        if np.count_nonzero(won):
+        (won,) = bought.won.nonzero()
+        if len(won):
             self._award(tick, asked, won, offers, bought)
-        return bool(won.any())
+        return len(won) > 0
 
     def _standing(self, rows: Ints, tick: int) -> ChargingState:
         """Where these cars stand, which the world knows already."""
@@ -254,7 +254,7 @@ class SideBySide:
         )
 
     def _award(
-        self, tick: int, asked: Ints, won: NDArray[np.bool_], offers: market.Offers, bought: market.Purchase
+        self, tick: int, asked: Ints, won: NDArray[np.intp], offers: market.Offers, bought: market.Purchase
     ) -> None:
         """Set the tokens aside, and note the awards of those that won."""
         rows = asked[won]
