@@ -28,6 +28,7 @@ BEYOND: Final = f"beyond {MOST:.0e}"
 
 
 ArrayT = TypeVar("ArrayT", bound="NDArray[Any]")
+Rows: TypeAlias = "NDArray[np.intp] | list[int] | slice"
 
 
 class StrategyError(ValueError):
@@ -54,10 +55,9 @@ class Call:
     feed_h: int
     """Fed energy is paid as if each kWh waited for so many hours."""
 
-    def take(self, rows: ArrayLike) -> Call:
+    def take(self, rows: Rows) -> Call:
         """The calls of these rows alone."""
-        at = np.asarray(rows)
-        return Call(self.need_w[at], self.from_ms, self.until_ms, self.feed_h)
+        return Call(self.need_w[rows], self.from_ms, self.until_ms, self.feed_h)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Own:
     def __len__(self) -> int:
         return len(self.firm_w)
 
-    def take(self, rows: ArrayLike) -> Own:
+    def take(self, rows: Rows) -> Own:
         """These rows alone."""
         return Own(*(getattr(self, name)[rows] for name in _OWN))
 
@@ -194,10 +194,9 @@ class Outcome:
         award_w, price = frozen(self.award_w), frozen(self.price_nanos_per_kwh_h)
         return Outcome(award_w, price, frozen(self.reserve_nanos_per_kwh_h), self.from_ms, self.until_ms)
 
-    def take(self, rows: ArrayLike) -> Outcome:
+    def take(self, rows: Rows) -> Outcome:
         """The outcome for these rows alone."""
-        at = np.asarray(rows)
-        columns = self.award_w[at], self.price_nanos_per_kwh_h[at], self.reserve_nanos_per_kwh_h[at]
+        columns = self.award_w[rows], self.price_nanos_per_kwh_h[rows], self.reserve_nanos_per_kwh_h[rows]
         return Outcome(*columns, self.from_ms, self.until_ms)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from wattswap.agents import law, physics
-from wattswap.agents.offers import TRANCHES, Own, StrategyError
+from wattswap.agents.offers import TRANCHES, OfferBook, Own, StrategyError
 from wattswap.agents.strategies import BUNDLED, FEEDERS, check_elementwise, parse_mix
 from wattswap.agents.strategies.elementwise import answer, compare, compare_memory, refused
 from wattswap.agents.strategies.learning import LearningStrategy, learned, memory_columns
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wattswap.agents.offers import Call, Memory, OfferBook, Outcome, Strategy
+    from wattswap.agents.offers import Call, Memory, Outcome, Strategy
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules
     from wattswap.runners.world import Fleet
@@ -117,18 +117,23 @@ class StrategyAssignment:
         Raises:
             InputError: a strategy answered what no car may say; the text names the car and the call.
         """
-        relief_w = np.zeros((len(rows), TRANCHES), dtype=np.int64)
-        ask = np.zeros_like(relief_w)
+        order = self._order(rows)
+        rows, call, own = rows[order], call.take(order), own.take(order)
+        (relief_w, ask), are_sound = np.empty((2, len(rows), TRANCHES), dtype=np.int64), True
         for number, mine in self._groups(rows):
             asked, who = call.take(mine), own.take(mine)
-            with self._named(number, rows[mine], asked):
+            with self._named(rows[mine], asked):
                 book = self._answer(number, rows[mine], asked, who)
                 if number in self._users:
-                    one = self._one(call, mine)
+                    one = self._one(call, len(who))
                     compare(book, self._answer(number, rows[mine][one], asked.take(one), who.take(one)), one)
-                are_sound = self._is_bundled(number)
-                relief_w[mine], ask[mine] = law.admitted(book, asked, self._rules, are_sound=are_sound)
-        return relief_w, ask
+            relief_w[mine], ask[mine] = book.relief_w, book.ask_nanos_per_kwh_h
+            are_sound = are_sound and self._is_bundled(number)
+        with self._named(rows, call):
+            relief_w, ask = law.admitted(OfferBook(own, relief_w, ask), call, self._rules, are_sound=are_sound)
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return relief_w[back], ask[back]
 
     def _answer(self, number: int, rows: Ints, call: Call, own: Own) -> OfferBook:
         strategy, memory = self.strategies[number], self._memory(number)[rows]
@@ -149,31 +154,40 @@ class StrategyAssignment:
         """
         if not self._learns:
             return
+        order = self._order(rows)
+        rows, call, own, outcome = rows[order], call.take(order), own.take(order), outcome.take(order)
         for number, mine in self._groups(rows):
             strategy, who = self.strategies[number], own.take(mine)
             if isinstance(strategy, LearningStrategy):
                 learn = partial(self._learned, strategy, number, call.from_ms)
-                with self._named(number, rows[mine], call.take(mine)):
-                    after = learn(rows[mine], who, outcome.take(mine))
+                theirs, learns_from = rows[mine], outcome.take(mine)
+                with self._named(theirs, call.take(mine)):
+                    after = learn(theirs, who, learns_from)
                     if number in self._users:
-                        one = self._one(call, mine)
-                        compare_memory(after, learn(rows[mine][one], who.take(one), outcome.take(mine[one])), one)
-                    self._memory(number)[rows[mine]] = after
+                        one = self._one(call, len(who))
+                        compare_memory(after, learn(theirs[one], who.take(one), learns_from.take(one)), one)
+                    self._memory(number)[theirs] = after
 
     def _learned(
         self, strategy: LearningStrategy, number: int, from_ms: int, rows: Ints, own: Own, outcome: Outcome
     ) -> Memory:
         return learned(strategy, self._memory(number)[rows], own, outcome, self._draws(rows, from_ms))
 
-    def _one(self, call: Call, mine: Ints) -> Ints:
-        """The place of the car that is asked alone too; each call has another."""
-        return np.array([call.from_ms // self._rules.window_ms % len(mine)])
+    def _one(self, call: Call, cars: int) -> Ints:
+        """The place, among so many, of the car that is asked alone too; each call has another."""
+        return np.array([call.from_ms // self._rules.window_ms % cars])
 
-    def _groups(self, rows: Ints) -> Iterator[tuple[int, Ints]]:
-        """The numbers of the strategies of these rows, each with the places of those that follow it."""
-        numbers = self.number[rows]
-        for number in np.unique(numbers).tolist():
-            yield number, np.flatnonzero(numbers == number)
+    def _order(self, rows: Ints) -> NDArray[np.intp]:
+        """The places of these rows, those of a strategy together."""
+        return np.argsort(self.number[rows], kind="stable")
+
+    def _groups(self, rows: Ints) -> Iterator[tuple[int, slice]]:
+        """The numbers of the strategies of rows in that order, each with where those stand that follow it."""
+        first = 0
+        for number, upto in enumerate(np.cumsum(np.bincount(self.number[rows])).tolist()):
+            if upto > first:
+                yield number, slice(first, upto)
+            first = upto
 
     def _memory(self, number: int) -> Memory:
         """What all rows remember that may follow a strategy; nothing where it learns nothing."""
@@ -186,12 +200,13 @@ class StrategyAssignment:
         return Draws(self._seed, self._key[rows], from_ms // self._rules.window_ms)
 
     @contextmanager
-    def _named(self, number: int, rows: Ints, call: Call) -> Iterator[None]:
+    def _named(self, rows: Ints, call: Call) -> Iterator[None]:
         """Name strategy, car and call to whoever reads what a strategy did wrong."""
         try:
             yield
         except StrategyError as error:
-            raise refused(self.names[number], error, self._session_id[rows[error.row]], call) from error
+            row = rows[error.row]
+            raise refused(self.names[self.number[row]], error, self._session_id[row], call) from error
 
 
 def strategy_from_file(name: str, folder: Path) -> Strategy:
