@@ -296,7 +296,11 @@ class World:
 
     def charging(self, tick: int) -> law.ChargingState:
         """Where the plugged cars stand at this tick, one row a plugged car."""
-        rows, fleet = self.plugged, self.fleet
+        return self.standing(self.plugged, tick)
+
+    def standing(self, rows: Ints, tick: int) -> law.ChargingState:
+        """Where these plugged cars stand at this tick."""
+        fleet = self.fleet
         remaining_ws, baseline_ws = self.remaining_ws[rows], self.baseline_ws[rows]
         takes_w = baseline_takes_w = max_w = fleet.max_w[rows]
         if self._curve != "flat":

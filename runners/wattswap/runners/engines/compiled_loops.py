@@ -2,8 +2,8 @@
 
 Each does for one car after the other what its twin does in columns of numpy, equal to the integer: ``look`` and
 ``move`` what :class:`.steps.Steps` does, ``hand_out`` what :func:`wattswap.agents.law.grants` does while no feeder is
-short, ``cheapest`` what :func:`wattswap.agents.clearing.cheapest` does. Columns are int64, powers in watts, energies in
-watt-seconds; what they are is told where their twins have them.
+short. Columns are int64, powers in watts, energies in watt-seconds; what they are is told where their twins have them.
+Those of a round are in :mod:`.compiled_round`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,18 @@ def compiled(loop: LoopT) -> LoopT:
     """The loop as machine code, made at its first call and kept on disk."""
     fast: LoopT = numba.njit(cache=True, nogil=True, error_model="numpy")(loop)
     return fast
+
+
+@compiled
+def standing(
+    remaining_ws: int, baseline_ws: int, max_w: int, departure_ms: int, now_ms: int, guard_ms: int, tick_s: int
+) -> tuple[int, int, int, int]:
+    """Where a car stands: wanted, baseline, firm, due."""
+    wanted_w = min(max_w, remaining_ws // tick_s)
+    baseline_w = min(max_w, baseline_ws // tick_s)
+    due_ms = departure_ms - -(-remaining_ws * 1000 // max_w)
+    waits = due_ms - now_ms > guard_ms
+    return wanted_w, baseline_w, min(baseline_w, wanted_w) if waits else wanted_w, due_ms
 
 
 @compiled
@@ -70,12 +82,10 @@ def look(
         while at_feeder <= mine:
             bounds[at_feeder] = at
             at_feeder += 1
-        wanted_w = min(max_w[row], remaining_ws[row] // tick_s)
-        baseline_w = min(max_w[row], baseline_ws[row] // tick_s)
-        due_ms = departure_ms[row] - -(-remaining_ws[row] * 1000 // max_w[row])
-        waits = due_ms - now_ms > guard_ms
-        state[0, at], state[1, at], state[3, at] = wanted_w, baseline_w, due_ms
-        state[2, at] = min(baseline_w, wanted_w) if waits else wanted_w
+        wanted_w, baseline_w, firm_w, due_ms = standing(
+            remaining_ws[row], baseline_ws[row], max_w[row], departure_ms[row], now_ms, guard_ms, tick_s
+        )
+        state[0, at], state[1, at], state[2, at], state[3, at] = wanted_w, baseline_w, firm_w, due_ms
         known[0, at], known[2, at], known[3, at] = owed_ws[row], reduce_w[row], feed_w[row]
         known[1, at] = price[row] if stopped_at[row] == never else 0
         cars_drew[at], cars_key[at] = drew[row], key[row]
@@ -97,7 +107,7 @@ def _comes_before(one: int, other: int, first: Ints, second: Ints | Keys, third:
 
 
 @compiled
-def _sort(places: Ints, count: int, first: Ints, second: Ints | Keys, third: Ints | Keys) -> None:
+def sort(places: Ints, count: int, first: Ints, second: Ints | Keys, third: Ints | Keys) -> None:
     """Sort so many places of these columns by them, by Shell's method; those that are equal by place."""
     gap = 1
     while gap < count // 3:
@@ -152,7 +162,7 @@ def hand_out(
             for place in range(count):
                 import_w[turn[place]] = claims_w[turn[place]]
         elif room_w > 0:
-            _sort(turn, count, paused, cheap, ties)
+            sort(turn, count, paused, cheap, ties)
             for place in range(count):
                 at = turn[place]
                 more_w = claims_w[at] - import_w[at]
@@ -349,45 +359,3 @@ def draw_back(
                 dearest = max(dearest, lot_price[lot])
             place += 1
         price[row] = dearest
-
-
-@compiled
-def cheapest(relief_w: Ints, ask: Ints, admissible: Bools, ties: Keys, bounds: Ints, need_w: Ints, amp_w: int) -> Ints:
-    """Tranches by (ask, tie, tranche) until each feeder's need is met, less those it does not require."""
-    award_w = np.zeros_like(relief_w)
-    order = np.empty(3 * len(relief_w), dtype=np.int64)  # tranches by number, three a car
-    asks, ties_of, tranches = ask.ravel(), np.repeat(ties, 3), np.arange(3 * len(relief_w)) % 3
-    for feeder in range(len(bounds) - 1):
-        if need_w[feeder] <= 0:
-            continue
-        count = 0
-        for car in range(bounds[feeder], bounds[feeder + 1]):
-            for tranche in range(3):
-                if admissible[car, tranche]:
-                    order[count] = 3 * car + tranche
-                    count += 1
-        _sort(order, count, asks, ties_of, tranches)
-        missing_w, bought = need_w[feeder], 0
-        while bought < count and missing_w > 0:
-            car, tranche = order[bought] // 3, order[bought] % 3
-            power_w = relief_w[car, tranche]
-            if tranche != 1:  # all but the full stop can be divided
-                power_w = min(power_w, -(-missing_w // amp_w) * amp_w)
-            award_w[car, tranche] = power_w
-            missing_w -= relief_w[car, tranche]
-            bought += 1
-        spare_w = -need_w[feeder]
-        for place in range(bought):
-            spare_w += award_w[order[place] // 3, order[place] % 3]
-        for place in range(bought - 1, -1, -1):  # latest first, never one below another that is still held
-            car, tranche = order[place] // 3, order[place] % 3
-            power_w = award_w[car, tranche]
-            if power_w > spare_w:
-                continue
-            later_w = 0
-            for later in range(tranche + 1, 3):
-                later_w += award_w[car, later]
-            if later_w == 0:
-                spare_w -= power_w
-                award_w[car, tranche] = 0
-    return award_w

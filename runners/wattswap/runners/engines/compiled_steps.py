@@ -14,6 +14,7 @@ from wattswap.agents.settlement import RENT_CAP_S
 from wattswap.protocol.draws import draw
 from wattswap.protocol.units import Purpose
 from wattswap.runners.engines import compiled_loops as loops
+from wattswap.runners.engines import compiled_round
 from wattswap.runners.engines.award_table import AwardTable
 from wattswap.runners.engines.observer import Moved
 from wattswap.runners.engines.steps import NOT_TOLD, Look, Steps
@@ -105,7 +106,38 @@ class CompiledSteps(Steps):
         amp_w: int,
     ) -> Ints:
         """Which of the offered tranches are bought."""
-        return loops.cheapest(relief_w, ask, admissible, ties, segments.bounds, need_w, amp_w)
+        return compiled_round.cheapest(relief_w, ask, admissible, ties, segments.bounds, need_w, amp_w)
+
+    def asked(
+        self,
+        tick: int,
+        needs: NDArray[np.bool_],
+        may_speak: NDArray[np.bool_],
+        explicit: NDArray[np.bool_],
+        always: NDArray[np.bool_],
+    ) -> tuple[Ints, ChargingState]:
+        """The cars on feeders in need that could answer anything, and where they stand."""
+        world = self._world
+        rows, state = compiled_round.asked(
+            needs,
+            self.first_row,
+            may_speak,
+            explicit,
+            always,
+            *self._awards.by_row[-2:],
+            *self._idle.by_row,
+            world.remaining_ws,
+            world.baseline_ws,
+            world.stored_ws,
+            world.imported_ws,
+            world.fleet.max_w,
+            world.departure_ms,
+            tick,
+            tick * world.rules.tick_ms,
+            world.rules.wary_guard_ms,
+            world.rules.tick_s,
+        )
+        return rows, ChargingState(*state)
 
     def look(self, tick: int) -> Look:
         """Where the stepped cars stand."""

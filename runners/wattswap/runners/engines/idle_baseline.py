@@ -45,6 +45,11 @@ class IdleBaseline:
         self.car_ticks: Ints = np.where(here, end - self._first, 0)
         """By row: the ticks in which it is plugged in."""
 
+    @property
+    def by_row(self) -> tuple[Ints, Ints, Ints]:
+        """By row: the tick from which it is there, what it needs then, and that as power for one tick."""
+        return self._first, self._begin_ws, self._total_w
+
     def left_ws(self, rows: Ints, tick: int) -> Ints:
         """What these plugged cars still need at a tick's begin."""
         drawn_w = np.minimum((tick - self._first[rows]) * self._max_w[rows], self._total_w[rows])

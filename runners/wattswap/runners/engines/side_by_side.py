@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from wattswap.agents.law import ChargingState, Grants
+    from wattswap.agents.law import Grants
     from wattswap.agents.physics import Ints
     from wattswap.runners.engines.steps import Look, Steps
     from wattswap.runners.recording.time_series import TimeSeries
@@ -91,24 +91,19 @@ class SideBySide:
         over_w = self.base_w[:-1] + self.idle.load_w
         over_w -= self.limit_w
         self._hot_ticks = np.flatnonzero((over_w > -self._terms.margin_w).any(axis=1))
-        self._first_row = np.searchsorted(fleet.feeder, np.arange(self._feeders + 1))
         self._explicit = np.zeros(len(fleet), dtype=bool)
         self._closed_until = -1
         steps = steps or steps_for(self._feeders * self.ticks)
         self.awards = steps.table(len(fleet), self.rules)
-        self._feeds = (fleet.feed_w > 0) & self.assignment.may_feed()
-        """By row: whether it may ever offer to feed."""
+        self._always_asked = (fleet.feed_w > 0) & self.assignment.may_feed() | self.assignment.learns
+        """By row: whether it is asked even when it draws nothing: it may ever feed, or learns and hears every round."""
         self._may_speak = _Spans(*self._spans(), len(fleet))
         self.steps = steps(self.world, self._key, self.idle, self.awards, self.sums)
 
     def _spans(self) -> tuple[Ints, Ints]:
-        """From which tick to which each row may have something to say when it is called.
-
-        Who draws nothing and cannot feed has nothing to say; but a strategy that learns hears every round.
-        """
+        """From which tick to which each row may have something to say when it is called."""
         fleet, idle = self.world.fleet, self.idle
-        always = self.assignment.learns | self._feeds
-        return np.maximum(fleet.arrival_tick, 0), np.where(always, fleet.departure_tick, idle.until)
+        return np.maximum(fleet.arrival_tick, 0), np.where(self._always_asked, fleet.departure_tick, idle.until)
 
     @property
     def _stepped(self) -> Ints:
@@ -172,34 +167,18 @@ class SideBySide:
 
     def _plugged(self, feeders: NDArray[np.intp], tick: int) -> Ints:
         """The plugged cars of these feeders."""
-        fleet, rows = self.world.fleet, self._rows_of(feeders)
+        fleet, rows = self.world.fleet, self.steps.rows_of(feeders)
         here = (fleet.arrival_tick[rows] <= tick) & (fleet.departure_tick[rows] > tick)
         plugged: Ints = rows[here]
         return plugged
 
-    def _rows_of(self, feeders: NDArray[np.intp]) -> Ints:
-        """All rows of these feeders."""
-        first = self._first_row[feeders]
-        counts = self._first_row[feeders + 1] - first
-        before = np.cumsum(counts) - counts
-        rows: Ints = np.repeat(first - before, counts) + np.arange(counts.sum())
-        return rows
-
     def _wake(self, rows: Ints, tick: int) -> None:
         """Make these plugged cars explicit, with the state that their baseline has brought them to."""
         rows = rows[~self._explicit[rows]]
-        self._sync(rows, tick)
+        self.steps.sync(rows, tick)
         self.world.drew[rows] = self.idle.drew(rows, tick)
         self._explicit[rows] = True
         self.world.plugged = np.flatnonzero(self._explicit)
-
-    def _sync(self, rows: Ints, tick: int) -> None:
-        """Let the world know how far cars are that have not been stepped up to this tick."""
-        world, left_ws = self.world, self.idle.left_ws(rows, tick)
-        drawn_ws = world.remaining_ws[rows] - left_ws
-        world.remaining_ws[rows] = world.baseline_ws[rows] = left_ws
-        world.stored_ws[rows] += drawn_ws
-        world.imported_ws[rows] += drawn_ws
 
     # -- a round ------------------------------------------------------------------------------------------------------
 
@@ -207,14 +186,7 @@ class SideBySide:
         """Ask who could answer anything on the feeders in need, and award what is bought; whether anything is."""
         world, now_ms, awards = self.world, tick * self.rules.tick_ms, self.awards
         needs = need_w > 0
-        asked = self._rows_of(np.flatnonzero(needs))
-        asked = asked[self._may_speak.at(tick)[asked] | self._explicit[asked]]
-        asked = asked[~awards.runs(asked)]
-        self._sync(asked[~self._explicit[asked]], tick)
-        charging = self._standing(asked, tick)
-        if not self.assignment.learns:
-            speaks = (charging.firm_w > 0) | self._feeds[asked]
-            asked, charging = asked[speaks], law.ChargingState(*(column[speaks] for column in charging))
+        asked, charging = self.steps.asked(tick, needs, self._may_speak.at(tick), self._explicit, self._always_asked)
         segments, feeder = self._segments(asked), world.fleet.feeder[asked]
         until_ms = self.rules.window_end_ms(now_ms)
         own = world.own(asked, charging, awards.owed_ws[asked], now_ms)
@@ -243,15 +215,6 @@ class SideBySide:
         if len(won):
             self._award(tick, asked, won, offers, bought)
         return len(won) > 0
-
-    def _standing(self, rows: Ints, tick: int) -> ChargingState:
-        """Where these cars stand, which the world knows already."""
-        world, max_w = self.world, self.world.fleet.max_w[rows]
-        left_ws, now_ms = world.remaining_ws[rows], tick * self.rules.tick_ms
-        departure_ms = world.fleet.departure_ms[rows]
-        return law.charging_state(
-            left_ws, world.baseline_ws[rows], max_w, max_w, max_w, departure_ms, now_ms, self.rules
-        )
 
     def _award(
         self, tick: int, asked: Ints, won: NDArray[np.intp], offers: market.Offers, bought: market.Purchase
@@ -296,7 +259,7 @@ class SideBySide:
 
     def _bill_all(self, rows: Ints, tick: int) -> None:
         """The energy bills of departing cars, netted against what they earned."""
-        self._sync(rows[~self._explicit[rows]], tick)
+        self.steps.sync(rows[~self._explicit[rows]], tick)
         if self._explicit[rows].any():
             self._rest(rows)
             self.world.plugged = np.flatnonzero(self._explicit)
@@ -323,7 +286,7 @@ class SideBySide:
         left, fleet = self.awards.left_open(self.ticks), self.world.fleet
         self.record.add_closed(self.ticks, left, np.zeros_like(left.award_w), is_open=True)
         stays = np.flatnonzero((fleet.arrival_tick < self.ticks) & (fleet.departure_tick > self.ticks))
-        self._sync(stays[~self._explicit[stays]], self.ticks)
+        self.steps.sync(stays[~self._explicit[stays]], self.ticks)
 
     def _part(self, street: Street, place: int, every: Sequence[RunRecord]) -> StreetRun:
         counts = [len(each.feeders) for each in self.streets]
@@ -336,7 +299,8 @@ class SideBySide:
         records = every[feeders.start : feeders.stop]
         if len(records) == 1:
             return StreetRun(records[0], series[0])
-        first_rows = [int(self._first_row[feeder] - self._first_row[first]) for feeder in feeders]
+        first_row = self.steps.first_row
+        first_rows = [int(first_row[feeder] - first_row[first]) for feeder in feeders]
         return StreetRun(RunRecord.joined(records, first_rows), type(series[0]).joined(street, series))
 
 

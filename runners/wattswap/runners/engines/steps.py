@@ -52,6 +52,45 @@ class Steps:
         """``key`` is what each row draws under."""
         self._world, self._key, self._idle, self._awards, self._sums = world, key, idle, awards, sums
         self._feeders = len(world.feeder_rules)
+        self.first_row: Ints = np.searchsorted(world.fleet.feeder, np.arange(self._feeders + 1))
+        """By feeder, and one more: where its rows begin."""
+
+    def rows_of(self, feeders: NDArray[np.intp]) -> Ints:
+        """All rows of these feeders."""
+        first = self.first_row[feeders]
+        counts = self.first_row[feeders + 1] - first
+        before = np.cumsum(counts) - counts
+        rows: Ints = np.repeat(first - before, counts) + np.arange(counts.sum())
+        return rows
+
+    def sync(self, rows: Ints, tick: int) -> None:
+        """Let the world know how far cars are that have not been stepped up to this tick."""
+        world, left_ws = self._world, self._idle.left_ws(rows, tick)
+        drawn_ws = world.remaining_ws[rows] - left_ws
+        world.remaining_ws[rows] = world.baseline_ws[rows] = left_ws
+        world.stored_ws[rows] += drawn_ws
+        world.imported_ws[rows] += drawn_ws
+
+    def asked(
+        self,
+        tick: int,
+        needs: NDArray[np.bool_],
+        may_speak: NDArray[np.bool_],
+        explicit: NDArray[np.bool_],
+        always: NDArray[np.bool_],
+    ) -> tuple[Ints, ChargingState]:
+        """The cars on feeders in need that could answer anything, and where they stand, which the world knows then.
+
+        Who is under an award is not asked, nor who draws nothing unless it is ``always`` asked; the other columns say
+        by row who may have something to say at all, and who is stepped.
+        """
+        world, rows = self._world, self.rows_of(np.flatnonzero(needs))
+        rows = rows[may_speak[rows] | explicit[rows]]
+        rows = rows[~self._awards.runs(rows)]
+        self.sync(rows[~explicit[rows]], tick)
+        charging = world.standing(rows, tick)
+        speaks = (charging.firm_w > 0) | always[rows]
+        return rows[speaks], law.ChargingState(*(column[speaks] for column in charging))
 
     def look(self, tick: int) -> Look:
         """Where the stepped cars stand."""
