@@ -112,7 +112,9 @@ def buy(
         choose=choose,
     )
     (won,) = by_car(np.add, award_w).nonzero()
-    most = settlement.most_nanos(price[won], award_w[won], (until_ms - from_ms) // 1000, rules.feed_h)
+    most = settlement.most_nanos(
+        price.take(won, axis=0), award_w.take(won, axis=0), (until_ms - from_ms) // 1000, rules.feed_h
+    )
     left_nanos, winners = np.array(funds_nanos), Segments.of(feeder[won], segments.feeders)
     beyond = winners.sum(most) > left_nanos
     for place in np.flatnonzero((most > 0) & beyond[winners.feeder]).tolist():  # in session order

@@ -53,9 +53,9 @@ class Awards(NamedTuple):
         shapes = (narrow, narrow, wide, wide, narrow, wide, wide, wide, narrow, narrow, narrow, narrow)
         return cls(*(np.zeros(shape, dtype=np.int64) for shape in shapes))
 
-    def of(self, at: Ints | slice) -> Awards:
+    def of(self, at: Ints) -> Awards:
         """These awards alone."""
-        return Awards(*(column[at] for column in self))
+        return Awards(*(column.take(at, axis=0) for column in self))
 
     @property
     def given_up_ws(self) -> Ints:

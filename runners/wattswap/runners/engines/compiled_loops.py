@@ -46,6 +46,13 @@ def standing(
 @compiled
 def look(
     rows: Ints,
+    seen_row: Ints,
+    seen_wanted_w: Ints,
+    seen_baseline_w: Ints,
+    seen_firm_w: Ints,
+    seen_due_ms: Ints,
+    seen_owed_ws: Ints,
+    seen_price: Ints,
     row_feeder: Ints,
     bounds: Ints,
     feeder: Ints,
@@ -72,9 +79,10 @@ def look(
 ) -> None:
     """Fill in where cars stand: ``state`` (wanted, baseline, firm, due) and ``known`` (owed, price, reduce, feed).
 
-    ``rest_w`` holds what all cars draw by themselves, and loses what these do.
+    ``rest_w`` holds what all cars draw by themselves, and loses what these do. Cars that were seen in this tick already
+    are among them, and stand as they stood.
     """
-    at_feeder = 0
+    at_feeder = seen = 0
     for at in range(len(rows)):
         row = rows[at]
         mine = feeder[row]
@@ -82,14 +90,19 @@ def look(
         while at_feeder <= mine:
             bounds[at_feeder] = at
             at_feeder += 1
-        wanted_w, baseline_w, firm_w, due_ms = standing(
-            remaining_ws[row], baseline_ws[row], max_w[row], departure_ms[row], now_ms, guard_ms, tick_s
-        )
-        state[0, at], state[1, at], state[2, at], state[3, at] = wanted_w, baseline_w, firm_w, due_ms
-        known[0, at], known[2, at], known[3, at] = owed_ws[row], reduce_w[row], feed_w[row]
-        known[1, at] = price[row] if stopped_at[row] == never else 0
+        known[2, at], known[3, at] = reduce_w[row], feed_w[row]
+        if seen < len(seen_row) and seen_row[seen] == row:
+            state[0, at], state[1, at] = seen_wanted_w[seen], seen_baseline_w[seen]
+            state[2, at], state[3, at] = seen_firm_w[seen], seen_due_ms[seen]
+            known[0, at], known[1, at] = seen_owed_ws[seen], seen_price[seen]
+            seen += 1
+        else:
+            state[0, at], state[1, at], state[2, at], state[3, at] = standing(
+                remaining_ws[row], baseline_ws[row], max_w[row], departure_ms[row], now_ms, guard_ms, tick_s
+            )
+            known[0, at], known[1, at] = owed_ws[row], price[row] if stopped_at[row] == never else 0
         cars_drew[at], cars_key[at] = drew[row], key[row]
-        rest_w[mine] -= baseline_w
+        rest_w[mine] -= state[1, at]
     while at_feeder < len(bounds):
         bounds[at_feeder] = len(rows)
         at_feeder += 1

@@ -139,14 +139,18 @@ class CompiledSteps(Steps):
         )
         return rows, ChargingState(*state)
 
-    def look(self, tick: int) -> Look:
-        """Where the stepped cars stand."""
+    def look(self, tick: int, before: Look | None = None) -> Look:
+        """Where the stepped cars stand; of those that ``before`` shows only what is bought of them is looked up."""
+        known_before = (before.cars.owed_ws, before.cars.rent_price) if before else (NOT_TOLD,) * 2
+        seen = (before.rows, *before.charging) if before else (NOT_TOLD,) * 5
         world, rows = self._world, self._world.plugged
         (state, known), rest_w = np.empty((2, 4, len(rows)), dtype=np.int64), self._idle.load_w[tick].copy()
         segments = Segments(np.empty(len(rows), dtype=np.int64), np.empty(self._feeders + 1, dtype=np.int64))
         drew, key = np.empty(len(rows), dtype=np.bool_), np.empty(len(rows), dtype=np.uint64)
         loops.look(
             rows,
+            *seen,
+            *known_before,
             *segments,
             world.fleet.feeder,
             state,
@@ -167,7 +171,7 @@ class CompiledSteps(Steps):
             NEVER,
         )
         wanted_w, _, firm_w, _ = state
-        return Look(ChargingState(*state), Cars(key, firm_w, wanted_w, drew, *known), segments, rest_w)
+        return Look(rows, ChargingState(*state), Cars(key, firm_w, wanted_w, drew, *known), segments, rest_w)
 
     def grants(self, base_w: Ints, target_w: Ints, look: Look, tick: int) -> Grants:
         """What each stepped car may draw or feed; the last resort is left to the columns."""

@@ -146,12 +146,12 @@ class SideBySide:
             self._pay(tick)
             look = look._replace(cars=self.steps.cars(look.charging))
         if (assessment.need_w > 0).any() and self._round(tick, np.maximum(assessment.need_w, 0)):
-            look = self.steps.look(tick)
+            look = self.steps.look(tick, look)
         short = (look.rest_w > 0) & (self._room_w(assessment.target_w - base_w, look) < 0)
         if short.any():  # the last resort may cut anybody
             rows = self._plugged(np.flatnonzero(short), tick)
             self._wake(rows[self.idle.left_ws(rows, tick) >= self.rules.tick_s], tick)
-            look = self.steps.look(tick)
+            look = self.steps.look(tick, look)
         granted = self.steps.grants(base_w + look.rest_w, assessment.target_w, look, tick)
         self._move(tick, look, granted)
 
@@ -222,10 +222,11 @@ class SideBySide:
         """Set the tokens aside, and note the awards of those that won."""
         rows = asked[won]
         self._wake(rows, tick)
-        self.accounts.reserve(self.world.fleet.feeder[rows], bought.reserved_nanos[won])
-        bids = offers.relief_w[won], offers.ask_nanos_per_kwh_h[won]
-        award_w, price, nanos = (column[won] for column in bought)
-        self.awards.add(rows, tick, award_w, price, *bids, reserved_nanos=nanos)
+        nanos = bought.reserved_nanos[won]
+        self.accounts.reserve(self.world.fleet.feeder[rows], nanos)
+        columns = (bought.award_w, bought.price_nanos_per_kwh_h, offers.relief_w, offers.ask_nanos_per_kwh_h)
+        award_w, price, relief_w, ask = (column.take(won, axis=0) for column in columns)
+        self.awards.add(rows, tick, award_w, price, relief_w, ask, reserved_nanos=nanos)
 
     # -- the world moves ----------------------------------------------------------------------------------------------
 

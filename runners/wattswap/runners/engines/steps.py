@@ -30,6 +30,7 @@ NOT_TOLD: Final[Ints] = np.zeros(0, dtype=np.int64)
 class Look(NamedTuple):
     """The stepped cars as they stand, and what all others draw."""
 
+    rows: Ints
     charging: ChargingState
     cars: Cars
     """What the transformers know of them."""
@@ -92,12 +93,12 @@ class Steps:
         speaks = (charging.firm_w > 0) | always[rows]
         return rows[speaks], law.ChargingState(*(column[speaks] for column in charging))
 
-    def look(self, tick: int) -> Look:
-        """Where the stepped cars stand."""
+    def look(self, tick: int, before: Look | None = None) -> Look:  # noqa: ARG002 - the columns look at all anew
+        """Where the stepped cars stand; ``before`` is how they stood in this tick until some more were stepped."""
         charging = self._world.charging(tick)
         segments = Segments.of(self._world.fleet.feeder[self._world.plugged], self._feeders)
         rest_w = self._idle.load_w[tick] - segments.sum(charging.baseline_w)
-        return Look(charging, self.cars(charging), segments, rest_w)
+        return Look(self._world.plugged, charging, self.cars(charging), segments, rest_w)
 
     def cars(self, charging: ChargingState) -> Cars:
         """What the transformers know of the stepped cars."""

@@ -133,7 +133,7 @@ class StrategyAssignment:
             relief_w, ask = law.admitted(OfferBook(own, relief_w, ask), call, self._rules, are_sound=are_sound)
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
-        return relief_w[back], ask[back]
+        return relief_w.take(back, axis=0), ask.take(back, axis=0)
 
     def _answer(self, number: int, rows: Ints, call: Call, own: Own) -> OfferBook:
         strategy, memory = self.strategies[number], self._memory(number)[rows]
