@@ -6,7 +6,7 @@ asks for its one feeder, the fleet engine for all at once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from wattswap.agents.physics import Ints
     from wattswap.agents.rules import Rules, Terms
     from wattswap.agents.segments import Segments
+
+
+class Admitted(Protocol):
+    """What :func:`admitted` takes and gives."""
+
+    def __call__(self, book: OfferBook, call: Call, rules: Rules, *, are_sound: bool = False) -> tuple[Ints, Ints]:
+        """What of the cars' answers may stand."""
 
 
 class ChargingState(NamedTuple):

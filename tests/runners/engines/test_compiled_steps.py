@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="the extra fast is not installed")
 
 from wattswap.agents import clearing, law
+from wattswap.agents.offers import Call, OfferBook, StrategyError
 from wattswap.agents.rules import Rules
 from wattswap.agents.segments import Segments
+from wattswap.agents.strategies.elementwise import sample_cars
 from wattswap.protocol.draws import draw
 from wattswap.protocol.units import Purpose
 from wattswap.runners.engines import compiled_loops
@@ -95,6 +99,46 @@ def test_the_same_tranches_are_bought(offered: dict[str, Any]) -> None:
     bought = CompiledSteps.cheapest(**offered, amp_w=690)
 
     np.testing.assert_array_equal(bought, clearing.cheapest(**offered, amp_w=690))
+
+
+_ANSWER = st.tuples(*(st.sampled_from(range(most, -1, -1)) for most in (2, 3, 1, 1, 2, 2, 2, 2, 2, 3, 3)))
+_SLIP = st.tuples(
+    st.integers(0, 2), st.sampled_from([0, -9_000, -860, 860, 9_000]), st.sampled_from([-(10**7), 0, 10**19 // 9])
+)
+
+
+@settings(deadline=None)
+@given(st.lists(_ANSWER, min_size=1, max_size=4), st.none() | _SLIP)
+def test_the_same_offers_may_stand(answers: list[tuple[int, ...]], slip: tuple[int, int, int] | None) -> None:
+    firm, laxity, reduces, stops, feeds, *asks, feed, missing, held = np.array(answers, dtype=np.int64).T
+    rules, cars = Rules(), sample_cars(len(answers))
+    firm_w = 5_000 * firm
+    floor_w = np.minimum(firm_w, rules.min_w)
+    own = replace(
+        cars,
+        firm_w=firm_w,
+        floor_w=floor_w,
+        feed_w=4_000 * feed,
+        remaining_ws=3_000_000 * missing,
+        stored_ws=cars.reserve_ws + 900_000 * held,
+        laxity_ms=rules.wary_guard_ms + rules.window_ms * laxity + laxity,
+    )
+    to_floor_w = (firm_w - floor_w) * reduces
+    relief_w = np.stack((to_floor_w, (firm_w - to_floor_w) * stops, np.minimum(2_000 * feeds, own.feed_w)), axis=1)
+    asks = np.cumsum(np.stack(asks, axis=1), axis=1) * 1_500_000
+    if slip:  # the first car says what no car may
+        tranche, more_w, more_nanos = slip
+        relief_w[0, tranche] += more_w
+        asks[0, tranche] += more_nanos
+    book = OfferBook(own, relief_w, asks)
+    call = Call(np.full(len(own), 1_000), from_ms=60_000, until_ms=300_000, feed_h=2)
+    try:
+        expected = law.admitted(book, call, rules)
+    except StrategyError as error:
+        with pytest.raises(StrategyError, match=re.escape(error.problem)):
+            CompiledSteps.admitted(book, call, rules)
+    else:
+        np.testing.assert_array_equal(CompiledSteps.admitted(book, call, rules), expected)
 
 
 @settings(deadline=None)

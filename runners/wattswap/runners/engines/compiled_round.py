@@ -1,6 +1,7 @@
 """A round of the market as loops over cars, compiled by numba (extra ``fast``), as in :mod:`.compiled_loops`.
 
-``asked`` does what :class:`.steps.Steps` does, ``cheapest`` what :func:`wattswap.agents.clearing.cheapest` does.
+``asked`` does what :class:`.steps.Steps` does, ``admitted`` what :func:`wattswap.agents.law.admitted` does with sound
+offers, ``cheapest`` what :func:`wattswap.agents.clearing.cheapest` does.
 """
 
 from __future__ import annotations
@@ -66,6 +67,62 @@ def asked(
                 state[2, count], state[3, count] = firm_w, due_ms
                 count += 1
     return rows[:count], state[:, :count]
+
+
+@compiled
+def admitted(
+    relief_w: Ints,
+    ask: Ints,
+    firm_w: Ints,
+    floor_w: Ints,
+    max_w: Ints,
+    most_feed_w: Ints,
+    remaining_ws: Ints,
+    stored_ws: Ints,
+    reserve_ws: Ints,
+    laxity_ms: Ints,
+    round_trip_permille: Ints,
+    may_stand_w: Ints,
+    ask_on_tick: Ints,
+    lasts_ms: int,
+    least_laxity_ms: int,
+    window_ms: int,
+    tick_ms: int,
+    most: int,
+    price_tick: int,
+) -> bool:
+    """Fill in what may stand of offers, and their asks on the tick; False, and nothing to rely on, if one is unsound.
+
+    ``least_laxity_ms`` is what a car must have left when the relief is over, which lasts so long.
+    """
+    tick_s, ticks = tick_ms // 1000, lasts_ms // tick_ms
+    for car in range(len(firm_w)):
+        to_floor_w, to_zero_w, feed_w = relief_w[car, 0], relief_w[car, 1], relief_w[car, 2]
+        left_w, highest = firm_w[car] - to_floor_w - to_zero_w, 0
+        if min(to_floor_w, to_zero_w, feed_w, left_w) < 0 or feed_w > most_feed_w[car]:
+            return False
+        if left_w > 0 and (to_zero_w > 0 or left_w < floor_w[car]):
+            return False
+        for tranche in range(3):
+            if relief_w[car, tranche] > 0:
+                if not highest <= ask[car, tranche] <= most:
+                    return False
+                highest = ask[car, tranche]
+        if laxity_ms[car] <= window_ms + least_laxity_ms:
+            to_floor_w = to_zero_w = feed_w = 0
+        if feed_w > 0:
+            drained_ws = -(-feed_w * tick_s * 1000 // round_trip_permille[car]) * ticks
+            more_ms = -(-(remaining_ws[car] + drained_ws) * 1000 // max_w[car]) - -(
+                -remaining_ws[car] * 1000 // max_w[car]
+            )
+            stops, has_it = firm_w[car] == 0 or to_zero_w > 0, stored_ws[car] - drained_ws >= reserve_ws[car]
+            if not (stops and has_it and laxity_ms[car] - lasts_ms - more_ms >= least_laxity_ms):
+                feed_w = 0
+        may_stand_w[car, 0], may_stand_w[car, 1], may_stand_w[car, 2] = to_floor_w, to_zero_w, feed_w
+        for tranche in range(3):
+            on_tick = -(-ask[car, tranche] // price_tick) * price_tick
+            ask_on_tick[car, tranche] = on_tick if may_stand_w[car, tranche] > 0 else 0
+    return True
 
 
 @compiled

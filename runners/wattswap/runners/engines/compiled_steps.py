@@ -9,10 +9,11 @@ import numpy as np
 from wattswap.agents import law
 from wattswap.agents.law import Cars, ChargingState, Grants
 from wattswap.agents.lots import NEVER
+from wattswap.agents.offers import MOST
 from wattswap.agents.segments import Segments
 from wattswap.agents.settlement import RENT_CAP_S
 from wattswap.protocol.draws import draw
-from wattswap.protocol.units import Purpose
+from wattswap.protocol.units import PRICE_TICK_NANOS, Purpose
 from wattswap.runners.engines import compiled_loops as loops
 from wattswap.runners.engines import compiled_round
 from wattswap.runners.engines.award_table import AwardTable
@@ -22,7 +23,9 @@ from wattswap.runners.engines.steps import NOT_TOLD, Look, Steps
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from wattswap.agents.offers import Call, OfferBook
     from wattswap.agents.physics import Ints
+    from wattswap.agents.rules import Rules
     from wattswap.runners.engines.idle_baseline import IdleBaseline
     from wattswap.runners.engines.summed_ticks import SummedTicks
     from wattswap.runners.world import World
@@ -94,6 +97,34 @@ class CompiledSteps(Steps):
         super().__init__(world, key, idle, awards, sums)
         self._tie = draw(0, key, Purpose.TIE)
         """By row: what orders cars that are behind, else alike."""
+
+    @staticmethod
+    def admitted(book: OfferBook, call: Call, rules: Rules, *, are_sound: bool = False) -> tuple[Ints, Ints]:
+        """What of the cars' answers may stand; what is wrong with unsound ones is left to the columns to say."""
+        own, lasts_ms = book.own, call.until_ms - call.from_ms
+        relief_w, ask = np.empty((2, *book.relief_w.shape), dtype=np.int64)
+        sound = compiled_round.admitted(
+            book.relief_w,
+            book.ask_nanos_per_kwh_h,
+            own.firm_w,
+            own.floor_w,
+            own.max_w,
+            own.feed_w,
+            own.remaining_ws,
+            own.stored_ws,
+            own.reserve_ws,
+            own.laxity_ms,
+            own.round_trip_permille,
+            relief_w,
+            ask,
+            lasts_ms,
+            rules.wary_guard_ms + rules.unsure_ms,
+            rules.window_ms,
+            rules.tick_ms,
+            MOST,
+            PRICE_TICK_NANOS,
+        )
+        return (relief_w, ask) if sound else law.admitted(book, call, rules, are_sound=are_sound)
 
     @staticmethod
     def cheapest(

@@ -191,7 +191,8 @@ class SideBySide:
         until_ms = self.rules.window_end_ms(now_ms)
         own = world.own(asked, charging, awards.owed_ws[asked], now_ms)
         call = Call(need_w[feeder], now_ms, until_ms, self.rules.feed_h)
-        offers = market.Offers(self._key[asked], own.firm_w, *self.assignment.admitted(call, own, asked))
+        answers = self.assignment.admitted(call, own, asked, self.steps.admitted)
+        offers = market.Offers(self._key[asked], own.firm_w, *answers)
         bought = market.buy(
             need_w,
             offers,

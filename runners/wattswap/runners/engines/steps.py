@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wattswap.agents.clearing import Cheapest
-    from wattswap.agents.law import Cars, ChargingState, Grants
+    from wattswap.agents.law import Admitted, Cars, ChargingState, Grants
     from wattswap.agents.physics import Ints
     from wattswap.runners.engines.idle_baseline import IdleBaseline
     from wattswap.runners.engines.summed_ticks import SummedTicks
@@ -44,6 +44,8 @@ class Steps:
 
     table: type[AwardTable] = AwardTable
     """Where the awards of the pass are kept."""
+    admitted: Admitted = staticmethod(law.admitted)
+    """What may stand of the cars' answers."""
     cheapest: Cheapest = staticmethod(clearing.cheapest)
     """Which of the offered tranches are bought."""
 

@@ -111,8 +111,10 @@ class StrategyAssignment:
         self.names.append(name)
         self._learns = self._learns or isinstance(strategy, LearningStrategy)
 
-    def admitted(self, call: Call, own: Own, rows: Ints) -> tuple[Ints, Ints]:
+    def admitted(self, call: Call, own: Own, rows: Ints, may_stand: law.Admitted = law.admitted) -> tuple[Ints, Ints]:
         """What these cars answer and the law admits: relief in watts and asks, shape (cars, 3) each.
+
+        ``may_stand`` finds what that is, as :func:`.law.admitted` does.
 
         Raises:
             InputError: a strategy answered what no car may say; the text names the car and the call.
@@ -130,7 +132,7 @@ class StrategyAssignment:
             relief_w[mine], ask[mine] = book.relief_w, book.ask_nanos_per_kwh_h
             are_sound = are_sound and self._is_bundled(number)
         with self._named(rows, call):
-            relief_w, ask = law.admitted(OfferBook(own, relief_w, ask), call, self._rules, are_sound=are_sound)
+            relief_w, ask = may_stand(OfferBook(own, relief_w, ask), call, self._rules, are_sound=are_sound)
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         return relief_w.take(back, axis=0), ask.take(back, axis=0)
