@@ -148,14 +148,12 @@ class OfferBook:
         chosen, stops = _chosen(where, own), to == 0
         refuse(chosen & (to < 0), "reduces to a negative power")
         refuse(chosen & ~stops & (to < own.floor_w), "reduces to a power between 0 and the floor of 6 A")
-        power = np.empty((len(own), FEED), dtype=np.int64)
-        power[:, TO_FLOOR] = np.maximum(own.firm_w - np.maximum(to, own.floor_w), 0)
-        power[:, TO_FLOOR] *= chosen & (relief[:, TO_FLOOR] == 0)
-        power[:, TO_ZERO] = own.firm_w - np.maximum(power[:, TO_FLOOR], relief[:, TO_FLOOR])
-        power[:, TO_ZERO] *= chosen & stops
-        sells = power > 0
-        np.copyto(relief[:, :FEED], power, where=sells)
-        np.copyto(ask[:, :FEED], price[..., np.newaxis], where=sells)
+        to_floor_w = np.maximum(own.firm_w - np.maximum(to, own.floor_w), 0) * (chosen & (relief[:, TO_FLOOR] == 0))
+        to_zero_w = (own.firm_w - np.maximum(to_floor_w, relief[:, TO_FLOOR])) * (chosen & stops)
+        for tranche, power_w in ((TO_FLOOR, to_floor_w), (TO_ZERO, to_zero_w)):
+            sells = power_w > 0
+            np.copyto(relief[:, tranche], power_w, where=sells)
+            np.copyto(ask[:, tranche], price, where=sells)
         return type(self)(own, relief, ask)
 
     def feed(self, feed_w: ArrayLike, ask_nanos_per_kwh_h: ArrayLike, where: ArrayLike = True) -> Self:

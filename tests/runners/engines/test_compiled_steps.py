@@ -110,7 +110,7 @@ _SLIP = st.tuples(
 @settings(deadline=None)
 @given(st.lists(_ANSWER, min_size=1, max_size=4), st.none() | _SLIP)
 def test_the_same_offers_may_stand(answers: list[tuple[int, ...]], slip: tuple[int, int, int] | None) -> None:
-    firm, laxity, reduces, stops, feeds, *asks, feed, missing, held = np.array(answers, dtype=np.int64).T
+    firm, laxity, reduces, stops, feeds, *steps, feed, missing, held = np.array(answers, dtype=np.int64).T
     rules, cars = Rules(), sample_cars(len(answers))
     firm_w = 5_000 * firm
     floor_w = np.minimum(firm_w, rules.min_w)
@@ -125,7 +125,7 @@ def test_the_same_offers_may_stand(answers: list[tuple[int, ...]], slip: tuple[i
     )
     to_floor_w = (firm_w - floor_w) * reduces
     relief_w = np.stack((to_floor_w, (firm_w - to_floor_w) * stops, np.minimum(2_000 * feeds, own.feed_w)), axis=1)
-    asks = np.cumsum(np.stack(asks, axis=1), axis=1) * 1_500_000
+    asks = np.cumsum(np.stack(steps, axis=1), axis=1) * 1_500_000
     if slip:  # the first car says what no car may
         tranche, more_w, more_nanos = slip
         relief_w[0, tranche] += more_w
