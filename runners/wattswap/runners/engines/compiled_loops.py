@@ -287,30 +287,6 @@ def deliver(
 
 
 @compiled
-def merge(
-    order: Ints, car: Ints, new: Ints, row: Ints, lot_price: Ints, tick: Ints, both_order: Ints, both_car: Ints
-) -> None:
-    """Put new lots, in the order of their cars, among others: car by car, the dearest first, then the oldest."""
-    at = old = 0
-    for place in new:
-        while old < len(order) and (
-            car[old] < row[place]
-            or (
-                car[old] == row[place]
-                and (
-                    lot_price[order[old]] > lot_price[place]
-                    or (lot_price[order[old]] == lot_price[place] and tick[order[old]] < tick[place])
-                )
-            )
-        ):
-            both_order[at], both_car[at] = order[old], car[old]
-            at, old = at + 1, old + 1
-        both_order[at], both_car[at] = place, row[place]
-        at += 1
-    both_order[at:], both_car[at:] = order[old:], car[old:]
-
-
-@compiled
 def _first_of(row: int, car: Ints, low: int) -> int:
     """Where the lots of a car begin among those of all, from ``low`` on."""
     high = len(car)
@@ -321,6 +297,26 @@ def _first_of(row: int, car: Ints, low: int) -> int:
         else:
             high = middle
     return low
+
+
+@compiled
+def merge(
+    order: Ints, car: Ints, new: Ints, row: Ints, lot_price: Ints, tick: Ints, both_order: Ints, both_car: Ints
+) -> None:
+    """Put new lots, in the order of their cars, among others: car by car, the dearest first, then the oldest."""
+    old = 0
+    for at in range(len(new)):
+        lot = new[at]
+        upto = _first_of(row[lot], car, old)
+        while upto < len(order) and car[upto] == row[lot]:
+            other = order[upto]
+            if lot_price[other] < lot_price[lot] or (lot_price[other] == lot_price[lot] and tick[other] >= tick[lot]):
+                break
+            upto += 1
+        both_order[old + at : upto + at], both_car[old + at : upto + at] = order[old:upto], car[old:upto]
+        both_order[upto + at], both_car[upto + at] = lot, row[lot]
+        old = upto
+    both_order[old + len(new) :], both_car[old + len(new) :] = order[old:], car[old:]
 
 
 @compiled
