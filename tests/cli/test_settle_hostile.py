@@ -17,7 +17,9 @@ from tests.experiments.settled_runs import a_node
 from wattswap.ledger.file_lock import FileLock
 from wattswap.ledger.iota_faucet import give
 from wattswap.ledger.keys import read_key_file, write_key_file
+from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
+from wattswap.runners.payments.run_payments import SITE_KEY, locked_keys
 from wattswap.runners.payments.wallets_seed import write_wallets_seed
 from wattswap.runners.recording.rundir import LEDGER, METERS, OUTBOX, RUN_JSON, read_run
 
@@ -138,4 +140,77 @@ def test_runs_with_the_same_wallets_are_each_compared_with_their_own_payments(tm
         assert (code, error.count("\n"), f"process {os.getpid()} pays with these keys" in error) == (2, 1, True), error
         shutil.rmtree(keys)
         code, _, error = say("meter", "verify", "--run", str(runs[0]))
-        assert (code, error.count("\n"), "there is no such folder" in error) == (2, 1, True), error
+        assert (code, error.count("\n"), "the folder of this run's keys, is gone" in error) == (2, 1, True), error
+
+
+def folder_of_keys(folder: Path, url: str) -> Path:
+    """Random keys of a site, its gas and its records, and what the site opens with."""
+    folder.mkdir(mode=0o700)
+    for name in ("site", "gas", "anchors"):
+        write_key_file(folder / f"{name}.key", Signer(os.urandom(32)))
+    give(url, read_key_file(folder / "site.key").address, 10**9)
+    return folder
+
+
+@pytest.mark.parametrize("whose", ["site", "cy"])
+def test_the_key_of_a_wallet_that_is_only_paid_cannot_be_exchanged(node_url, tmp_path: Path, say: Say, whose) -> None:
+    """What it is owed would go to a stranger, and every figure would agree."""
+    keys = folder_of_keys(tmp_path / "keys", node_url)
+    run = settled_run(tmp_path / "run", node_url, keys=keys)
+    alter(run / OUTBOX, "UPDATE items SET batch = NULL WHERE nanos > 0")
+    (keys / f"{whose}.key").unlink()
+    write_key_file(keys / f"{whose}.key", Signer(os.urandom(32)))
+    for command in ("settle", "wallet balance --run", "meter verify --run"):
+        code, out, error = say(*command.split(), str(run))
+        assert (code, out, error.count("\n"), "put back the right wallets.seed, key file" in error) == (2, "", 1, True)
+
+
+def test_a_person_pays_once_under_a_key_through_the_run_and_through_the_key(node_url, tmp_path: Path, say: Say) -> None:
+    keys = folder_of_keys(tmp_path / "keys", node_url)
+    run = settled_run(tmp_path / "run", node_url, keys=keys)
+    cy = read_key_file(keys / "cy.key").address
+    for words in (
+        (str(keys / "site.key"), "cy", "--run", str(run)),
+        ("site", "cy", "--run", str(run)),
+        ("site", cy, "--run", str(run)),
+        (str(keys / "site.key"), cy, "--ledger", node_url),
+    ):
+        payer, payee, *where = words
+        code, out, error = say("wallet", "pay", payer, payee, "0.5", *where, "--key", "thanks", "--yes")
+        assert (code in (0, 2), "Paid." in out) == (True, words[1] == "cy" and payer != "site"), (out, error)
+        for lost in keys.glob("site.key-outbox-*"):
+            lost.unlink()
+    [cys] = json.loads(say("wallet", "balance", "cy", "--run", str(run), "--json")[1])["wallets"]
+    assert cys["nanos"] == 5_500_000_000
+
+
+@pytest.mark.parametrize("harm", ["archive", "key"])
+def test_nothing_moves_where_meter_records_or_their_key_are_anothers(node_url, tmp_path: Path, say: Say, harm) -> None:
+    run, other = (settled_run(tmp_path / name, node_url) for name in ("run", "other"))
+    owed = alter(run / OUTBOX, "UPDATE items SET batch = NULL WHERE nanos > 0")
+    name = METERS if harm == "archive" else SITE_KEY
+    shutil.copy2(other / name, run / name)
+    code, out, error = say("settle", str(run))
+    assert (code, out, error.count("\n")) == (2, "", 1), error
+    with closing(sqlite3.connect(run / OUTBOX)) as file:
+        assert file.execute("SELECT count(*) FROM items WHERE batch IS NULL AND nanos > 0").fetchone() == (owed,)
+
+
+def test_a_folders_lock_is_no_way_to_its_keys(tmp_path: Path) -> None:
+    (tmp_path / "gas.key").write_text("secret")
+    (tmp_path / "in-use").symlink_to(tmp_path / "gas.key")
+    with pytest.raises(InputError, match="`in-use` is no lock"):
+        locked_keys(tmp_path)
+    assert (tmp_path / "gas.key").read_text() == "secret"
+    (tmp_path / "in-use").unlink()
+    (tmp_path / "in-use").mkdir()
+    with pytest.raises(InputError, match="`in-use` is no lock"):
+        locked_keys(tmp_path)
+    assert locked_keys(tmp_path / "nowhere") is None
+
+
+def test_records_that_nobody_made_are_said(tmp_path: Path, say: Say) -> None:
+    run = settled_run(tmp_path / "run", f"sqlite:{tmp_path / 'street.sqlite'}")
+    alter(tmp_path / "street.sqlite", "INSERT INTO anchors VALUES ('zzz', 0, randomblob(50))")
+    code, out, _ = say("settle", str(run))
+    assert (code, "1 meter records lie on the ledger that this run has not made" in out) == (1, True), out

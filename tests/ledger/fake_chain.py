@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Owed, Purse, Sighting, Signed, Verdict
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Consumer, Owed, Purse, Sighting, Signed, Verdict
 from wattswap.ledger.base import LedgerDownError, Payment
 from wattswap.ledger.database import Database, Kind
 
@@ -218,12 +218,14 @@ class FakeAdapter:
             return BatchOutcome(verdict=Verdict.UNKNOWN, error="no route")
         return self.chain.verdict(digest)
 
-    def consumer(self, coin: CoinRef) -> str | None:
+    def consumer(self, coin: CoinRef) -> Consumer | None:
         self._weather()
         if self.chain.database.row("SELECT version FROM coins WHERE coin = ?", coin.coin) == (coin.version,):
             return None
         sql = "SELECT digest FROM locks WHERE coin = ? AND version = ?"
-        return str(self.chain.database.rows(sql, coin.coin, coin.version)[0][0])
+        [(digest,)] = self.chain.database.rows(sql, coin.coin, coin.version)
+        [(raw,)] = self.chain.database.rows("SELECT raw FROM transactions WHERE digest = ?", digest)
+        return Consumer(digest, msgspec.msgpack.decode(raw, type=Body).sender == self.owner)
 
     def dead(self, signed: Signed) -> bool:
         absent = self.chain.verdict(signed.digest).verdict is Verdict.ABSENT

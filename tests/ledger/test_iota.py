@@ -19,7 +19,7 @@ from tests.ledger.local_node import fresh_ledger, local_node
 from tests.ledger.test_killing import kill
 
 from wattswap.ledger import iota_ledger
-from wattswap.ledger.account_adapter import CoinRef, Verdict
+from wattswap.ledger.account_adapter import CoinRef, Consumer, Verdict
 from wattswap.ledger.base import ANCHORS, Anchor, DamagedError, LedgerDownError, Payment, PaymentState
 from wattswap.ledger.iota import IotaClient
 from wattswap.ledger.iota_adapter import IotaAdapter
@@ -137,7 +137,7 @@ def test_the_same_bytes_again_give_the_same_outcome_and_move_nothing(ledger: Iot
     first = adapter.submit(signed)
     assert [adapter.submit(signed) for _ in range(3)] == [first] * 3
     assert first.verdict is Verdict.FINAL
-    assert {adapter.consumer(coin) for coin in purse.coins} == {signed.digest}
+    assert {adapter.consumer(coin) for coin in purse.coins} == {Consumer(signed.digest, is_own=True)}
     assert ledger.balance("bob") == 10
 
 

@@ -16,6 +16,7 @@ from wattswap.ledger.account_adapter import (
     BatchOutcome,
     CoinRef,
     Manifest,
+    Purse,
     Sighting,
     Signed,
     Verdict,
@@ -423,7 +424,7 @@ def test_runs_with_a_persons_key_before_and_between_stop_none_of_its_payments(pl
     for number, run in enumerate(("monday", "tuesday")):
         with Outbox(None, run=run) as outbox:
             submitter = Submitter(outbox, place.lane, clock=LeapingClock())
-            submitter.owe(DEBTS[:1])
+            submitter.owe([Payment(key="bill/a", payer="site", payee="bus", nanos=100)])
             settle(submitter)
         by_hand = place.submitter()
         by_hand.owe([Payment(key=f"pay/{number}", payer="site", payee="ann", nanos=5)])
@@ -455,14 +456,45 @@ def test_an_outbox_that_is_older_than_what_it_has_paid_says_so(tmp_path: Path) -
 
 
 def test_an_outbox_is_not_opened_with_the_keys_of_another(place: OutboxPlace) -> None:
+    """Also of an account that is only paid: its tokens would go to somebody else."""
+    lie = {"site": "0x51", "car": "0xca"}
+    place.outbox.bind_addresses(lie)
+    place.outbox.bind_addresses({"site": "0x00"})
+    place.outbox.require_addresses({**lie, "another": "0x1"}.__getitem__)
+    with pytest.raises(InputError, match="the wallet of 'car' is 0xcb, and in this run it was 0xca"):
+        place.outbox.require_addresses({**lie, "car": "0xcb"}.__getitem__)
+
+
+def test_what_a_person_pays_is_paid_once_whichever_outbox_of_the_key_it_is_written_into(place: OutboxPlace) -> None:
+    """First by hand with the key's own outbox, then through a run's with the same wallet, then the first was lost."""
+    for run in ("", "monday", ""):
+        with Outbox(None, run=run) as outbox:
+            submitter = Submitter(outbox, place.lane, clock=LeapingClock())
+            submitter.owe(DEBTS[:1])
+            settle(submitter, 10)
+            assert outbox.unsettled == 0
+            assert (known := outbox.find("a")) is not None
+            assert known.is_final
+            again = Submitter(outbox, place.lane, clock=LeapingClock())
+            again.work()
+            assert (outbox.alarms, again.forgotten()) == ([], 0)
+    assert place.chain.received()["bus"] == 100
+
+
+def test_a_gas_coin_that_others_spend_is_no_theft(place: OutboxPlace) -> None:
+    """Two accounts of one folder of keys share the wallet that pays their gas."""
+    place.chain.faults = Faults(lost=1.0)
     submitter = place.submitter()
-    submitter.owe(DEBTS)
-    submitter.require_keys()
-    place.lanes["car"] = FakeAdapter(place.chain, "car", secret=b"another")
-    place.submitter().require_keys()  # one key that was exchanged stops its own account alone, when it is to pay
-    place.lanes["site"] = FakeAdapter(place.chain, "site", secret=b"another")
-    with pytest.raises(InputError, match=r"put back the right wallets\.seed, keys or outbox"):
-        place.submitter().require_keys()
+    submitter.owe(DEBTS[:1])
+    submitter.work()
+    place.chain.faults = Faults()
+    batch = place.outbox.undecided("site")
+    assert batch is not None
+    neighbour = FakeAdapter(place.chain, "neighbour")
+    purse = Purse(coins=batch.signed.coins, nanos=100, epoch=0)
+    assert neighbour.submit(neighbour.sign([], purse, b"")).verdict is Verdict.FINAL
+    settle(place.submitter(), 10)
+    assert (place.outbox.frozen("site"), place.outbox.unsettled, place.chain.received()["bus"]) == ("", 0, 100)
 
 
 def test_a_ledger_that_was_set_back_is_said_to_be_and_nothing_is_paid_on_it(place: OutboxPlace) -> None:
@@ -484,7 +516,7 @@ def test_a_second_run_with_the_same_keys_pays_what_it_owes_itself() -> None:
     for run in ("monday", "tuesday"):
         with Outbox(None, run=run) as outbox:
             submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
-            submitter.owe(DEBTS[:2])
+            submitter.owe([msgspec.structs.replace(debt, key=f"bill/{debt.key}") for debt in DEBTS[:2]])
             settle(submitter)
             assert outbox.alarms == []
             assert outbox.fees_nanos == FEE * len(outbox._database.rows("SELECT 1 FROM batches"))

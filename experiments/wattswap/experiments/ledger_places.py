@@ -102,7 +102,7 @@ def place_of(ledger: str | None, run: Path | None) -> LedgerPlace:
         frozenset(identity for name, identity in note.identities.items() if name.startswith(METERS_IDENTITY)),
         note.records,
         note.records_by_site,
-        None if note.keys is None else Path(note.keys),
+        Path(note.keys) if note.keys else None,
         tuple(note.feeders or ("",)),
         note.public_key,
     )
@@ -123,8 +123,15 @@ def wallets_of(place: LedgerPlace) -> Wallets | None:
 
     if place.keys is not None:
         require_keys_there(place.keys)
-        return wallets_of_folder(place.keys, place.feeders)
-    return None if place.wallets_seed is None else SeededWallets(place.wallets_seed)
+        wallets: Wallets = wallets_of_folder(place.keys, place.feeders)
+    elif place.wallets_seed is not None:
+        wallets = SeededWallets(place.wallets_seed)
+    else:
+        return None
+    if place.run is not None and (place.run / OUTBOX).is_file():
+        with read_outbox(place.run / OUTBOX) as outbox:
+            outbox.require_addresses(wallets.address)
+    return wallets
 
 
 def require_keys_there(keys: Path) -> None:

@@ -11,8 +11,10 @@ from wattswap.experiments.ledger_places import require_keys_there
 from wattswap.experiments.settlement_note import require_own, settlement_note
 from wattswap.ledger.anchoring import Anchorer
 from wattswap.ledger.anchors import Detail
+from wattswap.ledger.archive import KIND, RecordFile
 from wattswap.ledger.base import DamagedError, LedgerDownError
 from wattswap.ledger.book import Book
+from wattswap.ledger.database import Database
 from wattswap.ledger.ledger import DRAIN_S
 from wattswap.ledger.settlement import open_settlement
 from wattswap.protocol.errors import InputError, LocalProtocolError
@@ -20,6 +22,7 @@ from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.payments.payment_status import payment_status, reward_states
 from wattswap.runners.payments.run_payments import (
     MEMORY,
+    SITE_KEY,
     SQLITE,
     Block,
     detail_of,
@@ -119,6 +122,7 @@ def finish(
         ) as settlement:
             _require_same(run_dir, block, settlement)
             books = _books_of(run_dir, feeders, block, settlement)
+            _require_archives(run_dir, feeders, block, settlement)
             for line in _grant(settlement, wishes):
                 tell(line)
             for feeder, book in books.items():
@@ -137,6 +141,8 @@ def finish(
             )
             entries = sum(len(book.entries) for book in books.values())
             block = {**block, "alarms": [], **status, "entries": entries, "records": records}
+            if (more := block["anchors"] - records) > 0 and made:
+                block["alarms"].append(f"{more} meter records lie on the ledger that this run has not made")
             block |= {"records_by_site": made, "metered_until_ms": metered_until_ms}
             states = reward_states(settlement, books)
     except LedgerDownError as error:
@@ -213,6 +219,18 @@ def _books_of(run_dir: Path, feeders: Sequence[str], block: Mapping[str, Any], s
     return {feeder: Book.restore(entries) for feeder, entries in written.items()}
 
 
+def _require_archives(run_dir: Path, feeders: Sequence[str], block: Mapping[str, Any], settlement: Ledger) -> None:
+    """Refuse foreign meter records, or a foreign key to sign more of them, before anything moves."""
+    for feeder in feeders:
+        path, wanted = run_dir / meters_file(feeder), block["identities"].get(meters_identity(feeder))
+        if path.is_file():
+            with RecordFile(Database(path, KIND, reads_only=True, run=block["run_id"])) as archive:
+                is_signed = archive.public_key in (b"", site_signer(run_dir, settlement).public_key)
+                if archive.identity != wanted or not is_signed:
+                    what = f"{path} is another run's archive of meter records, or {SITE_KEY} beside it another's"
+                    raise InputError(f"{what}: put back the right one")
+
+
 def _hand_in_records(
     run_dir: Path, feeders: Sequence[str], block: Mapping[str, Any], settlement: Ledger
 ) -> tuple[dict[str, int], list[str]]:
@@ -220,17 +238,15 @@ def _hand_in_records(
     made: dict[str, int] = dict(block.get("records_by_site", {}))
     alarms = []
     for feeder in feeders:
-        path, wanted = run_dir / meters_file(feeder), block["identities"].get(meters_identity(feeder))
+        path = run_dir / meters_file(feeder)
         if not path.is_file():
-            if wanted is not None:
+            if meters_identity(feeder) in block["identities"]:
                 alarms.append(f"{path} is gone: its meter records cannot be anchored any more")
             continue
         street = load_street(str(run_dir / SCENARIO))
         detail = detail_of(street.scenario.ledger.anchor, "", settlement)
         whose, signer = whose_records(street, block["run_id"], feeder), site_signer(run_dir, settlement)
         with Anchorer(path, signer, whose, settlement, detail=detail or Detail.ROOT) as anchorer:
-            if anchorer.identity != wanted:
-                raise InputError(f"{path} is another run's archive of meter records: put back the right one")
             wanted_records = made.get(anchorer.site, 0)
             if anchorer.made < wanted_records and not anchorer.alarm:
                 alarms.append(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from msgspec import structs
+
 from wattswap.experiments import key_files
 from wattswap.experiments.ledger_places import (
     LedgerPlace,
@@ -29,7 +31,7 @@ from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.runners.payments.run_payments import MEMORY
+from wattswap.runners.payments.run_payments import MEMORY, locked_keys
 from wattswap.runners.recording.rundir import OUTBOX
 
 if TYPE_CHECKING:
@@ -207,9 +209,14 @@ class Purses:
         if isinstance(self._ledger, SqliteLedger):
             return self._ledger.history(account)
         if self._outboxes:
-            receipts = [receipt for outbox in self._outboxes for receipt in outbox.receipts(account)]
-            items = [receipt.item for receipt in sorted(receipts, key=lambda one: one.at_ms)]
-            return [item for item in items if isinstance(item, Payment)]
+            names = dict.fromkeys((account, self.address(account)))  # by hand it is paid under its address
+            found = {one.item: one for outbox in self._outboxes for name in names for one in outbox.receipts(name)}
+            items = sorted(found, key=lambda item: found[item].at_ms)
+            return [
+                structs.replace(item, payee=account) if item.payee in names else item
+                for item in items
+                if isinstance(item, Payment)
+            ]
         if self._ledger is None and self.book is not None:
             return [payment for payment in self.book.payments if account in (payment.payer, payment.payee)]
         raise InputError(
@@ -245,11 +252,14 @@ class Purses:
         source, target = self.account_of(payer), self.account_of(payee)
         if _ADDRESS.fullmatch(source) and self._key_file is None:
             raise InputError(f"an address cannot pay, {payer} needs its key: name the key or its file")
-        if source == target:
+        if source == target or self.address(source) == self.address(target) != "":
             raise InputError(f"{name_of(source)} cannot pay itself")
         try:
             payment = Payment(
-                key=f"pay/{secrets.token_hex(8)}" if key is None else key, payer=source, payee=target, nanos=nanos
+                key=f"pay/{secrets.token_hex(8)}" if key is None else key,
+                payer=source,
+                payee=self.address(target) or target,  # the same payment, however the payee is called
+                nanos=nanos,
             )
         except LocalProtocolError as error:
             raise InputError(str(error)) from None
@@ -270,11 +280,17 @@ class Purses:
                 raise InputError(f"the key {payment.key!r} is that of a meter record: leave --key out")
             before = item
         if before is not None and before != payment:
+            payer, payee = self._called(before.payer), self._called(before.payee)
             raise InputError(
-                f"the key {payment.key!r} already stands for {iota_of(before.nanos)} IOTA from {name_of(before.payer)}"
-                f" to {name_of(before.payee)}: leave --key out for a new payment"
+                f"the key {payment.key!r} already stands for {iota_of(before.nanos)} IOTA from {payer} to {payee}: leave"
+                " --key out for a new payment"
             )
         return before is not None
+
+    def _called(self, account: str) -> str:
+        """How a person calls an account, also one that stands somewhere under its address."""
+        names = {self.address(known): known for known in self.accounts()} if _ADDRESS.fullmatch(account) else {}
+        return name_of(names.get(account, account))
 
     def _require_funds(self, payment: Payment) -> None:
         has = self._spendable(payment.payer)
@@ -352,10 +368,15 @@ def pay(
             with SqliteLedger(path) as ledger:
                 [status] = ledger.pay([order.payment])
         else:
-            outbox, wallets = _outbox_of(place, order), _wallets(place, order.key)
-            if thaw:
-                outbox.thaw()
-            with opened_chain(place.ledger, wallets, outbox, allow=allow, sponsored=order.key is None) as chain:
+            with ExitStack() as held:
+                if place.keys is not None and order.key is None and (lock := locked_keys(place.keys)) is not None:
+                    held.callback(lock.release)
+                outbox, wallets = _outbox_of(place, order), _wallets(place, order.key)
+                if thaw:
+                    outbox.thaw()
+                chain = held.enter_context(
+                    opened_chain(place.ledger, wallets, outbox, allow=allow, sponsored=order.key is None)
+                )
                 [status] = chain.pay([order.payment])
                 others = chain.submitter.others()
     if status.state is PaymentState.REFUSED:

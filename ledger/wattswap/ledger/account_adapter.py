@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeAlias
 from msgspec import Struct
 
 from wattswap.ledger.base import Anchor, Payment
+from wattswap.ledger.crossing import BILL, REWARD
 
 OUTBOX_ID_BYTES: Final = 8
 _TAG_BYTES: Final = 16
@@ -88,6 +89,15 @@ class BatchOutcome(Struct, frozen=True, kw_only=True):
     """Digests of the transactions that hold its coins."""
 
 
+class Consumer(Struct, frozen=True):
+    """The transaction that consumed a version of a coin."""
+
+    digest: str
+    """Empty if the ledger does not say which one."""
+    is_own: bool
+    """Whether this account sent it; a coin that pays the gas is shared with others."""
+
+
 class Sighting(Struct, frozen=True, kw_only=True):
     """A transaction of the account, as the ledger lists it."""
 
@@ -133,8 +143,8 @@ class AccountAdapter(Protocol):
         """What became of a transaction: ``FINAL``, ``FAILED``, ``ABSENT`` or ``UNKNOWN``."""
         ...
 
-    def consumer(self, coin: CoinRef) -> str | None:
-        """The digest of the transaction that consumed this version; None if none did, "" if the ledger does not say."""
+    def consumer(self, coin: CoinRef) -> Consumer | None:
+        """The transaction that consumed this version; None if none did."""
         ...
 
     def dead(self, signed: Signed) -> bool:
@@ -166,10 +176,15 @@ class Manifest(Struct, frozen=True):
         return body + _mac(body, secret)
 
 
-def tag(item: Owed, secret: bytes) -> bytes:
-    """What stands for an item in a manifest: for its settlement key, and for who gets how much or what is anchored."""
+def tag(item: Owed, secret: bytes, run: str = "") -> bytes:
+    """What stands for an item in a manifest: for its settlement key, and for who gets how much or what is anchored.
+
+    What a run's book or meters owe is that run's, for the next one has bills of the same names; what a person pays
+    under a key is the same payment in whichever outbox it is written down.
+    """
     what = item.content if isinstance(item, Anchor) else f"{item.payee}\n{item.nanos}".encode()
-    body = item.key.encode() + b"\0" + what
+    is_runs = isinstance(item, Anchor) or item.key.startswith((BILL, REWARD))
+    body = (run if is_runs else "").encode() + b"\0" + item.key.encode() + b"\0" + what
     return blake2b(body, digest_size=_TAG_BYTES, key=secret, person=b"wattswap/tag").digest()
 
 

@@ -47,6 +47,12 @@ class RecordFile(Stored):
         self._key: tuple[int, bytes] = (-1, b"")
         """The columns that serve as a dictionary, and of which record they are."""
 
+    @property
+    def public_key(self) -> bytes:
+        """Of the key that signs the records; empty before a site has begun."""
+        row = self._database.row("SELECT public_key FROM site")
+        return b"" if row is None else bytes(row[0])
+
     def extent(self) -> tuple[int, int]:
         """How many records there are, and the last one's sequence (-1 for none)."""
         [(count, last)] = self._database.rows("SELECT count(*), coalesce(max(sequence), -1) FROM records")
@@ -115,11 +121,11 @@ class Archive(RecordFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(Database(path, KIND, reads_only=True))
-        row = self._database.row("SELECT site, public_key, run FROM site")
+        row = self._database.row("SELECT site, run FROM site")
         if row is None:
             self.close()
             raise InputError(f"{path} holds no site's records yet")
-        self.site, self.public_key, self.run = str(row[0]), bytes(row[1]), str(row[2])
+        self.site, self.run = str(row[0]), str(row[1])
 
     def damaged(self, anchors: Sequence[Anchor]) -> list[Fault]:
         """Where what lies beside these records is not what they say; whether they are sound is not asked."""

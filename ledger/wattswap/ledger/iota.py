@@ -196,16 +196,16 @@ class IotaClient(Closing):
         entries = self._listed(partial(self._client.transactions_data_effects, by))
         return [_sent(entry) async for entry in entries], int(newest)
 
-    def consumer(self, coin: CoinRef) -> str:
-        """The digest of the transaction that consumed a version of a coin; "" if the node does not list it."""
+    def consumer(self, coin: CoinRef) -> tuple[str, str]:
+        """The transaction that consumed a version of a coin, and who sent it; empty if the node does not list it."""
         return self._call(self._consumer(coin), limited=False)
 
-    async def _consumer(self, coin: CoinRef) -> str:
+    async def _consumer(self, coin: CoinRef) -> tuple[str, str]:
         by = iota_sdk.TransactionsFilter(input_object=iota_sdk.ObjectId.from_hex(coin.coin))
         async for entry in self._listed(partial(self._client.transactions, by), backward=True):
             if (coin.coin, coin.version) in _inputs(entry.transaction):
-                return str(entry.transaction.digest().to_base58())
-        return ""
+                return str(entry.transaction.digest().to_base58()), str(entry.transaction.sender().to_hex())
+        return "", ""
 
     # -- how ----------------------------------------------------------------------------------------------------------
 

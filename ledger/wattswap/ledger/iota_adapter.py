@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Owed, Purse, Sighting, Signed, Verdict
+from wattswap.ledger.account_adapter import BatchOutcome, CoinRef, Consumer, Owed, Purse, Sighting, Signed, Verdict
 from wattswap.ledger.base import Anchor, DamagedError, LedgerDownError, Payment
 from wattswap.ledger.iota import Coin, IotaClient, RefusedError
 from wattswap.ledger.iota_keys import Wallets
@@ -182,11 +182,12 @@ class IotaAdapter:
         except LedgerDownError as error:
             return BatchOutcome(verdict=Verdict.UNKNOWN, error=str(error))
 
-    def consumer(self, coin: CoinRef) -> str | None:
+    def consumer(self, coin: CoinRef) -> Consumer | None:
         """The transaction that consumed this version."""
         if self._client.coin_version(coin.coin) == coin.version:
             return None
-        return self._client.consumer(coin)
+        digest, sender = self._client.consumer(coin)
+        return Consumer(digest, is_own=sender in ("", self._address))
 
     def dead(self, signed: Signed) -> bool:
         """Expired, unknown to the node, and all its coins where they lay."""

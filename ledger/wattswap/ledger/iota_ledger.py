@@ -79,7 +79,7 @@ class IotaLedger(Ledger):
             self.network = client.chain_id()
             self.is_ours = check_chain(client, self.network, allow, wallets)
             outbox.bind(self.network)
-            self.submitter.require_keys()
+            outbox.require_addresses(wallets.address)
         except BaseException:
             self.close()
             raise

@@ -65,6 +65,11 @@ class Outbox(OutboxReading):
                 " one; was it started anew, it needs its own file back"
             )
 
+    def bind_addresses(self, addresses: Mapping[str, str]) -> None:
+        """Have these accounts' tokens lie at these addresses for ever: whoever opens it with other keys is refused."""
+        with self._database.transaction() as sql:
+            sql.executemany("INSERT INTO addresses VALUES (?, ?) ON CONFLICT DO NOTHING", addresses.items())
+
     def watch(self, accounts: Iterable[str]) -> None:
         """Compare these accounts with the ledger at every start, though they may never owe anything."""
         with self._database.transaction() as sql:
@@ -165,9 +170,12 @@ class Outbox(OutboxReading):
             sql.execute("UPDATE accounts SET compared = 1 WHERE account = ? AND NOT compared", (account,))
             return [one.digest for one, tags in happened if self._learn(sql, account, one, tags, now_ms)]
 
-    def recognise(self, account: str, paid: Mapping[bytes, str]) -> None:
-        """What waits under these tags was paid by these transactions (digests)."""
+    def recognise(self, account: str, paid: Mapping[bytes, str], now_ms: int) -> None:
+        """What waits under these tags was paid by these transactions (digests), of this outbox or of another."""
         with self._database.transaction() as sql:
+            adopted = "INSERT INTO batches (account, state, digest, built_ms) VALUES (?, 'FINAL', ?, ?)"
+            rows = [(account, digest, now_ms) for digest in paid.values()]
+            sql.executemany(f"{adopted} ON CONFLICT DO NOTHING", rows)
             sql.executemany(
                 "UPDATE items SET batch = (SELECT batch FROM batches WHERE digest = ?)"
                 " WHERE account = ? AND tag = ? AND batch IS NULL",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum, unique
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from wattswap.ledger.base import Anchor, DamagedError, Payment
 from wattswap.ledger.book import Entry
 from wattswap.ledger.book_file import BOOK_SCHEMA, BookFile
 from wattswap.ledger.database import Database, Kind, Stored, checksum, inflated
-from wattswap.protocol.errors import LocalProtocolError
+from wattswap.protocol.errors import InputError, LocalProtocolError
 
 _SCHEMA: Final = (
     BOOK_SCHEMA  # noqa: S608 - our own words
@@ -26,6 +26,10 @@ CREATE TABLE accounts (
     account TEXT NOT NULL PRIMARY KEY,
     frozen TEXT NOT NULL DEFAULT '',
     compared INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE TABLE addresses (
+    account TEXT NOT NULL PRIMARY KEY,
+    address TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE batches (
     batch INTEGER PRIMARY KEY,
@@ -94,7 +98,7 @@ CREATE VIEW receipts AS
 ``seal`` tells whether all of what was signed still stands there. An account that was ``compared`` once knows which
 transactions were on the ledger before it."""
 
-KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=7, schema=_SCHEMA)
+KIND: Final = Kind(name="outbox", application_id=0x57_53_4F_31, version=8, schema=_SCHEMA)
 
 ALONE_AFTER: Final = 3
 """An item whose batches failed so often travels alone, so that one bad item stops no other."""
@@ -261,10 +265,14 @@ class OutboxReading(Stored):
         found = "SELECT key FROM items WHERE account = ? AND tag = ?"
         return [key for tag in tags for key in self._database.texts(found, account, tag)]
 
-    def sample(self, account: str) -> tuple[bytes, Owed] | None:
-        """Anything that an account ever owed, with its tag; None if it never did."""
-        row = self._database.row(f"SELECT tag, {ITEM} FROM items WHERE account = ? LIMIT 1", account)  # noqa: S608
-        return None if row is None else (row[0], item_of(row[1:]))
+    def require_addresses(self, address_of: Callable[[str], str]) -> None:
+        """Raise ``InputError`` unless every account that is bound to an address still has it."""
+        for account, bound in self._database.rows("SELECT account, address FROM addresses ORDER BY account"):
+            if (address := address_of(account)) != bound:
+                raise InputError(
+                    f"the wallet of {account!r} is {address}, and in this run it was {bound}: put back the right"
+                    " wallets.seed, key file or outbox"
+                )
 
     def tags(self, account: str) -> set[bytes]:
         """The tags of all that an account owes or has paid."""

@@ -119,12 +119,17 @@ class Payer:
         batch = batch or self.signed()
         return batch is not None and self._submit(batch)
 
+    def tag(self, item: Owed) -> bytes:
+        """What stands for an item in what this account writes on the ledger."""
+        return tag(item, self.adapter.secret, self.outbox.run)
+
     def signed(self) -> Batch | None:
         """B: a batch with its bytes stored; None if there is nothing to pay, or nothing to pay with."""
         held: dict[str, str] = {}
         if came := self.outbox.waiting(self.name, self._known_to):
             self._known_to = came[-1][0]
-            self.outbox.recognise(self.name, {paid: self._paid[paid] for _, paid in came if paid in self._paid})
+            paid = {tag: self._paid[tag] for _, tag in came if tag in self._paid}
+            self.outbox.recognise(self.name, paid, self._clock())
         if not self.outbox.due(self.name):
             self.held = held
             return None
@@ -135,7 +140,7 @@ class Payer:
             return None
 
         def held_back(item: Owed, written: bytes) -> bool:
-            if written != tag(item, adapter.secret):
+            if written != self.tag(item):
                 raise DamagedError(f"what is owed under {item.key!r} is not what was written down with this key")
             require(written not in self._paid, f"{item.key!r} was paid already")
             if why := adapter.obstacle(item):
@@ -156,7 +161,7 @@ class Payer:
             self._later(f"{self.name} can spend {purse.nanos} nanos, less than it owes")
             self.is_poor = True
             return None
-        tags = tuple(tag(item, adapter.secret) for item in items)
+        tags = tuple(map(self.tag, items))
         memo = Manifest(self.outbox.mark, self.outbox.next_batch, tags).seal(adapter.secret)
         return self.outbox.sign(self.name, items, adapter.sign(items, purse, memo), self._clock())
 
@@ -235,13 +240,15 @@ class Payer:
         if newest < self._compared:
             self._freeze(_SET_BACK)
             return False
-        own = []
+        own, knew = [], len(self._paid)
         for one in sightings:
             if self._is_own(one):
                 own.append(one)
             elif not self._knows(one.digest):
                 self.outbox.accept(self.name, one.digest) if is_first else self._freeze_stranger(one.digest)
-        learned = self._learn(own)
+        if elsewhere := len(self._paid) > knew:
+            self._known_to = 0
+        learned = self._learn(own) or elsewhere
         if begins:
             self._require_listed({one.digest for one in own})
         if not self.is_frozen:
@@ -249,18 +256,20 @@ class Payer:
         return learned
 
     def _is_own(self, one: Sighting) -> bool:
-        """Whether what a transaction paid counts here.
+        """Whether a transaction stands, or should stand, in this outbox.
 
-        In a run's outbox what it sent itself; in a person's what anybody sent who has the key and seals with it: an
-        outbox that was lost, another copy of the key, a run with this key. What they paid is not paid once more.
+        Of others that the same key sealed it is kept what they paid, which is not paid once more: they are a run's with
+        this key, a copy's of it, an outbox's that was lost.
         """
         manifest = open_manifest(one.memo, self.adapter.secret)
         if manifest is None:
             return self.outbox.state_of(one.digest) is not None
-        is_others = manifest.outbox != self.outbox.mark
-        if is_others:
-            self.others.add(one.digest)
-        return not (is_others and self.outbox.run)
+        if manifest.outbox == self.outbox.mark:
+            return True
+        self.others.add(one.digest)
+        for paid in manifest.tags if one.outcome.verdict is Verdict.FINAL else ():
+            self._paid.setdefault(paid, one.digest)
+        return self.outbox.state_of(one.digest) is not None
 
     def _learn(self, own: Sequence[Sighting]) -> bool:
         """Write down what happened; whether the outbox said something else."""
@@ -273,9 +282,10 @@ class Payer:
                 is_news = before != one.digest and not {before, one.digest}.isdisjoint(news)
                 if is_news and (keys := self.outbox.keys(self.name, [paid])):
                     self._freeze(f"paid twice: {', '.join(keys)}")
-                if one.digest not in self.others:
-                    self._own_paid.add(paid)
-        if news := [digest for digest in news if digest not in self.others]:
+        for memo, (one, tags) in zip(manifests, happened, strict=True):
+            if memo is not None and memo.outbox == self.outbox.mark and one.outcome.verdict is Verdict.FINAL:
+                self._own_paid.update(tags)
+        if news:
             text = f"{len(news)} of its transactions were not in the outbox as they are on the ledger"
             text += " (restored from a backup, or altered?) and were taken from there"
             self.outbox.alarm(self.name, text, self._clock())
@@ -300,16 +310,18 @@ class Payer:
         """A coin that went into another transaction of ours makes the batch dead; a stranger's is an alarm."""
         for coin in batch.signed.coins:
             consumer = self.adapter.consumer(coin)
-            if consumer in ("", batch.signed.digest):
+            if consumer is None:
+                continue
+            digest = consumer.digest
+            if digest in ("", batch.signed.digest):
                 raise LedgerDownError("a coin has moved, and the ledger does not say yet by which transaction")
-            if consumer is not None:
-                if not self._knows(consumer):
-                    self._compare()  # a copy of this outbox may have paid since
-                if self._knows(consumer):
-                    self._bury(batch, f"its coin went into transaction {consumer}")
-                else:
-                    self._freeze_stranger(consumer)
-                return
+            if consumer.is_own and not self._knows(digest):
+                self._compare()  # a copy of this outbox may have paid since
+            if consumer.is_own and not self._knows(digest):
+                self._freeze_stranger(digest)
+            else:
+                self._bury(batch, f"its coin went into transaction {digest}")
+            return
 
     def _knows(self, digest: str) -> bool:
         return digest in self.others or self.outbox.knows(digest)

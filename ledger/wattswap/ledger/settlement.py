@@ -63,7 +63,9 @@ def open_settlement(
             box.watch((GAS, ANCHORS, *(account for account in opening or () if not account.startswith(wallet("")))))
             if opening is not None:
                 ledger.require_unused()
-                ledger.fund({GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **opening})
+                holds = {GAS: _GAS_NANOS, ANCHORS: _GAS_NANOS, **opening}
+                ledger.fund(holds)
+                box.bind_addresses({account: ledger.wallets.address(account) for account in holds})
         except LedgerDownError as error:
             raise InputError(str(error)) from None
         undo.pop_all()

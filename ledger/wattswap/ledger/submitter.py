@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-from wattswap.ledger.account_adapter import AccountAdapter, Owed, tag
+from wattswap.ledger.account_adapter import AccountAdapter, Owed
 from wattswap.ledger.base import wall_ms
 from wattswap.ledger.book import Book
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.payer import Payer
-from wattswap.protocol.errors import InputError
 
 
 class Submitter:
@@ -37,17 +36,7 @@ class Submitter:
 
     def tag_of(self, account: str, item: Owed) -> bytes:
         """What stands for an item in what the account writes on the ledger."""
-        return tag(item, self.payer(account).adapter.secret)
-
-    def require_keys(self) -> None:
-        """Raise ``InputError`` if nothing here was written down with these keys."""
-        samples = {account: self.outbox.sample(account) for account in self.outbox.accounts}
-        tags = [(self.tag_of(account, one[1]), one[0]) for account, one in samples.items() if one is not None]
-        if tags and all(tag != written for tag, written in tags):
-            raise InputError(
-                "the wallets' keys are not those with which this outbox was written: put back the right wallets.seed,"
-                " keys or outbox"
-            )
+        return self.payer(account).tag(item)
 
     def payer(self, name: str) -> Payer:
         """Who pays from an account."""

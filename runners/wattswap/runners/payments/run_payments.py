@@ -10,6 +10,7 @@ this ended. Ledger, outbox, meter records and run each have a random id, and non
 
 from __future__ import annotations
 
+import errno
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -332,8 +333,10 @@ def locked_keys(keys: Path) -> FileLock | None:
         return FileLock(keys / "in-use")
     except HeldError as error:
         raise InputError(f"--keys {keys}: {error.holder} pays with these keys; go on when it has ended") from None
-    except OSError:  # a folder that is not there, or cannot be written, is told of when its keys are read
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EACCES, errno.EROFS):  # no folder is told of when its keys are read
+            return None
+        raise InputError(f"--keys {keys}: its file `in-use` is no lock ({error.strerror}): remove it") from None
 
 
 def wallets_in(keys: Path, feeders: Sequence[str] = ("",), vehicles: Iterable[str] = ()) -> Wallets:

@@ -37,7 +37,10 @@ def read_wallets_seed(folder: Path, settlement: Mapping[str, Any]) -> int | None
     if not path.exists():
         seed: int | None = settlement.get("wallets_seed")
         return seed
-    text = read_private_file(path)
+    try:
+        text = read_private_file(path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
     if not text.strip().isdigit():  # the text says less rather than show a part of a secret
         raise InputError(f"{path} holds no number: it is torn or was edited")
     return int(text)
