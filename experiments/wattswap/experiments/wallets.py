@@ -282,8 +282,8 @@ class Purses:
         if before is not None and before != payment:
             payer, payee = self._called(before.payer), self._called(before.payee)
             raise InputError(
-                f"the key {payment.key!r} already stands for {iota_of(before.nanos)} IOTA from {payer} to {payee}: leave"
-                " --key out for a new payment"
+                f"the key {payment.key!r} already stands for {iota_of(before.nanos)} IOTA from {payer} to {payee}:"
+                " leave --key out for a new payment"
             )
         return before is not None
 
