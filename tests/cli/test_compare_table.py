@@ -68,7 +68,7 @@ def test_the_picture_has_a_panel_for_each_measure_that_is_not_0_everywhere_and_t
     shown = replace(comparison(sessions_short=1, forced_wh=12_345, sellers_losing=4), sample="street")
     figure = shown.plot()
     panels = figure.axes
-    assert [axes.get_title() for axes in panels] == ["sessions left short", "kWh cut unpaid", "sellers at loss"]
+    assert [axes.get_title() for axes in panels] == ["sessions left short", "kWh cut by last resort", "sellers at loss"]
     assert [text.get_text() for text in panels[1].texts] == ["0.0", "12.3"]
     assert "mean of 2 streets" in figure.get_suptitle()
     assert comparison().drawn == (MEASURES[0],), "nobody in control leaves a session short"

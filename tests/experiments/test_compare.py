@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pyarrow import parquet
+from tests.experiments import dying
 
 from wattswap.experiments import api, compare, comparison, replications, sweep
 from wattswap.experiments.jobs import Job, JobOutcome
@@ -244,3 +245,12 @@ def test_seeds_that_would_count_beyond_the_greatest_are_refused(small):
     greatest = (1 << 63) - 1
     with pytest.raises(InputError, match=f"count up from the scenario's seed, {greatest}, and none may be above"):
         compare(small, seeds=2, settings=[f"seed={greatest}"])
+
+
+def test_a_worker_that_dies_once_costs_nobody_else_a_process(tmp_path: Path) -> None:
+    """What was at hand when it died is made apart; all that waited goes on side by side."""
+    jobs = [Job(str(tmp_path / "died"), "negotiated", "", "fleet", seed, None, ()) for seed in range(40)]
+    made = list(sweep.outcomes(jobs, 2, measure=dying.measure, most=4))
+    assert sorted(outcome.job.seed for outcome in made) == list(range(40))
+    processes = {outcome.error for outcome in made}
+    assert len(processes) <= 2 + 3 + 2, "two that began, three apart, two that went on"

@@ -50,8 +50,8 @@ def test_that_a_rule_pays_nobody_is_no_test():
         for seed, stops in enumerate((1.0 + more, 2.0 + 3 * more))
     ]
     stops, paid = differences(seeds, ["stops", "paid_nanos"])
-    assert stops.p_holm == stops.p < 1
-    assert (paid.mean, paid.p_holm, paid.is_certain) == (-10.0, 1.0, False)
+    assert stops.p_holm == stops.p != 1
+    assert (paid.mean, paid.p_holm, paid.is_certain) == (-10.0, None, False)
 
 
 def test_runs_without_a_partner_are_left_out():
@@ -62,25 +62,44 @@ def test_runs_without_a_partner_are_left_out():
     assert found.mean == pytest.approx(sum(b - a for a, b in zip(SLEEP[0][:9], SLEEP[1][:9], strict=True)) / 9)
 
 
-def test_pairs_that_all_differ_by_the_same_are_as_certain_as_the_sign_test_says():
-    """One side of a coin n times over has the chance 2^(1-n), whichever side it is."""
+def test_pairs_that_all_differ_by_the_same_are_said_to_and_not_tested():
+    """There is no chance in them, and a p-value beside an interval without width would speak of one."""
     two, ten = rows((1.0,) * 2, (2.0,) * 2), rows((1.0,) * 10, (2.0,) * 10)
-    assert differences(two, ["hours"])[0][6:] == (1.0, 1.0, 1.0, 0.5, 0.5)
-    assert differences(ten, ["hours"])[0][6:] == (1.0, 1.0, 1.0, 2**-9, 2**-9)
-    same = rows((1.0, 2.0), (1.0, 2.0))
-    assert differences(same, ["hours"])[0][6:] == (0.0, 0.0, 0.0, 1.0, 1.0)
-    rounded = rows((0.1 + 0.2, 2.0), (0.3, 2.0))
-    assert differences(rounded, ["hours"])[0][6:] == (0.0, 0.0, 0.0, 1.0, 1.0), (
-        "the last bit of a float is no difference"
-    )
-    assert differences(rows((0.1, 0.2), (0.4, 0.5)), ["hours"])[0].p == 0.5, "0.3 twice, but for the last bit"
+    for pairs in (two, ten, rows((0.1, 0.2), (1.1, 1.2))):
+        (found,) = differences(pairs, ["hours"])
+        assert found[6:] == pytest.approx((1.0, 1.0, 1.0, None, None))
+        assert (found.is_the_same_in_all, found.is_certain) == (True, False)
+    for pairs in (rows((1.0, 2.0), (1.0, 2.0)), rows((0.1 + 0.2, 2.0), (0.3, 2.0))):
+        (found,) = differences(pairs, ["hours"])
+        assert found[6:] == (0.0, 0.0, 0.0, None, None), "the last bit of a float is no difference"
+        assert not found.is_the_same_in_all
     assert differences(rows((1.0,), (2.0,)), ["hours"]) == [], "one pair tells nothing"
+
+
+@pytest.mark.parametrize(
+    ("against", "yardstick"),
+    [
+        ("", "uncontrolled"),
+        ("uncontrolled", "uncontrolled"),
+        ("need", "negotiated, need"),
+        ("negotiated", "negotiated, need"),
+        ("negotiated/keep", "negotiated, keep"),
+    ],
+)
+def test_the_yardstick_is_the_group_that_is_named(against: str, yardstick: str):
+    made = [
+        {"controller": name, "strategy": strategy, "seed": seed, "status": "complete", "hours": seed * more}
+        for more, (name, strategy) in enumerate((("uncontrolled", ""), ("negotiated", "need"), ("negotiated", "keep")))
+        for seed in (1, 2)
+    ]
+    found = differences(made, ["hours"], against)
+    assert [each.against for each in found] == [yardstick] * 2
 
 
 def test_a_measure_that_is_the_same_in_all_pairs_is_no_test_that_others_are_corrected_for():
     alone = differences(rows(*SLEEP), ["hours"])[0]
     beside = differences([{**row, "never": 0.0} for row in rows(*SLEEP)], ["hours", "never"])
-    assert [each.p_holm for each in beside] == [alone.p_holm, 1.0]
+    assert [each.p_holm for each in beside] == [alone.p_holm, None]
 
 
 def test_a_comparison_has_its_differences_in_the_units_of_its_results_and_writes_them(tmp_path: Path):

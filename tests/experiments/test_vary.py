@@ -83,7 +83,7 @@ def test_every_value_is_run_and_found_again_and_drawn_as_curves(tmp_path: Path):
         assert all(axes.get_ylim()[1] > 1.05 * axes.dataLim.y1 for axes in shown), "no marker is cut off at the top"
         titles = {axes.get_title(loc="left") for axes in shown}
         drawn = {measure.title for measure in found.drawn}
-        assert "kWh cut unpaid" in drawn  # where nobody sells
+        assert "kWh cut by last resort" in drawn  # where nobody sells
         assert titles == drawn - {"IOTA paid"} | {"highest load kW", "EUR paid, at the scenario's rate"}
         return found.rows
 

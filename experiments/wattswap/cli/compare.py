@@ -73,6 +73,12 @@ _GAP = 2
     metavar="ADDRESS",
     help="Run on the workers of a dask.distributed cluster; the address of its scheduler, as tcp://10.0.0.5:8786.",
 )
+@click.option(
+    "--against",
+    default="",
+    metavar="GROUP",
+    help="What all others are compared with: a controller, a strategy, or CONTROLLER/STRATEGY; the first by default.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before a comparison that would take longer than a day.")
 @click.option("--engine", default="fleet", show_default=True, help="fleet: arrays, fast; messages: real agents.")
 @options.day
@@ -110,6 +116,7 @@ def compare(
     vary: tuple[str, ...],
     jobs: int | None,
     cluster: str | None,
+    against: str,
     yes: bool,
     engine: str,
     day: int | None,
@@ -182,6 +189,7 @@ def compare(
                     jobs=jobs or workers,
                     executor=executor,
                     out=out,
+                    against=against,
                     progress=lambda done, _of: passed(done - 1),
                 )
     except KeyboardInterrupt:
@@ -247,7 +255,7 @@ def _workers(cluster: str | None) -> Iterator[tuple[Executor | None, int | None]
 
 def _refuse_beside_games(ctx: click.Context) -> None:
     """Raise for an option that a game would not look at."""
-    for name in ("controllers", "strategies", "engine", "jobs", "cluster", "out", "vary", "picture"):
+    for name in ("controllers", "strategies", "engine", "jobs", "cluster", "against", "out", "vary", "picture"):
         if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             raise InputError(f"--{name}: not with --games, which play the negotiation in the fleet engine and print")
 
@@ -315,7 +323,7 @@ def _show_differences(console: Console, comparison: Comparison, differences: Seq
     pairs = max(each.pairs for each in differences)
     console.print(
         f"Beside {differences[0].against}: differences over {pairs} pairs of one {comparison.sample}, and 95 %"
-        " intervals; * where Holm's corrected p is below 0.05\n",
+        " intervals; * where Holm's corrected p is below 0.05, = where all pairs differ by the same\n",
         markup=False,
     )
     measure_of = {measure.key: measure for measure in comparison.measures}
@@ -325,7 +333,7 @@ def _show_differences(console: Console, comparison: Comparison, differences: Seq
         mean, low, high = (
             rounded(value / measure.per_unit, measure.places) for value in (each.mean, each.low, each.high)
         )
-        star = "*" if each.is_certain else " "
+        star = "*" if each.is_certain else "=" if each.is_the_same_in_all else " "
         interval = f"{mean}{star}\n{low} to \n{high} " if each.low != each.high else f"{mean}{star}"
         cells.setdefault(_label(each.controller, each.strategy, each.varied), {})[each.key] = interval
     _print_cells(console, comparison.measures, cells)

@@ -67,7 +67,8 @@ class VehicleBidders(ParallelEnv):  # type: ignore[misc]  # mypy skips PettingZo
 
     A session is an agent from ``reset`` until it departs (terminated) or the episode ends (truncated). Its rewards, in
     IOTA, are what it is paid less what waiting costs its owner, wear and losses of feeding; rent that is open at the
-    end is counted then, so that they add up to ``gain_iota``. Without a seed, each episode has the next one.
+    end is counted then. By strategy they add up to its ``gain_iota``, a mean, times its ``called``. Without a seed,
+    each episode has the next one.
 
     Raises:
         InputError: the scenario cannot be run, has several feeders, or no such session.

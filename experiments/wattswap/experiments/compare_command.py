@@ -23,6 +23,7 @@ class Asked(NamedTuple):
     settings: Sequence[str]
     vary: Sequence[str]
     out: str
+    against: str = ""
 
     @property
     def command(self) -> str:
@@ -37,6 +38,7 @@ class Asked(NamedTuple):
             words += ["--day", str(self.day)]
         for flag, texts in (("--set", self.own_settings), ("--vary", self.vary)):
             words += [word for text in texts for word in (flag, text)]
+        words += ["--against", self.against] if self.against else []
         return shlex.join([*words, "--out", self.out])
 
     @property

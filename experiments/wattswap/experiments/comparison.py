@@ -17,7 +17,7 @@ from wattswap.experiments.comparison_report import comparison_page
 from wattswap.experiments.formatting import amount
 from wattswap.experiments.full_disk import full_disk_told
 from wattswap.experiments.markup import table
-from wattswap.experiments.paired import PairedDifference, differences
+from wattswap.experiments.paired import PairedDifference, differences, is_meant
 from wattswap.experiments.plots.curves import curves
 from wattswap.experiments.plots.dots import dots, label_of
 from wattswap.experiments.processors import usable_processors
@@ -56,7 +56,7 @@ class Measure(NamedTuple):
     places: int
 
 
-CUT_UNPAID: Final = Measure("forced_wh", "kWh cut unpaid", 1_000, 1)
+CUT_UNPAID: Final = Measure("forced_wh", "kWh cut by last resort", 1_000, 1)
 FEEDING_COST: Final = Measure("feeding_cost_nanos", "feeding cost IOTA", 1e9, 1)
 PAID: Final = Measure("paid_nanos", "IOTA paid", 1e9, 1)
 RENT_OPEN: Final = Measure("rent_open_nanos", "IOTA rent open", 1e9, 1)
@@ -108,6 +108,8 @@ class Comparison:
     out: Path | None = None
     sample: str = "seed"
     """What runs of one number have in common: their seed, or with users drawn anew by it their ``street``."""
+    against: str = ""
+    """The group that all others are compared with, see :func:`.paired.is_meant`; the first one if it is empty."""
     notes: list[str] = field(default_factory=list)
     """What could not be written, and how to change that; what was found damaged in the folder, and is mended."""
 
@@ -170,8 +172,8 @@ class Comparison:
 
     @property
     def differences(self) -> list[PairedDifference]:
-        """Every group beside the first with the same variation, in pairs of one seed; needs scipy (extra ``sim``)."""
-        return differences(self.rows, [measure.key for measure in self.measures])
+        """Every group beside the yardstick with the same setting, in pairs of one seed; needs scipy (extra ``sim``)."""
+        return differences(self.rows, [measure.key for measure in self.measures], self.against)
 
     def plot(self) -> Figure:
         """The comparison as a picture; needs matplotlib, which the extra ``plots`` brings."""
@@ -235,6 +237,7 @@ def compare(
     jobs: int | None = None,
     executor: Executor | None = None,
     out: str | Path | None = None,
+    against: str = "",
     progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Comparison:
     """Run every controller with every strategy over ``seeds`` seeds, counted up from the scenario's own.
@@ -245,6 +248,9 @@ def compare(
     With ``out`` every finished run is written there at once, and a second call goes on from what is there. ``jobs`` is
     the number of processes, as many as there are processors by default. ``progress`` is called with how many runs are
     over, and of how many.
+
+    ``against`` names the group that differences are taken from: a controller, a strategy of negotiated cars, or
+    ``CONTROLLER/STRATEGY``; the first one unless it is given.
 
     With ``executor`` runs are made in it in place of processes of our own: any executor of ``concurrent.futures``, or
     that of :func:`.cluster.cluster_at`. ``jobs`` is then how many of its workers are to be kept busy.
@@ -266,6 +272,9 @@ def compare(
         settings=settings,
         vary=vary,
     )
+    if against and not any(is_meant(job.controller, job.strategy, against) for job in wanted):
+        words = dict.fromkeys(f"{job.controller}/{job.strategy}" for job in wanted)
+        raise InputError(f"--against {against}: no such group; there is {', '.join(words)}")
     processes = jobs or usable_processors()
     with ExitStack() as stack:
         store = None if out is None else stack.enter_context(_store_in(Path(out), street))
@@ -276,10 +285,10 @@ def compare(
         rows = [described(outcome) for outcome in done]
         sample = "street" if street.scenario.sessions.resample == "yes" else "seed"
         notes = store.notes if store else []
-        comparison = Comparison(street.name, rows, None if out is None else Path(out), sample, notes)
+        comparison = Comparison(street.name, rows, None if out is None else Path(out), sample, against, notes)
         if comparison.out is not None:
             asked = Asked(
-                str(scenario), controllers, strategies, seeds, engine, day, settings, vary, str(comparison.out)
+                str(scenario), controllers, strategies, seeds, engine, day, settings, vary, str(comparison.out), against
             )
             _write(comparison, comparison.out, asked, street)
     if len(comparison.failed) == len(comparison.rows):

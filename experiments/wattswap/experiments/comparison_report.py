@@ -144,7 +144,7 @@ def _cell(spread: Reach | None, places: int) -> str:
 
 
 def _paired(compared: Compared, found: Sequence[PairedDifference]) -> Iterator[str]:
-    """What each group has beyond the first one with the same setting: mean, interval, and what is left of its p."""
+    """What each group has beyond the yardstick with the same setting: mean, interval, and what is left of its p."""
     if not found:
         return
     setting = " with the same setting" if len({each.varied for each in found}) > 1 else ""
@@ -152,8 +152,8 @@ def _paired(compared: Compared, found: Sequence[PairedDifference]) -> Iterator[s
         "p",
         f"What each rule has beyond {found[0].against}{setting}, in pairs of one {compared.sample}, of which there are"
         f" {max(each.pairs for each in found):,}: the mean, Student's 95 % interval of it, and the p-value after Holm's"
-        " correction over the whole table. A star is a p below 0.05. Where no pair differs nothing is tested, nor what"
-        " a rule that pays nobody pays less than the market.",
+        " correction over the whole table. A star is a p below 0.05. Where all pairs differ by the same, or none does,"
+        " nothing is tested, nor what a rule that pays nobody pays less than the market.",
     )
     measure_of = {measure.key: measure for measure in compared.measures}
     cells: dict[str, dict[str, str]] = {}
@@ -171,8 +171,11 @@ def _difference(each: PairedDifference, measure: DrawnMeasure) -> str:
     mean, low, high = (rounded(value / measure.per_unit, measure.places) for value in (each.mean, each.low, each.high))
     if not (each.mean or each.low or each.high):
         return mean
+    if each.is_the_same_in_all:
+        return f"{mean}\nin each pair"
+    if each.p_holm is None:
+        return f"{mean}\n{low} to {high}\nnot tested"
     p = f"p < {_LEAST_P}" if each.p_holm < _LEAST_P else f"p {each.p_holm:.3f}"
-    p = "not tested" if each.is_known_beforehand else p
     return f"{mean}{'*' if each.is_certain else ''}\n{low} to {high}\n{p}"
 
 

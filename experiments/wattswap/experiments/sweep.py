@@ -64,18 +64,24 @@ def outcomes(
         yield from in_executor(executor, list(passes(jobs, processes, most, alike)), measure)
         return
     if processes <= 1 or len(jobs) <= 1:
-        for together in passes(jobs, 1, most, alike):
-            yield from measure(together)
+        for mine in passes(jobs, 1, most, alike):
+            yield from measure(mine)
         return
-    left = set(jobs)
-    try:
-        for outcome in _in_processes(list(passes(jobs, processes, most, alike)), processes, measure):
-            left.discard(outcome.job)
-            yield outcome
-    except BrokenProcessPool:
-        # one of them took its process with it; alone, only the guilty one does
-        for job in (job for job in jobs if job in left):
-            yield _alone(job, measure)
+    together = list(passes(jobs, processes, most, alike))
+    while together:
+        done = set[Job]()
+        try:
+            for outcome in _in_processes(together, processes, measure):
+                done.add(outcome.job)
+                yield outcome
+        except BrokenProcessPool:
+            # processes take passes in their order, and one is always at hand: one of these took its process with it
+            left = [mine for mine in together if done.isdisjoint(mine)]
+            suspects, together = left[: processes + 1], left[processes + 1 :]
+            for mine in suspects:
+                yield from _apart(mine, measure)
+        else:
+            return
 
 
 def _in_processes(together: Sequence[Sequence[Job]], processes: int, measure: MeasuresJobs) -> Iterator[JobOutcome]:
@@ -107,11 +113,16 @@ def _without_main() -> Iterator[None]:
         main.__dict__.update(hidden)
 
 
-def _alone(job: Job, measure: MeasuresJobs) -> JobOutcome:
+def _apart(jobs: Sequence[Job], measure: MeasuresJobs) -> Iterator[JobOutcome]:
+    """Make runs in a process of their own; if it dies, each in one, so that only the guilty one fails."""
     try:
-        return next(_in_processes([[job]], 1, measure))
+        yield from list(_in_processes([jobs], 1, measure))
     except BrokenProcessPool:
-        return JobOutcome(job, None, _DIED)
+        if len(jobs) == 1:
+            yield JobOutcome(jobs[0], None, _DIED)
+            return
+        for job in jobs:
+            yield from _apart([job], measure)
 
 
 def _begin_quietly() -> None:

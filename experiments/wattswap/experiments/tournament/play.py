@@ -56,14 +56,15 @@ class LoneDeviation:
     low_iota: float
     high_iota: float
     """Of the 95 % interval of the mean (Student's)."""
-    p: float
-    p_holm: float = 1.0
+    p: float | None
+    """None where it is the same in all pairs."""
+    p_holm: float | None = None
     """Corrected for all deviations of the tournament."""
 
     @property
     def is_certain(self) -> bool:
         """Whether there is a gain or loss, by the corrected p-value."""
-        return self.p_holm < 1 - CONFIDENCE
+        return self.p_holm is not None and self.p_holm < 1 - CONFIDENCE
 
 
 @dataclass(frozen=True)
