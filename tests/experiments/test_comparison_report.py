@@ -45,6 +45,13 @@ def test_it_has_the_means_and_ranges_of_the_screen(made):
         assert row[at] == f"{mean}\n{least} to {most}" or (row[at] == mean and least == most)
 
 
+def test_sessions_that_go_on_at_the_end_are_not_called_served(made):
+    found, html = made
+    still, all_ = (sum(row[key] for row in found.rows) for key in ("sessions_open", "sessions"))
+    assert still > 0
+    assert f"Of {all_:,} sessions {still:,} were plugged in still when their run ended" in html
+
+
 def test_it_has_the_paired_differences_with_intervals_and_corrected_p_values(made):
     found, html = made
     head, *rows = ReadPage(html).tables[1]

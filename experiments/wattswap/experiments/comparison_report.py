@@ -123,7 +123,13 @@ def _warnings(compared: Compared) -> Iterator[str]:
 
 def _means(compared: Compared) -> Iterator[str]:
     """The table of the screen: means, and from the least to the most."""
-    yield element("p", f"The mean over the {compared.sample}s and, below it, from the least to the most.")
+    done = [row for row in compared.rows if row["status"] == "complete"]
+    still, all_ = (sum(int(row[key]) for row in done) for key in ("sessions_open", "sessions"))
+    text = f"The mean over the {compared.sample}s and, below it, from the least to the most."
+    if still:
+        text += f" Of {all_:,} sessions {still:,} were plugged in still when their run ended:"
+        text += " whether they end short is not known."
+    yield element("p", text)
     rows = []
     for group in compared.groups:
         failed = f" ({group.failed:,} of {group.runs:,} failed)" if group.failed else ""
