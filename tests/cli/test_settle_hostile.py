@@ -184,6 +184,21 @@ def test_a_person_pays_once_under_a_key_through_the_run_and_through_the_key(node
     assert cys["nanos"] == 5_500_000_000
 
 
+def test_an_outbox_that_has_forgotten_where_a_wallet_is_pays_nobody(node_url, tmp_path: Path, say: Say) -> None:
+    keys = folder_of_keys(tmp_path / "keys", node_url)
+    run = settled_run(tmp_path / "run", node_url, keys=keys)
+    alter(run / OUTBOX, "UPDATE items SET batch = NULL WHERE nanos > 0")
+    (keys / "cy.key").rename(tmp_path / "cy.key")
+    code, out, error = say("settle", str(run))
+    assert (code, out, "the key of 'wallet/cy', whose wallet is 0x" in error, "is gone" in error) == (2, "", True, True)
+    (tmp_path / "cy.key").rename(keys / "cy.key")
+    assert alter(run / OUTBOX, "DELETE FROM addresses WHERE account = 'site'") == 1
+    (keys / "site.key").unlink()
+    write_key_file(keys / "site.key", Signer(os.urandom(32)))
+    code, out, error = say("settle", str(run))
+    assert (code, out, error.count("\n"), "settled on wallets" in error) == (2, "", 1, True), error
+
+
 @pytest.mark.parametrize("harm", ["archive", "key"])
 def test_nothing_moves_where_meter_records_or_their_key_are_anothers(node_url, tmp_path: Path, say: Say, harm) -> None:
     run, other = (settled_run(tmp_path / name, node_url) for name in ("run", "other"))

@@ -398,7 +398,8 @@ def _outbox_of(place: LedgerPlace, order: PaymentOrder) -> Outbox:
 def _require_runs_own(place: LedgerPlace, outbox: OutboxReading) -> None:
     assert place.run is not None
     note = settlement_note(place.run)
-    require_own(place.run, {} if note is None else note.identities, "outbox", outbox.identity)
+    for name, identity in (("outbox", outbox.identity), ("wallets", outbox.wallets)):
+        require_own(place.run, {} if note is None else note.identities, name, identity)
 
 
 def _key_of(place: LedgerPlace, word: str) -> Path | None:

@@ -260,8 +260,8 @@ class IotaLedger(Ledger):
         )
 
     def identities(self) -> dict[str, str]:
-        """The chain's id, and that of the outbox's file."""
-        return {"ledger": self.network, "outbox": self.outbox.identity}
+        """The chain's id, that of the outbox's file, and what stands for the addresses of all wallets."""
+        return {"ledger": self.network, "outbox": self.outbox.identity, "wallets": self.outbox.wallets}
 
     def held(self, opening: Mapping[str, int]) -> dict[str, int]:
         """What accounts hold of their opening after this outbox's transactions, as these lie on the ledger.

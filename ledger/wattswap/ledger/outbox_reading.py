@@ -267,12 +267,25 @@ class OutboxReading(Stored):
 
     def require_addresses(self, address_of: Callable[[str], str]) -> None:
         """Raise ``InputError`` unless every account that is bound to an address still has it."""
-        for account, bound in self._database.rows("SELECT account, address FROM addresses ORDER BY account"):
-            if (address := address_of(account)) != bound:
+        for account, bound in self._addresses():
+            try:
+                address = address_of(account)
+            except InputError:
+                raise InputError(f"the key of {account!r}, whose wallet is {bound}, is gone: put it back") from None
+            if address != bound:
                 raise InputError(
                     f"the wallet of {account!r} is {address}, and in this run it was {bound}: put back the right"
                     " wallets.seed, key file or outbox"
                 )
+
+    @property
+    def wallets(self) -> str:
+        """What tells the addresses that it is bound to from all others."""
+        return checksum(msgspec.json.encode(self._addresses())).hex()
+
+    def _addresses(self) -> list[tuple[str, str]]:
+        found = self._database.rows("SELECT account, address FROM addresses ORDER BY account")
+        return [(str(account), str(address)) for account, address in found]
 
     def tags(self, account: str) -> set[bytes]:
         """The tags of all that an account owes or has paid."""
