@@ -68,7 +68,11 @@ def test_the_picture_has_a_panel_for_each_measure_that_is_not_0_everywhere_and_t
     shown = replace(comparison(sessions_short=1, forced_wh=12_345, sellers_losing=4), sample="street")
     figure = shown.plot()
     panels = figure.axes
-    assert [axes.get_title() for axes in panels] == ["sessions left short", "kWh cut by last resort", "sellers at loss"]
+    assert [axes.get_title(loc="left") for axes in panels] == [
+        "sessions left short",
+        "kWh cut by last resort",
+        "sellers at loss",
+    ]
     assert [text.get_text() for text in panels[1].texts] == ["0.0", "12.3"]
     assert "mean of 2 streets" in figure.get_suptitle()
     assert comparison().drawn == (MEASURES[0],), "nobody in control leaves a session short"
@@ -105,9 +109,9 @@ def test_the_picture_of_many_rivals_is_a_page_high_at_most(count: int, settings:
 
 def test_an_axis_is_logarithmic_where_one_rival_is_far_off_and_says_so():
     waiting, over = rivals(5, overload_s=60).plot().axes
-    if waiting.get_title().startswith("min"):
+    if waiting.get_title(loc="left").startswith("min"):
         waiting, over = over, waiting
-    assert waiting.get_title().endswith("(logarithmic)")
+    assert waiting.get_title(loc="left").endswith("(logarithmic)")
     assert (waiting.get_xscale(), over.get_xscale()) == ("symlog", "linear")
 
 
@@ -124,12 +128,12 @@ def test_an_interval_lies_around_the_mean_and_the_line_at_the_first():
     pytest.importorskip("scipy")
     from matplotlib.collections import LineCollection
 
-    shown = Comparison("street", [row(who, seed, stops=of) for seed, (a, b) in enumerate(((1, 3), (2, 5)), 1)
+    shown = Comparison("street", [row(who, seed, stops=of) for seed, (a, b) in enumerate(((1, 31), (2, 33)), 1)
                                   for who, of in (("uncontrolled", a), ("negotiated", b))])  # fmt: skip
     (axes,) = shown.plot().axes
     (difference,) = [each for each in shown.differences if each.key == "stops"]
     _, intervals, firsts = (each.get_segments() for each in axes.collections if isinstance(each, LineCollection))
-    assert intervals[1][:, 0] == pytest.approx([4 + difference.low - 2.5, 4 + difference.high - 2.5])
+    assert intervals[1][:, 0] == pytest.approx([32 + difference.low - 30.5, 32 + difference.high - 30.5])
     assert [segment[0, 0] for segment in firsts] == [1.5, 1.5]
 
 
