@@ -134,3 +134,20 @@ def test_the_map_has_every_transformer_in_the_same_place_of_both_panels(city: Ci
     assert shown[0].tolist() == pytest.approx(hours)
     of = {row["baseline_overload_s"]: row["overload_s"] / 3_600 for row in city.rows}
     assert shown[1].tolist() == pytest.approx([of[round(hour * 3_600)] for hour in hours])
+
+
+def test_the_map_outlines_those_that_are_still_over_their_limits_and_counts_them():
+    pytest.importorskip("matplotlib")
+    from wattswap.experiments.plots.city_map import city_map
+
+    over_s = [0, 59, 60, 900]
+    rows = [{"error": "", "baseline_overload_s": 43_200 - at, "overload_s": s} for at, s in enumerate(over_s)]
+    before, after, *_ = city_map(rows).axes
+    assert not before.collections
+    (outlines,) = after.collections
+    middles = [path.get_extents().get_points().mean(axis=0).tolist() for path in outlines.get_paths()]
+    assert middles == [pytest.approx([0, 1]), pytest.approx([1, 1])], "the second row: a minute, and 15"
+    key = after.get_legend()
+    assert key is not None
+    assert [text.get_text() for text in key.get_texts()] == ["still over the limit: 2, the longest for 15 min"]
+    assert city_map([row | {"overload_s": 0} for row in rows]).axes[1].get_legend() is None

@@ -38,14 +38,14 @@ def compared(rules: list[tuple[str, str]], settings: list[str], **figures: float
     return Comparison("b250", rows)
 
 
-def minutes_of(*runs_of_each: tuple[float, ...]) -> Comparison:
+def minutes_of(*runs_of_each: tuple[float, ...], varied: str = "") -> Comparison:
     """So many minutes over the limit in each run of each rule, and nothing else."""
     nothing: dict[str, Any] = dict.fromkeys((measure.key for measure in (*MEASURES, PEAK)), 0)
     return Comparison(
         "b250",
         [
             {"controller": f"rule-{place}", "strategy": "", "seed": seed, "status": "complete", **nothing}
-            | {MINUTES: minutes * 60}
+            | {MINUTES: minutes * 60, "varied": varied}
             for place, runs in enumerate(runs_of_each)
             for seed, minutes in enumerate(runs)
         ],
@@ -167,3 +167,34 @@ def test_texts_of_ticks_that_would_stand_on_one_another_are_left_out():
     assert ticks[0].get_text() == "0"
     assert len(ticks) > 2
     assert all(one.get_window_extent().x1 < other.get_window_extent().x0 for one, other in pairwise(ticks))
+
+
+def curves_of_minutes(*minutes_by_rule: float) -> Axes:
+    """The panel of so many minutes over the limit for each rule, ten more under a second value."""
+    low, high = (
+        minutes_of(*((minutes + more,) for minutes in minutes_by_rule), varied=setting).rows
+        for more, setting in zip((0, 10), ONE_KEY, strict=False)
+    )
+    panels = Comparison("b250", [*low, *high]).plot().axes
+    return next(axes for axes in panels if axes.get_title(loc="left") == "min over limit")
+
+
+def test_a_rule_far_above_all_others_leaves_the_panel_of_curves_to_them_and_is_told():
+    axes = curves_of_minutes(700, 20, 30)
+    low, high = axes.get_ylim()
+    assert low < 0
+    assert 40 < high < 50
+    assert [text.get_text() for text in axes.texts] == ["rule-0: 700 to 710, beyond this panel"]
+    assert len(axes.get_lines()) == 3, "the legend has it"
+
+
+def test_rules_of_like_height_share_a_panel_and_so_does_one_beside_others_that_have_nothing():
+    axes = curves_of_minutes(300, 20, 30)
+    assert axes.get_ylim()[1] > 310
+    assert not axes.texts
+
+
+def test_curves_that_are_far_from_0_do_not_leave_the_panel_empty_below_them():
+    low, high = curves_of_minutes(300, 200, 210).get_ylim()
+    assert 150 < low < 200
+    assert high > 310
