@@ -1,4 +1,4 @@
-"""``wattswap optimum``: the least waiting that anybody who knew everything beforehand could have managed with."""
+"""``wattswap optimum``: the least that waiting and feeding could have cost anybody who knew everything beforehand."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def optimum(
     no_margin: bool,
     as_json: bool,
 ) -> None:
-    """Find the least waiting cost of SCENARIO: by linear programming, knowing everything beforehand.
+    """Find the least cost of waiting in SCENARIO: by linear programming, knowing everything beforehand.
 
-    Aims, one after the other: nobody short, no overload, least waiting cost and wear. The negotiation is run on the
-    same street and put beside it. A day of 200 cars takes a second or two, a week some minutes.
+    Aims, one after the other: nobody short, no overload, least cost of waiting and feeding together. The negotiation is
+    run on the same street and put beside it. A day of 200 cars takes a second or two, a week some minutes.
     """
     from wattswap.cli.progress import progress_bar
     from wattswap.experiments.api import run_loaded
@@ -54,11 +54,13 @@ def optimum(
     street = load_street(scenario, settings=settings, strategy=strategy, seed=seed, day=day)
     with progress_bar(len(street.feeders), f"{street.name}, optimum", every=1) as progress:
         bound = solve(street, feed=feed, margin=not no_margin, progress=lambda done: progress(done - 1))
-    negotiated = run_loaded(street, engine="fleet").summary
+    reached = run_loaded(street, engine="fleet")
+    negotiated = reached.summary
+    cars_fed = any(session.exported_ws for session in reached.record.sessions if session.status != "battery")
     if as_json:
         click.echo(json.dumps(_as_json(bound, negotiated), indent=2))
     else:
-        _show(bound, negotiated)
+        _show(bound, negotiated, comparable=feed or not cars_fed)
 
 
 def _as_json(bound: Optimum, negotiated: dict[str, Any]) -> dict[str, Any]:
@@ -67,22 +69,24 @@ def _as_json(bound: Optimum, negotiated: dict[str, Any]) -> dict[str, Any]:
     return {"optimum": figures, "negotiated": negotiated}
 
 
-def _show(bound: Optimum, negotiated: dict[str, Any]) -> None:
+def _show(bound: Optimum, negotiated: dict[str, Any], *, comparable: bool) -> None:
+    """Both side by side; how many times as much the negotiation costs only where both had the same means."""
     from rich.console import Console
     from rich.table import Table
 
     from wattswap.protocol.units import NANOS_PER_IOTA
 
-    reached = negotiated["waiting_cost_nanos"] / NANOS_PER_IOTA
+    waiting, feeding = (negotiated[f"{what}_cost_nanos"] / NANOS_PER_IOTA for what in ("waiting", "feeding"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("", "optimum", f"negotiated, {negotiated['strategy']}"):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     table.add_row("short, kWh", f"{bound.short_wh / 1e3:.1f}", f"{negotiated['unserved_wh'] / 1e3:.1f}")
-    table.add_row("waiting cost, IOTA", f"{bound.waiting_cost_iota:.2f}", f"{reached:.2f}")
     table.add_row("fed back, kWh", f"{bound.fed_back_wh / 1e3:.1f}", f"{negotiated['fed_back_wh'] / 1e3:.1f}")
-    table.add_row("wear, IOTA", f"{bound.wear_iota:.2f}", "")
+    table.add_row("waiting cost, IOTA", f"{bound.waiting_cost_iota:.2f}", f"{waiting:.2f}")
+    table.add_row("feeding cost, IOTA", f"{bound.feeding_cost_iota:.2f}", f"{feeding:.2f}")
+    table.add_row("both, IOTA", f"{bound.cost_iota:.2f}", f"{waiting + feeding:.2f}")
     console = Console(highlight=False)
-    console.print(f"The least that {negotiated['scenario']} could have had to wait\n", markup=False)
+    console.print(f"The least that waiting could have cost {negotiated['scenario']}\n", markup=False)
     console.print(table, markup=False)
     if bound.overload_wh > 1:
         console.print(
@@ -91,8 +95,11 @@ def _show(bound: Optimum, negotiated: dict[str, Any]) -> None:
             markup=False,
             soft_wrap=True,
         )
-    if bound.waiting_cost_iota > 0:
-        ratio, feeding_iota = reached / bound.waiting_cost_iota, negotiated["feeding_cost_nanos"] / NANOS_PER_IOTA
-        besides = f", and {feeding_iota:.2f} IOTA for feeding besides" if feeding_iota else ""
-        told = f"The waiting of the negotiation, which knows nothing beforehand, costs {ratio:.2f} x as much{besides}."
+    if not comparable:
+        told = "In the negotiation cars fed back, in the optimum they may not: --feed makes the two comparable."
+        console.print(f"\n{told}", markup=False, soft_wrap=True)
+    elif bound.cost_iota > 0:
+        ratio = (waiting + feeding) / bound.cost_iota
+        what = "Waiting and feeding" if feeding or bound.feeding_cost_iota else "Waiting"
+        told = f"{what} cost the negotiation, which knows nothing beforehand, {ratio:.2f} x as much."
         console.print(f"\n{told}", markup=False, soft_wrap=True)

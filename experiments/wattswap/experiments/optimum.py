@@ -1,9 +1,10 @@
-"""What an omniscient dispatcher would reach: the bound below which no controller's waiting cost can fall.
+"""What an omniscient dispatcher would reach: under no controller can waiting and feeding together cost less.
 
 It knows every arrival, departure, need and watt of load beforehand, divides power without steps, and asks nobody's
 leave. A linear program finds its schedule, in steps of five minutes, solved by HiGHS. It has three aims, one after the
-other: as little energy short at departure as there can be, then as little energy above the limit, then the least
-waiting cost and wear, each car's at its owner's own price.
+other: as little energy short at departure as there can be, then as little energy above the limit, then the least cost
+of waiting and feeding together: waiting at each owner's own price, feeding as runs count it, by wear and the energy
+that is lost on the way in and out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from scipy.sparse import coo_array, csr_array
 
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.units import MS_PER_S, NANOS_PER_IOTA, PERMILLE, WS_PER_KWH, WS_PER_WH
+from wattswap.runners.recording.fairness import feeding_costs
 from wattswap.runners.world import World, rules_of
 
 if TYPE_CHECKING:
@@ -44,15 +46,16 @@ class Optimum:
     overload_wh: float
     """Energy above the limit, or the limit less its margin, that no such schedule could have avoided."""
     waiting_cost_iota: float
-    wear_iota: float
+    feeding_cost_iota: float
+    """Wear and lost energy of all that fed, as ``feeding_cost_nanos`` of a run."""
     fed_back_wh: float
     load_w: Floats
     """By feeder and step."""
 
     @property
     def cost_iota(self) -> float:
-        """What the third aim makes least: waiting and wear together."""
-        return self.waiting_cost_iota + self.wear_iota
+        """What the third aim makes least: waiting and feeding together."""
+        return self.waiting_cost_iota + self.feeding_cost_iota
 
 
 def optimum(
@@ -86,7 +89,7 @@ def optimum(
         short_wh=sum(each.short_wh for each in solved),
         overload_wh=sum(each.overload_wh for each in solved),
         waiting_cost_iota=sum(each.waiting_cost_iota for each in solved),
-        wear_iota=sum(each.wear_iota for each in solved),
+        feeding_cost_iota=sum(each.feeding_cost_iota for each in solved),
         fed_back_wh=sum(each.fed_back_wh for each in solved),
         load_w=np.concatenate([each.load_w for each in solved]),
     )
@@ -109,7 +112,7 @@ class _Stays(NamedTuple):
     """The step's mean where it charges at full power as long as it is there."""
     feed_kw: Floats
     iota_per_kwh_h: Floats
-    wear_iota_per_kwh: Floats
+    feeding_iota_per_kwh: Floats
     drained_per_fed: Floats
     most_owed_kwh: Floats
     """How far it may be behind its baseline: feeding empties no battery below its reserve, or where it came below that,
@@ -151,7 +154,7 @@ def _stays(street: Street, ticks_a_step: int, *, feed: bool) -> _Stays:
         most_kw=fleet.max_w[car] / _W_PER_KW * hours / step_h,
         feed_kw=np.where(fleet.is_session & (not feed), 0, fleet.feed_w)[car] / _W_PER_KW * hours / step_h,
         iota_per_kwh_h=fleet.waiting_nanos_per_kwh_h[car] / NANOS_PER_IOTA,
-        wear_iota_per_kwh=fleet.wear_nanos_per_kwh[car] / NANOS_PER_IOTA,
+        feeding_iota_per_kwh=feeding_costs(fleet, np.full(n, WS_PER_KWH))[car] / NANOS_PER_IOTA,
         drained_per_fed=PERMILLE / fleet.round_trip_permille[car],
         most_owed_kwh=(stored_ws[step, car] - np.minimum(fleet.reserve_ws, fleet.stored_ws)[car]) / WS_PER_KWH,
         feeder=fleet.feeder[car],
@@ -186,7 +189,7 @@ def _solved(stays: _Stays, base_kw: Floats, room_kw: Floats, step_h: float) -> O
     waiting = price.copy()
     waiting[:-1] += np.where(stays.first[1:], 0, price[1:])
     cost[at.owed] = waiting
-    cost[at.fed] = stays.wear_iota_per_kwh * step_h
+    cost[at.fed] = stays.feeding_iota_per_kwh * step_h
 
     upper = np.concatenate(
         [
@@ -213,7 +216,7 @@ def _solved(stays: _Stays, base_kw: Floats, room_kw: Floats, step_h: float) -> O
         short_wh=least[0] * WS_PER_KWH / WS_PER_WH,
         overload_wh=least[1] * WS_PER_KWH / WS_PER_WH,
         waiting_cost_iota=float(waiting @ x[at.owed]),
-        wear_iota=float(cost[at.fed] @ x[at.fed]),
+        feeding_cost_iota=float(cost[at.fed] @ x[at.fed]),
         fed_back_wh=float(x[at.fed].sum()) * step_h * _W_PER_KW,
         load_w=load_kw[np.newaxis] * _W_PER_KW,
     )
