@@ -160,6 +160,15 @@ def test_what_is_0_in_every_run_has_no_interval():
     assert not axes.lines
 
 
+def test_a_difference_that_is_the_same_in_all_pairs_has_a_colour_of_its_own_which_the_caption_tells():
+    figure = minutes_of((80, 90, 70), (20, 30, 10), (79, 92, 70))._dots()
+    _, same, unsure = np.asarray(figure.axes[0].collections[-1].get_facecolor()).tolist()
+    assert same != unsure
+    assert "violet: every pair differs by the same" in " ".join(figure.get_supxlabel().split())
+    other = minutes_of((80, 90, 70), (20, 30, 11))._dots()
+    assert "violet" not in other.get_supxlabel()
+
+
 def test_texts_of_ticks_that_would_stand_on_one_another_are_left_out():
     (axes,) = minutes_of((4000,) * 3, (0.012,) * 3, (0.1,) * 3)._dots().axes
     axes.figure.canvas.draw()

@@ -32,7 +32,7 @@ _LEAST_PANEL_IN, _MOST_PANEL_IN = 0.8, 1.5
 _NAME_PT, _CAPTION_PT, _TITLE_PT, _MEAN_PT, _TICK_PT = 11.0, 8.5, 9.5, 8.5, 8.0
 _FAR_OFF: Final = 20
 """A mean so many times the middle one squeezes all others: the axis is then logarithmic."""
-_FIRST, _SURE, _UNSURE, _REACH = "#1d2329", "#0b5394", "#8a9096", "#c9cdd2"
+_FIRST, _SURE, _SAME, _UNSURE, _REACH = "#1d2329", "#0b5394", "#7b3294", "#8a9096", "#c9cdd2"
 
 
 class _Row(NamedTuple):
@@ -171,10 +171,11 @@ def label_of(controller: str, strategy: str, varied: str, between: str = "\n") -
 
 def _caption(differences: Sequence[PairedDifference], sample: str) -> str:
     first = " of its setting" if len({each.varied for each in differences}) > 1 else ""
+    same = " violet: every pair differs by the same;" if any(each.is_the_same_in_all for each in differences) else ""
     return (
         f"Thick: the 95 % interval of the difference from {differences[0].against}{first} (dashed), in pairs of one"
-        f" {sample}; an arrow: it goes on below 0; none where every run has 0. Blue: Holm's corrected p < 0.05; grey:"
-        " not, or known beforehand"
+        f" {sample}; an arrow: it goes on below 0; none where every run has 0. Blue: Holm's corrected p < 0.05;{same}"
+        " grey: not, or known beforehand"
     )
 
 
@@ -187,7 +188,7 @@ def _row(group: DrawnGroup, measure: DrawnMeasure, differences: Sequence[PairedD
     # a rule under which it is 0 in every run has nothing uncertain; what differs from run to run is the other's
     always_0 = spread.least == spread.most == 0
     around = (spread.mean, spread.mean) if always_0 else (spread.mean + low - mean, spread.mean + high - mean)
-    colour = _SURE if each.is_certain else _UNSURE
+    colour = _SURE if each.is_certain else _SAME if each.is_the_same_in_all else _UNSURE
     return _Row(spread.mean, spread.least, spread.most, *around, spread.mean - mean, colour)
 
 
