@@ -24,7 +24,7 @@ from wattswap.experiments.processors import usable_processors
 from wattswap.experiments.result_folder import folder_taken, keep_text, unwritable
 from wattswap.experiments.run_tables import UNCONTROLLED
 from wattswap.experiments.sweep import RUNS, ResultStore, checked_jobs, described, run_all
-from wattswap.experiments.vary import axis
+from wattswap.experiments.vary import axis, short
 from wattswap.protocol.errors import InputError
 from wattswap.runners.recording.parquet_table import WITHOUT_TABLES
 from wattswap.runners.recording.rundir import REPORT, SCENARIO
@@ -165,7 +165,7 @@ class Comparison:
         """Who was hurt, a line for each group in which anybody was, in the mean of its runs."""
         idle = {group.varied: group.spread for group in self.groups if group.controller == UNCONTROLLED}
         return [
-            f"{label_of(group.controller, group.strategy, group.varied, ', ')}: {text}"
+            f"{label_of(group.controller, group.strategy, short(group.varied), ', ')}: {text}"
             for group in self.groups
             if group.spread and (text := _hurt(group.spread, idle.get(group.varied)))
         ]
