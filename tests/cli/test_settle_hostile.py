@@ -213,11 +213,12 @@ def test_nothing_moves_where_meter_records_or_their_key_are_anothers(node_url, t
 
 def test_a_folders_lock_is_no_way_to_its_keys(tmp_path: Path) -> None:
     (tmp_path / "gas.key").write_text("secret")
-    (tmp_path / "in-use").symlink_to(tmp_path / "gas.key")
-    with pytest.raises(InputError, match="`in-use` is no lock"):
-        locked_keys(tmp_path)
-    assert (tmp_path / "gas.key").read_text() == "secret"
-    (tmp_path / "in-use").unlink()
+    for linked in (Path.symlink_to, Path.hardlink_to):
+        linked(tmp_path / "in-use", tmp_path / "gas.key")
+        with pytest.raises(InputError, match="`in-use` is no lock"):
+            locked_keys(tmp_path)
+        assert (tmp_path / "gas.key").read_text() == "secret"
+        (tmp_path / "in-use").unlink()
     (tmp_path / "in-use").mkdir()
     with pytest.raises(InputError, match="`in-use` is no lock"):
         locked_keys(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -48,6 +49,9 @@ class FileLock:
 def _locked(path: Path) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _OWNER_ONLY)
+        if os.fstat(descriptor).st_nlink > 1:  # it is another file as well, and what is written here would be its end
+            os.close(descriptor)
+            raise OSError(errno.EMLINK, "it has another name as well")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
