@@ -237,7 +237,7 @@ def test_the_sdk_is_handed_its_bytes_in_one_piece():
         (("--ledger", "http://127.0.0.1:1"), "127.0.0.1:1"),
         (("--ledger", "https://"), "is not the address of an IOTA node"),
         (("--keys", "k", "--allow", "2304aa97"), "--keys and --allow: for an IOTA node alone; --ledger memory has no"),
-        (("--ledger", "sqlite:new.sqlite", "--wallets-seed", "5"), "--wallets-seed: for an IOTA node alone"),
+        (("--ledger", "sqlite:new.sqlite", "--allow", "2304aa97"), "--allow: for an IOTA node alone"),
         (("--set", "transformer.funds_iota=4_611_686_018"), "no ledger counts beyond 4,611,686,018"),
         (("--ledger", "memory", "--set", "ledger.anchor=ful"), "full"),
     ],

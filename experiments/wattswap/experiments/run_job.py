@@ -46,8 +46,8 @@ class LedgerChoice:
     allow: Sequence[str]
 
     def __post_init__(self) -> None:
-        """Refuse wallets for a ledger that has none of its own."""
-        given = {"--wallets-seed": self.wallets_seed, "--keys": self.keys, "--allow": self.allow or None}
+        """Refuse keys for a ledger whose wallets have none."""
+        given = {"--keys": self.keys, "--allow": self.allow or None}
         unused = [name for name, value in given.items() if value is not None]
         if unused and not self.ledger.startswith("http"):
             raise InputError(

@@ -69,7 +69,7 @@ def test_there_is_nothing_else_and_nothing_can_be_written(page):
     with pytest.raises(HTTPError, match="404"):
         read(page[0], "/anything")
     request = urllib.request.Request(f"http://127.0.0.1:{page[0].port}/", data=b"11000")
-    with pytest.raises(HTTPError, match="501"):
+    with pytest.raises(HTTPError, match="405"):
         urllib.request.urlopen(request, timeout=20)
 
 

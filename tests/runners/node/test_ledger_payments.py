@@ -144,7 +144,7 @@ def test_on_a_public_network_it_pays_from_keys_in_files_to_addresses_and_takes_n
         place.network = PublicNetwork(chain, tmp_path, {CAR: car.address})
         payments = place.payments()
         until(lambda: place.log("ledger trouble"))
-        assert f"send them to {place.network.wallets().address('gas')}" in place.log("ledger trouble")[0]["why"]
+        assert f"to {place.network.wallets().address('gas')} (gas)" in place.log("ledger trouble")[0]["why"]
         for name in ("site", "gas", "anchors"):
             iota_faucet.give(url, place.network.wallets().address(name), FUNDS)
         until(lambda: place.log("ledger open"))
