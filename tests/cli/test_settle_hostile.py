@@ -199,6 +199,32 @@ def test_an_outbox_that_has_forgotten_where_a_wallet_is_pays_nobody(node_url, tm
     assert (code, out, error.count("\n"), "settled on wallets" in error) == (2, "", 1, True), error
 
 
+def test_an_account_without_a_key_is_told_before_anything_moves(node_url, tmp_path: Path, say: Say) -> None:
+    run = settled_run(tmp_path / "run", node_url)
+    owed = alter(run / OUTBOX, "UPDATE items SET batch = NULL WHERE nanos > 0")
+    folder = folder_of_keys(tmp_path / "keys", node_url)
+    pays = ("wallet", "pay", str(folder / "site.key"), f"0x{'ab' * 32}", "0.1", "--ledger", node_url, "--yes")
+    assert say(*pays)[0] == 0
+    (folder / "site.key").unlink()
+    write_key_file(folder / "site.key", Signer(os.urandom(32)))
+    give(node_url, read_key_file(folder / "site.key").address, 10**9)
+    code, out, error = say(*pays)
+    assert (code, "Paid" in out, "there is no key for the wallet of" in error) == (2, False, True), error
+    assert (
+        json.loads(say("wallet", "balance", str(folder / "site.key"), "--ledger", node_url, "--json")[1])["wallets"][0][
+            "nanos"
+        ]
+        == 10**9
+    )
+    with closing(sqlite3.connect(run / OUTBOX)) as file, file:
+        file.execute("INSERT INTO accounts (account) VALUES ('0x' || ?)", ("cd" * 32,))
+        assert say("settle", str(run))[0] == 2
+        waiting = "SELECT count(*) FROM items WHERE batch IS NULL AND nanos > 0"
+        assert file.execute(waiting).fetchone() == (owed,)
+    code, out, error = say(*pays, "--key", "\udcff")
+    assert (code, error.count("\n"), "is text, not" in error) == (2, 1, True), error
+
+
 @pytest.mark.parametrize("harm", ["archive", "key"])
 def test_nothing_moves_where_meter_records_or_their_key_are_anothers(node_url, tmp_path: Path, say: Say, harm) -> None:
     run, other = (settled_run(tmp_path / name, node_url) for name in ("run", "other"))

@@ -148,7 +148,9 @@ def swap_archives(run_dir: Path) -> None:
     south.write_bytes(content)
 
 
-@pytest.mark.parametrize(("spoil", "said"), [(lose_books, ""), (swap_archives, "meters-north.sqlite is another run's archive")])
+@pytest.mark.parametrize(
+    ("spoil", "said"), [(lose_books, ""), (swap_archives, "meters-north.sqlite is another run's archive")]
+)
 def test_a_run_is_settled_later(street: Path, spoil: Callable[[Path], None], said: str, tmp_path: Path):
     before = run(street, engine="fleet", ledger=f"sqlite:{tmp_path / 'tokens.sqlite'}", out=tmp_path / "run")
     spoil(tmp_path / "run")

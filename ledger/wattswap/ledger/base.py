@@ -70,6 +70,10 @@ class Payment(Struct, frozen=True, kw_only=True):
         """Refuse what no ledger could pay."""
         if not self.key:
             raise LocalProtocolError("a payment needs a key")
+        try:
+            self.key.encode()
+        except UnicodeEncodeError:
+            raise LocalProtocolError(f"the key of a payment is text, not {self.key!r}") from None
         if self.payer == self.payee:
             raise LocalProtocolError(f"payment {self.key!r} goes from {self.payer!r} to itself")
         if type(self.nanos) is not int or not 0 < self.nanos <= MOST_NANOS:

@@ -80,6 +80,8 @@ class IotaLedger(Ledger):
             self.is_ours = check_chain(client, self.network, allow, wallets)
             outbox.bind(self.network)
             outbox.require_addresses(wallets.address)
+            for account in outbox.accounts:  # one without a key is told before anything moves
+                self.submitter.payer(account)
         except BaseException:
             self.close()
             raise
