@@ -122,7 +122,7 @@ def pay(
     The payment is written down before it is sent, under a key that is printed first. If you do not know whether it was
     made (a crash, a lost answer), repeat it with that --key: it is made once. Exit code 1 if it is not made (yet).
     """
-    from wattswap.experiments import wallets
+    from wattswap.experiments import hand_payments, wallets
     from wattswap.experiments.ledger_places import place_of
     from wattswap.ledger.amounts import iota_of, nanos_of
 
@@ -136,7 +136,7 @@ def pay(
     if not (yes or order.known or _agreed()):
         click.echo("Nothing was paid.", err=True)
         ctx.exit(NOT_YET)
-    status, others = wallets.pay(place, order, allow=allow, thaw=thaw)
+    status, others = hand_payments.pay(place, order, allow=allow, thaw=thaw)
     _show_paid(order, status, as_json=as_json)
     if others:
         click.echo(

@@ -23,7 +23,7 @@ from wattswap.experiments.ledger_places import (
 from wattswap.experiments.nearest import nearest
 from wattswap.experiments.settlement_note import require_own, settlement_note
 from wattswap.ledger.amounts import iota_of
-from wattswap.ledger.base import ANCHORS, Anchor, Payment, PaymentState
+from wattswap.ledger.base import ANCHORS, Anchor, Payment
 from wattswap.ledger.book import SITE, wallet
 from wattswap.ledger.crossing import BILL, REWARD
 from wattswap.ledger.keys import read_key_file
@@ -31,14 +31,13 @@ from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.outbox_reading import read_outbox
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.runners.payments.run_payments import MEMORY, locked_keys
+from wattswap.runners.payments.run_payments import MEMORY
 from wattswap.runners.recording.rundir import OUTBOX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from wattswap.experiments.run_book import RunBook, SessionBill
-    from wattswap.ledger.base import PaymentStatus
     from wattswap.ledger.iota_keys import Wallets
     from wattswap.ledger.iota_ledger import IotaLedger
     from wattswap.ledger.outbox_reading import Known, OutboxReading
@@ -336,7 +335,7 @@ def _open_network(place: LedgerPlace, word: str, allow: Sequence[str] | None) ->
     key = _key_of(place, word)
     with ExitStack() as files:
         chain = files.enter_context(
-            opened_chain(place.ledger, _wallets(place, key), Outbox(None), allow=allow, sponsored=key is None)
+            opened_chain(place.ledger, wallets_with(place, key), Outbox(None), allow=allow, sponsored=key is None)
         )
         require_same_chain(place, chain.network)
         run_outbox = None if place.run is None else place.run / OUTBOX
@@ -347,55 +346,16 @@ def _open_network(place: LedgerPlace, word: str, allow: Sequence[str] | None) ->
         outboxes = [files.enter_context(read_outbox(path)) for path in there]
         for path, outbox in zip(there, outboxes, strict=True):
             if path == run_outbox:
-                _require_runs_own(place, outbox)
+                require_runs_own(place, outbox)
         yield Purses(place, chain, outboxes, (key, own))
 
 
-def pay(
-    place: LedgerPlace, order: PaymentOrder, *, allow: Sequence[str] = (), thaw: bool = False
-) -> tuple[PaymentStatus, int]:
-    """Write a payment down and hand it in; ``thaw`` lets a wallet go on that was stopped.
-
-    What became of it, and how many transactions were sent with the same key that this outbox has not made.
+def require_runs_own(place: LedgerPlace, outbox: OutboxReading) -> None:
+    """Refuse an outbox that is not the one of the run, or not of its wallets.
 
     Raises:
-        InputError: nothing was paid, and the text says why.
+        InputError: it is another one.
     """
-    others = 0
-    with answering():
-        path = sqlite_path(place.ledger)
-        if path is not None:
-            with SqliteLedger(path) as ledger:
-                [status] = ledger.pay([order.payment])
-        else:
-            with ExitStack() as held:
-                if place.keys is not None and order.key is None and (lock := locked_keys(place.keys)) is not None:
-                    held.callback(lock.release)
-                outbox, wallets = _outbox_of(place, order), _wallets(place, order.key)
-                if thaw:
-                    outbox.thaw()
-                chain = held.enter_context(
-                    opened_chain(place.ledger, wallets, outbox, allow=allow, sponsored=order.key is None)
-                )
-                [status] = chain.pay([order.payment])
-                others = chain.submitter.others()
-    if status.state is PaymentState.REFUSED:
-        raise InputError(f"not paid: {status.error}")
-    return status, others
-
-
-def _outbox_of(place: LedgerPlace, order: PaymentOrder) -> Outbox:
-    """Where it is written down; a run's wallets pay by the run's own outbox and by no other."""
-    if place.run is None or order.outbox != place.run / OUTBOX:
-        return Outbox(order.outbox)
-    with ExitStack() as undo:
-        outbox = undo.enter_context(Outbox(order.outbox, run=place.run_id or ""))
-        _require_runs_own(place, outbox)
-        undo.pop_all()
-    return outbox
-
-
-def _require_runs_own(place: LedgerPlace, outbox: OutboxReading) -> None:
     assert place.run is not None
     note = settlement_note(place.run)
     for name, identity in (("outbox", outbox.identity), ("wallets", outbox.wallets)):
@@ -418,7 +378,8 @@ def _is_of_run(book: RunBook | None, word: str) -> bool:
     return name_of(word) in names
 
 
-def _wallets(place: LedgerPlace, key: Path | None) -> Wallets:
+def wallets_with(place: LedgerPlace, key: Path | None) -> Wallets:
+    """The wallets of a run, or the one of a key file beside the addresses of the run's."""
     from wattswap.ledger.iota_keys import FileWallets
 
     of_run = wallets_of(place)
