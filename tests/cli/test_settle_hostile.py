@@ -237,6 +237,16 @@ def test_nothing_moves_where_meter_records_or_their_key_are_anothers(node_url, t
         assert file.execute("SELECT count(*) FROM items WHERE batch IS NULL AND nanos > 0").fetchone() == (owed,)
 
 
+def test_a_lost_meter_key_stops_no_payment(node_url, tmp_path: Path, say: Say) -> None:
+    run = settled_run(tmp_path / "run", node_url)
+    alter(run / OUTBOX, "UPDATE items SET batch = NULL WHERE nanos > 0")
+    (run / SITE_KEY).rename(tmp_path / SITE_KEY)
+    code, out, _ = say("settle", str(run))
+    assert (code, "agree to the nano" in out, f"{SITE_KEY} is gone" in out.replace("\n", "")) == (1, True, True), out
+    (tmp_path / SITE_KEY).rename(run / SITE_KEY)
+    assert say("settle", str(run), "--acknowledge")[0] == 0
+
+
 def test_a_folders_lock_is_no_way_to_its_keys(tmp_path: Path) -> None:
     (tmp_path / "gas.key").write_text("secret")
     for linked in (Path.symlink_to, Path.hardlink_to):

@@ -225,8 +225,9 @@ def _require_archives(run_dir: Path, feeders: Sequence[str], block: Mapping[str,
         path, wanted = run_dir / meters_file(feeder), block["identities"].get(meters_identity(feeder))
         if path.is_file():
             with RecordFile(Database(path, KIND, reads_only=True, run=block["run_id"])) as archive:
-                is_signed = archive.public_key in (b"", site_signer(run_dir, settlement).public_key)
-                if archive.identity != wanted or not is_signed:
+                has_key = bool(archive.public_key) and (run_dir / SITE_KEY).is_file()
+                is_foreign = has_key and archive.public_key != site_signer(run_dir, settlement).public_key
+                if archive.identity != wanted or is_foreign:
                     what = f"{path} is another run's archive of meter records, or {SITE_KEY} beside it another's"
                     raise InputError(f"{what}: put back the right one")
 
@@ -239,9 +240,10 @@ def _hand_in_records(
     alarms = []
     for feeder in feeders:
         path = run_dir / meters_file(feeder)
-        if not path.is_file():
-            if meters_identity(feeder) in block["identities"]:
-                alarms.append(f"{path} is gone: its meter records cannot be anchored any more")
+        gone = [str(each) for each in (path, run_dir / SITE_KEY) if not each.is_file()]
+        if gone and meters_identity(feeder) in block["identities"]:
+            alarms.append(f"{' and '.join(gone)} is gone: meter records cannot be anchored any more; put it back")
+        if gone:
             continue
         street = load_street(str(run_dir / SCENARIO))
         detail = detail_of(street.scenario.ledger.anchor, "", settlement)
