@@ -19,7 +19,7 @@ from wattswap.ledger.iota_faucet import give
 from wattswap.ledger.keys import read_key_file, write_key_file
 from wattswap.protocol.errors import InputError
 from wattswap.protocol.identity import Signer
-from wattswap.runners.payments.run_payments import SITE_KEY, locked_keys
+from wattswap.runners.payments.run_payments import SITE_KEY, keys_held
 from wattswap.runners.payments.wallets_seed import write_wallets_seed
 from wattswap.runners.recording.rundir import LEDGER, METERS, OUTBOX, RUN_JSON, read_run
 
@@ -251,14 +251,15 @@ def test_a_folders_lock_is_no_way_to_its_keys(tmp_path: Path) -> None:
     (tmp_path / "gas.key").write_text("secret")
     for linked in (Path.symlink_to, Path.hardlink_to):
         linked(tmp_path / "in-use", tmp_path / "gas.key")
-        with pytest.raises(InputError, match="`in-use` is no lock"):
-            locked_keys(tmp_path)
+        with pytest.raises(InputError, match="`in-use` is no lock"), keys_held(tmp_path):
+            pass
         assert (tmp_path / "gas.key").read_text() == "secret"
         (tmp_path / "in-use").unlink()
     (tmp_path / "in-use").mkdir()
-    with pytest.raises(InputError, match="`in-use` is no lock"):
-        locked_keys(tmp_path)
-    assert locked_keys(tmp_path / "nowhere") is None
+    with pytest.raises(InputError, match="`in-use` is no lock"), keys_held(tmp_path):
+        pass
+    with keys_held(tmp_path / "nowhere"):
+        assert not (tmp_path / "nowhere").exists()
 
 
 def test_records_that_nobody_made_are_said(tmp_path: Path, say: Say) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 from tests.ledger.crashing import LeapingClock
 from tests.ledger.fake_chain import FakeAdapter, FakeChain, Faults
 
@@ -48,6 +52,12 @@ class OutboxPlace:
     def close(self) -> None:
         self.outbox.close()
         self.chain.database.close()
+
+
+def copy_to(outbox: Outbox, path: Path) -> None:
+    """A backup of the file while it is open."""
+    with closing(sqlite3.connect(path)) as copy:
+        outbox._database._connection.backup(copy)
 
 
 def live(submitter: Submitter) -> None:

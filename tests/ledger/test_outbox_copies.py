@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from tests.ledger.crashing import LeapingClock
 from tests.ledger.fake_chain import FEE, FakeAdapter, FakeChain, Faults
-from tests.ledger.outbox_place import DEBTS, OPENING, OWED, OutboxPlace, live, settle
+from tests.ledger.outbox_place import DEBTS, OPENING, OWED, OutboxPlace, copy_to, live, settle
 
 from wattswap.ledger.account_adapter import (
     BatchOutcome,
@@ -97,9 +97,7 @@ def test_a_restored_backup_pays_nothing_twice(tmp_path: Path) -> None:
         submitter.owe(DEBTS[:1])
         settle(submitter)
         submitter.owe(DEBTS[1:2])
-        copy = sqlite3.connect(backup)
-        outbox._database._connection.backup(copy)
-        copy.close()
+        copy_to(outbox, backup)
         settle(submitter)
         submitter.owe(DEBTS[3:])
         settle(submitter)
@@ -123,9 +121,7 @@ def test_a_backup_whose_own_batch_was_overtaken_buries_it_and_pays_what_is_left(
         submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.owe(DEBTS[:1])
         submitter.work()
-        copy = sqlite3.connect(backup)
-        outbox._database._connection.backup(copy)
-        copy.close()
+        copy_to(outbox, backup)
         for _ in range(3):
             chain.next_epoch()
         submitter.work()
@@ -362,9 +358,7 @@ def test_two_copies_that_pay_at_the_same_time_pay_nothing_twice(tmp_path: Path, 
     paths = tmp_path / "outbox.sqlite", tmp_path / "copy.sqlite"
     with Outbox(paths[0]) as outbox:
         Submitter(outbox, adapter, clock=LeapingClock()).owe(debts)
-        copy = sqlite3.connect(paths[1])
-        outbox._database._connection.backup(copy)
-        copy.close()
+        copy_to(outbox, paths[1])
     with Outbox(paths[0]) as one, Outbox(paths[1]) as other:
         twins = [Submitter(outbox, adapter, clock=LeapingClock()) for outbox in (one, other)]
         for twin in twins:
@@ -388,9 +382,7 @@ def test_what_a_copy_has_paid_is_no_strangers_though_a_person_says_so(tmp_path: 
     with Outbox(paths[0]) as outbox:
         submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.owe(DEBTS[:1])
-        copy = sqlite3.connect(paths[1])
-        outbox._database._connection.backup(copy)
-        copy.close()
+        copy_to(outbox, paths[1])
         settle(submitter)
         [digest] = outbox.finals("site")
     with Outbox(paths[1]) as outbox:
@@ -440,9 +432,7 @@ def test_an_outbox_that_is_older_than_what_it_has_paid_says_so(tmp_path: Path) -
     with Outbox(path) as outbox:
         submitter = Submitter(outbox, lambda name: FakeAdapter(chain, name), clock=LeapingClock())
         submitter.owe(DEBTS[:1])
-        copy = sqlite3.connect(backup)
-        outbox._database._connection.backup(copy)
-        copy.close()
+        copy_to(outbox, backup)
         submitter.owe(DEBTS[:2])
         settle(submitter)
         assert submitter.forgotten() == 0

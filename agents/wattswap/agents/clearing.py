@@ -103,7 +103,7 @@ def clear(
     ``choose`` finds the tranches, as :func:`cheapest` does.
     """
     admissible = (relief_w > 0) & (ask_nanos_per_kwh_h <= reserve_nanos_per_kwh_h)
-    kinds = set(rules)
+    kinds = dict.fromkeys(rules)
     ordered_by = ask_nanos_per_kwh_h
     if "posted" in kinds:
         ordered_by = np.where(_under("posted", rules, segments), 0, ask_nanos_per_kwh_h)

@@ -11,7 +11,7 @@ from wattswap.ledger.base import PaymentState
 from wattswap.ledger.outbox import Outbox
 from wattswap.ledger.sqlite import SqliteLedger
 from wattswap.protocol.errors import InputError
-from wattswap.runners.payments.run_payments import locked_keys
+from wattswap.runners.payments.run_payments import keys_held
 from wattswap.runners.recording.rundir import OUTBOX
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ def pay(
                 [status] = ledger.pay([order.payment])
         else:
             with ExitStack() as held:
-                if place.keys is not None and order.key is None and (lock := locked_keys(place.keys)) is not None:
-                    held.callback(lock.release)
+                held.enter_context(keys_held(place.keys if order.key is None else None))
                 outbox, wallets = _outbox_of(place, order), wallets_with(place, order.key)
                 if thaw:
                     outbox.thaw()

@@ -18,18 +18,19 @@ from wattswap.ledger.database import Database
 from wattswap.ledger.ledger import DRAIN_S
 from wattswap.ledger.settlement import open_settlement
 from wattswap.protocol.errors import InputError, LocalProtocolError
-from wattswap.protocol.units import MS_PER_S
 from wattswap.runners.payments.payment_status import payment_status, reward_states
 from wattswap.runners.payments.run_payments import (
     MEMORY,
     SITE_KEY,
     SQLITE,
     Block,
+    absolute,
     detail_of,
-    locked_keys,
+    keys_held,
     meters_file,
     meters_identity,
     site_signer,
+    ticks_a_record,
     wallets_in,
     whose_records,
 )
@@ -109,17 +110,19 @@ def finish(
     feeders = note.feeders or [""]
     if folder is not None and keys is None:
         require_keys_there(folder)
-    lock = None if folder is None else locked_keys(folder)
     try:
-        with open_settlement(
-            block["ledger"],
-            None,
-            wallets_seed=seed or 0,
-            wallets=None if folder is None else wallets_in(folder, feeders),
-            allow=allow,
-            outbox=run_dir / OUTBOX,
-            run=block["run_id"],
-        ) as settlement:
+        with (
+            keys_held(folder),
+            open_settlement(
+                block["ledger"],
+                None,
+                wallets_seed=seed or 0,
+                wallets=None if folder is None else wallets_in(folder, feeders),
+                allow=allow,
+                outbox=run_dir / OUTBOX,
+                run=block["run_id"],
+            ) as settlement,
+        ):
             _require_same(run_dir, block, settlement)
             books = _books_of(run_dir, feeders, block, settlement)
             _require_archives(run_dir, feeders, block, settlement)
@@ -149,9 +152,6 @@ def finish(
         raise InputError(f"--ledger {block['ledger']}: {error}; start it again and try once more") from None
     except (DamagedError, LocalProtocolError, sqlite3.Error) as error:
         raise InputError(f"{run_dir}: {error}; restore it from a backup") from None
-    finally:
-        if lock is not None:
-            lock.release()
     if (seed := block.pop("wallets_seed", None)) is not None and not (run_dir / SEED_FILE).exists():
         write_wallets_seed(run_dir, seed)
     _write_down(run, block, states)
@@ -186,7 +186,7 @@ def _where_now(run_dir: Path, ledger: str, before: str) -> str:
     """Where the ledger of a run lies now; whether it is the same one its identity says, when it is opened."""
     if ledger.startswith(SQLITE) != before.startswith(SQLITE) or ledger.removeprefix(SQLITE) in ("", MEMORY):
         raise InputError(f"--ledger {ledger}: {run_dir} settled on {before}; name where that one is now")
-    return f"{SQLITE}{Path(ledger.removeprefix(SQLITE)).absolute()}" if ledger.startswith(SQLITE) else ledger
+    return absolute(ledger)
 
 
 def _require_same(run_dir: Path, block: Mapping[str, Any], settlement: Ledger) -> None:
@@ -265,7 +265,7 @@ def _metered_ms(run_dir: Path, books: Mapping[str, Book]) -> int:
     made = [key for book in books.values() for operation, key, *_ in book.entries if operation == "reserve"]
     ticks = [int(key.partition("/")[0].rpartition(".")[2]) for key in made]
     street = load_street(str(run_dir / SCENARIO))
-    every_ticks = -(-street.scenario.ledger.anchor_s * MS_PER_S // street.tick_ms)
+    every_ticks = ticks_a_record(street)
     return max(ticks, default=0) // every_ticks * every_ticks * street.tick_ms
 
 

@@ -242,7 +242,10 @@ class Payer:
             return False
         own, knew = [], len(self._paid)
         for one in sightings:
-            if self._is_own(one):
+            manifest = open_manifest(one.memo, self.adapter.secret)
+            if is_others := manifest is not None and manifest.outbox != self.outbox.mark:
+                self._heed(one, manifest)
+            if self.outbox.state_of(one.digest) is not None or not (manifest is None or is_others):
                 own.append(one)
             elif not self._knows(one.digest):
                 self.outbox.accept(self.name, one.digest) if is_first else self._freeze_stranger(one.digest)
@@ -255,36 +258,30 @@ class Payer:
             self._compared = max(self._compared, newest - OVERLAP, 0)
         return learned
 
-    def _is_own(self, one: Sighting) -> bool:
-        """Whether a transaction stands, or should stand, in this outbox.
+    def _heed(self, one: Sighting, manifest: Manifest) -> None:
+        """Keep what a transaction paid that the same key sealed elsewhere, so that it is not paid once more.
 
-        Of others that the same key sealed it is kept what they paid, which is not paid once more: they are a run's with
-        this key, a copy's of it, an outbox's that was lost.
+        It is a run's with this key, a copy's of it, or an outbox's that was lost.
         """
-        manifest = open_manifest(one.memo, self.adapter.secret)
-        if manifest is None:
-            return self.outbox.state_of(one.digest) is not None
-        if manifest.outbox == self.outbox.mark:
-            return True
         self.others.add(one.digest)
         for paid in manifest.tags if one.outcome.verdict is Verdict.FINAL else ():
             self._paid.setdefault(paid, one.digest)
-        return self.outbox.state_of(one.digest) is not None
 
     def _learn(self, own: Sequence[Sighting]) -> bool:
         """Write down what happened; whether the outbox said something else."""
         manifests = [open_manifest(one.memo, self.adapter.secret) for one in own]
         happened = [(one, memo.tags if memo else ()) for one, memo in zip(own, manifests, strict=True)]
         news = self.outbox.learn(self.name, happened, self._clock())
-        for one, tags in happened:
-            for paid in tags if one.outcome.verdict is Verdict.FINAL else ():
+        for one, memo in zip(own, manifests, strict=True):
+            if memo is None or one.outcome.verdict is not Verdict.FINAL:
+                continue
+            for paid in memo.tags:
                 before = self._paid.setdefault(paid, one.digest)
                 is_news = before != one.digest and not {before, one.digest}.isdisjoint(news)
                 if is_news and (keys := self.outbox.keys(self.name, [paid])):
                     self._freeze(f"paid twice: {', '.join(keys)}")
-        for memo, (one, tags) in zip(manifests, happened, strict=True):
-            if memo is not None and memo.outbox == self.outbox.mark and one.outcome.verdict is Verdict.FINAL:
-                self._own_paid.update(tags)
+            if memo.outbox == self.outbox.mark:
+                self._own_paid.update(memo.tags)
         if news:
             text = f"{len(news)} of its transactions were not in the outbox as they are on the ledger"
             text += " (restored from a backup, or altered?) and were taken from there"

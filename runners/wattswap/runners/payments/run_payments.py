@@ -13,8 +13,8 @@ from __future__ import annotations
 import errno
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -78,12 +78,13 @@ class RunPayments(Observer):
         opened: Callable[[Block], None] = lambda _block: None,
     ) -> None:
         self._street, self._folder, self._opened = street, folder, opened
-        self._where = _absolute(where)
+        self._where = absolute(where)
         self._seed = new_wallets_seed() if wallets_seed is None else wallets_seed
         self._keys, self._allow = keys, allow
         self.run_id = secrets.token_hex(16)
         self._made: list[Path] = []
-        self._keys_lock: FileLock | None = None
+        self._held = ExitStack()
+        """The folder of keys, from the opening until the end."""
         self._settlement: Ledger | None = None
         self._public_key: str | None = None
         self._metering: list[MeterAnchoring] = []
@@ -203,8 +204,7 @@ class RunPayments(Observer):
             metering.close()
         if self._settlement is not None:
             self._settlement.close()
-        if self._keys_lock is not None:
-            self._keys_lock.release()
+        self._held.close()
 
     def discard(self) -> None:
         """Take back the ledger's own file: the run ended before it began, and bad input leaves nothing."""
@@ -220,7 +220,7 @@ class RunPayments(Observer):
         self._made = _fresh(self._where, self._folder)
         outbox = None if self._folder is None or self._where == MEMORY else self._folder / OUTBOX
         feeders, vehicles = feeders_of(self._street), run.world.fleet.vehicle_id
-        self._keys_lock = None if self._keys is None else locked_keys(self._keys)
+        self._held.enter_context(keys_held(self._keys))
         if outbox is not None and self._keys is None and not self._where.startswith(SQLITE):
             self._made.append(outbox.with_name(SEED_FILE))
             write_wallets_seed(outbox.parent, self._seed)
@@ -242,8 +242,7 @@ class RunPayments(Observer):
         self._settlement = settlement
 
     def _meter(self, run: Run, settlement: Ledger, detail: Detail) -> None:
-        street, every_ms = self._street, self._street.scenario.ledger.anchor_s * MS_PER_S
-        every_ticks = -(-every_ms // street.tick_ms)
+        street, every_ticks = self._street, ticks_a_record(self._street)
         signer = Signer(random(SEED_BYTES), network=settlement.network)
         self._public_key = signer.public_key.hex()
         if self._folder is not None:
@@ -293,6 +292,11 @@ class RunPayments(Observer):
         }
 
 
+def ticks_a_record(street: Street) -> int:
+    """How many ticks a meter record covers."""
+    return -(-street.scenario.ledger.anchor_s * MS_PER_S // street.tick_ms)
+
+
 def feeders_of(street: Street) -> tuple[str, ...]:
     """By what name each feeder's site is known on the ledger; the only one has none."""
     return tuple(feeder.name for feeder in street.feeders) if len(street.feeders) > 1 else ("",)
@@ -323,12 +327,22 @@ def site_signer(folder: Path, settlement: Ledger) -> Signer:
     return read_key_file(folder / SITE_KEY, network=settlement.network)
 
 
-def locked_keys(keys: Path) -> FileLock | None:
-    """Be the only one who pays with a folder of keys, until it is released; two would take each other's coins.
+@contextmanager
+def keys_held(keys: Path | None) -> Iterator[None]:
+    """Be the only one who pays with a folder of keys, if there is one: two would take each other's coins.
 
     Raises:
         InputError: another process pays with them.
     """
+    lock = None if keys is None else _lock_of(keys)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _lock_of(keys: Path) -> FileLock | None:
     try:
         return FileLock(keys / "in-use")
     except HeldError as error:
@@ -383,7 +397,7 @@ def _books_of(run: Run) -> dict[str, Book]:
     return dict(zip(feeders_of(run.street), books, strict=True))
 
 
-def _absolute(where: str) -> str:
+def absolute(where: str) -> str:
     """The word for a ledger, fit to be used from another folder."""
     name = where.removeprefix(SQLITE)
     return f"{SQLITE}{Path(name).absolute()}" if where.startswith(SQLITE) and name else where
